@@ -1,0 +1,84 @@
+// Generates generated/ from proto/ with buf and ts-proto, both from node_modules and without the network. What they are
+// told is in buf.gen.yaml.
+//
+//   node scripts/generate.ts            writes generated/ anew
+//   node scripts/generate.ts --check    writes nothing, and fails if generated/ is not what would be written
+//
+// Breaking changes of the contract are scripts/check-breaking.ts's business.
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const ROOT = join(import.meta.dirname, '..');
+const BIN = join(ROOT, 'node_modules/.bin');
+const GENERATED = join(ROOT, 'generated');
+
+/** The files below a folder, as sorted paths relative to it; none if the folder doesn't exist. */
+function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/**
+ * Protobuf text is UTF-8, and a decoder has to refuse anything else. ts-proto's calls ask the wire library to put U+FFFD
+ * in its place instead: then two different byte strings are one resource. The library can be strict, ts-proto has no
+ * option to say so; so we say it here.
+ */
+function refuseInvalidText(folder: string): void {
+  let changed = 0;
+  for (const file of filesBelow(folder)) {
+    const path = join(folder, file);
+    const text = readFileSync(path, 'utf8');
+    changed += text.split('reader.string()').length - 1;
+    writeFileSync(path, text.replaceAll('reader.string()', 'reader.string(true)'));
+  }
+  if (changed === 0)
+    throw new Error('ts-proto no longer writes `reader.string()`: make its decoders strict anew');
+}
+
+/** Generates everything into a new folder inside `scratch`. */
+function generateInto(scratch: string): string {
+  // The plugin is found through PATH, and starts whichever node comes first there.
+  const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` };
+  const buf = spawnSync(join(BIN, 'buf'), ['generate', '--output', scratch], {
+    cwd: ROOT,
+    env,
+    stdio: 'inherit',
+  });
+  if (buf.error !== undefined) throw buf.error;
+  if (buf.status !== 0) throw new Error(`buf generate ended with ${buf.status ?? buf.signal}`);
+  const folder = join(scratch, 'generated');
+  refuseInvalidText(folder);
+  return folder;
+}
+
+/** The paths that exist on one side only or differ by a byte. */
+function differences(expected: string, actual: string): string[] {
+  const paths = new Set([...filesBelow(expected), ...filesBelow(actual)]);
+  return [...paths].sort().filter((path) => {
+    const [left, right] = [join(expected, path), join(actual, path)];
+    return !existsSync(left) || !existsSync(right) || !readFileSync(left).equals(readFileSync(right));
+  });
+}
+
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const scratch = mkdtempSync(join(tmpdir(), 'leasehold-generate-'));
+try {
+  const fresh = generateInto(scratch);
+  if (values.check) {
+    const stale = differences(fresh, GENERATED);
+    for (const path of stale) console.error(`generated/${path} is not what \`npm run generate\` writes`);
+    if (stale.length > 0) process.exitCode = 1;
+  } else {
+    rmSync(GENERATED, { recursive: true, force: true });
+    cpSync(fresh, GENERATED, { recursive: true });
+    console.log(`wrote ${filesBelow(GENERATED).length} files to generated/`);
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}

@@ -1,0 +1,98 @@
+// The configuration as the rest of the program sees it: complete, checked, read-only. Times are in milliseconds, and
+// combinations that make no sense (a master name without Sentinels) cannot be written down.
+import type { HostPort } from './host-port.ts';
+import type { Secret } from './secret.ts';
+
+export interface Config {
+  readonly server: ServerConfig;
+  /** undefined: no admin endpoint is served. */
+  readonly admin: AdminConfig | undefined;
+  /** undefined: the embedded in-memory store, shared with no other instance. */
+  readonly redis: RedisConfig | undefined;
+  readonly locks: LocksConfig;
+  readonly log: LogConfig;
+}
+
+export interface ServerConfig {
+  readonly address: HostPort;
+  /** undefined: plain text. */
+  readonly tls: ServerTlsConfig | undefined;
+  readonly maxConnectionsAgeMs: number;
+  readonly drainTimeoutMs: number;
+  readonly maxMessageBytes: number;
+  /** Per connection. */
+  readonly maxConcurrentStreams: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly reflection: boolean;
+}
+
+/** Absolute paths of PEM files that could be read when the configuration was loaded. */
+export interface ServerTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Given: clients must show a certificate signed by one of these. */
+  readonly clientCaFile: string | undefined;
+}
+
+export interface AdminConfig {
+  readonly address: HostPort;
+}
+
+export type RedisConfig = SentinelRedisConfig | SingleRedisConfig;
+
+export interface SentinelRedisConfig extends RedisBase {
+  readonly kind: 'sentinel';
+  readonly masterName: string;
+  /** At least one, none twice. */
+  readonly sentinels: readonly HostPort[];
+  readonly sentinelCredentials: RedisCredentials | undefined;
+  readonly sentinelTls: ClientTlsConfig | undefined;
+}
+
+export interface SingleRedisConfig extends RedisBase {
+  readonly kind: 'single';
+  readonly address: HostPort;
+}
+
+interface RedisBase {
+  readonly credentials: RedisCredentials | undefined;
+  readonly db: number;
+  /** undefined: plain text. */
+  readonly tls: ClientTlsConfig | undefined;
+  readonly keyPrefix: string;
+  readonly commandTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** Commands. */
+  readonly maxInFlight: number;
+  readonly bootstrap: 'wait' | 'new';
+  /** A `maxmemory-policy` that is accepted beside `noeviction`. */
+  readonly allowEvictionPolicy: string | undefined;
+  readonly quarantine: 'on' | 'off';
+}
+
+export interface RedisCredentials {
+  /** undefined: the default user. */
+  readonly username: string | undefined;
+  readonly password: Secret;
+}
+
+/** Absolute paths, like those of the server. */
+export interface ClientTlsConfig {
+  /** undefined: the authorities that Node.js trusts. */
+  readonly caFile: string | undefined;
+  readonly clientCertificate: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** undefined: the host of the address. */
+  readonly serverName: string | undefined;
+}
+
+export interface LocksConfig {
+  readonly maxTtlMs: number;
+  /** At most `maxTtlMs`. */
+  readonly defaultTtlMs: number;
+}
+
+export interface LogConfig {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  readonly format: 'json' | 'pretty';
+}

@@ -1,0 +1,68 @@
+// The configuration while it is being put together: the values that passed their own checks, what was given where, and
+// the problems so far. Rules between keys report here; a rule is skipped when a key it needs has a problem of its own,
+// because its verdict would be about a default that nobody chose.
+import type { ConfigProblem } from './config-error.ts';
+import type { GivenValue } from './given-value.ts';
+import type { SettingKey, SettingValues } from './settings.ts';
+
+export interface DraftInput {
+  readonly values: SettingValues;
+  readonly given: ReadonlyMap<SettingKey, GivenValue>;
+  readonly sections: ReadonlyMap<string, string>;
+  readonly refused: ReadonlySet<SettingKey>;
+  readonly problems: readonly ConfigProblem[];
+  readonly file: string | undefined;
+  readonly workingDirectory: string;
+}
+
+export class Draft {
+  readonly values: SettingValues;
+  /** Paths in variables are relative to it. */
+  readonly workingDirectory: string;
+  readonly file: string | undefined;
+  readonly problems: ConfigProblem[];
+  readonly #given: ReadonlyMap<SettingKey, GivenValue>;
+  readonly #sections: ReadonlyMap<string, string>;
+  readonly #refused: ReadonlySet<SettingKey>;
+
+  constructor(input: DraftInput) {
+    this.values = input.values;
+    this.workingDirectory = input.workingDirectory;
+    this.file = input.file;
+    this.problems = [...input.problems];
+    this.#given = input.given;
+    this.#sections = input.sections;
+    this.#refused = input.refused;
+  }
+
+  /** Given anywhere, whether or not it passed its checks. */
+  isGiven(key: SettingKey): boolean {
+    return this.#given.has(key);
+  }
+
+  givenFrom(key: SettingKey): GivenValue['from'] | undefined {
+    return this.#given.get(key)?.from;
+  }
+
+  /** The section itself was written in the file, or one of its keys was given somewhere. */
+  hasSection(section: string): boolean {
+    if (this.#sections.has(section)) return true;
+    return [...this.#given.keys()].some((key) => key.startsWith(`${section}.`));
+  }
+
+  /** @param needs keys, beside `key` itself, whose values the rule looked at. */
+  complain(key: SettingKey, message: string, needs: readonly SettingKey[] = []): void {
+    if ([key, ...needs].some((needed) => this.#refused.has(needed))) return;
+    // "required" says nothing new about a key that was there and could not be read.
+    if (this.problems.some((problem) => problem.key === key)) return;
+    this.problems.push({ key, message, source: this.#sourceOf(key) });
+  }
+
+  #sourceOf(key: SettingKey): string {
+    const given = this.#given.get(key);
+    if (given !== undefined) return given.source;
+    // What is missing is reported where its section begins.
+    const section = key.slice(0, key.lastIndexOf('.'));
+    return this.#sections.get(section) ?? this.file ?? 'environment';
+  }
+}

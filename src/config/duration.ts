@@ -1,0 +1,13 @@
+// Durations as people write them in a configuration: a whole number and a unit. A number without a unit is refused,
+// because it would mean seconds to one reader and milliseconds to the next.
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** @returns milliseconds, or undefined when the text isn't a whole number followed by ms, s, m or h. */
+export function parseDurationMs(text: string): number | undefined {
+  const match = /^([0-9]{1,12})(ms|s|m|h)$/.exec(text);
+  if (match === null) return undefined;
+  const [, count, unit] = match;
+  if (unit !== 'ms' && unit !== 's' && unit !== 'm' && unit !== 'h') return undefined;
+  return Number(count) * UNIT_MS[unit];
+}

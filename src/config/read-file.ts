@@ -1,0 +1,200 @@
+// Reads the YAML file into values by key path, with the line of each for messages. Checks its form (encoding, size,
+// syntax, keys given twice, unknown keys); what values mean is the settings' business.
+import { readFileSync, statSync } from 'node:fs';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
+import { closestName } from './closest-name.ts';
+import type { ConfigProblem } from './config-error.ts';
+import { fileTrouble } from './file-trouble.ts';
+import type { GivenValue, GivenValues } from './given-value.ts';
+import { findSetting, isSection, namesIn, SETTING_LIST, type SettingKey } from './settings.ts';
+import { BAD_ALIAS_COMPLAINT, complainAboutYaml } from './yaml-complaints.ts';
+
+const MAX_FILE_BYTES = 256 * 1024;
+// References (`*name`) within one value. Few are of use; many nested ones grow without bound when they are expanded.
+const MAX_ALIASES = 20;
+const MAX_SYNTAX_PROBLEMS = 3;
+const PLAIN_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const BROKEN = Symbol('a value that could not be built');
+
+/**
+ * Never throws for what is wrong with the file: that is in `problems`.
+ * @param shown the file's name as the user wrote it, for messages.
+ */
+export function readConfigFile(shown: string, path: string): GivenValues {
+  let bytes: Buffer;
+  try {
+    // Asked first, so that a huge file named by mistake isn't read; a pipe tells its size only when it has been read.
+    const isHuge = statSync(path).size > MAX_FILE_BYTES;
+    bytes = isHuge ? Buffer.alloc(0) : readFileSync(path);
+    if (isHuge || bytes.length > MAX_FILE_BYTES)
+      return unusable(shown, `is larger than ${MAX_FILE_BYTES} bytes`);
+  } catch (error) {
+    return unusable(shown, `cannot be read: ${fileTrouble(error)}`);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return unusable(shown, 'is not UTF-8 text');
+  }
+  // An empty file is far more often a mount or a copy that went wrong than a wish, and would mean "not shared".
+  if (text.trim() === '') return unusable(shown, 'is empty; to run on defaults alone name no file');
+  return new FileReader(shown, text).read();
+}
+
+function unusable(path: string, message: string): GivenValues {
+  return { values: new Map(), sections: new Map(), problems: [{ key: '', source: path, message }] };
+}
+
+class FileReader {
+  readonly #path: string;
+  readonly #text: string;
+  readonly #lines = new LineCounter();
+  readonly #values = new Map<SettingKey, GivenValue>();
+  readonly #sections = new Map<string, string>();
+  readonly #problems: ConfigProblem[] = [];
+
+  constructor(path: string, text: string) {
+    this.#path = path;
+    this.#text = text;
+  }
+
+  read(): GivenValues {
+    const document = this.#parse();
+    if (document !== undefined && document.contents !== null) this.#readTop(document, document.contents);
+    return { values: this.#values, sections: this.#sections, problems: this.#problems };
+  }
+
+  #parse(): Document.Parsed | undefined {
+    let document: Document.Parsed;
+    try {
+      // Keys given twice are found below, where their whole path is known. prettyErrors would quote the file.
+      document = parseDocument(this.#text, {
+        lineCounter: this.#lines,
+        prettyErrors: false,
+        uniqueKeys: false,
+        logLevel: 'error',
+      });
+    } catch {
+      this.#complain('', this.#path, 'not valid YAML: too deeply nested');
+      return undefined;
+    }
+    // The first mistake makes many more out of what follows it.
+    for (const { code, pos } of [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_PROBLEMS)) {
+      this.#complain('', this.#at(pos[0]), complainAboutYaml(code));
+    }
+    // Version 1.1 reads `off` as false and 010 as 8; the keys here are described in terms of 1.2.
+    if (document.directives.yaml.version === '1.1')
+      this.#complain('', this.#path, 'is YAML 1.1; 1.2 is wanted');
+    return this.#problems.length === 0 ? document : undefined;
+  }
+
+  #readTop(document: Document.Parsed, contents: Node): void {
+    if (isMap(contents)) this.#readSection(document, contents, '');
+    else if (!isScalar(contents) || contents.value !== null) {
+      this.#complain('', this.#at(contents.range?.[0]), `expected sections such as "redis:" at the top`);
+    }
+  }
+
+  #readSection(document: Document.Parsed, section: YAMLMap, path: string): void {
+    const seen = new Set<string>();
+    for (const pair of section.items) {
+      const at = this.#at(startOf(pair.key) ?? startOf(pair.value));
+      const name = isScalar(pair.key) ? pair.key.value : undefined;
+      // Anything else isn't shown: `{ password:oops }` is a key that holds a password. Nor may a dotted name pass for
+      // a nested one, because the same setting could then be given twice unnoticed.
+      if (typeof name !== 'string' || !PLAIN_NAME.test(name)) {
+        const hint =
+          typeof name === 'string' && findSetting(joinPath(path, name)) ? '; nest the keys instead' : '';
+        this.#complain(path, at, `unknown key here, not a plain name${hint}`);
+        continue;
+      }
+      const child = joinPath(path, name);
+      if (seen.has(name)) this.#complain(child, at, 'given more than once');
+      else this.#readValue(document, pair.value, child, at);
+      seen.add(name);
+    }
+  }
+
+  #readValue(document: Document.Parsed, given: unknown, path: string, at: string): void {
+    const node = isAlias(given) ? given.resolve(document) : given;
+    const setting = findSetting(path);
+    if (isSection(path) && (isMap(node) || setting === undefined)) {
+      if (isMap(node)) {
+        this.#sections.set(path, at);
+        this.#readSection(document, node, path);
+      } else this.#complainAboutSection(path, at, isScalar(node) ? node.value : node);
+      return;
+    }
+    if (setting === undefined) {
+      this.#complain(path, at, `unknown key${suggestion(path)}`);
+      return;
+    }
+    const value = this.#plainValue(document, given);
+    if (value === null) this.#complain(path, at, 'has no value; give it one or leave the key out');
+    else if (value === BROKEN) this.#complain(path, at, BAD_ALIAS_COMPLAINT);
+    else this.#values.set(setting.key, { value, source: at, from: 'file' });
+  }
+
+  // A top section whose keys are all commented out is harmless, except that "redis:" with nothing in it would start a
+  // server that shares its locks with nobody, and an empty "tls:" one that speaks plain text.
+  #complainAboutSection(path: string, at: string, value: unknown): void {
+    const empty = value === null || value === undefined;
+    if (empty && path === 'redis') {
+      this.#complain(path, at, 'is empty; leave it out altogether for the embedded in-memory store');
+    } else if (!empty || path.includes('.')) {
+      this.#complain(
+        path,
+        at,
+        `expected a section with keys such as ${namesIn(path).slice(0, 2).join(', ')}`,
+      );
+    }
+  }
+
+  #plainValue(document: Document.Parsed, given: unknown): unknown {
+    if (given === null || given === undefined) return null;
+    if (!isNode(given)) return BROKEN;
+    try {
+      // Maps instead of objects: a key named __proto__ is then a key like any other.
+      return given.toJS(document, { mapAsMap: true, maxAliasCount: MAX_ALIASES });
+    } catch {
+      return BROKEN;
+    }
+  }
+
+  #complain(key: string, source: string, message: string): void {
+    this.#problems.push({ key, source, message });
+  }
+
+  #at(offset: number | undefined): string {
+    return offset === undefined ? this.#path : `${this.#path}:${this.#lines.linePos(offset).line}`;
+  }
+}
+
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}
+
+function joinPath(section: string, name: string): string {
+  return section === '' ? name : `${section}.${name}`;
+}
+
+function suggestion(path: string): string {
+  const section = path.slice(0, Math.max(0, path.lastIndexOf('.')));
+  const name = section === '' ? path : path.slice(section.length + 1);
+  const sibling = closestName(name, namesIn(section));
+  if (sibling !== undefined) return `; did you mean ${joinPath(section, sibling)}?`;
+  // The right name in the wrong section, such as max_ttl at the top.
+  const elsewhere = SETTING_LIST.find(({ key }) => key.endsWith(`.${name}`));
+  return elsewhere === undefined ? '' : `; did you mean ${elsewhere.key}?`;
+}

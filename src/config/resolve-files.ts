@@ -1,0 +1,83 @@
+// Files that the configuration names: where relative paths lead, whether the file can be read, and the secrets in
+// files. The contents of TLS files are the server's and the connection's business.
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Draft } from './draft.ts';
+import { fileTrouble } from './file-trouble.ts';
+import { Secret } from './secret.ts';
+import type { SettingKey, SettingValues } from './settings.ts';
+
+const MAX_SECRET_FILE_BYTES = 4_096;
+
+export type TextKey = {
+  [K in SettingKey]: SettingValues[K] extends string | undefined ? K : never;
+}[SettingKey];
+
+/** @returns the absolute path; undefined when none is given, or with a complaint when it cannot be read. */
+export function resolveFile(draft: Draft, key: TextKey): string | undefined {
+  const path = locate(draft, key);
+  if (path === undefined) return undefined;
+  try {
+    // Opening is the proof: permission bits tell only half of it. A pipe would block, so it isn't opened.
+    if (!statSync(path).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
+    closeSync(openSync(path, 'r'));
+    return path;
+  } catch (error) {
+    draft.complain(key, `cannot read ${path}: ${fileTrouble(error)}`);
+    return undefined;
+  }
+}
+
+/** The secret itself, or the one in the file; undefined when neither is given or there is a complaint. */
+export function resolveSecret(draft: Draft, key: TextKey, fileKey: TextKey): Secret | undefined {
+  if (draft.isGiven(key) && draft.isGiven(fileKey)) {
+    draft.complain(fileKey, `given beside ${key}; keep one of the two`);
+    return undefined;
+  }
+  const text = draft.values[key];
+  if (text !== undefined) return new Secret(text);
+  const path = locate(draft, fileKey);
+  return path === undefined ? undefined : readSecret(draft, fileKey, path);
+}
+
+// Messages here don't show the path: with the password itself written in place of the path, they would print it.
+function readSecret(draft: Draft, fileKey: TextKey, path: string): Secret | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    draft.complain(fileKey, `the file it names cannot be read: ${fileTrouble(error)}`);
+    return undefined;
+  }
+  const complaint = complainAboutSecret(bytes);
+  if (complaint !== undefined) {
+    draft.complain(fileKey, `the file it names ${complaint}`);
+    return undefined;
+  }
+  return new Secret(withoutLineEnd(bytes));
+}
+
+function complainAboutSecret(bytes: Buffer): string | undefined {
+  if (bytes.length > MAX_SECRET_FILE_BYTES) return `is larger than ${MAX_SECRET_FILE_BYTES} bytes`;
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return 'is not UTF-8 text';
+  }
+  const secret = withoutLineEnd(bytes);
+  if (secret === '') return 'is empty';
+  return /[\r\n\0]/.test(secret) ? 'holds more than one line' : undefined;
+}
+
+function withoutLineEnd(bytes: Buffer): string {
+  return bytes.toString('utf8').replace(/\r?\n$/, '');
+}
+
+// A file's paths are relative to the file, so that it works wherever the server is started.
+function locate(draft: Draft, key: TextKey): string | undefined {
+  const written = draft.values[key];
+  if (written === undefined) return undefined;
+  const besideFile = draft.givenFrom(key) === 'file' && draft.file !== undefined;
+  const base = besideFile ? resolve(draft.workingDirectory, dirname(draft.file)) : draft.workingDirectory;
+  return resolve(base, written);
+}

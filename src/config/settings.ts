@@ -1,0 +1,236 @@
+// The one table of all settings. Validation, environment variables and the check of docs/configuration.md are made
+// from it; a key that isn't here doesn't exist. Rules between several keys are in resolve-*.ts.
+import { z } from 'zod';
+import { notesOf, optional, type SettingNotes, withDefault } from './setting.ts';
+import {
+  addresses,
+  choice,
+  duration,
+  filePath,
+  flag,
+  hostName,
+  integer,
+  listenAddress,
+  listenAddressOrOff,
+  secretText,
+  text,
+} from './value-kind.ts';
+
+const MAX_SENTINELS = 64;
+const EVICTING_POLICY = /^(allkeys|volatile)-[a-z]{1,32}$/;
+const MASTER_NAME = /^[A-Za-z0-9._-]{1,128}$/;
+const USERNAME = /^[^\s\p{Cc}]{1,128}$/u;
+const KEY_PREFIX = /^[^\s\p{Cc}{}]*$/u;
+
+const masterName = text('1 to 128 letters, digits, dots, dashes or underscores', (name) =>
+  MASTER_NAME.test(name),
+);
+const username = text('1 to 128 characters without spaces', (name) => USERNAME.test(name));
+const keyPrefix = text('0 to 64 bytes without spaces and braces', (prefix) => {
+  // Braces would make a hash tag of their own and tear the keys of one bucket apart.
+  return KEY_PREFIX.test(prefix) && Buffer.byteLength(prefix) <= 64;
+});
+const evictingPolicy = text('a maxmemory-policy that evicts, such as allkeys-lru', (name) =>
+  EVICTING_POLICY.test(name),
+);
+
+export const SETTINGS = z.object({
+  'server.address': withDefault(listenAddress(), '127.0.0.1:50051', 'Where gRPC clients connect.'),
+  'server.tls.cert_file': optional(
+    filePath(),
+    'Certificate chain of the server (PEM). Given: only TLS is spoken.',
+  ),
+  'server.tls.key_file': optional(filePath(), 'Private key of `server.tls.cert_file` (PEM).'),
+  'server.tls.client_ca_file': optional(
+    filePath(),
+    'Certificate authorities for client certificates (PEM). Given: every client has to show a certificate of theirs.',
+  ),
+  'server.max_connections_age': withDefault(
+    duration('1s', '24h'),
+    '30m',
+    'After this time a connection is asked to make way for a new one, so that load spreads; calls on it may finish.',
+  ),
+  'server.drain_timeout': withDefault(
+    duration('0s', '10m'),
+    '10s',
+    'How long a stopping server lets its streams move to other instances before it ends them.',
+  ),
+  'server.max_message_bytes': withDefault(
+    integer(4_096, 4_194_304),
+    65_536,
+    'Largest message a client may send.',
+  ),
+  'server.max_concurrent_streams': withDefault(
+    integer(1, 1_000_000),
+    1_000,
+    'Calls that may be open at once on one connection; further ones wait in the client.',
+  ),
+  'server.keepalive_time': withDefault(
+    duration('1s', '10m'),
+    '30s',
+    'How often the server asks a connected client for a sign of life (an HTTP/2 ping).',
+  ),
+  'server.keepalive_timeout': withDefault(
+    duration('1s', '1m'),
+    '10s',
+    'How long it waits for the answer before it takes the client for dead and stops renewing its leases.',
+  ),
+  'server.reflection': withDefault(
+    flag(),
+    true,
+    'Whether tools such as grpcurl may ask which services there are.',
+  ),
+
+  'admin.address': withDefault(
+    listenAddressOrOff(),
+    '127.0.0.1:9464',
+    'Where `/metrics`, `/healthz` and `/readyz` are served over plain HTTP.',
+  ),
+
+  'redis.failover_cluster': withDefault(
+    flag(),
+    false,
+    'true: `redis.address` names Sentinels, which know the primary. false: it names the one Redis.',
+  ),
+  'redis.master_name': optional(
+    masterName,
+    'The name under which the Sentinels know the primary. Needed with `failover_cluster: true`, refused without.',
+  ),
+  'redis.address': optional(
+    addresses(MAX_SENTINELS),
+    'The Sentinels, or the one Redis. Needed as soon as there is a `redis` section.',
+  ),
+  'redis.username': optional(username, 'User to log in to Redis as (ACL). Needs a password.'),
+  'redis.password': optional(secretText(), 'Password for Redis.'),
+  'redis.password_file': optional(filePath(), 'File that holds the password for Redis.'),
+  'redis.sentinel_username': optional(
+    username,
+    'User to log in to the Sentinels as. Needs a Sentinel password.',
+  ),
+  'redis.sentinel_password': optional(secretText(), 'Password for the Sentinels.'),
+  'redis.sentinel_password_file': optional(filePath(), 'File that holds the password for the Sentinels.'),
+  'redis.db': withDefault(
+    integer(0, 2_147_483_647, 'a whole number, 0 or more'),
+    0,
+    'Number of the database in Redis. The same on all instances.',
+  ),
+  'redis.tls': optional(flag(), 'true: speak TLS to Redis, trusting the authorities that Node.js trusts.'),
+  'redis.tls.ca_file': optional(filePath(), 'Certificate authorities to trust instead (PEM). Turns TLS on.'),
+  'redis.tls.cert_file': optional(filePath(), 'Client certificate to show to Redis (PEM). Turns TLS on.'),
+  'redis.tls.key_file': optional(filePath(), 'Private key of `redis.tls.cert_file` (PEM).'),
+  'redis.tls.server_name': optional(
+    hostName(),
+    "Name expected in the certificate of Redis, if it isn't the host in the address. Turns TLS on.",
+  ),
+  'redis.sentinel_tls': optional(flag(), 'The same towards the Sentinels; independent of `redis.tls`.'),
+  'redis.sentinel_tls.ca_file': optional(
+    filePath(),
+    'Certificate authorities to trust instead (PEM). Turns TLS on.',
+  ),
+  'redis.sentinel_tls.cert_file': optional(
+    filePath(),
+    'Client certificate to show to Sentinels (PEM). Turns TLS on.',
+  ),
+  'redis.sentinel_tls.key_file': optional(filePath(), 'Private key of `redis.sentinel_tls.cert_file` (PEM).'),
+  'redis.sentinel_tls.server_name': optional(
+    hostName(),
+    "Name expected in the certificates of the Sentinels, if it isn't the host in the address. Turns TLS on.",
+  ),
+  'redis.key_prefix': withDefault(
+    keyPrefix,
+    'leasehold:',
+    'Begins every key in Redis. The same on all instances; another prefix is another, separate set of locks.',
+  ),
+  'redis.command_timeout': withDefault(
+    duration('100ms', '10s'),
+    '1s',
+    'How long a command may take. After that the call fails as unavailable, its outcome unknown.',
+  ),
+  'redis.connect_timeout': withDefault(
+    duration('100ms', '30s'),
+    '2s',
+    'How long making a connection may take.',
+  ),
+  'redis.max_in_flight': withDefault(
+    integer(1, 1_000_000),
+    4_096,
+    'Commands that may await their answer at once; calls beyond that are refused instead of piling up.',
+  ),
+  'redis.bootstrap': withDefault(
+    choice(['wait', 'new']),
+    'wait',
+    'What to do on an empty Redis: wait one quarantine, or take your word (`new`) that no lease can exist yet.',
+  ),
+  'redis.allow_eviction_policy': optional(
+    evictingPolicy,
+    'A `maxmemory-policy` to put up with although it lets Redis drop live locks. Left out: only `noeviction` will do.',
+  ),
+  'redis.quarantine': withDefault(
+    choice(['on', 'off']),
+    'on',
+    'Whether new grants wait after a failover or restart of Redis. `off` gives up the promise of one valid lease.',
+  ),
+
+  'locks.max_ttl': withDefault(
+    duration('2s', '10m'),
+    '30s',
+    'Longest TTL a lease may have, and what the quarantine is counted from. One value for the whole deployment.',
+  ),
+  'locks.default_ttl': withDefault(
+    duration('1s', '10m'),
+    '20s',
+    'TTL of a lease whose caller names none. At most `locks.max_ttl`; if you set only that, and shorter, it is the default.',
+  ),
+
+  'log.level': withDefault(
+    choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
+    'info',
+    'Least serious level that is logged.',
+  ),
+  'log.format': withDefault(
+    choice(['json', 'pretty']),
+    'json',
+    'One JSON object per line for machines, or coloured text for people.',
+  ),
+});
+
+export type SettingKey = keyof typeof SETTINGS.shape;
+export type SettingValues = z.output<typeof SETTINGS>;
+
+export interface Setting extends SettingNotes {
+  readonly key: SettingKey;
+  readonly environmentName: string;
+}
+
+export const SETTING_LIST: readonly Setting[] = SETTINGS.keyof().options.map((key) => ({
+  key,
+  environmentName: `LEASEHOLD_${key.replaceAll('.', '_').toUpperCase()}`,
+  ...notesOf(SETTINGS.shape[key]),
+}));
+
+const settingByKey: ReadonlyMap<string, Setting> = new Map(
+  SETTING_LIST.map((setting) => [setting.key, setting]),
+);
+
+/** Every prefix of a key that stands for a group of keys: `redis`, `redis.tls`, … */
+const sections: ReadonlySet<string> = new Set(
+  SETTING_LIST.flatMap(({ key }) => {
+    const parts = key.split('.');
+    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('.'));
+  }),
+);
+
+export function findSetting(path: string): Setting | undefined {
+  return settingByKey.get(path);
+}
+
+export function isSection(path: string): boolean {
+  return sections.has(path);
+}
+
+/** Names that may stand directly in the section ('' is the top of the file). */
+export function namesIn(section: string): string[] {
+  const prefix = section === '' ? '' : `${section}.`;
+  const inside = SETTING_LIST.filter(({ key }) => key.startsWith(prefix));
+  return [...new Set(inside.map(({ key }) => key.slice(prefix.length).split('.')[0] ?? ''))];
+}

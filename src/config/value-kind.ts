@@ -1,0 +1,187 @@
+// The kinds of value a setting can have: for each a zod schema, its words for people, and how it is read from an
+// environment variable. A message shows a refused value only for kinds in which nobody puts a secret by mistake: an
+// address may have come as a URL with a password in it, and a password may stand where its file's path belongs.
+import { z } from 'zod';
+import { parseDurationMs } from './duration.ts';
+import { type HostPort, hostPortIdentity, isHost, parseHostPort } from './host-port.ts';
+
+export interface ValueKind<S extends z.ZodType> {
+  readonly schema: S;
+  /** What is accepted, in words that fit after "expected" and into the documentation's table. */
+  readonly expected: string;
+  /** Turns a variable's text into what the file would have held; what doesn't fit is left for the schema to refuse. */
+  fromText(text: string): unknown;
+}
+
+const asIs = (text: string): unknown => text;
+const UNPRINTABLE = /\p{Cc}/u;
+
+export function integer(min: number, max: number, expected = `a whole number from ${min} to ${max}`) {
+  const error = refuse(expected);
+  return {
+    schema: z.int({ error }).min(min, { error }).max(max, { error }),
+    expected,
+    fromText: (text: string) => (/^-?[0-9]{1,15}$/.test(text) ? Number(text) : text),
+  } satisfies ValueKind<z.ZodType>;
+}
+
+export function flag() {
+  const expected = 'true or false';
+  return {
+    schema: z.boolean({ error: refuse(expected) }),
+    expected,
+    fromText: (text: string) => (text === 'true' ? true : text === 'false' ? false : text),
+  } satisfies ValueKind<z.ZodType>;
+}
+
+export function choice<const C extends readonly [string, ...string[]]>(choices: C) {
+  const expected = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+  return {
+    schema: z.enum(choices, { error: refuse(expected) }),
+    expected,
+    fromText: asIs,
+  } satisfies ValueKind<z.ZodType>;
+}
+
+/** The value is in milliseconds; the bounds are written as in the file. */
+export function duration(min: string, max: string) {
+  const minMs = boundMs(min);
+  const maxMs = boundMs(max);
+  const expected = `a duration from ${min} to ${max}`;
+  const error = refuse(expected);
+  const hint = `expected a duration with a unit, such as "${max}"`;
+  const schema = z
+    .string({
+      error: (issue) =>
+        typeof issue.input === 'number' ? `${hint}, got the plain number ${issue.input}` : error(issue),
+    })
+    .transform((text, ctx) => {
+      const ms = parseDurationMs(text);
+      if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+      const plain = /^[0-9.]+$/.test(text);
+      ctx.addIssue({
+        code: 'custom',
+        message: plain ? `${hint}, got the plain number ${text.slice(0, 20)}` : error({ input: text }),
+      });
+      return z.NEVER;
+    });
+  return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
+}
+
+/** Text by a rule; `expected` has to tell the rule in full, since a refused text isn't shown. */
+export function text(expected: string, accepts: (text: string) => boolean) {
+  return {
+    schema: z.string({ error: refuseUnseen(expected) }).refine(accepts, { error: `expected ${expected}` }),
+    expected,
+    fromText: asIs,
+  } satisfies ValueKind<z.ZodType>;
+}
+
+export function hostName() {
+  return text('a host name or IP address', isHost);
+}
+
+/** A path as it was written; whether the file is there is checked once it is known what the path is relative to. */
+export function filePath() {
+  return text(
+    'the path of a file',
+    (path) => path.length > 0 && path.length <= 4_096 && !UNPRINTABLE.test(path),
+  );
+}
+
+export function secretText() {
+  return text('text of 1 to 1024 characters, in quotes if it is all digits', isSecretLength);
+}
+
+function isSecretLength(secret: string): boolean {
+  return secret.length >= 1 && secret.length <= 1_024;
+}
+
+/** Where to listen, so port 0 (any free one) makes sense. */
+export function listenAddress() {
+  const expected = 'host:port with a port from 0 to 65535 (0 = any free one), IPv6 in brackets';
+  return {
+    schema: z.string({ error: refuseUnseen(expected) }).transform(toHostPort(0, expected)),
+    expected,
+    fromText: asIs,
+  } satisfies ValueKind<z.ZodType>;
+}
+
+export function listenAddressOrOff() {
+  const address = listenAddress();
+  const expected = `off, or ${address.expected}`;
+  const parse = toHostPort(0, expected);
+  const schema = z
+    .string({ error: refuseUnseen(expected) })
+    .transform((written, ctx) => (written === 'off' ? ('off' as const) : parse(written, ctx)));
+  return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
+}
+
+/** One address or a list of them; always a list once it is read. No address may be there twice. */
+export function addresses(maxCount: number) {
+  const one = 'host:port with a port from 1 to 65535, IPv6 in brackets';
+  const expected = `${one}; or a list of up to ${maxCount} such`;
+  const entry = z.string({ error: refuseUnseen(one) }).transform(toHostPort(1, one));
+  const list = z
+    .array(entry, { error: refuseUnseen(expected) })
+    .min(1, { error: `expected ${expected}, got an empty list` })
+    .max(maxCount, { error: `expected ${expected}, got a longer list` })
+    .superRefine((entries, ctx) => {
+      const seen = new Set<string>();
+      for (const [index, address] of entries.entries()) {
+        const identity = hostPortIdentity(address);
+        if (seen.has(identity))
+          ctx.addIssue({ code: 'custom', path: [index], message: 'an address that is already in the list' });
+        seen.add(identity);
+      }
+    });
+  const schema = z.preprocess((given) => (typeof given === 'string' ? [given] : given), list);
+  const fromText = (written: string) => written.split(',').map((part) => part.trim());
+  return { schema, expected, fromText } satisfies ValueKind<z.ZodType>;
+}
+
+function toHostPort(lowestPort: 0 | 1, expected: string) {
+  return (written: string, ctx: z.RefinementCtx): HostPort => {
+    const address = parseHostPort(written, lowestPort);
+    if (address !== undefined) return address;
+    const hint = written.includes('://')
+      ? '; write it without a scheme such as redis://'
+      : written.includes(',')
+        ? '; write several as a list'
+        : '';
+    ctx.addIssue({ code: 'custom', message: `expected ${expected}${hint}` });
+    return z.NEVER;
+  };
+}
+
+interface Refused {
+  readonly input?: unknown;
+}
+
+function refuse(expected: string) {
+  return (issue: Refused): string => `expected ${expected}, got ${show(issue.input)}`;
+}
+
+function refuseUnseen(expected: string) {
+  return (issue: Refused): string => `expected ${expected}, got ${nameKind(issue.input)}`;
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value === 'string' && value.length <= 32) return JSON.stringify(value);
+  return nameKind(value);
+}
+
+function nameKind(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing';
+  if (typeof value === 'string') return 'text';
+  if (typeof value === 'number' || typeof value === 'bigint') return 'a number';
+  if (typeof value === 'boolean') return 'true or false';
+  return Array.isArray(value) ? 'a list' : 'a mapping';
+}
+
+function boundMs(bound: string): number {
+  const ms = parseDurationMs(bound);
+  if (ms === undefined) throw new Error(`not a duration: ${bound}`);
+  return ms;
+}

@@ -1,0 +1,56 @@
+// Time and timers as the rest of the code sees them, so that tests can bring their own. Nothing else reads a clock.
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds on this process's monotonic clock; only differences mean anything. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970 by the system clock; for people only, never compared with a deadline. */
+  wallMs(): number;
+  /** Runs `fire` once after at least `delayMs`; never keeps the process alive by itself. */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, fire) {
+    const handle = setTimeout(fire, Math.max(0, delayMs));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+/** Resolves after `delayMs`, or at once when `signal` aborts. */
+export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = (): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = clock.after(delayMs, done);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** Settles as `work` does, or rejects with `tooLate()` after `limitMs`; the work itself goes on. */
+export async function within<T>(
+  clock: Clock,
+  limitMs: number,
+  work: Promise<T>,
+  tooLate: () => Error,
+): Promise<T> {
+  let timer: Timer | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = clock.after(limitMs, () => reject(tooLate()));
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    timer?.cancel();
+  }
+}

@@ -1,0 +1,60 @@
+// What can go wrong, in the words of the domain. The transport maps each code to one gRPC status (status-table.ts);
+// docs/errors.md explains each to callers. Expected outcomes of the stores are unions, not errors; these are thrown.
+
+import type { Contention } from './lock.ts';
+
+/** Every code is also the `reason` of the google.rpc.ErrorInfo that a caller receives. */
+export const ERROR_CODES = [
+  'INVALID_ARGUMENT',
+  'LOCK_CONTENDED',
+  'LEASE_LOST',
+  'QUARANTINE',
+  'REDIS_UNAVAILABLE',
+  'PRIMARY_UNCONFIRMED',
+  'OUTCOME_UNKNOWN',
+  'DEPLOYMENT_MISMATCH',
+  'OVERLOADED',
+  'DRAINING',
+  'STORE_FULL',
+  'DEADLINE_EXCEEDED',
+  'CANCELLED',
+  'NOT_IMPLEMENTED',
+  'INTERNAL',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** One thing that is wrong with a request: the field's path in the proto message, and what was expected. */
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+}
+
+export interface ErrorDetails {
+  readonly violations?: readonly FieldViolation[];
+  /** How long the caller should wait before it tries again. */
+  readonly retryAfterMs?: number;
+  readonly contention?: Contention;
+  /** Small facts for machines, sent as ErrorInfo.metadata. Never a secret, never a whole lease id. */
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+export class CoordinationError extends Error {
+  override readonly name = 'CoordinationError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  /** `message` is shown to callers: no internals, no addresses, no ids. The `cause` goes to the log alone. */
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** Throws INVALID_ARGUMENT that names every violated field, if there is one. */
+export function refuseViolations(violations: readonly FieldViolation[]): void {
+  if (violations.length === 0) return;
+  const message = violations.map((v) => `${v.field}: ${v.description}`).join('; ');
+  throw new CoordinationError('INVALID_ARGUMENT', message, { violations });
+}

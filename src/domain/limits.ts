@@ -1,0 +1,25 @@
+// A limit on everything that a caller can make large, in one place, with units. Validation, the proto comments and
+// GetServerInfo speak of these numbers; limits that the operator may choose live in the configuration.
+
+export const LIMITS = {
+  /** Bytes of UTF-8 of a resource name: at least 1. */
+  resourceBytes: 512,
+  /** Bytes of UTF-8 of an owner; may be empty. */
+  ownerBytes: 256,
+  metadataEntries: 16,
+  /** Characters of a metadata key, from [a-z0-9._-]. */
+  metadataKeyChars: 64,
+  /** Bytes of UTF-8 of one metadata value. */
+  metadataValueBytes: 256,
+  /** Bytes of all metadata keys and values together. */
+  metadataTotalBytes: 2_048,
+  minTtlMs: 1_000,
+  minHoldMs: 24 * 3_600_000,
+  maxHoldMs: 30 * 24 * 3_600_000,
+  /** The longest wait of one unary call. */
+  unaryWaitMs: 30 * 60_000,
+  /** Most permits of a limit that a PERMITS lease may name. */
+  permits: 1_000_000,
+  /** Holders and waiters listed in one Lock or Contention message; counts are always exact. */
+  listedPerLock: 100,
+} as const;

@@ -1,0 +1,99 @@
+// A lock: who may hold a resource, what a lease is, and what the operations on it answer. Both stores obey this chart:
+//
+//            acquire                      renew (not past max_hold)
+//   FREE ───────────────▶ HELD ◀──────────────────────────┐
+//    ▲                     │ └────────────────────────────┘
+//    │  min_hold over      │ release, or the deadline passes
+//    ├───────── MIN_HOLD ◀─┤ (min_hold not over: taken, but nobody's)
+//    └─────────────────────┘ (no min_hold, or it is over)
+//
+// During a quarantine (safety.ts) nothing leaves FREE; renewals and releases go on.
+
+import { createHash } from 'node:crypto';
+
+export type Mode =
+  | { readonly kind: 'exclusive' }
+  | { readonly kind: 'shared' }
+  | { readonly kind: 'permits'; readonly permits: number; readonly limit: number };
+
+/** Which call speaks for a lease right now: written by every Acquire, Hold and KeepAlive. */
+export interface CallStamp {
+  readonly instanceId: string;
+  readonly call: number;
+}
+
+/** What a caller asks for. */
+export interface LeaseSpec {
+  readonly resource: string;
+  /** A lower-case UUID that the client made: identity of the acquisition and capability to renew and release. */
+  readonly leaseId: string;
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly ttlMs: number;
+  /** The resource stays taken at least this long from the grant on; 0 for none. */
+  readonly minHoldMs: number;
+  /** Renewals never extend past this, counted from the grant; 0 for no bound. */
+  readonly maxHoldMs: number;
+}
+
+/** A lease that the store holds, as of one answer. */
+export interface Lease {
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly fencingToken: bigint;
+  /** When the holder must stop at the latest, on *this instance's* monotonic clock, counted from before the store was asked. */
+  readonly deadlineMs: number;
+  /** About the same moment by the store's wall clock, for people. Milliseconds since 1970. */
+  readonly expiresAtWallMs: number;
+}
+
+/** A holder as others may see it: no lease id, only a short hash of it. */
+export interface Holder {
+  readonly leaseIdHash: string;
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly fencingToken: bigint;
+  readonly acquiredAtWallMs: number;
+  /** Until the lease lapses if it isn't renewed. */
+  readonly remainingMs: number;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+export interface Contention {
+  readonly resource: string;
+  readonly reason: 'held' | 'min-hold';
+  readonly holders: readonly Holder[];
+  /** When the resource is free at the earliest if nobody renews or releases. */
+  readonly timeLeftMs: number;
+}
+
+export interface LockView {
+  readonly resource: string;
+  readonly holders: readonly Holder[];
+  /** How long the resource stays taken by a min_hold, whoever holds it; 0 for none. */
+  readonly minHoldRemainingMs: number;
+}
+
+export type AcquireOutcome =
+  | { readonly kind: 'granted'; readonly lease: Lease }
+  | { readonly kind: 'contended'; readonly contention: Contention }
+  | { readonly kind: 'quarantined'; readonly retryAfterMs: number };
+
+export type RenewOutcome =
+  | { readonly kind: 'renewed'; readonly lease: Lease }
+  /** No live lease of this id and token: released, lapsed, or never granted. */
+  | { readonly kind: 'lost' }
+  /** The lease lives, but a newer call speaks for it. Only where the renewal named a stamp. */
+  | { readonly kind: 'moved' };
+
+export type ReleaseOutcome =
+  /** This call ended a live lease. */
+  | { readonly kind: 'released' }
+  /** There was no live lease to end: never granted, lapsed, or released before. */
+  | { readonly kind: 'absent' };
+
+/** A lease id as logs and other callers may see it: 12 hex digits of its SHA-256. */
+export function leaseIdHash(leaseId: string): string {
+  return createHash('sha256').update(leaseId).digest('hex').slice(0, 12);
+}

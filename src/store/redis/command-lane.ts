@@ -1,0 +1,115 @@
+// The one lane that every script of a caller goes through: what must be true before a reply becomes an answer is decided
+// here and nowhere else. A script's reply passes, in this order: not late, same reign, and confirmed, after it came, by a
+// majority of the Sentinels.
+
+import type { Clock } from '../../domain/clock.ts';
+import { CoordinationError } from '../../domain/errors.ts';
+import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
+import type { StoreCall } from '../lock-store.ts';
+import type { PrimaryKeeper } from './primary-keeper.ts';
+import type { PrimaryLocator } from './primary-locator.ts';
+import type { ScriptName, Scripts } from './scripts.ts';
+import type { Reply, Session } from './session.ts';
+
+export interface CommandLaneOptions {
+  readonly keeper: PrimaryKeeper;
+  readonly locator: PrimaryLocator;
+  readonly scripts: Scripts;
+  readonly clock: Clock;
+  /** Commands that may wait for Redis at once; the next one is refused at once. */
+  readonly maxInFlight: number;
+}
+
+export interface Answer {
+  readonly reply: Reply;
+  /** When Redis was asked, on the monotonic clock: deadlines are counted from here, never from the reply. */
+  readonly askedAtMs: number;
+}
+
+const RETRY_SOON_MS = 500;
+
+export class CommandLane {
+  readonly #options: CommandLaneOptions;
+  #inFlight = 0;
+
+  constructor(options: CommandLaneOptions) {
+    this.#options = options;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Runs a script and resolves with a reply that may be told to the caller. Rejects by `call.deadlineMs` at the latest. */
+  async run(
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    call: StoreCall,
+  ): Promise<Answer> {
+    if (this.#inFlight >= this.#options.maxInFlight) {
+      throw new CoordinationError('OVERLOADED', 'too many commands wait for Redis', {
+        retryAfterMs: RETRY_SOON_MS,
+      });
+    }
+    this.#inFlight++;
+    try {
+      // A refusal as late did nothing and brought a newer sample of Redis's time: once more with that.
+      return (
+        (await this.#attempt(name, keys, args, call)) ?? (await this.#attemptAgain(name, keys, args, call))
+      );
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  async #attemptAgain(name: ScriptName, keys: readonly string[], args: readonly string[], call: StoreCall) {
+    const answer = await this.#attempt(name, keys, args, call);
+    if (answer) return answer;
+    throw unavailable('Redis runs commands too late; nothing was changed');
+  }
+
+  async #attempt(name: ScriptName, keys: readonly string[], args: readonly string[], call: StoreCall) {
+    const { clock, scripts } = this.#options;
+    const session = this.#session();
+    const askedAtMs = clock.monotonicMs();
+    const reply = await session.run(scripts[name], keys, args, call.deadlineMs);
+    if (reply[0] === 'late') return undefined;
+    if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
+    await this.#confirm(session, call);
+    return { reply, askedAtMs };
+  }
+
+  #session(): Session {
+    const { keeper } = this.#options;
+    const { session } = keeper;
+    if (session && !session.over.aborted) return session;
+    if (keeper.mismatch) {
+      throw new CoordinationError('DEPLOYMENT_MISMATCH', keeper.mismatch, {
+        retryAfterMs: 10 * RETRY_SOON_MS,
+      });
+    }
+    throw unavailable('no primary can be used now; nothing was changed');
+  }
+
+  // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect another, and its
+  // quarantine passes; our primary still answers, and says "granted" for what the other has granted too. Asking before
+  // the command isn't enough: the election may lie between the question and the reply.
+  async #confirm(session: Session, call: StoreCall): Promise<void> {
+    const { locator, clock } = this.#options;
+    const { key } = session.primary;
+    const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
+    if (locator.named(recent())?.key === key) return;
+    const named = await locator.awaitNamed(recent, (now) => now.key === key, call.deadlineMs);
+    if (named) return;
+    throw new CoordinationError(
+      'PRIMARY_UNCONFIRMED',
+      'no majority of the Sentinels confirms the primary; the outcome is unknown',
+      { retryAfterMs: RETRY_SOON_MS },
+    );
+  }
+}
+
+function unavailable(message: string): CoordinationError {
+  return new CoordinationError('REDIS_UNAVAILABLE', message, { retryAfterMs: RETRY_SOON_MS });
+}

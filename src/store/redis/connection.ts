@@ -1,0 +1,113 @@
+// One TCP connection to one Redis or Sentinel process. When it closes it stays closed: which node to talk to next is the
+// topology's decision, and nothing is ever sent again by itself (a resent acquire would land on another primary).
+
+import type { ConnectionOptions } from 'node:tls';
+import { Redis } from 'ioredis';
+import { type Clock, within } from '../../domain/clock.ts';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function formatAddress({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Credentials and sockets, the same for every connection of a kind. */
+export interface ConnectionSettings {
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** Absent for Sentinels, which have no databases. */
+  readonly db?: number;
+  readonly tls?: ConnectionOptions | undefined;
+  readonly connectTimeoutMs: number;
+  /** Shown by CLIENT LIST. */
+  readonly name: string;
+}
+
+export class Connection {
+  readonly address: HostPort;
+  /** Resolves, never rejects, once the connection is closed, with what is known of the reason. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #redis: Redis;
+  readonly #clock: Clock;
+  #isClosed = false;
+
+  private constructor(address: HostPort, redis: Redis, clock: Clock) {
+    this.address = address;
+    this.#redis = redis;
+    this.#clock = clock;
+    let lastError: Error | undefined;
+    redis.on('error', (error: Error) => {
+      lastError = error;
+    });
+    this.closed = new Promise((resolve) => {
+      redis.once('end', () => {
+        this.#isClosed = true;
+        resolve(lastError);
+      });
+    });
+  }
+
+  /** Connects and authenticates; rejects when that fails or takes longer than the connect timeout. */
+  static async open(address: HostPort, settings: ConnectionSettings, clock: Clock): Promise<Connection> {
+    const redis = new Redis({
+      host: address.host,
+      port: address.port,
+      ...(settings.username ? { username: settings.username } : {}),
+      ...(settings.password ? { password: settings.password } : {}),
+      ...(settings.tls ? { tls: settings.tls } : {}),
+      connectionName: settings.name,
+      connectTimeout: settings.connectTimeoutMs,
+      protocol: 2,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      reconnectOnError: null,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      enableOfflineQueue: false,
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      disableClientInfo: true,
+    });
+    const connection = new Connection(address, redis, clock);
+    try {
+      // connectTimeout bounds the TCP handshake; a frozen process completes that and then answers nothing to AUTH.
+      const late = (): Error => new Error(`no connection within ${settings.connectTimeoutMs} ms`);
+      await within(clock, settings.connectTimeoutMs, redis.connect(), late);
+      // Sent here, not by ioredis, which goes on with database 0 when the SELECT is refused.
+      if (settings.db) await connection.callWithin(settings.connectTimeoutMs, 'SELECT', settings.db);
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Sends one command. Settles with its reply, or rejects with Redis's error or when the connection closes. */
+  call(command: string, ...args: (string | number)[]): Promise<unknown> {
+    return this.#redis.call(command, ...args);
+  }
+
+  /** Sends one command and gives up on its reply after `timeoutMs`; the command may still run. */
+  callWithin(timeoutMs: number, command: string, ...args: (string | number)[]): Promise<unknown> {
+    const late = (): Error => new Error(`${command}: no reply within ${timeoutMs} ms`);
+    return within(this.#clock, timeoutMs, this.call(command, ...args), late);
+  }
+
+  /** Turns this connection into a subscribed one. */
+  async subscribe(channel: string, onMessage: (message: string) => void): Promise<void> {
+    this.#redis.on('message', (_channel: string, message: string) => onMessage(message));
+    await this.#redis.subscribe(channel);
+  }
+
+  /** Closes at once. Commands in flight reject. */
+  destroy(): void {
+    this.#redis.disconnect();
+  }
+}

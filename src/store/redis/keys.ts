@@ -1,0 +1,29 @@
+// The names of all keys. Each starts with the configured prefix and the hash tag of its bucket, so that a bucket lies in
+// one slot of a cluster; what a caller chose comes last, so that no two resources share a key whatever they contain.
+
+const BUCKET = 0;
+
+/** Number of buckets: 1 on Sentinel and on a single Redis. Kept in `meta`. */
+export const BUCKETS = 1;
+
+export interface Keys {
+  /** Hash: the reign, the lease clock, the last token, the quarantine's end, the deployment's constants. */
+  readonly meta: string;
+  /** Sorted set: resource → the moment on the lease clock before which nothing about the lock lapses. */
+  readonly deadlines: string;
+  /** A lock's hash is this and the resource. */
+  readonly lockPrefix: string;
+  lock(resource: string): string;
+}
+
+/** `prefix` holds no brace: the first braces of a key are its hash tag. */
+export function keysFor(prefix: string): Keys {
+  const bucket = `${prefix}{${BUCKET}}:`;
+  const lockPrefix = `${bucket}lock:`;
+  return {
+    meta: `${bucket}meta`,
+    deadlines: `${bucket}deadlines`,
+    lockPrefix,
+    lock: (resource) => lockPrefix + resource,
+  };
+}

@@ -1,0 +1,66 @@
+#!lua flags=allow-oom
+-- Joins the reign of this primary: checks that the deployment is the one that the instance was configured for, and if the
+-- reign is a new one installs it, with the quarantine that keeps forgotten grants harmless. The reign's name is made of
+-- the config epoch, which a Sentinel majority vouched for, and of the replication id that this very node reports here.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 config_epoch    Sentinel's config epoch of this primary; '0' without Sentinel
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 schema          version of the key layout
+--       4 max_ttl         the deployment's largest TTL
+--       5 buckets         the deployment's number of buckets
+--       6 quarantine      how long nothing is granted; 0 where the operator waived it
+--       7 lapsed_after    inherited leases with a deadline before adoption + this count as lapsed; 0 where waived
+--       8 seen_token      the largest fencing token that the instance has seen
+--       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
+-- REPLY adopted now reign epoch token quarantine_left
+--       current now reign epoch token quarantine_left      (the reign was adopted before)
+--       mismatch now name found                            (another deployment's data: schema, max_ttl or buckets)
+--       replica now                                        (this node is no primary)
+--       late now
+local meta = KEYS[1]
+local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
+local schema, max_ttl, buckets = ARGV[3], ARGV[4], ARGV[5]
+local quarantine, lapsed_after = tonumber(ARGV[6]), tonumber(ARGV[7])
+local seen_token, bootstrap = tonumber(ARGV[8]), ARGV[9]
+
+local now = time_us()
+if now > not_after then return { 'late', int(now) } end
+local info = redis.call('INFO', 'replication')
+if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now) } end
+local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)')
+
+local m = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
+  'schema', 'max_ttl', 'buckets')
+local fresh = not m[1]
+if not fresh then
+  if m[8] ~= schema then return { 'mismatch', int(now), 'schema', m[8] or '' } end
+  if m[9] ~= max_ttl then return { 'mismatch', int(now), 'max_ttl', m[9] or '' } end
+  if m[10] ~= buckets then return { 'mismatch', int(now), 'buckets', m[10] or '' } end
+  if m[1] == reign then
+    -- Another instance adopted first and may have seen less: what this one saw must not be granted again either.
+    if seen_token > tonumber(m[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
+    local left = math.max(tonumber(m[6]) - tonumber(m[3]), 0)
+    return { 'current', int(now), reign, m[2], int(math.max(seen_token, tonumber(m[5]))), int(left) }
+  end
+end
+
+-- The clock takes the whole difference here, not 2 s at most: between reigns nobody may have ticked it for long, and a
+-- clock that fell behind would keep leases alive (and their holders' successors waiting) that ended long ago.
+local clock = now
+local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0
+if not fresh then
+  clock = tonumber(m[3]) + math.max(now - tonumber(m[4]), 0)
+  epoch = tonumber(m[2]) + 1
+  token = math.max(tonumber(m[5]), seen_token)
+  quarantine_until = tonumber(m[6])
+  lapsed_before = tonumber(m[7])
+end
+if not (fresh and bootstrap == 'new') and quarantine > 0 then
+  quarantine_until = math.max(quarantine_until, clock + quarantine)
+  lapsed_before = clock + lapsed_after
+end
+redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(now), 'token', int(token),
+  'quarantine_until', int(quarantine_until), 'lapsed_before', int(lapsed_before),
+  'schema', schema, 'max_ttl', max_ttl, 'buckets', buckets)
+return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

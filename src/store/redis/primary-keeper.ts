@@ -1,0 +1,323 @@
+// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it all again
+// when the connection closes, the Sentinels name someone else, or a script was refused. Nothing else opens connections
+// to Redis for commands.
+//
+// Read role and replication id ──▶ ask the Sentinels *after that* ──▶ join or adopt the reign ──▶ session in use
+//        ▲                                                                                            │
+//        └────────────── closed · another primary or epoch named · reign refused · READONLY ◀──────────┘
+
+import { type Clock, pause } from '../../domain/clock.ts';
+import { CoordinationError } from '../../domain/errors.ts';
+import { CONFIRMATION_WINDOW_MS, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
+import type { StoreObserver } from '../store.ts';
+import { Connection, type ConnectionSettings, formatAddress } from './connection.ts';
+import { type NodeInfo, parseNodeInfo } from './info.ts';
+import { BUCKETS, type Keys } from './keys.ts';
+import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
+import type { Scripts } from './scripts.ts';
+import { evaluate, Session, type TimeSample } from './session.ts';
+
+export interface PrimaryKeeperOptions {
+  readonly locator: PrimaryLocator;
+  readonly connection: ConnectionSettings;
+  readonly keys: Keys;
+  readonly scripts: Scripts;
+  readonly clock: Clock;
+  readonly observer: StoreObserver;
+  readonly policy: ReignPolicy;
+}
+
+/** What an adoption installs, and what a node must be like. */
+export interface ReignPolicy {
+  readonly maxTtlMs: number;
+  /** 0 where the operator waived it. */
+  readonly quarantineMs: number;
+  readonly lapsedAfterMs: number;
+  readonly skewMs: number;
+  /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
+  readonly bootstrapNew: boolean;
+  /** A `maxmemory-policy` that is accepted although it evicts. */
+  readonly allowEvictionPolicy?: string | undefined;
+}
+
+const STEP_TIMEOUT_MS = 2_000;
+const RETRY_MS = 100;
+const RETRY_SPREAD_MS = 150;
+const BACKLOG_WAIT_MS = 5_000;
+const BACKLOG_POLL_MS = 100;
+/** A connection on which a tick got no reply for so long belongs to a frozen process or a dead network. */
+const SILENCE_MS = 3_000;
+/** Commands in flight on a retired session may still be answered for so long. */
+const RETIRED_GRACE_MS = 1_000;
+const LOCKS_PER_TICK = 100;
+
+export class PrimaryKeeper {
+  readonly #options: PrimaryKeeperOptions;
+  readonly #closing = new AbortController();
+  readonly #stopListening: () => void;
+  readonly #finished: Promise<void>;
+  #session: Session | undefined;
+  #reason = 'connecting';
+  #mismatch = '';
+  #sinceMs: number;
+  #quarantineEndsMs = 0;
+  #seenToken = 0;
+  #knowsDeployment = false;
+  #onChange: () => void = () => {};
+
+  constructor(options: PrimaryKeeperOptions) {
+    this.#options = options;
+    this.#sinceMs = options.clock.monotonicMs();
+    this.#stopListening = options.locator.onAnswer(this.#retireIfReplaced);
+    this.#finished = this.#run();
+  }
+
+  /** What commands may be sent on now. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Why there is no session, for people; '' when there is one. */
+  get reason(): string {
+    return this.#session ? '' : this.#mismatch || this.#reason;
+  }
+
+  /** The node's data belong to a deployment with other constants: no retry will help. */
+  get mismatch(): string {
+    return this.#mismatch;
+  }
+
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  get quarantineRemainingMs(): number {
+    return Math.max(0, this.#quarantineEndsMs - this.#options.clock.monotonicMs());
+  }
+
+  set onChange(listener: () => void) {
+    this.#onChange = listener;
+  }
+
+  /** Remembers the largest token seen, so that an adoption after lost writes starts above it. */
+  sawToken(token: number): void {
+    if (token > this.#seenToken) this.#seenToken = token;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#stopListening();
+    this.#session?.connection.destroy();
+    await this.#finished;
+  }
+
+  // A majority that names another node, or this one under another epoch (it was chosen again without ever having been
+  // demoted): no answer from the old session would be confirmed any more.
+  #retireIfReplaced = (): void => {
+    const session = this.#session;
+    if (!session) return;
+    const named = this.#options.locator.named(this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS);
+    if (named && named.key !== session.primary.key) session.retire(`the Sentinels name ${named.key}`);
+  };
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#closing.signal.aborted) {
+      try {
+        const session = await this.#establish();
+        this.#become(session, '');
+        this.#retireIfReplaced();
+        await this.#tickUntilOver(session);
+        this.#become(undefined, String(session.over.reason));
+        void pause(clock, RETIRED_GRACE_MS, this.#closing.signal).then(() => session.connection.destroy());
+      } catch (error) {
+        this.#become(undefined, error instanceof Error ? error.message : String(error));
+      }
+      await pause(clock, RETRY_MS + Math.random() * RETRY_SPREAD_MS, this.#closing.signal);
+    }
+  }
+
+  #become(session: Session | undefined, reason: string): void {
+    if (this.#closing.signal.aborted) {
+      session?.connection.destroy();
+      this.#session = undefined;
+      return;
+    }
+    const { clock, observer } = this.#options;
+    if (Boolean(session) !== Boolean(this.#session)) this.#sinceMs = clock.monotonicMs();
+    if (session) {
+      const facts = { primary: session.primary.key, reign: session.reign, epoch: session.epoch };
+      observer.event('info', 'primary in use', {
+        ...facts,
+        quarantineMs: Math.round(this.quarantineRemainingMs),
+      });
+    } else if (this.#session || this.#reason !== reason) {
+      observer.event('warn', 'no primary', { reason });
+    }
+    this.#session = session;
+    this.#reason = reason;
+    this.#onChange();
+  }
+
+  async #establish(): Promise<Session> {
+    const { locator, clock, connection: settings } = this.#options;
+    const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
+    const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
+    if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
+    const connection = await Connection.open(named.address, settings, clock);
+    try {
+      return await this.#join(connection, named);
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  async #join(connection: Connection, named: NamedPrimary): Promise<Session> {
+    const { locator, clock, keys, scripts, observer } = this.#options;
+    let node = await this.#readNode(connection);
+    await Promise.all(
+      Object.values(scripts).map((script) =>
+        connection.callWithin(STEP_TIMEOUT_MS, 'SCRIPT', 'LOAD', script.source),
+      ),
+    );
+    const installed = await connection.callWithin(STEP_TIMEOUT_MS, 'HGET', keys.meta, 'reign');
+    if (locator.hasSentinels && installed !== `${named.configEpoch}:${node.replid}`) {
+      node = await this.#awaitBacklog(connection, node);
+    }
+    // The majority is asked after the reign was read, or a primary that was demoted and chosen again between the two
+    // would be adopted under the name of a reign that has ended.
+    const readAtMs = clock.monotonicMs();
+    const agreed = await locator.awaitNamed(
+      () => readAtMs,
+      (now) => formatAddress(now.address) === formatAddress(named.address),
+      readAtMs + STEP_TIMEOUT_MS,
+    );
+    if (!agreed) {
+      const who = formatAddress(named.address);
+      throw new Error(`no majority of the Sentinels confirms ${who} as primary (${locator.describe()})`);
+    }
+    const reply = await this.#adopt(connection, agreed, node);
+    const [, timeUs, reign, epoch, token, quarantineLeftUs] = reply.values;
+    if (reign !== `${agreed.configEpoch}:${node.replid}`)
+      throw new Error('the reign changed while it was joined');
+    this.sawToken(Number(token));
+    this.#knowsDeployment = true;
+    this.#quarantineEndsMs = reply.sample.atMs + Number(quarantineLeftUs) / 1_000;
+    return new Session({
+      connection,
+      primary: agreed,
+      reign,
+      epoch: Number(epoch),
+      clock,
+      observer,
+      sample: { timeUs: Number(timeUs), atMs: reply.sample.atMs },
+    });
+  }
+
+  async #readNode(connection: Connection): Promise<NodeInfo> {
+    const info = await connection.callWithin(
+      STEP_TIMEOUT_MS,
+      'INFO',
+      'replication',
+      'server',
+      'memory',
+      'persistence',
+    );
+    const node = parseNodeInfo(String(info));
+    if (node.loading) throw new Error('Redis is loading its data');
+    if (node.role !== 'master') throw new Error('the node is a replica');
+    if (Number.parseInt(node.version, 10) < 7)
+      throw new Error(`Redis ${node.version} is too old: 7.0 is needed`);
+    const policy = node.maxmemoryPolicy;
+    if (policy !== '' && policy !== 'noeviction' && policy !== this.#options.policy.allowEvictionPolicy) {
+      this.#mismatch =
+        `maxmemory-policy is ${policy}, which lets Redis drop leases: ` +
+        'set it to noeviction, or name it in redis.allow_eviction_policy';
+      throw new Error(this.#mismatch);
+    }
+    return node;
+  }
+
+  // The first replica that attaches changes the replication id, and so the reign, and so begins a quarantine. On a
+  // primary that has just started the replicas come within seconds: better to adopt once, after they came.
+  async #awaitBacklog(connection: Connection, first: NodeInfo): Promise<NodeInfo> {
+    const { clock } = this.#options;
+    const giveUpMs = clock.monotonicMs() + BACKLOG_WAIT_MS;
+    let node = first;
+    while (!node.backlogActive && clock.monotonicMs() < giveUpMs && !this.#closing.signal.aborted) {
+      await pause(clock, BACKLOG_POLL_MS, this.#closing.signal);
+      node = await this.#readNode(connection);
+    }
+    return node;
+  }
+
+  async #adopt(
+    connection: Connection,
+    agreed: NamedPrimary,
+    node: NodeInfo,
+  ): Promise<{ values: readonly string[]; sample: TimeSample }> {
+    const { clock, keys, scripts, policy } = this.#options;
+    const time = await connection.callWithin(STEP_TIMEOUT_MS, 'TIME');
+    const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
+    const notAfterUs = Number(seconds) * 1_000_000 + Number(micros) + STEP_TIMEOUT_MS * 1_000;
+    const us = (ms: number): number => Math.round(ms * 1_000);
+    const args = [
+      agreed.configEpoch,
+      notAfterUs,
+      SCHEMA_VERSION,
+      us(policy.maxTtlMs),
+      BUCKETS,
+      us(policy.quarantineMs),
+      us(policy.lapsedAfterMs),
+      this.#seenToken,
+      // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is otherwise
+      // one that lost its data, and the leases it forgot are still held.
+      policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
+    ];
+    const reply = await evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
+    switch (reply[0]) {
+      case 'adopted':
+        this.#options.observer.event('warn', 'a new reign begins', {
+          primary: agreed.key,
+          replid: node.replid,
+          quarantineMs: Math.round(Number(reply[5]) / 1_000),
+        });
+        break;
+      case 'current':
+        break;
+      case 'mismatch': {
+        const [name, found] = [reply[2], reply[3]];
+        const value = name === 'max_ttl' ? `${Number(found) / 1_000} ms` : found;
+        this.#mismatch = `the deployment's ${name} is ${value}, another one than this instance's`;
+        throw new CoordinationError('DEPLOYMENT_MISMATCH', this.#mismatch);
+      }
+      default:
+        throw new Error(`adopt-reign: ${reply[0]}`);
+    }
+    this.#mismatch = '';
+    return { values: reply, sample: { timeUs: Number(reply[1]), atMs: clock.monotonicMs() } };
+  }
+
+  // The lease clock stands still when nobody advances it, and lapsed locks are removed on the way.
+  async #tickUntilOver(session: Session): Promise<void> {
+    const { clock, keys, scripts, policy } = this.#options;
+    const args = [String(policy.skewMs * 1_000), keys.lockPrefix, String(LOCKS_PER_TICK)];
+    while (!session.over.aborted && !this.#closing.signal.aborted) {
+      const deadlineMs = clock.monotonicMs() + SILENCE_MS;
+      try {
+        const reply = await session.run(scripts['tick-clock'], [keys.meta, keys.deadlines], args, deadlineMs);
+        if (reply[0] === 'ticked') {
+          this.#quarantineEndsMs = clock.monotonicMs() + Number(reply[2]) / 1_000;
+          if (Number(reply[3]) === LOCKS_PER_TICK) continue; // more are due
+        }
+      } catch (error) {
+        if (error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN') {
+          session.retire(`no reply within ${SILENCE_MS} ms`);
+          session.connection.destroy();
+        }
+      }
+      await pause(clock, TICK_MS, session.over);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// Who says which node is the primary: a majority of the Sentinels (sentinel-watch.ts), or the configuration alone.
+
+import { formatAddress, type HostPort } from './connection.ts';
+
+/** A primary and the config epoch under which it was named. */
+export interface NamedPrimary {
+  readonly address: HostPort;
+  /** Sentinel's `config-epoch`; '0' without Sentinel. */
+  readonly configEpoch: string;
+  /** Both in one string: equal exactly when they are. */
+  readonly key: string;
+}
+
+export function namedPrimary(address: HostPort, configEpoch: string): NamedPrimary {
+  return { address, configEpoch, key: `${formatAddress(address)} epoch ${configEpoch}` };
+}
+
+export interface PrimaryLocator {
+  /** Whether someone stands behind what is named: then it can change, and every answer rests on it. */
+  readonly hasSentinels: boolean;
+
+  /** The primary that is named, resting only on questions asked at or after `askedSinceMs` on the monotonic clock. */
+  named(askedSinceMs: number): NamedPrimary | undefined;
+
+  /** Waits, asking meanwhile, until `named` answers something that matches; undefined when `deadlineMs` comes first. */
+  awaitNamed(
+    askedSinceMs: () => number,
+    matches: (named: NamedPrimary) => boolean,
+    deadlineMs: number,
+  ): Promise<NamedPrimary | undefined>;
+
+  /** Calls back after each answer of a Sentinel. Returns the unsubscriber. */
+  onAnswer(listener: () => void): () => void;
+
+  /** Sentinel's `down-after-milliseconds`, once known. */
+  readonly downAfterMs: number | undefined;
+
+  /** For people. */
+  describe(): string;
+
+  close(): void;
+}
+
+/** One Redis at one address, with nobody to ask. */
+export class FixedPrimary implements PrimaryLocator {
+  readonly hasSentinels = false;
+  readonly downAfterMs = undefined;
+  readonly #named: NamedPrimary;
+
+  constructor(address: HostPort) {
+    this.#named = namedPrimary(address, '0');
+  }
+
+  named(): NamedPrimary {
+    return this.#named;
+  }
+
+  async awaitNamed(): Promise<NamedPrimary> {
+    return this.#named;
+  }
+
+  onAnswer(): () => void {
+    return () => {};
+  }
+
+  describe(): string {
+    return 'one address, no Sentinels';
+  }
+
+  close(): void {}
+}

@@ -1,0 +1,116 @@
+// The store on Redis, put together: who says which node is the primary, the keeper of the session to it, the command
+// lane, and the lock store on top.
+
+import type { Clock } from '../../domain/clock.ts';
+import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import { CommandLane } from './command-lane.ts';
+import type { ConnectionSettings, HostPort } from './connection.ts';
+import { keysFor } from './keys.ts';
+import { PrimaryKeeper } from './primary-keeper.ts';
+import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
+import { RedisLockStore } from './redis-lock-store.ts';
+import { loadScripts, type Scripts } from './scripts.ts';
+import { SentinelWatch } from './sentinel-watch.ts';
+
+export type RedisDeployment =
+  | {
+      readonly kind: 'sentinel';
+      readonly masterName: string;
+      readonly sentinels: readonly HostPort[];
+      readonly sentinelConnection: ConnectionSettings;
+    }
+  | { readonly kind: 'single'; readonly address: HostPort };
+
+export interface RedisStoreOptions {
+  readonly deployment: RedisDeployment;
+  readonly connection: ConnectionSettings;
+  /** Without braces; '' for none. */
+  readonly keyPrefix: string;
+  readonly maxTtlMs: number;
+  readonly maxInFlight: number;
+  /** False waives promise 1: new grants are possible at once after a failover, also of what is still held. */
+  readonly quarantine: boolean;
+  readonly bootstrapNew: boolean;
+  readonly allowEvictionPolicy?: string | undefined;
+  readonly clock: Clock;
+  readonly observer: StoreObserver;
+  /** Only tests bring their own. */
+  readonly scripts?: Scripts;
+}
+
+export class RedisStore implements Store {
+  readonly locks: RedisLockStore;
+  readonly #keeper: PrimaryKeeper;
+  readonly #locator: PrimaryLocator;
+  readonly #listeners = new Set<(status: StoreStatus) => void>();
+
+  constructor(options: RedisStoreOptions) {
+    const { clock, observer, connection, deployment } = options;
+    const keys = keysFor(options.keyPrefix);
+    const scripts = options.scripts ?? loadScripts();
+    this.#locator =
+      deployment.kind === 'single'
+        ? new FixedPrimary(deployment.address)
+        : new SentinelWatch({
+            masterName: deployment.masterName,
+            addresses: deployment.sentinels,
+            connection: deployment.sentinelConnection,
+            clock,
+            observer,
+          });
+    this.#keeper = new PrimaryKeeper({
+      locator: this.#locator,
+      connection,
+      keys,
+      scripts,
+      clock,
+      observer,
+      policy: {
+        maxTtlMs: options.maxTtlMs,
+        quarantineMs: options.quarantine ? quarantineMs(options.maxTtlMs) : 0,
+        lapsedAfterMs: options.quarantine ? LAPSED_AFTER_ADOPTION_MS : 0,
+        skewMs: SKEW_ALLOWANCE_MS,
+        bootstrapNew: options.bootstrapNew,
+        allowEvictionPolicy: options.allowEvictionPolicy,
+      },
+    });
+    this.#keeper.onChange = () => {
+      for (const listener of this.#listeners) listener(this.status());
+    };
+    const lane = new CommandLane({
+      keeper: this.#keeper,
+      locator: this.#locator,
+      scripts,
+      clock,
+      maxInFlight: options.maxInFlight,
+    });
+    this.locks = new RedisLockStore(lane, this.#keeper, keys);
+  }
+
+  status(): StoreStatus {
+    const { session } = this.#keeper;
+    const { downAfterMs } = this.#locator;
+    return {
+      kind: 'redis',
+      usable: session !== undefined,
+      mismatch: this.#keeper.mismatch !== '',
+      reason: this.#keeper.reason,
+      sinceMs: this.#keeper.sinceMs,
+      reign: session?.reign ?? '',
+      epoch: session?.epoch ?? 0,
+      quarantineRemainingMs: this.#keeper.quarantineRemainingMs,
+      ...(downAfterMs === undefined ? {} : { downAfterMs }),
+    };
+  }
+
+  onStatus(listener: (status: StoreStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#locator.close();
+    await this.#keeper.close();
+  }
+}

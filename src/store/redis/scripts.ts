@@ -1,0 +1,42 @@
+// The Lua scripts: one file per command, the shared prelude put before each body. Owns their text and their hashes, not
+// how they are sent (command-lane.ts) or what their replies mean (redis-lock-store.ts, primary.ts).
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+const SCRIPT_NAMES = [
+  'acquire-lock',
+  'renew-lock',
+  'release-lock',
+  'get-lock',
+  'tick-clock',
+  'adopt-reign',
+] as const;
+
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
+
+export interface Script {
+  readonly name: ScriptName;
+  readonly source: string;
+  readonly sha1: string;
+}
+
+export type Scripts = Readonly<Record<ScriptName, Script>>;
+
+/**
+ * Reads the scripts from the `lua` folder beside this module. `edit` is for tests that take a mechanism out or bring
+ * their own clock; it sees the composed source.
+ */
+export function loadScripts(
+  edit: (source: string, name: ScriptName) => string = (source) => source,
+): Scripts {
+  const read = (file: string): string => readFileSync(new URL(`./lua/${file}`, import.meta.url), 'utf8');
+  const prelude = read('prelude.lua');
+  const entries = SCRIPT_NAMES.map((name) => {
+    const body = read(`${name}.lua`);
+    const endOfShebang = body.indexOf('\n') + 1;
+    const source = edit(body.slice(0, endOfShebang) + prelude + body.slice(endOfShebang), name);
+    return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;
+  });
+  return Object.fromEntries(entries) as Record<ScriptName, Script>; // every name is there: the entries come from the list
+}

@@ -1,0 +1,148 @@
+// One connection under one reign: what scripts are sent on. Sends them, bounds the wait for their replies, keeps the
+// newest sample of Redis's time, and says when it must not be used any more. It never outlives its connection and its
+// reign never changes: after a failover, a restart or a new config epoch, primary-keeper.ts makes a new one.
+
+import { type Clock, within } from '../../domain/clock.ts';
+import { CoordinationError } from '../../domain/errors.ts';
+import type { StoreObserver } from '../store.ts';
+import type { Connection } from './connection.ts';
+import type { NamedPrimary } from './primary-locator.ts';
+import type { Script } from './scripts.ts';
+
+/** A script's reply: a word, Redis's TIME in microseconds, and what belongs to the word. */
+export type Reply = readonly [word: string, timeUs: string, ...rest: string[]];
+
+export interface SessionOptions {
+  readonly connection: Connection;
+  readonly primary: NamedPrimary;
+  readonly reign: string;
+  readonly epoch: number;
+  readonly clock: Clock;
+  readonly observer: StoreObserver;
+  /** Redis's TIME in microseconds, and when on the monotonic clock its reply arrived. */
+  readonly sample: TimeSample;
+}
+
+export interface TimeSample {
+  readonly timeUs: number;
+  readonly atMs: number;
+}
+
+// Redis refuses these before the script begins: nothing was done.
+const NOTHING_DONE = /\b(READONLY|OOM|LOADING|BUSY|MASTERDOWN|MISCONF|NOREPLICAS|NOAUTH|NOPERM|WRONGPASS)\b/;
+
+export class Session {
+  readonly primary: NamedPrimary;
+  readonly reign: string;
+  readonly epoch: number;
+  readonly connection: Connection;
+  /** Aborts when no further command may be sent here; those in flight may still be answered. */
+  readonly over: AbortSignal;
+  readonly #clock: Clock;
+  readonly #observer: StoreObserver;
+  readonly #over = new AbortController();
+  #sample: TimeSample;
+
+  constructor(options: SessionOptions) {
+    this.connection = options.connection;
+    this.primary = options.primary;
+    this.reign = options.reign;
+    this.epoch = options.epoch;
+    this.#clock = options.clock;
+    this.#observer = options.observer;
+    this.#sample = options.sample;
+    this.over = this.#over.signal;
+    void this.connection.closed.then((error) => this.retire(error?.message ?? 'connection closed'));
+  }
+
+  /** No further commands; the reason is for the log. */
+  retire(reason: string): void {
+    if (!this.#over.signal.aborted) this.#over.abort(reason);
+  }
+
+  /**
+   * Redis's TIME at our `deadlineMs`, as far as the newest sample tells. The sample was taken before it arrived, so this
+   * errs towards too early: a command may be refused as late that was not, never the reverse.
+   */
+  notAfterUs(deadlineMs: number): number {
+    return Math.floor(this.#sample.timeUs + (deadlineMs - this.#sample.atMs) * 1_000);
+  }
+
+  /**
+   * Runs a script with `reign` and `not_after` as its first arguments and resolves with its reply. Throws
+   * REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no reply came by `deadlineMs`.
+   */
+  async run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    deadlineMs: number,
+  ): Promise<Reply> {
+    const startedMs = this.#clock.monotonicMs();
+    let outcome = 'error';
+    try {
+      const rest = [keys.length, ...keys, this.reign, this.notAfterUs(deadlineMs), ...args];
+      const reply = await this.#send(script, rest, deadlineMs);
+      outcome = reply[0];
+      if (outcome === 'reign') this.retire('another reign began');
+      return reply;
+    } finally {
+      this.#observer.commandEnded(script.name, outcome, this.#clock.monotonicMs() - startedMs);
+    }
+  }
+
+  async #send(script: Script, rest: readonly (string | number)[], deadlineMs: number): Promise<Reply> {
+    const leftMs = deadlineMs - this.#clock.monotonicMs();
+    if (leftMs <= 0) throw new CoordinationError('DEADLINE_EXCEEDED', 'no time left to ask Redis');
+    const work = evaluate(this.connection, script, rest);
+    const late = (): Error => new CoordinationError('OUTCOME_UNKNOWN', 'Redis did not reply in time');
+    let reply: Reply;
+    try {
+      reply = await within(this.#clock, leftMs, work, late);
+    } catch (error) {
+      throw this.#classified(error);
+    }
+    this.#sample = { timeUs: Number(reply[1]), atMs: this.#clock.monotonicMs() };
+    return reply;
+  }
+
+  #classified(error: unknown): CoordinationError {
+    if (error instanceof CoordinationError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    if (!NOTHING_DONE.test(message)) {
+      return new CoordinationError(
+        'OUTCOME_UNKNOWN',
+        'the connection to Redis ended before the reply',
+        {},
+        error,
+      );
+    }
+    if (/\bOOM\b/.test(message)) {
+      return new CoordinationError('STORE_FULL', 'Redis is out of memory; nothing was changed', {}, error);
+    }
+    if (/\b(READONLY|MASTERDOWN)\b/.test(message)) this.retire('the node is no primary any more');
+    return new CoordinationError(
+      'REDIS_UNAVAILABLE',
+      'Redis refuses commands now; nothing was changed',
+      {},
+      error,
+    );
+  }
+}
+
+/** By hash, and with the whole text when Redis doesn't know it (a restart, SCRIPT FLUSH); that teaches it. */
+export async function evaluate(
+  connection: Connection,
+  script: Script,
+  rest: readonly (string | number)[],
+): Promise<Reply> {
+  let reply: unknown;
+  try {
+    reply = await connection.call('EVALSHA', script.sha1, ...rest);
+  } catch (error) {
+    if (!(error instanceof Error && error.message.includes('NOSCRIPT'))) throw error;
+    reply = await connection.call('EVAL', script.source, ...rest);
+  }
+  if (!Array.isArray(reply) || reply.length < 2) throw new Error(`${script.name}: unexpected reply`);
+  return reply.map(String) as unknown as Reply; // the length was checked; scripts reply lists of strings
+}

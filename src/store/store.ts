@@ -1,0 +1,45 @@
+// One process's store: the lock store, its state for health and GetServerInfo, and its end. `main` makes one of the two
+// implementations; everybody else sees only this.
+
+import type { LockStore } from './lock-store.ts';
+
+export interface StoreStatus {
+  readonly kind: 'memory' | 'redis';
+  /** Commands can be answered now. */
+  readonly usable: boolean;
+  /** The data belong to a deployment with other constants, or Redis may evict them: only an operator can help. */
+  readonly mismatch: boolean;
+  /** Why not, in a few words for people; empty when usable. */
+  readonly reason: string;
+  /** Since when the store has been in that state, on the monotonic clock. */
+  readonly sinceMs: number;
+  /** The name of the reign that commands are sent under; empty when unknown. */
+  readonly reign: string;
+  /** How many reigns the deployment has seen; for people. */
+  readonly epoch: number;
+  /** Until new grants are possible again; 0 outside a quarantine. */
+  readonly quarantineRemainingMs: number;
+  /** Sentinel's `down-after-milliseconds`, where there is one. */
+  readonly downAfterMs?: number;
+}
+
+export interface Store {
+  readonly locks: LockStore;
+  status(): StoreStatus;
+  /** Calls back on each change of `usable`, reign or quarantine's start. Returns the unsubscriber. */
+  onStatus(listener: (status: StoreStatus) => void): () => void;
+  /** Ends connections and timers; commands in flight fail with OUTCOME_UNKNOWN. */
+  close(): Promise<void>;
+}
+
+/** What a store reports while it works, for metrics and logs. */
+export interface StoreObserver {
+  /** One script (or in-memory command) ended: its name, how it ended, and how long it took. */
+  commandEnded(name: string, outcome: string, tookMs: number): void;
+  /** Something an operator should know: connections, reigns, refusals. */
+  event(
+    level: 'info' | 'warn' | 'error',
+    message: string,
+    facts: Readonly<Record<string, string | number>>,
+  ): void;
+}

@@ -1,0 +1,463 @@
+// What every lock store must do, whichever it is. lock-store.test.ts runs this for each; there are no exemptions.
+
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
+import { leaseIdHash } from '../../src/domain/lock.ts';
+import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
+
+const QUARANTINE_MS = quarantineMs(MAX_TTL_MS);
+
+export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`lock store: ${name}`, () => {
+    let h: StoreHarness;
+    let calls = 0;
+
+    beforeEach(async () => {
+      h = await open();
+    });
+    afterEach(async () => {
+      await h.close();
+    });
+
+    const nextStamp = (instanceId = 'instance-1') => ({ instanceId, call: ++calls });
+    const acquire = (spec: LeaseSpec): Promise<AcquireOutcome> =>
+      h.locks.acquire(spec, nextStamp(), inTime());
+    const release = ({ resource, leaseId }: LeaseSpec) => h.locks.release({ resource, leaseId }, inTime());
+
+    async function granted(spec: LeaseSpec): Promise<Lease> {
+      const outcome = await acquire(spec);
+      if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
+      return outcome.lease;
+    }
+
+    const renew = (spec: LeaseSpec, token: bigint, ttlMs = spec.ttlMs) =>
+      h.locks.renew({ resource: spec.resource, leaseId: spec.leaseId, fencingToken: token, ttlMs }, inTime());
+
+    async function renewed(spec: LeaseSpec, token: bigint, ttlMs = spec.ttlMs): Promise<Lease> {
+      const outcome = await renew(spec, token, ttlMs);
+      if (outcome.kind !== 'renewed') throw new Error(`not renewed but ${outcome.kind}`);
+      return outcome.lease;
+    }
+
+    /** How long a lease lasts from now on, by the store's wall clock, against an earlier answer of the same store. */
+    const extendedBy = (before: Lease, after: Lease) => after.expiresAtWallMs - before.expiresAtWallMs;
+
+    describe('acquire', () => {
+      test('grants a free resource for the TTL, with a token', async () => {
+        const before = performance.now();
+        const spec = leaseSpec();
+        const lease = await granted(spec);
+        expect(lease.resource).toBe(spec.resource);
+        expect(lease.leaseId).toBe(spec.leaseId);
+        expect(lease.fencingToken).toBeGreaterThan(0n);
+        expect(lease.deadlineMs).toBeGreaterThanOrEqual(before + spec.ttlMs);
+        // Counted from before the store was asked: never later than the TTL from now.
+        expect(lease.deadlineMs).toBeLessThanOrEqual(performance.now() + spec.ttlMs);
+      });
+
+      test('refuses what someone else holds and says who, without the lease id', async () => {
+        const holder = leaseSpec({ metadata: new Map([['job', 'nightly']]) });
+        const lease = await granted(holder);
+        const outcome = await acquire(leaseSpec({ owner: 'other' }));
+        expect(outcome).toMatchObject({
+          kind: 'contended',
+          contention: {
+            resource: holder.resource,
+            reason: 'held',
+            timeLeftMs: holder.ttlMs + SKEW_ALLOWANCE_MS,
+          },
+        });
+        if (outcome.kind !== 'contended') return;
+        const [seen] = outcome.contention.holders;
+        expect(seen).toMatchObject({
+          leaseIdHash: leaseIdHash(holder.leaseId),
+          owner: holder.owner,
+          mode: { kind: 'exclusive' },
+          fencingToken: lease.fencingToken,
+        });
+        expect([...(seen?.metadata ?? [])]).toEqual([['job', 'nightly']]);
+        expect(JSON.stringify(outcome, (_, v) => (typeof v === 'bigint' ? v.toString() : v))).not.toContain(
+          holder.leaseId,
+        );
+      });
+
+      test('is the same acquisition for the same lease id: same token, extended', async () => {
+        const spec = leaseSpec();
+        const first = await granted(spec);
+        await h.pass(5_000);
+        const second = await granted(spec);
+        expect(second.fencingToken).toBe(first.fencingToken);
+        expect(extendedBy(first, second)).toBe(5_000);
+      });
+
+      test('never brings the deadline forward when repeated with a smaller TTL', async () => {
+        const spec = leaseSpec({ ttlMs: 20_000 });
+        const first = await granted(spec);
+        const second = await granted({ ...spec, ttlMs: 1_000 });
+        expect(extendedBy(first, second)).toBe(0);
+      });
+
+      test('has one winner among a thousand at once', async () => {
+        const specs = Array.from({ length: 1_000 }, () => leaseSpec());
+        const outcomes = await Promise.all(specs.map(acquire));
+        expect(outcomes.filter((o) => o.kind === 'granted')).toHaveLength(1);
+        expect(outcomes.filter((o) => o.kind === 'contended')).toHaveLength(999);
+      });
+
+      test('keeps names apart whatever they contain', async () => {
+        const names = [
+          'a',
+          '{a}',
+          '{',
+          '}',
+          '{}',
+          ':',
+          'a:b',
+          'meta',
+          'lock:a',
+          '0',
+          '__proto__',
+          'ä',
+          'a ',
+          '*',
+          '?',
+          '\\',
+        ];
+        for (const resource of names) await granted(leaseSpec({ resource, owner: resource }));
+        for (const resource of names) {
+          const view = await h.locks.get(resource, inTime());
+          expect(view.holders.map((holder) => holder.owner)).toEqual([resource]);
+        }
+        expect(await h.remembered()).toBe(names.length);
+      });
+
+      test('keeps metadata as it was given, whatever its keys', async () => {
+        const metadata = new Map([
+          ['__proto__', 'x'],
+          ['constructor', 'y'],
+          ['toString', 'ü "quoted"\\ and more'],
+        ]);
+        await granted(leaseSpec({ metadata }));
+        const view = await h.locks.get('invoice:42', inTime());
+        expect(view.holders[0]?.metadata).toEqual(metadata);
+      });
+
+      test('does nothing when nobody waits for the answer any more', async () => {
+        const spec = leaseSpec();
+        const late = h.locks.acquire(spec, nextStamp(), { deadlineMs: performance.now() - 1 });
+        await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+        expect((await h.locks.get(spec.resource, inTime())).holders).toEqual([]);
+      });
+    });
+
+    describe('expiry', () => {
+      test('frees the resource when the deadline and the skew allowance have passed, not before', async () => {
+        const first = await granted(leaseSpec({ ttlMs: 10_000 }));
+        await h.pass(10_000 + SKEW_ALLOWANCE_MS - 1);
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+        await h.pass(1);
+        const second = await granted(leaseSpec());
+        expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
+      });
+
+      test('is final: a lapsed lease is not renewed, and its release ends nothing', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        const { fencingToken } = await granted(spec);
+        await h.pass(10_000 + SKEW_ALLOWANCE_MS);
+        expect((await renew(spec, fencingToken)).kind).toBe('lost');
+        expect((await release(spec)).kind).toBe('absent');
+      });
+
+      test('leaves nothing behind', async () => {
+        for (let i = 0; i < 250; i++) await granted(leaseSpec({ resource: `r-${i}`, ttlMs: 5_000 }));
+        const kept = leaseSpec({ resource: 'kept', ttlMs: 30_000 });
+        await granted(kept);
+        await h.pass(5_000 + SKEW_ALLOWANCE_MS);
+        expect(await h.remembered()).toBe(1);
+        expect((await release(kept)).kind).toBe('released');
+        expect(await h.remembered()).toBe(0);
+      });
+
+      test('does not forget a lock that is renewed for longer than its first deadline', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        const { fencingToken } = await granted(spec);
+        for (let i = 0; i < 5; i++) {
+          await h.pass(8_000);
+          await renewed(spec, fencingToken);
+          expect(await h.remembered()).toBe(1);
+        }
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+    });
+
+    describe('renew', () => {
+      test('extends to the TTL from now', async () => {
+        const spec = leaseSpec({ ttlMs: 20_000 });
+        const lease = await granted(spec);
+        await h.pass(6_000);
+        const after = await renewed(spec, lease.fencingToken);
+        expect(after.fencingToken).toBe(lease.fencingToken);
+        expect(extendedBy(lease, after)).toBe(6_000);
+      });
+
+      test('takes the TTL of the grant when none is named', async () => {
+        const spec = leaseSpec({ ttlMs: 7_000 });
+        const lease = await granted(spec);
+        await h.pass(3_000);
+        expect(extendedBy(lease, await renewed(spec, lease.fencingToken, 0))).toBe(3_000);
+      });
+
+      test('never brings the deadline forward', async () => {
+        const spec = leaseSpec({ ttlMs: 20_000 });
+        const lease = await granted(spec);
+        expect(extendedBy(lease, await renewed(spec, lease.fencingToken, 1_000))).toBe(0);
+      });
+
+      test('is refused for another token, another lease id, another resource', async () => {
+        const spec = leaseSpec();
+        const { fencingToken } = await granted(spec);
+        expect((await renew(spec, fencingToken + 1n)).kind).toBe('lost');
+        expect((await renew({ ...spec, leaseId: randomUUID() }, fencingToken)).kind).toBe('lost');
+        expect((await renew({ ...spec, resource: 'another' }, fencingToken)).kind).toBe('lost');
+      });
+
+      test('counts for a stream only while its call speaks for the lease', async () => {
+        const spec = leaseSpec();
+        const first = nextStamp('instance-1');
+        const second = nextStamp('instance-2');
+        const outcome = await h.locks.acquire(spec, first, inTime());
+        const fencingToken = outcome.kind === 'granted' ? outcome.lease.fencingToken : 0n;
+        const command = { resource: spec.resource, leaseId: spec.leaseId, fencingToken, ttlMs: spec.ttlMs };
+        expect((await h.locks.renew({ ...command, stamp: first }, inTime())).kind).toBe('renewed');
+        await h.locks.acquire(spec, second, inTime());
+        expect((await h.locks.renew({ ...command, stamp: first }, inTime())).kind).toBe('moved');
+        expect((await h.locks.renew({ ...command, stamp: second }, inTime())).kind).toBe('renewed');
+        expect((await h.locks.renew(command, inTime())).kind).toBe('renewed');
+      });
+    });
+
+    describe('release', () => {
+      test('frees the resource at once, and says whether it did', async () => {
+        const spec = leaseSpec();
+        const first = await granted(spec);
+        expect((await release(spec)).kind).toBe('released');
+        expect((await release(spec)).kind).toBe('absent');
+        const second = await granted(leaseSpec());
+        expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
+      });
+
+      test('by a former holder does not touch the next one', async () => {
+        const former = leaseSpec({ ttlMs: 1_000 });
+        await granted(former);
+        await h.pass(1_000 + SKEW_ALLOWANCE_MS);
+        const next = leaseSpec();
+        const { fencingToken } = await granted(next);
+        expect((await release(former)).kind).toBe('absent');
+        expect((await renew(next, fencingToken)).kind).toBe('renewed');
+      });
+
+      test('of what nobody ever locked answers absent', async () => {
+        expect((await release(leaseSpec({ resource: 'never locked' }))).kind).toBe('absent');
+        expect(await h.remembered()).toBe(0);
+      });
+    });
+
+    describe('min_hold', () => {
+      test('keeps the resource taken after a release, from everybody', async () => {
+        const spec = leaseSpec({ minHoldMs: 60_000 });
+        await granted(spec);
+        await h.pass(10_000);
+        expect((await release(spec)).kind).toBe('released');
+        const refused = {
+          kind: 'contended',
+          contention: { reason: 'min-hold', holders: [], timeLeftMs: 50_000 },
+        };
+        expect(await acquire(leaseSpec())).toMatchObject(refused);
+        expect(await acquire(spec)).toMatchObject(refused);
+        expect(await h.locks.get(spec.resource, inTime())).toEqual({
+          resource: spec.resource,
+          holders: [],
+          minHoldRemainingMs: 50_000,
+        });
+        await h.pass(49_999);
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+        await h.pass(1);
+        await granted(leaseSpec());
+      });
+
+      test('keeps it taken after a lapse too, and is forgotten afterwards', async () => {
+        await granted(leaseSpec({ ttlMs: 1_000, minHoldMs: 30_000 }));
+        await h.pass(10_000);
+        expect(await acquire(leaseSpec())).toMatchObject({
+          kind: 'contended',
+          contention: { timeLeftMs: 20_000 },
+        });
+        expect(await h.remembered()).toBe(1);
+        await h.pass(20_000);
+        expect(await h.remembered()).toBe(0);
+      });
+
+      test('is the first grant’s: the next one brings its own', async () => {
+        await granted(leaseSpec({ ttlMs: 1_000, minHoldMs: 5_000 }));
+        await h.pass(5_000);
+        const next = leaseSpec();
+        await granted(next);
+        await release(next);
+        await granted(leaseSpec());
+      });
+    });
+
+    describe('max_hold', () => {
+      test('is what renewals and repeats never pass', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000, maxHoldMs: 25_000 });
+        const lease = await granted(spec);
+        await h.pass(9_000);
+        await renewed(spec, lease.fencingToken);
+        await h.pass(9_000);
+        const last = await renewed(spec, lease.fencingToken);
+        expect(extendedBy(lease, last)).toBe(15_000); // 25 s after the grant, not 28 s
+        expect(extendedBy(last, await granted(spec))).toBe(0);
+        await h.pass(7_000 + SKEW_ALLOWANCE_MS);
+        expect((await renew(spec, lease.fencingToken)).kind).toBe('lost');
+      });
+
+      test('shorter than the TTL bounds the first deadline', async () => {
+        const before = performance.now();
+        const lease = await granted(leaseSpec({ ttlMs: 10_000, maxHoldMs: 4_000 }));
+        expect(lease.deadlineMs - before).toBeLessThan(5_000);
+      });
+    });
+
+    describe('a step of the system clock', () => {
+      test('forwards ends no lease early by more than the allowance that it carries', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        const { fencingToken } = await granted(spec);
+        await h.step(60_000);
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+        await h.pass(9_999); // the holder's own deadline lies 1 ms ahead
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+        expect((await renew(spec, fencingToken)).kind).toBe('renewed');
+      });
+
+      test('of a year drops no lock', async () => {
+        const spec = leaseSpec();
+        const { fencingToken } = await granted(spec);
+        await h.step(365 * 86_400_000);
+        expect((await renew(spec, fencingToken)).kind).toBe('renewed');
+      });
+
+      test('backwards keeps leases ending and tokens growing', async () => {
+        const first = await granted(leaseSpec({ ttlMs: 5_000 }));
+        await h.step(-3_600_000);
+        await h.pass(5_000 + SKEW_ALLOWANCE_MS);
+        const second = await granted(leaseSpec({ ttlMs: 5_000 }));
+        expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
+      });
+    });
+
+    describe('a new reign', () => {
+      test('grants nothing until its quarantine is over, and then larger tokens', async () => {
+        const before = leaseSpec({ resource: 'before' });
+        const lease = await granted(before);
+        await release(before);
+        await h.beginReign();
+        expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: QUARANTINE_MS });
+        await h.pass(QUARANTINE_MS - 1);
+        expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: 1 });
+        await h.pass(1);
+        expect((await granted(leaseSpec())).fencingToken).toBeGreaterThan(lease.fencingToken);
+      });
+
+      test('does not repeat a recorded grant, which may never have been confirmed, but renews it by its token', async () => {
+        const spec = leaseSpec({ ttlMs: 20_000 });
+        const { fencingToken } = await granted(spec);
+        await h.beginReign();
+        expect((await acquire(spec)).kind).toBe('quarantined');
+        expect((await renew(spec, fencingToken)).kind).toBe('renewed');
+        for (let passed = 0; passed < QUARANTINE_MS; passed += 10_000) {
+          await h.pass(10_000);
+          expect((await renew(spec, fencingToken)).kind).toBe('renewed');
+        }
+        expect((await granted(spec)).fencingToken).toBe(fencingToken);
+      });
+
+      test('frees what is released only when the quarantine is over', async () => {
+        const spec = leaseSpec();
+        await granted(spec);
+        await h.beginReign();
+        expect((await release(spec)).kind).toBe('released');
+        expect((await acquire(leaseSpec())).kind).toBe('quarantined');
+        await h.pass(QUARANTINE_MS);
+        await granted(leaseSpec());
+      });
+
+      test('counts inherited leases near their deadline as lapsed', async () => {
+        const near = leaseSpec({ resource: 'near', ttlMs: 10_000 });
+        const far = leaseSpec({ resource: 'far', ttlMs: 10_000 });
+        const nearLease = await granted(near);
+        // The recorded deadline carries the skew allowance.
+        await h.pass(10_000 + SKEW_ALLOWANCE_MS - LAPSED_AFTER_ADOPTION_MS);
+        await h.pass(1);
+        const farLease = await granted(far);
+        await h.beginReign();
+        expect((await renew(near, nearLease.fencingToken)).kind).toBe('lost');
+        expect((await release(near)).kind).toBe('absent');
+        expect((await renew(far, farLease.fencingToken)).kind).toBe('renewed');
+        expect((await h.locks.get('near', inTime())).holders).toEqual([]);
+      });
+
+      test('within another’s quarantine never ends it earlier', async () => {
+        await h.beginReign();
+        await h.pass(20_000);
+        await h.beginReign();
+        expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: QUARANTINE_MS });
+      });
+
+      test('takes the whole time that passed since the last command, and no step back', async () => {
+        const spec = leaseSpec({ ttlMs: 30_000 });
+        const { fencingToken } = await granted(spec);
+        await h.beginReign(-10_000);
+        expect((await renew(spec, fencingToken)).kind).toBe('renewed');
+        await h.beginReign(30_000 + SKEW_ALLOWANCE_MS);
+        expect((await renew(spec, fencingToken)).kind).toBe('lost');
+      });
+    });
+
+    describe('get', () => {
+      test('of what nobody ever locked shows it free', async () => {
+        expect(await h.locks.get('never locked', inTime())).toEqual({
+          resource: 'never locked',
+          holders: [],
+          minHoldRemainingMs: 0,
+        });
+      });
+
+      test('shows the holder and its time left', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        const lease = await granted(spec);
+        await h.pass(4_000);
+        const view = await h.locks.get(spec.resource, inTime());
+        expect(view.holders).toEqual([
+          {
+            leaseIdHash: leaseIdHash(spec.leaseId),
+            owner: spec.owner,
+            mode: { kind: 'exclusive' },
+            fencingToken: lease.fencingToken,
+            acquiredAtWallMs: lease.expiresAtWallMs - 10_000,
+            remainingMs: 6_000 + SKEW_ALLOWANCE_MS,
+            metadata: new Map(),
+          },
+        ]);
+      });
+
+      test('does not show what lapsed', async () => {
+        const spec = leaseSpec({ ttlMs: 1_000 });
+        await granted(spec);
+        await h.pass(1_000 + SKEW_ALLOWANCE_MS);
+        expect((await h.locks.get(spec.resource, inTime())).holders).toEqual([]);
+      });
+    });
+  });
+}

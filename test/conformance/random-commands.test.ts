@@ -1,0 +1,140 @@
+// Random sequences of commands, with clock steps and new reigns among them, must have the same outcome on both stores,
+// step by step. The memory store is the model: where they differ, one of them breaks a rule. A failure prints the seed
+// and the shortest sequence; LEASEHOLD_TEST_SEED replays it, LEASEHOLD_TEST_RUNS sets how many are tried.
+
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { LeaseSpec } from '../../src/domain/lock.ts';
+import type { RedisProcess } from '../support/redis/redis-process.ts';
+import {
+  inTime,
+  leaseSpec,
+  memoryHarness,
+  redisHarness,
+  type StoreHarness,
+  startHarnessRedis,
+} from '../support/store-harness.ts';
+
+const LEASE_IDS = [1, 2, 3].map((n) => `0000000${n}-0000-4000-8000-000000000000`);
+const RUNS = Number(process.env.LEASEHOLD_TEST_RUNS ?? 150);
+const SEED = process.env.LEASEHOLD_TEST_SEED;
+
+let redis: RedisProcess;
+
+beforeAll(async () => {
+  redis = await startHarnessRedis();
+});
+afterAll(async () => {
+  await redis?.stop();
+});
+
+const resource = fc.constantFrom('a', 'a', 'b{}:');
+const leaseId = fc.constantFrom(...LEASE_IDS);
+const ttlMs = fc.constantFrom(1_000, 3_000, 10_000, 30_000);
+const stamp = fc.record({ instanceId: fc.constantFrom('i1', 'i2'), call: fc.integer({ min: 1, max: 3 }) });
+const orNone = (values: number[]) => fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.constantFrom(...values));
+
+const command = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('acquire' as const),
+      resource,
+      leaseId,
+      ttlMs,
+      stamp,
+      minHoldMs: orNone([2_000, 15_000]),
+      maxHoldMs: orNone([2_000, 20_000]),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('renew' as const),
+      resource,
+      leaseId,
+      ttlMs: fc.oneof(ttlMs, fc.constant(0)),
+      stamp: fc.option(stamp, { nil: undefined }),
+      /** Which of the tokens seen for the resource, from the newest. */
+      tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('release' as const), resource, leaseId }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 12_000 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('step' as const), ms: fc.integer({ min: -90_000, max: 90_000 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reign' as const), unseenMs: fc.integer({ min: -60_000, max: 60_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('quarantine over' as const) }) },
+);
+
+type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
+
+/** Applies one command and returns what a caller and an onlooker see, without what differs by the process's own clock. */
+async function apply(h: StoreHarness, c: Command, tokens: Map<string, bigint[]>): Promise<unknown> {
+  switch (c.do) {
+    case 'acquire': {
+      const { stamp: by, do: _, ...asked } = c;
+      const spec: LeaseSpec = leaseSpec({ ...asked, owner: by.instanceId });
+      const outcome = await h.locks.acquire(spec, by, inTime());
+      if (outcome.kind === 'granted') {
+        const seen = tokens.get(c.resource) ?? [];
+        if (seen.at(-1) !== outcome.lease.fencingToken) tokens.set(c.resource, [...seen, outcome.lease.fencingToken]);
+      }
+      return outcome;
+    }
+    case 'renew': {
+      const fencingToken = tokens.get(c.resource)?.at(-1 - c.tokensBack) ?? 7n;
+      const command = { resource: c.resource, leaseId: c.leaseId, fencingToken, ttlMs: c.ttlMs };
+      return h.locks.renew(c.stamp ? { ...command, stamp: c.stamp } : command, inTime());
+    }
+    case 'release':
+      return h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());
+    case 'pass':
+      return h.pass(c.ms);
+    case 'step':
+      return h.step(c.ms);
+    case 'reign':
+      return h.beginReign(c.unseenMs);
+    case 'quarantine over':
+      return h.pass(34_000);
+  }
+}
+
+function comparable(outcome: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(outcome ?? null, (key, value) => {
+      if (key === 'deadlineMs') return undefined;
+      if (value instanceof Map) return [...value];
+      return typeof value === 'bigint' ? value.toString() : value;
+    }),
+  );
+}
+
+test('random command sequences have the same outcome on both stores', { timeout: 180_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }), fc.boolean(), async (commands, sweep) => {
+      const model = await memoryHarness();
+      const real = await redisHarness(redis);
+      const tokens = { model: new Map<string, bigint[]>(), real: new Map<string, bigint[]>() };
+      try {
+        for (const [index, c] of commands.entries()) {
+          const where = `command ${index}: ${JSON.stringify(c)}`;
+          const expected = comparable(await apply(model, c, tokens.model));
+          expect(comparable(await apply(real, c, tokens.real)), where).toEqual(expected);
+          for (const name of ['a', 'b{}:']) {
+            const view = comparable(await model.locks.get(name, inTime()));
+            expect(comparable(await real.locks.get(name, inTime())), `${name} after ${where}`).toEqual(view);
+          }
+          for (const seen of tokens.real.values()) expect(seen).toEqual([...seen].sort((x, y) => (x < y ? -1 : 1)));
+        }
+        if (sweep && commands.length < 5) expect(await real.remembered()).toBe(await model.remembered());
+      } finally {
+        await model.close();
+        await real.close();
+      }
+    }),
+    { numRuns: RUNS, ...(SEED ? { seed: Number(SEED) } : {}) },
+  );
+});

@@ -1,0 +1,39 @@
+// Finds free TCP ports on loopback. Owns the choice of the range; whoever asks binds the port and keeps it.
+import { createServer } from 'node:net';
+import { threadId } from 'node:worker_threads';
+
+// Below the range from which Linux and macOS take the ports of outgoing connections. A server that is killed and
+// started again on the same port would otherwise now and then find it taken by some client's connection, and a
+// client that dials a dead port of that range can even end up connected to itself.
+const FIRST_PORT = 20_000;
+const SLOTS = 120;
+const PORTS_PER_SLOT = 100;
+const RANGE = SLOTS * PORTS_PER_SLOT;
+
+// Test processes run side by side, and between probing a port and binding it there is a gap. Each process walks
+// from a slot of its own, so two of them don't try the same port at the same moment.
+let nextOffset = ((process.pid + threadId * 61) % SLOTS) * PORTS_PER_SLOT;
+
+/** A port that nobody listens on at `host` now, and that this process was not given before. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let tries = 0; tries < RANGE; tries += 1) {
+    const port = FIRST_PORT + nextOffset;
+    nextOffset = (nextOffset + 1) % RANGE;
+    if (await canListen(host, port)) return port;
+  }
+  throw new Error(`no free port on ${host} between ${FIRST_PORT} and ${FIRST_PORT + RANGE - 1}`);
+}
+
+export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
+  const ports: number[] = [];
+  while (ports.length < count) ports.push(await freePort(host));
+  return ports;
+}
+
+function canListen(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}

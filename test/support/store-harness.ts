@@ -1,0 +1,211 @@
+// A store of either kind under a system clock that the test moves and reigns that the test begins: the same handle for
+// both, so that one suite proves both and random sequences can compare them.
+
+import { randomUUID } from 'node:crypto';
+import { systemClock } from '../../src/domain/clock.ts';
+import type { LeaseSpec } from '../../src/domain/lock.ts';
+import type { LockStore, StoreCall } from '../../src/store/lock-store.ts';
+import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { keysFor } from '../../src/store/redis/keys.ts';
+import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import type { StoreObserver } from '../../src/store/store.ts';
+import { eventually } from './eventually.ts';
+import { RedisProcess } from './redis/redis-process.ts';
+import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from './virtual-time.ts';
+
+/** The deployment's largest TTL in these tests; the quarantine follows from it. Milliseconds. */
+export const MAX_TTL_MS = 30_000;
+
+export interface StoreHarness {
+  readonly locks: LockStore;
+  /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
+  step(ms: number): Promise<void>;
+  /** Time passes: the system clock moves on in steps that the lease clock follows. */
+  pass(ms: number): Promise<void>;
+  /**
+   * Another primary takes over, or the same one anew, after `unseenMs` in which no command advanced the lease clock.
+   * Returns when its reign is adopted.
+   */
+  beginReign(unseenMs?: number): Promise<void>;
+  /** How many locks are remembered in any form, after what lapsed was swept. */
+  remembered(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export const quietObserver: StoreObserver = { commandEnded: () => {}, event: () => {} };
+
+// Far below the real time, so that nothing that compares with Redis's real TIME is ever late.
+const START_MS = 1_700_000_000_000;
+const STEP_FOLLOWED_MS = 1_000;
+
+export function inTime(ms = 5_000): StoreCall {
+  return { deadlineMs: systemClock.monotonicMs() + ms };
+}
+
+export function leaseSpec(overrides: Partial<LeaseSpec> = {}): LeaseSpec {
+  return {
+    resource: 'invoice:42',
+    leaseId: randomUUID(),
+    owner: 'billing-7f9c@host-3',
+    mode: { kind: 'exclusive' },
+    metadata: new Map(),
+    ttlMs: 20_000,
+    minHoldMs: 0,
+    maxHoldMs: 0,
+    ...overrides,
+  };
+}
+
+// A command that changes nothing but the lease clock, as every mutating one does.
+async function touch(locks: LockStore): Promise<void> {
+  await locks.release({ resource: 'nobody holds this', leaseId: randomUUID() }, inTime());
+}
+
+abstract class Harness implements StoreHarness {
+  abstract readonly locks: LockStore;
+  protected nowMs = START_MS;
+
+  protected abstract applyTime(): Promise<void>;
+  abstract beginReign(unseenMs?: number): Promise<void>;
+  abstract remembered(): Promise<number>;
+  abstract close(): Promise<void>;
+
+  async step(ms: number): Promise<void> {
+    this.nowMs += ms;
+    await this.applyTime();
+    await touch(this.locks);
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= STEP_FOLLOWED_MS) await this.step(Math.min(left, STEP_FOLLOWED_MS));
+  }
+}
+
+class MemoryHarness extends Harness {
+  readonly #store = new MemoryStore({
+    clock: systemClock,
+    maxTtlMs: MAX_TTL_MS,
+    observer: quietObserver,
+    systemMs: () => this.nowMs,
+  });
+  override readonly locks = this.#store.locks;
+
+  protected override async applyTime(): Promise<void> {}
+
+  override async beginReign(unseenMs = 0): Promise<void> {
+    this.nowMs += unseenMs;
+    this.#store.beginReign();
+  }
+
+  override async remembered(): Promise<number> {
+    this.#store.tick();
+    return this.#store.size;
+  }
+
+  override close(): Promise<void> {
+    return this.#store.close();
+  }
+}
+
+class RedisHarness extends Harness {
+  override readonly locks: LockStore;
+  readonly #client: ReturnType<RedisProcess['client']>;
+  readonly #store: RedisStore;
+  readonly #keys: ReturnType<typeof keysFor>;
+
+  private constructor(redis: RedisProcess, prefix: string, client: ReturnType<RedisProcess['client']>) {
+    super();
+    this.#client = client;
+    this.#keys = keysFor(prefix);
+    this.#store = new RedisStore({
+      deployment: { kind: 'single', address: redis.listens },
+      connection: { connectTimeoutMs: 2_000, name: 'harness' },
+      keyPrefix: prefix,
+      maxTtlMs: MAX_TTL_MS,
+      maxInFlight: 10_000,
+      quarantine: true,
+      bootstrapNew: true,
+      clock: systemClock,
+      observer: quietObserver,
+      scripts: scriptsOnVirtualTime(),
+    });
+    this.locks = this.#store.locks;
+  }
+
+  static async open(redis: RedisProcess): Promise<RedisHarness> {
+    const prefix = `t-${randomUUID()}:`;
+    const client = redis.client();
+    await client.set(virtualTimeKey(keysFor(prefix).meta), virtualTimeValue(START_MS));
+    const harness = new RedisHarness(redis, prefix, client);
+    await harness.#usable();
+    return harness;
+  }
+
+  async #usable(): Promise<void> {
+    await eventually(() => this.#store.status().usable, {
+      what: 'a usable store',
+      withinMs: 10_000,
+      everyMs: 5,
+    });
+  }
+
+  protected override async applyTime(): Promise<void> {
+    await this.#client.set(virtualTimeKey(this.#keys.meta), virtualTimeValue(this.nowMs));
+  }
+
+  override async beginReign(unseenMs = 0): Promise<void> {
+    const before = this.#store.status().epoch;
+    this.nowMs += unseenMs;
+    // In one transaction, so that no tick of the old session sees the new time.
+    await this.#client
+      .multi([
+        ['debug', 'change-repl-id'],
+        ['set', virtualTimeKey(this.#keys.meta), virtualTimeValue(this.nowMs)],
+        ['client', 'kill', 'skipme', 'yes'],
+      ])
+      .exec();
+    await eventually(() => this.#store.status().epoch > before, {
+      what: 'the next reign',
+      withinMs: 10_000,
+      everyMs: 5,
+    });
+  }
+
+  override async remembered(): Promise<number> {
+    await eventually(
+      async () => {
+        const due = await this.#client.zcount(this.#keys.deadlines, '-inf', await this.#leaseClock());
+        return due === 0;
+      },
+      { what: 'a sweep of what lapsed', withinMs: 10_000 },
+    );
+    const locks = await this.#client.keys(`${this.#keys.lockPrefix}*`);
+    const indexed = await this.#client.zcard(this.#keys.deadlines);
+    if (locks.length !== indexed) throw new Error(`${locks.length} locks, but ${indexed} in the index`);
+    return locks.length;
+  }
+
+  async #leaseClock(): Promise<string> {
+    return (await this.#client.hget(this.#keys.meta, 'clock')) ?? '';
+  }
+
+  override async close(): Promise<void> {
+    await this.#store.close();
+    this.#client.disconnect();
+  }
+}
+
+/** A Redis server whose harnesses may begin reigns. */
+export async function startHarnessRedis(): Promise<RedisProcess> {
+  const redis = await RedisProcess.server({});
+  await redis.start();
+  return redis;
+}
+
+export async function memoryHarness(): Promise<StoreHarness> {
+  return new MemoryHarness();
+}
+
+export function redisHarness(redis: RedisProcess): Promise<StoreHarness> {
+  return RedisHarness.open(redis);
+}

@@ -1,0 +1,27 @@
+// A system clock that a test moves: the Lua scripts read it from a key instead of TIME, the memory store through a
+// function. Everything else of the scripts stays as it is, so what is compared or proved is the shipped text.
+
+import { loadScripts, type Scripts } from '../../src/store/redis/scripts.ts';
+
+const TIME_LINE = /^local function time_us\(\) .*$/m;
+const SUFFIX = ':test-time-us';
+
+/** The shipped scripts, reading the time of `meta`'s deployment from a key. */
+export function scriptsOnVirtualTime(): Scripts {
+  return loadScripts((source, name) => {
+    if (!TIME_LINE.test(source)) throw new Error(`${name}: the line that reads the time is gone`);
+    return source.replace(
+      TIME_LINE,
+      `local function time_us() return tonumber(redis.call('GET', KEYS[1] .. '${SUFFIX}')) end`,
+    );
+  });
+}
+
+/** The key that `scriptsOnVirtualTime` read; set it before the store is made. */
+export function virtualTimeKey(metaKey: string): string {
+  return metaKey + SUFFIX;
+}
+
+export function virtualTimeValue(nowMs: number): string {
+  return String(Math.round(nowMs * 1_000));
+}
