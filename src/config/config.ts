@@ -1,6 +1,6 @@
 // The configuration as the rest of the program sees it: complete, checked, read-only. Times are in milliseconds, and
 // combinations that make no sense (a master name without Sentinels) cannot be written down.
-import type { HostPort } from './host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
 import type { Secret } from './secret.ts';
 
 export interface Config {
@@ -17,7 +17,7 @@ export interface ServerConfig {
   readonly address: HostPort;
   /** undefined: plain text. */
   readonly tls: ServerTlsConfig | undefined;
-  readonly maxConnectionsAgeMs: number;
+  readonly maxConnectionAgeMs: number;
   readonly drainTimeoutMs: number;
   readonly maxMessageBytes: number;
   /** Per connection. */

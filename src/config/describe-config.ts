@@ -1,6 +1,7 @@
 // The effective configuration for a line in the log: what is set, without the secrets.
+
+import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import type { Config } from './config.ts';
-import { formatHostPort, type HostPort } from './host-port.ts';
 import { Secret } from './secret.ts';
 
 export type Description =

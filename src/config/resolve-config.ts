@@ -22,7 +22,7 @@ function resolveServer(draft: Draft): ServerConfig {
   return {
     address: values['server.address'],
     tls: resolveServerTls(draft),
-    maxConnectionsAgeMs: values['server.max_connections_age'],
+    maxConnectionAgeMs: values['server.max_connection_age'],
     drainTimeoutMs: values['server.drain_timeout'],
     maxMessageBytes: values['server.max_message_bytes'],
     maxConcurrentStreams: values['server.max_concurrent_streams'],

@@ -45,7 +45,7 @@ export const SETTINGS = z.object({
     filePath(),
     'Certificate authorities for client certificates (PEM). Given: every client has to show a certificate of theirs.',
   ),
-  'server.max_connections_age': withDefault(
+  'server.max_connection_age': withDefault(
     duration('1s', '24h'),
     '30m',
     'After this time a connection is asked to make way for a new one, so that load spreads; calls on it may finish.',

@@ -2,8 +2,8 @@
 // environment variable. A message shows a refused value only for kinds in which nobody puts a secret by mistake: an
 // address may have come as a URL with a password in it, and a password may stand where its file's path belongs.
 import { z } from 'zod';
+import { type HostPort, hostPortIdentity, isHost, parseHostPort } from '../domain/host-port.ts';
 import { parseDurationMs } from './duration.ts';
-import { type HostPort, hostPortIdentity, isHost, parseHostPort } from './host-port.ts';
 
 export interface ValueKind<S extends z.ZodType> {
   readonly schema: S;

@@ -51,10 +51,3 @@ export class CoordinationError extends Error {
     this.details = details;
   }
 }
-
-/** Throws INVALID_ARGUMENT that names every violated field, if there is one. */
-export function refuseViolations(violations: readonly FieldViolation[]): void {
-  if (violations.length === 0) return;
-  const message = violations.map((v) => `${v.field}: ${v.description}`).join('; ');
-  throw new CoordinationError('INVALID_ARGUMENT', message, { violations });
-}

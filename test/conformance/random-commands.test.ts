@@ -32,7 +32,8 @@ const resource = fc.constantFrom('a', 'a', 'b{}:');
 const leaseId = fc.constantFrom(...LEASE_IDS);
 const ttlMs = fc.constantFrom(1_000, 3_000, 10_000, 30_000);
 const stamp = fc.record({ instanceId: fc.constantFrom('i1', 'i2'), call: fc.integer({ min: 1, max: 3 }) });
-const orNone = (values: number[]) => fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.constantFrom(...values));
+const orNone = (values: number[]) =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.constantFrom(...values));
 
 const command = fc.oneof(
   {
@@ -60,12 +61,21 @@ const command = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('release' as const), resource, leaseId }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 12_000 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 12_000 }) }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('step' as const), ms: fc.integer({ min: -90_000, max: 90_000 }) }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('reign' as const), unseenMs: fc.integer({ min: -60_000, max: 60_000 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('reign' as const),
+      unseenMs: fc.integer({ min: -60_000, max: 60_000 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('quarantine over' as const) }) },
 );
 
@@ -80,7 +90,8 @@ async function apply(h: StoreHarness, c: Command, tokens: Map<string, bigint[]>)
       const outcome = await h.locks.acquire(spec, by, inTime());
       if (outcome.kind === 'granted') {
         const seen = tokens.get(c.resource) ?? [];
-        if (seen.at(-1) !== outcome.lease.fencingToken) tokens.set(c.resource, [...seen, outcome.lease.fencingToken]);
+        if (seen.at(-1) !== outcome.lease.fencingToken)
+          tokens.set(c.resource, [...seen, outcome.lease.fencingToken]);
       }
       return outcome;
     }
@@ -114,27 +125,34 @@ function comparable(outcome: unknown): unknown {
 
 test('random command sequences have the same outcome on both stores', { timeout: 180_000 }, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }), fc.boolean(), async (commands, sweep) => {
-      const model = await memoryHarness();
-      const real = await redisHarness(redis);
-      const tokens = { model: new Map<string, bigint[]>(), real: new Map<string, bigint[]>() };
-      try {
-        for (const [index, c] of commands.entries()) {
-          const where = `command ${index}: ${JSON.stringify(c)}`;
-          const expected = comparable(await apply(model, c, tokens.model));
-          expect(comparable(await apply(real, c, tokens.real)), where).toEqual(expected);
-          for (const name of ['a', 'b{}:']) {
-            const view = comparable(await model.locks.get(name, inTime()));
-            expect(comparable(await real.locks.get(name, inTime())), `${name} after ${where}`).toEqual(view);
+    fc.asyncProperty(
+      fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }),
+      fc.boolean(),
+      async (commands, sweep) => {
+        const model = await memoryHarness();
+        const real = await redisHarness(redis);
+        const tokens = { model: new Map<string, bigint[]>(), real: new Map<string, bigint[]>() };
+        try {
+          for (const [index, c] of commands.entries()) {
+            const where = `command ${index}: ${JSON.stringify(c)}`;
+            const expected = comparable(await apply(model, c, tokens.model));
+            expect(comparable(await apply(real, c, tokens.real)), where).toEqual(expected);
+            for (const name of ['a', 'b{}:']) {
+              const view = comparable(await model.locks.get(name, inTime()));
+              expect(comparable(await real.locks.get(name, inTime())), `${name} after ${where}`).toEqual(
+                view,
+              );
+            }
+            for (const seen of tokens.real.values())
+              expect(seen).toEqual([...seen].sort((x, y) => (x < y ? -1 : 1)));
           }
-          for (const seen of tokens.real.values()) expect(seen).toEqual([...seen].sort((x, y) => (x < y ? -1 : 1)));
+          if (sweep && commands.length < 5) expect(await real.remembered()).toBe(await model.remembered());
+        } finally {
+          await model.close();
+          await real.close();
         }
-        if (sweep && commands.length < 5) expect(await real.remembered()).toBe(await model.remembered());
-      } finally {
-        await model.close();
-        await real.close();
-      }
-    }),
+      },
+    ),
     { numRuns: RUNS, ...(SEED ? { seed: Number(SEED) } : {}) },
   );
 });

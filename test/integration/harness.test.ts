@@ -120,6 +120,25 @@ describe.concurrent('the Redis test harness', () => {
     expect(await primary.process.withClient((client) => client.get('key'))).toBe('late');
   });
 
+  test('one application is left alone with one node, while another reaches everything', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const cluster = await startCluster(atEnd, { partitions: true });
+    const [primary, replica] = cluster.nodes;
+    if (primary === undefined || replica === undefined) throw new Error('a cluster has nodes');
+    cluster.isolate('127.0.0.41', { except: [primary] });
+
+    await pong(atEnd, primary, '127.0.0.41');
+    await pong(atEnd, replica, '127.0.0.42');
+    const unheard = pong(atEnd, replica, '127.0.0.41');
+    await eventually(() => replica.proxy?.heldRequestBytes === 'PING\r\n'.length, {
+      what: 'a held PING',
+      withinMs: 5000,
+    });
+    cluster.heal();
+    await unheard;
+  });
+
   test('a planned failover and a frozen replica', async ({ onTestFinished: atEnd }) => {
     const cluster = await startCluster(atEnd);
     const old = await cluster.primary();
@@ -198,6 +217,15 @@ describe.concurrent('the Redis test harness', () => {
     await eventually(async () => !(await isListening(port)), { what: 'the end of Redis', withinMs: 10_000 });
   });
 });
+
+/** Sends PING from the given address and resolves with the answer. */
+async function pong(atEnd: AtEnd, { address }: ClusterMember, localAddress: string): Promise<void> {
+  const socket = connect({ ...address, localAddress });
+  atEnd(() => void socket.destroy());
+  socket.write('PING\r\n');
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toBe('+PONG\r\n');
+}
 
 function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -127,6 +127,7 @@ class RedisHarness extends Harness {
       bootstrapNew: true,
       clock: systemClock,
       observer: quietObserver,
+      random: Math.random,
       scripts: scriptsOnVirtualTime(),
     });
     this.locks = this.#store.locks;

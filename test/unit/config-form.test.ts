@@ -32,8 +32,8 @@ describe('keys', () => {
       'redis.tls.cafile: unknown key; did you mean redis.tls.ca_file?',
     ],
     [
-      'server: { max_connection_age: 1h }',
-      'server.max_connection_age: unknown key; did you mean server.max_connections_age?',
+      'server: { max_connections_age: 1h }',
+      'server.max_connections_age: unknown key; did you mean server.max_connection_age?',
     ],
     ['max_ttl: 30s', 'max_ttl: unknown key; did you mean locks.max_ttl?'],
     ['zzz: 1', 'zzz: unknown key'],

@@ -25,7 +25,7 @@ describe('defaults', () => {
       server: {
         address: { host: '127.0.0.1', port: 50051 },
         tls: undefined,
-        maxConnectionsAgeMs: 1_800_000,
+        maxConnectionAgeMs: 1_800_000,
         drainTimeoutMs: 10_000,
         maxMessageBytes: 65_536,
         maxConcurrentStreams: 1_000,

@@ -143,6 +143,7 @@ describe('TcpProxy', () => {
     client.socket.write('a');
     await eventually(() => seenByTarget === 'a', { what: 'the request', withinMs: 2000, everyMs: 2 });
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(59);
+    await eventually(() => proxy.heldReplyBytes === 3, { what: 'the reply', withinMs: 2000, everyMs: 2 });
     proxy.delayMs = 0;
     client.socket.write('b');
     await gets(client, '<a><b>');

@@ -207,7 +207,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
           case 2: {
@@ -312,7 +312,7 @@ export const GetOperationRequest: MessageFns<GetOperationRequest> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
         }
@@ -379,7 +379,7 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
           case 1: {
@@ -387,7 +387,7 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
               break;
             }
 
-            message.filter = reader.string(true);
+            message.filter = reader.string();
             continue;
           }
           case 2: {
@@ -403,7 +403,7 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
               break;
             }
 
-            message.pageToken = reader.string(true);
+            message.pageToken = reader.string();
             continue;
           }
           case 5: {
@@ -484,7 +484,7 @@ export const ListOperationsResponse: MessageFns<ListOperationsResponse> = {
               break;
             }
 
-            message.nextPageToken = reader.string(true);
+            message.nextPageToken = reader.string();
             continue;
           }
           case 3: {
@@ -492,7 +492,7 @@ export const ListOperationsResponse: MessageFns<ListOperationsResponse> = {
               break;
             }
 
-            message.unreachable.push(reader.string(true));
+            message.unreachable.push(reader.string());
             continue;
           }
         }
@@ -549,7 +549,7 @@ export const CancelOperationRequest: MessageFns<CancelOperationRequest> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
         }
@@ -604,7 +604,7 @@ export const DeleteOperationRequest: MessageFns<DeleteOperationRequest> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
         }
@@ -662,7 +662,7 @@ export const WaitOperationRequest: MessageFns<WaitOperationRequest> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
           case 2: {

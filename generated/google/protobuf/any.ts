@@ -110,7 +110,7 @@ export const Any: MessageFns<Any> = {
               break;
             }
 
-            message.typeUrl = reader.string(true);
+            message.typeUrl = reader.string();
             continue;
           }
           case 2: {

@@ -438,7 +438,7 @@ export const ErrorInfo: MessageFns<ErrorInfo> = {
               break;
             }
 
-            message.reason = reader.string(true);
+            message.reason = reader.string();
             continue;
           }
           case 2: {
@@ -446,7 +446,7 @@ export const ErrorInfo: MessageFns<ErrorInfo> = {
               break;
             }
 
-            message.domain = reader.string(true);
+            message.domain = reader.string();
             continue;
           }
           case 3: {
@@ -525,7 +525,7 @@ export const ErrorInfo_MetadataEntry: MessageFns<ErrorInfo_MetadataEntry> = {
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -533,7 +533,7 @@ export const ErrorInfo_MetadataEntry: MessageFns<ErrorInfo_MetadataEntry> = {
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -649,7 +649,7 @@ export const DebugInfo: MessageFns<DebugInfo> = {
               break;
             }
 
-            message.stackEntries.push(reader.string(true));
+            message.stackEntries.push(reader.string());
             continue;
           }
           case 2: {
@@ -657,7 +657,7 @@ export const DebugInfo: MessageFns<DebugInfo> = {
               break;
             }
 
-            message.detail = reader.string(true);
+            message.detail = reader.string();
             continue;
           }
         }
@@ -804,7 +804,7 @@ export const QuotaFailure_Violation: MessageFns<QuotaFailure_Violation> = {
               break;
             }
 
-            message.subject = reader.string(true);
+            message.subject = reader.string();
             continue;
           }
           case 2: {
@@ -812,7 +812,7 @@ export const QuotaFailure_Violation: MessageFns<QuotaFailure_Violation> = {
               break;
             }
 
-            message.description = reader.string(true);
+            message.description = reader.string();
             continue;
           }
           case 3: {
@@ -820,7 +820,7 @@ export const QuotaFailure_Violation: MessageFns<QuotaFailure_Violation> = {
               break;
             }
 
-            message.apiService = reader.string(true);
+            message.apiService = reader.string();
             continue;
           }
           case 4: {
@@ -828,7 +828,7 @@ export const QuotaFailure_Violation: MessageFns<QuotaFailure_Violation> = {
               break;
             }
 
-            message.quotaMetric = reader.string(true);
+            message.quotaMetric = reader.string();
             continue;
           }
           case 5: {
@@ -836,7 +836,7 @@ export const QuotaFailure_Violation: MessageFns<QuotaFailure_Violation> = {
               break;
             }
 
-            message.quotaId = reader.string(true);
+            message.quotaId = reader.string();
             continue;
           }
           case 6: {
@@ -943,7 +943,7 @@ export const QuotaFailure_Violation_QuotaDimensionsEntry: MessageFns<QuotaFailur
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -951,7 +951,7 @@ export const QuotaFailure_Violation_QuotaDimensionsEntry: MessageFns<QuotaFailur
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -1070,7 +1070,7 @@ export const PreconditionFailure_Violation: MessageFns<PreconditionFailure_Viola
               break;
             }
 
-            message.type = reader.string(true);
+            message.type = reader.string();
             continue;
           }
           case 2: {
@@ -1078,7 +1078,7 @@ export const PreconditionFailure_Violation: MessageFns<PreconditionFailure_Viola
               break;
             }
 
-            message.subject = reader.string(true);
+            message.subject = reader.string();
             continue;
           }
           case 3: {
@@ -1086,7 +1086,7 @@ export const PreconditionFailure_Violation: MessageFns<PreconditionFailure_Viola
               break;
             }
 
-            message.description = reader.string(true);
+            message.description = reader.string();
             continue;
           }
         }
@@ -1207,7 +1207,7 @@ export const BadRequest_FieldViolation: MessageFns<BadRequest_FieldViolation> = 
               break;
             }
 
-            message.field = reader.string(true);
+            message.field = reader.string();
             continue;
           }
           case 2: {
@@ -1215,7 +1215,7 @@ export const BadRequest_FieldViolation: MessageFns<BadRequest_FieldViolation> = 
               break;
             }
 
-            message.description = reader.string(true);
+            message.description = reader.string();
             continue;
           }
           case 3: {
@@ -1223,7 +1223,7 @@ export const BadRequest_FieldViolation: MessageFns<BadRequest_FieldViolation> = 
               break;
             }
 
-            message.reason = reader.string(true);
+            message.reason = reader.string();
             continue;
           }
           case 4: {
@@ -1294,7 +1294,7 @@ export const RequestInfo: MessageFns<RequestInfo> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
           case 2: {
@@ -1302,7 +1302,7 @@ export const RequestInfo: MessageFns<RequestInfo> = {
               break;
             }
 
-            message.servingData = reader.string(true);
+            message.servingData = reader.string();
             continue;
           }
         }
@@ -1367,7 +1367,7 @@ export const ResourceInfo: MessageFns<ResourceInfo> = {
               break;
             }
 
-            message.resourceType = reader.string(true);
+            message.resourceType = reader.string();
             continue;
           }
           case 2: {
@@ -1375,7 +1375,7 @@ export const ResourceInfo: MessageFns<ResourceInfo> = {
               break;
             }
 
-            message.resourceName = reader.string(true);
+            message.resourceName = reader.string();
             continue;
           }
           case 3: {
@@ -1383,7 +1383,7 @@ export const ResourceInfo: MessageFns<ResourceInfo> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 4: {
@@ -1391,7 +1391,7 @@ export const ResourceInfo: MessageFns<ResourceInfo> = {
               break;
             }
 
-            message.description = reader.string(true);
+            message.description = reader.string();
             continue;
           }
         }
@@ -1507,7 +1507,7 @@ export const Help_Link: MessageFns<Help_Link> = {
               break;
             }
 
-            message.description = reader.string(true);
+            message.description = reader.string();
             continue;
           }
           case 2: {
@@ -1515,7 +1515,7 @@ export const Help_Link: MessageFns<Help_Link> = {
               break;
             }
 
-            message.url = reader.string(true);
+            message.url = reader.string();
             continue;
           }
         }
@@ -1574,7 +1574,7 @@ export const LocalizedMessage: MessageFns<LocalizedMessage> = {
               break;
             }
 
-            message.locale = reader.string(true);
+            message.locale = reader.string();
             continue;
           }
           case 2: {
@@ -1582,7 +1582,7 @@ export const LocalizedMessage: MessageFns<LocalizedMessage> = {
               break;
             }
 
-            message.message = reader.string(true);
+            message.message = reader.string();
             continue;
           }
         }

@@ -82,7 +82,7 @@ export const Status: MessageFns<Status> = {
               break;
             }
 
-            message.message = reader.string(true);
+            message.message = reader.string();
             continue;
           }
           case 3: {

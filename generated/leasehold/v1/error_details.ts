@@ -31,7 +31,7 @@ export const protobufFileName = "leasehold/v1/error_details.proto";
  *   DURABILITY_UNMET      UNAVAILABLE           too few replicas acknowledged; outcome unknown; with RetryInfo
  *   DEPLOYMENT_MISMATCH   UNAVAILABLE           this server's settings contradict those of the other servers of its store
  *   DRAINING              UNAVAILABLE           this instance is stopping, use another; with RetryInfo
- *   OVERLOADED            RESOURCE_EXHAUSTED    too many calls at once; with RetryInfo
+ *   OVERLOADED            UNAVAILABLE           too many calls at once; nothing was changed; with RetryInfo
  *   STORE_FULL            RESOURCE_EXHAUSTED    the store has no memory left; with QuotaFailure
  *   QUEUE_FULL            RESOURCE_EXHAUSTED    too many callers wait for this resource; with QuotaFailure
  *   DEADLINE_EXCEEDED     DEADLINE_EXCEEDED     the call's deadline passed; outcome unknown
@@ -132,7 +132,7 @@ export const Contention: MessageFns<Contention> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {

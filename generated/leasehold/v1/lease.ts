@@ -255,7 +255,7 @@ export const LeaseSpec: MessageFns<LeaseSpec> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -263,7 +263,7 @@ export const LeaseSpec: MessageFns<LeaseSpec> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
           case 3: {
@@ -271,7 +271,7 @@ export const LeaseSpec: MessageFns<LeaseSpec> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 4: {
@@ -437,7 +437,7 @@ export const LeaseSpec_MetadataEntry: MessageFns<LeaseSpec_MetadataEntry> = {
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -445,7 +445,7 @@ export const LeaseSpec_MetadataEntry: MessageFns<LeaseSpec_MetadataEntry> = {
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -526,7 +526,7 @@ export const Lease: MessageFns<Lease> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -534,7 +534,7 @@ export const Lease: MessageFns<Lease> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
           case 3: {
@@ -646,7 +646,7 @@ export const LeaseRef: MessageFns<LeaseRef> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -654,7 +654,7 @@ export const LeaseRef: MessageFns<LeaseRef> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
           case 3: {

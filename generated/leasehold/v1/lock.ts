@@ -188,7 +188,7 @@ export const Lock: MessageFns<Lock> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -354,7 +354,7 @@ export const LockHolder: MessageFns<LockHolder> = {
               break;
             }
 
-            message.leaseIdHash = reader.string(true);
+            message.leaseIdHash = reader.string();
             continue;
           }
           case 2: {
@@ -362,7 +362,7 @@ export const LockHolder: MessageFns<LockHolder> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 3: {
@@ -518,7 +518,7 @@ export const LockHolder_MetadataEntry: MessageFns<LockHolder_MetadataEntry> = {
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -526,7 +526,7 @@ export const LockHolder_MetadataEntry: MessageFns<LockHolder_MetadataEntry> = {
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -602,7 +602,7 @@ export const LockWaiter: MessageFns<LockWaiter> = {
               break;
             }
 
-            message.leaseIdHash = reader.string(true);
+            message.leaseIdHash = reader.string();
             continue;
           }
           case 2: {
@@ -610,7 +610,7 @@ export const LockWaiter: MessageFns<LockWaiter> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 3: {

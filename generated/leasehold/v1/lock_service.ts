@@ -749,7 +749,7 @@ export const HoldResponse: MessageFns<HoldResponse> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -757,7 +757,7 @@ export const HoldResponse: MessageFns<HoldResponse> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
           case 3: {
@@ -988,7 +988,7 @@ export const KeepAliveResponse: MessageFns<KeepAliveResponse> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -996,7 +996,7 @@ export const KeepAliveResponse: MessageFns<KeepAliveResponse> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
           case 3: {
@@ -1136,7 +1136,7 @@ export const RenewRequest: MessageFns<RenewRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1144,7 +1144,7 @@ export const RenewRequest: MessageFns<RenewRequest> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
           case 3: {
@@ -1278,7 +1278,7 @@ export const ReleaseRequest: MessageFns<ReleaseRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1286,7 +1286,7 @@ export const ReleaseRequest: MessageFns<ReleaseRequest> = {
               break;
             }
 
-            message.leaseId = reader.string(true);
+            message.leaseId = reader.string();
             continue;
           }
         }
@@ -1397,7 +1397,7 @@ export const GetLockRequest: MessageFns<GetLockRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
         }
@@ -1523,7 +1523,7 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
               break;
             }
 
-            message.resourcePrefix = reader.string(true);
+            message.resourcePrefix = reader.string();
             continue;
           }
           case 2: {
@@ -1531,7 +1531,7 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 3: {
@@ -1565,7 +1565,7 @@ export const ListLocksRequest: MessageFns<ListLocksRequest> = {
               break;
             }
 
-            message.pageToken = reader.string(true);
+            message.pageToken = reader.string();
             continue;
           }
         }
@@ -1635,7 +1635,7 @@ export const ListLocksResponse: MessageFns<ListLocksResponse> = {
               break;
             }
 
-            message.nextPageToken = reader.string(true);
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -1694,7 +1694,7 @@ export const WatchLocksRequest: MessageFns<WatchLocksRequest> = {
               break;
             }
 
-            message.resources.push(reader.string(true));
+            message.resources.push(reader.string());
             continue;
           }
           case 2: {
@@ -1702,7 +1702,7 @@ export const WatchLocksRequest: MessageFns<WatchLocksRequest> = {
               break;
             }
 
-            message.resourcePrefix = reader.string(true);
+            message.resourcePrefix = reader.string();
             continue;
           }
         }
@@ -1862,7 +1862,7 @@ export const CheckFencingTokenRequest: MessageFns<CheckFencingTokenRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1995,7 +1995,7 @@ export const ForceReleaseRequest: MessageFns<ForceReleaseRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -2019,7 +2019,7 @@ export const ForceReleaseRequest: MessageFns<ForceReleaseRequest> = {
               break;
             }
 
-            message.reason = reader.string(true);
+            message.reason = reader.string();
             continue;
           }
         }
@@ -2229,8 +2229,8 @@ export const GetServerInfoResponse: MessageFns<GetServerInfoResponse> = {
  * never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
  * other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
  *
- * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED / OVERLOADED, or
- * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET and DRAINING; the
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
+ * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
  * comments name what else can happen.
  */
 export type LockServiceService = typeof LockServiceService;

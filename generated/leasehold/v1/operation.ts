@@ -388,7 +388,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -396,7 +396,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -404,7 +404,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.name = reader.string(true);
+            message.name = reader.string();
             continue;
           }
           case 4: {
@@ -412,7 +412,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.type = reader.string(true);
+            message.type = reader.string();
             continue;
           }
           case 5: {
@@ -471,7 +471,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 12: {
@@ -527,7 +527,7 @@ export const Operation: MessageFns<Operation> = {
               break;
             }
 
-            message.cancelReason = reader.string(true);
+            message.cancelReason = reader.string();
             continue;
           }
           case 19: {
@@ -743,7 +743,7 @@ export const Operation_LabelsEntry: MessageFns<Operation_LabelsEntry> = {
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -751,7 +751,7 @@ export const Operation_LabelsEntry: MessageFns<Operation_LabelsEntry> = {
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -830,7 +830,7 @@ export const Attempt: MessageFns<Attempt> = {
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 3: {
@@ -1056,7 +1056,7 @@ export const OperationFilter: MessageFns<OperationFilter> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1064,7 +1064,7 @@ export const OperationFilter: MessageFns<OperationFilter> = {
               break;
             }
 
-            message.resourcePrefix = reader.string(true);
+            message.resourcePrefix = reader.string();
             continue;
           }
           case 3: {
@@ -1072,7 +1072,7 @@ export const OperationFilter: MessageFns<OperationFilter> = {
               break;
             }
 
-            message.types.push(reader.string(true));
+            message.types.push(reader.string());
             continue;
           }
           case 4: {
@@ -1098,7 +1098,7 @@ export const OperationFilter: MessageFns<OperationFilter> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 6: {
@@ -1224,7 +1224,7 @@ export const OperationFilter_LabelsEntry: MessageFns<OperationFilter_LabelsEntry
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -1232,7 +1232,7 @@ export const OperationFilter_LabelsEntry: MessageFns<OperationFilter_LabelsEntry
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }

@@ -593,7 +593,7 @@ export const BeginOperationRequest: MessageFns<BeginOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -601,7 +601,7 @@ export const BeginOperationRequest: MessageFns<BeginOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -609,7 +609,7 @@ export const BeginOperationRequest: MessageFns<BeginOperationRequest> = {
               break;
             }
 
-            message.type = reader.string(true);
+            message.type = reader.string();
             continue;
           }
           case 4: {
@@ -636,7 +636,7 @@ export const BeginOperationRequest: MessageFns<BeginOperationRequest> = {
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 7: {
@@ -644,7 +644,7 @@ export const BeginOperationRequest: MessageFns<BeginOperationRequest> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 8: {
@@ -684,7 +684,7 @@ export const BeginOperationRequest: MessageFns<BeginOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
           case 13: {
@@ -796,7 +796,7 @@ export const BeginOperationRequest_LabelsEntry: MessageFns<BeginOperationRequest
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -804,7 +804,7 @@ export const BeginOperationRequest_LabelsEntry: MessageFns<BeginOperationRequest
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -946,7 +946,7 @@ export const GetOperationRequest: MessageFns<GetOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -954,7 +954,7 @@ export const GetOperationRequest: MessageFns<GetOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
         }
@@ -1092,7 +1092,7 @@ export const ListOperationsRequest: MessageFns<ListOperationsRequest> = {
               break;
             }
 
-            message.pageToken = reader.string(true);
+            message.pageToken = reader.string();
             continue;
           }
           case 4: {
@@ -1171,7 +1171,7 @@ export const ListOperationsResponse: MessageFns<ListOperationsResponse> = {
               break;
             }
 
-            message.nextPageToken = reader.string(true);
+            message.nextPageToken = reader.string();
             continue;
           }
         }
@@ -1242,7 +1242,7 @@ export const ClaimOperationsRequest: MessageFns<ClaimOperationsRequest> = {
               break;
             }
 
-            message.types.push(reader.string(true));
+            message.types.push(reader.string());
             continue;
           }
           case 2: {
@@ -1250,7 +1250,7 @@ export const ClaimOperationsRequest: MessageFns<ClaimOperationsRequest> = {
               break;
             }
 
-            message.resourcePrefix = reader.string(true);
+            message.resourcePrefix = reader.string();
             continue;
           }
           case 3: {
@@ -1258,7 +1258,7 @@ export const ClaimOperationsRequest: MessageFns<ClaimOperationsRequest> = {
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 4: {
@@ -1266,7 +1266,7 @@ export const ClaimOperationsRequest: MessageFns<ClaimOperationsRequest> = {
               break;
             }
 
-            message.owner = reader.string(true);
+            message.owner = reader.string();
             continue;
           }
           case 5: {
@@ -1514,7 +1514,7 @@ export const UpdateOperationRequest: MessageFns<UpdateOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1522,7 +1522,7 @@ export const UpdateOperationRequest: MessageFns<UpdateOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -1530,7 +1530,7 @@ export const UpdateOperationRequest: MessageFns<UpdateOperationRequest> = {
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 4: {
@@ -1581,7 +1581,7 @@ export const UpdateOperationRequest: MessageFns<UpdateOperationRequest> = {
               break;
             }
 
-            message.removeLabels.push(reader.string(true));
+            message.removeLabels.push(reader.string());
             continue;
           }
           case 10: {
@@ -1589,7 +1589,7 @@ export const UpdateOperationRequest: MessageFns<UpdateOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -1668,7 +1668,7 @@ export const UpdateOperationRequest_SetLabelsEntry: MessageFns<UpdateOperationRe
               break;
             }
 
-            message.key = reader.string(true);
+            message.key = reader.string();
             continue;
           }
           case 2: {
@@ -1676,7 +1676,7 @@ export const UpdateOperationRequest_SetLabelsEntry: MessageFns<UpdateOperationRe
               break;
             }
 
-            message.value = reader.string(true);
+            message.value = reader.string();
             continue;
           }
         }
@@ -1815,7 +1815,7 @@ export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = 
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1823,7 +1823,7 @@ export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = 
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -1831,7 +1831,7 @@ export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = 
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 4: {
@@ -1922,7 +1922,7 @@ export const KeepAliveOperationResponse: MessageFns<KeepAliveOperationResponse> 
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -1930,7 +1930,7 @@ export const KeepAliveOperationResponse: MessageFns<KeepAliveOperationResponse> 
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -2072,7 +2072,7 @@ export const CancelRequested: MessageFns<CancelRequested> = {
               break;
             }
 
-            message.reason = reader.string(true);
+            message.reason = reader.string();
             continue;
           }
         }
@@ -2219,7 +2219,7 @@ export const CompleteOperationRequest: MessageFns<CompleteOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -2227,7 +2227,7 @@ export const CompleteOperationRequest: MessageFns<CompleteOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -2235,7 +2235,7 @@ export const CompleteOperationRequest: MessageFns<CompleteOperationRequest> = {
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 4: {
@@ -2283,7 +2283,7 @@ export const CompleteOperationRequest: MessageFns<CompleteOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -2365,7 +2365,7 @@ export const Cancelled: MessageFns<Cancelled> = {
               break;
             }
 
-            message.message = reader.string(true);
+            message.message = reader.string();
             continue;
           }
         }
@@ -2495,7 +2495,7 @@ export const YieldOperationRequest: MessageFns<YieldOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -2503,7 +2503,7 @@ export const YieldOperationRequest: MessageFns<YieldOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -2511,7 +2511,7 @@ export const YieldOperationRequest: MessageFns<YieldOperationRequest> = {
               break;
             }
 
-            message.claimId = reader.string(true);
+            message.claimId = reader.string();
             continue;
           }
           case 4: {
@@ -2535,7 +2535,7 @@ export const YieldOperationRequest: MessageFns<YieldOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -2665,7 +2665,7 @@ export const CancelOperationRequest: MessageFns<CancelOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -2673,7 +2673,7 @@ export const CancelOperationRequest: MessageFns<CancelOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -2681,7 +2681,7 @@ export const CancelOperationRequest: MessageFns<CancelOperationRequest> = {
               break;
             }
 
-            message.reason = reader.string(true);
+            message.reason = reader.string();
             continue;
           }
           case 4: {
@@ -2689,7 +2689,7 @@ export const CancelOperationRequest: MessageFns<CancelOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -2816,7 +2816,7 @@ export const RetryOperationRequest: MessageFns<RetryOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -2824,7 +2824,7 @@ export const RetryOperationRequest: MessageFns<RetryOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -2840,7 +2840,7 @@ export const RetryOperationRequest: MessageFns<RetryOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -2967,7 +2967,7 @@ export const DeleteOperationRequest: MessageFns<DeleteOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -2975,7 +2975,7 @@ export const DeleteOperationRequest: MessageFns<DeleteOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -2991,7 +2991,7 @@ export const DeleteOperationRequest: MessageFns<DeleteOperationRequest> = {
               break;
             }
 
-            message.requestId = reader.string(true);
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -3110,7 +3110,7 @@ export const WaitOperationRequest: MessageFns<WaitOperationRequest> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -3118,7 +3118,7 @@ export const WaitOperationRequest: MessageFns<WaitOperationRequest> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
           case 3: {
@@ -3441,7 +3441,7 @@ export const OperationRemoved: MessageFns<OperationRemoved> = {
               break;
             }
 
-            message.resource = reader.string(true);
+            message.resource = reader.string();
             continue;
           }
           case 2: {
@@ -3449,7 +3449,7 @@ export const OperationRemoved: MessageFns<OperationRemoved> = {
               break;
             }
 
-            message.operationId = reader.string(true);
+            message.operationId = reader.string();
             continue;
           }
         }
@@ -3491,8 +3491,8 @@ export const OperationRemoved: MessageFns<OperationRemoved> = {
  * The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
  * Operation.name, with the Operation, without data, progress and outcome, as metadata.
  *
- * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED / OVERLOADED, or
- * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET and DRAINING. Any
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
+ * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
  * that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
  * what else can happen. As everywhere: the end of a stream proves nothing.
  */

@@ -212,7 +212,7 @@ export const ServerInfo: MessageFns<ServerInfo> = {
               break;
             }
 
-            message.version = reader.string(true);
+            message.version = reader.string();
             continue;
           }
           case 2: {
@@ -220,7 +220,7 @@ export const ServerInfo: MessageFns<ServerInfo> = {
               break;
             }
 
-            message.instanceId = reader.string(true);
+            message.instanceId = reader.string();
             continue;
           }
           case 3: {
@@ -244,7 +244,7 @@ export const ServerInfo: MessageFns<ServerInfo> = {
               break;
             }
 
-            message.reign = reader.string(true);
+            message.reign = reader.string();
             continue;
           }
           case 6: {

@@ -4,15 +4,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
 import { type Clock, within } from '../../domain/clock.ts';
-
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-export function formatAddress({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
+import type { HostPort } from '../../domain/host-port.ts';
 
 /** Credentials and sockets, the same for every connection of a kind. */
 export interface ConnectionSettings {

@@ -8,9 +8,10 @@
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
+import { formatHostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
-import { Connection, type ConnectionSettings, formatAddress } from './connection.ts';
+import { Connection, type ConnectionSettings } from './connection.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import { BUCKETS, type Keys } from './keys.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
@@ -25,6 +26,8 @@ export interface PrimaryKeeperOptions {
   readonly clock: Clock;
   readonly observer: StoreObserver;
   readonly policy: ReignPolicy;
+  /** From 0 to below 1: spreads the instances' retries. */
+  readonly random: () => number;
 }
 
 /** What an adoption installs, and what a node must be like. */
@@ -133,7 +136,7 @@ export class PrimaryKeeper {
       } catch (error) {
         this.#become(undefined, error instanceof Error ? error.message : String(error));
       }
-      await pause(clock, RETRY_MS + Math.random() * RETRY_SPREAD_MS, this.#closing.signal);
+      await pause(clock, RETRY_MS + this.#options.random() * RETRY_SPREAD_MS, this.#closing.signal);
     }
   }
 
@@ -190,11 +193,11 @@ export class PrimaryKeeper {
     const readAtMs = clock.monotonicMs();
     const agreed = await locator.awaitNamed(
       () => readAtMs,
-      (now) => formatAddress(now.address) === formatAddress(named.address),
+      (now) => formatHostPort(now.address) === formatHostPort(named.address),
       readAtMs + STEP_TIMEOUT_MS,
     );
     if (!agreed) {
-      const who = formatAddress(named.address);
+      const who = formatHostPort(named.address);
       throw new Error(`no majority of the Sentinels confirms ${who} as primary (${locator.describe()})`);
     }
     const reply = await this.#adopt(connection, agreed, node);

@@ -1,6 +1,6 @@
 // Who says which node is the primary: a majority of the Sentinels (sentinel-watch.ts), or the configuration alone.
 
-import { formatAddress, type HostPort } from './connection.ts';
+import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
 
 /** A primary and the config epoch under which it was named. */
 export interface NamedPrimary {
@@ -12,7 +12,7 @@ export interface NamedPrimary {
 }
 
 export function namedPrimary(address: HostPort, configEpoch: string): NamedPrimary {
-  return { address, configEpoch, key: `${formatAddress(address)} epoch ${configEpoch}` };
+  return { address, configEpoch, key: `${formatHostPort(address)} epoch ${configEpoch}` };
 }
 
 export interface PrimaryLocator {

@@ -2,10 +2,11 @@
 // lane, and the lock store on top.
 
 import type { Clock } from '../../domain/clock.ts';
+import type { HostPort } from '../../domain/host-port.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
 import { CommandLane } from './command-lane.ts';
-import type { ConnectionSettings, HostPort } from './connection.ts';
+import type { ConnectionSettings } from './connection.ts';
 import { keysFor } from './keys.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
@@ -35,6 +36,8 @@ export interface RedisStoreOptions {
   readonly allowEvictionPolicy?: string | undefined;
   readonly clock: Clock;
   readonly observer: StoreObserver;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   /** Only tests bring their own. */
   readonly scripts?: Scripts;
 }
@@ -66,6 +69,7 @@ export class RedisStore implements Store {
       scripts,
       clock,
       observer,
+      random: options.random,
       policy: {
         maxTtlMs: options.maxTtlMs,
         quarantineMs: options.quarantine ? quarantineMs(options.maxTtlMs) : 0,

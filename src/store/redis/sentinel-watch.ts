@@ -3,9 +3,10 @@
 // enough, name this node under this epoch? Knows nothing of scripts or reigns.
 
 import { type Clock, pause } from '../../domain/clock.ts';
+import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
 import { SENTINEL_POLL_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
-import { Connection, type ConnectionSettings, formatAddress, type HostPort } from './connection.ts';
+import { Connection, type ConnectionSettings } from './connection.ts';
 import { fieldsOf } from './info.ts';
 import { type NamedPrimary, namedPrimary, type PrimaryLocator } from './primary-locator.ts';
 
@@ -247,6 +248,6 @@ class SentinelLink {
     const text = `Sentinel ${what}: ${error instanceof Error ? error.message : String(error)}`;
     if (this.#complaint === text || this.#closing.signal.aborted) return;
     this.#complaint = text;
-    this.#options.observer.event('warn', text, { sentinel: formatAddress(this.#address) });
+    this.#options.observer.event('warn', text, { sentinel: formatHostPort(this.#address) });
   }
 }

@@ -66,7 +66,8 @@ export class DockerInstance implements RedisInstance {
   }
 
   async log(): Promise<string> {
-    return this.#isCreated ? docker('logs', this.#container) : '';
+    if (!this.#isCreated) return '';
+    return runCommand('docker', ['logs', this.#container], { timeoutMs: TIMEOUT_MS, withErrors: true });
   }
 
   async dispose(): Promise<void> {

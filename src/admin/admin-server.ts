@@ -1,0 +1,51 @@
+// The operators' HTTP port: /metrics, /healthz (the process lives) and /readyz (calls should be sent here).
+
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { HostPort } from '../domain/host-port.ts';
+import type { Metrics } from './metrics.ts';
+
+const REQUEST_TIMEOUT_MS = 5_000;
+
+export class AdminServer {
+  readonly address: HostPort;
+  readonly #server: Server;
+
+  private constructor(server: Server, address: HostPort) {
+    this.#server = server;
+    this.address = address;
+  }
+
+  static async start(address: HostPort, metrics: Metrics, ready: () => boolean): Promise<AdminServer> {
+    const server = createServer(async (request, response) => {
+      const reply = (code: number, text: string, type = 'text/plain; charset=utf-8'): void => {
+        response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);
+      };
+      if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
+      switch (new URL(request.url ?? '/', 'http://admin').pathname) {
+        case '/metrics':
+          return reply(200, await metrics.text(), metrics.contentType);
+        case '/healthz':
+          return reply(200, 'ok\n');
+        case '/readyz':
+          return ready() ? reply(200, 'ready\n') : reply(503, 'not ready\n');
+        default:
+          return reply(404, 'there are /metrics, /healthz and /readyz\n');
+      }
+    });
+    server.requestTimeout = REQUEST_TIMEOUT_MS;
+    server.headersTimeout = REQUEST_TIMEOUT_MS;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address.port, address.host, resolve);
+    });
+    const { port } = server.address() as AddressInfo; // listening on TCP
+    return new AdminServer(server, { host: address.host, port });
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}

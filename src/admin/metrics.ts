@@ -1,0 +1,100 @@
+// What Prometheus scrapes: calls, store commands, the reign and its quarantine. Names carry their units.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { StoreStatus } from '../store/store.ts';
+
+const SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** What is read at each scrape. */
+export interface Observed {
+  readonly version: string;
+  readonly instanceId: string;
+  readonly status: () => StoreStatus;
+  readonly ready: () => boolean;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #calls: Counter<'method' | 'code'>;
+  readonly #callSeconds: Histogram<'method'>;
+  readonly #commandSeconds: Histogram<'command'>;
+  readonly #commands: Counter<'command' | 'outcome'>;
+
+  constructor() {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#calls = new Counter({
+      name: 'leasehold_calls_total',
+      help: 'Finished gRPC calls by method and status code',
+      labelNames: ['method', 'code'],
+      registers,
+    });
+    this.#callSeconds = new Histogram({
+      name: 'leasehold_call_duration_seconds',
+      help: 'From the arrival of a call to its answer',
+      labelNames: ['method'],
+      buckets: SECONDS,
+      registers,
+    });
+    this.#commands = new Counter({
+      name: 'leasehold_store_commands_total',
+      help: "Store commands by name and outcome: the script's word, or error",
+      labelNames: ['command', 'outcome'],
+      registers,
+    });
+    this.#commandSeconds = new Histogram({
+      name: 'leasehold_store_command_duration_seconds',
+      help: 'From sending a command to its reply, before it is confirmed',
+      labelNames: ['command'],
+      buckets: SECONDS,
+      registers,
+    });
+  }
+
+  /** Adds the gauges; once, when there is a store to look at. */
+  observe({ version, instanceId, status, ready }: Observed): void {
+    const registers = [this.#registry];
+    const gauge = (name: string, help: string, value: () => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    };
+    gauge('leasehold_ready', '1 while calls should be sent here', () => Number(ready()));
+    gauge('leasehold_store_usable', '1 while a confirmed primary is in use', () => Number(status().usable));
+    gauge('leasehold_reign_epoch', 'How many reigns the deployment has seen', () => status().epoch);
+    gauge(
+      'leasehold_quarantine_remaining_seconds',
+      'Until new grants are possible again; 0 outside a quarantine',
+      () => status().quarantineRemainingMs / 1_000,
+    );
+    new Gauge({
+      name: 'leasehold_info',
+      help: 'Always 1; says who this is',
+      labelNames: ['version', 'instance_id', 'store'],
+      registers,
+    }).set({ version, instance_id: instanceId, store: status().kind }, 1);
+  }
+
+  callEnded(method: string, code: string, tookMs: number): void {
+    this.#calls.inc({ method, code });
+    this.#callSeconds.observe({ method }, tookMs / 1_000);
+  }
+
+  commandEnded(command: string, outcome: string, tookMs: number): void {
+    this.#commands.inc({ command, outcome });
+    this.#commandSeconds.observe({ command }, tookMs / 1_000);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}

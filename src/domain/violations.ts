@@ -1,0 +1,123 @@
+// Checks of what callers send, by the rules of the domain. Each check notes a violation under the field's name and goes
+// on, so that a caller learns of all of them at once; `refuse` throws if there is one. Fields are named as in the proto.
+
+import { CoordinationError, type FieldViolation } from './errors.ts';
+import { LIMITS } from './limits.ts';
+import type { Mode } from './lock.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const NIL_UUID = '00000000-0000-0000-0000-000000000000';
+const METADATA_KEY = /^[a-z0-9._-]+$/;
+const CONTROL = /\p{Cc}/u;
+// A decoder puts this in the place of bytes that are no UTF-8: two different byte strings would be one name.
+const REPLACEMENT = '\ufffd';
+
+/** A time span as it was sent: undefined when unset, NaN when it is no valid google.protobuf.Duration. */
+export type SentDuration = number | undefined;
+
+export class Violations {
+  readonly #found: FieldViolation[] = [];
+
+  note(field: string, description: string): void {
+    this.#found.push({ field, description });
+  }
+
+  /** Throws INVALID_ARGUMENT that names every violated field, if there is one. */
+  refuse(): void {
+    if (this.#found.length === 0) return;
+    const message = this.#found.map((v) => `${v.field}: ${v.description}`).join('; ');
+    throw new CoordinationError('INVALID_ARGUMENT', message, { violations: this.#found });
+  }
+
+  resource(field: string, value: string): string {
+    const bytes = Buffer.byteLength(value);
+    if (bytes === 0 || bytes > LIMITS.resourceBytes) {
+      this.note(field, `must have 1 to ${LIMITS.resourceBytes} bytes of UTF-8, has ${bytes}`);
+    } else {
+      this.#text(field, value);
+    }
+    return value;
+  }
+
+  /** Case does not matter in a UUID; the lower-case form is the one that is recorded and answered. */
+  uuid(field: string, value: string): string {
+    const lower = value.toLowerCase();
+    if (value === '') this.note(field, 'is required: a random UUID made by the client');
+    else if (!UUID.test(lower)) this.note(field, 'must be a UUID in 8-4-4-4-12 hex form');
+    else if (lower === NIL_UUID) this.note(field, 'must not be the nil UUID, which anyone can guess');
+    return lower;
+  }
+
+  owner(field: string, value: string): string {
+    const bytes = Buffer.byteLength(value);
+    if (bytes > LIMITS.ownerBytes) {
+      this.note(field, `must have at most ${LIMITS.ownerBytes} bytes of UTF-8, has ${bytes}`);
+    } else {
+      this.#text(field, value);
+    }
+    return value;
+  }
+
+  metadata(field: string, value: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    if (value.size > LIMITS.metadataEntries) {
+      this.note(field, `must have at most ${LIMITS.metadataEntries} entries, has ${value.size}`);
+      return value;
+    }
+    let total = 0;
+    for (const [key, text] of value) {
+      if (key.length > LIMITS.metadataKeyChars || !METADATA_KEY.test(key)) {
+        this.note(field, `keys must have 1 to ${LIMITS.metadataKeyChars} characters from [a-z0-9._-]`);
+        continue;
+      }
+      const bytes = Buffer.byteLength(text);
+      if (bytes > LIMITS.metadataValueBytes) {
+        this.note(
+          `${field}.${key}`,
+          `must have at most ${LIMITS.metadataValueBytes} bytes of UTF-8, has ${bytes}`,
+        );
+      } else {
+        this.#text(`${field}.${key}`, text);
+      }
+      total += bytes + Buffer.byteLength(key);
+    }
+    if (total > LIMITS.metadataTotalBytes) {
+      this.note(field, `must have at most ${LIMITS.metadataTotalBytes} bytes in all, has ${total}`);
+    }
+    return value;
+  }
+
+  /** A span of at least `minMs` and at most `maxMs`; `unset` where none was sent. Whole milliseconds, rounded down. */
+  duration(field: string, value: SentDuration, minMs: number, maxMs: number, unset: number): number {
+    if (value === undefined) return unset;
+    if (Number.isNaN(value)) {
+      this.note(field, 'must be a valid Duration: nanos within a second and of the same sign as seconds');
+    } else if (value < minMs || value > maxMs) {
+      this.note(field, `must be from ${seconds(minMs)} to ${seconds(maxMs)}, is ${seconds(value)}`);
+    }
+    return Math.floor(value);
+  }
+
+  fencingToken(field: string, value: bigint): bigint {
+    if (value <= 0n) this.note(field, 'is required: the positive token of the grant');
+    return value;
+  }
+
+  mode(field: string, mode: Mode): Mode {
+    if (mode.kind !== 'permits') return mode;
+    if (mode.limit < 1 || mode.limit > LIMITS.permits) {
+      this.note(`${field}.limit`, `must be from 1 to ${LIMITS.permits}, is ${mode.limit}`);
+    } else if (mode.permits < 1 || mode.permits > mode.limit) {
+      this.note(`${field}.permits`, `must be from 1 to the limit of ${mode.limit}, is ${mode.permits}`);
+    }
+    return mode;
+  }
+
+  #text(field: string, value: string): void {
+    if (value.includes(REPLACEMENT)) this.note(field, 'must be valid UTF-8 (it holds U+FFFD)');
+    else if (CONTROL.test(value)) this.note(field, 'must not contain control characters');
+  }
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1_000} s`;
+}

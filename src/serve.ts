@@ -1,0 +1,149 @@
+// Puts one instance together from its configuration: store, services, gRPC server, admin port. Owns their start and
+// their end in the right order, and what is logged of them; the process around it (arguments, signals) is main.ts.
+
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { AdminServer } from './admin/admin-server.ts';
+import { Metrics } from './admin/metrics.ts';
+import type { Config } from './config/config.ts';
+import { systemClock } from './domain/clock.ts';
+import { formatHostPort, type HostPort } from './domain/host-port.ts';
+import { openStore } from './open-store.ts';
+import { packageInfo } from './package-info.ts';
+import { LockService } from './service/lock-service.ts';
+import { ServerInfoService } from './service/server-info.ts';
+import type { Store } from './store/store.ts';
+import { GrpcServer } from './transport/grpc-server.ts';
+import { lockHandlers } from './transport/lock-handlers.ts';
+import { operationHandlers } from './transport/operation-handlers.ts';
+
+export interface Instance {
+  /** Where the gRPC port is bound: the configured port, or the one that was free where that was 0. */
+  readonly address: HostPort;
+  readonly adminAddress: HostPort | undefined;
+  readonly store: Store;
+  /** Drains and ends everything; resolves when nothing is left. */
+  stop(): Promise<void>;
+}
+
+const EMBEDDED_TIMEOUT_MS = 1_000;
+
+/**
+ * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says NOT_SERVING.
+ * `onRefused` is called when the store is found to be unfit before it was ever used: another deployment's data, or an
+ * evicting Redis. Rejects when a port can't be bound.
+ */
+export async function serve(
+  config: Config,
+  log: Logger,
+  onRefused: (reason: string) => void = () => {},
+): Promise<Instance> {
+  const clock = systemClock;
+  const { version, protoFolder } = packageInfo();
+  const instanceId = randomBytes(8).toString('hex');
+  let callsInProgress = 0;
+
+  const metrics = new Metrics();
+  const store = openStore({
+    config,
+    instanceId,
+    clock,
+    observer: {
+      commandEnded: (name, outcome, tookMs) => metrics.commandEnded(name, outcome, tookMs),
+      event: (level, message, facts) => log[level](facts, message),
+    },
+  });
+  const { maxTtlMs, defaultTtlMs } = config.locks;
+  const { maxMessageBytes } = config.server;
+  const info = new ServerInfoService({
+    store,
+    clock,
+    version,
+    instanceId,
+    maxTtlMs,
+    defaultTtlMs,
+    maxMessageBytes,
+  });
+  metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
+  const locks = new LockService({
+    store: store.locks,
+    clock,
+    instanceId,
+    commandTimeoutMs: config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS,
+    onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
+  });
+  const environment = {
+    clock,
+    observer: {
+      callBegan: () => {
+        callsInProgress++;
+      },
+      callEnded: (method: string, code: string, tookMs: number) => {
+        callsInProgress--;
+        metrics.callEnded(method, code, tookMs);
+      },
+      defect: (method: string, thrown: unknown) => log.error({ method, err: thrown }, 'a defect'),
+    },
+  };
+  const stopWatching = watchStore(store, config, info, log, onRefused);
+  try {
+    const { server, address } = await GrpcServer.start({
+      ...config.server,
+      reflectionFolder: config.server.reflection ? protoFolder : undefined,
+      lockHandlers: lockHandlers(locks, info, { maxTtlMs, defaultTtlMs }, environment),
+      operationHandlers: operationHandlers(environment),
+      ready: () => info.ready(),
+      callsInProgress: () => callsInProgress,
+      clock,
+    });
+    const admin =
+      config.admin && (await AdminServer.start(config.admin.address, metrics, () => info.ready()));
+    log.info(
+      {
+        version,
+        instanceId,
+        address: formatHostPort(address),
+        admin: admin && formatHostPort(admin.address),
+        store: store.status().kind,
+        tls: config.server.tls ? (config.server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
+      },
+      'serving',
+    );
+    const stop = async (): Promise<void> => {
+      locks.drain();
+      info.drain();
+      log.info({ callsInProgress }, 'draining');
+      await server.stop();
+      stopWatching();
+      await store.close();
+      await admin?.stop();
+      log.info('stopped');
+    };
+    return { address, adminAddress: admin?.address, store, stop };
+  } catch (error) {
+    stopWatching();
+    await store.close();
+    throw error;
+  }
+}
+
+function watchStore(
+  store: Store,
+  config: Config,
+  info: ServerInfoService,
+  log: Logger,
+  onRefused: (reason: string) => void,
+): () => void {
+  let wasUsable = false;
+  let warnedOfTtl = false;
+  return store.onStatus((status) => {
+    wasUsable ||= status.usable;
+    if (status.mismatch && !wasUsable) onRefused(status.reason);
+    const advisable = info.get().smallestAdvisableTtlMs ?? 0;
+    if (status.usable && !warnedOfTtl && config.locks.defaultTtlMs < advisable) {
+      warnedOfTtl = true;
+      const facts = { defaultTtlMs: config.locks.defaultTtlMs, smallestAdvisableTtlMs: advisable };
+      log.warn(facts, 'locks.default_ttl is so short that leases may not survive a failover');
+    }
+  });
+}

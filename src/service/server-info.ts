@@ -1,0 +1,60 @@
+// What an instance says of itself: GetServerInfo, readiness, and the warning about a default TTL that is too short.
+
+import type { Clock } from '../domain/clock.ts';
+import { smallestAdvisableTtlMs } from '../domain/safety.ts';
+import type { Store, StoreStatus } from '../store/store.ts';
+
+/** How long the store may be unusable before the instance says that it isn't ready: short breaks are the clients' to retry. */
+export const UNREADY_AFTER_MS = 10_000;
+
+export interface ServerInfo {
+  readonly version: string;
+  readonly instanceId: string;
+  readonly store: StoreStatus;
+  readonly maxTtlMs: number;
+  readonly defaultTtlMs: number;
+  readonly maxMessageBytes: number;
+  /** Undefined where the store can't fail over. */
+  readonly smallestAdvisableTtlMs: number | undefined;
+}
+
+export interface ServerInfoOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly instanceId: string;
+  readonly maxTtlMs: number;
+  readonly defaultTtlMs: number;
+  readonly maxMessageBytes: number;
+}
+
+export class ServerInfoService {
+  readonly #options: ServerInfoOptions;
+  #draining = false;
+  #wasUsable = false;
+
+  constructor(options: ServerInfoOptions) {
+    this.#options = options;
+  }
+
+  get(): ServerInfo {
+    const { store, clock: _, ...constants } = this.#options;
+    const status = store.status();
+    const advisable =
+      status.downAfterMs === undefined ? undefined : smallestAdvisableTtlMs(status.downAfterMs);
+    return { ...constants, store: status, smallestAdvisableTtlMs: advisable };
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Whether load balancers should send calls here. Before the store was usable once, it isn't. */
+  ready(): boolean {
+    const { store, clock } = this.#options;
+    const status = store.status();
+    this.#wasUsable ||= status.usable;
+    if (this.#draining || status.mismatch || !this.#wasUsable) return false;
+    return status.usable || clock.monotonicMs() - status.sinceMs < UNREADY_AFTER_MS;
+  }
+}

@@ -1,0 +1,33 @@
+// google.protobuf.Duration and Timestamp to milliseconds and back. Owns the forms; ranges are the domain's business.
+
+import type { Duration } from '../../generated/google/protobuf/duration.ts';
+import type { Timestamp } from '../../generated/google/protobuf/timestamp.ts';
+import type { SentDuration } from '../domain/violations.ts';
+
+const NANOS_PER_MS = 1_000_000;
+// Of google/protobuf/duration.proto: about 10,000 years.
+const MAX_SECONDS = 315_576_000_000n;
+
+/** Milliseconds; undefined when unset, NaN when the message breaks Duration's own rules. */
+export function decodeDuration(duration: Duration | undefined): SentDuration {
+  if (duration === undefined) return undefined;
+  const { seconds, nanos } = duration;
+  const withinSecond = Math.abs(nanos) < 1_000 * NANOS_PER_MS;
+  const sameSign = seconds === 0n || nanos === 0 || seconds > 0n === nanos > 0;
+  const inRange = seconds >= -MAX_SECONDS && seconds <= MAX_SECONDS;
+  if (!withinSecond || !sameSign || !inRange) return Number.NaN;
+  return Number(seconds) * 1_000 + nanos / NANOS_PER_MS;
+}
+
+/** Rounded down to the microsecond, so that no span that is told is longer than the one that was meant. */
+export function encodeDuration(ms: number): Duration {
+  const micros = Math.floor(ms * 1_000);
+  const seconds = Math.trunc(micros / 1_000_000);
+  return { seconds: BigInt(seconds), nanos: (micros - seconds * 1_000_000) * 1_000 };
+}
+
+/** `wallMs` is since 1970 and not negative. */
+export function encodeTimestamp(wallMs: number): Timestamp {
+  const seconds = Math.floor(wallMs / 1_000);
+  return { seconds: BigInt(seconds), nanos: Math.floor((wallMs - seconds * 1_000) * NANOS_PER_MS) };
+}

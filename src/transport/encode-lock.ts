@@ -1,0 +1,110 @@
+// Domain values as the messages that callers read: leases, holders, locks, server info.
+
+import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
+import { type Lock, type LockHolder, LockState } from '../../generated/leasehold/v1/lock.ts';
+import { type ServerInfo as ServerInfoMessage, StoreKind } from '../../generated/leasehold/v1/server_info.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Holder, LockView, Mode } from '../domain/lock.ts';
+import type { GrantedLease } from '../service/lock-service.ts';
+import type { ServerInfo } from '../service/server-info.ts';
+import { encodeDuration, encodeTimestamp } from './durations.ts';
+
+const ASYNCHRONOUS = { level: { $case: 'asynchronous' as const, value: {} } };
+
+export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
+  return {
+    resource: lease.resource,
+    leaseId: lease.leaseId,
+    fencingToken: lease.fencingToken,
+    validFor: encodeDuration(validForMs),
+    expireTime: encodeTimestamp(lease.expiresAtWallMs),
+    achievedDurability: ASYNCHRONOUS,
+  };
+}
+
+export function encodeHolder(holder: Holder): LockHolder {
+  return {
+    leaseIdHash: holder.leaseIdHash,
+    owner: holder.owner,
+    mode: encodeMode(holder.mode),
+    fencingToken: holder.fencingToken,
+    acquireTime: encodeTimestamp(holder.acquiredAtWallMs),
+    remaining: encodeDuration(holder.remainingMs),
+    metadata: new Map(holder.metadata),
+  };
+}
+
+export function encodeLock(view: LockView): Lock {
+  const held = view.holders.length > 0;
+  const minHold = view.minHoldRemainingMs > 0;
+  const free = minHold ? LockState.LOCK_STATE_MIN_HOLD : LockState.LOCK_STATE_FREE;
+  return {
+    resource: view.resource,
+    state: held ? LockState.LOCK_STATE_HELD : free,
+    holders: view.holders.slice(0, LIMITS.listedPerLock).map(encodeHolder),
+    holderCount: view.holders.length,
+    waiters: [],
+    waiterCount: 0,
+    permitsHeld: 0,
+    permitsLimit: 0,
+    minHoldRemaining: minHold ? encodeDuration(view.minHoldRemainingMs) : undefined,
+  };
+}
+
+export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
+  const { store } = info;
+  return {
+    version: info.version,
+    instanceId: info.instanceId,
+    store: store.kind === 'redis' ? StoreKind.STORE_KIND_REDIS : StoreKind.STORE_KIND_MEMORY,
+    serving: store.usable,
+    reign: store.reign,
+    epoch: BigInt(store.epoch),
+    quarantineRemaining:
+      store.quarantineRemainingMs > 0 ? encodeDuration(store.quarantineRemainingMs) : undefined,
+    defaultDurability: ASYNCHRONOUS,
+    smallestAdvisableTtl:
+      info.smallestAdvisableTtlMs === undefined ? undefined : encodeDuration(info.smallestAdvisableTtlMs),
+    limits: {
+      minTtl: encodeDuration(LIMITS.minTtlMs),
+      maxTtl: encodeDuration(info.maxTtlMs),
+      defaultTtl: encodeDuration(info.defaultTtlMs),
+      maxMinHold: encodeDuration(LIMITS.minHoldMs),
+      maxMaxHold: encodeDuration(LIMITS.maxHoldMs),
+      maxWait: undefined,
+      maxResourceBytes: LIMITS.resourceBytes,
+      maxOwnerBytes: LIMITS.ownerBytes,
+      maxMetadataEntries: LIMITS.metadataEntries,
+      maxMetadataKeyBytes: LIMITS.metadataKeyChars,
+      maxMetadataValueBytes: LIMITS.metadataValueBytes,
+      maxMetadataBytes: LIMITS.metadataTotalBytes,
+      maxPermitsLimit: LIMITS.permits,
+      maxRequestBytes: info.maxMessageBytes,
+      // Zero and unset: nothing of these is served.
+      maxAcquireMany: 0,
+      maxKeepAliveLeases: 0,
+      maxQueueLength: 0,
+      maxPageSize: 0,
+      defaultPageSize: 0,
+      maxPayloadBytes: 0,
+      maxClaimOperations: 0,
+      defaultHeartbeatTimeout: undefined,
+      maxMaxAttempts: 0,
+      defaultMaxAttempts: 0,
+      maxRetention: undefined,
+      defaultRetention: undefined,
+      maxOperationTimeToLive: undefined,
+    },
+  };
+}
+
+function encodeMode(mode: Mode): LockHolder['mode'] {
+  switch (mode.kind) {
+    case 'exclusive':
+      return { $case: 'exclusive', value: {} };
+    case 'shared':
+      return { $case: 'shared', value: {} };
+    case 'permits':
+      return { $case: 'permits', value: { permits: mode.permits, limit: mode.limit } };
+  }
+}

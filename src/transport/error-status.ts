@@ -1,0 +1,77 @@
+// An error as a gRPC status: the code from the table, and google.rpc details in the standard `grpc-status-details-bin`
+// trailer. Only what a CoordinationError carries goes out; everything else is INTERNAL, without a word of its cause.
+
+import { Metadata, type StatusObject } from '@grpc/grpc-js';
+import type { Any } from '../../generated/google/protobuf/any.ts';
+import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from '../../generated/google/rpc/error_details.ts';
+import { Status } from '../../generated/google/rpc/status.ts';
+import { Contention, ContentionReason } from '../../generated/leasehold/v1/error_details.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import type { Contention as DomainContention } from '../domain/lock.ts';
+import { encodeDuration } from './durations.ts';
+import { encodeHolder } from './encode-lock.ts';
+import { STATUS_OF } from './status-table.ts';
+
+export const ERROR_DOMAIN = 'leasehold';
+/** Details travel in a trailer, which many peers limit to 8 KiB: few holders, and none of their metadata. */
+const HOLDERS_IN_DETAILS = 4;
+const VIOLATIONS_IN_DETAILS = 16;
+const MESSAGE_CHARS = 1_024;
+
+const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = {
+  held: ContentionReason.CONTENTION_REASON_HELD,
+  'min-hold': ContentionReason.CONTENTION_REASON_MIN_HOLD,
+};
+
+/** What a caller gets for whatever was thrown. */
+export function errorStatus(thrown: unknown): StatusObject {
+  const error =
+    thrown instanceof CoordinationError
+      ? thrown
+      : new CoordinationError('INTERNAL', 'an internal error; the outcome is unknown', {}, thrown);
+  const code = STATUS_OF[error.code];
+  const message = error.message.slice(0, MESSAGE_CHARS);
+  const metadata = new Metadata();
+  const status = Status.encode({ code, message, details: detailsOf(error) }).finish();
+  metadata.set('grpc-status-details-bin', Buffer.from(status));
+  return { code, details: message, metadata };
+}
+
+function detailsOf({ code, message, details }: CoordinationError): Any[] {
+  const { violations, retryAfterMs, contention, facts } = details;
+  const info = { reason: code, domain: ERROR_DOMAIN, metadata: new Map(Object.entries(facts ?? {})) };
+  const list = [any('google.rpc.ErrorInfo', ErrorInfo.encode(info).finish())];
+  if (violations) {
+    const fieldViolations = violations
+      .slice(0, VIOLATIONS_IN_DETAILS)
+      .map(({ field, description }) => ({ field, description, reason: '', localizedMessage: undefined }));
+    list.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations }).finish()));
+  }
+  if (retryAfterMs !== undefined) {
+    const retry = { retryDelay: encodeDuration(retryAfterMs) };
+    list.push(any('google.rpc.RetryInfo', RetryInfo.encode(retry).finish()));
+  }
+  if (code === 'STORE_FULL') {
+    const quota = QuotaFailure.fromPartial({ violations: [{ subject: 'store', description: message }] });
+    list.push(any('google.rpc.QuotaFailure', QuotaFailure.encode(quota).finish()));
+  }
+  if (contention)
+    list.push(any('leasehold.v1.Contention', Contention.encode(encodeContention(contention)).finish()));
+  return list;
+}
+
+function encodeContention(contention: DomainContention): Contention {
+  return {
+    resource: contention.resource,
+    holders: contention.holders
+      .slice(0, HOLDERS_IN_DETAILS)
+      .map((holder) => ({ ...encodeHolder(holder), metadata: new Map<string, string>() })),
+    timeLeft: encodeDuration(contention.timeLeftMs),
+    queueLength: 0,
+    reason: REASONS[contention.reason],
+  };
+}
+
+function any(type: string, value: Uint8Array): Any {
+  return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };
+}

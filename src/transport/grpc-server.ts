@@ -1,0 +1,129 @@
+// The gRPC server: its limits, its services, its health, and its orderly end. What the rpcs do is in the handlers.
+
+import { Server, type ServerOptions } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { type LockServiceServer, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
+import {
+  type OperationStoreServiceServer,
+  OperationStoreServiceService,
+} from '../../generated/leasehold/v1/operation_store_service.ts';
+import { type Clock, pause } from '../domain/clock.ts';
+import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { loadReflection } from './reflection.ts';
+import { serverCredentials, type TlsFiles } from './server-credentials.ts';
+import { withTotalDecoders } from './service-definition.ts';
+
+export interface GrpcServerOptions {
+  readonly address: HostPort;
+  readonly tls: TlsFiles | undefined;
+  readonly maxMessageBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly maxConnectionAgeMs: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  /** The folder of the .proto files that reflection serves; undefined for no reflection. */
+  readonly reflectionFolder: string | undefined;
+  readonly lockHandlers: LockServiceServer;
+  readonly operationHandlers: OperationStoreServiceServer;
+  /** Readiness: what health says of the services. The process itself ("") is SERVING for as long as it lives. */
+  readonly ready: () => boolean;
+  /** Calls that were not answered yet. */
+  readonly callsInProgress: () => number;
+  readonly clock: Clock;
+}
+
+const SERVICES = ['leasehold.v1.LockService', 'leasehold.v1.OperationStoreService'];
+const HEALTH_POLL_MS = 250;
+const DRAIN_POLL_MS = 20;
+/** After the last call was answered, so long may its bytes take. */
+const CLOSE_GRACE_MS = 500;
+const CONNECTION_AGE_GRACE_MS = 60_000;
+const SESSION_MEMORY_MB = 32;
+
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly #server: Server;
+  readonly #health: HealthImplementation;
+  readonly #stopped = new AbortController();
+  #ready = false;
+
+  private constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#server = new Server(channelOptions(options));
+    this.#health = new HealthImplementation({ '': 'SERVING' });
+  }
+
+  /** Binds and serves. Rejects when the address can't be bound or a TLS file can't be read. */
+  static async start(options: GrpcServerOptions): Promise<{ server: GrpcServer; address: HostPort }> {
+    const server = new GrpcServer(options);
+    const port = await server.#start();
+    return { server, address: { host: options.address.host, port } };
+  }
+
+  async #start(): Promise<number> {
+    const { address, tls, lockHandlers, operationHandlers, reflectionFolder } = this.#options;
+    this.#server.addService(withTotalDecoders(LockServiceService), lockHandlers);
+    this.#server.addService(withTotalDecoders(OperationStoreServiceService), operationHandlers);
+    this.#health.addToServer(this.#server);
+    if (reflectionFolder) (await loadReflection(reflectionFolder)).addToServer(this.#server);
+    this.#updateHealth(true);
+    const credentials = serverCredentials(tls);
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(formatHostPort(address), credentials, (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    void this.#watchHealth();
+    return port;
+  }
+
+  /** Says NOT_SERVING where that is due: called on each change that may matter, and now and then by itself. */
+  updateHealth(): void {
+    this.#updateHealth(false);
+  }
+
+  /**
+   * Ends in order: no new connections, calls in progress may finish within the drain timeout, then everything is closed.
+   * The caller has made `ready` false before, so that load balancers stop sending.
+   */
+  async stop(): Promise<void> {
+    this.updateHealth();
+    this.#stopped.abort();
+    const { clock, drainTimeoutMs, callsInProgress } = this.#options;
+    const giveUpMs = clock.monotonicMs() + drainTimeoutMs;
+    const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    while (callsInProgress() > 0 && clock.monotonicMs() < giveUpMs) await pause(clock, DRAIN_POLL_MS);
+    // What is left are connections without calls, and streams that never end by themselves: health watches.
+    await Promise.race([finished, pause(clock, CLOSE_GRACE_MS)]);
+    this.#server.forceShutdown();
+    await finished;
+  }
+
+  async #watchHealth(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      await pause(this.#options.clock, HEALTH_POLL_MS, this.#stopped.signal);
+      this.#updateHealth(false);
+    }
+  }
+
+  #updateHealth(first: boolean): void {
+    const ready = this.#options.ready();
+    if (ready === this.#ready && !first) return;
+    this.#ready = ready;
+    for (const service of SERVICES) this.#health.setStatus(service, ready ? 'SERVING' : 'NOT_SERVING');
+  }
+}
+
+function channelOptions(options: GrpcServerOptions): ServerOptions {
+  return {
+    'grpc.max_receive_message_length': options.maxMessageBytes,
+    'grpc.max_concurrent_streams': options.maxConcurrentStreams,
+    'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
+    'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
+    'grpc.keepalive_time_ms': options.keepaliveTimeMs,
+    'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
+    'grpc-node.max_session_memory': SESSION_MEMORY_MB,
+    'grpc.enable_channelz': 0,
+  };
+}

@@ -1,0 +1,62 @@
+// One kind of call in one place: a unary handler from an async function. Owns the deadline, the mapping of whatever is
+// thrown, and that a call is answered exactly once.
+
+import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import type { CallContext } from '../service/lock-service.ts';
+import { errorStatus } from './error-status.ts';
+import { Undecodable } from './service-definition.ts';
+
+/** What a server tells of its calls: for metrics, for the log, and for its own orderly end. */
+export interface CallObserver {
+  callBegan(): void;
+  /** Follows each `callBegan`. `method` is the rpc's name, `code` the gRPC status's. */
+  callEnded(method: string, code: string, tookMs: number): void;
+  /** A defect: something was thrown that nobody expects. */
+  defect(method: string, thrown: unknown): void;
+}
+
+export interface CallEnvironment {
+  readonly clock: Clock;
+  readonly observer: CallObserver;
+}
+
+export function unary<Request, Response>(
+  method: string,
+  { clock, observer }: CallEnvironment,
+  serve: (request: Request, context: CallContext) => Promise<Response> | Response,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const arrivedAtMs = clock.monotonicMs();
+    observer.callBegan();
+    void answer(call, callback, arrivedAtMs);
+  };
+
+  async function answer(
+    call: ServerUnaryCall<Request, Response>,
+    callback: sendUnaryData<Response>,
+    arrivedAtMs: number,
+  ): Promise<void> {
+    let code: status = status.OK;
+    try {
+      if (call.request instanceof Undecodable) throw call.request.error;
+      const context = { arrivedAtMs, deadlineMs: arrivedAtMs + timeLeftMs(call.getDeadline(), clock) };
+      callback(null, await serve(call.request, context));
+    } catch (thrown) {
+      if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')
+        observer.defect(method, thrown);
+      const error = errorStatus(thrown);
+      code = error.code;
+      callback(error);
+    } finally {
+      observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
+    }
+  }
+}
+
+/** Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity when there is none. */
+function timeLeftMs(deadline: Date | number, clock: Clock): number {
+  const at = deadline instanceof Date ? deadline.getTime() : deadline;
+  return at - clock.wallMs();
+}

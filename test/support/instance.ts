@@ -1,0 +1,141 @@
+// One Leasehold instance in this process on free ports, and the smallest client for it: promises instead of callbacks,
+// errors with their details decoded. No deadline rule and no retries: tests see each answer as it came.
+
+import { randomUUID } from 'node:crypto';
+import { type ChannelCredentials, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { pino } from 'pino';
+import { BadRequest, ErrorInfo, RetryInfo } from '../../generated/google/rpc/error_details.ts';
+import { Status } from '../../generated/google/rpc/status.ts';
+import { Contention } from '../../generated/leasehold/v1/error_details.ts';
+import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
+import {
+  type AcquireRequest,
+  type AcquireResponse,
+  type GetLockResponse,
+  type GetServerInfoResponse,
+  LockServiceClient,
+  type ReleaseResponse,
+  type RenewRequest,
+  type RenewResponse,
+} from '../../generated/leasehold/v1/lock_service.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { formatHostPort } from '../../src/domain/host-port.ts';
+import { type Instance, serve } from '../../src/serve.ts';
+import type { SentinelCluster } from './redis/sentinel-cluster.ts';
+
+/** The environment that configures an instance for tests: free ports, quiet. Overrides win. */
+export function testEnvironment(overrides: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return {
+    LEASEHOLD_SERVER_ADDRESS: '127.0.0.1:0',
+    LEASEHOLD_ADMIN_ADDRESS: 'off',
+    LEASEHOLD_SERVER_REFLECTION: 'false',
+    LEASEHOLD_LOG_LEVEL: 'fatal',
+    ...overrides,
+  };
+}
+
+/** What makes an instance use a cluster; grants are possible at once on its empty Redis. */
+export function clusterEnvironment(cluster: SentinelCluster, masterName: string): Record<string, string> {
+  return {
+    LEASEHOLD_REDIS_FAILOVER_CLUSTER: 'true',
+    LEASEHOLD_REDIS_MASTER_NAME: masterName,
+    LEASEHOLD_REDIS_ADDRESS: cluster.sentinelAddresses.map(formatHostPort).join(','),
+    LEASEHOLD_REDIS_BOOTSTRAP: 'new',
+  };
+}
+
+export function startInstance(overrides: Readonly<Record<string, string>> = {}): Promise<Instance> {
+  const config = loadConfig({ env: testEnvironment(overrides) });
+  return serve(config, pino({ level: process.env.LEASEHOLD_TEST_LOG ?? 'silent' }));
+}
+
+/** An error status with its details decoded. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  readonly code: number;
+  readonly reason: string;
+  readonly domain: string;
+  readonly violations: readonly { field: string; description: string }[];
+  readonly retryAfterMs: number | undefined;
+  readonly contention: Contention | undefined;
+
+  constructor(error: ServiceError) {
+    super(error.details);
+    this.code = error.code;
+    const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
+    const details = bytes instanceof Buffer ? Status.decode(bytes).details : [];
+    const find = (type: string): Buffer | undefined =>
+      details.find((d) => d.typeUrl.endsWith(`/${type}`))?.value;
+    const info = find('google.rpc.ErrorInfo');
+    const bad = find('google.rpc.BadRequest');
+    const retry = find('google.rpc.RetryInfo');
+    const contention = find('leasehold.v1.Contention');
+    this.reason = info ? ErrorInfo.decode(info).reason : '';
+    this.domain = info ? ErrorInfo.decode(info).domain : '';
+    this.violations = bad ? BadRequest.decode(bad).fieldViolations : [];
+    const delay = retry ? RetryInfo.decode(retry).retryDelay : undefined;
+    this.retryAfterMs = delay && Number(delay.seconds) * 1_000 + delay.nanos / 1e6;
+    this.contention = contention && Contention.decode(contention);
+  }
+}
+
+/** Milliseconds as a google.protobuf.Duration. */
+export function duration(ms: number): { seconds: bigint; nanos: number } {
+  return { seconds: BigInt(Math.floor(ms / 1_000)), nanos: Math.round((ms % 1_000) * 1e6) };
+}
+
+export class TestClient {
+  readonly stub: LockServiceClient;
+
+  constructor(
+    address: { host: string; port: number },
+    channelCredentials: ChannelCredentials = credentials.createInsecure(),
+  ) {
+    this.stub = new LockServiceClient(formatHostPort(address), channelCredentials, {
+      'grpc.enable_retries': 0,
+      'grpc.initial_reconnect_backoff_ms': 50,
+      'grpc.max_reconnect_backoff_ms': 200,
+    });
+  }
+
+  acquire(
+    spec: Parameters<typeof LeaseSpec.fromPartial>[0],
+    wait?: AcquireRequest['wait'],
+    timeoutMs?: number,
+  ): Promise<AcquireResponse> {
+    const full = LeaseSpec.fromPartial({ leaseId: randomUUID(), ...spec });
+    return this.#call('acquire', { spec: full, wait }, timeoutMs);
+  }
+
+  renew(
+    request: Pick<RenewRequest, 'resource' | 'leaseId' | 'fencingToken'> & Partial<RenewRequest>,
+  ): Promise<RenewResponse> {
+    return this.#call('renew', { ttl: undefined, ...request });
+  }
+
+  release(request: { resource: string; leaseId: string }): Promise<ReleaseResponse> {
+    return this.#call('release', request);
+  }
+
+  getLock(resource: string): Promise<GetLockResponse> {
+    return this.#call('getLock', { resource });
+  }
+
+  getServerInfo(): Promise<GetServerInfoResponse> {
+    return this.#call('getServerInfo', {});
+  }
+
+  close(): void {
+    this.stub.close();
+  }
+
+  // Every call has a deadline far above what the server promises: a hang fails the test as one.
+  #call<Response>(method: keyof LockServiceClient, request: object, timeoutMs = 15_000): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const callback = (error: ServiceError | null, response: Response): void =>
+        error ? reject(new CallError(error)) : resolve(response);
+      const invoke = this.stub[method] as unknown as (...args: unknown[]) => void; // all unary methods have this form
+      invoke.call(this.stub, request, new Metadata(), { deadline: Date.now() + timeoutMs }, callback);
+    });
+  }
+}
