@@ -96,8 +96,14 @@ export async function serve(
       callsInProgress: () => callsInProgress,
       clock,
     });
+    const { admin: adminConfig } = config;
     const admin =
-      config.admin && (await AdminServer.start(config.admin.address, metrics, () => info.ready()));
+      adminConfig &&
+      (await AdminServer.start(adminConfig.address, metrics, () => info.ready()).catch(async (error) => {
+        info.drain();
+        await server.stop();
+        throw error;
+      }));
     log.info(
       {
         version,

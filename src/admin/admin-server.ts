@@ -22,7 +22,8 @@ export class AdminServer {
         response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);
       };
       if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
-      switch (new URL(request.url ?? '/', 'http://admin').pathname) {
+      // Cut, not parsed as a URL: what a client sends as its target need not be one, and "//" is none.
+      switch (request.url?.split('?', 1)[0]) {
         case '/metrics':
           return reply(200, await metrics.text(), metrics.contentType);
         case '/healthz':

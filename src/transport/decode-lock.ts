@@ -35,8 +35,10 @@ export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): Lease
     request.wait?.$case === 'waitTimeout'
       ? violations.duration('wait_timeout', decodeDuration(request.wait.value), 0, LIMITS.unaryWaitMs, 0)
       : 0;
+  if (request.wait?.$case === 'waitForever' && !request.wait.value)
+    violations.note('wait_forever', 'must be true; to try once, leave it out');
   violations.refuse();
-  if (waitMs > 0 || (request.wait?.$case === 'waitForever' && request.wait.value)) throw notServed('waiting');
+  if (waitMs > 0 || request.wait?.$case === 'waitForever') throw notServed('waiting');
   if (decoded.mode.kind !== 'exclusive') throw notServed(`the mode ${decoded.mode.kind}`);
   if (spec.durability?.level?.$case === 'replicated') throw notServed('replicated durability');
   return decoded;

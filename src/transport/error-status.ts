@@ -1,7 +1,7 @@
 // An error as a gRPC status: the code from the table, and google.rpc details in the standard `grpc-status-details-bin`
 // trailer. Only what a CoordinationError carries goes out; everything else is INTERNAL, without a word of its cause.
 
-import { Metadata, type StatusObject } from '@grpc/grpc-js';
+import { status as grpcStatus, Metadata, type StatusObject } from '@grpc/grpc-js';
 import type { Any } from '../../generated/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
@@ -17,6 +17,8 @@ export const ERROR_DOMAIN = 'leasehold';
 const HOLDERS_IN_DETAILS = 4;
 const VIOLATIONS_IN_DETAILS = 16;
 const MESSAGE_CHARS = 1_024;
+/** Where nobody knows better. An UNAVAILABLE always says when to try again, whoever threw it. */
+const RETRY_UNAVAILABLE_MS = 500;
 
 const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = {
   held: ContentionReason.CONTENTION_REASON_HELD,
@@ -38,7 +40,9 @@ export function errorStatus(thrown: unknown): StatusObject {
 }
 
 function detailsOf({ code, message, details }: CoordinationError): Any[] {
-  const { violations, retryAfterMs, contention, facts } = details;
+  const { violations, contention, facts } = details;
+  const unavailable = STATUS_OF[code] === grpcStatus.UNAVAILABLE;
+  const retryAfterMs = details.retryAfterMs ?? (unavailable ? RETRY_UNAVAILABLE_MS : undefined);
   const info = { reason: code, domain: ERROR_DOMAIN, metadata: new Map(Object.entries(facts ?? {})) };
   const list = [any('google.rpc.ErrorInfo', ErrorInfo.encode(info).finish())];
   if (violations) {

@@ -3,7 +3,7 @@
 
 import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Clock } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
+import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { CallContext } from '../service/lock-service.ts';
 import { errorStatus } from './error-status.ts';
 import { Undecodable } from './service-definition.ts';
@@ -22,6 +22,10 @@ export interface CallEnvironment {
   readonly observer: CallObserver;
 }
 
+/** A timer may fire this much before its time. */
+const TIMER_EARLY_MS = 1;
+const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'PRIMARY_UNCONFIRMED'];
+
 export function unary<Request, Response>(
   method: string,
   { clock, observer }: CallEnvironment,
@@ -39,11 +43,12 @@ export function unary<Request, Response>(
     arrivedAtMs: number,
   ): Promise<void> {
     let code: status = status.OK;
+    const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
     try {
       if (call.request instanceof Undecodable) throw call.request.error;
-      const context = { arrivedAtMs, deadlineMs: arrivedAtMs + timeLeftMs(call.getDeadline(), clock) };
-      callback(null, await serve(call.request, context));
-    } catch (thrown) {
+      callback(null, await serve(call.request, { arrivedAtMs, deadlineMs }));
+    } catch (caught) {
+      const thrown = clock.monotonicMs() + TIMER_EARLY_MS < deadlineMs ? caught : asDeadline(caught);
       if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')
         observer.defect(method, thrown);
       const error = errorStatus(thrown);
@@ -53,6 +58,14 @@ export function unary<Request, Response>(
       observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
     }
   }
+}
+
+// The store only knows that the time it was given is over. If it was the client's own, that is what the client hears (and
+// the metrics count), not a store that seems to be away.
+function asDeadline(thrown: unknown): unknown {
+  if (!(thrown instanceof CoordinationError) || !AFTER_DEADLINE.includes(thrown.code)) return thrown;
+  const message = 'the deadline of the call passed; the outcome is unknown';
+  return new CoordinationError('DEADLINE_EXCEEDED', message, {}, thrown);
 }
 
 /** Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity when there is none. */

@@ -1,5 +1,5 @@
-// What `npm run build` makes, looked at from outside: the built modules in a Node process of their own, beside the files
-// that they read at run time.
+// What `npm run build` makes, looked at from outside: the built modules in a Node process of their own,
+// beside the files that they read at run time.
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

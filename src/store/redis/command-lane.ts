@@ -27,6 +27,8 @@ export interface Answer {
 }
 
 const RETRY_SOON_MS = 500;
+/** How long to ask the Sentinels before a command when the last answers are too old: a pause of this process, mostly. */
+const CONFIRM_BEFORE_MS = 250;
 
 export class CommandLane {
   readonly #options: CommandLaneOptions;
@@ -72,11 +74,22 @@ export class CommandLane {
   async #attempt(name: ScriptName, keys: readonly string[], args: readonly string[], call: StoreCall) {
     const { clock, scripts } = this.#options;
     const session = this.#session();
+    if (!this.#isConfirmed(session)) {
+      // Not for safety, the question after the reply is: without a majority nothing that runs could be told to anyone,
+      // and resources would be taken by leases that nobody learns of.
+      const soonMs = Math.min(call.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
+      if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
+    }
     const askedAtMs = clock.monotonicMs();
     const reply = await session.run(scripts[name], keys, args, call.deadlineMs);
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
-    await this.#confirm(session, call);
+    // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect another, and its
+    // quarantine passes; our primary still answers, and says "granted" for what the other has granted too. Asking before
+    // the command isn't enough: the election may lie between the question and the reply.
+    if (!this.#isConfirmed(session) && !(await this.#confirmed(session, call.deadlineMs))) {
+      throw unconfirmed('the outcome is unknown');
+    }
     return { reply, askedAtMs };
   }
 
@@ -92,22 +105,21 @@ export class CommandLane {
     throw unavailable('no primary can be used now; nothing was changed');
   }
 
-  // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect another, and its
-  // quarantine passes; our primary still answers, and says "granted" for what the other has granted too. Asking before
-  // the command isn't enough: the election may lie between the question and the reply.
-  async #confirm(session: Session, call: StoreCall): Promise<void> {
+  #isConfirmed({ primary }: Session): boolean {
     const { locator, clock } = this.#options;
-    const { key } = session.primary;
-    const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
-    if (locator.named(recent())?.key === key) return;
-    const named = await locator.awaitNamed(recent, (now) => now.key === key, call.deadlineMs);
-    if (named) return;
-    throw new CoordinationError(
-      'PRIMARY_UNCONFIRMED',
-      'no majority of the Sentinels confirms the primary; the outcome is unknown',
-      { retryAfterMs: RETRY_SOON_MS },
-    );
+    return locator.named(clock.monotonicMs() - CONFIRMATION_WINDOW_MS)?.key === primary.key;
   }
+
+  async #confirmed({ primary }: Session, deadlineMs: number): Promise<boolean> {
+    const { locator, clock } = this.#options;
+    const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
+    return (await locator.awaitNamed(recent, (now) => now.key === primary.key, deadlineMs)) !== undefined;
+  }
+}
+
+function unconfirmed(outcome: string): CoordinationError {
+  const message = `no majority of the Sentinels confirms the primary; ${outcome}`;
+  return new CoordinationError('PRIMARY_UNCONFIRMED', message, { retryAfterMs: RETRY_SOON_MS });
 }
 
 function unavailable(message: string): CoordinationError {

@@ -25,19 +25,19 @@ export class Connection {
   readonly #redis: Redis;
   readonly #clock: Clock;
   #isClosed = false;
+  #lastError: Error | undefined;
 
   private constructor(address: HostPort, redis: Redis, clock: Clock) {
     this.address = address;
     this.#redis = redis;
     this.#clock = clock;
-    let lastError: Error | undefined;
     redis.on('error', (error: Error) => {
-      lastError = error;
+      this.#lastError = error;
     });
     this.closed = new Promise((resolve) => {
       redis.once('end', () => {
         this.#isClosed = true;
-        resolve(lastError);
+        resolve(this.#lastError);
       });
     });
   }
@@ -73,7 +73,7 @@ export class Connection {
       return connection;
     } catch (error) {
       connection.destroy();
-      throw error;
+      throw connection.#lastError ?? error; // the socket's error says more than "Connection is closed"
     }
   }
 

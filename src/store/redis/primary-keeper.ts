@@ -62,7 +62,6 @@ export class PrimaryKeeper {
   #session: Session | undefined;
   #reason = 'connecting';
   #mismatch = '';
-  #sinceMs: number;
   #quarantineEndsMs = 0;
   #seenToken = 0;
   #knowsDeployment = false;
@@ -70,7 +69,6 @@ export class PrimaryKeeper {
 
   constructor(options: PrimaryKeeperOptions) {
     this.#options = options;
-    this.#sinceMs = options.clock.monotonicMs();
     this.#stopListening = options.locator.onAnswer(this.#retireIfReplaced);
     this.#finished = this.#run();
   }
@@ -88,10 +86,6 @@ export class PrimaryKeeper {
   /** The node's data belong to a deployment with other constants: no retry will help. */
   get mismatch(): string {
     return this.#mismatch;
-  }
-
-  get sinceMs(): number {
-    return this.#sinceMs;
   }
 
   get quarantineRemainingMs(): number {
@@ -146,8 +140,7 @@ export class PrimaryKeeper {
       this.#session = undefined;
       return;
     }
-    const { clock, observer } = this.#options;
-    if (Boolean(session) !== Boolean(this.#session)) this.#sinceMs = clock.monotonicMs();
+    const { observer } = this.#options;
     if (session) {
       const facts = { primary: session.primary.key, reign: session.reign, epoch: session.epoch };
       observer.event('info', 'primary in use', {

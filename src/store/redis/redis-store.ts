@@ -3,7 +3,12 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
-import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import {
+  CONFIRMATION_WINDOW_MS,
+  LAPSED_AFTER_ADOPTION_MS,
+  quarantineMs,
+  SKEW_ALLOWANCE_MS,
+} from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
 import { CommandLane } from './command-lane.ts';
 import type { ConnectionSettings } from './connection.ts';
@@ -47,6 +52,11 @@ export class RedisStore implements Store {
   readonly #keeper: PrimaryKeeper;
   readonly #locator: PrimaryLocator;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
+  readonly #clock: Clock;
+  readonly #observer: StoreObserver;
+  readonly #stopListening: () => void;
+  #usable = false;
+  #sinceMs: number;
 
   constructor(options: RedisStoreOptions) {
     const { clock, observer, connection, deployment } = options;
@@ -79,9 +89,14 @@ export class RedisStore implements Store {
         allowEvictionPolicy: options.allowEvictionPolicy,
       },
     });
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#sinceMs = clock.monotonicMs();
     this.#keeper.onChange = () => {
+      this.#noteUsable();
       for (const listener of this.#listeners) listener(this.status());
     };
+    this.#stopListening = this.#locator.onAnswer(() => this.#noteUsable());
     const lane = new CommandLane({
       keeper: this.#keeper,
       locator: this.#locator,
@@ -93,14 +108,16 @@ export class RedisStore implements Store {
   }
 
   status(): StoreStatus {
+    const usable = this.#noteUsable();
     const { session } = this.#keeper;
     const { downAfterMs } = this.#locator;
+    const unconfirmed = session && !usable ? `the primary is not confirmed: ${this.#locator.describe()}` : '';
     return {
       kind: 'redis',
-      usable: session !== undefined,
+      usable,
       mismatch: this.#keeper.mismatch !== '',
-      reason: this.#keeper.reason,
-      sinceMs: this.#keeper.sinceMs,
+      reason: this.#keeper.reason || unconfirmed,
+      sinceMs: this.#sinceMs,
       reign: session?.reign ?? '',
       epoch: session?.epoch ?? 0,
       quarantineRemainingMs: this.#keeper.quarantineRemainingMs,
@@ -114,7 +131,25 @@ export class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#stopListening();
     this.#locator.close();
     await this.#keeper.close();
+  }
+
+  // A session whose primary no majority confirms lately answers nothing: not usable, however well the connection works.
+  #noteUsable(): boolean {
+    const { session } = this.#keeper;
+    const nowMs = this.#clock.monotonicMs();
+    const named = this.#locator.named(nowMs - CONFIRMATION_WINDOW_MS);
+    const usable = session !== undefined && named?.key === session.primary.key;
+    if (usable !== this.#usable) {
+      this.#usable = usable;
+      this.#sinceMs = nowMs;
+      if (session) {
+        const message = usable ? 'the primary is confirmed' : 'the primary is not confirmed any more';
+        this.#observer.event(usable ? 'info' : 'warn', message, { sentinels: this.#locator.describe() });
+      }
+    }
+    return usable;
   }
 }
