@@ -1,12 +1,13 @@
-// Builds dist/ from src/ and generated/: compiled by tsc, with the Lua scripts beside the module that reads them. What
-// is shipped as it is (proto/) isn't copied.
+// Builds dist/ from src/ and generated/: compiled by tsc, with the Lua scripts beside the module that reads
+// them. What is shipped as it is (proto/) isn't copied.
 //
 //   node scripts/build.ts               writes dist/
 //   node scripts/build.ts --out <dir>   writes another folder of the same file system
 //
-// Everything is made in a scratch folder first, and each file is then put in place by a rename. So a build that fails
-// changes nothing, and neither a server that is just starting nor a second build at the same time ever finds a file
-// missing or half written. What an earlier build left and this one no longer makes is removed at the end.
+// Everything is made in a scratch folder first, and each file is then put in place by a rename. So a build
+// that fails changes nothing, and neither a server that is just starting nor a second build at the same time
+// ever finds a file missing or half written. What an earlier build left and this one no longer makes is
+// removed at the end.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,

@@ -1,5 +1,6 @@
-// Puts one instance together from its configuration: store, services, gRPC server, admin port. Owns their start and
-// their end in the right order, and what is logged of them; the process around it (arguments, signals) is main.ts.
+// Puts one instance together from its configuration: store, services, gRPC server, admin port. Owns their
+// start and their end in the right order, and what is logged of them; the process around it (arguments,
+// signals) is main.ts.
 
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -29,9 +30,9 @@ export interface Instance {
 const EMBEDDED_TIMEOUT_MS = 1_000;
 
 /**
- * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says NOT_SERVING.
- * `onRefused` is called when the store is found to be unfit before it was ever used: another deployment's data, or an
- * evicting Redis. Rejects when a port can't be bound.
+ * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says
+ * NOT_SERVING. `onRefused` is called when the store is found to be unfit before it was ever used: another
+ * deployment's data, or an evicting Redis. Rejects when a port can't be bound.
  */
 export async function serve(
   config: Config,

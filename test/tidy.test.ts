@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 const ROOT = join(import.meta.dirname, '..');
 const SELF = 'test/tidy.test.ts';
 const FOLDERS = ['.ci', 'bench', 'deploy', 'docs', 'examples', 'proto/leasehold', 'scripts', 'src', 'test'];
-const MAX_COLUMNS = 110;
+const MAX_COLUMNS = 120;
 const MAX_SOURCE_LINES = 350;
 /** A word or literal of so many characters may pass the last column: nobody could break it. */
 const UNBREAKABLE = 40;
@@ -172,6 +172,7 @@ const columns: Check = (_path, text) => {
       inTemplate = printed !== (line.match(/(?<!\\)`/g)?.length ?? 0) % 2 > 0;
     const short = line
       .replace(/(['"`])(?:(?!\1)[^\\]|\\.)*\1/g, (literal) => (literal.length < UNBREAKABLE ? literal : ''))
+      .replace(/`[^`]*$/, '')
       .replace(/\S+/g, (word) => (word.length < UNBREAKABLE ? word : ''));
     if (printed || short.length <= MAX_COLUMNS) return [];
     return [`${index + 1}: ${line.length} columns, more than ${MAX_COLUMNS}`];
@@ -463,12 +464,12 @@ const PROBES: readonly (readonly [rule: string, path: string, text: string, brea
   ['opening comment', 'src/a.ts', "import { b } from './b.ts';\n// B", '1: begin with a comment'],
   ['opening comment', 'src/a.ts', '#!/usr/bin/env node\n\n// A', '1: begin with a comment'],
   ['opening comment', 'src/a.ts', '#!/usr/bin/env node\n// A', ''],
-  ['columns', 'src/a.ts', `// A\n// ${'word '.repeat(22)}`, '2: 113 columns, more than 110'],
+  ['columns', 'src/a.ts', `// A\n// ${'word '.repeat(24)}`, '2: 123 columns, more than 120'],
   [
     'columns',
     'src/a.ts',
-    `const a = \`\n${'word '.repeat(25)}\`;\n// ${'word '.repeat(22)}`,
-    '3: 113 columns',
+    `const a = \`\n${'word '.repeat(25)}\`;\n// ${'word '.repeat(24)}`,
+    '3: 123 columns',
   ],
   ['columns', 'src/a.ts', `// see https://example.com/${'a'.repeat(100)}`, ''],
   ['columns', 'src/a.ts', `  throw new Error('${'word '.repeat(25)}');`, ''],

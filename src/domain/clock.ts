@@ -1,4 +1,5 @@
-// Time and timers as the rest of the code sees them, so that tests can bring their own. Nothing else reads a clock.
+// Time and timers as the rest of the code sees them, so that tests can bring their own. Nothing else reads a
+// clock.
 
 export interface Timer {
   cancel(): void;

@@ -1,5 +1,6 @@
-// What can go wrong, in the words of the domain. The transport maps each code to one gRPC status (status-table.ts);
-// docs/errors.md explains each to callers. Expected outcomes of the stores are unions, not errors; these are thrown.
+// What can go wrong, in the words of the domain. The transport maps each code to one gRPC status
+// (status-table.ts); docs/errors.md explains each to callers. Expected outcomes of the stores are unions, not
+// errors; these are thrown.
 
 import type { Contention } from './lock.ts';
 

@@ -9,7 +9,8 @@ export interface HostPort {
 
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
-// Four numbers with dots look like a name to the pattern above; if they aren't an IPv4 address they are a typing error.
+// Four numbers with dots look like a name to the pattern above; if they aren't an IPv4 address they are a
+// typing error.
 const LOOKS_LIKE_IPV4 = /^[0-9.]+$/;
 
 export function isHost(text: string): boolean {
@@ -32,7 +33,10 @@ export function formatHostPort(address: HostPort): string {
   return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** Equal for two spellings of one address: letter case and the many ways to write an IPv6 address don't matter. */
+/**
+ * Equal for two spellings of one address: letter case and the many ways to write an IPv6 address don't
+ * matter.
+ */
 export function hostPortIdentity(address: HostPort): string {
   const host = isIPv6(address.host)
     ? new SocketAddress({ address: address.host, family: 'ipv6' }).address

@@ -1,5 +1,6 @@
-// A limit on everything that a caller can make large, in one place, with units. Validation, the proto comments and
-// GetServerInfo speak of these numbers; limits that the operator may choose live in the configuration.
+// A limit on everything that a caller can make large, in one place, with units. Validation, the proto
+// comments and GetServerInfo speak of these numbers; limits that the operator may choose live in the
+// configuration.
 
 export const LIMITS = {
   /** Bytes of UTF-8 of a resource name: at least 1. */

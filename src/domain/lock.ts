@@ -1,4 +1,5 @@
-// A lock: who may hold a resource, what a lease is, and what the operations on it answer. Both stores obey this chart:
+// A lock: who may hold a resource, what a lease is, and what the operations on it answer. Both stores obey
+// this chart:
 //
 //            acquire                      renew (not past max_hold)
 //   FREE ───────────────▶ HELD ◀──────────────────────────┐
@@ -25,7 +26,9 @@ export interface CallStamp {
 /** What a caller asks for. */
 export interface LeaseSpec {
   readonly resource: string;
-  /** A lower-case UUID that the client made: identity of the acquisition and capability to renew and release. */
+  /**
+   * A lower-case UUID that the client made: identity of the acquisition and capability to renew and release.
+   */
   readonly leaseId: string;
   readonly owner: string;
   readonly mode: Mode;
@@ -42,7 +45,10 @@ export interface Lease {
   readonly resource: string;
   readonly leaseId: string;
   readonly fencingToken: bigint;
-  /** When the holder must stop at the latest, on *this instance's* monotonic clock, counted from before the store was asked. */
+  /**
+   * When the holder must stop at the latest, on *this instance's* monotonic clock, counted from before the
+   * store was asked.
+   */
   readonly deadlineMs: number;
   /** About the same moment by the store's wall clock, for people. Milliseconds since 1970. */
   readonly expiresAtWallMs: number;

@@ -1,44 +1,51 @@
-// The numbers of the safety core and the rules that follow from them. Both stores and the scripts take them from here;
-// docs/architecture.md explains each. Changing one changes what the deployment promises: every instance must agree.
+// The numbers of the safety core and the rules that follow from them. Both stores and the scripts take them
+// from here; docs/architecture.md explains each. Changing one changes what the deployment promises: every
+// instance must agree.
 
-/** How old the oldest question of a Sentinel majority may be when an answer that rests on it is sent. Milliseconds. */
+/**
+ * How old the oldest question of a Sentinel majority may be when an answer that rests on it is sent.
+ * Milliseconds.
+ */
 export const CONFIRMATION_WINDOW_MS = 2_000;
 
 /** How often each Sentinel is asked who the primary is. Milliseconds. */
 export const SENTINEL_POLL_MS = 500;
 
 /**
- * The bound we state for clocks: the Redis nodes' clocks lie within this of each other, and a step of the system clock
- * moves the lease clock by at most this. Every recorded deadline carries it on top of the TTL. Milliseconds.
+ * The bound we state for clocks: the Redis nodes' clocks lie within this of each other, and a step of the
+ * system clock moves the lease clock by at most this. Every recorded deadline carries it on top of the TTL.
+ * Milliseconds.
  */
 export const SKEW_ALLOWANCE_MS = 2_000;
 
-/** How often an instance ticks the lease clock. Must stay below SKEW_ALLOWANCE_MS, or the clock falls behind. */
+/**
+ * How often an instance ticks the lease clock. Must stay below SKEW_ALLOWANCE_MS, or the clock falls behind.
+ */
 export const TICK_MS = 1_000;
 
 /** Version of the key layout, kept in `meta`; an instance refuses to serve on another one. */
 export const SCHEMA_VERSION = 1;
 
 /**
- * How long after a new reign began nothing is granted. A lease that the new primary has never heard of was granted
- * before the adoption, or by an isolated primary up to CONFIRMATION_WINDOW_MS after it, and lives at most `maxTtlMs`
- * by a clock that may differ by SKEW_ALLOWANCE_MS.
+ * How long after a new reign began nothing is granted. A lease that the new primary has never heard of was
+ * granted before the adoption, or by an isolated primary up to CONFIRMATION_WINDOW_MS after it, and lives at
+ * most `maxTtlMs` by a clock that may differ by SKEW_ALLOWANCE_MS.
  */
 export function quarantineMs(maxTtlMs: number): number {
   return maxTtlMs + CONFIRMATION_WINDOW_MS + SKEW_ALLOWANCE_MS;
 }
 
 /**
- * Inherited leases whose recorded deadline lies closer than this behind the adoption count as lapsed: the isolated old
- * primary, whose clock may be ahead by the allowance, may have seen them lapse and granted the resource to someone
- * else before its last answer was confirmed. Twice the allowance: once for the clocks, once for the one that the
- * recorded deadline carries.
+ * Inherited leases whose recorded deadline lies closer than this behind the adoption count as lapsed: the
+ * isolated old primary, whose clock may be ahead by the allowance, may have seen them lapse and granted the
+ * resource to someone else before its last answer was confirmed. Twice the allowance: once for the clocks,
+ * once for the one that the recorded deadline carries.
  */
 export const LAPSED_AFTER_ADOPTION_MS = CONFIRMATION_WINDOW_MS + 2 * SKEW_ALLOWANCE_MS;
 
 /**
- * The smallest TTL that survives a failover when it is renewed at a quarter of its length: three quarters of it must
- * cover detection (`down-after-milliseconds`), the switch (2.5 s) and the lapsed rule. Milliseconds.
+ * The smallest TTL that survives a failover when it is renewed at a quarter of its length: three quarters of
+ * it must cover detection (`down-after-milliseconds`), the switch (2.5 s) and the lapsed rule. Milliseconds.
  */
 export function smallestAdvisableTtlMs(downAfterMs: number): number {
   return Math.ceil((4 / 3) * (downAfterMs + 2_500 + LAPSED_AFTER_ADOPTION_MS));

@@ -1,5 +1,6 @@
-// Checks of what callers send, by the rules of the domain. Each check notes a violation under the field's name and goes
-// on, so that a caller learns of all of them at once; `refuse` throws if there is one. Fields are named as in the proto.
+// Checks of what callers send, by the rules of the domain. Each check notes a violation under the field's
+// name and goes on, so that a caller learns of all of them at once; `refuse` throws if there is one. Fields
+// are named as in the proto.
 
 import { CoordinationError, type FieldViolation } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -86,7 +87,10 @@ export class Violations {
     return value;
   }
 
-  /** A span of at least `minMs` and at most `maxMs`; `unset` where none was sent. Whole milliseconds, rounded down. */
+  /**
+   * A span of at least `minMs` and at most `maxMs`; `unset` where none was sent. Whole milliseconds, rounded
+   * down.
+   */
   duration(field: string, value: SentDuration, minMs: number, maxMs: number, unset: number): number {
     if (value === undefined) return unset;
     if (Number.isNaN(value)) {

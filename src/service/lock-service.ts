@@ -1,5 +1,6 @@
-// What the lock rpcs do, without gRPC: chooses time bounds, refuses while draining, asks the store once, and turns its
-// outcomes into an answer or an error. Everything it is given was validated (transport/decode-lease.ts).
+// What the lock rpcs do, without gRPC: chooses time bounds, refuses while draining, asks the store once, and
+// turns its outcomes into an answer or an error. Everything it is given was validated
+// (transport/decode-lease.ts).
 
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -111,7 +112,8 @@ export class LockService {
     return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
   }
 
-  // A success must be true when it is sent: an answer that took longer than the lease lives tells of a lost lease.
+  // A success must be true when it is sent: an answer that took longer than the lease lives tells of a lost
+  // lease.
   #granted(lease: Lease, context: CallContext): GrantedLease {
     if (this.#options.clock.monotonicMs() >= lease.deadlineMs) throw leaseLost();
     return { lease, validForMs: lease.deadlineMs - context.arrivedAtMs };

@@ -1,10 +1,14 @@
-// What an instance says of itself: GetServerInfo, readiness, and the warning about a default TTL that is too short.
+// What an instance says of itself: GetServerInfo, readiness, and the warning about a default TTL that is too
+// short.
 
 import type { Clock } from '../domain/clock.ts';
 import { smallestAdvisableTtlMs } from '../domain/safety.ts';
 import type { Store, StoreStatus } from '../store/store.ts';
 
-/** How long the store may be unusable before the instance says that it isn't ready: short breaks are the clients' to retry. */
+/**
+ * How long the store may be unusable before the instance says that it isn't ready: short breaks are the
+ * clients' to retry.
+ */
 export const UNREADY_AFTER_MS = 10_000;
 
 export interface ServerInfo {

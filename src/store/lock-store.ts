@@ -1,5 +1,6 @@
-// The contract that every store of locks keeps, proved by test/conformance/lock-store.suite.ts. Stores decide atomically
-// and know nothing of gRPC; time spans are milliseconds, deadlines are on the calling instance's monotonic clock.
+// The contract that every store of locks keeps, proved by test/conformance/lock-store.suite.ts. Stores decide
+// atomically and know nothing of gRPC; time spans are milliseconds, deadlines are on the calling instance's
+// monotonic clock.
 
 import type {
   AcquireOutcome,
@@ -31,9 +32,9 @@ export interface StoreCall {
 
 export interface LockStore {
   /**
-   * Grants `spec` if nothing contradicts it. The same lease id again is the same acquisition: the lease that lives is
-   * returned, extended to at least now + TTL, stamped with this call. During a quarantine nothing is granted, and not
-   * even a recorded lease is returned: it may never have been confirmed.
+   * Grants `spec` if nothing contradicts it. The same lease id again is the same acquisition: the lease that
+   * lives is returned, extended to at least now + TTL, stamped with this call. During a quarantine nothing is
+   * granted, and not even a recorded lease is returned: it may never have been confirmed.
    */
   acquire(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<AcquireOutcome>;
 
@@ -46,5 +47,5 @@ export interface LockStore {
   /** Who holds the resource now. A resource that nobody ever locked is free, not an error. */
   get(resource: string, call: StoreCall): Promise<LockView>;
 }
-// All methods throw CoordinationError: REDIS_UNAVAILABLE, OVERLOADED, DEPLOYMENT_MISMATCH and STORE_FULL where nothing was done;
-// PRIMARY_UNCONFIRMED and OUTCOME_UNKNOWN where the outcome is unknown.
+// All methods throw CoordinationError: REDIS_UNAVAILABLE, OVERLOADED, DEPLOYMENT_MISMATCH and STORE_FULL
+// where nothing was done; PRIMARY_UNCONFIRMED and OUTCOME_UNKNOWN where the outcome is unknown.

@@ -1,5 +1,5 @@
-// One process's store: the lock store, its state for health and GetServerInfo, and its end. `main` makes one of the two
-// implementations; everybody else sees only this.
+// One process's store: the lock store, its state for health and GetServerInfo, and its end. `main` makes one
+// of the two implementations; everybody else sees only this.
 
 import type { LockStore } from './lock-store.ts';
 
@@ -7,7 +7,9 @@ export interface StoreStatus {
   readonly kind: 'memory' | 'redis';
   /** Commands can be answered now. */
   readonly usable: boolean;
-  /** The data belong to a deployment with other constants, or Redis may evict them: only an operator can help. */
+  /**
+   * The data belong to a deployment with other constants, or Redis may evict them: only an operator can help.
+   */
   readonly mismatch: boolean;
   /** Why not, in a few words for people; empty when usable. */
   readonly reason: string;

@@ -1,5 +1,5 @@
-// Requests as domain values: every field is checked here, by the domain's rules, before anything else sees it. What this
-// server does not serve is refused by name and not ignored.
+// Requests as domain values: every field is checked here, by the domain's rules, before anything else sees
+// it. What this server does not serve is refused by name and not ignored.
 
 import type { Durability, LeaseSpec as LeaseSpecMessage } from '../../generated/leasehold/v1/lease.ts';
 import type {

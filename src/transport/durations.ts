@@ -1,4 +1,5 @@
-// google.protobuf.Duration and Timestamp to milliseconds and back. Owns the forms; ranges are the domain's business.
+// google.protobuf.Duration and Timestamp to milliseconds and back. Owns the forms; ranges are the domain's
+// business.
 
 import type { Duration } from '../../generated/google/protobuf/duration.ts';
 import type { Timestamp } from '../../generated/google/protobuf/timestamp.ts';

@@ -1,5 +1,6 @@
-// An error as a gRPC status: the code from the table, and google.rpc details in the standard `grpc-status-details-bin`
-// trailer. Only what a CoordinationError carries goes out; everything else is INTERNAL, without a word of its cause.
+// An error as a gRPC status: the code from the table, and google.rpc details in the standard
+// `grpc-status-details-bin` trailer. Only what a CoordinationError carries goes out; everything else is
+// INTERNAL, without a word of its cause.
 
 import { status as grpcStatus, Metadata, type StatusObject } from '@grpc/grpc-js';
 import type { Any } from '../../generated/google/protobuf/any.ts';

@@ -1,4 +1,5 @@
-// The gRPC server: its limits, its services, its health, and its orderly end. What the rpcs do is in the handlers.
+// The gRPC server: its limits, its services, its health, and its orderly end. What the rpcs do is in the
+// handlers.
 
 import { Server, type ServerOptions } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
@@ -26,7 +27,9 @@ export interface GrpcServerOptions {
   readonly reflectionFolder: string | undefined;
   readonly lockHandlers: LockServiceServer;
   readonly operationHandlers: OperationStoreServiceServer;
-  /** Readiness: what health says of the services. The process itself ("") is SERVING for as long as it lives. */
+  /**
+   * Readiness: what health says of the services. The process itself ("") is SERVING for as long as it lives.
+   */
   readonly ready: () => boolean;
   /** Calls that were not answered yet. */
   readonly callsInProgress: () => number;
@@ -78,14 +81,16 @@ export class GrpcServer {
     return port;
   }
 
-  /** Says NOT_SERVING where that is due: called on each change that may matter, and now and then by itself. */
+  /**
+   * Says NOT_SERVING where that is due: called on each change that may matter, and now and then by itself.
+   */
   updateHealth(): void {
     this.#updateHealth(false);
   }
 
   /**
-   * Ends in order: no new connections, calls in progress may finish within the drain timeout, then everything is closed.
-   * The caller has made `ready` false before, so that load balancers stop sending.
+   * Ends in order: no new connections, calls in progress may finish within the drain timeout, then everything
+   * is closed. The caller has made `ready` false before, so that load balancers stop sending.
    */
   async stop(): Promise<void> {
     this.updateHealth();

@@ -1,4 +1,5 @@
-// Server reflection, so that grpcurl and the like need no .proto files. Reads them from the package's own proto folder.
+// Server reflection, so that grpcurl and the like need no .proto files. Reads them from the package's own
+// proto folder.
 
 import { join } from 'node:path';
 import { load } from '@grpc/proto-loader';

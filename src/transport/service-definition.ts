@@ -1,5 +1,5 @@
-// A generated service definition whose decoders never throw: grpc-js answers INTERNAL without details for bytes that are
-// no message of the type, and the fault is the caller's.
+// A generated service definition whose decoders never throw: grpc-js answers INTERNAL without details for
+// bytes that are no message of the type, and the fault is the caller's.
 
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { CoordinationError } from '../domain/errors.ts';

@@ -1,5 +1,5 @@
-// The one table from the domain's error codes to gRPC statuses. It is total: a new code breaks the build until it is
-// here, and a test until docs/errors.md explains it.
+// The one table from the domain's error codes to gRPC statuses. It is total: a new code breaks the build
+// until it is here, and a test until docs/errors.md explains it.
 
 import { status } from '@grpc/grpc-js';
 import type { ErrorCode } from '../domain/errors.ts';

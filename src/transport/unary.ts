@@ -1,5 +1,5 @@
-// One kind of call in one place: a unary handler from an async function. Owns the deadline, the mapping of whatever is
-// thrown, and that a call is answered exactly once.
+// One kind of call in one place: a unary handler from an async function. Owns the deadline, the mapping of
+// whatever is thrown, and that a call is answered exactly once.
 
 import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Clock } from '../domain/clock.ts';
@@ -60,15 +60,18 @@ export function unary<Request, Response>(
   }
 }
 
-// The store only knows that the time it was given is over. If it was the client's own, that is what the client hears (and
-// the metrics count), not a store that seems to be away.
+// The store only knows that the time it was given is over. If it was the client's own, that is what the
+// client hears (and the metrics count), not a store that seems to be away.
 function asDeadline(thrown: unknown): unknown {
   if (!(thrown instanceof CoordinationError) || !AFTER_DEADLINE.includes(thrown.code)) return thrown;
   const message = 'the deadline of the call passed; the outcome is unknown';
   return new CoordinationError('DEADLINE_EXCEEDED', message, {}, thrown);
 }
 
-/** Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity when there is none. */
+/**
+ * Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity when there is
+ * none.
+ */
 function timeLeftMs(deadline: Date | number, clock: Clock): number {
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
   return at - clock.wallMs();

@@ -20,7 +20,8 @@ export function unimplementedStream<Request, Response>(
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
     observer.callBegan();
-    call.destroy(Object.assign(new Error(method), errorStatus(notImplemented(method))));
+    // Not destroy(): grpc-js sends the status when the stream is finished, and a destroyed one never is.
+    call.emit('error', Object.assign(new Error(method), errorStatus(notImplemented(method))));
     observer.callEnded(method, 'UNIMPLEMENTED', 0);
   };
 }

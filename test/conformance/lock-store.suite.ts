@@ -1,4 +1,5 @@
-// What every lock store must do, whichever it is. lock-store.test.ts runs this for each; there are no exemptions.
+// What every lock store must do, whichever it is. lock-store.test.ts runs this for each; there are no
+// exemptions.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -41,7 +42,10 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
       return outcome.lease;
     }
 
-    /** How long a lease lasts from now on, by the store's wall clock, against an earlier answer of the same store. */
+    /**
+     * How long a lease lasts from now on, by the store's wall clock, against an earlier answer of the same
+     * store.
+     */
     const extendedBy = (before: Lease, after: Lease) => after.expiresAtWallMs - before.expiresAtWallMs;
 
     describe('acquire', () => {

@@ -1,6 +1,7 @@
-// Random sequences of commands, with clock steps and new reigns among them, must have the same outcome on both stores,
-// step by step. The memory store is the model: where they differ, one of them breaks a rule. A failure prints the seed
-// and the shortest sequence; LEASEHOLD_TEST_SEED replays it, LEASEHOLD_TEST_RUNS sets how many are tried.
+// Random sequences of commands, with clock steps and new reigns among them, must have the same outcome on
+// both stores, step by step. The memory store is the model: where they differ, one of them breaks a rule. A
+// failure prints the seed and the shortest sequence; LEASEHOLD_TEST_SEED replays it, LEASEHOLD_TEST_RUNS sets
+// how many are tried.
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -81,7 +82,10 @@ const command = fc.oneof(
 
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
-/** Applies one command and returns what a caller and an onlooker see, without what differs by the process's own clock. */
+/**
+ * Applies one command and returns what a caller and an onlooker see, without what differs by the process's
+ * own clock.
+ */
 async function apply(h: StoreHarness, c: Command, tokens: Map<string, bigint[]>): Promise<unknown> {
   switch (c.do) {
     case 'acquire': {

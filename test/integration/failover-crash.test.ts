@@ -1,5 +1,5 @@
-// The primary dies and another takes over; the old one comes back; the new one dies too. And the primary comes back with
-// empty data, faster than the Sentinels act.
+// The primary dies and another takes over; the old one comes back; the new one dies too. And the primary
+// comes back with empty data, faster than the Sentinels act.
 
 import { afterEach, expect, test } from 'vitest';
 import { FailoverRig, QUARANTINE_MS } from '../support/failover-rig.ts';

@@ -1,5 +1,5 @@
-// The primary is cut off: from Sentinels and replicas alone, so that every instance still reaches it; and together with
-// one instance, which then sees a working Redis and no Sentinel.
+// The primary is cut off: from Sentinels and replicas alone, so that every instance still reaches it; and
+// together with one instance, which then sees a working Redis and no Sentinel.
 
 import { afterEach, expect, test } from 'vitest';
 import { CONFIRMATION_WINDOW_MS } from '../../src/domain/safety.ts';

@@ -1,5 +1,5 @@
-// Two instances on a Sentinel deployment under load: what every failover test starts with, and what all of them demand
-// at the end.
+// Two instances on a Sentinel deployment under load: what every failover test starts with, and what all of
+// them demand at the end.
 
 import { expect } from 'vitest';
 import { quarantineMs } from '../../src/domain/safety.ts';
@@ -10,7 +10,9 @@ import { SentinelCluster, type SentinelClusterOptions } from './redis/sentinel-c
 import { ServerProcess } from './server-process.ts';
 
 const MASTER_NAME = 'mymaster';
-/** Small, so that the quarantine is short, and long enough for a lease that is renewed each second to survive. */
+/**
+ * Small, so that the quarantine is short, and long enough for a lease that is renewed each second to survive.
+ */
 export const MAX_TTL_MS = 9_000;
 export const QUARANTINE_MS = quarantineMs(MAX_TTL_MS);
 const COMMAND_TIMEOUT_MS = 1_000;

@@ -1,5 +1,6 @@
-// One Leasehold instance in this process on free ports, and the smallest client for it: promises instead of callbacks,
-// errors with their details decoded. No deadline rule and no retries: tests see each answer as it came.
+// One Leasehold instance in this process on free ports, and the smallest client for it: promises instead of
+// callbacks, errors with their details decoded. No deadline rule and no retries: tests see each answer as it
+// came.
 
 import { randomUUID } from 'node:crypto';
 import { type ChannelCredentials, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';

@@ -1,6 +1,6 @@
-// Workers that contend for locks through several instances and obey the deadline rule, a holder that keeps one lease for
-// as long as it can, and the checker of what they saw: no two beliefs in the same lock at once, tokens that only grow,
-// no call that hangs. Everything runs in one process, so all moments are on one clock.
+// Workers that contend for locks through several instances and obey the deadline rule, a holder that keeps
+// one lease for as long as it can, and the checker of what they saw: no two beliefs in the same lock at once,
+// tokens that only grow, no call that hangs. Everything runs in one process, so all moments are on one clock.
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -125,7 +125,8 @@ export class LockLoad {
       const lease = await this.#acquire(round, resource, leaseId, ttlMs);
       if (!lease) {
         await sleep(20 + Math.random() * 80);
-        // What may have been granted without our knowing is given back; the same lease id is never used again.
+        // What may have been granted without our knowing is given back; the same lease id is never used
+        // again.
         await this.#release(round, resource, leaseId);
         continue;
       }

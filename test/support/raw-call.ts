@@ -1,12 +1,7 @@
 // Calls past the generated client: bytes as they are, and an error with everything that came with it. For tests of what
 // is really on the wire; the ordinary client for tests is instance.ts.
 import { type Client, type ServiceError, status } from '@grpc/grpc-js';
-import {
-  BadRequest,
-  ErrorInfo,
-  QuotaFailure,
-  RetryInfo,
-} from '../../generated/google/rpc/error_details.ts';
+import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
 import { Contention } from '../../generated/leasehold/v1/error_details.ts';
 
@@ -97,4 +92,3 @@ export function rawStreamError(client: Client, path: string, bytes: Uint8Array):
     stream.on('end', () => reject(new Error(`${path} ended without an error`)));
   });
 }
-

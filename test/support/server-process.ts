@@ -1,5 +1,5 @@
-// A Leasehold instance as a child process, as it is run in earnest: for tests that must tell instances apart, freeze or
-// kill them. Owns the process's life; what it does is asked over gRPC.
+// A Leasehold instance as a child process, as it is run in earnest: for tests that must tell instances apart,
+// freeze or kill them. Owns the process's life; what it does is asked over gRPC.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

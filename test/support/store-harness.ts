@@ -1,5 +1,5 @@
-// A store of either kind under a system clock that the test moves and reigns that the test begins: the same handle for
-// both, so that one suite proves both and random sequences can compare them.
+// A store of either kind under a system clock that the test moves and reigns that the test begins: the same
+// handle for both, so that one suite proves both and random sequences can compare them.
 
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -23,8 +23,8 @@ export interface StoreHarness {
   /** Time passes: the system clock moves on in steps that the lease clock follows. */
   pass(ms: number): Promise<void>;
   /**
-   * Another primary takes over, or the same one anew, after `unseenMs` in which no command advanced the lease clock.
-   * Returns when its reign is adopted.
+   * Another primary takes over, or the same one anew, after `unseenMs` in which no command advanced the lease
+   * clock. Returns when its reign is adopted.
    */
   beginReign(unseenMs?: number): Promise<void>;
   /** How many locks are remembered in any form, after what lapsed was swept. */

@@ -3,9 +3,9 @@
 import type { Redis } from 'ioredis';
 import type { Instance } from '../../src/serve.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { eventually } from './eventually.ts';
 import { startInstance, TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';
-import { eventually } from './eventually.ts';
 
 export const STORE_KINDS = ['embedded', 'redis'] as const;
 export type StoreKindName = (typeof STORE_KINDS)[number];
@@ -64,7 +64,7 @@ async function keysAndValues(redis: Redis): Promise<unknown> {
   return Promise.all(
     keys.map(async (key) => {
       const type = await redis.type(key);
-      if (type === 'zset') return [key, await redis.zrange(key, 0, -1, 'WITHSCORES')];
+      if (type === 'zset') return [key, await redis.call('ZRANGE', key, '0', '-1', 'WITHSCORES')];
       if (type !== 'hash') return [key, type];
       const { clock: _clock, last: _last, ...rest } = await redis.hgetall(key);
       return [key, rest];

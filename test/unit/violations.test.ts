@@ -7,7 +7,9 @@ import { Violations } from '../../src/domain/violations.ts';
 const UUID = '3f2b8c1e-9d47-4a60-8b11-0c5e7a9d2f34';
 
 /** The violations that one check notes. */
-function noted(check: (violations: Violations) => unknown): readonly { field: string; description: string }[] {
+function noted(
+  check: (violations: Violations) => unknown,
+): readonly { field: string; description: string }[] {
   const violations = new Violations();
   check(violations);
   try {
@@ -114,7 +116,13 @@ describe('metadata', () => {
     ['a key of 64 characters', new Map([['k'.repeat(64), '']])],
     ['a value of 256 bytes', new Map([['k', 'v'.repeat(256)]])],
     ['2,048 bytes in all', entries(8, 'v'.repeat(253))],
-    ['names of an object', new Map([['__proto__', 'a'], ['constructor', 'b']])],
+    [
+      'names of an object',
+      new Map([
+        ['__proto__', 'a'],
+        ['constructor', 'b'],
+      ]),
+    ],
   ])('%s: fine', (_name, value) => {
     expect(noted((violations) => violations.metadata('m', value))).toEqual([]);
   });

@@ -1,6 +1,6 @@
-// The store in this process's memory: the embedded default, the test double of client code, and the model that random
-// command sequences compare the Redis store with. It keeps the rules of the scripts in the same order (see
-// ../redis/lua); nothing of it is shared with other processes or survives this one.
+// The store in this process's memory: the embedded default, the test double of client code, and the model
+// that random command sequences compare the Redis store with. It keeps the rules of the scripts in the same
+// order (see ../redis/lua); nothing of it is shared with other processes or survives this one.
 
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
@@ -25,8 +25,8 @@ export interface MemoryStoreOptions {
   readonly maxTtlMs: number;
   readonly observer: StoreObserver;
   /**
-   * The system time that tokens and the lease clock are made from, in milliseconds. By default it advances with the
-   * monotonic clock, so that no step of the system clock is ever seen.
+   * The system time that tokens and the lease clock are made from, in milliseconds. By default it advances
+   * with the monotonic clock, so that no step of the system clock is ever seen.
    */
   readonly systemMs?: () => number;
 }
@@ -98,7 +98,10 @@ export class MemoryStore implements Store, LockStore {
     for (const [resource, lock] of this.#locks) this.#forgetLapsed(resource, lock);
   }
 
-  /** What happens at a failover: a new reign with its quarantine. For tests of code that must live through one. */
+  /**
+   * What happens at a failover: a new reign with its quarantine. For tests of code that must live through
+   * one.
+   */
   beginReign(): void {
     const nowMs = this.#systemMs();
     this.#leaseClockMs += Math.max(0, nowMs - this.#lastMs);

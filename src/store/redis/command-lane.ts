@@ -1,6 +1,6 @@
-// The one lane that every script of a caller goes through: what must be true before a reply becomes an answer is decided
-// here and nowhere else. A script's reply passes, in this order: not late, same reign, and confirmed, after it came, by a
-// majority of the Sentinels.
+// The one lane that every script of a caller goes through: what must be true before a reply becomes an answer
+// is decided here and nowhere else. A script's reply passes, in this order: not late, same reign, and
+// confirmed, after it came, by a majority of the Sentinels.
 
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
@@ -27,7 +27,10 @@ export interface Answer {
 }
 
 const RETRY_SOON_MS = 500;
-/** How long to ask the Sentinels before a command when the last answers are too old: a pause of this process, mostly. */
+/**
+ * How long to ask the Sentinels before a command when the last answers are too old: a pause of this process,
+ * mostly.
+ */
 const CONFIRM_BEFORE_MS = 250;
 
 export class CommandLane {
@@ -42,7 +45,10 @@ export class CommandLane {
     return this.#inFlight;
   }
 
-  /** Runs a script and resolves with a reply that may be told to the caller. Rejects by `call.deadlineMs` at the latest. */
+  /**
+   * Runs a script and resolves with a reply that may be told to the caller. Rejects by `call.deadlineMs` at
+   * the latest.
+   */
   async run(
     name: ScriptName,
     keys: readonly string[],
@@ -75,8 +81,8 @@ export class CommandLane {
     const { clock, scripts } = this.#options;
     const session = this.#session();
     if (!this.#isConfirmed(session)) {
-      // Not for safety, the question after the reply is: without a majority nothing that runs could be told to anyone,
-      // and resources would be taken by leases that nobody learns of.
+      // Not for safety, the question after the reply is: without a majority nothing that runs could be told
+      // to anyone, and resources would be taken by leases that nobody learns of.
       const soonMs = Math.min(call.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
       if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
     }
@@ -84,9 +90,10 @@ export class CommandLane {
     const reply = await session.run(scripts[name], keys, args, call.deadlineMs);
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
-    // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect another, and its
-    // quarantine passes; our primary still answers, and says "granted" for what the other has granted too. Asking before
-    // the command isn't enough: the election may lie between the question and the reply.
+    // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect
+    // another, and its quarantine passes; our primary still answers, and says "granted" for what the other
+    // has granted too. Asking before the command isn't enough: the election may lie between the question and
+    // the reply.
     if (!this.#isConfirmed(session) && !(await this.#confirmed(session, call.deadlineMs))) {
       throw unconfirmed('the outcome is unknown');
     }

@@ -1,5 +1,6 @@
-// One TCP connection to one Redis or Sentinel process. When it closes it stays closed: which node to talk to next is the
-// topology's decision, and nothing is ever sent again by itself (a resent acquire would land on another primary).
+// One TCP connection to one Redis or Sentinel process. When it closes it stays closed: which node to talk to
+// next is the topology's decision, and nothing is ever sent again by itself (a resent acquire would land on
+// another primary).
 
 import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
@@ -17,6 +18,9 @@ export interface ConnectionSettings {
   /** Shown by CLIENT LIST. */
   readonly name: string;
 }
+
+/** A peer that does not answer the end of the connection is not waited for longer. */
+const CLOSE_WITHIN_MS = 50;
 
 export class Connection {
   readonly address: HostPort;
@@ -61,11 +65,13 @@ export class Connection {
       enableOfflineQueue: false,
       enableReadyCheck: false,
       maxRetriesPerRequest: 0,
+      disconnectTimeout: CLOSE_WITHIN_MS,
       disableClientInfo: true,
     });
     const connection = new Connection(address, redis, clock);
     try {
-      // connectTimeout bounds the TCP handshake; a frozen process completes that and then answers nothing to AUTH.
+      // connectTimeout bounds the TCP handshake; a frozen process completes that and then answers nothing to
+      // AUTH.
       const late = (): Error => new Error(`no connection within ${settings.connectTimeoutMs} ms`);
       await within(clock, settings.connectTimeoutMs, redis.connect(), late);
       // Sent here, not by ioredis, which goes on with database 0 when the SELECT is refused.
@@ -77,11 +83,14 @@ export class Connection {
     }
   }
 
+  /** Closed, or about to be: nothing more is sent. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  /** Sends one command. Settles with its reply, or rejects with Redis's error or when the connection closes. */
+  /**
+   * Sends one command. Settles with its reply, or rejects with Redis's error or when the connection closes.
+   */
   call(command: string, ...args: (string | number)[]): Promise<unknown> {
     return this.#redis.call(command, ...args);
   }
@@ -100,6 +109,8 @@ export class Connection {
 
   /** Closes at once. Commands in flight reject. */
   destroy(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true; // from now on, not when the last packet of a dead peer was given up
     this.#redis.disconnect();
   }
 }

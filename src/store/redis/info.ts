@@ -1,4 +1,5 @@
-// Reading what Redis says of itself: INFO texts and flat name-value replies. Owns the forms, not what follows from them.
+// Reading what Redis says of itself: INFO texts and flat name-value replies. Owns the forms, not what follows
+// from them.
 
 export interface NodeInfo {
   readonly role: string;

@@ -1,6 +1,6 @@
-// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it all again
-// when the connection closes, the Sentinels name someone else, or a script was refused. Nothing else opens connections
-// to Redis for commands.
+// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it
+// all again when the connection closes, the Sentinels name someone else, or a script was refused. Nothing
+// else opens connections to Redis for commands.
 //
 // Read role and replication id ──▶ ask the Sentinels *after that* ──▶ join or adopt the reign ──▶ session in use
 //        ▲                                                                                            │
@@ -108,8 +108,8 @@ export class PrimaryKeeper {
     await this.#finished;
   }
 
-  // A majority that names another node, or this one under another epoch (it was chosen again without ever having been
-  // demoted): no answer from the old session would be confirmed any more.
+  // A majority that names another node, or this one under another epoch (it was chosen again without ever
+  // having been demoted): no answer from the old session would be confirmed any more.
   #retireIfReplaced = (): void => {
     const session = this.#session;
     if (!session) return;
@@ -181,8 +181,8 @@ export class PrimaryKeeper {
     if (locator.hasSentinels && installed !== `${named.configEpoch}:${node.replid}`) {
       node = await this.#awaitBacklog(connection, node);
     }
-    // The majority is asked after the reign was read, or a primary that was demoted and chosen again between the two
-    // would be adopted under the name of a reign that has ended.
+    // The majority is asked after the reign was read, or a primary that was demoted and chosen again between
+    // the two would be adopted under the name of a reign that has ended.
     const readAtMs = clock.monotonicMs();
     const agreed = await locator.awaitNamed(
       () => readAtMs,
@@ -235,8 +235,9 @@ export class PrimaryKeeper {
     return node;
   }
 
-  // The first replica that attaches changes the replication id, and so the reign, and so begins a quarantine. On a
-  // primary that has just started the replicas come within seconds: better to adopt once, after they came.
+  // The first replica that attaches changes the replication id, and so the reign, and so begins a quarantine.
+  // On a primary that has just started the replicas come within seconds: better to adopt once, after they
+  // came.
   async #awaitBacklog(connection: Connection, first: NodeInfo): Promise<NodeInfo> {
     const { clock } = this.#options;
     const giveUpMs = clock.monotonicMs() + BACKLOG_WAIT_MS;
@@ -267,8 +268,8 @@ export class PrimaryKeeper {
       us(policy.quarantineMs),
       us(policy.lapsedAfterMs),
       this.#seenToken,
-      // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is otherwise
-      // one that lost its data, and the leases it forgot are still held.
+      // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
+      // otherwise one that lost its data, and the leases it forgot are still held.
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
     ];
     const reply = await evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);

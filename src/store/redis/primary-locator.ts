@@ -1,4 +1,5 @@
-// Who says which node is the primary: a majority of the Sentinels (sentinel-watch.ts), or the configuration alone.
+// Who says which node is the primary: a majority of the Sentinels (sentinel-watch.ts), or the configuration
+// alone.
 
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
 
@@ -19,10 +20,16 @@ export interface PrimaryLocator {
   /** Whether someone stands behind what is named: then it can change, and every answer rests on it. */
   readonly hasSentinels: boolean;
 
-  /** The primary that is named, resting only on questions asked at or after `askedSinceMs` on the monotonic clock. */
+  /**
+   * The primary that is named, resting only on questions asked at or after `askedSinceMs` on the monotonic
+   * clock.
+   */
   named(askedSinceMs: number): NamedPrimary | undefined;
 
-  /** Waits, asking meanwhile, until `named` answers something that matches; undefined when `deadlineMs` comes first. */
+  /**
+   * Waits, asking meanwhile, until `named` answers something that matches; undefined when `deadlineMs` comes
+   * first.
+   */
   awaitNamed(
     askedSinceMs: () => number,
     matches: (named: NamedPrimary) => boolean,

@@ -1,5 +1,5 @@
-// The lock store on Redis: turns each operation into one script call, and the script's words into outcomes. Decides
-// nothing itself; the scripts decide atomically, the lane decides what may be told.
+// The lock store on Redis: turns each operation into one script call, and the script's words into outcomes.
+// Decides nothing itself; the scripts decide atomically, the lane decides what may be told.
 
 import type {
   AcquireOutcome,

@@ -1,5 +1,5 @@
-// The store on Redis, put together: who says which node is the primary, the keeper of the session to it, the command
-// lane, and the lock store on top.
+// The store on Redis, put together: who says which node is the primary, the keeper of the session to it, the
+// command lane, and the lock store on top.
 
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
@@ -136,7 +136,8 @@ export class RedisStore implements Store {
     await this.#keeper.close();
   }
 
-  // A session whose primary no majority confirms lately answers nothing: not usable, however well the connection works.
+  // A session whose primary no majority confirms lately answers nothing: not usable, however well the
+  // connection works.
   #noteUsable(): boolean {
     const { session } = this.#keeper;
     const nowMs = this.#clock.monotonicMs();

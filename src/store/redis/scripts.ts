@@ -1,5 +1,6 @@
-// The Lua scripts: one file per command, the shared prelude put before each body. Owns their text and their hashes, not
-// how they are sent (command-lane.ts) or what their replies mean (redis-lock-store.ts, primary.ts).
+// The Lua scripts: one file per command, the shared prelude put before each body. Owns their text and their
+// hashes, not how they are sent (command-lane.ts) or what their replies mean (redis-lock-store.ts,
+// primary.ts).
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -24,8 +25,8 @@ export interface Script {
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
 /**
- * Reads the scripts from the `lua` folder beside this module. `edit` is for tests that take a mechanism out or bring
- * their own clock; it sees the composed source.
+ * Reads the scripts from the `lua` folder beside this module. `edit` is for tests that take a mechanism out
+ * or bring their own clock; it sees the composed source.
  */
 export function loadScripts(
   edit: (source: string, name: ScriptName) => string = (source) => source,

@@ -1,6 +1,6 @@
-// What the Sentinels say: who the primary is and under which config epoch, asked of each one twice a second and at once
-// when a switch is announced. Answers the question that every success rests on: does a majority of them, asked recently
-// enough, name this node under this epoch? Knows nothing of scripts or reigns.
+// What the Sentinels say: who the primary is and under which config epoch, asked of each one twice a second
+// and at once when a switch is announced. Answers the question that every success rests on: does a majority
+// of them, asked recently enough, name this node under this epoch? Knows nothing of scripts or reigns.
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
@@ -10,7 +10,9 @@ import { Connection, type ConnectionSettings } from './connection.ts';
 import { fieldsOf } from './info.ts';
 import { type NamedPrimary, namedPrimary, type PrimaryLocator } from './primary-locator.ts';
 
-/** What one Sentinel answered, and when it was *asked*: an answer that took long is as old as its question. */
+/**
+ * What one Sentinel answered, and when it was *asked*: an answer that took long is as old as its question.
+ */
 interface SentinelView {
   readonly primary: NamedPrimary;
   readonly askedAtMs: number;
@@ -106,8 +108,8 @@ export class SentinelWatch implements PrimaryLocator {
     for (const link of this.#links) link.close();
   }
 
-  // A Sentinel that nobody configured here counts too: with three listed of five that exist, two of the three are no
-  // majority, and the other three may have elected someone else.
+  // A Sentinel that nobody configured here counts too: with three listed of five that exist, two of the three
+  // are no majority, and the other three may have elected someone else.
   #sentinelCount(): number {
     let count = this.#options.addresses.length;
     for (const view of this.#views.values()) count = Math.max(count, view.sentinels);
@@ -149,7 +151,10 @@ export class SentinelWatch implements PrimaryLocator {
   };
 }
 
-/** The connections to one configured Sentinel address: one to ask, one to hear of switches; made anew when they close. */
+/**
+ * The connections to one configured Sentinel address: one to ask, one to hear of switches; made anew when
+ * they close.
+ */
 class SentinelLink {
   readonly #address: HostPort;
   readonly #options: SentinelWatchOptions;
@@ -220,7 +225,7 @@ class SentinelLink {
 
   async #ask(): Promise<void> {
     const asking = this.#asking;
-    if (!asking) return;
+    if (!asking || asking.connection.isClosed) return;
     const { clock, masterName } = this.#options;
     const askedAtMs = clock.monotonicMs();
     try {
@@ -238,7 +243,8 @@ class SentinelLink {
       });
     } catch (error) {
       this.#complain('did not answer', error);
-      // "No such master" is an answer; anything else leaves a connection whose next reply could be this one's.
+      // "No such master" is an answer; anything else leaves a connection whose next reply could be this
+      // one's.
       if (!String(error).includes('No such master')) asking.connection.destroy();
     }
   }

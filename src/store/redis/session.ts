@@ -1,6 +1,7 @@
-// One connection under one reign: what scripts are sent on. Sends them, bounds the wait for their replies, keeps the
-// newest sample of Redis's time, and says when it must not be used any more. It never outlives its connection and its
-// reign never changes: after a failover, a restart or a new config epoch, primary-keeper.ts makes a new one.
+// One connection under one reign: what scripts are sent on. Sends them, bounds the wait for their replies,
+// keeps the newest sample of Redis's time, and says when it must not be used any more. It never outlives its
+// connection and its reign never changes: after a failover, a restart or a new config epoch,
+// primary-keeper.ts makes a new one.
 
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
@@ -61,8 +62,9 @@ export class Session {
   }
 
   /**
-   * Redis's TIME at our `deadlineMs`, as far as the newest sample tells. The sample was taken before it arrived, so this
-   * errs towards too early: a command may be refused as late that was not, never the reverse.
+   * Redis's TIME at our `deadlineMs`, as far as the newest sample tells. The sample was taken before it
+   * arrived, so this errs towards too early: a command may be refused as late that was not, never the
+   * reverse.
    */
   notAfterUs(deadlineMs: number): number {
     return Math.floor(this.#sample.timeUs + (deadlineMs - this.#sample.atMs) * 1_000);
@@ -70,7 +72,8 @@ export class Session {
 
   /**
    * Runs a script with `reign` and `not_after` as its first arguments and resolves with its reply. Throws
-   * REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no reply came by `deadlineMs`.
+   * REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no reply came by
+   * `deadlineMs`.
    */
   async run(
     script: Script,

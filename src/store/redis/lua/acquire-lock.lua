@@ -36,8 +36,9 @@ for id, l in pairs(leases) do
       local left = int(math.max(l.deadline, taken_until, s.quarantine_until) - s.clock)
       return { 'held', int(s.now), left, abouts[id], id, l.token, l.acquired, int(l.deadline - s.clock), l.mode }
     end
-    -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
-    -- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
+    -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never
+    -- confirmed it, found it lapsed, and granted the resource to someone whose lease this primary has not
+    -- heard of.
     if s.clock < s.quarantine_until then
       return { 'quarantined', int(s.now), int(s.quarantine_until - s.clock) }
     end
@@ -55,7 +56,8 @@ if s.clock < taken_until then
   return { 'min-hold', int(s.now), int(taken_until - s.clock) }
 end
 
--- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost writes.
+-- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost
+-- writes.
 local token = int(math.max(s.token + 1, s.now))
 redis.call('HSET', meta, 'token', token)
 for id in pairs(leases) do remove_lease(lock, id) end

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
--- Joins the reign of this primary: checks that the deployment is the one that the instance was configured for, and if the
--- reign is a new one installs it, with the quarantine that keeps forgotten grants harmless. The reign's name is made of
--- the config epoch, which a Sentinel majority vouched for, and of the replication id that this very node reports here.
+-- Joins the reign of this primary: checks that the deployment is the one that the instance was configured
+-- for, and if the reign is a new one installs it, with the quarantine that keeps forgotten grants harmless.
+-- The reign's name is made of the config epoch, which a Sentinel majority vouched for, and of the replication
+-- id that this very node reports here.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 config_epoch    Sentinel's config epoch of this primary; '0' without Sentinel
@@ -10,13 +11,13 @@
 --       4 max_ttl         the deployment's largest TTL
 --       5 buckets         the deployment's number of buckets
 --       6 quarantine      how long nothing is granted; 0 where the operator waived it
---       7 lapsed_after    inherited leases with a deadline before adoption + this count as lapsed; 0 where waived
---       8 seen_token      the largest fencing token that the instance has seen
+--       7 lapsed_after    inherited leases with a deadline before adoption + this count as lapsed; 0 where
+--       waived 8 seen_token      the largest fencing token that the instance has seen
 --       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
---       mismatch now name found                            (another deployment's data: schema, max_ttl or buckets)
---       replica now                                        (this node is no primary)
+--       mismatch now name found                            (another deployment's data: schema, max_ttl or
+--       buckets) replica now                                        (this node is no primary)
 --       late now
 local meta = KEYS[1]
 local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
@@ -38,15 +39,17 @@ if not fresh then
   if m[9] ~= max_ttl then return { 'mismatch', int(now), 'max_ttl', m[9] or '' } end
   if m[10] ~= buckets then return { 'mismatch', int(now), 'buckets', m[10] or '' } end
   if m[1] == reign then
-    -- Another instance adopted first and may have seen less: what this one saw must not be granted again either.
+    -- Another instance adopted first and may have seen less: what this one saw must not be granted again
+    -- either.
     if seen_token > tonumber(m[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
     local left = math.max(tonumber(m[6]) - tonumber(m[3]), 0)
     return { 'current', int(now), reign, m[2], int(math.max(seen_token, tonumber(m[5]))), int(left) }
   end
 end
 
--- The clock takes the whole difference here, not 2 s at most: between reigns nobody may have ticked it for long, and a
--- clock that fell behind would keep leases alive (and their holders' successors waiting) that ended long ago.
+-- The clock takes the whole difference here, not 2 s at most: between reigns nobody may have ticked it for
+-- long, and a clock that fell behind would keep leases alive (and their holders' successors waiting) that
+-- ended long ago.
 local clock = now
 local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0
 if not fresh then

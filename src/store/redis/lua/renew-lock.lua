@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Extends a live lease that carries this token. A lapsed one is never renewed: its resource may have been given away.
+-- Extends a live lease that carries this token. A lapsed one is never renewed: its resource may have been
+-- given away.
 --
 -- KEYS  1 meta            the bucket's meta hash
 --       2 lock            the resource's hash
@@ -30,5 +31,6 @@ if stamp ~= '' and l.stamp ~= stamp then return { 'moved', int(s.now) } end
 if ttl == 0 then ttl = l.ttl end
 extend(s, l, ttl, skew)
 write_lease(lock, lease_id, l)
--- The index is left as it is: its scores are lower bounds, and tick-clock.lua looks again when one is reached.
+-- The index is left as it is: its scores are lower bounds, and tick-clock.lua looks again when one is
+-- reached.
 return { 'renewed', int(s.now), l.token, int(l.deadline - skew - s.clock) }

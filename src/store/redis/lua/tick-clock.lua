@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Advances the lease clock, as every instance does once a second, and removes what lapsed: locks are forgotten by the
--- lease clock alone, never by a key's TTL, so that no step of a system clock drops one.
+-- Advances the lease clock, as every instance does once a second, and removes what lapsed: locks are
+-- forgotten by the lease clock alone, never by a key's TTL, so that no step of a system clock drops one.
 --
 -- KEYS  1 meta            the bucket's meta hash
 --       2 deadlines       index of locks by the moment at which something about them may lapse

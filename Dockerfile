@@ -1,0 +1,53 @@
+# The server, with nothing that only building or testing needs.
+#
+#   docker build -t leasehold .
+#   docker run --rm -p 127.0.0.1:50051:50051 leasehold          (embedded: locks in memory, for a first try)
+#
+# How to run it on Redis is in docs/deployment.md.
+
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+# Install scripts stay off: no package needs one to work here, and the development dependency "node" would download a
+# second Node.js beside the image's own.
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/build.ts scripts/
+COPY generated generated
+COPY src src
+# Not through npm, which would put the packages' programs first on the PATH, and among them the absent "node".
+RUN node scripts/build.ts
+
+FROM ${NODE_IMAGE} AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM ${NODE_IMAGE}
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="Leasehold" \
+      org.opencontainers.image.description="Distributed locks and long-running operations over gRPC, on Redis Sentinel" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# A container's own loopback is of no use to anyone else. What may reach these ports is decided where they are published.
+ENV NODE_ENV=production \
+    LEASEHOLD_SERVER_ADDRESS=0.0.0.0:50051 \
+    LEASEHOLD_ADMIN_ADDRESS=0.0.0.0:9464
+
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY package.json LICENSE ./
+COPY proto proto
+COPY deploy/healthcheck.mjs deploy/
+COPY --from=build /app/dist dist
+
+# The files belong to root, so the server cannot change its own program.
+USER node
+EXPOSE 50051 9464
+STOPSIGNAL SIGTERM
+# Liveness of the process, not readiness: a server that waits for Redis is healthy, and restarting it would not help.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["node", "deploy/healthcheck.mjs"]
+ENTRYPOINT ["node", "dist/src/main.js"]

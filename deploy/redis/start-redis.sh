@@ -1,0 +1,35 @@
+#!/bin/sh
+# Starts one Redis node. Its configuration is written anew each time, from redis.conf, the password, and the
+# role that Sentinel gave it last (Redis itself notes that in its file, with CONFIG REWRITE).
+#
+#   REDIS_PASSWORD       of all nodes
+#   REDIS_HOST           the name under which the others know this node
+#   REDIS_FIRST_PRIMARY  the node that is the primary when the deployment starts for the first time
+#   REDIS_RESTART_DELAY  seconds to wait before a restart; longer than the Sentinels' down-after-milliseconds
+set -eu
+umask 077
+
+config=/data/redis.conf
+
+if [ -e "$config" ]; then
+  role=$(sed -n '/^replicaof /p' "$config")
+  # A primary that crashed may lack the last writes that its replicas have. Back at once, before any Sentinel
+  # missed it, it would stay the primary and those writes would be gone; by now a replica that has them takes
+  # over.
+  echo "waiting ${REDIS_RESTART_DELAY} s, so that the Sentinels notice the restart"
+  sleep "$REDIS_RESTART_DELAY"
+elif [ "$REDIS_HOST" = "$REDIS_FIRST_PRIMARY" ]; then
+  role=''
+else
+  role="replicaof $REDIS_FIRST_PRIMARY 6379"
+fi
+
+{
+  cat /etc/leasehold/redis.conf
+  echo "requirepass \"$REDIS_PASSWORD\""
+  echo "masterauth \"$REDIS_PASSWORD\""
+  echo "replica-announce-ip $REDIS_HOST"
+  echo "$role"
+} > "$config.new"
+mv "$config.new" "$config"
+exec redis-server "$config"

@@ -1,0 +1,229 @@
+// `npm run demo`: a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets workers contend for
+// one lease, kills the primary under a holder, and prints what everybody saw and what the records prove. Owns the story;
+// the parts are in scripts/demo/. Exit codes: 0 both promises kept, 1 not or something failed, 130 Ctrl-C.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatHostPort } from '../src/domain/host-port.ts';
+import { quarantineMs } from '../src/domain/safety.ts';
+import { eventually } from '../test/support/eventually.ts';
+import { clusterEnvironment, TestClient, testEnvironment } from '../test/support/instance.ts';
+import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
+import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
+import { ChildServer, LEASEHOLD } from './demo/child-server.ts';
+import { type Belief, Journal, promisesKept } from './demo/journal.ts';
+import { OutageNotes } from './demo/outage-notes.ts';
+import { type ServerState, watchServer } from './demo/server-watch.ts';
+import { type Moments, summarise } from './demo/summary.ts';
+import { styled, Timeline } from './demo/timeline.ts';
+import { Worker } from './demo/worker.ts';
+
+const MASTER_NAME = 'demo';
+const RESOURCE = 'nightly-billing';
+const WORKERS = 4;
+const DOWN_AFTER_MS = 1_000;
+// The shortest that survives a failover with this down-after: see "Choosing TTLs" in the README.
+const TTL_MS = 13_000;
+const SHORT_JOB_MS = [300, 900] as const;
+const GRANTS_BEFORE = 4;
+const GRANTS_AFTER = 4;
+/** Spans the failover, and ends well within the quarantine. */
+const LONG_JOB_MS = 15_000;
+/** So long before a renewal is due the primary is killed: the worst moment, that renewal will fail. */
+const KILL_BEFORE_RENEWAL_MS = 400;
+const WITHIN_MS = 30_000;
+
+const ending: (() => Promise<unknown> | unknown)[] = [];
+const stopWorkers = new AbortController();
+const stopWatching = new AbortController();
+
+async function demo(): Promise<boolean> {
+  introduce(describeRuntime(await findRedis()));
+  const cluster = await SentinelCluster.start({ masterName: MASTER_NAME, downAfterMs: DOWN_AFTER_MS });
+  ending.push(() => cluster.stop());
+  const environment = {
+    ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
+    ...clusterEnvironment(cluster, MASTER_NAME),
+    LEASEHOLD_LOCKS_MAX_TTL: `${TTL_MS}ms`,
+    LEASEHOLD_SERVER_DRAIN_TIMEOUT: '1s',
+  };
+  const servers = await Promise.all(
+    ['server-a', 'server-b'].map(async (name) => {
+      const server = await ChildServer.start({ script: LEASEHOLD, environment });
+      ending.push(() => server.stop());
+      return { name, server, client: new TestClient(server.address) };
+    }),
+  );
+  const died = Promise.race(servers.map(({ server }) => server.diedEarly()));
+  return Promise.race([story(cluster, servers), died]);
+}
+
+function introduce(redis: string): void {
+  const quarantine = quarantineMs(TTL_MS) / 1_000;
+  console.log(`${styled('bold', 'Leasehold demo: Redis fails over while four workers contend for one lease')}
+
+  Redis     a primary, two replicas and three Sentinels on free ports of this machine
+            (${redis})
+  servers   two Leasehold processes; every call of a worker goes to the other one than its last
+  workers   ${WORKERS}, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s
+  then      one of them begins a long job, and the primary is killed (SIGKILL) under it
+  to see    the holder goes on renewing; nothing new is granted for max_ttl + 4 s = ${quarantine} s
+  takes     about 40 s; Ctrl-C ends it and everything that it has started
+`);
+}
+
+interface DemoServer {
+  readonly name: string;
+  readonly server: ChildServer;
+  readonly client: TestClient;
+}
+
+async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): Promise<boolean> {
+  const startMs = performance.now();
+  const timeline = new Timeline(startMs);
+  const notes = new OutageNotes(timeline);
+  const journal = new Journal();
+  const moments: Moments = {
+    killedMs: undefined,
+    switchedMs: undefined,
+    quarantineFromMs: undefined,
+    quarantineToMs: undefined,
+  };
+  const primary = await cluster.primary();
+  timeline.say('redis', `the primary is ${formatHostPort(primary.address)}`);
+
+  const usable = new Set<string>();
+  const watching = servers.map(({ name, client }) =>
+    watchServer(client, stopWatching.signal, (state, before) => {
+      if (state.serving) usable.add(name);
+      noteQuarantine(moments, state, before);
+      timeline.say(name, describe(state), 'cyan');
+      if (before?.quarantineMs && state.serving && !state.quarantineMs) notes.sumUp();
+      if (before && !before.serving && state.serving) notes.sumUp();
+    }),
+  );
+  await eventually(() => usable.size === servers.length, { what: 'usable servers', withinMs: WITHIN_MS });
+
+  let longJobBegins: ((belief: Belief) => void) | undefined;
+  const longJob = { wanted: false, token: 0n };
+  const workers = Array.from({ length: WORKERS }, (_, index) => {
+    const options = {
+      name: `worker-${index + 1}`,
+      clients: servers.map(({ client }) => client),
+      resource: RESOURCE,
+      ttlMs: TTL_MS,
+      journal,
+      signal: stopWorkers.signal,
+      nextJobMs: () => {
+        const belief = journal.beliefs.at(-1);
+        if (!longJob.wanted || !belief) return between(...SHORT_JOB_MS);
+        longJob.wanted = false;
+        longJob.token = belief.token;
+        timeline.say(belief.worker, `begins a job of ${LONG_JOB_MS / 1_000} s`, 'bold');
+        longJobBegins?.(belief);
+        return LONG_JOB_MS;
+      },
+      observer: {
+        granted: ({ name }: Worker, { token }: Belief, validForMs: number) =>
+          timeline.say(
+            name,
+            `holds it: token ${token}, valid for ${(validForMs / 1_000).toFixed(1)} s`,
+            'green',
+          ),
+        renewed: ({ name }: Worker, token: bigint) => timeline.say(name, `renewed: token ${token}`),
+        ended: ({ name }: Worker, { fromMs, untilMs = fromMs }: Belief, why: string) =>
+          timeline.say(name, `${why}, after ${((untilMs - fromMs) / 1_000).toFixed(1)} s`),
+        unavailable: ({ name }: Worker, rpc: string, reason: string) => notes.heard(name, rpc, reason),
+      },
+    };
+    return new Worker(options, index);
+  });
+  const working = Promise.all(workers.map((worker) => worker.run()));
+  void working.catch(() => undefined); // awaited below; until then a failure must not end the process at once
+
+  const grants = (count: number, afterMs = startMs): Promise<unknown> =>
+    eventually(() => journal.beliefs.filter(({ fromMs }) => fromMs > afterMs).length >= count, {
+      what: `${count} grants`,
+      withinMs: WITHIN_MS,
+    });
+  await grants(GRANTS_BEFORE);
+  longJob.wanted = true;
+  await new Promise<Belief>((resolve) => {
+    longJobBegins = resolve;
+  });
+  const renewal = await eventually(
+    () => journal.renewals.find(({ token }) => token === longJob.token) ?? false,
+    { what: 'a renewal of the long job', withinMs: TTL_MS },
+  );
+  await sleep(renewal.atMs + TTL_MS / 4 - KILL_BEFORE_RENEWAL_MS - performance.now());
+
+  timeline.say('redis', `SIGKILL to the primary, ${formatHostPort(primary.address)}`, ['bold', 'red']);
+  const killedMs = performance.now();
+  moments.killedMs = killedMs;
+  await primary.process.kill();
+  const fresh = await cluster.waitForNewPrimary(primary, WITHIN_MS);
+  moments.switchedMs = performance.now();
+  timeline.say('sentinels', `a majority names ${formatHostPort(fresh.address)} as the new primary`, 'bold');
+  await grants(GRANTS_AFTER, killedMs);
+
+  stopWorkers.abort();
+  await working;
+  stopWatching.abort();
+  await Promise.all(watching);
+  notes.sumUp();
+  for (const { client } of servers) client.close();
+
+  const nowMs = performance.now();
+  console.log('\nWho held it when (K: primary killed, S: new primary named, Q: quarantine over)\n');
+  const marks = [
+    { letter: 'K', atMs: moments.killedMs },
+    { letter: 'S', atMs: moments.switchedMs },
+    { letter: 'Q', atMs: moments.quarantineToMs },
+  ];
+  const names = workers.map(({ name }) => name);
+  timeline.picture(names, journal.beliefs, marks, nowMs);
+  summarise(journal, moments, nowMs);
+  return promisesKept(journal, nowMs);
+}
+
+function noteQuarantine(moments: Moments, state: ServerState, before: ServerState | undefined): void {
+  if (!state.serving) return;
+  if (state.quarantineMs > 0) moments.quarantineFromMs ??= performance.now();
+  else if (before?.quarantineMs) moments.quarantineToMs ??= performance.now();
+}
+
+function describe({ serving, epoch, quarantineMs: left }: ServerState): string {
+  if (!serving) return 'has no usable primary';
+  if (left > 0)
+    return `reign ${epoch}: quarantine, nothing new is granted for ${(left / 1_000).toFixed(1)} s`;
+  return `reign ${epoch}: grants`;
+}
+
+function between(low: number, high: number): number {
+  return low + Math.random() * (high - low);
+}
+
+async function main(): Promise<number> {
+  const interrupted = new Promise<number>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.on(signal, () => {
+        if (stopWorkers.signal.aborted) process.exit(130); // asked twice: at once; the orphan guard ends the rest
+        stopWorkers.abort();
+        console.log('\nending: stopping the servers and Redis');
+        resolve(130);
+      });
+  });
+  const told = demo().then(
+    (kept) => (kept ? 0 : 1),
+    (error: unknown) => {
+      if (stopWorkers.signal.aborted) return 130;
+      console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+      return 1;
+    },
+  );
+  const code = await Promise.race([told, interrupted]);
+  stopWorkers.abort();
+  stopWatching.abort();
+  for (const stop of ending.toReversed()) await stop();
+  return code;
+}
+
+process.exit(await main());

@@ -1,0 +1,88 @@
+// The demo as a user runs it, and its judgement: what it says must follow from the records, and a broken promise must
+// show. The failover tests themselves are elsewhere.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { type Belief, Journal, overlaps, promisesKept, shrinkingTokens } from '../../scripts/demo/journal.ts';
+import { eventually } from '../support/eventually.ts';
+
+const DEMO = join(import.meta.dirname, '../../scripts/demo.ts');
+const WIDEST = 110;
+
+interface Run {
+  readonly stop: (signal: NodeJS.Signals) => void;
+  readonly ended: Promise<{ readonly code: number | null }>;
+  readonly output: () => string;
+}
+
+function start(atEnd: (stop: () => void) => void): Run {
+  const child = spawn(process.execPath, [DEMO], { stdio: ['ignore', 'pipe', 'pipe'] });
+  atEnd(() => child.kill('SIGKILL'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  const ended = once(child, 'close').then(([code]: (number | null)[]) => ({ code: code ?? null }));
+  return { stop: (signal) => child.kill(signal), ended, output: () => output };
+}
+
+test('the demo runs through a failover, keeps both promises and says so', { timeout: 90_000 }, async ({
+  onTestFinished,
+}) => {
+  const run = start(onTestFinished);
+  const { code } = await run.ended;
+  const output = run.output();
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toMatch(/two workers held the lease at once +never\n/);
+  expect(output).toMatch(/every token larger than the one before +yes\n/);
+  expect(output).toMatch(/new primary named by the Sentinels +\d+\.\d s after it\n/);
+  expect(output).toMatch(/first renewal after the kill +\d+\.\d s after it\n/);
+  // As the servers tell it: 17 s from the adoption, seen by polling.
+  const [, quarantine] = /quarantine, as the servers told it +(\d+\.\d) s\n/.exec(output) ?? [];
+  expect(Number(quarantine)).toBeGreaterThan(16);
+  const [, withoutGrants] = /time without new grants, from the kill on +(\d+\.\d) s\n/.exec(output) ?? [];
+  expect(Number(withoutGrants)).toBeGreaterThan(17);
+  expect(output.split('\n').filter((line) => line.length > WIDEST)).toEqual([]);
+  expect(output).not.toContain('\u001b');
+});
+
+test('Ctrl-C ends the demo with everything it has started', { timeout: 60_000 }, async ({
+  onTestFinished,
+}) => {
+  const run = start(onTestFinished);
+  await eventually(() => /holds it/.test(run.output()), { what: 'a holder', withinMs: 40_000 });
+  run.stop('SIGINT');
+  const { code } = await run.ended;
+  expect(code).toBe(130);
+  const [, port] = /the primary is 127\.0\.0\.1:(\d+)/.exec(run.output()) ?? [];
+  await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow(/fetch failed/);
+});
+
+const belief = (worker: string, token: bigint, fromMs: number, untilMs?: number): Belief => ({
+  worker,
+  token,
+  fromMs,
+  untilMs,
+});
+
+test('overlapping beliefs and shrinking tokens are found, and fail the demo', () => {
+  const good = [belief('a', 1n, 0, 10), belief('b', 2n, 10, 20), belief('a', 3n, 25)];
+  expect(overlaps(good, 30)).toEqual([]);
+  expect(shrinkingTokens(good)).toEqual([]);
+  expect(overlaps([belief('a', 1n, 0, 10), belief('b', 2n, 9, 20)], 30)).toEqual([
+    'a (1) and b (2) for 1 ms',
+  ]);
+  expect(overlaps([belief('a', 1n, 0), belief('b', 2n, 9, 20)], 30)).toEqual(['a (1) and b (2) for 11 ms']);
+  expect(shrinkingTokens([belief('b', 2n, 5, 8), belief('a', 3n, 0, 4)])).toEqual(['b: 2 after 3']);
+
+  const judged = (beliefs: readonly Belief[]): boolean => {
+    const journal = new Journal();
+    journal.beliefs.push(...beliefs);
+    return promisesKept(journal, 30);
+  };
+  expect(judged(good)).toBe(true);
+  expect(judged([belief('a', 1n, 0, 10), belief('b', 2n, 9, 20)])).toBe(false);
+  expect(judged([belief('a', 2n, 0, 10), belief('b', 1n, 10, 20)])).toBe(false);
+});
