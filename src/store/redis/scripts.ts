@@ -39,5 +39,6 @@ export function loadScripts(
     const source = edit(body.slice(0, endOfShebang) + prelude + body.slice(endOfShebang), name);
     return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;
   });
-  return Object.fromEntries(entries) as Record<ScriptName, Script>; // every name is there: the entries come from the list
+  // Every name is there: the entries come from the list.
+  return Object.fromEntries(entries) as Record<ScriptName, Script>;
 }

@@ -63,7 +63,7 @@ if not (fresh and bootstrap == 'new') and quarantine > 0 then
   quarantine_until = math.max(quarantine_until, clock + quarantine)
   lapsed_before = clock + lapsed_after
 end
-redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(now), 'token', int(token),
-  'quarantine_until', int(quarantine_until), 'lapsed_before', int(lapsed_before),
+redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(now),
+  'token', int(token), 'quarantine_until', int(quarantine_until), 'lapsed_before', int(lapsed_before),
   'schema', schema, 'max_ttl', max_ttl, 'buckets', buckets)
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }
