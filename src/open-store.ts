@@ -19,9 +19,10 @@ export interface OpenStoreOptions {
 /** Does not wait for Redis: the store says by its status when it is usable. */
 export function openStore({ config, instanceId, clock, observer }: OpenStoreOptions): Store {
   const { redis, locks } = config;
-  if (!redis) return new MemoryStore({ clock, observer, maxTtlMs: locks.maxTtlMs });
+  if (!redis) return new MemoryStore({ clock, observer, instanceId, maxTtlMs: locks.maxTtlMs });
   return new RedisStore({
     deployment: deploymentOf(redis, instanceId),
+    instanceId,
     connection: {
       ...settings(redis, redis.credentials, redis.tls, instanceId),
       db: redis.db,

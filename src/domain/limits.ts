@@ -19,6 +19,8 @@ export const LIMITS = {
   maxHoldMs: 30 * 24 * 3_600_000,
   /** The longest wait of one unary call. */
   unaryWaitMs: 30 * 60_000,
+  /** Callers that may wait for one resource, absent ones included. */
+  waitersPerResource: 20_000,
   /** Most permits of a limit that a PERMITS lease may name. */
   permits: 1_000_000,
   /** Holders and waiters listed in one Lock or Contention message; counts are always exact. */

@@ -66,25 +66,51 @@ export interface Holder {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/** A queued caller as others may see it. */
+export interface Waiter {
+  readonly leaseIdHash: string;
+  readonly owner: string;
+  readonly mode: Mode;
+  readonly queuedAtWallMs: number;
+}
+
 export interface Contention {
   readonly resource: string;
-  readonly reason: 'held' | 'min-hold';
+  /** 'ahead': it would be admitted, but others were in the queue first. */
+  readonly reason: 'held' | 'ahead' | 'min-hold';
+  /** Some of the holders, at most 4. */
   readonly holders: readonly Holder[];
   /** When the resource is free at the earliest if nobody renews or releases. */
   readonly timeLeftMs: number;
+  readonly queueLength: number;
 }
 
 export interface LockView {
   readonly resource: string;
+  /** All of them, the oldest grant first. */
   readonly holders: readonly Holder[];
+  /** The head of the queue, in order. */
+  readonly waiters: readonly Waiter[];
+  readonly queueLength: number;
   /** How long the resource stays taken by a min_hold, whoever holds it; 0 for none. */
   readonly minHoldRemainingMs: number;
 }
 
 export type AcquireOutcome =
   | { readonly kind: 'granted'; readonly lease: Lease }
+  /** Only for a caller that may wait: its place, from 1, and when the resource may be free for the next in line. */
+  | { readonly kind: 'queued'; readonly position: number; readonly blockedForMs: number }
   | { readonly kind: 'contended'; readonly contention: Contention }
-  | { readonly kind: 'quarantined'; readonly retryAfterMs: number };
+  | { readonly kind: 'quarantined'; readonly retryAfterMs: number }
+  /** The lease id names a lease or a waiter in another mode. */
+  | { readonly kind: 'reused' }
+  /** As many wait for the resource as may. */
+  | { readonly kind: 'full' };
+
+export type ConfirmOutcome =
+  | { readonly kind: 'granted'; readonly lease: Lease }
+  /** It lapsed, was given back or released, or a newer call speaks for it. */
+  | { readonly kind: 'gone' };
 
 export type RenewOutcome =
   | { readonly kind: 'renewed'; readonly lease: Lease }
@@ -96,7 +122,9 @@ export type RenewOutcome =
 export type ReleaseOutcome =
   /** This call ended a live lease. */
   | { readonly kind: 'released' }
-  /** There was no live lease to end: never granted, lapsed, or released before. */
+  /** This call took a waiter out of the queue, or gave back a grant that nobody was told of. */
+  | { readonly kind: 'dequeued' }
+  /** There was neither: never granted, lapsed, or released before. */
   | { readonly kind: 'absent' };
 
 /** A lease id as logs and other callers may see it: 12 hex digits of its SHA-256. */

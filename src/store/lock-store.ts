@@ -1,28 +1,36 @@
 // The contract that every store of locks keeps, proved by test/conformance/lock-store.suite.ts. Stores decide
 // atomically and know nothing of gRPC; time spans are milliseconds, deadlines are on the calling instance's
-// monotonic clock.
+// monotonic clock. All methods throw CoordinationError: REDIS_UNAVAILABLE, OVERLOADED, DEPLOYMENT_MISMATCH and
+// STORE_FULL where nothing was done; PRIMARY_UNCONFIRMED and OUTCOME_UNKNOWN where the outcome is unknown.
 
 import type {
   AcquireOutcome,
   CallStamp,
+  ConfirmOutcome,
   LeaseSpec,
   LockView,
   ReleaseOutcome,
   RenewOutcome,
 } from '../domain/lock.ts';
 
-export interface RenewCommand {
+/** Names a lease or a waiter. */
+export interface AcquisitionRef {
   readonly resource: string;
   readonly leaseId: string;
+}
+
+export interface RenewCommand extends AcquisitionRef {
   readonly fencingToken: bigint;
+  /** 0: the TTL of the grant. */
   readonly ttlMs: number;
   /** Given by streams: the renewal counts only while this call still speaks for the lease. */
   readonly stamp?: CallStamp;
 }
 
-export interface ReleaseCommand {
-  readonly resource: string;
-  readonly leaseId: string;
+export interface LeaveCommand extends AcquisitionRef {
+  readonly stamp: CallStamp;
+  /** How long the place in the queue is kept for the same lease id; 0: not at all. */
+  readonly keepPlaceMs: number;
 }
 
 export interface StoreCall {
@@ -30,22 +38,57 @@ export interface StoreCall {
   readonly deadlineMs: number;
 }
 
+/** What a store tells an instance about its waiters, unasked. Messages can be lost; `refresh` finds the grants. */
+export type Notice =
+  /** The waiter was granted the resource; its call has a claim window (1 s) to confirm. */
+  | { readonly kind: 'claimed'; readonly waiter: AcquisitionRef; readonly call: number }
+  /** The waiter is next in line; what blocks it may lapse in `blockedForMs`. */
+  | {
+      readonly kind: 'next';
+      readonly waiter: AcquisitionRef;
+      readonly call: number;
+      readonly blockedForMs: number;
+    }
+  /** A newer call speaks for the waiter or lease. */
+  | { readonly kind: 'moved'; readonly waiter: AcquisitionRef; readonly call: number }
+  /** The waiter was released by someone who knows its lease id. */
+  | { readonly kind: 'released'; readonly waiter: AcquisitionRef; readonly call: number }
+  /** Waiters may have been forgotten or put aside: each must ask again. */
+  | { readonly kind: 'resync' };
+
 export interface LockStore {
   /**
-   * Grants `spec` if nothing contradicts it. The same lease id again is the same acquisition: the lease that
-   * lives is returned, extended to at least now + TTL, stamped with this call. During a quarantine nothing is
-   * granted, and not even a recorded lease is returned: it may never have been confirmed.
+   * Grants `spec` if nothing contradicts it and nobody waits before it. The same lease id again is the same
+   * acquisition: the lease that lives is returned, extended to at least now + TTL, stamped with this call; a waiter
+   * keeps its place. During a quarantine nothing is granted, and not even a recorded lease is returned: it may never
+   * have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp.
    */
-  acquire(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<AcquireOutcome>;
+  acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, call: StoreCall): Promise<AcquireOutcome>;
 
-  /** Extends a live lease that carries this token to now + TTL, never past its max_hold, never backwards. */
-  renew(command: RenewCommand, call: StoreCall): Promise<RenewOutcome>;
+  /** Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. */
+  confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome>;
 
-  /** Ends the lease. A min_hold goes on without it. */
-  release(command: ReleaseCommand, call: StoreCall): Promise<ReleaseOutcome>;
+  /**
+   * Takes a waiter out of the queue, or gives back what it was granted without having confirmed it, if this call
+   * still speaks for it. Says whether it did.
+   */
+  leave(command: LeaveCommand, call: StoreCall): Promise<boolean>;
 
-  /** Who holds the resource now. A resource that nobody ever locked is free, not an error. */
+  /** Extends live leases to now + TTL, never past their max_hold, never backwards. Outcomes in the same order. */
+  renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]>;
+
+  /** Ends the lease, or the wait for it; hands over what becomes free. A min_hold goes on without it. */
+  release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome>;
+
+  /** Frees what lapsed of a resource and hands it over. */
+  advance(resource: string, call: StoreCall): Promise<void>;
+
+  /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */
   get(resource: string, call: StoreCall): Promise<LockView>;
+
+  /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
+  refresh(call: StoreCall): Promise<readonly AcquisitionRef[]>;
+
+  /** Calls back for this instance's waiters. Returns the unsubscriber. */
+  onNotice(listener: (notice: Notice) => void): () => void;
 }
-// All methods throw CoordinationError: REDIS_UNAVAILABLE, OVERLOADED, DEPLOYMENT_MISMATCH and STORE_FULL
-// where nothing was done; PRIMARY_UNCONFIRMED and OUTCOME_UNKNOWN where the outcome is unknown.

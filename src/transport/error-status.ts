@@ -24,6 +24,7 @@ const RETRY_UNAVAILABLE_MS = 500;
 const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = {
   held: ContentionReason.CONTENTION_REASON_HELD,
   'min-hold': ContentionReason.CONTENTION_REASON_MIN_HOLD,
+  ahead: ContentionReason.CONTENTION_REASON_QUEUED_AHEAD,
 };
 
 /** What a caller gets for whatever was thrown. */
@@ -72,7 +73,7 @@ function encodeContention(contention: DomainContention): Contention {
       .slice(0, HOLDERS_IN_DETAILS)
       .map((holder) => ({ ...encodeHolder(holder), metadata: new Map<string, string>() })),
     timeLeft: encodeDuration(contention.timeLeftMs),
-    queueLength: 0,
+    queueLength: contention.queueLength,
     reason: REASONS[contention.reason],
   };
 }

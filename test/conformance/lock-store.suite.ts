@@ -3,10 +3,11 @@
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
+import type { AcquireOutcome, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
-import { inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
+import type { RenewCommand } from '../../src/store/lock-store.ts';
+import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
 
 const QUARANTINE_MS = quarantineMs(MAX_TTL_MS);
 
@@ -22,9 +23,9 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
       await h.close();
     });
 
-    const nextStamp = (instanceId = 'instance-1') => ({ instanceId, call: ++calls });
+    const nextStamp = (instanceId = INSTANCE_ID) => ({ instanceId, call: ++calls });
     const acquire = (spec: LeaseSpec): Promise<AcquireOutcome> =>
-      h.locks.acquire(spec, nextStamp(), inTime());
+      h.locks.acquire(spec, nextStamp(), false, inTime());
     const release = ({ resource, leaseId }: LeaseSpec) => h.locks.release({ resource, leaseId }, inTime());
 
     async function granted(spec: LeaseSpec): Promise<Lease> {
@@ -33,8 +34,16 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
       return outcome.lease;
     }
 
-    const renew = (spec: LeaseSpec, token: bigint, ttlMs = spec.ttlMs) =>
-      h.locks.renew({ resource: spec.resource, leaseId: spec.leaseId, fencingToken: token, ttlMs }, inTime());
+    async function renew(spec: LeaseSpec, token: bigint, ttlMs = spec.ttlMs): Promise<RenewOutcome> {
+      const command = { resource: spec.resource, leaseId: spec.leaseId, fencingToken: token, ttlMs };
+      return renewOne(command);
+    }
+
+    async function renewOne(command: RenewCommand): Promise<RenewOutcome> {
+      const [outcome] = await h.locks.renew([command], inTime());
+      if (!outcome) throw new Error('no outcome');
+      return outcome;
+    }
 
     async function renewed(spec: LeaseSpec, token: bigint, ttlMs = spec.ttlMs): Promise<Lease> {
       const outcome = await renew(spec, token, ttlMs);
@@ -150,7 +159,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
 
       test('does nothing when nobody waits for the answer any more', async () => {
         const spec = leaseSpec();
-        const late = h.locks.acquire(spec, nextStamp(), { deadlineMs: performance.now() - 1 });
+        const late = h.locks.acquire(spec, nextStamp(), false, { deadlineMs: performance.now() - 1 });
         await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
         expect((await h.locks.get(spec.resource, inTime())).holders).toEqual([]);
       });
@@ -231,14 +240,14 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         const spec = leaseSpec();
         const first = nextStamp('instance-1');
         const second = nextStamp('instance-2');
-        const outcome = await h.locks.acquire(spec, first, inTime());
+        const outcome = await h.locks.acquire(spec, first, false, inTime());
         const fencingToken = outcome.kind === 'granted' ? outcome.lease.fencingToken : 0n;
         const command = { resource: spec.resource, leaseId: spec.leaseId, fencingToken, ttlMs: spec.ttlMs };
-        expect((await h.locks.renew({ ...command, stamp: first }, inTime())).kind).toBe('renewed');
-        await h.locks.acquire(spec, second, inTime());
-        expect((await h.locks.renew({ ...command, stamp: first }, inTime())).kind).toBe('moved');
-        expect((await h.locks.renew({ ...command, stamp: second }, inTime())).kind).toBe('renewed');
-        expect((await h.locks.renew(command, inTime())).kind).toBe('renewed');
+        expect((await renewOne({ ...command, stamp: first })).kind).toBe('renewed');
+        await h.locks.acquire(spec, second, false, inTime());
+        expect((await renewOne({ ...command, stamp: first })).kind).toBe('moved');
+        expect((await renewOne({ ...command, stamp: second })).kind).toBe('renewed');
+        expect((await renewOne(command)).kind).toBe('renewed');
       });
     });
 
@@ -283,6 +292,8 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.locks.get(spec.resource, inTime())).toEqual({
           resource: spec.resource,
           holders: [],
+          waiters: [],
+          queueLength: 0,
           minHoldRemainingMs: 50_000,
         });
         await h.pass(49_999);
@@ -434,6 +445,8 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.locks.get('never locked', inTime())).toEqual({
           resource: 'never locked',
           holders: [],
+          waiters: [],
+          queueLength: 0,
           minHoldRemainingMs: 0,
         });
       });

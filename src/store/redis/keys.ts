@@ -8,23 +8,26 @@ const BUCKET = 0;
 export const BUCKETS = 1;
 
 export interface Keys {
-  /** Hash: the reign, the lease clock, the last token, the quarantine's end, the deployment's constants. */
+  /**
+   * Hash: the reign, the lease clock, the last token, the quarantine's end, the deployment's constants. The scripts
+   * derive all other keys of the bucket from its name: see lua/locking.lua.
+   */
   readonly meta: string;
-  /** Sorted set: resource → the moment on the lease clock before which nothing about the lock lapses. */
+  /** Sorted set: resource → the moment on the lease clock before which nothing about the lock changes by itself. */
   readonly deadlines: string;
   /** A lock's hash is this and the resource. */
   readonly lockPrefix: string;
-  lock(resource: string): string;
+  /** The channel on which an instance hears of its waiters. */
+  channel(instanceId: string): string;
 }
 
 /** `prefix` holds no brace: the first braces of a key are its hash tag. */
 export function keysFor(prefix: string): Keys {
   const bucket = `${prefix}{${BUCKET}}:`;
-  const lockPrefix = `${bucket}lock:`;
   return {
     meta: `${bucket}meta`,
     deadlines: `${bucket}deadlines`,
-    lockPrefix,
-    lock: (resource) => lockPrefix + resource,
+    lockPrefix: `${bucket}lock:`,
+    channel: (instanceId) => `${bucket}instance:${instanceId}`,
   };
 }

@@ -52,7 +52,7 @@ const BACKLOG_POLL_MS = 100;
 const SILENCE_MS = 3_000;
 /** Commands in flight on a retired session may still be answered for so long. */
 const RETIRED_GRACE_MS = 1_000;
-const LOCKS_PER_TICK = 100;
+const LOOKS_PER_TICK = 100;
 
 export class PrimaryKeeper {
   readonly #options: PrimaryKeeperOptions;
@@ -299,14 +299,14 @@ export class PrimaryKeeper {
   // The lease clock stands still when nobody advances it, and lapsed locks are removed on the way.
   async #tickUntilOver(session: Session): Promise<void> {
     const { clock, keys, scripts, policy } = this.#options;
-    const args = [String(policy.skewMs * 1_000), keys.lockPrefix, String(LOCKS_PER_TICK)];
+    const args = [String(policy.skewMs * 1_000), String(LOOKS_PER_TICK)];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
       try {
-        const reply = await session.run(scripts['tick-clock'], [keys.meta, keys.deadlines], args, deadlineMs);
+        const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
         if (reply[0] === 'ticked') {
           this.#quarantineEndsMs = clock.monotonicMs() + Number(reply[2]) / 1_000;
-          if (Number(reply[3]) === LOCKS_PER_TICK) continue; // more are due
+          if (Number(reply[3]) === LOOKS_PER_TICK) continue; // more are due
         }
       } catch (error) {
         if (error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN') {

@@ -1,9 +1,11 @@
 // The lock store on Redis: turns each operation into one script call, and the script's words into outcomes.
 // Decides nothing itself; the scripts decide atomically, the lane decides what may be told.
 
+import { LIMITS } from '../../domain/limits.ts';
 import type {
   AcquireOutcome,
   CallStamp,
+  ConfirmOutcome,
   Contention,
   Holder,
   Lease,
@@ -12,10 +14,18 @@ import type {
   Mode,
   ReleaseOutcome,
   RenewOutcome,
+  Waiter,
 } from '../../domain/lock.ts';
 import { leaseIdHash } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
-import type { LockStore, ReleaseCommand, RenewCommand, StoreCall } from '../lock-store.ts';
+import type {
+  AcquisitionRef,
+  LeaveCommand,
+  LockStore,
+  Notice,
+  RenewCommand,
+  StoreCall,
+} from '../lock-store.ts';
 import type { Answer, CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
@@ -25,16 +35,23 @@ const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
 export class RedisLockStore implements LockStore {
   readonly #lane: CommandLane;
   readonly #keeper: PrimaryKeeper;
-  readonly #keys: Keys;
+  readonly #keys: readonly string[];
+  readonly #instanceId: string;
+  readonly #listeners = new Set<(notice: Notice) => void>();
 
-  constructor(lane: CommandLane, keeper: PrimaryKeeper, keys: Keys) {
+  constructor(lane: CommandLane, keeper: PrimaryKeeper, keys: Keys, instanceId: string) {
     this.#lane = lane;
     this.#keeper = keeper;
-    this.#keys = keys;
+    this.#keys = [keys.meta];
+    this.#instanceId = instanceId;
   }
 
-  async acquire(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<AcquireOutcome> {
-    const keys = [this.#keys.meta, this.#keys.lock(spec.resource), this.#keys.deadlines];
+  async acquire(
+    spec: LeaseSpec,
+    stamp: CallStamp,
+    mayWait: boolean,
+    call: StoreCall,
+  ): Promise<AcquireOutcome> {
     const args = [
       SKEW_US,
       spec.resource,
@@ -45,76 +62,143 @@ export class RedisLockStore implements LockStore {
       microseconds(spec.minHoldMs),
       microseconds(spec.maxHoldMs),
       aboutText(spec),
+      mayWait ? '1' : '0',
+      String(LIMITS.waitersPerResource),
     ];
-    const answer = await this.#lane.run('acquire-lock', keys, args, call);
+    const answer = await this.#lane.run('acquire-lock', this.#keys, args, call);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'granted':
         return { kind: 'granted', lease: this.#lease(spec, answer, rest) };
-      case 'held': {
-        const [timeLeft, ...holder] = rest;
-        return {
-          kind: 'contended',
-          contention: contention(spec.resource, 'held', timeLeft, readHolders(holder)),
-        };
-      }
+      case 'queued':
+        return { kind: 'queued', position: Number(rest[0]), blockedForMs: milliseconds(rest[1]) };
+      case 'held':
+      case 'ahead':
       case 'min-hold':
-        return { kind: 'contended', contention: contention(spec.resource, 'min-hold', rest[0], []) };
+        return { kind: 'contended', contention: readContention(spec.resource, word, rest) };
       case 'quarantined':
         return { kind: 'quarantined', retryAfterMs: milliseconds(rest[0]) };
+      case 'reused':
+      case 'full':
+        return { kind: word };
       default:
         throw new Error(`acquire-lock: unexpected reply ${word}`);
     }
   }
 
-  async renew(command: RenewCommand, call: StoreCall): Promise<RenewOutcome> {
-    const keys = [this.#keys.meta, this.#keys.lock(command.resource)];
-    const stamp = command.stamp ? stampText(command.stamp) : '';
-    const token = command.fencingToken.toString();
-    const args = [SKEW_US, command.leaseId, token, stamp, microseconds(command.ttlMs)];
-    const answer = await this.#lane.run('renew-lock', keys, args, call);
+  async confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome> {
+    const args = [
+      SKEW_US,
+      spec.resource,
+      spec.leaseId,
+      stampText(stamp),
+      microseconds(spec.ttlMs),
+      microseconds(spec.minHoldMs),
+      microseconds(spec.maxHoldMs),
+    ];
+    const answer = await this.#lane.run('confirm-claim', this.#keys, args, call);
     const [word, , ...rest] = answer.reply;
-    switch (word) {
-      case 'renewed':
-        return { kind: 'renewed', lease: this.#lease(command, answer, rest) };
-      case 'lost':
-      case 'moved':
-        return { kind: word };
-      default:
-        throw new Error(`renew-lock: unexpected reply ${word}`);
-    }
+    if (word === 'granted') return { kind: 'granted', lease: this.#lease(spec, answer, rest) };
+    if (word === 'gone') return { kind: 'gone' };
+    throw new Error(`confirm-claim: unexpected reply ${word}`);
   }
 
-  async release(command: ReleaseCommand, call: StoreCall): Promise<ReleaseOutcome> {
-    const keys = [this.#keys.meta, this.#keys.lock(command.resource), this.#keys.deadlines];
-    const answer = await this.#lane.run(
-      'release-lock',
-      keys,
-      [SKEW_US, command.resource, command.leaseId],
-      call,
-    );
+  async leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
+    const { resource, leaseId, stamp, keepPlaceMs } = command;
+    const args = [SKEW_US, resource, leaseId, stampText(stamp), microseconds(keepPlaceMs)];
+    const answer = await this.#lane.run('leave-queue', this.#keys, args, call);
+    return answer.reply[0] === 'left';
+  }
+
+  async renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
+    const args = [SKEW_US];
+    for (const { resource, leaseId, fencingToken, stamp, ttlMs } of commands) {
+      const by = stamp ? stampText(stamp) : '';
+      args.push(resource, leaseId, fencingToken.toString(), by, microseconds(ttlMs));
+    }
+    const answer = await this.#lane.run('renew-locks', this.#keys, args, call);
+    const words = answer.reply.slice(2);
+    return commands.map((command, index) => {
+      const [word, ...rest] = words.slice(3 * index, 3 * index + 3);
+      if (word === 'renewed') return { kind: word, lease: this.#lease(command, answer, rest) };
+      if (word === 'lost' || word === 'moved') return { kind: word };
+      throw new Error(`renew-locks: unexpected reply ${word}`);
+    });
+  }
+
+  async release({ resource, leaseId }: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome> {
+    const answer = await this.#lane.run('release-lock', this.#keys, [SKEW_US, resource, leaseId], call);
     const [word] = answer.reply;
-    if (word === 'released' || word === 'absent') return { kind: word };
+    if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
   }
 
-  async get(resource: string, call: StoreCall): Promise<LockView> {
-    const answer = await this.#lane.run(
-      'get-lock',
-      [this.#keys.meta, this.#keys.lock(resource)],
-      [SKEW_US],
-      call,
-    );
-    const [word, , minHoldLeft, ...holders] = answer.reply;
-    if (word !== 'lock') throw new Error(`get-lock: unexpected reply ${word}`);
-    return { resource, holders: readHolders(holders), minHoldRemainingMs: milliseconds(minHoldLeft) };
+  async advance(resource: string, call: StoreCall): Promise<void> {
+    await this.#lane.run('advance-queue', this.#keys, [SKEW_US, resource], call);
   }
 
-  #lease(
-    of: { resource: string; leaseId: string },
-    answer: Answer,
-    [token, remaining]: readonly string[],
-  ): Lease {
+  async get(resource: string, call: StoreCall): Promise<LockView> {
+    const args = [SKEW_US, resource, String(LIMITS.listedPerLock)];
+    const answer = await this.#lane.run('get-lock', this.#keys, args, call);
+    const [word, , minHoldLeft, queueLength, listed, ...rest] = answer.reply;
+    if (word !== 'lock') throw new Error(`get-lock: unexpected reply ${word}`);
+    const waiterFields = 4 * Number(listed);
+    const holders = readHolders(rest.slice(waiterFields));
+    return {
+      resource,
+      holders: holders.toSorted((a, b) => Number(a.fencingToken - b.fencingToken)),
+      waiters: readWaiters(rest.slice(0, waiterFields)),
+      queueLength: Number(queueLength),
+      minHoldRemainingMs: milliseconds(minHoldLeft),
+    };
+  }
+
+  async refresh(call: StoreCall): Promise<readonly AcquisitionRef[]> {
+    const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], call);
+    const [, , wasAbsent, ...claims] = answer.reply;
+    if (wasAbsent !== '0') this.#notify({ kind: 'resync' });
+    return claims.map((claim) => {
+      const space = claim.indexOf(' ');
+      return { leaseId: claim.slice(0, space), resource: claim.slice(space + 1) };
+    });
+  }
+
+  onNotice(listener: (notice: Notice) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A message on this instance's channel: "word lease_id call number resource". */
+  heard(message: string): void {
+    const [, word, leaseId = '', call, number, resource = ''] =
+      /^(\S+) (\S+) (\d+) (\d+) (.*)$/s.exec(message) ?? [];
+    const about = { waiter: { resource, leaseId }, call: Number(call) };
+    switch (word) {
+      case 'claimed':
+      case 'moved':
+      case 'released':
+        this.#notify({ kind: word, ...about });
+        break;
+      case 'next':
+        this.#notify({ kind: word, ...about, blockedForMs: milliseconds(number) });
+        break;
+      case 'resync':
+        this.resync();
+        break;
+      default: // of a newer version: what it means is found by the next refresh
+    }
+  }
+
+  /** Messages may have been missed, or the primary is another one. */
+  resync(): void {
+    this.#notify({ kind: 'resync' });
+  }
+
+  #notify(notice: Notice): void {
+    for (const listener of this.#listeners) listener(notice);
+  }
+
+  #lease(of: AcquisitionRef, answer: Answer, [token, remaining]: readonly string[]): Lease {
     if (token === undefined || remaining === undefined) throw new Error('a lease without token or deadline');
     this.#keeper.sawToken(Number(token));
     const remainingMs = milliseconds(remaining);
@@ -128,13 +212,32 @@ export class RedisLockStore implements LockStore {
   }
 }
 
-function contention(
+function readContention(
   resource: string,
   reason: Contention['reason'],
-  timeLeft: string | undefined,
-  holders: readonly Holder[],
+  [timeLeft, queueLength, ...holders]: readonly string[],
 ): Contention {
-  return { resource, reason, holders, timeLeftMs: milliseconds(timeLeft) };
+  return {
+    resource,
+    reason,
+    holders: readHolders(holders).toSorted((a, b) => Number(a.fencingToken - b.fencingToken)),
+    timeLeftMs: milliseconds(timeLeft),
+    queueLength: Number(queueLength),
+  };
+}
+
+function readWaiters(flat: readonly string[]): readonly Waiter[] {
+  const waiters: Waiter[] = [];
+  for (let i = 0; i + 3 < flat.length; i += 4) {
+    const [about = '', leaseId = '', queuedAt, mode = ''] = flat.slice(i, i + 4);
+    waiters.push({
+      leaseIdHash: leaseIdHash(leaseId),
+      owner: readAbout(about).owner,
+      mode: readMode(mode),
+      queuedAtWallMs: milliseconds(queuedAt),
+    });
+  }
+  return waiters;
 }
 
 function readHolders(flat: readonly string[]): readonly Holder[] {

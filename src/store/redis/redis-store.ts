@@ -12,6 +12,7 @@ import {
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
 import { CommandLane } from './command-lane.ts';
 import type { ConnectionSettings } from './connection.ts';
+import { InstanceChannel } from './instance-channel.ts';
 import { keysFor } from './keys.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
@@ -30,6 +31,8 @@ export type RedisDeployment =
 
 export interface RedisStoreOptions {
   readonly deployment: RedisDeployment;
+  /** A random id of this process: letters and digits. */
+  readonly instanceId: string;
   readonly connection: ConnectionSettings;
   /** Without braces; '' for none. */
   readonly keyPrefix: string;
@@ -55,6 +58,7 @@ export class RedisStore implements Store {
   readonly #clock: Clock;
   readonly #observer: StoreObserver;
   readonly #stopListening: () => void;
+  readonly #channel: InstanceChannel;
   #usable = false;
   #sinceMs: number;
 
@@ -94,6 +98,7 @@ export class RedisStore implements Store {
     this.#sinceMs = clock.monotonicMs();
     this.#keeper.onChange = () => {
       this.#noteUsable();
+      this.#channel.follow(this.#keeper.session);
       for (const listener of this.#listeners) listener(this.status());
     };
     this.#stopListening = this.#locator.onAnswer(() => this.#noteUsable());
@@ -104,7 +109,16 @@ export class RedisStore implements Store {
       clock,
       maxInFlight: options.maxInFlight,
     });
-    this.locks = new RedisLockStore(lane, this.#keeper, keys);
+    this.locks = new RedisLockStore(lane, this.#keeper, keys, options.instanceId);
+    this.#channel = new InstanceChannel({
+      name: keys.channel(options.instanceId),
+      connection,
+      clock,
+      observer,
+      onMessage: (message) => this.locks.heard(message),
+      onListening: () => this.locks.resync(),
+    });
+    this.#channel.follow(this.#keeper.session);
   }
 
   status(): StoreStatus {
@@ -132,6 +146,7 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     this.#stopListening();
+    this.#channel.close();
     this.#locator.close();
     await this.#keeper.close();
   }

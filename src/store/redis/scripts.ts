@@ -1,4 +1,4 @@
-// The Lua scripts: one file per command, the shared prelude put before each body. Owns their text and their
+// The Lua scripts: one file per command, the shared parts put before each body. Owns their text and their
 // hashes, not how they are sent (command-lane.ts) or what their replies mean (redis-lock-store.ts,
 // primary.ts).
 
@@ -7,12 +7,19 @@ import { readFileSync } from 'node:fs';
 
 const SCRIPT_NAMES = [
   'acquire-lock',
-  'renew-lock',
-  'release-lock',
-  'get-lock',
-  'tick-clock',
   'adopt-reign',
+  'advance-queue',
+  'confirm-claim',
+  'get-lock',
+  'leave-queue',
+  'refresh-instance',
+  'release-lock',
+  'renew-locks',
+  'tick-clock',
 ] as const;
+
+/** These change no queue and need no more than the prelude. */
+const WITHOUT_LOCKING: readonly string[] = ['adopt-reign', 'refresh-instance', 'renew-locks'];
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
@@ -33,10 +40,12 @@ export function loadScripts(
 ): Scripts {
   const read = (file: string): string => readFileSync(new URL(`./lua/${file}`, import.meta.url), 'utf8');
   const prelude = read('prelude.lua');
+  const locking = read('locking.lua');
   const entries = SCRIPT_NAMES.map((name) => {
     const body = read(`${name}.lua`);
     const endOfShebang = body.indexOf('\n') + 1;
-    const source = edit(body.slice(0, endOfShebang) + prelude + body.slice(endOfShebang), name);
+    const shared = WITHOUT_LOCKING.includes(name) ? prelude : prelude + locking;
+    const source = edit(body.slice(0, endOfShebang) + shared + body.slice(endOfShebang), name);
     return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;
   });
   // Every name is there: the entries come from the list.

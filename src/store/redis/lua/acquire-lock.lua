@@ -1,76 +1,117 @@
 #!lua
--- Grants an exclusive lease if nothing contradicts it, or returns the same acquisition again.
+-- Grants a lease if nothing contradicts it, or returns the same acquisition again; puts the caller in the queue if it
+-- may wait. Nobody overtakes a queued waiter.
 --
 -- KEYS  1 meta            the bucket's meta hash
---       2 lock            the resource's hash
---       3 deadlines       index of locks by the moment at which something about them may lapse
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
---       4 resource        the resource's name, its member in the index
+--       4 resource
 --       5 lease_id
 --       6 stamp           "instance/call" of the call that asks
---       7 mode            'exclusive'
+--       7 mode            'exclusive', 'shared' or 'permits:n/limit'
 --       8 ttl
 --       9 min_hold        0: none
 --      10 max_hold        0: no bound
 --      11 about           what people are told: JSON, opaque here
+--      12 may_wait        '1': queue if it can't be granted now
+--      13 most_waiters    of one resource
 -- REPLY granted now token remaining
---       held now time_left about lease_id token acquired remaining mode      (someone else's live lease)
---       min-hold now time_left
+--       queued now position blocked
+--       held now time_left queue_length {about lease_id token acquired remaining mode}...
+--       ahead now time_left queue_length {…}...      (it would be admitted, but others wait)
+--       min-hold now time_left queue_length
 --       quarantined now time_left
+--       reused now         (the lease_id names a lease or waiter in another mode)
+--       full now           (too many wait for the resource)
 --       late now | reign now
-local meta, lock, deadlines = KEYS[1], KEYS[2], KEYS[3]
-local reign, not_after, skew = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local resource, lease_id, stamp, mode = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local ttl, min_hold, max_hold, about = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+local meta = KEYS[1]
+local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local stamp, mode, ttl, min_hold, max_hold = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local about, may_wait, most_waiters = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13])
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
-advance(meta, s)
+advance(s)
 
-local leases, abouts, taken_until = read_lock(lock)
-for id, l in pairs(leases) do
-  if alive(s, l) then
-    if id ~= lease_id then
-      local left = int(math.max(l.deadline, taken_until, s.quarantine_until) - s.clock)
-      return { 'held', int(s.now), left, abouts[id], id, l.token, l.acquired, int(l.deadline - s.clock), l.mode }
-    end
-    -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never
-    -- confirmed it, found it lapsed, and granted the resource to someone whose lease this primary has not
-    -- heard of.
-    if s.clock < s.quarantine_until then
-      return { 'quarantined', int(s.now), int(s.quarantine_until - s.clock) }
-    end
-    extend(s, l, ttl, skew)
-    l.stamp = stamp
-    write_lease(lock, id, l)
-    return { 'granted', int(s.now), l.token, int(l.deadline - skew - s.clock) }
+local L = open_lock(s, resource)
+drop_lapsed(s, L)
+local quarantined = s.clock < s.quarantine_until
+
+local function granted(l)
+  if min_hold > 0 and l.state == 'claim' then L.taken_until = s.clock + min_hold end
+  if l.state == 'claim' then
+    forget_claim(s, L, lease_id, l.stamp)
+    hold(s, l, ttl, max_hold)
+  else
+    extend(s, l, ttl)
+  end
+  l.stamp = stamp
+  redis.call('HSET', L.key, lease_id, lease_text(l))
+  save_lock(s, L)
+  return { 'granted', int(s.now), l.token, remaining(s, l) }
+end
+
+local text = redis.call('HGET', L.key, lease_id)
+local own = text and read_lease(text)
+if own and alive(s, own) then
+  if own.mode ~= mode then return { 'reused', int(s.now) } end
+  -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
+  -- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
+  if not quarantined then
+    if own.stamp ~= stamp then tell(s, own.stamp, 'moved', lease_id, '0', resource) end
+    return granted(own)
   end
 end
 
-if s.clock < s.quarantine_until then
-  return { 'quarantined', int(s.now), int(math.max(s.quarantine_until, taken_until) - s.clock) }
-end
-if s.clock < taken_until then
-  return { 'min-hold', int(s.now), int(taken_until - s.clock) }
+local waiting = redis.call('HGET', L.waiters, lease_id)
+local w = waiting and read_waiter(waiting)
+if w and w.mode ~= mode then return { 'reused', int(s.now) } end
+if w and w.stamp ~= stamp then tell(s, w.stamp, 'moved', lease_id, '0', resource) end
+
+local queued = redis.call('ZCARD', L.queue)
+if queued == 0 and not w and not quarantined and s.clock >= L.taken_until and admits(L, mode) then
+  if own then remove_holder(s, L, lease_id, own) end
+  local l = {
+    token = next_token(s), deadline = 0, ttl = ttl, ceiling = 0,
+    acquired = int(s.now), stamp = stamp, mode = mode, state = 'held',
+  }
+  hold(s, l, ttl, max_hold)
+  add_holder(L, lease_id, l, about)
+  L.taken_until = min_hold > 0 and s.clock + min_hold or 0
+  save_lock(s, L)
+  return { 'granted', int(s.now), l.token, remaining(s, l) }
 end
 
--- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost
--- writes.
-local token = int(math.max(s.token + 1, s.now))
-redis.call('HSET', meta, 'token', token)
-for id in pairs(leases) do remove_lease(lock, id) end
-
-local l = { token = token, deadline = 0, ttl = ttl, ceiling = 0, acquired = int(s.now), stamp = stamp, mode = mode }
-if max_hold > 0 then l.ceiling = s.clock + max_hold + skew end
-extend(s, l, ttl, skew)
-write_lease(lock, lease_id, l)
-redis.call('HSET', lock, lease_id .. '?', about)
-if min_hold > 0 then
-  redis.call('HSET', lock, ':taken_until', int(s.clock + min_hold))
-elseif taken_until > 0 then
-  redis.call('HDEL', lock, ':taken_until')
+if may_wait then
+  if not w then
+    if redis.call('HLEN', L.waiters) >= 2 * most_waiters then return { 'full', int(s.now) } end
+    w = { queued_at = int(s.now), mode = mode }
+    -- The repeat of a lease that lives on through a quarantine: nobody can be granted the resource before it anyway.
+    if own and alive(s, own) then w.place = '0' end
+  end
+  w.stamp = stamp
+  -- An instance that asks is not absent. Its other waiters were put aside meanwhile: it has to bring them back.
+  if redis.call('HDEL', s.bucket .. 'absent', instance_of(stamp)) == 1 then tell(s, stamp, 'resync', '-', '0', '-') end
+  enqueue(s, L, lease_id, w, about)
+elseif w then
+  forget_waiter(s, L, lease_id) -- it waits no more
 end
-redis.call('ZADD', deadlines, int(l.deadline), resource)
-return { 'granted', int(s.now), token, int(l.deadline - skew - s.clock) }
+-- What lapsed may have freed the resource for those who wait, and among them perhaps for this very call.
+hand_over(s, L)
+text = redis.call('HGET', L.key, lease_id)
+own = text and read_lease(text)
+if own and own.stamp == stamp and own.state == 'claim' and alive(s, own) then return granted(own) end
+save_lock(s, L)
+
+local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)
+local time_left = int(math.max(free_at - s.clock, 0))
+local position = redis.call('ZRANK', L.queue, lease_id)
+if position then return { 'queued', int(s.now), int(position + 1), time_left } end
+if quarantined and (L.count == 0 or (own and alive(s, own))) then return { 'quarantined', int(s.now), time_left } end
+local queue_length = int(redis.call('ZCARD', L.queue))
+if L.count == 0 and s.clock < L.taken_until then return { 'min-hold', int(s.now), time_left, queue_length } end
+local reply = { admits(L, mode) and 'ahead' or 'held', int(s.now), time_left, queue_length }
+local earliest = add_holders(s, L, reply, 4)
+if earliest then reply[3] = int(math.max(earliest, L.taken_until, s.quarantine_until) - s.clock) end
+return reply

@@ -1,0 +1,91 @@
+// The queue of one lock: live waiters in the order of their places, and absent ones that keep theirs for a while.
+
+import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
+
+export interface Waiter {
+  readonly place: number;
+  readonly stamp: CallStamp;
+  readonly spec: LeaseSpec;
+  readonly queuedAtWallMs: number;
+}
+
+export class WaitQueue {
+  readonly #waiters = new Map<string, Waiter>();
+  /** Lease ids of live waiters, sorted by place and then by id. */
+  readonly #live: string[] = [];
+  /** When absent ones are forgotten. */
+  readonly #absent = new Map<string, number>();
+
+  /** Live and absent. */
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  get liveLength(): number {
+    return this.#live.length;
+  }
+
+  get(leaseId: string): Waiter | undefined {
+    return this.#waiters.get(leaseId);
+  }
+
+  head(most: number): [leaseId: string, Waiter][] {
+    return this.#live.slice(0, most).map((leaseId) => [leaseId, this.#known(leaseId)]);
+  }
+
+  /** From 1; undefined for who is not live. */
+  position(leaseId: string): number | undefined {
+    const index = this.#live.indexOf(leaseId);
+    return index < 0 ? undefined : index + 1;
+  }
+
+  /** Adds a live waiter at its place, or makes an absent one live again. */
+  put(leaseId: string, waiter: Waiter): void {
+    this.#unlist(leaseId);
+    this.#absent.delete(leaseId);
+    this.#waiters.set(leaseId, waiter);
+    let [low, high] = [0, this.#live.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#isBefore(this.#live[middle] ?? '', leaseId)) low = middle + 1;
+      else high = middle;
+    }
+    this.#live.splice(low, 0, leaseId);
+  }
+
+  setAbsent(leaseId: string, untilMs: number): void {
+    this.#unlist(leaseId);
+    this.#absent.set(leaseId, untilMs);
+  }
+
+  remove(leaseId: string): void {
+    this.#unlist(leaseId);
+    this.#absent.delete(leaseId);
+    this.#waiters.delete(leaseId);
+  }
+
+  /** Drops the absent ones whose time is over. */
+  forget(nowMs: number): void {
+    for (const [leaseId, untilMs] of this.#absent) if (untilMs <= nowMs) this.remove(leaseId);
+  }
+
+  #unlist(leaseId: string): void {
+    if (this.#live[0] === leaseId) {
+      this.#live.shift();
+      return;
+    }
+    const index = this.#live.indexOf(leaseId);
+    if (index >= 0) this.#live.splice(index, 1);
+  }
+
+  #isBefore(a: string, b: string): boolean {
+    const difference = this.#known(a).place - this.#known(b).place;
+    return difference < 0 || (difference === 0 && a < b);
+  }
+
+  #known(leaseId: string): Waiter {
+    const waiter = this.#waiters.get(leaseId);
+    if (!waiter) throw new Error('a listed waiter is unknown');
+    return waiter;
+  }
+}

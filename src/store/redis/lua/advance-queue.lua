@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- Frees what lapsed of one resource and hands it over: called by the instance whose waiter is next, when the deadline
+-- that blocks it has passed.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 resource
+-- REPLY advanced now
+--       late now | reign now
+local meta, reign, not_after, skew, resource = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local L = open_lock(s, resource)
+drop_lapsed(s, L)
+hand_over(s, L)
+save_lock(s, L)
+return { 'advanced', int(s.now) }

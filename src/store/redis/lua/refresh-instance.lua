@@ -1,0 +1,21 @@
+#!lua flags=allow-oom
+-- An instance's sign of life while it has waiters: it is not absent (any more), and learns of grants whose message was
+-- lost.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 instance
+-- REPLY refreshed now was_absent {"lease_id resource"}...
+--       late now | reign now
+local meta, reign, not_after, skew, instance = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local reply = { 'refreshed', int(s.now), int(redis.call('HDEL', s.bucket .. 'absent', instance)) }
+local claims = redis.call('SMEMBERS', s.bucket .. 'claims:' .. instance)
+for i = 1, #claims do reply[i + 3] = claims[i] end
+return reply
