@@ -111,19 +111,19 @@ export class Session {
 
   #classified(error: unknown): CoordinationError {
     if (error instanceof CoordinationError) return error;
-    const message = error instanceof Error ? error.message : String(error);
-    if (!NOTHING_DONE.test(message)) {
-      return new CoordinationError(
-        'OUTCOME_UNKNOWN',
-        'the connection to Redis ended before the reply',
-        {},
-        error,
-      );
+    const text = error instanceof Error ? error.message : String(error);
+    if (!NOTHING_DONE.test(text)) {
+      // Redis answered with an error of the script itself: a defect, and it may have written before.
+      if (error instanceof Error && error.name === 'ReplyError') {
+        return new CoordinationError('INTERNAL', 'an internal error; the outcome is unknown', {}, error);
+      }
+      const message = 'the connection to Redis ended before the reply';
+      return new CoordinationError('OUTCOME_UNKNOWN', message, {}, error);
     }
-    if (/\bOOM\b/.test(message)) {
+    if (/\bOOM\b/.test(text)) {
       return new CoordinationError('STORE_FULL', 'Redis is out of memory; nothing was changed', {}, error);
     }
-    if (/\b(READONLY|MASTERDOWN)\b/.test(message)) this.retire('the node is no primary any more');
+    if (/\b(READONLY|MASTERDOWN)\b/.test(text)) this.retire('the node is no primary any more');
     return new CoordinationError(
       'REDIS_UNAVAILABLE',
       'Redis refuses commands now; nothing was changed',
