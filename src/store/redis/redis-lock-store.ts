@@ -26,8 +26,10 @@ export class RedisLockStore implements LockStore {
   readonly #lane: CommandLane;
   readonly #keeper: PrimaryKeeper;
   readonly #keys: Keys;
+  readonly #maxTtlUs: string;
 
-  constructor(lane: CommandLane, keeper: PrimaryKeeper, keys: Keys) {
+  constructor(lane: CommandLane, keeper: PrimaryKeeper, keys: Keys, maxTtlMs: number) {
+    this.#maxTtlUs = microseconds(maxTtlMs);
     this.#lane = lane;
     this.#keeper = keeper;
     this.#keys = keys;
@@ -71,7 +73,7 @@ export class RedisLockStore implements LockStore {
     const keys = [this.#keys.meta, this.#keys.lock(command.resource)];
     const stamp = command.stamp ? stampText(command.stamp) : '';
     const token = command.fencingToken.toString();
-    const args = [SKEW_US, command.leaseId, token, stamp, microseconds(command.ttlMs)];
+    const args = [SKEW_US, command.leaseId, token, stamp, microseconds(command.ttlMs), this.#maxTtlUs];
     const answer = await this.#lane.run('renew-lock', keys, args, call);
     const [word, , ...rest] = answer.reply;
     switch (word) {

@@ -104,7 +104,7 @@ export class RedisStore implements Store {
       clock,
       maxInFlight: options.maxInFlight,
     });
-    this.locks = new RedisLockStore(lane, this.#keeper, keys);
+    this.locks = new RedisLockStore(lane, this.#keeper, keys, options.maxTtlMs);
   }
 
   status(): StoreStatus {

@@ -43,6 +43,7 @@ export class Session {
   readonly #observer: StoreObserver;
   readonly #over = new AbortController();
   #sample: TimeSample;
+  #lateAtMs = 0;
 
   constructor(options: SessionOptions) {
     this.connection = options.connection;
@@ -54,6 +55,14 @@ export class Session {
     this.#sample = options.sample;
     this.over = this.#over.signal;
     void this.connection.closed.then((error) => this.retire(error?.message ?? 'connection closed'));
+  }
+
+  /**
+   * When a command was last refused as late, on the monotonic clock. It may have stood still: a suspended machine's
+   * does, and then what the Sentinels said before looks fresh and is not. Nothing older may confirm an answer.
+   */
+  get lateAtMs(): number {
+    return this.#lateAtMs;
   }
 
   /** No further commands; the reason is for the log. */
@@ -88,6 +97,7 @@ export class Session {
       const reply = await this.#send(script, rest, deadlineMs);
       outcome = reply[0];
       if (outcome === 'reign') this.retire('another reign began');
+      if (outcome === 'late') this.#lateAtMs = this.#clock.monotonicMs();
       return reply;
     } finally {
       this.#observer.commandEnded(script.name, outcome, this.#clock.monotonicMs() - startedMs);
