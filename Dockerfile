@@ -23,7 +23,10 @@ RUN node scripts/build.ts
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+# Declarations, source maps and manuals are half of what the packages weigh, and nothing reads them here. Licences stay.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+ && find node_modules -type f ! -iname '*licen*' \
+      \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.md' \) -delete
 
 FROM ${NODE_IMAGE}
 ARG VERSION=0.1.0
@@ -44,9 +47,11 @@ COPY proto proto
 COPY deploy/healthcheck.mjs deploy/
 COPY --from=build /app/dist dist
 
-# The files belong to root, so the server cannot change its own program.
-USER node
+# The image's user "node", as numbers because Kubernetes (runAsNonRoot) believes no name. The files belong to root, so
+# the server cannot change its own program.
+USER 1000:1000
 EXPOSE 50051 9464
+# Drains: see server.drain_timeout (10 s). "docker stop" kills after 10 s unless it is told to wait longer.
 STOPSIGNAL SIGTERM
 # Liveness of the process, not readiness: a server that waits for Redis is healthy, and restarting it would not help.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["node", "deploy/healthcheck.mjs"]

@@ -1,19 +1,48 @@
-// Asks the server in this container for the health of its process (grpc.health.v1, service "") and ends with
-// 0 if it is SERVING. Speaks plain text: a server with TLS is checked through /healthz instead
-// (docs/deployment.md).
+// Asks the server in this container for the health of its process (grpc.health.v1, service "") and ends with 0 if it
+// is SERVING. Reads the same configuration as the server, where the environment gives it (LEASEHOLD_…, and
+// LEASEHOLD_CONFIG for a file). Owns no judgement of Redis: that is readiness.
+import { readFileSync } from 'node:fs';
 import { credentials, makeClientConstructor } from '@grpc/grpc-js';
 import { service } from 'grpc-health-check';
+import { loadConfig } from '../dist/src/config/load-config.js';
 
 const TIMEOUT_MS = 3_000;
 
-// An address that stands for "all interfaces" is none that one can connect to.
-const listening = process.env.LEASEHOLD_SERVER_ADDRESS ?? '127.0.0.1:50051';
-const address = listening.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:');
+const { server, admin } = loadConfig({ env: process.env });
 
-const Health = makeClientConstructor(service, 'Health');
-const client = new Health(address, credentials.createInsecure());
-client.check({ service: '' }, { deadline: Date.now() + TIMEOUT_MS }, (error, reply) => {
-  const status = error === null ? reply.status : error.message;
-  console.log(`${address}: ${status}`);
-  process.exit(status === 'SERVING' ? 0 : 1);
-});
+if (server.tls?.clientCaFile !== undefined && admin !== undefined) byHttp(admin.address);
+else byGrpc(server.address);
+
+function byGrpc(address) {
+  const Health = makeClientConstructor(service, 'Health');
+  const client = new Health(reachable(address), transportCredentials());
+  client.check({ service: '' }, { deadline: Date.now() + TIMEOUT_MS }, (error, reply) => {
+    finish(address, error === null ? reply.status : error.message, reply?.status === 'SERVING');
+  });
+}
+
+/** For servers that want to see a client's certificate: there is none in the container to show. */
+function byHttp(address) {
+  fetch(`http://${reachable(address)}/healthz`, { signal: AbortSignal.timeout(TIMEOUT_MS) }).then(
+    (response) => finish(address, `HTTP ${response.status}`, response.ok),
+    (error) => finish(address, error.message, false),
+  );
+}
+
+function transportCredentials() {
+  if (server.tls === undefined) return credentials.createInsecure();
+  // The name in the certificate is that by which others call this server, and the question is only whether it answers.
+  const chain = readFileSync(server.tls.certFile);
+  return credentials.createSsl(chain, null, null, { rejectUnauthorized: false });
+}
+
+/** An address that stands for all interfaces is none that one can connect to. */
+function reachable({ host, port }) {
+  const own = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  return own.includes(':') ? `[${own}]:${port}` : `${own}:${port}`;
+}
+
+function finish(address, answer, isHealthy) {
+  console.log(`${reachable(address)}: ${answer}`);
+  process.exit(isHealthy ? 0 : 1);
+}

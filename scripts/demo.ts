@@ -1,6 +1,6 @@
-// `npm run demo`: a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets workers contend for
-// one lease, kills the primary under a holder, and prints what everybody saw and what the records prove. Owns the story;
-// the parts are in scripts/demo/. Exit codes: 0 both promises kept, 1 not or something failed, 130 Ctrl-C.
+// `npm run demo`: a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets workers contend
+// for one lease, kills the primary under a holder, and prints what everybody saw and what the records prove. Owns the
+// story; the parts are in scripts/demo/. Exit codes: 0 both promises kept, 1 not or something failed, 130 Ctrl-C.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { quarantineMs } from '../src/domain/safety.ts';

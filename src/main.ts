@@ -12,6 +12,7 @@ import { loadConfig } from './config/load-config.ts';
 import { formatHostPort } from './domain/host-port.ts';
 import { packageInfo } from './package-info.ts';
 import { serve } from './serve.ts';
+import { sendGrpcLogTo } from './transport/grpc-log.ts';
 
 const USAGE = `leasehold: distributed locks over gRPC, on Redis Sentinel
 
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
   if (args['check-config']) return print('configuration ok');
 
   const log = logger(config);
+  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
   if (!config.redis) announceEmbedded(config);
   log.debug({ config: describeConfig(config) }, 'configuration');
   const dieOf = (what: string) => (error: unknown) => {

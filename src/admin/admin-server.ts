@@ -37,7 +37,7 @@ export class AdminServer {
     server.requestTimeout = REQUEST_TIMEOUT_MS;
     server.headersTimeout = REQUEST_TIMEOUT_MS;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      server.once('error', ({ message }) => reject(new Error(`admin.address: ${message}`)));
       server.listen(address.port, address.host, resolve);
     });
     const { port } = server.address() as AddressInfo; // listening on TCP

@@ -38,7 +38,10 @@ export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
-/** Settles as `work` does, or rejects with `tooLate()` after `limitMs`; the work itself goes on. */
+/**
+ * Settles as `work` does, or rejects with `tooLate()` after `limitMs`; the work itself goes on. When this process was
+ * paused, timers are due before the sockets are read: what has arrived meanwhile gets a turn before the time is up.
+ */
 export async function within<T>(
   clock: Clock,
   limitMs: number,
@@ -47,7 +50,9 @@ export async function within<T>(
 ): Promise<T> {
   let timer: Timer | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = clock.after(limitMs, () => reject(tooLate()));
+    timer = clock.after(limitMs, () => {
+      timer = clock.after(0, () => reject(tooLate()));
+    });
   });
   try {
     return await Promise.race([work, limit]);

@@ -1,6 +1,6 @@
 // What the lock rpcs do, without gRPC: chooses time bounds, refuses while draining, asks the store once, and
 // turns its outcomes into an answer or an error. Everything it is given was validated
-// (transport/decode-lease.ts).
+// (transport/decode-lock.ts).
 
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';

@@ -2,7 +2,6 @@
 // handlers.
 
 import { Server, type ServerOptions } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
 import { type LockServiceServer, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import {
   type OperationStoreServiceServer,
@@ -10,6 +9,7 @@ import {
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { HealthService } from './health-service.ts';
 import { loadReflection } from './reflection.ts';
 import { serverCredentials, type TlsFiles } from './server-credentials.ts';
 import { withTotalDecoders } from './service-definition.ts';
@@ -47,14 +47,14 @@ const SESSION_MEMORY_MB = 32;
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #server: Server;
-  readonly #health: HealthImplementation;
+  readonly #health = new HealthService(SERVICES);
   readonly #stopped = new AbortController();
+  #boundAddress = '';
   #ready = false;
 
   private constructor(options: GrpcServerOptions) {
     this.#options = options;
     this.#server = new Server(channelOptions(options));
-    this.#health = new HealthImplementation({ '': 'SERVING' });
   }
 
   /** Binds and serves. Rejects when the address can't be bound or a TLS file can't be read. */
@@ -68,24 +68,26 @@ export class GrpcServer {
     const { address, tls, lockHandlers, operationHandlers, reflectionFolder } = this.#options;
     this.#server.addService(withTotalDecoders(LockServiceService), lockHandlers);
     this.#server.addService(withTotalDecoders(OperationStoreServiceService), operationHandlers);
-    this.#health.addToServer(this.#server);
+    this.#health.addTo(this.#server);
     if (reflectionFolder) (await loadReflection(reflectionFolder)).addToServer(this.#server);
-    this.#updateHealth(true);
+    this.updateHealth();
     const credentials = serverCredentials(tls);
     const port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(formatHostPort(address), credentials, (error, bound) =>
-        error ? reject(error) : resolve(bound),
+        error ? reject(bindError(error)) : resolve(bound),
       );
     });
+    this.#boundAddress = formatHostPort({ host: address.host, port });
     void this.#watchHealth();
     return port;
   }
 
-  /**
-   * Says NOT_SERVING where that is due: called on each change that may matter, and now and then by itself.
-   */
+  /** Says what is due: called on each change that may matter, and now and then by itself. */
   updateHealth(): void {
-    this.#updateHealth(false);
+    const ready = this.#options.ready();
+    if (ready === this.#ready) return;
+    this.#ready = ready;
+    this.#health.setReady(ready);
   }
 
   /**
@@ -97,27 +99,29 @@ export class GrpcServer {
     this.#stopped.abort();
     const { clock, drainTimeoutMs, callsInProgress } = this.#options;
     const giveUpMs = clock.monotonicMs() + drainTimeoutMs;
+    // Connections that are left at the end are destroyed by drain(), which must come before tryShutdown() to
+    // know them. forceShutdown() alone would leave them open for ever: without channelz, grpc-js doesn't note
+    // them for it, and one client that never ends its stream would keep the process from stopping.
+    this.#server.drain(this.#boundAddress, drainTimeoutMs + CLOSE_GRACE_MS);
     const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     while (callsInProgress() > 0 && clock.monotonicMs() < giveUpMs) await pause(clock, DRAIN_POLL_MS);
-    // What is left are connections without calls, and streams that never end by themselves: health watches.
-    await Promise.race([finished, pause(clock, CLOSE_GRACE_MS)]);
+    this.#health.endWatches();
+    const leftMs = Math.max(0, giveUpMs - clock.monotonicMs());
+    await Promise.race([finished, pause(clock, leftMs + 2 * CLOSE_GRACE_MS)]);
     this.#server.forceShutdown();
-    await finished;
   }
 
   async #watchHealth(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       await pause(this.#options.clock, HEALTH_POLL_MS, this.#stopped.signal);
-      this.#updateHealth(false);
+      this.updateHealth();
     }
   }
+}
 
-  #updateHealth(first: boolean): void {
-    const ready = this.#options.ready();
-    if (ready === this.#ready && !first) return;
-    this.#ready = ready;
-    for (const service of SERVICES) this.#health.setStatus(service, ready ? 'SERVING' : 'NOT_SERVING');
-  }
+// grpc-js wraps the one reason in a sentence about addresses that were resolved.
+function bindError({ message }: Error): Error {
+  return new Error(`server.address: ${/\[(listen .*)\]/.exec(message)?.[1] ?? message}`);
 }
 
 function channelOptions(options: GrpcServerOptions): ServerOptions {

@@ -1,5 +1,6 @@
-// What callers send wrongly, over the wire and on both kinds of store: each is refused under the name that the field has
-// in the contract, and nothing is changed by it. The rules at their bounds, one by one, are in unit/violations.test.ts.
+// What callers send wrongly, over the wire and on both kinds of store: each is refused under the name that the field
+// has in the contract, and nothing is changed by it. The rules at their bounds, one by one, are in
+// unit/violations.test.ts.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
@@ -217,7 +218,6 @@ const GARBAGE: readonly (readonly [string, number[]])[] = [
   ['a number without end', [0x18, ...Array<number>(11).fill(0xff)]],
   ['an unknown kind of field', [0x0f, 0x01]],
   ['text', [...Buffer.from('{"resource":"new"}')]],
-  ['a spec with a length beyond the end', [0x0a, 0x04, 0x0a, 0x7f, 0x61, 0x62]],
 ];
 
 describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
@@ -256,7 +256,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(error.details['google.rpc.BadRequest']?.fieldViolations).toEqual([
       { field, description: expect.stringMatching(/^\S.+/), reason: '', localizedMessage: undefined },
     ]);
-    expect(error.message).toMatch(new RegExp(`^${RegExp.escape(field)}: `));
+    expect(error.message.startsWith(`${field}: `)).toBe(true);
     expect(error.details['google.rpc.RetryInfo']).toBeUndefined();
   });
 
@@ -272,6 +272,13 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
       expect(error.details['google.rpc.BadRequest']?.fieldViolations).toHaveLength(1);
       expect(error.everything).not.toMatch(/premature|varint|wire type|\.ts:/i);
     }
+  });
+
+  test('a message within the message that is none: INVALID_ARGUMENT', async () => {
+    const { path } = LockServiceService.acquire;
+    const bytes = Uint8Array.from([0x0a, 0x04, 0x0a, 0x7f, 0x61, 0x62]); // a name of 127 bytes in a spec of 4
+    const error = await refusedWithoutEffect({ path, bytes });
+    expect(error.details['google.rpc.BadRequest']?.fieldViolations[0]?.field).toBe('request');
   });
 
   test.each(NOT_SERVED)('%s: UNIMPLEMENTED, which says %s', async (_name, told, sent) => {
@@ -303,7 +310,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     const error = await refusedWithoutEffect(acquire({ resource: '', leaseId: 'x', owner: '\0', metadata }));
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.details['google.rpc.BadRequest']?.fieldViolations).toHaveLength(16);
-    expect(error.everything.length).toBeLessThan(8_192);
+    expect(error.trailerBytes).toBeLessThan(7_000); // many peers take 8 KiB of trailers in all
   });
 
   test('a message that is too long is RESOURCE_EXHAUSTED, and the connection goes on', async () => {

@@ -26,6 +26,8 @@ export interface RawError {
   readonly details: Details;
   /** The message, the status in the trailer and all trailers as one text, to search for what must not be told. */
   readonly everything: string;
+  /** What the message and the status take up in the trailers. */
+  readonly trailerBytes: number;
 }
 
 export function readError(error: ServiceError): RawError {
@@ -41,9 +43,15 @@ export function readError(error: ServiceError): RawError {
       return [name, CODECS[name as keyof typeof CODECS].decode(value)]; // a key, as was checked
     }),
   );
-  const bytes = trailer instanceof Buffer ? trailer.toString('latin1') : '';
-  const everything = `${error.details}\n${bytes}\n${JSON.stringify(error.metadata?.getMap())}`;
-  return { code: status[error.code] ?? String(error.code), message: error.details, details, everything };
+  const bytes = trailer instanceof Buffer ? trailer : Buffer.alloc(0);
+  const rest = JSON.stringify(error.metadata?.getMap());
+  return {
+    code: status[error.code] ?? String(error.code),
+    message: error.details,
+    details,
+    everything: `${error.details}\n${bytes.toString('latin1')}\n${rest}`,
+    trailerBytes: encodeURI(error.details).length + bytes.toString('base64').length,
+  };
 }
 
 /** Sends `bytes` as the one request message of a unary rpc; resolves with the bytes of the response or the error. */

@@ -102,6 +102,7 @@ class MemoryHarness extends Harness {
   override async beginReign(unseenMs = 0): Promise<void> {
     this.nowMs += unseenMs;
     this.#store.beginReign();
+    await this.tick();
   }
 
   override async remembered(): Promise<number> {
@@ -179,6 +180,7 @@ class RedisHarness extends Harness {
       withinMs: 10_000,
       everyMs: 5,
     });
+    await this.tick();
   }
 
   // The shipped script, sent past the store: whether the store's own tick comes first makes no difference.
@@ -201,10 +203,16 @@ class RedisHarness extends Harness {
       },
       { what: 'a sweep of what lapsed', withinMs: 10_000 },
     );
-    const locks = await this.#client.keys(`${this.#keys.lockPrefix}*`);
-    const indexed = await this.#client.zcard(this.#keys.deadlines);
-    if (locks.length !== indexed) throw new Error(`${locks.length} locks, but ${indexed} in the index`);
-    return locks.length;
+    const bucket = this.#keys.meta.slice(0, -'meta'.length);
+    const kinds = ['lock', 'queue', 'waiters'].map(async (kind) => {
+      const found = await this.#client.keys(`${bucket}${kind}:*`);
+      return found.map((key) => key.slice(`${bucket}${kind}:`.length));
+    });
+    const resources = new Set((await Promise.all(kinds)).flat());
+    const indexed = await this.#client.zrange(this.#keys.deadlines, 0, -1);
+    const unknown = indexed.filter((resource) => !resources.has(resource));
+    if (unknown.length > 0) throw new Error(`in the index, but nothing else: ${unknown}`);
+    return resources.size;
   }
 
   async #leaseClock(): Promise<string> {

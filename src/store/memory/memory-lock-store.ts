@@ -61,6 +61,10 @@ interface Lock {
   readonly leases: Map<string, LeaseRecord>;
   readonly queue: WaitQueue;
   takenUntilMs: number;
+  /** A lower bound of the leases' deadlines. */
+  nextMs: number;
+  /** When to look again, at the earliest. */
+  lookMs: number;
 }
 
 export class MemoryLockStore implements LockStore {
@@ -68,6 +72,8 @@ export class MemoryLockStore implements LockStore {
   readonly #locks = new Map<string, Lock>();
   /** Instances that let a claim lapse, and when. */
   readonly #absent = new Map<string, number>();
+  /** By instance: "lease_id resource" of what it was granted and has not confirmed. */
+  readonly #claims = new Map<string, Set<string>>();
   readonly #listeners = new Set<(notice: Notice) => void>();
   #leaseClockMs: number;
   #lastMs: number;
@@ -114,15 +120,10 @@ export class MemoryLockStore implements LockStore {
     return this.#command('refresh-instance', call, () => {
       const { instanceId } = this.#options;
       if (this.#absent.delete(instanceId)) this.#notify({ kind: 'resync' });
-      const claims: AcquisitionRef[] = [];
-      for (const lock of this.#locks.values()) {
-        for (const [leaseId, { state, stamp }] of lock.leases) {
-          if (state === 'claim' && stamp.instanceId === instanceId) {
-            claims.push({ resource: lock.resource, leaseId });
-          }
-        }
-      }
-      return claims;
+      return [...this.#claimsOf(instanceId)].map((claim) => {
+        const space = claim.indexOf(' ');
+        return { leaseId: claim.slice(0, space), resource: claim.slice(space + 1) };
+      });
     });
   }
 
@@ -135,8 +136,11 @@ export class MemoryLockStore implements LockStore {
   tick(): void {
     this.#advance();
     for (const lock of [...this.#locks.values()]) {
-      lock.queue.forget(this.#leaseClockMs);
-      this.#settle(lock);
+      if (lock.lookMs <= this.#leaseClockMs) this.#settle(lock);
+    }
+    for (const lock of [...this.#locks.values()]) {
+      if (!lock.queue.forget(this.#leaseClockMs)) continue;
+      if (lock.queue.size === 0 && lock.leases.size === 0) this.#save(lock);
     }
     for (const [instance, since] of this.#absent) {
       if (since + 2 * FORGET_MS < this.#leaseClockMs) this.#absent.delete(instance);
@@ -189,11 +193,19 @@ export class MemoryLockStore implements LockStore {
   #open(resource: string): Lock {
     const known = this.#locks.get(resource);
     if (known) return known;
-    return { resource, leases: new Map(), queue: new WaitQueue(), takenUntilMs: 0 };
+    const [nextMs, lookMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    return { resource, leases: new Map(), queue: new WaitQueue(), takenUntilMs: 0, nextMs, lookMs };
   }
 
   #save(lock: Lock): void {
-    const taken = lock.takenUntilMs > this.#leaseClockMs;
+    const nowMs = this.#leaseClockMs;
+    if (lock.leases.size === 0) lock.nextMs = Number.POSITIVE_INFINITY;
+    lock.lookMs = lock.nextMs;
+    if (lock.takenUntilMs > nowMs) lock.lookMs = Math.min(lock.lookMs, lock.takenUntilMs);
+    if ((this.#quarantined || lock.leases.size === 0) && lock.queue.liveLength > 0) {
+      lock.lookMs = Math.min(lock.lookMs, Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nowMs));
+    }
+    const taken = lock.takenUntilMs > nowMs;
     if (lock.leases.size > 0 || lock.queue.size > 0 || taken) this.#locks.set(lock.resource, lock);
     else this.#locks.delete(lock.resource);
   }
@@ -218,6 +230,7 @@ export class MemoryLockStore implements LockStore {
     if (lock.queue.liveLength === 0 && !waiter && free && this.#admits(lock, mode)) {
       const record = this.#grant(lock, spec, stamp);
       this.#hold(record, spec);
+      lock.nextMs = Math.min(lock.nextMs, record.deadlineMs);
       lock.takenUntilMs = spec.minHoldMs > 0 ? this.#leaseClockMs + spec.minHoldMs : 0;
       this.#save(lock);
       return { kind: 'granted', lease: this.#lease(record) };
@@ -265,6 +278,7 @@ export class MemoryLockStore implements LockStore {
 
   #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
     if (record.state === 'claim') {
+      this.#forgetClaim(lock, spec.leaseId, record.stamp);
       if (spec.minHoldMs > 0) lock.takenUntilMs = this.#leaseClockMs + spec.minHoldMs;
       this.#hold(record, spec);
     } else {
@@ -278,12 +292,13 @@ export class MemoryLockStore implements LockStore {
   #confirm(spec: LeaseSpec, stamp: CallStamp): ConfirmOutcome {
     const lock = this.#open(spec.resource);
     const record = lock.leases.get(spec.leaseId);
-    if (!record || !sameStamp(record.stamp, stamp) || !this.#alive(record) || this.#quarantined) {
-      return { kind: 'gone' };
-    }
+    if (record && !sameStamp(record.stamp, stamp)) return { kind: 'gone' };
+    this.#forgetClaim(lock, spec.leaseId, stamp);
+    if (!record || !this.#alive(record) || this.#quarantined) return { kind: 'gone' };
     if (record.state === 'claim') {
       if (spec.minHoldMs > 0) lock.takenUntilMs = this.#leaseClockMs + spec.minHoldMs;
       this.#hold(record, spec);
+      if (spec.minHoldMs > 0) this.#save(lock);
     } else {
       this.#extend(record, spec.ttlMs);
     }
@@ -301,7 +316,7 @@ export class MemoryLockStore implements LockStore {
     }
     const record = lock.leases.get(leaseId);
     if (record?.state === 'claim' && sameStamp(record.stamp, stamp)) {
-      lock.leases.delete(leaseId);
+      this.#erase(lock, leaseId, record);
       left = true;
     }
     if (left) this.#settle(lock);
@@ -313,7 +328,7 @@ export class MemoryLockStore implements LockStore {
     const known = record && BigInt(record.token) === fencingToken && record.state === 'held';
     if (!known || !this.#alive(record)) return { kind: 'lost' };
     if (stamp && !sameStamp(stamp, record.stamp)) return { kind: 'moved' };
-    this.#extend(record, ttlMs === 0 ? record.ttlMs : ttlMs);
+    this.#extend(record, ttlMs === 0 ? Math.min(record.ttlMs, this.#options.maxTtlMs) : ttlMs);
     return { kind: 'renewed', lease: this.#lease(record) };
   }
 
@@ -329,7 +344,7 @@ export class MemoryLockStore implements LockStore {
     const record = lock.leases.get(leaseId);
     if (record) {
       if (this.#alive(record)) kind = record.state === 'claim' ? 'dequeued' : 'released';
-      lock.leases.delete(leaseId);
+      this.#erase(lock, leaseId, record);
     }
     if (waiter || record) this.#settle(lock);
     return { kind };
@@ -360,10 +375,17 @@ export class MemoryLockStore implements LockStore {
     this.#save(lock);
   }
 
+  // Only when the lower bound is reached, or lies where an adoption made leases lapse: with ten thousand holders a look
+  // at each of them at every call would cost too much.
   #dropLapsed(lock: Lock): void {
+    if (this.#leaseClockMs < lock.nextMs && lock.nextMs >= this.#lapsedBeforeMs) return;
+    lock.nextMs = Number.POSITIVE_INFINITY;
     for (const [leaseId, record] of lock.leases) {
-      if (this.#alive(record)) continue;
-      lock.leases.delete(leaseId);
+      if (this.#alive(record)) {
+        lock.nextMs = Math.min(lock.nextMs, record.deadlineMs);
+        continue;
+      }
+      this.#erase(lock, leaseId, record);
       if (record.state === 'claim') this.#absent.set(record.stamp.instanceId, this.#leaseClockMs);
     }
   }
@@ -383,18 +405,34 @@ export class MemoryLockStore implements LockStore {
         own.stamp = waiter.stamp;
       } else {
         if (!this.#admits(lock, waiter.spec.mode)) break;
-        this.#grant(lock, waiter.spec, waiter.stamp);
+        const { deadlineMs } = this.#grant(lock, waiter.spec, waiter.stamp);
+        lock.nextMs = Math.min(lock.nextMs, deadlineMs);
       }
       lock.queue.remove(leaseId);
+      this.#claimsOf(waiter.stamp.instanceId).add(`${leaseId} ${lock.resource}`);
       this.#tell(waiter.stamp, 'claimed', lock.resource, leaseId);
     }
     const [next] = lock.queue.head(1);
     if (next) {
       const [leaseId, { stamp }] = next;
-      const earliestMs = Math.min(...[...lock.leases.values()].map((record) => record.deadlineMs));
-      const blockedForMs = Math.min(Math.max(earliestMs - this.#leaseClockMs, 0), FORGET_MS);
+      const blockedForMs = Math.min(Math.max(lock.nextMs - this.#leaseClockMs, 0), FORGET_MS);
       this.#tellNext(stamp, lock.resource, leaseId, blockedForMs);
     }
+  }
+
+  #erase(lock: Lock, leaseId: string, record: LeaseRecord): void {
+    lock.leases.delete(leaseId);
+    if (record.state === 'claim') this.#forgetClaim(lock, leaseId, record.stamp);
+  }
+
+  #claimsOf(instanceId: string): Set<string> {
+    const claims = this.#claims.get(instanceId) ?? new Set();
+    this.#claims.set(instanceId, claims);
+    return claims;
+  }
+
+  #forgetClaim(lock: Lock, leaseId: string, stamp: CallStamp): void {
+    this.#claimsOf(stamp.instanceId).delete(`${leaseId} ${lock.resource}`);
   }
 
   #admits(lock: Lock, mode: Mode): boolean {

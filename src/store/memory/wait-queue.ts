@@ -64,9 +64,11 @@ export class WaitQueue {
     this.#waiters.delete(leaseId);
   }
 
-  /** Drops the absent ones whose time is over. */
-  forget(nowMs: number): void {
-    for (const [leaseId, untilMs] of this.#absent) if (untilMs <= nowMs) this.remove(leaseId);
+  /** Drops the absent ones whose time is over. Says whether there were any. */
+  forget(nowMs: number): boolean {
+    const over = [...this.#absent].filter(([, untilMs]) => untilMs <= nowMs);
+    for (const [leaseId] of over) this.remove(leaseId);
+    return over.length > 0;
   }
 
   #unlist(leaseId: string): void {

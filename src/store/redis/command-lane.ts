@@ -112,15 +112,19 @@ export class CommandLane {
     throw unavailable('no primary can be used now; nothing was changed');
   }
 
-  #isConfirmed({ primary }: Session): boolean {
-    const { locator, clock } = this.#options;
-    return locator.named(clock.monotonicMs() - CONFIRMATION_WINDOW_MS)?.key === primary.key;
+  #isConfirmed(session: Session): boolean {
+    return this.#options.locator.named(this.#askedSinceMs(session))?.key === session.primary.key;
   }
 
-  async #confirmed({ primary }: Session, deadlineMs: number): Promise<boolean> {
-    const { locator, clock } = this.#options;
-    const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
-    return (await locator.awaitNamed(recent, (now) => now.key === primary.key, deadlineMs)) !== undefined;
+  async #confirmed(session: Session, deadlineMs: number): Promise<boolean> {
+    const since = (): number => this.#askedSinceMs(session);
+    const { key } = session.primary;
+    const named = await this.#options.locator.awaitNamed(since, (now) => now.key === key, deadlineMs);
+    return named !== undefined;
+  }
+
+  #askedSinceMs(session: Session): number {
+    return Math.max(this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS, session.lateAtMs);
   }
 }
 

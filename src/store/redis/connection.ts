@@ -101,10 +101,15 @@ export class Connection {
     return within(this.#clock, timeoutMs, this.call(command, ...args), late);
   }
 
-  /** Turns this connection into a subscribed one. */
-  async subscribe(channel: string, onMessage: (message: string) => void): Promise<void> {
+  /** Turns this connection into a subscribed one; rejects when that takes longer than `timeoutMs`. */
+  async subscribeWithin(
+    timeoutMs: number,
+    channel: string,
+    onMessage: (message: string) => void,
+  ): Promise<void> {
     this.#redis.on('message', (_channel: string, message: string) => onMessage(message));
-    await this.#redis.subscribe(channel);
+    const late = (): Error => new Error(`SUBSCRIBE: no reply within ${timeoutMs} ms`);
+    await within(this.#clock, timeoutMs, this.#redis.subscribe(channel), late);
   }
 
   /** Closes at once. Commands in flight reject. */

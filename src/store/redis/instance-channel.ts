@@ -16,6 +16,7 @@ export interface InstanceChannelOptions {
 }
 
 const RETRY_MS = 300;
+const SUBSCRIBE_TIMEOUT_MS = 2_000;
 
 export class InstanceChannel {
   readonly #options: InstanceChannelOptions;
@@ -49,7 +50,7 @@ export class InstanceChannel {
         const open = connection;
         end.addEventListener('abort', () => open.destroy(), { once: true });
         if (end.aborted) open.destroy();
-        await open.subscribe(name, onMessage);
+        await open.subscribeWithin(SUBSCRIBE_TIMEOUT_MS, name, onMessage);
         onListening();
         await open.closed;
       } catch (error) {

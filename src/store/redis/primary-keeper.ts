@@ -6,7 +6,7 @@
 //        ▲                                                                                            │
 //        └────────────── closed · another primary or epoch named · reign refused · READONLY ◀──────────┘
 
-import { type Clock, pause } from '../../domain/clock.ts';
+import { type Clock, pause, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
@@ -161,11 +161,16 @@ export class PrimaryKeeper {
     const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
     const connection = await Connection.open(named.address, settings, clock);
+    const abandon = (): void => connection.destroy();
+    this.#closing.signal.addEventListener('abort', abandon);
     try {
+      if (this.#closing.signal.aborted) throw new Error('closing');
       return await this.#join(connection, named);
     } catch (error) {
       connection.destroy();
       throw error;
+    } finally {
+      this.#closing.signal.removeEventListener('abort', abandon);
     }
   }
 
@@ -272,7 +277,9 @@ export class PrimaryKeeper {
       // otherwise one that lost its data, and the leases it forgot are still held.
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
     ];
-    const reply = await evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
+    const late = (): Error => new Error('adopt-reign: no reply');
+    const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
+    const reply = await within(clock, STEP_TIMEOUT_MS, work, late);
     switch (reply[0]) {
       case 'adopted':
         this.#options.observer.event('warn', 'a new reign begins', {

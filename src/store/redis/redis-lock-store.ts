@@ -32,14 +32,24 @@ import type { PrimaryKeeper } from './primary-keeper.ts';
 
 const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
 
+export interface RedisLockStoreOptions {
+  readonly lane: CommandLane;
+  readonly keeper: PrimaryKeeper;
+  readonly keys: Keys;
+  readonly instanceId: string;
+  readonly maxTtlMs: number;
+}
+
 export class RedisLockStore implements LockStore {
   readonly #lane: CommandLane;
   readonly #keeper: PrimaryKeeper;
   readonly #keys: readonly string[];
   readonly #instanceId: string;
+  readonly #maxTtlUs: string;
   readonly #listeners = new Set<(notice: Notice) => void>();
 
-  constructor(lane: CommandLane, keeper: PrimaryKeeper, keys: Keys, instanceId: string) {
+  constructor({ lane, keeper, keys, instanceId, maxTtlMs }: RedisLockStoreOptions) {
+    this.#maxTtlUs = microseconds(maxTtlMs);
     this.#lane = lane;
     this.#keeper = keeper;
     this.#keys = [keys.meta];
@@ -111,7 +121,7 @@ export class RedisLockStore implements LockStore {
   }
 
   async renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
-    const args = [SKEW_US];
+    const args = [SKEW_US, this.#maxTtlUs];
     for (const { resource, leaseId, fencingToken, stamp, ttlMs } of commands) {
       const by = stamp ? stampText(stamp) : '';
       args.push(resource, leaseId, fencingToken.toString(), by, microseconds(ttlMs));

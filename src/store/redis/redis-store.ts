@@ -109,7 +109,8 @@ export class RedisStore implements Store {
       clock,
       maxInFlight: options.maxInFlight,
     });
-    this.locks = new RedisLockStore(lane, this.#keeper, keys, options.instanceId);
+    const { instanceId, maxTtlMs } = options;
+    this.locks = new RedisLockStore({ lane, keeper: this.#keeper, keys, instanceId, maxTtlMs });
     this.#channel = new InstanceChannel({
       name: keys.channel(options.instanceId),
       connection,

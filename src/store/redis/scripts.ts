@@ -1,6 +1,6 @@
 // The Lua scripts: one file per command, the shared parts put before each body. Owns their text and their
 // hashes, not how they are sent (command-lane.ts) or what their replies mean (redis-lock-store.ts,
-// primary.ts).
+// primary-keeper.ts).
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';

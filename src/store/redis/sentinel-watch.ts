@@ -31,6 +31,7 @@ export interface SentinelWatchOptions {
 const ANSWER_TIMEOUT_MS = 1_000;
 const RECONNECT_MS = 500;
 const ASK_AGAIN_MS = 100;
+const GONE_FOR_GOOD_MS = 10 * 60_000;
 
 export class SentinelWatch implements PrimaryLocator {
   readonly hasSentinels = true;
@@ -111,8 +112,13 @@ export class SentinelWatch implements PrimaryLocator {
   // A Sentinel that nobody configured here counts too: with three listed of five that exist, two of the three
   // are no majority, and the other three may have elected someone else.
   #sentinelCount(): number {
-    let count = this.#options.addresses.length;
-    for (const view of this.#views.values()) count = Math.max(count, view.sentinels);
+    const { addresses, clock } = this.#options;
+    let count = addresses.length;
+    // One that was taken away for good stops counting with what it last said.
+    const since = clock.monotonicMs() - GONE_FOR_GOOD_MS;
+    for (const view of this.#views.values()) {
+      if (view.askedAtMs >= since) count = Math.max(count, view.sentinels);
+    }
     return count;
   }
 
@@ -214,7 +220,7 @@ class SentinelLink {
     try {
       const id = String(await connection.callWithin(ANSWER_TIMEOUT_MS, 'SENTINEL', 'MYID'));
       this.#subscribed = await Connection.open(this.#address, settings, clock);
-      await this.#subscribed.subscribe('+switch-master', () => void this.ask());
+      await this.#subscribed.subscribeWithin(ANSWER_TIMEOUT_MS, '+switch-master', () => void this.ask());
       if (this.#closing.signal.aborted) throw new Error('closing');
       this.#asking = { connection, id };
     } catch (error) {

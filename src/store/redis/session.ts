@@ -43,6 +43,7 @@ export class Session {
   readonly #observer: StoreObserver;
   readonly #over = new AbortController();
   #sample: TimeSample;
+  #lateAtMs = 0;
 
   constructor(options: SessionOptions) {
     this.connection = options.connection;
@@ -54,6 +55,14 @@ export class Session {
     this.#sample = options.sample;
     this.over = this.#over.signal;
     void this.connection.closed.then((error) => this.retire(error?.message ?? 'connection closed'));
+  }
+
+  /**
+   * When a command was last refused as late, on the monotonic clock. It may have stood still: a suspended machine's
+   * does, and then what the Sentinels said before looks fresh and is not. Nothing older may confirm an answer.
+   */
+  get lateAtMs(): number {
+    return this.#lateAtMs;
   }
 
   /** No further commands; the reason is for the log. */
@@ -88,6 +97,7 @@ export class Session {
       const reply = await this.#send(script, rest, deadlineMs);
       outcome = reply[0];
       if (outcome === 'reign') this.retire('another reign began');
+      if (outcome === 'late') this.#lateAtMs = this.#clock.monotonicMs();
       return reply;
     } finally {
       this.#observer.commandEnded(script.name, outcome, this.#clock.monotonicMs() - startedMs);
@@ -111,19 +121,19 @@ export class Session {
 
   #classified(error: unknown): CoordinationError {
     if (error instanceof CoordinationError) return error;
-    const message = error instanceof Error ? error.message : String(error);
-    if (!NOTHING_DONE.test(message)) {
-      return new CoordinationError(
-        'OUTCOME_UNKNOWN',
-        'the connection to Redis ended before the reply',
-        {},
-        error,
-      );
+    const text = error instanceof Error ? error.message : String(error);
+    if (!NOTHING_DONE.test(text)) {
+      // Redis answered with an error of the script itself: a defect, and it may have written before.
+      if (error instanceof Error && error.name === 'ReplyError') {
+        return new CoordinationError('INTERNAL', 'an internal error; the outcome is unknown', {}, error);
+      }
+      const message = 'the connection to Redis ended before the reply';
+      return new CoordinationError('OUTCOME_UNKNOWN', message, {}, error);
     }
-    if (/\bOOM\b/.test(message)) {
+    if (/\bOOM\b/.test(text)) {
       return new CoordinationError('STORE_FULL', 'Redis is out of memory; nothing was changed', {}, error);
     }
-    if (/\b(READONLY|MASTERDOWN)\b/.test(message)) this.retire('the node is no primary any more');
+    if (/\b(READONLY|MASTERDOWN)\b/.test(text)) this.retire('the node is no primary any more');
     return new CoordinationError(
       'REDIS_UNAVAILABLE',
       'Redis refuses commands now; nothing was changed',

@@ -1,83 +1,119 @@
-// A redis-server in a container on the host's network, through the docker command. Owns the container and its volume.
-// The data live in an anonymous volume and not in a folder of ours: no question of who may write there or remove it.
+// A redis-server in a container on the host's network, through testcontainers. Owns the container and its volume. The
+// data live in the anonymous volume that Redis's images declare, and not in a folder of ours: no question of who may
+// write there or remove it.
+import type { ContainerRuntimeClient } from 'testcontainers';
 import type { DockerRuntime } from './find-redis.ts';
 import { guardFromOrphaning, releaseFromGuard } from './orphan-guard.ts';
 import type { InstanceSpec, RedisInstance, Signal } from './redis-instance.ts';
-import { runCommand } from './run-command.ts';
 
-const TIMEOUT_MS = 60_000;
+type Container = ReturnType<ContainerRuntimeClient['container']['getById']>;
+
+const DATA = '/data';
 
 // The configuration is written once: what Redis and Sentinel rewrote survives a restart of the container.
-const ENTRY =
-  '[ -f /data/node.conf ] || printf %s "$NODE_CONFIG" >/data/node.conf; exec redis-server /data/node.conf "$@"';
+const ENTRY = '[ -f node.conf ] || printf %s "$NODE_CONFIG" >node.conf; exec redis-server node.conf "$@"';
 
 export class DockerInstance implements RedisInstance {
   readonly #runtime: DockerRuntime;
   readonly #spec: InstanceSpec;
-  readonly #container: string;
-  #isCreated = false;
+  readonly #name: string;
+  /** Undefined until it was started for the first time, and when it was removed. */
+  #container: Container | undefined;
 
   constructor(runtime: DockerRuntime, spec: InstanceSpec) {
     this.#runtime = runtime;
     this.#spec = spec;
-    this.#container = `leasehold-test-${process.pid}-${spec.name}`;
+    this.#name = `leasehold-test-${process.pid}-${spec.name}`;
   }
 
   async start(): Promise<void> {
-    if (this.#isCreated) {
-      await docker('start', this.#container);
+    if (this.#container !== undefined) {
+      await this.#container.start();
       return;
     }
-    guardFromOrphaning('container', this.#container);
-    this.#isCreated = true;
-    const options = [
-      '--detach',
-      '--name',
-      this.#container,
-      '--network',
-      'host',
-      '--volume',
-      '/data',
-      '--workdir',
-      '/data',
-    ];
-    const config = ['--env', `NODE_CONFIG=${this.#spec.config}`, '--entrypoint', 'sh'];
-    const mode = this.#spec.isSentinel ? ['--sentinel'] : [];
-    await docker('run', ...options, ...config, this.#runtime.image, '-c', ENTRY, 'redis', ...mode);
+    const { GenericContainer, Wait } = await testcontainers();
+    const client = await runtimeClient();
+    guardFromOrphaning('container', this.#name);
+    // Known by its name before it exists: if its start fails half-way, it can still be removed.
+    this.#container = client.container.getById(this.#name);
+    await new GenericContainer(this.#runtime.image)
+      .withName(this.#name)
+      // Ports, addresses and who can reach whom are then the same as for processes.
+      .withNetworkMode('host')
+      .withEnvironment({ NODE_CONFIG: this.#spec.config })
+      .withWorkingDir(DATA)
+      .withEntrypoint(['sh', '-c', ENTRY, 'redis'])
+      .withCommand(this.#spec.isSentinel ? ['--sentinel'] : [])
+      // No port is mapped, so there is nothing to wait for. Whoever started it asks it by PING, as if it were a process.
+      .withWaitStrategy(Wait.forListeningPorts())
+      // Testcontainers would have it removed by Ryuk, a container of its own whose image has to be pulled from a registry,
+      // and that keeps the engine's socket open. The orphan guard does the same without either.
+      .withAutoCleanup(false)
+      .start();
   }
 
   async isRunning(): Promise<boolean> {
-    if (!this.#isCreated) return false;
-    return (await docker('inspect', '--format', '{{.State.Running}}', this.#container)).trim() === 'true';
+    return (await this.#container?.inspect())?.State.Running ?? false;
   }
 
   async signal(signal: Signal): Promise<void> {
-    if (await this.isRunning()) await docker('kill', '--signal', signal, this.#container);
+    if (await this.isRunning()) await this.#container?.kill({ signal });
   }
 
   async ended(): Promise<void> {
-    if (this.#isCreated) await docker('wait', this.#container);
+    await this.#container?.wait();
   }
 
   async wipe(): Promise<void> {
-    const remove = 'find /data -mindepth 1 -maxdepth 1 ! -name node.conf -exec rm -rf {} +';
-    const volumes = ['--rm', '--volumes-from', this.#container, '--entrypoint', 'sh'];
-    await docker('run', ...volumes, this.#runtime.image, '-c', remove);
+    const client = await runtimeClient();
+    const remove = `find ${DATA} -mindepth 1 -maxdepth 1 ! -name node.conf -exec rm -rf {} +`;
+    const name = `${this.#name}-wipe`;
+    guardFromOrphaning('container', name);
+    const wiper = await client.container.create({
+      name,
+      Image: this.#runtime.image,
+      Entrypoint: ['sh', '-c', remove],
+      HostConfig: { VolumesFrom: [this.#name] },
+    });
+    try {
+      await wiper.start();
+      const { StatusCode: status } = await wiper.wait();
+      if (status !== 0) throw new Error(`${name} ended with ${status}: ${await logOf(wiper)}`);
+    } finally {
+      await wiper.remove({ force: true });
+      releaseFromGuard('container', name);
+    }
   }
 
   async log(): Promise<string> {
-    if (!this.#isCreated) return '';
-    return runCommand('docker', ['logs', this.#container], { timeoutMs: TIMEOUT_MS, withErrors: true });
+    return this.#container === undefined ? '' : logOf(this.#container);
   }
 
   async dispose(): Promise<void> {
-    if (!this.#isCreated) return;
-    await docker('rm', '--force', '--volumes', this.#container);
-    this.#isCreated = false;
-    releaseFromGuard('container', this.#container);
+    if (this.#container === undefined) return;
+    await this.#container.remove({ force: true, v: true });
+    this.#container = undefined;
+    releaseFromGuard('container', this.#name);
   }
 }
 
-function docker(...args: readonly string[]): Promise<string> {
-  return runCommand('docker', args, { timeoutMs: TIMEOUT_MS });
+/** Loaded only when there is a container to start: most test runs have Redis as processes. */
+function testcontainers(): Promise<typeof import('testcontainers')> {
+  return import('testcontainers');
+}
+
+async function runtimeClient(): Promise<ContainerRuntimeClient> {
+  return (await testcontainers()).getContainerRuntimeClient();
+}
+
+async function logOf(container: Container): Promise<string> {
+  const framed = await container.logs({ stdout: true, stderr: true, follow: false });
+  // Each piece of output comes behind 8 bytes: which stream it is of, three zeros, its length.
+  let text = '';
+  for (let start = 0; start + 8 <= framed.length; ) {
+    const end = start + 8 + framed.readUInt32BE(start + 4);
+    text += framed.toString('utf8', start + 8, end);
+    start = end;
+  }
+  return text;
 }

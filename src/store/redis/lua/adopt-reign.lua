@@ -11,13 +11,13 @@
 --       4 max_ttl         the deployment's largest TTL
 --       5 buckets         the deployment's number of buckets
 --       6 quarantine      how long nothing is granted; 0 where the operator waived it
---       7 lapsed_after    inherited leases with a deadline before adoption + this count as lapsed; 0 where
---       waived 8 seen_token      the largest fencing token that the instance has seen
+--       7 lapsed_after    inherited leases with a deadline before adoption + this are lapsed; 0 if waived
+--       8 seen_token      the largest fencing token that the instance has seen
 --       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
---       mismatch now name found                            (another deployment's data: schema, max_ttl or
---       buckets) replica now                                        (this node is no primary)
+--       mismatch now name found                            (another deployment's schema, max_ttl or buckets)
+--       replica now                                        (this node is no primary)
 --       late now
 local meta = KEYS[1]
 local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])

@@ -23,13 +23,13 @@ if not s then return refusal end
 advance(s)
 
 local L = open_lock(s, resource)
-forget_claim(s, L, lease_id, stamp)
 local text = redis.call('HGET', L.key, lease_id)
 local l = text and read_lease(text)
+-- A newer call speaks for it, and has the claim to confirm.
+if l and l.stamp ~= stamp then return { 'gone', int(s.now) } end
+forget_claim(s, L, lease_id, stamp)
 -- In a quarantine a claim is what a repeat is: recorded by a primary that may never have confirmed it.
-if not l or l.stamp ~= stamp or not alive(s, l) or s.clock < s.quarantine_until then
-  return { 'gone', int(s.now) }
-end
+if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', int(s.now) } end
 if l.state == 'claim' then
   if min_hold > 0 then
     L.taken_until = s.clock + min_hold

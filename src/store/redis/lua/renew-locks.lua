@@ -6,12 +6,13 @@
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
---       4… of each lease: resource, lease_id, token, stamp ('' or "instance/call": only while this call speaks for it),
+--       4 max_ttl         the deployment's: a grant may be older than a change of it
+--       5… of each lease: resource, lease_id, token, stamp ('' or "instance/call": only while this call speaks for it),
 --         ttl (0: that of the grant)
 -- REPLY renewed now {word token remaining}...
 --         word: renewed | lost (no live lease of this id and token) | moved (a newer call speaks for it)
 --       late now | reign now
-local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local meta, reign, not_after, skew, max_ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local args = ARGV
 
 local s, refusal = enter(meta, reign, not_after, skew)
@@ -19,7 +20,7 @@ if not s then return refusal end
 advance(s)
 
 local reply = { 'renewed', int(s.now) }
-for i = 4, #args, 5 do
+for i = 5, #args, 5 do
   local resource, lease_id, token, stamp, ttl = args[i], args[i + 1], args[i + 2], args[i + 3], tonumber(args[i + 4])
   local lock = s.bucket .. 'lock:' .. resource
   local text = redis.call('HGET', lock, lease_id)
@@ -30,7 +31,7 @@ for i = 4, #args, 5 do
   elseif stamp ~= '' and l.stamp ~= stamp then
     reply[n + 1], reply[n + 2], reply[n + 3] = 'moved', '0', '0'
   else
-    if ttl == 0 then ttl = l.ttl end
+    if ttl == 0 then ttl = math.min(l.ttl, max_ttl) end
     extend(s, l, ttl)
     redis.call('HSET', lock, lease_id, lease_text(l))
     reply[n + 1], reply[n + 2], reply[n + 3] = 'renewed', l.token, remaining(s, l)

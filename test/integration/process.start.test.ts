@@ -1,0 +1,170 @@
+// The command at its start: arguments, configuration, what it prints, and when it refuses to serve.
+import { describe, expect, type TestContext, test } from 'vitest';
+import { CommandLine } from '../support/command-line.ts';
+import { TestClient } from '../support/instance.ts';
+import { freePort } from '../support/ports.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { singleRedis } from '../support/store-kinds.ts';
+
+type AtEnd = TestContext['onTestFinished'];
+
+function command(atEnd: AtEnd, args: readonly string[], environment?: Record<string, string>): CommandLine {
+  const started = CommandLine.start(args, environment);
+  atEnd(() => started.kill());
+  return started;
+}
+
+function server(atEnd: AtEnd, overrides?: Record<string, string>): CommandLine {
+  const started = CommandLine.serve(overrides);
+  atEnd(() => started.kill());
+  return started;
+}
+
+async function redisWith(atEnd: AtEnd, directives: readonly string[] = []): Promise<RedisProcess> {
+  const redis = await RedisProcess.server({ directives });
+  atEnd(() => redis.stop());
+  await redis.start();
+  return redis;
+}
+
+describe.concurrent('the command', { timeout: 40_000 }, () => {
+  test('--version, --help: prints and ends', async ({ onTestFinished }) => {
+    const version = command(onTestFinished, ['--version']);
+    expect(await version.exit()).toBe(0);
+    expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const help = command(onTestFinished, ['-h']);
+    expect(await help.exit()).toBe(0);
+    expect(help.stdout).toContain('--check-config');
+    expect(help.stderr).toBe('');
+  });
+
+  test('an unknown option or a stray word: status 2, and the usage', async ({ onTestFinished }) => {
+    const option = command(onTestFinished, ['--cnofig', 'x.yaml']);
+    expect(await option.exit()).toBe(2);
+    expect(option.stderr).toContain("'--cnofig'");
+    expect(option.stderr).toContain('leasehold --check-config');
+    expect(option.stdout).toBe('');
+    const word = command(onTestFinished, ['start']);
+    expect(await word.exit()).toBe(2);
+    expect(word.stderr).toContain("'start'");
+  });
+
+  test('--check-config: 0 for a good one, 2 and what is wrong for a bad one', async ({ onTestFinished }) => {
+    const good = command(onTestFinished, ['--check-config'], { LEASEHOLD_REDIS_ADDRESS: 'redis:6379' });
+    expect(await good.exit()).toBe(0);
+    expect(good.stdout).toBe('configuration ok\n');
+    expect(good.stderr).toBe('');
+
+    const bad = command(onTestFinished, ['--check-config'], {
+      LEASEHOLD_REDIS_ADDRES: 'redis:6379',
+      LEASEHOLD_LOCKS_MAX_TTL: '30',
+    });
+    expect(await bad.exit()).toBe(2);
+    expect(bad.stdout).toBe('');
+    expect(bad.stderr.trim().split('\n').sort()).toEqual([
+      expect.stringMatching(/^LEASEHOLD_LOCKS_MAX_TTL: locks\.max_ttl: /),
+      expect.stringMatching(/^LEASEHOLD_REDIS_ADDRES: /),
+    ]);
+
+    const missing = command(onTestFinished, ['--check-config', '--config', '/does/not/exist.yaml']);
+    expect(await missing.exit()).toBe(2);
+    expect(missing.stderr).toContain('/does/not/exist.yaml');
+  });
+
+  test('a bad configuration does not start either', async ({ onTestFinished }) => {
+    const bad = server(onTestFinished, { LEASEHOLD_LOCKS_MAX_TTL: '30' });
+    expect(await bad.exit()).toBe(2);
+    expect(bad.stderr).toMatch(/^LEASEHOLD_LOCKS_MAX_TTL: locks\.max_ttl: expected a duration .*\n$/);
+    expect(bad.stdout).toBe('');
+  });
+
+  test('without a Redis: says first of all that the locks are shared with nobody', async ({
+    onTestFinished,
+  }) => {
+    const embedded = server(onTestFinished);
+    const address = await embedded.address();
+    const [first = '', second = ''] = embedded.stdout.split('\n');
+    expect(first).toMatch(/^Leasehold, embedded: locks live in this process's memory\./);
+    expect(`${first} ${second}`).toContain('They are shared with no other instance');
+    expect(embedded.stdout.indexOf('Leasehold, embedded')).toBeLessThan(embedded.stdout.indexOf('"serving"'));
+    const client = new TestClient(address);
+    onTestFinished(() => client.close());
+    expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+  });
+
+  test('with a Redis: no such banner', async ({ onTestFinished }) => {
+    const redis = await redisWith(onTestFinished);
+    const instance = server(onTestFinished, singleRedis(redis));
+    await instance.address();
+    expect(instance.stdout).not.toContain('embedded');
+    expect(
+      instance.stdout
+        .trim()
+        .split('\n')
+        .every((line) => line.startsWith('{')),
+    ).toBe(true);
+  });
+
+  test('a port that is taken: one line that says which, and status 1', async ({ onTestFinished }) => {
+    const first = server(onTestFinished);
+    const { port } = await first.address();
+    const second = server(onTestFinished, { LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}` });
+    expect(await second.exit()).toBe(1);
+    expect(second.stderr).toBe(
+      `leasehold: server.address: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`,
+    );
+    expect(second.stdout).not.toContain('"serving"');
+    const third = server(onTestFinished, { LEASEHOLD_ADMIN_ADDRESS: `127.0.0.1:${port}` });
+    expect(await third.exit()).toBe(1);
+    expect(third.stderr).toBe(
+      `leasehold: admin.address: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`,
+    );
+  });
+
+  test('a Redis that evicts: refuses to serve, unless it is told to put up with it', async ({
+    onTestFinished,
+  }) => {
+    const redis = await redisWith(onTestFinished, ['maxmemory-policy allkeys-lru']);
+    const strict = server(onTestFinished, singleRedis(redis));
+    expect(await strict.exit()).toBe(1);
+    expect(strict.stdout).toMatch(/"level":60.*maxmemory-policy is allkeys-lru.*"msg":"refusing to serve"/);
+
+    const other = server(onTestFinished, {
+      ...singleRedis(redis),
+      LEASEHOLD_REDIS_ALLOW_EVICTION_POLICY: 'volatile-lru',
+    });
+    expect(await other.exit()).toBe(1);
+
+    const lenient = server(onTestFinished, {
+      ...singleRedis(redis),
+      LEASEHOLD_REDIS_ALLOW_EVICTION_POLICY: 'allkeys-lru',
+    });
+    await lenient.logged(/primary in use/);
+    const client = new TestClient(await lenient.address());
+    onTestFinished(() => client.close());
+    expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+  });
+
+  test("another max_ttl than the deployment's: refuses to serve", async ({ onTestFinished }) => {
+    const redis = await redisWith(onTestFinished);
+    const first = server(onTestFinished, singleRedis(redis));
+    await first.logged(/primary in use/);
+    const second = server(onTestFinished, { ...singleRedis(redis), LEASEHOLD_LOCKS_MAX_TTL: '40s' });
+    expect(await second.exit()).toBe(1);
+    expect(second.stdout).toMatch(
+      /"level":60.*the deployment's max_ttl is 30000 ms, another one than this instance's.*"refusing to serve"/,
+    );
+    const client = new TestClient(await first.address());
+    onTestFinished(() => client.close());
+    expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+  });
+
+  test('a Redis that is not there yet: serves and waits for it', async ({ onTestFinished }) => {
+    const port = await freePort();
+    const instance = server(onTestFinished, { LEASEHOLD_REDIS_ADDRESS: `127.0.0.1:${port}` });
+    const client = new TestClient(await instance.address());
+    onTestFinished(() => client.close());
+    expect((await client.getServerInfo()).info?.serving).toBe(false);
+    await expect(client.acquire({ resource: 'a' })).rejects.toMatchObject({ reason: 'REDIS_UNAVAILABLE' });
+  });
+});
