@@ -13,6 +13,7 @@ import { openStore } from './open-store.ts';
 import { packageInfo } from './package-info.ts';
 import { LockService } from './service/lock-service.ts';
 import { ServerInfoService } from './service/server-info.ts';
+import { WaitRoom } from './service/wait-room.ts';
 import type { Store } from './store/store.ts';
 import { GrpcServer } from './transport/grpc-server.ts';
 import { lockHandlers } from './transport/lock-handlers.ts';
@@ -66,11 +67,13 @@ export async function serve(
     maxMessageBytes,
   });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
+  const commandTimeoutMs = config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS;
+  const common = { store: store.locks, clock, instanceId, commandTimeoutMs };
+  const waitRoom = new WaitRoom({ ...common, random: Math.random });
+  metrics.observeWaiting(() => waitRoom.size);
   const locks = new LockService({
-    store: store.locks,
-    clock,
-    instanceId,
-    commandTimeoutMs: config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS,
+    ...common,
+    waitRoom,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
   const environment = {

@@ -80,6 +80,18 @@ export class Metrics {
     }).set({ version, instance_id: instanceId, store: status().kind }, 1);
   }
 
+  /** Adds the gauge of waiting calls. */
+  observeWaiting(count: () => number): void {
+    new Gauge({
+      name: 'leasehold_waiting_calls',
+      help: 'Calls that wait in a queue for a lock',
+      registers: [this.#registry],
+      collect() {
+        this.set(count());
+      },
+    });
+  }
+
   callEnded(method: string, code: string, tookMs: number): void {
     this.#calls.inc({ method, code });
     this.#callSeconds.observe({ method }, tookMs / 1_000);

@@ -21,6 +21,8 @@ export const LIMITS = {
   unaryWaitMs: 30 * 60_000,
   /** Callers that may wait for one resource, absent ones included. */
   waitersPerResource: 20_000,
+  /** Calls that may wait on one instance. */
+  waitersPerInstance: 50_000,
   /** Most permits of a limit that a PERMITS lease may name. */
   permits: 1_000_000,
   /** Holders and waiters listed in one Lock or Contention message; counts are always exact. */

@@ -38,6 +38,12 @@ export interface StoreCall {
   readonly deadlineMs: number;
 }
 
+/** A grant by hand-over that its call has not confirmed. */
+export interface Claim {
+  readonly waiter: AcquisitionRef;
+  readonly call: number;
+}
+
 /** What a store tells an instance about its waiters, unasked. Messages can be lost; `refresh` finds the grants. */
 export type Notice =
   /** The waiter was granted the resource; its call has a claim window (1 s) to confirm. */
@@ -87,7 +93,7 @@ export interface LockStore {
   get(resource: string, call: StoreCall): Promise<LockView>;
 
   /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
-  refresh(call: StoreCall): Promise<readonly AcquisitionRef[]>;
+  refresh(call: StoreCall): Promise<readonly Claim[]>;
 
   /** Calls back for this instance's waiters. Returns the unsubscriber. */
   onNotice(listener: (notice: Notice) => void): () => void;

@@ -12,7 +12,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LeaseSpec, Mode } from '../domain/lock.ts';
 import { Violations } from '../domain/violations.ts';
-import type { ReleaseCommand, RenewCommand } from '../store/lock-store.ts';
+import type { AcquisitionRef, RenewCommand } from '../store/lock-store.ts';
 import { decodeDuration } from './durations.ts';
 
 /** The bounds of a lease's TTL that the operator chose. */
@@ -21,7 +21,13 @@ export interface TtlBounds {
   readonly defaultTtlMs: number;
 }
 
-export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): LeaseSpec {
+export interface AcquireInput {
+  readonly spec: LeaseSpec;
+  /** 0: try once. */
+  readonly waitMs: number;
+}
+
+export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): AcquireInput {
   const violations = new Violations();
   const { spec } = request;
   if (!spec) {
@@ -31,17 +37,22 @@ export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): Lease
   }
   const decoded = decodeSpec(violations, spec, bounds);
   checkDurability(violations, 'spec.durability', spec.durability);
-  const waitMs =
-    request.wait?.$case === 'waitTimeout'
-      ? violations.duration('wait_timeout', decodeDuration(request.wait.value), 0, LIMITS.unaryWaitMs, 0)
-      : 0;
-  if (request.wait?.$case === 'waitForever' && !request.wait.value)
-    violations.note('wait_forever', 'must be true; to try once, leave it out');
+  const waitMs = decodeWait(violations, request.wait, LIMITS.unaryWaitMs);
   violations.refuse();
-  if (waitMs > 0 || request.wait?.$case === 'waitForever') throw notServed('waiting');
-  if (decoded.mode.kind !== 'exclusive') throw notServed(`the mode ${decoded.mode.kind}`);
   if (spec.durability?.level?.$case === 'replicated') throw notServed('replicated durability');
-  return decoded;
+  return { spec: decoded, waitMs };
+}
+
+function decodeWait(violations: Violations, wait: AcquireRequest['wait'], mostMs: number): number {
+  switch (wait?.$case) {
+    case undefined:
+      return 0;
+    case 'waitTimeout':
+      return violations.duration('wait_timeout', decodeDuration(wait.value), 0, mostMs, 0);
+    case 'waitForever':
+      if (!wait.value) violations.note('wait_forever', 'must be true; to try once, leave it out');
+      return mostMs;
+  }
 }
 
 export function decodeRenew(request: RenewRequest, { maxTtlMs }: TtlBounds): RenewCommand {
@@ -56,7 +67,7 @@ export function decodeRenew(request: RenewRequest, { maxTtlMs }: TtlBounds): Ren
   return command;
 }
 
-export function decodeRelease(request: ReleaseRequest): ReleaseCommand {
+export function decodeRelease(request: ReleaseRequest): AcquisitionRef {
   const violations = new Violations();
   const command = {
     resource: violations.resource('resource', request.resource),

@@ -1,10 +1,10 @@
 // Domain values as the messages that callers read: leases, holders, locks, server info.
 
 import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
-import { type Lock, type LockHolder, LockState } from '../../generated/leasehold/v1/lock.ts';
+import { type Lock, type LockHolder, LockState, type LockWaiter } from '../../generated/leasehold/v1/lock.ts';
 import { type ServerInfo as ServerInfoMessage, StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Holder, LockView, Mode } from '../domain/lock.ts';
+import type { Holder, LockView, Mode, Waiter } from '../domain/lock.ts';
 import type { GrantedLease } from '../service/lock-service.ts';
 import type { ServerInfo } from '../service/server-info.ts';
 import { encodeDuration, encodeTimestamp } from './durations.ts';
@@ -43,12 +43,31 @@ export function encodeLock(view: LockView): Lock {
     state: held ? LockState.LOCK_STATE_HELD : free,
     holders: view.holders.slice(0, LIMITS.listedPerLock).map(encodeHolder),
     holderCount: view.holders.length,
-    waiters: [],
-    waiterCount: 0,
-    permitsHeld: 0,
-    permitsLimit: 0,
+    waiters: view.waiters.map(encodeWaiter),
+    waiterCount: view.queueLength,
+    ...permitsOf(view),
     minHoldRemaining: minHold ? encodeDuration(view.minHoldRemainingMs) : undefined,
   };
+}
+
+function encodeWaiter(waiter: Waiter): LockWaiter {
+  return {
+    leaseIdHash: waiter.leaseIdHash,
+    owner: waiter.owner,
+    mode: encodeMode(waiter.mode),
+    queueTime: encodeTimestamp(waiter.queuedAtWallMs),
+    absent: false,
+  };
+}
+
+function permitsOf({ holders }: LockView): { permitsHeld: number; permitsLimit: number } {
+  let [permitsHeld, permitsLimit] = [0, 0];
+  for (const { mode } of holders) {
+    if (mode.kind !== 'permits') continue;
+    permitsHeld += mode.permits;
+    permitsLimit = permitsLimit === 0 ? mode.limit : Math.min(permitsLimit, mode.limit);
+  }
+  return { permitsHeld, permitsLimit };
 }
 
 export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
@@ -71,7 +90,7 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       defaultTtl: encodeDuration(info.defaultTtlMs),
       maxMinHold: encodeDuration(LIMITS.minHoldMs),
       maxMaxHold: encodeDuration(LIMITS.maxHoldMs),
-      maxWait: undefined,
+      maxWait: encodeDuration(LIMITS.unaryWaitMs),
       maxResourceBytes: LIMITS.resourceBytes,
       maxOwnerBytes: LIMITS.ownerBytes,
       maxMetadataEntries: LIMITS.metadataEntries,
@@ -79,11 +98,12 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxMetadataValueBytes: LIMITS.metadataValueBytes,
       maxMetadataBytes: LIMITS.metadataTotalBytes,
       maxPermitsLimit: LIMITS.permits,
+      maxQueueLength: LIMITS.waitersPerResource,
       maxRequestBytes: info.maxMessageBytes,
       // Zero and unset: nothing of these is served.
       maxAcquireMany: 0,
       maxKeepAliveLeases: 0,
-      maxQueueLength: 0,
+
       maxPageSize: 0,
       defaultPageSize: 0,
       maxPayloadBytes: 0,

@@ -15,9 +15,10 @@ export function lockHandlers(
   environment: CallEnvironment,
 ): LockServiceServer {
   return {
-    acquire: unary('Acquire', environment, async (request, context) => ({
-      lease: encodeLease(await locks.acquire(decodeAcquire(request, bounds), context)),
-    })),
+    acquire: unary('Acquire', environment, async (request, context) => {
+      const { spec, waitMs } = decodeAcquire(request, bounds);
+      return { lease: encodeLease(await locks.acquire(spec, waitMs, context)) };
+    }),
     renew: unary('Renew', environment, async (request, context) => ({
       lease: encodeLease(await locks.renew(decodeRenew(request, bounds), context)),
     })),

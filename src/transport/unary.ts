@@ -22,6 +22,30 @@ export interface CallEnvironment {
   readonly observer: CallObserver;
 }
 
+/** Makes the signal of the call's end only for who asks: most calls end before anyone would. */
+class UnaryContext implements CallContext {
+  readonly arrivedAtMs: number;
+  readonly deadlineMs: number;
+  readonly #call: ServerUnaryCall<unknown, unknown>;
+  #ended: AbortController | undefined;
+
+  constructor(call: ServerUnaryCall<unknown, unknown>, arrivedAtMs: number, deadlineMs: number) {
+    this.#call = call;
+    this.arrivedAtMs = arrivedAtMs;
+    this.deadlineMs = deadlineMs;
+  }
+
+  get ended(): AbortSignal {
+    if (!this.#ended) {
+      const ended = new AbortController();
+      this.#ended = ended;
+      if (this.#call.cancelled) ended.abort();
+      else this.#call.once('cancelled', () => ended.abort());
+    }
+    return this.#ended.signal;
+  }
+}
+
 /** A timer may fire this much before its time. */
 const TIMER_EARLY_MS = 1;
 const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'PRIMARY_UNCONFIRMED'];
@@ -46,7 +70,7 @@ export function unary<Request, Response>(
     const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
     try {
       if (call.request instanceof Undecodable) throw call.request.error;
-      callback(null, await serve(call.request, { arrivedAtMs, deadlineMs }));
+      callback(null, await serve(call.request, new UnaryContext(call, arrivedAtMs, deadlineMs)));
     } catch (caught) {
       const thrown = clock.monotonicMs() + TIMER_EARLY_MS < deadlineMs ? caught : asDeadline(caught);
       if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')

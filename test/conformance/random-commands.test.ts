@@ -139,7 +139,7 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       return h.locks.leave(c, inTime());
     case 'refresh': {
       const claims = await h.locks.refresh(inTime());
-      return claims.map(({ resource: name, leaseId: id }) => `${name} ${id}`).sort();
+      return claims.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
     }
     case 'pass':
       return h.pass(c.ms);

@@ -209,7 +209,7 @@ class RedisHarness extends Harness {
       return found.map((key) => key.slice(`${bucket}${kind}:`.length));
     });
     const resources = new Set((await Promise.all(kinds)).flat());
-    const indexed = await this.#client.zrange(this.#keys.deadlines, 0, -1);
+    const indexed = await this.#client.zrange(this.#keys.deadlines, '0', '-1');
     const unknown = indexed.filter((resource) => !resources.has(resource));
     if (unknown.length > 0) throw new Error(`in the index, but nothing else: ${unknown}`);
     return resources.size;

@@ -56,7 +56,7 @@ export async function startRig(
 
 async function embedded({ store }: Instance): Promise<unknown> {
   if (!(store instanceof MemoryStore)) throw new Error('not the embedded store');
-  return store.size;
+  return store.locks.size;
 }
 
 async function keysAndValues(redis: Redis): Promise<unknown> {

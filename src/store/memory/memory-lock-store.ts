@@ -22,6 +22,7 @@ import { leaseIdHash } from '../../domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
+  Claim,
   LeaveCommand,
   LockStore,
   Notice,
@@ -72,8 +73,8 @@ export class MemoryLockStore implements LockStore {
   readonly #locks = new Map<string, Lock>();
   /** Instances that let a claim lapse, and when. */
   readonly #absent = new Map<string, number>();
-  /** By instance: "lease_id resource" of what it was granted and has not confirmed. */
-  readonly #claims = new Map<string, Set<string>>();
+  /** By instance, and by "lease_id call resource": what it was granted and has not confirmed. */
+  readonly #claims = new Map<string, Map<string, Claim>>();
   readonly #listeners = new Set<(notice: Notice) => void>();
   #leaseClockMs: number;
   #lastMs: number;
@@ -116,14 +117,11 @@ export class MemoryLockStore implements LockStore {
     return this.#command('get-lock', call, () => this.#get(resource));
   }
 
-  refresh(call: StoreCall): Promise<readonly AcquisitionRef[]> {
+  refresh(call: StoreCall): Promise<readonly Claim[]> {
     return this.#command('refresh-instance', call, () => {
       const { instanceId } = this.#options;
       if (this.#absent.delete(instanceId)) this.#notify({ kind: 'resync' });
-      return [...this.#claimsOf(instanceId)].map((claim) => {
-        const space = claim.indexOf(' ');
-        return { leaseId: claim.slice(0, space), resource: claim.slice(space + 1) };
-      });
+      return [...this.#claimsOf(instanceId).values()];
     });
   }
 
@@ -409,7 +407,9 @@ export class MemoryLockStore implements LockStore {
         lock.nextMs = Math.min(lock.nextMs, deadlineMs);
       }
       lock.queue.remove(leaseId);
-      this.#claimsOf(waiter.stamp.instanceId).add(`${leaseId} ${lock.resource}`);
+      const { instanceId, call } = waiter.stamp;
+      const claim = { waiter: { resource: lock.resource, leaseId }, call };
+      this.#claimsOf(instanceId).set(`${leaseId} ${call} ${lock.resource}`, claim);
       this.#tell(waiter.stamp, 'claimed', lock.resource, leaseId);
     }
     const [next] = lock.queue.head(1);
@@ -425,14 +425,14 @@ export class MemoryLockStore implements LockStore {
     if (record.state === 'claim') this.#forgetClaim(lock, leaseId, record.stamp);
   }
 
-  #claimsOf(instanceId: string): Set<string> {
-    const claims = this.#claims.get(instanceId) ?? new Set();
+  #claimsOf(instanceId: string): Map<string, Claim> {
+    const claims = this.#claims.get(instanceId) ?? new Map<string, Claim>();
     this.#claims.set(instanceId, claims);
     return claims;
   }
 
   #forgetClaim(lock: Lock, leaseId: string, stamp: CallStamp): void {
-    this.#claimsOf(stamp.instanceId).delete(`${leaseId} ${lock.resource}`);
+    this.#claimsOf(stamp.instanceId).delete(`${leaseId} ${stamp.call} ${lock.resource}`);
   }
 
   #admits(lock: Lock, mode: Mode): boolean {

@@ -20,6 +20,7 @@ import { leaseIdHash } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
+  Claim,
   LeaveCommand,
   LockStore,
   Notice,
@@ -163,14 +164,11 @@ export class RedisLockStore implements LockStore {
     };
   }
 
-  async refresh(call: StoreCall): Promise<readonly AcquisitionRef[]> {
+  async refresh(call: StoreCall): Promise<readonly Claim[]> {
     const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], call);
     const [, , wasAbsent, ...claims] = answer.reply;
     if (wasAbsent !== '0') this.#notify({ kind: 'resync' });
-    return claims.map((claim) => {
-      const space = claim.indexOf(' ');
-      return { leaseId: claim.slice(0, space), resource: claim.slice(space + 1) };
-    });
+    return claims.map(readClaim);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
@@ -220,6 +218,12 @@ export class RedisLockStore implements LockStore {
       expiresAtWallMs: milliseconds(answer.reply[1]) + remainingMs,
     };
   }
+}
+
+/** "lease_id call resource": the resource may hold spaces. */
+function readClaim(text: string): Claim {
+  const [, leaseId = '', call, resource = ''] = /^(\S+) (\d+) (.*)$/s.exec(text) ?? [];
+  return { waiter: { resource, leaseId }, call: Number(call) };
 }
 
 function readContention(

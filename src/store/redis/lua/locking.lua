@@ -5,8 +5,8 @@
 -- queue:R (sorted set: live waiters by place), waiters:R (hash: waiters by lease_id, live or absent, '<lease_id>?' as
 -- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by itself),
 -- absences (sorted set: "lease_id resource" of absent waiters by the moment at which they are forgotten), absent (hash:
--- instances that let a claim lapse), claims:I (set: "lease_id resource", what instance I was granted and has not
--- confirmed). An instance listens on the channel instance:I.
+-- instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and has
+-- not confirmed). An instance listens on the channel instance:I.
 
 -- How long a grant by hand-over waits for its instance's confirmation.
 local CLAIM = 1000000
@@ -108,8 +108,13 @@ local function add_holder(L, lease_id, l, about)
   count_in(L, l)
 end
 
+local function claim_of(s, L, lease_id, stamp)
+  local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')
+  return s.bucket .. 'claims:' .. instance, lease_id .. ' ' .. call .. ' ' .. L.resource
+end
+
 local function forget_claim(s, L, lease_id, stamp)
-  redis.call('SREM', s.bucket .. 'claims:' .. instance_of(stamp), lease_id .. ' ' .. L.resource)
+  redis.call('SREM', claim_of(s, L, lease_id, stamp))
 end
 
 local function erase_holder(s, L, lease_id, l)
@@ -228,7 +233,7 @@ local function hand_over(s, L)
         }, about)
       end
       forget_waiter(s, L, lease_id)
-      redis.call('SADD', s.bucket .. 'claims:' .. instance, lease_id .. ' ' .. L.resource)
+      redis.call('SADD', claim_of(s, L, lease_id, w.stamp))
       tell(s, w.stamp, 'claimed', lease_id, '0', L.resource)
       grants = grants + 1
     end

@@ -7,7 +7,7 @@
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
 --       4 instance
--- REPLY refreshed now was_absent {"lease_id resource"}...
+-- REPLY refreshed now was_absent {"lease_id call resource"}...
 --       late now | reign now
 local meta, reign, not_after, skew, instance = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 

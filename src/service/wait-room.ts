@@ -1,0 +1,134 @@
+// All calls that wait on this instance: brings them the store's notices, and once a second, while there are any, gives
+// the store a sign of life and finds the grants whose notice was lost.
+
+import { type Clock, pause } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
+import type { AcquisitionRef, Claim, LockStore, Notice } from '../store/lock-store.ts';
+import { type WaitEnd, Waiter } from './waiter.ts';
+
+export interface WaitRoomOptions {
+  readonly store: LockStore;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly instanceId: string;
+  readonly commandTimeoutMs: number;
+}
+
+export interface WaitRequest {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+  /** When to give up, on the monotonic clock; Infinity for never. */
+  readonly untilMs: number;
+  /** Aborts when the call ends. */
+  readonly ended: AbortSignal;
+  readonly onPosition: (position: number) => void;
+}
+
+const REFRESH_MS = 800;
+/** When all ask again at once, so many of them begin in each millisecond. */
+const ASKS_PER_MS = 5;
+const RETRY_SOON_MS = 1_000;
+
+export class WaitRoom {
+  readonly #options: WaitRoomOptions;
+  readonly #waiters = new Map<string, Waiter>();
+  readonly #stopListening: () => void;
+  #refreshing = false;
+  #draining = false;
+
+  constructor(options: WaitRoomOptions) {
+    this.#options = options;
+    this.#stopListening = options.store.onNotice((notice) => this.#heard(notice));
+  }
+
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  /** Waits in the queue until granted or ended. Throws OVERLOADED, and what the store throws when the time is over. */
+  async wait({ ended, ...request }: WaitRequest): Promise<WaitEnd> {
+    if (this.#draining) return { kind: 'draining' };
+    if (ended.aborted) return { kind: 'cancelled' };
+    if (this.#waiters.size >= LIMITS.waitersPerInstance) {
+      throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
+        retryAfterMs: RETRY_SOON_MS,
+      });
+    }
+    const { store, clock, random, commandTimeoutMs } = this.#options;
+    const waiter = new Waiter({ ...request, store, clock, random, commandTimeoutMs });
+    const key = keyOf(request.spec);
+    // A newer call for the same acquisition on this very instance: the store will say so too, but this is certain.
+    this.#waiters.get(key)?.tell('moved');
+    this.#waiters.set(key, waiter);
+    const cancel = (): void => waiter.tell('cancelled');
+    ended.addEventListener('abort', cancel, { once: true });
+    void this.#refresh();
+    try {
+      return await waiter.run();
+    } finally {
+      ended.removeEventListener('abort', cancel);
+      if (this.#waiters.get(key) === waiter) this.#waiters.delete(key);
+    }
+  }
+
+  /** Ends all waits; their places are kept for a while, so that the calls can go on elsewhere. */
+  drain(): void {
+    this.#draining = true;
+    for (const waiter of this.#waiters.values()) waiter.tell('draining');
+  }
+
+  close(): void {
+    this.#stopListening();
+  }
+
+  #heard(notice: Notice): void {
+    if (notice.kind === 'resync') {
+      this.#askAll();
+      return;
+    }
+    const waiter = this.#waiters.get(keyOf(notice.waiter));
+    if (waiter?.stamp.call === notice.call) {
+      if (notice.kind === 'next') waiter.nextInLine(notice.blockedForMs);
+      else waiter.tell(notice.kind);
+    } else if (notice.kind === 'claimed') {
+      // A grant to a call that has ended meanwhile, and whose leaving did not come through: it must not block the
+      // queue for the claim window, nor make this instance look absent.
+      this.#giveBack(notice);
+    }
+  }
+
+  #askAll(): void {
+    let asked = 0;
+    for (const waiter of this.#waiters.values()) {
+      this.#options.clock.after(asked++ / ASKS_PER_MS, () => waiter.tell('ask'));
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    const { store, clock, commandTimeoutMs } = this.#options;
+    while (this.#waiters.size > 0) {
+      await pause(clock, REFRESH_MS);
+      try {
+        const claims = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+        for (const claim of claims) this.#heard({ kind: 'claimed', ...claim });
+      } catch {
+        // The store is away; its return brings a resync.
+      }
+    }
+    this.#refreshing = false;
+  }
+
+  #giveBack({ waiter, call }: Claim): void {
+    const { store, clock, instanceId, commandTimeoutMs } = this.#options;
+    const command = { ...waiter, stamp: { instanceId, call }, keepPlaceMs: 0 };
+    store.leave(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
+  }
+}
+
+function keyOf({ resource, leaseId }: AcquisitionRef): string {
+  return `${leaseId} ${resource}`;
+}

@@ -1,0 +1,220 @@
+// One waiting call, from its first question to its end: asks the store for its place, confirms what it is granted, asks
+// again when it may have been forgotten, and leaves the queue when the call ends. One step at a time, whatever arrives
+// meanwhile waits in the inbox.
+//
+//   ask ──granted──▶ end
+//    │ queued              claimed: confirm ──granted──▶ end
+//    └──▶ idle ──────────▶                  └─gone──▶ ask
+//          ▲  │ resync, every RE_ASK_MS, an error: ask
+//          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released: end
+
+import { fullJitterMs } from '../domain/backoff.ts';
+import { type Clock, pause, type Timer } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import type { AcquireOutcome, CallStamp, Lease, LeaseSpec } from '../domain/lock.ts';
+import type { LockStore, StoreCall } from '../store/lock-store.ts';
+
+/** How a wait ended. */
+export type WaitEnd =
+  | { readonly kind: 'granted'; readonly lease: Lease }
+  /** The time was over; what the last try answered. */
+  | { readonly kind: 'refused'; readonly outcome: Exclude<AcquireOutcome, { kind: 'granted' | 'queued' }> }
+  | { readonly kind: 'moved' | 'released' | 'cancelled' | 'draining' };
+
+export interface WaiterOptions {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+  readonly store: LockStore;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly commandTimeoutMs: number;
+  /** When to give up, on the monotonic clock; Infinity for never. */
+  readonly untilMs: number;
+  /** The place in the queue, from 1, each time the store says it. */
+  readonly onPosition: (position: number) => void;
+}
+
+type Event = 'ask' | 'claimed' | 'time over' | 'moved' | 'released' | 'cancelled' | 'draining';
+
+/** A place is kept this long for the same lease id when its call has ended. */
+export const KEEP_PLACE_MS = 5_000;
+/** A waiter asks again now and then: its position changes, and a store may have forgotten it. */
+const RE_ASK_MS = 10_000;
+const BACKOFF = { firstMs: 50, mostMs: 1_000 };
+/** Later than the deadline that blocks it, by a little: clocks are read at different moments. */
+const AFTER_DEADLINE_MS = 2;
+
+export class Waiter {
+  readonly #options: WaiterOptions;
+  readonly #inbox = new Set<Event>();
+  #wake: (() => void) | undefined;
+  #blocked: Timer | undefined;
+
+  constructor(options: WaiterOptions) {
+    this.#options = options;
+  }
+
+  get stamp(): CallStamp {
+    return this.#options.stamp;
+  }
+
+  /** Something happened that the waiter has to act on. */
+  tell(event: Event): void {
+    this.#inbox.add(event);
+    this.#wake?.();
+  }
+
+  /** It is next in line, and what blocks it may lapse then: nothing else would notice at once. */
+  nextInLine(blockedForMs: number): void {
+    const { clock, store, spec } = this.#options;
+    this.#blocked?.cancel();
+    this.#blocked = clock.after(blockedForMs + AFTER_DEADLINE_MS, () => {
+      // If it fails, the ticks that every instance sends find what lapsed a little later.
+      store.advance(spec.resource, this.#call()).catch(() => {});
+    });
+  }
+
+  /** Throws what the store throws when the time is over, and what no waiting mends (INTERNAL). */
+  async run(): Promise<WaitEnd> {
+    const { clock, untilMs } = this.#options;
+    const timeOver = Number.isFinite(untilMs)
+      ? clock.after(untilMs - clock.monotonicMs(), () => this.tell('time over'))
+      : undefined;
+    let reAsk: Timer | undefined;
+    try {
+      this.tell('ask');
+      for (;;) {
+        const event = await this.#next();
+        reAsk?.cancel();
+        const end = await this.#act(event);
+        if (end) return end;
+        reAsk = clock.after(RE_ASK_MS, () => this.tell('ask'));
+      }
+    } finally {
+      reAsk?.cancel();
+      timeOver?.cancel();
+      this.#blocked?.cancel();
+    }
+  }
+
+  async #next(): Promise<Event> {
+    for (;;) {
+      // What ends the wait goes before what continues it.
+      for (const event of [
+        'moved',
+        'released',
+        'cancelled',
+        'draining',
+        'time over',
+        'claimed',
+        'ask',
+      ] as const) {
+        if (this.#inbox.delete(event)) return event;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+  }
+
+  async #act(event: Event): Promise<WaitEnd | undefined> {
+    switch (event) {
+      case 'ask':
+        return this.#ask();
+      case 'claimed':
+        return this.#confirm();
+      case 'time over':
+        return this.#tryOnce();
+      case 'cancelled':
+      case 'draining':
+        this.#leave();
+        return { kind: event };
+      case 'moved':
+      case 'released':
+        return { kind: event };
+    }
+  }
+
+  async #ask(): Promise<WaitEnd | undefined> {
+    const { store, spec, stamp, onPosition } = this.#options;
+    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#call()));
+    switch (outcome?.kind) {
+      case undefined: // something more urgent came
+        return undefined;
+      case 'granted':
+        return { kind: 'granted', lease: outcome.lease };
+      case 'queued':
+        onPosition(outcome.position);
+        if (outcome.position === 1) this.nextInLine(outcome.blockedForMs);
+        return undefined;
+      case 'reused':
+      case 'full':
+        return { kind: 'refused', outcome };
+      default: // not queued, although it may wait: put aside in this very moment
+        this.tell('ask');
+        return undefined;
+    }
+  }
+
+  async #confirm(): Promise<WaitEnd | undefined> {
+    const { store, spec, stamp } = this.#options;
+    try {
+      const outcome = await store.confirm(spec, stamp, this.#call());
+      if (outcome.kind === 'granted') return { kind: 'granted', lease: outcome.lease };
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
+    // Lapsed, or unknown: to ask again is the same acquisition, and finds the lease if there is one.
+    this.tell('ask');
+    return undefined;
+  }
+
+  // Not waiting any more takes the waiter out of the queue, and may even succeed.
+  async #tryOnce(): Promise<WaitEnd> {
+    const { store, spec, stamp } = this.#options;
+    const outcome = await store.acquire(spec, stamp, false, this.#call());
+    if (outcome.kind === 'granted') return { kind: 'granted', lease: outcome.lease };
+    if (outcome.kind === 'queued') throw new Error('queued without waiting');
+    return { kind: 'refused', outcome };
+  }
+
+  // The call has ended: nobody waits for this. If it fails, the store forgets the waiter by itself.
+  #leave(): void {
+    const { store, spec, stamp } = this.#options;
+    const { resource, leaseId } = spec;
+    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, this.#call()).catch(() => {});
+  }
+
+  /** Repeats what fails in passing, until it succeeds or something other than "ask" is in the inbox. */
+  async #untilAnswered<T>(attempt: () => Promise<T>): Promise<T | undefined> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+      }
+      const { clock, random } = this.#options;
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      if (![...this.#inbox].some((event) => event !== 'ask')) {
+        await pause(clock, fullJitterMs(tries, BACKOFF, random), woken.signal);
+      }
+      this.#wake = undefined;
+      if ([...this.#inbox].some((event) => event !== 'ask')) {
+        this.tell('ask');
+        return undefined;
+      }
+    }
+  }
+
+  #call(): StoreCall {
+    const { clock, commandTimeoutMs } = this.#options;
+    return { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
+  }
+}
+
+/** Whether trying again can help: everything but a defect, which is the same the next time. */
+function isPassing(error: unknown): boolean {
+  return error instanceof CoordinationError && error.code !== 'INTERNAL';
+}

@@ -1,0 +1,453 @@
+// How every lock store must let callers wait and hand over: queues, claims, modes. waiting.test.ts runs this for each;
+// there are no exemptions.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CallStamp, LeaseSpec, Mode } from '../../src/domain/lock.ts';
+import { quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import type { Notice } from '../../src/store/lock-store.ts';
+import { eventually } from '../support/eventually.ts';
+import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
+
+const CLAIM_MS = 1_000;
+const FORGET_MS = 30_000;
+const SHARED: Mode = { kind: 'shared' };
+
+function permits(n: number, limit: number): Mode {
+  return { kind: 'permits', permits: n, limit };
+}
+
+export function waitingSuite(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`waiting: ${name}`, () => {
+    let h: StoreHarness;
+    let notices: Notice[];
+    let calls = 0;
+
+    beforeEach(async () => {
+      h = await open();
+      notices = [];
+      h.locks.onNotice((notice) => notices.push(notice));
+    });
+    afterEach(async () => {
+      await h.close();
+    });
+
+    interface Asked {
+      readonly spec: LeaseSpec;
+      readonly stamp: CallStamp;
+    }
+
+    function asked(overrides: Partial<LeaseSpec> = {}, instanceId = INSTANCE_ID): Asked {
+      return { spec: leaseSpec(overrides), stamp: { instanceId, call: ++calls } };
+    }
+
+    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
+    const wait = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, true, inTime());
+    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm(spec, stamp, inTime());
+    const release = ({ spec }: Asked) => h.locks.release(spec, inTime());
+    const leave = ({ spec, stamp }: Asked, keepPlaceMs = 0) =>
+      h.locks.leave({ resource: spec.resource, leaseId: spec.leaseId, stamp, keepPlaceMs }, inTime());
+    const owners = async (resource = 'invoice:42') =>
+      (await h.locks.get(resource, inTime())).holders.map((holder) => holder.owner);
+    const queued = async (resource = 'invoice:42') =>
+      (await h.locks.get(resource, inTime())).waiters.map((waiter) => waiter.owner);
+
+    async function held(overrides: Partial<LeaseSpec> = {}): Promise<Asked> {
+      const ask = asked({ owner: 'holder', ...overrides });
+      expect((await tryOnce(ask)).kind).toBe('granted');
+      return ask;
+    }
+
+    async function inQueue(
+      owner: string,
+      overrides: Partial<LeaseSpec> = {},
+      instanceId?: string,
+    ): Promise<Asked> {
+      const ask = asked({ owner, ...overrides }, instanceId);
+      expect((await wait(ask)).kind).toBe('queued');
+      return ask;
+    }
+
+    async function told(kind: Notice['kind'], { spec, stamp }: Asked): Promise<void> {
+      await eventually(
+        () =>
+          notices.some(
+            (notice) =>
+              notice.kind === kind &&
+              notice.kind !== 'resync' &&
+              notice.call === stamp.call &&
+              notice.waiter.leaseId === spec.leaseId &&
+              notice.waiter.resource === spec.resource,
+          ),
+        { what: `the notice ${kind}`, withinMs: 5_000, everyMs: 2 },
+      );
+    }
+
+    describe('the queue', () => {
+      test('hands over in the order of arrival, in the releasing step, and tells the instance', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        const second = await inQueue('second');
+        expect(await queued()).toEqual(['first', 'second']);
+        await release(holder);
+        expect(await owners()).toEqual(['first']);
+        expect(await queued()).toEqual(['second']);
+        await told('claimed', first);
+        expect(await confirm(first)).toMatchObject({ kind: 'granted' });
+        await release(first);
+        expect(await owners()).toEqual(['second']);
+        await told('claimed', second);
+      });
+
+      test('says the place, from 1', async () => {
+        await held();
+        for (const place of [1, 2, 3]) {
+          expect(await wait(asked())).toMatchObject({ kind: 'queued', position: place });
+        }
+      });
+
+      test('is overtaken by nobody', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        expect((await confirm(first)).kind).toBe('granted');
+        const late = await inQueue('late');
+        const intruder = asked({ owner: 'intruder' });
+        expect(await tryOnce(intruder)).toMatchObject({
+          kind: 'contended',
+          contention: { reason: 'held', queueLength: 1 },
+        });
+        await release(first);
+        expect(await tryOnce(intruder)).toMatchObject({ kind: 'contended' });
+        expect((await confirm(late)).kind).toBe('granted');
+      });
+
+      test('is granted when the holder lapses', async () => {
+        await held({ ttlMs: 5_000 });
+        const first = await inQueue('first');
+        await h.pass(5_000 + SKEW_ALLOWANCE_MS);
+        await told('claimed', first);
+        expect((await confirm(first)).kind).toBe('granted');
+      });
+
+      test('tells the next in line when what blocks it may lapse', async () => {
+        const holder = await held();
+        await inQueue('first');
+        const second = await inQueue('second');
+        await release(holder);
+        await told('next', second);
+      });
+
+      test('gives tokens that grow from hand-over to hand-over', async () => {
+        const holder = await held();
+        const asks = [await inQueue('a'), await inQueue('b'), await inQueue('c')];
+        await release(holder);
+        let last = 0n;
+        for (const ask of asks) {
+          const outcome = await confirm(ask);
+          const token = outcome.kind === 'granted' ? outcome.lease.fencingToken : 0n;
+          expect(token).toBeGreaterThan(last);
+          last = token;
+          await release(ask);
+        }
+      });
+
+      test('is left at once by a release, which its call is told', async () => {
+        await held();
+        const first = await inQueue('first');
+        await inQueue('second');
+        expect(await release(first)).toEqual({ kind: 'dequeued' });
+        await told('released', first);
+        expect(await queued()).toEqual(['second']);
+      });
+
+      test('is left by who tries once with the id of a waiter', async () => {
+        await held();
+        const first = await inQueue('first');
+        expect((await tryOnce(first)).kind).toBe('contended');
+        expect(await queued()).toEqual([]);
+      });
+
+      test('leaves nothing behind', async () => {
+        const holder = await held({ ttlMs: 10_000 });
+        const asks = [];
+        for (let i = 0; i < 20; i++) asks.push(await inQueue(`w${i}`));
+        for (const ask of asks) expect(await leave(ask)).toBe(true);
+        await release(holder);
+        expect(await h.remembered()).toBe(0);
+      });
+    });
+
+    describe('a claim', () => {
+      test('becomes a lease of full length by its confirmation, with its bounds from then on', async () => {
+        const holder = await held();
+        const first = await inQueue('first', { ttlMs: 10_000, minHoldMs: 60_000 });
+        await release(holder);
+        await h.pass(500);
+        const outcome = await confirm(first);
+        expect(outcome).toMatchObject({ kind: 'granted' });
+        await h.pass(9_000);
+        expect(await owners()).toEqual(['first']);
+        await release(first);
+        expect((await h.locks.get('invoice:42', inTime())).minHoldRemainingMs).toBe(51_000);
+      });
+
+      test('that is not confirmed lapses, marks its instance as absent, and goes to the next', async () => {
+        const holder = await held();
+        const dead = await inQueue('dead', {}, 'dead-instance');
+        const alsoDead = await inQueue('also dead', {}, 'dead-instance');
+        const alive = await inQueue('alive');
+        await release(holder);
+        expect(await owners()).toEqual(['dead']);
+        await h.pass(CLAIM_MS);
+        await told('claimed', alive);
+        expect(await owners()).toEqual(['alive']);
+        expect((await confirm(dead)).kind).toBe('gone');
+        expect(await queued()).toEqual([]);
+        // It comes back: its other waiter still has its place.
+        expect((await confirm(alive)).kind).toBe('granted');
+        await inQueue('later');
+        expect(await wait(alsoDead)).toMatchObject({ kind: 'queued', position: 1 });
+      });
+
+      test('is given back by the call that left, and by no other', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        const second = await inQueue('second');
+        await release(holder);
+        expect(await leave({ ...first, stamp: { ...first.stamp, call: 0 } })).toBe(false);
+        expect(await owners()).toEqual(['first']);
+        expect(await leave(first)).toBe(true);
+        expect(await owners()).toEqual(['second']);
+        await told('claimed', second);
+      });
+
+      test('that was confirmed is not given back: a late leave does not touch the lease', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        await confirm(first);
+        expect(await leave(first)).toBe(false);
+        expect(await owners()).toEqual(['first']);
+      });
+
+      test('resumed by a newer call is neither confirmed nor given back by the older', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        const newer = { spec: first.spec, stamp: { instanceId: 'other', call: 1 } };
+        expect((await tryOnce(newer)).kind).toBe('granted');
+        await told('moved', first);
+        expect((await confirm(first)).kind).toBe('gone');
+        expect(await leave(first)).toBe(false);
+        expect(await owners()).toEqual(['first']);
+      });
+
+      test('is found by a refresh, for a lost notice, until it is confirmed', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        const { resource, leaseId } = first.spec;
+        expect(await h.locks.refresh(inTime())).toEqual([
+          { waiter: { resource, leaseId }, call: first.stamp.call },
+        ]);
+        await confirm(first);
+        expect(await h.locks.refresh(inTime())).toEqual([]);
+      });
+
+      test('is no lease: it is not renewed', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        const [shown] = (await h.locks.get('invoice:42', inTime())).holders;
+        const renewal = { ...first.spec, fencingToken: shown?.fencingToken ?? 0n };
+        expect(await h.locks.renew([renewal], inTime())).toEqual([{ kind: 'lost' }]);
+      });
+    });
+
+    describe('a detached waiter', () => {
+      test('is passed over, and keeps its place for the same lease id', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        const second = await inQueue('second');
+        await inQueue('third');
+        expect(await leave(first, 5_000)).toBe(true);
+        expect(await queued()).toEqual(['second', 'third']);
+        await h.pass(4_000);
+        const again = { spec: first.spec, stamp: { instanceId: 'other', call: 9 } };
+        expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
+        expect(await leave(again, 5_000)).toBe(true);
+        await release(holder);
+        expect(await owners()).toEqual(['second']);
+        await told('claimed', second);
+      });
+
+      test('is forgotten when it does not come back', async () => {
+        await held({ ttlMs: 30_000 });
+        const first = await inQueue('first');
+        await inQueue('second');
+        await leave(first, 5_000);
+        await h.pass(5_000);
+        expect(await wait(first)).toMatchObject({ kind: 'queued', position: 2 });
+      });
+
+      test('of an absent instance is forgotten after a while', async () => {
+        const holder = await held();
+        const dead = await inQueue('dead', {}, 'dead-instance');
+        const alsoDead = await inQueue('also dead', {}, 'dead-instance');
+        await release(holder);
+        await h.pass(CLAIM_MS + FORGET_MS);
+        expect(await h.remembered()).toBe(0);
+        expect((await tryOnce(alsoDead)).kind).toBe('granted');
+        expect((await confirm(dead)).kind).toBe('gone');
+      });
+    });
+
+    describe('the same lease id', () => {
+      test('keeps its place when a newer call asks, and the older call is told', async () => {
+        await held();
+        const first = await inQueue('first');
+        await inQueue('second');
+        const newer = { spec: first.spec, stamp: { instanceId: 'other', call: 1 } };
+        expect(await wait(newer)).toMatchObject({ kind: 'queued', position: 1 });
+        await told('moved', first);
+        expect(await leave(first)).toBe(false);
+        expect(await queued()).toEqual(['first', 'second']);
+      });
+
+      test('in another mode is refused', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        expect(await tryOnce({ ...holder, spec: { ...holder.spec, mode: SHARED } })).toEqual({
+          kind: 'reused',
+        });
+        expect(await wait({ ...first, spec: { ...first.spec, mode: permits(1, 2) } })).toEqual({
+          kind: 'reused',
+        });
+      });
+    });
+
+    describe('modes', () => {
+      test('shared leases go together, and not with an exclusive one', async () => {
+        await held({ mode: SHARED, owner: 'r1' });
+        await held({ mode: SHARED, owner: 'r2' });
+        expect((await tryOnce(asked())).kind).toBe('contended');
+        expect((await tryOnce(asked({ mode: permits(1, 5) }))).kind).toBe('contended');
+        expect((await owners()).sort()).toEqual(['r1', 'r2']);
+      });
+
+      test('readers do not starve a writer: nobody overtakes it', async () => {
+        const reader = await held({ mode: SHARED, owner: 'r1' });
+        const writer = await inQueue('writer');
+        const late = asked({ mode: SHARED, owner: 'r2' });
+        expect(await tryOnce(late)).toMatchObject({ kind: 'contended', contention: { reason: 'ahead' } });
+        expect((await wait(late)).kind).toBe('queued');
+        await release(reader);
+        expect(await owners()).toEqual(['writer']);
+        await confirm(writer);
+        await release(writer);
+        expect(await owners()).toEqual(['r2']);
+      });
+
+      test('a hand-over grants all readers up to the next writer', async () => {
+        const holder = await held();
+        const asks = [];
+        for (const owner of ['r1', 'r2', 'r3']) asks.push(await inQueue(owner, { mode: SHARED }));
+        await inQueue('writer');
+        await inQueue('r4', { mode: SHARED });
+        await release(holder);
+        expect((await owners()).sort()).toEqual(['r1', 'r2', 'r3']);
+        expect(await queued()).toEqual(['writer', 'r4']);
+      });
+
+      test('a leaving writer lets the readers behind it in', async () => {
+        await held({ mode: SHARED, owner: 'r1' });
+        const writer = await inQueue('writer');
+        await inQueue('r2', { mode: SHARED });
+        await leave(writer);
+        expect((await owners()).sort()).toEqual(['r1', 'r2']);
+      });
+
+      test('permits add up to the limit', async () => {
+        await held({ mode: permits(2, 5) });
+        const two = await held({ mode: permits(3, 5) });
+        expect((await tryOnce(asked({ mode: permits(1, 5) }))).kind).toBe('contended');
+        await release(two);
+        await held({ mode: permits(1, 5) });
+        await held({ mode: permits(2, 5) });
+        expect((await tryOnce(asked({ mode: permits(1, 5) }))).kind).toBe('contended');
+      });
+
+      test('of permits the smallest limit counts while it is held', async () => {
+        const small = await held({ mode: permits(1, 2) });
+        await held({ mode: permits(1, 10) });
+        expect((await tryOnce(asked({ mode: permits(1, 10) }))).kind).toBe('contended');
+        await release(small);
+        await held({ mode: permits(8, 10) });
+        expect((await tryOnce(asked({ mode: permits(1, 9) }))).kind).toBe('contended');
+      });
+
+      test('a large waiter is not starved by small ones', async () => {
+        const holder = await held({ mode: permits(3, 4) });
+        const large = await inQueue('large', { mode: permits(4, 4) });
+        expect(await tryOnce(asked({ mode: permits(1, 4) }))).toMatchObject({
+          kind: 'contended',
+          contention: { reason: 'ahead' },
+        });
+        await release(holder);
+        expect(await owners()).toEqual(['large']);
+        expect((await confirm(large)).kind).toBe('granted');
+      });
+
+      test('a lapsed reader frees its share alone', async () => {
+        await held({ mode: permits(1, 2), ttlMs: 1_000, owner: 'short' });
+        await held({ mode: permits(1, 2), ttlMs: 20_000, owner: 'long' });
+        const next = await inQueue('next', { mode: permits(1, 2) });
+        await h.pass(1_000 + SKEW_ALLOWANCE_MS);
+        expect((await confirm(next)).kind).toBe('granted');
+        expect((await owners()).sort()).toEqual(['long', 'next']);
+      });
+    });
+
+    describe('in a quarantine', () => {
+      test('waiters keep their places, and the first is granted at its end', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await inQueue('second');
+        await h.beginReign();
+        await release(holder);
+        expect(await wait(asked({ owner: 'third' }))).toMatchObject({ kind: 'queued', position: 3 });
+        await h.pass(quarantineMs(MAX_TTL_MS) - 1);
+        expect(await owners()).toEqual([]);
+        await h.pass(1);
+        expect(await owners()).toEqual(['first']);
+        await told('claimed', first);
+      });
+
+      test('a claim of the former reign is not confirmed', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        await h.beginReign();
+        expect((await confirm(first)).kind).toBe('gone');
+        expect((await wait(first)).kind).toBe('queued');
+      });
+
+      test('a repeat of a lease that lives on waits, and gets the same lease afterwards', async () => {
+        const holder = await held({ ttlMs: 30_000 });
+        const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
+        await inQueue('second');
+        await h.beginReign();
+        const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, call: ++calls } };
+        expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
+        for (let passed = 0; passed < quarantineMs(MAX_TTL_MS); passed += 10_000) {
+          await h.pass(10_000);
+          const [renewal] = await h.locks.renew([{ ...holder.spec, fencingToken: token }], inTime());
+          expect(renewal?.kind).toBe('renewed');
+        }
+        await told('claimed', again);
+        expect(await confirm(again)).toMatchObject({ kind: 'granted', lease: { fencingToken: token } });
+        expect(await queued()).toEqual(['second']);
+      });
+    });
+  });
+}
