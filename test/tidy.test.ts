@@ -205,8 +205,11 @@ const skippedTests: Check = (_path, text) => {
 
 // ---- Lua: the header is the script's contract, and names stand for its keys and arguments.
 
+/** Parts that are put before the bodies of scripts. */
+const SHARED_LUA = ['prelude.lua', 'locking.lua'];
+
 const luaHeader: Check = (path, text) => {
-  if (basename(path) === 'prelude.lua') return [];
+  if (SHARED_LUA.includes(basename(path))) return [];
   const lines = text.split('\n');
   const end = lines.findIndex((line, index) => index > 0 && !line.startsWith('--'));
   const header = lines.slice(1, end);
@@ -237,7 +240,10 @@ const luaNames: Check = (_path, text) => {
 function scriptList(scriptsModule: string, luaFiles: readonly string[]): string[] {
   const list = /SCRIPT_NAMES = \[([^\]]*)\]/.exec(scriptsModule);
   const listed = [...(list?.[1] ?? '').matchAll(/'([^']+)'/g)].map((match) => match[1] ?? '');
-  const existing = luaFiles.map((path) => basename(path, '.lua')).filter((name) => name !== 'prelude');
+  const existing = luaFiles
+    .map((path) => basename(path))
+    .filter((name) => !SHARED_LUA.includes(name))
+    .map((name) => basename(name, '.lua'));
   return [
     ...without(listed, existing).map((name) => `${name} is in SCRIPT_NAMES, but there is no ${name}.lua`),
     ...without(existing, listed).map((name) => `${name}.lua is not in SCRIPT_NAMES`),

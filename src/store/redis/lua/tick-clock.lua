@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Advances the lease clock, as every instance does once a second, and looks at what is due: frees what lapsed, hands it
--- over, forgets waiters that stayed away. Locks are forgotten by the lease clock alone, never by a key's TTL, so that no
--- step of a system clock drops one.
+-- Advances the lease clock, as every instance does once a second, and looks at what is due: frees what lapsed, hands
+-- it over, forgets waiters that stayed away. Locks are forgotten by the lease clock alone, never by a key's TTL, so
+-- that no step of a system clock drops one.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

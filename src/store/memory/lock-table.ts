@@ -1,0 +1,300 @@
+// The locks in memory and what moves them: the lease clock, admission, the queue and the direct hand-over, as in
+// ../redis/lua/prelude.lua and locking.lua. What callers ask for and are answered is in memory-lock-store.ts.
+
+import type { Clock } from '../../domain/clock.ts';
+import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
+import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import type { Claim, Notice } from '../lock-store.ts';
+import { WaitQueue } from './wait-queue.ts';
+
+export interface LockTableOptions {
+  readonly clock: Clock;
+  readonly maxTtlMs: number;
+  /** Whose waiters notices are for. */
+  readonly instanceId: string;
+  /** What tokens and the lease clock are made from, in milliseconds since 1970. */
+  readonly systemMs: () => number;
+}
+
+const CLAIM_MS = 1_000;
+const FORGET_MS = 30_000;
+
+export interface LeaseRecord {
+  readonly spec: LeaseSpec;
+  readonly token: number;
+  readonly acquiredAtWallMs: number;
+  ttlMs: number;
+  ceilingMs: number;
+  deadlineMs: number;
+  stamp: CallStamp;
+  state: 'held' | 'claim';
+}
+
+export interface Lock {
+  readonly resource: string;
+  readonly leases: Map<string, LeaseRecord>;
+  readonly queue: WaitQueue;
+  takenUntilMs: number;
+  /** A lower bound of the leases' deadlines. */
+  nextMs: number;
+  /** When to look again, at the earliest. */
+  lookMs: number;
+}
+
+export class LockTable {
+  readonly #options: LockTableOptions;
+  readonly #locks = new Map<string, Lock>();
+  /** Instances that let a claim lapse, and when. */
+  readonly #absent = new Map<string, number>();
+  /** By instance, and by "lease_id call resource": what it was granted and has not confirmed. */
+  readonly #claims = new Map<string, Map<string, Claim>>();
+  readonly #listeners = new Set<(notice: Notice) => void>();
+  #clockMs: number;
+  #lastMs: number;
+  #token = 0;
+  #place = 0;
+  #quarantineUntilMs = 0;
+  #lapsedBeforeMs = 0;
+
+  constructor(options: LockTableOptions) {
+    this.#options = options;
+    this.#lastMs = options.systemMs();
+    this.#clockMs = this.#lastMs;
+  }
+
+  /** The lease clock. */
+  get clockMs(): number {
+    return this.#clockMs;
+  }
+
+  /** The system time of the last command. */
+  get systemMs(): number {
+    return this.#lastMs;
+  }
+
+  get quarantineUntilMs(): number {
+    return this.#quarantineUntilMs;
+  }
+
+  /** The number of the next place in any queue. */
+  nextPlace(): number {
+    return ++this.#place;
+  }
+
+  /** An instance that asks is not absent. Says whether it was. */
+  isBack(instanceId: string): boolean {
+    return this.#absent.delete(instanceId);
+  }
+
+  /** Advances the lease clock, frees what lapsed and hands it over, forgets waiters that stayed away. */
+  tick(): void {
+    this.advance();
+    for (const lock of [...this.#locks.values()]) {
+      if (lock.lookMs <= this.#clockMs) this.settle(lock);
+    }
+    for (const lock of [...this.#locks.values()]) {
+      if (!lock.queue.forget(this.#clockMs)) continue;
+      if (lock.queue.size === 0 && lock.leases.size === 0) this.save(lock);
+    }
+    for (const [instance, since] of this.#absent) {
+      if (since + 2 * FORGET_MS < this.#clockMs) this.#absent.delete(instance);
+    }
+  }
+
+  /** What an adoption does: the clock takes the whole time that passed, and the quarantine begins. */
+  beginReign(): void {
+    const nowMs = this.#options.systemMs();
+    this.#clockMs += Math.max(0, nowMs - this.#lastMs);
+    this.#lastMs = nowMs;
+    const endsMs = this.#clockMs + quarantineMs(this.#options.maxTtlMs);
+    this.#quarantineUntilMs = Math.max(this.#quarantineUntilMs, endsMs);
+    this.#lapsedBeforeMs = this.#clockMs + LAPSED_AFTER_ADOPTION_MS;
+  }
+
+  get quarantineRemainingMs(): number {
+    return Math.max(0, this.#quarantineUntilMs - this.#clockMs);
+  }
+
+  /** Locks that are remembered, lapsed or not: what a leak would make grow. */
+  get size(): number {
+    return this.#locks.size;
+  }
+
+  onNotice(listener: (notice: Notice) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  advance(): void {
+    const nowMs = this.#options.systemMs();
+    this.#clockMs += Math.min(Math.max(nowMs - this.#lastMs, 0), SKEW_ALLOWANCE_MS);
+    this.#lastMs = nowMs;
+  }
+
+  get quarantined(): boolean {
+    return this.#clockMs < this.#quarantineUntilMs;
+  }
+
+  open(resource: string): Lock {
+    const known = this.#locks.get(resource);
+    if (known) return known;
+    const [nextMs, lookMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    return { resource, leases: new Map(), queue: new WaitQueue(), takenUntilMs: 0, nextMs, lookMs };
+  }
+
+  save(lock: Lock): void {
+    const nowMs = this.#clockMs;
+    if (lock.leases.size === 0) lock.nextMs = Number.POSITIVE_INFINITY;
+    lock.lookMs = lock.nextMs;
+    if (lock.takenUntilMs > nowMs) lock.lookMs = Math.min(lock.lookMs, lock.takenUntilMs);
+    if ((this.quarantined || lock.leases.size === 0) && lock.queue.liveLength > 0) {
+      lock.lookMs = Math.min(lock.lookMs, Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nowMs));
+    }
+    const taken = lock.takenUntilMs > nowMs;
+    if (lock.leases.size > 0 || lock.queue.size > 0 || taken) this.#locks.set(lock.resource, lock);
+    else this.#locks.delete(lock.resource);
+  }
+
+  settle(lock: Lock): void {
+    this.dropLapsed(lock);
+    this.handOver(lock);
+    this.save(lock);
+  }
+
+  // Only when the lower bound is reached, or lies where an adoption made leases lapse: with ten thousand holders a look
+  // at each of them at every call would cost too much.
+  dropLapsed(lock: Lock): void {
+    if (this.#clockMs < lock.nextMs && lock.nextMs >= this.#lapsedBeforeMs) return;
+    lock.nextMs = Number.POSITIVE_INFINITY;
+    for (const [leaseId, record] of lock.leases) {
+      if (this.alive(record)) {
+        lock.nextMs = Math.min(lock.nextMs, record.deadlineMs);
+        continue;
+      }
+      this.erase(lock, leaseId, record);
+      if (record.state === 'claim') this.#absent.set(record.stamp.instanceId, this.#clockMs);
+    }
+  }
+
+  handOver(lock: Lock): void {
+    if (this.quarantined || this.#clockMs < lock.takenUntilMs) return;
+    for (;;) {
+      const [head] = lock.queue.head(1);
+      if (!head) return;
+      const [leaseId, waiter] = head;
+      if (this.#absent.has(waiter.stamp.instanceId)) {
+        lock.queue.setAbsent(leaseId, this.#clockMs + FORGET_MS);
+        continue;
+      }
+      const own = lock.leases.get(leaseId);
+      if (own && this.alive(own)) {
+        own.stamp = waiter.stamp;
+      } else {
+        if (!this.admits(lock, waiter.spec.mode)) break;
+        const { deadlineMs } = this.grant(lock, waiter.spec, waiter.stamp);
+        lock.nextMs = Math.min(lock.nextMs, deadlineMs);
+      }
+      lock.queue.remove(leaseId);
+      const { instanceId, call } = waiter.stamp;
+      const claim = { waiter: { resource: lock.resource, leaseId }, call };
+      this.claimsOf(instanceId).set(`${leaseId} ${call} ${lock.resource}`, claim);
+      this.tell(waiter.stamp, 'claimed', lock.resource, leaseId);
+    }
+    const [next] = lock.queue.head(1);
+    if (next) {
+      const [leaseId, { stamp }] = next;
+      const blockedForMs = Math.min(Math.max(lock.nextMs - this.#clockMs, 0), FORGET_MS);
+      this.tellNext(stamp, lock.resource, leaseId, blockedForMs);
+    }
+  }
+
+  erase(lock: Lock, leaseId: string, record: LeaseRecord): void {
+    lock.leases.delete(leaseId);
+    if (record.state === 'claim') this.forgetClaim(lock, leaseId, record.stamp);
+  }
+
+  claimsOf(instanceId: string): Map<string, Claim> {
+    const claims = this.#claims.get(instanceId) ?? new Map<string, Claim>();
+    this.#claims.set(instanceId, claims);
+    return claims;
+  }
+
+  forgetClaim(lock: Lock, leaseId: string, stamp: CallStamp): void {
+    this.claimsOf(stamp.instanceId).delete(`${leaseId} ${stamp.call} ${lock.resource}`);
+  }
+
+  admits(lock: Lock, mode: Mode): boolean {
+    const held = [...lock.leases.values()].map((record) => record.spec.mode);
+    if (held.length === 0) return mode.kind !== 'permits' || mode.permits <= mode.limit;
+    if (mode.kind === 'shared') return held.every((other) => other.kind === 'shared');
+    if (mode.kind !== 'permits') return false;
+    let [sum, smallest] = [mode.permits, mode.limit];
+    for (const other of held) {
+      if (other.kind !== 'permits') return false;
+      sum += other.permits;
+      smallest = Math.min(smallest, other.limit);
+    }
+    return sum <= smallest;
+  }
+
+  /** A grant is a claim until `#hold` makes it a lease. */
+  grant(lock: Lock, spec: LeaseSpec, stamp: CallStamp): LeaseRecord {
+    this.#token = Math.max(this.#token + 1, Math.floor(this.#lastMs * 1_000));
+    const record: LeaseRecord = {
+      spec,
+      token: this.#token,
+      acquiredAtWallMs: this.#lastMs,
+      ttlMs: 0,
+      ceilingMs: 0,
+      deadlineMs: this.#clockMs + CLAIM_MS,
+      stamp,
+      state: 'claim',
+    };
+    lock.leases.set(spec.leaseId, record);
+    return record;
+  }
+
+  hold(record: LeaseRecord, { ttlMs, maxHoldMs }: LeaseSpec): void {
+    record.state = 'held';
+    record.ttlMs = ttlMs;
+    record.deadlineMs = 0;
+    if (maxHoldMs > 0) record.ceilingMs = this.#clockMs + maxHoldMs + SKEW_ALLOWANCE_MS;
+    this.extend(record, ttlMs);
+  }
+
+  extend(record: LeaseRecord, ttlMs: number): void {
+    let deadlineMs = this.#clockMs + ttlMs + SKEW_ALLOWANCE_MS;
+    if (record.ceilingMs > 0) deadlineMs = Math.min(deadlineMs, record.ceilingMs);
+    record.deadlineMs = Math.max(record.deadlineMs, deadlineMs);
+  }
+
+  alive(record: LeaseRecord): boolean {
+    return record.deadlineMs > this.#clockMs && record.deadlineMs >= this.#lapsedBeforeMs;
+  }
+
+  tell(stamp: CallStamp, kind: 'claimed' | 'moved' | 'released', resource: string, leaseId: string): void {
+    if (stamp.instanceId !== this.#options.instanceId) return;
+    this.notify({ kind, waiter: { resource, leaseId }, call: stamp.call });
+  }
+
+  tellNext(stamp: CallStamp, resource: string, leaseId: string, blockedForMs: number): void {
+    if (stamp.instanceId !== this.#options.instanceId) return;
+    this.notify({ kind: 'next', waiter: { resource, leaseId }, call: stamp.call, blockedForMs });
+  }
+
+  // Later, as a message from Redis would come: never inside the command that caused it.
+  notify(notice: Notice): void {
+    queueMicrotask(() => {
+      for (const listener of this.#listeners) listener(notice);
+    });
+  }
+}
+
+export function sameStamp(a: CallStamp, b: CallStamp): boolean {
+  return a.instanceId === b.instanceId && a.call === b.call;
+}
+
+export function sameMode(a: Mode, b: Mode): boolean {
+  if (a.kind !== 'permits' || b.kind !== 'permits') return a.kind === b.kind;
+  return a.permits === b.permits && a.limit === b.limit;
+}
