@@ -3,7 +3,13 @@
 // came.
 
 import { randomUUID } from 'node:crypto';
-import { type ChannelCredentials, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
@@ -87,6 +93,7 @@ export function duration(ms: number): { seconds: bigint; nanos: number } {
 
 export class TestClient {
   readonly stub: LockServiceClient;
+  readonly #open = new Set<ClientUnaryCall>();
 
   constructor(
     address: { host: string; port: number },
@@ -135,8 +142,11 @@ export class TestClient {
     return new Promise((resolve, reject) => {
       const callback = (error: ServiceError | null, response: Response): void =>
         error ? reject(new CallError(error)) : resolve(response);
-      const invoke = this.stub[method] as unknown as (...args: unknown[]) => void; // all unary methods have this form
-      invoke.call(this.stub, request, new Metadata(), { deadline: Date.now() + timeoutMs }, callback);
+      // All unary methods have this form.
+      const invoke = this.stub[method] as unknown as (...args: unknown[]) => ClientUnaryCall;
+      const options = { deadline: Date.now() + timeoutMs };
+      const call = invoke.call(this.stub, request, new Metadata(), options, callback);
+      this.#open.add(call);
     });
   }
 }

@@ -1,0 +1,254 @@
+// Acquire with a wait, over a real gRPC channel: hand-over, time-outs, cancelled calls, several instances, lost messages
+// and a dead instance.
+
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Lease } from '../../generated/leasehold/v1/lease.ts';
+import type { Instance } from '../../src/serve.ts';
+import { eventually } from '../support/eventually.ts';
+import { duration, startInstance, TestClient } from '../support/instance.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { ServerProcess } from '../support/server-process.ts';
+import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+
+const RESOURCE = 'invoice:42';
+
+function waiting(ms: number) {
+  return { $case: 'waitTimeout' as const, value: duration(ms) };
+}
+
+async function granted(client: TestClient, owner: string, ttlMs = 20_000): Promise<Lease> {
+  const { lease } = await client.acquire({ resource: RESOURCE, owner, ttl: duration(ttlMs) });
+  if (!lease) throw new Error('a grant without a lease');
+  return lease;
+}
+
+/** A waiting call, and when it is in the queue. */
+async function inQueue(
+  client: TestClient,
+  owner: string,
+  ms = 20_000,
+  leaseId: string = randomUUID(),
+): Promise<{ readonly lease: Promise<Lease | undefined> }> {
+  const before = (await client.getLock(RESOURCE)).lock?.waiterCount ?? 0;
+  const lease = client
+    .acquire({ resource: RESOURCE, owner, leaseId }, waiting(ms), ms + 5_000)
+    .then((response) => response.lease);
+  lease.catch(() => {});
+  await eventually(async () => (await client.getLock(RESOURCE)).lock?.waiterCount === before + 1, {
+    what: `${owner} in the queue`,
+    withinMs: 5_000,
+    everyMs: 5,
+  });
+  return { lease };
+}
+
+async function owners(client: TestClient): Promise<string[]> {
+  return ((await client.getLock(RESOURCE)).lock?.holders ?? []).map(({ owner }) => owner);
+}
+
+describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
+  let rig: Rig;
+
+  beforeEach(async () => {
+    rig = await startRig(kind);
+  });
+  afterEach(() => rig.stop());
+
+  test('is granted in order as the lock is released', async () => {
+    let holder = await granted(rig.client, 'holder');
+    const waiters = [];
+    for (const owner of ['first', 'second', 'third']) waiters.push(await inQueue(rig.client, owner));
+    for (const [index, { lease }] of waiters.entries()) {
+      await rig.client.release(holder);
+      const next = await lease;
+      expect(await owners(rig.client)).toEqual([['first', 'second', 'third'][index]]);
+      expect(next?.fencingToken).toBeGreaterThan(holder.fencingToken);
+      if (next) holder = next;
+    }
+  });
+
+  test('is granted at once where nobody holds the lock', async () => {
+    const { lease } = await rig.client.acquire({ resource: RESOURCE }, waiting(10_000));
+    expect(lease?.fencingToken).toBeGreaterThan(0n);
+  });
+
+  test('counts valid_for from the arrival of the request, however long it waited', async () => {
+    const holder = await granted(rig.client, 'holder');
+    const sentAtMs = performance.now();
+    const { lease } = await inQueue(rig.client, 'first');
+    await eventually(() => performance.now() > sentAtMs + 1_000, { what: 'a second', withinMs: 5_000 });
+    await rig.client.release(holder);
+    const got = await lease;
+    const validForMs = Number(got?.validFor?.seconds ?? 0n) * 1_000 + (got?.validFor?.nanos ?? 0) / 1e6;
+    expect(validForMs).toBeGreaterThan(20_900); // the default TTL of 20 s and what it waited
+    expect(sentAtMs + validForMs).toBeLessThan(performance.now() + 20_000);
+  });
+
+  test('ends with the contention when the time is over, and leaves the queue', async () => {
+    await granted(rig.client, 'holder');
+    const { lease } = await inQueue(rig.client, 'first', 300);
+    const error = await lease.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ reason: 'LOCK_CONTENDED', contention: { holders: [{ owner: 'holder' }] } });
+    expect((await rig.client.getLock(RESOURCE)).lock?.waiterCount).toBe(0);
+  });
+
+  test('ends before the deadline of its client, with an answer', async () => {
+    await granted(rig.client, 'holder');
+    const call = rig.client.acquire({ resource: RESOURCE }, { $case: 'waitForever', value: true }, 600);
+    await expect(call).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
+  });
+
+  test('is granted when the holder lapses', async () => {
+    await granted(rig.client, 'holder', 1_000);
+    const { lease } = await inQueue(rig.client, 'first', 15_000);
+    expect((await lease)?.fencingToken).toBeGreaterThan(0n);
+  });
+
+  test('is passed over when its call was cancelled, and keeps its place for the same lease id', async () => {
+    const holder = await granted(rig.client, 'holder');
+    const leaseId = randomUUID();
+    const other = new TestClient(rig.instance.address);
+    const gone = await inQueue(other, 'first', 20_000, leaseId);
+    await inQueue(rig.client, 'second');
+    other.cancelAll();
+    await expect(gone.lease).rejects.toThrow();
+    await eventually(async () => (await rig.client.getLock(RESOURCE)).lock?.waiterCount === 1, {
+      what: 'a detached waiter',
+      withinMs: 5_000,
+    });
+    other.close();
+    const back = await inQueue(rig.client, 'first', 20_000, leaseId);
+    const { waiters } = (await rig.client.getLock(RESOURCE)).lock ?? { waiters: [] };
+    expect(waiters.map(({ owner }) => owner)).toEqual(['first', 'second']);
+    await rig.client.release(holder);
+    expect((await back.lease)?.leaseId).toBe(leaseId);
+  });
+
+  test('moves to the newer call of the same lease id', async () => {
+    await granted(rig.client, 'holder');
+    const leaseId = randomUUID();
+    const older = await inQueue(rig.client, 'first', 20_000, leaseId);
+    const newer = rig.client.acquire({ resource: RESOURCE, leaseId, owner: 'first' }, waiting(500));
+    await expect(older.lease).rejects.toMatchObject({ reason: 'MOVED' });
+    await expect(newer).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
+  });
+
+  test('ends when its lease id is released', async () => {
+    await granted(rig.client, 'holder');
+    const leaseId = randomUUID();
+    const { lease } = await inQueue(rig.client, 'first', 20_000, leaseId);
+    await rig.client.release({ resource: RESOURCE, leaseId });
+    await expect(lease).rejects.toMatchObject({ reason: 'LEASE_LOST' });
+  });
+
+  test('ends with DRAINING when the instance stops', async () => {
+    await granted(rig.client, 'holder');
+    const { lease } = await inQueue(rig.client, 'first');
+    const stopped = rig.instance.stop();
+    await expect(lease).rejects.toMatchObject({ reason: 'DRAINING' });
+    await stopped;
+  });
+
+  test('shared leases go together; a writer between them waits its turn', async () => {
+    const shared = { $case: 'shared' as const, value: {} };
+    const reader = await rig.client.acquire({ resource: RESOURCE, mode: shared });
+    await rig.client.acquire({ resource: RESOURCE, mode: shared });
+    const late = rig.client.acquire({ resource: RESOURCE });
+    await expect(late).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
+    const again = rig.client.acquire({ resource: RESOURCE, leaseId: reader.lease?.leaseId ?? '' });
+    await expect(again).rejects.toMatchObject({ reason: 'LEASE_ID_REUSED' });
+  });
+});
+
+describe('waiting, several instances on one Redis', () => {
+  let redis: RedisProcess;
+  let instances: Instance[];
+  let clients: TestClient[];
+  let environment: Record<string, string>;
+
+  beforeEach(async () => {
+    redis = await RedisProcess.server({});
+    await redis.start();
+    environment = {
+      LEASEHOLD_REDIS_ADDRESS: `${redis.listens.host}:${redis.listens.port}`,
+      LEASEHOLD_REDIS_BOOTSTRAP: 'new',
+    };
+    instances = [await startInstance(environment), await startInstance(environment)];
+    clients = instances.map(({ address }) => new TestClient(address));
+    for (const { store } of instances) {
+      await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 10_000 });
+    }
+  });
+  afterEach(async () => {
+    for (const client of clients) client.close();
+    await Promise.all(instances.map((instance) => instance.stop()));
+    await redis.stop();
+  });
+
+  test('a release on one grants a waiter on another', async () => {
+    const [a, b] = clients as [TestClient, TestClient];
+    const holder = await granted(a, 'holder');
+    const { lease } = await inQueue(b, 'first');
+    await a.release(holder);
+    expect((await lease)?.fencingToken).toBeGreaterThan(holder.fencingToken);
+  });
+
+  test('a lost message delays a grant and does not lose it', async () => {
+    const [a, b] = clients as [TestClient, TestClient];
+    const holder = await granted(a, 'holder');
+    const { lease } = await inQueue(b, 'first');
+    // In one step: no instance listens when the grant is published.
+    await redis.withClient((client) =>
+      client
+        .multi([
+          ['client', 'kill', 'type', 'pubsub'],
+          ['publish', 'nobody', 'listens'],
+        ])
+        .exec(),
+    );
+    await a.release(holder);
+    expect((await lease)?.fencingToken).toBeGreaterThan(holder.fencingToken);
+  });
+
+  test('a dead instance costs its followers little', { timeout: 30_000 }, async () => {
+    const [a] = clients as [TestClient, TestClient];
+    const doomed = await ServerProcess.start({ environment });
+    const doomedClient = new TestClient(doomed.address);
+    try {
+      await eventually(async () => (await doomedClient.getServerInfo()).info?.serving === true, {
+        what: 'a usable store',
+        withinMs: 10_000,
+      });
+      const holder = await granted(a, 'holder');
+      for (let i = 0; i < 20; i++) await inQueue(doomedClient, `doomed-${i}`);
+      const { lease } = await inQueue(a, 'survivor');
+      await doomed.kill();
+      await a.release(holder);
+      expect((await lease)?.fencingToken).toBeGreaterThan(holder.fencingToken);
+    } finally {
+      doomedClient.close();
+      await doomed.kill();
+    }
+  });
+
+  test('waiters outlive a primary that forgot them: they ask again', { timeout: 30_000 }, async () => {
+    const [a, b] = clients as [TestClient, TestClient];
+    const holder = await granted(a, 'holder');
+    const { lease } = await inQueue(b, 'first');
+    await redis.withClient(async (client) => {
+      const keys = [...(await client.keys('*queue:*')), ...(await client.keys('*waiters:*'))];
+      await client.del(keys);
+      await client.call('CLIENT', 'KILL', 'SKIPME', 'yes'); // the instances connect anew, and ask again
+    });
+    await eventually(async () => (await a.getLock(RESOURCE)).lock?.waiterCount === 1, {
+      what: 'the waiter back in the queue',
+      withinMs: 10_000,
+    });
+    await a.release(holder);
+    expect((await lease)?.fencingToken).toBeGreaterThan(holder.fencingToken);
+  });
+});
