@@ -137,11 +137,19 @@ export class TestClient {
     this.stub.close();
   }
 
+  /** Cancels all calls that were not answered yet, as a client does that goes away. */
+  cancelAll(): void {
+    for (const call of this.#open) call.cancel();
+  }
+
   // Every call has a deadline far above what the server promises: a hang fails the test as one.
   #call<Response>(method: keyof LockServiceClient, request: object, timeoutMs = 15_000): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const callback = (error: ServiceError | null, response: Response): void =>
-        error ? reject(new CallError(error)) : resolve(response);
+      const callback = (error: ServiceError | null, response: Response): void => {
+        this.#open.delete(call);
+        if (error) reject(new CallError(error));
+        else resolve(response);
+      };
       // All unary methods have this form.
       const invoke = this.stub[method] as unknown as (...args: unknown[]) => ClientUnaryCall;
       const options = { deadline: Date.now() + timeoutMs };
