@@ -23,29 +23,37 @@ redis.call('HMGET', KEYS[1], 'reign', 'clock', 'last', 'token', 'quarantine_unti
 redis.call('HSET', KEYS[1], 'clock', now, 'last', now)`;
 
 const ACQUIRE = `${ENTER}
-redis.call('HGETALL', KEYS[2])
+redis.call('HMGET', KEYS[2], ':', ARGV[2])
+redis.call('HGET', KEYS[4], ARGV[2])
+redis.call('ZCARD', KEYS[5])
 redis.call('HSET', KEYS[1], 'token', now)
-redis.call('HSET', KEYS[2], ARGV[2], now .. ' ' .. now .. ' ' .. ARGV[3] .. ' 0 ' .. now .. ' 0/0 exclusive')
-redis.call('HSET', KEYS[2], ARGV[2] .. '?', ARGV[4])
+redis.call('HSET', KEYS[2], ARGV[2], now .. ' ' .. now .. ' ' .. ARGV[3] .. ' 0 ' .. now .. ' 0/0 exclusive held',
+  ARGV[2] .. '?', ARGV[4], ':', 'exclusive 1 0 - ' .. now .. ' 0')
 redis.call('ZADD', KEYS[3], now, ARGV[1])
 return { 'granted', now, now, ARGV[3] }`;
 
 const RELEASE = `${ENTER}
-redis.call('HGET', KEYS[2], ARGV[2])
-redis.call('HDEL', KEYS[2], ARGV[2], ARGV[2] .. '?')
-if redis.call('HLEN', KEYS[2]) == 0 then redis.call('ZREM', KEYS[3], ARGV[1]) end
+redis.call('HMGET', KEYS[2], ':', ARGV[2])
+redis.call('HGET', KEYS[4], ARGV[2])
+redis.call('ZCARD', KEYS[5])
+redis.call('DEL', KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[1])
 return { 'released', now }`;
 
 const TTL_US = '20000000';
 const keys = keysFor('floor:');
+const inBucket = (name: string): string => keys.meta.replace(/meta$/, name);
 const redis = new Redis({ port: Number(process.env.FLOOR_REDIS_PORT), protocol: 2, enableReadyCheck: false });
 const [acquireSha, releaseSha] = await Promise.all(
   [ACQUIRE, RELEASE].map((source) => redis.script('LOAD', source)),
 );
 
 function run(sha: unknown, resource: string, ...args: readonly string[]): Promise<unknown> {
-  const all = [keys.meta, keys.lock(resource), keys.deadlines, resource, ...args];
-  return redis.call('EVALSHA', String(sha), 3, ...all);
+  const [lock, waiters, queue] = [`lock:${resource}`, `waiters:${resource}`, `queue:${resource}`].map(
+    inBucket,
+  );
+  const all = [keys.meta, lock ?? '', keys.deadlines, waiters ?? '', queue ?? '', resource, ...args];
+  return redis.call('EVALSHA', String(sha), 5, ...all);
 }
 
 const acquire: Unary<AcquireRequest> = ({ request: { spec } }, callback) => {

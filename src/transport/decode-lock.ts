@@ -3,8 +3,12 @@
 
 import type { Durability, LeaseSpec as LeaseSpecMessage } from '../../generated/leasehold/v1/lease.ts';
 import type {
+  AcquireManyRequest,
   AcquireRequest,
+  CheckFencingTokenRequest,
   GetLockRequest,
+  HoldRequest,
+  KeepAliveRequest,
   ReleaseRequest,
   RenewRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
@@ -28,6 +32,20 @@ export interface AcquireInput {
 }
 
 export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): AcquireInput {
+  return decodeAcquisition(request, bounds, LIMITS.unaryWaitMs);
+}
+
+/** `waitMs` is Infinity for a caller that waits for as long as its stream lives. */
+export function decodeHold(request: HoldRequest, bounds: TtlBounds): AcquireInput {
+  const input = decodeAcquisition(request, bounds, LIMITS.streamWaitMs);
+  return request.wait?.$case === 'waitForever' ? { ...input, waitMs: Number.POSITIVE_INFINITY } : input;
+}
+
+function decodeAcquisition(
+  request: AcquireRequest | HoldRequest,
+  bounds: TtlBounds,
+  longestWaitMs: number,
+): AcquireInput {
   const violations = new Violations();
   const { spec } = request;
   if (!spec) {
@@ -35,9 +53,9 @@ export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): Acqui
     violations.refuse();
     throw new Error('unreachable: a violation was noted');
   }
-  const decoded = decodeSpec(violations, spec, bounds);
+  const decoded = decodeSpec(violations, 'spec', spec, bounds);
   checkDurability(violations, 'spec.durability', spec.durability);
-  const waitMs = decodeWait(violations, request.wait, LIMITS.unaryWaitMs);
+  const waitMs = decodeWait(violations, request.wait, longestWaitMs);
   violations.refuse();
   if (spec.durability?.level?.$case === 'replicated') throw notServed('replicated durability');
   return { spec: decoded, waitMs };
@@ -55,6 +73,46 @@ function decodeWait(violations: Violations, wait: AcquireRequest['wait'], mostMs
   }
 }
 
+/** The specs in the order of the request, and one wait for all of them. */
+export function decodeAcquireMany(
+  request: AcquireManyRequest,
+  bounds: TtlBounds,
+): { readonly specs: readonly LeaseSpec[]; readonly waitMs: number } {
+  const violations = new Violations();
+  const { specs } = request;
+  if (specs.length === 0 || specs.length > LIMITS.acquireMany) {
+    violations.note('specs', `must have 1 to ${LIMITS.acquireMany} entries, has ${specs.length}`);
+    violations.refuse();
+  }
+  const seen = new Set<string>();
+  const decoded = specs.map((spec, index) => {
+    const field = `specs[${index}]`;
+    if (seen.has(spec.resource)) violations.note(`${field}.resource`, 'is named twice');
+    seen.add(spec.resource);
+    checkDurability(violations, `${field}.durability`, spec.durability);
+    return decodeSpec(violations, field, spec, bounds);
+  });
+  const waitMs = decodeWait(violations, request.wait, LIMITS.unaryWaitMs);
+  violations.refuse();
+  if (specs.some((spec) => spec.durability?.level?.$case === 'replicated')) {
+    throw notServed('replicated durability');
+  }
+  return { specs: decoded, waitMs };
+}
+
+export function decodeCheckFencingToken(request: CheckFencingTokenRequest): {
+  readonly resource: string;
+  readonly fencingToken: bigint;
+} {
+  const violations = new Violations();
+  const checked = {
+    resource: violations.resource('resource', request.resource),
+    fencingToken: violations.fencingToken('fencing_token', request.fencingToken),
+  };
+  violations.refuse();
+  return checked;
+}
+
 export function decodeRenew(request: RenewRequest, { maxTtlMs }: TtlBounds): RenewCommand {
   const violations = new Violations();
   const command = {
@@ -65,6 +123,32 @@ export function decodeRenew(request: RenewRequest, { maxTtlMs }: TtlBounds): Ren
   };
   violations.refuse();
   return command;
+}
+
+export function decodeKeepAlive(request: KeepAliveRequest, { maxTtlMs }: TtlBounds): readonly RenewCommand[] {
+  const violations = new Violations();
+  const { leases } = request;
+  if (leases.length === 0 || leases.length > LIMITS.keepAliveLeases) {
+    violations.note('leases', `must have 1 to ${LIMITS.keepAliveLeases} entries, has ${leases.length}`);
+    violations.refuse();
+  }
+  const seen = new Set<string>();
+  const commands = leases.map((lease, index) => {
+    const field = `leases[${index}]`;
+    const leaseId = violations.uuid(`${field}.lease_id`, lease.leaseId);
+    const name = `${leaseId} ${lease.resource}`;
+    if (seen.has(name)) violations.note(field, 'is named twice');
+    seen.add(name);
+    const ttl = decodeDuration(lease.ttl);
+    return {
+      resource: violations.resource(`${field}.resource`, lease.resource),
+      leaseId,
+      fencingToken: violations.fencingToken(`${field}.fencing_token`, lease.fencingToken),
+      ttlMs: violations.duration(`${field}.ttl`, ttl, LIMITS.minTtlMs, maxTtlMs, 0),
+    };
+  });
+  violations.refuse();
+  return commands;
 }
 
 export function decodeRelease(request: ReleaseRequest): AcquisitionRef {
@@ -84,21 +168,26 @@ export function decodeGetLock(request: GetLockRequest): string {
   return resource;
 }
 
-function decodeSpec(violations: Violations, spec: LeaseSpecMessage, bounds: TtlBounds): LeaseSpec {
+function decodeSpec(
+  violations: Violations,
+  field: string,
+  spec: LeaseSpecMessage,
+  bounds: TtlBounds,
+): LeaseSpec {
   const { minTtlMs } = LIMITS;
   const { maxTtlMs, defaultTtlMs } = bounds;
   const ttl = decodeDuration(spec.ttl);
   const minHold = decodeDuration(spec.minHold);
   const maxHold = decodeDuration(spec.maxHold);
   return {
-    resource: violations.resource('spec.resource', spec.resource),
-    leaseId: violations.uuid('spec.lease_id', spec.leaseId),
-    owner: violations.owner('spec.owner', spec.owner),
-    mode: violations.mode('spec.permits', decodeMode(spec.mode)),
-    metadata: violations.metadata('spec.metadata', spec.metadata),
-    ttlMs: violations.duration('spec.ttl', ttl, minTtlMs, maxTtlMs, defaultTtlMs),
-    minHoldMs: violations.duration('spec.min_hold', minHold, 0, LIMITS.minHoldMs, 0),
-    maxHoldMs: violations.duration('spec.max_hold', maxHold, minTtlMs, LIMITS.maxHoldMs, 0),
+    resource: violations.resource(`${field}.resource`, spec.resource),
+    leaseId: violations.uuid(`${field}.lease_id`, spec.leaseId),
+    owner: violations.owner(`${field}.owner`, spec.owner),
+    mode: violations.mode(`${field}.permits`, decodeMode(spec.mode)),
+    metadata: violations.metadata(`${field}.metadata`, spec.metadata),
+    ttlMs: violations.duration(`${field}.ttl`, ttl, minTtlMs, maxTtlMs, defaultTtlMs),
+    minHoldMs: violations.duration(`${field}.min_hold`, minHold, 0, LIMITS.minHoldMs, 0),
+    maxHoldMs: violations.duration(`${field}.max_hold`, maxHold, minTtlMs, LIMITS.maxHoldMs, 0),
   };
 }
 

@@ -98,11 +98,11 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxMetadataValueBytes: LIMITS.metadataValueBytes,
       maxMetadataBytes: LIMITS.metadataTotalBytes,
       maxPermitsLimit: LIMITS.permits,
+      maxAcquireMany: LIMITS.acquireMany,
+      maxKeepAliveLeases: LIMITS.keepAliveLeases,
       maxQueueLength: LIMITS.waitersPerResource,
       maxRequestBytes: info.maxMessageBytes,
       // Zero and unset: nothing of these is served.
-      maxAcquireMany: 0,
-      maxKeepAliveLeases: 0,
 
       maxPageSize: 0,
       defaultPageSize: 0,

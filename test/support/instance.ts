@@ -16,8 +16,10 @@ import { Status } from '../../generated/google/rpc/status.ts';
 import { Contention } from '../../generated/leasehold/v1/error_details.ts';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import {
+  type AcquireManyResponse,
   type AcquireRequest,
   type AcquireResponse,
+  type CheckFencingTokenResponse,
   type GetLockResponse,
   type GetServerInfoResponse,
   LockServiceClient,
@@ -119,6 +121,19 @@ export class TestClient {
     request: Pick<RenewRequest, 'resource' | 'leaseId' | 'fencingToken'> & Partial<RenewRequest>,
   ): Promise<RenewResponse> {
     return this.#call('renew', { ttl: undefined, ...request });
+  }
+
+  acquireMany(
+    specs: readonly Parameters<typeof LeaseSpec.fromPartial>[0][],
+    wait?: AcquireRequest['wait'],
+    timeoutMs?: number,
+  ): Promise<AcquireManyResponse> {
+    const full = specs.map((spec) => LeaseSpec.fromPartial({ leaseId: randomUUID(), ...spec }));
+    return this.#call('acquireMany', { specs: full, wait }, timeoutMs);
+  }
+
+  checkFencingToken(resource: string, fencingToken: bigint): Promise<CheckFencingTokenResponse> {
+    return this.#call('checkFencingToken', { resource, fencingToken });
   }
 
   release(request: { resource: string; leaseId: string }): Promise<ReleaseResponse> {

@@ -34,8 +34,9 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local L = open_lock(s, resource)
+local L, own = open_lock(s, resource, lease_id)
 drop_lapsed(s, L)
+if own and not alive(s, own) then own = nil end -- dropped just now
 local quarantined = s.clock < s.quarantine_until
 
 local function granted(l)
@@ -52,9 +53,7 @@ local function granted(l)
   return { 'granted', int(s.now), l.token, remaining(s, l) }
 end
 
-local text = redis.call('HGET', L.key, lease_id)
-local own = text and read_lease(text)
-if own and alive(s, own) then
+if own then
   if own.mode ~= mode then return { 'reused', int(s.now) } end
   -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
   -- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
@@ -71,7 +70,6 @@ if w and w.stamp ~= stamp then tell(s, w.stamp, 'moved', lease_id, '0', resource
 
 local queued = redis.call('ZCARD', L.queue)
 if queued == 0 and not w and not quarantined and s.clock >= L.taken_until and admits(L, mode) then
-  if own then remove_holder(s, L, lease_id, own) end
   local l = {
     token = next_token(s), deadline = 0, ttl = ttl, ceiling = 0,
     acquired = int(s.now), stamp = stamp, mode = mode, state = 'held',
@@ -88,7 +86,7 @@ if may_wait then
     if redis.call('HLEN', L.waiters) >= 2 * most_waiters then return { 'full', int(s.now) } end
     w = { queued_at = int(s.now), mode = mode }
     -- The repeat of a lease that lives on through a quarantine: nobody can be granted the resource before it anyway.
-    if own and alive(s, own) then w.place = '0' end
+    if own then w.place = '0' end
   end
   w.stamp = stamp
   -- An instance that asks is not absent. Its other waiters were put aside meanwhile: it has to bring them back.
@@ -99,7 +97,7 @@ elseif w then
 end
 -- What lapsed may have freed the resource for those who wait, and among them perhaps for this very call.
 hand_over(s, L)
-text = redis.call('HGET', L.key, lease_id)
+local text = redis.call('HGET', L.key, lease_id)
 own = text and read_lease(text)
 if own and own.stamp == stamp and own.state == 'claim' and alive(s, own) then return granted(own) end
 save_lock(s, L)

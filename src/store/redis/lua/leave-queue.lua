@@ -10,11 +10,12 @@
 --       5 lease_id
 --       6 stamp           "instance/call" of the call that leaves
 --       7 keep            how long its place is kept for the same lease_id; 0: not at all
+--       8 give_back       '1': also a lease that was confirmed, but that its caller was not told of
 -- REPLY left now | gone now
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local stamp, keep = ARGV[6], tonumber(ARGV[7])
+local stamp, keep, give_back = ARGV[6], tonumber(ARGV[7]), ARGV[8] == '1'
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
@@ -29,8 +30,9 @@ if waiting and read_waiter(waiting).stamp == stamp then
 end
 local text = redis.call('HGET', L.key, lease_id)
 local l = text and read_lease(text)
-if l and l.state == 'claim' and l.stamp == stamp then
+if l and l.stamp == stamp and (l.state == 'claim' or give_back) then
   remove_holder(s, L, lease_id, l)
+  L.taken_until = 0 -- the min_hold of a grant that never was
   left = 'left'
 end
 if left == 'left' then

@@ -18,8 +18,9 @@ local FAR = 9007199254740991 -- 2^53 - 1
 
 -- The summary ":" is "mode count permits limits next taken_until": the holders' common mode, their number, the sum of
 -- their permits, how often each limit is named ("10=2,20=1"), a lower bound of their deadlines, and the end of a
--- min_hold. It makes admission cost the same for one holder as for ten thousand.
-local function open_lock(s, resource)
+-- min_hold. It makes admission cost the same for one holder as for ten thousand. Returns the lock, and the lease of
+-- `lease_id` if that is named and recorded.
+local function open_lock(s, resource, lease_id)
   local L = {
     resource = resource,
     key = s.bucket .. 'lock:' .. resource,
@@ -27,13 +28,14 @@ local function open_lock(s, resource)
     waiters = s.bucket .. 'waiters:' .. resource,
     mode = '-', count = 0, permits = 0, limits = '-', next = FAR, taken_until = 0,
   }
-  local text = redis.call('HGET', L.key, ':')
+  local fields = redis.call('HMGET', L.key, ':', lease_id or ':')
+  local text, own = fields[1], lease_id and fields[2]
   if text then
     local mode, count, permits, limits, next_, taken = string.match(text, '^(%S+) (%d+) (%d+) (%S+) (%d+) (%d+)$')
     L.mode, L.count, L.permits, L.limits = mode, tonumber(count), tonumber(permits), limits
     L.next, L.taken_until = tonumber(next_), tonumber(taken)
   end
-  return L
+  return L, own and read_lease(own)
 end
 
 -- Writes the summary, and when to look at the lock again: when a holder may lapse, and while someone waits or a
@@ -176,12 +178,6 @@ end
 local function write_waiter(L, lease_id, w, about)
   redis.call('HSET', L.waiters, lease_id, w.place .. ' ' .. w.stamp .. ' ' .. w.queued_at .. ' ' .. w.mode,
     lease_id .. '?', about)
-end
-
-local function tell(s, stamp, word, lease_id, number, resource)
-  local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')
-  redis.call('PUBLISH', s.bucket .. 'instance:' .. instance,
-    word .. ' ' .. lease_id .. ' ' .. call .. ' ' .. number .. ' ' .. resource)
 end
 
 -- Puts a waiter at its place; a new one at the tail.

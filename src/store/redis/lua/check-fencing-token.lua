@@ -1,0 +1,26 @@
+#!lua flags=allow-oom
+-- Tells whether a live lease of the resource carries this token. It advances the clock, as a write does, so that a node
+-- that was demoted meanwhile answers nothing.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 resource
+--       5 token
+-- REPLY valid now | invalid now
+--       late now | reign now
+local meta, reign, not_after, skew, resource, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local flat = redis.call('HGETALL', s.bucket .. 'lock:' .. resource)
+for i = 1, #flat, 2 do
+  if is_lease(flat[i]) then
+    local l = read_lease(flat[i + 1])
+    if l.token == token and l.state == 'held' and alive(s, l) then return { 'valid', int(s.now) } end
+  end
+end
+return { 'invalid', int(s.now) }

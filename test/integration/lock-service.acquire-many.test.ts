@@ -1,0 +1,113 @@
+// AcquireMany and CheckFencingToken over a real gRPC channel, on both stores.
+
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { duration } from '../support/instance.ts';
+import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+
+function waiting(ms: number) {
+  return { $case: 'waitTimeout' as const, value: duration(ms) };
+}
+
+describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
+  let rig: Rig;
+
+  beforeEach(async () => {
+    rig = await startRig(kind);
+  });
+  afterEach(() => rig.stop());
+
+  const state = async (resource: string) => {
+    const { lock } = await rig.client.getLock(resource);
+    return { owners: lock?.holders.map(({ owner }) => owner), waiting: lock?.waiterCount };
+  };
+
+  test('are granted all, in the order of the request', async () => {
+    const specs = ['b', 'a', 'c'].map((resource) => ({ resource, owner: 'me' }));
+    const { leases } = await rig.client.acquireMany(specs);
+    expect(leases.map(({ resource }) => resource)).toEqual(['b', 'a', 'c']);
+    for (const { resource, fencingToken } of leases) {
+      expect(await state(resource)).toEqual({ owners: ['me'], waiting: 0 });
+      expect((await rig.client.checkFencingToken(resource, fencingToken)).valid).toBe(true);
+      expect((await rig.client.checkFencingToken(resource, fencingToken + 1n)).valid).toBe(false);
+    }
+  });
+
+  test('are granted none when one is taken, and the answer names it', async () => {
+    await rig.client.acquire({ resource: 'b', owner: 'other' });
+    const specs = ['a', 'b', 'c'].map((resource) => ({ resource, owner: 'me', minHold: duration(60_000) }));
+    await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
+      reason: 'LOCK_CONTENDED',
+      contention: { resource: 'b', holders: [{ owner: 'other' }] },
+    });
+    expect(await state('a')).toEqual({ owners: [], waiting: 0 });
+    expect(await state('c')).toEqual({ owners: [], waiting: 0 });
+    // Nobody was told of it: not even its min_hold is left.
+    expect((await rig.client.acquire({ resource: 'a' })).lease?.fencingToken).toBeGreaterThan(0n);
+  });
+
+  test('repeated with the same ids are the same leases', async () => {
+    const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID() }));
+    const first = await rig.client.acquireMany(specs);
+    const second = await rig.client.acquireMany(specs);
+    const tokens = (response: typeof first) => response.leases.map(({ fencingToken }) => fencingToken);
+    expect(tokens(second)).toEqual(tokens(first));
+  });
+
+  test('of which a former call gives nothing back that a newer one holds', async () => {
+    const blocker = await rig.client.acquire({ resource: 'b' });
+    const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID(), owner: 'me' }));
+    const former = rig.client.acquireMany(specs, waiting(5_000));
+    former.catch(() => {});
+    await eventually(async () => (await state('b')).waiting === 1, { what: 'a waiter', withinMs: 5_000 });
+    const newer = rig.client.acquireMany(specs, waiting(10_000));
+    await expect(former).rejects.toMatchObject({ reason: 'MOVED' });
+    expect(await state('a')).toEqual({ owners: ['me'], waiting: 0 });
+    await rig.client.release({ resource: 'b', leaseId: blocker.lease?.leaseId ?? '' });
+    expect((await newer).leases).toHaveLength(2);
+    expect(await state('b')).toEqual({ owners: ['me'], waiting: 0 });
+  });
+
+  test('wait, and keep what they have alive meanwhile', { timeout: 15_000 }, async () => {
+    const blocker = await rig.client.acquire({ resource: 'b', ttl: duration(20_000) });
+    const specs = ['a', 'b'].map((resource) => ({ resource, owner: 'me', ttl: duration(1_000) }));
+    const many = rig.client.acquireMany(specs, waiting(12_000));
+    // Longer than the lease on `a` would live by itself.
+    const sinceMs = performance.now();
+    await eventually(() => performance.now() > sinceMs + 4_000, { what: 'some time', withinMs: 10_000 });
+    expect(await state('a')).toEqual({ owners: ['me'], waiting: 0 });
+    await rig.client.release({ resource: 'b', leaseId: blocker.lease?.leaseId ?? '' });
+    const { leases } = await many;
+    for (const { resource, fencingToken } of leases) {
+      expect((await rig.client.checkFencingToken(resource, fencingToken)).valid).toBe(true);
+    }
+  });
+
+  test('taken in opposite orders by two callers end for both', async () => {
+    const ids = ['a', 'b', 'c', 'd'];
+    const rounds = Array.from({ length: 10 }, async (_, round) => {
+      const resources = round % 2 === 0 ? ids : ids.toReversed();
+      const { leases } = await rig.client.acquireMany(
+        resources.map((resource) => ({ resource, owner: `caller-${round}` })),
+        waiting(15_000),
+      );
+      for (const { resource, leaseId } of leases) await rig.client.release({ resource, leaseId });
+    });
+    await Promise.all(rounds);
+    for (const resource of ids) expect(await state(resource)).toEqual({ owners: [], waiting: 0 });
+  });
+
+  test.each([
+    ['none', [], 'specs'],
+    ['too many', Array.from({ length: 33 }, (_, n) => ({ resource: `r${n}` })), 'specs'],
+    ['one resource twice', [{ resource: 'a' }, { resource: 'a' }], 'specs[1].resource'],
+    ['a bad name', [{ resource: 'a' }, { resource: '' }], 'specs[1].resource'],
+    ['a bad id', [{ resource: 'a', leaseId: 'x' }], 'specs[0].lease_id'],
+  ])('refuse %s by name', async (_name, specs, field) => {
+    await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
+      reason: 'INVALID_ARGUMENT',
+      violations: [{ field }],
+    });
+  });
+});
