@@ -11,7 +11,10 @@ import { systemClock } from './domain/clock.ts';
 import { formatHostPort, type HostPort } from './domain/host-port.ts';
 import { openStore } from './open-store.ts';
 import { packageInfo } from './package-info.ts';
+import { CallStamps } from './service/call-stamps.ts';
+import { LeaseStreams } from './service/lease-streams.ts';
 import { LockService } from './service/lock-service.ts';
+import { RenewalWheel } from './service/renewal-wheel.ts';
 import { ServerInfoService } from './service/server-info.ts';
 import { WaitRoom } from './service/wait-room.ts';
 import type { Store } from './store/store.ts';
@@ -29,6 +32,8 @@ export interface Instance {
 }
 
 const EMBEDDED_TIMEOUT_MS = 1_000;
+/** What is left of the drain timeout is for the bytes of their ends. */
+const STREAMS_PART_OF_DRAIN = 0.75;
 
 /**
  * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says
@@ -68,12 +73,20 @@ export async function serve(
   });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const commandTimeoutMs = config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS;
-  const common = { store: store.locks, clock, instanceId, commandTimeoutMs };
-  const waitRoom = new WaitRoom({ ...common, random: Math.random });
-  metrics.observeWaiting(() => waitRoom.size);
+  const stamps = new CallStamps(instanceId);
+  const common = { store: store.locks, clock, commandTimeoutMs };
+  const waitRoom = new WaitRoom({ ...common, instanceId, random: Math.random });
+  const wheel = new RenewalWheel({
+    ...common,
+    random: Math.random,
+    onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
+  });
+  metrics.observeHolding({ waitingCalls: () => waitRoom.size, keptLeases: () => wheel.size });
+  const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs });
   const locks = new LockService({
     ...common,
     waitRoom,
+    stamps,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
   const environment = {
@@ -94,7 +107,7 @@ export async function serve(
     const { server, address } = await GrpcServer.start({
       ...config.server,
       reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, info, { maxTtlMs, defaultTtlMs }, environment),
+      lockHandlers: lockHandlers(locks, streams, info, { maxTtlMs, defaultTtlMs }, environment),
       operationHandlers: operationHandlers(environment),
       ready: () => info.ready(),
       callsInProgress: () => callsInProgress,
@@ -120,10 +133,14 @@ export async function serve(
       'serving',
     );
     const stop = async (): Promise<void> => {
-      locks.drain();
+      log.info({ callsInProgress, keptLeases: wheel.size }, 'draining');
       info.drain();
-      log.info({ callsInProgress }, 'draining');
+      server.updateHealth(); // before anyone is told to move, so that nobody is sent here again
+      locks.drain();
+      streams.drain(STREAMS_PART_OF_DRAIN * config.server.drainTimeoutMs);
       await server.stop();
+      wheel.close();
+      waitRoom.close();
       stopWatching();
       await store.close();
       await admin?.stop();

@@ -80,16 +80,20 @@ export class Metrics {
     }).set({ version, instance_id: instanceId, store: status().kind }, 1);
   }
 
-  /** Adds the gauge of waiting calls. */
-  observeWaiting(count: () => number): void {
-    new Gauge({
-      name: 'leasehold_waiting_calls',
-      help: 'Calls that wait in a queue for a lock',
-      registers: [this.#registry],
-      collect() {
-        this.set(count());
-      },
-    });
+  /** Adds the gauges of waiting calls and of leases that are kept for streams. */
+  observeHolding(counts: { readonly waitingCalls: () => number; readonly keptLeases: () => number }): void {
+    const gauge = (name: string, help: string, count: () => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers: [this.#registry],
+        collect() {
+          this.set(count());
+        },
+      });
+    };
+    gauge('leasehold_waiting_calls', 'Calls that wait in a queue for a lock', counts.waitingCalls);
+    gauge('leasehold_kept_leases', 'Leases that are renewed for open streams', counts.keptLeases);
   }
 
   callEnded(method: string, code: string, tookMs: number): void {

@@ -14,12 +14,20 @@ export interface Clock {
   after(delayMs: number, fire: () => void): Timer;
 }
 
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, fire) {
-    const handle = setTimeout(fire, Math.max(0, delayMs));
-    handle.unref();
+    // setTimeout takes more than 24.8 days for "at once".
+    const wait = (leftMs: number): NodeJS.Timeout =>
+      leftMs <= LONGEST_TIMEOUT_MS
+        ? setTimeout(fire, Math.max(0, leftMs)).unref()
+        : setTimeout(() => {
+            handle = wait(leftMs - LONGEST_TIMEOUT_MS);
+          }, LONGEST_TIMEOUT_MS).unref();
+    let handle = wait(delayMs);
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -19,6 +19,14 @@ export const LIMITS = {
   maxHoldMs: 30 * 24 * 3_600_000,
   /** The longest wait of one unary call. */
   unaryWaitMs: 30 * 60_000,
+  /** Resources of one AcquireMany. */
+  acquireMany: 32,
+  /** The longest wait of one Hold. */
+  streamWaitMs: 365 * 24 * 3_600_000,
+  /** Leases of one KeepAlive. */
+  keepAliveLeases: 64,
+  /** Leases that one instance may keep for its streams. */
+  keptLeasesPerInstance: 200_000,
   /** Callers that may wait for one resource, absent ones included. */
   waitersPerResource: 20_000,
   /** Calls that may wait on one instance. */

@@ -20,6 +20,7 @@ export type Mode =
 /** Which call speaks for a lease right now: written by every Acquire, Hold and KeepAlive. */
 export interface CallStamp {
   readonly instanceId: string;
+  /** Unique in the instance. Odd for streams, which are told when their lease is released; even for unary calls. */
   readonly call: number;
 }
 
@@ -113,7 +114,8 @@ export type ConfirmOutcome =
   | { readonly kind: 'gone' };
 
 export type RenewOutcome =
-  | { readonly kind: 'renewed'; readonly lease: Lease }
+  /** `isFinal`: its deadline is the end of its max_hold, which no renewal passes. */
+  | { readonly kind: 'renewed'; readonly lease: Lease; readonly isFinal: boolean }
   /** No live lease of this id and token: released, lapsed, or never granted. */
   | { readonly kind: 'lost' }
   /** The lease lives, but a newer call speaks for it. Only where the renewal named a stamp. */

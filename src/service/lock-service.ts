@@ -5,18 +5,12 @@
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import {
-  type AcquireOutcome,
-  type CallStamp,
-  type Contention,
-  type Lease,
-  type LeaseSpec,
-  type LockView,
-  leaseIdHash,
-} from '../domain/lock.ts';
+import { type CallStamp, type Lease, type LeaseSpec, type LockView, leaseIdHash } from '../domain/lock.ts';
 import type { AcquisitionRef, LockStore, RenewCommand, StoreCall } from '../store/lock-store.ts';
+import { acquireMany } from './acquire-many.ts';
+import type { CallStamps } from './call-stamps.ts';
+import { draining, leaseLost, refusal, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
-import type { WaitEnd } from './waiter.ts';
 
 /** One call of a client, as the transport received it. */
 export interface CallContext {
@@ -49,23 +43,18 @@ export interface LockServiceOptions {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
   readonly clock: Clock;
-  readonly instanceId: string;
+  readonly stamps: CallStamps;
   /** The bound of one command, waiting and confirming included. */
   readonly commandTimeoutMs: number;
   /** Called after each mutation; undefined where nobody reads it. */
   readonly onMutation: ((record: MutationRecord) => void) | undefined;
 }
 
-const RETRY_AT_LEAST_MS = 50;
-/** A holder may release long before its deadline, so nobody is told to wait for that. */
-const RETRY_AT_MOST_MS = 1_000;
-const RETRY_ELSEWHERE_MS = 100;
 /** So long before the client's own deadline a wait ends, so that its answer arrives. */
-const ANSWER_BEFORE_MS = 100;
+export const ANSWER_BEFORE_MS = 100;
 
 export class LockService {
   readonly #options: LockServiceOptions;
-  #calls = 0;
   #draining = false;
 
   constructor(options: LockServiceOptions) {
@@ -86,12 +75,34 @@ export class LockService {
   acquire(spec: LeaseSpec, waitMs: number, context: CallContext): Promise<GrantedLease> {
     return this.#logged('Acquire', spec, async () => {
       if (this.#draining) throw draining();
-      const stamp = { instanceId: this.#options.instanceId, call: ++this.#calls };
-      if (waitMs > 0) return this.#granted(await this.#awaitTurn(spec, stamp, waitMs, context), context);
-      const outcome = await this.#options.store.acquire(spec, stamp, false, this.#bounded(context));
-      if (outcome.kind !== 'granted') throw refusal(outcome);
-      return this.#granted(outcome.lease, context);
+      return this.#granted(await this.#take(spec, this.#stamp(), waitMs, context), context);
     });
+  }
+
+  /**
+   * Takes several leases, all or none; `waitMs` is for all of them together. In the order of `specs`, whose resources
+   * are distinct. Throws what `acquire` throws.
+   */
+  async acquireMany(
+    specs: readonly LeaseSpec[],
+    waitMs: number,
+    context: CallContext,
+  ): Promise<readonly GrantedLease[]> {
+    if (this.#draining) throw draining();
+    const { store, clock } = this.#options;
+    const stamp = this.#stamp();
+    const leases = await acquireMany({
+      specs,
+      stamp,
+      store,
+      clock,
+      bounded: () => ({ deadlineMs: clock.monotonicMs() + this.#options.commandTimeoutMs }),
+      acquire: (spec) =>
+        this.#logged('AcquireMany', spec, async () => {
+          return this.#granted(await this.#take(spec, stamp, waitMs, context), context);
+        }).then(({ lease }) => lease),
+    });
+    return leases.map((lease) => this.#granted(lease, context));
   }
 
   /** Throws LEASE_LOST and what the store throws. */
@@ -112,9 +123,25 @@ export class LockService {
     return released;
   }
 
+  /** Whether a live lease of the resource carries this token now. Throws what the store throws. */
+  checkFencingToken(resource: string, fencingToken: bigint, context: CallContext): Promise<boolean> {
+    return this.#options.store.checkFencingToken(resource, fencingToken, this.#bounded(context));
+  }
+
   /** Throws what the store throws. */
   get(resource: string, context: CallContext): Promise<LockView> {
     return this.#options.store.get(resource, this.#bounded(context));
+  }
+
+  #stamp(): CallStamp {
+    return this.#options.stamps.forUnary();
+  }
+
+  async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Lease> {
+    if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
+    const outcome = await this.#options.store.acquire(spec, stamp, false, this.#bounded(context));
+    if (outcome.kind !== 'granted') throw refusal(outcome);
+    return outcome.lease;
   }
 
   async #awaitTurn(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Lease> {
@@ -168,64 +195,4 @@ export class LockService {
       throw error;
     }
   }
-}
-
-function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): CoordinationError {
-  switch (outcome.kind) {
-    case 'contended':
-      return contended(outcome.contention);
-    case 'quarantined':
-      return new CoordinationError('QUARANTINE', 'nothing is granted for a while after a failover', {
-        retryAfterMs: outcome.retryAfterMs,
-      });
-    case 'reused':
-      return new CoordinationError('LEASE_ID_REUSED', 'the lease_id names an acquisition in another mode');
-    case 'full':
-      return new CoordinationError('QUEUE_FULL', 'too many callers wait for the resource', {
-        retryAfterMs: RETRY_AT_MOST_MS,
-      });
-    case 'queued':
-      throw new Error('queued without waiting');
-  }
-}
-
-function waitFailure(end: Exclude<WaitEnd, { kind: 'granted' }>): CoordinationError {
-  switch (end.kind) {
-    case 'refused':
-      return refusal(end.outcome);
-    case 'moved':
-      return new CoordinationError('MOVED', 'a newer call with the same lease_id waits in its place');
-    case 'released':
-      return new CoordinationError('LEASE_LOST', 'the lease_id was released while the call waited');
-    case 'cancelled':
-      return new CoordinationError('CANCELLED', 'the call was cancelled while it waited');
-    case 'draining':
-      return draining();
-  }
-}
-
-const REASONS: Readonly<Record<Contention['reason'], string>> = {
-  held: 'someone else holds the resource',
-  ahead: 'others wait for the resource, and nobody overtakes them',
-  'min-hold': 'the resource stays taken until its min_hold is over',
-};
-
-function contended(contention: Contention): CoordinationError {
-  const { reason, timeLeftMs } = contention;
-  const retryAfterMs =
-    reason === 'min-hold' ? timeLeftMs : clamp(timeLeftMs, RETRY_AT_LEAST_MS, RETRY_AT_MOST_MS);
-  return new CoordinationError('LOCK_CONTENDED', REASONS[reason], { contention, retryAfterMs });
-}
-
-function draining(): CoordinationError {
-  const message = 'this instance is stopping; use another';
-  return new CoordinationError('DRAINING', message, { retryAfterMs: RETRY_ELSEWHERE_MS });
-}
-
-function leaseLost(): CoordinationError {
-  return new CoordinationError('LEASE_LOST', 'no live lease of the resource has this lease_id and token');
-}
-
-function clamp(value: number, low: number, high: number): number {
-  return Math.min(Math.max(value, low), high);
 }

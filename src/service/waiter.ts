@@ -66,7 +66,8 @@ export class Waiter {
 
   /** It is next in line, and what blocks it may lapse then: nothing else would notice at once. */
   nextInLine(blockedForMs: number): void {
-    const { clock, store, spec } = this.#options;
+    const { clock, store, spec, onPosition } = this.#options;
+    onPosition(1);
     this.#blocked?.cancel();
     this.#blocked = clock.after(blockedForMs + AFTER_DEADLINE_MS, () => {
       // If it fails, the ticks that every instance sends find what lapsed a little later.
@@ -145,8 +146,8 @@ export class Waiter {
       case 'granted':
         return { kind: 'granted', lease: outcome.lease };
       case 'queued':
-        onPosition(outcome.position);
         if (outcome.position === 1) this.nextInLine(outcome.blockedForMs);
+        else onPosition(outcome.position);
         return undefined;
       case 'reused':
       case 'full':

@@ -25,12 +25,16 @@ export interface RenewCommand extends AcquisitionRef {
   readonly ttlMs: number;
   /** Given by streams: the renewal counts only while this call still speaks for the lease. */
   readonly stamp?: CallStamp;
+  /** Makes `stamp` the call that speaks for the lease, whichever did before; that one gets the notice `moved`. */
+  readonly takesOver?: boolean;
 }
 
 export interface LeaveCommand extends AcquisitionRef {
   readonly stamp: CallStamp;
   /** How long the place in the queue is kept for the same lease id; 0: not at all. */
   readonly keepPlaceMs: number;
+  /** Gives back a confirmed lease too: its caller was not told of it. */
+  readonly giveBack?: boolean;
 }
 
 export interface StoreCall {
@@ -44,7 +48,7 @@ export interface Claim {
   readonly call: number;
 }
 
-/** What a store tells an instance about its waiters, unasked. Messages can be lost; `refresh` finds the grants. */
+/** What a store tells an instance about its waiters and leases, unasked. Messages can be lost; `refresh` finds the grants. */
 export type Notice =
   /** The waiter was granted the resource; its call has a claim window (1 s) to confirm. */
   | { readonly kind: 'claimed'; readonly waiter: AcquisitionRef; readonly call: number }
@@ -57,7 +61,7 @@ export type Notice =
     }
   /** A newer call speaks for the waiter or lease. */
   | { readonly kind: 'moved'; readonly waiter: AcquisitionRef; readonly call: number }
-  /** The waiter was released by someone who knows its lease id. */
+  /** The waiter, or the lease that a stream keeps, was released by someone who knows its lease id. */
   | { readonly kind: 'released'; readonly waiter: AcquisitionRef; readonly call: number }
   /** Waiters may have been forgotten or put aside: each must ask again. */
   | { readonly kind: 'resync' };
@@ -89,12 +93,15 @@ export interface LockStore {
   /** Frees what lapsed of a resource and hands it over. */
   advance(resource: string, call: StoreCall): Promise<void>;
 
+  /** Whether a live lease of the resource carries this token now. */
+  checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean>;
+
   /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */
   get(resource: string, call: StoreCall): Promise<LockView>;
 
   /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
   refresh(call: StoreCall): Promise<readonly Claim[]>;
 
-  /** Calls back for this instance's waiters. Returns the unsubscriber. */
+  /** Calls back for this instance's waiters and leases. Returns the unsubscriber. */
   onNotice(listener: (notice: Notice) => void): () => void;
 }

@@ -1,15 +1,29 @@
 // LockService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
 import type { LockServiceServer } from '../../generated/leasehold/v1/lock_service.ts';
+import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
 import type { ServerInfoService } from '../service/server-info.ts';
-import { decodeAcquire, decodeGetLock, decodeRelease, decodeRenew, type TtlBounds } from './decode-lock.ts';
+import {
+  decodeAcquire,
+  decodeAcquireMany,
+  decodeCheckFencingToken,
+  decodeGetLock,
+  decodeHold,
+  decodeKeepAlive,
+  decodeRelease,
+  decodeRenew,
+  type TtlBounds,
+} from './decode-lock.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
+import { sendHold, sendKeepAlive } from './lease-events.ts';
+import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary.ts';
 import { unimplementedStream, unimplementedUnary } from './unimplemented.ts';
 
 export function lockHandlers(
   locks: LockService,
+  streams: LeaseStreams,
   info: ServerInfoService,
   bounds: TtlBounds,
   environment: CallEnvironment,
@@ -29,12 +43,24 @@ export function lockHandlers(
       lock: encodeLock(await locks.get(decodeGetLock(request), context)),
     })),
     getServerInfo: unary('GetServerInfo', environment, () => ({ info: encodeServerInfo(info.get()) })),
-    acquireMany: unimplementedUnary('AcquireMany', environment),
-    hold: unimplementedStream('Hold', environment),
-    keepAlive: unimplementedStream('KeepAlive', environment),
+    acquireMany: unary('AcquireMany', environment, async (request, context) => {
+      const { specs, waitMs } = decodeAcquireMany(request, bounds);
+      return { leases: (await locks.acquireMany(specs, waitMs, context)).map(encodeLease) };
+    }),
+    hold: serverStream('Hold', environment, (request, context, send) => {
+      const { spec, waitMs } = decodeHold(request, bounds);
+      return streams.hold(spec, waitMs, context, (about, event) => sendHold(send, about, event));
+    }),
+    keepAlive: serverStream('KeepAlive', environment, (request, context, send) => {
+      const leases = decodeKeepAlive(request, bounds);
+      return streams.keepAlive(leases, context, (about, event) => sendKeepAlive(send, about, event));
+    }),
     listLocks: unimplementedUnary('ListLocks', environment),
     watchLocks: unimplementedStream('WatchLocks', environment),
-    checkFencingToken: unimplementedUnary('CheckFencingToken', environment),
+    checkFencingToken: unary('CheckFencingToken', environment, async (request, context) => {
+      const { resource, fencingToken } = decodeCheckFencingToken(request);
+      return { valid: await locks.checkFencingToken(resource, fencingToken, context) };
+    }),
     forceRelease: unimplementedUnary('ForceRelease', environment),
   };
 }

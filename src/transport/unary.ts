@@ -47,7 +47,7 @@ class UnaryContext implements CallContext {
 }
 
 /** A timer may fire this much before its time. */
-const TIMER_EARLY_MS = 1;
+export const TIMER_EARLY_MS = 1;
 const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'PRIMARY_UNCONFIRMED'];
 
 export function unary<Request, Response>(
@@ -86,7 +86,7 @@ export function unary<Request, Response>(
 
 // The store only knows that the time it was given is over. If it was the client's own, that is what the
 // client hears (and the metrics count), not a store that seems to be away.
-function asDeadline(thrown: unknown): unknown {
+export function asDeadline(thrown: unknown): unknown {
   if (!(thrown instanceof CoordinationError) || !AFTER_DEADLINE.includes(thrown.code)) return thrown;
   const message = 'the deadline of the call passed; the outcome is unknown';
   return new CoordinationError('DEADLINE_EXCEEDED', message, {}, thrown);
@@ -96,7 +96,7 @@ function asDeadline(thrown: unknown): unknown {
  * Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity when there is
  * none.
  */
-function timeLeftMs(deadline: Date | number, clock: Clock): number {
+export function timeLeftMs(deadline: Date | number, clock: Clock): number {
   const at = deadline instanceof Date ? deadline.getTime() : deadline;
   return at - clock.wallMs();
 }

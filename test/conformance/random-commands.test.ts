@@ -73,6 +73,7 @@ const command = fc.oneof(
       leaseId,
       ttlMs: fc.oneof(ttlMs, fc.constant(0)),
       stamp: fc.option(stamp, { nil: undefined }),
+      takesOver: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
       /** Which of the tokens seen for the resource, from the newest. */
       tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
     }),
@@ -90,6 +91,7 @@ const command = fc.oneof(
       leaseId,
       stamp,
       keepPlaceMs: fc.constantFrom(0, 5_000),
+      giveBack: fc.boolean(),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('refresh' as const) }) },
@@ -127,7 +129,8 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'renew': {
       const fencingToken = tokens.at(-1 - c.tokensBack) ?? 7n;
       const command = { resource: c.resource, leaseId: c.leaseId, fencingToken, ttlMs: c.ttlMs };
-      return h.locks.renew([c.stamp ? { ...command, stamp: c.stamp } : command], inTime());
+      const { stamp, takesOver } = c;
+      return h.locks.renew([stamp ? { ...command, stamp, takesOver } : command], inTime());
     }
     case 'release':
       return h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());

@@ -115,23 +115,26 @@ export class RedisLockStore implements LockStore {
   }
 
   async leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
-    const { resource, leaseId, stamp, keepPlaceMs } = command;
-    const args = [SKEW_US, resource, leaseId, stampText(stamp), microseconds(keepPlaceMs)];
+    const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
+    const keep = microseconds(keepPlaceMs);
+    const args = [SKEW_US, resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
     const answer = await this.#lane.run('leave-queue', this.#keys, args, call);
     return answer.reply[0] === 'left';
   }
 
   async renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
     const args = [SKEW_US, this.#maxTtlUs];
-    for (const { resource, leaseId, fencingToken, stamp, ttlMs } of commands) {
+    for (const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } of commands) {
       const by = stamp ? stampText(stamp) : '';
-      args.push(resource, leaseId, fencingToken.toString(), by, microseconds(ttlMs));
+      args.push(resource, leaseId, fencingToken.toString(), by, takesOver ? '1' : '0', microseconds(ttlMs));
     }
     const answer = await this.#lane.run('renew-locks', this.#keys, args, call);
     const words = answer.reply.slice(2);
     return commands.map((command, index) => {
       const [word, ...rest] = words.slice(3 * index, 3 * index + 3);
-      if (word === 'renewed') return { kind: word, lease: this.#lease(command, answer, rest) };
+      if (word === 'renewed' || word === 'final') {
+        return { kind: 'renewed', lease: this.#lease(command, answer, rest), isFinal: word === 'final' };
+      }
       if (word === 'lost' || word === 'moved') return { kind: word };
       throw new Error(`renew-locks: unexpected reply ${word}`);
     });
@@ -146,6 +149,12 @@ export class RedisLockStore implements LockStore {
 
   async advance(resource: string, call: StoreCall): Promise<void> {
     await this.#lane.run('advance-queue', this.#keys, [SKEW_US, resource], call);
+  }
+
+  async checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean> {
+    const args = [SKEW_US, resource, fencingToken.toString()];
+    const answer = await this.#lane.run('check-fencing-token', this.#keys, args, call);
+    return answer.reply[0] === 'valid';
   }
 
   async get(resource: string, call: StoreCall): Promise<LockView> {

@@ -9,6 +9,7 @@ const SCRIPT_NAMES = [
   'acquire-lock',
   'adopt-reign',
   'advance-queue',
+  'check-fencing-token',
   'confirm-claim',
   'get-lock',
   'leave-queue',

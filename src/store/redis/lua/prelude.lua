@@ -106,3 +106,10 @@ end
 local function instance_of(stamp)
   return string.match(stamp, '^[^/]+')
 end
+
+-- Says on the channel of a call's instance what became of what the call speaks for.
+local function tell(s, stamp, word, lease_id, number, resource)
+  local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')
+  redis.call('PUBLISH', s.bucket .. 'instance:' .. instance,
+    word .. ' ' .. lease_id .. ' ' .. call .. ' ' .. number .. ' ' .. resource)
+end

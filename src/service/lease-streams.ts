@@ -1,0 +1,206 @@
+// What Hold and KeepAlive do, without gRPC: take a lease or take it over, keep it for as long as the stream lives, and
+// tell the stream what happens. The end of a stream releases nothing: a cancelled call and a dead process look alike,
+// so the lease runs to its deadline, and whoever opens KeepAlive before that goes on.
+
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Lease, LeaseSpec } from '../domain/lock.ts';
+import type { AcquisitionRef, LockStore, RenewCommand } from '../store/lock-store.ts';
+import type { CallStamps } from './call-stamps.ts';
+import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
+import { cancelled, draining, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
+import type { KeepingEnd, KeptLease, RenewalWheel, RiskReason } from './renewal-wheel.ts';
+import type { WaitRoom } from './wait-room.ts';
+
+export type LeaseEvent =
+  /** `position` is from 1, and 0 while it isn't known. */
+  | { readonly kind: 'queued'; readonly position: number }
+  | { readonly kind: 'granted' | 'renewed'; readonly granted: GrantedLease }
+  | { readonly kind: 'at-risk'; readonly reason: RiskReason }
+  | KeepingEnd
+  /** About the whole stream, which works for so long. */
+  | { readonly kind: 'draining'; readonly moveWithinMs: number };
+
+/** Tells the stream's client; never blocks. */
+export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
+
+export interface LeaseStreamsOptions {
+  readonly store: LockStore;
+  readonly waitRoom: WaitRoom;
+  readonly wheel: RenewalWheel;
+  readonly clock: Clock;
+  readonly stamps: CallStamps;
+  readonly commandTimeoutMs: number;
+  readonly maxTtlMs: number;
+}
+
+interface OpenStream {
+  tellDraining(moveWithinMs: number): void;
+  /** Ends it; the first end counts. */
+  finish(end: CoordinationError): void;
+}
+
+/** A queued stream says its place again after so long. */
+const REPEAT_QUEUED_MS = 10_000;
+/** Streams are told that the instance drains within this part of the time that they have. */
+const TELL_WITHIN = 0.5;
+const RETRY_SOON_MS = 1_000;
+const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };
+
+export class LeaseStreams {
+  readonly #options: LeaseStreamsOptions;
+  readonly #open = new Set<OpenStream>();
+  #endsAtMs: number | undefined;
+
+  constructor(options: LeaseStreamsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Acquires as Acquire does, waits up to `waitMs` (0: not at all, Infinity: for as long as the stream lives), and
+   * keeps the lease. Never resolves: throws what Acquire throws, then LEASE_LOST, MOVED, DRAINING or CANCELLED.
+   */
+  async hold(spec: LeaseSpec, waitMs: number, context: CallContext, tell: Tell): Promise<never> {
+    this.#admit(1);
+    const { stamps, clock } = this.#options;
+    const stamp = stamps.forStream();
+    const { resource, leaseId, ttlMs } = spec;
+    let lease: Lease;
+    try {
+      lease = await this.#obtain(spec, stamp, waitMs, context, tell);
+    } catch (error) {
+      if (error instanceof CoordinationError && error.code === 'MOVED') tell(spec, { kind: 'moved' });
+      if (error instanceof CoordinationError && error.code === 'DRAINING') {
+        tell(spec, { kind: 'draining', moveWithinMs: 0 });
+      }
+      throw error;
+    }
+    if (context.ended.aborted) throw cancelled();
+    const { fencingToken, deadlineMs } = lease;
+    if (clock.monotonicMs() >= deadlineMs) throw leaseLost();
+    tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
+    const kept = { resource, leaseId, fencingToken, stamp, ttlMs, deadlineMs, takesOver: false };
+    return this.#keep([kept], context, (event) => tell(spec, event), tell);
+  }
+
+  /**
+   * Takes the leases over from the calls that kept them, and keeps them. Never resolves: throws LEASE_LOST or MOVED
+   * when none is left, DRAINING or CANCELLED.
+   */
+  async keepAlive(leases: readonly RenewCommand[], context: CallContext, tell: Tell): Promise<never> {
+    this.#admit(leases.length);
+    const { stamps, clock, maxTtlMs } = this.#options;
+    const stamp = stamps.forStream();
+    // Nobody here knows their deadlines yet, but after this they have passed.
+    const deadlineMs = clock.monotonicMs() + maxTtlMs;
+    const kept = leases.map((lease) => ({ ...lease, stamp, deadlineMs, takesOver: true }));
+    return this.#keep(kept, context, (event) => tell(WHOLE_STREAM, event), tell);
+  }
+
+  /**
+   * From now on no stream begins here. Those that are open are told, spread over some time, and end within `withinMs`;
+   * their leases are renewed until then and go on living. Queued streams end with the wait room's drain.
+   */
+  drain(withinMs: number): void {
+    const { clock } = this.#options;
+    this.#endsAtMs = clock.monotonicMs() + withinMs;
+    const streams = [...this.#open];
+    for (const [index, stream] of streams.entries()) {
+      const afterMs = (index / streams.length) * TELL_WITHIN * withinMs;
+      clock.after(afterMs, () => stream.tellDraining(withinMs - afterMs));
+    }
+    clock.after(withinMs, () => {
+      for (const stream of this.#open) stream.finish(draining());
+    });
+  }
+
+  #admit(leases: number): void {
+    if (this.#endsAtMs !== undefined) throw draining();
+    if (this.#options.wheel.size + leases <= LIMITS.keptLeasesPerInstance) return;
+    throw new CoordinationError('OVERLOADED', 'this instance keeps too many leases', {
+      retryAfterMs: RETRY_SOON_MS,
+    });
+  }
+
+  async #obtain(
+    spec: LeaseSpec,
+    stamp: KeptLease['stamp'],
+    waitMs: number,
+    { arrivedAtMs, deadlineMs, ended }: CallContext,
+    tell: Tell,
+  ): Promise<Lease> {
+    const { store, waitRoom, clock, commandTimeoutMs } = this.#options;
+    if (waitMs <= 0) {
+      const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
+      const outcome = await store.acquire(spec, stamp, false, { deadlineMs: untilMs });
+      if (outcome.kind === 'granted') return outcome.lease;
+      throw refusal(outcome);
+    }
+    let position = 0;
+    const say = (): void => {
+      repeat.cancel();
+      repeat = clock.after(REPEAT_QUEUED_MS, say);
+      tell(spec, { kind: 'queued', position });
+    };
+    let repeat = clock.after(REPEAT_QUEUED_MS, say);
+    const onPosition = (now: number): void => {
+      if (now === position) return;
+      position = now;
+      say();
+    };
+    const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
+    try {
+      const end = await waitRoom.wait({ spec, stamp, untilMs, ended, onPosition });
+      if (end.kind === 'granted') return end.lease;
+      throw waitFailure(end);
+    } finally {
+      repeat.cancel();
+    }
+  }
+
+  #keep(
+    leases: readonly KeptLease[],
+    { arrivedAtMs, ended }: CallContext,
+    tellStream: (event: LeaseEvent) => void,
+    tell: Tell,
+  ): Promise<never> {
+    return new Promise((_, reject) => {
+      const { wheel, clock } = this.#options;
+      let left = leases.length;
+      const stops: (() => void)[] = [];
+      const finish = (end: CoordinationError): void => {
+        this.#open.delete(stream);
+        ended.removeEventListener('abort', cancel);
+        for (const stop of stops) stop();
+        reject(end);
+      };
+      const cancel = (): void => finish(cancelled());
+      const stream: OpenStream = {
+        tellDraining: (moveWithinMs) => {
+          if (this.#open.has(stream)) tellStream({ kind: 'draining', moveWithinMs });
+        },
+        finish,
+      };
+      this.#open.add(stream);
+      ended.addEventListener('abort', cancel, { once: true });
+      for (const kept of leases) {
+        const stop = wheel.keep(kept, {
+          renewed: (lease) => {
+            const granted = { lease, validForMs: lease.deadlineMs - arrivedAtMs };
+            tell(kept, { kind: 'renewed', granted });
+          },
+          atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
+          ended: (end) => {
+            tell(kept, end);
+            if (--left === 0) finish(end.kind === 'moved' ? moved() : leaseLost());
+          },
+        });
+        stops.push(stop);
+      }
+      if (ended.aborted) cancel();
+      // It was being acquired when the others were told.
+      if (this.#endsAtMs !== undefined) stream.tellDraining(this.#endsAtMs - clock.monotonicMs());
+    });
+  }
+}

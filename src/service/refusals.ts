@@ -1,0 +1,80 @@
+// Outcomes that a caller did not ask for, as errors: what they say, and when to try again.
+
+import { CoordinationError } from '../domain/errors.ts';
+import type { AcquireOutcome, Contention } from '../domain/lock.ts';
+import type { WaitEnd } from './waiter.ts';
+
+const RETRY_AT_LEAST_MS = 50;
+/** A holder may release long before its deadline, so nobody is told to wait for that. */
+const RETRY_AT_MOST_MS = 1_000;
+const RETRY_ELSEWHERE_MS = 100;
+
+/** Why an acquisition that does not wait was not granted. */
+export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): CoordinationError {
+  switch (outcome.kind) {
+    case 'contended':
+      return contended(outcome.contention);
+    case 'quarantined':
+      return new CoordinationError('QUARANTINE', 'nothing is granted for a while after a failover', {
+        retryAfterMs: outcome.retryAfterMs,
+      });
+    case 'reused':
+      return new CoordinationError('LEASE_ID_REUSED', 'the lease_id names an acquisition in another mode');
+    case 'full':
+      return new CoordinationError('QUEUE_FULL', 'too many callers wait for the resource', {
+        retryAfterMs: RETRY_AT_MOST_MS,
+      });
+    case 'queued':
+      throw new Error('queued without waiting');
+  }
+}
+
+/** Why a wait ended without a grant. */
+export function waitFailure(end: Exclude<WaitEnd, { kind: 'granted' }>): CoordinationError {
+  switch (end.kind) {
+    case 'refused':
+      return refusal(end.outcome);
+    case 'moved':
+      return new CoordinationError('MOVED', 'a newer call with the same lease_id waits in its place');
+    case 'released':
+      return new CoordinationError('LEASE_LOST', 'the lease_id was released while the call waited');
+    case 'cancelled':
+      return new CoordinationError('CANCELLED', 'the call was cancelled while it waited');
+    case 'draining':
+      return draining();
+  }
+}
+
+const REASONS: Readonly<Record<Contention['reason'], string>> = {
+  held: 'someone else holds the resource',
+  ahead: 'others wait for the resource, and nobody overtakes them',
+  'min-hold': 'the resource stays taken until its min_hold is over',
+};
+
+function contended(contention: Contention): CoordinationError {
+  const { reason, timeLeftMs } = contention;
+  const retryAfterMs =
+    reason === 'min-hold' ? timeLeftMs : clamp(timeLeftMs, RETRY_AT_LEAST_MS, RETRY_AT_MOST_MS);
+  return new CoordinationError('LOCK_CONTENDED', REASONS[reason], { contention, retryAfterMs });
+}
+
+export function draining(): CoordinationError {
+  const message = 'this instance is stopping; use another';
+  return new CoordinationError('DRAINING', message, { retryAfterMs: RETRY_ELSEWHERE_MS });
+}
+
+export function leaseLost(): CoordinationError {
+  return new CoordinationError('LEASE_LOST', 'no live lease of the resource has this lease_id and token');
+}
+
+export function moved(): CoordinationError {
+  return new CoordinationError('MOVED', 'a newer call speaks for the lease');
+}
+
+export function cancelled(): CoordinationError {
+  return new CoordinationError('CANCELLED', 'the call was cancelled');
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

@@ -1,0 +1,130 @@
+// One kind of call in one place: a server stream from an async function. Owns its backpressure, its end (exactly once,
+// with details), its deadline and its cancellation. A client that doesn't read costs a bounded amount of memory: while
+// the stream is blocked, what is newer takes the place of what it makes obsolete.
+
+import { type handleServerStreamingCall, type ServerWritableStream, status } from '@grpc/grpc-js';
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import type { CallContext } from '../service/lock-service.ts';
+import { errorStatus } from './error-status.ts';
+import { Undecodable } from './service-definition.ts';
+import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary.ts';
+
+/**
+ * Sends a message, now or when the client has read what came before; never blocks. With a `slot` it takes the place of
+ * an unsent message of the same slot; without, it is never left out, and the caller sends few of these.
+ */
+export type Send<Response> = (message: Response, slot?: string) => void;
+
+/** The part of a gRPC stream that is written to. */
+export interface Sink<Response> {
+  /** Calls back when the message was passed on to the client's connection; never, when that is gone. */
+  write(message: Response, passedOn: () => void): unknown;
+}
+
+/** The messages on their way to one client. */
+export class Outbox<Response> {
+  readonly #sink: Sink<Response>;
+  readonly #unsent = new Map<string | symbol, Response>();
+  #isBlocked = false;
+
+  constructor(sink: Sink<Response>) {
+    this.#sink = sink;
+  }
+
+  /** Messages that wait until the client reads. */
+  get unsent(): number {
+    return this.#unsent.size;
+  }
+
+  send(message: Response, slot?: string): void {
+    const key = slot ?? Symbol();
+    this.#unsent.delete(key); // not replaced in its place: the newest goes last
+    this.#unsent.set(key, message);
+    this.#flush();
+  }
+
+  /** Hands over all that is left, whether the client reads or not: nothing follows. */
+  flushAll(): void {
+    for (const message of this.#unsent.values()) this.#sink.write(message, () => {});
+    this.#unsent.clear();
+  }
+
+  #flush(): void {
+    if (this.#isBlocked) return;
+    for (const [key, message] of this.#unsent) {
+      this.#unsent.delete(key);
+      this.#isBlocked = true;
+      this.#sink.write(message, () => {
+        this.#isBlocked = false;
+        this.#flush();
+      });
+      return;
+    }
+  }
+}
+
+/** `serve` runs for as long as the stream lives, and ends it by what it throws, or with OK. */
+export function serverStream<Request, Response>(
+  method: string,
+  { clock, observer }: CallEnvironment,
+  serve: (request: Request, context: CallContext, send: Send<Response>) => Promise<void>,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => {
+    const arrivedAtMs = clock.monotonicMs();
+    observer.callBegan();
+    void answer(call, arrivedAtMs);
+  };
+
+  async function answer(call: ServerWritableStream<Request, Response>, arrivedAtMs: number): Promise<void> {
+    const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
+    const { ended, forget } = endOf(call, deadlineMs, clock);
+    const outbox = new Outbox<Response>(call);
+    let isOver = false;
+    const send: Send<Response> = (message, slot) => {
+      if (!isOver && !ended.aborted) outbox.send(message, slot);
+    };
+    let code: status = status.OK;
+    try {
+      if (call.request instanceof Undecodable) throw call.request.error;
+      await serve(call.request, { arrivedAtMs, deadlineMs, ended }, send);
+      outbox.flushAll();
+      call.end();
+    } catch (caught) {
+      const isLate = clock.monotonicMs() + TIMER_EARLY_MS >= deadlineMs;
+      const thrown = isLate ? (ended.aborted ? deadlinePassed() : asDeadline(caught)) : caught;
+      if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')
+        observer.defect(method, thrown);
+      const error = errorStatus(thrown);
+      code = error.code;
+      outbox.flushAll();
+      // Not destroy(): grpc-js sends the status when the stream is finished, and a destroyed one never is.
+      call.emit('error', Object.assign(new Error(error.details), error));
+    } finally {
+      isOver = true;
+      forget();
+      observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
+    }
+  }
+}
+
+function deadlinePassed(): CoordinationError {
+  return new CoordinationError('DEADLINE_EXCEEDED', 'the deadline of the call passed');
+}
+
+/** A signal that aborts when the call was cancelled, its connection is gone, or its deadline has passed. */
+function endOf(
+  call: ServerWritableStream<unknown, unknown>,
+  deadlineMs: number,
+  clock: Clock,
+): { readonly ended: AbortSignal; readonly forget: () => void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  if (call.cancelled) abort();
+  call.once('cancelled', abort);
+  // grpc-js ends the call then, but says so only when the client has read all that came before.
+  const timer = Number.isFinite(deadlineMs)
+    ? clock.after(deadlineMs - clock.monotonicMs(), abort)
+    : undefined;
+  return { ended: controller.signal, forget: () => timer?.cancel() };
+}

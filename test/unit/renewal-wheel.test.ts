@@ -1,0 +1,265 @@
+// The renewal wheel under a clock that the test moves and a store that answers as the test says: when leases are
+// renewed, how they are batched, and what their keepers are told.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { CoordinationError } from '../../src/domain/errors.ts';
+import type { RenewOutcome } from '../../src/domain/lock.ts';
+import { type KeepingEnd, type KeptLease, RenewalWheel } from '../../src/service/renewal-wheel.ts';
+import type { LockStore, Notice, RenewCommand } from '../../src/store/lock-store.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const TTL_MS = 20_000;
+const INSTANCE = 'i1';
+
+type Answer = (command: RenewCommand) => RenewOutcome;
+
+interface Told {
+  readonly atMs: number;
+  readonly what: string;
+  readonly deadlineMs?: number;
+}
+
+let clock: ManualClock;
+let batches: (readonly RenewCommand[])[];
+let answer: Answer | (() => Promise<never>);
+let notify: (notice: Notice) => void;
+let defects: unknown[];
+let wheel: RenewalWheel;
+
+function renewed(
+  { resource, leaseId, fencingToken }: RenewCommand,
+  ttlMs = TTL_MS,
+  isFinal = false,
+): RenewOutcome {
+  const deadlineMs = clock.monotonicMs() + ttlMs;
+  return {
+    kind: 'renewed',
+    lease: { resource, leaseId, fencingToken, deadlineMs, expiresAtWallMs: 0 },
+    isFinal,
+  };
+}
+
+const unavailable = async (): Promise<never> => {
+  throw new CoordinationError('REDIS_UNAVAILABLE', 'away');
+};
+
+beforeEach(() => {
+  clock = new ManualClock();
+  batches = [];
+  defects = [];
+  answer = renewed;
+  const store: Pick<LockStore, 'renew' | 'onNotice'> = {
+    async renew(commands) {
+      batches.push(commands);
+      const outcomes: RenewOutcome[] = [];
+      for (const command of commands) outcomes.push(await answer(command));
+      return outcomes;
+    },
+    onNotice(listener) {
+      notify = listener;
+      return () => {};
+    },
+  };
+  wheel = new RenewalWheel({
+    store: store as LockStore, // the wheel calls nothing else
+    clock,
+    random: () => 0.5,
+    commandTimeoutMs: 1_000,
+    onDefect: (thrown) => defects.push(thrown),
+  });
+});
+
+function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => void; lease: KeptLease } {
+  const told: Told[] = [];
+  const lease: KeptLease = {
+    resource: 'r',
+    leaseId: 'l',
+    fencingToken: 1n,
+    stamp: { instanceId: INSTANCE, call: 1 },
+    ttlMs: TTL_MS,
+    deadlineMs: clock.monotonicMs() + TTL_MS,
+    takesOver: false,
+    ...overrides,
+  };
+  const say = (what: string, deadlineMs?: number): void => {
+    told.push({ atMs: clock.monotonicMs(), what, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+  };
+  const stop = wheel.keep(lease, {
+    renewed: ({ deadlineMs }) => say('renewed', deadlineMs),
+    atRisk: (reason) => say(`at risk: ${reason}`),
+    ended: (end: KeepingEnd) => say(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
+  });
+  return { told, stop, lease };
+}
+
+const whats = (told: readonly Told[]): string[] => told.map(({ what }) => what);
+
+describe('renewals', () => {
+  test('come at about a quarter of the TTL, each with a later deadline', async () => {
+    const startMs = clock.monotonicMs();
+    const { told } = keep();
+    await clock.pass(21_000);
+    expect(whats(told)).toEqual(Array(4).fill('renewed'));
+    const [first, second] = told;
+    expect((first?.atMs ?? 0) - startMs).toBeGreaterThan(4_000);
+    expect((first?.atMs ?? 0) - startMs).toBeLessThan(5_100);
+    expect(second?.deadlineMs).toBeGreaterThan(first?.deadlineMs ?? Number.POSITIVE_INFINITY);
+  });
+
+  test('of a long TTL come often enough that the stream is never silent for 15 s', async () => {
+    answer = (command) => renewed(command, 600_000);
+    const { told } = keep({ deadlineMs: clock.monotonicMs() + 600_000 });
+    await clock.pass(60_000);
+    const times = [1_000, ...told.map(({ atMs }) => atMs)];
+    const gaps = times.slice(1).map((atMs, i) => atMs - (times[i] ?? 0));
+    expect(told.length).toBeGreaterThan(3);
+    expect(Math.max(...gaps)).toBeLessThan(15_000);
+  });
+
+  test('carry token, stamp and TTL; a take-over goes out at once, and only once', async () => {
+    const { lease } = keep({ takesOver: true, ttlMs: 0 });
+    await clock.pass(60);
+    expect(batches[0]).toMatchObject([{ ...lease, takesOver: true }]);
+    await clock.pass(6_000);
+    expect(batches[1]).toMatchObject([{ fencingToken: 1n, stamp: lease.stamp, ttlMs: 0, takesOver: false }]);
+  });
+
+  test('of many leases go out together, with one timer', async () => {
+    for (let i = 0; i < 1_000; i++) keep({ resource: `r${i}` });
+    expect(clock.timers).toBe(1);
+    await clock.pass(6_000);
+    expect(batches.flat()).toHaveLength(1_000);
+    expect(batches).toHaveLength(5);
+    expect(Math.max(...batches.map((batch) => batch.length))).toBe(200);
+  });
+
+  test('never tell an earlier deadline than before', async () => {
+    const { told } = keep();
+    await clock.pass(5_100);
+    answer = (command) => renewed(command, 3_000);
+    await clock.pass(5_000);
+    const [first, second] = told;
+    expect(second?.deadlineMs).toBe(first?.deadlineMs);
+  });
+
+  test('stop when the stream ends; the wheel then stands still', async () => {
+    const { told, stop } = keep();
+    stop();
+    await clock.pass(60_000);
+    expect(told).toEqual([]);
+    expect(batches).toEqual([]);
+    expect([wheel.size, clock.timers]).toEqual([0, 0]);
+  });
+
+  test('an answer that arrives after the stream ended is told to nobody', async () => {
+    const { told, stop } = keep();
+    const late = Promise.withResolvers<never>();
+    answer = () => late.promise;
+    await clock.pass(5_100);
+    expect(batches).toHaveLength(1);
+    stop();
+    late.reject(new CoordinationError('OUTCOME_UNKNOWN', 'late'));
+    await clock.pass(30_000);
+    expect(told).toEqual([]);
+  });
+});
+
+describe('ends', () => {
+  test.each([
+    ['lost', 'lost: unknown-lease'],
+    ['moved', 'moved'],
+  ] as const)('%s, as the store says', async (kind, what) => {
+    answer = () => ({ kind });
+    const { told } = keep();
+    await clock.pass(60_000);
+    expect(whats(told)).toEqual([what]);
+    expect(wheel.size).toBe(0);
+  });
+
+  test('a notice ends it at once, if it is about this very call', async () => {
+    const waiter = { resource: 'r', leaseId: 'l' };
+    const [older, newer] = [keep(), keep({ stamp: { instanceId: INSTANCE, call: 3 } })];
+    notify({ kind: 'moved', waiter, call: 1 });
+    notify({ kind: 'moved', waiter, call: 5 });
+    notify({ kind: 'resync' });
+    expect([whats(older.told), whats(newer.told)]).toEqual([['moved'], []]);
+    notify({ kind: 'released', waiter, call: 3 });
+    expect(whats(newer.told)).toEqual(['lost: released']);
+  });
+
+  test('at the end of max_hold: at_risk once it is final, lost at the deadline', async () => {
+    const endMs = clock.monotonicMs() + 6_000;
+    answer = (command) => renewed(command, endMs - clock.monotonicMs(), true);
+    const { told } = keep({ deadlineMs: clock.monotonicMs() + 2_000 });
+    await clock.pass(10_000);
+    expect(whats(told).filter((what) => what !== 'renewed')).toEqual(['at risk: max-hold', 'lost: max-hold']);
+    expect(told.at(-1)?.atMs).toBeGreaterThanOrEqual(endMs);
+    expect(told.at(-1)?.atMs).toBeLessThan(endMs + 100);
+    expect(batches.length).toBeLessThan(40);
+  });
+});
+
+describe('a store that fails', () => {
+  test('at_risk once, tried again soon, lost when the deadline has passed', async () => {
+    const startMs = clock.monotonicMs();
+    answer = unavailable;
+    const { told } = keep();
+    await clock.pass(19_900);
+    expect(whats(told)).toEqual(['at risk: store-unavailable', 'at risk: store-unavailable']); // each 10 s
+    expect(batches.length).toBeGreaterThan(8);
+    await clock.pass(200);
+    expect(whats(told).at(-1)).toBe('lost: expired');
+    expect((told.at(-1)?.atMs ?? 0) - startMs).toBeGreaterThanOrEqual(TTL_MS);
+  });
+
+  test('back in time: renewed, and the next danger is told anew', async () => {
+    const { told } = keep();
+    for (let danger = 0; danger < 2; danger++) {
+      answer = async () => {
+        throw new CoordinationError('PRIMARY_UNCONFIRMED', 'no majority');
+      };
+      await clock.pass(7_000);
+      answer = renewed;
+      await clock.pass(2_500);
+    }
+    const all = whats(told);
+    expect(all.filter((what) => what === 'at risk: primary-unconfirmed')).toHaveLength(2);
+    expect(all.filter((what) => what.startsWith('lost'))).toEqual([]);
+    expect(all.at(-1)).toBe('renewed');
+  });
+
+  test('an answer that hangs does not delay the end, and does not revive the lease', async () => {
+    const hanging = Promise.withResolvers<never>();
+    answer = () => hanging.promise;
+    const { told } = keep();
+    await clock.pass(TTL_MS + 100);
+    expect(whats(told)).toEqual(['lost: expired']);
+    expect(batches).toHaveLength(1);
+    hanging.reject(new CoordinationError('OUTCOME_UNKNOWN', 'late'));
+    await clock.pass(5_000);
+    expect(whats(told)).toEqual(['lost: expired']);
+  });
+
+  test('a take-over is repeated as one until it is answered', async () => {
+    answer = unavailable;
+    keep({ takesOver: true });
+    await clock.pass(1_000);
+    answer = renewed;
+    await clock.pass(10_000);
+    const flags = batches.flat().map(({ takesOver }) => takesOver);
+    expect(flags.lastIndexOf(true)).toBeGreaterThan(0);
+    expect(flags.at(-1)).toBe(false);
+    expect(flags.indexOf(false)).toBe(flags.lastIndexOf(true) + 1);
+  });
+
+  test('a defect is reported, and the lease is tried again', async () => {
+    answer = async () => {
+      answer = renewed;
+      throw new TypeError('a defect');
+    };
+    const { told } = keep();
+    await clock.pass(6_000);
+    expect(defects).toHaveLength(1);
+    expect(whats(told)).toEqual(['at risk: store-unavailable', 'renewed']);
+  });
+});
