@@ -1,5 +1,5 @@
 // Holds a lock the right way: acquire, renew, hand the fencing token to whatever is written to, stop at the deadline,
-// release. Needs a running server (npm start). Run it twice at the same time to see one of them wait.
+// release. Needs a running server (npm start). Run it twice at the same time to see the second one wait its turn.
 //
 //   npx node examples/hold-a-lock.ts [resource] [seconds of work] [host:port]
 import { randomUUID } from 'node:crypto';
@@ -25,6 +25,7 @@ const renew = promisify<RenewRequest, RenewResponse>(client.renew.bind(client));
 const release = promisify<ReleaseRequest, ReleaseResponse>(client.release.bind(client));
 
 const TTL_S = 20;
+const WAIT_S = 600n; // who has waited in vain and asks again begins at the tail of the queue
 const MARGIN_MS = 1_000; // the larger of 200 ms and TTL / 20
 const leaseId = randomUUID(); // names this acquisition and is the key to it: one for all tries, and a secret
 let deadlineMs = 0; // of the monotonic clock, which no clock step moves
@@ -49,7 +50,9 @@ async function acquired(): Promise<bigint> {
   for (;;) {
     const sentMs = performance.now();
     try {
-      const { lease } = await acquire(AcquireRequest.fromPartial({ spec }));
+      // valid_for counts from before the call, however long it waits
+      const wait = { $case: 'waitTimeout' as const, value: { seconds: WAIT_S, nanos: 0 } };
+      const { lease } = await acquire(AcquireRequest.fromPartial({ spec, wait }));
       validFrom(sentMs, lease);
       if (lease && mayWork()) return lease.fencingToken;
     } catch (error) {

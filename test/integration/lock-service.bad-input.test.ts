@@ -93,6 +93,17 @@ const LEASE_IDS: readonly (readonly [string, string])[] = [
   ['with a line feed', `${ID}\n`],
 ];
 
+const PERMITS: readonly (readonly [name: string, field: string, permits: number, limit: number])[] = [
+  ['no permits', 'permits', 0, 3],
+  ['negative permits', 'permits', -1, 3],
+  ['more permits than there are', 'permits', 4, 3],
+  ['a limit of nothing', 'limit', 1, 0],
+  ['a negative limit', 'limit', 1, -1],
+  ['permits and limit negative', 'limit', -2_147_483_648, -1],
+  ['a limit over 1,000,000', 'limit', 1, 1_000_001],
+  ['the largest int32 of permits', 'limit', 2_147_483_647, 2_147_483_647],
+];
+
 const MANY = new Map(Array.from({ length: 17 }, (_, index) => [`k${index}`, 'v']));
 const LARGE = new Map(Array.from({ length: 16 }, (_, index) => [`k${index}`, 'v'.repeat(200)]));
 
@@ -159,21 +170,11 @@ const REFUSED: readonly (readonly [name: string, field: string, sent: Sent])[] =
     'spec.metadata.k',
     acquire({ metadata: new Map([['k', 'v'.repeat(257)]]) }),
   ],
-  [
-    'Acquire, no permits',
-    'spec.permits.permits',
-    acquire({ mode: { $case: 'permits', value: { permits: 0, limit: 3 } } }),
-  ],
-  [
-    'Acquire, more permits than there are',
-    'spec.permits.permits',
-    acquire({ mode: { $case: 'permits', value: { permits: 4, limit: 3 } } }),
-  ],
-  [
-    'Acquire, a negative limit',
-    'spec.permits.limit',
-    acquire({ mode: { $case: 'permits', value: { permits: 1, limit: -1 } } }),
-  ],
+  ...PERMITS.map(([name, field, permits, limit]): [string, string, Sent] => [
+    `Acquire, ${name}`,
+    `spec.permits.${field}`,
+    acquire({ mode: { $case: 'permits', value: { permits, limit } } }),
+  ]),
   [
     'Acquire, more acknowledgements than there can be',
     'spec.durability.replicated.min_acks',
@@ -183,6 +184,16 @@ const REFUSED: readonly (readonly [name: string, field: string, sent: Sent])[] =
     'Acquire, a wait of more than 30 min',
     'wait_timeout',
     acquire({}, { $case: 'waitTimeout', value: { seconds: 1_800n, nanos: 1 } }),
+  ],
+  [
+    'Acquire, the longest Duration as a wait',
+    'wait_timeout',
+    acquire({}, { $case: 'waitTimeout', value: { seconds: 315_576_000_000n, nanos: 999_999_999 } }),
+  ],
+  [
+    'Acquire, a wait of mixed signs',
+    'wait_timeout',
+    acquire({}, { $case: 'waitTimeout', value: { seconds: 1n, nanos: -1 } }),
   ],
   [
     'Acquire, a negative wait',
@@ -200,11 +211,6 @@ const REFUSED: readonly (readonly [name: string, field: string, sent: Sent])[] =
 ];
 
 const NOT_SERVED: readonly (readonly [name: string, told: string, sent: Sent])[] = [
-  ['a wait', 'waiting', acquire({}, { $case: 'waitTimeout', value: duration(1) })],
-  ['the longest wait', 'waiting', acquire({}, { $case: 'waitTimeout', value: duration(1_800_000) })],
-  ['a wait for ever', 'waiting', acquire({}, { $case: 'waitForever', value: true })],
-  ['shared', 'shared', acquire({ mode: { $case: 'shared', value: {} } })],
-  ['permits', 'permits', acquire({ mode: { $case: 'permits', value: { permits: 1, limit: 3 } } })],
   [
     'replicated durability',
     'replicated',
@@ -286,6 +292,23 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(error.code).toBe('UNIMPLEMENTED');
     expect(error.details['google.rpc.ErrorInfo']?.reason).toBe('NOT_IMPLEMENTED');
     expect(error.message).toContain(told);
+  });
+
+  test('the largest and the smallest permits, and the longest waits, are none of this', async () => {
+    const { path } = LockServiceService.acquire;
+    for (const permits of [1, 1_000_000]) {
+      const spec = { resource: `permits-${permits}`, leaseId: randomUUID() };
+      const mode = { $case: 'permits' as const, value: { permits, limit: 1_000_000 } };
+      for (const wait of [
+        undefined,
+        { $case: 'waitTimeout' as const, value: duration(1_800_000) },
+        { $case: 'waitForever' as const, value: true },
+      ]) {
+        const { bytes } = acquire({ ...spec, mode }, wait);
+        expect(Buffer.isBuffer(await rawCall(rig.client.stub, path, bytes))).toBe(true);
+      }
+      await rig.client.release(spec);
+    }
   });
 
   test('a wait of nothing is no wait', async () => {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
-import type { Lease } from '../../src/domain/lock.ts';
+import type { CallStamp, Lease, LeaseSpec } from '../../src/domain/lock.ts';
 import * as safety from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
@@ -22,7 +22,11 @@ const architecture = page('architecture.md');
 
 const PREFIX = 'doc:';
 const KEYS = keysFor(PREFIX);
-const STAMP = { instanceId: '9f2c41d07ab35e68', call: 17 };
+const INSTANCE = '9f2c41d07ab35e68';
+const BUCKET = KEYS.meta.slice(0, -'meta'.length);
+const lockKey = (resource: string): string => `${KEYS.lockPrefix}${resource}`;
+const STAMP = { instanceId: INSTANCE, call: 16 }; // even: a unary call
+const FAR = '9007199254740991';
 const MICROSECONDS = 1_000;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
@@ -41,6 +45,17 @@ function withoutMarks(cell: string): string {
 
 function column(rows: readonly (readonly string[])[], index: number): string[] {
   return rows.map((row) => row[index] ?? '');
+}
+
+/** What the page gives in code marks where `pattern` says. */
+function template(text: string, pattern: string): string {
+  const [, found] = new RegExp(pattern).exec(text.replaceAll(/\s+/g, ' ')) ?? [];
+  if (!found) throw new Error(`nothing like ${pattern}`);
+  return found;
+}
+
+function filled(form: string, values: Readonly<Record<string, string>>): string {
+  return form.replaceAll(/<(\w+)>/g, (whole, name: string) => values[name] ?? whole);
 }
 
 let redis: RedisProcess;
@@ -66,6 +81,7 @@ async function openStore(maxTtlMs: number): Promise<RedisStore> {
     clock: systemClock,
     observer: quietObserver,
     random: Math.random,
+    instanceId: INSTANCE,
   });
   await eventually(() => store.status().usable || store.status().mismatch, {
     what: 'a store that knows its deployment',
@@ -86,23 +102,74 @@ async function withStore(use: (store: RedisStore) => Promise<void>): Promise<voi
 }
 
 async function grant(store: RedisStore, overrides: Parameters<typeof leaseSpec>[0]): Promise<Lease> {
-  const outcome = await store.locks.acquire(leaseSpec(overrides), STAMP, inTime());
+  const outcome = await store.locks.acquire(leaseSpec(overrides), STAMP, false, inTime());
   if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
   return outcome.lease;
+}
+
+interface Queued {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+}
+
+let calls = STAMP.call;
+
+async function queue(
+  store: RedisStore,
+  overrides: Parameters<typeof leaseSpec>[0],
+  instanceId = INSTANCE,
+): Promise<Queued> {
+  calls += 2;
+  const asked = { spec: leaseSpec(overrides), stamp: { instanceId, call: calls } };
+  const outcome = await store.locks.acquire(asked.spec, asked.stamp, true, inTime());
+  if (outcome.kind !== 'queued') throw new Error(`not queued but ${outcome.kind}`);
+  return asked;
+}
+
+const release = (store: RedisStore, { resource, leaseId }: Lease): Promise<unknown> =>
+  store.locks.release({ resource, leaseId }, inTime());
+
+/** An instance that lets a claim lapse on a resource of its own, of which nothing is left. */
+async function makeAbsent(store: RedisStore, instanceId: string): Promise<void> {
+  const holder = await grant(store, { resource: 'elsewhere' });
+  await queue(store, { resource: 'elsewhere' }, instanceId);
+  await release(store, holder);
+  await eventually(async () => (await client.hexists(`${BUCKET}absent`, instanceId)) === 1, {
+    what: 'an absent instance',
+    withinMs: 10_000,
+  });
+}
+
+/** The words of a record by the names that the page gives them, in its order. */
+function words(heading: string, text: string | null): Map<string, string> {
+  const documented = column(table(dataModel, heading), 0);
+  const found = (text ?? '').split(' ');
+  expect(found).toHaveLength(documented.length);
+  return new Map(found.map((word, index) => [documented[index] ?? '', word]));
 }
 
 test('the keys are the documented ones, of the documented types, without a TTL, and there are no others', async () => {
   const rows = table(dataModel, 'Keys');
   const resource = 'a:{b}';
-  const named = (key: string): string => key.replace('<prefix>', PREFIX).replace('<resource>', resource);
-  expect(column(rows, 0).map(named)).toEqual([KEYS.meta, KEYS.deadlines, KEYS.lock(resource)]);
+  const named = (key: string): string =>
+    key.replace('<prefix>', PREFIX).replace('<resource>', resource).replace('<instance>', INSTANCE);
   await withStore(async (store) => {
-    await grant(store, { resource });
+    expect(await client.keys('*')).toEqual([KEYS.meta]);
+    await makeAbsent(store, 'dead');
+    const holder = await grant(store, { resource });
+    await queue(store, { resource });
+    await queue(store, { resource });
+    const { spec, stamp } = await queue(store, { resource });
+    await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
+    await release(store, holder); // now the first has a claim, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {
       expect([key, await client.type(named(key))]).toEqual([key, type]);
       expect([key, await client.pttl(named(key))]).toEqual([key, -1]);
     }
+    expect([KEYS.meta, KEYS.deadlines, `${KEYS.lockPrefix}${resource}`]).toEqual(
+      column(rows, 0).slice(0, 3).map(named),
+    );
   });
 });
 
@@ -110,14 +177,16 @@ test('the fields of meta are the documented ones, and who writes them does', asy
   const rows = table(dataModel, 'Fields of `meta`');
   await withStore(async (store) => {
     const adopted = await client.hgetall(KEYS.meta);
-    expect(Object.keys(adopted).sort()).toEqual(column(rows, 0).sort());
+    expect([...Object.keys(adopted), 'place'].sort()).toEqual(column(rows, 0).sort());
     await grant(store, {});
+    await queue(store, {});
     const after = await client.hgetall(KEYS.meta);
-    expect(Object.keys(after).sort()).toEqual(Object.keys(adopted).sort());
+    expect(Object.keys(after).sort()).toEqual(column(rows, 0).sort());
     const changed = Object.keys(after).filter((field) => after[field] !== adopted[field]);
     const byOthers = rows.filter((row) => row[3] !== 'adopt-reign').map(([field = '']) => field);
     expect(changed.sort()).toEqual(byOthers.sort());
     expect(after.reign).toMatch(/^0:[0-9a-f]{40}$/);
+    expect(after.place).toBe('1');
   });
   const schema = rows.find(([field]) => field === 'schema')?.[2];
   expect(schema).toBe(`version of this layout: ${safety.SCHEMA_VERSION}`);
@@ -127,35 +196,174 @@ test('the fields of a lock are the documented ones', async () => {
   const documented = column(table(dataModel, 'Fields of a lock'), 0);
   await withStore(async (store) => {
     const metadata = new Map([['job', 'nightly']]);
-    const { leaseId } = await grant(store, { resource: 'r', owner: 'me', metadata, minHoldMs: 60_000 });
-    const fields = await client.hgetall(KEYS.lock('r'));
+    const lease = await grant(store, { resource: 'r', owner: 'me', metadata, minHoldMs: 60_000 });
+    const fields = await client.hgetall(lockKey('r'));
     const names = Object.keys(fields).map((name) => name.replace(UUID, '<lease_id>'));
     expect(names.sort()).toEqual(documented.sort());
-    expect(fields[`${leaseId}?`]).toBe('["me",[["job","nightly"]]]');
-    await store.locks.release({ resource: 'r', leaseId }, inTime());
-    expect(Object.keys(await client.hgetall(KEYS.lock('r')))).toEqual([':taken_until']);
+    expect(fields[`${lease.leaseId}?`]).toBe('["me",[["job","nightly"]]]');
+    await release(store, lease);
+    expect(Object.keys(await client.hgetall(lockKey('r')))).toEqual([':']);
   });
 });
 
 test('the words of a lease are the documented ones, and mean what is said', async () => {
-  const documented = column(table(dataModel, 'Words of a lease'), 0);
   await withStore(async (store) => {
     const lease = await grant(store, { resource: 'r', ttlMs: 20_000, maxHoldMs: 120_000 });
-    const text = (await client.hget(KEYS.lock('r'), lease.leaseId)) ?? '';
-    const record = new Map(
-      text.split(' ').map((word, index) => [documented[index] ?? `word ${index}`, word]),
-    );
-    expect(documented).toHaveLength(record.size);
-    expect([...record.keys()]).toEqual(['token', 'deadline', 'ttl', 'ceiling', 'acquired', 'stamp', 'mode']);
+    const record = words('Words of a lease', await client.hget(lockKey('r'), lease.leaseId));
+    const order = ['token', 'deadline', 'ttl', 'ceiling', 'acquired', 'stamp', 'mode', 'state'];
+    expect([...record.keys()]).toEqual(order);
     expect(record.get('token')).toBe(lease.fencingToken.toString());
     expect(record.get('ttl')).toBe(String(20_000 * MICROSECONDS));
     expect(record.get('stamp')).toBe(`${STAMP.instanceId}/${STAMP.call}`);
     expect(record.get('mode')).toBe('exclusive');
+    expect(record.get('state')).toBe('held');
     const span = (from: string, to: string) => Number(record.get(to)) - Number(record.get(from));
     expect(span('deadline', 'ceiling')).toBe(100_000 * MICROSECONDS);
     const expires = lease.expiresAtWallMs - 20_000;
     expect(Number(record.get('acquired')) / MICROSECONDS).toBeCloseTo(expires, 0);
   });
+});
+
+test('a claim has no bounds yet and ends a second after the hand-over', async () => {
+  await withStore(async (store) => {
+    const holder = await grant(store, { resource: 'r' });
+    const { spec, stamp } = await queue(store, { resource: 'r', maxHoldMs: 120_000 });
+    await release(store, holder);
+    const [text, clock, claims] = await Promise.all([
+      client.hget(lockKey('r'), spec.leaseId),
+      client.hget(KEYS.meta, 'clock'),
+      client.smembers(`${BUCKET}claims:${INSTANCE}`),
+    ]);
+    const record = words('Words of a lease', text);
+    expect(record.get('state')).toBe('claim');
+    expect([record.get('ttl'), record.get('ceiling')]).toEqual(['0', '0']);
+    const leftUs = Number(record.get('deadline')) - Number(clock);
+    expect(leftUs).toBeGreaterThan(0);
+    expect(leftUs).toBeLessThanOrEqual(1_000 * MICROSECONDS);
+    const member = template(dataModel, 'Members of `claims:<instance>` are `([^`]+)`');
+    expect(claims).toEqual([
+      filled(member, { lease_id: spec.leaseId, call: `${stamp.call}`, resource: 'r' }),
+    ]);
+    expect((await store.locks.confirm(spec, stamp, inTime())).kind).toBe('granted');
+    const confirmed = words('Words of a lease', await client.hget(lockKey('r'), spec.leaseId));
+    expect(confirmed.get('state')).toBe('held');
+    expect(confirmed.get('token')).toBe(record.get('token'));
+    expect(Number(confirmed.get('ceiling'))).toBeGreaterThan(0);
+    expect(await client.exists(`${BUCKET}claims:${INSTANCE}`)).toBe(0);
+  });
+});
+
+test('the words of a summary are the documented ones, and mean what is said', async () => {
+  await withStore(async (store) => {
+    const mode = (permits: number, limit: number) => ({ kind: 'permits', permits, limit }) as const;
+    const first = await grant(store, { resource: 'r', mode: mode(2, 5), ttlMs: 5_000 });
+    for (const [permits, limit] of [
+      [1, 8],
+      [1, 5],
+    ] as const) {
+      await grant(store, { resource: 'r', mode: mode(permits, limit), ttlMs: 20_000 });
+    }
+    const summary = words('Words of a summary', await client.hget(lockKey('r'), ':'));
+    expect([...summary.keys()]).toEqual(['mode', 'count', 'permits', 'limits', 'next', 'taken_until']);
+    const lease = words('Words of a lease', await client.hget(lockKey('r'), first.leaseId));
+    expect(Object.fromEntries(summary)).toEqual({
+      mode: 'permits',
+      count: '3',
+      permits: '4',
+      limits: '5=2,8=1',
+      next: lease.get('deadline'),
+      taken_until: '0',
+    });
+    expect(lease.get('mode')).toBe('permits:2/5');
+
+    const alone = await grant(store, { resource: 's', mode: { kind: 'shared' }, minHoldMs: 60_000 });
+    const shared = words('Words of a summary', await client.hget(lockKey('s'), ':'));
+    expect([shared.get('mode'), shared.get('permits'), shared.get('limits')]).toEqual(['shared', '0', '-']);
+    await release(store, alone);
+    const left = words('Words of a summary', await client.hget(lockKey('s'), ':'));
+    expect([...left.values()]).toEqual(['-', '0', '0', '-', FAR, shared.get('taken_until')]);
+  });
+});
+
+test('a waiter is recorded as documented, live and absent', async () => {
+  await withStore(async (store) => {
+    await grant(store, { resource: 'r' });
+    await queue(store, { resource: 'r' });
+    const { spec, stamp } = await queue(store, { resource: 'r', owner: 'me', mode: { kind: 'shared' } });
+    const id = spec.leaseId;
+    const fields = await client.hgetall(`${BUCKET}waiters:r`);
+    expect(Object.keys(fields)).toHaveLength(4);
+    expect(fields[`${id}?`]).toBe('["me",[]]');
+    const waiter = words('Words of a waiter', fields[id] ?? null);
+    expect([...waiter.keys()]).toEqual(['place', 'stamp', 'queued_at', 'mode']);
+    expect([waiter.get('place'), waiter.get('mode')]).toEqual(['2', 'shared']);
+    expect(waiter.get('stamp')).toBe(`${INSTANCE}/${stamp.call}`);
+    const last = await client.hget(KEYS.meta, 'last');
+    expect(Math.abs(Number(waiter.get('queued_at')) - Number(last))).toBeLessThan(5_000 * MICROSECONDS);
+    expect(await client.zscore(`${BUCKET}queue:r`, id)).toBe('2');
+
+    const member = template(dataModel, 'is a member of `absences` instead, `([^`]+)`');
+    const absence = filled(member, { lease_id: id, resource: 'r' });
+    await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
+    expect(await client.zscore(`${BUCKET}queue:r`, id)).toBeNull();
+    expect(await client.hget(`${BUCKET}waiters:r`, id)).toBe(fields[id]);
+    const clock = Number(await client.hget(KEYS.meta, 'clock'));
+    const forgottenUs = Number(await client.zscore(`${BUCKET}absences`, absence)) - clock;
+    expect(forgottenUs).toBeGreaterThan(50_000 * MICROSECONDS);
+    expect(forgottenUs).toBeLessThanOrEqual(60_000 * MICROSECONDS);
+  });
+});
+
+test('the messages on a channel are the documented ones, of the documented form', async () => {
+  const section = dataModel.split(/^## /m).find((part) => part.startsWith('Channels\n')) ?? '';
+  const channel = template(section, 'Each instance listens on `([^`]+)`');
+  const form = template(section, 'A message is\\s+`([^`]+)`');
+  const heard: string[] = [];
+  const listener = redis.client();
+  listener.on('pmessage', (_pattern: string, name: string, message: string) => {
+    expect(name).toBe(channel.replace('<prefix>', PREFIX).replace('<instance>', INSTANCE));
+    heard.push(message);
+  });
+  await listener.psubscribe('*');
+  try {
+    await withStore(async (store) => {
+      // Its claim is never confirmed, so this instance is put aside and told so when it asks again.
+      await makeAbsent(store, INSTANCE);
+      heard.length = 0;
+      const holder = await grant(store, { resource: 'r' });
+      const first = await queue(store, { resource: 'r' });
+      const second = await queue(store, { resource: 'r' });
+      await release(store, holder);
+      const newer = { instanceId: 'other', call: 1 };
+      expect((await store.locks.acquire(first.spec, newer, true, inTime())).kind).toBe('granted');
+      await store.locks.release(second.spec, inTime());
+      const about = ({ spec, stamp }: Queued, word: string, number: string) =>
+        filled(form, { word, lease_id: spec.leaseId, call: `${stamp.call}`, number, resource: 'r' });
+      const expected = [
+        filled(form, {
+          word: 'resync',
+          lease_id: '-',
+          call: `${first.stamp.call}`,
+          number: '0',
+          resource: '-',
+        }),
+        about(first, 'claimed', '0'),
+        about(second, 'next', ''),
+        about(first, 'moved', '0'),
+        about(second, 'released', '0'),
+      ];
+      const [last = ''] = expected.slice(-1);
+      await eventually(() => heard.includes(last), { what: 'the last message', withinMs: 5_000 });
+      // The next in line may be told more than once.
+      const others = heard.filter((message) => !message.startsWith('next '));
+      expect(others).toEqual(expected.filter((text) => !text.startsWith('next ')));
+      expect(heard).toContainEqual(expect.stringMatching(about(second, '^next', '\\d+')));
+      const documented = column(table(dataModel, 'Channels'), 0);
+      expect(documented.sort()).toEqual(expected.map((text) => text.split(' ')[0]).sort());
+    });
+  } finally {
+    listener.disconnect();
+  }
 });
 
 test('a score is a lower bound: a renewal moves the deadline and not the score', async () => {
@@ -168,8 +376,8 @@ test('a score is a lower bound: a renewal moves the deadline and not the score',
       fencingToken: lease.fencingToken,
       ttlMs: 20_000,
     };
-    expect((await store.locks.renew(command, inTime())).kind).toBe('renewed');
-    const [, deadline] = ((await client.hget(KEYS.lock('r'), lease.leaseId)) ?? '').split(' ');
+    expect(await store.locks.renew([command], inTime())).toMatchObject([{ kind: 'renewed' }]);
+    const [, deadline] = ((await client.hget(lockKey('r'), lease.leaseId)) ?? '').split(' ');
     expect(await client.zscore(KEYS.deadlines, 'r')).toBe(score);
     expect(Number(deadline)).toBeGreaterThan(Number(score));
   });
@@ -179,7 +387,7 @@ test('the scripts, their keys and their flags are the documented ones', () => {
   const rows = table(dataModel, 'Scripts').map(([name, keys, flags]) => [name, keys, flags]);
   const actual = Object.values(loadScripts()).map(({ name, source }) => {
     const header = /^-- KEYS ([\s\S]*?)^-- ARGV/m.exec(source)?.[1] ?? '';
-    const keys = [...header.matchAll(/\d\s+([a-z]+)/g)].map((match) => match[1]);
+    const keys = [...header.matchAll(/^(?:--)?\s+\d\s+([a-z]+)/gm)].map((match) => match[1]);
     return [name, keys.join(', '), /^#!lua flags=(\S+)/.exec(source)?.[1] ?? '–'];
   });
   expect(rows).toEqual(actual);
@@ -202,9 +410,8 @@ test('the procedure to change max_ttl works as it is written', async () => {
   const store = await openStore(60_000);
   try {
     expect(store.status()).toMatchObject({ usable: true, mismatch: false, epoch: 2 });
-    expect((await store.locks.acquire(leaseSpec({ resource: 'new' }), STAMP, inTime())).kind).toBe(
-      'quarantined',
-    );
+    const asked = store.locks.acquire(leaseSpec({ resource: 'new' }), STAMP, false, inTime());
+    expect((await asked).kind).toBe('quarantined');
     const leftMs = store.status().quarantineRemainingMs;
     expect(leftMs).toBeGreaterThan(safety.quarantineMs(60_000) - 5_000);
     expect(leftMs).toBeLessThanOrEqual(safety.quarantineMs(60_000));
