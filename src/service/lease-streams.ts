@@ -200,7 +200,10 @@ export class LeaseStreams {
       }
       if (ended.aborted) cancel();
       // It was being acquired when the others were told.
-      if (this.#endsAtMs !== undefined) stream.tellDraining(this.#endsAtMs - clock.monotonicMs());
+      if (this.#endsAtMs === undefined) return;
+      const leftMs = Math.max(this.#endsAtMs - clock.monotonicMs(), 0);
+      stream.tellDraining(leftMs);
+      if (leftMs === 0) finish(draining());
     });
   }
 }

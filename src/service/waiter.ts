@@ -153,7 +153,7 @@ export class Waiter {
       case 'full':
         return { kind: 'refused', outcome };
       default: // not queued, although it may wait: put aside in this very moment
-        this.tell('ask');
+        this.#options.clock.after(BACKOFF.firstMs, () => this.tell('ask'));
         return undefined;
     }
   }

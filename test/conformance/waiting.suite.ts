@@ -264,6 +264,37 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       });
     });
 
+    describe('a lease that its caller was not told of', () => {
+      test('is given back, its min_hold too, by the call that speaks for it and by no other', async () => {
+        const told = await held({ minHoldMs: 60_000 });
+        const back = (stamp: CallStamp) =>
+          h.locks.leave({ ...told.spec, stamp, keepPlaceMs: 0, giveBack: true }, inTime());
+        expect(await back({ instanceId: 'other', call: 1 })).toBe(false);
+        expect(await owners()).toEqual(['holder']);
+        expect(await back(told.stamp)).toBe(true);
+        expect((await tryOnce(asked())).kind).toBe('granted');
+      });
+    });
+
+    describe('a fencing token', () => {
+      test('is valid while its lease lives, and no other is', async () => {
+        const check = (token: bigint, resource = 'invoice:42') =>
+          h.locks.checkFencingToken(resource, token, inTime());
+        const holder = await held({ ttlMs: 5_000 });
+        const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
+        expect(await check(token)).toBe(true);
+        expect(await check(token + 1n)).toBe(false);
+        expect(await check(token, 'another')).toBe(false);
+        await inQueue('next');
+        await h.pass(5_000 + SKEW_ALLOWANCE_MS);
+        expect(await check(token)).toBe(false);
+        const claimed = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
+        expect(claimed).toBeGreaterThan(token);
+        expect(await check(claimed)).toBe(false); // nobody was told of it
+        await release(holder);
+      });
+    });
+
     describe('a detached waiter', () => {
       test('is passed over, and keeps its place for the same lease id', async () => {
         const holder = await held();
@@ -299,6 +330,22 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await h.remembered()).toBe(0);
         expect((await tryOnce(alsoDead)).kind).toBe('granted');
         expect((await confirm(dead)).kind).toBe('gone');
+      });
+    });
+
+    describe('a waiter that does not ask again', () => {
+      test('is forgotten, wherever in the queue it is', async () => {
+        const holder = await held({ ttlMs: 30_000 });
+        const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
+        await inQueue('dead', {}, 'dead-instance');
+        const alive = await inQueue('alive');
+        await inQueue('also dead', {}, 'dead-instance');
+        for (let passed = 0; passed < FORGET_MS; passed += 10_000) {
+          await h.pass(10_000);
+          await wait(alive);
+          await h.locks.renew([{ ...holder.spec, fencingToken: token }], inTime());
+        }
+        expect(await queued()).toEqual(['alive']);
       });
     });
 
@@ -412,11 +459,14 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       test('waiters keep their places, and the first is granted at its end', async () => {
         const holder = await held();
         const first = await inQueue('first');
-        await inQueue('second');
+        const second = await inQueue('second');
         await h.beginReign();
         await release(holder);
-        expect(await wait(asked({ owner: 'third' }))).toMatchObject({ kind: 'queued', position: 3 });
-        await h.pass(quarantineMs(MAX_TTL_MS) - 1);
+        const third = asked({ owner: 'third' });
+        expect(await wait(third)).toMatchObject({ kind: 'queued', position: 3 });
+        await h.pass(20_000);
+        for (const ask of [first, second, third]) await wait(ask);
+        await h.pass(quarantineMs(MAX_TTL_MS) - 20_000 - 1);
         expect(await owners()).toEqual([]);
         await h.pass(1);
         expect(await owners()).toEqual(['first']);
@@ -435,12 +485,14 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       test('a repeat of a lease that lives on waits, and gets the same lease afterwards', async () => {
         const holder = await held({ ttlMs: 30_000 });
         const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
-        await inQueue('second');
+        const second = await inQueue('second');
         await h.beginReign();
         const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, call: ++calls } };
         expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
         for (let passed = 0; passed < quarantineMs(MAX_TTL_MS); passed += 10_000) {
           await h.pass(10_000);
+          await wait(second);
+          if (passed < 20_000) await wait(again);
           const [renewal] = await h.locks.renew([{ ...holder.spec, fencingToken: token }], inTime());
           expect(renewal?.kind).toBe('renewed');
         }

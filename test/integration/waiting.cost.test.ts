@@ -155,7 +155,7 @@ test('acquire-then-cancel, many times, leaves no key and no queue entry', { time
   await h.locks.release(holder.spec, inTime());
   await h.pass(31_000); // until kept places are forgotten, those of the dead instance above too
   expect(await client.keys(`*${resource}*`)).toEqual([]);
-  expect(await client.keys('*absences*')).toEqual([]);
+  expect(await client.keys('*patience*')).toEqual([]);
 });
 
 async function release(all: readonly Asked[]): Promise<void> {

@@ -17,7 +17,8 @@ export interface LockTableOptions {
 }
 
 const CLAIM_MS = 1_000;
-const FORGET_MS = 30_000;
+/** A waiter that does not ask again for so long is forgotten. */
+export const FORGET_MS = 30_000;
 
 export interface LeaseRecord {
   readonly spec: LeaseSpec;
@@ -93,8 +94,7 @@ export class LockTable {
       if (lock.lookMs <= this.#clockMs) this.settle(lock);
     }
     for (const lock of [...this.#locks.values()]) {
-      if (!lock.queue.forget(this.#clockMs)) continue;
-      if (lock.queue.size === 0 && lock.leases.size === 0) this.save(lock);
+      if (lock.queue.forget(this.#clockMs)) this.settle(lock);
     }
     for (const [instance, since] of this.#absent) {
       if (since + 2 * FORGET_MS < this.#clockMs) this.#absent.delete(instance);

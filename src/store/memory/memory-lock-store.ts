@@ -30,7 +30,7 @@ import type {
   StoreCall,
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
-import { type LeaseRecord, type Lock, LockTable, sameMode, sameStamp } from './lock-table.ts';
+import { FORGET_MS, type LeaseRecord, type Lock, LockTable, sameMode, sameStamp } from './lock-table.ts';
 
 export interface MemoryLockStoreOptions {
   readonly clock: Clock;
@@ -165,12 +165,9 @@ export class MemoryLockStore implements LockStore {
     if (mayWait) {
       if (!waiter && lock.queue.size >= LIMITS.waitersPerResource) return { kind: 'full' };
       const place = waiter?.place ?? (own && this.#table.alive(own) ? 0 : this.#table.nextPlace());
-      lock.queue.put(leaseId, {
-        place,
-        stamp,
-        spec,
-        queuedAtWallMs: waiter?.queuedAtWallMs ?? this.#table.systemMs,
-      });
+      const queuedAtWallMs = waiter?.queuedAtWallMs ?? this.#table.systemMs;
+      const forgetAtMs = this.#table.clockMs + FORGET_MS;
+      lock.queue.put(leaseId, { place, stamp, spec, queuedAtWallMs }, forgetAtMs);
       if (this.#table.isBack(stamp.instanceId)) this.#table.notify({ kind: 'resync' });
     } else {
       lock.queue.remove(leaseId);

@@ -13,8 +13,8 @@ export class WaitQueue {
   readonly #waiters = new Map<string, Waiter>();
   /** Lease ids of live waiters, sorted by place and then by id. */
   readonly #live: string[] = [];
-  /** When absent ones are forgotten. */
-  readonly #absent = new Map<string, number>();
+  /** When they are forgotten. */
+  readonly #forgottenAt = new Map<string, number>();
 
   /** Live and absent. */
   get size(): number {
@@ -39,10 +39,10 @@ export class WaitQueue {
     return index < 0 ? undefined : index + 1;
   }
 
-  /** Adds a live waiter at its place, or makes an absent one live again. */
-  put(leaseId: string, waiter: Waiter): void {
+  /** Adds a live waiter at its place, or makes an absent one live again; forgotten then unless it asks again. */
+  put(leaseId: string, waiter: Waiter, untilMs: number): void {
     this.#unlist(leaseId);
-    this.#absent.delete(leaseId);
+    this.#forgottenAt.set(leaseId, untilMs);
     this.#waiters.set(leaseId, waiter);
     let [low, high] = [0, this.#live.length];
     while (low < high) {
@@ -55,18 +55,18 @@ export class WaitQueue {
 
   setAbsent(leaseId: string, untilMs: number): void {
     this.#unlist(leaseId);
-    this.#absent.set(leaseId, untilMs);
+    this.#forgottenAt.set(leaseId, untilMs);
   }
 
   remove(leaseId: string): void {
     this.#unlist(leaseId);
-    this.#absent.delete(leaseId);
+    this.#forgottenAt.delete(leaseId);
     this.#waiters.delete(leaseId);
   }
 
-  /** Drops the absent ones whose time is over. Says whether there were any. */
+  /** Drops those whose time is over. Says whether there were any. */
   forget(nowMs: number): boolean {
-    const over = [...this.#absent].filter(([, untilMs]) => untilMs <= nowMs);
+    const over = [...this.#forgottenAt].filter(([, untilMs]) => untilMs <= nowMs);
     for (const [leaseId] of over) this.remove(leaseId);
     return over.length > 0;
   }

@@ -4,13 +4,14 @@
 -- Keys of a resource: lock:R (hash: leases by lease_id, '<lease_id>?' what people are told of each, ':' the summary),
 -- queue:R (sorted set: live waiters by place), waiters:R (hash: waiters by lease_id, live or absent, '<lease_id>?' as
 -- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by itself),
--- absences (sorted set: "lease_id resource" of absent waiters by the moment at which they are forgotten), absent (hash:
+-- patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent (hash:
 -- instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and has
 -- not confirmed). An instance listens on the channel instance:I.
 
 -- How long a grant by hand-over waits for its instance's confirmation.
 local CLAIM = 1000000
--- Waiters of an absent instance are forgotten after this.
+-- A waiter that does not ask again for so long is forgotten: a dead instance's would fill the queue of a lock that is
+-- never released.
 local FORGET = 30000000
 -- Grants of one hand-over, at most; the rest follows at the next look, which is due at once.
 local GRANTS = 100
@@ -185,19 +186,19 @@ local function enqueue(s, L, lease_id, w, about)
   if not w.place then w.place = int(redis.call('HINCRBY', s.meta, 'place', 1)) end
   write_waiter(L, lease_id, w, about)
   redis.call('ZADD', L.queue, w.place, lease_id)
-  redis.call('ZREM', s.bucket .. 'absences', lease_id .. ' ' .. L.resource)
+  redis.call('ZADD', s.bucket .. 'patience', int(s.clock + FORGET), lease_id .. ' ' .. L.resource)
 end
 
 -- Out of the live queue, so that passing over it costs nothing; its place is remembered for a while.
 local function set_absent(s, L, lease_id, for_us)
   redis.call('ZREM', L.queue, lease_id)
-  redis.call('ZADD', s.bucket .. 'absences', int(s.clock + for_us), lease_id .. ' ' .. L.resource)
+  redis.call('ZADD', s.bucket .. 'patience', int(s.clock + for_us), lease_id .. ' ' .. L.resource)
 end
 
 local function forget_waiter(s, L, lease_id)
   redis.call('ZREM', L.queue, lease_id)
   redis.call('HDEL', L.waiters, lease_id, lease_id .. '?')
-  redis.call('ZREM', s.bucket .. 'absences', lease_id .. ' ' .. L.resource)
+  redis.call('ZREM', s.bucket .. 'patience', lease_id .. ' ' .. L.resource)
 end
 
 -- Grants the next live waiters what is free, in this very step, and tells their instances; then tells the next one in

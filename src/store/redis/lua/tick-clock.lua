@@ -24,10 +24,18 @@ for _, resource in ipairs(due) do
   save_lock(s, L)
 end
 
-local gone = redis.call('ZRANGE', s.bucket .. 'absences', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
+local gone = redis.call('ZRANGE', s.bucket .. 'patience', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
+local left_by = {}
 for _, member in ipairs(gone) do
   local lease_id, resource = string.match(member, '^(%S+) (.*)$')
-  forget_waiter(s, open_lock(s, resource), lease_id)
+  local L = open_lock(s, resource)
+  forget_waiter(s, L, lease_id)
+  left_by[resource] = L
+end
+for _, L in pairs(left_by) do
+  drop_lapsed(s, L)
+  hand_over(s, L)
+  save_lock(s, L)
 end
 
 local absent = redis.call('HGETALL', s.bucket .. 'absent')
