@@ -18,7 +18,17 @@ import { rawError, rawStreamError } from '../support/raw-call.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const ACQUIRE = LockServiceService.acquire.path;
-const SERVED = ['acquire', 'renew', 'release', 'getLock', 'getServerInfo'];
+const SERVED = [
+  'acquire',
+  'acquireMany',
+  'checkFencingToken',
+  'getLock',
+  'getServerInfo',
+  'hold',
+  'keepAlive',
+  'release',
+  'renew',
+];
 const DEFAULT_TTL_MS = 20_000;
 // The store counts in whole microseconds, and rounds down.
 const ROUNDING_MS = 0.01;
