@@ -105,6 +105,8 @@ export type AcquireOutcome =
   | { readonly kind: 'quarantined'; readonly retryAfterMs: number }
   /** The lease id names a lease or a waiter in another mode. */
   | { readonly kind: 'reused' }
+  /** Asked again, and a newer call speaks for the acquisition. */
+  | { readonly kind: 'moved' }
   /** As many wait for the resource as may. */
   | { readonly kind: 'full' };
 

@@ -151,7 +151,7 @@ export class LeaseStreams {
     };
     const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
     try {
-      const end = await waitRoom.wait({ spec, stamp, untilMs, ended, onPosition });
+      const end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
       if (end.kind === 'granted') return end.lease;
       throw waitFailure(end);
     } finally {

@@ -150,7 +150,14 @@ export class LockService {
       context.deadlineMs - ANSWER_BEFORE_MS,
     );
     const { ended } = context;
-    const end = await this.#options.waitRoom.wait({ spec, stamp, untilMs, ended, onPosition: () => {} });
+    const end = await this.#options.waitRoom.wait({
+      spec,
+      stamp,
+      untilMs,
+      callEndsMs: context.deadlineMs,
+      ended,
+      onPosition: () => {},
+    });
     if (end.kind === 'granted') return end.lease;
     throw waitFailure(end);
   }

@@ -24,6 +24,8 @@ export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): 
       return new CoordinationError('QUEUE_FULL', 'too many callers wait for the resource', {
         retryAfterMs: RETRY_AT_MOST_MS,
       });
+    case 'moved':
+      return new CoordinationError('MOVED', 'a newer call speaks for the acquisition');
     case 'queued':
       throw new Error('queued without waiting');
   }

@@ -21,6 +21,8 @@ export interface WaitRequest {
   readonly stamp: CallStamp;
   /** When to give up, on the monotonic clock; Infinity for never. */
   readonly untilMs: number;
+  /** The client's own deadline, on the monotonic clock; Infinity when it set none. */
+  readonly callEndsMs: number;
   /** Aborts when the call ends. */
   readonly ended: AbortSignal;
   readonly onPosition: (position: number) => void;

@@ -18,7 +18,10 @@ import type { LockStore, StoreCall } from '../store/lock-store.ts';
 export type WaitEnd =
   | { readonly kind: 'granted'; readonly lease: Lease }
   /** The time was over; what the last try answered. */
-  | { readonly kind: 'refused'; readonly outcome: Exclude<AcquireOutcome, { kind: 'granted' | 'queued' }> }
+  | {
+      readonly kind: 'refused';
+      readonly outcome: Exclude<AcquireOutcome, { kind: 'granted' | 'queued' | 'moved' }>;
+    }
   | { readonly kind: 'moved' | 'released' | 'cancelled' | 'draining' };
 
 export interface WaiterOptions {
@@ -30,6 +33,8 @@ export interface WaiterOptions {
   readonly commandTimeoutMs: number;
   /** When to give up, on the monotonic clock; Infinity for never. */
   readonly untilMs: number;
+  /** The client's own deadline, on the monotonic clock; Infinity when it set none. */
+  readonly callEndsMs: number;
   /** The place in the queue, from 1, each time the store says it. */
   readonly onPosition: (position: number) => void;
 }
@@ -49,6 +54,7 @@ export class Waiter {
   readonly #inbox = new Set<Event>();
   #wake: (() => void) | undefined;
   #blocked: Timer | undefined;
+  #hasAsked = false;
 
   constructor(options: WaiterOptions) {
     this.#options = options;
@@ -139,7 +145,9 @@ export class Waiter {
 
   async #ask(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp, onPosition } = this.#options;
-    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#call()));
+    const again = this.#hasAsked;
+    this.#hasAsked = true;
+    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#call(), again));
     switch (outcome?.kind) {
       case undefined: // something more urgent came
         return undefined;
@@ -149,6 +157,8 @@ export class Waiter {
         if (outcome.position === 1) this.nextInLine(outcome.blockedForMs);
         else onPosition(outcome.position);
         return undefined;
+      case 'moved':
+        return { kind: 'moved' };
       case 'reused':
       case 'full':
         return { kind: 'refused', outcome };
@@ -174,17 +184,19 @@ export class Waiter {
   // Not waiting any more takes the waiter out of the queue, and may even succeed.
   async #tryOnce(): Promise<WaitEnd> {
     const { store, spec, stamp } = this.#options;
-    const outcome = await store.acquire(spec, stamp, false, this.#call());
+    const outcome = await store.acquire(spec, stamp, false, this.#call(), this.#hasAsked);
     if (outcome.kind === 'granted') return { kind: 'granted', lease: outcome.lease };
+    if (outcome.kind === 'moved') return { kind: 'moved' };
     if (outcome.kind === 'queued') throw new Error('queued without waiting');
     return { kind: 'refused', outcome };
   }
 
   // The call has ended: nobody waits for this. If it fails, the store forgets the waiter by itself.
   #leave(): void {
-    const { store, spec, stamp } = this.#options;
+    const { store, spec, stamp, clock, commandTimeoutMs } = this.#options;
     const { resource, leaseId } = spec;
-    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, this.#call()).catch(() => {});
+    const call = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
+    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, call).catch(() => {});
   }
 
   /** Repeats what fails in passing, until it succeeds or something other than "ask" is in the inbox. */
@@ -210,8 +222,9 @@ export class Waiter {
   }
 
   #call(): StoreCall {
-    const { clock, commandTimeoutMs } = this.#options;
-    return { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
+    const { clock, commandTimeoutMs, callEndsMs } = this.#options;
+    // Never later than anybody waits for: a grant that runs after that would block the resource for nobody.
+    return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs) };
   }
 }
 

@@ -71,9 +71,16 @@ export interface LockStore {
    * Grants `spec` if nothing contradicts it and nobody waits before it. The same lease id again is the same
    * acquisition: the lease that lives is returned, extended to at least now + TTL, stamped with this call; a waiter
    * keeps its place. During a quarantine nothing is granted, and not even a recorded lease is returned: it may never
-   * have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp.
+   * have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp. With `again` the call
+   * has asked before, and is answered `moved` if a newer one speaks for the acquisition by now.
    */
-  acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, call: StoreCall): Promise<AcquireOutcome>;
+  acquire(
+    spec: LeaseSpec,
+    stamp: CallStamp,
+    mayWait: boolean,
+    call: StoreCall,
+    again?: boolean,
+  ): Promise<AcquireOutcome>;
 
   /** Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. */
   confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome>;

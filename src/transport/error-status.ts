@@ -57,8 +57,10 @@ function detailsOf({ code, message, details }: CoordinationError): Any[] {
     const retry = { retryDelay: encodeDuration(retryAfterMs) };
     list.push(any('google.rpc.RetryInfo', RetryInfo.encode(retry).finish()));
   }
-  if (code === 'STORE_FULL') {
-    const quota = QuotaFailure.fromPartial({ violations: [{ subject: 'store', description: message }] });
+  if (code === 'STORE_FULL' || code === 'QUEUE_FULL') {
+    const quota = QuotaFailure.fromPartial({
+      violations: [{ subject: code === 'STORE_FULL' ? 'store' : 'queue', description: message }],
+    });
     list.push(any('google.rpc.QuotaFailure', QuotaFailure.encode(quota).finish()));
   }
   if (contention)

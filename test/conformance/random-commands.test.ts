@@ -61,6 +61,7 @@ const command = fc.oneof(
       stamp,
       mode,
       mayWait: fc.boolean(),
+      again: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
       minHoldMs: orNone([2_000, 15_000]),
       maxHoldMs: orNone([2_000, 20_000]),
     }),
@@ -122,9 +123,9 @@ type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Promise<unknown> {
   switch (c.do) {
     case 'acquire': {
-      const { stamp: by, do: _, mayWait: __, ...asked } = c;
+      const { stamp: by, do: _, mayWait: __, again, ...asked } = c;
       const spec: LeaseSpec = leaseSpec({ ...asked, owner: by.instanceId });
-      return h.locks.acquire(spec, by, c.mayWait, inTime());
+      return h.locks.acquire(spec, by, c.mayWait, inTime(), again);
     }
     case 'renew': {
       const fencingToken = tokens.at(-1 - c.tokensBack) ?? 7n;

@@ -188,10 +188,10 @@ class RedisHarness extends Harness {
     const reign = (await this.#client.hget(this.#keys.meta, 'reign')) ?? '';
     const { source } = this.#scripts['tick-clock'];
     const skewUs = SKEW_ALLOWANCE_MS * 1_000;
-    for (let looked = MOST; looked === MOST; ) {
+    for (let more = true; more; ) {
       const reply = await this.#client.eval(source, 1, this.#keys.meta, reign, NEVER_LATE, skewUs, MOST);
       if (!Array.isArray(reply) || reply[0] !== 'ticked') throw new Error(`tick: ${reply}`);
-      looked = Number(reply[3]);
+      more = reply[3] === '1';
     }
   }
 

@@ -172,38 +172,49 @@ export class LockTable {
         continue;
       }
       this.erase(lock, leaseId, record);
-      if (record.state === 'claim') this.#absent.set(record.stamp.instanceId, this.#clockMs);
+      // Not if an adoption ended it: then its instance had no chance.
+      const unanswered = record.state === 'claim' && record.deadlineMs <= this.#clockMs;
+      if (unanswered) this.#absent.set(record.stamp.instanceId, this.#clockMs);
     }
   }
 
-  handOver(lock: Lock): void {
-    if (this.quarantined || this.#clockMs < lock.takenUntilMs) return;
-    for (;;) {
+  /** Where `ifGranted`, the next in line is told only if somebody was granted. */
+  handOver(lock: Lock, ifGranted = false): void {
+    let grants = 0;
+    while (!this.quarantined && this.#clockMs >= lock.takenUntilMs) {
       const [head] = lock.queue.head(1);
       if (!head) return;
       const [leaseId, waiter] = head;
+      const own = lock.leases.get(leaseId);
       if (this.#absent.has(waiter.stamp.instanceId)) {
         lock.queue.setAbsent(leaseId, this.#clockMs + FORGET_MS);
-        continue;
-      }
-      const own = lock.leases.get(leaseId);
-      if (own && this.alive(own)) {
+      } else if (own && this.alive(own)) {
         own.stamp = waiter.stamp;
+        lock.queue.remove(leaseId);
+        this.tell(waiter.stamp, 'claimed', lock.resource, leaseId);
+        grants++;
+      } else if (waiter.place === 0) {
+        // It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
+        lock.queue.put(leaseId, { ...waiter, place: this.nextPlace() }, this.#clockMs + FORGET_MS);
       } else {
         if (!this.admits(lock, waiter.spec.mode)) break;
         const { deadlineMs } = this.grant(lock, waiter.spec, waiter.stamp);
         lock.nextMs = Math.min(lock.nextMs, deadlineMs);
+        lock.queue.remove(leaseId);
+        const { instanceId, call } = waiter.stamp;
+        const claim = { waiter: { resource: lock.resource, leaseId }, call };
+        this.claimsOf(instanceId).set(`${leaseId} ${call} ${lock.resource}`, claim);
+        this.tell(waiter.stamp, 'claimed', lock.resource, leaseId);
+        grants++;
       }
-      lock.queue.remove(leaseId);
-      const { instanceId, call } = waiter.stamp;
-      const claim = { waiter: { resource: lock.resource, leaseId }, call };
-      this.claimsOf(instanceId).set(`${leaseId} ${call} ${lock.resource}`, claim);
-      this.tell(waiter.stamp, 'claimed', lock.resource, leaseId);
     }
+    if (ifGranted && grants === 0) return;
     const [next] = lock.queue.head(1);
     if (next) {
       const [leaseId, { stamp }] = next;
-      const blockedForMs = Math.min(Math.max(lock.nextMs - this.#clockMs, 0), FORGET_MS);
+      const nextMs = lock.leases.size > 0 ? lock.nextMs : 0;
+      const blockedUntilMs = Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nextMs);
+      const blockedForMs = Math.min(Math.max(blockedUntilMs - this.#clockMs, 0), FORGET_MS);
       this.tellNext(stamp, lock.resource, leaseId, blockedForMs);
     }
   }

@@ -76,8 +76,14 @@ export class MemoryLockStore implements LockStore {
     return this.#table.size;
   }
 
-  acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, call: StoreCall): Promise<AcquireOutcome> {
-    return this.#command('acquire-lock', call, () => this.#acquire(spec, stamp, mayWait));
+  acquire(
+    spec: LeaseSpec,
+    stamp: CallStamp,
+    mayWait: boolean,
+    call: StoreCall,
+    again = false,
+  ): Promise<AcquireOutcome> {
+    return this.#command('acquire-lock', call, () => this.#acquire(spec, stamp, mayWait, again));
   }
 
   confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome> {
@@ -136,22 +142,25 @@ export class MemoryLockStore implements LockStore {
     return outcome;
   }
 
-  #acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean): AcquireOutcome {
+  #acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, again: boolean): AcquireOutcome {
     const { leaseId, mode } = spec;
     const lock = this.#table.open(spec.resource);
     this.#table.dropLapsed(lock);
-    const own = lock.leases.get(leaseId);
-    if (own && this.#table.alive(own)) {
-      if (!sameMode(own.spec.mode, mode)) return { kind: 'reused' };
-      if (!this.#table.quarantined) {
-        if (!sameStamp(own.stamp, stamp)) this.#table.tell(own.stamp, 'moved', lock.resource, leaseId);
-        return this.#granted(lock, own, spec, stamp);
-      }
-    }
+    const own = lock.leases.get(leaseId); // alive: what lapsed was dropped
+    const newer = (by: CallStamp): boolean => again && !sameStamp(by, stamp);
+    if (own && !sameMode(own.spec.mode, mode)) return { kind: 'reused' };
+    if (own && !this.#table.quarantined && newer(own.stamp)) return { kind: 'moved' };
     const waiter = lock.queue.get(leaseId);
     if (waiter && !sameMode(waiter.spec.mode, mode)) return { kind: 'reused' };
-    if (waiter && !sameStamp(waiter.stamp, stamp))
+    if (waiter && newer(waiter.stamp)) return { kind: 'moved' };
+    if (waiter && !sameStamp(waiter.stamp, stamp)) {
       this.#table.tell(waiter.stamp, 'moved', lock.resource, leaseId);
+    }
+    if (own && !this.#table.quarantined) {
+      if (!sameStamp(own.stamp, stamp)) this.#table.tell(own.stamp, 'moved', lock.resource, leaseId);
+      lock.queue.remove(leaseId);
+      return this.#granted(lock, own, spec, stamp);
+    }
 
     const free = !this.#table.quarantined && this.#table.clockMs >= lock.takenUntilMs;
     if (lock.queue.liveLength === 0 && !waiter && free && this.#table.admits(lock, mode)) {
@@ -164,7 +173,7 @@ export class MemoryLockStore implements LockStore {
     }
     if (mayWait) {
       if (!waiter && lock.queue.size >= LIMITS.waitersPerResource) return { kind: 'full' };
-      const place = waiter?.place ?? (own && this.#table.alive(own) ? 0 : this.#table.nextPlace());
+      const place = waiter?.place ?? (own ? 0 : this.#table.nextPlace());
       const queuedAtWallMs = waiter?.queuedAtWallMs ?? this.#table.systemMs;
       const forgetAtMs = this.#table.clockMs + FORGET_MS;
       lock.queue.put(leaseId, { place, stamp, spec, queuedAtWallMs }, forgetAtMs);
@@ -172,7 +181,7 @@ export class MemoryLockStore implements LockStore {
     } else {
       lock.queue.remove(leaseId);
     }
-    this.#table.handOver(lock);
+    this.#table.handOver(lock, true);
     const claim = lock.leases.get(leaseId);
     if (claim?.state === 'claim' && sameStamp(claim.stamp, stamp)) {
       return this.#granted(lock, claim, spec, stamp);
@@ -198,17 +207,16 @@ export class MemoryLockStore implements LockStore {
       return { kind: 'quarantined', retryAfterMs: timeLeftMs };
     }
     const about = { resource: lock.resource, timeLeftMs, queueLength: lock.queue.liveLength };
-    if (records.length === 0 && nowMs < lock.takenUntilMs) {
-      return contended({ ...about, reason: 'min-hold', holders: [] });
-    }
     const holders = records.slice(0, HOLDERS_IN_CONTENTION).map((record) => this.#view(record));
-    return contended({ ...about, reason: this.#table.admits(lock, mode) ? 'ahead' : 'held', holders });
+    if (!this.#table.admits(lock, mode)) return contended({ ...about, reason: 'held', holders });
+    if (this.#table.quarantined) return { kind: 'quarantined', retryAfterMs: timeLeftMs };
+    return contended({ ...about, reason: nowMs < lock.takenUntilMs ? 'min-hold' : 'ahead', holders });
   }
 
   #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
     if (record.state === 'claim') {
       this.#table.forgetClaim(lock, spec.leaseId, record.stamp);
-      if (spec.minHoldMs > 0) lock.takenUntilMs = this.#table.clockMs + spec.minHoldMs;
+      this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
     } else {
       this.#table.extend(record, spec.ttlMs);
@@ -218,6 +226,11 @@ export class MemoryLockStore implements LockStore {
     return { kind: 'granted', lease: this.#lease(record) };
   }
 
+  // Never shorter than another holder's min_hold.
+  #keepTaken(lock: Lock, { minHoldMs }: LeaseSpec): void {
+    if (minHoldMs > 0) lock.takenUntilMs = Math.max(lock.takenUntilMs, this.#table.clockMs + minHoldMs);
+  }
+
   #confirm(spec: LeaseSpec, stamp: CallStamp): ConfirmOutcome {
     const lock = this.#table.open(spec.resource);
     const record = lock.leases.get(spec.leaseId);
@@ -225,7 +238,7 @@ export class MemoryLockStore implements LockStore {
     this.#table.forgetClaim(lock, spec.leaseId, stamp);
     if (!record || !this.#table.alive(record) || this.#table.quarantined) return { kind: 'gone' };
     if (record.state === 'claim') {
-      if (spec.minHoldMs > 0) lock.takenUntilMs = this.#table.clockMs + spec.minHoldMs;
+      this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
       if (spec.minHoldMs > 0) this.#table.save(lock);
     } else {
@@ -246,7 +259,7 @@ export class MemoryLockStore implements LockStore {
     const record = lock.leases.get(leaseId);
     if (record && sameStamp(record.stamp, stamp) && (record.state === 'claim' || giveBack)) {
       this.#table.erase(lock, leaseId, record);
-      lock.takenUntilMs = 0;
+      if (record.state === 'held' && lock.leases.size === 0) lock.takenUntilMs = 0;
       left = true;
     }
     if (left) this.#table.settle(lock);

@@ -313,7 +313,7 @@ export class PrimaryKeeper {
         const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
         if (reply[0] === 'ticked') {
           this.#quarantineEndsMs = clock.monotonicMs() + Number(reply[2]) / 1_000;
-          if (Number(reply[3]) === LOOKS_PER_TICK) continue; // more are due
+          if (reply[3] === '1') continue; // more are due
         }
       } catch (error) {
         if (error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN') {

@@ -62,6 +62,7 @@ export class RedisLockStore implements LockStore {
     stamp: CallStamp,
     mayWait: boolean,
     call: StoreCall,
+    again = false,
   ): Promise<AcquireOutcome> {
     const args = [
       SKEW_US,
@@ -75,6 +76,7 @@ export class RedisLockStore implements LockStore {
       aboutText(spec),
       mayWait ? '1' : '0',
       String(LIMITS.waitersPerResource),
+      again ? '1' : '0',
     ];
     const answer = await this.#lane.run('acquire-lock', this.#keys, args, call);
     const [word, , ...rest] = answer.reply;
@@ -90,6 +92,7 @@ export class RedisLockStore implements LockStore {
       case 'quarantined':
         return { kind: 'quarantined', retryAfterMs: milliseconds(rest[0]) };
       case 'reused':
+      case 'moved':
       case 'full':
         return { kind: word };
       default:

@@ -16,6 +16,7 @@
 --      11 about           what people are told: JSON, opaque here
 --      12 may_wait        '1': queue if it can't be granted now
 --      13 most_waiters    of one resource
+--       14 again          '1': the call has asked before; only if no newer one speaks for the acquisition
 -- REPLY granted now token remaining
 --       queued now position blocked
 --       held now time_left queue_length {about lease_id token acquired remaining mode}...
@@ -24,11 +25,12 @@
 --       quarantined now time_left
 --       reused now         (the lease_id names a lease or waiter in another mode)
 --       full now           (too many wait for the resource)
+--       moved now          (asked again, and a newer call speaks for the acquisition)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stamp, mode, ttl, min_hold, max_hold = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local about, may_wait, most_waiters = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13])
+local about, may_wait, most_waiters, again = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14] == '1'
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
@@ -40,9 +42,9 @@ if own and not alive(s, own) then own = nil end -- dropped just now
 local quarantined = s.clock < s.quarantine_until
 
 local function granted(l)
-  if min_hold > 0 and l.state == 'claim' then L.taken_until = s.clock + min_hold end
   if l.state == 'claim' then
     forget_claim(s, L, lease_id, l.stamp)
+    L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
     hold(s, l, ttl, max_hold)
   else
     extend(s, l, ttl)
@@ -57,16 +59,21 @@ if own then
   if own.mode ~= mode then return { 'reused', int(s.now) } end
   -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
   -- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
-  if not quarantined then
-    if own.stamp ~= stamp then tell(s, own.stamp, 'moved', lease_id, '0', resource) end
-    return granted(own)
-  end
+  if again and not quarantined and own.stamp ~= stamp then return { 'moved', int(s.now) } end
 end
 
 local waiting = redis.call('HGET', L.waiters, lease_id)
 local w = waiting and read_waiter(waiting)
 if w and w.mode ~= mode then return { 'reused', int(s.now) } end
-if w and w.stamp ~= stamp then tell(s, w.stamp, 'moved', lease_id, '0', resource) end
+if w and w.stamp ~= stamp then
+  if again then return { 'moved', int(s.now) } end
+  tell(s, w.stamp, 'moved', lease_id, '0', resource)
+end
+if own and not quarantined then
+  if own.stamp ~= stamp then tell(s, own.stamp, 'moved', lease_id, '0', resource) end
+  if w then forget_waiter(s, L, lease_id) end
+  return granted(own)
+end
 
 local queued = redis.call('ZCARD', L.queue)
 if queued == 0 and not w and not quarantined and s.clock >= L.taken_until and admits(L, mode) then
@@ -96,7 +103,7 @@ elseif w then
   forget_waiter(s, L, lease_id) -- it waits no more
 end
 -- What lapsed may have freed the resource for those who wait, and among them perhaps for this very call.
-hand_over(s, L)
+hand_over(s, L, true)
 local text = redis.call('HGET', L.key, lease_id)
 own = text and read_lease(text)
 if own and own.stamp == stamp and own.state == 'claim' and alive(s, own) then return granted(own) end
@@ -108,8 +115,12 @@ local position = redis.call('ZRANK', L.queue, lease_id)
 if position then return { 'queued', int(s.now), int(position + 1), time_left } end
 if quarantined and (L.count == 0 or (own and alive(s, own))) then return { 'quarantined', int(s.now), time_left } end
 local queue_length = int(redis.call('ZCARD', L.queue))
-if L.count == 0 and s.clock < L.taken_until then return { 'min-hold', int(s.now), time_left, queue_length } end
-local reply = { admits(L, mode) and 'ahead' or 'held', int(s.now), time_left, queue_length }
+local word = 'held'
+if admits(L, mode) then
+  if quarantined then return { 'quarantined', int(s.now), time_left } end
+  word = s.clock < L.taken_until and 'min-hold' or 'ahead'
+end
+local reply = { word, int(s.now), time_left, queue_length }
 local earliest = add_holders(s, L, reply, 4)
 if earliest then reply[3] = int(math.max(earliest, L.taken_until, s.quarantine_until) - s.clock) end
 return reply

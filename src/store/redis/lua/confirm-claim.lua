@@ -32,7 +32,7 @@ forget_claim(s, L, lease_id, stamp)
 if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', int(s.now) } end
 if l.state == 'claim' then
   if min_hold > 0 then
-    L.taken_until = s.clock + min_hold
+    L.taken_until = math.max(L.taken_until, s.clock + min_hold)
     save_lock(s, L)
   end
   hold(s, l, ttl, max_hold)

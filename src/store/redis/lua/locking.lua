@@ -14,7 +14,7 @@ local CLAIM = 1000000
 -- never released.
 local FORGET = 30000000
 -- Grants of one hand-over, at most; the rest follows at the next look, which is due at once.
-local GRANTS = 100
+local GRANTS = 500
 local FAR = 9007199254740991 -- 2^53 - 1
 
 -- The summary ":" is "mode count permits limits next taken_until": the holders' common mode, their number, the sum of
@@ -149,7 +149,8 @@ local function drop_lapsed(s, L)
         count_in(L, l)
       else
         erase_holder(s, L, flat[i], l)
-        if l.state == 'claim' then
+        -- (Not if an adoption ended it: then its instance had no chance.)
+        if l.state == 'claim' and l.deadline <= s.clock then
           redis.call('HSET', s.bucket .. 'absent', instance_of(l.stamp), int(s.clock))
         end
       end
@@ -203,32 +204,36 @@ end
 
 -- Grants the next live waiters what is free, in this very step, and tells their instances; then tells the next one in
 -- line when what blocks it may lapse. Nobody is asked, nobody polls, and the cost does not depend on how many wait.
-local function hand_over(s, L)
-  if s.clock < s.quarantine_until or s.clock < L.taken_until then return end
+-- Where `if_granted`, the next in line is told only if somebody was granted: nothing has changed for it otherwise.
+local function hand_over(s, L, if_granted)
   local grants = 0
-  while grants < GRANTS do
+  while grants < GRANTS and s.clock >= s.quarantine_until and s.clock >= L.taken_until do
     local lease_id = redis.call('ZRANGE', L.queue, 0, 0)[1]
     if not lease_id then return end
     local w = read_waiter(redis.call('HGET', L.waiters, lease_id))
     local instance = instance_of(w.stamp)
+    local text = redis.call('HGET', L.key, lease_id)
+    local own = text and read_lease(text)
     if redis.call('HEXISTS', s.bucket .. 'absent', instance) == 1 then
       set_absent(s, L, lease_id, FORGET)
-    else
+    elseif own and alive(s, own) then
       -- A lease of this very id that outlived a quarantine, repeated by a waiting call: the same lease, no second one.
-      local text = redis.call('HGET', L.key, lease_id)
-      local own = text and read_lease(text)
-      if own and alive(s, own) then
-        own.stamp = w.stamp
-        redis.call('HSET', L.key, lease_id, lease_text(own))
-      else
-        if not admits(L, w.mode) then break end
-        if own then remove_holder(s, L, lease_id, own) end
-        local about = redis.call('HGET', L.waiters, lease_id .. '?')
-        add_holder(L, lease_id, {
-          token = next_token(s), deadline = s.clock + CLAIM, ttl = 0, ceiling = 0,
-          acquired = int(s.now), stamp = w.stamp, mode = w.mode, state = 'claim',
-        }, about)
-      end
+      own.stamp = w.stamp
+      redis.call('HSET', L.key, lease_id, lease_text(own))
+      forget_waiter(s, L, lease_id)
+      tell(s, w.stamp, 'claimed', lease_id, '0', L.resource)
+      grants = grants + 1
+    elseif w.place == '0' then
+      -- It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
+      w.place = nil
+      enqueue(s, L, lease_id, w, redis.call('HGET', L.waiters, lease_id .. '?'))
+    else
+      if not admits(L, w.mode) then break end
+      local about = redis.call('HGET', L.waiters, lease_id .. '?')
+      add_holder(L, lease_id, {
+        token = next_token(s), deadline = s.clock + CLAIM, ttl = 0, ceiling = 0,
+        acquired = int(s.now), stamp = w.stamp, mode = w.mode, state = 'claim',
+      }, about)
       forget_waiter(s, L, lease_id)
       redis.call('SADD', claim_of(s, L, lease_id, w.stamp))
       tell(s, w.stamp, 'claimed', lease_id, '0', L.resource)
@@ -236,10 +241,12 @@ local function hand_over(s, L)
     end
   end
   L.more = grants == GRANTS
+  if if_granted and grants == 0 then return end
   local next_id = redis.call('ZRANGE', L.queue, 0, 0)[1]
   if next_id then
     local w = read_waiter(redis.call('HGET', L.waiters, next_id))
-    tell(s, w.stamp, 'next', next_id, int(math.max(math.min(L.next - s.clock, FORGET), 0)), L.resource)
+    local blocked_until = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)
+    tell(s, w.stamp, 'next', next_id, int(math.max(math.min(blocked_until - s.clock, FORGET), 0)), L.resource)
   end
 end
 

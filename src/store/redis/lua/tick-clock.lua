@@ -8,7 +8,7 @@
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
 --       4 most            how many locks and absent waiters to look at, at most
--- REPLY ticked now quarantine_left looked_at
+-- REPLY ticked now quarantine_left more      (more: '1' when not all that is due was looked at)
 --       late now | reign now
 local meta, reign, not_after, skew, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
@@ -16,12 +16,17 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local due = redis.call('ZRANGE', s.bucket .. 'deadlines', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
-for _, resource in ipairs(due) do
-  local L = open_lock(s, resource)
+local more = false
+local function settle(L)
   drop_lapsed(s, L)
   hand_over(s, L)
   save_lock(s, L)
+  more = more or L.more
+end
+
+local due = redis.call('ZRANGE', s.bucket .. 'deadlines', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
+for _, resource in ipairs(due) do
+  settle(open_lock(s, resource))
 end
 
 local gone = redis.call('ZRANGE', s.bucket .. 'patience', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
@@ -32,16 +37,14 @@ for _, member in ipairs(gone) do
   forget_waiter(s, L, lease_id)
   left_by[resource] = L
 end
-for _, L in pairs(left_by) do
-  drop_lapsed(s, L)
-  hand_over(s, L)
-  save_lock(s, L)
-end
+for _, L in pairs(left_by) do settle(L) end
 
 local absent = redis.call('HGETALL', s.bucket .. 'absent')
 for i = 1, #absent, 2 do
   if tonumber(absent[i + 1]) + 2 * FORGET < s.clock then redis.call('HDEL', s.bucket .. 'absent', absent[i]) end
 end
 
+most = tonumber(most)
+more = more or #due == most or #gone == most
 local left = math.max(s.quarantine_until - s.clock, 0)
-return { 'ticked', int(s.now), int(left), int(math.max(#due, #gone)) }
+return { 'ticked', int(s.now), int(left), more and '1' or '0' }
