@@ -15,7 +15,9 @@ else byGrpc(server.address);
 
 function byGrpc(address) {
   const Health = makeClientConstructor(service, 'Health');
-  const client = new Health(reachable(address), transportCredentials());
+  const client = new Health(reachable(address), transportCredentials(), {
+    'grpc.ssl_target_name_override': 'localhost', // an IP address is no name to ask a TLS server for
+  });
   client.check({ service: '' }, { deadline: Date.now() + TIMEOUT_MS }, (error, reply) => {
     finish(address, error === null ? reply.status : error.message, reply?.status === 'SERVING');
   });
@@ -36,9 +38,9 @@ function transportCredentials() {
   return credentials.createSsl(chain, null, null, { rejectUnauthorized: false });
 }
 
-/** An address that stands for all interfaces is none that one can connect to. */
+/** An address that stands for all interfaces is none that one can connect to. Both include that of IPv4's loopback. */
 function reachable({ host, port }) {
-  const own = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
+  const own = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return own.includes(':') ? `[${own}]:${port}` : `${own}:${port}`;
 }
 

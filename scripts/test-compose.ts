@@ -1,6 +1,6 @@
-// `npm run test:compose`: docker-compose.yml and the image, booted for real. Starts the deployment on empty volumes, stops
-// the primary's container under a client that holds a lease, restarts an instance, starts everything again on the kept
-// volumes, and prints what happened when. Owns the story; the parts are in scripts/test-compose/. Takes some three minutes.
+// `npm run test:compose`: docker-compose.yml and the image, booted for real. Starts the deployment on empty volumes,
+// stops the primary's container under a client that holds a lease, restarts an instance, starts everything again on the
+// kept volumes, and prints what happened when; three minutes. Owns the story; the parts are in scripts/test-compose/.
 // Exit codes: 0 all as promised, or skipped because no engine answers; 1 not; 130 Ctrl-C.
 //
 // LEASEHOLD_TEST_IMAGE names an image to use instead of building one.
@@ -144,7 +144,7 @@ async function failover(
     `new primary ${name}: both instances use it ${seconds(reignMs - goneMs)} after the stop`,
     'bold',
   );
-  const renewedMs = await eventually(() => keeper.renewedAfter(reignMs), {
+  const renewedMs = await eventually(() => keeper.renewedAfter(goneMs), {
     what: 'a renewal at the new primary',
     withinMs: 10_000,
   });

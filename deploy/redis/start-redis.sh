@@ -5,7 +5,8 @@
 #   REDIS_PASSWORD       of all nodes
 #   REDIS_HOST           the name under which the others know this node
 #   REDIS_FIRST_PRIMARY  the node that is the primary when the deployment starts for the first time
-#   REDIS_RESTART_DELAY  seconds to wait before a restart; longer than the Sentinels' down-after-milliseconds
+#   REDIS_RESTART_DELAY  seconds that a primary waits before it is back; longer than the Sentinels'
+#                        down-after-milliseconds
 set -eu
 umask 077
 
@@ -15,9 +16,11 @@ if [ -e "$config" ]; then
   role=$(sed -n '/^replicaof /p' "$config")
   # A primary that crashed may lack the last writes that its replicas have. Back at once, before any Sentinel
   # missed it, it would stay the primary and those writes would be gone; by now a replica that has them takes
-  # over.
-  echo "waiting ${REDIS_RESTART_DELAY} s, so that the Sentinels notice the restart"
-  sleep "$REDIS_RESTART_DELAY"
+  # over. Replicas don't wait: when everything is restarted, one of them has to be there to take over.
+  if [ -z "$role" ]; then
+    echo "a primary before: waiting $REDIS_RESTART_DELAY s, so that the Sentinels notice the restart"
+    sleep "$REDIS_RESTART_DELAY"
+  fi
 elif [ "$REDIS_HOST" = "$REDIS_FIRST_PRIMARY" ]; then
   role=''
 else

@@ -46,8 +46,17 @@ export class Connection {
     });
   }
 
-  /** Connects and authenticates; rejects when that fails or takes longer than the connect timeout. */
-  static async open(address: HostPort, settings: ConnectionSettings, clock: Clock): Promise<Connection> {
+  /**
+   * Connects and authenticates; rejects when that fails, takes longer than the connect timeout, or `signal`
+   * aborts meanwhile.
+   */
+  static async open(
+    address: HostPort,
+    settings: ConnectionSettings,
+    clock: Clock,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    signal?.throwIfAborted();
     const redis = new Redis({
       host: address.host,
       port: address.port,
@@ -69,6 +78,8 @@ export class Connection {
       disableClientInfo: true,
     });
     const connection = new Connection(address, redis, clock);
+    const abandon = (): void => connection.destroy();
+    signal?.addEventListener('abort', abandon);
     try {
       // connectTimeout bounds the TCP handshake; a frozen process completes that and then answers nothing to
       // AUTH.
@@ -80,6 +91,8 @@ export class Connection {
     } catch (error) {
       connection.destroy();
       throw connection.#lastError ?? error; // the socket's error says more than "Connection is closed"
+    } finally {
+      signal?.removeEventListener('abort', abandon);
     }
   }
 

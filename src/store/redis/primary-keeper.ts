@@ -124,7 +124,9 @@ export class PrimaryKeeper {
         const session = await this.#establish();
         this.#become(session, '');
         this.#retireIfReplaced();
-        await this.#tickUntilOver(session);
+        // Not after the last tick: one that waits for a dead primary's reply must not hold back the next session.
+        void this.#tickUntilOver(session);
+        await ended(session.over);
         this.#become(undefined, String(session.over.reason));
         void pause(clock, RETIRED_GRACE_MS, this.#closing.signal).then(() => session.connection.destroy());
       } catch (error) {
@@ -160,17 +162,18 @@ export class PrimaryKeeper {
     const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
     const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
-    const connection = await Connection.open(named.address, settings, clock);
+    const { signal } = this.#closing;
+    const connection = await Connection.open(named.address, settings, clock, signal);
     const abandon = (): void => connection.destroy();
-    this.#closing.signal.addEventListener('abort', abandon);
+    signal.addEventListener('abort', abandon);
     try {
-      if (this.#closing.signal.aborted) throw new Error('closing');
+      signal.throwIfAborted();
       return await this.#join(connection, named);
     } catch (error) {
       connection.destroy();
       throw error;
     } finally {
-      this.#closing.signal.removeEventListener('abort', abandon);
+      signal.removeEventListener('abort', abandon);
     }
   }
 
@@ -311,7 +314,7 @@ export class PrimaryKeeper {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
       try {
         const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
-        if (reply[0] === 'ticked') {
+        if (reply[0] === 'ticked' && session === this.#session) {
           this.#quarantineEndsMs = clock.monotonicMs() + Number(reply[2]) / 1_000;
           if (reply[3] === '1') continue; // more are due
         }
@@ -324,4 +327,11 @@ export class PrimaryKeeper {
       await pause(clock, TICK_MS, session.over);
     }
   }
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -40,6 +40,8 @@ export class SentinelWatch implements PrimaryLocator {
   #agreement: { primary: NamedPrimary; askedAtMs: number } | undefined;
   readonly #links: SentinelLink[];
   readonly #listeners = new Set<() => void>();
+  /** Ends each wait of `awaitNamed`; undefined once closed, when there is nothing to wait for. */
+  #waits: Set<() => void> | undefined = new Set();
   #warnedOfTooFew = false;
 
   constructor(options: SentinelWatchOptions) {
@@ -62,14 +64,17 @@ export class SentinelWatch implements PrimaryLocator {
       return named && matches(named) ? named : undefined;
     };
     const already = answer();
-    if (already) return already;
+    const waits = this.#waits;
+    if (already || !waits) return already;
     return new Promise((resolve) => {
       const finish = (named: NamedPrimary | undefined): void => {
         this.#listeners.delete(look);
+        waits.delete(giveUp);
         timeout.cancel();
         asking.cancel();
         resolve(named);
       };
+      const giveUp = (): void => finish(undefined);
       const look = (): void => {
         const named = answer();
         if (named) finish(named);
@@ -79,7 +84,8 @@ export class SentinelWatch implements PrimaryLocator {
         asking = clock.after(ASK_AGAIN_MS, ask);
       };
       let asking = clock.after(ASK_AGAIN_MS, ask);
-      const timeout = clock.after(deadlineMs - clock.monotonicMs(), () => finish(undefined));
+      const timeout = clock.after(deadlineMs - clock.monotonicMs(), giveUp);
+      waits.add(giveUp);
       this.#listeners.add(look);
       this.ask();
     });
@@ -107,6 +113,9 @@ export class SentinelWatch implements PrimaryLocator {
 
   close(): void {
     for (const link of this.#links) link.close();
+    const waits = this.#waits;
+    this.#waits = undefined;
+    for (const giveUp of waits ?? []) giveUp();
   }
 
   // A Sentinel that nobody configured here counts too: with three listed of five that exist, two of the three
@@ -216,10 +225,11 @@ class SentinelLink {
 
   async #connect(): Promise<void> {
     const { connection: settings, clock } = this.#options;
-    const connection = await Connection.open(this.#address, settings, clock);
+    const { signal } = this.#closing;
+    const connection = await Connection.open(this.#address, settings, clock, signal);
     try {
       const id = String(await connection.callWithin(ANSWER_TIMEOUT_MS, 'SENTINEL', 'MYID'));
-      this.#subscribed = await Connection.open(this.#address, settings, clock);
+      this.#subscribed = await Connection.open(this.#address, settings, clock, signal);
       await this.#subscribed.subscribeWithin(ANSWER_TIMEOUT_MS, '+switch-master', () => void this.ask());
       if (this.#closing.signal.aborted) throw new Error('closing');
       this.#asking = { connection, id };

@@ -44,10 +44,10 @@ export class DockerInstance implements RedisInstance {
       .withWorkingDir(DATA)
       .withEntrypoint(['sh', '-c', ENTRY, 'redis'])
       .withCommand(this.#spec.isSentinel ? ['--sentinel'] : [])
-      // No port is mapped, so there is nothing to wait for. Whoever started it asks it by PING, as if it were a process.
+      // No port is mapped, so there is nothing to wait for. Whoever started it asks it by PING, like a process.
       .withWaitStrategy(Wait.forListeningPorts())
-      // Testcontainers would have it removed by Ryuk, a container of its own whose image has to be pulled from a registry,
-      // and that keeps the engine's socket open. The orphan guard does the same without either.
+      // Testcontainers would have it removed by Ryuk, a container of its own whose image has to be pulled from a
+      // registry, and that keeps the engine's socket open. The orphan guard does the same without either.
       .withAutoCleanup(false)
       .start();
   }
