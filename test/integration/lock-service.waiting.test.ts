@@ -1,5 +1,5 @@
-// Acquire with a wait, over a real gRPC channel: hand-over, time-outs, cancelled calls, several instances, lost messages
-// and a dead instance.
+// Acquire with a wait, over a real gRPC channel: hand-over, time-outs, cancelled calls, several instances, lost
+// messages and a dead instance.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -302,13 +302,13 @@ test('a waiter is recorded as documented, live and absent', async () => {
     expect(Math.abs(Number(waiter.get('queued_at')) - Number(last))).toBeLessThan(5_000 * MICROSECONDS);
     expect(await client.zscore(`${BUCKET}queue:r`, id)).toBe('2');
 
-    const member = template(dataModel, 'is a member of `absences` instead, `([^`]+)`');
+    const member = template(dataModel, 'is a member of\n`patience`, `([^`]+)`');
     const absence = filled(member, { lease_id: id, resource: 'r' });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
     expect(await client.zscore(`${BUCKET}queue:r`, id)).toBeNull();
     expect(await client.hget(`${BUCKET}waiters:r`, id)).toBe(fields[id]);
     const clock = Number(await client.hget(KEYS.meta, 'clock'));
-    const forgottenUs = Number(await client.zscore(`${BUCKET}absences`, absence)) - clock;
+    const forgottenUs = Number(await client.zscore(`${BUCKET}patience`, absence)) - clock;
     expect(forgottenUs).toBeGreaterThan(50_000 * MICROSECONDS);
     expect(forgottenUs).toBeLessThanOrEqual(60_000 * MICROSECONDS);
   });
