@@ -302,7 +302,7 @@ test('a waiter is recorded as documented, live and absent', async () => {
     expect(Math.abs(Number(waiter.get('queued_at')) - Number(last))).toBeLessThan(5_000 * MICROSECONDS);
     expect(await client.zscore(`${BUCKET}queue:r`, id)).toBe('2');
 
-    const member = template(dataModel, 'is a member of\n`patience`, `([^`]+)`');
+    const member = template(dataModel, 'is a member of\\s+`patience`, `([^`]+)`');
     const absence = filled(member, { lease_id: id, resource: 'r' });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
     expect(await client.zscore(`${BUCKET}queue:r`, id)).toBeNull();
