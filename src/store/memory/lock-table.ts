@@ -90,9 +90,11 @@ export class LockTable {
   /** Advances the lease clock, frees what lapsed and hands it over, forgets waiters that stayed away. */
   tick(): void {
     this.advance();
-    for (const lock of [...this.#locks.values()]) {
-      if (lock.lookMs <= this.#clockMs) this.settle(lock);
-    }
+    // The longest due first, as the index of the Redis store has them: an instance found absent at one lock is passed
+    // over at the next.
+    const due = [...this.#locks.values()].filter((lock) => lock.lookMs <= this.#clockMs);
+    due.sort((a, b) => a.lookMs - b.lookMs || (a.resource < b.resource ? -1 : 1));
+    for (const lock of due) this.settle(lock);
     for (const lock of [...this.#locks.values()]) {
       if (lock.queue.forget(this.#clockMs)) this.settle(lock);
     }
