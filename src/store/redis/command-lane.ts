@@ -41,10 +41,6 @@ export class CommandLane {
     this.#options = options;
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   /**
    * Runs a script and resolves with a reply that may be told to the caller. Rejects by `call.deadlineMs` at
    * the latest.

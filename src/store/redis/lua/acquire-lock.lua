@@ -57,8 +57,6 @@ end
 
 if own then
   if own.mode ~= mode then return { 'reused', int(s.now) } end
-  -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
-  -- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
   if again and not quarantined and own.stamp ~= stamp then return { 'moved', int(s.now) } end
 end
 
@@ -69,6 +67,8 @@ if w and w.stamp ~= stamp then
   if again then return { 'moved', int(s.now) } end
   tell(s, w.stamp, 'moved', lease_id, '0', resource)
 end
+-- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
+-- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
 if own and not quarantined then
   if own.stamp ~= stamp then tell(s, own.stamp, 'moved', lease_id, '0', resource) end
   if w then forget_waiter(s, L, lease_id) end

@@ -15,8 +15,5 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local L = open_lock(s, resource)
-drop_lapsed(s, L)
-hand_over(s, L)
-save_lock(s, L)
+settle(s, open_lock(s, resource))
 return { 'advanced', int(s.now) }

@@ -36,9 +36,5 @@ if l and l.stamp == stamp and (l.state == 'claim' or give_back) then
   if l.state == 'held' and L.count == 0 then L.taken_until = 0 end
   left = 'left'
 end
-if left == 'left' then
-  drop_lapsed(s, L)
-  hand_over(s, L)
-  save_lock(s, L)
-end
+if left == 'left' then settle(s, L) end
 return { left, int(s.now) }

@@ -250,6 +250,13 @@ local function hand_over(s, L, if_granted)
   end
 end
 
+-- Brings a lock up to date after something about it may have changed: frees what lapsed, hands over what is free.
+local function settle(s, L)
+  drop_lapsed(s, L)
+  hand_over(s, L)
+  save_lock(s, L)
+end
+
 -- Adds up to `most` holders as replies carry them: about lease_id token acquired remaining mode. Returns the earliest
 -- deadline among them.
 local function add_holders(s, L, reply, most)

@@ -38,8 +38,6 @@ if text then
   remove_holder(s, L, lease_id, l)
 end
 if word ~= 'absent' or text then
-  drop_lapsed(s, L)
-  hand_over(s, L)
-  save_lock(s, L)
+  settle(s, L)
 end
 return { word, int(s.now) }

@@ -17,16 +17,11 @@ if not s then return refusal end
 advance(s)
 
 local more = false
-local function settle(L)
-  drop_lapsed(s, L)
-  hand_over(s, L)
-  save_lock(s, L)
-  more = more or L.more
-end
-
 local due = redis.call('ZRANGE', s.bucket .. 'deadlines', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
 for _, resource in ipairs(due) do
-  settle(open_lock(s, resource))
+  local L = open_lock(s, resource)
+  settle(s, L)
+  more = more or L.more
 end
 
 local gone = redis.call('ZRANGE', s.bucket .. 'patience', '-inf', int(s.clock), 'BYSCORE', 'LIMIT', 0, most)
@@ -37,7 +32,10 @@ for _, member in ipairs(gone) do
   forget_waiter(s, L, lease_id)
   left_by[resource] = L
 end
-for _, L in pairs(left_by) do settle(L) end
+for _, L in pairs(left_by) do
+  settle(s, L)
+  more = more or L.more
+end
 
 local absent = redis.call('HGETALL', s.bucket .. 'absent')
 for i = 1, #absent, 2 do
