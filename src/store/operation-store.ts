@@ -1,0 +1,228 @@
+// The contract that every store of operations keeps, proved by test/conformance/operation-store.suite.ts. As in
+// lock-store.ts: stores decide atomically and know nothing of gRPC, spans are milliseconds, deadlines are on the calling
+// instance's monotonic clock, and infrastructure that fails throws CoordinationError.
+
+import type { CallStamp, Contention } from '../domain/lock.ts';
+import type {
+  Attempt,
+  AttemptLoss,
+  AttemptRef,
+  Operation,
+  OperationFilter,
+  OperationKey,
+  OperationSpec,
+  Payload,
+} from '../domain/operation.ts';
+import type { AcquisitionRef, StoreCall } from './lock-store.ts';
+
+export interface BeginCommand {
+  readonly spec: OperationSpec;
+  /** Start it for this caller; undefined: it waits for a claim. */
+  readonly claimId: string | undefined;
+  readonly stamp: CallStamp;
+  /** '' for none. */
+  readonly requestId: string;
+  /** Refuse unless this lease is held now. */
+  readonly requireLease: (AcquisitionRef & { readonly fencingToken: bigint }) | undefined;
+}
+
+export type BeginOutcome =
+  /** `created`: by this call or the one that it repeats. Only with `attempt` may the caller do the work. */
+  | {
+      readonly kind: 'begun';
+      readonly operation: Operation;
+      readonly attempt: Attempt | undefined;
+      readonly created: boolean;
+    }
+  /** The id names an operation with another content. */
+  | { readonly kind: 'exists' }
+  /** Another attempt runs it. */
+  | { readonly kind: 'attempt-held'; readonly retryAfterMs: number }
+  /** Another operation of the resource is open, and one of the two is exclusive. */
+  | { readonly kind: 'open' }
+  /** The lock can't be had; nothing was recorded. */
+  | { readonly kind: 'contended'; readonly contention: Contention }
+  | { readonly kind: 'lease-required' }
+  | { readonly kind: 'quarantined'; readonly retryAfterMs: number };
+
+export interface ClaimCommand {
+  readonly types: readonly string[];
+  /** '' for all. */
+  readonly resourcePrefix: string;
+  readonly claimId: string;
+  readonly owner: string;
+  readonly stamp: CallStamp;
+  /** At most this many. */
+  readonly most: number;
+}
+
+export interface ClaimedOperation {
+  readonly operation: Operation;
+  readonly attempt: Attempt;
+}
+
+export type ClaimOutcome =
+  | {
+      readonly kind: 'claimed';
+      readonly claimed: readonly ClaimedOperation[];
+      /** Where nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity if nothing. */
+      readonly askAgainInMs: number;
+      /** Resources whose lock kept an operation from being claimed: ask again when one of them changes. */
+      readonly blockedOn: readonly string[];
+    }
+  | { readonly kind: 'quarantined'; readonly retryAfterMs: number };
+
+export interface UpdateCommand extends AttemptRef {
+  /** Only if the record has this version; 0: whatever its version. */
+  readonly version: number;
+  /** Undefined: stays as it is. 'remove': there is none afterwards. */
+  readonly data: Payload | 'remove' | undefined;
+  readonly progress: Payload | 'remove' | undefined;
+  readonly setLabels: ReadonlyMap<string, string>;
+  readonly removeLabels: readonly string[];
+  readonly requestId: string;
+}
+
+export interface HeartbeatCommand extends AttemptRef {
+  /** The heartbeat counts only while this call speaks for the attempt. */
+  readonly stamp: CallStamp;
+  /** Makes `stamp` the call that speaks for it; the former one gets the notice `moved`. */
+  readonly takesOver: boolean;
+}
+
+export interface CompleteCommand extends AttemptRef {
+  readonly transition: 'succeed' | 'fail' | 'stop';
+  /** The result, or the status. */
+  readonly outcome: Payload;
+  readonly releaseLease: boolean;
+  readonly requestId: string;
+}
+
+export interface YieldCommand extends AttemptRef {
+  readonly delayMs: number;
+  readonly requestId: string;
+}
+
+export interface CancelCommand extends OperationKey {
+  readonly reason: string;
+  readonly requestId: string;
+}
+
+export interface RetryCommand extends OperationKey {
+  /** 0: whatever its version. */
+  readonly version: number;
+  readonly requestId: string;
+}
+
+export interface DeleteCommand extends OperationKey {
+  /** 0: whatever its version. */
+  readonly version: number;
+}
+
+/** Why a change was refused; nothing was changed. */
+export type Refused =
+  | { readonly kind: 'not-found' }
+  /** Another attempt runs it, or this one's deadline has passed, or its lease is gone. */
+  | { readonly kind: 'stale-attempt' }
+  | { readonly kind: 'wrong-state' }
+  | { readonly kind: 'version-mismatch' }
+  | { readonly kind: 'open' }
+  /** The labels would exceed the limits. */
+  | { readonly kind: 'labels-full' }
+  | { readonly kind: 'quarantined'; readonly retryAfterMs: number };
+
+export type ChangeOutcome = { readonly kind: 'changed'; readonly operation: Operation } | Refused;
+
+export type UpdateOutcome =
+  | { readonly kind: 'changed'; readonly operation: Operation; readonly attempt: Attempt }
+  | Refused;
+
+export type HeartbeatOutcome =
+  | {
+      readonly kind: 'renewed';
+      readonly attempt: Attempt;
+      /** Its lease is at the end of its max_hold, which no heartbeat passes. */
+      readonly isFinal: boolean;
+      /** Undefined: nobody asked for it. */
+      readonly cancelReason: string | undefined;
+    }
+  | { readonly kind: 'lost'; readonly reason: AttemptLoss }
+  /** It lives, but a newer call speaks for it. */
+  | { readonly kind: 'moved' };
+
+export type DeleteOutcome =
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'wrong-state' }
+  | { readonly kind: 'version-mismatch' };
+
+export interface OperationQuery {
+  readonly filter: OperationFilter;
+  /** Names that come after this one; undefined: from the first. */
+  readonly after: OperationKey | undefined;
+  readonly most: number;
+  readonly withPayloads: boolean;
+}
+
+export interface OperationPage {
+  readonly operations: readonly Operation[];
+  /** The last name that was looked at, where there may be more after it. */
+  readonly last: OperationKey | undefined;
+}
+
+/** What a store tells about operations, to every instance that listens. Messages can be lost. */
+export type OperationNotice =
+  /** Its record changed, or is gone. */
+  | ({ readonly kind: 'changed' } & OperationKey)
+  /** An operation of this type may be claimed now. */
+  | { readonly kind: 'claimable'; readonly type: string }
+  /** The holders of this resource changed; only where operations with a lock may wait for it. */
+  | { readonly kind: 'lock-changed'; readonly resource: string }
+  /** Messages may have been missed: look again at everything. */
+  | { readonly kind: 'resync' };
+
+/** What a store tells the instance whose call speaks for an attempt. */
+export type AttemptNotice =
+  /** A newer call speaks for it. */
+  | ({ readonly kind: 'moved'; readonly claimId: string; readonly call: number } & OperationKey)
+  /** It may have ended, or its cancellation was asked for: send its next heartbeat now. */
+  | ({ readonly kind: 'look'; readonly claimId: string; readonly call: number } & OperationKey);
+
+export interface OperationStore {
+  /**
+   * Records an operation if there is none of its id, in one step with its attempt, its lock and the check of
+   * `requireLease`. If there is one with the same content hash, answers with it; with a claim id, one that is pending or
+   * stale is claimed, and one that runs under this claim id answers with that attempt. In a quarantine nothing is begun
+   * with a claim id, `exclusive` or `lock`.
+   */
+  begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome>;
+
+  /**
+   * Claims the oldest operations of these types that are pending or stale. The same claim id again answers with what it
+   * claimed and still runs, and claims nothing more.
+   */
+  claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome>;
+
+  update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome>;
+
+  /** Signs of life of many attempts, with the renewal of their leases. Outcomes in the same order. */
+  heartbeat(commands: readonly HeartbeatCommand[], call: StoreCall): Promise<readonly HeartbeatOutcome[]>;
+
+  complete(command: CompleteCommand, call: StoreCall): Promise<ChangeOutcome>;
+  yield(command: YieldCommand, call: StoreCall): Promise<ChangeOutcome>;
+  cancel(command: CancelCommand, call: StoreCall): Promise<ChangeOutcome>;
+  retry(command: RetryCommand, call: StoreCall): Promise<ChangeOutcome>;
+  delete(command: DeleteCommand, call: StoreCall): Promise<DeleteOutcome>;
+
+  /** With payloads, in the same order; undefined where there is none. */
+  getMany(keys: readonly OperationKey[], call: StoreCall): Promise<readonly (Operation | undefined)[]>;
+
+  /** In the order of the UTF-8 bytes of "resource TAB operation_id". */
+  list(query: OperationQuery, call: StoreCall): Promise<OperationPage>;
+
+  /** Listens to changes of all operations from now on; at first, and after each gap, `resync` comes. Returns the end of it. */
+  watchChanges(listener: (notice: OperationNotice) => void): () => void;
+
+  /** Calls back for the attempts that this instance's calls speak for. Returns the unsubscriber. */
+  onAttemptNotice(listener: (notice: AttemptNotice) => void): () => void;
+}
