@@ -100,6 +100,11 @@ export interface CompleteCommand extends AttemptRef {
 
 export interface YieldCommand extends AttemptRef {
   readonly delayMs: number;
+  /**
+   * Gives back only while this call still speaks for the attempt, and is a stale-attempt otherwise: what was claimed for
+   * a call that ended is given back, but not under the hands of a repeat with the same claim id that got it meanwhile.
+   */
+  readonly stamp?: CallStamp;
   readonly requestId: string;
 }
 
