@@ -35,4 +35,33 @@ export const LIMITS = {
   permits: 1_000_000,
   /** Holders and waiters listed in one Lock or Contention message; counts are always exact. */
   listedPerLock: 100,
+  /** Bytes of UTF-8 of an operation's id: at least 1. */
+  operationIdBytes: 128,
+  /** Characters of an operation's type, from [A-Za-z0-9._/-]: at least 1. */
+  operationTypeChars: 128,
+  /** Bytes of each of an operation's data, progress, result and error, in the encoding of their message. */
+  payloadBytes: 32 * 1_024,
+  /** Bytes of UTF-8 of the reason of a cancellation. */
+  cancelReasonBytes: 256,
+  /** Bytes of UTF-8 of what a worker says about a cancelled operation. */
+  cancelledMessageBytes: 1_024,
+  /** Keys of labels that one update may remove. */
+  removedLabels: 64,
+  /** Attempts of one operation that may go stale. */
+  maxAttempts: 1_000,
+  defaultMaxAttempts: 5,
+  minTimeToLiveMs: 1_000,
+  /** Of an operation; also the longest delay of a yielded one. */
+  timeToLiveMs: 365 * 24 * 3_600_000,
+  /** How long a finished operation may stay. */
+  retentionMs: 365 * 24 * 3_600_000,
+  defaultRetentionMs: 7 * 24 * 3_600_000,
+  /** Operations of one ClaimOperations. */
+  claimedOperations: 32,
+  /** Types that one claim or filter may name. */
+  typesPerRequest: 16,
+  /** Claims that may wait on one instance. */
+  waitingClaimsPerInstance: 10_000,
+  /** Calls that may wait on one instance for operations to finish. */
+  waitsPerInstance: 50_000,
 } as const;

@@ -8,6 +8,7 @@ import type { Mode } from './lock.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
+const OPERATION_TYPE = /^[A-Za-z0-9._/-]+$/;
 const METADATA_KEY = /^[a-z0-9._-]+$/;
 const CONTROL = /\p{Cc}/u;
 // A decoder puts this in the place of bytes that are no UTF-8: two different byte strings would be one name.
@@ -15,6 +16,14 @@ const REPLACEMENT = '\ufffd';
 
 /** A time span as it was sent: undefined when unset, NaN when it is no valid google.protobuf.Duration. */
 export type SentDuration = number | undefined;
+
+const BAD_KEY = `must have 1 to ${LIMITS.metadataKeyChars} characters from [a-z0-9._-]`;
+
+export interface CountBounds {
+  readonly min: number;
+  readonly max: number;
+  readonly unset: number;
+}
 
 export class Violations {
   readonly #found: FieldViolation[] = [];
@@ -50,13 +59,82 @@ export class Violations {
   }
 
   owner(field: string, value: string): string {
+    return this.text(field, value, LIMITS.ownerBytes);
+  }
+
+  /** Text that may be empty. */
+  text(field: string, value: string, mostBytes: number): string {
     const bytes = Buffer.byteLength(value);
-    if (bytes > LIMITS.ownerBytes) {
-      this.note(field, `must have at most ${LIMITS.ownerBytes} bytes of UTF-8, has ${bytes}`);
+    if (bytes > mostBytes) this.note(field, `must have at most ${mostBytes} bytes of UTF-8, has ${bytes}`);
+    else this.#text(field, value);
+    return value;
+  }
+
+  /** '' where none was sent. */
+  optionalUuid(field: string, value: string): string {
+    return value === '' ? '' : this.uuid(field, value);
+  }
+
+  operationId(field: string, value: string): string {
+    const bytes = Buffer.byteLength(value);
+    if (bytes === 0 || bytes > LIMITS.operationIdBytes) {
+      this.note(field, `must have 1 to ${LIMITS.operationIdBytes} bytes of UTF-8, has ${bytes}`);
     } else {
       this.#text(field, value);
     }
     return value;
+  }
+
+  operationType(field: string, value: string): string {
+    if (value.length > LIMITS.operationTypeChars || !OPERATION_TYPE.test(value)) {
+      this.note(field, `must have 1 to ${LIMITS.operationTypeChars} characters from [A-Za-z0-9._/-]`);
+    }
+    return value;
+  }
+
+  /** Types of work: at least `fewest` of them. */
+  types(field: string, values: readonly string[], fewest: number): readonly string[] {
+    if (values.length < fewest || values.length > LIMITS.typesPerRequest) {
+      const bounds = `${fewest} to ${LIMITS.typesPerRequest}`;
+      this.note(field, `must have ${bounds} entries, has ${values.length}`);
+      return [];
+    }
+    for (const [index, value] of values.entries()) this.operationType(`${field}[${index}]`, value);
+    return [...new Set(values)];
+  }
+
+  /** The encoded bytes of a payload. */
+  payload(field: string, bytes: Uint8Array): Uint8Array {
+    if (bytes.length > LIMITS.payloadBytes) {
+      this.note(field, `must have at most ${LIMITS.payloadBytes} bytes when encoded, has ${bytes.length}`);
+    }
+    return bytes;
+  }
+
+  /** An integer from `min` to `max`; `unset` where it is 0. */
+  count(field: string, value: number, { min, max, unset }: CountBounds): number {
+    if (value === 0) return unset;
+    if (value < min || value > max) this.note(field, `must be from ${min} to ${max}, is ${value}`);
+    return value;
+  }
+
+  /** The version that a record must have; 0 where any will do. */
+  version(field: string, value: bigint | undefined): number {
+    if (value === undefined) return 0;
+    if (value < 1n || value > BigInt(Number.MAX_SAFE_INTEGER)) {
+      this.note(field, 'must be 1 or more; if any version will do, leave it out');
+    }
+    return Number(value);
+  }
+
+  /** Keys as labels and metadata have them. */
+  keys(field: string, values: readonly string[], most: number): readonly string[] {
+    if (values.length > most) this.note(field, `must have at most ${most} entries, has ${values.length}`);
+    for (const [index, key] of values.slice(0, most).entries()) {
+      if (key.length > LIMITS.metadataKeyChars || !METADATA_KEY.test(key))
+        this.note(`${field}[${index}]`, BAD_KEY);
+    }
+    return values;
   }
 
   metadata(field: string, value: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
@@ -67,7 +145,7 @@ export class Violations {
     let total = 0;
     for (const [key, text] of value) {
       if (key.length > LIMITS.metadataKeyChars || !METADATA_KEY.test(key)) {
-        this.note(field, `keys must have 1 to ${LIMITS.metadataKeyChars} characters from [a-z0-9._-]`);
+        this.note(field, `keys ${BAD_KEY}`);
         continue;
       }
       const bytes = Buffer.byteLength(text);
