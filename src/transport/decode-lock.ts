@@ -174,14 +174,26 @@ function decodeSpec(
   spec: LeaseSpecMessage,
   bounds: TtlBounds,
 ): LeaseSpec {
+  return {
+    resource: violations.resource(`${field}.resource`, spec.resource),
+    leaseId: violations.uuid(`${field}.lease_id`, spec.leaseId),
+    ...decodeTerms(violations, field, spec, bounds),
+  };
+}
+
+/** All of a spec but which lease it is. */
+export function decodeTerms(
+  violations: Violations,
+  field: string,
+  spec: LeaseSpecMessage,
+  bounds: TtlBounds,
+): Omit<LeaseSpec, 'resource' | 'leaseId'> {
   const { minTtlMs } = LIMITS;
   const { maxTtlMs, defaultTtlMs } = bounds;
   const ttl = decodeDuration(spec.ttl);
   const minHold = decodeDuration(spec.minHold);
   const maxHold = decodeDuration(spec.maxHold);
   return {
-    resource: violations.resource(`${field}.resource`, spec.resource),
-    leaseId: violations.uuid(`${field}.lease_id`, spec.leaseId),
     owner: violations.owner(`${field}.owner`, spec.owner),
     mode: violations.mode(`${field}.permits`, decodeMode(spec.mode)),
     metadata: violations.metadata(`${field}.metadata`, spec.metadata),
@@ -203,13 +215,17 @@ function decodeMode(mode: LeaseSpecMessage['mode']): Mode {
   }
 }
 
-function checkDurability(violations: Violations, field: string, durability: Durability | undefined): void {
+export function checkDurability(
+  violations: Violations,
+  field: string,
+  durability: Durability | undefined,
+): void {
   if (durability?.level?.$case !== 'replicated') return;
   const { minAcks } = durability.level.value;
   if (minAcks < 0 || minAcks > 16)
     violations.note(`${field}.replicated.min_acks`, `must be from 0 to 16, is ${minAcks}`);
 }
 
-function notServed(what: string): CoordinationError {
+export function notServed(what: string): CoordinationError {
   return new CoordinationError('NOT_IMPLEMENTED', `this server does not serve ${what}`);
 }

@@ -27,6 +27,18 @@ export function encodeDuration(ms: number): Duration {
   return { seconds: BigInt(seconds), nanos: (micros - seconds * 1_000_000) * 1_000 };
 }
 
+// Of google/protobuf/timestamp.proto: the years 1 to 9999.
+const FIRST_SECOND = -62_135_596_800n;
+const LAST_SECOND = 253_402_300_799n;
+
+/** Whole milliseconds since 1970, rounded up; undefined when unset, NaN when the message breaks Timestamp's rules. */
+export function decodeTimestamp(timestamp: Timestamp | undefined): number | undefined {
+  if (timestamp === undefined) return undefined;
+  const { seconds, nanos } = timestamp;
+  const inRange = seconds >= FIRST_SECOND && seconds <= LAST_SECOND && nanos >= 0 && nanos < 1e9;
+  return inRange ? Number(seconds) * 1_000 + Math.ceil(nanos / NANOS_PER_MS) : Number.NaN;
+}
+
 /** `wallMs` is since 1970 and not negative. */
 export function encodeTimestamp(wallMs: number): Timestamp {
   const seconds = Math.floor(wallMs / 1_000);

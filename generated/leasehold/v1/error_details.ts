@@ -41,7 +41,7 @@ export const protobufFileName = "leasehold/v1/error_details.proto";
  *   OPERATION_NOT_FOUND   NOT_FOUND             no such operation
  *   OPERATION_EXISTS      ALREADY_EXISTS        the operation_id names an operation with another type, data or labels
  *   OPERATION_OPEN        ABORTED               another operation of the resource is open, and one of them is exclusive
- *   ATTEMPT_HELD          ABORTED               another attempt runs the operation
+ *   ATTEMPT_HELD          ABORTED               another attempt runs the operation; with RetryInfo
  *   STALE_ATTEMPT         FAILED_PRECONDITION   the attempt named is not the one that runs the operation
  *   WRONG_STATE           FAILED_PRECONDITION   the operation's state doesn't allow this
  *   VERSION_MISMATCH      ABORTED               the record has changed since the version named

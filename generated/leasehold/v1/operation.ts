@@ -64,7 +64,7 @@ export interface Operation {
   operationId: string;
   /**
    * The name under which google.longrunning.Operations serves the record:
-   * `operations/{resource}/{operation_id}`, both percent-encoded. Set by the server.
+   * `resources/{resource}/operations/{operation_id}`, both percent-encoded. Set by the server.
    */
   name: string;
   /** The kind of work, by which workers claim: 1 to 128 bytes of `[A-Za-z0-9._/-]`. */
@@ -146,7 +146,10 @@ export interface Operation {
   claimableTime:
     | Timestamp
     | undefined;
-  /** When the record ends: an open one becomes DEAD then, a finished one is removed. Unset: never, as it stands. */
+  /**
+   * When the record ends: an open one becomes DEAD then (while its worker lives, later, see time_to_live of
+   * BeginOperation), a finished one is removed. Unset: never, as it stands.
+   */
   expireTime:
     | Timestamp
     | undefined;

@@ -98,8 +98,9 @@ export interface BeginOperationRequest {
     | Duration
     | undefined;
   /**
-   * An operation that isn't finished by then becomes DEAD; it never just disappears. From 1 s to 365 days. Unset: no
-   * such time.
+   * An operation that isn't finished by then becomes DEAD; it never just disappears. It is never taken from a live
+   * worker: a running one becomes DEAD only when, after its worker fell silent, nobody has claimed it within the server's
+   * recovery time (the quarantine after a failover, and 30 s). From 1 s to 365 days. Unset: no such time.
    */
   timeToLive:
     | Duration
@@ -249,7 +250,7 @@ export interface UpdateOperationRequest {
     | undefined;
   /** Labels to add or to change. */
   setLabels: Map<string, string>;
-  /** Keys of labels to remove; none that is in set_labels. Those that don't exist are ignored. */
+  /** Keys of labels to remove, up to 64; none that is in set_labels. Those that don't exist are ignored. */
   removeLabels: string[];
   /** Makes a repeat of this call recognisable, see the service. Optional. */
   requestId: string;
@@ -3489,7 +3490,8 @@ export const OperationRemoved: MessageFns<OperationRemoved> = {
  * Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
  *
  * The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
- * Operation.name, with the Operation, without data, progress and outcome, as metadata.
+ * Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
+ * `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
  *
  * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
  * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
@@ -3510,8 +3512,8 @@ export const OperationStoreServiceService = {
    *
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
    * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
+   * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: {
     path: "/leasehold.v1.OperationStoreService/BeginOperation" as const,
@@ -3555,7 +3557,10 @@ export const OperationStoreServiceService = {
    * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
    * the list is empty.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover.
+   * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
+   * the same claim_id got it. Where even that fails, the attempts go stale.
+   *
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
    */
   claimOperations: {
     path: "/leasehold.v1.OperationStoreService/ClaimOperations" as const,
@@ -3571,7 +3576,8 @@ export const OperationStoreServiceService = {
   /**
    * Writes data, progress and labels of a running operation. Counts as a heartbeat.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
+   * labels together would be too many or too large.
    */
   updateOperation: {
     path: "/leasehold.v1.OperationStoreService/UpdateOperation" as const,
@@ -3657,7 +3663,7 @@ export const OperationStoreServiceService = {
    * attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
    */
   retryOperation: {
     path: "/leasehold.v1.OperationStoreService/RetryOperation" as const,
@@ -3732,8 +3738,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    *
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
    * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
+   * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: handleUnaryCall<BeginOperationRequest, BeginOperationResponse>;
   /** Reads one record. */
@@ -3748,13 +3754,17 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
    * the list is empty.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover.
+   * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
+   * the same claim_id got it. Where even that fails, the attempts go stale.
+   *
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
    */
   claimOperations: handleUnaryCall<ClaimOperationsRequest, ClaimOperationsResponse>;
   /**
    * Writes data, progress and labels of a running operation. Counts as a heartbeat.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
+   * labels together would be too many or too large.
    */
   updateOperation: handleUnaryCall<UpdateOperationRequest, UpdateOperationResponse>;
   /**
@@ -3790,7 +3800,7 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
    */
   retryOperation: handleUnaryCall<RetryOperationRequest, RetryOperationResponse>;
   /**
@@ -3826,8 +3836,8 @@ export interface OperationStoreServiceClient extends Client {
    *
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
    * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
+   * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation(
     request: BeginOperationRequest,
@@ -3884,7 +3894,10 @@ export interface OperationStoreServiceClient extends Client {
    * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
    * the list is empty.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover.
+   * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
+   * the same claim_id got it. Where even that fails, the attempts go stale.
+   *
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
    */
   claimOperations(
     request: ClaimOperationsRequest,
@@ -3904,7 +3917,8 @@ export interface OperationStoreServiceClient extends Client {
   /**
    * Writes data, progress and labels of a running operation. Counts as a heartbeat.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
+   * labels together would be too many or too large.
    */
   updateOperation(
     request: UpdateOperationRequest,
@@ -4004,7 +4018,7 @@ export interface OperationStoreServiceClient extends Client {
    * attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
    */
   retryOperation(
     request: RetryOperationRequest,

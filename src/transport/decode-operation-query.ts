@@ -1,0 +1,58 @@
+// What ListOperations and WatchOperations ask for, as domain values.
+
+import {
+  type OperationFilter as FilterMessage,
+  OperationState,
+} from '../../generated/leasehold/v1/operation.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { OperationFilter, OperationState as State } from '../domain/operation.ts';
+import type { Violations } from '../domain/violations.ts';
+import { decodeTimestamp } from './durations.ts';
+
+const STATES = new Map<OperationState, State>([
+  [OperationState.OPERATION_STATE_PENDING, 'pending'],
+  [OperationState.OPERATION_STATE_RUNNING, 'running'],
+  [OperationState.OPERATION_STATE_SUCCEEDED, 'succeeded'],
+  [OperationState.OPERATION_STATE_FAILED, 'failed'],
+  [OperationState.OPERATION_STATE_CANCELLED, 'cancelled'],
+  [OperationState.OPERATION_STATE_DEAD, 'dead'],
+]);
+
+/** No restriction. */
+export const ALL_OPERATIONS: OperationFilter = { types: [], states: [], labels: new Map() };
+
+/** Fields are named below `filter`. */
+export function decodeFilter(violations: Violations, filter: FilterMessage | undefined): OperationFilter {
+  if (!filter) return ALL_OPERATIONS;
+  const time = (field: string, sent: FilterMessage['createdFrom']): number | undefined => {
+    const wallMs = decodeTimestamp(sent);
+    if (Number.isNaN(wallMs)) violations.note(`filter.${field}`, 'must be a valid Timestamp');
+    return wallMs;
+  };
+  const { resource, resourcePrefix, owner } = filter;
+  return {
+    resource: resource === '' ? undefined : violations.resource('filter.resource', resource),
+    resourcePrefix:
+      resourcePrefix === ''
+        ? undefined
+        : violations.text('filter.resource_prefix', resourcePrefix, LIMITS.resourceBytes),
+    types: violations.types('filter.types', filter.types, 0),
+    states: decodeStates(violations, filter.states),
+    owner: owner === '' ? undefined : violations.owner('filter.owner', owner),
+    labels: violations.metadata('filter.labels', filter.labels),
+    createdFromWallMs: time('created_from', filter.createdFrom),
+    createdBeforeWallMs: time('created_before', filter.createdBefore),
+    updatedFromWallMs: time('updated_from', filter.updatedFrom),
+    updatedBeforeWallMs: time('updated_before', filter.updatedBefore),
+  };
+}
+
+function decodeStates(violations: Violations, states: readonly OperationState[]): readonly State[] {
+  const known = new Set<State>();
+  for (const [index, sent] of states.entries()) {
+    const state = STATES.get(sent);
+    if (state) known.add(state);
+    else violations.note(`filter.states[${index}]`, 'must be a known state, and not unspecified');
+  }
+  return [...known];
+}
