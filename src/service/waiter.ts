@@ -229,6 +229,6 @@ export class Waiter {
 }
 
 /** Whether trying again can help: everything but a defect, which is the same the next time. */
-function isPassing(error: unknown): boolean {
+export function isPassing(error: unknown): boolean {
   return error instanceof CoordinationError && error.code !== 'INTERNAL';
 }

@@ -118,7 +118,7 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
   };
 }
 
-function encodeMode(mode: Mode): LockHolder['mode'] {
+export function encodeMode(mode: Mode): LockHolder['mode'] {
   switch (mode.kind) {
     case 'exclusive':
       return { $case: 'exclusive', value: {} };

@@ -1,0 +1,306 @@
+// All claims that wait on this instance for work. Each asks the store once when it comes; after that, who waits for the
+// same types and prefix is of one *interest*, and when something may have become claimable for it, its first caller asks,
+// and the next one only if that one found something: fifty idle workers cost one question, not fifty.
+//
+//   notice, timer ──▶ interest is due ──▶ its first caller asks ──found──▶ answered; the interest stays due
+//                                                               └nothing─▶ waits for the next notice
+
+import { fullJitterMs } from '../domain/backoff.ts';
+import type { Clock, Timer } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type {
+  ClaimCommand,
+  ClaimedOperation,
+  ClaimOutcome,
+  OperationNotice,
+  OperationStore,
+} from '../store/operation-store.ts';
+import { Linger } from './linger.ts';
+import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
+import { cancelled, draining, refusal } from './refusals.ts';
+import { isPassing } from './waiter.ts';
+
+export interface ClaimRoomOptions {
+  readonly store: OperationStore;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly commandTimeoutMs: number;
+}
+
+type Ending = 'time over' | 'cancelled' | 'draining';
+
+/** Callers who can take each other's place: what one doesn't find, the others don't find either. */
+interface Interest {
+  readonly name: string;
+  readonly types: ReadonlySet<string>;
+  callers: number;
+  /** There may be something to claim. */
+  isDue: boolean;
+  /** What kept operations from being claimed when it was last asked. */
+  blockedOn: ReadonlySet<string>;
+  timer: { readonly atMs: number; readonly handle: Timer } | undefined;
+}
+
+interface Waiting {
+  readonly command: ClaimCommand;
+  readonly interest: Interest;
+  readonly callEndsMs: number;
+  readonly answer: PromiseWithResolvers<readonly ClaimedOperation[]>;
+  isAsking: boolean;
+  /** Its last question was not answered and may have claimed something: nobody else can ask in its place. */
+  mustAsk: boolean;
+  failures: number;
+  retry: Timer | undefined;
+  /** Why its last question found nothing, where that was not for want of work. */
+  refused: CoordinationError | undefined;
+  /** Came while it asked. */
+  ending: Ending | undefined;
+}
+
+/** Notices can be lost without a gap that anybody sees. */
+const ASK_AT_LEAST_EVERY_MS = 30_000;
+const ASK_AT_MOST_EVERY_MS = 20;
+const BACKOFF = { firstMs: 50, mostMs: 1_000 };
+const RETRY_SOON_MS = 1_000;
+
+export class ClaimRoom {
+  readonly #options: ClaimRoomOptions;
+  /** In the order of their coming. */
+  readonly #waiting = new Set<Waiting>();
+  readonly #interests = new Map<string, Interest>();
+  readonly #notices: Linger;
+  #isServing = false;
+  #draining = false;
+
+  constructor(options: ClaimRoomOptions) {
+    this.#options = options;
+    this.#notices = new Linger(options.clock, () =>
+      options.store.watchChanges((notice) => this.#heard(notice)),
+    );
+  }
+
+  /** Claims that wait. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * What was claimed; waits up to `waitMs` until there is something (0: not at all), and answers with nothing when the
+   * time is over. Throws QUARANTINE, DRAINING, OVERLOADED, CANCELLED, and what the store throws.
+   */
+  claim(command: ClaimCommand, waitMs: number, context: CallContext): Promise<readonly ClaimedOperation[]> {
+    if (this.#draining) return Promise.reject(draining());
+    if (context.ended.aborted) return Promise.reject(cancelled());
+    return waitMs > 0 ? this.#wait(command, waitMs, context) : this.#claimOnce(command, context);
+  }
+
+  /** Ends all waits. */
+  drain(): void {
+    this.#draining = true;
+    for (const waiting of [...this.#waiting]) this.#end(waiting, 'draining');
+  }
+
+  close(): void {
+    this.#notices.close();
+    for (const { timer } of this.#interests.values()) timer?.handle.cancel();
+  }
+
+  async #claimOnce(command: ClaimCommand, context: CallContext): Promise<readonly ClaimedOperation[]> {
+    const outcome = await this.#asked(command, context.deadlineMs);
+    if (outcome.kind === 'quarantined') throw refusal(outcome);
+    if (!context.ended.aborted) return outcome.claimed;
+    this.#giveBack(command, outcome.claimed);
+    throw cancelled();
+  }
+
+  async #wait(
+    command: ClaimCommand,
+    waitMs: number,
+    { arrivedAtMs, deadlineMs, ended }: CallContext,
+  ): Promise<readonly ClaimedOperation[]> {
+    if (this.#waiting.size >= LIMITS.waitingClaimsPerInstance) {
+      throw new CoordinationError('OVERLOADED', 'too many claims wait on this instance', {
+        retryAfterMs: RETRY_SOON_MS,
+      });
+    }
+    const { clock } = this.#options;
+    const waiting: Waiting = {
+      command,
+      interest: this.#interestOf(command),
+      callEndsMs: deadlineMs,
+      answer: Promise.withResolvers(),
+      isAsking: false,
+      mustAsk: false,
+      failures: 0,
+      retry: undefined,
+      refused: undefined,
+      ending: undefined,
+    };
+    this.#waiting.add(waiting);
+    waiting.interest.callers++;
+    // Listens before it asks, so that nothing becomes claimable unseen between the two.
+    const leave = this.#notices.join();
+    const cancel = (): void => this.#end(waiting, 'cancelled');
+    ended.addEventListener('abort', cancel, { once: true });
+    const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
+    const timeOver = clock.after(untilMs - clock.monotonicMs(), () => this.#end(waiting, 'time over'));
+    void this.#ask(waiting);
+    try {
+      return await waiting.answer.promise;
+    } finally {
+      timeOver.cancel();
+      waiting.retry?.cancel();
+      ended.removeEventListener('abort', cancel);
+      leave();
+    }
+  }
+
+  #interestOf({ types, resourcePrefix }: ClaimCommand): Interest {
+    const name = [resourcePrefix, ...types.toSorted()].join('\n');
+    const known = this.#interests.get(name);
+    if (known) return known;
+    const interest: Interest = {
+      name,
+      types: new Set(types),
+      callers: 0,
+      isDue: false,
+      blockedOn: new Set(),
+      timer: undefined,
+    };
+    this.#interests.set(name, interest);
+    return interest;
+  }
+
+  #heard(notice: OperationNotice): void {
+    for (const interest of this.#interests.values()) {
+      const concerns =
+        notice.kind === 'resync' ||
+        (notice.kind === 'claimable' && interest.types.has(notice.type)) ||
+        (notice.kind === 'lock-changed' && interest.blockedOn.has(notice.resource));
+      if (concerns) interest.isDue = true;
+    }
+    void this.#serve();
+  }
+
+  /** Lets those who are due ask, one after the other. */
+  async #serve(): Promise<void> {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    for (let next = this.#next(); next; next = this.#next()) {
+      next.mustAsk = false;
+      next.interest.isDue = false;
+      await this.#ask(next);
+    }
+    this.#isServing = false;
+  }
+
+  #next(): Waiting | undefined {
+    for (const waiting of this.#waiting) {
+      if (!waiting.isAsking && (waiting.mustAsk || waiting.interest.isDue)) return waiting;
+    }
+    return undefined;
+  }
+
+  async #ask(waiting: Waiting): Promise<void> {
+    const { command, interest, callEndsMs } = waiting;
+    waiting.isAsking = true;
+    let claimed: readonly ClaimedOperation[] = [];
+    try {
+      const outcome = await this.#asked(command, callEndsMs);
+      waiting.refused = undefined;
+      waiting.failures = 0;
+      if (outcome.kind === 'quarantined') {
+        waiting.refused = refusal(outcome);
+        this.#dueIn(interest, outcome.retryAfterMs);
+      } else if (outcome.claimed.length > 0) {
+        claimed = outcome.claimed;
+        interest.isDue = true; // there may be more, for the next one
+      } else {
+        interest.blockedOn = new Set(outcome.blockedOn);
+        this.#dueIn(interest, outcome.askAgainInMs);
+      }
+    } catch (error) {
+      if (!isPassing(error)) waiting.answer.reject(error);
+      if (error instanceof CoordinationError) waiting.refused = error;
+      waiting.ending ??= isPassing(error) ? undefined : 'time over';
+      const pauseMs = fullJitterMs(waiting.failures++, BACKOFF, this.#options.random);
+      waiting.retry = this.#options.clock.after(Math.max(pauseMs, ASK_AT_MOST_EVERY_MS), () => {
+        waiting.mustAsk = true;
+        void this.#serve();
+      });
+    }
+    waiting.isAsking = false;
+    if (claimed.length > 0) this.#answer(waiting, claimed);
+    else if (waiting.ending) this.#end(waiting, waiting.ending);
+    void this.#serve();
+  }
+
+  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for a
+  // worker that never hears of them, and they would stand still until the attempt is stale, and count as failed: they are
+  // given back. A repeat with the same claim id may have got them meanwhile, on another instance: the yield carries the
+  // stamp of this call, and does nothing then. Where even the answer is lost, the attempts go stale.
+  #answer(waiting: Waiting, claimed: readonly ClaimedOperation[]): void {
+    this.#forget(waiting);
+    if (waiting.ending === 'cancelled') {
+      this.#giveBack(waiting.command, claimed);
+      waiting.answer.reject(cancelled());
+    } else {
+      waiting.answer.resolve(claimed);
+    }
+  }
+
+  #end(waiting: Waiting, ending: Ending): void {
+    if (!this.#waiting.has(waiting)) return;
+    if (waiting.isAsking) {
+      // What it may find now must not be lost: its answer decides. That the client is gone goes before all else.
+      if (waiting.ending !== 'cancelled') waiting.ending = ending;
+      return;
+    }
+    this.#forget(waiting);
+    if (ending === 'cancelled') waiting.answer.reject(cancelled());
+    else if (ending === 'draining') waiting.answer.reject(draining());
+    else if (waiting.refused) waiting.answer.reject(waiting.refused);
+    else waiting.answer.resolve([]);
+  }
+
+  #forget(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+    const { interest } = waiting;
+    if (--interest.callers > 0) return;
+    interest.timer?.handle.cancel();
+    this.#interests.delete(interest.name);
+  }
+
+  #dueIn(interest: Interest, delayMs: number): void {
+    if (interest.callers === 0) return;
+    const { clock } = this.#options;
+    const waitMs = Math.min(Math.max(delayMs, ASK_AT_MOST_EVERY_MS), ASK_AT_LEAST_EVERY_MS);
+    const atMs = clock.monotonicMs() + waitMs;
+    if (interest.timer && interest.timer.atMs <= atMs) return;
+    interest.timer?.handle.cancel();
+    const handle = clock.after(waitMs, () => {
+      interest.timer = undefined;
+      interest.isDue = true;
+      void this.#serve();
+    });
+    interest.timer = { atMs, handle };
+  }
+
+  #asked(command: ClaimCommand, callEndsMs: number): Promise<ClaimOutcome> {
+    const { store, clock, commandTimeoutMs } = this.#options;
+    // Never later than anybody waits for: what is claimed after that is claimed for nobody.
+    const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
+    return store.claim(command, { deadlineMs });
+  }
+
+  #giveBack({ stamp }: ClaimCommand, claimed: readonly ClaimedOperation[]): void {
+    const { store, clock, commandTimeoutMs } = this.#options;
+    for (const { operation, attempt } of claimed) {
+      const { resource, operationId } = operation;
+      const { claimId, fencingToken } = attempt;
+      const command = { resource, operationId, claimId, fencingToken, delayMs: 0, requestId: '', stamp };
+      store.yield(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
+    }
+  }
+}

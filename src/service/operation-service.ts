@@ -1,0 +1,250 @@
+// What the rpcs of the operation store do that are answered at once, without gRPC: chooses time bounds, refuses while
+// draining, asks the store once, and turns its outcomes into an answer or an error. Waiting for work is claim-room.ts,
+// waiting for an end operation-waits.ts, keeping an attempt alive attempt-streams.ts.
+
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { leaseIdHash } from '../domain/lock.ts';
+import type { Attempt, Operation, OperationKey } from '../domain/operation.ts';
+import type { StoreCall } from '../store/lock-store.ts';
+import type {
+  BeginCommand,
+  CancelCommand,
+  ChangeOutcome,
+  ClaimCommand,
+  CompleteCommand,
+  DeleteCommand,
+  OperationPage,
+  OperationQuery,
+  OperationStore,
+  RetryCommand,
+  UpdateCommand,
+  YieldCommand,
+} from '../store/operation-store.ts';
+import type { CallStamps } from './call-stamps.ts';
+import type { ClaimRoom } from './claim-room.ts';
+import type { CallContext } from './lock-service.ts';
+import { beginRefusal, changeRefusal, operationNotFound, staleAttempt } from './operation-refusals.ts';
+import { draining } from './refusals.ts';
+
+/** An attempt, and how long it is valid counted from the arrival of the call's request. */
+export interface RunningAttempt {
+  readonly attempt: Attempt;
+  readonly validForMs: number;
+}
+
+export interface BegunOperation {
+  readonly operation: Operation;
+  /** Undefined: the caller must not do the work. */
+  readonly running: RunningAttempt | undefined;
+  readonly created: boolean;
+}
+
+export interface RunningOperation {
+  readonly operation: Operation;
+  readonly running: RunningAttempt;
+}
+
+/** One finished mutation, for the log: never a whole claim id. */
+export interface OperationMutationRecord {
+  readonly rpc: string;
+  readonly resource?: string;
+  readonly operationId?: string;
+  readonly claim?: string;
+  readonly owner?: string;
+  readonly outcome: string;
+  readonly fencingToken?: string;
+  readonly tookMs: number;
+}
+
+export interface OperationServiceOptions {
+  readonly store: OperationStore;
+  readonly claimRoom: ClaimRoom;
+  readonly clock: Clock;
+  readonly stamps: CallStamps;
+  readonly commandTimeoutMs: number;
+  /** Called after each mutation; undefined where nobody reads it. */
+  readonly onMutation: ((record: OperationMutationRecord) => void) | undefined;
+}
+
+interface Told extends Partial<OperationKey> {
+  readonly outcome: string;
+  readonly fencingToken?: bigint;
+}
+
+type About = Partial<OperationKey> & { readonly claimId?: string | undefined; readonly owner?: string };
+
+export class OperationService {
+  readonly #options: OperationServiceOptions;
+  #draining = false;
+
+  constructor(options: OperationServiceOptions) {
+    this.#options = options;
+  }
+
+  /** From now on nothing is begun or claimed here; what runs can be written and finished. */
+  drain(): void {
+    this.#draining = true;
+    this.#options.claimRoom.drain();
+  }
+
+  /**
+   * Throws OPERATION_EXISTS, ATTEMPT_HELD, OPERATION_OPEN, LOCK_CONTENDED, LEASE_REQUIRED, QUARANTINE, DRAINING and what
+   * the store throws.
+   */
+  begin(command: Omit<BeginCommand, 'stamp'>, context: CallContext): Promise<BegunOperation> {
+    const { resource, operationId, owner } = command.spec;
+    return this.#logged(
+      'BeginOperation',
+      { resource, operationId, owner, claimId: command.claimId },
+      async () => {
+        if (this.#draining) throw draining();
+        const { store, stamps } = this.#options;
+        const outcome = await store.begin({ ...command, stamp: stamps.forUnary() }, this.#bounded(context));
+        if (outcome.kind !== 'begun') throw beginRefusal(outcome);
+        const { operation, attempt, created } = outcome;
+        return { operation, running: attempt && this.#running(attempt, context), created };
+      },
+      ({ running, created }) => [{ outcome: created ? 'created' : 'existing', ...tokenOf(running) }],
+    );
+  }
+
+  /** Waits up to `waitMs` until there is something to claim. Throws what ClaimRoom.claim throws. */
+  claim(
+    command: Omit<ClaimCommand, 'stamp'>,
+    waitMs: number,
+    context: CallContext,
+  ): Promise<readonly RunningOperation[]> {
+    const work = async () => {
+      const { claimRoom, stamps, clock } = this.#options;
+      const claimed = await claimRoom.claim({ ...command, stamp: stamps.forUnary() }, waitMs, context);
+      // One whose deadline has passed while it was on its way would be told to somebody who must not do the work.
+      return claimed
+        .filter(({ attempt }) => clock.monotonicMs() < attempt.deadlineMs)
+        .map(({ operation, attempt }) => ({ operation, running: this.#running(attempt, context) }));
+    };
+    return this.#logged('ClaimOperations', command, work, (claimed) =>
+      claimed.map(({ operation: { resource, operationId }, running }) => {
+        return { outcome: 'claimed', resource, operationId, ...tokenOf(running) };
+      }),
+    );
+  }
+
+  /** Throws OPERATION_NOT_FOUND, and what the store throws. */
+  async get(key: OperationKey, context: CallContext): Promise<Operation> {
+    const [operation] = await this.#options.store.getMany([key], this.#bounded(context));
+    if (!operation) throw operationNotFound();
+    return operation;
+  }
+
+  /** Throws what the store throws. */
+  list(query: OperationQuery, context: CallContext): Promise<OperationPage> {
+    return this.#options.store.list(query, this.#bounded(context));
+  }
+
+  /** Throws what `changeRefusal` makes, and what the store throws; so do all below. */
+  update(command: UpdateCommand, context: CallContext): Promise<RunningOperation> {
+    const work = async () => {
+      const outcome = await this.#options.store.update(command, this.#bounded(context));
+      if (outcome.kind !== 'changed') throw changeRefusal(outcome);
+      return { operation: outcome.operation, running: this.#running(outcome.attempt, context) };
+    };
+    return this.#logged('UpdateOperation', command, work, ({ running }) => [
+      { outcome: 'ok', ...tokenOf(running) },
+    ]);
+  }
+
+  complete(command: CompleteCommand, context: CallContext): Promise<Operation> {
+    const work = (call: StoreCall) => this.#options.store.complete(command, call);
+    return this.#change('CompleteOperation', command, work, context);
+  }
+
+  yield(command: YieldCommand, context: CallContext): Promise<Operation> {
+    const work = (call: StoreCall) => this.#options.store.yield(command, call);
+    return this.#change('YieldOperation', command, work, context);
+  }
+
+  cancel(command: CancelCommand, context: CallContext): Promise<Operation> {
+    const work = (call: StoreCall) => this.#options.store.cancel(command, call);
+    return this.#change('CancelOperation', command, work, context);
+  }
+
+  retry(command: RetryCommand, context: CallContext): Promise<Operation> {
+    const work = (call: StoreCall) => this.#options.store.retry(command, call);
+    return this.#change('RetryOperation', command, work, context);
+  }
+
+  /** Whether this call removed a record. */
+  delete(command: DeleteCommand, context: CallContext): Promise<boolean> {
+    const work = async () => {
+      const outcome = await this.#options.store.delete(command, this.#bounded(context));
+      if (outcome.kind === 'deleted' || outcome.kind === 'absent') return outcome.kind === 'deleted';
+      throw changeRefusal(outcome);
+    };
+    return this.#logged('DeleteOperation', command, work, (deleted) => [
+      { outcome: deleted ? 'deleted' : 'absent' },
+    ]);
+  }
+
+  #change(
+    rpc: string,
+    about: About,
+    work: (call: StoreCall) => Promise<ChangeOutcome>,
+    context: CallContext,
+  ): Promise<Operation> {
+    const change = async () => {
+      const outcome = await work(this.#bounded(context));
+      if (outcome.kind !== 'changed') throw changeRefusal(outcome);
+      return outcome.operation;
+    };
+    return this.#logged(rpc, about, change, ({ state }) => [{ outcome: state }]);
+  }
+
+  #bounded(context: CallContext): StoreCall {
+    const { clock, commandTimeoutMs } = this.#options;
+    return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
+  }
+
+  // A success must be true when it is sent: an answer that took longer than the attempt lives tells of one that is over.
+  #running(attempt: Attempt, context: CallContext): RunningAttempt {
+    if (this.#options.clock.monotonicMs() >= attempt.deadlineMs) throw staleAttempt();
+    return { attempt, validForMs: attempt.deadlineMs - context.arrivedAtMs };
+  }
+
+  // A claim is told of once for each operation that it got; one that got nothing changed nothing.
+  async #logged<T>(
+    rpc: string,
+    about: About,
+    work: () => Promise<T>,
+    told: (result: T) => readonly Told[],
+  ): Promise<T> {
+    const { clock, onMutation } = this.#options;
+    if (!onMutation) return work();
+    const startedMs = clock.monotonicMs();
+    const record = ({ outcome, fencingToken, ...key }: Told): void => {
+      const { resource, operationId, claimId, owner } = { ...about, ...key };
+      onMutation({
+        rpc,
+        ...(resource === undefined ? {} : { resource }),
+        ...(operationId === undefined ? {} : { operationId }),
+        ...(claimId === undefined ? {} : { claim: leaseIdHash(claimId) }),
+        ...(owner ? { owner } : {}),
+        outcome,
+        ...(fencingToken === undefined ? {} : { fencingToken: fencingToken.toString() }),
+        tookMs: Math.round((clock.monotonicMs() - startedMs) * 1_000) / 1_000,
+      });
+    };
+    try {
+      const result = await work();
+      for (const line of told(result)) record(line);
+      return result;
+    } catch (error) {
+      record({ outcome: error instanceof CoordinationError ? error.code : 'INTERNAL' });
+      throw error;
+    }
+  }
+}
+
+function tokenOf(running: RunningAttempt | undefined): { readonly fencingToken?: bigint } {
+  return running ? { fencingToken: running.attempt.fencingToken } : {};
+}

@@ -1,0 +1,180 @@
+// Calls that wait for an operation to finish. They read the record when they come and when the store tells that it
+// changed, many in one call of the store; nobody polls.
+
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import { isFinal, type Operation, type OperationKey } from '../domain/operation.ts';
+import type { OperationNotice, OperationStore } from '../store/operation-store.ts';
+import { Linger } from './linger.ts';
+import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
+import { operationNotFound } from './operation-refusals.ts';
+import { cancelled, draining } from './refusals.ts';
+import { isPassing } from './waiter.ts';
+
+export interface OperationWaitsOptions {
+  readonly store: OperationStore;
+  readonly clock: Clock;
+  readonly commandTimeoutMs: number;
+}
+
+interface Wait {
+  /** The first reading that began after it came: what was read before may be older than the call. */
+  readonly fromReading: number;
+  readonly end: PromiseWithResolvers<Operation | 'time over'>;
+}
+
+interface Watched {
+  readonly key: OperationKey;
+  readonly waits: Set<Wait>;
+}
+
+const READ_AT_ONCE = 100;
+const RETRY_MS = 500;
+const RETRY_SOON_MS = 1_000;
+
+export class OperationWaits {
+  readonly #options: OperationWaitsOptions;
+  readonly #watched = new Map<string, Watched>();
+  readonly #toRead = new Set<string>();
+  readonly #notices: Linger;
+  #size = 0;
+  #readings = 0;
+  #isReading = false;
+  #draining = false;
+
+  constructor(options: OperationWaitsOptions) {
+    this.#options = options;
+    this.#notices = new Linger(options.clock, () =>
+      options.store.watchChanges((notice) => this.#heard(notice)),
+    );
+  }
+
+  /** Calls that wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * The operation when it is finished, or as it is when `waitMs` is over. Throws OPERATION_NOT_FOUND, also when it is
+   * removed meanwhile, DRAINING, OVERLOADED, CANCELLED, and what the store throws when the time is over.
+   */
+  async wait(key: OperationKey, waitMs: number, context: CallContext): Promise<Operation> {
+    if (this.#draining) throw draining();
+    const { clock } = this.#options;
+    const untilMs = Math.min(context.arrivedAtMs + waitMs, context.deadlineMs - ANSWER_BEFORE_MS);
+    if (untilMs <= clock.monotonicMs()) return this.#readOnce(key, context);
+    if (this.#size >= LIMITS.waitsPerInstance) {
+      throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
+        retryAfterMs: RETRY_SOON_MS,
+      });
+    }
+    const finished = await this.#untilFinished(key, untilMs, context.ended);
+    return finished === 'time over' ? this.#readOnce(key, context) : finished;
+  }
+
+  /** Ends all waits. */
+  drain(): void {
+    this.#draining = true;
+    for (const { waits } of this.#watched.values()) for (const { end } of waits) end.reject(draining());
+  }
+
+  close(): void {
+    this.#notices.close();
+  }
+
+  async #readOnce(key: OperationKey, { deadlineMs }: CallContext): Promise<Operation> {
+    const { store, clock, commandTimeoutMs } = this.#options;
+    const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
+    const [operation] = await store.getMany([key], { deadlineMs: untilMs });
+    if (!operation) throw operationNotFound();
+    return operation;
+  }
+
+  async #untilFinished(
+    key: OperationKey,
+    untilMs: number,
+    ended: AbortSignal,
+  ): Promise<Operation | 'time over'> {
+    const { clock } = this.#options;
+    const name = nameOf(key);
+    const watched = this.#watched.get(name) ?? { key, waits: new Set<Wait>() };
+    const wait: Wait = { fromReading: this.#readings + 1, end: Promise.withResolvers() };
+    this.#watched.set(name, watched);
+    watched.waits.add(wait);
+    this.#size++;
+    const leave = this.#notices.join(); // before it reads, so that no end is missed between the two
+    const cancel = (): void => wait.end.reject(cancelled());
+    ended.addEventListener('abort', cancel, { once: true });
+    const timeOver = clock.after(untilMs - clock.monotonicMs(), () => wait.end.resolve('time over'));
+    this.#read(name);
+    try {
+      if (ended.aborted) cancel();
+      return await wait.end.promise;
+    } finally {
+      timeOver.cancel();
+      ended.removeEventListener('abort', cancel);
+      leave();
+      this.#size--;
+      watched.waits.delete(wait);
+      if (watched.waits.size === 0 && this.#watched.get(name) === watched) this.#watched.delete(name);
+    }
+  }
+
+  #heard(notice: OperationNotice): void {
+    if (notice.kind === 'changed') {
+      const name = nameOf(notice);
+      if (this.#watched.has(name)) this.#read(name);
+    } else if (notice.kind === 'resync') {
+      for (const name of this.#watched.keys()) this.#read(name);
+    }
+  }
+
+  #read(name: string): void {
+    this.#toRead.add(name);
+    if (!this.#isReading) void this.#readAll();
+  }
+
+  async #readAll(): Promise<void> {
+    this.#isReading = true;
+    await Promise.resolve(); // what comes in this very moment is read together
+    while (this.#toRead.size > 0) {
+      const names = [...this.#toRead].slice(0, READ_AT_ONCE);
+      for (const name of names) this.#toRead.delete(name);
+      await this.#readSome(names);
+    }
+    this.#isReading = false;
+  }
+
+  async #readSome(names: readonly string[]): Promise<void> {
+    const { store, clock, commandTimeoutMs } = this.#options;
+    const watched = names.map((name) => this.#watched.get(name)).filter((one) => one !== undefined);
+    if (watched.length === 0) return;
+    const reading = ++this.#readings;
+    const keys = watched.map(({ key }) => key);
+    try {
+      const found = await store.getMany(keys, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+      for (const [index, { waits }] of watched.entries()) this.#tell(waits, reading, found[index]);
+    } catch (error) {
+      // Who waits sits out what passes; its last reading, when the time is over, says what is wrong.
+      if (isPassing(error)) clock.after(RETRY_MS, () => this.#readAgain(names));
+      else for (const { waits } of watched) for (const { end } of waits) end.reject(error);
+    }
+  }
+
+  #readAgain(names: readonly string[]): void {
+    for (const name of names) if (this.#watched.has(name)) this.#read(name);
+  }
+
+  #tell(waits: ReadonlySet<Wait>, reading: number, operation: Operation | undefined): void {
+    for (const { fromReading, end } of waits) {
+      if (reading < fromReading) continue;
+      if (!operation) end.reject(operationNotFound());
+      else if (isFinal(operation.state)) end.resolve(operation);
+    }
+  }
+}
+
+function nameOf({ resource, operationId }: OperationKey): string {
+  return `${resource}\t${operationId}`;
+}
