@@ -12,6 +12,7 @@ import { formatHostPort, type HostPort } from './domain/host-port.ts';
 import { openStore } from './open-store.ts';
 import { packageInfo } from './package-info.ts';
 import { CallStamps } from './service/call-stamps.ts';
+import { leaseRenewals } from './service/kept-leases.ts';
 import { LeaseStreams } from './service/lease-streams.ts';
 import { LockService } from './service/lock-service.ts';
 import { RenewalWheel } from './service/renewal-wheel.ts';
@@ -77,7 +78,9 @@ export async function serve(
   const common = { store: store.locks, clock, commandTimeoutMs };
   const waitRoom = new WaitRoom({ ...common, instanceId, random: Math.random });
   const wheel = new RenewalWheel({
-    ...common,
+    renewals: leaseRenewals(store.locks),
+    clock,
+    commandTimeoutMs,
     random: Math.random,
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
   });

@@ -8,9 +8,11 @@ import { LIMITS } from '../domain/limits.ts';
 import type { Lease, LeaseSpec } from '../domain/lock.ts';
 import type { AcquisitionRef, LockStore, RenewCommand } from '../store/lock-store.ts';
 import type { CallStamps } from './call-stamps.ts';
+import type { KeptLease, LeaseWheel, LossReason } from './kept-leases.ts';
 import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
-import { cancelled, draining, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
-import type { KeepingEnd, KeptLease, RenewalWheel, RiskReason } from './renewal-wheel.ts';
+import { type OpenStream, OpenStreams } from './open-streams.ts';
+import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
+import type { KeepingEnd, RiskReason } from './renewal-wheel.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 export type LeaseEvent =
@@ -18,7 +20,7 @@ export type LeaseEvent =
   | { readonly kind: 'queued'; readonly position: number }
   | { readonly kind: 'granted' | 'renewed'; readonly granted: GrantedLease }
   | { readonly kind: 'at-risk'; readonly reason: RiskReason }
-  | KeepingEnd
+  | KeepingEnd<LossReason>
   /** About the whole stream, which works for so long. */
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
 
@@ -28,33 +30,25 @@ export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
 export interface LeaseStreamsOptions {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
-  readonly wheel: RenewalWheel;
+  readonly wheel: LeaseWheel;
   readonly clock: Clock;
   readonly stamps: CallStamps;
   readonly commandTimeoutMs: number;
   readonly maxTtlMs: number;
 }
 
-interface OpenStream {
-  tellDraining(moveWithinMs: number): void;
-  /** Ends it; the first end counts. */
-  finish(end: CoordinationError): void;
-}
-
 /** A queued stream says its place again after so long. */
 const REPEAT_QUEUED_MS = 10_000;
-/** Streams are told that the instance drains within this part of the time that they have. */
-const TELL_WITHIN = 0.5;
 const RETRY_SOON_MS = 1_000;
 const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };
 
 export class LeaseStreams {
   readonly #options: LeaseStreamsOptions;
-  readonly #open = new Set<OpenStream>();
-  #endsAtMs: number | undefined;
+  readonly #open: OpenStreams;
 
   constructor(options: LeaseStreamsOptions) {
     this.#options = options;
+    this.#open = new OpenStreams(options.clock);
   }
 
   /**
@@ -103,20 +97,11 @@ export class LeaseStreams {
    * their leases are renewed until then and go on living. Queued streams end with the wait room's drain.
    */
   drain(withinMs: number): void {
-    const { clock } = this.#options;
-    this.#endsAtMs = clock.monotonicMs() + withinMs;
-    const streams = [...this.#open];
-    for (const [index, stream] of streams.entries()) {
-      const afterMs = (index / streams.length) * TELL_WITHIN * withinMs;
-      clock.after(afterMs, () => stream.tellDraining(withinMs - afterMs));
-    }
-    clock.after(withinMs, () => {
-      for (const stream of this.#open) stream.finish(draining());
-    });
+    this.#open.drain(withinMs);
   }
 
   #admit(leases: number): void {
-    if (this.#endsAtMs !== undefined) throw draining();
+    this.#open.admit();
     if (this.#options.wheel.size + leases <= LIMITS.keptLeasesPerInstance) return;
     throw new CoordinationError('OVERLOADED', 'this instance keeps too many leases', {
       retryAfterMs: RETRY_SOON_MS,
@@ -166,7 +151,7 @@ export class LeaseStreams {
     tell: Tell,
   ): Promise<never> {
     return new Promise((_, reject) => {
-      const { wheel, clock } = this.#options;
+      const { wheel } = this.#options;
       let left = leases.length;
       const stops: (() => void)[] = [];
       const finish = (end: CoordinationError): void => {
@@ -177,12 +162,9 @@ export class LeaseStreams {
       };
       const cancel = (): void => finish(cancelled());
       const stream: OpenStream = {
-        tellDraining: (moveWithinMs) => {
-          if (this.#open.has(stream)) tellStream({ kind: 'draining', moveWithinMs });
-        },
+        tellDraining: (moveWithinMs) => tellStream({ kind: 'draining', moveWithinMs }),
         finish,
       };
-      this.#open.add(stream);
       ended.addEventListener('abort', cancel, { once: true });
       for (const kept of leases) {
         const stop = wheel.keep(kept, {
@@ -198,12 +180,8 @@ export class LeaseStreams {
         });
         stops.push(stop);
       }
+      this.#open.add(stream);
       if (ended.aborted) cancel();
-      // It was being acquired when the others were told.
-      if (this.#endsAtMs === undefined) return;
-      const leftMs = Math.max(this.#endsAtMs - clock.monotonicMs(), 0);
-      stream.tellDraining(leftMs);
-      if (leftMs === 0) finish(draining());
     });
   }
 }

@@ -70,7 +70,7 @@ export function leaseLost(): CoordinationError {
 }
 
 export function moved(): CoordinationError {
-  return new CoordinationError('MOVED', 'a newer call speaks for the lease');
+  return new CoordinationError('MOVED', 'a newer call speaks for it');
 }
 
 export function cancelled(): CoordinationError {

@@ -1,61 +1,84 @@
-// Renews the leases that this instance keeps for its streams: one timer for all of them, and one call of the store for
-// many that are due in the same moment. Owns when a lease is renewed, and what became of it; who is told of it, and
-// how, is the streams' business.
+// Renews what this instance keeps for its streams (leases, attempts): one timer for all of them, and one call of the
+// store for many that are due in the same moment. Owns when something is renewed, and what became of it; how it is
+// renewed is in kept-leases.ts and kept-attempts.ts; who is told of it, and how, is the streams' business.
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
 //             │ the store fails: at risk, tried again soon
-//             └ lost, moved, released, or the deadline passes: ended
+//             └ lost, moved, or the deadline passes: ended
 
 import { fullJitterMs } from '../domain/backoff.ts';
 import type { Clock, Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallStamp, Lease, RenewOutcome } from '../domain/lock.ts';
-import type { AcquisitionRef, LockStore, Notice } from '../store/lock-store.ts';
+import type { CallStamp } from '../domain/lock.ts';
+import type { StoreCall } from '../store/lock-store.ts';
 
-export interface RenewalWheelOptions {
-  readonly store: LockStore;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly commandTimeoutMs: number;
-  /** Something was thrown that nobody expects; the leases are tried again. */
-  readonly onDefect: (thrown: unknown) => void;
-}
-
-export interface KeptLease extends AcquisitionRef {
-  readonly fencingToken: bigint;
+/** What can be kept by a wheel. */
+export interface Kept {
   /** The call that keeps it. */
   readonly stamp: CallStamp;
-  /** What renewals give; 0: that of the grant. */
-  readonly ttlMs: number;
   /** On the monotonic clock; later than the true one where it isn't known yet. */
   readonly deadlineMs: number;
   /** It is kept by another call until now: renewed at once, under the new stamp. */
   readonly takesOver: boolean;
 }
 
-export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'max-hold';
-export type LossReason = 'expired' | 'released' | 'max-hold' | 'unknown-lease';
-export type KeepingEnd =
-  | { readonly kind: 'lost'; readonly reason: LossReason }
+export type KeepingEnd<Loss> =
+  | { readonly kind: 'lost'; readonly reason: Loss }
   /** A newer call speaks for it. */
   | { readonly kind: 'moved' };
 
-/** Who hears what becomes of a lease. */
-export interface LeaseKeeper {
-  renewed(lease: Lease): void;
+export type Renewal<Granted, Loss> =
+  /** `isFinal`: no renewal passes this deadline. */
+  { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean } | KeepingEnd<Loss>;
+
+/** What a wheel is told about one that it keeps, unasked. */
+export type KeptNews<Loss> =
+  | KeepingEnd<Loss>
+  /** Something about it changed: renew it now. */
+  | { readonly kind: 'look' };
+
+/** How one kind of thing is renewed. */
+export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
+  /** Names what is kept, with the call that keeps it. */
+  keyOf(kept: K): string;
+  /** In the same order. */
+  renew(batch: readonly K[], call: StoreCall): Promise<readonly Renewal<Granted, Loss>[]>;
+  /** Why it is lost when its deadline has passed. */
+  lapsed(isFinal: boolean): Loss;
+  /** Returns the unsubscriber. */
+  listen(heard: (key: string, news: KeptNews<Loss>) => void): () => void;
+}
+
+export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
+  readonly renewals: Renewals<K, Granted, Loss>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly commandTimeoutMs: number;
+  /** Something was thrown that nobody expects; what is kept is tried again. */
+  readonly onDefect: (thrown: unknown) => void;
+}
+
+export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'max-hold';
+
+/** Who hears what becomes of it. */
+export interface Keeper<Granted, Loss> {
+  renewed(granted: Granted): void;
   /** The deadline last told stands. At the first failure, and now and then while it lasts. */
   atRisk(reason: RiskReason): void;
   /** Nothing follows. */
-  ended(end: KeepingEnd): void;
+  ended(end: KeepingEnd<Loss>): void;
 }
 
-interface Entry {
-  readonly lease: KeptLease;
-  readonly keeper: LeaseKeeper;
+interface Entry<K, Granted, Loss> {
+  readonly key: string;
+  readonly kept: K;
+  readonly keeper: Keeper<Granted, Loss>;
   deadlineMs: number;
   takesOver: boolean;
   isFinal: boolean;
   isInFlight: boolean;
+  /** To be renewed once more as soon as the renewal in flight is answered. */
+  lookAgain: boolean;
   failures: number;
   toldAtRiskMs: number | undefined;
   /** The slot that it waits in. */
@@ -63,47 +86,49 @@ interface Entry {
 }
 
 const SLOT_MS = 50;
-/** Leases in one call of the store: it runs them in one piece. */
+/** So many in one call of the store: it runs them in one piece. */
 const BATCH = 200;
-/** Often enough that a stream is never silent for 15 s, whatever its lease's TTL. */
+/** Often enough that a stream is never silent for 15 s, whatever the TTL. */
 const LONGEST_INTERVAL_MS = 12_000;
-/** A final lease is looked at until its end, but not ever more often. */
+/** What is final is looked at until its end, but not ever more often. */
 const SHORTEST_INTERVAL_MS = 200;
 const REPEAT_RISK_MS = 10_000;
 const BACKOFF = { firstMs: 200, mostMs: 2_000 };
 
-export class RenewalWheel {
-  readonly #options: RenewalWheelOptions;
-  readonly #entries = new Map<string, Entry>();
-  readonly #slots = new Map<number, Set<Entry>>();
+export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
+  readonly #options: RenewalWheelOptions<K, Granted, Loss>;
+  readonly #entries = new Map<string, Entry<K, Granted, Loss>>();
+  readonly #slots = new Map<number, Set<Entry<K, Granted, Loss>>>();
   readonly #stopListening: () => void;
   #timer: Timer | undefined;
 
-  constructor(options: RenewalWheelOptions) {
+  constructor(options: RenewalWheelOptions<K, Granted, Loss>) {
     this.#options = options;
-    this.#stopListening = options.store.onNotice((notice) => this.#heard(notice));
+    this.#stopListening = options.renewals.listen((key, news) => this.#heard(key, news));
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Keeps a lease until it ends or the returned function is called, which leaves the lease as it is. */
-  keep(lease: KeptLease, keeper: LeaseKeeper): () => void {
-    const entry: Entry = {
-      lease,
+  /** Keeps it until it ends or the returned function is called, which leaves it as it is. */
+  keep(kept: K, keeper: Keeper<Granted, Loss>): () => void {
+    const entry: Entry<K, Granted, Loss> = {
+      key: this.#options.renewals.keyOf(kept),
+      kept,
       keeper,
-      deadlineMs: lease.deadlineMs,
-      takesOver: lease.takesOver,
+      deadlineMs: kept.deadlineMs,
+      takesOver: kept.takesOver,
       isFinal: false,
       isInFlight: false,
+      lookAgain: false,
       failures: 0,
       toldAtRiskMs: undefined,
       slot: -1,
     };
-    this.#entries.set(keyOf(lease, lease.stamp.call), entry);
+    this.#entries.set(entry.key, entry);
     const nowMs = this.#options.clock.monotonicMs();
-    this.#schedule(entry, lease.takesOver ? nowMs : nowMs + this.#intervalMs(entry, nowMs));
+    this.#schedule(entry, kept.takesOver ? nowMs : nowMs + this.#intervalMs(entry, nowMs));
     return () => this.#forget(entry);
   }
 
@@ -114,46 +139,49 @@ export class RenewalWheel {
     this.#slots.clear();
   }
 
-  // Jittered, so that leases that were granted together spread out.
-  #intervalMs({ deadlineMs }: Entry, nowMs: number): number {
+  // Jittered, so that those that were granted together spread out.
+  #intervalMs({ deadlineMs }: Entry<K, Granted, Loss>, nowMs: number): number {
     const quarterMs = Math.min((deadlineMs - nowMs) / 4, LONGEST_INTERVAL_MS);
     return Math.max(quarterMs * (0.85 + 0.15 * this.#options.random()), SHORTEST_INTERVAL_MS);
   }
 
   /** At `atMs`, or when its deadline has passed if that comes first. */
-  #schedule(entry: Entry, atMs: number): void {
+  #schedule(entry: Entry<K, Granted, Loss>, atMs: number): void {
     this.#unschedule(entry);
     entry.slot = Math.ceil(Math.min(atMs, entry.deadlineMs) / SLOT_MS);
-    const slot = this.#slots.get(entry.slot) ?? new Set<Entry>();
+    const slot = this.#slots.get(entry.slot) ?? new Set<Entry<K, Granted, Loss>>();
     this.#slots.set(entry.slot, slot.add(entry));
     this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
   }
 
-  #unschedule(entry: Entry): void {
+  #unschedule(entry: Entry<K, Granted, Loss>): void {
     const slot = this.#slots.get(entry.slot);
     if (slot?.delete(entry) && slot.size === 0) this.#slots.delete(entry.slot);
   }
 
-  #forget(entry: Entry): boolean {
-    const key = keyOf(entry.lease, entry.lease.stamp.call);
-    if (this.#entries.get(key) !== entry) return false;
+  #forget(entry: Entry<K, Granted, Loss>): boolean {
+    if (!this.#isKept(entry)) return false;
     this.#unschedule(entry);
-    return this.#entries.delete(key);
+    return this.#entries.delete(entry.key);
   }
 
-  #end(entry: Entry, end: KeepingEnd): void {
+  #end(entry: Entry<K, Granted, Loss>, end: KeepingEnd<Loss>): void {
     if (this.#forget(entry)) entry.keeper.ended(end);
+  }
+
+  #lapse(entry: Entry<K, Granted, Loss>, isFinal: boolean): void {
+    this.#end(entry, { kind: 'lost', reason: this.#options.renewals.lapsed(isFinal) });
   }
 
   #turn(): void {
     this.#timer = undefined;
     const nowMs = this.#options.clock.monotonicMs();
-    const due: Entry[] = [];
+    const due: Entry<K, Granted, Loss>[] = [];
     for (const [number, slot] of [...this.#slots]) {
       if (number * SLOT_MS > nowMs) continue;
       for (const entry of [...slot]) {
         if (nowMs >= entry.deadlineMs) {
-          this.#end(entry, { kind: 'lost', reason: entry.isFinal ? 'max-hold' : 'expired' });
+          this.#lapse(entry, entry.isFinal);
         } else if (!entry.isInFlight) {
           due.push(entry);
         }
@@ -163,15 +191,15 @@ export class RenewalWheel {
     if (this.#slots.size > 0) this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
   }
 
-  async #renew(batch: readonly Entry[]): Promise<void> {
-    const { store, clock, commandTimeoutMs } = this.#options;
+  async #renew(batch: readonly Entry<K, Granted, Loss>[]): Promise<void> {
+    const { renewals, clock, commandTimeoutMs } = this.#options;
     for (const entry of batch) {
       entry.isInFlight = true;
       this.#schedule(entry, entry.deadlineMs); // its end is not to wait for the answer
     }
-    const commands = batch.map(({ lease, takesOver }) => ({ ...lease, takesOver }));
+    const commands = batch.map(({ kept, takesOver }) => ({ ...kept, takesOver }));
     try {
-      const outcomes = await store.renew(commands, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+      const outcomes = await renewals.renew(commands, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
       for (const [index, entry] of batch.entries()) this.#answered(entry, outcomes[index]);
     } catch (error) {
       if (!(error instanceof CoordinationError) || error.code === 'INTERNAL') this.#options.onDefect(error);
@@ -179,7 +207,7 @@ export class RenewalWheel {
     }
   }
 
-  #answered(entry: Entry, outcome: RenewOutcome | undefined): void {
+  #answered(entry: Entry<K, Granted, Loss>, outcome: Renewal<Granted, Loss> | undefined): void {
     entry.isInFlight = false;
     if (!outcome || !this.#isKept(entry)) return;
     const nowMs = this.#options.clock.monotonicMs();
@@ -187,31 +215,34 @@ export class RenewalWheel {
       this.#end(entry, outcome);
       return;
     }
-    // Nothing that arrives after the deadline revives a lease: its holder has stopped.
-    const expired = nowMs >= entry.deadlineMs;
-    if (outcome.kind === 'lost' || expired) {
-      const late = entry.isFinal ? 'max-hold' : 'expired';
-      this.#end(entry, { kind: 'lost', reason: expired ? late : 'unknown-lease' });
+    // Nothing that arrives after the deadline revives it: its holder has stopped.
+    if (nowMs >= entry.deadlineMs) {
+      this.#lapse(entry, entry.isFinal);
+      return;
+    }
+    if (outcome.kind === 'lost') {
+      this.#end(entry, outcome);
       return;
     }
     // Before the first answer of a take-over it is only a guess; from then on none that was told comes forward.
     entry.deadlineMs = entry.takesOver
-      ? outcome.lease.deadlineMs
-      : Math.max(entry.deadlineMs, outcome.lease.deadlineMs);
+      ? outcome.granted.deadlineMs
+      : Math.max(entry.deadlineMs, outcome.granted.deadlineMs);
     if (nowMs >= entry.deadlineMs) {
-      this.#end(entry, { kind: 'lost', reason: outcome.isFinal ? 'max-hold' : 'expired' });
+      this.#lapse(entry, outcome.isFinal);
       return;
     }
     entry.takesOver = false;
     entry.failures = 0;
     entry.toldAtRiskMs = undefined;
-    this.#schedule(entry, nowMs + this.#intervalMs(entry, nowMs));
-    entry.keeper.renewed({ ...outcome.lease, deadlineMs: entry.deadlineMs });
+    this.#schedule(entry, entry.lookAgain ? nowMs : nowMs + this.#intervalMs(entry, nowMs));
+    entry.lookAgain = false;
+    entry.keeper.renewed({ ...outcome.granted, deadlineMs: entry.deadlineMs });
     if (outcome.isFinal && !entry.isFinal) entry.keeper.atRisk('max-hold');
     entry.isFinal = outcome.isFinal;
   }
 
-  #failed(entry: Entry, reason: RiskReason): void {
+  #failed(entry: Entry<K, Granted, Loss>, reason: RiskReason): void {
     entry.isInFlight = false;
     if (!this.#isKept(entry)) return;
     const nowMs = this.#options.clock.monotonicMs();
@@ -222,20 +253,18 @@ export class RenewalWheel {
     entry.keeper.atRisk(reason);
   }
 
-  #isKept(entry: Entry): boolean {
-    return this.#entries.get(keyOf(entry.lease, entry.lease.stamp.call)) === entry;
+  #isKept(entry: Entry<K, Granted, Loss>): boolean {
+    return this.#entries.get(entry.key) === entry;
   }
 
-  #heard(notice: Notice): void {
-    if (notice.kind !== 'moved' && notice.kind !== 'released') return;
-    const entry = this.#entries.get(keyOf(notice.waiter, notice.call));
+  // A renewal in flight may have been read before the change that the notice tells of: it is repeated then.
+  #heard(key: string, news: KeptNews<Loss>): void {
+    const entry = this.#entries.get(key);
     if (!entry) return;
-    this.#end(entry, notice.kind === 'moved' ? { kind: 'moved' } : { kind: 'lost', reason: 'released' });
+    if (news.kind !== 'look') this.#end(entry, news);
+    else if (entry.isInFlight) entry.lookAgain = true;
+    else this.#schedule(entry, this.#options.clock.monotonicMs());
   }
-}
-
-function keyOf({ resource, leaseId }: AcquisitionRef, call: number): string {
-  return `${call} ${leaseId} ${resource}`;
 }
 
 function riskOf(error: unknown): RiskReason {

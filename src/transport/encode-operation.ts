@@ -46,8 +46,7 @@ export function encodeOperation(operation: Operation): OperationMessage {
     exclusive: operation.exclusive,
     lock: encodeAttemptLock(operation),
     heartbeatTimeout: encodeDuration(operation.heartbeatTimeoutMs),
-    heartbeatRemaining:
-      heartbeatRemainingMs === undefined ? undefined : encodeDuration(heartbeatRemainingMs),
+    heartbeatRemaining: heartbeatRemainingMs === undefined ? undefined : encodeDuration(heartbeatRemainingMs),
     createTime: encodeTimestamp(operation.createdAtWallMs),
     startTime: time(operation.startedAtWallMs),
     updateTime: encodeTimestamp(operation.updatedAtWallMs),

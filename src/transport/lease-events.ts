@@ -11,14 +11,15 @@ import {
   type Moved,
 } from '../../generated/leasehold/v1/lease_events.ts';
 import type { HoldResponse, KeepAliveResponse } from '../../generated/leasehold/v1/lock_service.ts';
+import type { LossReason } from '../service/kept-leases.ts';
 import type { LeaseEvent } from '../service/lease-streams.ts';
-import type { LossReason, RiskReason } from '../service/renewal-wheel.ts';
+import type { RiskReason } from '../service/renewal-wheel.ts';
 import type { AcquisitionRef } from '../store/lock-store.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeLease } from './encode-lock.ts';
 import type { Send } from './stream.ts';
 
-const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
+export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
   'store-unavailable': AtRiskReason.AT_RISK_REASON_STORE_UNAVAILABLE,
   'primary-unconfirmed': AtRiskReason.AT_RISK_REASON_PRIMARY_UNCONFIRMED,
   'max-hold': AtRiskReason.AT_RISK_REASON_MAX_HOLD,

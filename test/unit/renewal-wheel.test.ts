@@ -4,7 +4,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
 import type { RenewOutcome } from '../../src/domain/lock.ts';
-import { type KeepingEnd, type KeptLease, RenewalWheel } from '../../src/service/renewal-wheel.ts';
+import {
+  type KeptLease,
+  type LeaseWheel,
+  type LossReason,
+  leaseRenewals,
+} from '../../src/service/kept-leases.ts';
+import { type KeepingEnd, RenewalWheel } from '../../src/service/renewal-wheel.ts';
 import type { LockStore, Notice, RenewCommand } from '../../src/store/lock-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -24,7 +30,7 @@ let batches: (readonly RenewCommand[])[];
 let answer: Answer | (() => Promise<never>);
 let notify: (notice: Notice) => void;
 let defects: unknown[];
-let wheel: RenewalWheel;
+let wheel: LeaseWheel;
 
 function renewed(
   { resource, leaseId, fencingToken }: RenewCommand,
@@ -61,7 +67,7 @@ beforeEach(() => {
     },
   };
   wheel = new RenewalWheel({
-    store: store as LockStore, // the wheel calls nothing else
+    renewals: leaseRenewals(store as LockStore), // they call nothing else
     clock,
     random: () => 0.5,
     commandTimeoutMs: 1_000,
@@ -87,7 +93,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
   const stop = wheel.keep(lease, {
     renewed: ({ deadlineMs }) => say('renewed', deadlineMs),
     atRisk: (reason) => say(`at risk: ${reason}`),
-    ended: (end: KeepingEnd) => say(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
+    ended: (end: KeepingEnd<LossReason>) => say(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
   });
   return { told, stop, lease };
 }

@@ -1,0 +1,106 @@
+// What KeepAliveOperation does, without gRPC: takes an attempt over, heartbeats for as long as the stream lives, and tells
+// the stream what happens. The end of a stream gives nothing back: a cancelled call and a dead process look alike, so the
+// attempt runs to its deadline, and whoever opens KeepAliveOperation before that goes on.
+
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { AttemptLoss, AttemptRef } from '../domain/operation.ts';
+import type { CallStamps } from './call-stamps.ts';
+import type { AttemptWheel, LivingAttempt } from './kept-attempts.ts';
+import type { CallContext } from './lock-service.ts';
+import { type OpenStream, OpenStreams } from './open-streams.ts';
+import { staleAttempt } from './operation-refusals.ts';
+import type { RunningAttempt } from './operation-service.ts';
+import { cancelled, moved } from './refusals.ts';
+import type { KeepingEnd, RiskReason } from './renewal-wheel.ts';
+
+export type AttemptEvent =
+  | { readonly kind: 'renewed'; readonly running: RunningAttempt }
+  | { readonly kind: 'at-risk'; readonly reason: RiskReason }
+  | { readonly kind: 'cancel-requested'; readonly reason: string }
+  | KeepingEnd<AttemptLoss>
+  | { readonly kind: 'draining'; readonly moveWithinMs: number };
+
+export interface AttemptStreamsOptions {
+  readonly wheel: AttemptWheel;
+  readonly clock: Clock;
+  readonly stamps: CallStamps;
+  readonly maxTtlMs: number;
+}
+
+const RETRY_SOON_MS = 1_000;
+
+export class AttemptStreams {
+  readonly #options: AttemptStreamsOptions;
+  readonly #open: OpenStreams;
+
+  constructor(options: AttemptStreamsOptions) {
+    this.#options = options;
+    this.#open = new OpenStreams(options.clock);
+  }
+
+  /**
+   * Takes the attempt over from the call that kept it, and keeps it. Never resolves: throws STALE_ATTEMPT, MOVED,
+   * DRAINING, OVERLOADED or CANCELLED. `tell` never blocks.
+   */
+  async keepAlive(
+    attempt: AttemptRef,
+    { arrivedAtMs, ended }: CallContext,
+    tell: (event: AttemptEvent) => void,
+  ): Promise<never> {
+    this.#open.admit();
+    const { wheel, clock, stamps, maxTtlMs } = this.#options;
+    if (wheel.size >= LIMITS.keptLeasesPerInstance) {
+      throw new CoordinationError('OVERLOADED', 'this instance keeps too many attempts', {
+        retryAfterMs: RETRY_SOON_MS,
+      });
+    }
+    // Nobody here knows its deadline yet, but after this it has passed.
+    const deadlineMs = clock.monotonicMs() + maxTtlMs;
+    const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, takesOver: true };
+    return new Promise((_, reject) => {
+      const finish = (end: CoordinationError): void => {
+        this.#open.delete(stream);
+        ended.removeEventListener('abort', cancel);
+        stop();
+        reject(end);
+      };
+      const cancel = (): void => finish(cancelled());
+      const stream: OpenStream = {
+        tellDraining: (moveWithinMs) => tell({ kind: 'draining', moveWithinMs }),
+        finish,
+      };
+      let hasToldCancel = false;
+      const stop = wheel.keep(kept, {
+        renewed: (living) => {
+          tell({ kind: 'renewed', running: runningOf(living, arrivedAtMs) });
+          if (living.cancelReason === undefined || hasToldCancel) return;
+          hasToldCancel = true;
+          tell({ kind: 'cancel-requested', reason: living.cancelReason });
+        },
+        atRisk: (reason) => tell({ kind: 'at-risk', reason }),
+        ended: (end) => {
+          tell(end);
+          finish(end.kind === 'moved' ? moved() : staleAttempt());
+        },
+      });
+      ended.addEventListener('abort', cancel, { once: true });
+      this.#open.add(stream);
+      if (ended.aborted) cancel();
+    });
+  }
+
+  /**
+   * From now on no stream begins here. Those that are open are told, spread over some time, and end within `withinMs`;
+   * their attempts are kept until then and go on living.
+   */
+  drain(withinMs: number): void {
+    this.#open.drain(withinMs);
+  }
+}
+
+// The wheel's deadline counts: none that was told comes forward. A lease ends with its attempt.
+function runningOf({ attempt, deadlineMs }: LivingAttempt, arrivedAtMs: number): RunningAttempt {
+  return { attempt: { ...attempt, deadlineMs }, validForMs: deadlineMs - arrivedAtMs };
+}

@@ -1,0 +1,39 @@
+// Attempts as a renewal wheel keeps them: how they are heartbeaten, and what the store tells of them unasked.
+
+import type { Attempt, AttemptLoss, AttemptRef } from '../domain/operation.ts';
+import type { OperationStore } from '../store/operation-store.ts';
+import type { Kept, Renewal, Renewals, RenewalWheel } from './renewal-wheel.ts';
+
+export interface KeptAttempt extends AttemptRef, Kept {}
+
+export interface LivingAttempt {
+  readonly attempt: Attempt;
+  readonly deadlineMs: number;
+  /** Undefined: nobody asked to cancel the operation. */
+  readonly cancelReason: string | undefined;
+}
+
+export type AttemptWheel = RenewalWheel<KeptAttempt, LivingAttempt, AttemptLoss>;
+
+export function attemptRenewals(store: OperationStore): Renewals<KeptAttempt, LivingAttempt, AttemptLoss> {
+  return {
+    keyOf: (attempt) => keyOf(attempt, attempt.stamp.call),
+    async renew(attempts, call) {
+      const outcomes = await store.heartbeat(attempts, call);
+      return outcomes.map((outcome): Renewal<LivingAttempt, AttemptLoss> => {
+        if (outcome.kind !== 'renewed') return outcome;
+        const { attempt, isFinal, cancelReason } = outcome;
+        const { deadlineMs } = attempt;
+        return { kind: 'renewed', granted: { attempt, deadlineMs, cancelReason }, isFinal };
+      });
+    },
+    // At the end of its lease's max_hold, the lease is what ends.
+    lapsed: (isFinal) => (isFinal ? 'lease-lost' : 'expired'),
+    listen: (heard) =>
+      store.onAttemptNotice((notice) => heard(keyOf(notice, notice.call), { kind: notice.kind })),
+  };
+}
+
+function keyOf({ resource, operationId, claimId }: Omit<AttemptRef, 'fencingToken'>, call: number): string {
+  return [call, claimId, resource, operationId].join('\t');
+}

@@ -1,0 +1,40 @@
+// Leases as a renewal wheel keeps them: how they are renewed, and what the store tells of them unasked.
+
+import type { Lease } from '../domain/lock.ts';
+import type { AcquisitionRef, LockStore } from '../store/lock-store.ts';
+import type { Kept, Renewal, Renewals, RenewalWheel } from './renewal-wheel.ts';
+
+export interface KeptLease extends AcquisitionRef, Kept {
+  readonly fencingToken: bigint;
+  /** What renewals give; 0: that of the grant. */
+  readonly ttlMs: number;
+}
+
+export type LossReason = 'expired' | 'released' | 'max-hold' | 'unknown-lease';
+
+export type LeaseWheel = RenewalWheel<KeptLease, Lease, LossReason>;
+
+export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, LossReason> {
+  return {
+    keyOf: (lease) => keyOf(lease, lease.stamp.call),
+    async renew(leases, call) {
+      const outcomes = await store.renew(leases, call);
+      return outcomes.map((outcome): Renewal<Lease, LossReason> => {
+        if (outcome.kind === 'lost') return { kind: 'lost', reason: 'unknown-lease' };
+        if (outcome.kind === 'moved') return outcome;
+        return { kind: 'renewed', granted: outcome.lease, isFinal: outcome.isFinal };
+      });
+    },
+    lapsed: (isFinal) => (isFinal ? 'max-hold' : 'expired'),
+    listen: (heard) =>
+      store.onNotice((notice) => {
+        if (notice.kind === 'moved') heard(keyOf(notice.waiter, notice.call), { kind: 'moved' });
+        if (notice.kind !== 'released') return;
+        heard(keyOf(notice.waiter, notice.call), { kind: 'lost', reason: 'released' });
+      }),
+  };
+}
+
+function keyOf({ resource, leaseId }: AcquisitionRef, call: number): string {
+  return `${call} ${leaseId} ${resource}`;
+}

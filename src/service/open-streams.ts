@@ -1,0 +1,57 @@
+// The streams of one kind that are open on this instance, and how they end when it drains: told one after the other, so
+// that not all come to the next instance at once, and ended when the time is over.
+
+import type { Clock } from '../domain/clock.ts';
+import type { CoordinationError } from '../domain/errors.ts';
+import { draining } from './refusals.ts';
+
+export interface OpenStream {
+  tellDraining(moveWithinMs: number): void;
+  /** Ends it; the first end counts. */
+  finish(end: CoordinationError): void;
+}
+
+/** Streams are told that the instance drains within this part of the time that they have. */
+const TELL_WITHIN = 0.5;
+
+export class OpenStreams {
+  readonly #clock: Clock;
+  readonly #open = new Set<OpenStream>();
+  #endsAtMs: number | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Throws DRAINING when no stream may begin here any more. */
+  admit(): void {
+    if (this.#endsAtMs !== undefined) throw draining();
+  }
+
+  add(stream: OpenStream): void {
+    this.#open.add(stream);
+    // It was on its way when the others were told.
+    if (this.#endsAtMs === undefined) return;
+    const leftMs = Math.max(this.#endsAtMs - this.#clock.monotonicMs(), 0);
+    stream.tellDraining(leftMs);
+    if (leftMs === 0) stream.finish(draining());
+  }
+
+  delete(stream: OpenStream): void {
+    this.#open.delete(stream);
+  }
+
+  drain(withinMs: number): void {
+    this.#endsAtMs = this.#clock.monotonicMs() + withinMs;
+    const streams = [...this.#open];
+    for (const [index, stream] of streams.entries()) {
+      const afterMs = (index / streams.length) * TELL_WITHIN * withinMs;
+      this.#clock.after(afterMs, () => {
+        if (this.#open.has(stream)) stream.tellDraining(withinMs - afterMs);
+      });
+    }
+    this.#clock.after(withinMs, () => {
+      for (const stream of this.#open) stream.finish(draining());
+    });
+  }
+}
