@@ -188,9 +188,13 @@ export class ClaimRoom {
     if (this.#isServing) return;
     this.#isServing = true;
     for (let next = this.#next(); next; next = this.#next()) {
+      const { interest } = next;
+      const wasDue = interest.isDue;
       next.mustAsk = false;
-      next.interest.isDue = false;
-      await this.#ask(next);
+      interest.isDue = false;
+      const isAnswered = await this.#ask(next);
+      // It may leave before it could ask again, and the others rely on its question.
+      if (wasDue && !isAnswered) this.#dueIn(interest, BACKOFF.mostMs);
     }
     this.#isServing = false;
   }
@@ -202,12 +206,15 @@ export class ClaimRoom {
     return undefined;
   }
 
-  async #ask(waiting: Waiting): Promise<void> {
+  /** Whether the store answered. */
+  async #ask(waiting: Waiting): Promise<boolean> {
     const { command, interest, callEndsMs } = waiting;
     waiting.isAsking = true;
+    let isAnswered = false;
     let claimed: readonly ClaimedOperation[] = [];
     try {
       const outcome = await this.#asked(command, callEndsMs);
+      isAnswered = true;
       waiting.refused = undefined;
       waiting.failures = 0;
       if (outcome.kind === 'quarantined') {
@@ -234,6 +241,7 @@ export class ClaimRoom {
     if (claimed.length > 0) this.#answer(waiting, claimed);
     else if (waiting.ending) this.#end(waiting, waiting.ending);
     void this.#serve();
+    return isAnswered;
   }
 
   // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for a

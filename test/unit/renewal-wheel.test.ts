@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
 import type { RenewOutcome } from '../../src/domain/lock.ts';
+import { attemptRenewals } from '../../src/service/kept-attempts.ts';
 import {
   type KeptLease,
   type LeaseWheel,
@@ -12,6 +13,12 @@ import {
 } from '../../src/service/kept-leases.ts';
 import { type KeepingEnd, RenewalWheel } from '../../src/service/renewal-wheel.ts';
 import type { LockStore, Notice, RenewCommand } from '../../src/store/lock-store.ts';
+import type {
+  AttemptNotice,
+  HeartbeatCommand,
+  HeartbeatOutcome,
+  OperationStore,
+} from '../../src/store/operation-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const TTL_MS = 20_000;
@@ -267,5 +274,89 @@ describe('a store that fails', () => {
     await clock.pass(6_000);
     expect(defects).toHaveLength(1);
     expect(whats(told)).toEqual(['at risk: store-unavailable', 'renewed']);
+  });
+});
+
+describe('attempts', () => {
+  const attempt = { resource: 'r', operationId: 'o', claimId: 'c', fencingToken: 1n };
+  const stamp = { instanceId: INSTANCE, call: 1 };
+  let beats: (readonly HeartbeatCommand[])[];
+  let beat: () => Promise<HeartbeatOutcome>;
+  let tell: (notice: AttemptNotice) => void;
+
+  const alive = (cancelReason?: string): HeartbeatOutcome => {
+    const deadlineMs = clock.monotonicMs() + TTL_MS;
+    const { claimId, fencingToken } = attempt;
+    const living = { number: 1, claimId, fencingToken, deadlineMs, lease: undefined };
+    return { kind: 'renewed', attempt: living, isFinal: false, cancelReason };
+  };
+
+  function keepAttempt(): string[] {
+    const store: Pick<OperationStore, 'heartbeat' | 'onAttemptNotice'> = {
+      async heartbeat(commands) {
+        beats.push(commands);
+        return [await beat()];
+      },
+      onAttemptNotice(listener) {
+        tell = listener;
+        return () => {};
+      },
+    };
+    const attempts = new RenewalWheel({
+      renewals: attemptRenewals(store as OperationStore), // they call nothing else
+      clock,
+      random: () => 0.5,
+      commandTimeoutMs: 1_000,
+      onDefect: (thrown) => defects.push(thrown),
+    });
+    const told: string[] = [];
+    attempts.keep(
+      { ...attempt, stamp, deadlineMs: clock.monotonicMs() + TTL_MS, takesOver: true },
+      {
+        renewed: ({ cancelReason }) => told.push(cancelReason ?? 'renewed'),
+        atRisk: (reason) => told.push(`at risk: ${reason}`),
+        ended: (end) => told.push(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
+      },
+    );
+    return told;
+  }
+
+  beforeEach(() => {
+    beats = [];
+    beat = async () => alive();
+  });
+
+  test('are looked at when the store says so, by this very call', async () => {
+    const told = keepAttempt();
+    await clock.pass(120);
+    expect([told, beats.flat()]).toMatchObject([['renewed'], [{ ...attempt, stamp, takesOver: true }]]);
+    beat = async () => alive('too late');
+    tell({ kind: 'look', ...attempt, call: 3 });
+    await clock.pass(120);
+    expect(beats).toHaveLength(1);
+    tell({ kind: 'look', ...attempt, call: 1 });
+    await clock.pass(120);
+    expect(told).toEqual(['renewed', 'too late']);
+  });
+
+  test('are looked at once more when the word comes while a heartbeat is on its way', async () => {
+    const onItsWay = Promise.withResolvers<HeartbeatOutcome>();
+    beat = () => onItsWay.promise;
+    const told = keepAttempt();
+    await clock.pass(120);
+    tell({ kind: 'look', ...attempt, call: 1 });
+    beat = async () => alive('too late');
+    onItsWay.resolve(alive()); // read before someone asked to cancel
+    await clock.pass(120);
+    expect(told).toEqual(['renewed', 'too late']);
+    await clock.pass(1_000);
+    expect(beats).toHaveLength(2);
+  });
+
+  test('end as the store says, with its reason', async () => {
+    beat = async () => ({ kind: 'lost', reason: 'superseded' });
+    const told = keepAttempt();
+    await clock.pass(120);
+    expect(told).toEqual(['lost: superseded']);
   });
 });
