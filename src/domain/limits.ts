@@ -33,8 +33,26 @@ export const LIMITS = {
   waitersPerInstance: 50_000,
   /** Most permits of a limit that a PERMITS lease may name. */
   permits: 1_000_000,
-  /** Holders and waiters listed in one Lock or Contention message; counts are always exact. */
+  /** Holders and waiters that GetLock lists; counts are always exact. */
   listedPerLock: 100,
+  /** Holders and waiters of each lock that a page or a watch lists. */
+  listedPerPagedLock: 10,
+  /** Locks in a page that names no size. */
+  defaultPage: 100,
+  /** Locks in a page. */
+  largestPage: 500,
+  /** Names, holders and waiters that one page looks at; a single lock may exceed it. */
+  looksPerPage: 1_000,
+  /** Bytes of a page; its last lock may exceed it. */
+  pageBytes: 1_048_576,
+  /** Resources that one watch names. */
+  watchedResources: 100,
+  /** Watches on one instance. */
+  watchesPerInstance: 10_000,
+  /** States that wait for one watch's client to read them. */
+  unreadPerWatch: 10_000,
+  /** Locks of one instance's watches that have changed and were not read yet. */
+  unreadChanges: 100_000,
   /** Bytes of UTF-8 of an operation's id: at least 1. */
   operationIdBytes: 128,
   /** Characters of an operation's type, from [A-Za-z0-9._/-]: at least 1. */
