@@ -45,6 +45,16 @@ export interface OperationKey {
   readonly operationId: string;
 }
 
+/** One text for both, in whose order operations are listed. Neither of them holds a control character. */
+export function nameOf({ resource, operationId }: OperationKey): string {
+  return `${resource}\t${operationId}`;
+}
+
+export function keyOfName(name: string): OperationKey {
+  const tab = name.indexOf('\t');
+  return { resource: name.slice(0, tab), operationId: name.slice(tab + 1) };
+}
+
 /** The right to write as one attempt. */
 export interface AttemptRef extends OperationKey {
   /** A lower-case UUID that the worker made: secret, and the lease id of the attempt's lease if it has one. */
@@ -60,7 +70,10 @@ export interface Retention {
   readonly deadMs: number;
 }
 
-/** The lease that every attempt takes on the operation's resource; its lease id is the claim id. */
+/**
+ * The lease that every attempt takes on the operation's resource; its lease id is the claim id. Owner '': the
+ * attempt's.
+ */
 export type AttemptLock = Omit<LeaseSpec, 'resource' | 'leaseId'>;
 
 /** What a caller wants recorded. */
@@ -106,7 +119,9 @@ export interface Operation extends OperationKey {
   /** Undefined where there is none, and where payloads were not asked for. */
   readonly data: Payload | undefined;
   readonly progress: Payload | undefined;
-  /** Undefined unless finished. Its value is undefined where payloads were not asked for; an error's is always there. */
+  /**
+   * Undefined unless finished. Its value is undefined where payloads were not asked for; an error's is always there.
+   */
   readonly outcome: OperationOutcome | undefined;
   readonly labels: ReadonlyMap<string, string>;
   /** Who runs it, or ran it last, or began it. */

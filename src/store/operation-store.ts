@@ -1,6 +1,6 @@
 // The contract that every store of operations keeps, proved by test/conformance/operation-store.suite.ts. As in
-// lock-store.ts: stores decide atomically and know nothing of gRPC, spans are milliseconds, deadlines are on the calling
-// instance's monotonic clock, and infrastructure that fails throws CoordinationError.
+// lock-store.ts: stores decide atomically and know nothing of gRPC, spans are milliseconds, deadlines are on the
+// calling instance's monotonic clock, and infrastructure that fails throws CoordinationError.
 
 import type { CallStamp, Contention } from '../domain/lock.ts';
 import type {
@@ -65,7 +65,10 @@ export type ClaimOutcome =
   | {
       readonly kind: 'claimed';
       readonly claimed: readonly ClaimedOperation[];
-      /** Where nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity if nothing. */
+      /**
+       * Where nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity if
+       * nothing.
+       */
       readonly askAgainInMs: number;
       /** Resources whose lock kept an operation from being claimed: ask again when one of them changes. */
       readonly blockedOn: readonly string[];
@@ -101,8 +104,9 @@ export interface CompleteCommand extends AttemptRef {
 export interface YieldCommand extends AttemptRef {
   readonly delayMs: number;
   /**
-   * Gives back only while this call still speaks for the attempt, and is a stale-attempt otherwise: what was claimed for
-   * a call that ended is given back, but not under the hands of a repeat with the same claim id that got it meanwhile.
+   * Gives back only while this call still speaks for the attempt, and is a stale-attempt otherwise: what was claimed
+   * for a call that ended is given back, but not under the hands of a repeat with the same claim id that got it
+   * meanwhile.
    */
   readonly stamp?: CallStamp;
   readonly requestId: string;
@@ -184,7 +188,9 @@ export type OperationNotice =
   /** The holders of this resource changed; only where operations with a lock may wait for it. */
   | { readonly kind: 'lock-changed'; readonly resource: string }
   /** Messages may have been missed: look again at everything. */
-  | { readonly kind: 'resync' };
+  | { readonly kind: 'resync' }
+  /** From now on messages may be missed; `resync` comes when they are heard again. */
+  | { readonly kind: 'deaf' };
 
 /** What a store tells the instance whose call speaks for an attempt. */
 export type AttemptNotice =
@@ -196,9 +202,9 @@ export type AttemptNotice =
 export interface OperationStore {
   /**
    * Records an operation if there is none of its id, in one step with its attempt, its lock and the check of
-   * `requireLease`. If there is one with the same content hash, answers with it; with a claim id, one that is pending or
-   * stale is claimed, and one that runs under this claim id answers with that attempt. In a quarantine nothing is begun
-   * with a claim id, `exclusive` or `lock`.
+   * `requireLease`. If there is one with the same content hash, answers with it; with a claim id, one that is pending
+   * or stale is claimed, and one that runs under this claim id answers with that attempt. In a quarantine nothing is
+   * begun with a claim id, `exclusive` or `lock`.
    */
   begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome>;
 
@@ -225,7 +231,10 @@ export interface OperationStore {
   /** In the order of the UTF-8 bytes of "resource TAB operation_id". */
   list(query: OperationQuery, call: StoreCall): Promise<OperationPage>;
 
-  /** Listens to changes of all operations from now on; at first, and after each gap, `resync` comes. Returns the end of it. */
+  /**
+   * Listens to changes of all operations from now on; at first, and after each gap, `resync` comes. Returns the end
+   * of it.
+   */
   watchChanges(listener: (notice: OperationNotice) => void): () => void;
 
   /** Calls back for the attempts that this instance's calls speak for. Returns the unsubscriber. */
