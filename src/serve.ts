@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AdminServer } from './admin/admin-server.ts';
 import { Metrics } from './admin/metrics.ts';
+import { assembleOperations } from './assemble-operations.ts';
 import type { Config } from './config/config.ts';
 import { systemClock } from './domain/clock.ts';
 import { formatHostPort, type HostPort } from './domain/host-port.ts';
@@ -23,6 +24,7 @@ import { WaitRoom } from './service/wait-room.ts';
 import type { Store } from './store/store.ts';
 import { GrpcServer } from './transport/grpc-server.ts';
 import { lockHandlers } from './transport/lock-handlers.ts';
+import { longrunningHandlers } from './transport/longrunning-handlers.ts';
 import { operationHandlers } from './transport/operation-handlers.ts';
 
 export interface Instance {
@@ -87,19 +89,32 @@ export async function serve(
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
   });
   const watch = new LockWatch(common);
+  const pageTokens = new PageTokens(() => store.pageSecret());
+  const operations = assembleOperations({
+    store: store.operations,
+    clock,
+    random: Math.random,
+    stamps,
+    pageTokens,
+    commandTimeoutMs,
+    maxTtlMs,
+    log,
+  });
   metrics.observeHolding({
+    ...operations.counts,
     waitingCalls: () => waitRoom.size,
     keptLeases: () => wheel.size,
-    watches: () => watch.size,
+    watches: () => watch.size + operations.counts.watches(),
   });
   const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs });
   const locks = new LockService({
     ...common,
     waitRoom,
     stamps,
-    pageTokens: new PageTokens(() => store.pageSecret()),
+    pageTokens,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
+  const bounds = { maxTtlMs, defaultTtlMs };
   const environment = {
     clock,
     observer: {
@@ -118,8 +133,9 @@ export async function serve(
     const { server, address } = await GrpcServer.start({
       ...config.server,
       reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, streams, watch, info, { maxTtlMs, defaultTtlMs }, environment),
-      operationHandlers: operationHandlers(environment),
+      lockHandlers: lockHandlers(locks, streams, watch, info, bounds, environment),
+      operationHandlers: operationHandlers(operations.services, bounds, environment),
+      longrunningHandlers: longrunningHandlers(operations.services, environment),
       ready: () => info.ready(),
       callsInProgress: () => callsInProgress,
       clock,
@@ -149,9 +165,12 @@ export async function serve(
       server.updateHealth(); // before anyone is told to move, so that nobody is sent here again
       locks.drain();
       watch.drain();
-      streams.drain(STREAMS_PART_OF_DRAIN * config.server.drainTimeoutMs);
+      const streamsEndMs = STREAMS_PART_OF_DRAIN * config.server.drainTimeoutMs;
+      streams.drain(streamsEndMs);
+      operations.drain(streamsEndMs);
       await server.stop();
       wheel.close();
+      operations.close();
       waitRoom.close();
       stopWatching();
       await store.close();

@@ -80,11 +80,14 @@ export class Metrics {
     }).set({ version, instance_id: instanceId, store: status().kind }, 1);
   }
 
-  /** Adds the gauges of waiting calls, of leases that are kept for streams, and of watches. */
+  /** Adds the gauges of calls that wait, of leases and attempts that are kept for streams, and of watches. */
   observeHolding(counts: {
     readonly waitingCalls: () => number;
     readonly keptLeases: () => number;
     readonly watches: () => number;
+    readonly waitingClaims: () => number;
+    readonly operationWaits: () => number;
+    readonly keptAttempts: () => number;
   }): void {
     const gauge = (name: string, help: string, count: () => number): void => {
       new Gauge({
@@ -99,6 +102,9 @@ export class Metrics {
     gauge('leasehold_waiting_calls', 'Calls that wait in a queue for a lock', counts.waitingCalls);
     gauge('leasehold_kept_leases', 'Leases that are renewed for open streams', counts.keptLeases);
     gauge('leasehold_watches', 'Open watches', counts.watches);
+    gauge('leasehold_waiting_claims', 'Claims that wait for work', counts.waitingClaims);
+    gauge('leasehold_operation_waits', 'Calls that wait for an operation', counts.operationWaits);
+    gauge('leasehold_kept_attempts', 'Attempts that are kept alive for open streams', counts.keptAttempts);
   }
 
   callEnded(method: string, code: string, tookMs: number): void {

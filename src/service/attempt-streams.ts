@@ -1,6 +1,6 @@
-// What KeepAliveOperation does, without gRPC: takes an attempt over, heartbeats for as long as the stream lives, and tells
-// the stream what happens. The end of a stream gives nothing back: a cancelled call and a dead process look alike, so the
-// attempt runs to its deadline, and whoever opens KeepAliveOperation before that goes on.
+// What KeepAliveOperation does, without gRPC: takes an attempt over, heartbeats for as long as the stream lives, and
+// tells the stream what happens. The end of a stream gives nothing back: a cancelled call and a dead process look
+// alike, so the attempt runs to its deadline, and whoever opens KeepAliveOperation before that goes on.
 
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';

@@ -1,6 +1,6 @@
-// All claims that wait on this instance for work. Each asks the store once when it comes; after that, who waits for the
-// same types and prefix is of one *interest*, and when something may have become claimable for it, its first caller asks,
-// and the next one only if that one found something: fifty idle workers cost one question, not fifty.
+// All claims that wait on this instance for work. Each asks the store once when it comes; after that, who waits for
+// the same types and prefix is of one *interest*, and when something may have become claimable for it, its first
+// caller asks, and the next one only if that one found something: fifty idle workers cost one question, not fifty.
 //
 //   notice, timer ──▶ interest is due ──▶ its first caller asks ──found──▶ answered; the interest stays due
 //                                                               └nothing─▶ waits for the next notice
@@ -244,10 +244,10 @@ export class ClaimRoom {
     return isAnswered;
   }
 
-  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for a
-  // worker that never hears of them, and they would stand still until the attempt is stale, and count as failed: they are
-  // given back. A repeat with the same claim id may have got them meanwhile, on another instance: the yield carries the
-  // stamp of this call, and does nothing then. Where even the answer is lost, the attempts go stale.
+  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for
+  // a worker that never hears of them, and they would stand still until the attempt is stale, and count as failed:
+  // they are given back. A repeat with the same claim id may have got them meanwhile, on another instance: the yield
+  // carries the stamp of this call, and does nothing then. Where even the answer is lost, the attempts go stale.
   #answer(waiting: Waiting, claimed: readonly ClaimedOperation[]): void {
     this.#forget(waiting);
     if (waiting.ending === 'cancelled') {

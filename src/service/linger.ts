@@ -1,5 +1,5 @@
-// A subscription that several short interests share: it begins with the first and ends some time after the last, so that
-// calls which come and go don't make it come and go.
+// A subscription that several short interests share: it begins with the first and ends some time after the last, so
+// that calls which come and go don't make it come and go.
 
 import type { Clock, Timer } from '../domain/clock.ts';
 

@@ -5,7 +5,14 @@
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { leaseIdHash } from '../domain/lock.ts';
-import type { Attempt, Operation, OperationKey } from '../domain/operation.ts';
+import {
+  type Attempt,
+  keyOfName,
+  nameOf,
+  type Operation,
+  type OperationFilter,
+  type OperationKey,
+} from '../domain/operation.ts';
 import type { StoreCall } from '../store/lock-store.ts';
 import type {
   BeginCommand,
@@ -14,7 +21,6 @@ import type {
   ClaimCommand,
   CompleteCommand,
   DeleteCommand,
-  OperationPage,
   OperationQuery,
   OperationStore,
   RetryCommand,
@@ -25,6 +31,7 @@ import type { CallStamps } from './call-stamps.ts';
 import type { ClaimRoom } from './claim-room.ts';
 import type { CallContext } from './lock-service.ts';
 import { beginRefusal, changeRefusal, operationNotFound, staleAttempt } from './operation-refusals.ts';
+import type { Listing, PageTokens } from './page-tokens.ts';
 import { draining } from './refusals.ts';
 
 /** An attempt, and how long it is valid counted from the arrival of the call's request. */
@@ -57,11 +64,23 @@ export interface OperationMutationRecord {
   readonly tookMs: number;
 }
 
+/** What to list, and which page of it: '' is the first. */
+export interface ListOperationsRequest extends Omit<OperationQuery, 'after'> {
+  readonly pageToken: string;
+}
+
+/** A page, and what asks for the next one; '' after the last. */
+export interface ListedOperations {
+  readonly operations: readonly Operation[];
+  readonly nextPageToken: string;
+}
+
 export interface OperationServiceOptions {
   readonly store: OperationStore;
   readonly claimRoom: ClaimRoom;
   readonly clock: Clock;
   readonly stamps: CallStamps;
+  readonly pageTokens: PageTokens;
   readonly commandTimeoutMs: number;
   /** Called after each mutation; undefined where nobody reads it. */
   readonly onMutation: ((record: OperationMutationRecord) => void) | undefined;
@@ -89,8 +108,8 @@ export class OperationService {
   }
 
   /**
-   * Throws OPERATION_EXISTS, ATTEMPT_HELD, OPERATION_OPEN, LOCK_CONTENDED, LEASE_REQUIRED, QUARANTINE, DRAINING and what
-   * the store throws.
+   * Throws OPERATION_EXISTS, ATTEMPT_HELD, OPERATION_OPEN, LOCK_CONTENDED, LEASE_REQUIRED, QUARANTINE, DRAINING and
+   * what the store throws.
    */
   begin(command: Omit<BeginCommand, 'stamp'>, context: CallContext): Promise<BegunOperation> {
     const { resource, operationId, owner } = command.spec;
@@ -137,9 +156,16 @@ export class OperationService {
     return operation;
   }
 
-  /** Throws what the store throws. */
-  list(query: OperationQuery, context: CallContext): Promise<OperationPage> {
-    return this.#options.store.list(query, this.#bounded(context));
+  /** A page. Throws INVALID_ARGUMENT for a page token of another listing, and what the store throws. */
+  async list(
+    { pageToken, ...query }: ListOperationsRequest,
+    context: CallContext,
+  ): Promise<ListedOperations> {
+    const { store, pageTokens } = this.#options;
+    const listing: Listing = { kind: 'operations', filters: signedFilters(query.filter) };
+    const after = pageToken === '' ? undefined : keyOfName(pageTokens.open(listing, pageToken));
+    const { operations, last } = await store.list({ ...query, after }, this.#bounded(context));
+    return { operations, nextPageToken: last ? pageTokens.seal(listing, nameOf(last)) : '' };
   }
 
   /** Throws what `changeRefusal` makes, and what the store throws; so do all below. */
@@ -205,7 +231,8 @@ export class OperationService {
     return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
   }
 
-  // A success must be true when it is sent: an answer that took longer than the attempt lives tells of one that is over.
+  // A success must be true when it is sent: an answer that took longer than the attempt lives tells of one that is
+  // over.
   #running(attempt: Attempt, context: CallContext): RunningAttempt {
     if (this.#options.clock.monotonicMs() >= attempt.deadlineMs) throw staleAttempt();
     return { attempt, validForMs: attempt.deadlineMs - context.arrivedAtMs };
@@ -243,6 +270,22 @@ export class OperationService {
       throw error;
     }
   }
+}
+
+/** All that a filter says, in one order, whatever the order it was sent in. */
+function signedFilters(filter: OperationFilter): Listing['filters'] {
+  const times = [
+    filter.createdFromWallMs,
+    filter.createdBeforeWallMs,
+    filter.updatedFromWallMs,
+    filter.updatedBeforeWallMs,
+  ];
+  return [
+    [filter.resource, filter.resourcePrefix, filter.owner, ...times].map((value) => String(value ?? '')),
+    filter.types.toSorted(),
+    filter.states.toSorted(),
+    [...filter.labels].map(([key, value]) => `${key}=${value}`).toSorted(),
+  ];
 }
 
 function tokenOf(running: RunningAttempt | undefined): { readonly fencingToken?: bigint } {

@@ -4,7 +4,7 @@
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { isFinal, type Operation, type OperationKey } from '../domain/operation.ts';
+import { isFinal, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationNotice, OperationStore } from '../store/operation-store.ts';
 import { Linger } from './linger.ts';
 import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
@@ -173,8 +173,4 @@ export class OperationWaits {
       else if (isFinal(operation.state)) end.resolve(operation);
     }
   }
-}
-
-function nameOf({ resource, operationId }: OperationKey): string {
-  return `${resource}\t${operationId}`;
 }

@@ -1,5 +1,5 @@
 // One open watch: what its client is told and how it reads, and its end, exactly once. What it is told of, and when, is
-// decided by whom it watches with (lock-watch.ts). A client that doesn't read costs a bounded amount of memory: of each
+// decided by whom it watches with (watch-hub.ts). A client that doesn't read costs a bounded amount of memory: of each
 // name at most the newest state waits for it, of all names at most LIMITS.unreadPerWatch, and nothing for long.
 
 import type { Clock } from '../domain/clock.ts';
@@ -26,7 +26,7 @@ export interface WatchSink<State> {
   discard(): void;
 }
 
-/** With the time that trouble is borne (lock-watch.ts), a stream is silent for 15 s at most. */
+/** With the time that trouble is borne (watch-hub.ts), a stream is silent for 15 s at most. */
 const HEARTBEAT_MS = 4_000;
 const STALLED_AFTER_MS = 30_000;
 

@@ -2,6 +2,7 @@
 // of the two implementations; everybody else sees only this.
 
 import type { LockStore } from './lock-store.ts';
+import type { OperationStore } from './operation-store.ts';
 
 export interface StoreStatus {
   readonly kind: 'memory' | 'redis';
@@ -27,6 +28,7 @@ export interface StoreStatus {
 
 export interface Store {
   readonly locks: LockStore;
+  readonly operations: OperationStore;
   status(): StoreStatus;
   /** What page tokens are signed with, the same on all instances; undefined before the store was usable once. */
   pageSecret(): string | undefined;

@@ -4,10 +4,19 @@ import {
   type OperationFilter as FilterMessage,
   OperationState,
 } from '../../generated/leasehold/v1/operation.ts';
-import { LIMITS } from '../domain/limits.ts';
+import type {
+  ListOperationsRequest as ListMessage,
+  WatchOperationsRequest,
+} from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { OperationFilter, OperationState as State } from '../domain/operation.ts';
-import type { Violations } from '../domain/violations.ts';
+import { Violations } from '../domain/violations.ts';
+import type { ListOperationsRequest } from '../service/operation-service.ts';
 import { decodeTimestamp } from './durations.ts';
+
+export interface WatchInput {
+  readonly filter: OperationFilter;
+  readonly withPayloads: boolean;
+}
 
 const STATES = new Map<OperationState, State>([
   [OperationState.OPERATION_STATE_PENDING, 'pending'],
@@ -21,8 +30,28 @@ const STATES = new Map<OperationState, State>([
 /** No restriction. */
 export const ALL_OPERATIONS: OperationFilter = { types: [], states: [], labels: new Map() };
 
+export function decodeList(message: ListMessage): ListOperationsRequest {
+  const violations = new Violations();
+  const { pageToken, withPayloads } = message;
+  const request = {
+    filter: decodeFilter(violations, message.filter),
+    most: violations.pageSize('page_size', message.pageSize),
+    withPayloads,
+    pageToken,
+  };
+  violations.refuse();
+  return request;
+}
+
+export function decodeWatch({ filter, withPayloads }: WatchOperationsRequest): WatchInput {
+  const violations = new Violations();
+  const input = { filter: decodeFilter(violations, filter), withPayloads };
+  violations.refuse();
+  return input;
+}
+
 /** Fields are named below `filter`. */
-export function decodeFilter(violations: Violations, filter: FilterMessage | undefined): OperationFilter {
+function decodeFilter(violations: Violations, filter: FilterMessage | undefined): OperationFilter {
   if (!filter) return ALL_OPERATIONS;
   const time = (field: string, sent: FilterMessage['createdFrom']): number | undefined => {
     const wallMs = decodeTimestamp(sent);
@@ -33,9 +62,7 @@ export function decodeFilter(violations: Violations, filter: FilterMessage | und
   return {
     resource: resource === '' ? undefined : violations.resource('filter.resource', resource),
     resourcePrefix:
-      resourcePrefix === ''
-        ? undefined
-        : violations.text('filter.resource_prefix', resourcePrefix, LIMITS.resourceBytes),
+      resourcePrefix === '' ? undefined : violations.resourcePrefix('filter.resource_prefix', resourcePrefix),
     types: violations.types('filter.types', filter.types, 0),
     states: decodeStates(violations, filter.states),
     owner: owner === '' ? undefined : violations.owner('filter.owner', owner),

@@ -145,7 +145,7 @@ export function decodeClaim(request: ClaimOperationsRequest): ClaimInput {
   const input = {
     command: {
       types: violations.types('types', request.types, 1),
-      resourcePrefix: violations.text('resource_prefix', request.resourcePrefix, LIMITS.resourceBytes),
+      resourcePrefix: violations.resourcePrefix('resource_prefix', request.resourcePrefix),
       claimId: violations.uuid('claim_id', request.claimId),
       owner: violations.owner('owner', request.owner),
       most: violations.count('max_operations', request.maxOperations, most),
@@ -267,7 +267,7 @@ export interface WaitInput {
   readonly waitMs: number;
 }
 
-export function decodeWait(request: WaitOperationRequest): WaitInput {
+export function decodeWaitOperation(request: WaitOperationRequest): WaitInput {
   const violations = new Violations();
   const { unaryWaitMs } = LIMITS;
   const wait = decodeDuration(request.waitTimeout);

@@ -105,16 +105,14 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxRequestBytes: info.maxMessageBytes,
       maxPageSize: LIMITS.largestPage,
       defaultPageSize: LIMITS.defaultPage,
-      // Zero and unset: nothing of these is served.
-
-      maxPayloadBytes: 0,
-      maxClaimOperations: 0,
-      defaultHeartbeatTimeout: undefined,
-      maxMaxAttempts: 0,
-      defaultMaxAttempts: 0,
-      maxRetention: undefined,
-      defaultRetention: undefined,
-      maxOperationTimeToLive: undefined,
+      maxPayloadBytes: LIMITS.payloadBytes,
+      maxClaimOperations: LIMITS.claimedOperations,
+      defaultHeartbeatTimeout: encodeDuration(info.defaultTtlMs),
+      maxMaxAttempts: LIMITS.maxAttempts,
+      defaultMaxAttempts: LIMITS.defaultMaxAttempts,
+      maxRetention: encodeDuration(LIMITS.retentionMs),
+      defaultRetention: encodeDuration(LIMITS.defaultRetentionMs),
+      maxOperationTimeToLive: encodeDuration(LIMITS.timeToLiveMs),
     },
   };
 }

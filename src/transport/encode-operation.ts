@@ -1,5 +1,5 @@
-// Operations and attempts as the messages that callers read. A claim id is told only to the caller who sent it: it is in
-// an attempt, and nowhere else.
+// Operations and attempts as the messages that callers read. A claim id is told only to the caller who sent it: it is
+// in an attempt, and nowhere else.
 
 import {
   type Attempt as AttemptMessage,
@@ -59,6 +59,17 @@ export function encodeOperation(operation: Operation): OperationMessage {
       cancelled: encodeDuration(retention.cancelledMs),
       dead: encodeDuration(retention.deadMs),
     },
+  };
+}
+
+/** An error stays: it is no payload, but why the operation ended. */
+export function withoutPayloads(operation: Operation): Operation {
+  const { outcome } = operation;
+  return {
+    ...operation,
+    data: undefined,
+    progress: undefined,
+    outcome: outcome?.kind === 'result' ? { kind: 'result', value: undefined } : outcome,
   };
 }
 

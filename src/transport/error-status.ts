@@ -11,6 +11,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import type { Contention as DomainContention } from '../domain/lock.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeHolder } from './encode-lock.ts';
+import { packedAny } from './payloads.ts';
 import { STATUS_OF } from './status-table.ts';
 
 export const ERROR_DOMAIN = 'leasehold';
@@ -46,25 +47,25 @@ function detailsOf({ code, message, details }: CoordinationError): Any[] {
   const unavailable = STATUS_OF[code] === grpcStatus.UNAVAILABLE;
   const retryAfterMs = details.retryAfterMs ?? (unavailable ? RETRY_UNAVAILABLE_MS : undefined);
   const info = { reason: code, domain: ERROR_DOMAIN, metadata: new Map(Object.entries(facts ?? {})) };
-  const list = [any('google.rpc.ErrorInfo', ErrorInfo.encode(info).finish())];
+  const list = [packedAny('google.rpc.ErrorInfo', ErrorInfo.encode(info).finish())];
   if (violations) {
     const fieldViolations = violations
       .slice(0, VIOLATIONS_IN_DETAILS)
       .map(({ field, description }) => ({ field, description, reason: '', localizedMessage: undefined }));
-    list.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations }).finish()));
+    list.push(packedAny('google.rpc.BadRequest', BadRequest.encode({ fieldViolations }).finish()));
   }
   if (retryAfterMs !== undefined) {
     const retry = { retryDelay: encodeDuration(retryAfterMs) };
-    list.push(any('google.rpc.RetryInfo', RetryInfo.encode(retry).finish()));
+    list.push(packedAny('google.rpc.RetryInfo', RetryInfo.encode(retry).finish()));
   }
   if (code === 'STORE_FULL' || code === 'QUEUE_FULL') {
     const quota = QuotaFailure.fromPartial({
       violations: [{ subject: code === 'STORE_FULL' ? 'store' : 'queue', description: message }],
     });
-    list.push(any('google.rpc.QuotaFailure', QuotaFailure.encode(quota).finish()));
+    list.push(packedAny('google.rpc.QuotaFailure', QuotaFailure.encode(quota).finish()));
   }
   if (contention)
-    list.push(any('leasehold.v1.Contention', Contention.encode(encodeContention(contention)).finish()));
+    list.push(packedAny('leasehold.v1.Contention', Contention.encode(encodeContention(contention)).finish()));
   return list;
 }
 
@@ -78,8 +79,4 @@ function encodeContention(contention: DomainContention): Contention {
     queueLength: contention.queueLength,
     reason: REASONS[contention.reason],
   };
-}
-
-function any(type: string, value: Uint8Array): Any {
-  return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };
 }

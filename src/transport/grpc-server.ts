@@ -2,6 +2,7 @@
 // handlers.
 
 import { Server, type ServerOptions } from '@grpc/grpc-js';
+import { type OperationsServer, OperationsService } from '../../generated/google/longrunning/operations.ts';
 import { type LockServiceServer, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import {
   type OperationStoreServiceServer,
@@ -27,6 +28,7 @@ export interface GrpcServerOptions {
   readonly reflectionFolder: string | undefined;
   readonly lockHandlers: LockServiceServer;
   readonly operationHandlers: OperationStoreServiceServer;
+  readonly longrunningHandlers: OperationsServer;
   /**
    * Readiness: what health says of the services. The process itself ("") is SERVING for as long as it lives.
    */
@@ -36,7 +38,11 @@ export interface GrpcServerOptions {
   readonly clock: Clock;
 }
 
-const SERVICES = ['leasehold.v1.LockService', 'leasehold.v1.OperationStoreService'];
+const SERVICES = [
+  'leasehold.v1.LockService',
+  'leasehold.v1.OperationStoreService',
+  'google.longrunning.Operations',
+];
 const HEALTH_POLL_MS = 250;
 const DRAIN_POLL_MS = 20;
 /** After the last call was answered, so long may its bytes take. */
@@ -65,9 +71,11 @@ export class GrpcServer {
   }
 
   async #start(): Promise<number> {
-    const { address, tls, lockHandlers, operationHandlers, reflectionFolder } = this.#options;
+    const { address, tls, lockHandlers, operationHandlers, longrunningHandlers, reflectionFolder } =
+      this.#options;
     this.#server.addService(withTotalDecoders(LockServiceService), lockHandlers);
     this.#server.addService(withTotalDecoders(OperationStoreServiceService), operationHandlers);
+    this.#server.addService(withTotalDecoders(OperationsService), longrunningHandlers);
     this.#health.addTo(this.#server);
     if (reflectionFolder) (await loadReflection(reflectionFolder)).addToServer(this.#server);
     this.updateHealth();

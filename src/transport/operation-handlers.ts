@@ -1,23 +1,97 @@
-// OperationStoreService over gRPC. This server does not serve it: each rpc says so.
+// OperationStoreService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
 import type { OperationStoreServiceServer } from '../../generated/leasehold/v1/operation_store_service.ts';
-import type { CallEnvironment } from './unary.ts';
-import { unimplementedStream, unimplementedUnary } from './unimplemented.ts';
+import { isFinal } from '../domain/operation.ts';
+import type { AttemptStreams } from '../service/attempt-streams.ts';
+import type { OperationService, RunningOperation } from '../service/operation-service.ts';
+import type { OperationWaits } from '../service/operation-waits.ts';
+import type { OperationWatch } from '../service/operation-watch.ts';
+import type { TtlBounds } from './decode-lock.ts';
+import {
+  decodeAttempt,
+  decodeBegin,
+  decodeCancel,
+  decodeClaim,
+  decodeComplete,
+  decodeKey,
+  decodeUpdate,
+  decodeVersioned,
+  decodeWaitOperation,
+  decodeYield,
+} from './decode-operation.ts';
+import { decodeList, decodeWatch } from './decode-operation-query.ts';
+import { encodeAttempt, encodeOperation } from './encode-operation.ts';
+import { sendKeepAliveOperation } from './operation-events.ts';
+import { operationWatchSink } from './operation-watch-events.ts';
+import { serverStream } from './stream.ts';
+import { type CallEnvironment, unary } from './unary.ts';
 
-export function operationHandlers(environment: CallEnvironment): OperationStoreServiceServer {
+export interface OperationServices {
+  readonly operations: OperationService;
+  readonly waits: OperationWaits;
+  readonly streams: AttemptStreams;
+  readonly watch: OperationWatch;
+}
+
+export function operationHandlers(
+  { operations, waits, streams, watch }: OperationServices,
+  bounds: TtlBounds,
+  environment: CallEnvironment,
+): OperationStoreServiceServer {
   return {
-    beginOperation: unimplementedUnary('BeginOperation', environment),
-    getOperation: unimplementedUnary('GetOperation', environment),
-    listOperations: unimplementedUnary('ListOperations', environment),
-    claimOperations: unimplementedUnary('ClaimOperations', environment),
-    updateOperation: unimplementedUnary('UpdateOperation', environment),
-    keepAliveOperation: unimplementedStream('KeepAliveOperation', environment),
-    completeOperation: unimplementedUnary('CompleteOperation', environment),
-    yieldOperation: unimplementedUnary('YieldOperation', environment),
-    cancelOperation: unimplementedUnary('CancelOperation', environment),
-    retryOperation: unimplementedUnary('RetryOperation', environment),
-    deleteOperation: unimplementedUnary('DeleteOperation', environment),
-    waitOperation: unimplementedUnary('WaitOperation', environment),
-    watchOperations: unimplementedStream('WatchOperations', environment),
+    beginOperation: unary('BeginOperation', environment, async (request, context) => {
+      const { operation, running, created } = await operations.begin(decodeBegin(request, bounds), context);
+      return {
+        operation: encodeOperation(operation),
+        attempt: running && encodeAttempt(running),
+        created,
+      };
+    }),
+    getOperation: unary('GetOperation', environment, async (request, context) => ({
+      operation: encodeOperation(await operations.get(decodeKey(request), context)),
+    })),
+    listOperations: unary('ListOperations', environment, async (request, context) => {
+      const { operations: listed, nextPageToken } = await operations.list(decodeList(request), context);
+      return { operations: listed.map(encodeOperation), nextPageToken };
+    }),
+    claimOperations: unary('ClaimOperations', environment, async (request, context) => {
+      const { command, waitMs } = decodeClaim(request);
+      return { claimed: (await operations.claim(command, waitMs, context)).map(encodeRunning) };
+    }),
+    updateOperation: unary('UpdateOperation', environment, async (request, context) =>
+      encodeRunning(await operations.update(decodeUpdate(request), context)),
+    ),
+    keepAliveOperation: serverStream('KeepAliveOperation', environment, (request, context, send) => {
+      const attempt = decodeAttempt(request);
+      return streams.keepAlive(attempt, context, (event) => sendKeepAliveOperation(send, attempt, event));
+    }),
+    completeOperation: unary('CompleteOperation', environment, async (request, context) => ({
+      operation: encodeOperation(await operations.complete(decodeComplete(request), context)),
+    })),
+    yieldOperation: unary('YieldOperation', environment, async (request, context) => ({
+      operation: encodeOperation(await operations.yield(decodeYield(request), context)),
+    })),
+    cancelOperation: unary('CancelOperation', environment, async (request, context) => ({
+      operation: encodeOperation(await operations.cancel(decodeCancel(request), context)),
+    })),
+    retryOperation: unary('RetryOperation', environment, async (request, context) => ({
+      operation: encodeOperation(await operations.retry(decodeVersioned(request), context)),
+    })),
+    deleteOperation: unary('DeleteOperation', environment, async (request, context) => ({
+      deleted: await operations.delete(decodeVersioned(request), context),
+    })),
+    waitOperation: unary('WaitOperation', environment, async (request, context) => {
+      const { key, waitMs } = decodeWaitOperation(request);
+      const operation = await waits.wait(key, waitMs, context);
+      return { operation: encodeOperation(operation), done: isFinal(operation.state) };
+    }),
+    watchOperations: serverStream('WatchOperations', environment, (request, context, send, flow) => {
+      const { filter, withPayloads } = decodeWatch(request);
+      return watch.watch(filter, withPayloads, context, operationWatchSink(send, flow, withPayloads));
+    }),
   };
+}
+
+function encodeRunning({ operation, running }: RunningOperation) {
+  return { operation: encodeOperation(operation), attempt: encodeAttempt(running) };
 }

@@ -25,3 +25,8 @@ export function encodedStatus(status: Status): Payload {
 export function decodedStatus(payload: Payload | undefined): Status {
   return payload ? Status.decode(payload) : Status.fromPartial({});
 }
+
+/** A message of a known type, already encoded. */
+export function packedAny(type: string, value: Uint8Array): Any {
+  return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };
+}

@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { load } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 
-const PROTO_FILES = ['leasehold/v1/lock_service.proto', 'leasehold/v1/operation_store_service.proto'];
+const PROTO_FILES = [
+  'leasehold/v1/lock_service.proto',
+  'leasehold/v1/operation_store_service.proto',
+  'google/longrunning/operations.proto',
+];
 // Not imported by the services: they travel packed in error details, and tools want to print them.
 const DETAIL_FILES = ['leasehold/v1/error_details.proto', 'google/rpc/error_details.proto'];
 

@@ -10,8 +10,13 @@ import type { Flow, Send } from './stream.ts';
 const encoded = new WeakMap<LockView, WatchLocksResponse>();
 
 export function watchSink(send: Send<WatchLocksResponse>, flow: Flow): WatchSink<LockView> {
+  return flowOf(flow, (event) => send(encode(event), slotOf(event)));
+}
+
+/** The way to a client that reads as `flow` says. */
+export function flowOf<State>(flow: Flow, tell: (event: WatchEvent<State>) => void): WatchSink<State> {
   return {
-    tell: (event) => send(encode(event), slotOf(event)),
+    tell,
     get unsent() {
       return flow.unsent;
     },

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
 import { TICK_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import { UnservedOperationStore } from '../unserved-operation-store.ts';
 import { MemoryLockStore } from './memory-lock-store.ts';
 
 export interface MemoryStoreOptions {
@@ -23,6 +24,7 @@ const SECRET_BYTES = 32;
 
 export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
+  readonly operations = new UnservedOperationStore();
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #listeners = new Set<(status: StoreStatus) => void>();

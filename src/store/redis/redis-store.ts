@@ -10,6 +10,7 @@ import {
   SKEW_ALLOWANCE_MS,
 } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import { UnservedOperationStore } from '../unserved-operation-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
@@ -53,6 +54,7 @@ export interface RedisStoreOptions {
 
 export class RedisStore implements Store {
   readonly locks: RedisLockStore;
+  readonly operations = new UnservedOperationStore();
   readonly #keeper: PrimaryKeeper;
   readonly #locator: PrimaryLocator;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
