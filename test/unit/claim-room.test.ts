@@ -1,5 +1,5 @@
-// The room of waiting claims under a clock that the test moves and a store that answers as the test says: who asks, when,
-// and what becomes of work that was claimed for nobody.
+// The room of waiting claims under a clock that the test moves and a store that answers as the test says: who asks,
+// when, and what becomes of work that was claimed for nobody.
 
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
