@@ -57,7 +57,7 @@ export const SETTINGS = z.object({
   ),
   'server.max_message_bytes': withDefault(
     integer(4_096, 4_194_304),
-    65_536,
+    131_072,
     'Largest message a client may send.',
   ),
   'server.max_concurrent_streams': withDefault(

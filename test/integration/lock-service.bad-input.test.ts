@@ -337,11 +337,11 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
   });
 
   test('a message that is too long is RESOURCE_EXHAUSTED, and the connection goes on', async () => {
-    const error = await refusedWithoutEffect(acquire({ owner: 'o'.repeat(65_536) }));
+    const error = await refusedWithoutEffect(acquire({ owner: 'o'.repeat(131_072) }));
     expect(error.code).toBe('RESOURCE_EXHAUSTED');
     // The longest that is let in is the handler's to judge.
     const { length } = acquire({ owner: '' }).bytes;
-    const longest = acquire({ owner: 'o'.repeat(65_536 - length - 8) });
+    const longest = acquire({ owner: 'o'.repeat(131_072 - length - 8) });
     expect((await refusedWithoutEffect(longest)).code).toBe('INVALID_ARGUMENT');
   });
 

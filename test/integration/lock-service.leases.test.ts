@@ -385,7 +385,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       maxOwnerBytes: 256,
       maxMetadataEntries: 16,
       maxMetadataBytes: 2_048,
-      maxRequestBytes: 65_536,
+      maxRequestBytes: 131_072,
     });
   });
 });

@@ -27,7 +27,7 @@ describe('defaults', () => {
         tls: undefined,
         maxConnectionAgeMs: 1_800_000,
         drainTimeoutMs: 10_000,
-        maxMessageBytes: 65_536,
+        maxMessageBytes: 131_072,
         maxConcurrentStreams: 1_000,
         keepaliveTimeMs: 30_000,
         keepaliveTimeoutMs: 10_000,
@@ -229,7 +229,7 @@ describe('the result', () => {
     );
     expect(described).not.toHaveProperty('admin');
     expect(described).toMatchObject({
-      server: { address: '127.0.0.1:50051', maxMessageBytes: 65_536 },
+      server: { address: '127.0.0.1:50051', maxMessageBytes: 131_072 },
       redis: {
         kind: 'sentinel',
         sentinels: ['sentinel1:26379', 'sentinel2:26379', 'sentinel3:26379'],
