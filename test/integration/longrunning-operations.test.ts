@@ -1,0 +1,128 @@
+// google.longrunning.Operations as a stock client sees it: the one of google-gax, with nothing of ours but the address.
+
+import { credentials } from '@grpc/grpc-js';
+import { lro, operationsProtos, type OperationsClient as StockClient } from 'google-gax';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OperationsClient } from '../../generated/google/longrunning/operations.ts';
+import { Operation, OperationState } from '../../generated/leasehold/v1/operation.ts';
+import { formatHostPort } from '../../src/domain/host-port.ts';
+import { duration } from '../support/instance.ts';
+import { OperationClient, payload, unaryCall } from '../support/operation-client.ts';
+import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+
+const { longrunning } = operationsProtos.google;
+
+describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => {
+  let rig: Rig;
+  let client: OperationClient;
+  let stock: StockClient;
+  let generated: OperationsClient;
+
+  beforeAll(async () => {
+    rig = await startRig(kind);
+    client = new OperationClient(rig.instance.address);
+    const { host, port } = rig.instance.address;
+    // For our port, without TLS, and without a look for Google's credentials on this machine.
+    const auth = { getUniverseDomain: async () => 'googleapis.com' };
+    const options = { servicePath: host, port, sslCreds: credentials.createInsecure() };
+    stock = lro({ auth } as never).operationsClient(options as never); // typed for Google's endpoints only
+    generated = new OperationsClient(formatHostPort(rig.instance.address), credentials.createInsecure());
+  });
+  afterAll(async () => {
+    stock?.close();
+    client?.close();
+    generated?.close();
+    await rig?.stop();
+  });
+
+  test('Get: while it runs, and when it has succeeded', async () => {
+    const attempt = await client.started({
+      resource: 'files/a b',
+      operationId: '2026/11',
+      data: payload('secret data'),
+      labels: new Map([['k', 'v']]),
+    });
+    const name = 'resources/files%2Fa%20b/operations/2026%2F11';
+    const [running] = await stock.getOperation(new longrunning.GetOperationRequest({ name }));
+    expect([running.name, running.done, running.response ?? undefined, running.error ?? undefined]).toEqual([
+      name,
+      false,
+      undefined,
+      undefined,
+    ]);
+    const { typeUrl, value } = anyOf(running.metadata);
+    expect(typeUrl).toBe('type.googleapis.com/leasehold.v1.Operation');
+    expect(Operation.decode(value)).toMatchObject({
+      name,
+      resource: 'files/a b',
+      operationId: '2026/11',
+      state: OperationState.OPERATION_STATE_RUNNING,
+      data: undefined,
+      labels: new Map([['k', 'v']]),
+    });
+    await client.complete({ ...attempt, outcome: { $case: 'result', value: payload('42') } });
+    const [done] = await stock.getOperation(new longrunning.GetOperationRequest({ name }));
+    expect([done.done, anyOf(done.response)]).toEqual([true, payload('42')]);
+    expect(Operation.decode(anyOf(done.metadata).value).outcome).toBeUndefined();
+  });
+
+  test('Cancel, Delete, and the error of what was cancelled', async () => {
+    await client.begin({ resource: 'r', operationId: 'cancelled' });
+    const name = 'resources/r/operations/cancelled';
+    await stock.cancelOperation(new longrunning.CancelOperationRequest({ name }));
+    const [operation] = await stock.getOperation(new longrunning.GetOperationRequest({ name }));
+    expect([operation.done, operation.error?.code]).toEqual([true, 1]);
+    await stock.deleteOperation(new longrunning.DeleteOperationRequest({ name }));
+    const calls = [
+      stock.getOperation(new longrunning.GetOperationRequest({ name })),
+      stock.deleteOperation(new longrunning.DeleteOperationRequest({ name })),
+      stock.cancelOperation(new longrunning.CancelOperationRequest({ name })),
+    ];
+    for (const call of calls)
+      await expect(call).rejects.toMatchObject({ code: 5, reason: 'OPERATION_NOT_FOUND' });
+  });
+
+  test('List: of one resource, of all, page by page', async () => {
+    for (const operationId of ['1', '2', '3']) await client.begin({ resource: 'list/me', operationId });
+    const names = ['1', '2', '3'].map((id) => `resources/list%2Fme/operations/${id}`);
+    const request = new longrunning.ListOperationsRequest({ name: 'resources/list%2Fme', pageSize: 2 });
+    expect(await namesOf(stock.listOperationsAsync(request))).toEqual(names);
+    for (const name of ['', 'resources/-']) {
+      const all = stock.listOperationsAsync(new longrunning.ListOperationsRequest({ name }));
+      expect(await namesOf(all)).toEqual(expect.arrayContaining(names));
+    }
+  });
+
+  test('Wait, which the stock client does not know: until the end, or as long as it may', async () => {
+    const attempt = await client.started({ resource: 'r', operationId: 'waited' });
+    const name = 'resources/r/operations/waited';
+    const early = await unaryCall(generated, 'waitOperation', { name, timeout: duration(200) });
+    expect(early).toMatchObject({ name, done: false });
+    const woken = unaryCall(generated, 'waitOperation', { name, timeout: { seconds: 999_999n, nanos: 0 } });
+    await client.complete({
+      ...attempt,
+      outcome: { $case: 'error', value: { code: 9, message: 'no', details: [] } },
+    });
+    expect(await woken).toMatchObject({
+      done: true,
+      result: { $case: 'error', value: { code: 9, message: 'no' } },
+    });
+    const missing = unaryCall(generated, 'waitOperation', {
+      name: 'resources/r/operations/x',
+      timeout: undefined,
+    });
+    await expect(missing).rejects.toMatchObject({ code: 5, reason: 'OPERATION_NOT_FOUND' });
+  });
+});
+
+async function namesOf(operations: AsyncIterable<{ name?: string | null }>): Promise<unknown[]> {
+  const names: unknown[] = [];
+  for await (const { name } of operations) names.push(name);
+  return names;
+}
+
+function anyOf(any: { type_url?: string | null; value?: unknown } | null | undefined) {
+  const { value } = any ?? {};
+  if (!(value instanceof Uint8Array)) throw new Error('no bytes');
+  return { typeUrl: any?.type_url ?? '', value: Buffer.from(value) };
+}
