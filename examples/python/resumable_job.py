@@ -1,0 +1,69 @@
+"""Does a job that survives its worker: recorded once, claimed, done step by step from where it was.
+
+Kill it in the middle and start it again. Needs a running server and the generated stubs: see README.md beside this file.
+"""
+
+import datetime
+import socket
+import sys
+import time
+import uuid
+
+import grpc
+from leasehold.v1 import operation_store_service_pb2 as pb, operation_store_service_pb2_grpc
+
+JOB = sys.argv[1] if len(sys.argv) > 1 else "monthly-report"
+STEPS = 10
+HEARTBEAT = 5.0  # an update is a sign of life: longer than a step, or open KeepAliveOperation beside the work
+MARGIN = max(0.2, HEARTBEAT / 20)
+
+stub = operation_store_service_pb2_grpc.OperationStoreServiceStub(grpc.insecure_channel("127.0.0.1:50051"))
+
+
+def deadline(sent, attempt):
+    """The deadline rule: valid_for counts from the moment just before the call was sent."""
+    return sent + attempt.valid_for.ToMilliseconds() / 1000 - MARGIN
+
+
+def claim():
+    """Waits until there is one. A claim_id is new for each claim, and a secret."""
+    while True:
+        request = pb.ClaimOperationsRequest(types=[JOB], claim_id=str(uuid.uuid4()), owner=socket.gethostname())
+        request.wait_timeout.FromSeconds(60)
+        sent = time.monotonic()
+        reply = stub.ClaimOperations(request, timeout=70)
+        if reply.claimed:
+            found = reply.claimed[0]
+            return found.operation, found.attempt, deadline(sent, found.attempt)
+
+
+# The id comes from what triggers the job, so triggering it twice does it once.
+wanted = pb.BeginOperationRequest(resource=f"reports/{JOB}", operation_id=f"{datetime.date.today():%Y-%m}", type=JOB)
+wanted.heartbeat_timeout.FromSeconds(int(HEARTBEAT))
+known = stub.BeginOperation(wanted, timeout=5).operation
+if known.HasField("finish_time"):
+    sys.exit("done before")
+
+operation, attempt, stop_at = claim()
+ours = dict(
+    resource=operation.resource,
+    operation_id=operation.operation_id,
+    claim_id=attempt.claim_id,
+    fencing_token=attempt.fencing_token,
+)
+recorded = int(operation.progress.value or b"0")
+print(f"attempt {attempt.number}, fencing token {attempt.fencing_token}, after step {recorded}")
+for step in range(recorded + 1, STEPS + 1):
+    time.sleep(0.5)
+    if time.monotonic() >= stop_at:
+        sys.exit("the attempt is stale: stop, and write nothing more")
+    print(f"step {step}: UPDATE … WHERE fencing_token <= {attempt.fencing_token}")
+    request = pb.UpdateOperationRequest(request_id=str(uuid.uuid4()), **ours)
+    request.progress.type_url, request.progress.value = "example.com/Step", str(step).encode()
+    sent = time.monotonic()
+    stop_at = deadline(sent, stub.UpdateOperation(request, timeout=5).attempt)  # STALE_ATTEMPT raises: someone else's now
+
+request = pb.CompleteOperationRequest(request_id=str(uuid.uuid4()), **ours)
+request.result.type_url, request.result.value = "example.com/Report", f"{STEPS} steps".encode()
+stub.CompleteOperation(request, timeout=5)
+print("completed")

@@ -1,0 +1,98 @@
+// Does a job that survives its worker: records it once, claims it, does it step by step, and tells the record after each
+// step how far it is. Kill it in the middle (Ctrl-C) and start it again: it goes on where it was, as soon as the former
+// attempt is stale. Needs a running server (npm start).
+//
+//   npx node examples/resumable-job.ts [name of the job] [steps] [host:port]
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { credentials } from '@grpc/grpc-js';
+import type { Attempt, Operation } from '../generated/leasehold/v1/operation.ts';
+import {
+  BeginOperationRequest,
+  type BeginOperationResponse,
+  ClaimOperationsRequest,
+  type ClaimOperationsResponse,
+  CompleteOperationRequest,
+  type CompleteOperationResponse,
+  OperationStoreServiceClient,
+  UpdateOperationRequest,
+  type UpdateOperationResponse,
+} from '../generated/leasehold/v1/operation_store_service.ts';
+
+const [job = 'monthly-report', steps = '10', server = '127.0.0.1:50051'] = process.argv.slice(2);
+const client = new OperationStoreServiceClient(server, credentials.createInsecure());
+const begin = promisify<BeginOperationRequest, BeginOperationResponse>(client.beginOperation.bind(client));
+const claim = promisify<ClaimOperationsRequest, ClaimOperationsResponse>(client.claimOperations.bind(client));
+const update = promisify<UpdateOperationRequest, UpdateOperationResponse>(
+  client.updateOperation.bind(client),
+);
+const complete = promisify<CompleteOperationRequest, CompleteOperationResponse>(
+  client.completeOperation.bind(client),
+);
+
+const HEARTBEAT_S = 5n; // an update is a sign of life: longer than a step, or open KeepAliveOperation beside the work
+const MARGIN_MS = 250; // the larger of 200 ms and the timeout / 20
+let deadlineMs = 0; // of the monotonic clock
+
+// The deadline rule: valid_for counts from the moment just before the call was sent, not from its reply.
+function validFrom(sentMs: number, attempt: Attempt | undefined): void {
+  const { seconds = 0n, nanos = 0 } = attempt?.validFor ?? {};
+  deadlineMs = sentMs + Number(seconds) * 1_000 + nanos / 1e6 - MARGIN_MS;
+}
+
+/** The job and our attempt; waits until there is one to claim. A claim_id is new for each claim, and a secret. */
+async function claimed(): Promise<{ operation: Operation; attempt: Attempt }> {
+  for (;;) {
+    const request = ClaimOperationsRequest.fromPartial({
+      types: [job],
+      claimId: randomUUID(),
+      owner: `example@${hostname()}`,
+      waitTimeout: { seconds: 60n, nanos: 0 },
+    });
+    const sentMs = performance.now();
+    const { operation, attempt } = (await claim(request)).claimed[0] ?? {};
+    if (!operation || !attempt) continue;
+    validFrom(sentMs, attempt);
+    return { operation, attempt };
+  }
+}
+
+// The id comes from what triggers the job, so triggering it twice does it once.
+const operationId = new Date().toISOString().slice(0, 7);
+const heartbeatTimeout = { seconds: HEARTBEAT_S, nanos: 0 };
+const wanted = { resource: `reports/${job}`, operationId, type: job, heartbeatTimeout };
+const { created, operation: known } = await begin(BeginOperationRequest.fromPartial(wanted));
+console.log(created ? 'recorded' : `known, ${known?.attemptNumber} attempts so far`);
+
+if (known?.finishTime) {
+  console.log('done before');
+} else {
+  const { operation, attempt } = await claimed();
+  const ours = {
+    resource: operation.resource,
+    operationId: operation.operationId,
+    claimId: attempt.claimId,
+    fencingToken: attempt.fencingToken,
+  };
+  const recorded = Number(operation.progress?.value.toString() ?? '0');
+  console.log(`attempt ${attempt.number}, fencing token ${attempt.fencingToken}, after step ${recorded}`);
+  for (let step = recorded + 1; step <= Number(steps); step++) {
+    await sleep(500);
+    if (performance.now() >= deadlineMs)
+      throw new Error('the attempt is stale: stop, and write nothing more');
+    console.log(`step ${step}: UPDATE … WHERE fencing_token <= ${attempt.fencingToken}`);
+    const sentMs = performance.now();
+    const progress = { typeUrl: 'example.com/Step', value: Buffer.from(String(step)) };
+    const written = await update(
+      UpdateOperationRequest.fromPartial({ ...ours, progress, requestId: randomUUID() }),
+    );
+    validFrom(sentMs, written.attempt); // STALE_ATTEMPT throws: someone else does the job now
+  }
+  const result = { typeUrl: 'example.com/Report', value: Buffer.from(`${steps} steps`) };
+  const outcome = { $case: 'result' as const, value: result };
+  await complete(CompleteOperationRequest.fromPartial({ ...ours, outcome, requestId: randomUUID() }));
+  console.log('completed');
+}
+client.close();
