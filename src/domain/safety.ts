@@ -36,6 +36,14 @@ export function quarantineMs(maxTtlMs: number): number {
 }
 
 /**
+ * How long the operation of a stale attempt is left for somebody to claim, whatever its time to live: longer than a
+ * quarantine, in which nothing can be claimed.
+ */
+export function recoveryRoomMs(maxTtlMs: number): number {
+  return quarantineMs(maxTtlMs) + 30_000;
+}
+
+/**
  * Inherited leases whose recorded deadline lies closer than this behind the adoption count as lapsed: the
  * isolated old primary, whose clock may be ahead by the allowance, may have seen them lapse and granted the
  * resource to someone else before its last answer was confirmed. Twice the allowance: once for the clocks,

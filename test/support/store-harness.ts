@@ -8,6 +8,7 @@ import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { LockStore, StoreCall } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
+import { lifeArguments } from '../../src/store/redis/redis-operation-store.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import type { StoreObserver } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
@@ -41,6 +42,7 @@ const STEP_FOLLOWED_MS = 1_000;
 /** Whose notices the harness's store hears. */
 export const INSTANCE_ID = 'i1';
 const MOST = 100;
+const LIFE = lifeArguments(MAX_TTL_MS);
 const NEVER_LATE = Number.MAX_SAFE_INTEGER;
 
 export function inTime(ms = 5_000): StoreCall {
@@ -189,7 +191,16 @@ class RedisHarness extends Harness {
     const { source } = this.#scripts['tick-clock'];
     const skewUs = SKEW_ALLOWANCE_MS * 1_000;
     for (let more = true; more; ) {
-      const reply = await this.#client.eval(source, 1, this.#keys.meta, reign, NEVER_LATE, skewUs, MOST);
+      const reply = await this.#client.eval(
+        source,
+        1,
+        this.#keys.meta,
+        reign,
+        NEVER_LATE,
+        skewUs,
+        MOST,
+        ...LIFE,
+      );
       if (!Array.isArray(reply) || reply[0] !== 'ticked') throw new Error(`tick: ${reply}`);
       more = reply[3] === '1';
     }

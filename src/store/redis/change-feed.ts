@@ -13,6 +13,13 @@ import { ChannelListener } from './channel-listener.ts';
 import type { ConnectionSettings } from './connection.ts';
 import type { Session } from './session.ts';
 
+export type FeedNotice =
+  | ChangeNotice
+  /** Its record changed, or is gone. */
+  | { readonly kind: 'operation'; readonly name: string }
+  /** An operation of this type may be claimed. */
+  | { readonly kind: 'claimable'; readonly type: string };
+
 export interface ChangeFeedOptions {
   readonly channel: string;
   readonly connection: ConnectionSettings;
@@ -37,7 +44,7 @@ const RETRY_MS = 200;
 export class ChangeFeed {
   readonly #options: ChangeFeedOptions;
   readonly #listener: ChannelListener;
-  readonly #listeners = new Set<(notice: ChangeNotice) => void>();
+  readonly #listeners = new Set<(notice: FeedNotice) => void>();
   #session: Session | undefined;
   #isListening = false;
   #marks = 0;
@@ -62,8 +69,8 @@ export class ChangeFeed {
     this.#listener.follow(this.#listeners.size > 0 ? session : undefined);
   }
 
-  listen(listener: (notice: ChangeNotice) => void): () => void {
-    const own = (notice: ChangeNotice): void => listener(notice);
+  listen(listener: (notice: FeedNotice) => void): () => void {
+    const own = (notice: FeedNotice): void => listener(notice);
     this.#listeners.add(own);
     this.follow(this.#session);
     if (this.#isListening) own({ kind: 'listening', missed: true });
@@ -78,11 +85,14 @@ export class ChangeFeed {
     this.follow(undefined);
   }
 
-  /** "changed resource", or "mark" and whose. */
+  /** A word, and what it is about: "changed resource", "operation name", "claimable type", "mark whose". */
   #heard(message: string): void {
-    if (message.startsWith('changed '))
-      this.#tell({ kind: 'changed', resource: message.slice('changed '.length) });
-    else if (message.startsWith('mark ')) this.#onMark(message.slice('mark '.length));
+    const end = message.indexOf(' ');
+    const [word, about] = [message.slice(0, end), message.slice(end + 1)];
+    if (word === 'changed') this.#tell({ kind: word, resource: about });
+    else if (word === 'operation') this.#tell({ kind: word, name: about });
+    else if (word === 'claimable') this.#tell({ kind: word, type: about });
+    else if (word === 'mark') this.#onMark(about);
   }
 
   async #keepWatched(end: AbortSignal): Promise<void> {
@@ -131,7 +141,7 @@ export class ChangeFeed {
     this.#tell({ kind: 'deaf' });
   }
 
-  #tell(notice: ChangeNotice): void {
+  #tell(notice: FeedNotice): void {
     for (const listener of this.#listeners) listener(notice);
   }
 }

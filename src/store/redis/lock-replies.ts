@@ -1,7 +1,7 @@
 // The words of the scripts' replies that tell of locks, as domain values, and the texts that are kept of them. Owns their
 // form; what is asked and what an answer means is redis-lock-store.ts's business.
 
-import type { Contention, Holder, LeaseSpec, LockView, Mode, Waiter } from '../../domain/lock.ts';
+import type { CallStamp, Contention, Holder, LeaseSpec, LockView, Mode, Waiter } from '../../domain/lock.ts';
 import { leaseIdHash } from '../../domain/lock.ts';
 
 const VIEW_HEAD = 8;
@@ -97,7 +97,7 @@ export function modeText(mode: Mode): string {
   return mode.kind === 'permits' ? `permits:${mode.permits}/${mode.limit}` : mode.kind;
 }
 
-function readMode(text: string): Mode {
+export function readMode(text: string): Mode {
   if (text === 'exclusive' || text === 'shared') return { kind: text };
   const [, permits, limit] = /^permits:(\d+)\/(\d+)$/.exec(text) ?? [];
   if (!permits || !limit) throw new Error(`unknown mode ${text}`);
@@ -114,4 +114,8 @@ export function microseconds(ms: number): string {
 
 export function milliseconds(us: string | undefined): number {
   return Number(us) / 1_000;
+}
+
+export function stampText(stamp: CallStamp): string {
+  return `${stamp.instanceId}/${stamp.call}`;
 }

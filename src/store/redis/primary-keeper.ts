@@ -37,6 +37,8 @@ export interface ReignPolicy {
   /** 0 where the operator waived it. */
   readonly quarantineMs: number;
   readonly lapsedAfterMs: number;
+  /** What the ticks' sweep does to operations: arguments of the script. */
+  readonly lifeOfOperations: readonly string[];
   readonly skewMs: number;
   /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
   readonly bootstrapNew: boolean;
@@ -322,7 +324,7 @@ export class PrimaryKeeper {
   // The lease clock stands still when nobody advances it, and lapsed locks are removed on the way.
   async #tickUntilOver(session: Session): Promise<void> {
     const { clock, keys, scripts, policy } = this.#options;
-    const args = [String(policy.skewMs * 1_000), String(LOOKS_PER_TICK)];
+    const args = [String(policy.skewMs * 1_000), String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
       try {

@@ -36,6 +36,7 @@ import {
   modeText,
   readContention,
   readViews,
+  stampText,
 } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 
@@ -216,7 +217,9 @@ export class RedisLockStore implements LockStore {
   }
 
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {
-    return this.#changes.listen(listener);
+    return this.#changes.listen((notice) => {
+      if (notice.kind !== 'operation' && notice.kind !== 'claimable') listener(notice);
+    });
   }
 
   /** Has scripts tell of changes for `aheadMs` from now on, and `mark` at once; answers on the lease clock. */
@@ -291,8 +294,4 @@ export class RedisLockStore implements LockStore {
 function readClaim(text: string): Claim {
   const [, leaseId = '', call, resource = ''] = /^(\S+) (\d+) (.*)$/s.exec(text) ?? [];
   return { waiter: { resource, leaseId }, call: Number(call) };
-}
-
-function stampText(stamp: CallStamp): string {
-  return `${stamp.instanceId}/${stamp.call}`;
 }

@@ -10,7 +10,6 @@ import {
   SKEW_ALLOWANCE_MS,
 } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
-import { UnservedOperationStore } from '../unserved-operation-store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
@@ -19,6 +18,7 @@ import { keysFor } from './keys.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
 import { RedisLockStore } from './redis-lock-store.ts';
+import { lifeArguments, RedisOperationStore } from './redis-operation-store.ts';
 import { loadScripts, type Scripts } from './scripts.ts';
 import { SentinelWatch } from './sentinel-watch.ts';
 
@@ -54,7 +54,7 @@ export interface RedisStoreOptions {
 
 export class RedisStore implements Store {
   readonly locks: RedisLockStore;
-  readonly operations = new UnservedOperationStore();
+  readonly operations: RedisOperationStore;
   readonly #keeper: PrimaryKeeper;
   readonly #locator: PrimaryLocator;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
@@ -93,6 +93,7 @@ export class RedisStore implements Store {
         quarantineMs: options.quarantine ? quarantineMs(options.maxTtlMs) : 0,
         lapsedAfterMs: options.quarantine ? LAPSED_AFTER_ADOPTION_MS : 0,
         skewMs: SKEW_ALLOWANCE_MS,
+        lifeOfOperations: lifeArguments(options.maxTtlMs),
         bootstrapNew: options.bootstrapNew,
         allowEvictionPolicy: options.allowEvictionPolicy,
       },
@@ -123,21 +124,19 @@ export class RedisStore implements Store {
       instanceId,
       extend: (aheadMs, mark, call) => this.locks.extendWatch(aheadMs, mark, call),
     });
-    this.locks = new RedisLockStore({
-      lane,
-      keeper: this.#keeper,
-      keys,
-      changes: this.#changes,
-      instanceId,
-      maxTtlMs,
-    });
+    const common = { lane, keeper: this.#keeper, keys, changes: this.#changes, maxTtlMs };
+    this.locks = new RedisLockStore({ ...common, instanceId });
+    this.operations = new RedisOperationStore(common);
     this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),
       connection,
       clock,
       observer,
       trouble: 'cannot listen for grants; they are found once a second',
-      onMessage: (message) => this.locks.heard(message),
+      onMessage: (message) => {
+        this.locks.heard(message);
+        this.operations.heard(message);
+      },
       onListening: () => this.locks.resync(),
     });
     this.#channel.follow(this.#keeper.session);

@@ -9,16 +9,27 @@ const SCRIPT_NAMES = [
   'acquire-lock',
   'adopt-reign',
   'advance-queue',
+  'begin-operation',
+  'cancel-operation',
   'check-fencing-token',
+  'claim-operations',
+  'complete-operation',
   'confirm-claim',
+  'delete-operation',
   'get-lock',
+  'get-operations',
+  'heartbeat-operations',
   'leave-queue',
   'list-locks',
+  'list-operations',
   'refresh-instance',
   'release-lock',
   'renew-locks',
+  'retry-operation',
   'tick-clock',
+  'update-operation',
   'watch-changes',
+  'yield-operation',
 ] as const;
 
 /** These change no queue and need no more than the prelude. */
@@ -30,6 +41,9 @@ const WITHOUT_LOCKING: readonly string[] = [
 ];
 /** These show locks to people. */
 const WITH_VIEWS: readonly string[] = ['get-lock', 'list-locks'];
+
+/** These read or change operations. */
+const WITH_OPERATIONS = /-operations?$|^tick-clock$/;
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
@@ -52,6 +66,7 @@ export function loadScripts(
   const prelude = read('prelude.lua');
   const locking = read('locking.lua');
   const views = read('lock-views.lua');
+  const operating = read('operating.lua');
   const entries = SCRIPT_NAMES.map((name) => {
     const body = read(`${name}.lua`);
     const endOfShebang = body.indexOf('\n') + 1;
@@ -59,6 +74,7 @@ export function loadScripts(
       prelude,
       WITHOUT_LOCKING.includes(name) ? '' : locking,
       WITH_VIEWS.includes(name) ? views : '',
+      WITH_OPERATIONS.test(name) ? operating : '',
     ].join('');
     const source = edit(body.slice(0, endOfShebang) + shared + body.slice(endOfShebang), name);
     return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;

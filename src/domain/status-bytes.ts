@@ -1,0 +1,28 @@
+// The statuses that stores themselves write as the outcome of an operation: encoded google.rpc.Status messages, since
+// outcomes are opaque to stores.
+
+const ABORTED = 10;
+const CANCELLED = 1;
+const DEADLINE_EXCEEDED = 4;
+const VARINT_MORE = 0x80;
+
+/** What an operation ends with whose attempts all went stale. */
+export const ATTEMPTS_USED_UP = statusBytes(ABORTED, 'all its attempts were lost');
+/** What an operation ends with that nobody finished in time. */
+export const TIME_TO_LIVE_OVER = statusBytes(DEADLINE_EXCEEDED, 'its time to live is over');
+
+/** What an operation ends with that was cancelled before anybody ran it. */
+export function cancelledStatus(reason: string): Uint8Array {
+  return statusBytes(CANCELLED, reason);
+}
+
+/** google.rpc.Status: `code` is field 1, a varint below 128; `message` is field 2, a text. */
+export function statusBytes(code: number, message: string): Uint8Array {
+  const text = Buffer.from(message);
+  const field = text.length === 0 ? [] : [0x12, ...varint(text.length), ...text];
+  return Uint8Array.from([0x08, code, ...field]);
+}
+
+function varint(value: number): number[] {
+  return value < VARINT_MORE ? [value] : [(value % VARINT_MORE) + VARINT_MORE, ...varint(value >> 7)];
+}

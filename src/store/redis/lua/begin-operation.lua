@@ -1,0 +1,130 @@
+#!lua
+-- Records an operation, or finds it; starts an attempt for the caller if it wants one. All or nothing: what can't be
+-- had together is not recorded.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 room            how long a stale attempt's operation is left for recovery
+--       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
+--       7 name            "resource TAB operation_id"
+--       8 type
+--       9 hash            of type, data and labels as they were sent
+--      10 data            '' for none
+--      11 labels          JSON object
+--      12 owner
+--      13 owner_json      the same as JSON
+--      14 heartbeat
+--      15 ttl             0: none
+--      16 exclusive       '1' or '0'
+--      17 max             attempts
+--      18 retention       "succeeded failed cancelled dead"
+--      19 lock            '' or JSON: mode ttl min_hold max_hold owner metadata acks
+--      20 claim           '' or the claim_id
+--      21 stamp           "instance/call"
+--      22 request_id      '' for none
+--      23 required        '' or "lease_id token resource" of a lease that must be held
+--      24 claim_from      the states from which an attempt starts
+-- REPLY begun now created left record data progress outcome    (left: '' without an attempt)
+--       exists now | open now | lease-required now
+--       attempt-held now time_left
+--       held | ahead | min-hold now time_left queue_length {about lease_id token acquired remaining mode}...
+--       quarantined now time_left
+--       late now | reign now
+local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local room, dead_by_attempts, dead_by_time, name = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local type_, hash, data, labels, owner, owner_json = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
+local heartbeat, ttl, exclusive, max = tonumber(ARGV[14]), tonumber(ARGV[15]), ARGV[16] == '1', tonumber(ARGV[17])
+local retention, lock, claim, stamp, request_id = ARGV[18], ARGV[19], ARGV[20], ARGV[21], ARGV[22]
+local required, claim_from = ARGV[23], ARGV[24]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+s.room, s.dead_by_attempts, s.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
+
+-- The record of the first Begin may be one that this primary has never heard of, and its attempt may be running.
+if s.clock < s.quarantine_until and (claim ~= '' or exclusive or lock ~= '') then
+  return { 'quarantined', int(s.now), int(s.quarantine_until - s.clock) }
+end
+
+local function begun(o, created, has_attempt)
+  local reply = { 'begun', int(s.now), created and '1' or '0', has_attempt and attempt_left(s, o) or '' }
+  add_operation(s, reply, name, o, true)
+  return reply
+end
+
+-- Why the lock of an attempt can't be had, as acquire-lock says it.
+local function contended(L, mode)
+  if L.changed then settle(s, L) end
+  local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)
+  local word = 'held'
+  if admits(L, mode) then word = s.clock < L.taken_until and 'min-hold' or 'ahead' end
+  local reply = { word, int(s.now), int(math.max(free_at - s.clock, 0)), int(redis.call('ZCARD', L.queue)) }
+  local earliest = add_holders(s, L, reply, 4)
+  if earliest then reply[3] = int(math.max(earliest, L.taken_until, s.quarantine_until) - s.clock) end
+  return reply
+end
+
+local resource, id = split_name(name)
+local o = read_operation(s, name)
+local is_stale = false
+if o then o, is_stale = settle_operation(s, name, o) end
+
+if o then
+  if o.hash ~= hash then return { 'exists', int(s.now) } end
+  local created = request_id ~= '' and o.begun_by == request_id
+  if claim == '' or not is_open(o) then return begun(o, created, false) end
+  if o.state == 'running' and not is_stale then
+    if o.claim ~= claim then return { 'attempt-held', int(s.now), attempt_left(s, o) } end
+    if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
+    o.stamp = stamp
+    extend_attempt(s, o, resource)
+    note_heartbeat(s, name, o)
+    return begun(o, created, true)
+  end
+  if not is_one_of(o.state, claim_from) then return begun(o, created, false) end
+  local started, L = start_attempt(s, name, o, claim, stamp, owner, owner_json)
+  if not started then return contended(L, o.lock.mode) end
+  return begun(o, created, true)
+end
+
+if is_open_elsewhere(s, resource, id, exclusive) then return { 'open', int(s.now) } end
+if required ~= '' then
+  local lease_id, token, on = string.match(required, '^(%S+) (%d+) (.*)$')
+  local text = redis.call('HGET', s.bucket .. 'lock:' .. on, lease_id)
+  local l = text and read_lease(text)
+  if not l or l.token ~= token or l.state ~= 'held' or not alive(s, l) then return { 'lease-required', int(s.now) } end
+end
+
+local keep = {}
+keep.succeeded, keep.failed, keep.cancelled, keep.dead = string.match(retention, '^(%d+) (%d+) (%d+) (%d+)$')
+for state, us in pairs(keep) do keep[state] = tonumber(us) end
+o = {
+  type = type_, state = 'pending', version = 0, owner = owner, labels = cjson.decode(labels), hash = hash,
+  begun_by = request_id, created = s.now, started = 0, updated = s.now, finished = 0,
+  number = 0, counted = 0, max = max, token = '0', deadline = 0, heartbeat = heartbeat, ttl = ttl,
+  expires = ttl > 0 and s.clock + ttl or 0, claimable = 0, cancel = false, reason = '', exclusive = exclusive,
+  lock = lock ~= '' and cjson.decode(lock) or nil, retention = keep, requests = {}, claims = {},
+}
+if o.lock then
+  for _, field in ipairs({ 'ttl', 'min_hold', 'max_hold' }) do o.lock[field] = tonumber(o.lock[field]) end
+end
+if claim ~= '' then
+  o.seq = 0 -- set below: nothing is written before the lock is had
+  if o.lock then
+    local l, L = take_lock(s, o, resource, claim, stamp, owner_json)
+    if not l then return contended(L, o.lock.mode) end
+    o.token, o.deadline = l.token, l.deadline
+  else
+    o.token, o.deadline = next_token(s), s.clock + heartbeat + s.skew
+  end
+  o.state, o.claim, o.stamp, o.number, o.counted, o.started = 'running', claim, stamp, 1, 1, s.now
+  remember_claim(s, name, o, claim)
+end
+o.seq = redis.call('HINCRBY', meta, 'operation', 1)
+if data ~= '' then redis.call('HSET', operation_key(s, name), 'data', data) end
+redis.call('ZADD', s.bucket .. 'operations', 0, name)
+change_operation(s, name, o)
+return begun(o, true, claim ~= '')

@@ -1,0 +1,40 @@
+#!lua flags=allow-oom
+-- Ends an operation, for the worker that runs it; releases its lease in the same step if asked to.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 name            "resource TAB operation_id"
+--       5 claim
+--       6 token
+--       7 from            the states from which it may end so
+--       8 state           the final one
+--       9 outcome         the result or the status
+--      10 release         '1': the attempt's lease, too
+--      11 request_id      '' for none
+-- REPLY changed now record data progress outcome
+--       not-found now | stale-attempt now | wrong-state now
+--       late now | reign now
+local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local claim, token, from, state, outcome = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local release, request_id = ARGV[10] == '1', ARGV[11]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local o = read_operation(s, name)
+if not o then return { 'not-found', int(s.now) } end
+if not is_repeat(o, 'complete', request_id) then
+  local refused = refusal_of(s, name, o, claim, token)
+  if not refused and not is_one_of(o.state, from) then refused = 'wrong-state' end
+  if refused then return { refused, int(s.now) } end
+  remember_request(o, 'complete', request_id)
+  tell_attempt(s, o, name, 'attempt-look')
+  finish_operation(s, name, o, state, outcome)
+  if release then release_attempt(s, o, (split_name(name))) end
+end
+local reply = { 'changed', int(s.now) }
+add_operation(s, reply, name, o, true)
+return reply

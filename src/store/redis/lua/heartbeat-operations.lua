@@ -1,0 +1,51 @@
+#!lua flags=allow-oom
+-- Signs of life of running attempts, many in one call, with the renewal of their leases. A stale one is never revived:
+-- its operation may be somebody else's. A stream that opens takes its attempt over in the same way.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4… of each attempt: name, claim, token, stamp ("instance/call": only while this call speaks for it),
+--         take_over ('1': this call speaks for it from now on, and the former one is told)
+-- REPLY beaten now {word number left canceled reason leased}...
+--         word: renewed | final (its lease is at the end of its max_hold) | moved (a newer call speaks for it)
+--           | expired | superseded | yielded | finished | lease-lost | unknown-attempt
+--         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease
+--       late now | reign now
+local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local args = ARGV
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local function loss_of(o, name, claim, token)
+  if not o then return 'unknown-attempt' end
+  local is_its = o.claim == claim and o.token == token
+  if o.state == 'pending' then return is_its and 'yielded' or 'superseded' end
+  if o.state ~= 'running' then return is_its and 'finished' or 'superseded' end
+  if not is_its then return 'superseded' end
+  if living(s, o, (split_name(name))) then return nil end
+  return o.lock and s.clock < o.deadline and 'lease-lost' or 'expired'
+end
+
+local reply = { 'beaten', int(s.now) }
+for i = 4, #args, 5 do
+  local name, claim, token, stamp, take_over = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4] == '1'
+  local o = read_operation(s, name)
+  local word, number, left, canceled, reason = loss_of(o, name, claim, token), '0', '0', '0', ''
+  if not word and o.stamp ~= stamp and not take_over then word = 'moved' end
+  if not word then
+    if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
+    o.stamp = stamp
+    word = extend_attempt(s, o, (split_name(name))) and 'final' or 'renewed'
+    note_heartbeat(s, name, o)
+    number, left = int(o.number), attempt_left(s, o)
+    if o.cancel then canceled, reason = '1', o.reason end
+  end
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = word, number, left, canceled, reason
+  reply[n + 6] = o and o.lock and '1' or '0'
+end
+return reply

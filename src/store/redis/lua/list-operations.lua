@@ -1,0 +1,26 @@
+#!lua flags=no-writes
+-- The records behind a name, in the order of the names' bytes, without payloads. Which of them fit a filter is decided
+-- by whoever asks. Writes nothing.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 after           only names behind this one; '' for the first
+--       5 prefix          only names that begin with this
+--       6 most            records
+-- REPLY operations now {record data progress outcome}...
+--       late now | reign now
+local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local after, prefix, most = ARGV[4], ARGV[5], ARGV[6]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+
+local from = after ~= '' and '(' .. after or '[' .. prefix
+local to = '[' .. prefix .. '\255' -- no byte of UTF-8
+local reply = { 'operations', int(s.now) }
+for _, name in ipairs(redis.call('ZRANGE', s.bucket .. 'operations', from, to, 'BYLEX', 'LIMIT', 0, most)) do
+  add_operation(s, reply, name, read_operation(s, name), false)
+end
+return reply

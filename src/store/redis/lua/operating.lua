@@ -1,0 +1,347 @@
+-- Operating: put after locking.lua in the scripts that read or change operations. Owns the form of a record, its
+-- indices, what happens to it by itself, and the attempts.
+--
+-- An operation's name is "resource TAB operation_id"; neither holds a control character. Keys: operation:<name> (hash:
+-- 'r' the record as MessagePack, 'data', 'progress', 'outcome' as opaque texts). Of the bucket: operations (sorted set:
+-- all names in the order of their bytes), operation-deadlines (sorted set: a name by the moment before which nothing
+-- about it happens by itself), claimable:<type> (sorted set: what may be claimed, by age), open:<resource> (hash: the
+-- ids of its open operations, '1' for an exclusive one), claims (hash: claim_id to the names that it claimed).
+--
+-- A record: type state version owner labels hash begun_by seq created started updated finished (Redis's TIME, for
+-- people) number counted max token claim stamp deadline heartbeat ttl expires claimable (on the lease clock) cancel
+-- reason exclusive lock retention requests claims. Times are microseconds, 0 or nil for none.
+
+-- Remembered of each record.
+local REQUESTS, CLAIMS = 8, 8
+
+local function split_name(name)
+  return string.match(name, '^([^\t]*)\t(.*)$')
+end
+
+local function operation_key(s, name)
+  return s.bucket .. 'operation:' .. name
+end
+
+local function read_operation(s, name)
+  local packed = redis.call('HGET', operation_key(s, name), 'r')
+  return packed and cmsgpack.unpack(packed)
+end
+
+local function is_open(o)
+  return o.state == 'pending' or o.state == 'running'
+end
+
+-- The lock of the attempt and its lease, if that is what the attempt says: held, alive, with the attempt's token.
+local function lease_of(s, o, resource)
+  local text = redis.call('HGET', s.bucket .. 'lock:' .. resource, o.claim)
+  local l = text and read_lease(text)
+  if l and l.token == o.token and l.state == 'held' and alive(s, l) then return l end
+end
+
+-- Whether its attempt lives, and its deadline as far as it is known.
+local function living(s, o, resource)
+  if not o.lock then return alive(s, o) end
+  local l = lease_of(s, o, resource)
+  if l then o.deadline = math.max(o.deadline, l.deadline) end
+  return l ~= nil
+end
+
+local function tell_of_operation(s, name)
+  if s.watched then redis.call('PUBLISH', s.bucket .. 'changes', 'operation ' .. name) end
+end
+
+-- Tells the stream that speaks for the attempt, if it is one (odd), to look.
+local function tell_attempt(s, o, name, word)
+  if o.claim and o.stamp and string.match(o.stamp, '[13579]$') then tell(s, o.stamp, word, o.claim, '0', name) end
+end
+
+-- The moment at which something about it happens by itself. (Of a stale one only the end of its time is left.)
+local function next_moment(s, o, is_stale)
+  if not is_open(o) then return o.expires end
+  local at = FAR
+  if o.state == 'running' and not is_stale then return o.deadline end
+  if o.state == 'running' then
+    if o.expires > 0 then at = math.max(o.expires, o.deadline + s.room) end
+    return at
+  end
+  if o.expires > 0 then at = o.expires end
+  if o.claimable > s.clock then at = math.min(at, o.claimable) end
+  return at
+end
+
+-- Writes the record and brings its indices up to date.
+local function save_operation(s, name, o, is_stale)
+  local resource, id = split_name(name)
+  redis.call('HSET', operation_key(s, name), 'r', cmsgpack.pack(o))
+  local at = next_moment(s, o, is_stale)
+  if at == FAR then
+    redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
+  else
+    redis.call('ZADD', s.bucket .. 'operation-deadlines', int(at), name)
+  end
+  local claimable = s.bucket .. 'claimable:' .. o.type
+  if is_stale or (o.state == 'pending' and o.claimable <= s.clock) then
+    if redis.call('ZADD', claimable, int(o.seq), name) == 1 and s.watched then
+      redis.call('PUBLISH', s.bucket .. 'changes', 'claimable ' .. o.type)
+    end
+  else
+    redis.call('ZREM', claimable, name)
+  end
+  if is_open(o) then
+    redis.call('HSET', s.bucket .. 'open:' .. resource, id, o.exclusive and '1' or '0')
+  else
+    redis.call('HDEL', s.bucket .. 'open:' .. resource, id)
+  end
+end
+
+-- A change that people see.
+local function change_operation(s, name, o, is_stale)
+  o.version, o.updated = o.version + 1, s.now
+  save_operation(s, name, o, is_stale)
+  tell_of_operation(s, name)
+end
+
+local function forget_claim_of(s, name, claim)
+  local names = redis.call('HGET', s.bucket .. 'claims', claim)
+  if not names then return end
+  local left = {}
+  for one in string.gmatch(names, '[^\n]+') do
+    if one ~= name then left[#left + 1] = one end
+  end
+  if #left == 0 then
+    redis.call('HDEL', s.bucket .. 'claims', claim)
+  else
+    redis.call('HSET', s.bucket .. 'claims', claim, table.concat(left, '\n'))
+  end
+end
+
+local function remember_claim(s, name, o, claim)
+  for _, known in ipairs(o.claims) do
+    if known == claim then return end
+  end
+  local names = redis.call('HGET', s.bucket .. 'claims', claim)
+  redis.call('HSET', s.bucket .. 'claims', claim, names and names .. '\n' .. name or name)
+  o.claims[#o.claims + 1] = claim
+  if #o.claims > CLAIMS then forget_claim_of(s, name, table.remove(o.claims, 1)) end
+end
+
+local function remove_operation(s, name, o)
+  local resource, id = split_name(name)
+  for _, claim in ipairs(o.claims) do forget_claim_of(s, name, claim) end
+  redis.call('DEL', operation_key(s, name))
+  redis.call('ZREM', s.bucket .. 'operations', name)
+  redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
+  redis.call('ZREM', s.bucket .. 'claimable:' .. o.type, name)
+  redis.call('HDEL', s.bucket .. 'open:' .. resource, id)
+  tell_of_operation(s, name)
+end
+
+-- Its last state, from which its retention counts.
+local function finish_operation(s, name, o, state, outcome)
+  o.state, o.finished, o.claimable = state, s.now, 0
+  o.expires = s.clock + o.retention[state]
+  redis.call('HSET', operation_key(s, name), 'outcome', outcome)
+  change_operation(s, name, o)
+end
+
+-- Does what is due about an operation by itself: it goes when its retention is over, becomes dead when its time or its
+-- attempts are used up, and claimable when it is stale or its delay over. Returns the record, nil where there is none
+-- (any more), and whether it is stale.
+local function settle_operation(s, name, o)
+  if not is_open(o) then
+    if o.expires > s.clock then return o end
+    remove_operation(s, name, o)
+    return nil
+  end
+  if o.state == 'pending' then
+    if o.expires > 0 and o.expires <= s.clock then
+      finish_operation(s, name, o, 'dead', s.dead_by_time)
+    elseif o.claimable > 0 and o.claimable <= s.clock then
+      o.claimable = 0
+      save_operation(s, name, o)
+    end
+    return o
+  end
+  local before = o.deadline
+  if living(s, o, (split_name(name))) then
+    if o.deadline ~= before then save_operation(s, name, o) end
+    return o
+  end
+  if o.counted >= o.max then
+    tell_attempt(s, o, name, 'attempt-look')
+    finish_operation(s, name, o, 'dead', s.dead_by_attempts)
+    return o
+  end
+  if o.expires > 0 and math.max(o.expires, o.deadline + s.room) <= s.clock then
+    finish_operation(s, name, o, 'dead', s.dead_by_time)
+    return o
+  end
+  save_operation(s, name, o, true)
+  return o, true
+end
+
+-- Looks at what is due, `most` at a time. The index holds lower bounds: a heartbeat writes none.
+local function sweep_operations(s, most)
+  local due = redis.call('ZRANGE', s.bucket .. 'operation-deadlines', '-inf', int(s.clock), 'BYSCORE',
+    'LIMIT', 0, most)
+  for _, name in ipairs(due) do
+    local o = read_operation(s, name)
+    if o then
+      local left = settle_operation(s, name, o)
+      -- It lives longer than the index knew.
+      if left and left.state == 'running' and left.deadline > s.clock then
+        redis.call('ZADD', s.bucket .. 'operation-deadlines', 'XX', 'GT', int(left.deadline), name)
+      end
+    else
+      redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
+    end
+  end
+  return #due
+end
+
+-- Takes the lease of an attempt. Returns it, or nil and the lock where it can't be had: `settle` or `save_lock` is then
+-- the caller's to do if it wants what has lapsed to be seen.
+local function take_lock(s, o, resource, claim, stamp, owner_json)
+  local lock = o.lock
+  local L, own = open_lock(s, resource, claim)
+  drop_lapsed(s, L)
+  if own and alive(s, own) then return nil, L end
+  if redis.call('ZCARD', L.queue) > 0 or s.clock < L.taken_until or not admits(L, lock.mode) then return nil, L end
+  local l = {
+    token = next_token(s), deadline = 0, ttl = lock.ttl, ceiling = 0,
+    acquired = int(s.now), stamp = stamp, mode = lock.mode, state = 'held',
+  }
+  hold(s, l, lock.ttl, lock.max_hold)
+  local owner = lock.owner ~= '""' and lock.owner or owner_json
+  add_holder(L, claim, l, '[' .. owner .. ',' .. lock.metadata .. ']')
+  L.taken_until = lock.min_hold > 0 and s.clock + lock.min_hold or 0
+  save_lock(s, L)
+  return l, L
+end
+
+-- Makes a pending or stale operation run. Returns false and the lock where that can't be had; nothing was changed then.
+local function start_attempt(s, name, o, claim, stamp, owner, owner_json)
+  local resource = split_name(name)
+  local token, deadline
+  if o.lock then
+    local l, L = take_lock(s, o, resource, claim, stamp, owner_json)
+    if not l then return false, L end
+    token, deadline = l.token, l.deadline
+  else
+    token, deadline = next_token(s), s.clock + o.heartbeat + s.skew
+  end
+  tell_attempt(s, o, name, 'attempt-look') -- the stale one's stream
+  o.state, o.claim, o.stamp, o.token, o.deadline = 'running', claim, stamp, token, deadline
+  o.number, o.counted, o.owner, o.started, o.claimable = o.number + 1, o.counted + 1, owner, s.now, 0
+  remember_claim(s, name, o, claim)
+  change_operation(s, name, o)
+  return true
+end
+
+-- Moves the deadline of a living attempt on, its lease's with it. Says whether it is at the end of its max_hold.
+local function extend_attempt(s, o, resource)
+  if not o.lock then
+    o.deadline = math.max(o.deadline, s.clock + o.heartbeat + s.skew)
+    return false
+  end
+  local l = lease_of(s, o, resource)
+  extend(s, l, l.ttl)
+  l.stamp = o.stamp
+  redis.call('HSET', s.bucket .. 'lock:' .. resource, o.claim, lease_text(l))
+  o.deadline = l.deadline
+  return l.ceiling > 0 and l.deadline >= l.ceiling
+end
+
+-- A heartbeat writes the record and no index.
+local function note_heartbeat(s, name, o)
+  redis.call('HSET', operation_key(s, name), 'r', cmsgpack.pack(o))
+end
+
+-- Why an attempt may not write, or nil.
+local function refusal_of(s, name, o, claim, token)
+  local is_its = o.claim == claim and o.token == token
+  if o.state ~= 'running' then
+    return is_its and not is_open(o) and 'wrong-state' or 'stale-attempt'
+  end
+  if not is_its or not living(s, o, (split_name(name))) then return 'stale-attempt' end
+end
+
+local function release_attempt(s, o, resource)
+  if not o.lock then return end
+  local L = open_lock(s, resource)
+  local text = redis.call('HGET', L.key, o.claim)
+  local l = text and read_lease(text)
+  if not l or l.token ~= o.token then return end
+  remove_holder(s, L, o.claim, l)
+  settle(s, L)
+end
+
+-- Whether this very request was answered before.
+local function is_repeat(o, verb, request_id)
+  if request_id == '' then return false end
+  for _, known in ipairs(o.requests) do
+    if known == verb .. ':' .. request_id then return true end
+  end
+  return false
+end
+
+local function remember_request(o, verb, request_id)
+  if request_id == '' then return end
+  o.requests[#o.requests + 1] = verb .. ':' .. request_id
+  if #o.requests > REQUESTS then table.remove(o.requests, 1) end
+end
+
+local function is_one_of(state, list)
+  return string.find(',' .. list .. ',', ',' .. state .. ',', 1, true) ~= nil
+end
+
+-- Whether another open operation of the resource stands in the way of this one.
+local function is_open_elsewhere(s, resource, id, exclusive)
+  local flat = redis.call('HGETALL', s.bucket .. 'open:' .. resource)
+  for i = 1, #flat, 2 do
+    if flat[i] ~= id and (exclusive or flat[i + 1] == '1') then return true end
+  end
+  return false
+end
+
+local function wall(s, at)
+  return at > s.clock and int(s.now + at - s.clock) or int(s.now)
+end
+
+-- Adds a record as replies carry it: its JSON, data, progress, outcome ('' for none). Without payloads data, progress
+-- and a result are left out.
+local function add_operation(s, reply, name, o, with_payloads)
+  local resource, id = split_name(name)
+  local left
+  if o.state == 'running' then left = living(s, o, resource) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0' end
+  local shown = {
+    resource = resource, id = id, type = o.type, state = o.state, version = o.version, owner = o.owner,
+    labels = o.labels, number = o.number, counted = o.counted, max = o.max, token = o.token,
+    cancel = o.cancel, reason = o.reason, exclusive = o.exclusive, lock = o.lock, heartbeat = int(o.heartbeat),
+    left = left, created = int(o.created), updated = int(o.updated),
+    started = o.started > 0 and int(o.started) or nil, finished = o.finished > 0 and int(o.finished) or nil,
+    claimable = o.state == 'pending' and o.claimable > s.clock and wall(s, o.claimable) or nil,
+    expires = o.expires > 0 and wall(s, o.expires) or nil,
+    retention = {
+      succeeded = int(o.retention.succeeded), failed = int(o.retention.failed),
+      cancelled = int(o.retention.cancelled), dead = int(o.retention.dead),
+    },
+  }
+  if o.lock then
+    shown.lock = {
+      mode = o.lock.mode, ttl = int(o.lock.ttl), min_hold = int(o.lock.min_hold), max_hold = int(o.lock.max_hold),
+      owner = o.lock.owner, metadata = o.lock.metadata, acks = o.lock.acks,
+    }
+  end
+  local payloads = redis.call('HMGET', operation_key(s, name), 'data', 'progress', 'outcome')
+  local n = #reply
+  reply[n + 1] = cjson.encode(shown)
+  reply[n + 2] = with_payloads and payloads[1] or ''
+  reply[n + 3] = with_payloads and payloads[2] or ''
+  reply[n + 4] = (with_payloads or o.state ~= 'succeeded') and payloads[3] or ''
+end
+
+-- How long the running attempt's worker may count on it.
+local function attempt_left(s, o)
+  return int(o.deadline - s.skew - s.clock)
+end

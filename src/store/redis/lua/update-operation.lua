@@ -1,0 +1,76 @@
+#!lua
+-- Writes data, progress and labels of a running operation, for the worker that runs it. A sign of life, too.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 name            "resource TAB operation_id"
+--       5 claim
+--       6 token
+--       7 version         0: whatever its version
+--       8 data            '' stays, '-' there is none afterwards
+--       9 progress        the same
+--      10 set_labels      JSON object
+--      11 remove_labels   JSON array
+--      12 request_id      '' for none
+--      13 most_labels     entries
+--      14 most_bytes      of all keys and values of the labels
+-- REPLY changed now left record data progress outcome
+--       not-found now | stale-attempt now | wrong-state now | version-mismatch now | labels-full now
+--       late now | reign now
+local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local claim, token, version, data, progress = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local set_labels, remove_labels, request_id = ARGV[10], ARGV[11], ARGV[12]
+local most_labels, most_bytes = tonumber(ARGV[13]), tonumber(ARGV[14])
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local o = read_operation(s, name)
+if not o then return { 'not-found', int(s.now) } end
+local refused = refusal_of(s, name, o, claim, token)
+if refused then return { refused, int(s.now) } end
+local resource = split_name(name)
+
+local function changed()
+  local reply = { 'changed', int(s.now), attempt_left(s, o) }
+  add_operation(s, reply, name, o, true)
+  return reply
+end
+
+if is_repeat(o, 'update', request_id) then return changed() end
+if version > 0 and version ~= o.version then return { 'version-mismatch', int(s.now) } end
+
+local is_new = false
+local labels, count, bytes = {}, 0, 0
+for key, value in pairs(o.labels) do labels[key] = value end
+for _, key in ipairs(cjson.decode(remove_labels)) do
+  if labels[key] then labels[key], is_new = nil, true end
+end
+for key, value in pairs(cjson.decode(set_labels)) do
+  if labels[key] ~= value then labels[key], is_new = value, true end
+end
+for key, value in pairs(labels) do count, bytes = count + 1, bytes + #key + #value end
+if count > most_labels or bytes > most_bytes then return { 'labels-full', int(s.now) } end
+o.labels = labels
+
+local function write(field, text)
+  if text == '' then return end
+  local key = operation_key(s, name)
+  local before = redis.call('HGET', key, field)
+  if text == '-' then
+    if before then redis.call('HDEL', key, field) end
+    is_new = is_new or (before and true)
+  elseif before ~= text then
+    redis.call('HSET', key, field, text)
+    is_new = true
+  end
+end
+write('data', data)
+write('progress', progress)
+extend_attempt(s, o, resource)
+remember_request(o, 'update', request_id)
+if is_new then change_operation(s, name, o) else note_heartbeat(s, name, o) end
+return changed()

@@ -1,0 +1,44 @@
+#!lua flags=allow-oom
+-- Gives a running operation back, for another worker to go on with. Its lease is released in the same step.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 room            how long a stale attempt's operation is left for recovery
+--       5 name            "resource TAB operation_id"
+--       6 claim
+--       7 token
+--       8 stamp           '' or "instance/call": only while this call speaks for the attempt
+--       9 from            the states from which it may be given back
+--      10 delay           how long it isn't given to a claim
+--      11 request_id      '' for none
+-- REPLY changed now record data progress outcome
+--       not-found now | stale-attempt now | wrong-state now
+--       late now | reign now
+local meta, reign, not_after, skew, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local claim, token, stamp, from, delay, request_id = ARGV[6], ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local o = read_operation(s, name)
+if not o then return { 'not-found', int(s.now) } end
+if not is_repeat(o, 'yield', request_id) then
+  local refused = refusal_of(s, name, o, claim, token)
+  if not refused and stamp ~= '' and o.stamp ~= stamp then refused = 'stale-attempt' end
+  if not refused and not is_one_of(o.state, from) then refused = 'wrong-state' end
+  if refused then return { refused, int(s.now) } end
+  remember_request(o, 'yield', request_id)
+  tell_attempt(s, o, name, 'attempt-look')
+  o.state, o.counted = 'pending', o.counted - 1
+  o.claimable = delay > 0 and s.clock + delay or 0
+  -- Whoever goes on with it has at least as much time as with a stale one.
+  if o.expires > 0 then o.expires = math.max(o.expires, s.clock + delay + tonumber(room)) end
+  change_operation(s, name, o)
+  release_attempt(s, o, (split_name(name)))
+end
+local reply = { 'changed', int(s.now) }
+add_operation(s, reply, name, o, true)
+return reply

@@ -1,0 +1,426 @@
+// The operation store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
+// nothing itself; the scripts decide atomically, the lane decides what may be told.
+
+import { LIMITS } from '../../domain/limits.ts';
+import {
+  type Attempt,
+  keyOfName,
+  nameOf,
+  type Operation,
+  type OperationKey,
+  TRANSITIONS,
+  type Transition,
+} from '../../domain/operation.ts';
+import { fits } from '../../domain/operation-filter.ts';
+import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { ATTEMPTS_USED_UP, cancelledStatus, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
+import type { StoreCall } from '../lock-store.ts';
+import type {
+  AttemptNotice,
+  BeginCommand,
+  BeginOutcome,
+  CancelCommand,
+  ChangeOutcome,
+  ClaimCommand,
+  ClaimedOperation,
+  ClaimOutcome,
+  CompleteCommand,
+  DeleteCommand,
+  DeleteOutcome,
+  HeartbeatCommand,
+  HeartbeatOutcome,
+  OperationNotice,
+  OperationPage,
+  OperationQuery,
+  OperationStore,
+  Refused,
+  RetryCommand,
+  UpdateCommand,
+  UpdateOutcome,
+  YieldCommand,
+} from '../operation-store.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import type { Answer, CommandLane } from './command-lane.ts';
+import type { Keys } from './keys.ts';
+import { microseconds, milliseconds, readContention, stampText } from './lock-replies.ts';
+import { lockText, payloadText, RECORD_WORDS, readOperation } from './operation-replies.ts';
+import type { PrimaryKeeper } from './primary-keeper.ts';
+import type { ScriptName } from './scripts.ts';
+
+const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
+const CLAIM_LOOKS = 1_000;
+const LIST_ROUNDS = 5;
+const LIST_PIECE = 200;
+const BEATEN_WORDS = 6;
+
+export interface RedisOperationStoreOptions {
+  readonly lane: CommandLane;
+  readonly keeper: PrimaryKeeper;
+  readonly keys: Keys;
+  readonly changes: ChangeFeed;
+  readonly maxTtlMs: number;
+}
+
+/** What scripts are told about what happens to operations by itself: the same for the sweep of the ticks. */
+export function lifeArguments(maxTtlMs: number): readonly string[] {
+  return [
+    microseconds(recoveryRoomMs(maxTtlMs)),
+    payloadText(ATTEMPTS_USED_UP),
+    payloadText(TIME_TO_LIVE_OVER),
+  ];
+}
+
+export class RedisOperationStore implements OperationStore {
+  readonly #options: RedisOperationStoreOptions;
+  readonly #keys: readonly string[];
+  readonly #life: readonly string[];
+  readonly #room: string;
+  readonly #listeners = new Set<(notice: AttemptNotice) => void>();
+
+  constructor(options: RedisOperationStoreOptions) {
+    this.#options = options;
+    this.#keys = [options.keys.meta];
+    this.#life = lifeArguments(options.maxTtlMs);
+    this.#room = microseconds(recoveryRoomMs(options.maxTtlMs));
+  }
+
+  async begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome> {
+    const { spec, claimId, stamp, requestId, requireLease: required } = command;
+    const { succeededMs, failedMs, cancelledMs, deadMs } = spec.retention;
+    const answer = await this.#run('begin-operation', call, [
+      ...this.#life,
+      nameOf(spec),
+      spec.type,
+      spec.contentHash,
+      payloadText(spec.data),
+      JSON.stringify(Object.fromEntries(spec.labels)),
+      spec.owner,
+      JSON.stringify(spec.owner),
+      microseconds(spec.heartbeatTimeoutMs),
+      microseconds(spec.timeToLiveMs),
+      spec.exclusive ? '1' : '0',
+      String(spec.maxAttempts),
+      [succeededMs, failedMs, cancelledMs, deadMs].map(microseconds).join(' '),
+      lockText(spec.lock),
+      claimId ?? '',
+      stampText(stamp),
+      requestId,
+      required ? `${required.leaseId} ${required.fencingToken} ${required.resource}` : '',
+      from('claim'),
+    ]);
+    const [word, , ...rest] = answer.reply;
+    switch (word) {
+      case 'begun': {
+        const [created, left = '', ...record] = rest;
+        const operation = operationOf(record);
+        const attempt =
+          claimId && left ? this.#attempt(withLease(operation), claimId, left, answer) : undefined;
+        return { kind: 'begun', operation, attempt, created: created === '1' };
+      }
+      case 'exists':
+      case 'open':
+      case 'lease-required':
+        return { kind: word };
+      case 'attempt-held':
+      case 'quarantined':
+        return { kind: word, retryAfterMs: milliseconds(rest[0]) };
+      case 'held':
+      case 'ahead':
+      case 'min-hold':
+        return { kind: 'contended', contention: readContention(spec.resource, word, rest) };
+      default:
+        throw new Error(`begin-operation: unexpected reply ${word}`);
+    }
+  }
+
+  async claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome> {
+    const { types, resourcePrefix, claimId, owner, stamp, most } = command;
+    const answer = await this.#run('claim-operations', call, [
+      ...this.#life,
+      resourcePrefix,
+      claimId,
+      owner,
+      JSON.stringify(owner),
+      stampText(stamp),
+      String(most),
+      String(CLAIM_LOOKS),
+      ...types,
+    ]);
+    const [word, , first, blockedCount, ...rest] = answer.reply;
+    if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
+    if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
+    const blockedOn = rest.slice(0, Number(blockedCount));
+    const claimed: ClaimedOperation[] = [];
+    for (let at = blockedOn.length; at < rest.length; at += RECORD_WORDS + 1) {
+      const [left = '', ...record] = rest.slice(at, at + RECORD_WORDS + 1);
+      const operation = operationOf(record);
+      claimed.push({ operation, attempt: this.#attempt(withLease(operation), claimId, left, answer) });
+    }
+    const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
+    return { kind: 'claimed', claimed, askAgainInMs, blockedOn };
+  }
+
+  async update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome> {
+    const { claimId, fencingToken, version, data, progress, setLabels, removeLabels } = command;
+    const written = (payload: UpdateCommand['data']): string =>
+      payload === 'remove' ? '-' : payloadText(payload);
+    const answer = await this.#run('update-operation', call, [
+      nameOf(command),
+      claimId,
+      fencingToken.toString(),
+      String(version),
+      written(data),
+      written(progress),
+      JSON.stringify(Object.fromEntries(setLabels)),
+      JSON.stringify(removeLabels),
+      command.requestId,
+      String(LIMITS.metadataEntries),
+      String(LIMITS.metadataTotalBytes),
+    ]);
+    const [word, , left = '', ...record] = answer.reply;
+    if (word !== 'changed') return refused('update-operation', answer);
+    const operation = operationOf(record);
+    return {
+      kind: 'changed',
+      operation,
+      attempt: this.#attempt(withLease(operation), claimId, left, answer),
+    };
+  }
+
+  async heartbeat(
+    commands: readonly HeartbeatCommand[],
+    call: StoreCall,
+  ): Promise<readonly HeartbeatOutcome[]> {
+    const args = commands.flatMap((command) => [
+      nameOf(command),
+      command.claimId,
+      command.fencingToken.toString(),
+      stampText(command.stamp),
+      command.takesOver ? '1' : '0',
+    ]);
+    const answer = await this.#run('heartbeat-operations', call, args);
+    const words = answer.reply.slice(2);
+    return commands.map((command, index): HeartbeatOutcome => {
+      const at = BEATEN_WORDS * index;
+      const [word, number, left = '', isCancelled, reason = '', hasLease] = words.slice(
+        at,
+        at + BEATEN_WORDS,
+      );
+      switch (word) {
+        case 'renewed':
+        case 'final': {
+          const { claimId } = command;
+          const known = { ...command, attemptNumber: Number(number), hasLease: hasLease === '1' };
+          const attempt = this.#attempt(known, claimId, left, answer);
+          const cancelReason = isCancelled === '1' ? reason : undefined;
+          return { kind: 'renewed', attempt, isFinal: word === 'final', cancelReason };
+        }
+        case 'moved':
+          return { kind: word };
+        case 'expired':
+        case 'superseded':
+        case 'yielded':
+        case 'finished':
+        case 'lease-lost':
+        case 'unknown-attempt':
+          return { kind: 'lost', reason: word };
+        default:
+          throw new Error(`heartbeat-operations: unexpected reply ${word}`);
+      }
+    });
+  }
+
+  complete(command: CompleteCommand, call: StoreCall): Promise<ChangeOutcome> {
+    const { claimId, fencingToken, transition, outcome, releaseLease, requestId } = command;
+    return this.#change('complete-operation', call, [
+      nameOf(command),
+      claimId,
+      fencingToken.toString(),
+      from(transition),
+      TRANSITIONS[transition].to,
+      payloadText(outcome),
+      releaseLease ? '1' : '0',
+      requestId,
+    ]);
+  }
+
+  yield(command: YieldCommand, call: StoreCall): Promise<ChangeOutcome> {
+    const { claimId, fencingToken, stamp, delayMs, requestId } = command;
+    return this.#change('yield-operation', call, [
+      this.#room,
+      nameOf(command),
+      claimId,
+      fencingToken.toString(),
+      stamp ? stampText(stamp) : '',
+      from('yield'),
+      microseconds(delayMs),
+      requestId,
+    ]);
+  }
+
+  cancel(command: CancelCommand, call: StoreCall): Promise<ChangeOutcome> {
+    const { reason, requestId } = command;
+    const outcome = payloadText(cancelledStatus(reason));
+    const args = [nameOf(command), reason, from('cancel'), outcome, requestId, this.#room];
+    return this.#change('cancel-operation', call, args);
+  }
+
+  retry(command: RetryCommand, call: StoreCall): Promise<ChangeOutcome> {
+    const { version, requestId } = command;
+    return this.#change('retry-operation', call, [
+      nameOf(command),
+      String(version),
+      from('retry'),
+      requestId,
+    ]);
+  }
+
+  async delete(command: DeleteCommand, call: StoreCall): Promise<DeleteOutcome> {
+    const { reply } = await this.#run('delete-operation', call, [nameOf(command), String(command.version)]);
+    const [word] = reply;
+    if (word === 'deleted' || word === 'absent' || word === 'wrong-state' || word === 'version-mismatch') {
+      return { kind: word };
+    }
+    throw new Error(`delete-operation: unexpected reply ${word}`);
+  }
+
+  async getMany(keys: readonly OperationKey[], call: StoreCall): Promise<readonly (Operation | undefined)[]> {
+    const { reply } = await this.#run('get-operations', call, keys.map(nameOf));
+    return recordsOf(reply.slice(2)).map((record) => readOperation(record, true));
+  }
+
+  // The script knows names alone; what fits is decided by the filter's one place, piece by piece, up to a bound.
+  async list(query: OperationQuery, call: StoreCall): Promise<OperationPage> {
+    const { filter, most, withPayloads } = query;
+    const prefix = filter.resource === undefined ? (filter.resourcePrefix ?? '') : `${filter.resource}\t`;
+    let last = query.after;
+    const found: Operation[] = [];
+    for (let round = 0; round < LIST_ROUNDS; round++) {
+      const args = [last ? nameOf(last) : '', prefix, String(LIST_PIECE)];
+      const { reply } = await this.#run('list-operations', call, args);
+      const records = recordsOf(reply.slice(2)).map(operationOfListing);
+      for (const operation of records) {
+        if (found.length === most) return this.#page(found, last, withPayloads, call);
+        last = keyOfName(nameOf(operation));
+        if (fits(operation, filter)) found.push(operation);
+      }
+      if (records.length < LIST_PIECE) return this.#page(found, undefined, withPayloads, call);
+    }
+    return this.#page(found, last, withPayloads, call);
+  }
+
+  watchChanges(listener: (notice: OperationNotice) => void): () => void {
+    return this.#options.changes.listen((notice) => {
+      switch (notice.kind) {
+        case 'operation':
+          listener({ kind: 'changed', ...keyOfName(notice.name) });
+          break;
+        case 'claimable':
+          listener(notice);
+          break;
+        case 'changed':
+          listener({ kind: 'lock-changed', resource: notice.resource });
+          break;
+        case 'listening':
+          listener({ kind: 'resync' });
+          break;
+        case 'deaf':
+          listener(notice);
+      }
+    });
+  }
+
+  onAttemptNotice(listener: (notice: AttemptNotice) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A message on this instance's channel: "attempt-word claim_id call number name". */
+  heard(message: string): void {
+    const [, word, claimId = '', call, name = ''] =
+      /^attempt-(\S+) (\S+) (\d+) \d+ (.*)$/s.exec(message) ?? [];
+    if (word !== 'moved' && word !== 'look') return;
+    const notice = { kind: word, claimId, call: Number(call), ...keyOfName(name) } as const;
+    for (const listener of this.#listeners) listener(notice);
+  }
+
+  #run(name: ScriptName, call: StoreCall, args: readonly string[]): Promise<Answer> {
+    return this.#options.lane.run(name, this.#keys, [SKEW_US, ...args], call);
+  }
+
+  async #change(name: ScriptName, call: StoreCall, args: readonly string[]): Promise<ChangeOutcome> {
+    const answer = await this.#run(name, call, args);
+    const [word, , ...record] = answer.reply;
+    return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
+  }
+
+  async #page(
+    operations: readonly Operation[],
+    last: OperationKey | undefined,
+    withPayloads: boolean,
+    call: StoreCall,
+  ): Promise<OperationPage> {
+    if (!withPayloads || operations.length === 0) return { operations, last };
+    const whole = await this.getMany(operations, call);
+    return { operations: whole.filter((operation) => operation !== undefined), last };
+  }
+
+  #attempt(
+    of: Pick<Operation, 'resource' | 'attemptNumber' | 'fencingToken'> & { readonly hasLease: boolean },
+    claimId: string,
+    left: string,
+    answer: Answer,
+  ): Attempt {
+    const { fencingToken, resource, attemptNumber: number } = of;
+    this.#options.keeper.sawToken(Number(fencingToken));
+    const remainingMs = milliseconds(left);
+    const deadlineMs = answer.askedAtMs + remainingMs;
+    const expiresAtWallMs = milliseconds(answer.reply[1]) + remainingMs;
+    const lease = { resource, leaseId: claimId, fencingToken, deadlineMs, expiresAtWallMs };
+    return { number, claimId, fencingToken, deadlineMs, lease: of.hasLease ? lease : undefined };
+  }
+}
+
+function withLease(operation: Operation): Operation & { readonly hasLease: boolean } {
+  return { ...operation, hasLease: operation.lock !== undefined };
+}
+
+/** The states from which something is allowed, as scripts take them. */
+function from(transition: Transition): string {
+  return TRANSITIONS[transition].from.join(',');
+}
+
+function refused(name: string, { reply }: Answer): Refused {
+  const [word, , left] = reply;
+  switch (word) {
+    case 'not-found':
+    case 'stale-attempt':
+    case 'wrong-state':
+    case 'version-mismatch':
+    case 'open':
+    case 'labels-full':
+      return { kind: word };
+    case 'quarantined':
+      return { kind: word, retryAfterMs: milliseconds(left) };
+    default:
+      throw new Error(`${name}: unexpected reply ${word}`);
+  }
+}
+
+function recordsOf(words: readonly string[]): (readonly string[])[] {
+  return Array.from({ length: words.length / RECORD_WORDS }, (_, index) =>
+    words.slice(RECORD_WORDS * index, RECORD_WORDS * (index + 1)),
+  );
+}
+
+function operationOf(record: readonly string[]): Operation {
+  const operation = readOperation(record, true);
+  if (!operation) throw new Error('a reply without its record');
+  return operation;
+}
+
+function operationOfListing(record: readonly string[]): Operation {
+  const operation = readOperation(record, false);
+  if (!operation) throw new Error('a listed record that is not there');
+  return operation;
+}
