@@ -70,6 +70,7 @@ export async function serve(
     maxTtlMs,
     defaultTtlMs,
     maxMessageBytes,
+    minAcks: config.redis?.minAcks ?? 0,
   });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const commandTimeoutMs = config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS;
@@ -89,6 +90,7 @@ export async function serve(
     stamps,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
+  const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
   const environment = {
     clock,
     observer: {
@@ -107,7 +109,7 @@ export async function serve(
     const { server, address } = await GrpcServer.start({
       ...config.server,
       reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, streams, info, { maxTtlMs, defaultTtlMs }, environment),
+      lockHandlers: lockHandlers(locks, streams, info, bounds, environment),
       operationHandlers: operationHandlers(environment),
       ready: () => info.ready(),
       callsInProgress: () => callsInProgress,

@@ -6,7 +6,13 @@ import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { type CallStamp, type Lease, type LeaseSpec, type LockView, leaseIdHash } from '../domain/lock.ts';
-import type { AcquisitionRef, LockStore, RenewCommand, StoreCall } from '../store/lock-store.ts';
+import {
+  type AcquisitionRef,
+  durabilityOf,
+  type LockStore,
+  type RenewCommand,
+  type StoreCall,
+} from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
 import { draining, leaseLost, refusal, waitFailure } from './refusals.ts';
@@ -139,7 +145,8 @@ export class LockService {
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Lease> {
     if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
-    const outcome = await this.#options.store.acquire(spec, stamp, false, this.#bounded(context));
+    const call = { ...this.#bounded(context), ...durabilityOf(spec) };
+    const outcome = await this.#options.store.acquire(spec, stamp, false, call);
     if (outcome.kind !== 'granted') throw refusal(outcome);
     return outcome.lease;
   }

@@ -29,11 +29,13 @@ export interface KeptLease extends AcquisitionRef {
   readonly ttlMs: number;
   /** On the monotonic clock; later than the true one where it isn't known yet. */
   readonly deadlineMs: number;
+  /** So many replicas must have a renewal before it counts; 0: the server's minimum. */
+  readonly minAcks: number;
   /** It is kept by another call until now: renewed at once, under the new stamp. */
   readonly takesOver: boolean;
 }
 
-export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'max-hold';
+export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'durability-unmet' | 'max-hold';
 export type LossReason = 'expired' | 'released' | 'max-hold' | 'unknown-lease';
 export type KeepingEnd =
   | { readonly kind: 'lost'; readonly reason: LossReason }
@@ -159,11 +161,14 @@ export class RenewalWheel {
         }
       }
     }
-    for (let i = 0; i < due.length; i += BATCH) void this.#renew(due.slice(i, i + BATCH));
+    // Apart, so that nobody's renewal fails because another one asks for more replicas.
+    for (const [minAcks, alike] of Map.groupBy(due, ({ lease }) => lease.minAcks)) {
+      for (let i = 0; i < alike.length; i += BATCH) void this.#renew(alike.slice(i, i + BATCH), minAcks);
+    }
     if (this.#slots.size > 0) this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
   }
 
-  async #renew(batch: readonly Entry[]): Promise<void> {
+  async #renew(batch: readonly Entry[], minAcks: number): Promise<void> {
     const { store, clock, commandTimeoutMs } = this.#options;
     for (const entry of batch) {
       entry.isInFlight = true;
@@ -171,7 +176,8 @@ export class RenewalWheel {
     }
     const commands = batch.map(({ lease, takesOver }) => ({ ...lease, takesOver }));
     try {
-      const outcomes = await store.renew(commands, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+      const deadlineMs = clock.monotonicMs() + commandTimeoutMs;
+      const outcomes = await store.renew(commands, { deadlineMs, minAcks });
       for (const [index, entry] of batch.entries()) this.#answered(entry, outcomes[index]);
     } catch (error) {
       if (!(error instanceof CoordinationError) || error.code === 'INTERNAL') this.#options.onDefect(error);
@@ -239,6 +245,7 @@ function keyOf({ resource, leaseId }: AcquisitionRef, call: number): string {
 }
 
 function riskOf(error: unknown): RiskReason {
-  const isUnconfirmed = error instanceof CoordinationError && error.code === 'PRIMARY_UNCONFIRMED';
-  return isUnconfirmed ? 'primary-unconfirmed' : 'store-unavailable';
+  const code = error instanceof CoordinationError ? error.code : undefined;
+  if (code === 'PRIMARY_UNCONFIRMED') return 'primary-unconfirmed';
+  return code === 'DURABILITY_UNMET' ? 'durability-unmet' : 'store-unavailable';
 }

@@ -1,6 +1,6 @@
 // Domain values as the messages that callers read: leases, holders, locks, server info.
 
-import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
+import type { Durability, Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
 import { type Lock, type LockHolder, LockState, type LockWaiter } from '../../generated/leasehold/v1/lock.ts';
 import { type ServerInfo as ServerInfoMessage, StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -9,8 +9,6 @@ import type { GrantedLease } from '../service/lock-service.ts';
 import type { ServerInfo } from '../service/server-info.ts';
 import { encodeDuration, encodeTimestamp } from './durations.ts';
 
-const ASYNCHRONOUS = { level: { $case: 'asynchronous' as const, value: {} } };
-
 export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
   return {
     resource: lease.resource,
@@ -18,7 +16,7 @@ export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
     fencingToken: lease.fencingToken,
     validFor: encodeDuration(validForMs),
     expireTime: encodeTimestamp(lease.expiresAtWallMs),
-    achievedDurability: ASYNCHRONOUS,
+    achievedDurability: encodeDurability(lease.replicas ?? 0),
   };
 }
 
@@ -81,7 +79,7 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
     epoch: BigInt(store.epoch),
     quarantineRemaining:
       store.quarantineRemainingMs > 0 ? encodeDuration(store.quarantineRemainingMs) : undefined,
-    defaultDurability: ASYNCHRONOUS,
+    defaultDurability: encodeDurability(info.minAcks),
     smallestAdvisableTtl:
       info.smallestAdvisableTtlMs === undefined ? undefined : encodeDuration(info.smallestAdvisableTtlMs),
     limits: {
@@ -116,6 +114,11 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxOperationTimeToLive: undefined,
     },
   };
+}
+
+function encodeDurability(replicas: number): Durability {
+  if (replicas === 0) return { level: { $case: 'asynchronous', value: {} } };
+  return { level: { $case: 'replicated', value: { minAcks: replicas } } };
 }
 
 function encodeMode(mode: Mode): LockHolder['mode'] {

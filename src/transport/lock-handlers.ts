@@ -13,7 +13,7 @@ import {
   decodeKeepAlive,
   decodeRelease,
   decodeRenew,
-  type TtlBounds,
+  type LeaseBounds,
 } from './decode-lock.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
@@ -25,7 +25,7 @@ export function lockHandlers(
   locks: LockService,
   streams: LeaseStreams,
   info: ServerInfoService,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
   environment: CallEnvironment,
 ): LockServiceServer {
   return {

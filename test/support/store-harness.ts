@@ -132,6 +132,7 @@ class RedisHarness extends Harness {
       keyPrefix: prefix,
       maxTtlMs: MAX_TTL_MS,
       maxInFlight: 10_000,
+      minAcks: 0,
       quarantine: true,
       bootstrapNew: true,
       clock: systemClock,

@@ -76,6 +76,7 @@ async function openStore(maxTtlMs: number): Promise<RedisStore> {
     keyPrefix: PREFIX,
     maxTtlMs,
     maxInFlight: 100,
+    minAcks: 0,
     quarantine: true,
     bootstrapNew: true,
     clock: systemClock,

@@ -78,6 +78,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
     stamp: { instanceId: INSTANCE, call: 1 },
     ttlMs: TTL_MS,
     deadlineMs: clock.monotonicMs() + TTL_MS,
+    minAcks: 0,
     takesOver: false,
     ...overrides,
   };

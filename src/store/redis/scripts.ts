@@ -13,6 +13,7 @@ const SCRIPT_NAMES = [
   'confirm-claim',
   'get-lock',
   'leave-queue',
+  'mark-commit',
   'refresh-instance',
   'release-lock',
   'renew-locks',
@@ -20,7 +21,7 @@ const SCRIPT_NAMES = [
 ] as const;
 
 /** These change no queue and need no more than the prelude. */
-const WITHOUT_LOCKING: readonly string[] = ['adopt-reign', 'refresh-instance', 'renew-locks'];
+const WITHOUT_LOCKING: readonly string[] = ['adopt-reign', 'mark-commit', 'refresh-instance', 'renew-locks'];
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
