@@ -3,7 +3,7 @@
 //
 //   node bench/acquire.ts [--quick] [--sentinel] [--replicated]
 //
-// With --replicated, the other one is the same server with asynchronous durability, and both are on a Sentinel deployment.
+// With --replicated, the other one is the same server with asynchronous durability, both on a Sentinel deployment.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus, loadavg } from 'node:os';

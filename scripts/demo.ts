@@ -1,7 +1,7 @@
 // `npm run demo`: a crashed holder and a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets
 // callers queue up behind a holder and kills that, lets workers contend for one lease and kills the primary under the
-// holder, and prints what everybody saw and what the records prove. Owns the story; the parts are in scripts/demo/. Exit
-// codes: 0 all promises kept, 1 not or something failed, 130 Ctrl-C.
+// holder, and prints what everybody saw and what the records prove. Owns the story; the parts are in scripts/demo/.
+// Exit codes: 0 all promises kept, 1 not or something failed, 130 Ctrl-C.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { quarantineMs } from '../src/domain/safety.ts';
