@@ -146,7 +146,10 @@ export class LockService {
     return this.#options.store.get(resource, this.#bounded(context));
   }
 
-  /** A page of the locks that aren't free. Throws INVALID_ARGUMENT for a page token of another listing, and as the store. */
+  /**
+   * A page of the locks that aren't free. Throws INVALID_ARGUMENT for a page token of another listing, and as
+   * the store.
+   */
   async list({ pageToken, ...filter }: ListRequest, context: CallContext): Promise<ListedLocks> {
     const { store, pageTokens } = this.#options;
     const { prefix, owner, states } = filter;

@@ -3,8 +3,8 @@
 //
 // Of each lock, what is told later is never older than what was told before. That rests on three rules:
 //
-// * Changes are heard before the first read of a snapshot. The other way round, a lock that is released between the read
-//   and the first change that is heard would look held for ever.
+// * Changes are heard before the first read of a snapshot. The other way round, a lock that is released between the
+//   read and the first change that is heard would look held for ever.
 // * What changes while a page is read is read again after that page was told: the page may show it before the change or
 //   after it, nobody knows.
 // * A watch hears only from batches that were begun after its snapshot. An earlier one may have read a lock before the
@@ -209,8 +209,8 @@ export class LockWatch {
   }
 
   /**
-   * What has changed isn't known any more. Of named locks all are read anew. With a prefix there may be some of which the
-   * client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
+   * What has changed isn't known any more. Of named locks all are read anew. With a prefix there may be some of which
+   * the client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
    */
   #missed(why: string): void {
     this.#changed.clear();

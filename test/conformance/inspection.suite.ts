@@ -1,4 +1,5 @@
-// What every lock store must do for those who only look: pages of locks, many at once, and the news that one has changed.
+// What every lock store must do for those who only look: pages of locks, many at once, and the news that one has
+// changed.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
-// WatchLocks as callers see it. What ends a watch after long silence or with a client that never reads is proved on a clock
-// that can be moved: test/unit/lock-watch.test.ts.
+// WatchLocks as callers see it. What ends a watch after long silence or with a client that never reads is proved on a
+// clock that can be moved: test/unit/lock-watch.test.ts.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';

@@ -1,5 +1,5 @@
-// The watches of one instance against a store whose answers the test holds back and a clock that it moves: what is told in
-// which order, what one read serves, and when a watch is ended.
+// The watches of one instance against a store whose answers the test holds back and a clock that it moves: what is
+// told in which order, what one read serves, and when a watch is ended.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';

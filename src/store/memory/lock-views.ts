@@ -1,5 +1,5 @@
-// What people see of locks in memory: one, many, and page by page. Changes nothing; what has lapsed and was not swept yet is
-// left out, as in ../redis/lua/lock-views.lua and list-locks.lua.
+// What people see of locks in memory: one, many, and page by page. Changes nothing; what has lapsed and was not swept
+// yet is left out, as in ../redis/lua/lock-views.lua and list-locks.lua.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type { Holder, LockView } from '../../domain/lock.ts';

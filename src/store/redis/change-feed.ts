@@ -1,6 +1,6 @@
-// Hears which locks change, for as long as somebody on this instance wants to know: listens on the channel of changes, and
-// has the scripts speak on it (watch-changes.lua) for a while ahead, again and again. While nobody watches no script
-// publishes anything, and this costs nothing.
+// Hears which locks change, for as long as somebody on this instance wants to know: listens on the channel of
+// changes, and has the scripts speak on it (watch-changes.lua) for a while ahead, again and again. While nobody
+// watches no script publishes anything, and this costs nothing.
 //
 // Says that changes are heard only when, in this order, the channel was subscribed, the scripts were told to speak, and
 // the mark that this step left on the channel has arrived. Told to speak first and subscribed then, a change in between
