@@ -262,12 +262,12 @@ export class LockWatch {
   #lookAgain(): void {
     const { clock } = this.#options;
     this.#nextLook = clock.after(LOOK_MS, () => {
-      const troubleSinceMs = this.#deafSinceMs ?? this.#failingSinceMs;
-      const isTooLong =
-        troubleSinceMs !== undefined && clock.monotonicMs() - troubleSinceMs >= INTERRUPT_AFTER_MS;
+      const never = Number.POSITIVE_INFINITY;
+      const troubleSinceMs = Math.min(this.#deafSinceMs ?? never, this.#failingSinceMs ?? never);
+      const isTooLong = clock.monotonicMs() - troubleSinceMs >= INTERRUPT_AFTER_MS;
       for (const call of this.#calls) {
         if (isTooLong) call.end(interrupted('the store could not be watched for a while'));
-        else call.look(troubleSinceMs === undefined && call.liveFrom !== Number.POSITIVE_INFINITY);
+        else call.look(troubleSinceMs === never && call.liveFrom !== never);
       }
       // An end leaves a moment later, and the last one cancels this.
       this.#lookAgain();

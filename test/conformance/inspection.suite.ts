@@ -179,6 +179,19 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(namesOf(await page({ most: 500 }))).toEqual(names.slice(0, 500));
       });
 
+      test('ends a page that becomes long, and goes on from there', async () => {
+        const metadata = new Map(Array.from({ length: 8 }, (_, i) => [`key-${i}`, 'x'.repeat(240)]));
+        const names = Array.from({ length: 80 }, (_, i) => `r-${String(i).padStart(5, '0')}`);
+        for (const resource of names) {
+          await Promise.all(Array.from({ length: 10 }, () => held({ resource, mode: SHARED, metadata })));
+        }
+        const { locks, next } = await page();
+        expect(locks.length).toBeGreaterThan(40); // 20 kB each
+        expect(locks.length).toBeLessThan(60);
+        expect(next).toBe(locks.at(-1)?.resource);
+        expect(await allPages()).toEqual(names);
+      });
+
       test('neither skips nor repeats what stays, whatever comes and goes between the pages', async () => {
         await fc.assert(
           fc.asyncProperty(

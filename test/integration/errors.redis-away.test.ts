@@ -57,6 +57,7 @@ function everyCall(resource: string): readonly (readonly [path: string, bytes: U
     ],
     [LockServiceService.release.path, ReleaseRequest.encode(named).finish()],
     [LockServiceService.getLock.path, GetLockRequest.encode({ resource }).finish()],
+    [LockServiceService.listLocks.path, new Uint8Array()],
   ];
 }
 
