@@ -122,6 +122,23 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(locks).toHaveLength(1);
       });
 
+      test('leaves out what an adoption ended, before anybody sweeps it', async () => {
+        await held({ resource: 'r', ttlMs: 10_000 });
+        await held({ resource: 'r 2', ttlMs: 20_000, mode: SHARED });
+        await held({ resource: 'r 2', ttlMs: 10_000, mode: SHARED });
+        await h.pass(8_000);
+        await h.beginReign();
+        expect((await page()).locks).toMatchObject([{ resource: 'r 2', holderCount: 1, holders: [{}] }]);
+        expect(await h.remembered()).toBe(2);
+      });
+
+      test('leaves nothing behind in its index', async () => {
+        for (const resource of NAMES) await held({ resource, ttlMs: 1_000, minHoldMs: 5_000 });
+        expect(await h.remembered()).toBe(NAMES.length);
+        await h.pass(5_000);
+        expect(await h.remembered()).toBe(0);
+      });
+
       test('tells locks that are held from those that a min_hold keeps', async () => {
         await held({ resource: 'held' });
         await release(await held({ resource: 'kept', minHoldMs: 60_000 }));
