@@ -14,9 +14,10 @@ import { type Clock, pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LockView } from '../domain/lock.ts';
-import type { ChangeNotice, LockStore, StoreCall } from '../store/lock-store.ts';
+import type { ChangeNotice, LockPage, LockStore, StoreCall } from '../store/lock-store.ts';
 import type { CallContext } from './lock-service.ts';
 import { cancelled, draining } from './refusals.ts';
+import { Turns } from './turns.ts';
 import { WatchCall, type WatchSink } from './watch-call.ts';
 import { type WatchFilter, WatchIndex } from './watch-index.ts';
 
@@ -31,6 +32,11 @@ const COALESCE_MS = 50;
 /** Locks in one read. */
 const BATCH = 100;
 const RETRY_MS = 200;
+/**
+ * Reads for snapshots that Redis has before it at once. After a failover a thousand watches begin together, and their
+ * pages must not stand before everybody's grants.
+ */
+const SNAPSHOT_READS = 4;
 const LOOK_MS = 500;
 /** Watches end when changes could not be heard or read for so long: nobody knows what is true meanwhile. */
 const INTERRUPT_AFTER_MS = 10_000;
@@ -49,6 +55,7 @@ export class LockWatch {
   /** Changed, and to be read for the live ones. */
   readonly #changed = new Set<string>();
   readonly #untilListening = new Set<() => void>();
+  readonly #turns = new Turns(SNAPSHOT_READS);
   #unsubscribe = (): void => {};
   #nextLook: Timer | undefined;
   #isListening = false;
@@ -123,6 +130,7 @@ export class LockWatch {
 
   async #begin(call: LockCall): Promise<void> {
     await this.#listening();
+    if (call.isOver) return;
     this.#reading.add(call);
     if (call.filter.kind === 'names') await this.#tellNow(call, call.filter.names);
     else await this.#tellPages(call, call.filter.prefix);
@@ -156,7 +164,10 @@ export class LockWatch {
     const { store } = this.#options;
     for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
       const query = { prefix, owner: '', states: NOT_FREE, after, most: BATCH };
-      const page = await store.list(query, this.#bounded());
+      const page: LockPage | undefined = await this.#turns.take(async () => {
+        return call.isOver ? undefined : store.list(query, this.#bounded());
+      });
+      if (!page) return;
       for (const view of page.locks) call.tell(view.resource, view);
       // What lies behind the page is read by the next ones.
       const end = page.next === undefined ? undefined : Buffer.from(page.next);
@@ -173,7 +184,11 @@ export class LockWatch {
 
   async #tellNow(call: LockCall, names: readonly string[]): Promise<void> {
     for (let from = 0; from < names.length && !call.isOver; from += BATCH) {
-      const views = await this.#options.store.getMany(names.slice(from, from + BATCH), this.#bounded());
+      const views = await this.#turns.take(async () => {
+        return call.isOver
+          ? []
+          : this.#options.store.getMany(names.slice(from, from + BATCH), this.#bounded());
+      });
       for (const view of views) call.tell(view.resource, view);
       await call.caughtUp();
     }
@@ -186,6 +201,7 @@ export class LockWatch {
       case 'changed':
         for (const call of this.#reading) if (call.concerns(notice.resource)) call.miss(notice.resource);
         this.#change(notice.resource);
+        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more has changed than could be read');
         break;
       case 'deaf':
         this.#isListening = false;
@@ -194,7 +210,7 @@ export class LockWatch {
       case 'listening':
         this.#isListening = true;
         this.#deafSinceMs = undefined;
-        if (notice.missed) this.#missed('changes may have been missed');
+        if (notice.missed) this.#missed();
         for (const resume of this.#untilListening) resume();
     }
   }
@@ -202,7 +218,6 @@ export class LockWatch {
   #change(name: string): void {
     if (!this.#live.concerns(name)) return;
     this.#changed.add(name);
-    if (this.#changed.size > LIMITS.unreadChanges) this.#missed('more has changed than could be read');
     if (this.#isBusy) return;
     this.#isBusy = true;
     void this.#readChanged();
@@ -212,14 +227,19 @@ export class LockWatch {
    * What has changed isn't known any more. Of named locks all are read anew. With a prefix there may be some of which
    * the client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
    */
-  #missed(why: string): void {
+  #missed(): void {
     this.#changed.clear();
     for (const call of this.#calls) {
       const isReading = this.#reading.has(call);
       if (!isReading && call.liveFrom === Number.POSITIVE_INFINITY) continue; // has read nothing yet
-      if (call.filter.kind === 'prefix') call.end(interrupted(why));
+      if (call.filter.kind === 'prefix') call.end(interrupted('changes may have been missed'));
       else for (const name of call.filter.names) isReading ? call.miss(name) : this.#change(name);
     }
+  }
+
+  #interrupt(why: string): void {
+    this.#changed.clear();
+    for (const call of this.#calls) call.end(interrupted(why));
   }
 
   async #readChanged(): Promise<void> {
@@ -265,10 +285,9 @@ export class LockWatch {
       const never = Number.POSITIVE_INFINITY;
       const troubleSinceMs = Math.min(this.#deafSinceMs ?? never, this.#failingSinceMs ?? never);
       const isTooLong = clock.monotonicMs() - troubleSinceMs >= INTERRUPT_AFTER_MS;
-      for (const call of this.#calls) {
-        if (isTooLong) call.end(interrupted('the store could not be watched for a while'));
-        else call.look(troubleSinceMs === never && call.liveFrom !== never);
-      }
+      if (isTooLong) this.#interrupt('the store could not be watched for a while');
+      const isCalm = troubleSinceMs === never;
+      for (const call of this.#calls) call.look(isCalm);
       // An end leaves a moment later, and the last one cancels this.
       this.#lookAgain();
     });

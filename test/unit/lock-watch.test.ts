@@ -260,7 +260,30 @@ describe('the snapshot', () => {
     client.read();
     await clock.pass(1_000);
     expect(client.end).toBeUndefined();
-    expect(client.events).toEqual([...names.map((name) => `${name}=1`), 'snapshot-complete']);
+    const told = client.events.filter((event) => event !== 'heartbeat');
+    expect(told).toEqual([...names.map((name) => `${name}=1`), 'snapshot-complete']);
+  });
+
+  test('is read for few at once, when many begin together', async () => {
+    store.change('a');
+    store.holdsBack = true;
+    const clients = Array.from({ length: 100 }, () => open());
+    await listening();
+    expect(store.pages).toHaveLength(4);
+    for (let i = 0; i < 100; i++) await store.answer();
+    for (const client of clients) expect(client.events).toEqual(['a=1', 'snapshot-complete']);
+  });
+
+  test('is not begun for who went away before', async () => {
+    const cancel = new AbortController();
+    const gone = open(EVERYTHING, new Client(), cancel);
+    const other = open({ kind: 'names', names: ['x'] });
+    cancel.abort();
+    await clock.pass(0);
+    await listening();
+    expect(gone.reason).toBe('CANCELLED');
+    expect(store.pages).toEqual([]);
+    expect(other.events).toEqual(['x=0', 'snapshot-complete']);
   });
 
   test('of named locks tells each of them, also when it is free', async () => {
@@ -443,6 +466,14 @@ describe('a client that does not read', () => {
     await clock.pass(100);
     expect(client.reason).toBe('WATCHER_TOO_SLOW');
   });
+});
+
+test('more changes than can be read end all watches', async () => {
+  const client = await opened();
+  store.isBroken = true;
+  for (let i = 0; i <= LIMITS.unreadChanges; i++) store.change(`r-${i}`);
+  await clock.pass(0);
+  expect(client.reason).toBe('WATCH_INTERRUPTED');
 });
 
 test('a drain ends all watches, and none begins', async () => {
