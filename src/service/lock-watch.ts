@@ -14,7 +14,7 @@ import { type Clock, pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LockView } from '../domain/lock.ts';
-import type { ChangeNotice, LockPage, LockStore, StoreCall } from '../store/lock-store.ts';
+import type { ChangeNotice, ListQuery, LockPage, LockStore, StoreCall } from '../store/lock-store.ts';
 import type { CallContext } from './lock-service.ts';
 import { cancelled, draining } from './refusals.ts';
 import { Turns } from './turns.ts';
@@ -163,7 +163,7 @@ export class LockWatch {
   async #tellPages(call: LockCall, prefix: string): Promise<void> {
     const { store } = this.#options;
     for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
-      const query = { prefix, owner: '', states: NOT_FREE, after, most: BATCH };
+      const query: ListQuery = { prefix, owner: '', states: NOT_FREE, after, most: BATCH };
       const page: LockPage | undefined = await this.#turns.take(async () => {
         return call.isOver ? undefined : store.list(query, this.#bounded());
       });
