@@ -97,8 +97,9 @@ export class ChangeFeed {
         if (end.aborted) return;
         const missed = nowMs >= completeUntilMs;
         completeUntilMs = watchedUntilMs;
-        if (missed || !this.#isListening) this.#tell({ kind: 'listening', missed });
+        const isNews = missed || !this.#isListening;
         this.#isListening = true;
+        if (isNews) this.#tell({ kind: 'listening', missed });
         await pause(clock, EXTEND_MS, end);
       } catch {
         if (end.aborted) return;
