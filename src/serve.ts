@@ -14,6 +14,8 @@ import { packageInfo } from './package-info.ts';
 import { CallStamps } from './service/call-stamps.ts';
 import { LeaseStreams } from './service/lease-streams.ts';
 import { LockService } from './service/lock-service.ts';
+import { LockWatch } from './service/lock-watch.ts';
+import { PageTokens } from './service/page-tokens.ts';
 import { RenewalWheel } from './service/renewal-wheel.ts';
 import { ServerInfoService } from './service/server-info.ts';
 import { WaitRoom } from './service/wait-room.ts';
@@ -82,12 +84,18 @@ export async function serve(
     random: Math.random,
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
   });
-  metrics.observeHolding({ waitingCalls: () => waitRoom.size, keptLeases: () => wheel.size });
+  const watch = new LockWatch(common);
+  metrics.observeHolding({
+    waitingCalls: () => waitRoom.size,
+    keptLeases: () => wheel.size,
+    watches: () => watch.size,
+  });
   const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs });
   const locks = new LockService({
     ...common,
     waitRoom,
     stamps,
+    pageTokens: new PageTokens(() => store.pageSecret()),
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
   const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
@@ -109,7 +117,7 @@ export async function serve(
     const { server, address } = await GrpcServer.start({
       ...config.server,
       reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, streams, info, bounds, environment),
+      lockHandlers: lockHandlers(locks, streams, watch, info, bounds, environment),
       operationHandlers: operationHandlers(environment),
       ready: () => info.ready(),
       callsInProgress: () => callsInProgress,
@@ -139,6 +147,7 @@ export async function serve(
       info.drain();
       server.updateHealth(); // before anyone is told to move, so that nobody is sent here again
       locks.drain();
+      watch.drain();
       streams.drain(STREAMS_PART_OF_DRAIN * config.server.drainTimeoutMs);
       await server.stop();
       wheel.close();

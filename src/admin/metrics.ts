@@ -80,8 +80,12 @@ export class Metrics {
     }).set({ version, instance_id: instanceId, store: status().kind }, 1);
   }
 
-  /** Adds the gauges of waiting calls and of leases that are kept for streams. */
-  observeHolding(counts: { readonly waitingCalls: () => number; readonly keptLeases: () => number }): void {
+  /** Adds the gauges of waiting calls, of leases that are kept for streams, and of watches. */
+  observeHolding(counts: {
+    readonly waitingCalls: () => number;
+    readonly keptLeases: () => number;
+    readonly watches: () => number;
+  }): void {
     const gauge = (name: string, help: string, count: () => number): void => {
       new Gauge({
         name,
@@ -94,6 +98,7 @@ export class Metrics {
     };
     gauge('leasehold_waiting_calls', 'Calls that wait in a queue for a lock', counts.waitingCalls);
     gauge('leasehold_kept_leases', 'Leases that are renewed for open streams', counts.keptLeases);
+    gauge('leasehold_watches', 'Open watches', counts.watches);
   }
 
   callEnded(method: string, code: string, tookMs: number): void {

@@ -35,6 +35,24 @@ export const LIMITS = {
   permits: 1_000_000,
   /** Replicas that a request may want its grant to be on. */
   minAcks: 16,
-  /** Holders and waiters listed in one Lock or Contention message; counts are always exact. */
+  /** Holders and waiters that GetLock lists; counts are always exact. */
   listedPerLock: 100,
+  /** Holders and waiters of each lock that a page or a watch lists. */
+  listedPerPagedLock: 10,
+  /** Locks in a page that names no size. */
+  defaultPage: 100,
+  /** Locks in a page. */
+  largestPage: 500,
+  /** Names, holders and waiters that one page looks at; a single lock may exceed it. */
+  looksPerPage: 1_000,
+  /** Bytes of a page; its last lock may exceed it. */
+  pageBytes: 1_048_576,
+  /** Resources that one watch names. */
+  watchedResources: 100,
+  /** Watches on one instance. */
+  watchesPerInstance: 10_000,
+  /** States that wait for one watch's client to read them. */
+  unreadPerWatch: 10_000,
+  /** Locks of one instance's watches that have changed and were not read yet. */
+  unreadChanges: 100_000,
 } as const;

@@ -90,15 +90,28 @@ export interface Contention {
   readonly queueLength: number;
 }
 
+/** Whether a resource is taken: by live leases, by nobody but a min_hold, or not at all. */
+export type LockState = 'held' | 'min-hold' | 'free';
+
 export interface LockView {
   readonly resource: string;
-  /** All of them, the oldest grant first. */
+  /** Some of them, the oldest grant first. */
   readonly holders: readonly Holder[];
+  readonly holderCount: number;
+  /** All of their permits. 0 unless they hold permits. */
+  readonly permitsHeld: number;
+  /** The smallest limit that one of them names. 0 unless they hold permits. */
+  readonly permitsLimit: number;
   /** The head of the queue, in order. */
   readonly waiters: readonly Waiter[];
   readonly queueLength: number;
   /** How long the resource stays taken by a min_hold, whoever holds it; 0 for none. */
   readonly minHoldRemainingMs: number;
+}
+
+export function stateOf({ holderCount, minHoldRemainingMs }: LockView): LockState {
+  if (holderCount > 0) return 'held';
+  return minHoldRemainingMs > 0 ? 'min-hold' : 'free';
 }
 
 export type AcquireOutcome =

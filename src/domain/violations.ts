@@ -40,6 +40,23 @@ export class Violations {
     return value;
   }
 
+  /** The beginning of resource names; '' is that of all. */
+  resourcePrefix(field: string, value: string): string {
+    const bytes = Buffer.byteLength(value);
+    if (bytes > LIMITS.resourceBytes) {
+      this.note(field, `must have at most ${LIMITS.resourceBytes} bytes of UTF-8, has ${bytes}`);
+    } else {
+      this.#text(field, value);
+    }
+    return value;
+  }
+
+  /** How many to list in one page; 0 for the usual number. More than the most there can be means that. */
+  pageSize(field: string, value: number): number {
+    if (value < 0) this.note(field, `must not be negative, is ${value}`);
+    return value === 0 ? LIMITS.defaultPage : Math.min(value, LIMITS.largestPage);
+  }
+
   /** Case does not matter in a UUID; the lower-case form is the one that is recorded and answered. */
   uuid(field: string, value: string): string {
     const lower = value.toLowerCase();

@@ -9,12 +9,14 @@ import { type CallStamp, type Lease, type LeaseSpec, type LockView, leaseIdHash 
 import {
   type AcquisitionRef,
   durabilityOf,
+  type ListQuery,
   type LockStore,
   type RenewCommand,
   type StoreCall,
 } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
+import type { Listing, PageTokens } from './page-tokens.ts';
 import { draining, leaseLost, refusal, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
@@ -45,11 +47,23 @@ export interface MutationRecord {
   readonly tookMs: number;
 }
 
+/** What to list, and which page of it: '' is the first. */
+export interface ListRequest extends Omit<ListQuery, 'after'> {
+  readonly pageToken: string;
+}
+
+/** A page, and what asks for the next one; '' after the last. */
+export interface ListedLocks {
+  readonly locks: readonly LockView[];
+  readonly nextPageToken: string;
+}
+
 export interface LockServiceOptions {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
   readonly clock: Clock;
   readonly stamps: CallStamps;
+  readonly pageTokens: PageTokens;
   /** The bound of one command, waiting and confirming included. */
   readonly commandTimeoutMs: number;
   /** Called after each mutation; undefined where nobody reads it. */
@@ -137,6 +151,20 @@ export class LockService {
   /** Throws what the store throws. */
   get(resource: string, context: CallContext): Promise<LockView> {
     return this.#options.store.get(resource, this.#bounded(context));
+  }
+
+  /**
+   * A page of the locks that aren't free. Throws INVALID_ARGUMENT for a page token of another listing, and as
+   * the store.
+   */
+  async list({ pageToken, ...filter }: ListRequest, context: CallContext): Promise<ListedLocks> {
+    const { store, pageTokens } = this.#options;
+    const { prefix, owner, states } = filter;
+    const listing: Listing = { kind: 'locks', filters: [prefix, owner, states.toSorted()] };
+    const after = pageToken === '' ? '' : pageTokens.open(listing, pageToken);
+    if (states.length === 0) return { locks: [], nextPageToken: '' };
+    const { locks, next } = await store.list({ ...filter, after }, this.#bounded(context));
+    return { locks, nextPageToken: next === undefined ? '' : pageTokens.seal(listing, next) };
   }
 
   #stamp(): CallStamp {

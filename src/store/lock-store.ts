@@ -9,6 +9,7 @@ import type {
   CallStamp,
   ConfirmOutcome,
   LeaseSpec,
+  LockState,
   LockView,
   ReleaseOutcome,
   RenewOutcome,
@@ -74,6 +75,34 @@ export type Notice =
   /** Waiters may have been forgotten or put aside: each must ask again. */
   | { readonly kind: 'resync' };
 
+/** Which locks, and where a page of them begins. Never those that are free. */
+export interface ListQuery {
+  /** The beginning of their resources' names. */
+  readonly prefix: string;
+  /** Only locks with a live holder or a queued waiter of exactly this owner; '': all. */
+  readonly owner: string;
+  readonly states: readonly Exclude<LockState, 'free'>[];
+  /** Only names behind this one; '': from the first. */
+  readonly after: string;
+  readonly most: number;
+}
+
+/** In the order of the names' bytes, with up to LIMITS.listedPerPagedLock holders and waiters each. */
+export interface LockPage {
+  readonly locks: readonly LockView[];
+  /** The name behind which the next page begins; undefined: this was the last. */
+  readonly next: string | undefined;
+}
+
+/** What a store tells of changes to locks. */
+export type ChangeNotice =
+  /** It may look otherwise than before: who holds it or waits for it, or its min_hold. Renewals are not told. */
+  | { readonly kind: 'changed'; readonly resource: string }
+  /** From now on changes are heard. `missed`: some of those before this may not have been. */
+  | { readonly kind: 'listening'; readonly missed: boolean }
+  /** From now on changes may not be heard. */
+  | { readonly kind: 'deaf' };
+
 export interface LockStore {
   /**
    * Grants `spec` if nothing contradicts it and nobody waits before it. The same lease id again is the same
@@ -113,6 +142,22 @@ export interface LockStore {
 
   /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */
   get(resource: string, call: StoreCall): Promise<LockView>;
+
+  /** The same of many at one moment, in their order, with as few holders and waiters as in a page. */
+  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]>;
+
+  /**
+   * A page of what isn't free. It may hold fewer locks than asked for, even none, before the last: it also ends after
+   * a bounded amount of searching or bytes. What exists all the while is on exactly one of the pages.
+   */
+  list(query: ListQuery, call: StoreCall): Promise<LockPage>;
+
+  /**
+   * Calls back on each change of any lock, and when changes begin and cease to be heard. What is read after `listening`
+   * is no older than what was changed before it; so whoever reads first and listens then misses what lies between.
+   * Returns the unsubscriber.
+   */
+  watchChanges(listener: (notice: ChangeNotice) => void): () => void;
 
   /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
   refresh(call: StoreCall): Promise<readonly Claim[]>;

@@ -28,6 +28,8 @@ export interface StoreStatus {
 export interface Store {
   readonly locks: LockStore;
   status(): StoreStatus;
+  /** What page tokens are signed with, the same on all instances; undefined before the store was usable once. */
+  pageSecret(): string | undefined;
   /** Calls back on each change of `usable`, reign or quarantine's start. Returns the unsubscriber. */
   onStatus(listener: (status: StoreStatus) => void): () => void;
   /** Ends connections and timers; commands in flight fail with OUTCOME_UNKNOWN. */

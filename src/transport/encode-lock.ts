@@ -4,10 +4,23 @@ import type { Durability, Lease as LeaseMessage } from '../../generated/leasehol
 import { type Lock, type LockHolder, LockState, type LockWaiter } from '../../generated/leasehold/v1/lock.ts';
 import { type ServerInfo as ServerInfoMessage, StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Holder, LockView, Mode, Waiter } from '../domain/lock.ts';
+import {
+  type LockState as DomainLockState,
+  type Holder,
+  type LockView,
+  type Mode,
+  stateOf,
+  type Waiter,
+} from '../domain/lock.ts';
 import type { GrantedLease } from '../service/lock-service.ts';
 import type { ServerInfo } from '../service/server-info.ts';
 import { encodeDuration, encodeTimestamp } from './durations.ts';
+
+const STATES: Readonly<Record<DomainLockState, LockState>> = {
+  held: LockState.LOCK_STATE_HELD,
+  'min-hold': LockState.LOCK_STATE_MIN_HOLD,
+  free: LockState.LOCK_STATE_FREE,
+};
 
 export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
   return {
@@ -33,18 +46,16 @@ export function encodeHolder(holder: Holder): LockHolder {
 }
 
 export function encodeLock(view: LockView): Lock {
-  const held = view.holders.length > 0;
-  const minHold = view.minHoldRemainingMs > 0;
-  const free = minHold ? LockState.LOCK_STATE_MIN_HOLD : LockState.LOCK_STATE_FREE;
   return {
     resource: view.resource,
-    state: held ? LockState.LOCK_STATE_HELD : free,
-    holders: view.holders.slice(0, LIMITS.listedPerLock).map(encodeHolder),
-    holderCount: view.holders.length,
+    state: STATES[stateOf(view)],
+    holders: view.holders.map(encodeHolder),
+    holderCount: view.holderCount,
     waiters: view.waiters.map(encodeWaiter),
     waiterCount: view.queueLength,
-    ...permitsOf(view),
-    minHoldRemaining: minHold ? encodeDuration(view.minHoldRemainingMs) : undefined,
+    permitsHeld: view.permitsHeld,
+    permitsLimit: view.permitsLimit,
+    minHoldRemaining: view.minHoldRemainingMs > 0 ? encodeDuration(view.minHoldRemainingMs) : undefined,
   };
 }
 
@@ -56,16 +67,6 @@ function encodeWaiter(waiter: Waiter): LockWaiter {
     queueTime: encodeTimestamp(waiter.queuedAtWallMs),
     absent: false,
   };
-}
-
-function permitsOf({ holders }: LockView): { permitsHeld: number; permitsLimit: number } {
-  let [permitsHeld, permitsLimit] = [0, 0];
-  for (const { mode } of holders) {
-    if (mode.kind !== 'permits') continue;
-    permitsHeld += mode.permits;
-    permitsLimit = permitsLimit === 0 ? mode.limit : Math.min(permitsLimit, mode.limit);
-  }
-  return { permitsHeld, permitsLimit };
 }
 
 export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
@@ -100,10 +101,10 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxKeepAliveLeases: LIMITS.keepAliveLeases,
       maxQueueLength: LIMITS.waitersPerResource,
       maxRequestBytes: info.maxMessageBytes,
+      maxPageSize: LIMITS.largestPage,
+      defaultPageSize: LIMITS.defaultPage,
       // Zero and unset: nothing of these is served.
 
-      maxPageSize: 0,
-      defaultPageSize: 0,
       maxPayloadBytes: 0,
       maxClaimOperations: 0,
       defaultHeartbeatTimeout: undefined,

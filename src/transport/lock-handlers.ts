@@ -3,7 +3,9 @@
 import type { LockServiceServer } from '../../generated/leasehold/v1/lock_service.ts';
 import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
+import type { LockWatch } from '../service/lock-watch.ts';
 import type { ServerInfoService } from '../service/server-info.ts';
+import { decodeListLocks, decodeWatchLocks } from './decode-inspection.ts';
 import {
   decodeAcquire,
   decodeAcquireMany,
@@ -19,11 +21,13 @@ import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary.ts';
-import { unimplementedStream, unimplementedUnary } from './unimplemented.ts';
+import { unimplementedUnary } from './unimplemented.ts';
+import { watchSink } from './watch-events.ts';
 
 export function lockHandlers(
   locks: LockService,
   streams: LeaseStreams,
+  watch: LockWatch,
   info: ServerInfoService,
   bounds: LeaseBounds,
   environment: CallEnvironment,
@@ -55,8 +59,13 @@ export function lockHandlers(
       const leases = decodeKeepAlive(request, bounds);
       return streams.keepAlive(leases, context, (about, event) => sendKeepAlive(send, about, event));
     }),
-    listLocks: unimplementedUnary('ListLocks', environment),
-    watchLocks: unimplementedStream('WatchLocks', environment),
+    listLocks: unary('ListLocks', environment, async (request, context) => {
+      const { locks: listed, nextPageToken } = await locks.list(decodeListLocks(request), context);
+      return { locks: listed.map(encodeLock), nextPageToken };
+    }),
+    watchLocks: serverStream('WatchLocks', environment, (request, context, send, flow) =>
+      watch.watch(decodeWatchLocks(request), context, watchSink(send, flow)),
+    ),
     checkFencingToken: unary('CheckFencingToken', environment, async (request, context) => {
       const { resource, fencingToken } = decodeCheckFencingToken(request);
       return { valid: await locks.checkFencingToken(resource, fencingToken, context) };

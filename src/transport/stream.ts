@@ -16,6 +16,18 @@ import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './
  */
 export type Send<Response> = (message: Response, slot?: string) => void;
 
+/** How the client of a stream reads. */
+export interface Flow {
+  /** Messages that wait until the client reads. */
+  readonly unsent: number;
+  /** How many messages were passed on to the client's connection. */
+  readonly passedOn: number;
+  /** Resolves when none wait and the last was passed on. */
+  emptied(): Promise<void>;
+  /** Forgets those that wait. */
+  discard(): void;
+}
+
 /** The part of a gRPC stream that is written to. */
 export interface Sink<Response> {
   /** Calls back when the message was passed on to the client's connection; never, when that is gone. */
@@ -23,18 +35,31 @@ export interface Sink<Response> {
 }
 
 /** The messages on their way to one client. */
-export class Outbox<Response> {
+export class Outbox<Response> implements Flow {
   readonly #sink: Sink<Response>;
   readonly #unsent = new Map<string | symbol, Response>();
+  readonly #untilEmptied = new Set<() => void>();
   #isBlocked = false;
+  #passedOn = 0;
 
   constructor(sink: Sink<Response>) {
     this.#sink = sink;
   }
 
-  /** Messages that wait until the client reads. */
   get unsent(): number {
     return this.#unsent.size;
+  }
+
+  get passedOn(): number {
+    return this.#passedOn;
+  }
+
+  async emptied(): Promise<void> {
+    if (this.#isBlocked) await new Promise<void>((resolve) => this.#untilEmptied.add(resolve));
+  }
+
+  discard(): void {
+    this.#unsent.clear();
   }
 
   send(message: Response, slot?: string): void {
@@ -57,10 +82,13 @@ export class Outbox<Response> {
       this.#isBlocked = true;
       this.#sink.write(message, () => {
         this.#isBlocked = false;
+        this.#passedOn++;
         this.#flush();
       });
       return;
     }
+    for (const resume of this.#untilEmptied) resume();
+    this.#untilEmptied.clear();
   }
 }
 
@@ -68,7 +96,7 @@ export class Outbox<Response> {
 export function serverStream<Request, Response>(
   method: string,
   { clock, observer }: CallEnvironment,
-  serve: (request: Request, context: CallContext, send: Send<Response>) => Promise<void>,
+  serve: (request: Request, context: CallContext, send: Send<Response>, flow: Flow) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
     const arrivedAtMs = clock.monotonicMs();
@@ -87,7 +115,7 @@ export function serverStream<Request, Response>(
     let code: status = status.OK;
     try {
       if (call.request instanceof Undecodable) throw call.request.error;
-      await serve(call.request, { arrivedAtMs, deadlineMs, ended }, send);
+      await serve(call.request, { arrivedAtMs, deadlineMs, ended }, send, outbox);
       outbox.flushAll();
       call.end();
     } catch (caught) {

@@ -292,6 +292,9 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.locks.get(spec.resource, inTime())).toEqual({
           resource: spec.resource,
           holders: [],
+          holderCount: 0,
+          permitsHeld: 0,
+          permitsLimit: 0,
           waiters: [],
           queueLength: 0,
           minHoldRemainingMs: 50_000,
@@ -445,6 +448,9 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.locks.get('never locked', inTime())).toEqual({
           resource: 'never locked',
           holders: [],
+          holderCount: 0,
+          permitsHeld: 0,
+          permitsLimit: 0,
           waiters: [],
           queueLength: 0,
           minHoldRemainingMs: 0,

@@ -97,6 +97,17 @@ const command = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('refresh' as const) }) },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('list' as const),
+      prefix: fc.constantFrom('', '', 'a', 'b{'),
+      owner: fc.constantFrom('', '', 'i1', 'i2'),
+      states: fc.subarray(['held', 'min-hold'] as const, { minLength: 1 }),
+      after: fc.constantFrom('', '', 'a'),
+      most: fc.constantFrom(1, 10),
+    }),
+  },
+  {
     weight: 5,
     arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 12_000 }) }),
   },
@@ -145,6 +156,8 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       const claims = await h.locks.refresh(inTime());
       return claims.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
     }
+    case 'list':
+      return h.locks.list(c, inTime());
     case 'pass':
       return h.pass(c.ms);
     case 'step':
@@ -175,6 +188,10 @@ function comparable(outcome: unknown, seen: bigint[]): unknown {
   );
 }
 
+function withoutTokens(view: unknown): unknown {
+  return JSON.parse(JSON.stringify(view, (_, value) => (typeof value === 'bigint' ? undefined : value)));
+}
+
 /** One store, and the tokens that were seen of each resource. */
 class Observed {
   readonly harness: StoreHarness;
@@ -186,11 +203,22 @@ class Observed {
 
   async apply(c: Command): Promise<unknown> {
     const seen = this.#seen('resource' in c ? c.resource : '');
+    if (c.do === 'list') return withoutTokens(await apply(this.harness, c, seen));
     return comparable(await apply(this.harness, c, seen), seen);
   }
 
   async view(resource: string): Promise<unknown> {
     return comparable(await this.harness.locks.get(resource, inTime()), this.#seen(resource));
+  }
+
+  /** What is listed, each lock as it is seen alone. */
+  async list(): Promise<unknown> {
+    const query = { prefix: '', owner: '', states: ['held', 'min-hold'] as const, after: '', most: 10 };
+    const { locks, next } = await this.harness.locks.list(query, inTime());
+    const names = locks.map(({ resource }) => resource);
+    const alone = await this.harness.locks.getMany(names, inTime());
+    expect(locks.map(withoutTokens)).toEqual(alone.map(withoutTokens));
+    return { locks: locks.map((view) => comparable(view, this.#seen(view.resource))), next };
   }
 
   #seen(resource: string): bigint[] {
@@ -217,6 +245,8 @@ test('random command sequences have the same outcome on both stores', { timeout:
               const view = await model.view(name);
               expect(await real.view(name), `${name} after ${where}`).toEqual(view);
             }
+            const listed = await model.list();
+            expect(await real.list(), `all after ${where}`).toEqual(listed);
           }
           if (sweep && commands.length < 5) {
             expect(await real.harness.remembered()).toBe(await model.harness.remembered());

@@ -213,6 +213,8 @@ class RedisHarness extends Harness {
     const indexed = await this.#client.zrange(this.#keys.deadlines, '0', '-1');
     const unknown = indexed.filter((resource) => !resources.has(resource));
     if (unknown.length > 0) throw new Error(`in the index, but nothing else: ${unknown}`);
+    const named = await this.#client.zrange(this.#keys.names, '0', '-1');
+    if (named.toSorted().join() !== indexed.toSorted().join()) throw new Error(`other names: ${named}`);
     return resources.size;
   }
 

@@ -34,6 +34,8 @@ export const protobufFileName = "leasehold/v1/error_details.proto";
  *   OVERLOADED            UNAVAILABLE           too many calls at once; nothing was changed; with RetryInfo
  *   STORE_FULL            RESOURCE_EXHAUSTED    the store has no memory left; with QuotaFailure
  *   QUEUE_FULL            RESOURCE_EXHAUSTED    too many callers wait for this resource; with QuotaFailure
+ *   WATCH_INTERRUPTED     UNAVAILABLE           changes may have been missed, watch again; with RetryInfo
+ *   WATCHER_TOO_SLOW      RESOURCE_EXHAUSTED    the client of a watch didn't read what it was told
  *   DEADLINE_EXCEEDED     DEADLINE_EXCEEDED     the call's deadline passed; outcome unknown
  *   CANCELLED             CANCELLED             the caller cancelled the call; outcome unknown
  *   NOT_IMPLEMENTED       UNIMPLEMENTED         this server doesn't serve the rpc

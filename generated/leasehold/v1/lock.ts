@@ -45,7 +45,7 @@ export interface Lock {
   resource: string;
   /** Whether it is taken, and by what. */
   state: LockState;
-  /** The holders, the oldest grant first: up to 100 from GetLock, up to 10 elsewhere. */
+  /** The holders, the oldest grant first: the oldest 100 from GetLock, 10 elsewhere (of more than 1,000: any 10). */
   holders: LockHolder[];
   /** How many holders there are. */
   holderCount: number;

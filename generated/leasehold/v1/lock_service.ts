@@ -209,13 +209,13 @@ export interface GetLockResponse {
 export interface ListLocksRequest {
   /** Only resources whose name begins with this. Up to 512 bytes; empty: all. */
   resourcePrefix: string;
-  /** Only locks with a holder or a waiter of exactly this owner. Empty: all. */
+  /** Only locks with a live holder or a queued waiter of exactly this owner. Empty: all. */
   owner: string;
   /** Only locks in one of these states; FREE is never listed. Empty: all. */
   states: LockState[];
   /**
-   * At most this many locks in the page: 1 to 500. Unset (0): 100. A page may have fewer, even none, before the last:
-   * it also ends after about 1 MiB or a bounded amount of searching.
+   * At most this many locks in the page. Unset (0): 100; more than 500 means 500. A page may have fewer, even none,
+   * before the last: it also ends after about 1 MiB or a bounded amount of searching.
    */
   pageSize: number;
   /** The next_page_token of the page before, with the same filters. Empty: the first page. */
@@ -226,7 +226,7 @@ export interface ListLocksRequest {
 export interface ListLocksResponse {
   /** One page. */
   locks: Lock[];
-  /** Asks for the next page. Empty: this was the last one. Opaque, and good for a few minutes. */
+  /** Asks for the next page, on any instance. Empty: this was the last one. Opaque; it doesn't expire. */
   nextPageToken: string;
 }
 
@@ -234,7 +234,10 @@ export interface ListLocksResponse {
 export interface WatchLocksRequest {
   /** Only these resources, up to 100; each of them is told in the snapshot, also when it is free. */
   resources: string[];
-  /** Only resources whose name begins with this. Not together with `resources`. */
+  /**
+   * Only resources whose name begins with this, up to 512 bytes. Those that aren't free are told in the snapshot. Not
+   * together with `resources`.
+   */
   resourcePrefix: string;
 }
 
@@ -2352,8 +2355,11 @@ export const LockServiceService = {
     responseDeserialize: (value: Buffer): GetLockResponse => GetLockResponse.decode(value),
   },
   /**
-   * Lists locks that are not free, page by page, in no particular order. The pages together are no snapshot: what
-   * changes during the listing may appear or not.
+   * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
+   * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
+   * not, and each lock is shown as it was when its page was read.
+   *
+   * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
    */
   listLocks: {
     path: "/leasehold.v1.LockService/ListLocks" as const,
@@ -2366,10 +2372,13 @@ export const LockServiceService = {
   },
   /**
    * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-   * between may be left out. After a reconnect there is a new snapshot. Meant for observing leaders and for
-   * dashboards; to wait for a lock, use Acquire or Hold.
+   * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
+   * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
+   * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
+   * lock, use Acquire or Hold.
    *
-   * Errors: UNAVAILABLE / DRAINING when the server stops.
+   * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
+   * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
    */
   watchLocks: {
     path: "/leasehold.v1.LockService/WatchLocks" as const,
@@ -2486,16 +2495,22 @@ export interface LockServiceServer extends UntypedServiceImplementation {
   /** Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
   getLock: handleUnaryCall<GetLockRequest, GetLockResponse>;
   /**
-   * Lists locks that are not free, page by page, in no particular order. The pages together are no snapshot: what
-   * changes during the listing may appear or not.
+   * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
+   * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
+   * not, and each lock is shown as it was when its page was read.
+   *
+   * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
    */
   listLocks: handleUnaryCall<ListLocksRequest, ListLocksResponse>;
   /**
    * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-   * between may be left out. After a reconnect there is a new snapshot. Meant for observing leaders and for
-   * dashboards; to wait for a lock, use Acquire or Hold.
+   * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
+   * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
+   * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
+   * lock, use Acquire or Hold.
    *
-   * Errors: UNAVAILABLE / DRAINING when the server stops.
+   * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
+   * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
    */
   watchLocks: handleServerStreamingCall<WatchLocksRequest, WatchLocksResponse>;
   /**
@@ -2652,8 +2667,11 @@ export interface LockServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetLockResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists locks that are not free, page by page, in no particular order. The pages together are no snapshot: what
-   * changes during the listing may appear or not.
+   * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
+   * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
+   * not, and each lock is shown as it was when its page was read.
+   *
+   * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
    */
   listLocks(
     request: ListLocksRequest,
@@ -2672,10 +2690,13 @@ export interface LockServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-   * between may be left out. After a reconnect there is a new snapshot. Meant for observing leaders and for
-   * dashboards; to wait for a lock, use Acquire or Hold.
+   * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
+   * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
+   * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
+   * lock, use Acquire or Hold.
    *
-   * Errors: UNAVAILABLE / DRAINING when the server stops.
+   * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
+   * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
    */
   watchLocks(request: WatchLocksRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchLocksResponse>;
   watchLocks(

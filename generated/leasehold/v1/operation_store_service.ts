@@ -172,8 +172,8 @@ export interface ListOperationsRequest {
     | OperationFilter
     | undefined;
   /**
-   * At most this many records in the page: 1 to 500. Unset (0): 100. A page may have fewer, even none, before the last:
-   * it also ends after about 1 MiB or a bounded amount of searching.
+   * At most this many records in the page. Unset (0): 100; more than 500 means 500. A page may have fewer, even none,
+   * before the last: it also ends after about 1 MiB or a bounded amount of searching.
    */
   pageSize: number;
   /** The next_page_token of the page before, with the same filter. Empty: the first page. */
@@ -186,7 +186,7 @@ export interface ListOperationsRequest {
 export interface ListOperationsResponse {
   /** One page. */
   operations: Operation[];
-  /** Asks for the next page. Empty: this was the last one. Opaque, and good for a few minutes. */
+  /** Asks for the next page, on any instance. Empty: this was the last one. Opaque; it doesn't expire. */
   nextPageToken: string;
 }
 

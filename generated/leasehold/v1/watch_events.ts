@@ -17,7 +17,10 @@ export const protobufFileName = "leasehold/v1/watch_events.proto";
 export interface SnapshotComplete {
 }
 
-/** Nothing new. Said at least every 15 s in silence, so that a caller can tell a quiet stream from a dead one. */
+/**
+ * Nothing new. Said after some seconds of silence, 15 at most, so that a caller can tell a quiet stream from a dead one;
+ * never while changes can't be heard.
+ */
 export interface Heartbeat {
 }
 

@@ -4,7 +4,9 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
-import type { Claim, Notice } from '../lock-store.ts';
+import type { ChangeNotice, Claim, Notice } from '../lock-store.ts';
+import { LockChanges, NOTHING } from './lock-changes.ts';
+import { NameIndex } from './name-index.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export interface LockTableOptions {
@@ -40,6 +42,8 @@ export interface Lock {
   nextMs: number;
   /** When to look again, at the earliest. */
   lookMs: number;
+  /** What those who watch were told last. */
+  told: string;
 }
 
 export class LockTable {
@@ -50,6 +54,9 @@ export class LockTable {
   /** By instance, and by "lease_id call resource": what it was granted and has not confirmed. */
   readonly #claims = new Map<string, Map<string, Claim>>();
   readonly #listeners = new Set<(notice: Notice) => void>();
+  readonly changes = new LockChanges();
+  /** The resources of which anything is remembered. */
+  readonly names = new NameIndex(() => this.#locks.keys());
   #clockMs: number;
   #lastMs: number;
   #token = 0;
@@ -127,6 +134,10 @@ export class LockTable {
     return () => this.#listeners.delete(listener);
   }
 
+  watchChanges(listener: (notice: ChangeNotice) => void): () => void {
+    return this.changes.listen(listener, this.#locks.values(), this.#clockMs);
+  }
+
   advance(): void {
     const nowMs = this.#options.systemMs();
     this.#clockMs += Math.min(Math.max(nowMs - this.#lastMs, 0), SKEW_ALLOWANCE_MS);
@@ -141,7 +152,8 @@ export class LockTable {
     const known = this.#locks.get(resource);
     if (known) return known;
     const [nextMs, lookMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    return { resource, leases: new Map(), queue: new WaitQueue(), takenUntilMs: 0, nextMs, lookMs };
+    const [leases, queue] = [new Map<string, LeaseRecord>(), new WaitQueue()];
+    return { resource, leases, queue, takenUntilMs: 0, nextMs, lookMs, told: NOTHING };
   }
 
   save(lock: Lock): void {
@@ -153,8 +165,11 @@ export class LockTable {
       lock.lookMs = Math.min(lock.lookMs, Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nowMs));
     }
     const taken = lock.takenUntilMs > nowMs;
-    if (lock.leases.size > 0 || lock.queue.size > 0 || taken) this.#locks.set(lock.resource, lock);
+    const isKept = lock.leases.size > 0 || lock.queue.size > 0 || taken;
+    if (isKept !== this.#locks.has(lock.resource)) this.names.forget();
+    if (isKept) this.#locks.set(lock.resource, lock);
     else this.#locks.delete(lock.resource);
+    this.changes.tell(lock, this.#clockMs);
   }
 
   settle(lock: Lock): void {

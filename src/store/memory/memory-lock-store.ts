@@ -10,7 +10,6 @@ import type {
   CallStamp,
   ConfirmOutcome,
   Contention,
-  Holder,
   Lease,
   LeaseSpec,
   LockView,
@@ -18,12 +17,14 @@ import type {
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
-import { leaseIdHash } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
+  ChangeNotice,
   Claim,
   LeaveCommand,
+  ListQuery,
+  LockPage,
   LockStore,
   Notice,
   RenewCommand,
@@ -31,6 +32,7 @@ import type {
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { FORGET_MS, type LeaseRecord, type Lock, LockTable, sameMode, sameStamp } from './lock-table.ts';
+import { LockViews } from './lock-views.ts';
 
 export interface MemoryLockStoreOptions {
   readonly clock: Clock;
@@ -47,10 +49,12 @@ const HOLDERS_IN_CONTENTION = 4;
 export class MemoryLockStore implements LockStore {
   readonly #options: MemoryLockStoreOptions;
   readonly #table: LockTable;
+  readonly #views: LockViews;
 
   constructor(options: MemoryLockStoreOptions) {
     this.#options = options;
     this.#table = new LockTable(options);
+    this.#views = new LockViews(this.#table);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
@@ -117,7 +121,22 @@ export class MemoryLockStore implements LockStore {
   }
 
   get(resource: string, call: StoreCall): Promise<LockView> {
-    return this.#command('get-lock', call, () => this.#get(resource));
+    return this.#command('get-lock', call, () => this.#views.view(resource, LIMITS.listedPerLock));
+  }
+
+  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]> {
+    const most = LIMITS.listedPerPagedLock;
+    return this.#command('get-lock', call, () =>
+      resources.map((resource) => this.#views.view(resource, most)),
+    );
+  }
+
+  list(query: ListQuery, call: StoreCall): Promise<LockPage> {
+    return this.#command('list-locks', call, () => this.#views.list(query));
+  }
+
+  watchChanges(listener: (notice: ChangeNotice) => void): () => void {
+    return this.#table.watchChanges(listener);
   }
 
   refresh(call: StoreCall): Promise<readonly Claim[]> {
@@ -207,7 +226,7 @@ export class MemoryLockStore implements LockStore {
       return { kind: 'quarantined', retryAfterMs: timeLeftMs };
     }
     const about = { resource: lock.resource, timeLeftMs, queueLength: lock.queue.liveLength };
-    const holders = records.slice(0, HOLDERS_IN_CONTENTION).map((record) => this.#view(record));
+    const holders = records.slice(0, HOLDERS_IN_CONTENTION).map((record) => this.#views.holder(record));
     if (!this.#table.admits(lock, mode)) return contended({ ...about, reason: 'held', holders });
     if (this.#table.quarantined) return { kind: 'quarantined', retryAfterMs: timeLeftMs };
     return contended({ ...about, reason: nowMs < lock.takenUntilMs ? 'min-hold' : 'ahead', holders });
@@ -241,6 +260,7 @@ export class MemoryLockStore implements LockStore {
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
       if (spec.minHoldMs > 0) this.#table.save(lock);
+      else this.#table.changes.tell(lock, this.#table.clockMs);
     } else {
       this.#table.extend(record, spec.ttlMs);
     }
@@ -302,25 +322,6 @@ export class MemoryLockStore implements LockStore {
     return { kind };
   }
 
-  #get(resource: string): LockView {
-    const lock = this.#table.open(resource);
-    const live = [...lock.leases.values()].filter((record) => this.#table.alive(record));
-    return {
-      resource,
-      holders: live
-        .map((record) => this.#view(record))
-        .toSorted((a, b) => Number(a.fencingToken - b.fencingToken)),
-      waiters: lock.queue.head(LIMITS.listedPerLock).map(([leaseId, { spec, queuedAtWallMs }]) => ({
-        leaseIdHash: leaseIdHash(leaseId),
-        owner: spec.owner,
-        mode: spec.mode,
-        queuedAtWallMs,
-      })),
-      queueLength: lock.queue.liveLength,
-      minHoldRemainingMs: Math.max(0, lock.takenUntilMs - this.#table.clockMs),
-    };
-  }
-
   #lease(record: LeaseRecord): Lease {
     const remainingMs = record.deadlineMs - SKEW_ALLOWANCE_MS - this.#table.clockMs;
     return {
@@ -329,18 +330,6 @@ export class MemoryLockStore implements LockStore {
       fencingToken: BigInt(record.token),
       deadlineMs: this.#options.clock.monotonicMs() + remainingMs,
       expiresAtWallMs: this.#table.systemMs + remainingMs,
-    };
-  }
-
-  #view(record: LeaseRecord): Holder {
-    return {
-      leaseIdHash: leaseIdHash(record.spec.leaseId),
-      owner: record.spec.owner,
-      mode: record.spec.mode,
-      fencingToken: BigInt(record.token),
-      acquiredAtWallMs: record.acquiredAtWallMs,
-      remainingMs: record.deadlineMs - this.#table.clockMs,
-      metadata: record.spec.metadata,
     };
   }
 }

@@ -1,6 +1,7 @@
 // The store in this process's memory: the embedded default and the test double of client code. Nothing of it is shared
 // with other processes or survives this one. Owns the ticking and the status; the locks are in memory-lock-store.ts.
 
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
 import { TICK_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
@@ -18,11 +19,14 @@ export interface MemoryStoreOptions {
   readonly systemMs?: () => number;
 }
 
+const SECRET_BYTES = 32;
+
 export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
+  readonly #pageSecret = randomBytes(SECRET_BYTES).toString('hex');
   #epoch = 1;
   #closed = false;
 
@@ -54,6 +58,10 @@ export class MemoryStore implements Store {
       epoch: this.#epoch,
       quarantineRemainingMs: this.locks.quarantineRemainingMs,
     };
+  }
+
+  pageSecret(): string {
+    return this.#pageSecret;
   }
 
   onStatus(listener: (status: StoreStatus) => void): () => void {

@@ -43,13 +43,15 @@ const NEEDS_NO_REPLICA: readonly string[] = [
   'full',
   'held',
   'left',
-  'lock',
+  'listed',
+  'locks',
   'min-hold',
   'moved',
   'quarantined',
   'queued',
   'refreshed',
   'reused',
+  'watched',
 ];
 
 const RETRY_SOON_MS = 500;

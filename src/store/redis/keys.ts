@@ -15,10 +15,14 @@ export interface Keys {
   readonly meta: string;
   /** Sorted set: resource → the moment on the lease clock before which nothing about the lock changes by itself. */
   readonly deadlines: string;
+  /** Sorted set: the same resources, in the order of their bytes. */
+  readonly names: string;
   /** A lock's hash is this and the resource. */
   readonly lockPrefix: string;
   /** The channel on which an instance hears of its waiters. */
   channel(instanceId: string): string;
+  /** The channel on which instances that watch hear of changes. */
+  readonly changes: string;
 }
 
 /** `prefix` holds no brace: the first braces of a key are its hash tag. */
@@ -27,7 +31,9 @@ export function keysFor(prefix: string): Keys {
   return {
     meta: `${bucket}meta`,
     deadlines: `${bucket}deadlines`,
+    names: `${bucket}names`,
     lockPrefix: `${bucket}lock:`,
     channel: (instanceId) => `${bucket}instance:${instanceId}`,
+    changes: `${bucket}changes`,
   };
 }

@@ -6,37 +6,48 @@ import type {
   AcquireOutcome,
   CallStamp,
   ConfirmOutcome,
-  Contention,
-  Holder,
   Lease,
   LeaseSpec,
   LockView,
-  Mode,
   ReleaseOutcome,
   RenewOutcome,
-  Waiter,
 } from '../../domain/lock.ts';
-import { leaseIdHash } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
+  ChangeNotice,
   Claim,
   LeaveCommand,
+  ListQuery,
+  LockPage,
   LockStore,
   Notice,
   RenewCommand,
   StoreCall,
 } from '../lock-store.ts';
+import type { ChangeFeed, Extension } from './change-feed.ts';
 import type { Answer, CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
+import {
+  aboutOwner,
+  aboutText,
+  microseconds,
+  milliseconds,
+  modeText,
+  readContention,
+  readViews,
+} from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 
 const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
+/** The oldest of more holders are listed by GetLock alone: to find them takes a look at every one. */
+const MOST_SORTED = 1_000;
 
 export interface RedisLockStoreOptions {
   readonly lane: CommandLane;
   readonly keeper: PrimaryKeeper;
   readonly keys: Keys;
+  readonly changes: ChangeFeed;
   readonly instanceId: string;
   readonly maxTtlMs: number;
 }
@@ -45,15 +56,17 @@ export class RedisLockStore implements LockStore {
   readonly #lane: CommandLane;
   readonly #keeper: PrimaryKeeper;
   readonly #keys: readonly string[];
+  readonly #changes: ChangeFeed;
   readonly #instanceId: string;
   readonly #maxTtlUs: string;
   readonly #listeners = new Set<(notice: Notice) => void>();
 
-  constructor({ lane, keeper, keys, instanceId, maxTtlMs }: RedisLockStoreOptions) {
+  constructor({ lane, keeper, keys, changes, instanceId, maxTtlMs }: RedisLockStoreOptions) {
     this.#maxTtlUs = microseconds(maxTtlMs);
     this.#lane = lane;
     this.#keeper = keeper;
     this.#keys = [keys.meta];
+    this.#changes = changes;
     this.#instanceId = instanceId;
   }
 
@@ -161,19 +174,61 @@ export class RedisLockStore implements LockStore {
   }
 
   async get(resource: string, call: StoreCall): Promise<LockView> {
-    const args = [SKEW_US, resource, String(LIMITS.listedPerLock)];
+    const [view] = await this.#read([resource], LIMITS.listedPerLock, Number.MAX_SAFE_INTEGER, call);
+    if (!view) throw new Error('get-lock: nothing about the resource');
+    return view;
+  }
+
+  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]> {
+    return this.#read(resources, LIMITS.listedPerPagedLock, MOST_SORTED, call);
+  }
+
+  async #read(
+    resources: readonly string[],
+    most: number,
+    mostSorted: number,
+    call: StoreCall,
+  ): Promise<readonly LockView[]> {
+    const args = [SKEW_US, String(most), String(mostSorted), ...resources];
     const answer = await this.#lane.run('get-lock', this.#keys, args, call);
-    const [word, , minHoldLeft, queueLength, listed, ...rest] = answer.reply;
-    if (word !== 'lock') throw new Error(`get-lock: unexpected reply ${word}`);
-    const waiterFields = 4 * Number(listed);
-    const holders = readHolders(rest.slice(waiterFields));
-    return {
-      resource,
-      holders: holders.toSorted((a, b) => Number(a.fencingToken - b.fencingToken)),
-      waiters: readWaiters(rest.slice(0, waiterFields)),
-      queueLength: Number(queueLength),
-      minHoldRemainingMs: milliseconds(minHoldLeft),
-    };
+    const [word, , ...views] = answer.reply;
+    if (word !== 'locks') throw new Error(`get-lock: unexpected reply ${word}`);
+    return readViews(views);
+  }
+
+  async list({ prefix, owner, states, after, most }: ListQuery, call: StoreCall): Promise<LockPage> {
+    const args = [
+      SKEW_US,
+      after,
+      prefix,
+      owner === '' ? '' : aboutOwner(owner),
+      `,${states.join(',')},`,
+      String(most),
+      String(LIMITS.looksPerPage),
+      String(LIMITS.listedPerPagedLock),
+      String(MOST_SORTED),
+      String(LIMITS.pageBytes),
+    ];
+    const answer = await this.#lane.run('list-locks', this.#keys, args, call);
+    const [word, , last, more, ...views] = answer.reply;
+    if (word !== 'listed') throw new Error(`list-locks: unexpected reply ${word}`);
+    return { locks: readViews(views), next: more === '1' ? last : undefined };
+  }
+
+  watchChanges(listener: (notice: ChangeNotice) => void): () => void {
+    return this.#changes.listen(listener);
+  }
+
+  /** Has scripts tell of changes for `aheadMs` from now on, and `mark` at once; answers on the lease clock. */
+  async extendWatch(aheadMs: number, mark: string, call: StoreCall): Promise<Extension> {
+    const answer = await this.#lane.run(
+      'watch-changes',
+      this.#keys,
+      [SKEW_US, microseconds(aheadMs), mark],
+      call,
+    );
+    const [, , now, until] = answer.reply;
+    return { nowMs: milliseconds(now), watchedUntilMs: milliseconds(until) };
   }
 
   async refresh(call: StoreCall): Promise<readonly Claim[]> {
@@ -239,81 +294,6 @@ function readClaim(text: string): Claim {
   return { waiter: { resource, leaseId }, call: Number(call) };
 }
 
-function readContention(
-  resource: string,
-  reason: Contention['reason'],
-  [timeLeft, queueLength, ...holders]: readonly string[],
-): Contention {
-  return {
-    resource,
-    reason,
-    holders: readHolders(holders).toSorted((a, b) => Number(a.fencingToken - b.fencingToken)),
-    timeLeftMs: milliseconds(timeLeft),
-    queueLength: Number(queueLength),
-  };
-}
-
-function readWaiters(flat: readonly string[]): readonly Waiter[] {
-  const waiters: Waiter[] = [];
-  for (let i = 0; i + 3 < flat.length; i += 4) {
-    const [about = '', leaseId = '', queuedAt, mode = ''] = flat.slice(i, i + 4);
-    waiters.push({
-      leaseIdHash: leaseIdHash(leaseId),
-      owner: readAbout(about).owner,
-      mode: readMode(mode),
-      queuedAtWallMs: milliseconds(queuedAt),
-    });
-  }
-  return waiters;
-}
-
-function readHolders(flat: readonly string[]): readonly Holder[] {
-  const holders: Holder[] = [];
-  for (let i = 0; i + 5 < flat.length; i += 6) {
-    const [about = '', leaseId = '', token = '', acquired, remaining, mode = ''] = flat.slice(i, i + 6);
-    const { owner, metadata } = readAbout(about);
-    holders.push({
-      leaseIdHash: leaseIdHash(leaseId),
-      owner,
-      mode: readMode(mode),
-      fencingToken: BigInt(token),
-      acquiredAtWallMs: milliseconds(acquired),
-      remainingMs: milliseconds(remaining),
-      metadata,
-    });
-  }
-  return holders;
-}
-
-// Metadata as pairs, not as an object: `__proto__` is a key like any other.
-function aboutText(spec: LeaseSpec): string {
-  return JSON.stringify([spec.owner, [...spec.metadata]]);
-}
-
-function readAbout(text: string): { owner: string; metadata: ReadonlyMap<string, string> } {
-  const [owner, metadata] = JSON.parse(text) as [string, [string, string][]]; // written by aboutText alone
-  return { owner, metadata: new Map(metadata) };
-}
-
-function modeText(mode: Mode): string {
-  return mode.kind === 'permits' ? `permits:${mode.permits}/${mode.limit}` : mode.kind;
-}
-
-function readMode(text: string): Mode {
-  if (text === 'exclusive' || text === 'shared') return { kind: text };
-  const [, permits, limit] = /^permits:(\d+)\/(\d+)$/.exec(text) ?? [];
-  if (!permits || !limit) throw new Error(`unknown mode ${text}`);
-  return { kind: 'permits', permits: Number(permits), limit: Number(limit) };
-}
-
 function stampText(stamp: CallStamp): string {
   return `${stamp.instanceId}/${stamp.call}`;
-}
-
-function microseconds(ms: number): string {
-  return Math.round(ms * 1_000).toFixed(0);
-}
-
-function milliseconds(us: string | undefined): number {
-  return Number(us) / 1_000;
 }

@@ -10,9 +10,10 @@ import {
   SKEW_ALLOWANCE_MS,
 } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import { ChangeFeed } from './change-feed.ts';
+import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
 import type { ConnectionSettings } from './connection.ts';
-import { InstanceChannel } from './instance-channel.ts';
 import { keysFor } from './keys.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
@@ -60,7 +61,8 @@ export class RedisStore implements Store {
   readonly #clock: Clock;
   readonly #observer: StoreObserver;
   readonly #stopListening: () => void;
-  readonly #channel: InstanceChannel;
+  readonly #channel: ChannelListener;
+  readonly #changes: ChangeFeed;
   #usable = false;
   #sinceMs: number;
 
@@ -101,6 +103,7 @@ export class RedisStore implements Store {
     this.#keeper.onChange = () => {
       this.#noteUsable();
       this.#channel.follow(this.#keeper.session);
+      this.#changes.follow(this.#keeper.session);
       for (const listener of this.#listeners) listener(this.status());
     };
     this.#stopListening = this.#locator.onAnswer(() => this.#noteUsable());
@@ -115,16 +118,37 @@ export class RedisStore implements Store {
       metaKey: keys.meta,
     });
     const { instanceId, maxTtlMs } = options;
-    this.locks = new RedisLockStore({ lane, keeper: this.#keeper, keys, instanceId, maxTtlMs });
-    this.#channel = new InstanceChannel({
+    this.#changes = new ChangeFeed({
+      channel: keys.changes,
+      connection,
+      clock,
+      observer,
+      instanceId,
+      extend: (aheadMs, mark, call) => this.locks.extendWatch(aheadMs, mark, call),
+    });
+    this.locks = new RedisLockStore({
+      lane,
+      keeper: this.#keeper,
+      keys,
+      changes: this.#changes,
+      instanceId,
+      maxTtlMs,
+    });
+    this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),
       connection,
       clock,
       observer,
+      trouble: 'cannot listen for grants; they are found once a second',
       onMessage: (message) => this.locks.heard(message),
       onListening: () => this.locks.resync(),
     });
     this.#channel.follow(this.#keeper.session);
+    this.#changes.follow(this.#keeper.session);
+  }
+
+  pageSecret(): string | undefined {
+    return this.#keeper.pageSecret;
   }
 
   status(): StoreStatus {
@@ -153,6 +177,7 @@ export class RedisStore implements Store {
   async close(): Promise<void> {
     this.#stopListening();
     this.#channel.close();
+    this.#changes.close();
     this.#locator.close();
     await this.#keeper.close();
   }

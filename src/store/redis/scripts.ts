@@ -13,15 +13,25 @@ const SCRIPT_NAMES = [
   'confirm-claim',
   'get-lock',
   'leave-queue',
+  'list-locks',
   'mark-commit',
   'refresh-instance',
   'release-lock',
   'renew-locks',
   'tick-clock',
+  'watch-changes',
 ] as const;
 
 /** These change no queue and need no more than the prelude. */
-const WITHOUT_LOCKING: readonly string[] = ['adopt-reign', 'mark-commit', 'refresh-instance', 'renew-locks'];
+const WITHOUT_LOCKING: readonly string[] = [
+  'adopt-reign',
+  'mark-commit',
+  'refresh-instance',
+  'renew-locks',
+  'watch-changes',
+];
+/** These show locks to people. */
+const WITH_VIEWS: readonly string[] = ['get-lock', 'list-locks'];
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
@@ -43,10 +53,15 @@ export function loadScripts(
   const read = (file: string): string => readFileSync(new URL(`./lua/${file}`, import.meta.url), 'utf8');
   const prelude = read('prelude.lua');
   const locking = read('locking.lua');
+  const views = read('lock-views.lua');
   const entries = SCRIPT_NAMES.map((name) => {
     const body = read(`${name}.lua`);
     const endOfShebang = body.indexOf('\n') + 1;
-    const shared = WITHOUT_LOCKING.includes(name) ? prelude : prelude + locking;
+    const shared = [
+      prelude,
+      WITHOUT_LOCKING.includes(name) ? '' : locking,
+      WITH_VIEWS.includes(name) ? views : '',
+    ].join('');
     const source = edit(body.slice(0, endOfShebang) + shared + body.slice(endOfShebang), name);
     return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;
   });

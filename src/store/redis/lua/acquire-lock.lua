@@ -46,6 +46,7 @@ local function granted(l)
     forget_claim(s, L, lease_id, l.stamp)
     L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
     hold(s, l, ttl, max_hold)
+    L.changed = true
   else
     extend(s, l, ttl)
   end

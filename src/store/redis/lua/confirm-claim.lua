@@ -36,6 +36,7 @@ if l.state == 'claim' then
     save_lock(s, L)
   end
   hold(s, l, ttl, max_hold)
+  tell_watchers(s, L) -- a holder that lives on, no more a claim of one second
 else
   extend(s, l, ttl)
 end

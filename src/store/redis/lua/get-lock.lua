@@ -1,32 +1,23 @@
 #!lua flags=no-writes
--- Who holds a resource and who waits for it now. Writes nothing; the clock is read as a mutating script would advance
--- it.
+-- Who holds each of some resources and who waits for it now. Writes nothing; the clock is read as a mutating script
+-- would advance it.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
---       4 resource
---       5 most            waiters listed, at most
--- REPLY lock now min_hold_left waiters listed {about lease_id queued_at mode}...
---         {about lease_id token acquired remaining mode}...
+--       4 most            waiters and holders listed of each, at most
+--       5 most_sorted     of more holders than this, some are listed and not the oldest
+--       6… resources
+-- REPLY locks now {view}...      (see lock-views.lua)
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local resource, most = ARGV[4], tonumber(ARGV[5])
+local most, most_sorted = tonumber(ARGV[4]), tonumber(ARGV[5])
+local args = ARGV
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 
-local L = open_lock(s, resource)
-local ids = redis.call('ZRANGE', L.queue, 0, most - 1)
-local reply = {
-  'lock', int(s.now), int(math.max(L.taken_until - s.clock, 0)), int(redis.call('ZCARD', L.queue)), int(#ids),
-}
-for _, lease_id in ipairs(ids) do
-  local w = read_waiter(redis.call('HGET', L.waiters, lease_id))
-  local n = #reply
-  reply[n + 1], reply[n + 2] = redis.call('HGET', L.waiters, lease_id .. '?'), lease_id
-  reply[n + 3], reply[n + 4] = w.queued_at, w.mode
-end
-add_holders(s, L, reply, math.max(L.count, 1))
+local reply = { 'locks', int(s.now) }
+for i = 6, #args do add_view(s, look_at(s, args[i]), reply, most, most_sorted) end
 return reply

@@ -3,10 +3,11 @@
 --
 -- Keys of a resource: lock:R (hash: leases by lease_id, '<lease_id>?' what people are told of each, ':' the summary),
 -- queue:R (sorted set: live waiters by place), waiters:R (hash: waiters by lease_id, live or absent, '<lease_id>?' as
--- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by itself),
--- patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent (hash:
--- instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and has
--- not confirmed). An instance listens on the channel instance:I.
+-- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by
+-- itself), patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent
+-- (hash: instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and
+-- has not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
+-- instance listens on the channel instance:I, and while it watches, on changes.
 
 -- How long a grant by hand-over waits for its instance's confirmation.
 local CLAIM = 1000000
@@ -39,12 +40,18 @@ local function open_lock(s, resource, lease_id)
   return L, own and read_lease(own)
 end
 
+-- Tells who watches that the lock may look otherwise now; what it looks like they read. Renewals tell nothing.
+local function tell_watchers(s, L)
+  if s.watched then redis.call('PUBLISH', s.bucket .. 'changes', 'changed ' .. L.resource) end
+end
+
 -- Writes the summary, and when to look at the lock again: when a holder may lapse, and while someone waits or a
--- min_hold lasts, when that or the quarantine is over.
+-- min_hold lasts, when that or the quarantine is over. Whatever changes who holds or waits sets `L.changed` and comes
+-- here, so this is the one place that tells those who watch.
 local function save_lock(s, L)
   if L.count == 0 then L.mode, L.permits, L.limits, L.next = '-', 0, '-', FAR end
   if L.count == 0 and L.taken_until <= s.clock then
-    redis.call('HDEL', L.key, ':')
+    if redis.call('HDEL', L.key, ':') == 1 then L.changed = true end -- a min_hold is over
   else
     redis.call('HSET', L.key, ':', L.mode .. ' ' .. int(L.count) .. ' ' .. int(L.permits) .. ' ' .. L.limits .. ' ' ..
       int(L.next) .. ' ' .. int(L.taken_until))
@@ -57,10 +64,13 @@ local function save_lock(s, L)
     end
   end
   if look == FAR then
-    redis.call('ZREM', s.bucket .. 'deadlines', L.resource)
-  else
-    redis.call('ZADD', s.bucket .. 'deadlines', int(look), L.resource)
+    if redis.call('ZREM', s.bucket .. 'deadlines', L.resource) == 1 then
+      redis.call('ZREM', s.bucket .. 'names', L.resource)
+    end
+  elseif redis.call('ZADD', s.bucket .. 'deadlines', int(look), L.resource) == 1 then
+    redis.call('ZADD', s.bucket .. 'names', 0, L.resource)
   end
+  if L.changed then tell_watchers(s, L) end
 end
 
 local function permits_of(mode)
@@ -109,6 +119,7 @@ end
 local function add_holder(L, lease_id, l, about)
   redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)
   count_in(L, l)
+  L.changed = true
 end
 
 local function claim_of(s, L, lease_id, stamp)
@@ -123,6 +134,7 @@ end
 local function erase_holder(s, L, lease_id, l)
   redis.call('HDEL', L.key, lease_id, lease_id .. '?')
   if l.state == 'claim' then forget_claim(s, L, lease_id, l.stamp) end
+  L.changed = true
 end
 
 local function remove_holder(s, L, lease_id, l)
@@ -135,10 +147,9 @@ local function is_lease(name)
   return name ~= ':' and string.byte(name, -1) ~= 63
 end
 
--- Looks at each holder once the lower bound is reached (or lies where an adoption made leases lapse), and forgets
--- those that lapsed. A lapsed claim marks its whole
--- instance as absent: it did not answer for a second, and every waiter of it that came next would cost another one.
-local function drop_lapsed(s, L)
+-- Looks at each holder once the lower bound is reached (or lies where an adoption made leases lapse), and makes the
+-- summary that of the live ones. The others are passed to `lapsed`, if there is one.
+local function recount(s, L, lapsed)
   if L.count == 0 or (s.clock < L.next and L.next >= s.lapsed_before) then return end
   local flat = redis.call('HGETALL', L.key)
   L.mode, L.count, L.permits, L.limits, L.next = '-', 0, 0, '-', FAR
@@ -147,15 +158,26 @@ local function drop_lapsed(s, L)
       local l = read_lease(flat[i + 1])
       if alive(s, l) then
         count_in(L, l)
-      else
-        erase_holder(s, L, flat[i], l)
-        -- (Not if an adoption ended it: then its instance had no chance.)
-        if l.state == 'claim' and l.deadline <= s.clock then
-          redis.call('HSET', s.bucket .. 'absent', instance_of(l.stamp), int(s.clock))
-        end
+      elseif lapsed then
+        lapsed(flat[i], l)
       end
     end
   end
+end
+
+-- Forgets the holders that lapsed. A lapsed claim marks its whole instance as absent: it did not answer for a second,
+-- and every waiter of it that came next would cost another one.
+local function drop_lapsed(s, L)
+  local recorded = L.count
+  recount(s, L, function(lease_id, l)
+    erase_holder(s, L, lease_id, l)
+    -- (Not if an adoption ended it: then its instance had no chance.)
+    if l.state == 'claim' and l.deadline <= s.clock then
+      redis.call('HSET', s.bucket .. 'absent', instance_of(l.stamp), int(s.clock))
+    end
+  end)
+  -- Also where an earlier script dropped them and had no reason to save the lock.
+  if L.count ~= recorded then L.changed = true end
 end
 
 -- Whether a lease in `mode` goes together with the live holders. Of permits, the smallest limit that anybody names
@@ -186,18 +208,18 @@ end
 local function enqueue(s, L, lease_id, w, about)
   if not w.place then w.place = int(redis.call('HINCRBY', s.meta, 'place', 1)) end
   write_waiter(L, lease_id, w, about)
-  redis.call('ZADD', L.queue, w.place, lease_id)
+  if redis.call('ZADD', L.queue, w.place, lease_id) == 1 then L.changed = true end -- not a waiter that asks again
   redis.call('ZADD', s.bucket .. 'patience', int(s.clock + FORGET), lease_id .. ' ' .. L.resource)
 end
 
 -- Out of the live queue, so that passing over it costs nothing; its place is remembered for a while.
 local function set_absent(s, L, lease_id, for_us)
-  redis.call('ZREM', L.queue, lease_id)
+  if redis.call('ZREM', L.queue, lease_id) == 1 then L.changed = true end
   redis.call('ZADD', s.bucket .. 'patience', int(s.clock + for_us), lease_id .. ' ' .. L.resource)
 end
 
 local function forget_waiter(s, L, lease_id)
-  redis.call('ZREM', L.queue, lease_id)
+  if redis.call('ZREM', L.queue, lease_id) == 1 then L.changed = true end
   redis.call('HDEL', L.waiters, lease_id, lease_id .. '?')
   redis.call('ZREM', s.bucket .. 'patience', lease_id .. ' ' .. L.resource)
 end

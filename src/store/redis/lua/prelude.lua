@@ -21,18 +21,21 @@ local function int(n) return string.format('%.0f', n) end
 local function enter(meta, reign, not_after, skew)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
-  local m = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before')
+  local m = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
+    'watched_until')
   if m[1] ~= reign then return nil, { 'reign', int(now) } end
   skew = tonumber(skew)
+  local clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew)
   return {
     meta = meta,
     bucket = string.sub(meta, 1, -5), -- all keys of the bucket are this and a name
     skew = skew,
     now = now,
-    clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew),
+    clock = clock,
     token = tonumber(m[4]),
     quarantine_until = tonumber(m[5]),
     lapsed_before = tonumber(m[6]),
+    watched = m[7] and tonumber(m[7]) > clock, -- somebody wants to hear of changes
   }
 end
 

@@ -1,0 +1,306 @@
+// All watches of locks on this instance. Each begins with a snapshot of its own; then one read of a changed lock serves
+// everyone whom it concerns. Reads nothing and costs nothing while nobody watches.
+//
+// Of each lock, what is told later is never older than what was told before. That rests on three rules:
+//
+// * Changes are heard before the first read of a snapshot. The other way round, a lock that is released between the
+//   read and the first change that is heard would look held for ever.
+// * What changes while a page is read is read again after that page was told: the page may show it before the change or
+//   after it, nobody knows.
+// * A watch hears only from batches that were begun after its snapshot. An earlier one may have read a lock before the
+//   snapshot did, waited for the Sentinels' confirmation, and come back behind it.
+
+import { type Clock, pause, type Timer, within } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { LockView } from '../domain/lock.ts';
+import type { ChangeNotice, ListQuery, LockPage, LockStore, StoreCall } from '../store/lock-store.ts';
+import type { CallContext } from './lock-service.ts';
+import { cancelled, draining } from './refusals.ts';
+import { Turns } from './turns.ts';
+import { WatchCall, type WatchSink } from './watch-call.ts';
+import { type WatchFilter, WatchIndex } from './watch-index.ts';
+
+export interface LockWatchOptions {
+  readonly store: LockStore;
+  readonly clock: Clock;
+  readonly commandTimeoutMs: number;
+}
+
+/** Changes of so long are read together: states in between are left out. */
+const COALESCE_MS = 50;
+/** Locks in one read. */
+const BATCH = 100;
+const RETRY_MS = 200;
+/**
+ * Reads for snapshots that Redis has before it at once. After a failover a thousand watches begin together, and their
+ * pages must not stand before everybody's grants.
+ */
+const SNAPSHOT_READS = 4;
+const LOOK_MS = 500;
+/** Watches end when changes could not be heard or read for so long: nobody knows what is true meanwhile. */
+const INTERRUPT_AFTER_MS = 10_000;
+const RETRY_WATCH_MS = 500;
+const NOT_FREE = ['held', 'min-hold'] as const;
+
+type LockCall = WatchCall<LockView>;
+
+export class LockWatch {
+  readonly #options: LockWatchOptions;
+  readonly #calls = new Set<LockCall>();
+  /** Those whose snapshot is being read. */
+  readonly #reading = new Set<LockCall>();
+  /** Those whose snapshot is complete. */
+  readonly #live = new WatchIndex<LockCall>();
+  /** Changed, and to be read for the live ones. */
+  readonly #changed = new Set<string>();
+  readonly #untilListening = new Set<() => void>();
+  readonly #turns = new Turns(SNAPSHOT_READS);
+  #unsubscribe = (): void => {};
+  #nextLook: Timer | undefined;
+  #isListening = false;
+  #deafSinceMs: number | undefined;
+  #failingSinceMs: number | undefined;
+  #batch = 0;
+  #isBusy = false;
+  #draining = false;
+
+  constructor(options: LockWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Open watches. */
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /**
+   * Tells the states of the locks that the filter names, or that begin with its prefix and aren't free; then that this
+   * was all, and then each change. Never resolves: throws WATCH_INTERRUPTED, WATCHER_TOO_SLOW, OVERLOADED, DRAINING,
+   * CANCELLED, and what the store throws during the snapshot.
+   */
+  async watch(filter: WatchFilter, { ended }: CallContext, sink: WatchSink<LockView>): Promise<never> {
+    if (this.#draining) throw draining();
+    if (this.#calls.size >= LIMITS.watchesPerInstance) {
+      throw new CoordinationError('OVERLOADED', 'too many watches on this instance', {
+        retryAfterMs: RETRY_WATCH_MS,
+      });
+    }
+    const call = new WatchCall<LockView>(filter, sink, this.#options.clock);
+    const cancel = (): void => call.end(cancelled());
+    ended.addEventListener('abort', cancel, { once: true });
+    this.#enter(call);
+    try {
+      if (ended.aborted) cancel();
+      this.#begin(call).catch((error: unknown) => call.end(error));
+      return await call.ended;
+    } finally {
+      ended.removeEventListener('abort', cancel);
+      this.#leave(call);
+    }
+  }
+
+  /** From now on no watch begins here, and those that are open end. */
+  drain(): void {
+    this.#draining = true;
+    for (const call of this.#calls) call.end(draining());
+  }
+
+  #enter(call: LockCall): void {
+    this.#calls.add(call);
+    if (this.#calls.size > 1) return;
+    this.#deafSinceMs = this.#options.clock.monotonicMs();
+    this.#unsubscribe = this.#options.store.watchChanges((notice) => this.#heard(notice));
+    this.#lookAgain();
+  }
+
+  #leave(call: LockCall): void {
+    this.#calls.delete(call);
+    this.#reading.delete(call);
+    this.#live.remove(call, call.filter);
+    if (this.#calls.size > 0) return;
+    this.#unsubscribe();
+    this.#nextLook?.cancel();
+    this.#isListening = false;
+    this.#failingSinceMs = undefined;
+    this.#changed.clear();
+  }
+
+  // ---- The beginning of a watch.
+
+  async #begin(call: LockCall): Promise<void> {
+    await this.#listening();
+    if (call.isOver) return;
+    this.#reading.add(call);
+    if (call.filter.kind === 'names') await this.#tellNow(call, call.filter.names);
+    else await this.#tellPages(call, call.filter.prefix);
+    if (call.isOver) return;
+    call.completeSnapshot();
+    this.#reading.delete(call);
+    call.liveFrom = this.#batch + 1;
+    this.#live.add(call, call.filter);
+    for (const name of call.takeMissed()) this.#change(name);
+  }
+
+  async #listening(): Promise<void> {
+    if (this.#isListening) return;
+    const { clock, commandTimeoutMs } = this.#options;
+    let resume = (): void => {};
+    const listening = new Promise<void>((resolve) => {
+      resume = resolve;
+    });
+    this.#untilListening.add(resume);
+    const late = (): Error =>
+      new CoordinationError('REDIS_UNAVAILABLE', 'changes cannot be heard now; nothing was changed');
+    try {
+      await within(clock, commandTimeoutMs, listening, late);
+    } finally {
+      this.#untilListening.delete(resume);
+    }
+  }
+
+  // The next page is read when the client has read this one: a snapshot of any length takes little memory.
+  async #tellPages(call: LockCall, prefix: string): Promise<void> {
+    const { store } = this.#options;
+    for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
+      const query: ListQuery = { prefix, owner: '', states: NOT_FREE, after, most: BATCH };
+      const page: LockPage | undefined = await this.#turns.take(async () => {
+        return call.isOver ? undefined : store.list(query, this.#bounded());
+      });
+      if (!page) return;
+      for (const view of page.locks) call.tell(view.resource, view);
+      // What lies behind the page is read by the next ones.
+      const end = page.next === undefined ? undefined : Buffer.from(page.next);
+      const isBehind = (name: string): boolean =>
+        end !== undefined && Buffer.compare(Buffer.from(name), end) > 0;
+      await this.#tellNow(
+        call,
+        call.takeMissed((name) => !isBehind(name)),
+      );
+      await call.caughtUp();
+      after = page.next;
+    }
+  }
+
+  async #tellNow(call: LockCall, names: readonly string[]): Promise<void> {
+    for (let from = 0; from < names.length && !call.isOver; from += BATCH) {
+      const views = await this.#turns.take(async () => {
+        return call.isOver
+          ? []
+          : this.#options.store.getMany(names.slice(from, from + BATCH), this.#bounded());
+      });
+      for (const view of views) call.tell(view.resource, view);
+      await call.caughtUp();
+    }
+  }
+
+  // ---- What follows.
+
+  #heard(notice: ChangeNotice): void {
+    switch (notice.kind) {
+      case 'changed':
+        for (const call of this.#reading) if (call.concerns(notice.resource)) call.miss(notice.resource);
+        this.#change(notice.resource);
+        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more has changed than could be read');
+        break;
+      case 'deaf':
+        this.#isListening = false;
+        this.#deafSinceMs ??= this.#options.clock.monotonicMs();
+        break;
+      case 'listening':
+        this.#isListening = true;
+        this.#deafSinceMs = undefined;
+        if (notice.missed) this.#missed();
+        for (const resume of this.#untilListening) resume();
+    }
+  }
+
+  #change(name: string): void {
+    if (!this.#live.concerns(name)) return;
+    this.#changed.add(name);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    void this.#readChanged();
+  }
+
+  /**
+   * What has changed isn't known any more. Of named locks all are read anew. With a prefix there may be some of which
+   * the client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
+   */
+  #missed(): void {
+    this.#changed.clear();
+    for (const call of this.#calls) {
+      const isReading = this.#reading.has(call);
+      if (!isReading && call.liveFrom === Number.POSITIVE_INFINITY) continue; // has read nothing yet
+      if (call.filter.kind === 'prefix') call.end(interrupted('changes may have been missed'));
+      else for (const name of call.filter.names) isReading ? call.miss(name) : this.#change(name);
+    }
+  }
+
+  #interrupt(why: string): void {
+    this.#changed.clear();
+    for (const call of this.#calls) call.end(interrupted(why));
+  }
+
+  async #readChanged(): Promise<void> {
+    const { store, clock } = this.#options;
+    await pause(clock, COALESCE_MS);
+    while (this.#changed.size > 0) {
+      const names = this.#takeBatch();
+      const batch = ++this.#batch;
+      try {
+        const views = await store.getMany(names, this.#bounded());
+        this.#failingSinceMs = undefined;
+        for (const view of views) this.#tellLive(view, batch);
+        if (this.#changed.size < BATCH) await pause(clock, COALESCE_MS);
+      } catch {
+        this.#failingSinceMs ??= clock.monotonicMs();
+        for (const name of names) this.#changed.add(name);
+        await pause(clock, RETRY_MS);
+      }
+    }
+    this.#failingSinceMs = undefined;
+    this.#isBusy = false;
+  }
+
+  #takeBatch(): string[] {
+    const names: string[] = [];
+    for (const name of this.#changed) {
+      this.#changed.delete(name);
+      names.push(name);
+      if (names.length === BATCH) break;
+    }
+    return names;
+  }
+
+  #tellLive(view: LockView, batch: number): void {
+    for (const call of this.#live.of(view.resource)) {
+      if (call.liveFrom <= batch) call.tell(view.resource, view);
+    }
+  }
+
+  #lookAgain(): void {
+    const { clock } = this.#options;
+    this.#nextLook = clock.after(LOOK_MS, () => {
+      const never = Number.POSITIVE_INFINITY;
+      const troubleSinceMs = Math.min(this.#deafSinceMs ?? never, this.#failingSinceMs ?? never);
+      const isTooLong = clock.monotonicMs() - troubleSinceMs >= INTERRUPT_AFTER_MS;
+      if (isTooLong) this.#interrupt('the store could not be watched for a while');
+      const isCalm = troubleSinceMs === never;
+      for (const call of this.#calls) call.look(isCalm);
+      // An end leaves a moment later, and the last one cancels this.
+      this.#lookAgain();
+    });
+  }
+
+  #bounded(): StoreCall {
+    const { clock, commandTimeoutMs } = this.#options;
+    return { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
+  }
+}
+
+function interrupted(why: string): CoordinationError {
+  return new CoordinationError('WATCH_INTERRUPTED', `${why}: watch again, from a new snapshot`, {
+    retryAfterMs: RETRY_WATCH_MS,
+  });
+}

@@ -1,0 +1,131 @@
+// One open watch: what its client is told and how it reads, and its end, exactly once. What it is told of, and when, is
+// decided by whom it watches with (lock-watch.ts). A client that doesn't read costs a bounded amount of memory: of each
+// name at most the newest state waits for it, of all names at most LIMITS.unreadPerWatch, and nothing for long.
+
+import type { Clock } from '../domain/clock.ts';
+import { CoordinationError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { WatchFilter } from './watch-index.ts';
+
+export type WatchEvent<State> =
+  | { readonly kind: 'state'; readonly name: string; readonly state: State }
+  | { readonly kind: 'snapshot-complete' }
+  | { readonly kind: 'heartbeat' };
+
+/** The way to the client. */
+export interface WatchSink<State> {
+  /**
+   * Sends it, now or when the client has read what came before. An unsent state is replaced by a newer one of
+   * its name.
+   */
+  tell(event: WatchEvent<State>): void;
+  /** Events that wait until the client reads. */
+  readonly unsent: number;
+  /** How many events were passed on: grows while the client reads. */
+  readonly passedOn: number;
+  /** Resolves when none wait. */
+  emptied(): Promise<void>;
+  /** Forgets those that wait. */
+  discard(): void;
+}
+
+/** With the time that trouble is borne (lock-watch.ts), a stream is silent for 15 s at most. */
+const HEARTBEAT_MS = 4_000;
+const STALLED_AFTER_MS = 30_000;
+
+export class WatchCall<State> {
+  readonly filter: WatchFilter;
+  /** Rejects at the end, with its reason. */
+  readonly ended: Promise<never>;
+  /** The first batch of reads that it may hear from; Infinity during the snapshot. */
+  liveFrom = Number.POSITIVE_INFINITY;
+  readonly #sink: WatchSink<State>;
+  readonly #clock: Clock;
+  /** Names that changed while the snapshot was read: what was read of them may be older. */
+  readonly #missed = new Set<string>();
+  #end: (reason: unknown) => void = () => {};
+  #isOver = false;
+  #toldAtMs: number;
+  #passedOn = 0;
+  #readAtMs: number;
+
+  constructor(filter: WatchFilter, sink: WatchSink<State>, clock: Clock) {
+    this.filter = filter;
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#toldAtMs = clock.monotonicMs();
+    this.#readAtMs = this.#toldAtMs;
+    this.ended = new Promise((_, reject) => {
+      this.#end = reject;
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  concerns(name: string): boolean {
+    const { filter } = this;
+    return filter.kind === 'prefix' ? name.startsWith(filter.prefix) : filter.names.includes(name);
+  }
+
+  /** Notes a change during the snapshot. */
+  miss(name: string): void {
+    this.#missed.add(name);
+    if (this.#missed.size > LIMITS.unreadPerWatch)
+      this.end(tooSlow('more has changed than the client has read'));
+  }
+
+  /** What was missed and `counts`; the rest is forgotten. */
+  takeMissed(counts: (name: string) => boolean = () => true): string[] {
+    const missed = [...this.#missed].filter(counts);
+    this.#missed.clear();
+    return missed;
+  }
+
+  tell(name: string, state: State): void {
+    this.#tell({ kind: 'state', name, state });
+    if (this.#sink.unsent > LIMITS.unreadPerWatch)
+      this.end(tooSlow('more has changed than the client has read'));
+  }
+
+  completeSnapshot(): void {
+    this.#tell({ kind: 'snapshot-complete' });
+  }
+
+  /** Resolves when the client has read what it was told; rejects at the end. */
+  async caughtUp(): Promise<void> {
+    await Promise.race([this.#sink.emptied(), this.ended]);
+  }
+
+  /** To be called now and then. `isCalm`: changes are heard and read, so silence means that there are none. */
+  look(isCalm: boolean): void {
+    const nowMs = this.#clock.monotonicMs();
+    const { passedOn, unsent } = this.#sink;
+    if (passedOn !== this.#passedOn || unsent === 0) this.#readAtMs = nowMs;
+    this.#passedOn = passedOn;
+    if (nowMs - this.#readAtMs >= STALLED_AFTER_MS) {
+      this.end(tooSlow(`the client has read nothing for ${STALLED_AFTER_MS / 1_000} s`));
+    } else if (isCalm && unsent === 0 && nowMs - this.#toldAtMs >= HEARTBEAT_MS) {
+      this.#tell({ kind: 'heartbeat' });
+    }
+  }
+
+  /** The first end counts. What the client has not read by now it won't: the next watch begins with a snapshot. */
+  end(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#sink.discard();
+    this.#end(reason);
+  }
+
+  #tell(event: WatchEvent<State>): void {
+    if (this.#isOver) return;
+    this.#toldAtMs = this.#clock.monotonicMs();
+    this.#sink.tell(event);
+  }
+}
+
+function tooSlow(what: string): CoordinationError {
+  return new CoordinationError('WATCHER_TOO_SLOW', `the watch was ended: ${what}`);
+}

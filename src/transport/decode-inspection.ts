@@ -1,0 +1,59 @@
+// Requests to list and to watch, as domain values: every field is checked here, by the domain's rules.
+
+import { LockState as LockStateMessage } from '../../generated/leasehold/v1/lock.ts';
+import type { ListLocksRequest, WatchLocksRequest } from '../../generated/leasehold/v1/lock_service.ts';
+import { LIMITS } from '../domain/limits.ts';
+import { Violations } from '../domain/violations.ts';
+import type { ListRequest } from '../service/lock-service.ts';
+import type { WatchFilter } from '../service/watch-index.ts';
+
+export function decodeListLocks(request: ListLocksRequest): ListRequest {
+  const violations = new Violations();
+  const listing = {
+    prefix: violations.resourcePrefix('resource_prefix', request.resourcePrefix),
+    owner: violations.owner('owner', request.owner),
+    states: decodeStates(violations, request.states),
+    most: violations.pageSize('page_size', request.pageSize),
+    pageToken: request.pageToken,
+  };
+  violations.refuse();
+  return listing;
+}
+
+// Of FREE alone, which may be asked for and is never listed, nothing is left.
+function decodeStates(violations: Violations, states: readonly LockStateMessage[]): ListRequest['states'] {
+  const wanted = new Set<ListRequest['states'][number]>();
+  for (const [index, state] of states.entries()) {
+    if (state === LockStateMessage.LOCK_STATE_HELD) wanted.add('held');
+    else if (state === LockStateMessage.LOCK_STATE_MIN_HOLD) wanted.add('min-hold');
+    else if (state !== LockStateMessage.LOCK_STATE_FREE) {
+      violations.note(`states[${index}]`, `must be a known state, is ${state}`);
+    }
+  }
+  return states.length === 0 ? ['held', 'min-hold'] : [...wanted];
+}
+
+export function decodeWatchLocks({ resources, resourcePrefix }: WatchLocksRequest): WatchFilter {
+  const violations = new Violations();
+  if (resources.length === 0) {
+    const prefix = violations.resourcePrefix('resource_prefix', resourcePrefix);
+    violations.refuse();
+    return { kind: 'prefix', prefix };
+  }
+  if (resourcePrefix !== '') violations.note('resource_prefix', 'must be empty where resources are named');
+  if (resources.length > LIMITS.watchedResources) {
+    violations.note(
+      'resources',
+      `must have at most ${LIMITS.watchedResources} entries, has ${resources.length}`,
+    );
+    violations.refuse();
+  }
+  const seen = new Set<string>();
+  for (const [index, resource] of resources.entries()) {
+    violations.resource(`resources[${index}]`, resource);
+    if (seen.has(resource)) violations.note(`resources[${index}]`, 'is named twice');
+    seen.add(resource);
+  }
+  violations.refuse();
+  return { kind: 'names', names: resources };
+}

@@ -1,0 +1,39 @@
+// Events of a watch as the messages of WatchLocks, and how its client reads them.
+
+import type { WatchLocksResponse } from '../../generated/leasehold/v1/lock_service.ts';
+import type { LockView } from '../domain/lock.ts';
+import type { WatchEvent, WatchSink } from '../service/watch-call.ts';
+import { encodeLock } from './encode-lock.ts';
+import type { Flow, Send } from './stream.ts';
+
+/** One message for all whom a state is told. */
+const encoded = new WeakMap<LockView, WatchLocksResponse>();
+
+export function watchSink(send: Send<WatchLocksResponse>, flow: Flow): WatchSink<LockView> {
+  return {
+    tell: (event) => send(encode(event), slotOf(event)),
+    get unsent() {
+      return flow.unsent;
+    },
+    get passedOn() {
+      return flow.passedOn;
+    },
+    emptied: () => flow.emptied(),
+    discard: () => flow.discard(),
+  };
+}
+
+function encode(event: WatchEvent<LockView>): WatchLocksResponse {
+  if (event.kind === 'snapshot-complete') return { event: { $case: 'snapshotComplete', value: {} } };
+  if (event.kind === 'heartbeat') return { event: { $case: 'heartbeat', value: {} } };
+  const known = encoded.get(event.state);
+  if (known) return known;
+  const message: WatchLocksResponse = { event: { $case: 'lock', value: encodeLock(event.state) } };
+  encoded.set(event.state, message);
+  return message;
+}
+
+function slotOf(event: WatchEvent<LockView>): string | undefined {
+  if (event.kind === 'snapshot-complete') return undefined;
+  return event.kind === 'heartbeat' ? 'heartbeat' : `lock ${event.name}`;
+}
