@@ -1,7 +1,9 @@
 // `npm run bench`: what an uncontended Acquire and Release cost over gRPC, against their floor (floor-server.ts) in the
 // same run and on the same Redis. Owns the rounds, the medians and the table; see bench/README.md.
 //
-//   node bench/acquire.ts [--quick] [--sentinel]
+//   node bench/acquire.ts [--quick] [--sentinel] [--replicated]
+//
+// With --replicated, the other one is the same server with asynchronous durability, both on a Sentinel deployment.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus, loadavg } from 'node:os';
@@ -34,8 +36,13 @@ const COLUMNS: readonly { readonly title: string; readonly of: (sample: Sample) 
 ];
 
 const { values: options } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, sentinel: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    sentinel: { type: 'boolean', default: false },
+    replicated: { type: 'boolean', default: false },
+  },
 });
+const onSentinel = options.sentinel || options.replicated;
 const rounds = options.quick ? 3 : 7;
 const forMs = options.quick ? 1_500 : 4_000;
 const warmUpMs = options.quick ? 2_000 : 5_000;
@@ -49,26 +56,26 @@ async function bench(): Promise<void> {
     ending.push(() => server.stop());
     return server;
   };
-  const leasehold = await start(LEASEHOLD, {
-    ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
-    ...environment,
-  });
-  const floor = await start(join(import.meta.dirname, 'floor-server.ts'), {
-    FLOOR_REDIS_PORT: String(redis.port),
-  });
+  const asynchronous = { ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }), ...environment };
+  const durability = options.replicated ? { LEASEHOLD_REDIS_DURABILITY: 'replicated' } : {};
+  const leasehold = await start(LEASEHOLD, { ...asynchronous, ...durability });
+  const floor = options.replicated
+    ? await start(LEASEHOLD, asynchronous)
+    : await start(join(import.meta.dirname, 'floor-server.ts'), { FLOOR_REDIS_PORT: String(redis.port) });
+  const names = options.replicated ? ['replicated', 'async'] : ['leasehold', 'floor'];
   const generator = fork(join(import.meta.dirname, 'load-generator.ts'));
   ending.push(() => generator.kill());
 
   const [cpu] = cpus();
-  console.log(`Acquire and Release, uncontended: Leasehold against its floor
+  console.log(`Acquire and Release, uncontended: ${names.join(' against ')}
 
   machine   ${cpus().length} x ${cpu?.model.trim() ?? 'unknown'}, load average ${loadavg()[0]?.toFixed(2)} before
   Node      ${process.versions.node}
-  Redis     ${describeRuntime(await findRedis())}, ${options.sentinel ? 'with two replicas and three Sentinels' : 'alone'}
+  Redis     ${describeRuntime(await findRedis())}, ${onSentinel ? 'with two replicas and three Sentinels' : 'alone'}
   rounds    ${rounds} of ${forMs / 1_000} s each, the two in turn; medians
 `);
   for (const server of [leasehold, floor]) await sample(generator, server, 64, warmUpMs);
-  console.log(`  callers  ${''.padEnd(9)}  ${COLUMNS.map(({ title }) => title.padStart(11)).join('  ')}`);
+  console.log(`  callers  ${''.padEnd(10)}  ${COLUMNS.map(({ title }) => title.padStart(11)).join('  ')}`);
   for (const callers of CALLERS) {
     const pairs: { readonly ours: Sample; readonly floor: Sample }[] = [];
     for (let round = 0; round < rounds; round++) {
@@ -79,12 +86,12 @@ async function bench(): Promise<void> {
       COLUMNS.map(({ of }) => median(pairs.map((pair) => value(pair, of))));
     row(
       String(callers),
-      'leasehold',
+      names[0] ?? '',
       medians(({ ours }, of) => of(ours)),
     );
     row(
       '',
-      'floor',
+      names[1] ?? '',
       medians(({ floor: other }, of) => of(other)),
     );
     row(
@@ -96,7 +103,7 @@ async function bench(): Promise<void> {
 }
 
 async function startRedis(): Promise<{ redis: HostPort; environment: Record<string, string> }> {
-  if (options.sentinel) {
+  if (onSentinel) {
     const cluster = await SentinelCluster.start({ masterName: MASTER_NAME });
     ending.push(() => cluster.stop());
     return {
@@ -150,7 +157,7 @@ async function ask<Answer>(child: ChildProcess, message: object | string): Promi
 
 function row(callers: string, name: string, numbers: readonly number[]): void {
   const cells = numbers.map((number) => number.toFixed(number >= 1_000 ? 0 : 2).padStart(11));
-  console.log(`  ${callers.padStart(7)}  ${name.padEnd(9)}  ${cells.join('  ')}`);
+  console.log(`  ${callers.padStart(7)}  ${name.padEnd(10)}  ${cells.join('  ')}`);
 }
 
 function median(numbers: readonly number[]): number {

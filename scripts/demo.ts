@@ -1,6 +1,7 @@
-// `npm run demo`: a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets workers contend
-// for one lease, kills the primary under a holder, and prints what everybody saw and what the records prove. Owns the
-// story; the parts are in scripts/demo/. Exit codes: 0 both promises kept, 1 not or something failed, 130 Ctrl-C.
+// `npm run demo`: a crashed holder and a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets
+// callers queue up behind a holder and kills that, lets workers contend for one lease and kills the primary under the
+// holder, and prints what everybody saw and what the records prove. Owns the story; the parts are in scripts/demo/.
+// Exit codes: 0 all promises kept, 1 not or something failed, 130 Ctrl-C.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { quarantineMs } from '../src/domain/safety.ts';
@@ -11,6 +12,7 @@ import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import { ChildServer, LEASEHOLD } from './demo/child-server.ts';
 import { type Belief, Journal, promisesKept } from './demo/journal.ts';
 import { OutageNotes } from './demo/outage-notes.ts';
+import { isInOrder, playQueue } from './demo/queue-act.ts';
 import { type ServerState, watchServer } from './demo/server-watch.ts';
 import { type Moments, summarise } from './demo/summary.ts';
 import { styled, Timeline } from './demo/timeline.ts';
@@ -19,6 +21,7 @@ import { Worker } from './demo/worker.ts';
 const MASTER_NAME = 'demo';
 const RESOURCE = 'nightly-billing';
 const WORKERS = 4;
+const CALLERS_IN_QUEUE = 5;
 const DOWN_AFTER_MS = 1_000;
 // The shortest that survives a failover with this down-after: see "Choosing TTLs" in the README.
 const TTL_MS = 13_000;
@@ -58,15 +61,17 @@ async function demo(): Promise<boolean> {
 
 function introduce(redis: string): void {
   const quarantine = quarantineMs(TTL_MS) / 1_000;
-  console.log(`${styled('bold', 'Leasehold demo: Redis fails over while four workers contend for one lease')}
+  console.log(`${styled('bold', 'Leasehold demo: a holder dies in front of a queue, and Redis fails over under another')}
 
   Redis     a primary, two replicas and three Sentinels on free ports of this machine
             (${redis})
   servers   two Leasehold processes; every call of a worker goes to the other one than its last
-  workers   ${WORKERS}, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s
-  then      one of them begins a long job, and the primary is killed (SIGKILL) under it
+  first     ${CALLERS_IN_QUEUE} callers wait by Hold behind a holder whose process is killed (SIGKILL)
+  to see    its lease ends with its TTL; they are served in the order in which they came
+  then      ${WORKERS} workers, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s.
+            One of them begins a long job, and the primary is killed under it
   to see    the holder goes on renewing; nothing new is granted for max_ttl + 4 s = ${quarantine} s
-  takes     about 40 s; Ctrl-C ends it and everything that it has started
+  takes     about 50 s; Ctrl-C ends it and everything that it has started
 `);
 }
 
@@ -101,6 +106,8 @@ async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): 
     }),
   );
   await eventually(() => usable.size === servers.length, { what: 'usable servers', withinMs: WITHIN_MS });
+
+  const queue = await playQueue(servers, CALLERS_IN_QUEUE, timeline);
 
   let longJobBegins: ((belief: Belief) => void) | undefined;
   const longJob = { wanted: false, token: 0n };
@@ -180,8 +187,8 @@ async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): 
   ];
   const names = workers.map(({ name }) => name);
   timeline.picture(names, journal.beliefs, marks, nowMs);
-  summarise(journal, moments, nowMs);
-  return promisesKept(journal, nowMs);
+  summarise(journal, moments, queue, nowMs);
+  return promisesKept(journal, nowMs) && isInOrder(queue);
 }
 
 function noteQuarantine(moments: Moments, state: ServerState, before: ServerState | undefined): void {

@@ -30,6 +30,7 @@ export function openStore({ config, instanceId, clock, observer }: OpenStoreOpti
     keyPrefix: redis.keyPrefix,
     maxTtlMs: locks.maxTtlMs,
     maxInFlight: redis.maxInFlight,
+    minAcks: redis.minAcks,
     quarantine: redis.quarantine === 'on',
     bootstrapNew: redis.bootstrap === 'new',
     allowEvictionPolicy: redis.allowEvictionPolicy,

@@ -75,6 +75,7 @@ export async function serve(
     maxTtlMs,
     defaultTtlMs,
     maxMessageBytes,
+    minAcks: config.redis?.minAcks ?? 0,
   });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const commandTimeoutMs = config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS;
@@ -114,7 +115,7 @@ export async function serve(
     pageTokens,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
-  const bounds = { maxTtlMs, defaultTtlMs };
+  const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
   const environment = {
     clock,
     observer: {

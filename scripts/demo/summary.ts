@@ -1,5 +1,6 @@
 // The end of the demo: what the records say. Owns the words and the verdict; the arithmetic is the journal's.
 import { type Journal, overlaps, promisesKept, renewalGapMs, shrinkingTokens } from './journal.ts';
+import { handOversMs, isInOrder, type QueueRecord } from './queue-act.ts';
 import { styled } from './timeline.ts';
 
 /** Moments of the story, on the journal's clock; undefined is what didn't happen. */
@@ -13,14 +14,19 @@ export interface Moments {
 const UNKNOWN = 'not seen';
 
 /** Prints it. */
-export function summarise(journal: Journal, moments: Moments, nowMs: number): void {
+export function summarise(journal: Journal, moments: Moments, queue: QueueRecord, nowMs: number): void {
   const { beliefs, renewals } = journal;
   const { killedMs = Number.POSITIVE_INFINITY, switchedMs, quarantineFromMs, quarantineToMs } = moments;
   const renewedAfter = renewals.find(({ atMs }) => atMs > killedMs);
   const grantAfter = beliefs.find(({ fromMs }) => fromMs > killedMs);
-  const row = (what: string, value: string): void => console.log(`  ${what.padEnd(44)} ${value}`);
+  const row = (what: string, value: string): void => console.log(`  ${what.padEnd(46)} ${value}`);
 
   console.log(`\nSummary, computed from ${beliefs.length} grants and ${renewals.length} renewals\n`);
+  const inOrder = isInOrder(queue);
+  const handOvers = handOversMs(queue).toSorted((a, b) => a - b);
+  row('callers served in the order of arrival', verdict(inOrder ? [] : ['see above'], 'yes'));
+  row('first one served, after its holder was killed', since(queue.killedMs, queue.served[0]?.grantedMs));
+  row('from a release to the next grant, median', `${(handOvers[handOvers.length >> 1] ?? 0).toFixed(1)} ms`);
   row('two workers held the lease at once', verdict(overlaps(beliefs, nowMs), 'never'));
   row('every token larger than the one before', verdict(shrinkingTokens(beliefs), 'yes'));
   row('new primary named by the Sentinels', since(killedMs, switchedMs));
@@ -33,8 +39,8 @@ export function summarise(journal: Journal, moments: Moments, nowMs: number): vo
     for (const [outcome, count] of [...outcomes].sort())
       console.log(`    ${rpc.padEnd(8)} ${outcome.padEnd(40)} ${String(count).padStart(5)}`);
   }
-  const kept = promisesKept(journal, nowMs);
-  console.log(`\n${kept ? styled('green', 'Both promises kept.') : styled('red', 'A promise was broken.')}`);
+  const kept = promisesKept(journal, nowMs) && inOrder;
+  console.log(`\n${kept ? styled('green', 'All promises kept.') : styled('red', 'A promise was broken.')}`);
 }
 
 function verdict(breaches: readonly string[], good: string): string {

@@ -65,6 +65,10 @@ interface RedisBase {
   readonly connectTimeoutMs: number;
   /** Commands. */
   readonly maxInFlight: number;
+  /** Replicas that must have what an answer tells; 0 with `redis.durability: async`. */
+  readonly minAcks: number;
+  /** What a request that asks for replication without a number gets. */
+  readonly replicatedMinAcks: number;
   readonly bootstrap: 'wait' | 'new';
   /** A `maxmemory-policy` that is accepted beside `noeviction`. */
   readonly allowEvictionPolicy: string | undefined;

@@ -42,6 +42,8 @@ function resolveBase(draft: Draft) {
     commandTimeoutMs: values['redis.command_timeout'],
     connectTimeoutMs: values['redis.connect_timeout'],
     maxInFlight: values['redis.max_in_flight'],
+    minAcks: values['redis.durability'] === 'replicated' ? values['redis.min_acks'] : 0,
+    replicatedMinAcks: values['redis.min_acks'],
     bootstrap: values['redis.bootstrap'],
     allowEvictionPolicy: values['redis.allow_eviction_policy'],
     quarantine: values['redis.quarantine'],

@@ -156,6 +156,16 @@ export const SETTINGS = z.object({
     4_096,
     'Commands that may await their answer at once; calls beyond that are refused instead of piling up.',
   ),
+  'redis.durability': withDefault(
+    choice(['async', 'replicated']),
+    'async',
+    'When something counts as stored: on the primary (`async`), or on `redis.min_acks` replicas too (`replicated`).',
+  ),
+  'redis.min_acks': withDefault(
+    integer(1, 16),
+    1,
+    'Replicas that must have it with `replicated`, here or in a request. All of them: no failover forgets it.',
+  ),
   'redis.bootstrap': withDefault(
     choice(['wait', 'new']),
     'wait',

@@ -33,6 +33,8 @@ export const LIMITS = {
   waitersPerInstance: 50_000,
   /** Most permits of a limit that a PERMITS lease may name. */
   permits: 1_000_000,
+  /** Replicas that a request may want its grant to be on. */
+  minAcks: 16,
   /** Holders and waiters that GetLock lists; counts are always exact. */
   listedPerLock: 100,
   /** Holders and waiters of each lock that a page or a watch lists. */

@@ -39,6 +39,8 @@ export interface LeaseSpec {
   readonly minHoldMs: number;
   /** Renewals never extend past this, counted from the grant; 0 for no bound. */
   readonly maxHoldMs: number;
+  /** So many replicas must have the grant before it is answered, if that is more than the server's minimum. */
+  readonly minAcks?: number;
 }
 
 /** A lease that the store holds, as of one answer. */
@@ -53,6 +55,8 @@ export interface Lease {
   readonly deadlineMs: number;
   /** About the same moment by the store's wall clock, for people. Milliseconds since 1970. */
   readonly expiresAtWallMs: number;
+  /** So many replicas had it when it was said; undefined: only the primary is known to. */
+  readonly replicas?: number;
 }
 
 /** A holder as others may see it: no lease id, only a short hash of it. */

@@ -70,7 +70,8 @@ async function renewed(
   { specs, stamp, store, bounded }: AcquireManyOptions,
   taken: ReadonlyMap<LeaseSpec, Lease>,
 ): Promise<readonly Lease[]> {
-  const outcomes = await store.renew(renewals(taken, stamp), bounded());
+  const minAcks = Math.max(...specs.map((spec) => spec.minAcks ?? 0));
+  const outcomes = await store.renew(renewals(taken, stamp), { ...bounded(), minAcks });
   const leases = new Map<LeaseSpec, Lease>();
   for (const [index, spec] of [...taken.keys()].entries()) {
     const outcome = outcomes[index];

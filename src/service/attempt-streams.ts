@@ -58,7 +58,7 @@ export class AttemptStreams {
     }
     // Nobody here knows its deadline yet, but after this it has passed.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
-    const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, takesOver: true };
+    const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true };
     return new Promise((_, reject) => {
       const finish = (end: CoordinationError): void => {
         this.#open.delete(stream);

@@ -6,7 +6,7 @@ import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Lease, LeaseSpec } from '../domain/lock.ts';
-import type { AcquisitionRef, LockStore, RenewCommand } from '../store/lock-store.ts';
+import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } from '../store/lock-store.ts';
 import type { CallStamps } from './call-stamps.ts';
 import type { KeptLease, LeaseWheel, LossReason } from './kept-leases.ts';
 import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
@@ -59,7 +59,7 @@ export class LeaseStreams {
     this.#admit(1);
     const { stamps, clock } = this.#options;
     const stamp = stamps.forStream();
-    const { resource, leaseId, ttlMs } = spec;
+    const { resource, leaseId, ttlMs, minAcks = 0 } = spec;
     let lease: Lease;
     try {
       lease = await this.#obtain(spec, stamp, waitMs, context, tell);
@@ -74,7 +74,7 @@ export class LeaseStreams {
     const { fencingToken, deadlineMs } = lease;
     if (clock.monotonicMs() >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
-    const kept = { resource, leaseId, fencingToken, stamp, ttlMs, deadlineMs, takesOver: false };
+    const kept = { resource, leaseId, fencingToken, stamp, ttlMs, deadlineMs, minAcks, takesOver: false };
     return this.#keep([kept], context, (event) => tell(spec, event), tell);
   }
 
@@ -88,7 +88,7 @@ export class LeaseStreams {
     const stamp = stamps.forStream();
     // Nobody here knows their deadlines yet, but after this they have passed.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
-    const kept = leases.map((lease) => ({ ...lease, stamp, deadlineMs, takesOver: true }));
+    const kept = leases.map((lease) => ({ ...lease, stamp, deadlineMs, minAcks: 0, takesOver: true }));
     return this.#keep(kept, context, (event) => tell(WHOLE_STREAM, event), tell);
   }
 
@@ -118,7 +118,8 @@ export class LeaseStreams {
     const { store, waitRoom, clock, commandTimeoutMs } = this.#options;
     if (waitMs <= 0) {
       const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-      const outcome = await store.acquire(spec, stamp, false, { deadlineMs: untilMs });
+      const call = { deadlineMs: untilMs, ...durabilityOf(spec) };
+      const outcome = await store.acquire(spec, stamp, false, call);
       if (outcome.kind === 'granted') return outcome.lease;
       throw refusal(outcome);
     }

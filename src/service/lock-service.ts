@@ -6,7 +6,14 @@ import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { type CallStamp, type Lease, type LeaseSpec, type LockView, leaseIdHash } from '../domain/lock.ts';
-import type { AcquisitionRef, ListQuery, LockStore, RenewCommand, StoreCall } from '../store/lock-store.ts';
+import {
+  type AcquisitionRef,
+  durabilityOf,
+  type ListQuery,
+  type LockStore,
+  type RenewCommand,
+  type StoreCall,
+} from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
 import type { Listing, PageTokens } from './page-tokens.ts';
@@ -146,7 +153,10 @@ export class LockService {
     return this.#options.store.get(resource, this.#bounded(context));
   }
 
-  /** A page of the locks that aren't free. Throws INVALID_ARGUMENT for a page token of another listing, and as the store. */
+  /**
+   * A page of the locks that aren't free. Throws INVALID_ARGUMENT for a page token of another listing, and as
+   * the store.
+   */
   async list({ pageToken, ...filter }: ListRequest, context: CallContext): Promise<ListedLocks> {
     const { store, pageTokens } = this.#options;
     const { prefix, owner, states } = filter;
@@ -163,7 +173,8 @@ export class LockService {
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Lease> {
     if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
-    const outcome = await this.#options.store.acquire(spec, stamp, false, this.#bounded(context));
+    const call = { ...this.#bounded(context), ...durabilityOf(spec) };
+    const outcome = await this.#options.store.acquire(spec, stamp, false, call);
     if (outcome.kind !== 'granted') throw refusal(outcome);
     return outcome.lease;
   }

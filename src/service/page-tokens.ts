@@ -1,6 +1,6 @@
-// Page tokens: where the next page of a listing begins, signed, so that a token is good for its own listing and filters alone
-// and on every instance of the deployment. They hold no state and don't expire. Callers can't make one, but can read it:
-// nothing secret is in it.
+// Page tokens: where the next page of a listing begins, signed, so that a token is good for its own listing and
+// filters alone and on every instance of the deployment. They hold no state and don't expire. Callers can't make one,
+// but can read it: nothing secret is in it.
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { CoordinationError } from '../domain/errors.ts';
@@ -28,7 +28,10 @@ export class PageTokens {
     return Buffer.concat([this.#signature(listing, position), Buffer.from(position)]).toString('base64url');
   }
 
-  /** The position of a token. Throws INVALID_ARGUMENT for one that was not sealed so, REDIS_UNAVAILABLE before the first use. */
+  /**
+   * The position of a token. Throws INVALID_ARGUMENT for one that was not sealed so, REDIS_UNAVAILABLE before
+   * the first use.
+   */
   open(listing: Listing, token: string): string {
     const bytes = Buffer.from(token, 'base64url');
     const position = bytes.subarray(SIGNATURE_BYTES).toString();

@@ -18,6 +18,8 @@ export interface Kept {
   readonly stamp: CallStamp;
   /** On the monotonic clock; later than the true one where it isn't known yet. */
   readonly deadlineMs: number;
+  /** So many replicas must have a renewal before it counts; 0: the server's minimum. */
+  readonly minAcks: number;
   /** It is kept by another call until now: renewed at once, under the new stamp. */
   readonly takesOver: boolean;
 }
@@ -58,7 +60,7 @@ export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly 
   readonly onDefect: (thrown: unknown) => void;
 }
 
-export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'max-hold';
+export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'durability-unmet' | 'max-hold';
 
 /** Who hears what becomes of it. */
 export interface Keeper<Granted, Loss> {
@@ -187,11 +189,14 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
         }
       }
     }
-    for (let i = 0; i < due.length; i += BATCH) void this.#renew(due.slice(i, i + BATCH));
+    // Apart, so that nobody's renewal fails because another one asks for more replicas.
+    for (const [minAcks, alike] of Map.groupBy(due, ({ kept }) => kept.minAcks)) {
+      for (let i = 0; i < alike.length; i += BATCH) void this.#renew(alike.slice(i, i + BATCH), minAcks);
+    }
     if (this.#slots.size > 0) this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
   }
 
-  async #renew(batch: readonly Entry<K, Granted, Loss>[]): Promise<void> {
+  async #renew(batch: readonly Entry<K, Granted, Loss>[], minAcks: number): Promise<void> {
     const { renewals, clock, commandTimeoutMs } = this.#options;
     for (const entry of batch) {
       entry.isInFlight = true;
@@ -199,7 +204,8 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     }
     const commands = batch.map(({ kept, takesOver }) => ({ ...kept, takesOver }));
     try {
-      const outcomes = await renewals.renew(commands, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+      const deadlineMs = clock.monotonicMs() + commandTimeoutMs;
+      const outcomes = await renewals.renew(commands, { deadlineMs, minAcks });
       for (const [index, entry] of batch.entries()) this.#answered(entry, outcomes[index]);
     } catch (error) {
       if (!(error instanceof CoordinationError) || error.code === 'INTERNAL') this.#options.onDefect(error);
@@ -268,6 +274,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
 }
 
 function riskOf(error: unknown): RiskReason {
-  const isUnconfirmed = error instanceof CoordinationError && error.code === 'PRIMARY_UNCONFIRMED';
-  return isUnconfirmed ? 'primary-unconfirmed' : 'store-unavailable';
+  const code = error instanceof CoordinationError ? error.code : undefined;
+  if (code === 'PRIMARY_UNCONFIRMED') return 'primary-unconfirmed';
+  return code === 'DURABILITY_UNMET' ? 'durability-unmet' : 'store-unavailable';
 }

@@ -18,6 +18,8 @@ export interface ServerInfo {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
   readonly maxMessageBytes: number;
+  /** Replicas that have what is answered, where a request asks for no more; 0: only the primary. */
+  readonly minAcks: number;
   /** Undefined where the store can't fail over. */
   readonly smallestAdvisableTtlMs: number | undefined;
 }
@@ -30,6 +32,7 @@ export interface ServerInfoOptions {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
   readonly maxMessageBytes: number;
+  readonly minAcks: number;
 }
 
 export class ServerInfoService {

@@ -12,7 +12,7 @@ import { fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, type Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { AcquireOutcome, CallStamp, Lease, LeaseSpec } from '../domain/lock.ts';
-import type { LockStore, StoreCall } from '../store/lock-store.ts';
+import { durabilityOf, type LockStore, type StoreCall } from '../store/lock-store.ts';
 
 /** How a wait ended. */
 export type WaitEnd =
@@ -222,9 +222,10 @@ export class Waiter {
   }
 
   #call(): StoreCall {
-    const { clock, commandTimeoutMs, callEndsMs } = this.#options;
+    const { spec, clock, commandTimeoutMs, callEndsMs } = this.#options;
     // Never later than anybody waits for: a grant that runs after that would block the resource for nobody.
-    return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs) };
+    const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
+    return { deadlineMs, ...durabilityOf(spec) };
   }
 }
 

@@ -14,7 +14,10 @@ export type WatchEvent<State> =
 
 /** The way to the client. */
 export interface WatchSink<State> {
-  /** Sends it, now or when the client has read what came before. An unsent state is replaced by a newer one of its name. */
+  /**
+   * Sends it, now or when the client has read what came before. An unsent state is replaced by a newer one of
+   * its name.
+   */
   tell(event: WatchEvent<State>): void;
   /** Events that wait until the client reads. */
   readonly unsent: number;

@@ -17,6 +17,7 @@ import { LIMITS } from '../domain/limits.ts';
 import type { StoreCall } from '../store/lock-store.ts';
 import type { CallContext } from './lock-service.ts';
 import { cancelled, draining } from './refusals.ts';
+import { Turns } from './turns.ts';
 import { WatchCall, type WatchSink } from './watch-call.ts';
 import { type WatchFilter, WatchIndex } from './watch-index.ts';
 
@@ -60,6 +61,11 @@ const COALESCE_MS = 50;
 /** States in one read. */
 const BATCH = 100;
 const RETRY_MS = 200;
+/**
+ * Reads for snapshots that Redis has before it at once. After a failover a thousand watches begin together, and their
+ * pages must not stand before everybody's grants.
+ */
+const SNAPSHOT_READS = 4;
 const LOOK_MS = 500;
 /** Watches end when changes could not be heard or read for so long: nobody knows what is true meanwhile. */
 const INTERRUPT_AFTER_MS = 10_000;
@@ -75,6 +81,7 @@ export class WatchHub<State> {
   /** Changed, and to be read for the live ones. */
   readonly #changed = new Set<string>();
   readonly #untilListening = new Set<() => void>();
+  readonly #turns = new Turns(SNAPSHOT_READS);
   #unsubscribe = (): void => {};
   #nextLook: Timer | undefined;
   #isListening = false;
@@ -154,6 +161,7 @@ export class WatchHub<State> {
 
   async #begin(call: WatchCall<State>, readPage: ReadPage<State>): Promise<void> {
     await this.#listening();
+    if (call.isOver) return;
     this.#reading.add(call);
     if (call.filter.kind === 'names') await this.#tellNow(call, call.filter.names);
     else await this.#tellPages(call, readPage);
@@ -185,7 +193,11 @@ export class WatchHub<State> {
   // The next page is read when the client has read this one: a snapshot of any length takes little memory.
   async #tellPages(call: WatchCall<State>, readPage: ReadPage<State>): Promise<void> {
     for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
-      const page: WatchPage<State> = await readPage(after, BATCH, this.#bounded());
+      const from: string = after;
+      const page: WatchPage<State> | undefined = await this.#turns.take(async () => {
+        return call.isOver ? undefined : readPage(from, BATCH, this.#bounded());
+      });
+      if (!page) return;
       for (const { name, state } of page.states) call.tell(name, state);
       // What lies behind the page is read by the next ones.
       const end = page.next === undefined ? undefined : Buffer.from(page.next);
@@ -202,7 +214,11 @@ export class WatchHub<State> {
 
   async #tellNow(call: WatchCall<State>, names: readonly string[]): Promise<void> {
     for (let from = 0; from < names.length && !call.isOver; from += BATCH) {
-      const found = await this.#options.source.getMany(names.slice(from, from + BATCH), this.#bounded());
+      const found = await this.#turns.take(async () => {
+        return call.isOver
+          ? []
+          : this.#options.source.getMany(names.slice(from, from + BATCH), this.#bounded());
+      });
       for (const { name, state } of found) call.tell(name, state);
       await call.caughtUp();
     }
@@ -215,6 +231,7 @@ export class WatchHub<State> {
       case 'changed':
         for (const call of this.#reading) if (call.concerns(notice.name)) call.miss(notice.name);
         this.#change(notice.name);
+        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more has changed than could be read');
         break;
       case 'deaf':
         this.#isListening = false;
@@ -223,7 +240,7 @@ export class WatchHub<State> {
       case 'listening':
         this.#isListening = true;
         this.#deafSinceMs = undefined;
-        if (notice.missed) this.#missed('changes may have been missed');
+        if (notice.missed) this.#missed();
         for (const resume of this.#untilListening) resume();
     }
   }
@@ -231,7 +248,6 @@ export class WatchHub<State> {
   #change(name: string): void {
     if (!this.#live.concerns(name)) return;
     this.#changed.add(name);
-    if (this.#changed.size > LIMITS.unreadChanges) this.#missed('more has changed than could be read');
     if (this.#isBusy) return;
     this.#isBusy = true;
     void this.#readChanged();
@@ -241,14 +257,19 @@ export class WatchHub<State> {
    * What has changed isn't known any more. Of named ones all are read anew. With a prefix there may be some of which
    * the client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
    */
-  #missed(why: string): void {
+  #missed(): void {
     this.#changed.clear();
     for (const call of this.#calls) {
       const isReading = this.#reading.has(call);
       if (!isReading && call.liveFrom === Number.POSITIVE_INFINITY) continue; // has read nothing yet
-      if (call.filter.kind === 'prefix') call.end(interrupted(why));
+      if (call.filter.kind === 'prefix') call.end(interrupted('changes may have been missed'));
       else for (const name of call.filter.names) isReading ? call.miss(name) : this.#change(name);
     }
+  }
+
+  #interrupt(why: string): void {
+    this.#changed.clear();
+    for (const call of this.#calls) call.end(interrupted(why));
   }
 
   async #readChanged(): Promise<void> {
@@ -291,13 +312,12 @@ export class WatchHub<State> {
   #lookAgain(): void {
     const { clock } = this.#options;
     this.#nextLook = clock.after(LOOK_MS, () => {
-      const troubleSinceMs = this.#deafSinceMs ?? this.#failingSinceMs;
-      const isTooLong =
-        troubleSinceMs !== undefined && clock.monotonicMs() - troubleSinceMs >= INTERRUPT_AFTER_MS;
-      for (const call of this.#calls) {
-        if (isTooLong) call.end(interrupted('the store could not be watched for a while'));
-        else call.look(troubleSinceMs === undefined && call.liveFrom !== Number.POSITIVE_INFINITY);
-      }
+      const never = Number.POSITIVE_INFINITY;
+      const troubleSinceMs = Math.min(this.#deafSinceMs ?? never, this.#failingSinceMs ?? never);
+      const isTooLong = clock.monotonicMs() - troubleSinceMs >= INTERRUPT_AFTER_MS;
+      if (isTooLong) this.#interrupt('the store could not be watched for a while');
+      const isCalm = troubleSinceMs === never;
+      for (const call of this.#calls) call.look(isCalm);
       // An end leaves a moment later, and the last one cancels this.
       this.#lookAgain();
     });

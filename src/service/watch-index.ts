@@ -1,4 +1,5 @@
-// Who watches which names: finds those whom a change concerns without asking everyone. What they watch is names of any kind.
+// Who watches which names: finds those whom a change concerns without asking everyone. What they watch is names of
+// any kind.
 
 /** Some names, or all that begin with a prefix; '' is the beginning of all. */
 export type WatchFilter =

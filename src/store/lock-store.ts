@@ -1,7 +1,8 @@
 // The contract that every store of locks keeps, proved by test/conformance/lock-store.suite.ts. Stores decide
 // atomically and know nothing of gRPC; time spans are milliseconds, deadlines are on the calling instance's
 // monotonic clock. All methods throw CoordinationError: REDIS_UNAVAILABLE, OVERLOADED, DEPLOYMENT_MISMATCH and
-// STORE_FULL where nothing was done; PRIMARY_UNCONFIRMED and OUTCOME_UNKNOWN where the outcome is unknown.
+// STORE_FULL where nothing was done; PRIMARY_UNCONFIRMED, DURABILITY_UNMET and OUTCOME_UNKNOWN where the outcome is
+// unknown.
 
 import type {
   AcquireOutcome,
@@ -41,6 +42,13 @@ export interface LeaveCommand extends AcquisitionRef {
 export interface StoreCall {
   /** Nobody waits for an answer after this; a command that has not run by then never runs. */
   readonly deadlineMs: number;
+  /** What is answered must be on so many replicas, if that is more than the store's own minimum. */
+  readonly minAcks?: number;
+}
+
+/** What the spec of an acquisition says about the calls that store it. */
+export function durabilityOf({ minAcks }: { readonly minAcks?: number }): Pick<StoreCall, 'minAcks'> {
+  return minAcks === undefined ? {} : { minAcks };
 }
 
 /** A grant by hand-over that its call has not confirmed. */

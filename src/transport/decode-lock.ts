@@ -12,17 +12,18 @@ import type {
   ReleaseRequest,
   RenewRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
-import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LeaseSpec, Mode } from '../domain/lock.ts';
 import { Violations } from '../domain/violations.ts';
 import type { AcquisitionRef, RenewCommand } from '../store/lock-store.ts';
 import { decodeDuration } from './durations.ts';
 
-/** The bounds of a lease's TTL that the operator chose. */
-export interface TtlBounds {
+/** What the operator chose about leases. */
+export interface LeaseBounds {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
+  /** What `replicated` without a number means; undefined: the store has no replicas. */
+  readonly replicatedMinAcks: number | undefined;
 }
 
 export interface AcquireInput {
@@ -31,19 +32,19 @@ export interface AcquireInput {
   readonly waitMs: number;
 }
 
-export function decodeAcquire(request: AcquireRequest, bounds: TtlBounds): AcquireInput {
+export function decodeAcquire(request: AcquireRequest, bounds: LeaseBounds): AcquireInput {
   return decodeAcquisition(request, bounds, LIMITS.unaryWaitMs);
 }
 
 /** `waitMs` is Infinity for a caller that waits for as long as its stream lives. */
-export function decodeHold(request: HoldRequest, bounds: TtlBounds): AcquireInput {
+export function decodeHold(request: HoldRequest, bounds: LeaseBounds): AcquireInput {
   const input = decodeAcquisition(request, bounds, LIMITS.streamWaitMs);
   return request.wait?.$case === 'waitForever' ? { ...input, waitMs: Number.POSITIVE_INFINITY } : input;
 }
 
 function decodeAcquisition(
   request: AcquireRequest | HoldRequest,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
   longestWaitMs: number,
 ): AcquireInput {
   const violations = new Violations();
@@ -54,10 +55,8 @@ function decodeAcquisition(
     throw new Error('unreachable: a violation was noted');
   }
   const decoded = decodeSpec(violations, 'spec', spec, bounds);
-  checkDurability(violations, 'spec.durability', spec.durability);
   const waitMs = decodeWait(violations, request.wait, longestWaitMs);
   violations.refuse();
-  if (spec.durability?.level?.$case === 'replicated') throw notServed('replicated durability');
   return { spec: decoded, waitMs };
 }
 
@@ -76,7 +75,7 @@ function decodeWait(violations: Violations, wait: AcquireRequest['wait'], mostMs
 /** The specs in the order of the request, and one wait for all of them. */
 export function decodeAcquireMany(
   request: AcquireManyRequest,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
 ): { readonly specs: readonly LeaseSpec[]; readonly waitMs: number } {
   const violations = new Violations();
   const { specs } = request;
@@ -89,14 +88,10 @@ export function decodeAcquireMany(
     const field = `specs[${index}]`;
     if (seen.has(spec.resource)) violations.note(`${field}.resource`, 'is named twice');
     seen.add(spec.resource);
-    checkDurability(violations, `${field}.durability`, spec.durability);
     return decodeSpec(violations, field, spec, bounds);
   });
   const waitMs = decodeWait(violations, request.wait, LIMITS.unaryWaitMs);
   violations.refuse();
-  if (specs.some((spec) => spec.durability?.level?.$case === 'replicated')) {
-    throw notServed('replicated durability');
-  }
   return { specs: decoded, waitMs };
 }
 
@@ -113,7 +108,7 @@ export function decodeCheckFencingToken(request: CheckFencingTokenRequest): {
   return checked;
 }
 
-export function decodeRenew(request: RenewRequest, { maxTtlMs }: TtlBounds): RenewCommand {
+export function decodeRenew(request: RenewRequest, { maxTtlMs }: LeaseBounds): RenewCommand {
   const violations = new Violations();
   const command = {
     resource: violations.resource('resource', request.resource),
@@ -125,7 +120,10 @@ export function decodeRenew(request: RenewRequest, { maxTtlMs }: TtlBounds): Ren
   return command;
 }
 
-export function decodeKeepAlive(request: KeepAliveRequest, { maxTtlMs }: TtlBounds): readonly RenewCommand[] {
+export function decodeKeepAlive(
+  request: KeepAliveRequest,
+  { maxTtlMs }: LeaseBounds,
+): readonly RenewCommand[] {
   const violations = new Violations();
   const { leases } = request;
   if (leases.length === 0 || leases.length > LIMITS.keepAliveLeases) {
@@ -172,7 +170,7 @@ function decodeSpec(
   violations: Violations,
   field: string,
   spec: LeaseSpecMessage,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
 ): LeaseSpec {
   return {
     resource: violations.resource(`${field}.resource`, spec.resource),
@@ -186,7 +184,7 @@ export function decodeTerms(
   violations: Violations,
   field: string,
   spec: LeaseSpecMessage,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
 ): Omit<LeaseSpec, 'resource' | 'leaseId'> {
   const { minTtlMs } = LIMITS;
   const { maxTtlMs, defaultTtlMs } = bounds;
@@ -200,6 +198,7 @@ export function decodeTerms(
     ttlMs: violations.duration(`${field}.ttl`, ttl, minTtlMs, maxTtlMs, defaultTtlMs),
     minHoldMs: violations.duration(`${field}.min_hold`, minHold, 0, LIMITS.minHoldMs, 0),
     maxHoldMs: violations.duration(`${field}.max_hold`, maxHold, minTtlMs, LIMITS.maxHoldMs, 0),
+    minAcks: decodeMinAcks(violations, `${field}.durability`, spec.durability, bounds),
   };
 }
 
@@ -215,17 +214,19 @@ function decodeMode(mode: LeaseSpecMessage['mode']): Mode {
   }
 }
 
-export function checkDurability(
+/** The replicas that must have a grant; 0: as many as the server wants. */
+function decodeMinAcks(
   violations: Violations,
   field: string,
   durability: Durability | undefined,
-): void {
-  if (durability?.level?.$case !== 'replicated') return;
+  { replicatedMinAcks }: LeaseBounds,
+): number {
+  if (durability?.level?.$case !== 'replicated') return 0;
   const { minAcks } = durability.level.value;
-  if (minAcks < 0 || minAcks > 16)
-    violations.note(`${field}.replicated.min_acks`, `must be from 0 to 16, is ${minAcks}`);
-}
-
-export function notServed(what: string): CoordinationError {
-  return new CoordinationError('NOT_IMPLEMENTED', `this server does not serve ${what}`);
+  if (minAcks < 0 || minAcks > LIMITS.minAcks) {
+    violations.note(`${field}.replicated.min_acks`, `must be from 0 to ${LIMITS.minAcks}, is ${minAcks}`);
+  } else if (replicatedMinAcks === undefined) {
+    violations.note(field, 'must be asynchronous: this server keeps its state in its own memory');
+  }
+  return minAcks || (replicatedMinAcks ?? 0);
 }

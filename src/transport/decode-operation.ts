@@ -29,7 +29,7 @@ import type {
   UpdateCommand,
   YieldCommand,
 } from '../store/operation-store.ts';
-import { checkDurability, decodeTerms, notServed, type TtlBounds } from './decode-lock.ts';
+import { decodeTerms, type LeaseBounds } from './decode-lock.ts';
 import { decodeDuration } from './durations.ts';
 import { encodedAny, encodedStatus } from './payloads.ts';
 
@@ -37,7 +37,10 @@ const NO_PAYLOAD = new Uint8Array();
 /** google.rpc.Code.CANCELLED */
 const CANCELLED = 1;
 
-export function decodeBegin(request: BeginOperationRequest, bounds: TtlBounds): Omit<BeginCommand, 'stamp'> {
+export function decodeBegin(
+  request: BeginOperationRequest,
+  bounds: LeaseBounds,
+): Omit<BeginCommand, 'stamp'> {
   const violations = new Violations();
   const { minTtlMs, minTimeToLiveMs, timeToLiveMs, maxAttempts, defaultMaxAttempts } = LIMITS;
   const claimId = violations.optionalUuid('claim_id', request.claimId);
@@ -78,7 +81,6 @@ export function decodeBegin(request: BeginOperationRequest, bounds: TtlBounds): 
     requireLease: decodeRequiredLease(violations, request),
   };
   violations.refuse();
-  if (request.lock?.durability?.level?.$case === 'replicated') throw notServed('replicated durability');
   return command;
 }
 
@@ -87,7 +89,7 @@ function decodeAttemptLock(
   violations: Violations,
   lock: LeaseSpecMessage,
   { resource, claimId }: BeginOperationRequest,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
 ): AttemptLock {
   if (lock.resource !== '' && lock.resource !== resource) {
     violations.note('lock.resource', "must be empty or the operation's resource");
@@ -95,7 +97,6 @@ function decodeAttemptLock(
   if (lock.leaseId !== '' && lock.leaseId.toLowerCase() !== claimId.toLowerCase()) {
     violations.note('lock.lease_id', 'must be empty or the claim_id');
   }
-  checkDurability(violations, 'lock.durability', lock.durability);
   return decodeTerms(violations, 'lock', lock, bounds);
 }
 

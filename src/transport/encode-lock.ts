@@ -1,6 +1,6 @@
 // Domain values as the messages that callers read: leases, holders, locks, server info.
 
-import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
+import type { Durability, Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
 import { type Lock, type LockHolder, LockState, type LockWaiter } from '../../generated/leasehold/v1/lock.ts';
 import { type ServerInfo as ServerInfoMessage, StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -22,8 +22,6 @@ const STATES: Readonly<Record<DomainLockState, LockState>> = {
   free: LockState.LOCK_STATE_FREE,
 };
 
-const ASYNCHRONOUS = { level: { $case: 'asynchronous' as const, value: {} } };
-
 export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
   return {
     resource: lease.resource,
@@ -31,7 +29,7 @@ export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
     fencingToken: lease.fencingToken,
     validFor: encodeDuration(validForMs),
     expireTime: encodeTimestamp(lease.expiresAtWallMs),
-    achievedDurability: ASYNCHRONOUS,
+    achievedDurability: encodeDurability(lease.replicas ?? 0),
   };
 }
 
@@ -82,7 +80,7 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
     epoch: BigInt(store.epoch),
     quarantineRemaining:
       store.quarantineRemainingMs > 0 ? encodeDuration(store.quarantineRemainingMs) : undefined,
-    defaultDurability: ASYNCHRONOUS,
+    defaultDurability: encodeDurability(info.minAcks),
     smallestAdvisableTtl:
       info.smallestAdvisableTtlMs === undefined ? undefined : encodeDuration(info.smallestAdvisableTtlMs),
     limits: {
@@ -115,6 +113,11 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxOperationTimeToLive: encodeDuration(LIMITS.timeToLiveMs),
     },
   };
+}
+
+export function encodeDurability(replicas: number): Durability {
+  if (replicas === 0) return { level: { $case: 'asynchronous', value: {} } };
+  return { level: { $case: 'replicated', value: { minAcks: replicas } } };
 }
 
 export function encodeMode(mode: Mode): LockHolder['mode'] {

@@ -9,7 +9,7 @@ import {
 import type { Operation, OperationState as State } from '../domain/operation.ts';
 import type { RunningAttempt } from '../service/operation-service.ts';
 import { encodeDuration, encodeTimestamp } from './durations.ts';
-import { encodeLease, encodeMode } from './encode-lock.ts';
+import { encodeDurability, encodeLease, encodeMode } from './encode-lock.ts';
 import { operationName } from './operation-names.ts';
 import { decodedAny, decodedStatus, emptyAny } from './payloads.ts';
 
@@ -96,7 +96,7 @@ function encodeAttemptLock({ resource, lock }: Operation): OperationMessage['loc
     metadata: new Map(metadata),
     minHold: minHoldMs === 0 ? undefined : encodeDuration(minHoldMs),
     maxHold: maxHoldMs === 0 ? undefined : encodeDuration(maxHoldMs),
-    durability: undefined,
+    durability: lock.minAcks ? encodeDurability(lock.minAcks) : undefined,
   };
 }
 

@@ -47,7 +47,6 @@ const HEALTH_POLL_MS = 250;
 const DRAIN_POLL_MS = 20;
 /** After the last call was answered, so long may its bytes take. */
 const CLOSE_GRACE_MS = 500;
-const CONNECTION_AGE_GRACE_MS = 60_000;
 const SESSION_MEMORY_MB = 32;
 
 export class GrpcServer {
@@ -136,8 +135,8 @@ function channelOptions(options: GrpcServerOptions): ServerOptions {
   return {
     'grpc.max_receive_message_length': options.maxMessageBytes,
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
+    // Without a grace: an old connection takes no new calls, but a grace would cut the streams that hold leases.
     'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
-    'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc-node.max_session_memory': SESSION_MEMORY_MB,

@@ -22,6 +22,7 @@ import type { Send } from './stream.ts';
 export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
   'store-unavailable': AtRiskReason.AT_RISK_REASON_STORE_UNAVAILABLE,
   'primary-unconfirmed': AtRiskReason.AT_RISK_REASON_PRIMARY_UNCONFIRMED,
+  'durability-unmet': AtRiskReason.AT_RISK_REASON_DURABILITY_UNMET,
   'max-hold': AtRiskReason.AT_RISK_REASON_MAX_HOLD,
 };
 

@@ -15,7 +15,7 @@ import {
   decodeKeepAlive,
   decodeRelease,
   decodeRenew,
-  type TtlBounds,
+  type LeaseBounds,
 } from './decode-lock.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
@@ -29,7 +29,7 @@ export function lockHandlers(
   streams: LeaseStreams,
   watch: LockWatch,
   info: ServerInfoService,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
   environment: CallEnvironment,
 ): LockServiceServer {
   return {

@@ -5,11 +5,11 @@ import type {
   OperationsServer,
 } from '../../generated/google/longrunning/operations.ts';
 import { Operation as Metadata } from '../../generated/leasehold/v1/operation.ts';
+import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isFinal, type Operation } from '../domain/operation.ts';
 import { Violations } from '../domain/violations.ts';
 import { operationNotFound } from '../service/operation-refusals.ts';
-import { notServed } from './decode-lock.ts';
 import { ALL_OPERATIONS } from './decode-operation-query.ts';
 import { decodeDuration } from './durations.ts';
 import { encodeOperation } from './encode-operation.ts';
@@ -33,7 +33,9 @@ export function longrunningHandlers(
         violations.note('filter', 'must be empty: filters are for ListOperations of leasehold.v1');
       const most = violations.pageSize('page_size', request.pageSize);
       violations.refuse();
-      if (request.returnPartialSuccess) throw notServed('return_partial_success');
+      if (request.returnPartialSuccess) {
+        throw new CoordinationError('NOT_IMPLEMENTED', 'this server does not serve return_partial_success');
+      }
       const listing = {
         filter: { ...ALL_OPERATIONS, resource },
         most,

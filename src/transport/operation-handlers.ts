@@ -6,7 +6,7 @@ import type { AttemptStreams } from '../service/attempt-streams.ts';
 import type { OperationService, RunningOperation } from '../service/operation-service.ts';
 import type { OperationWaits } from '../service/operation-waits.ts';
 import type { OperationWatch } from '../service/operation-watch.ts';
-import type { TtlBounds } from './decode-lock.ts';
+import type { LeaseBounds } from './decode-lock.ts';
 import {
   decodeAttempt,
   decodeBegin,
@@ -35,7 +35,7 @@ export interface OperationServices {
 
 export function operationHandlers(
   { operations, waits, streams, watch }: OperationServices,
-  bounds: TtlBounds,
+  bounds: LeaseBounds,
   environment: CallEnvironment,
 ): OperationStoreServiceServer {
   return {

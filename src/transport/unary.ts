@@ -48,7 +48,7 @@ class UnaryContext implements CallContext {
 
 /** A timer may fire this much before its time. */
 export const TIMER_EARLY_MS = 1;
-const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'PRIMARY_UNCONFIRMED'];
+const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'DURABILITY_UNMET', 'PRIMARY_UNCONFIRMED'];
 
 export function unary<Request, Response>(
   method: string,

@@ -1,4 +1,5 @@
-// What every lock store must do for those who only look: pages of locks, many at once, and the news that one has changed.
+// What every lock store must do for those who only look: pages of locks, many at once, and the news that one has
+// changed.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -121,6 +122,23 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(locks).toHaveLength(1);
       });
 
+      test('leaves out what an adoption ended, before anybody sweeps it', async () => {
+        await held({ resource: 'r', ttlMs: 10_000 });
+        await held({ resource: 'r 2', ttlMs: 20_000, mode: SHARED });
+        await held({ resource: 'r 2', ttlMs: 10_000, mode: SHARED });
+        await h.pass(8_000);
+        await h.beginReign();
+        expect((await page()).locks).toMatchObject([{ resource: 'r 2', holderCount: 1, holders: [{}] }]);
+        expect(await h.remembered()).toBe(2);
+      });
+
+      test('leaves nothing behind in its index', async () => {
+        for (const resource of NAMES) await held({ resource, ttlMs: 1_000, minHoldMs: 5_000 });
+        expect(await h.remembered()).toBe(NAMES.length);
+        await h.pass(5_000);
+        expect(await h.remembered()).toBe(0);
+      });
+
       test('tells locks that are held from those that a min_hold keeps', async () => {
         await held({ resource: 'held' });
         await release(await held({ resource: 'kept', minHoldMs: 60_000 }));
@@ -176,6 +194,19 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(first.next).toMatch(/^r-/);
         expect(await allPages({ owner: 'me' })).toEqual(['s']);
         expect(namesOf(await page({ most: 500 }))).toEqual(names.slice(0, 500));
+      });
+
+      test('ends a page that becomes long, and goes on from there', async () => {
+        const metadata = new Map(Array.from({ length: 8 }, (_, i) => [`key-${i}`, 'x'.repeat(240)]));
+        const names = Array.from({ length: 80 }, (_, i) => `r-${String(i).padStart(5, '0')}`);
+        for (const resource of names) {
+          await Promise.all(Array.from({ length: 10 }, () => held({ resource, mode: SHARED, metadata })));
+        }
+        const { locks, next } = await page();
+        expect(locks.length).toBeGreaterThan(40); // 20 kB each
+        expect(locks.length).toBeLessThan(60);
+        expect(next).toBe(locks.at(-1)?.resource);
+        expect(await allPages()).toEqual(names);
       });
 
       test('neither skips nor repeats what stays, whatever comes and goes between the pages', async () => {

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Belief, Journal, overlaps, promisesKept, shrinkingTokens } from '../../scripts/demo/journal.ts';
+import { isInOrder, type Served } from '../../scripts/demo/queue-act.ts';
 import { eventually } from '../support/eventually.ts';
 
 const DEMO = join(import.meta.dirname, '../../scripts/demo.ts');
@@ -28,13 +29,19 @@ function start(atEnd: (stop: () => void) => void): Run {
   return { stop: (signal) => child.kill(signal), ended, output: () => output };
 }
 
-test('the demo runs through a failover, keeps both promises and says so', { timeout: 90_000 }, async ({
-  onTestFinished,
-}) => {
+test('the demo runs through a crash and a failover, keeps its promises and says so', {
+  timeout: 90_000,
+}, async ({ onTestFinished }) => {
   const run = start(onTestFinished);
   const { code } = await run.ended;
   const output = run.output();
   expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toMatch(/callers served in the order of arrival +yes\n/);
+  // Its TTL of 3 s and the allowance of 2 s, counted from the grant; the kill came a little later.
+  const [, freed] =
+    /first one served, after its holder was killed +(\d+\.\d) s after it\n/.exec(output) ?? [];
+  expect(Number(freed)).toBeGreaterThan(3);
+  expect(output).toMatch(/from a release to the next grant, median +\d+\.\d ms\n/);
   expect(output).toMatch(/two workers held the lease at once +never\n/);
   expect(output).toMatch(/every token larger than the one before +yes\n/);
   expect(output).toMatch(/new primary named by the Sentinels +\d+\.\d s after it\n/);
@@ -85,4 +92,14 @@ test('overlapping beliefs and shrinking tokens are found, and fail the demo', ()
   expect(judged(good)).toBe(true);
   expect(judged([belief('a', 1n, 0, 10), belief('b', 2n, 9, 20)])).toBe(false);
   expect(judged([belief('a', 2n, 0, 10), belief('b', 1n, 10, 20)])).toBe(false);
+});
+
+test('a queue that is served out of order, or with a token that does not grow, fails the demo', () => {
+  const served = (name: string, token: bigint): Served => ({ name, token, grantedMs: 0, releasedMs: 0 });
+  const queue = { arrived: ['a', 'b'], crashedToken: 1n, killedMs: 0 };
+  expect(isInOrder({ ...queue, served: [served('a', 2n), served('b', 3n)] })).toBe(true);
+  expect(isInOrder({ ...queue, served: [served('b', 2n), served('a', 3n)] })).toBe(false);
+  expect(isInOrder({ ...queue, served: [served('a', 3n), served('b', 2n)] })).toBe(false);
+  expect(isInOrder({ ...queue, served: [served('a', 1n), served('b', 2n)] })).toBe(false);
+  expect(isInOrder({ ...queue, served: [served('a', 2n)] })).toBe(false);
 });

@@ -57,6 +57,7 @@ function everyCall(resource: string): readonly (readonly [path: string, bytes: U
     ],
     [LockServiceService.release.path, ReleaseRequest.encode(named).finish()],
     [LockServiceService.getLock.path, GetLockRequest.encode({ resource }).finish()],
+    [LockServiceService.listLocks.path, new Uint8Array()],
   ];
 }
 
@@ -258,7 +259,10 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
   test('unfit data: the words of Redis stay in the log', async (context) => {
     const rig = await redisRig(context);
     // What another program wrote where a lock should be.
-    await rig.redis.withClient((redis) => redis.set('leasehold:{0}:lock:strange', 'not a lock'));
+    await rig.redis.withClient(async (redis) => {
+      await redis.set('leasehold:{0}:lock:strange', 'not a lock');
+      await redis.zadd('leasehold:{0}:names', 0, 'strange');
+    });
     for (const [path, bytes] of everyCall('strange')) {
       const error = await rawError(rig.client.stub, path, bytes);
       expect(['UNAVAILABLE', 'INTERNAL']).toContain(error.code);

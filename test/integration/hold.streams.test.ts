@@ -46,6 +46,18 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     stream.call.cancel();
   });
 
+  test.concurrent('goes on when its connection is too old for new calls', async () => {
+    const aged = await startInstance({ LEASEHOLD_SERVER_MAX_CONNECTION_AGE: '1s' });
+    const client = new TestClient(aged.address);
+    const stream = hold(client, { resource: 'aged', ttl: duration(2_000) });
+    await stream.event('renewed', { count: 8 }); // some 4 s
+    expect((await client.getLock('aged')).lock?.holderCount).toBe(1);
+    expect(stream.hasEnded).toBe(false);
+    stream.call.cancel();
+    client.close();
+    await aged.stop();
+  });
+
   test.concurrent('without a wait a taken resource is refused as by Acquire', async () => {
     const resource = fresh();
     await rig.client.acquire({ resource });

@@ -26,8 +26,10 @@ const SERVED = [
   'getServerInfo',
   'hold',
   'keepAlive',
+  'listLocks',
   'release',
   'renew',
+  'watchLocks',
 ];
 const DEFAULT_TTL_MS = 20_000;
 // The store counts in whole microseconds, and rounds down.

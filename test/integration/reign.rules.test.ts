@@ -239,6 +239,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
       keyPrefix: prefix,
       maxTtlMs: MAX_TTL_MS,
       maxInFlight: 100,
+      minAcks: 0,
       quarantine: true,
       bootstrapNew: true,
       clock: systemClock,

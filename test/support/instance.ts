@@ -22,6 +22,8 @@ import {
   type CheckFencingTokenResponse,
   type GetLockResponse,
   type GetServerInfoResponse,
+  ListLocksRequest,
+  type ListLocksResponse,
   LockServiceClient,
   type ReleaseResponse,
   type RenewRequest,
@@ -142,6 +144,10 @@ export class TestClient {
 
   getLock(resource: string): Promise<GetLockResponse> {
     return this.#call('getLock', { resource });
+  }
+
+  listLocks(request: Parameters<typeof ListLocksRequest.fromPartial>[0] = {}): Promise<ListLocksResponse> {
+    return this.#call('listLocks', ListLocksRequest.fromPartial(request));
   }
 
   getServerInfo(): Promise<GetServerInfoResponse> {

@@ -134,6 +134,7 @@ class RedisHarness extends Harness {
       keyPrefix: prefix,
       maxTtlMs: MAX_TTL_MS,
       maxInFlight: 10_000,
+      minAcks: 0,
       quarantine: true,
       bootstrapNew: true,
       clock: systemClock,
@@ -223,6 +224,8 @@ class RedisHarness extends Harness {
     const indexed = await this.#client.zrange(this.#keys.deadlines, '0', '-1');
     const unknown = indexed.filter((resource) => !resources.has(resource));
     if (unknown.length > 0) throw new Error(`in the index, but nothing else: ${unknown}`);
+    const named = await this.#client.zrange(this.#keys.names, '0', '-1');
+    if (named.toSorted().join() !== indexed.toSorted().join()) throw new Error(`other names: ${named}`);
     return resources.size;
   }
 

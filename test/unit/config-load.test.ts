@@ -73,6 +73,8 @@ describe('redis', () => {
       commandTimeoutMs: 1_000,
       connectTimeoutMs: 2_000,
       maxInFlight: 4_096,
+      minAcks: 0,
+      replicatedMinAcks: 1,
       bootstrap: 'wait',
       allowEvictionPolicy: undefined,
       quarantine: 'on',
@@ -127,6 +129,8 @@ describe('redis', () => {
   command_timeout: 500ms
   connect_timeout: 3s
   max_in_flight: 7
+  durability: replicated
+  min_acks: 2
   bootstrap: new
   allow_eviction_policy: volatile-ttl
   quarantine: off
@@ -136,6 +140,8 @@ describe('redis', () => {
       commandTimeoutMs: 500,
       connectTimeoutMs: 3_000,
       maxInFlight: 7,
+      minAcks: 2,
+      replicatedMinAcks: 2,
       bootstrap: 'new',
       allowEvictionPolicy: 'volatile-ttl',
       quarantine: 'off',

@@ -76,6 +76,7 @@ async function openStore(maxTtlMs: number): Promise<RedisStore> {
     keyPrefix: PREFIX,
     maxTtlMs,
     maxInFlight: 100,
+    minAcks: 0,
     quarantine: true,
     bootstrapNew: true,
     clock: systemClock,
@@ -177,9 +178,15 @@ test('the fields of meta are the documented ones, and who writes them does', asy
   const rows = table(dataModel, 'Fields of `meta`');
   await withStore(async (store) => {
     const adopted = await client.hgetall(KEYS.meta);
-    expect([...Object.keys(adopted), 'place'].sort()).toEqual(column(rows, 0).sort());
+    expect([...Object.keys(adopted), 'place', 'watched_until'].sort()).toEqual(column(rows, 0).sort());
     await grant(store, {});
     await queue(store, {});
+    let isHeard = false;
+    const stop = store.locks.watchChanges(({ kind }) => {
+      isHeard ||= kind === 'listening';
+    });
+    await eventually(() => isHeard, { what: 'that changes are heard', withinMs: 5_000 });
+    stop();
     const after = await client.hgetall(KEYS.meta);
     expect(Object.keys(after).sort()).toEqual(column(rows, 0).sort());
     const changed = Object.keys(after).filter((field) => after[field] !== adopted[field]);

@@ -91,6 +91,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
     stamp: { instanceId: INSTANCE, call: 1 },
     ttlMs: TTL_MS,
     deadlineMs: clock.monotonicMs() + TTL_MS,
+    minAcks: 0,
     takesOver: false,
     ...overrides,
   };
@@ -311,7 +312,7 @@ describe('attempts', () => {
     });
     const told: string[] = [];
     attempts.keep(
-      { ...attempt, stamp, deadlineMs: clock.monotonicMs() + TTL_MS, takesOver: true },
+      { ...attempt, stamp, deadlineMs: clock.monotonicMs() + TTL_MS, minAcks: 0, takesOver: true },
       {
         renewed: ({ cancelReason }) => told.push(cancelReason ?? 'renewed'),
         atRisk: (reason) => told.push(`at risk: ${reason}`),

@@ -1,5 +1,5 @@
-// Who watches the locks in memory, and when they are told: whenever a lock looks otherwise than it did, as tell_watchers
-// in ../redis/lua/locking.lua. Changes nothing of the locks but what was told of them.
+// Who watches the locks in memory, and when they are told: whenever a lock looks otherwise than it did, as
+// tell_watchers in ../redis/lua/locking.lua. Changes nothing of the locks but what was told of them.
 
 import type { ChangeNotice } from '../lock-store.ts';
 import type { Lock } from './lock-table.ts';

@@ -1,11 +1,14 @@
-// What people see of locks in memory: one, many, and page by page. Changes nothing; what has lapsed and was not swept yet is
-// left out, as in ../redis/lua/lock-views.lua and list-locks.lua.
+// What people see of locks in memory: one, many, and page by page. Changes nothing; what has lapsed and was not swept
+// yet is left out, as in ../redis/lua/lock-views.lua and list-locks.lua.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type { Holder, LockView } from '../../domain/lock.ts';
 import { leaseIdHash, stateOf } from '../../domain/lock.ts';
 import type { ListQuery, LockPage } from '../lock-store.ts';
 import type { LeaseRecord, LockTable } from './lock-table.ts';
+
+/** Of a holder or waiter, besides what its caller chose. */
+const BYTES_EACH = 80;
 
 export class LockViews {
   readonly #table: LockTable;
@@ -51,16 +54,19 @@ export class LockViews {
 
   list({ prefix, owner, states, after, most }: ListQuery): LockPage {
     const locks: LockView[] = [];
-    let [looks, last] = [0, after];
+    let [looks, bytes, last] = [0, 0, after];
     for (const name of this.#table.names.from(after === '' ? prefix : after, after === '')) {
       if (!name.startsWith(prefix)) break;
-      if (locks.length >= most || looks >= LIMITS.looksPerPage) return { locks, next: last };
+      const isFull = locks.length >= most || looks >= LIMITS.looksPerPage || bytes >= LIMITS.pageBytes;
+      if (isFull) return { locks, next: last };
       last = name;
       looks++;
       const view = this.view(name, LIMITS.listedPerPagedLock);
       const state = stateOf(view);
       if (state === 'free' || !states.includes(state)) continue;
-      if (owner === '' || this.#hasOwner(name, owner)) locks.push(view);
+      if (owner !== '' && !this.#hasOwner(name, owner)) continue;
+      locks.push(view);
+      bytes += bytesOf(view);
     }
     return { locks, next: undefined };
   }
@@ -71,6 +77,13 @@ export class LockViews {
     const waiters = queue.head(queue.liveLength).map(([, waiter]) => waiter);
     return [...holders, ...waiters].some(({ spec }) => spec.owner === owner);
   }
+}
+
+/** About as many as it takes in a message. */
+function bytesOf({ resource, holders, waiters }: LockView): number {
+  const texts = holders.flatMap(({ owner, metadata }) => [owner, ...[...metadata].flat()]);
+  const length = [resource, ...texts, ...waiters.map(({ owner }) => owner)].join('').length;
+  return length + BYTES_EACH * (holders.length + waiters.length);
 }
 
 function permitsOf(live: readonly LeaseRecord[]): { permitsHeld: number; permitsLimit: number } {

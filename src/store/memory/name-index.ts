@@ -1,5 +1,5 @@
-// Names in the order of the bytes of their UTF-8, as Redis sorts them; JavaScript sorts by UTF-16, which puts U+FF5E behind
-// U+1F600. Sorted when somebody asks, and kept until the names change: listing is rare here, and small.
+// Names in the order of the bytes of their UTF-8, as Redis sorts them; JavaScript sorts by UTF-16, which puts U+FF5E
+// behind U+1F600. Sorted when somebody asks, and kept until the names change: listing is rare here, and small.
 
 interface Sorted {
   readonly names: readonly string[];

@@ -1,6 +1,6 @@
-// Hears which locks change, for as long as somebody on this instance wants to know: listens on the channel of changes, and
-// has the scripts speak on it (watch-changes.lua) for a while ahead, again and again. While nobody watches no script
-// publishes anything, and this costs nothing.
+// Hears which locks change, for as long as somebody on this instance wants to know: listens on the channel of
+// changes, and has the scripts speak on it (watch-changes.lua) for a while ahead, again and again. While nobody
+// watches no script publishes anything, and this costs nothing.
 //
 // Says that changes are heard only when, in this order, the channel was subscribed, the scripts were told to speak, and
 // the mark that this step left on the channel has arrived. Told to speak first and subscribed then, a change in between
@@ -107,8 +107,9 @@ export class ChangeFeed {
         if (end.aborted) return;
         const missed = nowMs >= completeUntilMs;
         completeUntilMs = watchedUntilMs;
-        if (missed || !this.#isListening) this.#tell({ kind: 'listening', missed });
+        const isNews = missed || !this.#isListening;
         this.#isListening = true;
+        if (isNews) this.#tell({ kind: 'listening', missed });
         await pause(clock, EXTEND_MS, end);
       } catch {
         if (end.aborted) return;

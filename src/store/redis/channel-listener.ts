@@ -1,5 +1,5 @@
-// Listens on one channel for as long as a session lives, on a connection of its own; made anew when it closes. Messages can
-// be lost at any time, so whenever it begins to listen it says so, and who depends on them asks.
+// Listens on one channel for as long as a session lives, on a connection of its own; made anew when it closes.
+// Messages can be lost at any time, so whenever it begins to listen it says so, and who depends on them asks.
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import type { StoreObserver } from '../store.ts';

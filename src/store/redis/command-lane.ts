@@ -1,11 +1,13 @@
 // The one lane that every script of a caller goes through: what must be true before a reply becomes an answer
-// is decided here and nowhere else. A script's reply passes, in this order: not late, same reign, and
-// confirmed, after it came, by a majority of the Sentinels.
+// is decided here and nowhere else. A script's reply passes, in this order: not late, same reign, on enough replicas
+// (commit-barrier.ts), and confirmed, after it came, by a majority of the Sentinels.
 
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
-import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { StoreCall } from '../lock-store.ts';
+import { CommitBarrier } from './commit-barrier.ts';
+import type { ConnectionSettings } from './connection.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
@@ -18,13 +20,39 @@ export interface CommandLaneOptions {
   readonly clock: Clock;
   /** Commands that may wait for Redis at once; the next one is refused at once. */
   readonly maxInFlight: number;
+  /** So many replicas must have what an answer tells; 0: none. A call may ask for more. */
+  readonly minAcks: number;
+  /** For the commit barrier's own connection. */
+  readonly connection: ConnectionSettings;
+  /** Where the commit barrier leaves its marks. */
+  readonly metaKey: string;
 }
 
 export interface Answer {
   readonly reply: Reply;
   /** When Redis was asked, on the monotonic clock: deadlines are counted from here, never from the reply. */
   readonly askedAtMs: number;
+  /** So many replicas have it; 0: nobody asked them. */
+  readonly replicas: number;
 }
+
+/** Replies that tell nobody of anything that has to outlast the primary: refusals, and looks at locks. */
+const NEEDS_NO_REPLICA: readonly string[] = [
+  'advanced',
+  'ahead',
+  'full',
+  'held',
+  'left',
+  'listed',
+  'locks',
+  'min-hold',
+  'moved',
+  'quarantined',
+  'queued',
+  'refreshed',
+  'reused',
+  'watched',
+];
 
 const RETRY_SOON_MS = 500;
 /**
@@ -35,6 +63,7 @@ const CONFIRM_BEFORE_MS = 250;
 
 export class CommandLane {
   readonly #options: CommandLaneOptions;
+  readonly #barriers = new WeakMap<Session, Map<number, CommitBarrier>>();
   #inFlight = 0;
 
   constructor(options: CommandLaneOptions) {
@@ -86,6 +115,9 @@ export class CommandLane {
     const reply = await session.run(scripts[name], keys, args, call.deadlineMs);
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
+    const minAcks = Math.max(this.#options.minAcks, call.minAcks ?? 0);
+    const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);
+    const replicas = needsReplicas ? await this.#barrier(session, minAcks).pass(call.deadlineMs) : 0;
     // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect
     // another, and its quarantine passes; our primary still answers, and says "granted" for what the other
     // has granted too. Asking before the command isn't enough: the election may lie between the question and
@@ -93,7 +125,27 @@ export class CommandLane {
     if (!this.#isConfirmed(session) && !(await this.#confirmed(session, call.deadlineMs))) {
       throw unconfirmed('the outcome is unknown');
     }
-    return { reply, askedAtMs };
+    return { reply, askedAtMs, replicas };
+  }
+
+  #barrier(session: Session, minAcks: number): CommitBarrier {
+    const barriers = this.#barriers.get(session) ?? new Map<number, CommitBarrier>();
+    this.#barriers.set(session, barriers);
+    const known = barriers.get(minAcks);
+    if (known) return known;
+    const { scripts, clock, connection, metaKey } = this.#options;
+    const keys = [metaKey];
+    const barrier = new CommitBarrier({
+      session,
+      connection,
+      mark: scripts['mark-commit'],
+      keys,
+      minAcks,
+      skewUs: String(SKEW_ALLOWANCE_MS * 1_000),
+      clock,
+    });
+    barriers.set(minAcks, barrier);
+    return barrier;
   }
 
   #session(): Session {

@@ -1,5 +1,5 @@
-// The words of the scripts' replies that tell of locks, as domain values, and the texts that are kept of them. Owns their
-// form; what is asked and what an answer means is redis-lock-store.ts's business.
+// The words of the scripts' replies that tell of locks, as domain values, and the texts that are kept of them. Owns
+// their form; what is asked and what an answer means is redis-lock-store.ts's business.
 
 import type { CallStamp, Contention, Holder, LeaseSpec, LockView, Mode, Waiter } from '../../domain/lock.ts';
 import { leaseIdHash } from '../../domain/lock.ts';

@@ -90,7 +90,7 @@ export class PrimaryKeeper {
     return this.#session ? '' : this.#mismatch || this.#reason;
   }
 
-  /** What page tokens are signed with, the same on all instances of the deployment; undefined before the first session. */
+  /** What page tokens are signed with, the same on all instances; undefined before the first session. */
   get pageSecret(): string | undefined {
     return this.#pageSecret;
   }

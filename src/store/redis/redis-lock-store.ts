@@ -286,6 +286,7 @@ export class RedisLockStore implements LockStore {
       fencingToken: BigInt(token),
       deadlineMs: answer.askedAtMs + remainingMs,
       expiresAtWallMs: milliseconds(answer.reply[1]) + remainingMs,
+      ...(answer.replicas > 0 ? { replicas: answer.replicas } : {}),
     };
   }
 }

@@ -40,6 +40,8 @@ export interface RedisStoreOptions {
   readonly keyPrefix: string;
   readonly maxTtlMs: number;
   readonly maxInFlight: number;
+  /** So many replicas must have what an answer tells; 0: none. */
+  readonly minAcks: number;
   /** False waives promise 1: new grants are possible at once after a failover, also of what is still held. */
   readonly quarantine: boolean;
   readonly bootstrapNew: boolean;
@@ -114,6 +116,9 @@ export class RedisStore implements Store {
       scripts,
       clock,
       maxInFlight: options.maxInFlight,
+      minAcks: options.minAcks,
+      connection,
+      metaKey: keys.meta,
     });
     const { instanceId, maxTtlMs } = options;
     this.#changes = new ChangeFeed({

@@ -22,6 +22,7 @@ const SCRIPT_NAMES = [
   'leave-queue',
   'list-locks',
   'list-operations',
+  'mark-commit',
   'refresh-instance',
   'release-lock',
   'renew-locks',
@@ -35,6 +36,7 @@ const SCRIPT_NAMES = [
 /** These change no queue and need no more than the prelude. */
 const WITHOUT_LOCKING: readonly string[] = [
   'adopt-reign',
+  'mark-commit',
   'refresh-instance',
   'renew-locks',
   'watch-changes',

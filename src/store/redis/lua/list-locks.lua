@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- A page of the locks that are not free, in the order of their names' bytes. Writes nothing; the clock is read as a
--- mutating script would advance it. Where a page begins is a name and no number, so what comes or goes between two pages
--- moves nothing else.
+-- mutating script would advance it. Where a page begins is a name and no number, so what comes or goes between two
+-- pages moves nothing else.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

@@ -3,11 +3,11 @@
 --
 -- Keys of a resource: lock:R (hash: leases by lease_id, '<lease_id>?' what people are told of each, ':' the summary),
 -- queue:R (sorted set: live waiters by place), waiters:R (hash: waiters by lease_id, live or absent, '<lease_id>?' as
--- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by itself),
--- patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent (hash:
--- instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and has
--- not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An instance
--- listens on the channel instance:I, and while it watches, on changes.
+-- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by
+-- itself), patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent
+-- (hash: instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and
+-- has not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
+-- instance listens on the channel instance:I, and while it watches, on changes.
 
 -- How long a grant by hand-over waits for its instance's confirmation.
 local CLAIM = 1000000

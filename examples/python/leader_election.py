@@ -1,0 +1,30 @@
+"""Many run this, one leads, and when it dies or is cut off the next one does. Start it twice and kill the leader."""
+
+import os, socket, threading, time, uuid
+
+import grpc
+from leasehold.v1 import lease_pb2, lock_service_pb2 as pb, lock_service_pb2_grpc
+
+locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051")))
+me = f"{socket.gethostname()}-{uuid.uuid4().hex[:4]}"
+spec = lease_pb2.LeaseSpec(resource="billing/leader", lease_id=str(uuid.uuid4()), owner=me)
+stop_at = 0.0
+
+
+def lead(term):
+    while time.monotonic() < stop_at:  # the deadline rule: nobody has to tell a leader that is cut off
+        print(f"{me} leads, term {term}", flush=True)  # send the term with every write: it is the fencing token
+        time.sleep(1)
+    print(f"{me} leads no more", flush=True)
+
+
+sent = time.monotonic()
+for event in locks.Hold(pb.HoldRequest(spec=spec, wait_forever=True)):  # until the process or the stream ends
+    kind = event.WhichOneof("event")
+    if kind in ("granted", "renewed"):
+        lease = getattr(event, kind)
+        stop_at = sent + lease.valid_for.ToMilliseconds() / 1000 - 1  # less a margin of TTL / 20
+    if kind == "granted":
+        threading.Thread(target=lead, args=(lease.fencing_token,)).start()
+    elif kind == "queued":
+        print(f"{me} follows, place {event.queued.position}", flush=True)

@@ -1,0 +1,107 @@
+// The demo's first act: callers queue up behind a holder by `Hold`, and the holder's process is killed. Owns the queue and
+// its records; what is printed of it goes through the timeline.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatHostPort } from '../../src/domain/host-port.ts';
+import { duration, type TestClient } from '../../test/support/instance.ts';
+import { hold } from '../../test/support/lease-stream.ts';
+import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
+import type { ChildServer } from './child-server.ts';
+import type { Timeline } from './timeline.ts';
+
+const RESOURCE = 'print-queue';
+const TTL_MS = 3_000;
+const WORK_MS = 250;
+const HOLDER = join(import.meta.dirname, 'crashing-holder.ts');
+
+/** One that waited, on this process's monotonic clock. */
+export interface Served {
+  readonly name: string;
+  readonly token: bigint;
+  readonly grantedMs: number;
+  releasedMs: number;
+}
+
+export interface QueueRecord {
+  /** In the order in which they entered the queue. */
+  readonly arrived: readonly string[];
+  /** In the order of their grants. */
+  readonly served: readonly Served[];
+  readonly crashedToken: bigint;
+  readonly killedMs: number;
+}
+
+export interface QueueServer {
+  readonly server: ChildServer;
+  readonly client: TestClient;
+}
+
+/** The servers serve and grant. The waiters are spread over them; the queue is in Redis, one for all. */
+export async function playQueue(
+  servers: readonly QueueServer[],
+  waiterCount: number,
+  timeline: Timeline,
+): Promise<QueueRecord> {
+  const [first] = servers;
+  if (!first) throw new Error('a queue needs a server');
+  const holder = fork(HOLDER, [formatHostPort(first.server.address), RESOURCE, String(TTL_MS)]);
+  const pid = holder.pid ?? 0;
+  guardFromOrphaning('pid', pid);
+  const [said] = (await once(holder, 'message')) as [string]; // it sends nothing but this text
+  const crashedToken = BigInt(said.replace('held ', ''));
+  timeline.say('crasher', `holds ${RESOURCE}: token ${crashedToken}, TTL ${TTL_MS / 1_000} s`, 'green');
+
+  const served: Served[] = [];
+  const arrived: string[] = [];
+  const turns: Promise<void>[] = [];
+  for (let i = 0; i < waiterCount; i++) {
+    const name = `caller-${i + 1}`;
+    const { client } = servers[i % servers.length] ?? first;
+    const stream = hold(
+      client,
+      { resource: RESOURCE, owner: name, ttl: duration(TTL_MS) },
+      { $case: 'waitForever', value: true },
+    );
+    const granted = new Promise<Served>((resolve) => {
+      stream.call.on('data', ({ event, leaseId }) => {
+        if (event?.$case !== 'granted') return;
+        const one = { name, token: event.value.fencingToken, grantedMs: performance.now(), releasedMs: 0 };
+        served.push(one);
+        resolve(one);
+        void work(client, leaseId, one);
+      });
+    });
+    const work = async (from: TestClient, leaseId: string, one: Served): Promise<void> => {
+      timeline.say(name, `holds it: token ${one.token}`, 'green');
+      await sleep(WORK_MS);
+      stream.call.cancel();
+      one.releasedMs = performance.now();
+      await from.release({ resource: RESOURCE, leaseId });
+    };
+    const { position } = await stream.event('queued'); // it is in the queue before the next one comes
+    arrived.push(name);
+    timeline.say(name, `waits, place ${position}`);
+    turns.push(granted.then(() => undefined));
+  }
+  timeline.say('crasher', 'SIGKILL: nobody says goodbye', ['bold', 'red']);
+  const killedMs = performance.now();
+  holder.kill('SIGKILL');
+  await once(holder, 'close');
+  releaseFromGuard('pid', pid);
+  await Promise.all(turns);
+  return { arrived, served, crashedToken, killedMs };
+}
+
+/** Whether they were served in the order of arrival, each with a larger token than the one before. */
+export function isInOrder({ arrived, served, crashedToken }: QueueRecord): boolean {
+  const tokens = [crashedToken, ...served.map(({ token }) => token)];
+  const grows = tokens.every((token, i) => i === 0 || token > (tokens[i - 1] ?? 0n));
+  return grows && served.map(({ name }) => name).join() === arrived.join();
+}
+
+/** From the request to release to the next one's grant, for each hand-over, in milliseconds. */
+export function handOversMs({ served }: QueueRecord): number[] {
+  return served.slice(1).map(({ grantedMs }, i) => grantedMs - (served[i]?.releasedMs ?? grantedMs));
+}

@@ -1,0 +1,111 @@
+// Holds answers back until replicas have what they tell. Many answers pass at once: one mark is written behind all
+// of them, on a connection of its own, and one WAIT asks for the mark. A WAIT for each call would block its
+// connection, and with it every other call.
+//
+// The interleaving that needs the mark's reign check: this node restarts empty between a reply and the mark; its
+// replicas acknowledge the mark of the new data, and the answer would be told although nobody has it.
+
+import { type Clock, within } from '../../domain/clock.ts';
+import { CoordinationError } from '../../domain/errors.ts';
+import { Connection, type ConnectionSettings } from './connection.ts';
+import type { Script } from './scripts.ts';
+import { evaluate, type Session } from './session.ts';
+
+export interface CommitBarrierOptions {
+  /** Answers of this session pass here; its end is the barrier's. */
+  readonly session: Session;
+  readonly connection: ConnectionSettings;
+  readonly mark: Script;
+  readonly keys: readonly string[];
+  /** So many replicas must have it. One number for each barrier: who wants more than there are holds up nobody else. */
+  readonly minAcks: number;
+  /** The skew allowance, as the script takes it. */
+  readonly skewUs: string;
+  readonly clock: Clock;
+}
+
+interface Passer {
+  readonly deadlineMs: number;
+  readonly resolve: (acks: number) => void;
+  readonly reject: (error: CoordinationError) => void;
+}
+
+/** WAIT gives up so long before the last passer does, so that its answer still arrives. */
+const ANSWER_BEFORE_MS = 50;
+const SHORTEST_WAIT_MS = 10;
+const RETRY_SOON_MS = 500;
+
+export class CommitBarrier {
+  readonly #options: CommitBarrierOptions;
+  #queue: Passer[] = [];
+  #isRunning = false;
+  #connection: Connection | undefined;
+
+  constructor(options: CommitBarrierOptions) {
+    this.#options = options;
+    options.session.over.addEventListener('abort', () => this.#connection?.destroy(), { once: true });
+  }
+
+  /**
+   * Resolves with the number of replicas that have everything which Redis replied before this call, once they are
+   * enough. Throws DURABILITY_UNMET, by `deadlineMs` at the latest.
+   */
+  pass(deadlineMs: number): Promise<number> {
+    const passed = new Promise<number>((resolve, reject) => {
+      this.#queue.push({ deadlineMs, resolve, reject });
+    });
+    void this.#run();
+    const leftMs = deadlineMs - this.#options.clock.monotonicMs();
+    return within(this.#options.clock, leftMs, passed, () => unmet('they did not answer in time'));
+  }
+
+  // One batch at a time: what comes while a WAIT is under way is in the next one.
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    const { minAcks } = this.#options;
+    while (this.#queue.length > 0) {
+      const batch = this.#queue;
+      this.#queue = [];
+      try {
+        const acks = await this.#commit(batch);
+        for (const { resolve, reject } of batch) {
+          if (acks >= minAcks) resolve(acks);
+          else reject(unmet(`${acks} of ${minAcks} acknowledged`));
+        }
+      } catch (error) {
+        this.#connection?.destroy();
+        this.#connection = undefined;
+        for (const { reject } of batch) reject(unmet('the primary could not be asked', error));
+      }
+    }
+    this.#isRunning = false;
+  }
+
+  async #commit(batch: readonly Passer[]): Promise<number> {
+    const { session, mark, keys, skewUs, minAcks, clock } = this.#options;
+    const lastMs = Math.max(...batch.map(({ deadlineMs }) => deadlineMs));
+    const leftMs = (): number => lastMs - clock.monotonicMs();
+    const late = (): Error => new Error('no reply in time');
+    const connection = await this.#open();
+    const notAfterUs = session.notAfterUs(lastMs);
+    const args = [keys.length, ...keys, session.reign, notAfterUs, skewUs];
+    const [word] = await within(clock, leftMs(), evaluate(connection, mark, args), late);
+    if (word !== 'marked') throw new Error(`the mark was refused: ${word}`);
+    const waitMs = Math.ceil(Math.max(leftMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));
+    return Number(await connection.callWithin(waitMs + 2 * ANSWER_BEFORE_MS, 'WAIT', minAcks, waitMs));
+  }
+
+  async #open(): Promise<Connection> {
+    const { session, connection: settings, clock } = this.#options;
+    if (this.#connection && !this.#connection.isClosed) return this.#connection;
+    if (session.over.aborted) throw new Error('the session is over');
+    this.#connection = await Connection.open(session.connection.address, settings, clock, session.over);
+    return this.#connection;
+  }
+}
+
+function unmet(why: string, cause?: unknown): CoordinationError {
+  const message = `too few replicas have it: ${why}; the outcome is unknown`;
+  return new CoordinationError('DURABILITY_UNMET', message, { retryAfterMs: RETRY_SOON_MS }, cause);
+}

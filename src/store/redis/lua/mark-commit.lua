@@ -1,0 +1,16 @@
+#!lua flags=allow-oom
+-- Writes a mark behind everything that was replied so far: the replicas that have the mark have all of that. The mark
+-- is the advanced lease clock. (A WAIT that follows no write of its own connection acknowledges what it never checked.)
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+-- REPLY marked now
+--       late now | reign now
+local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+return { 'marked', int(s.now) }

@@ -1,0 +1,101 @@
+// How an instance on Redis knows that it hears of changes: what the conformance suite can't show, since in memory
+// nothing is ever missed.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../src/domain/clock.ts';
+import type { ChangeNotice } from '../../src/store/lock-store.ts';
+import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { loadScripts } from '../../src/store/redis/scripts.ts';
+import { eventually } from '../support/eventually.ts';
+import type { RedisProcess } from '../support/redis/redis-process.ts';
+import {
+  inTime,
+  leaseSpec,
+  MAX_TTL_MS,
+  quietObserver,
+  redisHarness,
+  startHarnessRedis,
+} from '../support/store-harness.ts';
+
+let redis: RedisProcess;
+
+beforeAll(async () => {
+  redis = await startHarnessRedis();
+});
+afterAll(async () => {
+  await redis?.stop();
+});
+
+test('a pause longer than what was asked ahead may have missed changes', async () => {
+  const h = await redisHarness(redis);
+  const notices: ChangeNotice[] = [];
+  const gaps = () => notices.filter((notice) => notice.kind === 'listening' && notice.missed).length;
+  const stop = h.locks.watchChanges((notice) => notices.push(notice));
+  try {
+    await eventually(() => gaps() === 1, { what: 'that changes are heard', withinMs: 5_000, everyMs: 2 });
+    await h.pass(11_000); // on the lease clock, and at once: nobody has asked again
+    await h.locks.acquire(leaseSpec(), { instanceId: 'i', call: 2 }, false, inTime());
+    await eventually(() => gaps() === 2, { what: 'that something was missed', withinMs: 5_000 });
+    expect(notices).not.toContainEqual({ kind: 'changed', resource: 'invoice:42' });
+    await h.pass(5_000);
+    await h.locks.acquire(leaseSpec({ resource: 'r' }), { instanceId: 'i', call: 4 }, false, inTime());
+    await eventually(() => notices.some((notice) => notice.kind === 'changed' && notice.resource === 'r'), {
+      what: 'a change',
+      withinMs: 5_000,
+    });
+  } finally {
+    stop();
+    await h.close();
+  }
+});
+
+test('who does not hear its own mark says that it is deaf', { timeout: 30_000 }, async () => {
+  const MARK = "'mark ' .. mark";
+  const scripts = loadScripts((source, name) => {
+    if (name !== 'watch-changes') return source;
+    if (!source.includes(MARK)) throw new Error('the mark is gone');
+    return source.replace(MARK, `redis.call('EXISTS', meta .. ':mute') == 1 and 'lost' or ${MARK}`);
+  });
+  const client = redis.client();
+  const store = new RedisStore({
+    deployment: { kind: 'single', address: redis.listens },
+    connection: { connectTimeoutMs: 2_000, name: 'feed' },
+    keyPrefix: 'mute:',
+    maxTtlMs: MAX_TTL_MS,
+    maxInFlight: 100,
+    minAcks: 0,
+    quarantine: true,
+    bootstrapNew: true,
+    clock: systemClock,
+    observer: quietObserver,
+    random: Math.random,
+    instanceId: 'feed',
+    scripts,
+  });
+  const kinds: string[] = [];
+  const stop = store.locks.watchChanges(({ kind }) => {
+    kinds.push(kind);
+  });
+  const has = (...expected: string[]) => expected.every((kind, index) => kinds[index] === kind);
+  try {
+    await eventually(() => has('listening'), { what: 'that changes are heard', withinMs: 10_000 });
+    await client.set('mute:{0}:meta:mute', '1');
+    await eventually(() => has('listening', 'deaf'), { what: 'that it is deaf', withinMs: 10_000 });
+    const listener = (): Promise<unknown> => client.call('CLIENT', 'LIST', 'TYPE', 'pubsub');
+    const before = String(await listener());
+    await eventually(async () => String(await listener()) !== before, {
+      what: 'another connection',
+      withinMs: 10_000,
+    });
+    expect(kinds).toEqual(['listening', 'deaf']);
+    await client.del('mute:{0}:meta:mute');
+    await eventually(() => has('listening', 'deaf', 'listening'), {
+      what: 'that changes are heard again',
+      withinMs: 10_000,
+    });
+  } finally {
+    stop();
+    await store.close();
+    client.disconnect();
+  }
+});
