@@ -98,7 +98,7 @@ class MemoryHarness extends Harness {
   protected override async applyTime(): Promise<void> {}
 
   protected override async tick(): Promise<void> {
-    this.#store.locks.tick();
+    this.#store.tick();
   }
 
   override async beginReign(unseenMs = 0): Promise<void> {
@@ -108,7 +108,7 @@ class MemoryHarness extends Harness {
   }
 
   override async remembered(): Promise<number> {
-    this.#store.locks.tick();
+    this.#store.tick();
     return this.#store.locks.size;
   }
 

@@ -265,12 +265,17 @@ export class LockTable {
     return sum <= smallest;
   }
 
+  /** Larger than every earlier one, of leases and of attempts. */
+  nextToken(): number {
+    this.#token = Math.max(this.#token + 1, Math.floor(this.#lastMs * 1_000));
+    return this.#token;
+  }
+
   /** A grant is a claim until `#hold` makes it a lease. */
   grant(lock: Lock, spec: LeaseSpec, stamp: CallStamp): LeaseRecord {
-    this.#token = Math.max(this.#token + 1, Math.floor(this.#lastMs * 1_000));
     const record: LeaseRecord = {
       spec,
-      token: this.#token,
+      token: this.nextToken(),
       acquiredAtWallMs: this.#lastMs,
       ttlMs: 0,
       ceilingMs: 0,
@@ -296,7 +301,7 @@ export class LockTable {
     record.deadlineMs = Math.max(record.deadlineMs, deadlineMs);
   }
 
-  alive(record: LeaseRecord): boolean {
+  alive(record: { readonly deadlineMs: number }): boolean {
     return record.deadlineMs > this.#clockMs && record.deadlineMs >= this.#lapsedBeforeMs;
   }
 

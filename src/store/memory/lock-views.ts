@@ -2,13 +2,14 @@
 // yet is left out, as in ../redis/lua/lock-views.lua and list-locks.lua.
 
 import { LIMITS } from '../../domain/limits.ts';
-import type { Holder, LockView } from '../../domain/lock.ts';
+import type { Contention, Holder, LockView, Mode } from '../../domain/lock.ts';
 import { leaseIdHash, stateOf } from '../../domain/lock.ts';
 import type { ListQuery, LockPage } from '../lock-store.ts';
-import type { LeaseRecord, LockTable } from './lock-table.ts';
+import type { LeaseRecord, Lock, LockTable } from './lock-table.ts';
 
 /** Of a holder or waiter, besides what its caller chose. */
 const BYTES_EACH = 80;
+const HOLDERS_IN_CONTENTION = 4;
 
 export class LockViews {
   readonly #table: LockTable;
@@ -37,6 +38,26 @@ export class LockViews {
       })),
       queueLength: lock.queue.liveLength,
       minHoldRemainingMs: Math.max(0, lock.takenUntilMs - this.#table.clockMs),
+    };
+  }
+
+  /** Why a lease in this mode can't be had; nothing that lapsed is left in the lock. */
+  contention(lock: Lock, mode: Mode): Contention {
+    const nowMs = this.#table.clockMs;
+    const records = [...lock.leases.values()];
+    const earliestMs = Math.min(...records.map((record) => record.deadlineMs));
+    const freeAtMs = Math.max(
+      this.#table.quarantineUntilMs,
+      lock.takenUntilMs,
+      records.length > 0 ? earliestMs : 0,
+    );
+    const whenFree = nowMs < lock.takenUntilMs ? 'min-hold' : 'ahead';
+    return {
+      resource: lock.resource,
+      reason: this.#table.admits(lock, mode) ? whenFree : 'held',
+      holders: records.slice(0, HOLDERS_IN_CONTENTION).map((record) => this.holder(record)),
+      timeLeftMs: Math.max(freeAtMs - nowMs, 0),
+      queueLength: lock.queue.liveLength,
     };
   }
 

@@ -3,13 +3,11 @@
 // otherwise.
 
 import type { Clock } from '../../domain/clock.ts';
-import { CoordinationError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type {
   AcquireOutcome,
   CallStamp,
   ConfirmOutcome,
-  Contention,
   Lease,
   LeaseSpec,
   LockView,
@@ -31,8 +29,9 @@ import type {
   StoreCall,
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
-import { FORGET_MS, type LeaseRecord, type Lock, LockTable, sameMode, sameStamp } from './lock-table.ts';
+import { FORGET_MS, type LeaseRecord, type Lock, type LockTable, sameMode, sameStamp } from './lock-table.ts';
 import { LockViews } from './lock-views.ts';
+import { runCommand } from './run-command.ts';
 
 export interface MemoryLockStoreOptions {
   readonly clock: Clock;
@@ -40,11 +39,9 @@ export interface MemoryLockStoreOptions {
   readonly observer: StoreObserver;
   /** Whose claims `refresh` returns and whose waiters notices are for. */
   readonly instanceId: string;
-  /** What tokens and the lease clock are made from, in milliseconds since 1970. */
-  readonly systemMs: () => number;
+  /** The locks, which the operations share. */
+  readonly table: LockTable;
 }
-
-const HOLDERS_IN_CONTENTION = 4;
 
 export class MemoryLockStore implements LockStore {
   readonly #options: MemoryLockStoreOptions;
@@ -53,26 +50,12 @@ export class MemoryLockStore implements LockStore {
 
   constructor(options: MemoryLockStoreOptions) {
     this.#options = options;
-    this.#table = new LockTable(options);
+    this.#table = options.table;
     this.#views = new LockViews(this.#table);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
     return this.#table.onNotice(listener);
-  }
-
-  /** Advances the lease clock, frees what lapsed and hands it over, forgets waiters that stayed away. */
-  tick(): void {
-    this.#table.tick();
-  }
-
-  /** What an adoption does: the clock takes the whole time that passed, and the quarantine begins. */
-  beginReign(): void {
-    this.#table.beginReign();
-  }
-
-  get quarantineRemainingMs(): number {
-    return this.#table.quarantineRemainingMs;
   }
 
   /** Locks that are remembered, lapsed or not: what a leak would make grow. */
@@ -147,18 +130,8 @@ export class MemoryLockStore implements LockStore {
     });
   }
 
-  async #command<T>(name: string, call: StoreCall, decide: () => T): Promise<T> {
-    const { clock, observer } = this.#options;
-    const startedMs = clock.monotonicMs();
-    if (startedMs >= call.deadlineMs) {
-      throw new CoordinationError('DEADLINE_EXCEEDED', 'no time left to decide');
-    }
-    this.#table.advance();
-    const outcome = decide();
-    const word =
-      typeof outcome === 'object' && outcome !== null && 'kind' in outcome ? String(outcome.kind) : 'ok';
-    observer.commandEnded(name, word, clock.monotonicMs() - startedMs);
-    return outcome;
+  #command<T>(name: string, call: StoreCall, decide: () => T): Promise<T> {
+    return runCommand(this.#options, this.#table, name, call, decide);
   }
 
   #acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, again: boolean): AcquireOutcome {
@@ -210,26 +183,16 @@ export class MemoryLockStore implements LockStore {
   }
 
   #refusal(lock: Lock, leaseId: string, mode: Mode): AcquireOutcome {
-    const nowMs = this.#table.clockMs;
-    const records = [...lock.leases.values()];
-    const earliestMs = Math.min(...records.map((record) => record.deadlineMs));
-    const freeAtMs = Math.max(
-      this.#table.quarantineUntilMs,
-      lock.takenUntilMs,
-      records.length > 0 ? earliestMs : 0,
-    );
-    const timeLeftMs = Math.max(freeAtMs - nowMs, 0);
+    const contention = this.#views.contention(lock, mode);
+    const { timeLeftMs } = contention;
     const position = lock.queue.position(leaseId);
     if (position !== undefined) return { kind: 'queued', position, blockedForMs: timeLeftMs };
-    const own = lock.leases.get(leaseId);
-    if (this.#table.quarantined && (records.length === 0 || own)) {
+    const isOwn = lock.leases.has(leaseId);
+    const isUnheld = contention.reason !== 'held';
+    if (this.#table.quarantined && (isUnheld || lock.leases.size === 0 || isOwn)) {
       return { kind: 'quarantined', retryAfterMs: timeLeftMs };
     }
-    const about = { resource: lock.resource, timeLeftMs, queueLength: lock.queue.liveLength };
-    const holders = records.slice(0, HOLDERS_IN_CONTENTION).map((record) => this.#views.holder(record));
-    if (!this.#table.admits(lock, mode)) return contended({ ...about, reason: 'held', holders });
-    if (this.#table.quarantined) return { kind: 'quarantined', retryAfterMs: timeLeftMs };
-    return contended({ ...about, reason: nowMs < lock.takenUntilMs ? 'min-hold' : 'ahead', holders });
+    return { kind: 'contended', contention };
   }
 
   #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
@@ -332,8 +295,4 @@ export class MemoryLockStore implements LockStore {
       expiresAtWallMs: this.#table.systemMs + remainingMs,
     };
   }
-}
-
-function contended(contention: Contention): AcquireOutcome {
-  return { kind: 'contended', contention };
 }

@@ -5,8 +5,9 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
 import { TICK_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
-import { UnservedOperationStore } from '../unserved-operation-store.ts';
+import { LockTable } from './lock-table.ts';
 import { MemoryLockStore } from './memory-lock-store.ts';
+import { MemoryOperationStore } from './memory-operation-store.ts';
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -24,7 +25,8 @@ const SECRET_BYTES = 32;
 
 export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
-  readonly operations = new UnservedOperationStore();
+  readonly operations: MemoryOperationStore;
+  readonly #table: LockTable;
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
@@ -38,14 +40,22 @@ export class MemoryStore implements Store {
     this.#startedMs = clock.monotonicMs();
     const offsetMs = clock.wallMs() - this.#startedMs;
     const systemMs = options.systemMs ?? (() => clock.monotonicMs() + offsetMs);
-    this.locks = new MemoryLockStore({ ...options, systemMs });
+    this.#table = new LockTable({ ...options, systemMs });
+    this.locks = new MemoryLockStore({ ...options, table: this.#table });
+    this.operations = new MemoryOperationStore({ ...options, locks: this.#table });
     this.#tickAgain();
+  }
+
+  /** What happens once a second: the lease clock advances, and what is due by itself is done. */
+  tick(): void {
+    this.#table.tick();
+    this.operations.sweep();
   }
 
   /** What happens at a failover: a new reign with its quarantine. For tests of code that must live through one. */
   beginReign(): void {
     this.#epoch++;
-    this.locks.beginReign();
+    this.#table.beginReign();
     for (const listener of this.#listeners) listener(this.status());
   }
 
@@ -58,7 +68,7 @@ export class MemoryStore implements Store {
       sinceMs: this.#startedMs,
       reign: `memory:${this.#epoch}`,
       epoch: this.#epoch,
-      quarantineRemainingMs: this.locks.quarantineRemainingMs,
+      quarantineRemainingMs: this.#table.quarantineRemainingMs,
     };
   }
 
@@ -78,7 +88,7 @@ export class MemoryStore implements Store {
   #tickAgain(): void {
     this.#clock.after(TICK_MS, () => {
       if (this.#closed) return;
-      this.locks.tick();
+      this.tick();
       this.#tickAgain();
     });
   }
