@@ -10,6 +10,7 @@ import {
   WatchOperationsRequest,
   type WatchOperationsResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration } from '../support/instance.ts';
 import { type EventStream, held, OperationClient, payload } from '../support/operation-client.ts';

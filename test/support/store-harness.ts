@@ -2,11 +2,13 @@
 // handle for both, so that one suite proves both and random sequences can compare them.
 
 import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { LockStore, StoreCall } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import type { OperationStore } from '../../src/store/operation-store.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { lifeArguments } from '../../src/store/redis/redis-operation-store.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
@@ -20,6 +22,7 @@ export const MAX_TTL_MS = 30_000;
 
 export interface StoreHarness {
   readonly locks: LockStore;
+  readonly operations: OperationStore;
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
   /** Time passes: the system clock moves on in steps that the lease clock follows. */
@@ -31,6 +34,8 @@ export interface StoreHarness {
   beginReign(unseenMs?: number): Promise<void>;
   /** How many locks are remembered in any form, after what lapsed was swept. */
   remembered(): Promise<number>;
+  /** How many operations are; fails if an index names one that is gone. */
+  recorded(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -65,6 +70,7 @@ export function leaseSpec(overrides: Partial<LeaseSpec> = {}): LeaseSpec {
 
 abstract class Harness implements StoreHarness {
   abstract readonly locks: LockStore;
+  abstract readonly operations: OperationStore;
   protected nowMs = START_MS;
 
   protected abstract applyTime(): Promise<void>;
@@ -72,6 +78,7 @@ abstract class Harness implements StoreHarness {
   protected abstract tick(): Promise<void>;
   abstract beginReign(unseenMs?: number): Promise<void>;
   abstract remembered(): Promise<number>;
+  abstract recorded(): Promise<number>;
   abstract close(): Promise<void>;
 
   async step(ms: number): Promise<void> {
@@ -94,6 +101,7 @@ class MemoryHarness extends Harness {
     systemMs: () => this.nowMs,
   });
   override readonly locks = this.#store.locks;
+  override readonly operations = this.#store.operations;
 
   protected override async applyTime(): Promise<void> {}
 
@@ -112,6 +120,10 @@ class MemoryHarness extends Harness {
     return this.#store.locks.size;
   }
 
+  override async recorded(): Promise<number> {
+    return this.#store.operations.size;
+  }
+
   override close(): Promise<void> {
     return this.#store.close();
   }
@@ -119,6 +131,7 @@ class MemoryHarness extends Harness {
 
 class RedisHarness extends Harness {
   override readonly locks: LockStore;
+  override readonly operations: OperationStore;
   readonly #client: ReturnType<RedisProcess['client']>;
   readonly #store: RedisStore;
   readonly #keys: ReturnType<typeof keysFor>;
@@ -144,6 +157,7 @@ class RedisHarness extends Harness {
       instanceId: INSTANCE_ID,
     });
     this.locks = this.#store.locks;
+    this.operations = this.#store.operations;
   }
 
   static async open(redis: RedisProcess): Promise<RedisHarness> {
@@ -227,6 +241,29 @@ class RedisHarness extends Harness {
     const named = await this.#client.zrange(this.#keys.names, '0', '-1');
     if (named.toSorted().join() !== indexed.toSorted().join()) throw new Error(`other names: ${named}`);
     return resources.size;
+  }
+
+  override async recorded(): Promise<number> {
+    const bucket = this.#keys.meta.slice(0, -'meta'.length);
+    const records = await this.#client.keys(`${bucket}operation:*`);
+    const names = records.map((key) => key.slice(`${bucket}operation:`.length)).sort();
+    expect((await this.#client.zrange(`${bucket}operations`, '0', '-1')).sort()).toEqual(names);
+    const claimable = await this.#client.keys(`${bucket}claimable:*`);
+    const indexed = await Promise.all(
+      [`${bucket}operation-deadlines`, ...claimable].map((key) => this.#client.zrange(key, '0', '-1')),
+    );
+    const claimed = Object.values(await this.#client.hgetall(`${bucket}claims`)).flatMap((text) =>
+      text.split('\n'),
+    );
+    const open = await this.#client.keys(`${bucket}open:*`);
+    const openNames = await Promise.all(
+      open.map(async (key) => {
+        const ids = await this.#client.hkeys(key);
+        return ids.map((id) => `${key.slice(`${bucket}open:`.length)}\t${id}`);
+      }),
+    );
+    for (const name of [...indexed.flat(), ...claimed, ...openNames.flat()]) expect(names).toContain(name);
+    return names.length;
   }
 
   async #leaseClock(): Promise<string> {
