@@ -79,7 +79,7 @@ const command = fc.oneof(
       timeToLiveMs: fc.constantFrom(0, 0, 15_000, 100_000),
       exclusive: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
       maxAttempts: fc.constantFrom(1, 2, 5),
-      retentionMs: fc.constantFrom(0, 5_000, 1_000_000),
+      retentionMs: fc.constantFrom(1, 5_000, 1_000_000),
       requires: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
     }),
   },
