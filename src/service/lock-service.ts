@@ -15,7 +15,7 @@ import {
 } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
-import { draining, leaseLost, refusal, waitFailure } from './refusals.ts';
+import { draining, leaseLost, refusal, takenAway, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 /** One call of a client, as the transport received it. */
@@ -115,6 +115,7 @@ export class LockService {
   renew(command: RenewCommand, context: CallContext): Promise<GrantedLease> {
     return this.#logged('Renew', command, async () => {
       const [outcome] = await this.#options.store.renew([command], this.#bounded(context));
+      if (outcome?.kind === 'revoked') throw takenAway();
       if (outcome?.kind !== 'renewed') throw leaseLost();
       return this.#granted(outcome.lease, context);
     });

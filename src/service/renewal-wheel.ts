@@ -36,7 +36,7 @@ export interface KeptLease extends AcquisitionRef {
 }
 
 export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'durability-unmet' | 'max-hold';
-export type LossReason = 'expired' | 'released' | 'max-hold' | 'unknown-lease';
+export type LossReason = 'expired' | 'released' | 'force-released' | 'max-hold' | 'unknown-lease';
 export type KeepingEnd =
   | { readonly kind: 'lost'; readonly reason: LossReason }
   /** A newer call speaks for it. */
@@ -193,6 +193,10 @@ export class RenewalWheel {
       this.#end(entry, outcome);
       return;
     }
+    if (outcome.kind === 'revoked') {
+      this.#end(entry, { kind: 'lost', reason: 'force-released' });
+      return;
+    }
     // Nothing that arrives after the deadline revives a lease: its holder has stopped.
     const expired = nowMs >= entry.deadlineMs;
     if (outcome.kind === 'lost' || expired) {
@@ -233,10 +237,23 @@ export class RenewalWheel {
   }
 
   #heard(notice: Notice): void {
-    if (notice.kind !== 'moved' && notice.kind !== 'released') return;
+    const end = endOf(notice);
+    if (!end || !('waiter' in notice)) return;
     const entry = this.#entries.get(keyOf(notice.waiter, notice.call));
-    if (!entry) return;
-    this.#end(entry, notice.kind === 'moved' ? { kind: 'moved' } : { kind: 'lost', reason: 'released' });
+    if (entry) this.#end(entry, end);
+  }
+}
+
+function endOf({ kind }: Notice): KeepingEnd | undefined {
+  switch (kind) {
+    case 'moved':
+      return { kind };
+    case 'released':
+      return { kind: 'lost', reason: 'released' };
+    case 'revoked':
+      return { kind: 'lost', reason: 'force-released' };
+    default:
+      return undefined;
   }
 }
 

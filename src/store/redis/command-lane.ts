@@ -50,6 +50,7 @@ const NEEDS_NO_REPLICA: readonly string[] = [
   'queued',
   'refreshed',
   'reused',
+  'revoked',
 ];
 
 const RETRY_SOON_MS = 500;

@@ -7,6 +7,7 @@ import type {
   CallStamp,
   ConfirmOutcome,
   Contention,
+  ForceReleaseOutcome,
   Holder,
   Lease,
   LeaseSpec,
@@ -21,6 +22,7 @@ import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
   Claim,
+  ForceReleaseCommand,
   LeaveCommand,
   LockStore,
   Notice,
@@ -93,6 +95,7 @@ export class RedisLockStore implements LockStore {
         return { kind: 'quarantined', retryAfterMs: milliseconds(rest[0]) };
       case 'reused':
       case 'moved':
+      case 'revoked':
       case 'full':
         return { kind: word };
       default:
@@ -138,7 +141,7 @@ export class RedisLockStore implements LockStore {
       if (word === 'renewed' || word === 'final') {
         return { kind: 'renewed', lease: this.#lease(command, answer, rest), isFinal: word === 'final' };
       }
-      if (word === 'lost' || word === 'moved') return { kind: word };
+      if (word === 'lost' || word === 'moved' || word === 'revoked') return { kind: word };
       throw new Error(`renew-locks: unexpected reply ${word}`);
     });
   }
@@ -148,6 +151,15 @@ export class RedisLockStore implements LockStore {
     const [word] = answer.reply;
     if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
+  }
+
+  async forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome> {
+    const { resource, fencingToken, immediate } = command;
+    const args = [SKEW_US, resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
+    const answer = await this.#lane.run('force-release', this.#keys, args, call);
+    const [word, , count, freeIn] = answer.reply;
+    if (word !== 'forced') throw new Error(`force-release: unexpected reply ${word}`);
+    return { count: Number(count), freeInMs: milliseconds(freeIn) };
   }
 
   async advance(resource: string, call: StoreCall): Promise<void> {
@@ -197,6 +209,7 @@ export class RedisLockStore implements LockStore {
       case 'claimed':
       case 'moved':
       case 'released':
+      case 'revoked':
         this.#notify({ kind: word, ...about });
         break;
       case 'next':
@@ -269,8 +282,11 @@ function readWaiters(flat: readonly string[]): readonly Waiter[] {
 
 function readHolders(flat: readonly string[]): readonly Holder[] {
   const holders: Holder[] = [];
-  for (let i = 0; i + 5 < flat.length; i += 6) {
-    const [about = '', leaseId = '', token = '', acquired, remaining, mode = ''] = flat.slice(i, i + 6);
+  for (let i = 0; i + 6 < flat.length; i += 7) {
+    const [about = '', leaseId = '', token = '', acquired, remaining, mode = '', state] = flat.slice(
+      i,
+      i + 7,
+    );
     const { owner, metadata } = readAbout(about);
     holders.push({
       leaseIdHash: leaseIdHash(leaseId),
@@ -280,6 +296,7 @@ function readHolders(flat: readonly string[]): readonly Holder[] {
       acquiredAtWallMs: milliseconds(acquired),
       remainingMs: milliseconds(remaining),
       metadata,
+      revoked: state === 'revoked',
     });
   }
   return holders;

@@ -11,6 +11,7 @@ const SCRIPT_NAMES = [
   'advance-queue',
   'check-fencing-token',
   'confirm-claim',
+  'force-release',
   'get-lock',
   'leave-queue',
   'mark-commit',
