@@ -9,9 +9,11 @@ import { Metrics } from './admin/metrics.ts';
 import type { Config } from './config/config.ts';
 import { systemClock } from './domain/clock.ts';
 import { formatHostPort, type HostPort } from './domain/host-port.ts';
+import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
 import { packageInfo } from './package-info.ts';
 import { CallStamps } from './service/call-stamps.ts';
+import { ForceRelease } from './service/force-release.ts';
 import { LeaseStreams } from './service/lease-streams.ts';
 import { LockService } from './service/lock-service.ts';
 import { RenewalWheel } from './service/renewal-wheel.ts';
@@ -27,6 +29,8 @@ export interface Instance {
   readonly address: HostPort;
   readonly adminAddress: HostPort | undefined;
   readonly store: Store;
+  /** Reads the callers' tokens again; undefined where callers need none. */
+  readonly reloadTokens: (() => void) | undefined;
   /** Drains and ends everything; resolves when nothing is left. */
   stop(): Promise<void>;
 }
@@ -50,6 +54,7 @@ export async function serve(
   const instanceId = randomBytes(8).toString('hex');
   let callsInProgress = 0;
 
+  const { authorization, reload: reloadTokens } = openAuthorization(config, log);
   const metrics = new Metrics();
   const store = openStore({
     config,
@@ -90,9 +95,11 @@ export async function serve(
     stamps,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
+  const force = new ForceRelease({ ...common, audit: (record) => log.info(record, 'force release') });
   const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
   const environment = {
     clock,
+    authorization,
     observer: {
       callBegan: () => {
         callsInProgress++;
@@ -109,7 +116,7 @@ export async function serve(
     const { server, address } = await GrpcServer.start({
       ...config.server,
       reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, streams, info, bounds, environment),
+      lockHandlers: lockHandlers(locks, streams, info, force, bounds, environment),
       operationHandlers: operationHandlers(environment),
       ready: () => info.ready(),
       callsInProgress: () => callsInProgress,
@@ -148,7 +155,7 @@ export async function serve(
       await admin?.stop();
       log.info('stopped');
     };
-    return { address, adminAddress: admin?.address, store, stop };
+    return { address, adminAddress: admin?.address, store, reloadTokens, stop };
   } catch (error) {
     stopWatching();
     await store.close();

@@ -50,13 +50,11 @@ export class Violations {
   }
 
   owner(field: string, value: string): string {
-    const bytes = Buffer.byteLength(value);
-    if (bytes > LIMITS.ownerBytes) {
-      this.note(field, `must have at most ${LIMITS.ownerBytes} bytes of UTF-8, has ${bytes}`);
-    } else {
-      this.#text(field, value);
-    }
-    return value;
+    return this.#shortText(field, value, LIMITS.ownerBytes);
+  }
+
+  reason(field: string, value: string): string {
+    return this.#shortText(field, value, LIMITS.reasonBytes);
   }
 
   metadata(field: string, value: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
@@ -114,6 +112,13 @@ export class Violations {
       this.note(`${field}.permits`, `must be from 1 to the limit of ${mode.limit}, is ${mode.permits}`);
     }
     return mode;
+  }
+
+  #shortText(field: string, value: string, mostBytes: number): string {
+    const bytes = Buffer.byteLength(value);
+    if (bytes > mostBytes) this.note(field, `must have at most ${mostBytes} bytes of UTF-8, has ${bytes}`);
+    else this.#text(field, value);
+    return value;
   }
 
   #text(field: string, value: string): void {

@@ -2,6 +2,7 @@
 // turns its outcomes into an answer or an error. Everything it is given was validated
 // (transport/decode-lock.ts).
 
+import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -26,6 +27,9 @@ export interface CallContext {
   readonly deadlineMs: number;
   /** Aborts when the call ends before it was answered: cancelled, or its connection is gone. */
   readonly ended: AbortSignal;
+  readonly caller: Caller;
+  /** The address that the call came from, for the log. */
+  readonly peer: string;
 }
 
 /** A lease, and how long it is valid counted from the arrival of the call's request. */

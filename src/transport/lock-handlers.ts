@@ -1,6 +1,7 @@
 // LockService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
 import type { LockServiceServer } from '../../generated/leasehold/v1/lock_service.ts';
+import type { ForceRelease } from '../service/force-release.ts';
 import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
 import type { ServerInfoService } from '../service/server-info.ts';
@@ -8,6 +9,7 @@ import {
   decodeAcquire,
   decodeAcquireMany,
   decodeCheckFencingToken,
+  decodeForceRelease,
   decodeGetLock,
   decodeHold,
   decodeKeepAlive,
@@ -15,6 +17,7 @@ import {
   decodeRenew,
   type LeaseBounds,
 } from './decode-lock.ts';
+import { encodeDuration } from './durations.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { serverStream } from './stream.ts';
@@ -25,6 +28,7 @@ export function lockHandlers(
   locks: LockService,
   streams: LeaseStreams,
   info: ServerInfoService,
+  force: ForceRelease,
   bounds: LeaseBounds,
   environment: CallEnvironment,
 ): LockServiceServer {
@@ -61,6 +65,9 @@ export function lockHandlers(
       const { resource, fencingToken } = decodeCheckFencingToken(request);
       return { valid: await locks.checkFencingToken(resource, fencingToken, context) };
     }),
-    forceRelease: unimplementedUnary('ForceRelease', environment),
+    forceRelease: unary('ForceRelease', environment, async (request, context) => {
+      const { count, freeInMs } = await force.forceRelease(decodeForceRelease(request), context);
+      return { releasedCount: count, freeIn: freeInMs > 0 ? encodeDuration(freeInMs) : undefined };
+    }),
   };
 }

@@ -67,7 +67,7 @@ export class Outbox<Response> {
 /** `serve` runs for as long as the stream lives, and ends it by what it throws, or with OK. */
 export function serverStream<Request, Response>(
   method: string,
-  { clock, observer }: CallEnvironment,
+  { clock, observer, authorization }: CallEnvironment,
   serve: (request: Request, context: CallContext, send: Send<Response>) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
@@ -86,8 +86,10 @@ export function serverStream<Request, Response>(
     };
     let code: status = status.OK;
     try {
+      const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
-      await serve(call.request, { arrivedAtMs, deadlineMs, ended }, send);
+      const peer = call.getPeer();
+      await serve(call.request, { arrivedAtMs, deadlineMs, ended, caller, peer }, send);
       outbox.flushAll();
       call.end();
     } catch (caught) {

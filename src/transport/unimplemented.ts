@@ -2,7 +2,7 @@
 
 import type { handleServerStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
 import { CoordinationError } from '../domain/errors.ts';
-import { errorStatus } from './error-status.ts';
+import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary.ts';
 
 export function unimplementedUnary<Request, Response>(
@@ -16,14 +16,11 @@ export function unimplementedUnary<Request, Response>(
 
 export function unimplementedStream<Request, Response>(
   method: string,
-  { observer }: CallEnvironment,
+  environment: CallEnvironment,
 ): handleServerStreamingCall<Request, Response> {
-  return (call) => {
-    observer.callBegan();
-    // Not destroy(): grpc-js sends the status when the stream is finished, and a destroyed one never is.
-    call.emit('error', Object.assign(new Error(method), errorStatus(notImplemented(method))));
-    observer.callEnded(method, 'UNIMPLEMENTED', 0);
-  };
+  return serverStream(method, environment, async () => {
+    throw notImplemented(method);
+  });
 }
 
 function notImplemented(method: string): CoordinationError {
