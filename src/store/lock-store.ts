@@ -117,8 +117,8 @@ export interface LockStore {
   release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome>;
 
   /**
-   * Takes leases away from their holders. Each stays until its recorded deadline, so that its holder never overlaps with
-   * the next one, but from now on it is neither renewed nor confirmed nor acquired again, and carries no valid token.
+   * Takes leases away from their holders. Each stays until its recorded deadline, so that its holder never overlaps
+   * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and carries no valid token.
    * `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over now.
    */
   forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome>;

@@ -335,9 +335,13 @@ test('the messages on a channel are the documented ones, of the documented form'
       const first = await queue(store, { resource: 'r' });
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
-      const newer = { instanceId: 'other', call: 1 };
+      const newer = { instanceId: 'other', call: 2 }; // a unary call: its instance is told of no end
       expect((await store.locks.acquire(first.spec, newer, true, inTime())).kind).toBe('granted');
       await store.locks.release(second.spec, inTime());
+      const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, call: 1 } };
+      await store.locks.release(first.spec, inTime());
+      expect((await store.locks.acquire(stream.spec, stream.stamp, false, inTime())).kind).toBe('granted');
+      await store.locks.forceRelease({ resource: 'r', fencingToken: undefined, immediate: false }, inTime());
       const about = ({ spec, stamp }: Queued, word: string, number: string) =>
         filled(form, { word, lease_id: spec.leaseId, call: `${stamp.call}`, number, resource: 'r' });
       const expected = [
@@ -352,6 +356,7 @@ test('the messages on a channel are the documented ones, of the documented form'
         about(second, 'next', ''),
         about(first, 'moved', '0'),
         about(second, 'released', '0'),
+        about(stream, 'revoked', '0'),
       ];
       const [last = ''] = expected.slice(-1);
       await eventually(() => heard.includes(last), { what: 'the last message', withinMs: 5_000 });

@@ -58,8 +58,8 @@ end
 
 if own then
   if own.mode ~= mode then return { 'reused', int(s.now) } end
-  -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or queued
-  -- and handed the same lease, it would hold the resource for as long as it likes.
+  -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
+  -- queued and handed the same lease, it would hold the resource for as long as it likes.
   if own.state == 'revoked' then return { 'revoked', int(s.now) } end
   if again and not quarantined and own.stamp ~= stamp then return { 'moved', int(s.now) } end
 end
