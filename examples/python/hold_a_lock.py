@@ -3,6 +3,7 @@
 Needs a running server and the generated stubs: see README.md beside this file.
 """
 
+import os
 import random
 import socket
 import sys
@@ -16,7 +17,7 @@ RESOURCE = sys.argv[1] if len(sys.argv) > 1 else "nightly-billing"
 TTL = 20.0
 MARGIN = max(0.2, TTL / 20)
 
-stub = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel("127.0.0.1:50051"))
+stub = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051")))
 lease_id = str(uuid.uuid4())  # one for all tries of this acquisition, and a secret
 spec = lease_pb2.LeaseSpec(resource=RESOURCE, lease_id=lease_id, owner=f"example@{socket.gethostname()}")
 spec.ttl.FromSeconds(int(TTL))

@@ -1,11 +1,11 @@
 """Many run this, one leads, and when it dies or is cut off the next one does. Start it twice and kill the leader."""
 
-import socket, threading, time, uuid
+import os, socket, threading, time, uuid
 
 import grpc
 from leasehold.v1 import lease_pb2, lock_service_pb2 as pb, lock_service_pb2_grpc
 
-locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel("127.0.0.1:50051"))
+locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051")))
 me = f"{socket.gethostname()}-{uuid.uuid4().hex[:4]}"
 spec = lease_pb2.LeaseSpec(resource="billing/leader", lease_id=str(uuid.uuid4()), owner=me)
 stop_at = 0.0

@@ -3,12 +3,12 @@
 The job may take hours: a thread renews the lease, and max_hold bounds a job that hangs.
 """
 
-import sys, threading, time, uuid
+import os, sys, threading, time, uuid
 
 import grpc
 from leasehold.v1 import lease_pb2, lock_service_pb2 as pb, lock_service_pb2_grpc
 
-locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel("127.0.0.1:50051"))
+locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051")))
 spec = lease_pb2.LeaseSpec(resource="nightly-report", lease_id=str(uuid.uuid4()), owner=" ".join(sys.argv))
 spec.min_hold.FromSeconds(600)
 spec.max_hold.FromSeconds(4 * 3600)

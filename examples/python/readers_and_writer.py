@@ -3,12 +3,12 @@
 python readers_and_writer.py read | write
 """
 
-import sys, time, uuid
+import os, sys, time, uuid
 
 import grpc
 from leasehold.v1 import lease_pb2, lock_service_pb2 as pb, lock_service_pb2_grpc
 
-locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel("127.0.0.1:50051"))
+locks = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051")))
 writes = sys.argv[1:] == ["write"]
 spec = lease_pb2.LeaseSpec(resource="price-list", lease_id=str(uuid.uuid4()), owner=" ".join(sys.argv))
 spec.exclusive.SetInParent() if writes else spec.shared.SetInParent()

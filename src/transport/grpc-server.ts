@@ -127,7 +127,7 @@ function channelOptions(options: GrpcServerOptions): ServerOptions {
   return {
     'grpc.max_receive_message_length': options.maxMessageBytes,
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
-    // Without a grace: an old connection takes no new calls, but a grace would cut the streams of those that hold leases.
+    // Without a grace: an old connection takes no new calls, but a grace would cut the streams that hold leases.
     'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
