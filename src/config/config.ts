@@ -37,7 +37,7 @@ export interface ServerTlsConfig {
 }
 
 export interface AuthConfig {
-  /** Absolute path of the callers' tokens, in order when the configuration was loaded; undefined: everybody may call. */
+  /** Absolute path of the callers' tokens, in order when the file was last read; undefined: everybody may call. */
   readonly tokensFile: string | undefined;
   /** Without a tokens file: everybody may do what administrators may. */
   readonly anonymousAdmin: boolean;

@@ -118,8 +118,9 @@ export interface LockStore {
 
   /**
    * Takes leases away from their holders. Each stays until its recorded deadline, so that its holder never overlaps
-   * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and carries no valid token.
-   * `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over now.
+   * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and its token isn't
+   * valid. `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over
+   * now.
    */
   forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome>;
 
