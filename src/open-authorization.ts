@@ -20,8 +20,10 @@ export function openAuthorization({ auth, server }: Config, log: Logger): OpenAu
   const authorization = new Authorization({
     credentials: tokensFile === undefined ? undefined : readCredentials(tokensFile),
     anonymousAdmin,
-    onDenied: ({ method, caller, peer, code }) =>
-      log.warn({ method, caller: caller?.name ?? '', role: caller?.role ?? '', peer, code }, 'denied'),
+    onDenied: ({ caller, peer, code }) => {
+      const facts = { caller: caller?.name ?? '', role: caller?.role ?? '', peer, code };
+      log.warn(facts, 'force release denied');
+    },
   });
   if (tokensFile === undefined) return { authorization, reload: undefined };
   if (!server.tls && !isLoopback(server.address.host)) {

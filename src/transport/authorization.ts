@@ -5,9 +5,8 @@ import type { Metadata } from '@grpc/grpc-js';
 import { type Caller, type Credentials, tokenDigest } from '../domain/caller.ts';
 import { CoordinationError } from '../domain/errors.ts';
 
-/** A call that only an administrator may make, by somebody who is none. */
+/** A forced release by somebody who is no administrator. */
 export interface Denial {
-  readonly method: string;
   /** undefined: it didn't say, or nobody knows the token. */
   readonly caller: Caller | undefined;
   readonly peer: string;
@@ -28,7 +27,8 @@ export interface CallOrigin {
   getPeer(): string;
 }
 
-const ADMIN_METHODS: readonly string[] = ['ForceRelease'];
+/** For administrators, and on record whoever asks. */
+const FORCE_RELEASE = 'ForceRelease';
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
 
 export class Authorization {
@@ -50,20 +50,20 @@ export class Authorization {
   /** Says who calls. Throws UNAUTHENTICATED and PERMISSION_DENIED. */
   admit(method: string, call: CallOrigin): Caller {
     const caller = this.#credentials ? identify(this.#credentials, call.metadata) : this.#anonymous;
-    const isForAdmins = ADMIN_METHODS.includes(method);
+    const isForAdmins = method === FORCE_RELEASE;
     if (caller instanceof CoordinationError) {
-      if (isForAdmins) this.#deny(method, call, undefined, 'UNAUTHENTICATED');
+      if (isForAdmins) this.#deny(call, undefined, 'UNAUTHENTICATED');
       throw caller;
     }
     if (isForAdmins && caller.role !== 'admin') {
-      this.#deny(method, call, caller, 'PERMISSION_DENIED');
+      this.#deny(call, caller, 'PERMISSION_DENIED');
       throw new CoordinationError('PERMISSION_DENIED', `${method} is for administrators`);
     }
     return caller;
   }
 
-  #deny(method: string, call: CallOrigin, caller: Caller | undefined, code: Denial['code']): void {
-    this.#onDenied({ method, caller, peer: call.getPeer(), code });
+  #deny(call: CallOrigin, caller: Caller | undefined, code: Denial['code']): void {
+    this.#onDenied({ caller, peer: call.getPeer(), code });
   }
 }
 

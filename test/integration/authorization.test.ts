@@ -24,6 +24,11 @@ type AtEnd = TestContext['onTestFinished'];
 const CLIENT = 'client-token-0123456789';
 const ADMIN = 'admin-token-0123456789';
 const NEXT = 'next-token-0123456789';
+const TLS_FILES = join(import.meta.dirname, '../support/tls');
+const TLS = {
+  LEASEHOLD_SERVER_TLS_CERT_FILE: join(TLS_FILES, 'server.crt'),
+  LEASEHOLD_SERVER_TLS_KEY_FILE: join(TLS_FILES, 'server.key'),
+};
 const RPCS = [...Object.entries(LockServiceService), ...Object.entries(OperationStoreServiceService)];
 
 function tokensFile(atEnd: AtEnd, content = `billing client ${CLIENT}\nops admin ${ADMIN}\n`): string {
@@ -142,12 +147,11 @@ describe.concurrent('with a tokens file', () => {
     await keeping.event('lost');
     holding.call.cancel();
 
-    const denials = log.filter(({ msg }) => msg === 'denied');
+    const denials = log.filter(({ msg }) => msg === 'force release denied');
     const peer = expect.stringMatching(/^127\.0\.0\.1:\d+$/);
-    const method = 'ForceRelease';
     expect(denials).toMatchObject([
-      { level: 40, method, caller: '', role: '', peer, code: 'UNAUTHENTICATED' },
-      { level: 40, method, caller: 'billing', role: 'client', peer, code: 'PERMISSION_DENIED' },
+      { level: 40, caller: '', role: '', peer, code: 'UNAUTHENTICATED' },
+      { level: 40, caller: 'billing', role: 'client', peer, code: 'PERMISSION_DENIED' },
     ]);
     expect(log.filter(({ msg }) => msg === 'force release')).toMatchObject([
       {
@@ -186,11 +190,14 @@ describe.concurrent('with a tokens file', () => {
   });
 
   test.for([
-    ['0.0.0.0:0', 1],
-    ['127.0.0.1:0', 0],
-  ] as const)('on %s without TLS it warns %d times', async ([address, times], context) => {
+    ['0.0.0.0:0 in plain text', 1, '0.0.0.0:0', {}],
+    ['0.0.0.0:0 with TLS', 0, '0.0.0.0:0', TLS],
+    ['127.0.0.1:0 in plain text', 0, '127.0.0.1:0', {}],
+    ['[::1]:0 in plain text', 0, '[::1]:0', {}],
+  ] as const)('on %s it warns %d times of tokens on the wire', async ([, times, address, tls], context) => {
     const atEnd = context.onTestFinished;
     const { log } = await served(atEnd, {
+      ...tls,
       LEASEHOLD_AUTH_TOKENS_FILE: tokensFile(atEnd),
       LEASEHOLD_SERVER_ADDRESS: address,
     });
@@ -208,7 +215,7 @@ describe.concurrent('without a tokens file', () => {
       PERMISSION_DENIED,
     );
     expect((await client.getLock('r')).lock?.holders).toMatchObject([{ revoked: false }]);
-    expect(log.filter(({ msg }) => msg === 'denied')).toMatchObject([
+    expect(log.filter(({ msg }) => msg === 'force release denied')).toMatchObject([
       { caller: 'anonymous', role: 'client' },
       { caller: 'anonymous', role: 'client' },
     ]);

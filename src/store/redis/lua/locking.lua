@@ -257,8 +257,8 @@ local function settle(s, L)
   save_lock(s, L)
 end
 
--- Adds up to `most` holders as replies carry them: about lease_id token acquired remaining mode state. Returns the earliest
--- deadline among them.
+-- Adds up to `most` holders as replies carry them: about lease_id token acquired remaining mode state. Returns the
+-- earliest deadline among them.
 local function add_holders(s, L, reply, most)
   local flat, earliest
   if L.count <= most then
