@@ -138,6 +138,7 @@ export async function serve(
         admin: admin && formatHostPort(admin.address),
         store: store.status().kind,
         tls: config.server.tls ? (config.server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
+        callers: config.auth.tokensFile === undefined ? 'anybody' : 'with tokens',
       },
       'serving',
     );
