@@ -1,6 +1,6 @@
-// Does a job that survives its worker: records it once, claims it, does it step by step, and tells the record after each
-// step how far it is. Kill it in the middle (Ctrl-C) and start it again: it goes on where it was, as soon as the former
-// attempt is stale. Needs a running server (npm start).
+// Does a job that survives its worker: records it once, claims it, does it step by step, and tells the record after
+// each step how far it is. Kill it in the middle (Ctrl-C) and start it again: it goes on where it was, as soon as the
+// former attempt is stale. Needs a running server (npm start).
 //
 //   npx node examples/resumable-job.ts [name of the job] [steps] [host:port]
 import { randomUUID } from 'node:crypto';

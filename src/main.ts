@@ -11,7 +11,7 @@ import { describeConfig } from './config/describe-config.ts';
 import { loadConfig } from './config/load-config.ts';
 import { formatHostPort } from './domain/host-port.ts';
 import { packageInfo } from './package-info.ts';
-import { serve } from './serve.ts';
+import { type Instance, serve } from './serve.ts';
 import { sendGrpcLogTo } from './transport/grpc-log.ts';
 
 const USAGE = `leasehold: distributed locks over gRPC, on Redis Sentinel
@@ -43,16 +43,20 @@ async function main(): Promise<void> {
   process.on('uncaughtException', dieOf('uncaught exception'));
   process.on('unhandledRejection', dieOf('unhandled rejection'));
 
-  const instance = await serve(config, log, (reason) => {
+  let instance: Instance | undefined;
+  // Where there are no tokens to read again it ends the process, as when a terminal is closed.
+  if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
+  const started = await serve(config, log, (reason) => {
     log.fatal({ reason }, 'refusing to serve');
     process.exit(EXIT_FAILED);
   });
+  instance = started;
   let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping) process.exit(EXIT_FAILED); // asked twice: at once
       stopping = true;
-      instance.stop().then(() => process.exit(0), dieOf('could not stop in order'));
+      started.stop().then(() => process.exit(0), dieOf('could not stop in order'));
     });
   }
 }

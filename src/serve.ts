@@ -10,9 +10,11 @@ import { assembleOperations } from './assemble-operations.ts';
 import type { Config } from './config/config.ts';
 import { systemClock } from './domain/clock.ts';
 import { formatHostPort, type HostPort } from './domain/host-port.ts';
+import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
 import { packageInfo } from './package-info.ts';
 import { CallStamps } from './service/call-stamps.ts';
+import { ForceRelease } from './service/force-release.ts';
 import { leaseRenewals } from './service/kept-leases.ts';
 import { LeaseStreams } from './service/lease-streams.ts';
 import { LockService } from './service/lock-service.ts';
@@ -32,6 +34,8 @@ export interface Instance {
   readonly address: HostPort;
   readonly adminAddress: HostPort | undefined;
   readonly store: Store;
+  /** Reads the callers' tokens again; undefined where callers need none. */
+  readonly reloadTokens: (() => void) | undefined;
   /** Drains and ends everything; resolves when nothing is left. */
   stop(): Promise<void>;
 }
@@ -55,6 +59,7 @@ export async function serve(
   const instanceId = randomBytes(8).toString('hex');
   let callsInProgress = 0;
 
+  const { authorization, reload: reloadTokens } = openAuthorization(config, log);
   const metrics = new Metrics();
   const store = openStore({
     config,
@@ -115,9 +120,11 @@ export async function serve(
     pageTokens,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
+  const force = new ForceRelease({ ...common, audit: (record) => log.info(record, 'force release') });
   const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
   const environment = {
     clock,
+    authorization,
     observer: {
       callBegan: () => {
         callsInProgress++;
@@ -134,7 +141,7 @@ export async function serve(
     const { server, address } = await GrpcServer.start({
       ...config.server,
       reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, streams, watch, info, bounds, environment),
+      lockHandlers: lockHandlers(locks, streams, watch, info, force, bounds, environment),
       operationHandlers: operationHandlers(operations.services, bounds, environment),
       longrunningHandlers: longrunningHandlers(operations.services, environment),
       ready: () => info.ready(),
@@ -157,6 +164,7 @@ export async function serve(
         admin: admin && formatHostPort(admin.address),
         store: store.status().kind,
         tls: config.server.tls ? (config.server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
+        callers: config.auth.tokensFile === undefined ? 'anybody' : 'with tokens',
       },
       'serving',
     );
@@ -178,7 +186,7 @@ export async function serve(
       await admin?.stop();
       log.info('stopped');
     };
-    return { address, adminAddress: admin?.address, store, stop };
+    return { address, adminAddress: admin?.address, store, reloadTokens, stop };
   } catch (error) {
     stopWatching();
     await store.close();

@@ -5,6 +5,7 @@ import type { Secret } from './secret.ts';
 
 export interface Config {
   readonly server: ServerConfig;
+  readonly auth: AuthConfig;
   /** undefined: no admin endpoint is served. */
   readonly admin: AdminConfig | undefined;
   /** undefined: the embedded in-memory store, shared with no other instance. */
@@ -33,6 +34,13 @@ export interface ServerTlsConfig {
   readonly keyFile: string;
   /** Given: clients must show a certificate signed by one of these. */
   readonly clientCaFile: string | undefined;
+}
+
+export interface AuthConfig {
+  /** Absolute path of the callers' tokens, in order when the file was last read; undefined: everybody may call. */
+  readonly tokensFile: string | undefined;
+  /** Without a tokens file: everybody may do what administrators may. */
+  readonly anonymousAdmin: boolean;
 }
 
 export interface AdminConfig {

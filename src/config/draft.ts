@@ -58,6 +58,16 @@ export class Draft {
     this.problems.push({ key, message, source: this.#sourceOf(key) });
   }
 
+  /** Several complaints about what one key names. */
+  complainOfEach(key: SettingKey, messages: readonly string[]): void {
+    const [first = '', ...others] = messages;
+    const known = this.problems.length;
+    this.complain(key, first);
+    if (this.problems.length === known) return;
+    const source = this.#sourceOf(key);
+    this.problems.push(...others.map((message) => ({ key, message, source })));
+  }
+
   #sourceOf(key: SettingKey): string {
     const given = this.#given.get(key);
     if (given !== undefined) return given.source;

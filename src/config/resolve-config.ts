@@ -1,6 +1,7 @@
 // Puts the configuration together from checked values, with the rules between keys of the sections other than redis.
 import type { Config, LocksConfig, ServerConfig, ServerTlsConfig } from './config.ts';
 import type { Draft } from './draft.ts';
+import { resolveAuth } from './resolve-auth.ts';
 import { resolveFile } from './resolve-files.ts';
 import { resolveRedis } from './resolve-redis.ts';
 
@@ -10,6 +11,7 @@ export function resolveConfig(draft: Draft): Config {
   const adminAddress = values['admin.address'];
   return {
     server: resolveServer(draft),
+    auth: resolveAuth(draft),
     admin: adminAddress === 'off' ? undefined : { address: adminAddress },
     redis: resolveRedis(draft),
     locks: resolveLocks(draft),

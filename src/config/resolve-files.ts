@@ -15,7 +15,7 @@ export type TextKey = {
 
 /** @returns the absolute path; undefined when none is given, or with a complaint when it cannot be read. */
 export function resolveFile(draft: Draft, key: TextKey): string | undefined {
-  const path = locate(draft, key);
+  const path = locateFile(draft, key);
   if (path === undefined) return undefined;
   try {
     // Opening is the proof: permission bits tell only half of it. A pipe would block, so it isn't opened.
@@ -36,7 +36,7 @@ export function resolveSecret(draft: Draft, key: TextKey, fileKey: TextKey): Sec
   }
   const text = draft.values[key];
   if (text !== undefined) return new Secret(text);
-  const path = locate(draft, fileKey);
+  const path = locateFile(draft, fileKey);
   return path === undefined ? undefined : readSecret(draft, fileKey, path);
 }
 
@@ -73,8 +73,11 @@ function withoutLineEnd(bytes: Buffer): string {
   return bytes.toString('utf8').replace(/\r?\n$/, '');
 }
 
-// A file's paths are relative to the file, so that it works wherever the server is started.
-function locate(draft: Draft, key: TextKey): string | undefined {
+/**
+ * The absolute path, whether there is such a file or not. A file's paths are relative to the file, so that it works
+ * wherever the server is started.
+ */
+export function locateFile(draft: Draft, key: TextKey): string | undefined {
   const written = draft.values[key];
   if (written === undefined) return undefined;
   const besideFile = draft.givenFrom(key) === 'file' && draft.file !== undefined;

@@ -81,6 +81,16 @@ export const SETTINGS = z.object({
     'Whether tools such as grpcurl may ask which services there are.',
   ),
 
+  'auth.tokens_file': optional(
+    filePath(),
+    'File with the tokens of those who may call, `name role token` on each line. Given: every call needs one of them.',
+  ),
+  'auth.anonymous_admin': withDefault(
+    flag(),
+    false,
+    'Without a tokens file: whether everybody may call `ForceRelease`, which takes leases away from others.',
+  ),
+
   'admin.address': withDefault(
     listenAddressOrOff(),
     '127.0.0.1:9464',

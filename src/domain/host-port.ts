@@ -33,6 +33,13 @@ export function formatHostPort(address: HostPort): string {
   return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+/** Whether only this machine can reach a server that listens there. */
+export function isLoopback(host: string): boolean {
+  if (isIPv4(host)) return host.startsWith('127.');
+  if (isIPv6(host)) return new SocketAddress({ address: host, family: 'ipv6' }).address === '::1';
+  return /^localhost\.?$/i.test(host);
+}
+
 /**
  * Equal for two spellings of one address: letter case and the many ways to write an IPv6 address don't
  * matter.

@@ -14,6 +14,8 @@ export const LIMITS = {
   metadataValueBytes: 256,
   /** Bytes of all metadata keys and values together. */
   metadataTotalBytes: 2_048,
+  /** Bytes of UTF-8 of the reason for a forced release. */
+  reasonBytes: 256,
   minTtlMs: 1_000,
   minHoldMs: 24 * 3_600_000,
   maxHoldMs: 30 * 24 * 3_600_000,

@@ -8,7 +8,8 @@
 //    ├───────── MIN_HOLD ◀─┤ (min_hold not over: taken, but nobody's)
 //    └─────────────────────┘ (no min_hold, or it is over)
 //
-// During a quarantine (safety.ts) nothing leaves FREE; renewals and releases go on.
+// During a quarantine (safety.ts) nothing leaves FREE; renewals and releases go on. What an administrator takes away
+// stays HELD until its deadline, as a lease that is revoked: nothing renews it.
 
 import { createHash } from 'node:crypto';
 
@@ -69,6 +70,8 @@ export interface Holder {
   /** Until the lease lapses if it isn't renewed. */
   readonly remainingMs: number;
   readonly metadata: ReadonlyMap<string, string>;
+  /** An administrator took it away: it ends at its deadline at the latest. */
+  readonly revoked: boolean;
 }
 
 /** A queued caller as others may see it. */
@@ -124,12 +127,14 @@ export type AcquireOutcome =
   | { readonly kind: 'reused' }
   /** Asked again, and a newer call speaks for the acquisition. */
   | { readonly kind: 'moved' }
+  /** The lease id names a lease that an administrator took away. */
+  | { readonly kind: 'revoked' }
   /** As many wait for the resource as may. */
   | { readonly kind: 'full' };
 
 export type ConfirmOutcome =
   | { readonly kind: 'granted'; readonly lease: Lease }
-  /** It lapsed, was given back or released, or a newer call speaks for it. */
+  /** It lapsed, was given back, released or taken away, or a newer call speaks for it. */
   | { readonly kind: 'gone' };
 
 export type RenewOutcome =
@@ -138,7 +143,9 @@ export type RenewOutcome =
   /** No live lease of this id and token: released, lapsed, or never granted. */
   | { readonly kind: 'lost' }
   /** The lease lives, but a newer call speaks for it. Only where the renewal named a stamp. */
-  | { readonly kind: 'moved' };
+  | { readonly kind: 'moved' }
+  /** An administrator took the lease away; it lives on for the others' sake alone. */
+  | { readonly kind: 'revoked' };
 
 export type ReleaseOutcome =
   /** This call ended a live lease. */
@@ -147,6 +154,16 @@ export type ReleaseOutcome =
   | { readonly kind: 'dequeued' }
   /** There was neither: never granted, lapsed, or released before. */
   | { readonly kind: 'absent' };
+
+export interface ForceReleaseOutcome {
+  /** The leases and claims that this call took away; with `immediate` also those that had been taken away and still lived. */
+  readonly count: number;
+  /**
+   * When all that is left is over, if nobody renews, releases, or is granted the resource first: leases, min_hold and
+   * quarantine. 0: now.
+   */
+  readonly freeInMs: number;
+}
 
 /** A lease id as logs and other callers may see it: 12 hex digits of its SHA-256. */
 export function leaseIdHash(leaseId: string): string {

@@ -102,6 +102,10 @@ export class Violations {
     return value;
   }
 
+  reason(field: string, value: string): string {
+    return this.text(field, value, LIMITS.reasonBytes);
+  }
+
   operationType(field: string, value: string): string {
     if (value.length > LIMITS.operationTypeChars || !OPERATION_TYPE.test(value)) {
       this.note(field, `must have 1 to ${LIMITS.operationTypeChars} characters from [A-Za-z0-9._/-]`);

@@ -10,7 +10,7 @@ export interface KeptLease extends AcquisitionRef, Kept {
   readonly ttlMs: number;
 }
 
-export type LossReason = 'expired' | 'released' | 'max-hold' | 'unknown-lease';
+export type LossReason = 'expired' | 'released' | 'force-released' | 'max-hold' | 'unknown-lease';
 
 export type LeaseWheel = RenewalWheel<KeptLease, Lease, LossReason>;
 
@@ -21,6 +21,7 @@ export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, Loss
       const outcomes = await store.renew(leases, call);
       return outcomes.map((outcome): Renewal<Lease, LossReason> => {
         if (outcome.kind === 'lost') return { kind: 'lost', reason: 'unknown-lease' };
+        if (outcome.kind === 'revoked') return { kind: 'lost', reason: 'force-released' };
         if (outcome.kind === 'moved') return outcome;
         return { kind: 'renewed', granted: outcome.lease, isFinal: outcome.isFinal };
       });
@@ -29,8 +30,9 @@ export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, Loss
     listen: (heard) =>
       store.onNotice((notice) => {
         if (notice.kind === 'moved') heard(keyOf(notice.waiter, notice.call), { kind: 'moved' });
-        if (notice.kind !== 'released') return;
-        heard(keyOf(notice.waiter, notice.call), { kind: 'lost', reason: 'released' });
+        if (notice.kind !== 'released' && notice.kind !== 'revoked') return;
+        const reason = notice.kind === 'released' ? 'released' : 'force-released';
+        heard(keyOf(notice.waiter, notice.call), { kind: 'lost', reason });
       }),
   };
 }

@@ -2,6 +2,7 @@
 // turns its outcomes into an answer or an error. Everything it is given was validated
 // (transport/decode-lock.ts).
 
+import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -17,7 +18,7 @@ import {
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
 import type { Listing, PageTokens } from './page-tokens.ts';
-import { draining, leaseLost, refusal, waitFailure } from './refusals.ts';
+import { draining, leaseLost, refusal, takenAway, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 /** One call of a client, as the transport received it. */
@@ -28,6 +29,9 @@ export interface CallContext {
   readonly deadlineMs: number;
   /** Aborts when the call ends before it was answered: cancelled, or its connection is gone. */
   readonly ended: AbortSignal;
+  readonly caller: Caller;
+  /** The address that the call came from, for the log. */
+  readonly peer: string;
 }
 
 /** A lease, and how long it is valid counted from the arrival of the call's request. */
@@ -129,6 +133,7 @@ export class LockService {
   renew(command: RenewCommand, context: CallContext): Promise<GrantedLease> {
     return this.#logged('Renew', command, async () => {
       const [outcome] = await this.#options.store.renew([command], this.#bounded(context));
+      if (outcome?.kind === 'revoked') throw takenAway();
       if (outcome?.kind !== 'renewed') throw leaseLost();
       return this.#granted(outcome.lease, context);
     });

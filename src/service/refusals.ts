@@ -26,6 +26,8 @@ export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): 
       });
     case 'moved':
       return new CoordinationError('MOVED', 'a newer call speaks for the acquisition');
+    case 'revoked':
+      return takenAway();
     case 'queued':
       throw new Error('queued without waiting');
   }
@@ -40,6 +42,8 @@ export function waitFailure(end: Exclude<WaitEnd, { kind: 'granted' }>): Coordin
       return new CoordinationError('MOVED', 'a newer call with the same lease_id waits in its place');
     case 'released':
       return new CoordinationError('LEASE_LOST', 'the lease_id was released while the call waited');
+    case 'revoked':
+      return takenAway();
     case 'cancelled':
       return new CoordinationError('CANCELLED', 'the call was cancelled while it waited');
     case 'draining':
@@ -67,6 +71,10 @@ export function draining(): CoordinationError {
 
 export function leaseLost(): CoordinationError {
   return new CoordinationError('LEASE_LOST', 'no live lease of the resource has this lease_id and token');
+}
+
+export function takenAway(): CoordinationError {
+  return new CoordinationError('LEASE_LOST', 'an administrator took the lease away');
 }
 
 export function moved(): CoordinationError {

@@ -6,7 +6,7 @@
 //    │ queued              claimed: confirm ──granted──▶ end
 //    └──▶ idle ──────────▶                  └─gone──▶ ask
 //          ▲  │ resync, every RE_ASK_MS, an error: ask
-//          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released: end
+//          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released, revoked: end
 
 import { fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, type Timer } from '../domain/clock.ts';
@@ -22,7 +22,7 @@ export type WaitEnd =
       readonly kind: 'refused';
       readonly outcome: Exclude<AcquireOutcome, { kind: 'granted' | 'queued' | 'moved' }>;
     }
-  | { readonly kind: 'moved' | 'released' | 'cancelled' | 'draining' };
+  | { readonly kind: 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining' };
 
 export interface WaiterOptions {
   readonly spec: LeaseSpec;
@@ -39,7 +39,7 @@ export interface WaiterOptions {
   readonly onPosition: (position: number) => void;
 }
 
-type Event = 'ask' | 'claimed' | 'time over' | 'moved' | 'released' | 'cancelled' | 'draining';
+type Event = 'ask' | 'claimed' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
 
 /** A place is kept this long for the same lease id when its call has ended. */
 export const KEEP_PLACE_MS = 5_000;
@@ -110,6 +110,7 @@ export class Waiter {
       for (const event of [
         'moved',
         'released',
+        'revoked',
         'cancelled',
         'draining',
         'time over',
@@ -139,6 +140,7 @@ export class Waiter {
         return { kind: event };
       case 'moved':
       case 'released':
+      case 'revoked':
         return { kind: event };
     }
   }
@@ -160,6 +162,7 @@ export class Waiter {
       case 'moved':
         return { kind: 'moved' };
       case 'reused':
+      case 'revoked':
       case 'full':
         return { kind: 'refused', outcome };
       default: // not queued, although it may wait: put aside in this very moment

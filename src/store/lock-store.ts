@@ -8,6 +8,7 @@ import type {
   AcquireOutcome,
   CallStamp,
   ConfirmOutcome,
+  ForceReleaseOutcome,
   LeaseSpec,
   LockState,
   LockView,
@@ -37,6 +38,14 @@ export interface LeaveCommand extends AcquisitionRef {
   readonly keepPlaceMs: number;
   /** Gives back a confirmed lease too: its caller was not told of it. */
   readonly giveBack?: boolean;
+}
+
+export interface ForceReleaseCommand {
+  readonly resource: string;
+  /** Only the lease with this token; undefined: all leases of the resource. */
+  readonly fencingToken: bigint | undefined;
+  /** Ends them now, instead of at the deadlines that their holders were told. */
+  readonly immediate: boolean;
 }
 
 export interface StoreCall {
@@ -72,6 +81,8 @@ export type Notice =
   | { readonly kind: 'moved'; readonly waiter: AcquisitionRef; readonly call: number }
   /** The waiter, or the lease that a stream keeps, was released by someone who knows its lease id. */
   | { readonly kind: 'released'; readonly waiter: AcquisitionRef; readonly call: number }
+  /** The lease that a stream keeps, or what a waiter was granted, was taken away by an administrator. */
+  | { readonly kind: 'revoked'; readonly waiter: AcquisitionRef; readonly call: number }
   /** Waiters may have been forgotten or put aside: each must ask again. */
   | { readonly kind: 'resync' };
 
@@ -134,10 +145,18 @@ export interface LockStore {
   /** Ends the lease, or the wait for it; hands over what becomes free. A min_hold goes on without it. */
   release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome>;
 
+  /**
+   * Takes leases away from their holders. Each stays until its recorded deadline, so that its holder never overlaps
+   * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and its token isn't
+   * valid. `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over
+   * now.
+   */
+  forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome>;
+
   /** Frees what lapsed of a resource and hands it over. */
   advance(resource: string, call: StoreCall): Promise<void>;
 
-  /** Whether a live lease of the resource carries this token now. */
+  /** Whether a live lease of the resource, which nobody took away, carries this token now. */
   checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean>;
 
   /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */

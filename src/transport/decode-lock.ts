@@ -6,6 +6,7 @@ import type {
   AcquireManyRequest,
   AcquireRequest,
   CheckFencingTokenRequest,
+  ForceReleaseRequest,
   GetLockRequest,
   HoldRequest,
   KeepAliveRequest,
@@ -15,7 +16,7 @@ import type {
 import { LIMITS } from '../domain/limits.ts';
 import type { LeaseSpec, Mode } from '../domain/lock.ts';
 import { Violations } from '../domain/violations.ts';
-import type { AcquisitionRef, RenewCommand } from '../store/lock-store.ts';
+import type { AcquisitionRef, ForceReleaseCommand, RenewCommand } from '../store/lock-store.ts';
 import { decodeDuration } from './durations.ts';
 
 /** What the operator chose about leases. */
@@ -106,6 +107,23 @@ export function decodeCheckFencingToken(request: CheckFencingTokenRequest): {
   };
   violations.refuse();
   return checked;
+}
+
+export function decodeForceRelease(
+  request: ForceReleaseRequest,
+): ForceReleaseCommand & { readonly reason: string } {
+  const violations = new Violations();
+  const { fencingToken, immediate } = request;
+  const command = {
+    resource: violations.resource('resource', request.resource),
+    // A 0 that was sent is a mistake, and must not mean "all".
+    fencingToken:
+      fencingToken === undefined ? undefined : violations.fencingToken('fencing_token', fencingToken),
+    immediate,
+    reason: violations.reason('reason', request.reason),
+  };
+  violations.refuse();
+  return command;
 }
 
 export function decodeRenew(request: RenewRequest, { maxTtlMs }: LeaseBounds): RenewCommand {

@@ -42,6 +42,7 @@ export function encodeHolder(holder: Holder): LockHolder {
     acquireTime: encodeTimestamp(holder.acquiredAtWallMs),
     remaining: encodeDuration(holder.remainingMs),
     metadata: new Map(holder.metadata),
+    revoked: holder.revoked,
   };
 }
 

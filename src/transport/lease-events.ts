@@ -29,6 +29,7 @@ export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
 const LOSSES: Readonly<Record<LossReason, LostReason>> = {
   expired: LostReason.LOST_REASON_EXPIRED,
   released: LostReason.LOST_REASON_RELEASED,
+  'force-released': LostReason.LOST_REASON_FORCE_RELEASED,
   'max-hold': LostReason.LOST_REASON_MAX_HOLD,
   'unknown-lease': LostReason.LOST_REASON_UNKNOWN_LEASE,
 };

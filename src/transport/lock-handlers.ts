@@ -1,6 +1,7 @@
 // LockService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
 import type { LockServiceServer } from '../../generated/leasehold/v1/lock_service.ts';
+import type { ForceRelease } from '../service/force-release.ts';
 import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
 import type { LockWatch } from '../service/lock-watch.ts';
@@ -10,6 +11,7 @@ import {
   decodeAcquire,
   decodeAcquireMany,
   decodeCheckFencingToken,
+  decodeForceRelease,
   decodeGetLock,
   decodeHold,
   decodeKeepAlive,
@@ -17,11 +19,11 @@ import {
   decodeRenew,
   type LeaseBounds,
 } from './decode-lock.ts';
+import { encodeDuration } from './durations.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary.ts';
-import { unimplementedUnary } from './unimplemented.ts';
 import { watchSink } from './watch-events.ts';
 
 export function lockHandlers(
@@ -29,6 +31,7 @@ export function lockHandlers(
   streams: LeaseStreams,
   watch: LockWatch,
   info: ServerInfoService,
+  force: ForceRelease,
   bounds: LeaseBounds,
   environment: CallEnvironment,
 ): LockServiceServer {
@@ -70,6 +73,9 @@ export function lockHandlers(
       const { resource, fencingToken } = decodeCheckFencingToken(request);
       return { valid: await locks.checkFencingToken(resource, fencingToken, context) };
     }),
-    forceRelease: unimplementedUnary('ForceRelease', environment),
+    forceRelease: unary('ForceRelease', environment, async (request, context) => {
+      const { count, freeInMs } = await force.forceRelease(decodeForceRelease(request), context);
+      return { releasedCount: count, freeIn: freeInMs > 0 ? encodeDuration(freeInMs) : undefined };
+    }),
   };
 }

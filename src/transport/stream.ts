@@ -95,7 +95,7 @@ export class Outbox<Response> implements Flow {
 /** `serve` runs for as long as the stream lives, and ends it by what it throws, or with OK. */
 export function serverStream<Request, Response>(
   method: string,
-  { clock, observer }: CallEnvironment,
+  { clock, observer, authorization }: CallEnvironment,
   serve: (request: Request, context: CallContext, send: Send<Response>, flow: Flow) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
@@ -114,8 +114,10 @@ export function serverStream<Request, Response>(
     };
     let code: status = status.OK;
     try {
+      const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
-      await serve(call.request, { arrivedAtMs, deadlineMs, ended }, send, outbox);
+      const peer = call.getPeer();
+      await serve(call.request, { arrivedAtMs, deadlineMs, ended, caller, peer }, send, outbox);
       outbox.flushAll();
       call.end();
     } catch (caught) {

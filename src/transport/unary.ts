@@ -2,9 +2,11 @@
 // whatever is thrown, and that a call is answered exactly once.
 
 import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { CallContext } from '../service/lock-service.ts';
+import type { Authorization } from './authorization.ts';
 import { errorStatus } from './error-status.ts';
 import { Undecodable } from './service-definition.ts';
 
@@ -20,19 +22,31 @@ export interface CallObserver {
 export interface CallEnvironment {
   readonly clock: Clock;
   readonly observer: CallObserver;
+  readonly authorization: Authorization;
 }
 
 /** Makes the signal of the call's end only for who asks: most calls end before anyone would. */
 class UnaryContext implements CallContext {
   readonly arrivedAtMs: number;
   readonly deadlineMs: number;
+  readonly caller: Caller;
   readonly #call: ServerUnaryCall<unknown, unknown>;
   #ended: AbortController | undefined;
 
-  constructor(call: ServerUnaryCall<unknown, unknown>, arrivedAtMs: number, deadlineMs: number) {
+  constructor(
+    call: ServerUnaryCall<unknown, unknown>,
+    caller: Caller,
+    arrivedAtMs: number,
+    deadlineMs: number,
+  ) {
     this.#call = call;
+    this.caller = caller;
     this.arrivedAtMs = arrivedAtMs;
     this.deadlineMs = deadlineMs;
+  }
+
+  get peer(): string {
+    return this.#call.getPeer();
   }
 
   get ended(): AbortSignal {
@@ -52,7 +66,7 @@ const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'DURABILITY_UNM
 
 export function unary<Request, Response>(
   method: string,
-  { clock, observer }: CallEnvironment,
+  { clock, observer, authorization }: CallEnvironment,
   serve: (request: Request, context: CallContext) => Promise<Response> | Response,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
@@ -69,8 +83,9 @@ export function unary<Request, Response>(
     let code: status = status.OK;
     const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
     try {
+      const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
-      callback(null, await serve(call.request, new UnaryContext(call, arrivedAtMs, deadlineMs)));
+      callback(null, await serve(call.request, new UnaryContext(call, caller, arrivedAtMs, deadlineMs)));
     } catch (caught) {
       const thrown = clock.monotonicMs() + TIMER_EARLY_MS < deadlineMs ? caught : asDeadline(caught);
       if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')

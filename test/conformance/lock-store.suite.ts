@@ -471,6 +471,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
             acquiredAtWallMs: lease.expiresAtWallMs - 10_000,
             remainingMs: 6_000 + SKEW_ALLOWANCE_MS,
             metadata: new Map(),
+            revoked: false,
           },
         ]);
       });

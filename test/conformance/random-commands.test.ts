@@ -95,6 +95,16 @@ const command = fc.oneof(
       giveBack: fc.boolean(),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('force' as const),
+      resource,
+      /** Which of the tokens seen for the resource, from the newest; undefined for all leases. */
+      tokensBack: fc.constantFrom(undefined, 0, 0, 1),
+      immediate: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('refresh' as const) }) },
   {
     weight: 2,
@@ -152,6 +162,11 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     }
     case 'leave':
       return h.locks.leave(c, inTime());
+    case 'force': {
+      const { resource, tokensBack, immediate } = c;
+      const fencingToken = tokensBack === undefined ? undefined : (tokens.at(-1 - tokensBack) ?? 7n);
+      return h.locks.forceRelease({ resource, fencingToken, immediate }, inTime());
+    }
     case 'refresh': {
       const claims = await h.locks.refresh(inTime());
       return claims.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();

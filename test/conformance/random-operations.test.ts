@@ -1,6 +1,6 @@
-// Random sequences of commands on operations, with locks on the same resources, clock steps and new reigns among them,
-// must have the same outcome on both stores, step by step. As in random-commands.test.ts: the memory store is the model,
-// LEASEHOLD_TEST_SEED replays a failure, LEASEHOLD_TEST_RUNS sets how many are tried.
+// Random sequences of commands on operations, with locks on the same resources, clock steps and new reigns among
+// them, must have the same outcome on both stores, step by step. As in random-commands.test.ts: the memory store is
+// the model, LEASEHOLD_TEST_SEED replays a failure, LEASEHOLD_TEST_RUNS sets how many are tried.
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -29,7 +29,11 @@ afterAll(() => rig.stop());
 /** What protobuf's JSON form leaves out: fields that have their default. */
 function withoutDefaults(message: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const isSet = (value: unknown): boolean =>
-    value !== undefined && value !== '' && value !== 0 && !(value instanceof Map && value.size === 0);
+    value !== undefined &&
+    value !== '' &&
+    value !== 0 &&
+    value !== false &&
+    !(value instanceof Map && value.size === 0);
   return Object.fromEntries(Object.entries(message).filter(([, value]) => isSet(value)));
 }
 

@@ -22,6 +22,7 @@ const SERVED = [
   'acquire',
   'acquireMany',
   'checkFencingToken',
+  'forceRelease',
   'getLock',
   'getServerInfo',
   'hold',

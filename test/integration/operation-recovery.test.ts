@@ -1,5 +1,5 @@
-// Recovery from end to end: a worker process dies or freezes in the middle of its job, another one goes on from what was
-// recorded, and what the former one still writes is refused. Once more with the Redis primary lost in between.
+// Recovery from end to end: a worker process dies or freezes in the middle of its job, another one goes on from what
+// was recorded, and what the former one still writes is refused. Once more with the Redis primary lost in between.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// Calls on operations that wait, over a real channel and on both stores: long-polling claims, waits for an end, watches,
-// and what becomes of all of them when the instance stops.
+// Calls on operations that wait, over a real channel and on both stores: long-polling claims, waits for an end,
+// watches, and what becomes of all of them when the instance stops.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';

@@ -24,6 +24,7 @@ beforeEach(async () => {
     LEASEHOLD_REDIS_ADDRESS: `${proxy.host}:${proxy.port}`,
     LEASEHOLD_REDIS_BOOTSTRAP: 'new',
     LEASEHOLD_REDIS_COMMAND_TIMEOUT: '500ms',
+    LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true',
   });
   client = new TestClient(instance.address);
   await usable();
@@ -110,6 +111,34 @@ test('Release: the repeat ends nothing, not even the next lease', { timeout: 30_
   expect(await client.release({ resource: RESOURCE, leaseId })).toEqual({ released: false });
   expect((await client.getLock(RESOURCE)).lock?.holders.map(({ owner }) => owner)).toEqual(['next']);
 });
+
+test.each([
+  { immediate: false, left: 'revoked' },
+  { immediate: true, left: 'gone' },
+])(
+  'ForceRelease (immediate: $immediate): the repeat takes nothing more away',
+  { timeout: 30_000 },
+  async ({ immediate, left }) => {
+    const leaseId = randomUUID();
+    const fencingToken = await granted(leaseId);
+    const state = () =>
+      redis.withClient(async (direct) => {
+        const text = await direct.hget(`leasehold:{0}:lock:${RESOURCE}`, leaseId);
+        return text?.split(' ').at(-1) ?? 'gone';
+      });
+    const request = { resource: RESOURCE, fencingToken, immediate };
+    await replyLost(
+      () => client.forceRelease(request),
+      async () => (await state()) === left,
+    );
+    if (immediate) await granted(randomUUID(), 'next');
+    const { releasedCount, freeIn } = await client.forceRelease(request);
+    expect([releasedCount, freeIn !== undefined]).toEqual([0, true]);
+    expect((await client.getLock(RESOURCE)).lock?.holders.map(({ owner }) => owner)).toEqual([
+      immediate ? 'next' : 'me',
+    ]);
+  },
+);
 
 test('AcquireMany: the repeat gets the leases that were granted', { timeout: 30_000 }, async () => {
   const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID() }));

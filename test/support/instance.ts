@@ -20,6 +20,8 @@ import {
   type AcquireRequest,
   type AcquireResponse,
   type CheckFencingTokenResponse,
+  type ForceReleaseRequest,
+  type ForceReleaseResponse,
   type GetLockResponse,
   type GetServerInfoResponse,
   ListLocksRequest,
@@ -98,11 +100,14 @@ export function duration(ms: number): { seconds: bigint; nanos: number } {
 export class TestClient {
   readonly stub: LockServiceClient;
   readonly #open = new Set<ClientUnaryCall>();
+  readonly #token: string | undefined;
 
   constructor(
     address: { host: string; port: number },
     channelCredentials: ChannelCredentials = credentials.createInsecure(),
+    token?: string,
   ) {
+    this.#token = token;
     this.stub = new LockServiceClient(formatHostPort(address), channelCredentials, {
       'grpc.enable_retries': 0,
       'grpc.initial_reconnect_backoff_ms': 50,
@@ -142,6 +147,12 @@ export class TestClient {
     return this.#call('release', request);
   }
 
+  forceRelease(
+    request: Pick<ForceReleaseRequest, 'resource'> & Partial<ForceReleaseRequest>,
+  ): Promise<ForceReleaseResponse> {
+    return this.#call('forceRelease', { immediate: false, reason: '', ...request });
+  }
+
   getLock(resource: string): Promise<GetLockResponse> {
     return this.#call('getLock', { resource });
   }
@@ -152,6 +163,13 @@ export class TestClient {
 
   getServerInfo(): Promise<GetServerInfoResponse> {
     return this.#call('getServerInfo', {});
+  }
+
+  /** What every call of this client carries. */
+  metadata(): Metadata {
+    const metadata = new Metadata();
+    if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`);
+    return metadata;
   }
 
   close(): void {
@@ -174,7 +192,7 @@ export class TestClient {
       // All unary methods have this form.
       const invoke = this.stub[method] as unknown as (...args: unknown[]) => ClientUnaryCall;
       const options = { deadline: Date.now() + timeoutMs };
-      const call = invoke.call(this.stub, request, new Metadata(), options, callback);
+      const call = invoke.call(this.stub, request, this.metadata(), options, callback);
       this.#open.add(call);
     });
   }

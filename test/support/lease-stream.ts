@@ -1,7 +1,7 @@
 // A Hold or KeepAlive stream as a test reads it: all events so far, the next one of a kind, and how it ended.
 
 import { randomUUID } from 'node:crypto';
-import { type ClientReadableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import type {
   HoldRequest,
@@ -72,12 +72,12 @@ export class LeaseStream<R extends Response> {
 type SpecFields = Parameters<typeof LeaseSpec.fromPartial>[0];
 
 export function hold(
-  { stub }: TestClient,
+  client: TestClient,
   spec: SpecFields,
   wait?: HoldRequest['wait'],
 ): LeaseStream<HoldResponse> {
   const full = LeaseSpec.fromPartial({ leaseId: randomUUID(), ...spec });
-  return new LeaseStream(stub.hold({ spec: full, wait }, new Metadata()));
+  return new LeaseStream(client.stub.hold({ spec: full, wait }, client.metadata()));
 }
 
 export interface HeldLease {
@@ -86,17 +86,14 @@ export interface HeldLease {
   readonly fencingToken: bigint;
 }
 
-export function keepAlive(
-  { stub }: TestClient,
-  leases: readonly HeldLease[],
-): LeaseStream<KeepAliveResponse> {
+export function keepAlive(client: TestClient, leases: readonly HeldLease[]): LeaseStream<KeepAliveResponse> {
   const refs = leases.map(({ resource, leaseId, fencingToken }) => ({
     resource,
     leaseId,
     fencingToken,
     ttl: undefined,
   }));
-  return new LeaseStream(stub.keepAlive({ leases: refs }, new Metadata()));
+  return new LeaseStream(client.stub.keepAlive({ leases: refs }, client.metadata()));
 }
 
 /** `valid_for` in milliseconds. */

@@ -1,5 +1,5 @@
-// The smallest client of the operation store for tests: promises instead of callbacks, errors with their details decoded,
-// streams with all their events so far. No retries and no deadline rule: tests see each answer as it came.
+// The smallest client of the operation store for tests: promises instead of callbacks, errors with their details
+// decoded, streams with all their events so far. No retries and no deadline rule: tests see each answer as it came.
 
 import { randomUUID } from 'node:crypto';
 import {

@@ -16,6 +16,9 @@ import type {
 } from '../../src/store/operation-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
+/** Who calls makes no difference here. */
+const NOBODY = { caller: { name: '', role: 'client' as const }, peer: '' };
+
 type Answer = (command: ClaimCommand) => ClaimOutcome | Promise<ClaimOutcome>;
 
 let clock: ManualClock;
@@ -97,7 +100,7 @@ function claim({
     stamp: { instanceId: 'i', call: calls },
     most: 1,
   };
-  const context = { arrivedAtMs: clock.monotonicMs(), deadlineMs, ended: ended.signal };
+  const context = { arrivedAtMs: clock.monotonicMs(), deadlineMs, ended: ended.signal, ...NOBODY };
   const told = room.claim(command, waitMs, context).then(
     (claimed) => claimed.map(({ operation }) => operation.operationId).join(),
     (error: unknown) => (error instanceof CoordinationError ? error.code : String(error)),

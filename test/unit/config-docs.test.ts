@@ -42,7 +42,7 @@ test('every key is documented as it is, in order, and nothing else is', () => {
 test('every key and variable that the page speaks of exists', () => {
   const known = new Set(SETTING_LIST.flatMap(({ key, environmentName }) => [key, environmentName]));
   const kubernetesAndOwn = ['LEASEHOLD_CONFIG', 'LEASEHOLD_SERVICE_HOST', 'LEASEHOLD_PORT'];
-  const keys = [...page.matchAll(/`((?:server|admin|redis|locks|log)\.[a-z_.]+)[`:]/g)].map(
+  const keys = [...page.matchAll(/`((?:server|auth|admin|redis|locks|log)\.[a-z_.]+)[`:]/g)].map(
     (match) => match[1],
   );
   const variables = [...page.matchAll(/\bLEASEHOLD_[A-Z0-9_]*[A-Z0-9]\b(?!_)/g)].map((match) => match[0]);

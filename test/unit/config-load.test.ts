@@ -33,6 +33,7 @@ describe('defaults', () => {
         keepaliveTimeoutMs: 10_000,
         reflection: true,
       },
+      auth: { tokensFile: undefined, anonymousAdmin: false },
       admin: { address: { host: '127.0.0.1', port: 9464 } },
       redis: undefined,
       locks: { maxTtlMs: 30_000, defaultTtlMs: 20_000 },

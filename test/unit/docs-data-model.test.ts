@@ -1,12 +1,14 @@
 // docs/data-model.md and docs/architecture.md against the code and a real Redis: every key, field, word, script and
 // number that the pages name is as they say, and nothing is there that they don't name.
 
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { CallStamp, Lease, LeaseSpec } from '../../src/domain/lock.ts';
+import type { OperationSpec } from '../../src/domain/operation.ts';
 import * as safety from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
@@ -178,7 +180,9 @@ test('the fields of meta are the documented ones, and who writes them does', asy
   const rows = table(dataModel, 'Fields of `meta`');
   await withStore(async (store) => {
     const adopted = await client.hgetall(KEYS.meta);
-    expect([...Object.keys(adopted), 'place', 'watched_until'].sort()).toEqual(column(rows, 0).sort());
+    expect([...Object.keys(adopted), 'operation', 'place', 'watched_until'].sort()).toEqual(
+      column(rows, 0).sort(),
+    );
     await grant(store, {});
     await queue(store, {});
     let isHeard = false;
@@ -187,6 +191,7 @@ test('the fields of meta are the documented ones, and who writes them does', asy
     });
     await eventually(() => isHeard, { what: 'that changes are heard', withinMs: 5_000 });
     stop();
+    await begin(store, { operationId: '1' });
     const after = await client.hgetall(KEYS.meta);
     expect(Object.keys(after).sort()).toEqual(column(rows, 0).sort());
     const changed = Object.keys(after).filter((field) => after[field] !== adopted[field]);
@@ -341,9 +346,13 @@ test('the messages on a channel are the documented ones, of the documented form'
       const first = await queue(store, { resource: 'r' });
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
-      const newer = { instanceId: 'other', call: 1 };
+      const newer = { instanceId: 'other', call: 2 }; // a unary call: its instance is told of no end
       expect((await store.locks.acquire(first.spec, newer, true, inTime())).kind).toBe('granted');
       await store.locks.release(second.spec, inTime());
+      const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, call: 1 } };
+      await store.locks.release(first.spec, inTime());
+      expect((await store.locks.acquire(stream.spec, stream.stamp, false, inTime())).kind).toBe('granted');
+      await store.locks.forceRelease({ resource: 'r', fencingToken: undefined, immediate: false }, inTime());
       const about = ({ spec, stamp }: Queued, word: string, number: string) =>
         filled(form, { word, lease_id: spec.leaseId, call: `${stamp.call}`, number, resource: 'r' });
       const expected = [
@@ -358,6 +367,7 @@ test('the messages on a channel are the documented ones, of the documented form'
         about(second, 'next', ''),
         about(first, 'moved', '0'),
         about(second, 'released', '0'),
+        about(stream, 'revoked', '0'),
       ];
       const [last = ''] = expected.slice(-1);
       await eventually(() => heard.includes(last), { what: 'the last message', withinMs: 5_000 });
@@ -470,4 +480,47 @@ test('the files that architecture.md walks through hold what it names', () => {
     return !readFileSync(join(dirname(join(ROOT, 'docs/x')), file), 'utf8').includes(word);
   });
   expect(missing.map(([whole]) => whole)).toEqual([]);
+});
+
+const OPERATION: OperationSpec = {
+  resource: 'a:{b}',
+  operationId: '1',
+  type: 'report',
+  data: Uint8Array.from([1, 2, 3]),
+  labels: new Map([['k', 'v']]),
+  contentHash: 'hash',
+  owner: 'billing',
+  heartbeatTimeoutMs: 2_000,
+  timeToLiveMs: 0,
+  exclusive: false,
+  lock: undefined,
+  maxAttempts: 3,
+  retention: { succeededMs: 60_000, failedMs: 60_000, cancelledMs: 60_000, deadMs: 60_000 },
+};
+
+function begin(store: RedisStore, overrides: Partial<OperationSpec>, claimId?: string): Promise<unknown> {
+  const spec = { ...OPERATION, ...overrides };
+  const command = { spec, claimId, stamp: STAMP, requestId: '', requireLease: undefined };
+  return store.operations.begin(command, inTime());
+}
+
+test('the keys of operations are the documented ones, of the documented types, without a TTL', async () => {
+  const rows = table(dataModel, 'Operations');
+  const named = (key: string): string =>
+    key
+      .replace('<prefix>', PREFIX)
+      .replace('<name>', 'a:{b}\t1')
+      .replace('<resource>', 'a:{b}')
+      .replace('<type>', 'report');
+  await withStore(async (store) => {
+    await begin(store, {}, randomUUID());
+    await begin(store, { operationId: '2' });
+    const keys = (await client.keys('*')).filter((key) => key !== KEYS.meta && !key.endsWith('\t2'));
+    expect(keys.sort()).toEqual(column(rows, 0).map(named).sort());
+    for (const [key = '', type] of rows) {
+      expect([key, await client.type(named(key))]).toEqual([key, type]);
+      expect([key, await client.pttl(named(key))]).toEqual([key, -1]);
+    }
+    expect((await client.hkeys(named('<prefix>{0}:operation:<name>'))).sort()).toEqual(['data', 'r']);
+  });
 });

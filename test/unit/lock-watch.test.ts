@@ -11,6 +11,9 @@ import { type WatchFilter, WatchIndex } from '../../src/service/watch-index.ts';
 import type { ChangeNotice, ListQuery, LockPage, LockStore } from '../../src/store/lock-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
+/** Who calls makes no difference here. */
+const NOBODY = { caller: { name: '', role: 'client' as const }, peer: '' };
+
 const EVERYTHING: WatchFilter = { kind: 'prefix', prefix: '' };
 
 /** Versions stand in the place of holders: a larger one is newer. */
@@ -153,7 +156,7 @@ function open(
   client = new Client(),
   cancel = new AbortController(),
 ): Client {
-  const context = { arrivedAtMs: 0, deadlineMs: Number.POSITIVE_INFINITY, ended: cancel.signal };
+  const context = { arrivedAtMs: 0, deadlineMs: Number.POSITIVE_INFINITY, ended: cancel.signal, ...NOBODY };
   watch.watch(filter, context, client).catch((error: unknown) => {
     client.end = error;
   });

@@ -182,6 +182,7 @@ describe('ends', () => {
   test.each([
     ['lost', 'lost: unknown-lease'],
     ['moved', 'moved'],
+    ['revoked', 'lost: force-released'],
   ] as const)('%s, as the store says', async (kind, what) => {
     answer = () => ({ kind });
     const { told } = keep();
@@ -199,6 +200,9 @@ describe('ends', () => {
     expect([whats(older.told), whats(newer.told)]).toEqual([['moved'], []]);
     notify({ kind: 'released', waiter, call: 3 });
     expect(whats(newer.told)).toEqual(['lost: released']);
+    const taken = keep();
+    notify({ kind: 'revoked', waiter, call: 1 });
+    expect(whats(taken.told)).toEqual(['lost: force-released']);
   });
 
   test('at the end of max_hold: at_risk once it is final, lost at the deadline', async () => {

@@ -91,6 +91,11 @@ export interface LockHolder {
     | undefined;
   /** The metadata that the holder gave. */
   metadata: Map<string, string>;
+  /**
+   * ForceRelease took it away. It takes the resource until `remaining` is over, because its holder may not have heard,
+   * but nothing renews it.
+   */
+  revoked: boolean;
 }
 
 export interface LockHolder_MetadataEntry {
@@ -296,6 +301,7 @@ function createBaseLockHolder(): LockHolder {
     acquireTime: undefined,
     remaining: undefined,
     metadata: new Map(),
+    revoked: false,
   };
 }
 
@@ -333,6 +339,9 @@ export const LockHolder: MessageFns<LockHolder> = {
     message.metadata.forEach((value, key) => {
       LockHolder_MetadataEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
     });
+    if (message.revoked !== false) {
+      writer.uint32(80).bool(message.revoked);
+    }
     return writer;
   },
 
@@ -424,6 +433,14 @@ export const LockHolder: MessageFns<LockHolder> = {
             }
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.revoked = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -481,6 +498,7 @@ export const LockHolder: MessageFns<LockHolder> = {
       });
       return m;
     })();
+    message.revoked = object.revoked ?? false;
     return message;
   },
 };

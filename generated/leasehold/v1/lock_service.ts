@@ -291,9 +291,12 @@ export interface ForceReleaseRequest {
 
 /** The response of ForceRelease. */
 export interface ForceReleaseResponse {
-  /** How many leases were taken away by this call. */
+  /** How many leases were taken away by this call. One that was taken away before counts again when `immediate` ends it. */
   releasedCount: number;
-  /** When the resource can be granted again, from now. Unset: at once. */
+  /**
+   * When the resource can be granted again, from now, by what its leases, a min_hold and a quarantine left of it when the
+   * call took effect. Leases that the call didn't name count too, as if they weren't renewed. Unset: at once.
+   */
   freeIn: Duration | undefined;
 }
 
@@ -2247,7 +2250,8 @@ export const LockServiceService = {
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
    * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-   * it was released while the call waited; ABORTED / MOVED when a newer call with the same lease_id took over;
+   * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
+   * same lease_id took over;
    * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire: {
@@ -2391,7 +2395,8 @@ export const LockServiceService = {
   },
   /**
    * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-   * themselves: it makes the window for a late write small, it doesn't close it.
+   * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
+   * valid, although the resource may stay taken for a while.
    */
   checkFencingToken: {
     path: "/leasehold.v1.LockService/CheckFencingToken" as const,
@@ -2406,7 +2411,10 @@ export const LockServiceService = {
   },
   /**
    * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-   * at the deadline that was already promised to the holder, or at once with `immediate`. Every call is logged.
+   * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
+   * places, and the next one is granted as soon as it is free. Every call is logged.
+   *
+   * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
    *
    * Errors: PERMISSION_DENIED. Nothing to release is no error.
    */
@@ -2443,7 +2451,8 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
    * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-   * it was released while the call waited; ABORTED / MOVED when a newer call with the same lease_id took over;
+   * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
+   * same lease_id took over;
    * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire: handleUnaryCall<AcquireRequest, AcquireResponse>;
@@ -2515,12 +2524,16 @@ export interface LockServiceServer extends UntypedServiceImplementation {
   watchLocks: handleServerStreamingCall<WatchLocksRequest, WatchLocksResponse>;
   /**
    * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-   * themselves: it makes the window for a late write small, it doesn't close it.
+   * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
+   * valid, although the resource may stay taken for a while.
    */
   checkFencingToken: handleUnaryCall<CheckFencingTokenRequest, CheckFencingTokenResponse>;
   /**
    * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-   * at the deadline that was already promised to the holder, or at once with `immediate`. Every call is logged.
+   * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
+   * places, and the next one is granted as soon as it is free. Every call is logged.
+   *
+   * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
    *
    * Errors: PERMISSION_DENIED. Nothing to release is no error.
    */
@@ -2539,7 +2552,8 @@ export interface LockServiceClient extends Client {
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
    * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-   * it was released while the call waited; ABORTED / MOVED when a newer call with the same lease_id took over;
+   * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
+   * same lease_id took over;
    * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire(
@@ -2706,7 +2720,8 @@ export interface LockServiceClient extends Client {
   ): ClientReadableStream<WatchLocksResponse>;
   /**
    * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-   * themselves: it makes the window for a late write small, it doesn't close it.
+   * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
+   * valid, although the resource may stay taken for a while.
    */
   checkFencingToken(
     request: CheckFencingTokenRequest,
@@ -2725,7 +2740,10 @@ export interface LockServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-   * at the deadline that was already promised to the holder, or at once with `immediate`. Every call is logged.
+   * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
+   * places, and the next one is granted as soon as it is free. Every call is logged.
+   *
+   * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
    *
    * Errors: PERMISSION_DENIED. Nothing to release is no error.
    */

@@ -30,7 +30,7 @@ export interface LeaseRecord {
   ceilingMs: number;
   deadlineMs: number;
   stamp: CallStamp;
-  state: 'held' | 'claim';
+  state: 'held' | 'claim' | 'revoked';
 }
 
 export interface Lock {
@@ -305,7 +305,12 @@ export class LockTable {
     return record.deadlineMs > this.#clockMs && record.deadlineMs >= this.#lapsedBeforeMs;
   }
 
-  tell(stamp: CallStamp, kind: 'claimed' | 'moved' | 'released', resource: string, leaseId: string): void {
+  tell(
+    stamp: CallStamp,
+    kind: 'claimed' | 'moved' | 'released' | 'revoked',
+    resource: string,
+    leaseId: string,
+  ): void {
     if (stamp.instanceId !== this.#options.instanceId) return;
     this.notify({ kind, waiter: { resource, leaseId }, call: stamp.call });
   }

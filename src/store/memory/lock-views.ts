@@ -70,6 +70,7 @@ export class LockViews {
       acquiredAtWallMs: record.acquiredAtWallMs,
       remainingMs: record.deadlineMs - this.#table.clockMs,
       metadata: record.spec.metadata,
+      revoked: record.state === 'revoked',
     };
   }
 

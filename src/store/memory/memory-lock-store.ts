@@ -8,6 +8,7 @@ import type {
   AcquireOutcome,
   CallStamp,
   ConfirmOutcome,
+  ForceReleaseOutcome,
   Lease,
   LeaseSpec,
   LockView,
@@ -20,6 +21,7 @@ import type {
   AcquisitionRef,
   ChangeNotice,
   Claim,
+  ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
   LockPage,
@@ -29,6 +31,7 @@ import type {
   StoreCall,
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
+import { forceRelease, release } from './end-leases.ts';
 import { FORGET_MS, type LeaseRecord, type Lock, type LockTable, sameMode, sameStamp } from './lock-table.ts';
 import { LockViews } from './lock-views.ts';
 import { runCommand } from './run-command.ts';
@@ -86,7 +89,11 @@ export class MemoryLockStore implements LockStore {
   }
 
   release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome> {
-    return this.#command('release-lock', call, () => this.#release(ref));
+    return this.#command('release-lock', call, () => release(this.#table, ref));
+  }
+
+  forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome> {
+    return this.#command('force-release', call, () => forceRelease(this.#table, command));
   }
 
   advance(resource: string, call: StoreCall): Promise<void> {
@@ -141,6 +148,7 @@ export class MemoryLockStore implements LockStore {
     const own = lock.leases.get(leaseId); // alive: what lapsed was dropped
     const newer = (by: CallStamp): boolean => again && !sameStamp(by, stamp);
     if (own && !sameMode(own.spec.mode, mode)) return { kind: 'reused' };
+    if (own?.state === 'revoked') return { kind: 'revoked' };
     if (own && !this.#table.quarantined && newer(own.stamp)) return { kind: 'moved' };
     const waiter = lock.queue.get(leaseId);
     if (waiter && !sameMode(waiter.spec.mode, mode)) return { kind: 'reused' };
@@ -219,6 +227,7 @@ export class MemoryLockStore implements LockStore {
     if (record && !sameStamp(record.stamp, stamp)) return { kind: 'gone' };
     this.#table.forgetClaim(lock, spec.leaseId, stamp);
     if (!record || !this.#table.alive(record) || this.#table.quarantined) return { kind: 'gone' };
+    if (record.state === 'revoked') return { kind: 'gone' };
     if (record.state === 'claim') {
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
@@ -242,7 +251,7 @@ export class MemoryLockStore implements LockStore {
     const record = lock.leases.get(leaseId);
     if (record && sameStamp(record.stamp, stamp) && (record.state === 'claim' || giveBack)) {
       this.#table.erase(lock, leaseId, record);
-      if (record.state === 'held' && lock.leases.size === 0) lock.takenUntilMs = 0;
+      if (record.state !== 'claim' && lock.leases.size === 0) lock.takenUntilMs = 0;
       left = true;
     }
     if (left) this.#table.settle(lock);
@@ -251,8 +260,9 @@ export class MemoryLockStore implements LockStore {
 
   #renew({ resource, leaseId, fencingToken, ttlMs, stamp, takesOver }: RenewCommand): RenewOutcome {
     const record = this.#table.open(resource).leases.get(leaseId);
-    const known = record && BigInt(record.token) === fencingToken && record.state === 'held';
+    const known = record && BigInt(record.token) === fencingToken && record.state !== 'claim';
     if (!known || !this.#table.alive(record)) return { kind: 'lost' };
+    if (record.state === 'revoked') return { kind: 'revoked' };
     if (stamp && !sameStamp(stamp, record.stamp)) {
       if (!takesOver) return { kind: 'moved' };
       this.#table.tell(record.stamp, 'moved', resource, leaseId);
@@ -261,28 +271,6 @@ export class MemoryLockStore implements LockStore {
     this.#table.extend(record, ttlMs === 0 ? Math.min(record.ttlMs, this.#options.maxTtlMs) : ttlMs);
     const isFinal = record.ceilingMs > 0 && record.deadlineMs >= record.ceilingMs;
     return { kind: 'renewed', lease: this.#lease(record), isFinal };
-  }
-
-  #release({ resource, leaseId }: AcquisitionRef): ReleaseOutcome {
-    const lock = this.#table.open(resource);
-    let kind: ReleaseOutcome['kind'] = 'absent';
-    const waiter = lock.queue.get(leaseId);
-    if (waiter) {
-      this.#table.tell(waiter.stamp, 'released', resource, leaseId);
-      lock.queue.remove(leaseId);
-      kind = 'dequeued';
-    }
-    const record = lock.leases.get(leaseId);
-    if (record) {
-      if (this.#table.alive(record)) kind = record.state === 'claim' ? 'dequeued' : 'released';
-      // Streams have odd numbers, and hear of it; of a unary call nobody listens.
-      if (kind === 'released' && record.stamp.call % 2 === 1) {
-        this.#table.tell(record.stamp, 'released', resource, leaseId);
-      }
-      this.#table.erase(lock, leaseId, record);
-    }
-    if (waiter || record) this.#table.settle(lock);
-    return { kind };
   }
 
   #lease(record: LeaseRecord): Lease {

@@ -1,6 +1,6 @@
-// The operations in memory and what happens to them by itself: the same rules as in ../redis/lua/operating.lua, function
-// by function. What callers ask for is in memory-operation-store.ts. Times are on the lease clock, in milliseconds,
-// unless a name says otherwise.
+// The operations in memory and what happens to them by itself: the same rules as in ../redis/lua/operating.lua,
+// function by function. What callers ask for is in memory-operation-store.ts. Times are on the lease clock, in
+// milliseconds, unless a name says otherwise.
 
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
 import { type AttemptLock, isFinal, type OperationKey, type Payload } from '../../domain/operation.ts';

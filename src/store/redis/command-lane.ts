@@ -51,6 +51,7 @@ const NEEDS_NO_REPLICA: readonly string[] = [
   'queued',
   'refreshed',
   'reused',
+  'revoked',
   'watched',
 ];
 

@@ -6,7 +6,7 @@ import { leaseIdHash } from '../../domain/lock.ts';
 
 const VIEW_HEAD = 8;
 const WAITER_FIELDS = 4;
-const HOLDER_FIELDS = 6;
+const HOLDER_FIELDS = 7;
 
 /** The views of a reply, as lua/lock-views.lua writes them. */
 export function readViews(flat: readonly string[]): readonly LockView[] {
@@ -63,7 +63,7 @@ function readHolders(flat: readonly string[]): readonly Holder[] {
   const holders: Holder[] = [];
   for (let i = 0; i < flat.length; i += HOLDER_FIELDS) {
     const fields = flat.slice(i, i + HOLDER_FIELDS);
-    const [about = '', leaseId = '', token = '', acquired, remaining, mode = ''] = fields;
+    const [about = '', leaseId = '', token = '', acquired, remaining, mode = '', state] = fields;
     const { owner, metadata } = readAbout(about);
     holders.push({
       leaseIdHash: leaseIdHash(leaseId),
@@ -73,6 +73,7 @@ function readHolders(flat: readonly string[]): readonly Holder[] {
       acquiredAtWallMs: milliseconds(acquired),
       remainingMs: milliseconds(remaining),
       metadata,
+      revoked: state === 'revoked',
     });
   }
   return holders;

@@ -1,9 +1,10 @@
-// The words of the scripts' replies that tell of operations, as domain values, and the texts that are kept of them.
+// The words of the scripts' replies that tell of operations, as domain values, and the texts that scripts keep of them.
 // Owns their form; what is asked and what an answer means is redis-operation-store.ts's business.
 
 import type { AttemptLock, Operation, OperationState, Payload } from '../../domain/operation.ts';
-import { isFinal } from '../../domain/operation.ts';
-import { microseconds, milliseconds, modeText, readMode } from './lock-replies.ts';
+import { isFinal, nameOf } from '../../domain/operation.ts';
+import type { BeginCommand } from '../operation-store.ts';
+import { microseconds, milliseconds, modeText, readMode, stampText } from './lock-replies.ts';
 
 /** Words of one record in a reply. */
 export const RECORD_WORDS = 4;
@@ -104,8 +105,38 @@ function readPayload(text: string | undefined): Payload | undefined {
   return new Uint8Array(Buffer.from(text.slice(1), 'base64'));
 }
 
+/** What begin-operation takes of its command. */
+export function beginArguments({
+  spec,
+  claimId,
+  stamp,
+  requestId,
+  requireLease: required,
+}: BeginCommand): readonly string[] {
+  const { succeededMs, failedMs, cancelledMs, deadMs } = spec.retention;
+  return [
+    nameOf(spec),
+    spec.type,
+    spec.contentHash,
+    payloadText(spec.data),
+    JSON.stringify(Object.fromEntries(spec.labels)),
+    spec.owner,
+    JSON.stringify(spec.owner),
+    microseconds(spec.heartbeatTimeoutMs),
+    microseconds(spec.timeToLiveMs),
+    spec.exclusive ? '1' : '0',
+    String(spec.maxAttempts),
+    [succeededMs, failedMs, cancelledMs, deadMs].map(microseconds).join(' '),
+    lockText(spec.lock),
+    claimId ?? '',
+    stampText(stamp),
+    requestId,
+    required ? `${required.leaseId} ${required.fencingToken} ${required.resource}` : '',
+  ];
+}
+
 /** '' for none. Owner and metadata are texts that scripts put together and don't read. */
-export function lockText(lock: AttemptLock | undefined): string {
+function lockText(lock: AttemptLock | undefined): string {
   if (!lock) return '';
   return JSON.stringify({
     mode: modeText(lock.mode),

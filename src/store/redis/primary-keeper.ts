@@ -309,7 +309,7 @@ export class PrimaryKeeper {
       case 'current':
         break;
       case 'mismatch': {
-        const [name, found] = [reply[2], reply[3]];
+        const [, , name, found] = reply;
         const value = name === 'max_ttl' ? `${Number(found) / 1_000} ms` : found;
         this.#mismatch = `the deployment's ${name} is ${value}, another one than this instance's`;
         throw new CoordinationError('DEPLOYMENT_MISMATCH', this.#mismatch);
@@ -334,10 +334,9 @@ export class PrimaryKeeper {
           if (reply[3] === '1') continue; // more are due
         }
       } catch (error) {
-        if (error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN') {
-          session.retire(`no reply within ${SILENCE_MS} ms`);
-          session.connection.destroy();
-        }
+        const isSilent = error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN';
+        if (isSilent) session.retire(`no reply within ${SILENCE_MS} ms`);
+        if (isSilent) session.connection.destroy();
       }
       await pause(clock, TICK_MS, session.over);
     }

@@ -6,6 +6,7 @@ import type {
   AcquireOutcome,
   CallStamp,
   ConfirmOutcome,
+  ForceReleaseOutcome,
   Lease,
   LeaseSpec,
   LockView,
@@ -17,6 +18,7 @@ import type {
   AcquisitionRef,
   ChangeNotice,
   Claim,
+  ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
   LockPage,
@@ -107,6 +109,7 @@ export class RedisLockStore implements LockStore {
         return { kind: 'quarantined', retryAfterMs: milliseconds(rest[0]) };
       case 'reused':
       case 'moved':
+      case 'revoked':
       case 'full':
         return { kind: word };
       default:
@@ -152,7 +155,7 @@ export class RedisLockStore implements LockStore {
       if (word === 'renewed' || word === 'final') {
         return { kind: 'renewed', lease: this.#lease(command, answer, rest), isFinal: word === 'final' };
       }
-      if (word === 'lost' || word === 'moved') return { kind: word };
+      if (word === 'lost' || word === 'moved' || word === 'revoked') return { kind: word };
       throw new Error(`renew-locks: unexpected reply ${word}`);
     });
   }
@@ -162,6 +165,15 @@ export class RedisLockStore implements LockStore {
     const [word] = answer.reply;
     if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
+  }
+
+  async forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome> {
+    const { resource, fencingToken, immediate } = command;
+    const args = [SKEW_US, resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
+    const answer = await this.#lane.run('force-release', this.#keys, args, call);
+    const [word, , count, freeIn] = answer.reply;
+    if (word !== 'forced') throw new Error(`force-release: unexpected reply ${word}`);
+    return { count: Number(count), freeInMs: milliseconds(freeIn) };
   }
 
   async advance(resource: string, call: StoreCall): Promise<void> {
@@ -255,6 +267,7 @@ export class RedisLockStore implements LockStore {
       case 'claimed':
       case 'moved':
       case 'released':
+      case 'revoked':
         this.#notify({ kind: word, ...about });
         break;
       case 'next':

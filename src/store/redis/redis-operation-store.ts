@@ -9,7 +9,6 @@ import {
   type Operation,
   type OperationKey,
   TRANSITIONS,
-  type Transition,
 } from '../../domain/operation.ts';
 import { fits } from '../../domain/operation-filter.ts';
 import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
@@ -33,7 +32,6 @@ import type {
   OperationPage,
   OperationQuery,
   OperationStore,
-  Refused,
   RetryCommand,
   UpdateCommand,
   UpdateOutcome,
@@ -43,7 +41,19 @@ import type { ChangeFeed } from './change-feed.ts';
 import type { Answer, CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
 import { microseconds, milliseconds, readContention, stampText } from './lock-replies.ts';
-import { lockText, payloadText, RECORD_WORDS, readOperation } from './operation-replies.ts';
+import {
+  type AttemptTold,
+  attemptOf,
+  BEATEN_WORDS,
+  from,
+  heartbeatOf,
+  operationOf,
+  operationOfListing,
+  recordsOf,
+  refused,
+  withLease,
+} from './operation-answers.ts';
+import { beginArguments, payloadText, RECORD_WORDS, readOperation } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
 
@@ -51,7 +61,6 @@ const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
 const CLAIM_LOOKS = 1_000;
 const LIST_ROUNDS = 5;
 const LIST_PIECE = 200;
-const BEATEN_WORDS = 6;
 
 export interface RedisOperationStoreOptions {
   readonly lane: CommandLane;
@@ -85,36 +94,16 @@ export class RedisOperationStore implements OperationStore {
   }
 
   async begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome> {
-    const { spec, claimId, stamp, requestId, requireLease: required } = command;
-    const { succeededMs, failedMs, cancelledMs, deadMs } = spec.retention;
-    const answer = await this.#run('begin-operation', call, [
-      ...this.#life,
-      nameOf(spec),
-      spec.type,
-      spec.contentHash,
-      payloadText(spec.data),
-      JSON.stringify(Object.fromEntries(spec.labels)),
-      spec.owner,
-      JSON.stringify(spec.owner),
-      microseconds(spec.heartbeatTimeoutMs),
-      microseconds(spec.timeToLiveMs),
-      spec.exclusive ? '1' : '0',
-      String(spec.maxAttempts),
-      [succeededMs, failedMs, cancelledMs, deadMs].map(microseconds).join(' '),
-      lockText(spec.lock),
-      claimId ?? '',
-      stampText(stamp),
-      requestId,
-      required ? `${required.leaseId} ${required.fencingToken} ${required.resource}` : '',
-      from('claim'),
-    ]);
+    const { spec, claimId } = command;
+    const args = [...this.#life, ...beginArguments(command), from('claim')];
+    const answer = await this.#run('begin-operation', call, args);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'begun': {
         const [created, left = '', ...record] = rest;
         const operation = operationOf(record);
         const attempt =
-          claimId && left ? this.#attempt(withLease(operation), claimId, left, answer) : undefined;
+          claimId && left ? this.#attemptOf(withLease(operation), claimId, left, answer) : undefined;
         return { kind: 'begun', operation, attempt, created: created === '1' };
       }
       case 'exists':
@@ -154,7 +143,7 @@ export class RedisOperationStore implements OperationStore {
     for (let at = blockedOn.length; at < rest.length; at += RECORD_WORDS + 1) {
       const [left = '', ...record] = rest.slice(at, at + RECORD_WORDS + 1);
       const operation = operationOf(record);
-      claimed.push({ operation, attempt: this.#attempt(withLease(operation), claimId, left, answer) });
+      claimed.push({ operation, attempt: this.#attemptOf(withLease(operation), claimId, left, answer) });
     }
     const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
     return { kind: 'claimed', claimed, askAgainInMs, blockedOn };
@@ -183,7 +172,7 @@ export class RedisOperationStore implements OperationStore {
     return {
       kind: 'changed',
       operation,
-      attempt: this.#attempt(withLease(operation), claimId, left, answer),
+      attempt: this.#attemptOf(withLease(operation), claimId, left, answer),
     };
   }
 
@@ -200,33 +189,9 @@ export class RedisOperationStore implements OperationStore {
     ]);
     const answer = await this.#run('heartbeat-operations', call, args);
     const words = answer.reply.slice(2);
-    return commands.map((command, index): HeartbeatOutcome => {
-      const at = BEATEN_WORDS * index;
-      const [word, number, left = '', isCancelled, reason = '', hasLease] = words.slice(
-        at,
-        at + BEATEN_WORDS,
-      );
-      switch (word) {
-        case 'renewed':
-        case 'final': {
-          const { claimId } = command;
-          const known = { ...command, attemptNumber: Number(number), hasLease: hasLease === '1' };
-          const attempt = this.#attempt(known, claimId, left, answer);
-          const cancelReason = isCancelled === '1' ? reason : undefined;
-          return { kind: 'renewed', attempt, isFinal: word === 'final', cancelReason };
-        }
-        case 'moved':
-          return { kind: word };
-        case 'expired':
-        case 'superseded':
-        case 'yielded':
-        case 'finished':
-        case 'lease-lost':
-        case 'unknown-attempt':
-          return { kind: 'lost', reason: word };
-        default:
-          throw new Error(`heartbeat-operations: unexpected reply ${word}`);
-      }
+    return commands.map((command, index) => {
+      const beat = words.slice(BEATEN_WORDS * index, BEATEN_WORDS * (index + 1));
+      return heartbeatOf(command, beat, answer);
     });
   }
 
@@ -354,6 +319,11 @@ export class RedisOperationStore implements OperationStore {
     return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
   }
 
+  #attemptOf(of: AttemptTold, claimId: string, left: string, answer: Answer): Attempt {
+    this.#options.keeper.sawToken(Number(of.fencingToken));
+    return attemptOf(of, claimId, left, answer);
+  }
+
   async #page(
     operations: readonly Operation[],
     last: OperationKey | undefined,
@@ -364,63 +334,4 @@ export class RedisOperationStore implements OperationStore {
     const whole = await this.getMany(operations, call);
     return { operations: whole.filter((operation) => operation !== undefined), last };
   }
-
-  #attempt(
-    of: Pick<Operation, 'resource' | 'attemptNumber' | 'fencingToken'> & { readonly hasLease: boolean },
-    claimId: string,
-    left: string,
-    answer: Answer,
-  ): Attempt {
-    const { fencingToken, resource, attemptNumber: number } = of;
-    this.#options.keeper.sawToken(Number(fencingToken));
-    const remainingMs = milliseconds(left);
-    const deadlineMs = answer.askedAtMs + remainingMs;
-    const expiresAtWallMs = milliseconds(answer.reply[1]) + remainingMs;
-    const lease = { resource, leaseId: claimId, fencingToken, deadlineMs, expiresAtWallMs };
-    return { number, claimId, fencingToken, deadlineMs, lease: of.hasLease ? lease : undefined };
-  }
-}
-
-function withLease(operation: Operation): Operation & { readonly hasLease: boolean } {
-  return { ...operation, hasLease: operation.lock !== undefined };
-}
-
-/** The states from which something is allowed, as scripts take them. */
-function from(transition: Transition): string {
-  return TRANSITIONS[transition].from.join(',');
-}
-
-function refused(name: string, { reply }: Answer): Refused {
-  const [word, , left] = reply;
-  switch (word) {
-    case 'not-found':
-    case 'stale-attempt':
-    case 'wrong-state':
-    case 'version-mismatch':
-    case 'open':
-    case 'labels-full':
-      return { kind: word };
-    case 'quarantined':
-      return { kind: word, retryAfterMs: milliseconds(left) };
-    default:
-      throw new Error(`${name}: unexpected reply ${word}`);
-  }
-}
-
-function recordsOf(words: readonly string[]): (readonly string[])[] {
-  return Array.from({ length: words.length / RECORD_WORDS }, (_, index) =>
-    words.slice(RECORD_WORDS * index, RECORD_WORDS * (index + 1)),
-  );
-}
-
-function operationOf(record: readonly string[]): Operation {
-  const operation = readOperation(record, true);
-  if (!operation) throw new Error('a reply without its record');
-  return operation;
-}
-
-function operationOfListing(record: readonly string[]): Operation {
-  const operation = readOperation(record, false);
-  if (!operation) throw new Error('a listed record that is not there');
-  return operation;
 }

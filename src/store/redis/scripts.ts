@@ -16,6 +16,7 @@ const SCRIPT_NAMES = [
   'complete-operation',
   'confirm-claim',
   'delete-operation',
+  'force-release',
   'get-lock',
   'get-operations',
   'heartbeat-operations',

@@ -19,13 +19,14 @@
 --       14 again          '1': the call has asked before; only if no newer one speaks for the acquisition
 -- REPLY granted now token remaining
 --       queued now position blocked
---       held now time_left queue_length {about lease_id token acquired remaining mode}...
+--       held now time_left queue_length {about lease_id token acquired remaining mode state}...
 --       ahead now time_left queue_length {…}...      (it would be admitted, but others wait)
 --       min-hold now time_left queue_length
 --       quarantined now time_left
 --       reused now         (the lease_id names a lease or waiter in another mode)
 --       full now           (too many wait for the resource)
 --       moved now          (asked again, and a newer call speaks for the acquisition)
+--       revoked now        (the lease_id names a lease that was taken away)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -58,6 +59,9 @@ end
 
 if own then
   if own.mode ~= mode then return { 'reused', int(s.now) } end
+  -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
+  -- queued and handed the same lease, it would hold the resource for as long as it likes.
+  if own.state == 'revoked' then return { 'revoked', int(s.now) } end
   if again and not quarantined and own.stamp ~= stamp then return { 'moved', int(s.now) } end
 end
 

@@ -20,6 +20,8 @@ local flat = redis.call('HGETALL', s.bucket .. 'lock:' .. resource)
 for i = 1, #flat, 2 do
   if is_lease(flat[i]) then
     local l = read_lease(flat[i + 1])
+    -- A revoked lease is over for its holder: that the resource stays taken protects the next one from a holder that
+    -- has not heard of it, and is no permission to write.
     if l.token == token and l.state == 'held' and alive(s, l) then return { 'valid', int(s.now) } end
   end
 end

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- Claims the oldest operations of some types that are pending or stale. The same claim_id again gets what it claimed and
--- still runs, and nothing more. (It may run when Redis is full: it frees nothing, but without it nothing is finished.)
+-- Claims the oldest operations of some types that are pending or stale. The same claim_id again gets what it claimed
+-- and still runs, and nothing more. (It may run when Redis is full: it frees nothing, but without it nothing is
+-- finished.)
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

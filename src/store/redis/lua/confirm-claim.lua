@@ -12,7 +12,7 @@
 --       8 min_hold        0: none
 --       9 max_hold        0: no bound
 -- REPLY granted now token remaining
---       gone now          it lapsed, was given back, or a newer call speaks for it
+--       gone now          it lapsed, was given back or taken away, or a newer call speaks for it
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -30,6 +30,8 @@ if l and l.stamp ~= stamp then return { 'gone', int(s.now) } end
 forget_claim(s, L, lease_id, stamp)
 -- In a quarantine a claim is what a repeat is: recorded by a primary that may never have confirmed it.
 if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', int(s.now) } end
+-- The repeat of a confirmation whose lease was taken away since.
+if l.state == 'revoked' then return { 'gone', int(s.now) } end
 if l.state == 'claim' then
   if min_hold > 0 then
     L.taken_until = math.max(L.taken_until, s.clock + min_hold)

@@ -33,7 +33,7 @@ local l = text and read_lease(text)
 if l and l.stamp == stamp and (l.state == 'claim' or give_back) then
   remove_holder(s, L, lease_id, l)
   -- The min_hold of a grant that nobody was told of. A claim has none yet; beside others it may be theirs.
-  if l.state == 'held' and L.count == 0 then L.taken_until = 0 end
+  if l.state ~= 'claim' and L.count == 0 then L.taken_until = 0 end
   left = 'left'
 end
 if left == 'left' then settle(s, L) end

@@ -1,7 +1,7 @@
 -- Views: put after locking.lua in the scripts that show locks to people. Writes nothing. A view is what replies carry
 -- of one lock:
 --   resource min_hold_left holders permits limit waiters listed_waiters listed_holders
---     {about lease_id queued_at mode}... {about lease_id token acquired remaining mode}...
+--     {about lease_id queued_at mode}... {about lease_id token acquired remaining mode state}...
 -- `holders`, `permits` and `limit` (the smallest that a holder names; 0 without permits) are of the live ones; a waiter is
 -- a live one, in order; holders are the oldest grants first.
 
@@ -55,7 +55,8 @@ local function add_view(s, L, reply, most, most_sorted)
       local l, n = holders[i], #reply
       reply[n + 1], reply[n + 2], reply[n + 3] = redis.call('HGET', L.key, l.lease_id .. '?'), l.lease_id, l.token
       reply[n + 4], reply[n + 5], reply[n + 6] = l.acquired, int(l.deadline - s.clock), l.mode
+      reply[n + 7] = l.state
     end
   end
-  reply[start + 8] = int((#reply - holders_from) / 6)
+  reply[start + 8] = int((#reply - holders_from) / 7)
 end

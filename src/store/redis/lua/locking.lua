@@ -279,8 +279,8 @@ local function settle(s, L)
   save_lock(s, L)
 end
 
--- Adds up to `most` holders as replies carry them: about lease_id token acquired remaining mode. Returns the earliest
--- deadline among them.
+-- Adds up to `most` holders as replies carry them: about lease_id token acquired remaining mode state. Returns the
+-- earliest deadline among them.
 local function add_holders(s, L, reply, most)
   local flat, earliest
   if L.count <= most then
@@ -297,6 +297,7 @@ local function add_holders(s, L, reply, most)
         local n = #reply
         reply[n + 1], reply[n + 2], reply[n + 3] = redis.call('HGET', L.key, name .. '?'), name, l.token
         reply[n + 4], reply[n + 5], reply[n + 6] = l.acquired, int(l.deadline - s.clock), l.mode
+        reply[n + 7] = l.state
         added = added + 1
         earliest = math.min(earliest or FAR, l.deadline)
       end

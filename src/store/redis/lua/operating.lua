@@ -313,7 +313,9 @@ end
 local function add_operation(s, reply, name, o, with_payloads)
   local resource, id = split_name(name)
   local left
-  if o.state == 'running' then left = living(s, o, resource) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0' end
+  if o.state == 'running' then
+    left = living(s, o, resource) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0'
+  end
   local shown = {
     resource = resource, id = id, type = o.type, state = o.state, version = o.version, owner = o.owner,
     labels = o.labels, number = o.number, counted = o.counted, max = o.max, token = o.token,

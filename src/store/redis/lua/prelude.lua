@@ -55,8 +55,9 @@ end
 -- A lease is a field of the lock's hash, named by its lease_id:
 --   "token deadline ttl ceiling acquired instance/call mode state"
 -- `deadline` is on the lease clock and carries the skew allowance; `ceiling` is what renewals never pass (0: none);
--- `acquired` is Redis's TIME at the grant, for people. `state` is 'held', or 'claim' while a grant by hand-over was not
--- confirmed by its instance: nobody was told of it, it ends after the claim window, and its deadline carries no skew.
+-- `acquired` is Redis's TIME at the grant, for people. `state` is 'held'; or 'claim' while a grant by hand-over was not
+-- confirmed by its instance: nobody was told of it, it ends after the claim window, and its deadline carries no skew;
+-- or 'revoked' when an administrator took it away: it takes the resource until its deadline, and nothing renews it.
 local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$'
 
 local function read_lease(text)

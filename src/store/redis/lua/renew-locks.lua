@@ -12,7 +12,7 @@
 --         ttl (0: that of the grant)
 -- REPLY renewed now {word token remaining}...
 --         word: renewed | final (renewed, up to its max_hold) | lost (no live lease of this id and token)
---           | moved (a newer call speaks for it)
+--           | moved (a newer call speaks for it) | revoked (it was taken away, and lives only for the others' sake)
 --       late now | reign now
 local meta, reign, not_after, skew, max_ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local args = ARGV
@@ -31,6 +31,8 @@ for i = 5, #args, 6 do
   local n = #reply
   if not l or l.token ~= token or not alive(s, l) or l.state == 'claim' then
     reply[n + 1], reply[n + 2], reply[n + 3] = 'lost', '0', '0'
+  elseif l.state == 'revoked' then
+    reply[n + 1], reply[n + 2], reply[n + 3] = 'revoked', '0', '0'
   elseif stamp ~= '' and l.stamp ~= stamp and not take_over then
     reply[n + 1], reply[n + 2], reply[n + 3] = 'moved', '0', '0'
   else

@@ -1,0 +1,60 @@
+#!lua flags=allow-oom
+-- Takes leases of a resource away from their holders, whoever they are: all, or the one with a token. A holder may rely
+-- on its lease until the deadline that it was told. So, unless it is to be at once, the lease stays until then as
+-- 'revoked': it takes the resource, but nothing renews it. A claim ends at once in any case: nobody was told of it.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 skew            the skew allowance
+--       4 resource
+--       5 token           '': all leases
+--       6 immediate       '1': remove them, and end a min_hold that nobody else holds
+-- REPLY forced now count free_in      (free_in: when what is left of leases, min_hold and quarantine is over)
+--       late now | reign now
+local meta = KEYS[1]
+local reign, not_after, skew, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local immediate = ARGV[6] == '1'
+
+local s, refusal = enter(meta, reign, not_after, skew)
+if not s then return refusal end
+advance(s)
+
+local L = open_lock(s, resource)
+drop_lapsed(s, L)
+local named, count, free_at = token == '', 0, 0
+local flat = redis.call('HGETALL', L.key)
+for i = 1, #flat, 2 do
+  local lease_id = flat[i]
+  local l = is_lease(lease_id) and read_lease(flat[i + 1])
+  if l and (token == '' or l.token == token) then
+    named = true
+    -- Its holder's repeat, which waits for the end of a quarantine to get this very lease.
+    local waiting = redis.call('HGET', L.waiters, lease_id)
+    if waiting then
+      tell(s, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
+      forget_waiter(s, L, lease_id)
+    end
+    if immediate or l.state ~= 'revoked' then
+      count = count + 1
+      -- Of a unary call that holds nobody listens; one that has a claim waits.
+      if l.state == 'claim' or string.match(l.stamp, '[13579]$') then
+        tell(s, l.stamp, 'revoked', lease_id, '0', resource)
+      end
+    end
+    if immediate or l.state == 'claim' then
+      remove_holder(s, L, lease_id, l)
+      l = nil
+    elseif l.state == 'held' then
+      l.state = 'revoked'
+      L.changed = true
+      redis.call('HSET', L.key, lease_id, lease_text(l))
+    end
+  end
+  if l then free_at = math.max(free_at, l.deadline) end
+end
+-- With a token that names nothing this is the repeat of a call, and the min_hold may be that of a later holder.
+if immediate and named and L.count == 0 then L.taken_until = 0 end
+local free_in = math.max(free_at, L.taken_until, s.quarantine_until) - s.clock
+settle(s, L)
+return { 'forced', int(s.now), int(count), int(math.max(free_in, 0)) }

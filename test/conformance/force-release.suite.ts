@@ -1,0 +1,386 @@
+// How every lock store must take leases away: the resource stays taken until the deadline that the holder was told, and
+// until then nothing revives the lease; at once if asked. force-release.test.ts runs this for each store.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CallStamp, LeaseSpec, Mode } from '../../src/domain/lock.ts';
+import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import type { Notice, RenewCommand } from '../../src/store/lock-store.ts';
+import { eventually } from '../support/eventually.ts';
+import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
+
+const RESOURCE = 'invoice:42';
+const TTL_MS = 20_000;
+const SHARED: Mode = { kind: 'shared' };
+
+export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`forced releases: ${name}`, () => {
+    let h: StoreHarness;
+    let notices: Notice[];
+    let calls = 0;
+
+    beforeEach(async () => {
+      h = await open();
+      notices = [];
+      h.locks.onNotice((notice) => notices.push(notice));
+    });
+    afterEach(async () => {
+      await h.close();
+    });
+
+    interface Asked {
+      readonly spec: LeaseSpec;
+      readonly stamp: CallStamp;
+    }
+
+    interface Held extends Asked {
+      readonly renewal: RenewCommand;
+    }
+
+    /** As a stream, unless it is said otherwise. */
+    function asked(overrides: Partial<LeaseSpec> = {}, call?: number): Asked {
+      calls += 2;
+      return { spec: leaseSpec(overrides), stamp: { instanceId: INSTANCE_ID, call: call ?? calls + 1 } };
+    }
+
+    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
+    const wait = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, true, inTime());
+    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm(spec, stamp, inTime());
+    const release = ({ spec }: Asked) => h.locks.release(spec, inTime());
+    const renew = async (command: RenewCommand) => (await h.locks.renew([command], inTime()))[0];
+    const view = () => h.locks.get(RESOURCE, inTime());
+    const owners = async () => (await view()).holders.map(({ owner }) => owner);
+    const force = (of?: Held, immediate = false) =>
+      h.locks.forceRelease(
+        { resource: RESOURCE, fencingToken: of?.renewal.fencingToken, immediate },
+        inTime(),
+      );
+
+    async function held(overrides: Partial<LeaseSpec> = {}, call?: number): Promise<Held> {
+      const ask = asked({ owner: 'holder', ttlMs: TTL_MS, ...overrides }, call);
+      const outcome = await tryOnce(ask);
+      if (outcome.kind !== 'granted') throw new Error(`not granted: ${outcome.kind}`);
+      const { resource, leaseId } = ask.spec;
+      return { ...ask, renewal: { resource, leaseId, fencingToken: outcome.lease.fencingToken, ttlMs: 0 } };
+    }
+
+    async function inQueue(owner: string, overrides: Partial<LeaseSpec> = {}): Promise<Asked> {
+      const ask = asked({ owner, ...overrides });
+      expect((await wait(ask)).kind).toBe('queued');
+      return ask;
+    }
+
+    const toldOf = (kind: Notice['kind'], { spec, stamp }: Asked): number =>
+      notices.filter(
+        (notice) =>
+          notice.kind === kind &&
+          'waiter' in notice &&
+          notice.call === stamp.call &&
+          notice.waiter.leaseId === spec.leaseId &&
+          notice.waiter.resource === spec.resource,
+      ).length;
+
+    async function told(kind: Notice['kind'], ask: Asked): Promise<void> {
+      await eventually(() => toldOf(kind, ask) > 0, {
+        what: `the notice ${kind}`,
+        withinMs: 5_000,
+        everyMs: 2,
+      });
+    }
+
+    describe('without haste', () => {
+      test('the resource stays taken until the deadline already promised, and then goes to the next', async () => {
+        const holder = await held();
+        const next = await inQueue('next');
+        await h.pass(5_000);
+        const leftMs = TTL_MS - 5_000 + SKEW_ALLOWANCE_MS;
+        expect(await force()).toEqual({ count: 1, freeInMs: leftMs });
+        expect(await owners()).toEqual(['holder']);
+        await told('revoked', holder);
+        await h.pass(leftMs - 1);
+        expect(await owners()).toEqual(['holder']);
+        await h.pass(1);
+        expect(await owners()).toEqual(['next']);
+        await told('claimed', next);
+        expect(await confirm(next)).toMatchObject({ kind: 'granted' });
+      });
+
+      test('the lease is not renewed, and the renewal says why', async () => {
+        const holder = await held();
+        await force();
+        expect(await renew(holder.renewal)).toEqual({ kind: 'revoked' });
+        expect(await renew({ ...holder.renewal, stamp: holder.stamp })).toEqual({ kind: 'revoked' });
+        expect(await renew({ ...holder.renewal, fencingToken: 7n })).toEqual({ kind: 'lost' });
+        await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
+        expect(await view()).toMatchObject({ holders: [] });
+        expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
+      });
+
+      test('no take-over revives it', async () => {
+        const holder = await held();
+        await force();
+        const stamp = { instanceId: 'other', call: 1 };
+        expect(await renew({ ...holder.renewal, stamp, takesOver: true })).toEqual({ kind: 'revoked' });
+        await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
+        expect(await owners()).toEqual([]);
+      });
+
+      test('no repeat of its call revives it, whether it would wait or not', async () => {
+        const holder = await held();
+        const next = await inQueue('next');
+        await force();
+        const { spec } = holder;
+        const newer = { spec, stamp: { instanceId: 'other', call: 1 } };
+        for (const ask of [holder, newer]) {
+          expect(await tryOnce(ask)).toEqual({ kind: 'revoked' });
+          expect(await wait(ask)).toEqual({ kind: 'revoked' });
+          expect(await h.locks.acquire(spec, ask.stamp, true, inTime(), true)).toEqual({ kind: 'revoked' });
+        }
+        expect((await view()).queueLength).toBe(1);
+        await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
+        await told('claimed', next);
+        expect(await owners()).toEqual(['next']);
+        expect(toldOf('moved', holder)).toBe(0);
+        // It has ended, and ids of leases that have ended are not remembered.
+        expect((await wait(holder)).kind).toBe('queued');
+      });
+
+      test('no repeat of its confirmation revives it', async () => {
+        const holder = await held();
+        const next = await inQueue('next', { ttlMs: TTL_MS });
+        await release(holder);
+        expect((await confirm(next)).kind).toBe('granted');
+        await force();
+        await h.pass(10_000);
+        expect(await confirm(next)).toEqual({ kind: 'gone' });
+        await h.pass(12_000);
+        expect(await owners()).toEqual([]);
+      });
+
+      test('its token is valid no more, although it still holds', async () => {
+        const holder = await held();
+        const check = () => h.locks.checkFencingToken(RESOURCE, holder.renewal.fencingToken, inTime());
+        expect(await check()).toBe(true);
+        await force();
+        expect(await check()).toBe(false);
+      });
+
+      test('it is shown as a holder, and as revoked', async () => {
+        await held();
+        expect((await view()).holders).toMatchObject([{ owner: 'holder', revoked: false }]);
+        await force();
+        expect((await view()).holders).toMatchObject([{ owner: 'holder', revoked: true }]);
+        const other = await tryOnce(asked());
+        expect(other).toMatchObject({
+          kind: 'contended',
+          contention: { reason: 'held', holders: [{ owner: 'holder', revoked: true }] },
+        });
+      });
+
+      test('its holder may still release it, which frees the resource at once', async () => {
+        const holder = await held();
+        const next = await inQueue('next');
+        await force();
+        expect(await release(holder)).toEqual({ kind: 'released' });
+        expect(await owners()).toEqual(['next']);
+        expect((await confirm(next)).kind).toBe('granted');
+      });
+
+      test('what its caller was not told of is still given back, its min_hold too', async () => {
+        const holder = await held({ minHoldMs: 60_000 });
+        await force();
+        const { resource, leaseId } = holder.spec;
+        const { stamp } = holder;
+        expect(
+          await h.locks.leave({ resource, leaseId, stamp, keepPlaceMs: 0, giveBack: true }, inTime()),
+        ).toBe(true);
+        expect((await tryOnce(asked())).kind).toBe('granted');
+      });
+
+      test('a repeat takes nothing away, tells nobody, and still says when', async () => {
+        const holder = await held();
+        await force();
+        await told('revoked', holder);
+        await h.pass(1_000);
+        const again = await force();
+        expect(again).toEqual({ count: 0, freeInMs: TTL_MS - 1_000 + SKEW_ALLOWANCE_MS });
+        expect(await force(holder)).toEqual(again);
+        // A notice that every store sends after the others.
+        const last = await held({ resource: 'last' });
+        await release(last);
+        await told('released', last);
+        expect(toldOf('revoked', holder)).toBe(1);
+      });
+
+      test('a min_hold goes on', async () => {
+        await held({ minHoldMs: 60_000 });
+        expect(await force()).toEqual({ count: 1, freeInMs: 60_000 });
+        await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
+        expect(await tryOnce(asked())).toMatchObject({ contention: { reason: 'min-hold' } });
+      });
+
+      test('a stream hears of it, of a unary call nobody listens', async () => {
+        const unary = await held({}, 2);
+        await force();
+        await release(unary);
+        const stream = await held();
+        await force();
+        await told('revoked', stream);
+        expect(notices.filter(({ kind }) => kind === 'revoked')).toHaveLength(1);
+      });
+    });
+
+    describe('at once', () => {
+      test('the next in line is granted in the same step', async () => {
+        const holder = await held();
+        const next = await inQueue('next');
+        expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
+        expect(await owners()).toEqual(['next']);
+        await told('revoked', holder);
+        await told('claimed', next);
+        expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
+        // Repeated by its token, the call does not touch the next one.
+        expect(await force(holder, true)).toMatchObject({ count: 0 });
+        expect((await confirm(next)).kind).toBe('granted');
+        expect(await owners()).toEqual(['next']);
+      });
+
+      test('a min_hold ends too, also when its lease has ended before', async () => {
+        await held({ minHoldMs: 60_000 });
+        expect(await force(undefined, true)).toEqual({ count: 1, freeInMs: 0 });
+        const second = await held({ minHoldMs: 60_000 });
+        await release(second);
+        expect(await force(undefined, false)).toEqual({ count: 0, freeInMs: 60_000 });
+        expect(await force(second, true)).toEqual({ count: 0, freeInMs: 60_000 }); // names no lease any more
+        expect(await force(undefined, true)).toEqual({ count: 0, freeInMs: 0 });
+        expect((await tryOnce(asked())).kind).toBe('granted');
+        expect(await h.remembered()).toBe(1);
+      });
+
+      test('ends what was taken away before, and counts it', async () => {
+        const holder = await held();
+        await force();
+        expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
+        expect(await owners()).toEqual([]);
+      });
+
+      test('leaves nothing behind', async () => {
+        await held({ minHoldMs: 60_000 });
+        await force(undefined, true);
+        expect(await h.remembered()).toBe(0);
+      });
+    });
+
+    describe('of several leases', () => {
+      test('only the one with the token is taken away', async () => {
+        const first = await held({ mode: SHARED, owner: 'first' });
+        await h.pass(2_000);
+        const second = await held({ mode: SHARED, owner: 'second' });
+        const writer = await inQueue('writer');
+        const freeInMs = TTL_MS + SKEW_ALLOWANCE_MS; // that of the second, which was not touched
+        expect(await force(first)).toEqual({ count: 1, freeInMs });
+        expect(await renew(first.renewal)).toEqual({ kind: 'revoked' });
+        expect(await renew(second.renewal)).toMatchObject({ kind: 'renewed' });
+        expect(await force(first, true)).toEqual({ count: 1, freeInMs });
+        expect(await owners()).toEqual(['second']);
+        await release(second);
+        expect((await confirm(writer)).kind).toBe('granted');
+      });
+
+      test('all are, and permits are free when each is over', async () => {
+        const mode = (permits: number): Mode => ({ kind: 'permits', permits, limit: 3 });
+        await held({ mode: mode(2), owner: 'two', ttlMs: 10_000 });
+        await held({ mode: mode(1), owner: 'one', ttlMs: 20_000 });
+        expect(await force()).toEqual({ count: 2, freeInMs: 20_000 + SKEW_ALLOWANCE_MS });
+        expect((await tryOnce(asked({ mode: mode(1) }))).kind).toBe('contended');
+        await h.pass(10_000 + SKEW_ALLOWANCE_MS);
+        expect(await owners()).toEqual(['one']);
+        expect((await tryOnce(asked({ mode: mode(2) }))).kind).toBe('granted');
+        expect((await tryOnce(asked({ mode: mode(1) }))).kind).toBe('contended');
+      });
+
+      test('a min_hold that may be that of another holder stays', async () => {
+        const first = await held({ mode: SHARED });
+        await held({ mode: SHARED, minHoldMs: 60_000 });
+        expect(await force(first, true)).toEqual({ count: 1, freeInMs: 60_000 });
+        expect((await view()).minHoldRemainingMs).toBe(60_000);
+      });
+    });
+
+    describe('a claim', () => {
+      test('ends at once, counts, and goes to the next; its call is told', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        const second = await inQueue('second');
+        await release(holder);
+        expect(await force()).toEqual({ count: 1, freeInMs: 0 });
+        await told('revoked', first);
+        expect(await owners()).toEqual(['second']);
+        expect(await confirm(first)).toEqual({ kind: 'gone' });
+        expect(await h.locks.refresh(inTime())).toMatchObject([
+          { waiter: { leaseId: second.spec.leaseId }, call: second.stamp.call },
+        ]);
+        expect((await confirm(second)).kind).toBe('granted');
+      });
+
+      test('waiters are not touched, and nothing to take away is no error', async () => {
+        await held();
+        await inQueue('first');
+        await inQueue('second');
+        await force();
+        expect((await view()).waiters.map(({ owner }) => owner)).toEqual(['first', 'second']);
+        expect(
+          await h.locks.forceRelease(
+            { resource: 'free', fencingToken: undefined, immediate: true },
+            inTime(),
+          ),
+        ).toEqual({ count: 0, freeInMs: 0 });
+        expect(
+          await h.locks.forceRelease({ resource: 'free', fencingToken: 7n, immediate: false }, inTime()),
+        ).toEqual({ count: 0, freeInMs: 0 });
+      });
+    });
+
+    describe('in a quarantine', () => {
+      test('nothing is granted before its end, not even at once', async () => {
+        await held({ ttlMs: MAX_TTL_MS });
+        const next = await inQueue('next');
+        await h.beginReign();
+        const leftMs = quarantineMs(MAX_TTL_MS);
+        expect(await force(undefined, true)).toEqual({ count: 1, freeInMs: leftMs });
+        expect(await owners()).toEqual([]);
+        expect((await wait(next)).kind).toBe('queued');
+        await h.pass(leftMs - 1);
+        expect(await owners()).toEqual([]);
+        await wait(next);
+        await h.pass(1);
+        expect(await owners()).toEqual(['next']);
+      });
+
+      test('a lease is taken away, and its own repeat, which waits for the end, with it', async () => {
+        const holder = await held({ ttlMs: MAX_TTL_MS });
+        await h.beginReign();
+        const { stamp } = asked();
+        const repeat = { spec: holder.spec, stamp };
+        expect((await wait(repeat)).kind).toBe('queued');
+        expect(await force()).toMatchObject({ count: 1 });
+        await told('revoked', repeat);
+        expect((await view()).queueLength).toBe(0);
+        expect(await wait(repeat)).toEqual({ kind: 'revoked' });
+        expect(await renew(holder.renewal)).toEqual({ kind: 'revoked' });
+      });
+
+      test('a lease that was taken away stays so, and lapses like every other', async () => {
+        const long = await held({ ttlMs: MAX_TTL_MS });
+        await force();
+        await h.beginReign();
+        expect(await renew(long.renewal)).toEqual({ kind: 'revoked' });
+        expect(await wait(long)).toEqual({ kind: 'revoked' });
+        await h.pass(quarantineMs(MAX_TTL_MS));
+        await held({ ttlMs: LAPSED_AFTER_ADOPTION_MS - SKEW_ALLOWANCE_MS - 1 });
+        await force();
+        await h.beginReign();
+        expect(await owners()).toEqual([]);
+      });
+    });
+  });
+}

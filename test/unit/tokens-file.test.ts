@@ -1,0 +1,144 @@
+// The file of tokens: what is accepted, and that complaints name the line and never show what stands there.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readTokensFile } from '../../src/config/tokens-file.ts';
+import { tokenDigest } from '../../src/domain/caller.ts';
+import { ConfigDirectory } from './config-directory.ts';
+
+const TOKEN = 'Zq3-_9~!tT5.xX8/';
+const OTHER = 'aB4+cD6=eF8#gH1@';
+
+let directory: ConfigDirectory;
+
+beforeEach(() => {
+  directory = new ConfigDirectory();
+});
+afterEach(() => {
+  directory.remove();
+});
+
+function read(content: string | Buffer) {
+  return readTokensFile(directory.write('tokens', content));
+}
+
+/** The complaints, with the path as FILE. */
+function problems(content: string | Buffer): string[] {
+  const file = read(content);
+  if (file.kind !== 'refused') throw new Error('the file was accepted');
+  return file.problems.map((problem) => problem.replace(directory.path, '').replace('/tokens', 'FILE'));
+}
+
+describe('a file in order', () => {
+  test('has one credential a line; comments, empty lines, tabs and line ends of all kinds do no harm', () => {
+    const file = read(
+      `# who may call\r\n\n  billing\tclient   ${TOKEN}\r\n#x client y\nops@host admin ${OTHER}`,
+    );
+    expect(file).toEqual({
+      kind: 'read',
+      credentials: new Map([
+        [tokenDigest(TOKEN), { name: 'billing', role: 'client' }],
+        [tokenDigest(OTHER), { name: 'ops@host', role: 'admin' }],
+      ]),
+    });
+  });
+
+  test('may hold several tokens of one name, with different roles too', () => {
+    const file = read(`ops client ${TOKEN}\nops admin ${OTHER}\n`);
+    expect(file.kind === 'read' && [...file.credentials.values()]).toEqual([
+      { name: 'ops', role: 'client' },
+      { name: 'ops', role: 'admin' },
+    ]);
+  });
+
+  test('has up to 1,000 lines', () => {
+    const lines = Array.from({ length: 1_000 }, (_, index) => `n${index} client ${TOKEN}${index}\n`).join('');
+    expect(read(lines)).toMatchObject({ kind: 'read' });
+    expect(problems(`${lines}#\n`)).toEqual(['FILE: has more than 1000 lines']);
+  });
+});
+
+describe('a mistake', () => {
+  test.each([
+    ['two words', `billing ${TOKEN}`, 'expected three words, name role token, found 2'],
+    ['four words', `billing client ${TOKEN} ${OTHER}`, 'expected three words, name role token, found 4'],
+    ['a bad name', `bil:ling client ${TOKEN}`, 'expected a name of 1 to 64 characters from A-Za-z0-9._@/-'],
+    [
+      'a long name',
+      `${'n'.repeat(65)} client ${TOKEN}`,
+      'expected a name of 1 to 64 characters from A-Za-z0-9._@/-',
+    ],
+    ['no such role', `billing ${TOKEN} client`, 'expected the role client or admin as the second word'],
+    ['a role in capitals', `billing Admin ${TOKEN}`, 'expected the role client or admin as the second word'],
+    [
+      'a short token',
+      `billing client ${TOKEN.slice(1)}`,
+      'expected a token of 16 to 512 printable ASCII characters',
+    ],
+    [
+      'a long token',
+      `billing client ${'x'.repeat(513)}`,
+      'expected a token of 16 to 512 printable ASCII characters',
+    ],
+    ['no ASCII', `billing client ${TOKEN}é`, 'expected a token of 16 to 512 printable ASCII characters'],
+    [
+      'a control character',
+      `billing client ${TOKEN}\x07`,
+      'expected a token of 16 to 512 printable ASCII characters',
+    ],
+  ])('%s: named by file and line, and not shown', (_what, line, complaint) => {
+    const [problem = '', ...others] = problems(`# first\nops admin ${OTHER}\n${line}\n`);
+    expect([problem, others]).toEqual([`FILE:3: ${complaint}`, []]);
+    expect(problem).not.toContain(TOKEN.slice(1));
+  });
+
+  test('all of them are told, also a token that is there twice', () => {
+    expect(problems(`a client ${TOKEN}\nb admin\nc admin ${TOKEN}\n`)).toEqual([
+      'FILE:2: expected three words, name role token, found 2',
+      'FILE:3: the same token as in line 1',
+    ]);
+  });
+
+  test('a file with no credential is how a failed copy looks', () => {
+    expect(problems('')).toEqual(['FILE: holds no credential']);
+    expect(problems('# soon\n')).toEqual(['FILE: holds no credential']);
+  });
+
+  test('a file that is too large, or not there', () => {
+    expect(problems(Buffer.alloc(1_048_577, '#'))).toEqual(['FILE: is larger than 1048576 bytes']);
+    const missing = readTokensFile(`${directory.path}/${TOKEN}`);
+    expect(missing).toEqual({
+      kind: 'refused',
+      problems: ['the file it names cannot be read: there is no such file'],
+    });
+  });
+});
+
+describe('in the configuration', () => {
+  test('the path is relative to the file, and mistakes are told at the start', () => {
+    directory.write('tokens', `ops admin ${TOKEN}\n`);
+    expect(directory.load('auth: { tokens_file: tokens }').auth).toEqual({
+      tokensFile: `${directory.path}/tokens`,
+      anonymousAdmin: false,
+    });
+    directory.write('tokens', `ops ${TOKEN}\nops root ${OTHER}\n`);
+    const lines = directory.linesFor('auth:\n  tokens_file: tokens\n');
+    expect(lines.map((line) => line.replaceAll(directory.path, ''))).toEqual([
+      'c.yaml:2: auth.tokens_file: /tokens:1: expected three words, name role token, found 2',
+      'c.yaml:2: auth.tokens_file: /tokens:2: expected the role client or admin as the second word',
+    ]);
+    expect(directory.linesFor('auth: { tokens_file: nowhere }')).toEqual([
+      'c.yaml:1: auth.tokens_file: the file it names cannot be read: there is no such file',
+    ]);
+  });
+
+  test('anonymous administrators and a tokens file contradict each other', () => {
+    directory.write('tokens', `ops admin ${TOKEN}\n`);
+    expect(directory.load('auth: { anonymous_admin: true }').auth.anonymousAdmin).toBe(true);
+    expect(
+      directory.load('auth: { anonymous_admin: false, tokens_file: tokens }').auth.tokensFile,
+    ).toBeDefined();
+    expect(directory.linesFor('auth: { anonymous_admin: true, tokens_file: tokens }')).toEqual([
+      'c.yaml:1: auth.anonymous_admin: true beside auth.tokens_file, which leaves nobody anonymous; keep one of the two',
+    ]);
+  });
+});

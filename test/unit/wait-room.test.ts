@@ -1,0 +1,62 @@
+// What a waiting call hears when an administrator takes away what it was handed, before it has confirmed it.
+
+import { expect, test } from 'vitest';
+import { systemClock } from '../../src/domain/clock.ts';
+import { WaitRoom } from '../../src/service/wait-room.ts';
+import type { LockStore, Notice } from '../../src/store/lock-store.ts';
+import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { eventually } from '../support/eventually.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, quietObserver } from '../support/store-harness.ts';
+
+const INSTANCE = 'i1';
+
+/** A store whose waiters hear nothing of their grants. */
+function withoutClaims(store: LockStore): LockStore {
+  const onNotice = (listener: (notice: Notice) => void) =>
+    store.onNotice((notice) => notice.kind !== 'claimed' && listener(notice));
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'onNotice') return onNotice;
+      if (name === 'refresh') return async () => [];
+      const value = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+test('its wait ends as revoked, and its place is gone', async ({ onTestFinished }) => {
+  const store = new MemoryStore({
+    clock: systemClock,
+    maxTtlMs: MAX_TTL_MS,
+    observer: quietObserver,
+    instanceId: INSTANCE,
+  });
+  onTestFinished(() => store.close());
+  const { locks } = store;
+  const room = new WaitRoom({
+    store: withoutClaims(locks),
+    clock: systemClock,
+    random: Math.random,
+    instanceId: INSTANCE,
+    commandTimeoutMs: 1_000,
+  });
+  onTestFinished(() => room.close());
+  const holder = leaseSpec();
+  await locks.acquire(holder, { instanceId: INSTANCE, call: 2 }, false, inTime());
+  const waiting = room.wait({
+    spec: leaseSpec({ owner: 'waiter' }),
+    stamp: { instanceId: INSTANCE, call: 4 },
+    untilMs: systemClock.monotonicMs() + 20_000,
+    callEndsMs: Number.POSITIVE_INFINITY,
+    ended: new AbortController().signal,
+    onPosition: () => {},
+  });
+  const view = () => locks.get(holder.resource, inTime());
+  await eventually(async () => (await view()).queueLength === 1, { what: 'a waiter', withinMs: 5_000 });
+  await locks.release(holder, inTime());
+  expect((await view()).holders).toMatchObject([{ owner: 'waiter' }]);
+  const all = { resource: holder.resource, fencingToken: undefined, immediate: false };
+  expect(await locks.forceRelease(all, inTime())).toEqual({ count: 1, freeInMs: 0 });
+  expect(await waiting).toEqual({ kind: 'revoked' });
+  expect(await view()).toMatchObject({ holders: [], queueLength: 0 });
+});
