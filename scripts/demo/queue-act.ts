@@ -64,13 +64,12 @@ export async function playQueue(
       { resource: RESOURCE, owner: name, ttl: duration(TTL_MS) },
       { $case: 'waitForever', value: true },
     );
-    const granted = new Promise<Served>((resolve) => {
+    const granted = new Promise<{ one: Served; leaseId: string }>((resolve) => {
       stream.call.on('data', ({ event, leaseId }) => {
         if (event?.$case !== 'granted') return;
         const one = { name, token: event.value.fencingToken, grantedMs: performance.now(), releasedMs: 0 };
         served.push(one);
-        resolve(one);
-        void work(client, leaseId, one);
+        resolve({ one, leaseId });
       });
     });
     const work = async (from: TestClient, leaseId: string, one: Served): Promise<void> => {
@@ -83,7 +82,9 @@ export async function playQueue(
     const { position } = await stream.event('queued'); // it is in the queue before the next one comes
     arrived.push(name);
     timeline.say(name, `waits, place ${position}`);
-    turns.push(granted.then(() => undefined));
+    const turn = granted.then(({ one, leaseId }) => work(client, leaseId, one));
+    void turn.catch(() => undefined); // awaited below; until then a failure must not end the process at once
+    turns.push(turn);
   }
   timeline.say('crasher', 'SIGKILL: nobody says goodbye', ['bold', 'red']);
   const killedMs = performance.now();

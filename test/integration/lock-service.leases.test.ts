@@ -8,17 +8,16 @@ import type { Lease, LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { LeaseSpec as LeaseSpecCodec } from '../../generated/leasehold/v1/lease.ts';
 import { LockState } from '../../generated/leasehold/v1/lock.ts';
 import { AcquireRequest, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
-import { OperationStoreServiceService } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { packageInfo } from '../../src/package-info.ts';
 import { eventually } from '../support/eventually.ts';
 import { CallError, duration } from '../support/instance.ts';
-import { rawError, rawStreamError } from '../support/raw-call.ts';
+import { rawError } from '../support/raw-call.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const ACQUIRE = LockServiceService.acquire.path;
-const SERVED = [
+const _SERVED = [
   'acquire',
   'acquireMany',
   'checkFencingToken',
@@ -391,36 +390,4 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       maxRequestBytes: 131_072,
     });
   });
-});
-
-describe('rpcs that are not served', () => {
-  let rig: Rig;
-
-  beforeAll(async () => {
-    rig = await startRig('embedded');
-  });
-
-  afterAll(() => rig.stop());
-
-  const all = [...Object.entries(LockServiceService), ...Object.entries(OperationStoreServiceService)];
-  const others = all.filter(([name]) => !SERVED.includes(name));
-
-  test('the contract has some', () => {
-    expect(others.length).toBe(all.length - SERVED.length);
-    expect(others.some(([, { responseStream }]) => responseStream)).toBe(true);
-  });
-
-  test.each(others)(
-    '%s is UNIMPLEMENTED, by name and with details',
-    async (_name, { path, responseStream }) => {
-      const call = responseStream ? rawStreamError : rawError;
-      const error = await call(rig.client.stub, path, new Uint8Array());
-      expect(error.code).toBe('UNIMPLEMENTED');
-      expect(error.message).toContain(path.split('/').at(-1));
-      expect(error.details['google.rpc.ErrorInfo']).toMatchObject({
-        reason: 'NOT_IMPLEMENTED',
-        domain: 'leasehold',
-      });
-    },
-  );
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
-import { quarantineMs } from '../../src/domain/safety.ts';
+import { quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import { eventually } from '../support/eventually.ts';
 import { clusterEnvironment, duration, startInstance } from '../support/instance.ts';
 import { type Key, OperationClient, payload } from '../support/operation-client.ts';
@@ -100,7 +100,7 @@ test.each(STORE_KINDS)(
     expect([operation?.state, done]).toEqual([OperationState.OPERATION_STATE_RUNNING, false]);
     const line = await next.line('claimed attempt 2');
     const tookMs = performance.now() - killedMs;
-    expect(tookMs).toBeLessThan(HEARTBEAT_MS + 1_000 + SLACK_MS);
+    expect(tookMs).toBeLessThan(HEARTBEAT_MS + SKEW_ALLOWANCE_MS + 1_000 + SLACK_MS);
     expect(Number(line.split(' ').at(-1))).toBeGreaterThanOrEqual(7);
     await next.line('completed');
     expectEachStep(former, next);

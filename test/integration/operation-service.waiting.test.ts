@@ -156,12 +156,14 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await client.begin({ resource, operationId: 'a', data: payload('data') });
     const stream = client.watch({ filter: { resource } });
     await stream.event('snapshotComplete');
-    expect(stream.kinds()).toEqual(['operation', 'snapshotComplete']);
+    // More than once, if its own change is heard while the snapshot is read.
+    expect([...new Set(stream.kinds())]).toEqual(['operation', 'snapshotComplete']);
+    const told = stream.all('operation').length;
     expect(stream.all('operation')[0]).toMatchObject({ operationId: 'a', state: PENDING, data: undefined });
     const attempt = await client.started({ resource, operationId: 'b', data: payload('data') });
-    await stream.event('operation', 2);
+    await stream.event('operation', told + 1);
     await client.complete(attempt);
-    const done = await stream.event('operation', 3);
+    const done = await stream.event('operation', told + 2);
     expect(done).toMatchObject({ operationId: 'b', outcome: { $case: 'result' }, data: undefined });
     await client.delete({ resource, operationId: 'a' });
     expect(await stream.event('removed')).toEqual({ resource, operationId: 'a' });

@@ -9,6 +9,7 @@ interface Due {
 
 export class ManualClock implements Clock {
   #nowMs = 1_000;
+  #wallAheadMs = 1_700_000_000_000;
   readonly #due = new Set<Due>();
 
   monotonicMs(): number {
@@ -16,7 +17,7 @@ export class ManualClock implements Clock {
   }
 
   wallMs(): number {
-    return 1_700_000_000_000 + this.#nowMs;
+    return this.#wallAheadMs + this.#nowMs;
   }
 
   after(delayMs: number, fire: () => void): Timer {
@@ -29,19 +30,38 @@ export class ManualClock implements Clock {
     return this.#due.size;
   }
 
+  /** The system clock steps; no timer notices. */
+  stepWall(ms: number): void {
+    this.#wallAheadMs += ms;
+  }
+
+  /** Moves on, timer by timer, at once: for code without promises. */
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms;
+    for (let next = this.#nextDue(untilMs); next; next = this.#nextDue(untilMs)) this.#fire(next);
+    this.#nowMs = untilMs;
+  }
+
   /** Moves on, timer by timer; between two of them everything that was promised settles. */
   async pass(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    for (;;) {
-      const next = [...this.#due].sort((a, b) => a.atMs - b.atMs)[0];
-      if (!next || next.atMs > untilMs) break;
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      this.#due.delete(next);
-      next.fire();
+    for (let next = this.#nextDue(untilMs); next; next = this.#nextDue(untilMs)) {
+      this.#fire(next);
       await settled();
     }
     this.#nowMs = untilMs;
     await settled();
+  }
+
+  #nextDue(untilMs: number): Due | undefined {
+    const [next] = [...this.#due].sort((a, b) => a.atMs - b.atMs);
+    return next && next.atMs <= untilMs ? next : undefined;
+  }
+
+  #fire(due: Due): void {
+    this.#nowMs = Math.max(this.#nowMs, due.atMs);
+    this.#due.delete(due);
+    due.fire();
   }
 }
 

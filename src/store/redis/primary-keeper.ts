@@ -1,6 +1,5 @@
-// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it
-// all again when the connection closes, the Sentinels name someone else, or a script was refused. Nothing
-// else opens connections to Redis for commands.
+// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it all again
+// when the connection closes, the Sentinels name someone else, or a script was refused. Nothing else runs commands.
 //
 // Read role and replication id ──▶ ask the Sentinels *after that* ──▶ join or adopt the reign ──▶ session in use
 //        ▲                                                                                            │
@@ -37,8 +36,7 @@ export interface ReignPolicy {
   /** 0 where the operator waived it. */
   readonly quarantineMs: number;
   readonly lapsedAfterMs: number;
-  /** What the ticks' sweep does to operations: arguments of the script. */
-  readonly lifeOfOperations: readonly string[];
+  readonly lifeOfOperations: readonly string[]; // arguments of the ticks' script
   readonly skewMs: number;
   /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
   readonly bootstrapNew: boolean;
@@ -51,7 +49,7 @@ const RETRY_MS = 100;
 const RETRY_SPREAD_MS = 150;
 const BACKLOG_WAIT_MS = 5_000;
 const BACKLOG_POLL_MS = 100;
-/** A connection on which a tick got no reply for so long belongs to a frozen process or a dead network. */
+/** Without a reply to a tick for so long, it is a frozen process or a dead network. */
 const SILENCE_MS = 3_000;
 /** Commands in flight on a retired session may still be answered for so long. */
 const RETIRED_GRACE_MS = 1_000;
@@ -334,9 +332,10 @@ export class PrimaryKeeper {
           if (reply[3] === '1') continue; // more are due
         }
       } catch (error) {
-        const isSilent = error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN';
-        if (isSilent) session.retire(`no reply within ${SILENCE_MS} ms`);
-        if (isSilent) session.connection.destroy();
+        if (error instanceof CoordinationError && error.code === 'OUTCOME_UNKNOWN') {
+          session.retire(`no reply within ${SILENCE_MS} ms`);
+          session.connection.destroy();
+        }
       }
       await pause(clock, TICK_MS, session.over);
     }

@@ -1,0 +1,80 @@
+// The connections to a deployment: for each instance one for unary calls and one for streams, so that a release never
+// waits behind a thousand streams for a place on the connection. All instances are alike; calls stay with one for as
+// long as it answers, and go on to the next when it doesn't.
+
+import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
+import { LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
+import type { Clock } from '../domain/clock.ts';
+
+export interface ChannelOptions {
+  /** "host:port" of the instances; at least one. */
+  readonly addresses: readonly string[];
+  readonly credentials: ChannelCredentials;
+  /** Sent with every call as `authorization: Bearer …`; undefined for none. */
+  readonly token?: string;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+/** One instance. */
+export interface Seat {
+  readonly calls: LockServiceClient;
+  readonly streams: LockServiceClient;
+}
+
+const CONNECTION = {
+  // Repeats are ours: the library knows neither the deadline of a lease nor RetryInfo.
+  'grpc.enable_retries': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  // Its default is two minutes, longer than any lease lives.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+} as const;
+
+export class Channel {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly #seats: readonly Seat[];
+  readonly #token: string | undefined;
+  #at: number;
+
+  constructor({ addresses, credentials, token, clock, random }: ChannelOptions) {
+    if (addresses.length === 0) throw new Error('a channel needs the address of an instance');
+    this.clock = clock;
+    this.random = random;
+    this.#token = token;
+    this.#at = Math.floor(random() * addresses.length);
+    const connect = (address: string): LockServiceClient =>
+      new LockServiceClient(address, credentials, CONNECTION);
+    this.#seats = addresses.map((address) => ({ calls: connect(address), streams: connect(address) }));
+  }
+
+  /** Where calls go now. */
+  get seat(): Seat {
+    const seat = this.#seats[this.#at];
+    if (!seat) throw new Error('a channel has seats');
+    return seat;
+  }
+
+  /** Calls go on to the next instance, if they still go to this one. */
+  leave(seat: Seat): void {
+    if (seat === this.seat) this.#at = (this.#at + 1) % this.#seats.length;
+  }
+
+  metadata(): Metadata {
+    const metadata = new Metadata();
+    if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`);
+    return metadata;
+  }
+
+  /** Ends all connections; calls in progress fail. */
+  close(): void {
+    for (const { calls, streams } of this.#seats) {
+      calls.close();
+      streams.close();
+    }
+  }
+}

@@ -1,0 +1,324 @@
+// The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and no
+// holder ever believes longer than it may.
+
+import { randomUUID } from 'node:crypto';
+import { credentials, status } from '@grpc/grpc-js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { CallError } from '../../src/client/call-error.ts';
+import { Channel } from '../../src/client/channel.ts';
+import { type HeldEvent, type HeldLease, type HoldOptions, hold } from '../../src/client/held-lease.ts';
+import { systemClock } from '../../src/domain/clock.ts';
+import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
+import type { Instance } from '../../src/serve.ts';
+import { eventually } from '../support/eventually.ts';
+import { clusterEnvironment, duration, startInstance, TestClient } from '../support/instance.ts';
+import { freePort } from '../support/ports.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
+import { singleRedis } from '../support/store-kinds.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
+
+const TTL_MS = 4_000;
+const MARGIN_MS = 200;
+
+function channelTo(...addresses: HostPort[]): Channel {
+  const channel = new Channel({
+    addresses: addresses.map(formatHostPort),
+    credentials: credentials.createInsecure(),
+    clock: systemClock,
+    random: () => 0, // begins with the first
+  });
+  onTestFinished(() => channel.close());
+  return channel;
+}
+
+interface Observed {
+  readonly events: HeldEvent[];
+  readonly seen: (kind: HeldEvent['kind'], count?: number) => Promise<unknown>;
+  readonly options: HoldOptions;
+}
+
+function observed(resource: string, more: Partial<HoldOptions> = {}): Observed {
+  const events: HeldEvent[] = [];
+  const spec = { resource, leaseId: randomUUID(), ttl: duration(TTL_MS) };
+  return {
+    events,
+    options: { spec, observer: (event) => events.push(event), ...more },
+    seen: (kind, count = 1) =>
+      eventually(() => events.filter((event) => event.kind === kind).length >= count, {
+        what: `${count} of ${kind}`,
+        withinMs: 15_000,
+        everyMs: 5,
+      }),
+  };
+}
+
+async function started(overrides: Record<string, string> = {}): Promise<Instance> {
+  const instance = await startInstance(overrides);
+  onTestFinished(() => instance.stop());
+  return instance;
+}
+
+async function proxyTo(target: HostPort): Promise<TcpProxy> {
+  const proxy = await TcpProxy.start({ target });
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+const addressOf = ({ host, port }: TcpProxy): HostPort => ({ host, port });
+
+/** Two instances on one Redis, the first behind a proxy. */
+async function pair() {
+  const redis = await RedisProcess.server();
+  onTestFinished(() => redis.stop());
+  await redis.start();
+  const environment = singleRedis(redis);
+  const [first, second] = [await started(environment), await started(environment)];
+  for (const { store } of [first, second]) {
+    await eventually(() => store.status().usable && store.status().quarantineRemainingMs === 0, {
+      what: 'a store that grants',
+      withinMs: 60_000,
+    });
+  }
+  const proxy = await proxyTo(first.address);
+  const channel = channelTo(addressOf(proxy), second.address);
+  const direct = new TestClient(second.address);
+  onTestFinished(() => direct.close());
+  return { first, second, proxy, channel, direct };
+}
+
+async function holder(direct: TestClient, resource: string): Promise<bigint | undefined> {
+  return (await direct.getLock(resource)).lock?.holders[0]?.fencingToken;
+}
+
+const failure = async (work: Promise<unknown>): Promise<CallError> => {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof CallError)) throw new Error(`no CallError but ${error}`);
+  return error;
+};
+
+const lossAt = (lease: HeldLease): Promise<number> =>
+  new Promise((resolve) => {
+    lease.signal.addEventListener('abort', () => resolve(performance.now()), { once: true });
+  });
+
+describe('one instance behind a proxy', () => {
+  test('renewals that are delayed on their way stretch nothing', { timeout: 20_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const channel = channelTo(addressOf(proxy));
+    const { options, seen, events } = observed('delayed');
+    const lease = await hold(channel, options);
+    await seen('renewed');
+    proxy.delayMs = 700;
+    const before = events.length;
+    await seen('renewed', events.filter(({ kind }) => kind === 'renewed').length + 3);
+    expect(events.length).toBeGreaterThan(before);
+    // The server's deadline is at most a TTL from now, and the newest answer is 700 ms old.
+    expect(lease.remainingMs()).toBeLessThanOrEqual(TTL_MS - 700 - MARGIN_MS);
+    expect(lease.state).toBe('held');
+    proxy.delayMs = 0;
+    expect(await lease.release()).toBe(true);
+    expect([lease.state, lease.remainingMs(), lease.signal.aborted]).toEqual(['released', 0, true]);
+  });
+
+  test('what is held back until after the deadline revives nothing', { timeout: 20_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const { options, seen, events } = observed('held-back');
+    const lease = await hold(channelTo(addressOf(proxy)), options);
+    await seen('renewed');
+    const heldAtMs = performance.now();
+    const deadlineMs = heldAtMs + lease.remainingMs();
+    proxy.holdReplies();
+    const lostMs = await lossAt(lease);
+    // At the deadline: not because of the silence before, and hardly later.
+    expect(lostMs).toBeGreaterThan(heldAtMs + TTL_MS / 2);
+    expect(lostMs - deadlineMs).toBeLessThan(1_000);
+    expect(events.at(-1)).toEqual({ kind: 'lost', reason: undefined });
+    const told = events.length;
+    proxy.heal(); // the renewals that the server has sent meanwhile
+    const direct = new TestClient(address);
+    await direct.acquire({ resource: 'held-back' }, { $case: 'waitTimeout', value: duration(10_000) });
+    direct.close();
+    expect([events.length, lease.state, lease.remainingMs()]).toEqual([told, 'lost', 0]);
+  });
+
+  test('a server that is gone for good: held until the deadline, and not longer', {
+    timeout: 20_000,
+  }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const { options, seen, events } = observed('gone');
+    const lease = await hold(channelTo(addressOf(proxy)), options);
+    await seen('renewed');
+    await proxy.refuse();
+    proxy.drop();
+    const droppedMs = performance.now();
+    const remainingMs = lease.remainingMs();
+    const lostMs = await lossAt(lease);
+    expect(lostMs - droppedMs).toBeGreaterThan(remainingMs - 50);
+    expect(lostMs - droppedMs).toBeLessThan(remainingMs + 500);
+    expect(events.filter(({ kind }) => kind === 'reopened').length).toBeGreaterThan(1);
+    await proxy.accept();
+  });
+
+  test('a stream that grows old is opened anew, and nothing is lost', async () => {
+    const { address } = await started();
+    const { options, seen } = observed('old', { reopenAfterMs: 500 });
+    const lease = await hold(channelTo(address), options);
+    await seen('reopened', 4);
+    expect(lease.state).toBe('held');
+    expect(await lease.release()).toBe(true);
+  });
+
+  test('released by somebody who knows the id: told why', async () => {
+    const { address } = await started();
+    const { options, events } = observed('released');
+    const lease = await hold(channelTo(address), options);
+    const direct = new TestClient(address);
+    await direct.release(lease);
+    direct.close();
+    await eventually(() => lease.signal.aborted, { what: 'the loss', withinMs: 5_000 });
+    expect(events.at(-1)).toMatchObject({ kind: 'lost', reason: 2 });
+    expect(lease.state).toBe('lost');
+  });
+
+  test('cancelled while it waits: nothing is left in the queue', async () => {
+    const { address } = await started();
+    const direct = new TestClient(address);
+    onTestFinished(() => direct.close());
+    await direct.acquire({ resource: 'wanted' });
+    const cancel = new AbortController();
+    const { options, seen } = observed('wanted', { waitMs: 60_000, signal: cancel.signal });
+    const waiting = failure(hold(channelTo(address), options));
+    await seen('queued');
+    cancel.abort();
+    expect((await waiting).code).toBe(status.CANCELLED);
+    expect((await direct.getLock('wanted')).lock?.waiterCount).toBe(0);
+  });
+});
+
+describe('when no lease is to be had', () => {
+  test('contended: the reason and who holds it, at once', async () => {
+    const { address } = await started();
+    const channel = channelTo(address);
+    await hold(channel, observed('taken').options);
+    const error = await failure(hold(channel, observed('taken').options));
+    expect(error).toMatchObject({ code: status.ABORTED, reason: 'LOCK_CONTENDED' });
+    expect(error.contention?.holders).toHaveLength(1);
+  });
+
+  test('bad input: the field', async () => {
+    const { address } = await started();
+    const error = await failure(hold(channelTo(address), observed('').options));
+    expect(error).toMatchObject({ reason: 'INVALID_ARGUMENT', violations: [{ field: 'spec.resource' }] });
+  });
+
+  test('nobody listens: an error that says so, in time', { timeout: 40_000 }, async () => {
+    const channel = channelTo({ host: '127.0.0.1', port: await freePort() });
+    const startedMs = performance.now();
+    const error = await failure(hold(channel, observed('nobody', { waitMs: 1_000 }).options));
+    expect(error.code).toBe(status.UNAVAILABLE);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+});
+
+describe('two instances', () => {
+  test('a cut stream goes on with the other one, under the same token', { timeout: 90_000 }, async () => {
+    const { proxy, channel, direct } = await pair();
+    const { options, seen } = observed('cut');
+    const lease = await hold(channel, options);
+    await seen('renewed');
+    await proxy.refuse();
+    proxy.drop();
+    await seen('reopened');
+    await seen('renewed', 8); // longer than its TTL
+    expect([lease.state, await holder(direct, 'cut')]).toEqual(['held', lease.fencingToken]);
+    expect(await lease.release()).toBe(true);
+    await proxy.accept();
+  });
+
+  test('an instance that accepts and says nothing is left', { timeout: 90_000 }, async () => {
+    const { proxy, channel, direct } = await pair();
+    const { options, seen } = observed('silent', { silenceMs: 1_500 });
+    const lease = await hold(channel, options);
+    await seen('renewed');
+    proxy.cut();
+    await seen('renewed', 8);
+    expect([lease.state, await holder(direct, 'silent')]).toEqual(['held', lease.fencingToken]);
+    proxy.heal();
+    expect(await lease.release()).toBe(true);
+  });
+
+  test('an instance that stops: moved before its end, never lost', { timeout: 90_000 }, async () => {
+    const { first, channel, direct } = await pair();
+    const { options, seen, events } = observed('drained');
+    const lease = await hold(channel, options);
+    await seen('renewed');
+    await first.stop();
+    await seen('renewed', 8);
+    expect([lease.state, await holder(direct, 'drained')]).toEqual(['held', lease.fencingToken]);
+    expect(events.map(({ kind }) => kind)).not.toContain('lost');
+    expect(await lease.release()).toBe(true);
+  });
+
+  test('a cut stream in the queue keeps its place', { timeout: 90_000 }, async () => {
+    const { proxy, channel, direct } = await pair();
+    const first = await direct.acquire({ resource: 'queue' });
+    const { options, seen, events } = observed('queue', { waitMs: 60_000 });
+    const waiting = hold(channel, options);
+    await seen('queued');
+    const behind = direct.acquire(
+      { resource: 'queue' },
+      { $case: 'waitTimeout', value: duration(60_000) },
+      70_000,
+    );
+    await eventually(async () => (await direct.getLock('queue')).lock?.waiterCount === 2, {
+      what: 'two waiters',
+      withinMs: 5_000,
+    });
+    await proxy.refuse();
+    proxy.drop();
+    await eventually(() => events.filter(({ kind }) => kind === 'queued').length > 1, {
+      what: 'its place on the other instance',
+      withinMs: 10_000,
+    });
+    const { resource = '', leaseId = '' } = first.lease ?? {};
+    await direct.release({ resource, leaseId });
+    const lease = await waiting;
+    await lease.release();
+    expect((await behind).lease?.fencingToken).toBeGreaterThan(lease.fencingToken);
+    await proxy.accept();
+  });
+});
+
+test('a failover of Redis: ten leases stay held, under their tokens', { timeout: 120_000 }, async () => {
+  const cluster = await SentinelCluster.start({ masterName: 'client', downAfterMs: 1_000 });
+  onTestFinished(() => cluster.stop());
+  const environment = { ...clusterEnvironment(cluster, 'client'), LEASEHOLD_REDIS_DURABILITY: 'replicated' };
+  const instances = [await started(environment), await started(environment)];
+  for (const { store } of instances) {
+    await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 20_000 });
+  }
+  const channel = channelTo(...instances.map(({ address }) => address));
+  const leases = await Promise.all(
+    Array.from({ length: 10 }, async (_, i) => {
+      const own = observed(`failover-${i}`);
+      const spec = { ...own.options.spec, ttl: duration(15_000) };
+      return { ...own, lease: await hold(channel, { ...own.options, spec }) };
+    }),
+  );
+  const old = await cluster.primary();
+  await old.process.kill();
+  await cluster.waitForNewPrimary(old, 30_000);
+  const switched = leases.map(({ events }) => events.length);
+  for (const [i, { events }] of leases.entries()) {
+    const isRenewed = (): boolean => events.slice(switched[i]).some(({ kind }) => kind === 'renewed');
+    await eventually(isRenewed, { what: 'a renewal by the new primary', withinMs: 15_000 });
+  }
+  expect(leases.map(({ lease }) => lease.state)).toEqual(Array(10).fill('held'));
+});
