@@ -1,5 +1,5 @@
-// One Hold or KeepAlive stream: when it was sent, what it says, and that it has fallen silent. Owns no decision; what an
-// event or an end means is held-lease.ts's business.
+// One Hold or KeepAlive stream: when it was sent, what it says, and that it has fallen silent. Owns no decision; what
+// an event or an end means is held-lease.ts's business.
 
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';

@@ -1,6 +1,7 @@
-// The deadline rule: until when a holder may act, whatever it has heard or not. Every lease in an answer says how long it
-// is valid from the moment in which the server received the call; so, from just before the call was sent, it is valid at
-// least that long. A message that was delayed or kept back on its way then stretches nothing, and no clocks are compared.
+// The deadline rule: until when a holder may act, whatever it has heard or not. Every lease in an answer says how
+// long it is valid from the moment in which the server received the call; so, from just before the call was sent, it
+// is valid at least that long. A message that was delayed or kept back on its way then stretches nothing, and no
+// clocks are compared.
 //
 // The interleaving that counting from receipt would break: `renewed` is sent, waits 15 s in a proxy, and arrives; the
 // lease has lapsed and is somebody else's, and its former holder believes in 15 s more.

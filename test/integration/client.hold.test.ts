@@ -1,5 +1,5 @@
-// The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and no
-// holder ever believes longer than it may.
+// The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and
+// no holder ever believes longer than it may.
 
 import { randomUUID } from 'node:crypto';
 import { credentials, status } from '@grpc/grpc-js';

@@ -1,5 +1,5 @@
-// The deadline rule, on a clock that the test moves: whatever is delayed on its way, a holder never believes longer than
-// the server's deadline allows.
+// The deadline rule, on a clock that the test moves: whatever is delayed on its way, a holder never believes longer
+// than the server's deadline allows.
 
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';

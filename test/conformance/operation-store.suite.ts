@@ -1,0 +1,376 @@
+// What every store of operations must do, told one behaviour at a time. That both do the same in every other order of
+// events is random-operations.test.ts's business.
+
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AttemptRef, OperationSpec } from '../../src/domain/operation.ts';
+import { quarantineMs, recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { ATTEMPTS_USED_UP, TIME_TO_LIVE_OVER } from '../../src/domain/status-bytes.ts';
+import type { BeginCommand, OperationStore } from '../../src/store/operation-store.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
+
+const HEARTBEAT_MS = 10_000;
+const STALE_MS = HEARTBEAT_MS + SKEW_ALLOWANCE_MS;
+const DAY_MS = 86_400_000;
+const STAMP = { instanceId: 'i1', call: 1 };
+const OTHER = { instanceId: 'i2', call: 1 };
+const EXCLUSIVE = { kind: 'exclusive' } as const;
+const DONE = Uint8Array.from([1]);
+
+export function operationStoreSuite(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`operations: ${name}`, () => {
+    let h: StoreHarness;
+    let store: OperationStore;
+
+    beforeEach(async () => {
+      h = await open();
+      store = h.operations;
+    });
+    afterEach(() => h.close());
+
+    const specOf = (overrides: Partial<OperationSpec> = {}): OperationSpec => ({
+      resource: 'invoice:42',
+      operationId: 'send',
+      type: 'send',
+      data: undefined,
+      labels: new Map(),
+      contentHash: 'same',
+      owner: 'billing',
+      heartbeatTimeoutMs: HEARTBEAT_MS,
+      timeToLiveMs: 0,
+      exclusive: false,
+      lock: undefined,
+      maxAttempts: 3,
+      retention: { succeededMs: DAY_MS, failedMs: DAY_MS, cancelledMs: DAY_MS, deadMs: DAY_MS },
+      ...overrides,
+    });
+
+    const begin = (overrides: Partial<OperationSpec> = {}, more: Partial<BeginCommand> = {}) =>
+      store.begin(
+        {
+          spec: specOf(overrides),
+          claimId: undefined,
+          stamp: STAMP,
+          requestId: '',
+          requireLease: undefined,
+          ...more,
+        },
+        inTime(),
+      );
+
+    const claim = (claimId: string = randomUUID(), more: { most?: number; types?: string[] } = {}) => {
+      const { most = 1, types = ['send'] } = more;
+      const command = { types, resourcePrefix: '', claimId, owner: 'w', stamp: OTHER, most };
+      return store.claim(command, inTime());
+    };
+
+    async function started(overrides: Partial<OperationSpec> = {}): Promise<AttemptRef> {
+      const outcome = await begin(overrides, { claimId: randomUUID() });
+      if (outcome.kind !== 'begun' || !outcome.attempt) throw new Error(`not started but ${outcome.kind}`);
+      const { resource, operationId } = outcome.operation;
+      return { resource, operationId, ...outcome.attempt };
+    }
+
+    async function claimed(claimId: string = randomUUID(), most = 1): Promise<AttemptRef[]> {
+      const outcome = await claim(claimId, { most });
+      if (outcome.kind !== 'claimed') throw new Error(`not claimed but ${outcome.kind}`);
+      return outcome.claimed.map(({ operation, attempt }) => ({
+        resource: operation.resource,
+        operationId: operation.operationId,
+        ...attempt,
+      }));
+    }
+
+    const update = (ref: AttemptRef, more: object = {}) =>
+      store.update(
+        {
+          ...ref,
+          version: 0,
+          data: undefined,
+          progress: DONE,
+          setLabels: new Map(),
+          removeLabels: [],
+          requestId: '',
+          ...more,
+        },
+        inTime(),
+      );
+    const complete = (ref: AttemptRef, more: object = {}) =>
+      store.complete(
+        { ...ref, transition: 'succeed', outcome: DONE, releaseLease: false, requestId: '', ...more },
+        inTime(),
+      );
+    const yieldIt = (ref: AttemptRef, delayMs = 0) =>
+      store.yield({ ...ref, delayMs, requestId: '' }, inTime());
+    const beat = async (ref: AttemptRef, stamp = STAMP, takesOver = false) =>
+      (await store.heartbeat([{ ...ref, stamp, takesOver }], inTime()))[0];
+    const get = async (operationId = 'send') =>
+      (await store.getMany([{ resource: 'invoice:42', operationId }], inTime()))[0];
+    const state = async (operationId?: string) => (await get(operationId))?.state;
+
+    test('begins once: the same content is the same operation, another is refused', async () => {
+      expect(await begin({}, { requestId: 'r' })).toMatchObject({ kind: 'begun', created: true });
+      expect(await begin({ owner: 'other' })).toMatchObject({
+        created: false,
+        operation: { owner: 'billing' },
+      });
+      expect(await begin({}, { requestId: 'r' })).toMatchObject({ created: true, operation: { version: 1 } });
+      expect(await begin({ contentHash: 'another' })).toEqual({ kind: 'exists' });
+    });
+
+    test('each operation goes to one of fifty claimers, the oldest first', async () => {
+      for (let i = 0; i < 10; i++) await begin({ operationId: String(9 - i) });
+      const all = await Promise.all(Array.from({ length: 50 }, () => claimed()));
+      const got = all.flat().map(({ operationId }) => operationId);
+      expect(got.toSorted()).toEqual(Array.from({ length: 10 }, (_, i) => String(i)));
+      expect(got[0]).toBe('9');
+      expect(await claimed()).toEqual([]);
+    });
+
+    test('a repeated claim gets what it has, and nothing more', async () => {
+      await begin({ operationId: 'a' });
+      await begin({ operationId: 'b' });
+      const id = randomUUID();
+      const [first] = await claimed(id);
+      expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
+      if (first) await complete(first);
+      expect(await claimed(id, 2)).toEqual([]);
+      expect(await claimed()).toHaveLength(1);
+    });
+
+    test('a stale attempt is claimed again, and every write of the former one is refused', async () => {
+      const former = await started();
+      await h.pass(STALE_MS - 1);
+      expect(await claimed()).toEqual([]);
+      await h.pass(1);
+      expect(await update(former)).toEqual({ kind: 'stale-attempt' }); // nobody has claimed it yet
+      const [next] = await claimed();
+      expect(next?.fencingToken).toBeGreaterThan(former.fencingToken);
+      expect(await update(former)).toEqual({ kind: 'stale-attempt' });
+      expect(await complete(former)).toEqual({ kind: 'stale-attempt' });
+      expect(await yieldIt(former)).toEqual({ kind: 'stale-attempt' });
+      expect(await beat(former)).toEqual({ kind: 'lost', reason: 'superseded' });
+      expect(await get()).toMatchObject({ state: 'running', attemptNumber: 2, progress: undefined });
+    });
+
+    test('heartbeats and updates keep it alive, and change no version by themselves', async () => {
+      const attempt = await started();
+      for (let i = 0; i < 5; i++) {
+        await h.pass(HEARTBEAT_MS - 1_000);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      }
+      expect(await get()).toMatchObject({ state: 'running', version: 1 });
+      expect(await update(attempt)).toMatchObject({ kind: 'changed', operation: { version: 2 } });
+      expect(await update(attempt)).toMatchObject({ kind: 'changed', operation: { version: 2 } });
+      expect(await update(attempt, { version: 1, progress: undefined })).toEqual({
+        kind: 'version-mismatch',
+      });
+    });
+
+    test('attempts that are used up make it dead; one that was yielded does not count', async () => {
+      await begin({ maxAttempts: 2 });
+      for (let i = 0; i < 2; i++) {
+        const [attempt] = await claimed();
+        if (attempt && i === 0) await yieldIt(attempt);
+      }
+      await h.pass(STALE_MS);
+      expect(await claimed()).toHaveLength(1);
+      await h.pass(STALE_MS);
+      expect(await get()).toMatchObject({
+        state: 'dead',
+        outcome: { kind: 'error', value: ATTEMPTS_USED_UP },
+      });
+      expect(await claimed()).toEqual([]);
+      await store.retry({ resource: 'invoice:42', operationId: 'send', version: 0, requestId: '' }, inTime());
+      expect(await get()).toMatchObject({ state: 'pending', attemptsCounted: 0, attemptNumber: 3 });
+    });
+
+    test('a request that is repeated has no second effect, whatever it was', async () => {
+      const attempt = await started();
+      const requestId = randomUUID();
+      await update(attempt, { requestId });
+      expect(await update(attempt, { requestId, progress: 'remove' })).toMatchObject({
+        operation: { version: 2, progress: DONE },
+      });
+      await complete(attempt, { requestId });
+      expect(await complete(attempt, { requestId, transition: 'fail' })).toMatchObject({
+        operation: { state: 'succeeded', version: 3 },
+      });
+      expect(await complete(attempt)).toEqual({ kind: 'wrong-state' });
+    });
+
+    test('the newest call speaks for an attempt', async () => {
+      const attempt = await started();
+      expect(await beat(attempt, OTHER)).toEqual({ kind: 'moved' });
+      expect(await beat(attempt, OTHER, true)).toMatchObject({ kind: 'renewed' });
+      expect(await beat(attempt, STAMP)).toEqual({ kind: 'moved' });
+    });
+
+    test('a cancel ends what is pending, and asks whoever runs it', async () => {
+      const key = { resource: 'invoice:42', operationId: 'send' };
+      const attempt = await started();
+      await store.cancel({ ...key, reason: 'enough', requestId: '' }, inTime());
+      expect(await beat(attempt)).toMatchObject({ kind: 'renewed', cancelReason: 'enough' });
+      await complete(attempt, { transition: 'stop' });
+      expect(await store.cancel({ ...key, reason: '', requestId: '' }, inTime())).toMatchObject({
+        kind: 'changed',
+      });
+      await begin({ operationId: 'pending' });
+      await store.cancel({ ...key, operationId: 'pending', reason: 'enough', requestId: '' }, inTime());
+      expect(await get('pending')).toMatchObject({ state: 'cancelled', outcome: { kind: 'error' } });
+    });
+
+    describe('with a lock', () => {
+      const lock = {
+        mode: EXCLUSIVE,
+        ttlMs: 10_000,
+        owner: '',
+        metadata: new Map(),
+        minHoldMs: 0,
+        maxHoldMs: 0,
+      };
+
+      test('the attempt is the lease: one token, one deadline, taken and given back in one step', async () => {
+        const attempt = await started({ lock });
+        expect(attempt).toMatchObject({
+          lease: { leaseId: attempt.claimId, fencingToken: attempt.fencingToken },
+        });
+        const waiter = leaseSpec({ resource: 'invoice:42' });
+        expect(await h.locks.acquire(waiter, STAMP, true, inTime())).toMatchObject({ kind: 'queued' });
+        await complete(attempt, { releaseLease: true });
+        expect(await h.locks.confirm(waiter, STAMP, inTime())).toMatchObject({ kind: 'granted' });
+      });
+
+      test('a lease that is gone makes it stale; one that is held keeps others from it', async () => {
+        const attempt = await started({ lock });
+        await h.locks.release({ resource: 'invoice:42', leaseId: attempt.claimId }, inTime());
+        expect(await update(attempt)).toEqual({ kind: 'stale-attempt' });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'lease-lost' });
+        await h.locks.acquire(leaseSpec({ resource: 'invoice:42', ttlMs: 30_000 }), STAMP, false, inTime());
+        await h.pass(STALE_MS);
+        expect(await claim()).toMatchObject({ kind: 'claimed', claimed: [], blockedOn: ['invoice:42'] });
+        await h.pass(MAX_TTL_MS);
+        expect(await claimed()).toHaveLength(1);
+      });
+
+      test('contended: nothing is recorded', async () => {
+        await h.locks.acquire(leaseSpec({ resource: 'invoice:42' }), STAMP, false, inTime());
+        const outcome = await begin({ lock }, { claimId: randomUUID() });
+        expect(outcome).toMatchObject({ kind: 'contended', contention: { reason: 'held' } });
+        expect(await get()).toBe(undefined);
+      });
+    });
+
+    test('an exclusive one is the only open one of its resource', async () => {
+      await begin({ operationId: 'a' });
+      expect(await begin({ operationId: 'b', exclusive: true })).toEqual({ kind: 'open' });
+      const [attempt] = await claimed();
+      if (attempt) await complete(attempt);
+      expect(await begin({ operationId: 'b', exclusive: true })).toMatchObject({ kind: 'begun' });
+      expect(await begin({ operationId: 'c' })).toEqual({ kind: 'open' });
+    });
+
+    test('a lease that is required must be held', async () => {
+      const leaseId = randomUUID();
+      const granted = await h.locks.acquire(leaseSpec({ resource: 'r', leaseId }), STAMP, false, inTime());
+      if (granted.kind !== 'granted') throw new Error('a free lock is granted');
+      const { fencingToken } = granted.lease;
+      const requireLease = { resource: 'r', leaseId, fencingToken };
+      const wrong = { ...requireLease, fencingToken: fencingToken + 1n };
+      expect(await begin({}, { requireLease: wrong })).toEqual({ kind: 'lease-required' });
+      expect(await begin({}, { requireLease })).toMatchObject({ kind: 'begun' });
+    });
+
+    test('a time to live ends what is pending; what is stale can still be recovered, even through a quarantine', async () => {
+      await begin({ operationId: 'pending', timeToLiveMs: 15_000 });
+      await started({ timeToLiveMs: 15_000 });
+      await h.pass(STALE_MS);
+      await h.beginReign();
+      await h.pass(quarantineMs(MAX_TTL_MS));
+      expect(await get('pending')).toMatchObject({ state: 'dead', outcome: { value: TIME_TO_LIVE_OVER } });
+      expect(await claimed()).toHaveLength(1);
+      await h.pass(STALE_MS + recoveryRoomMs(MAX_TTL_MS));
+      expect(await state()).toBe('dead');
+    });
+
+    test('in a quarantine nothing starts, and what runs goes on', async () => {
+      const attempt = await started();
+      await begin({ operationId: 'waits' });
+      await h.beginReign();
+      for (const refused of [
+        await claim(),
+        await begin({ operationId: 'new' }, { claimId: randomUUID() }),
+        await begin({ operationId: 'new', exclusive: true }),
+      ]) {
+        expect(refused).toMatchObject({ kind: 'quarantined' });
+      }
+      expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      expect(await complete(attempt)).toMatchObject({ kind: 'changed' });
+      await h.pass(quarantineMs(MAX_TTL_MS));
+      expect(await claimed()).toHaveLength(1);
+    });
+
+    test('an inherited attempt near its deadline counts as stale', async () => {
+      const attempt = await started();
+      await h.pass(HEARTBEAT_MS - 3_000);
+      await h.beginReign();
+      expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'expired' });
+    });
+
+    test('pages in the order of the bytes neither skip nor repeat what stays', async () => {
+      const ids = ['a', 'a b', 'B', 'é', '\u{1F600}', '\u{FB01}'];
+      for (const operationId of ids) await begin({ operationId });
+      const found: string[] = [];
+      let after: { resource: string; operationId: string } | undefined;
+      do {
+        const filter = { types: [], states: [], labels: new Map() };
+        const page = await store.list({ filter, after, most: 2, withPayloads: false }, inTime());
+        found.push(...page.operations.map(({ operationId }) => operationId));
+        await begin({ operationId: `A${found.length}` }); // before or behind: what stays is told once
+        after = page.last;
+      } while (after);
+      expect(found.filter((id) => ids.includes(id))).toEqual(
+        ids.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+      );
+      expect(new Set(found).size).toBe(found.length);
+    });
+
+    test('labels have limits, also together with those that are there', async () => {
+      const attempt = await started({ labels: new Map([['a', '1']]) });
+      const many = new Map(Array.from({ length: 16 }, (_, i) => [`k${i}`, 'v']));
+      expect(await update(attempt, { setLabels: many })).toEqual({ kind: 'labels-full' });
+      expect(await update(attempt, { setLabels: many, removeLabels: ['a'] })).toMatchObject({
+        kind: 'changed',
+      });
+    });
+
+    test('a month later nothing is left, in no index', { timeout: 60_000 }, async () => {
+      const lock = {
+        mode: EXCLUSIVE,
+        ttlMs: 5_000,
+        owner: '',
+        metadata: new Map(),
+        minHoldMs: 0,
+        maxHoldMs: 0,
+      };
+      const retention = { succeededMs: 1_000, failedMs: 5_000, cancelledMs: 1_000, deadMs: 20_000 };
+      for (let day = 0; day < 30; day++) {
+        const own = { retention, timeToLiveMs: 50_000, maxAttempts: 2 };
+        await started({
+          ...own,
+          operationId: `run-${day}`,
+          resource: `r-${day % 3}`,
+          ...(day % 2 ? { lock } : {}),
+        });
+        await begin({ ...own, operationId: `wait-${day}` });
+        const [attempt] = await claimed();
+        if (attempt && day % 4 === 0) await complete(attempt, { releaseLease: true });
+        if (attempt && day % 4 === 1) await yieldIt(attempt, 3_000);
+        await h.pass(7_000);
+      }
+      await h.pass(400_000);
+      expect(await h.recorded()).toBe(0);
+      expect(await h.remembered()).toBe(0);
+    });
+  });
+}
