@@ -2,9 +2,10 @@
 // waits behind a thousand streams for a place on the connection. All instances are alike; calls stay with one for as
 // long as it answers, and go on to the next when it doesn't.
 
-import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
+import { type ChannelCredentials, Metadata, status } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
 import type { Clock } from '../domain/clock.ts';
+import { localError } from './call-error.ts';
 
 export interface ChannelOptions {
   /** "host:port" of the instances; at least one. */
@@ -39,7 +40,10 @@ export class Channel {
   readonly random: () => number;
   readonly #seats: readonly Seat[];
   readonly #token: string | undefined;
+  /** How to end each call in progress. */
+  readonly #calls = new Set<() => void>();
   #at: number;
+  #isClosed = false;
 
   constructor({ addresses, credentials, token, clock, random }: ChannelOptions) {
     if (addresses.length === 0) throw new Error('a channel needs the address of an instance');
@@ -52,8 +56,13 @@ export class Channel {
     this.#seats = addresses.map((address) => ({ calls: connect(address), streams: connect(address) }));
   }
 
-  /** Where calls go now. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Where calls go now. Throws CallError, CANCELLED, once the channel is closed. */
   get seat(): Seat {
+    if (this.#isClosed) throw localError(status.CANCELLED, 'the channel is closed');
     const seat = this.#seats[this.#at];
     if (!seat) throw new Error('a channel has seats');
     return seat;
@@ -61,7 +70,7 @@ export class Channel {
 
   /** Calls go on to the next instance, if they still go to this one. */
   leave(seat: Seat): void {
-    if (seat === this.seat) this.#at = (this.#at + 1) % this.#seats.length;
+    if (!this.#isClosed && seat === this.seat) this.#at = (this.#at + 1) % this.#seats.length;
   }
 
   metadata(): Metadata {
@@ -70,8 +79,20 @@ export class Channel {
     return metadata;
   }
 
-  /** Ends all connections; calls in progress fail. */
+  /** `cancel` is called if the channel is closed before the returned function is: when the call has ended. */
+  began(cancel: () => void): () => void {
+    this.#calls.add(cancel);
+    return () => this.#calls.delete(cancel);
+  }
+
+  /**
+   * Ends all connections. Calls in progress fail, further ones too; a lease that is held is kept by nobody any more, and
+   * ends with its deadline.
+   */
   close(): void {
+    this.#isClosed = true;
+    // The library would let them go on, and with them the renewals of leases.
+    for (const cancel of [...this.#calls]) cancel();
     for (const { calls, streams } of this.#seats) {
       calls.close();
       streams.close();

@@ -206,7 +206,8 @@ export class HeldLease implements LeaseName {
 
   /** Opens a new stream. The former one goes on until the new one has said that it keeps the lease. */
   reopen(why: string): void {
-    if (this.#state !== 'held') return;
+    // On a closed channel nobody keeps it any more; it is held until its deadline all the same.
+    if (this.#state !== 'held' || this.#channel.isClosed) return;
     this.#tell({ kind: 'reopened', why });
     this.#retry?.cancel();
     if (this.#call) {

@@ -37,6 +37,7 @@ export class LeaseCall implements SentAt {
   readonly seat: Seat;
   readonly #options: LeaseCallOptions;
   readonly #stream: ClientReadableStream<HoldResponse | KeepAliveResponse>;
+  readonly #ended: () => void;
   #silence: Timer | undefined;
   #isOver = false;
 
@@ -58,14 +59,23 @@ export class LeaseCall implements SentAt {
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));
+    this.#ended = channel.began(() => {
+      this.#stream.cancel();
+      this.#end(localError(status.CANCELLED, 'the channel is closed'));
+    });
     this.#listen();
   }
 
   /** Nothing more is heard of it. */
   cancel(): void {
+    this.#over();
+    this.#stream.cancel();
+  }
+
+  #over(): void {
     this.#isOver = true;
     this.#silence?.cancel();
-    this.#stream.cancel();
+    this.#ended();
   }
 
   #listen(): void {
@@ -79,8 +89,7 @@ export class LeaseCall implements SentAt {
 
   #end(error: CallError): void {
     if (this.#isOver) return;
-    this.#isOver = true;
-    this.#silence?.cancel();
+    this.#over();
     this.#options.onEnd(this, error);
   }
 }

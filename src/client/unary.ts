@@ -75,10 +75,12 @@ function once<Response>(
     const options = { deadline: channel.clock.wallMs() + withinMs };
     const call = invoke(client, channel.metadata(), options, (error, response) => {
       signal?.removeEventListener('abort', cancel);
+      ended();
       if (error) reject(new CallError(error));
       else resolve(response);
     });
     const cancel = (): void => call.cancel();
+    const ended = channel.began(cancel);
     signal?.addEventListener('abort', cancel, { once: true });
   });
 }

@@ -202,6 +202,31 @@ describe('one instance behind a proxy', () => {
   });
 });
 
+describe('a channel that is closed', () => {
+  test('ends no lease before its deadline, and throws at nobody', { timeout: 20_000 }, async () => {
+    const { address } = await started();
+    const channel = channelTo(address);
+    const { options, seen, events } = observed('closed');
+    const lease = await hold(channel, options);
+    await seen('renewed');
+    const [closedMs, remainingMs] = [performance.now(), lease.remainingMs()];
+    channel.close();
+    expect(lease.state).toBe('held');
+    const lostMs = await lossAt(lease);
+    expect(lostMs - closedMs).toBeGreaterThan(remainingMs - 50);
+    expect(lostMs - closedMs).toBeLessThan(remainingMs + 500);
+    expect(events.at(-1)).toEqual({ kind: 'lost', reason: undefined });
+  });
+
+  test('takes no more calls, and says why', async () => {
+    const { address } = await started();
+    const channel = channelTo(address);
+    channel.close();
+    const error = await failure(hold(channel, observed('closed').options));
+    expect([error.code, error.message]).toEqual([status.CANCELLED, 'the channel is closed']);
+  });
+});
+
 describe('when no lease is to be had', () => {
   test('contended: the reason and who holds it, at once', async () => {
     const { address } = await started();
@@ -321,4 +346,5 @@ test('a failover of Redis: ten leases stay held, under their tokens', { timeout:
     await eventually(isRenewed, { what: 'a renewal by the new primary', withinMs: 15_000 });
   }
   expect(leases.map(({ lease }) => lease.state)).toEqual(Array(10).fill('held'));
+  expect(await Promise.all(leases.map(({ lease }) => lease.release()))).toEqual(Array(10).fill(true));
 });

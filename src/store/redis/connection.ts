@@ -6,6 +6,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
 import { type Clock, within } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
+import { SocketConnector } from './socket-connector.ts';
 
 /** Credentials and sockets, the same for every connection of a kind. */
 export interface ConnectionSettings {
@@ -76,6 +77,7 @@ export class Connection {
       maxRetriesPerRequest: 0,
       disconnectTimeout: CLOSE_WITHIN_MS,
       disableClientInfo: true,
+      Connector: SocketConnector,
     });
     const connection = new Connection(address, redis, clock);
     const abandon = (): void => connection.destroy();
