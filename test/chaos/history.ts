@@ -1,0 +1,216 @@
+// What a chaos run leaves behind: lines of JSON that its processes wrote, each into a file of its own, and that the
+// checker reads. The words between those who record (client/, rig/) and those who judge (checker/); it knows neither.
+//
+// Every moment is in milliseconds on CLOCK_MONOTONIC (`process.hrtime`), which all processes of one machine share. A line
+// is written before the process goes on (no buffer), so that SIGKILL loses nothing: a call without its end has an
+// unknown outcome, for ever.
+
+/** `ok`: it is told. `failed`: nothing was changed, certainly. `unknown`: anything else. */
+export type Outcome = 'ok' | 'failed' | 'unknown';
+
+export interface CallBegan {
+  readonly kind: 'call-began';
+  readonly atMs: number;
+  /** Who: the name of the client process. */
+  readonly by: string;
+  /** One in the run, such as "client-3/17". */
+  readonly call: string;
+  /** As in the contract: Acquire, Renew, Release, Hold, BeginOperation, … */
+  readonly rpc: string;
+  /** Where it must have ended, with whatever outcome. */
+  readonly deadlineMs: number;
+  /** What matters of the request. */
+  readonly lock?: LockRequest;
+  readonly operation?: OperationRequest;
+}
+
+export interface CallEnded {
+  readonly kind: 'call-ended';
+  readonly atMs: number;
+  readonly by: string;
+  readonly call: string;
+  readonly outcome: Outcome;
+  /** Of ErrorInfo, or the name of the gRPC status where there is none; '' for ok. */
+  readonly reason: string;
+  readonly lease?: { readonly token: string; readonly validForMs: number };
+  readonly released?: boolean;
+  readonly operation?: OperationState;
+  /** What else was answered: found by ClaimOperations, whether a token is valid, … */
+  readonly said?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface LockRequest {
+  readonly resource: string;
+  readonly leaseId: string;
+  /** 'exclusive', 'shared' or 'permits:n/limit' */
+  readonly mode: string;
+  readonly ttlMs: number;
+  /** 0: no wait. */
+  readonly waitMs: number;
+  readonly token?: string;
+}
+
+export interface OperationRequest {
+  readonly resource: string;
+  readonly operationId: string;
+  readonly claimId?: string;
+  readonly token?: string;
+  readonly requestId?: string;
+  /** What a write puts there: the step that was reached, or the result. */
+  readonly value?: string;
+  readonly ifVersion?: string;
+}
+
+/** A record as an answer showed it; `state` 'ABSENT' where the answer says that there is none. */
+export interface OperationState {
+  readonly operationId: string;
+  readonly state: string;
+  readonly version: string;
+  readonly attempt: number;
+  /** The attempt's fencing token, where the answer has it. */
+  readonly token?: string;
+  readonly value?: string;
+}
+
+/** The holder may act from `atMs` until `untilMs`, by the deadline rule. One line for the grant and each extension. */
+export interface Believed {
+  readonly kind: 'believed';
+  readonly atMs: number;
+  readonly untilMs: number;
+  readonly by: string;
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly token: string;
+  readonly mode: string;
+  /** 'lock', or 'attempt' where resource is `resource/operation_id` and leaseId is the claim_id. */
+  readonly of: 'lock' | 'attempt';
+}
+
+/** The holder stopped acting; what it believed ends here at the latest. */
+export interface BeliefEnded {
+  readonly kind: 'belief-ended';
+  readonly atMs: number;
+  readonly by: string;
+  readonly resource: string;
+  readonly leaseId: string;
+  /** released, lost:<reason>, deadline, moved-on */
+  readonly why: string;
+}
+
+/** A stream or call that waits was told its place. `stream`: the call. */
+export interface Queued {
+  readonly kind: 'queued';
+  readonly atMs: number;
+  readonly by: string;
+  readonly call: string;
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly position: number;
+}
+
+/** What a stream said or what became of it, for the figures: at-risk, reopened, moved, draining, lost. */
+export interface Noted {
+  readonly kind: 'noted';
+  readonly atMs: number;
+  readonly by: string;
+  readonly what: string;
+  readonly resource?: string;
+}
+
+/** By the guarded resource, in the order in which it saw them: an append-only log. */
+export interface Written {
+  readonly kind: 'written';
+  readonly atMs: number;
+  readonly resource: string;
+  readonly token: string;
+  readonly by: string;
+  /** When the writer looked whether it may, and until when it believed then. */
+  readonly lookedAtMs: number;
+  readonly believedUntilMs: number;
+  readonly accepted: boolean;
+  /** The largest token that it had seen before. */
+  readonly highest: string;
+}
+
+/** By the runner: a fault began or was healed. */
+export interface Fault {
+  readonly kind: 'fault';
+  readonly atMs: number;
+  /** One in the run: its beginning and its end carry the same. */
+  readonly id: number;
+  readonly fault: string;
+  readonly phase: 'began' | 'healed';
+  /** Who is struck: node-2, sentinel-1, server-2, client-4, network. */
+  readonly targets: readonly string[];
+  readonly detail: string;
+}
+
+/** By the runner, about every 100 ms from each server that answers. */
+export interface Pulse {
+  readonly kind: 'pulse';
+  readonly atMs: number;
+  readonly server: string;
+  readonly serving: boolean;
+  readonly reign: string;
+  readonly epoch: number;
+  readonly quarantineMs: number;
+}
+
+/** By the runner, after the last client has gone and time has passed: what is still there. */
+export interface Leftovers {
+  readonly kind: 'leftovers';
+  readonly atMs: number;
+  readonly server: string;
+  readonly waitingCalls: number;
+  readonly keptLeases: number;
+  readonly watches: number;
+  readonly openCalls: number;
+  readonly rssBytes: number;
+}
+
+export interface LeftKeys {
+  readonly kind: 'left-keys';
+  readonly atMs: number;
+  /** Of the bucket, without what has to stay (meta, finished operations in their retention). */
+  readonly keys: readonly string[];
+}
+
+/** First line of the runner's file. */
+export interface RunBegan {
+  readonly kind: 'run-began';
+  readonly atMs: number;
+  readonly seed: number;
+  readonly mode: 'safety' | 'liveness';
+  readonly mutant: string;
+  readonly maxTtlMs: number;
+  readonly quarantineMs: number;
+  readonly commandTimeoutMs: number;
+  readonly minAcks: number;
+}
+
+export interface RunEnded {
+  readonly kind: 'run-ended';
+  readonly atMs: number;
+  /** Processes that ended by themselves, with what they printed last: a crash is a violation. */
+  readonly crashed: readonly string[];
+}
+
+export type Event =
+  | CallBegan
+  | CallEnded
+  | Believed
+  | BeliefEnded
+  | Queued
+  | Noted
+  | Written
+  | Fault
+  | Pulse
+  | Leftovers
+  | LeftKeys
+  | RunBegan
+  | RunEnded;
+
+/** Now, on the clock that all processes of this machine share. */
+export function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
