@@ -86,8 +86,8 @@ export class Channel {
   }
 
   /**
-   * Ends all connections. Calls in progress fail, further ones too; a lease that is held is kept by nobody any more, and
-   * ends with its deadline.
+   * Ends all connections. Calls in progress fail, further ones too. A lease that is held is kept by nobody any more,
+   * and ends with its deadline.
    */
   close(): void {
     this.#isClosed = true;

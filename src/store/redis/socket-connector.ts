@@ -1,6 +1,6 @@
-// Makes the socket of one connection, in place of the library's own connector, which listens for the first error of a
-// socket only. A TLS peer can send an alert after the handshake has failed: that second error would have no listener, and
-// would end the process.
+// Makes the socket of one connection, in place of the library's own connector, which listens for the first error of
+// a socket only. A TLS peer can send an alert after the handshake has failed: that second error would have no
+// listener, and would end the process.
 
 import { createConnection, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
