@@ -24,6 +24,8 @@ function mutation(name: string): Plugin {
 export default defineConfig({
   plugins: without ? [mutation(without)] : [],
   test: {
+    // What is kept on disk is kept by the text before the edits.
+    fsModuleCache: !without,
     include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
     hookTimeout: 120_000,
