@@ -33,9 +33,11 @@ const operation: OperationSpec = {
   retention: { succeededMs: DAY_MS, failedMs: DAY_MS, cancelledMs: DAY_MS, deadMs: DAY_MS },
 };
 
-function begin({ store }: ReplicatedRedis): Promise<BeginOutcome> {
-  const command = { spec: operation, claimId: randomUUID(), requestId: '', requireLease: undefined };
-  return store.operations.begin({ ...command, stamp: { instanceId: 'i1', call: 99 } }, inTime(PATIENT_MS));
+const CLAIM_ID = randomUUID();
+
+function begin(rig: ReplicatedRedis, spec = operation, withinMs = PATIENT_MS): Promise<BeginOutcome> {
+  const command = { spec, claimId: CLAIM_ID, requestId: '', requireLease: undefined, stamp: rig.stamp() };
+  return rig.store.operations.begin(command, inTime(withinMs));
 }
 
 describe.concurrent('an answer', { timeout: 30_000 }, () => {
@@ -156,6 +158,38 @@ describe.concurrent('a request for more than the default', { timeout: 30_000 }, 
     const call = { ...inTime(PATIENT_MS), minAcks: 1 };
     const granted = await rig.store.locks.acquire(named('said'), rig.stamp(), false, call);
     expect(granted).toMatchObject({ kind: 'granted', lease: { replicas: 1 } });
+  });
+
+  test('of the lock of an operation gets it, for the attempt that begins and for each that is claimed', async ({
+    onTestFinished,
+  }) => {
+    const rig = await ReplicatedRedis.start(onTestFinished, 0);
+    const { operations } = rig.store;
+    const lock = { ...leaseSpec(), minAcks: 1 };
+    const started = { ...operation, lock };
+    expect(await outcomeOf(begin(rig, started, SHORT_MS))).toBe('DURABILITY_UNMET');
+    rig.replica.acknowledgeAll(true);
+    const begun = await begin(rig, started);
+    expect(begun).toMatchObject({ kind: 'begun', attempt: { lease: { replicas: 1 } } });
+    if (begun.kind !== 'begun' || !begun.attempt) throw new Error(begun.kind);
+    expect(
+      (await operations.yield({ ...started, ...begun.attempt, delayMs: 0, requestId: '' }, inTime())).kind,
+    ).toBe('changed');
+
+    rig.replica.acknowledgeAll(false);
+    const types = [operation.type];
+    const command = {
+      types,
+      resourcePrefix: '',
+      claimId: randomUUID(),
+      owner: 'w',
+      stamp: rig.stamp(),
+      most: 1,
+    };
+    expect(await outcomeOf(operations.claim(command, inTime(SHORT_MS)))).toBe('DURABILITY_UNMET');
+    rig.replica.acknowledgeAll(true);
+    const again = await operations.claim(command, inTime(PATIENT_MS));
+    expect(again).toMatchObject({ kind: 'claimed', claimed: [{ attempt: { lease: { replicas: 1 } } }] });
   });
 });
 
