@@ -226,6 +226,19 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'durability-of-an-operation',
+    letsThrough:
+      'The lock of an operation is as safe as the server does it, whatever its spec wants: the worker acts on a lease ' +
+      'that it believes to survive a failover.',
+    edits: [
+      {
+        file: 'src/store/redis/redis-operation-store.ts',
+        find: 'return this.#options.lane.onReplicas(answer, minAcks, call);',
+        replace: 'void minAcks;\n    void call;\n    return Promise.resolve(answer);',
+      },
+    ],
+  },
+  {
     name: 'nothing-is-sent-again',
     letsThrough:
       'The library connects again and sends what was not answered again. A command runs twice: the second time after its ' +
