@@ -63,7 +63,8 @@ async function resultsOf(of: readonly Rule[], without: string | undefined): Prom
   const report = JSON.parse(readFileSync(outputFile, 'utf8')) as Report;
   const results = report.testResults.flatMap(({ assertionResults }) => assertionResults);
   return ({ test }) => {
-    const own = results.filter(({ fullName, status }) => fullName.includes(test) && status !== 'skipped');
+    const name = test.replaceAll(' > ', ' '); // as the report joins them
+    const own = results.filter(({ fullName, status }) => fullName.includes(name) && status !== 'skipped');
     const states = new Set(own.map(({ status }) => status));
     if (own.length === 0) return 'no such test';
     return states.has('failed') ? 'failed' : [...states].join(', ');

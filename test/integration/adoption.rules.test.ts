@@ -205,6 +205,25 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a command', { timeout: 30_000 }, () => {
+  test('that a frozen Redis runs after its thaw, when its caller has given up, does nothing', async ({
+    onTestFinished,
+  }) => {
+    const redis = await ownRedis(onTestFinished);
+    const store = await storeOn(onTestFinished, redis.listens);
+    expect(await acquire(store)).toBe('granted'); // and nothing is to be learned any more
+    const withinMs = 300;
+    await redis.pause();
+    const late = { resource: 'late', leaseId: randomUUID() };
+    const call = store.locks.acquire(leaseSpec(late), { instanceId: 'i1', call: 1 }, false, inTime(withinMs));
+    const outcome = await call.catch(({ code }: { code: string }) => code);
+    expect(outcome).toBe('OUTCOME_UNKNOWN');
+    const startedMs = performance.now();
+    await eventually(() => performance.now() > startedMs + withinMs, { what: 'some time', withinMs: 2_000 });
+    await redis.resume();
+    // On the same connection, so behind it.
+    expect(await acquire(store, leaseSpec({ resource: 'late' }))).toBe('granted');
+  });
+
   test('whose reply was lost is never sent again', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished);
     const proxy = await proxyTo(onTestFinished, redis);

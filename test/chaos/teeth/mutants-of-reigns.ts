@@ -67,10 +67,10 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'no-claim-across-reigns',
+    name: 'no-confirm-in-quarantine',
     letsThrough:
-      'A claim of the former reign is confirmed in the quarantine. The old primary let it lapse and granted the next ' +
-      'in line, and both hold.',
+      'A confirmation is answered in the quarantine. The old primary had recorded it and never confirmed it itself, ' +
+      'saw the lease lapse and granted the next in line, and both hold.',
     edits: [
       {
         file: CONFIRM,

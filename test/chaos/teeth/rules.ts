@@ -7,7 +7,7 @@ export interface Rule {
   /** The product without it: see mutants.ts. */
   readonly without: string;
   readonly file: string;
-  /** The test's title, with those of its groups as far as it needs them: a part of its full name. */
+  /** A part of its title, after those of its groups as far as they are needed: 'group > title'. */
   readonly test: string;
 }
 
@@ -46,7 +46,7 @@ export const RULES: readonly Rule[] = [
     rule: 'Nothing is granted in the quarantine.',
     without: 'quarantine',
     file: LOCKS,
-    test: 'Redis a new reign grants nothing until its quarantine is over',
+    test: 'Redis > a new reign > grants nothing until its quarantine is over',
   },
   {
     rule: 'No adoption shortens a quarantine.',
@@ -58,37 +58,37 @@ export const RULES: readonly Rule[] = [
     rule: 'A repeat of a recorded grant is not answered in the quarantine.',
     without: 'no-repeat-in-quarantine',
     file: LOCKS,
-    test: 'Redis a new reign does not repeat a recorded grant',
+    test: 'Redis > a new reign > does not repeat a recorded grant',
   },
   {
     rule: 'A release in the quarantine frees the resource at its end.',
     without: 'release-frees-at-the-end',
     file: WAITING,
-    test: 'Redis in a quarantine waiters keep their places',
+    test: 'Redis > in a quarantine > waiters keep their places',
   },
   {
-    rule: 'A claim of the former reign is not confirmed.',
-    without: 'no-claim-across-reigns',
+    rule: 'A confirmation is not answered in the quarantine either.',
+    without: 'no-confirm-in-quarantine',
     file: WAITING,
-    test: 'Redis in a quarantine a claim of the former reign is not confirmed',
+    test: 'Redis > in a quarantine > nor is a confirmation repeated whose lease lives on',
   },
   {
     rule: 'No attempt and nothing exclusive is begun in the quarantine.',
     without: 'no-begin-in-quarantine',
     file: OPERATIONS,
-    test: 'Redis in a quarantine nothing starts',
+    test: 'Redis > in a quarantine nothing starts',
   },
   {
     rule: 'Nothing is claimed in the quarantine.',
     without: 'no-claim-in-quarantine',
     file: OPERATIONS,
-    test: 'Redis in a quarantine nothing starts',
+    test: 'Redis > in a quarantine nothing starts',
   },
   {
     rule: 'An inherited lease near its deadline is lapsed.',
     without: 'lapsed-before',
     file: LOCKS,
-    test: 'Redis a new reign counts inherited leases near their deadline as lapsed',
+    test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
   },
   {
     rule: 'An adoption needs a majority of the Sentinels.',
@@ -191,8 +191,8 @@ export const RULES: readonly Rule[] = [
   {
     rule: 'A late command does nothing.',
     without: 'not-after',
-    file: LOCKS,
-    test: 'Redis acquire does nothing when nobody waits for the answer any more',
+    file: ADOPTION,
+    test: 'that a frozen Redis runs after its thaw, when its caller has given up, does nothing',
   },
   {
     rule: 'One that was refused as late is tried once more.',
@@ -210,19 +210,19 @@ export const RULES: readonly Rule[] = [
     rule: 'Deadlines are compared with the lease clock.',
     without: 'lease-clock',
     file: LOCKS,
-    test: 'Redis a step of the system clock forwards ends no lease early',
+    test: 'Redis > a step of the system clock > forwards ends no lease early',
   },
   {
     rule: 'A script advances it by 2 s at most.',
     without: 'clock-cap',
     file: LOCKS,
-    test: 'Redis a step of the system clock of a year drops no lock',
+    test: 'Redis > a step of the system clock > of a year drops no lock',
   },
   {
     rule: 'It never goes back.',
     without: 'clock-never-back',
     file: LOCKS,
-    test: 'Redis a step of the system clock backwards keeps leases ending',
+    test: 'Redis > a step of the system clock > backwards keeps leases ending',
   },
   {
     rule: 'Instances tick it.',
@@ -234,13 +234,13 @@ export const RULES: readonly Rule[] = [
     rule: 'An adoption advances it by all the time that passed.',
     without: 'adoption-advances-fully',
     file: LOCKS,
-    test: 'Redis a new reign takes the whole time that passed',
+    test: 'Redis > a new reign > takes the whole time that passed',
   },
   {
     rule: 'A recorded deadline carries the skew allowance.',
     without: 'deadline-carries-the-allowance',
     file: LOCKS,
-    test: 'Redis expiry frees the resource when the deadline and the skew allowance have passed',
+    test: 'Redis > expiry > frees the resource when the deadline and the skew allowance have passed',
   },
   { rule: 'No key has a TTL.', without: 'no-key-ttl', file: ADOPTION, test: 'no key has a TTL' },
   {
@@ -253,20 +253,20 @@ export const RULES: readonly Rule[] = [
     rule: 'Tokens grow when the time does not.',
     without: 'count-in-tokens',
     file: LOCKS,
-    test: 'Redis a step of the system clock backwards keeps leases ending and tokens growing',
+    test: 'Redis > a step of the system clock > backwards keeps leases ending and tokens growing',
   },
   {
     rule: 'Numbers are written with all their digits.',
     without: 'whole-numbers',
     file: WAITING,
-    test: 'Redis the queue gives tokens that grow from hand-over to hand-over',
+    test: 'Redis > the queue > gives tokens that grow from hand-over to hand-over',
   },
   // Durability
   {
     rule: 'A success is told when the replicas have it.',
     without: 'replicas',
     file: BARRIER,
-    test: 'an answer waits until a replica has what it tells',
+    test: 'an answer > waits until a replica has what it tells',
   },
   {
     rule: 'WAIT follows a write of its own connection.',
@@ -344,25 +344,25 @@ export const RULES: readonly Rule[] = [
     rule: 'No renewal or repeat brings a deadline forward.',
     without: 'deadlines-only-grow',
     file: LOCKS,
-    test: 'Redis renew never brings the deadline forward',
+    test: 'Redis > renew > never brings the deadline forward',
   },
   {
     rule: 'A renewal names the token.',
     without: 'renewals-name-the-token',
     file: LOCKS,
-    test: 'Redis renew is refused for another token',
+    test: 'Redis > renew > is refused for another token',
   },
   {
     rule: 'A lapsed lease is never renewed.',
     without: 'lapsed-is-lapsed',
     file: LOCKS,
-    test: 'Redis a new reign counts inherited leases near their deadline as lapsed',
+    test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
   },
   {
     rule: 'The newest call speaks for a lease.',
     without: 'call-stamps',
     file: KEEPING,
-    test: 'Redis a newer call takes a lease over',
+    test: 'Redis > a newer call takes a lease over',
   },
   {
     rule: 'The end of a stream ends no lease.',
@@ -380,7 +380,7 @@ export const RULES: readonly Rule[] = [
     rule: 'Nothing revives a lease after its deadline.',
     without: 'over-for-good',
     file: 'test/unit/client.lease-deadline.test.ts',
-    test: 'never comes forward, and nothing revives it',
+    test: 'nothing revives it either where the answer is read before the timer had its turn',
   },
   {
     rule: 'Nor does a server say that it lives.',
