@@ -8,6 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applied, type Mutant, mutated, ROOT, sourceOf, VARIABLE } from '../chaos/teeth/mutant.ts';
 import { CHAOS_MUTANTS, MUTANTS, mutantNamed } from '../chaos/teeth/mutants.ts';
+import { RULES } from '../chaos/teeth/rules.ts';
+import { SCENARIOS } from '../chaos/teeth/scenarios.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 
 const PRELOAD = pathToFileURL(join(ROOT, 'test/chaos/teeth/without.ts')).href;
@@ -45,6 +47,22 @@ describe('each mutant', () => {
       expect(name).toMatch(/^[a-z]+(-[a-z]+)*$/);
       expect(letsThrough).toMatch(/^[A-Z].{40,}\.$/s);
     }
+  });
+
+  test('of the chaos suite has a scenario, whose steps are in order', () => {
+    expect(Object.keys(SCENARIOS).toSorted()).toEqual(CHAOS_MUTANTS.toSorted());
+    for (const { steps, shows } of Object.values(SCENARIOS)) {
+      const times = steps.map(({ atMs }) => atMs);
+      expect(times.length).toBeGreaterThan(0);
+      expect(times).toEqual(times.toSorted((a, b) => a - b));
+      expect(shows).toMatch(/\.$/);
+    }
+  });
+
+  test('has a rule whose test fails with it', () => {
+    expect(RULES.map(({ without }) => without).toSorted()).toEqual(
+      MUTANTS.map(({ name }) => name).toSorted(),
+    );
   });
 
   test('that the chaos suite has to catch is there', () => {
