@@ -109,8 +109,8 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: 'local deadline = s.clock + ttl + s.skew',
-        replace: 'local deadline = s.clock + ttl',
+        find: 'return s.clock + math.min(ttl, s.max_ttl) + s.skew',
+        replace: 'return s.clock + math.min(ttl, s.max_ttl)',
       },
       {
         file: PRELUDE,
@@ -121,6 +121,19 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
         file: PRELUDE,
         find: 'l.ceiling = s.clock + max_hold + s.skew',
         replace: 'l.ceiling = s.clock + max_hold',
+      },
+    ],
+  },
+  {
+    name: 'nothing-outlives-a-quarantine',
+    letsThrough:
+      'An operation that was recorded before max_ttl became smaller is claimed for as long as it says: its attempt is ' +
+      'forgotten by a failover, outlives the quarantine, and a second one begins beside it.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'return s.clock + math.min(ttl, s.max_ttl) + s.skew',
+        replace: 'return s.clock + ttl + s.skew',
       },
     ],
   },
@@ -141,7 +154,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
         file: RENEW,
         find: "    redis.call('HSET', lock, lease_id, lease_text(l))\n",
         replace:
-          "    redis.call('HSET', lock, lease_id, lease_text(l))\n    redis.call('PEXPIRE', lock, ttl / 1000)\n",
+          "    redis.call('HSET', lock, lease_id, lease_text(l))\n    redis.call('PEXPIRE', lock, (ttl > 0 and ttl or l.ttl) / 1000)\n",
       },
       {
         file: 'src/store/redis/lua/confirm-claim.lua',

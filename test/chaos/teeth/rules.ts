@@ -242,6 +242,12 @@ export const RULES: readonly Rule[] = [
     file: LOCKS,
     test: 'Redis > expiry > frees the resource when the deadline and the skew allowance have passed',
   },
+  {
+    rule: 'Nothing is given for longer than max_ttl, whenever it was asked for.',
+    without: 'nothing-outlives-a-quarantine',
+    file: 'test/integration/max-ttl.rules.test.ts',
+    test: 'recorded before it became smaller',
+  },
   { rule: 'No key has a TTL.', without: 'no-key-ttl', file: ADOPTION, test: 'no key has a TTL' },
   {
     rule: 'Tokens are no smaller than the time.',
