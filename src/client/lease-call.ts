@@ -35,6 +35,8 @@ export class LeaseCall implements SentAt {
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
   readonly seat: Seat;
+  /** Counts from the next message on. */
+  silenceMs: number;
   readonly #options: LeaseCallOptions;
   readonly #stream: ClientReadableStream<HoldResponse | KeepAliveResponse>;
   readonly #ended: () => void;
@@ -45,6 +47,7 @@ export class LeaseCall implements SentAt {
     const { channel } = options;
     this.#options = options;
     this.seat = channel.seat;
+    this.silenceMs = options.silenceMs;
     this.sentAtMs = channel.clock.monotonicMs();
     this.sentAtWallMs = channel.clock.wallMs();
     const { streams } = this.seat;
@@ -79,11 +82,11 @@ export class LeaseCall implements SentAt {
   }
 
   #listen(): void {
-    const { channel, silenceMs } = this.#options;
+    const { silenceMs } = this;
     this.#silence?.cancel();
-    this.#silence = channel.clock.after(silenceMs, () => {
+    this.#silence = this.#options.channel.clock.after(silenceMs, () => {
       this.#stream.cancel();
-      this.#end(localError(status.UNAVAILABLE, `the server said nothing for ${silenceMs} ms`));
+      this.#end(localError(status.UNAVAILABLE, `the server said nothing for ${Math.round(silenceMs)} ms`));
     });
   }
 
