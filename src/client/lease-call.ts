@@ -35,7 +35,7 @@ export class LeaseCall implements SentAt {
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
   readonly seat: Seat;
-  /** Counts from the next message on. */
+  /** Counts from the message that is being told. */
   silenceMs: number;
   readonly #options: LeaseCallOptions;
   readonly #stream: ClientReadableStream<HoldResponse | KeepAliveResponse>;
@@ -57,8 +57,8 @@ export class LeaseCall implements SentAt {
         : streams.keepAlive({ leases: [{ ...request, ttl: undefined }] }, channel.metadata());
     this.#stream.on('data', ({ event }: HoldResponse | KeepAliveResponse) => {
       if (this.#isOver) return;
-      this.#listen();
       if (event) options.onMessage(this, event);
+      if (!this.#isOver) this.#listen(); // by then it may be clear how long it may be silent
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));

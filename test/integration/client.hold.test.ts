@@ -188,7 +188,6 @@ describe('two instances', () => {
     const { proxy, channel, direct } = await pair();
     const { options, seen } = observed('silent');
     const lease = await hold(channel, options);
-    await seen('renewed');
     proxy.cut();
     await seen('renewed', 8);
     expect([lease.state, await holder(direct, 'silent')]).toEqual(['held', lease.fencingToken]);
