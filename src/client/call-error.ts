@@ -15,10 +15,15 @@ export class CallError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly violations: readonly { readonly field: string; readonly description: string }[];
   readonly contention: Contention | undefined;
+  readonly #isLocal: boolean;
 
-  constructor(error: Pick<ServiceError, 'code' | 'details'> & { readonly metadata?: Metadata }) {
+  constructor(
+    error: Pick<ServiceError, 'code' | 'details'> & { readonly metadata?: Metadata },
+    { isLocal = false } = {},
+  ) {
     super(error.details);
     this.code = error.code;
+    this.#isLocal = isLocal;
     const details = detailsOf(error.metadata ?? new Metadata());
     const find = (type: string): Uint8Array | undefined =>
       details.find(({ typeUrl }) => typeUrl.endsWith(`/${type}`))?.value;
@@ -37,13 +42,15 @@ export class CallError extends Error {
 
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
-    return this.code === status.UNAVAILABLE;
+    if (this.code === status.UNAVAILABLE) return true;
+    // Nobody here has cancelled it: this is how the sudden end of a server, or of a proxy, looks from the other side.
+    return this.code === status.CANCELLED && !this.#isLocal && this.reason === '';
   }
 }
 
 /** For what ends here, before any server says so. */
 export function localError(code: status, details: string): CallError {
-  return new CallError({ code, details });
+  return new CallError({ code, details }, { isLocal: true });
 }
 
 function detailsOf(metadata: Metadata): Status['details'] {

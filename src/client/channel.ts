@@ -60,6 +60,11 @@ export class Channel {
     return this.#isClosed;
   }
 
+  /** Whether there is another instance to go on to. */
+  get hasOthers(): boolean {
+    return this.#seats.length > 1;
+  }
+
   /** Where calls go now. Throws CallError, CANCELLED, once the channel is closed. */
   get seat(): Seat {
     if (this.#isClosed) throw localError(status.CANCELLED, 'the channel is closed');
