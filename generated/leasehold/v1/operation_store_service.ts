@@ -129,7 +129,10 @@ export interface BeginOperationRequest {
   requireLease:
     | LeaseRef
     | undefined;
-  /** How long the finished record stays. Unset: the server's default. */
+  /**
+   * How long the finished record stays. As long as it does, a Begin of the same id finds it; after that, one begins the
+   * work anew. Unset: the server's default.
+   */
   retention: Retention | undefined;
 }
 
