@@ -30,6 +30,9 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
   beforeAll(async () => {
     rig = await startRig(kind, { LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
     client = new OperationClient(rig.instance.address);
+    // Notices are heard from here on.
+    const channels = () => rig.redis?.withClient((own) => own.pubsub('CHANNELS', '*instance:*'));
+    await eventually(async () => (await channels())?.length !== 0, { what: 'a listener', withinMs: 10_000 });
   });
   afterAll(async () => {
     client?.close();

@@ -175,8 +175,11 @@ class RedisHarness extends Harness {
     return harness;
   }
 
+  /** It listens, too: what is published before that is heard by nobody. */
   async #usable(): Promise<void> {
-    await eventually(() => this.#store.status().usable, {
+    const channel = this.#keys.channel(INSTANCE_ID);
+    const listens = async () => Number((await this.#client.pubsub('NUMSUB', channel))[1]) > 0;
+    await eventually(async () => this.#store.status().usable && (await listens()), {
       what: 'a usable store',
       withinMs: 10_000,
       everyMs: 5,
