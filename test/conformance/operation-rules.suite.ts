@@ -11,7 +11,7 @@ import {
   TRANSITIONS,
   type Transition,
 } from '../../src/domain/operation.ts';
-import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { AttemptNotice } from '../../src/store/operation-store.ts';
 import { inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
 import {
@@ -327,6 +327,35 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(Math.max(...sizes) * data.length).toBeLessThan(LIMITS.pageBytes + 2 * data.length);
       const bare = await h.operations.list({ filter, after, most: 500, withPayloads: false }, inTime());
       expect(bare.operations).toHaveLength(71);
+    });
+
+    // The lease clock takes a whole day at once only when a reign begins.
+    test('through a month of days each record stays for its retention, and then nothing of it', {
+      timeout: 120_000,
+    }, async () => {
+      const retention = { succeededMs: 7 * DAY_MS, failedMs: DAY_MS / 2, cancelledMs: 0, deadMs: 2 * DAY_MS };
+      const counts: number[] = [];
+      for (let day = 0; day < 30; day++) {
+        const own = { retention, timeToLiveMs: DAY_MS / 4, maxAttempts: 1 };
+        const begun = (what: string, more: object = {}) =>
+          started({ ...own, ...more, operationId: `${what}-${day}`, resource: `r-${day % 4}` });
+        await complete(await begun('done', { lock: EXCLUSIVE_LOCK }), { releaseLease: true });
+        await complete(await begun('failed'), { transition: 'fail' });
+        await complete(await begun('stopped'), { transition: 'stop' });
+        await begun('lost');
+        await begin({ ...own, operationId: `never-${day}` });
+        await h.pass(STALE_MS);
+        await h.beginReign(DAY_MS - STALE_MS);
+        await h.pass(quarantineMs(MAX_TTL_MS));
+        counts.push(await h.recorded());
+      }
+      // Of the last seven days what succeeded; of the last two what is dead, lost at once or given up a day later.
+      expect(new Set(counts.slice(7)).size).toBe(1);
+      expect(counts.at(-1)).toBeLessThanOrEqual(7 + 2 * 2);
+      for (let day = 0; day < 8; day++) await h.beginReign(DAY_MS);
+      await h.pass(1_000);
+      expect(await h.recorded()).toBe(0);
+      expect(await h.remembered()).toBe(0);
     });
 
     test('times to live and retentions of nothing and of a year are kept to the millisecond', async () => {
