@@ -21,6 +21,8 @@ export interface CallBegan {
   readonly deadlineMs: number;
   /** What matters of the request. */
   readonly lock?: LockRequest;
+  /** Of AcquireMany. */
+  readonly locks?: readonly LockRequest[];
   readonly operation?: OperationRequest;
 }
 
@@ -33,8 +35,13 @@ export interface CallEnded {
   /** Of ErrorInfo, or the name of the gRPC status where there is none; '' for ok. */
   readonly reason: string;
   readonly lease?: { readonly token: string; readonly validForMs: number };
+  /** Of AcquireMany, in the order of its `locks`. */
+  readonly leases?: readonly { readonly token: string; readonly validForMs: number }[];
   readonly released?: boolean;
+  /** Also of an error that tells it: with OPERATION_NOT_FOUND, that the record is ABSENT. */
   readonly operation?: OperationState;
+  /** A page of ListOperations: each record as it was at some moment of the call. */
+  readonly operations?: readonly OperationState[];
   /** What else was answered: found by ClaimOperations, whether a token is valid, … */
   readonly said?: Readonly<Record<string, string | number | boolean>>;
 }
@@ -51,6 +58,7 @@ export interface LockRequest {
 }
 
 export interface OperationRequest {
+  /** '' of ClaimOperations and ListOperations, and so is operationId. */
   readonly resource: string;
   readonly operationId: string;
   readonly claimId?: string;
@@ -63,12 +71,15 @@ export interface OperationRequest {
 
 /** A record as an answer showed it; `state` 'ABSENT' where the answer says that there is none. */
 export interface OperationState {
+  /** Set where the request named none: of ClaimOperations and ListOperations. */
+  readonly resource?: string;
   readonly operationId: string;
   readonly state: string;
   readonly version: string;
   readonly attempt: number;
   /** The attempt's fencing token, where the answer has it. */
   readonly token?: string;
+  /** What the last write put there; '' if none did, undefined where the answer doesn't show it. */
   readonly value?: string;
 }
 
