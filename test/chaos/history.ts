@@ -149,11 +149,22 @@ export interface Fault {
   readonly atMs: number;
   /** One in the run: its beginning and its end carry the same. */
   readonly id: number;
+  /**
+   * What it is called. The checker knows two of them: `kill` (whose healing is that the process was started again) and
+   * `pause` (SIGSTOP, healed by SIGCONT); the others are only counted.
+   */
   readonly fault: string;
   readonly phase: 'began' | 'healed';
   /** Who is struck: node-2, sentinel-1, server-2, client-4, network. */
   readonly targets: readonly string[];
   readonly detail: string;
+  /**
+   * It may lose acknowledged writes by itself (a primary that restarts with empty data before Sentinel acts). Without
+   * it a loss is explained only where a second node was struck before the reign changed.
+   */
+  readonly mayLose?: boolean;
+  /** In liveness mode: false where nobody can be served while it lasts (the Sentinels' majority is gone). */
+  readonly mayProgress?: boolean;
 }
 
 /** By the runner, about every 100 ms from each server that answers. */
