@@ -1,9 +1,9 @@
-// Judges promise 1: at most one valid lease on an exclusive resource, and at most one attempt of an operation at a time.
-// No two holders that obey the deadline rule may believe at the same moment what excludes each other: exclusive stands
-// alone, shared stands with shared, permits together stay within the smallest limit among them.
+// Judges promise 1: at most one valid lease on an exclusive resource, and at most one attempt of an operation at a
+// time. No two holders that obey the deadline rule may believe at the same moment what excludes each other: exclusive
+// stands alone, shared stands with shared, permits together stay within the smallest limit among them.
 //
-// Caught: primary 1 answers a grant and dies before its replica has it; the replica rules, knows of no lease, grants at
-// once. The former holder works on until its deadline, and for so long there are two. (No quarantine.) Likewise an
+// Caught: primary 1 answers a grant and dies before its replica has it; the replica rules, knows of no lease, grants
+// at once. The former holder works on until its deadline, and for so long there are two. (No quarantine.) Likewise an
 // isolated primary that goes on renewing, a clock step that frees a lease early, a release by the end of a stream.
 //
 // `leaders` are locks whose name begins with "leader": the same rule, told under its own name.

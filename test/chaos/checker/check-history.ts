@@ -1,5 +1,5 @@
-// The verdict on a run: all checks over its history, one after the other. Each check has a file of its own, which says
-// what it judges and which interleaving it would catch.
+// The verdict on a run: all checks over its history, one after the other. Each check has a file of its own, which
+// says what it judges and which interleaving it would catch.
 
 import type { Event } from '../history.ts';
 import { checkBeliefs } from './beliefs.ts';

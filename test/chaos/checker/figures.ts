@@ -1,5 +1,5 @@
-// What a run is told by in numbers: how much was asked and answered, which faults there were, how long the service was
-// away. It judges nothing.
+// What a run is told by in numbers: how much was asked and answered, which faults there were, how long the service
+// was away. It judges nothing.
 
 import type { Outcome } from '../history.ts';
 import { grantsOf } from './grants.ts';

@@ -1,10 +1,10 @@
-// Judges promise 2 where tokens are given: a token names one grant, a lease_id (and a claim_id in its operation) gets one
-// token, and a grant that was asked for after another one had been received has the larger token, whatever reigns lay
-// between them.
+// Judges promise 2 where tokens are given: a token names one grant, a lease_id (and a claim_id in its operation) gets
+// one token, and a grant that was asked for after another one had been received has the larger token, whatever reigns
+// lay between them.
 //
 // Caught: token 7 is granted and lost with the primary, whose replica has counted to 6 and grants 7 to somebody else
-// (counter-only tokens); the clock of the new primary runs behind, and it takes its tokens from the clock alone; a repeat
-// after a lost reply makes a second lease under the same lease_id.
+// (counter-only tokens); the clock of the new primary runs behind, and it takes its tokens from the clock alone; a
+// repeat after a lost reply makes a second lease under the same lease_id.
 
 import { grouped, type Run } from './run.ts';
 import { Finder, type Findings } from './verdict.ts';

@@ -1,9 +1,9 @@
-// Judges promise 2 at the guarded resource, the only place where it matters in the end: the tokens of the writes that it
-// accepts never decrease, and no valid holder is refused because of a larger token.
+// Judges promise 2 at the guarded resource, the only place where it matters in the end: the tokens of the writes that
+// it accepts never decrease, and no valid holder is refused because of a larger token.
 //
-// Caught: a grant whose token is smaller than one before (a counter that a failover set back): the guard refuses a holder
-// that has every right. And a guard that lets a late writer through. Not a violation, but counted as fenced: a client
-// that stood still, woke up past its deadline, and was refused. That is what tokens are for.
+// Caught: a grant whose token is smaller than one before (a counter that a failover set back): the guard refuses a
+// holder that has every right. And a guard that lets a late writer through. Not a violation, but counted as fenced: a
+// client that stood still, woke up past its deadline, and was refused. That is what tokens are for.
 
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
 import { grouped, type Run } from './run.ts';

@@ -1,6 +1,7 @@
-// When each holder believed that it held, by the deadline rule: from the grant until its deadline, or until it stopped
-// by itself. A holder that was killed or stood still believes on until its deadline, since nobody told it otherwise.
-// Nothing that came after the end of a belief revives it: a paused client may still write such a line when it wakes.
+// When each holder believed that it held, by the deadline rule: from the grant until its deadline, or until it
+// stopped by itself. A holder that was killed or stood still believes on until its deadline, since nobody told it
+// otherwise. Nothing that came after the end of a belief revives it: a paused client may still write such a line when
+// it wakes.
 
 import { grouped, type Run } from './run.ts';
 

@@ -1,5 +1,5 @@
-// Judges a recorded run again: `node test/chaos/checker/main.ts FOLDER` reads the histories in it, prints the verdict, and
-// exits with 1 if a promise was broken.
+// Judges a recorded run again: `node test/chaos/checker/main.ts FOLDER` reads the histories in it, prints the
+// verdict, and exits with 1 if a promise was broken.
 
 import { checkHistory } from './check-history.ts';
 import { readHistory } from './read-history.ts';

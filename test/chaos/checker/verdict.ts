@@ -1,5 +1,5 @@
-// What a check says of a run. A violation is a promise that was broken; undecided is what could not be judged (a record
-// too long for the search, a run too short for a bound), and never counts as passed.
+// What a check says of a run. A violation is a promise that was broken; undecided is what could not be judged (a
+// record too long for the search, a run too short for a bound), and never counts as passed.
 
 export interface Violation {
   /** The name of the check, as the summary lists it. */
