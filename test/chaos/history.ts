@@ -71,6 +71,8 @@ export interface OperationRequest {
 
 /** A record as an answer showed it; `state` 'ABSENT' where the answer says that there is none. */
 export interface OperationState {
+  /** Set where the request named none: of ClaimOperations and ListOperations. */
+  readonly resource?: string;
   readonly operationId: string;
   readonly state: string;
   readonly version: string;
