@@ -189,8 +189,6 @@ async function twoAtOnce(
     }
     const forMs = holdForMs(dice, client.maxTtlMs);
     await Promise.all(beliefs.map((belief) => act(client, dice, belief, forMs)));
-  } else if (result.error.reason === 'LOCK_CONTENDED' || result.outcome === 'failed') {
-    return;
   }
   for (const belief of beliefs) belief.ended('released');
   await Promise.all(requests.map((request) => recordedRelease(client, request, RELEASE_WITHIN_MS)));

@@ -10,7 +10,9 @@ import { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
 import { GuardClient } from './guard-client.ts';
 import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
+import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
 import { Recorder } from './recorder.ts';
+import { watchLoop } from './watch-loop.ts';
 
 export interface ChaosClientArguments {
   readonly name: string;
@@ -34,6 +36,10 @@ const LOOPS = {
   permits: permitsLoop,
   many: manyLoop,
   leader: leaderLoop,
+  begin: beginLoop,
+  work: workLoop,
+  read: readLoop,
+  watch: watchLoop,
 } satisfies Readonly<Record<string, (client: ChaosClient, dice: Dice) => Promise<void>>>;
 
 export type Role = keyof typeof LOOPS;
@@ -41,9 +47,9 @@ export type Role = keyof typeof LOOPS;
 /** After SIGTERM: what hasn't ended by itself until then is broken off. */
 const BREAK_OFF_AFTER_MS = 11_000;
 
-/** Client number n of a run has some of the roles, so that of ten each is there several times. */
+/** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
 function rolesOf(name: string): readonly Role[] {
-  const number = Number(/\d+$/.exec(name)?.[0] ?? 0);
+  const number = Number(/\d+/.exec(name)?.[0] ?? 0);
   const every = (step: number, from: number, role: Role): Role[] => (number % step === from ? [role] : []);
   return [
     'hold',
@@ -52,6 +58,10 @@ function rolesOf(name: string): readonly Role[] {
     ...every(3, 1, 'permits'),
     ...every(3, 2, 'many'),
     ...every(2, 0, 'leader'),
+    ...every(3, 1, 'begin'),
+    ...every(2, 1, 'work'),
+    ...every(3, 0, 'read'),
+    ...every(5, 0, 'watch'),
   ];
 }
 
