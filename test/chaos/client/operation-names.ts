@@ -1,5 +1,5 @@
-// Which operations a run has. Time makes their names, alike in all processes, so that several clients begin the same one
-// and anybody can ask for one without having heard of it.
+// Which operations a run has. Time makes their names, alike in all processes, so that several clients begin the same
+// one and anybody can ask for one without having heard of it.
 
 import type { Any } from '../../../generated/google/protobuf/any.ts';
 import { nowMs } from '../history.ts';
