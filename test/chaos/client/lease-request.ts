@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto';
 import type { Duration } from '../../../generated/google/protobuf/duration.ts';
 import type { Lease, LeaseSpec } from '../../../generated/leasehold/v1/lease.ts';
 import type { AcquireRequest } from '../../../generated/leasehold/v1/lock_service.ts';
-import { duration } from '../../support/instance.ts';
 import type { LockRequest } from '../history.ts';
 
 export type Mode =
@@ -38,7 +37,7 @@ export function modeText(mode: Mode): string {
 }
 
 export function specOf({ resource, leaseId, mode, ttlMs }: LeaseRequest, owner: string) {
-  return { resource, leaseId, owner, ttl: duration(ttlMs), mode: specModeOf(mode) };
+  return { resource, leaseId, owner, ttl: durationOf(ttlMs), mode: specModeOf(mode) };
 }
 
 function specModeOf(mode: Mode): NonNullable<LeaseSpec['mode']> {
@@ -53,12 +52,16 @@ function specModeOf(mode: Mode): NonNullable<LeaseSpec['mode']> {
 }
 
 export function waitOf(waitMs: number): AcquireRequest['wait'] {
-  return waitMs > 0 ? { $case: 'waitTimeout', value: duration(waitMs) } : undefined;
+  return waitMs > 0 ? { $case: 'waitTimeout', value: durationOf(waitMs) } : undefined;
 }
 
 /** As the history tells of it. */
 export function leaseTold({ fencingToken, validFor }: Lease): { token: string; validForMs: number } {
   return { token: String(fencingToken), validForMs: millisecondsOf(validFor) };
+}
+
+export function durationOf(ms: number): Duration {
+  return { seconds: BigInt(Math.floor(ms / 1_000)), nanos: Math.round((ms % 1_000) * 1e6) };
 }
 
 export function millisecondsOf(span: Duration | undefined): number {

@@ -97,7 +97,7 @@ export async function unaryLoop(client: ChaosClient, dice: Dice): Promise<void> 
   while (!client.isStopping) {
     const resource = resources[dice.below(resources.length)] ?? EXCLUSIVE_RESOURCES[0];
     await oneByCalls(client, dice, resource, EXCLUSIVE);
-    await client.pause(dice.between(50, 500));
+    await client.pause(dice.between(30, 350));
   }
 }
 
@@ -113,7 +113,7 @@ export async function permitsLoop(client: ChaosClient, dice: Dice): Promise<void
 }
 
 async function bothWays(client: ChaosClient, dice: Dice, resource: string, mode: () => Mode): Promise<void> {
-  const byStream = holdLoop(client, dice, { resource: () => resource, mode });
+  const byStream = holdLoop(client, client.dice(`holding ${resource}`), { resource: () => resource, mode });
   while (!client.isStopping) {
     await oneByCalls(client, dice, resource, mode());
     await client.pause(dice.between(100, 800));

@@ -42,6 +42,11 @@ function operationAt(dice: Dice, atMs: number): OperationName {
   return { resource, operationId: `${resource.replace('/', '-')}-${number}` };
 }
 
+/** Of a type that nobody knows: payloads are opaque. */
+export function payload(text: string): Any {
+  return { typeUrl: 'example.com/Text', value: Buffer.from(text) };
+}
+
 export function textOf(any: Any | undefined): string {
   return any === undefined ? '' : Buffer.from(any.value).toString();
 }

@@ -21,17 +21,16 @@ import {
 } from '../../../generated/leasehold/v1/operation_store_service.ts';
 import type { CallError } from '../../../src/client/call-error.ts';
 import type { Invoke } from '../../../src/client/unary.ts';
-import { duration } from '../../support/instance.ts';
-import { payload } from '../../support/operation-client.ts';
 import { nowMs, type OperationRequest, type OperationState as Shown } from '../history.ts';
 import type { ChaosClient } from './chaos-client.ts';
-import { isLocked, type OperationName, textOf, typeOf } from './operation-names.ts';
+import { durationOf } from './lease-request.ts';
+import { isLocked, type OperationName, payload, textOf, typeOf } from './operation-names.ts';
 import { type Result, recordedUnary } from './recorded-unary.ts';
 import type { Told } from './recorder.ts';
 
 const TRY_FOR_MS = 2_000;
 /** Finished records stay longer than any run lasts: whoever can't be read any more was lost. */
-const RETENTION = duration(6 * 3_600_000);
+const RETENTION = durationOf(6 * 3_600_000);
 
 /** What names an attempt in everything that it writes. */
 export interface AttemptName extends OperationName {
@@ -54,7 +53,7 @@ export function recordedBegin(
   withinMs: number,
 ): Promise<Result<BeginOperationResponse>> {
   const { resource, operationId, claimId, requestId, heartbeatTimeoutMs, isOther } = fields;
-  const beat = duration(heartbeatTimeoutMs);
+  const beat = durationOf(heartbeatTimeoutMs);
   const request = BeginOperationRequest.fromPartial({
     resource,
     operationId,
@@ -86,7 +85,7 @@ export function recordedClaim(
     waits: waitMs > 0,
     tryForMs: waitMs + TRY_FOR_MS,
     invoke: ({ operations }, metadata, options, callback) => {
-      const waitTimeout = duration(Math.max(0, Math.floor(waitMs - (nowMs() - beganMs))));
+      const waitTimeout = durationOf(Math.max(0, Math.floor(waitMs - (nowMs() - beganMs))));
       const request = { types: [...types], claimId, owner: client.name, waitTimeout };
       return operations.claimOperations(
         ClaimOperationsRequest.fromPartial(request),
@@ -239,7 +238,7 @@ export function recordedWait(
     operation: name,
     tryForMs: waitMs + TRY_FOR_MS,
     invoke: ({ operations }, metadata, options, callback) =>
-      operations.waitOperation({ ...name, waitTimeout: duration(waitMs) }, metadata, options, callback),
+      operations.waitOperation({ ...name, waitTimeout: durationOf(waitMs) }, metadata, options, callback),
     told: ({ operation, done }) => ({ ...shown(operation), said: { done } }),
   });
 }
