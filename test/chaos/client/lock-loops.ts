@@ -26,8 +26,8 @@ import {
   taken,
 } from './recorded-locks.ts';
 
-const HOLD_WAITS_MS = [0, 300, 2_000, 8_000, 30_000] as const;
-const CALL_WAITS_MS = [0, 0, 0, 250, 1_500, 5_000] as const;
+const HOLD_WAITS_MS = [0, 0, 300, 2_000, 8_000, 30_000] as const;
+const CALL_WAITS_MS = [0, 0, 0, 0, 250, 1_500, 5_000] as const;
 /** What a caller without a wait gives a call: some give up before the core would. */
 const PATIENCE_MS = [1_000, 3_000, 6_000] as const;
 const RELEASE_WITHIN_MS = 6_000;
@@ -39,7 +39,7 @@ function ttlMs({ maxTtlMs }: ChaosClient, dice: Dice): number {
 
 /** Mostly short, so that the others have their turn; now and then longer than a lease lives by itself. */
 function holdForMs(dice: Dice, ttl: number): number {
-  return dice.chance(0.8) ? dice.between(30, 600) : dice.between(600, ttl * 1.2);
+  return dice.chance(0.9) ? dice.between(30, 400) : dice.between(400, ttl * 1.2);
 }
 
 /** Leases by Hold. Some end with the connection, and of those some holders act on until their deadline. */

@@ -40,7 +40,7 @@ export async function beginLoop(client: ChaosClient, dice: Dice): Promise<void> 
   while (!client.isStopping) {
     const fields: BeginFields = {
       ...currentOperation(dice),
-      claimId: dice.chance(0.3) ? randomUUID() : undefined,
+      claimId: dice.chance(0.2) ? randomUUID() : undefined,
       requestId: dice.chance(0.5) ? randomUUID() : undefined,
       heartbeatTimeoutMs: Math.round(dice.pick([2_000, client.maxTtlMs / 2, client.maxTtlMs])),
       isOther: dice.chance(0.05),
@@ -54,7 +54,7 @@ export async function beginLoop(client: ChaosClient, dice: Dice): Promise<void> 
       const { operation, attempt } = result.response;
       await work(client, dice, started(client, theRecord(operation), attempt, result), operation);
     }
-    await client.pause(dice.between(200, 1_200));
+    await client.pause(dice.between(150, 900));
     if (dice.chance(0.08) && !client.isStopping) {
       const name = operationSince(dice, RECENTLY_MS);
       await recordedCancel(client, name, randomUUID(), dice.pick(PATIENCE_MS));
@@ -93,7 +93,7 @@ export async function readLoop(client: ChaosClient, dice: Dice): Promise<void> {
     else if (throwOfDice < 0.93) await list(client, dice);
     else if (throwOfDice < 0.98) await recordedRetry(client, name, randomUUID(), dice.pick(PATIENCE_MS));
     else await recordedDelete(client, name, dice.pick(PATIENCE_MS));
-    await client.pause(dice.between(50, 400));
+    await client.pause(dice.between(50, 300));
   }
 }
 
@@ -133,7 +133,7 @@ async function work(
   const steps = 5 + dice.below(6);
   let version = record?.version;
   for (let step = 1; step <= steps && !attempt.isOver && !client.isStopping; step++) {
-    await client.pause(dice.between(40, 250));
+    await client.pause(dice.between(30, 200));
     for (const belief of attempt.beliefs) {
       if (!belief.isOver && !client.isStopping) await writeOnce(client, belief);
     }
