@@ -27,7 +27,7 @@ export interface ChaosOptions {
   readonly mode?: 'safety' | 'liveness';
   /** The mechanism that is taken out of servers and clients; none when not given. */
   readonly mutant?: string;
-  /** A file, the name of a directed plan, or that of a fault, which then comes again and again; else one by the seed. */
+  /** A file, faults that come again and again; else one by the seed. */
   readonly plan?: string | Plan;
   /** Replicas that must have what is told; 1 when not given. */
   readonly minAcks?: number;

@@ -1,5 +1,5 @@
-// Which plan a run has: the one that it was given, the one in a file, one made of the faults that are named, or one that
-// the seed draws.
+// Which plan a run has: the one that it was given, the one in a file, one made of the faults that are named, or the one
+// that the seed draws.
 import { existsSync } from 'node:fs';
 import { CATALOGUE } from './faults/catalogue.ts';
 import { type Plan, readPlan } from './plan.ts';

@@ -76,9 +76,9 @@ function laneOf(
     const fits = (kind: FaultKind): boolean =>
       (!kind.clocks || atMs - clockMovedMs > BETWEEN_CLOCKS_MS) &&
       (!kind.mayLose?.(minAcks) || atMs - steppedBackMs > AFTER_STEP_BACK_MS);
-    const index = queue.findIndex(fits);
-    const [kind] = index < 0 ? [] : queue.splice(index, 1);
+    const kind = queue.find(fits) ?? random.shuffled(kinds).find(fits);
     if (kind) {
+      queue = queue.filter((queued) => queued !== kind);
       const forMs = random.between(...kind.lastsMs);
       const options = kind.choose?.(random);
       if (atMs + forMs > endMs) break;
@@ -86,8 +86,6 @@ function laneOf(
       atMs += forMs;
       if (kind.clocks) clockMovedMs = atMs;
       if (Number(options?.ms ?? 0) <= -60_000) steppedBackMs = atMs;
-    } else {
-      queue = queue.length === kinds.length ? [] : [...queue, ...random.shuffled(kinds)];
     }
     atMs += random.between(shortestMs, longestMs);
   }

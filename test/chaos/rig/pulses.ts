@@ -1,5 +1,5 @@
-// What the servers say of themselves while a run lasts: asked five times a second, past the network, each one on its own
-// so that a frozen one keeps nobody else's pulse from being taken.
+// What the servers say of themselves while a run lasts: asked five times a second, past the network, each on its own so
+// that a frozen one keeps nobody else's pulse from being taken.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs, type Pulse } from '../history.ts';
 import type { RunHistory } from './run-history.ts';

@@ -5,10 +5,7 @@ import { nowMs } from '../history.ts';
 import type { Rig } from './rig.ts';
 import type { RunHistory } from './run-history.ts';
 
-/**
- * A waiter whose client was killed is forgotten 30 s after it last asked, a lease after its TTL, an attempt's record goes
- * on to be claimed.
- */
+/** A waiter whose client was killed is forgotten 30 s after it last asked, a lease after its TTL. */
 const GONE_WITHIN_MS = 45_000;
 const LOOKED_EVERY_MS = 500;
 /** `meta`, the absent instances for a minute, and the records of operations with their indices. */

@@ -1,5 +1,5 @@
-// Carries out a plan: each step is aimed, recorded, struck and healed at its time, beside those that overlap with it. All
-// of it is bounded: what hangs ends the run with a reason. What the faults do is the catalogue's.
+// Carries out a plan: each step is aimed, recorded, struck and healed at its time, beside those that overlap with it.
+// All of it is bounded: what hangs ends the run with a reason. What the faults do is the catalogue's.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../history.ts';
 import { faultNamed } from './faults/catalogue.ts';

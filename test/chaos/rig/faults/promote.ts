@@ -26,7 +26,7 @@ export async function promote(rig: Rig, node: RedisTarget): Promise<void> {
   }
 }
 
-/** SENTINEL FAILOVER at whichever Sentinel will: one may still be busy with the last one, or know no good replica yet. */
+/** SENTINEL FAILOVER at whichever will: one may still be busy with the last failover, or know no good replica yet. */
 export async function startFailover(rig: Rig): Promise<void> {
   await eventually(
     async () => {
