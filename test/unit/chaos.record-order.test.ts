@@ -74,6 +74,18 @@ describe('a whole life', () => {
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), get('DEAD 3 1'), get('RUNNING 3 1'))).toHaveLength(1);
   });
 
+  test('with its result while it has ended, and its progress again when it is tried once more', () => {
+    const failed = () => [
+      begin(),
+      claim('RUNNING 2 1', 'a'),
+      update('RUNNING 3 1 x', 'a', 'x'),
+      next('CompleteOperation', 'FAILED 4 1 why', { claimId: 'a', value: 'why' }),
+    ];
+    expect(judge(...failed(), next('RetryOperation', 'PENDING 5 1 x'))).toEqual([]);
+    expect(judge(...failed(), next('RetryOperation', 'PENDING 5 1 why'))).toHaveLength(1);
+    expect(judge(...failed(), get('FAILED 4 1 x'))).toHaveLength(1);
+  });
+
   test('deleted, and begun again', () => {
     const deleted = (was: boolean): Event[] => {
       now += 2;
@@ -81,7 +93,9 @@ describe('a whole life', () => {
       return call('DeleteOperation', now, now + 1, { asked, said: { deleted: was } });
     };
     expect(judge(begin(), deleted(true), deleted(false), get('ABSENT'), begin())).toEqual([]);
-    expect(judge(begin(), deleted(false))).toHaveLength(1);
+    // It may be the answer to a repeat, which found that the first try had removed it.
+    expect(judge(begin(), deleted(false), get('ABSENT'))).toEqual([]);
+    expect(judge(begin(), deleted(false), get('PENDING 1 0'))).toHaveLength(1);
     expect(judge(begin(), deleted(true), deleted(true))).toHaveLength(1);
   });
 });
@@ -211,6 +225,25 @@ describe('an unknown outcome', () => {
     expect(judge(...done(), get('CANCELLED 3 1'))).toEqual([]);
     expect(judge(...done(), get('SUCCEEDED 3 1'), get('FAILED 3 1'))).toHaveLength(1);
   });
+});
+
+test('an unknown outcome whose last try was answered is a read, too', () => {
+  const update = (at: number, shown: string): Event[] =>
+    operationCall('UpdateOperation', at, at + 1, shown, { claimId: 'a' }, { outcome: 'unknown' });
+  const begun = operationCall('BeginOperation', 600, 601, 'RUNNING 1 1', { claimId: 'a' });
+  expect(judge(begun, update(602, ''))).toEqual([]);
+  expect(judge(begun, update(602, 'ABSENT'))).toHaveLength(1);
+});
+
+test('a claim of troubled times may have taken another record, too, and given it back', () => {
+  const asked = { operation: { resource: '', operationId: '', claimId: 'c' } };
+  const answer = { ...record('RUNNING 2 1'), resource: 'other' };
+  const other = operationCall('BeginOperation', 602, 603, 'PENDING 1 0', { resource: 'other' });
+  const claimed = call('ClaimOperations', 605, 606, { asked, operation: answer });
+  const begun = operationCall('BeginOperation', 602, 603, 'PENDING 1 0');
+  const events = [other, claimed, begun, operationCall('GetOperation', 608, 609, 'PENDING 3 1')];
+  expect(judge(...events, fault(595, 600, ['server-1']))).toEqual([]);
+  expect(judge(...events)).toMatchObject([{ text: expect.stringMatching(/^r\/o: /) }]);
 });
 
 describe('a failover that may have lost', () => {

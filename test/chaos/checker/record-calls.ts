@@ -6,6 +6,9 @@ import type { OperationRequest, OperationState } from '../history.ts';
 import { stateName } from './record-model.ts';
 import { type Call, grouped, type Run } from './run.ts';
 
+/** So long after a fault was healed a call may still meet connections that are broken. */
+const TROUBLED_MS = 15_000;
+
 export interface RecordCall {
   /** `resource/operation_id` */
   readonly record: string;
@@ -21,18 +24,19 @@ export interface RecordCall {
 
 export interface RecordCalls {
   readonly calls: ReadonlyMap<string, readonly RecordCall[]>;
-  /** Claims that nobody saw answered, in order: each may have taken any record. */
+  /**
+   * Claims that may have taken any record without anybody's seeing it, in order: those that nobody saw answered, and those
+   * of troubled times, which may have been tried several times and given back what an earlier try had taken.
+   */
   readonly unseenClaims: readonly number[];
 }
 
 export function recordCalls(run: Run): RecordCalls {
   const claims = run.calls.filter(({ began }) => began.rpc === 'ClaimOperations');
   const firstAsked = new Map<string, number>();
-  const answered = new Set<string>();
-  for (const { began, ended } of claims) {
+  for (const { began } of claims) {
     const claimId = began.operation?.claimId ?? '';
     if (!firstAsked.has(claimId)) firstAsked.set(claimId, began.atMs);
-    if (ended?.outcome === 'ok') answered.add(claimId);
   }
   const all = run.calls.flatMap((call): RecordCall[] => {
     const { began, ended } = call;
@@ -45,8 +49,12 @@ export function recordCalls(run: Run): RecordCalls {
     const fromMs = (isClaim ? firstAsked.get(request.claimId ?? '') : undefined) ?? began.atMs;
     const common = { call, request, fromMs, toMs, isFailed: outcome === 'failed' };
     if (request.operationId !== '') {
-      const shown = outcome === 'unknown' ? undefined : ended?.operation;
-      return [{ ...common, record: `${request.resource}/${request.operationId}`, shown }];
+      const record = `${request.resource}/${request.operationId}`;
+      const shown = ended?.operation;
+      if (outcome !== 'unknown' || !ended || !shown) return [{ ...common, record, shown }];
+      // The last of several tries was answered: that is a read, and the outcome of those before is unknown.
+      const read = { ...common, record, shown, toMs: ended.atMs, isFailed: true };
+      return [{ ...common, record, shown: undefined }, read];
     }
     if (outcome !== 'ok') return [];
     const page = ended?.operations ?? (ended?.operation ? [ended.operation] : []);
@@ -57,7 +65,8 @@ export function recordCalls(run: Run): RecordCalls {
     }));
   });
   const unseenClaims = claims.filter(({ began, ended }) => {
-    return (ended?.outcome ?? 'unknown') === 'unknown' && !answered.has(began.operation?.claimId ?? '');
+    if ((ended?.outcome ?? 'unknown') === 'unknown') return true;
+    return ended?.outcome === 'ok' && run.wasDisturbed(began.atMs - TROUBLED_MS, ended.atMs);
   });
   return {
     calls: grouped(all, ({ record }) => record),

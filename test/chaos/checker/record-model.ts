@@ -30,7 +30,10 @@ export interface RecordState {
   readonly version: number;
   readonly attempt: number;
   readonly token: string | undefined;
-  readonly value: string | undefined;
+  /** What the record shows while it is open, and again after a retry. */
+  readonly progress: string | undefined;
+  /** What it shows once it has succeeded or failed. */
+  readonly result: string | undefined;
   readonly claimId: string | undefined;
   readonly isCancelling: boolean | undefined;
   /** Requests that took effect. */
@@ -44,7 +47,8 @@ const ABSENT: RecordState = {
   version: 0,
   attempt: 0,
   token: undefined,
-  value: undefined,
+  progress: undefined,
+  result: undefined,
   claimId: undefined,
   isCancelling: false,
   applied: [],
@@ -90,7 +94,7 @@ function unseenSteps(before: RecordState, op: RecordOp, mostVersion: number): Re
   for (const one of all) {
     if (one.version >= mostVersion || one.state === 'ABSENT' || FINAL.includes(one.state)) continue;
     const next = { ...one, version: one.version + 1 };
-    all.push({ ...next, state: 'DEAD', value: undefined });
+    all.push({ ...next, state: 'DEAD' });
     if (one.unseen < op.unseenClaims) all.push({ ...started(one, UNSEEN), unseen: one.unseen + 1 });
     if (one.state === 'RUNNING' && one.claimId === UNSEEN) all.push({ ...next, state: 'PENDING' });
   }
@@ -116,11 +120,12 @@ function effects(o: RecordState, op: RecordOp): RecordState[] {
     case 'RetryOperation':
       return once(o, op, () => {
         if (o.state !== 'FAILED' && o.state !== 'DEAD') return [];
-        return [changed(o, op, { state: 'PENDING', value: undefined, isCancelling: false })];
+        return [changed(o, op, { state: 'PENDING', isCancelling: false })];
       });
     case 'DeleteOperation':
+      // `false` may be the answer to a repeat whose first try removed the record.
       if (o.state === 'ABSENT') return op.deleted === true ? [] : [o];
-      if (o.state === 'RUNNING' || op.deleted === false) return [];
+      if (o.state === 'RUNNING') return [];
       return [{ ...ABSENT, unseen: o.unseen }];
     default:
       return [o];
@@ -129,7 +134,13 @@ function effects(o: RecordState, op: RecordOp): RecordState[] {
 
 function begun(o: RecordState, { claimId, value = '' }: RecordOp): RecordState[] {
   if (o.state === 'ABSENT') {
-    const created: RecordState = { ...ABSENT, state: 'PENDING', version: 1, value, unseen: o.unseen };
+    const created: RecordState = {
+      ...ABSENT,
+      state: 'PENDING',
+      version: 1,
+      progress: value,
+      unseen: o.unseen,
+    };
     return [claimId === undefined ? created : { ...started(created, claimId), version: 1 }];
   }
   if (claimId === undefined || FINAL.includes(o.state)) return [o];
@@ -170,19 +181,19 @@ function updated(o: RecordState, op: RecordOp): RecordState[] {
   if (op.ifVersion !== undefined && op.ifVersion !== o.version) return [];
   const same = changed(o, op, { version: o.version });
   // What is written again as it is changes nothing, and is only a sign of life.
-  if (op.value === undefined || op.value === o.value) return [same];
-  const fresh = changed(o, op, { value: op.value });
-  return o.value === undefined ? [fresh, { ...same, value: op.value }] : [fresh];
+  if (op.value === undefined || op.value === o.progress) return [same];
+  const fresh = changed(o, op, { progress: op.value });
+  return o.progress === undefined ? [fresh, { ...same, progress: op.value }] : [fresh];
 }
 
 function completed(o: RecordState, op: RecordOp): RecordState[] {
-  const failed = ['FAILED', 'CANCELLED'].map((state) => changed(o, op, { state, value: undefined }));
-  return [changed(o, op, { state: 'SUCCEEDED', value: op.value ?? o.value }), ...failed];
+  const results = ['SUCCEEDED', 'FAILED'].map((state) => changed(o, op, { state, result: op.value }));
+  return [...results, changed(o, op, { state: 'CANCELLED' })];
 }
 
 function cancelled(o: RecordState, op: RecordOp): RecordState[] {
   if (o.state === 'CANCELLED') return [o];
-  if (o.state === 'PENDING') return [changed(o, op, { state: 'CANCELLED', value: undefined })];
+  if (o.state === 'PENDING') return [changed(o, op, { state: 'CANCELLED' })];
   if (o.state !== 'RUNNING') return [];
   const asked = changed(o, op, { isCancelling: true });
   if (o.isCancelling === undefined) return [asked, { ...o, isCancelling: true }];
@@ -194,9 +205,14 @@ function fitted(o: RecordState, answer: OperationState): RecordState[] {
   const state = stateName(answer.state);
   if (state === 'ABSENT' || o.state === 'ABSENT') return state === o.state ? [o] : [];
   if (state !== o.state || Number(answer.version) !== o.version || answer.attempt !== o.attempt) return [];
-  const [token, value] = [answer.token ?? o.token, answer.value ?? o.value];
-  if ((o.token ?? token) !== token || (o.value ?? value) !== value) return [];
-  return [{ ...o, token, value }];
+  const shows = shownIn(state);
+  const [token, value] = [answer.token ?? o.token, answer.value ?? o[shows]];
+  if ((o.token ?? token) !== token || (o[shows] ?? value) !== value) return [];
+  return [{ ...o, token, [shows]: value }];
+}
+
+function shownIn(state: string): 'result' | 'progress' {
+  return state === 'SUCCEEDED' || state === 'FAILED' ? 'result' : 'progress';
 }
 
 function adopt(op: RecordOp, answer: OperationState): RecordState {
@@ -206,5 +222,6 @@ function adopt(op: RecordOp, answer: OperationState): RecordState {
   const isOwn = state === 'RUNNING' && !READS.includes(op.rpc);
   const applied = op.requestId === undefined ? [] : [op.requestId];
   const claimId = isOwn ? op.claimId : undefined;
-  return { ...ANY, state, version: Number(answer.version), attempt, token, value, claimId, applied };
+  const shown = { state, version: Number(answer.version), attempt, token, [shownIn(state)]: value };
+  return { ...ANY, ...shown, claimId, applied };
 }
