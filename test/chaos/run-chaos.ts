@@ -12,7 +12,7 @@ import type { ClientTarget } from './rig/client-target.ts';
 import type { Plan } from './rig/plan.ts';
 import { planFor } from './rig/plan-for.ts';
 import { Pulses } from './rig/pulses.ts';
-import { recordRemains } from './rig/remains.ts';
+import { recordHoldings, recordRemains } from './rig/remains.ts';
 import { COMMAND_TIMEOUT_MS, MAX_TTL_MS, QUARANTINE_MS, Rig } from './rig/rig.ts';
 import { RunHistory } from './rig/run-history.ts';
 import { Timeline } from './rig/timeline.ts';
@@ -35,7 +35,7 @@ export interface ChaosOptions {
   readonly folder?: string;
   /** What happens, a line each; nobody is told when not given. */
   readonly tell?: (line: string) => void;
-  /** Ends the run early, in order. */
+  /** Ends everything at once; the result says that it was broken off. */
   readonly signal?: AbortSignal;
 }
 
@@ -125,6 +125,7 @@ class ChaosRun {
     this.#rig = rig;
     if (rig.clocks.missing !== undefined) say(`no clock is stepped: ${rig.clocks.missing}`);
     this.#pulses = new Pulses(rig.servers, history);
+    await recordHoldings(rig, history);
     const guard = await startGuard({ historyFile: join(folder, 'guard.jsonl') });
     this.#guard = guard;
     await rig.startClients(guard.path);
@@ -175,7 +176,8 @@ class ChaosRun {
 
   async #until(endMs: number): Promise<void> {
     const { signal } = this.#terms;
-    await sleep(Math.max(0, endMs - nowMs()), undefined, signal ? { signal } : {}).catch(() => undefined);
+    // Rejects when it is aborted: then nothing is waited for any more.
+    await sleep(Math.max(0, endMs - nowMs()), undefined, signal ? { signal } : {});
   }
 
   async #whole(rig: Rig, faults: Promise<void>): Promise<void> {

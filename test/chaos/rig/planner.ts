@@ -13,8 +13,11 @@ export interface PlanTerms {
 }
 
 const FIRST_MS = 4_000;
-/** After the last fault: a failover, a quarantine, the leases of before, and grants that show that it goes on. */
-export const SETTLE_MS = QUARANTINE_MS + MAX_TTL_MS + 10_000;
+/**
+ * After the last fault: a failover, a quarantine, the leases of before, and grants that show that it goes on. What the
+ * checker needs to judge the return.
+ */
+export const SETTLE_MS = QUARANTINE_MS + MAX_TTL_MS + 28_000;
 const LANES = [
   // Sometimes in the quarantine of the last one, mostly after some grants.
   { lane: 'failover', pauseMs: [6_000, 24_000] },

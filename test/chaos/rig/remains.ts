@@ -19,6 +19,12 @@ export async function recordRemains(rig: Rig, history: RunHistory): Promise<void
     await sleep(LOOKED_EVERY_MS);
     keys = await leftKeys(rig);
   }
+  await recordHoldings(rig, history);
+  history.write({ kind: 'left-keys', atMs: nowMs(), keys });
+}
+
+/** What the servers hold now. The first time, before anybody uses them, is what the last is compared with. */
+export async function recordHoldings(rig: Rig, history: RunHistory): Promise<void> {
   for (const server of rig.servers) {
     const metrics = await server.metrics();
     const value = (name: string): number => metrics.get(name) ?? Number.NaN;
@@ -36,7 +42,6 @@ export async function recordRemains(rig: Rig, history: RunHistory): Promise<void
       rssBytes: value('process_resident_memory_bytes'),
     });
   }
-  history.write({ kind: 'left-keys', atMs: nowMs(), keys });
 }
 
 async function leftKeys(rig: Rig): Promise<readonly string[]> {

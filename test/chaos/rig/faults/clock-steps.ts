@@ -1,6 +1,14 @@
 // The nodes' clocks: steps of all at once, and replicas that are ahead when they are promoted. The stated bounds: all
 // nodes within 2 s of each other, and at most one step forward in the life of a lease.
-import { anyOne, chosen, type FaultKind, type FaultOptions, nothing, unlessAllMust } from './fault.ts';
+import {
+  ALL_NODES,
+  anyOne,
+  chosen,
+  type FaultKind,
+  type FaultOptions,
+  nothing,
+  unlessAllMust,
+} from './fault.ts';
 import { promote } from './promote.ts';
 
 const together: FaultKind = {
@@ -11,14 +19,14 @@ const together: FaultKind = {
   // With the Sentinels too they go into TILT: for 30 s nobody fails over.
   choose: (random) => ({ ms: random.pick([60_000, -60_000]), sentinels: random.chance(0.3) }),
   aim: async (rig, options) => {
-    const targets = options.sentinels === true ? [...rig.nodes, ...rig.sentinels] : rig.nodes;
+    const stepped = options.sentinels === true ? [...rig.nodes, ...rig.sentinels] : rig.nodes;
     const ms = Number(options.ms ?? 60_000);
     return {
-      targets,
+      targets: options.sentinels === true ? [...ALL_NODES, ...rig.sentinels] : ALL_NODES,
       detail: `their clocks step by ${ms} ms, together, for good`,
       strike: () =>
         rig.clocks.step(
-          targets.map(({ name }) => name),
+          stepped.map(({ name }) => name),
           ms,
         ),
       heal: nothing,

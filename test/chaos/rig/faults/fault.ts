@@ -8,8 +8,11 @@ import type { Rig } from '../rig.ts';
 export type FaultOptions = Readonly<Record<string, number | string | boolean>>;
 
 export interface Aimed {
-  /** Who is struck, for the record. */
-  readonly targets: readonly Party[];
+  /**
+   * Who is struck, for the record. The checker counts the nodes among them, since a loss is explained where the one that
+   * had acknowledged was struck, too: ALL_NODES for what takes nothing from anybody.
+   */
+  readonly targets: readonly { readonly name: string }[];
   /** Who belongs to this fault until it is healed, since a second blow would undo the first. None when not given. */
   readonly taken?: readonly Party[];
   readonly detail: string;
@@ -46,6 +49,9 @@ export interface FaultKind {
 
 /** With fewer acknowledgements than replicas, Sentinel may promote one that had not acknowledged. */
 export const unlessAllMust = (minAcks: number): boolean => minAcks < 2;
+
+/** What happens to all nodes and takes no data from any. */
+export const ALL_NODES = [{ name: 'all-nodes' }] as const;
 
 export const nothing = async (): Promise<void> => undefined;
 

@@ -2,7 +2,15 @@
 import type { Party } from '../network.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Rig } from '../rig.ts';
-import { anyOne, chosen, type FaultKind, type FaultOptions, nothing, unlessAllMust } from './fault.ts';
+import {
+  ALL_NODES,
+  anyOne,
+  chosen,
+  type FaultKind,
+  type FaultOptions,
+  nothing,
+  unlessAllMust,
+} from './fault.ts';
 
 interface Sides {
   readonly targets: readonly Party[];
@@ -90,7 +98,7 @@ const slowLinks: FaultKind = {
     const ms = Number(options.ms ?? 20);
     let end = (): void => undefined;
     return {
-      targets: rig.nodes,
+      targets: ALL_NODES,
       detail: `${ms} ms each way to every node`,
       strike: async () => {
         end = rig.network.delay(rig.nodes, ms);

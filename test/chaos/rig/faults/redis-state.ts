@@ -1,6 +1,6 @@
 // What happens inside a Redis that goes on: it forgets its scripts, or its memory is full.
 import { eventually } from '../../../support/eventually.ts';
-import { type FaultKind, nothing } from './fault.ts';
+import { ALL_NODES, type FaultKind, nothing } from './fault.ts';
 
 const HEALS_WITHIN_MS = 60_000;
 
@@ -9,7 +9,7 @@ const scriptFlush: FaultKind = {
   lane: 'aside',
   lastsMs: [0, 0],
   aim: async (rig) => ({
-    targets: rig.nodes,
+    targets: ALL_NODES,
     detail: 'SCRIPT FLUSH on each that answers',
     strike: async () => {
       await Promise.allSettled(rig.nodes.map((node) => node.call('SCRIPT', 'FLUSH')));
