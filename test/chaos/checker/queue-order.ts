@@ -7,7 +7,7 @@
 // Only undisturbed pairs are judged: both granted by the call that queued, no fault and no stall of a server (it
 // would be passed over as absent, rightly) between the place and the grants, and one reign all the time.
 
-import { type Call, grouped, type Run } from './run.ts';
+import { type Call, type EventOf, grouped, type Run } from './run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 /** A server that says nothing for so long was stopped, or its machine is too busy to keep a claim window. */
@@ -47,6 +47,7 @@ export function checkQueueOrder(run: Run): Findings {
 
 function turnsByResource(run: Run): Map<string, Turn[]> {
   const queued = grouped(run.of('queued'), ({ call }) => call);
+  const noted = grouped(run.of('noted'), ({ by, resource }) => JSON.stringify([by, resource]));
   const exclusive = run.calls.filter(({ began }) => began.lock?.mode === 'exclusive');
   const byResource = grouped(exclusive, ({ began }) => began.lock?.resource ?? '');
   return new Map(
@@ -56,22 +57,23 @@ function turnsByResource(run: Run): Map<string, Turn[]> {
         // A lease_id that asked twice has changed places by its own doing.
         const asking = own.filter(({ began }) => began.rpc === 'Acquire' || began.rpc === 'Hold');
         const [call] = asking;
-        return call && asking.length === 1 ? turnOf(run, call, queued.get(call.began.call)?.[0]?.atMs) : [];
+        if (!call || asking.length > 1) return [];
+        const events = noted.get(JSON.stringify([call.began.by, resource])) ?? [];
+        return turnOf(call, events, queued.get(call.began.call)?.[0]?.atMs);
       }),
     ]),
   );
 }
 
-function turnOf(run: Run, { began, ended }: Call, queuedMs = Number.POSITIVE_INFINITY): Turn[] {
+/** None where it was not granted, or where something came between: `noted` by its client about the resource. */
+function turnOf(
+  { began, ended }: Call,
+  noted: readonly EventOf<'noted'>[],
+  queuedMs = Number.POSITIVE_INFINITY,
+): Turn[] {
   if (ended?.outcome !== 'ok' || !ended.lease) return [];
-  const { call, by, atMs: askedMs, lock } = began;
-  const hasReopened = run
-    .of('noted')
-    .some(
-      ({ by: who, resource, atMs }) =>
-        who === by && resource === lock?.resource && atMs >= askedMs && atMs <= ended.atMs,
-    );
-  if (hasReopened) return [];
+  const { call, by, atMs: askedMs } = began;
+  if (noted.some(({ atMs }) => atMs >= askedMs && atMs <= ended.atMs)) return [];
   return [{ call, by, askedMs, queuedMs, grantedMs: ended.atMs, token: BigInt(ended.lease.token) }];
 }
 

@@ -25,8 +25,8 @@ export interface RecordCall {
 export interface RecordCalls {
   readonly calls: ReadonlyMap<string, readonly RecordCall[]>;
   /**
-   * Claims that may have taken any record without anybody's seeing it, in order: those that nobody saw answered, and those
-   * of troubled times, which may have been tried several times and given back what an earlier try had taken.
+   * Claims that may have taken any record without anybody's seeing it, in order: those that nobody saw answered, and
+   * those of troubled times, which may have been tried several times and given back what an earlier try had taken.
    */
   readonly unseenClaims: readonly number[];
 }
