@@ -9,7 +9,7 @@ export type FaultOptions = Readonly<Record<string, number | string | boolean>>;
 
 export interface Aimed {
   /**
-   * Who is struck, for the record. The checker counts the nodes among them, since a loss is explained where the one that
+   * Who is struck, for the record. The checker counts the nodes among them, since a loss is explained where one that
    * had acknowledged was struck, too: ALL_NODES for what takes nothing from anybody.
    */
   readonly targets: readonly { readonly name: string }[];
