@@ -15,7 +15,7 @@ import {
   SHARED_RESOURCE,
 } from './hot-resources.ts';
 import { EXCLUSIVE, type LeaseRequest, type Mode, newRequest } from './lease-request.ts';
-import { recordedHold } from './recorded-hold.ts';
+import { recordedHold, recordedKeep } from './recorded-hold.ts';
 import {
   type CalledLease,
   recordedAcquire,
@@ -134,7 +134,14 @@ async function oneByCalls(client: ChaosClient, dice: Dice, resource: string, mod
     if (result.outcome !== 'ok' || next.outcome === 'ok') result = next;
   }
   if (result.outcome === 'ok') {
-    await holdByCalls(client, dice, taken(client, request, { ...result, lease: result.response.lease }));
+    const granted = { ...result, lease: result.response.lease };
+    if (dice.chance(0.2)) {
+      const held = recordedKeep(client, client.channel, request, granted);
+      await act(client, dice, held.belief, holdForMs(dice, ttl));
+      await held.release();
+    } else {
+      await holdByCalls(client, dice, taken(client, request, granted));
+    }
   } else if (result.outcome === 'unknown' || waitMs > 0) {
     await recordedRelease(client, request, RELEASE_WITHIN_MS);
   }
@@ -154,8 +161,12 @@ async function holdByCalls(client: ChaosClient, dice: Dice, lease: CalledLease):
     belief.ended('moved-on');
     return;
   }
+  // Its belief is over, its lease perhaps not: a renewal must not bring back what has lapsed.
+  if (belief.isOver && dice.chance(0.5)) await recordedRenew(client, lease, dice.pick(PATIENCE_MS));
   belief.ended('released');
-  await recordedRelease(client, request, RELEASE_WITHIN_MS);
+  for (let again = 0; again === 0 || (again < 3 && dice.chance(0.1)); again++) {
+    await recordedRelease(client, request, RELEASE_WITHIN_MS);
+  }
   if (dice.chance(0.1)) await recordedCheck(client, lease, dice.pick(PATIENCE_MS));
 }
 
@@ -180,7 +191,12 @@ async function twoAtOnce(
   requests: readonly LeaseRequest[],
   waitMs: number,
 ): Promise<void> {
-  const result = await recordedAcquireMany(client, requests, waitMs, dice.pick(PATIENCE_MS));
+  let result = await recordedAcquireMany(client, requests, waitMs, dice.pick(PATIENCE_MS));
+  const isInDoubt = result.outcome === 'unknown' && result.error.reason !== 'LOCK_CONTENDED';
+  if (dice.chance(isInDoubt ? 0.6 : result.outcome === 'ok' ? 0.1 : 0) && !client.isStopping) {
+    const next = await recordedAcquireMany(client, requests, waitMs, dice.pick(PATIENCE_MS));
+    if (result.outcome !== 'ok' || next.outcome === 'ok') result = next;
+  }
   const beliefs: CalledLease['belief'][] = [];
   if (result.outcome === 'ok') {
     for (const [index, request] of requests.entries()) {

@@ -7,9 +7,10 @@ import { writeOnce } from './acting.ts';
 import { RunningAttempt } from './attempt.ts';
 import type { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
-import { LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
+import { EXCLUSIVE_RESOURCES, LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
 import { millisecondsOf } from './lease-request.ts';
 import { currentOperation, operationSince, TYPES } from './operation-names.ts';
+import { recordedLook } from './recorded-locks.ts';
 import {
   type BeginFields,
   type Ending,
@@ -93,6 +94,7 @@ export async function readLoop(client: ChaosClient, dice: Dice): Promise<void> {
     else if (throwOfDice < 0.93) await list(client, dice);
     else if (throwOfDice < 0.98) await recordedRetry(client, name, randomUUID(), dice.pick(PATIENCE_MS));
     else await recordedDelete(client, name, dice.pick(PATIENCE_MS));
+    if (dice.chance(0.05)) await recordedLook(client, dice.pick(EXCLUSIVE_RESOURCES), dice.pick(PATIENCE_MS));
     await client.pause(dice.between(50, 300));
   }
 }
@@ -134,6 +136,11 @@ async function work(
   let version = record?.version;
   for (let step = 1; step <= steps && !attempt.isOver && !client.isStopping; step++) {
     await client.pause(dice.between(30, 200));
+    // A job that hangs. Without a stream that keeps it alive, its attempt is over then, and its next write is late.
+    if (dice.chance(0.008)) {
+      await client.pause(client.maxTtlMs * 1.5);
+      if (attempt.isOver && !client.isStopping) await lateWrite(client, dice, attempt);
+    }
     for (const belief of attempt.beliefs) {
       if (!belief.isOver && !client.isStopping) await writeOnce(client, belief);
     }
@@ -143,6 +150,11 @@ async function work(
   }
   await end(client, dice, attempt);
   await keeping;
+}
+
+async function lateWrite(client: ChaosClient, dice: Dice, { name }: RunningAttempt): Promise<void> {
+  const fields = { value: `late, of ${name.fencingToken}`, requestId: undefined, ifVersion: undefined };
+  await recordedUpdate(client, name, fields, dice.pick(PATIENCE_MS));
 }
 
 /** Writes it, again if need be. The version of the record, as far as it was told. */

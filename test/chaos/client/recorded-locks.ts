@@ -6,7 +6,14 @@ import type {
   AcquireResponse,
   RenewResponse,
 } from '../../../generated/leasehold/v1/lock_service.ts';
-import { AcquireManyRequest, AcquireRequest } from '../../../generated/leasehold/v1/lock_service.ts';
+import {
+  AcquireManyRequest,
+  AcquireRequest,
+  type GetLockResponse,
+  ListLocksRequest,
+  type ListLocksResponse,
+} from '../../../generated/leasehold/v1/lock_service.ts';
+import type { SentAt } from '../../../src/client/lease-deadline.ts';
 import { nowMs } from '../history.ts';
 import { AnsweredBelief } from './belief.ts';
 import type { ChaosClient } from './chaos-client.ts';
@@ -30,6 +37,11 @@ export interface CalledLease {
   readonly request: LeaseRequest;
   readonly token: bigint;
   readonly belief: AnsweredBelief;
+}
+
+/** An answer that grants, and when its question was sent. */
+export interface Granted extends SentAt {
+  readonly lease: Lease | undefined;
 }
 
 /** What is left of a wait for the next try, and how long all may take. */
@@ -83,11 +95,7 @@ export async function recordedAcquireMany(
 }
 
 /** What a grant makes its caller believe. */
-export function taken(
-  client: ChaosClient,
-  request: LeaseRequest,
-  answered: { readonly lease: Lease | undefined; readonly sentAtMs: number; readonly sentAtWallMs: number },
-): CalledLease {
+export function taken(client: ChaosClient, request: LeaseRequest, answered: Granted): CalledLease {
   const { resource, leaseId, mode, ttlMs } = request;
   const lease = theLease(answered.lease);
   const { fencingToken: token } = lease;
@@ -156,8 +164,34 @@ export async function recordedCheck(
   });
 }
 
-function theLease(lease: Lease | undefined): Lease {
+export function theLease(lease: Lease | undefined): Lease {
   // Whatever isn't granted is an error: an answer without a lease breaks the contract.
   if (!lease) throw new Error('an answer that grants has no lease');
   return lease;
+}
+
+/** One lock, or a page of all of them, as whoever looks at a dashboard. */
+export async function recordedLook(client: ChaosClient, resource: string, withinMs: number): Promise<void> {
+  const common = {
+    deadlineMs: nowMs() + withinMs,
+    channel: client.channel,
+    signal: client.stop,
+    tryForMs: TRY_FOR_MS,
+  };
+  await recordedUnary<GetLockResponse>(client.recorder, {
+    rpc: 'GetLock',
+    ...common,
+    invoke: ({ locks }, metadata, options, callback) =>
+      locks.getLock({ resource }, metadata, options, callback),
+    told: ({ lock }) => ({
+      said: { resource, holders: lock?.holderCount ?? 0, waiters: lock?.waiterCount ?? 0 },
+    }),
+  });
+  await recordedUnary<ListLocksResponse>(client.recorder, {
+    rpc: 'ListLocks',
+    ...common,
+    invoke: ({ locks }, metadata, options, callback) =>
+      locks.listLocks(ListLocksRequest.fromPartial({}), metadata, options, callback),
+    told: ({ locks }) => ({ said: { found: locks.length } }),
+  });
 }
