@@ -46,6 +46,8 @@ test.each([
   ['AcquireMany', 'LOCK_CONTENDED', false, 'unknown'],
   ['AcquireMany', 'INVALID_ARGUMENT', false, 'failed'],
   ['ClaimOperations', 'DRAINING', false, 'unknown'],
+  // Who only reads has changed nothing, whatever else isn't known.
+  ['GetOperation', 'OUTCOME_UNKNOWN', false, 'failed'],
 ] as const)('%s, %s, waiting %s: %s', (rpc, reason, waits, expected) => {
   expect(outcomeOf(rpc, failure(reason), waits)).toBe(expected);
 });

@@ -68,7 +68,7 @@ export async function holdLoop(
         await held.release();
       }
     }
-    await client.pause(dice.between(20, 400));
+    await client.pause(dice.between(20, 220));
   }
 }
 
@@ -97,7 +97,7 @@ export async function unaryLoop(client: ChaosClient, dice: Dice): Promise<void> 
   while (!client.isStopping) {
     const resource = resources[dice.below(resources.length)] ?? EXCLUSIVE_RESOURCES[0];
     await oneByCalls(client, dice, resource, EXCLUSIVE);
-    await client.pause(dice.between(30, 350));
+    await client.pause(dice.between(20, 220));
   }
 }
 
@@ -116,7 +116,7 @@ async function bothWays(client: ChaosClient, dice: Dice, resource: string, mode:
   const byStream = holdLoop(client, client.dice(`holding ${resource}`), { resource: () => resource, mode });
   while (!client.isStopping) {
     await oneByCalls(client, dice, resource, mode());
-    await client.pause(dice.between(100, 800));
+    await client.pause(dice.between(50, 500));
   }
   await byStream;
 }
@@ -181,7 +181,7 @@ export async function manyLoop(client: ChaosClient, dice: Dice): Promise<void> {
       return newRequest({ resource, mode: EXCLUSIVE, ttlMs: ttl, waitMs });
     });
     await twoAtOnce(client, dice, requests, waitMs);
-    await client.pause(dice.between(100, 800));
+    await client.pause(dice.between(50, 500));
   }
 }
 

@@ -55,7 +55,7 @@ export async function beginLoop(client: ChaosClient, dice: Dice): Promise<void> 
       const { operation, attempt } = result.response;
       await work(client, dice, started(client, theRecord(operation), attempt, result), operation);
     }
-    await client.pause(dice.between(150, 900));
+    await client.pause(dice.between(100, 600));
     if (dice.chance(0.08) && !client.isStopping) {
       const name = operationSince(dice, RECENTLY_MS);
       await recordedCancel(client, name, randomUUID(), dice.pick(PATIENCE_MS));
@@ -78,7 +78,7 @@ export async function workLoop(client: ChaosClient, dice: Dice): Promise<void> {
       const operation = theRecord(found.operation);
       await work(client, dice, started(client, operation, found.attempt, result), operation);
     }
-    await client.pause(dice.between(20, 500));
+    await client.pause(dice.between(20, 250));
   }
 }
 
@@ -95,7 +95,7 @@ export async function readLoop(client: ChaosClient, dice: Dice): Promise<void> {
     else if (throwOfDice < 0.98) await recordedRetry(client, name, randomUUID(), dice.pick(PATIENCE_MS));
     else await recordedDelete(client, name, dice.pick(PATIENCE_MS));
     if (dice.chance(0.05)) await recordedLook(client, dice.pick(EXCLUSIVE_RESOURCES), dice.pick(PATIENCE_MS));
-    await client.pause(dice.between(50, 300));
+    await client.pause(dice.between(30, 200));
   }
 }
 

@@ -7,7 +7,7 @@ import type { Dice } from './dice.ts';
 import { LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
 
 /** Each resource has a new operation so often. */
-const NEW_EVERY_MS = 1_500;
+const NEW_EVERY_MS = 2_000;
 
 export interface OperationName {
   readonly resource: string;

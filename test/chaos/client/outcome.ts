@@ -36,11 +36,22 @@ const NOT_DONE_THIS_TIME: ReadonlySet<string> = new Set([
   'DRAINING',
 ]);
 
+/** Whatever becomes of them, they change nothing. */
+const READS: ReadonlySet<string> = new Set([
+  'CheckFencingToken',
+  'GetLock',
+  'GetOperation',
+  'ListLocks',
+  'ListOperations',
+  'WaitOperation',
+]);
+
 /** The two that take several steps, and take them back as far as they can. */
 const IN_STEPS: ReadonlySet<string> = new Set(['AcquireMany', 'ClaimOperations']);
 
 /** `waits`: the server was asked to wait. */
 export function outcomeOf(rpc: string, { reason }: CallError, waits: boolean): 'failed' | 'unknown' {
+  if (READS.has(rpc)) return 'failed';
   if (IN_STEPS.has(rpc)) return reason === 'INVALID_ARGUMENT' ? 'failed' : 'unknown';
   if (REFUSED.has(reason)) return 'failed';
   // An Acquire that is answered so may have been granted, and have lapsed.
