@@ -8,6 +8,8 @@ import type { Step } from './plan.ts';
 import { NotNow, type Rig } from './rig.ts';
 import type { RunHistory } from './run-history.ts';
 
+/** So many are told by name. */
+const TOLD_TARGETS = 4;
 const AIMED_WITHIN_MS = 15_000;
 const STRUCK_WITHIN_MS = 90_000;
 const HEALED_WITHIN_MS = 90_000;
@@ -80,7 +82,8 @@ export class Timeline {
         ...(stays && { mayProgress: stays.mayProgress }),
         ...(beyondBounds !== undefined && { beyondBounds }),
       });
-      this.#options.tell(`${phase.padEnd(7)}${kind.name} #${id}: ${targets.join(', ')} (${aimed.detail})`);
+      const what = phase === 'began' ? `: ${shortened(targets)} (${aimed.detail})` : '';
+      this.#options.tell(`${phase.padEnd(7)}#${id} ${kind.name}${what}`);
     };
     record('began');
     try {
@@ -119,6 +122,10 @@ export class Timeline {
     const timer = sleep(Math.min(ms, 2 ** 31 - 1), undefined, { signal: this.#over.signal });
     await timer.catch(() => undefined);
   }
+}
+
+function shortened(names: readonly string[]): string {
+  return names.length <= TOLD_TARGETS ? names.join(', ') : `${names[0]} … ${names.at(-1)}`;
 }
 
 async function bounded<T>(work: Promise<T>, withinMs: number, what: string): Promise<T> {

@@ -220,6 +220,9 @@ export const PARTITION_FAULTS: readonly FaultKind[] = [
   dropConnections,
 ];
 
+/** With the clients as their number: who is cut off is among the targets. */
 function named(parties: readonly Party[]): string {
-  return parties.map(({ name }) => name).join(', ');
+  const names = parties.filter(({ proxy }) => proxy !== undefined).map(({ name }) => name);
+  const clients = parties.length - names.length;
+  return [...names, ...(clients > 0 ? [`${clients} clients`] : [])].join(', ');
 }
