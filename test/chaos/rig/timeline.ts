@@ -10,6 +10,7 @@ import type { RunHistory } from './run-history.ts';
 
 /** So many are told by name. */
 const TOLD_TARGETS = 4;
+const LATE_MS = 10_000;
 const AIMED_WITHIN_MS = 15_000;
 const STRUCK_WITHIN_MS = 90_000;
 const HEALED_WITHIN_MS = 90_000;
@@ -27,6 +28,8 @@ export class Timeline {
   readonly #options: TimelineOptions;
   readonly #over = new AbortController();
   #count = 0;
+  /** Ends with the last fault of the lane in which they come one after the other. */
+  #failovers: Promise<void> = Promise.resolve();
 
   constructor(options: TimelineOptions) {
     this.#options = options;
@@ -39,7 +42,9 @@ export class Timeline {
       steps.map(async (step) => {
         try {
           await this.#wait(startMs + step.atMs - nowMs());
-          if (!this.#over.signal.aborted) await this.#carryOut(step);
+          if (this.#over.signal.aborted) return;
+          if (faultNamed(step.fault).lane === 'failover') await this.#afterOthers(step);
+          else await this.#carryOut(step);
         } catch (error) {
           this.end();
           throw new Error(`${step.fault} at ${step.atMs} ms`, { cause: error });
@@ -55,9 +60,22 @@ export class Timeline {
     this.#over.abort();
   }
 
+  /** A failover may take longer than was planned: the next one waits, or is left out where it would come too late. */
+  async #afterOthers(step: Step): Promise<void> {
+    const dueMs = nowMs();
+    const turn = this.#failovers.then(async () => {
+      if (this.#over.signal.aborted) return;
+      if (nowMs() - dueMs <= LATE_MS) return this.#carryOut(step);
+      this.skipped += 1;
+      this.#options.tell(`skipped ${step.fault}: the one before it took too long`);
+    });
+    this.#failovers = turn.catch(() => undefined);
+    await turn;
+  }
+
   async #carryOut(step: Step): Promise<void> {
     const kind = faultNamed(step.fault);
-    const { rig } = this.#options;
+    const { rig, tell } = this.#options;
     const aimed = await this.#aim(kind, step);
     if (aimed === undefined) return;
     const taken = aimed.taken ?? [];
@@ -83,12 +101,16 @@ export class Timeline {
         ...(beyondBounds !== undefined && { beyondBounds }),
       });
       const what = phase === 'began' ? `: ${shortened(targets)} (${aimed.detail})` : '';
-      this.#options.tell(`${phase.padEnd(7)}#${id} ${kind.name}${what}`);
+      tell(`${phase.padEnd(7)}#${id} ${kind.name}${what}`);
     };
     record('began');
     try {
       await bounded(aimed.strike(), STRUCK_WITHIN_MS, `${kind.name} was not through`);
       await this.#wait(step.forMs ?? Number.POSITIVE_INFINITY);
+    } catch (error) {
+      if (!(error instanceof NotNow)) throw error;
+      this.skipped += 1;
+      tell(`gave up #${id} ${kind.name}: ${error.message}`);
     } finally {
       await bounded(aimed.heal(), HEALED_WITHIN_MS, `${kind.name} was not healed`);
       rig.giveBack(taken);

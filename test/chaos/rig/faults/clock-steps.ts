@@ -9,7 +9,7 @@ import {
   nothing,
   unlessAllMust,
 } from './fault.ts';
-import { promote } from './promote.ts';
+import { awakeSentinels, promote } from './promote.ts';
 
 const together: FaultKind = {
   name: 'step-clocks',
@@ -48,6 +48,7 @@ function skewedReplica(
     mayLose: unlessAllMust,
     ...more,
     aim: async (rig, options) => {
+      await awakeSentinels(rig);
       const replica = chosen(await rig.replicas(), options);
       const ms = aheadMs(options);
       return {

@@ -3,7 +3,7 @@
 import { eventually } from '../../../support/eventually.ts';
 import type { RedisTarget } from '../redis-target.ts';
 import { type FaultKind, nothing, unlessAllMust } from './fault.ts';
-import { promote, startFailover, waitUntilNamed } from './promote.ts';
+import { awakeSentinels, promote, startFailover, waitUntilNamed } from './promote.ts';
 
 const BACK_WITHIN_MS = 20_000;
 
@@ -13,6 +13,7 @@ const failover: FaultKind = {
   name: 'failover',
   ...PLANNED,
   aim: async (rig) => {
+    await awakeSentinels(rig);
     const primary = await rig.primary();
     return {
       targets: [primary],
@@ -30,6 +31,7 @@ const failback: FaultKind = {
   name: 'failback',
   ...PLANNED,
   aim: async (rig) => {
+    await awakeSentinels(rig);
     const primary = await rig.primary();
     const [replica] = await rig.replicas();
     return {
@@ -53,6 +55,7 @@ const failbackUndemoted: FaultKind = {
   name: 'failback-undemoted',
   ...PLANNED,
   aim: async (rig) => {
+    await awakeSentinels(rig);
     const primary = await rig.primary();
     const others = [...rig.nodes, ...rig.sentinels].filter((party) => party !== primary);
     let end = (): void => undefined;
@@ -67,7 +70,7 @@ const failbackUndemoted: FaultKind = {
         const endOfThird = rig.network.hold(rig.sentinels, third);
         try {
           end();
-          await startFailover(rig);
+          await startFailover(rig, third);
           await waitUntilNamed(rig, (named) => named === primary);
         } finally {
           endOfThird();
