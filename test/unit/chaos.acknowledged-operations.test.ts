@@ -89,9 +89,10 @@ describe('a loss in a failover', () => {
     expect(lost.counts['explained losses']).toBe(1);
   });
 
-  test('is not explained by a second blow long before, to the same node, or to no node', () => {
+  test('is not explained by a second blow long before or after, to the same node, or to no node', () => {
     const unexplained = [
       fault(1, 5, ['node-2']),
+      fault(24, 26, ['node-2']),
       fault(21, 22, ['node-1']),
       fault(19, 40, ['server-1', 'client-2']),
     ];
@@ -112,6 +113,8 @@ describe('a loss in a failover', () => {
     expect(check(runBegan({ minAcks: 0 }), ...failover, ...completed, ...absent(25, 26)).violations).toEqual(
       [],
     );
+    const cut = [reign(0, 'a'), ...fault(20, 30, ['network'], { fault: 'cut' }), reign(23, 'b')];
+    expect(check(runBegan({ minAcks: 0 }), ...cut, ...completed, ...absent(25, 26)).violations).toEqual([]);
     const emptied = fault(19, 30, ['node-1'], { fault: 'restart-empty', mayLose: true });
     expect(check(runBegan(), ...failover, ...emptied, ...completed, ...absent(25, 26)).violations).toEqual(
       [],

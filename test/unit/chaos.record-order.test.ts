@@ -177,6 +177,9 @@ describe('a repeat', () => {
     const running = () => [begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 3 1 x', 'a', 'x', 'q')];
     expect(judge(...running(), update('RUNNING 3 1 x', 'a', 'x', 'q'))).toEqual([]);
     expect(judge(...running(), update('RUNNING 4 1 x', 'a', 'x', 'q'))).toHaveLength(1);
+    const between = () => update('RUNNING 4 1 y', 'a', 'y', 'q2');
+    expect(judge(...running(), between(), update('RUNNING 4 1 y', 'a', 'x', 'q'))).toEqual([]);
+    expect(judge(...running(), between(), update('RUNNING 5 1 x', 'a', 'x', 'q'))).toHaveLength(1);
   });
 
   test('of a request with an unknown outcome has one in all', () => {
@@ -233,6 +236,23 @@ test('an unknown outcome whose last try was answered is a read, too', () => {
   const begun = operationCall('BeginOperation', 600, 601, 'RUNNING 1 1', { claimId: 'a' });
   expect(judge(begun, update(602, ''))).toEqual([]);
   expect(judge(begun, update(602, 'ABSENT'))).toHaveLength(1);
+  // And it may have done what the read shows.
+  const pending = operationCall('BeginOperation', 600, 601, 'PENDING 1 0');
+  const removed = operationCall('DeleteOperation', 602, 603, 'ABSENT', {}, { outcome: 'unknown' });
+  expect(judge(pending, removed)).toEqual([]);
+});
+
+test('what an error shows is a read, whatever was asked', () => {
+  const refused = operationCall(
+    'UpdateOperation',
+    610,
+    611,
+    'ABSENT',
+    { claimId: 'a' },
+    { outcome: 'failed' },
+  );
+  expect(judge(refused)).toEqual([]);
+  expect(judge(refused, operationCall('BeginOperation', 600, 601, 'PENDING 1 0'))).toHaveLength(1);
 });
 
 test('a claim of troubled times may have taken another record, too, and given it back', () => {
@@ -271,23 +291,23 @@ describe('a failover that may have lost', () => {
     expect(judge(...switched, second, ...before, at(5, 'GetOperation', 'RUNNING 1 1'))).toHaveLength(1);
   });
 
-  test('of the calls around it the answers are not used', () => {
+  test('a call around it may have its place nowhere', () => {
     const around = at(22, 'GetOperation', 'PENDING 9 9');
     expect(judge(...switched, second, ...before, around)).toEqual([]);
     expect(judge(...switched, ...before, around)).toHaveLength(1);
   });
 
   test('a request from before may have taken effect, or be lost', () => {
-    const repeat = (shown: string) => [
-      at(30, 'GetOperation', 'RUNNING 1 1'),
-      at(32, 'UpdateOperation', shown, { claimId: 'a', value: 'x', requestId: 'q' }),
-    ];
-    expect(judge(...switched, second, ...before, ...repeat('RUNNING 2 1 x'))).toEqual([]);
-    const kept = [
-      at(30, 'GetOperation', 'RUNNING 2 1 x'),
-      at(32, 'UpdateOperation', 'RUNNING 2 1 x', { claimId: 'a', value: 'x', requestId: 'q' }),
-    ];
-    expect(judge(...switched, second, ...before, ...kept)).toEqual([]);
+    const other = { claimId: 'a', value: 'y', requestId: 'q2' };
+    const moved = at(5, 'UpdateOperation', 'RUNNING 3 1 y', other);
+    const repeat = (shown: string) =>
+      at(32, 'UpdateOperation', shown, { claimId: 'a', value: 'x', requestId: 'q' });
+    const kept = [at(30, 'GetOperation', 'RUNNING 3 1 y'), repeat('RUNNING 3 1 y')];
+    expect(judge(...switched, second, ...before, moved, ...kept)).toEqual([]);
+    const lost = [at(30, 'GetOperation', 'RUNNING 1 1'), repeat('RUNNING 2 1 x')];
+    expect(judge(...switched, second, ...before, moved, ...lost)).toEqual([]);
+    const neither = [at(30, 'GetOperation', 'RUNNING 3 1 y'), repeat('RUNNING 5 1 x')];
+    expect(judge(...switched, second, ...before, moved, ...neither)).toHaveLength(1);
   });
 });
 

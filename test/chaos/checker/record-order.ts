@@ -7,7 +7,7 @@
 // version counts every change, so a step too many or too few shows in the next answer.
 //
 // A failover that may have lost acknowledged writes (see losses.ts) splits the history: what follows begins anywhere,
-// and of the calls around it only what they asked for is used, not what they were answered.
+// and a call around it has its place before, after, or nowhere.
 
 import { checkLinearizable, type TimedOp } from './linearizability.ts';
 import { losingReigns, REIGN_BLUR_MS } from './losses.ts';
@@ -59,7 +59,7 @@ function segments(calls: readonly RecordCall[], cuts: readonly number[]): Segmen
       const endMs = one.call.ended?.atMs ?? UNKNOWN;
       if (endMs < fromMs - REIGN_BLUR_MS || one.fromMs > safeToMs + 2 * REIGN_BLUR_MS) return [];
       if (one.fromMs >= safeFromMs && (one.toMs === UNKNOWN || one.toMs <= safeToMs)) return [one];
-      return one.isFailed ? [] : [{ ...one, toMs: UNKNOWN, shown: undefined }];
+      return one.isFailed ? [] : [{ ...one, toMs: UNKNOWN }];
     });
     return within.length > 0 ? [{ fromMs, calls: within }] : [];
   });
