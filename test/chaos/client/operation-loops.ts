@@ -1,7 +1,7 @@
 // The loops that begin operations, work on them, and look at them.
 
 import { randomUUID } from 'node:crypto';
-import type { Attempt, Operation } from '../../../generated/leasehold/v1/operation.ts';
+import { type Attempt, type Operation, OperationState } from '../../../generated/leasehold/v1/operation.ts';
 import { nowMs } from '../history.ts';
 import { writeOnce } from './acting.ts';
 import { RunningAttempt } from './attempt.ts';
@@ -9,7 +9,7 @@ import type { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
 import { EXCLUSIVE_RESOURCES, LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
 import { millisecondsOf } from './lease-request.ts';
-import { currentOperation, operationSince, TYPES } from './operation-names.ts';
+import { currentOperation, type OperationName, operationSince, TYPES } from './operation-names.ts';
 import { recordedLook } from './recorded-locks.ts';
 import {
   type BeginFields,
@@ -85,28 +85,48 @@ export async function workLoop(client: ChaosClient, dice: Dice): Promise<void> {
 /** Reads: what changes now, and whether what is long done is still there. */
 export async function readLoop(client: ChaosClient, dice: Dice): Promise<void> {
   const startedMs = nowMs();
+  let listed: readonly Operation[] = [];
   while (!client.isStopping) {
-    const sinceMs = Math.min(LONG_AGO_MS, nowMs() - startedMs);
-    const name = operationSince(dice, dice.chance(0.7) ? RECENTLY_MS : Math.max(RECENTLY_MS, sinceMs));
+    const agoMs = dice.chance(0.7) ? RECENTLY_MS : Math.min(LONG_AGO_MS, nowMs() - startedMs);
+    // Of those that were listed there is more to see; of the others, that they aren't there.
+    const isListed = listed.length > 0 && dice.chance(0.6);
+    const name = isListed ? nameOf(dice.pick(listed)) : operationSince(dice, agoMs);
     const throwOfDice = dice.next();
     if (throwOfDice < 0.75) await recordedGet(client, name, dice.pick(PATIENCE_MS));
     else if (throwOfDice < 0.83) await recordedWait(client, name, Math.round(dice.between(0, 2_000)));
-    else if (throwOfDice < 0.93) await list(client, dice);
-    else if (throwOfDice < 0.98) await recordedRetry(client, name, randomUUID(), dice.pick(PATIENCE_MS));
+    else if (throwOfDice < 0.95) listed = await list(client, dice);
+    else if (throwOfDice < 0.98) await retryOne(client, dice, listed);
     else await recordedDelete(client, name, dice.pick(PATIENCE_MS));
     if (dice.chance(0.05)) await recordedLook(client, dice.pick(EXCLUSIVE_RESOURCES), dice.pick(PATIENCE_MS));
     await client.pause(dice.between(30, 200));
   }
 }
 
-async function list(client: ChaosClient, dice: Dice): Promise<void> {
+/** All of one resource, page by page, or the first pages. */
+async function list(client: ChaosClient, dice: Dice): Promise<readonly Operation[]> {
   const resource = dice.pick([...PLAIN_RESOURCES, ...LOCKED_RESOURCES]);
   const withPayloads = dice.chance(0.5);
+  const listed: Operation[] = [];
   for (let pageToken = '', pages = 0; pages < 3 && !client.isStopping; pages++) {
     const result = await recordedList(client, { resource, withPayloads, pageToken }, dice.pick(PATIENCE_MS));
-    if (result.outcome !== 'ok' || result.response.nextPageToken === '') return;
+    if (result.outcome !== 'ok') break;
+    listed.push(...result.response.operations);
     pageToken = result.response.nextPageToken;
+    if (pageToken === '') break;
   }
+  return listed;
+}
+
+/** Mostly one that has failed: the others can't be tried again. */
+async function retryOne(client: ChaosClient, dice: Dice, listed: readonly Operation[]): Promise<void> {
+  const failed = listed.filter(({ state }) => state === OperationState.OPERATION_STATE_FAILED);
+  const among = failed.length > 0 && dice.chance(0.8) ? failed : listed;
+  if (among.length === 0) return;
+  await recordedRetry(client, nameOf(dice.pick(among)), randomUUID(), dice.pick(PATIENCE_MS));
+}
+
+function nameOf({ resource, operationId }: Operation): OperationName {
+  return { resource, operationId };
 }
 
 /** Mostly when its outcome is unknown, now and then though it is known. */
