@@ -38,6 +38,13 @@ const BROKEN: readonly (readonly [check: string, events: readonly Event[]])[] = 
   ['beliefs', [believed(1, 5, 1), believed(4, 9, 2)]],
   ['leaders', [believed(1, 5, 1, { resource: 'leader' }), believed(4, 9, 2, { resource: 'leader' })]],
   ['attempts', [believed(1, 5, 1, { of: 'attempt' }), believed(4, 9, 2, { of: 'attempt' })]],
+  [
+    'token answers',
+    [
+      believed(1, 9, 7),
+      ...call('CheckFencingToken', 2, 3, { asked: lockAsked('x', { token: '6' }), said: { valid: true } }),
+    ],
+  ],
   ['acknowledged operations', [...get(1, 'PENDING 3 0'), ...get(3, 'PENDING 2 0')]],
   ['order of operations', [...get(1, 'PENDING 1 0')]],
   ['retries', [...update(1, 'RUNNING 2 1'), ...update(3, 'RUNNING 3 1')]],

@@ -14,6 +14,7 @@ import { checkQueueOrder } from './queue-order.ts';
 import { checkRecordOrder } from './record-order.ts';
 import { checkRetries } from './retries.ts';
 import { Run } from './run.ts';
+import { checkTokenAnswers } from './token-answers.ts';
 import type { Findings, Undecided, Violation } from './verdict.ts';
 import { checkWaits } from './waits.ts';
 
@@ -27,6 +28,7 @@ const CHECKS: readonly ((run: Run) => Findings)[] = [
   checkGuardedWrites,
   checkGrants,
   checkBeliefs,
+  checkTokenAnswers,
   checkAcknowledgedOperations,
   checkRecordOrder,
   checkRetries,
