@@ -76,7 +76,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   try {
     await run.carryOut();
   } catch (error) {
-    broken = reasonsOf(error);
+    broken = signal?.aborted ? 'it was interrupted' : reasonsOf(error);
     say(`broken: ${broken}`);
   } finally {
     await run.stop();
