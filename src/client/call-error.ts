@@ -6,6 +6,8 @@ import { BadRequest, ErrorInfo, RetryInfo } from '../../generated/google/rpc/err
 import { Status } from '../../generated/google/rpc/status.ts';
 import { Contention } from '../../generated/leasehold/v1/error_details.ts';
 
+const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
+
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: status;
@@ -43,8 +45,9 @@ export class CallError extends Error {
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
     if (this.code === status.UNAVAILABLE) return true;
-    // Nobody here has cancelled it: this is how the sudden end of a server, or of a proxy, looks from the other side.
-    return this.code === status.CANCELLED && !this.#isLocal && this.reason === '';
+    // Leasehold gives a reason with every error. Without one, and not of our own making, these are how the sudden end
+    // of a server or of a proxy looks from the other side: a stream that was reset, a connection that broke under it.
+    return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
   }
 }
 

@@ -50,11 +50,11 @@ export class LeaseCall implements SentAt {
     this.silenceMs = options.silenceMs;
     this.sentAtMs = channel.clock.monotonicMs();
     this.sentAtWallMs = channel.clock.wallMs();
-    const { streams } = this.seat;
+    const { locks } = this.seat.streams;
     this.#stream =
       'spec' in request
-        ? streams.hold(request, channel.metadata())
-        : streams.keepAlive({ leases: [{ ...request, ttl: undefined }] }, channel.metadata());
+        ? locks.hold(request, channel.metadata())
+        : locks.keepAlive({ leases: [{ ...request, ttl: undefined }] }, channel.metadata());
     this.#stream.on('data', ({ event }: HoldResponse | KeepAliveResponse) => {
       if (this.#isOver) return;
       if (event) options.onMessage(this, event);

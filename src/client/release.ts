@@ -14,8 +14,8 @@ export async function release(
   const deadlineMs = channel.clock.monotonicMs() + ANSWER_WITHIN_MS;
   const { response } = await callUnary<{ released: boolean }>(
     channel,
-    (client, metadata, options, callback) =>
-      client.release({ resource, leaseId }, metadata, options, callback),
+    ({ locks }, metadata, options, callback) =>
+      locks.release({ resource, leaseId }, metadata, options, callback),
     { deadlineMs },
   );
   return response.released;
