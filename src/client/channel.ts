@@ -1,9 +1,10 @@
 // The connections to a deployment: for each instance one for unary calls and one for streams, so that a release never
-// waits behind a thousand streams for a place on the connection. All instances are alike; calls stay with one for as
-// long as it answers, and go on to the next when it doesn't.
+// waits behind a thousand streams for a place on the connection. Both services go over the same ones. All instances are
+// alike; calls stay with one for as long as it answers, and go on to the next when it doesn't.
 
 import { type ChannelCredentials, Metadata, status } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
+import { OperationStoreServiceClient } from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { Clock } from '../domain/clock.ts';
 import { localError } from './call-error.ts';
 
@@ -18,10 +19,16 @@ export interface ChannelOptions {
   readonly random: () => number;
 }
 
+/** The services of an instance, over one connection. */
+export interface Stubs {
+  readonly locks: LockServiceClient;
+  readonly operations: OperationStoreServiceClient;
+}
+
 /** One instance. */
 export interface Seat {
-  readonly calls: LockServiceClient;
-  readonly streams: LockServiceClient;
+  readonly calls: Stubs;
+  readonly streams: Stubs;
 }
 
 const CONNECTION = {
@@ -51,13 +58,21 @@ export class Channel {
     this.random = random;
     this.#token = token;
     this.#at = Math.floor(random() * addresses.length);
-    const connect = (address: string): LockServiceClient =>
-      new LockServiceClient(address, credentials, CONNECTION);
+    const connect = (address: string): Stubs => {
+      const locks = new LockServiceClient(address, credentials, CONNECTION);
+      const sameConnection = { channelOverride: locks.getChannel() };
+      return { locks, operations: new OperationStoreServiceClient(address, credentials, sameConnection) };
+    };
     this.#seats = addresses.map((address) => ({ calls: connect(address), streams: connect(address) }));
   }
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Whether there is another instance to go on to. */
+  get hasOthers(): boolean {
+    return this.#seats.length > 1;
   }
 
   /** Where calls go now. Throws CallError, CANCELLED, once the channel is closed. */
@@ -94,8 +109,8 @@ export class Channel {
     // The library would let them go on, and with them the renewals of leases.
     for (const cancel of [...this.#calls]) cancel();
     for (const { calls, streams } of this.#seats) {
-      calls.close();
-      streams.close();
+      calls.locks.close();
+      streams.locks.close();
     }
   }
 }

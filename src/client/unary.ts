@@ -3,14 +3,13 @@
 
 import type { CallOptions, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
-import type { LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
 import { pause } from '../domain/clock.ts';
 import { CallError, localError } from './call-error.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, Stubs } from './channel.ts';
 
 export type Invoke<Response> = (
-  client: LockServiceClient,
+  stubs: Stubs,
   metadata: Metadata,
   options: CallOptions,
   callback: (error: ServiceError | null, response: Response) => void,
@@ -66,14 +65,14 @@ export async function callUnary<Response>(
 
 function once<Response>(
   channel: Channel,
-  client: LockServiceClient,
+  stubs: Stubs,
   invoke: Invoke<Response>,
   withinMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const options = { deadline: channel.clock.wallMs() + withinMs };
-    const call = invoke(client, channel.metadata(), options, (error, response) => {
+    const call = invoke(stubs, channel.metadata(), options, (error, response) => {
       signal?.removeEventListener('abort', cancel);
       ended();
       if (error) reject(new CallError(error));

@@ -21,6 +21,8 @@ export interface CallBegan {
   readonly deadlineMs: number;
   /** What matters of the request. */
   readonly lock?: LockRequest;
+  /** Of AcquireMany. */
+  readonly locks?: readonly LockRequest[];
   readonly operation?: OperationRequest;
 }
 
@@ -33,8 +35,13 @@ export interface CallEnded {
   /** Of ErrorInfo, or the name of the gRPC status where there is none; '' for ok. */
   readonly reason: string;
   readonly lease?: { readonly token: string; readonly validForMs: number };
+  /** Of AcquireMany, in the order of its `locks`. */
+  readonly leases?: readonly { readonly token: string; readonly validForMs: number }[];
   readonly released?: boolean;
+  /** Also of an error that tells it: with OPERATION_NOT_FOUND, that the record is ABSENT. */
   readonly operation?: OperationState;
+  /** A page of ListOperations: each record as it was at some moment of the call. */
+  readonly operations?: readonly OperationState[];
   /** What else was answered: found by ClaimOperations, whether a token is valid, … */
   readonly said?: Readonly<Record<string, string | number | boolean>>;
 }
@@ -51,6 +58,7 @@ export interface LockRequest {
 }
 
 export interface OperationRequest {
+  /** '' of ClaimOperations and ListOperations, and so is operationId. */
   readonly resource: string;
   readonly operationId: string;
   readonly claimId?: string;
@@ -63,12 +71,15 @@ export interface OperationRequest {
 
 /** A record as an answer showed it; `state` 'ABSENT' where the answer says that there is none. */
 export interface OperationState {
+  /** Set where the request named none: of ClaimOperations and ListOperations. */
+  readonly resource?: string;
   readonly operationId: string;
   readonly state: string;
   readonly version: string;
   readonly attempt: number;
   /** The attempt's fencing token, where the answer has it. */
   readonly token?: string;
+  /** What the last write put there; '' if none did, undefined where the answer doesn't show it. */
   readonly value?: string;
 }
 
@@ -138,11 +149,26 @@ export interface Fault {
   readonly atMs: number;
   /** One in the run: its beginning and its end carry the same. */
   readonly id: number;
+  /**
+   * What it is called. The checker knows two of them: `kill` (whose healing is that the process was started again) and
+   * `pause` (SIGSTOP, healed by SIGCONT); the others are only counted.
+   */
   readonly fault: string;
   readonly phase: 'began' | 'healed';
   /** Who is struck: node-2, sentinel-1, server-2, client-4, network. */
   readonly targets: readonly string[];
   readonly detail: string;
+  /**
+   * It may lose acknowledged writes by itself (a primary that restarts with empty data before Sentinel acts). Without
+   * it a loss is explained only where a second node was struck before the reign changed.
+   */
+  readonly mayLose?: boolean;
+  /** In liveness mode: false where nobody can be served while it lasts (the Sentinels' majority is gone). */
+  readonly mayProgress?: boolean;
+  /** It breaks a stated bound, and says which: what it leads to is no breach of a promise. */
+  readonly beyondBounds?: string;
+  /** Its name in the rig's catalogue, which tells more: `kill-primary` where `fault` is `kill`. */
+  readonly step?: string;
 }
 
 /** By the runner, about every 100 ms from each server that answers. */
