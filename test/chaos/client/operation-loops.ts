@@ -141,9 +141,7 @@ function started(
   sent: { readonly sentAtMs: number; readonly sentAtWallMs: number },
 ): RunningAttempt {
   const ttl = operation.lock?.ttl ?? operation.heartbeatTimeout;
-  const ttlMs = ttl ? millisecondsOf(ttl) : client.maxTtlMs;
-  // The name alone: a whole record would go into the history of each call, and no line of it can carry int64 fields.
-  return new RunningAttempt(client, nameOf(operation), attempt, sent, ttlMs);
+  return new RunningAttempt(client, operation, attempt, sent, ttl ? millisecondsOf(ttl) : client.maxTtlMs);
 }
 
 /** Some steps, and an end of some kind: also none at all. */
