@@ -16,7 +16,8 @@ import { CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { LeaseCall, type LeaseMessage, type LeaseName } from './lease-call.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
-import { BACKOFF, callUnary } from './unary.ts';
+import { ANSWER_WITHIN_MS, release } from './release.ts';
+import { BACKOFF } from './unary.ts';
 
 export type HeldEvent =
   | { readonly kind: 'queued'; readonly position: number }
@@ -46,8 +47,6 @@ export interface HoldOptions extends KeepOptions {
 
 const REOPEN_AFTER_MS = 30 * 60_000;
 const SILENCE_MS = 20_000;
-/** How long a call without a wait is tried, and a release. */
-const ANSWER_WITHIN_MS = 10_000;
 const FIRST_ANSWER_MS = 3_000;
 const GIVE_BACK_MS = 1_000;
 
@@ -304,20 +303,6 @@ export class HeldLease implements LeaseName {
   #tell(event: HeldEvent): void {
     this.#options.observer?.(event);
   }
-}
-
-async function release(
-  channel: Channel,
-  { resource, leaseId }: Omit<LeaseName, 'fencingToken'>,
-): Promise<boolean> {
-  const deadlineMs = channel.clock.monotonicMs() + ANSWER_WITHIN_MS;
-  const { response } = await callUnary<{ released: boolean }>(
-    channel,
-    ({ locks }, metadata, options, callback) =>
-      locks.release({ resource, leaseId }, metadata, options, callback),
-    { deadlineMs },
-  );
-  return response.released;
 }
 
 function waitOf(waitMs: number, leftMs: number): HoldRequest['wait'] {
