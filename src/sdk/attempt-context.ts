@@ -20,8 +20,15 @@ export class AttemptContext<Data = Payload | undefined> {
    * and when the worker shall stop (the reason of the stop). Then come to an end, and throw its reason.
    */
   readonly signal: AbortSignal;
-  readonly #held: HeldAttempt;
-  readonly #record: AttemptRecord;
+  /** How far an earlier attempt came, as it told; undefined if none did. */
+  readonly lastProgress: Payload | undefined;
+  // Functions of their own, and no methods: handlers like to take them apart.
+  /** Until the deadline of the attempt, by the clocks; 0 when it is over. */
+  readonly remainingMs: () => number;
+  /** Tells how far the work is, for those who watch and for the attempt after this one. Rejects when it is lost. */
+  readonly progress: (value: unknown) => Promise<void>;
+  /** Changes the data, the progress or the labels. Rejects when the attempt is lost. */
+  readonly update: (update: RecordUpdate) => Promise<void>;
 
   constructor(operation: Operation, held: HeldAttempt, record: AttemptRecord, signal: AbortSignal) {
     this.operation = operation;
@@ -31,27 +38,9 @@ export class AttemptContext<Data = Payload | undefined> {
     this.attempt = operation.attempt;
     this.fencingToken = held.name.fencingToken;
     this.signal = signal;
-    this.#held = held;
-    this.#record = record;
-  }
-
-  /** Until the deadline of the attempt, by the clocks; 0 when it is over. */
-  remainingMs(): number {
-    return this.#held.remainingMs();
-  }
-
-  /** How far an earlier attempt came, as it told; undefined if none did. */
-  get lastProgress(): Payload | undefined {
-    return this.operation.progress;
-  }
-
-  /** Tells how far the work is, for those who watch and for the attempt after this one. Rejects when it is lost. */
-  progress(value: unknown): Promise<void> {
-    return this.#record.update({ progress: value });
-  }
-
-  /** Changes the data, the progress or the labels. Rejects when the attempt is lost. */
-  update(update: RecordUpdate): Promise<void> {
-    return this.#record.update(update);
+    this.lastProgress = operation.progress;
+    this.remainingMs = () => held.remainingMs();
+    this.progress = (value) => record.update({ progress: value });
+    this.update = (update) => record.update(update);
   }
 }

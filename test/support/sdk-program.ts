@@ -37,10 +37,7 @@ switch (what) {
       tell('half');
       await new Promise(() => {});
     };
-    await client.operations.worker({
-      types: 'killed',
-      handler: (context) => handler({ progress: (value) => context.progress(value) }),
-    }).finished;
+    await client.operations.worker({ types: 'killed', handler }).finished;
     break;
   }
   default:
