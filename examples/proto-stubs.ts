@@ -1,5 +1,5 @@
-// The generated grpc-js clients of this package, for those who want every call as the contract has it. What to get right
-// then is in docs/clients.md; leasehold/client does it for you. Needs a running server (npm start).
+// The generated grpc-js clients of this package, for those who want every call as the contract has it. What to get
+// right then is in docs/clients.md; leasehold/client does it for you. Needs a running server (npm start).
 //
 //   npx node examples/proto-stubs.ts [host:port]
 import { randomUUID } from 'node:crypto';
