@@ -4,6 +4,7 @@ Kill it in the middle and start it again. Needs a running server and the generat
 """
 
 import datetime
+import os
 import socket
 import sys
 import time
@@ -13,11 +14,12 @@ import grpc
 from leasehold.v1 import operation_store_service_pb2 as pb, operation_store_service_pb2_grpc
 
 JOB = sys.argv[1] if len(sys.argv) > 1 else "monthly-report"
-STEPS = 10
+STEPS = 20
 HEARTBEAT = 5.0  # an update is a sign of life: longer than a step, or open KeepAliveOperation beside the work
 MARGIN = max(0.2, HEARTBEAT / 20)
 
-stub = operation_store_service_pb2_grpc.OperationStoreServiceStub(grpc.insecure_channel("127.0.0.1:50051"))
+channel = grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051"))
+stub = operation_store_service_pb2_grpc.OperationStoreServiceStub(channel)
 
 
 def deadline(sent, attempt):
@@ -26,24 +28,22 @@ def deadline(sent, attempt):
 
 
 def claim():
-    """Waits until there is one. A claim_id is new for each claim, and a secret."""
-    while True:
+    """The job and our attempt, once there is one to claim. A claim_id is new for each claim, and a secret."""
+    while not stub.BeginOperation(wanted, timeout=5).operation.HasField("finish_time"):
         request = pb.ClaimOperationsRequest(types=[JOB], claim_id=str(uuid.uuid4()), owner=socket.gethostname())
-        request.wait_timeout.FromSeconds(60)
+        request.wait_timeout.FromSeconds(10)
         sent = time.monotonic()
-        reply = stub.ClaimOperations(request, timeout=70)
+        reply = stub.ClaimOperations(request, timeout=20)
         if reply.claimed:
             found = reply.claimed[0]
             return found.operation, found.attempt, deadline(sent, found.attempt)
+    print("done, by this worker before or by another")
+    sys.exit()
 
 
 # The id comes from what triggers the job, so triggering it twice does it once.
 wanted = pb.BeginOperationRequest(resource=f"reports/{JOB}", operation_id=f"{datetime.date.today():%Y-%m}", type=JOB)
 wanted.heartbeat_timeout.FromSeconds(int(HEARTBEAT))
-known = stub.BeginOperation(wanted, timeout=5).operation
-if known.HasField("finish_time"):
-    sys.exit("done before")
-
 operation, attempt, stop_at = claim()
 ours = dict(
     resource=operation.resource,

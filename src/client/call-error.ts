@@ -6,6 +6,8 @@ import { BadRequest, ErrorInfo, RetryInfo } from '../../generated/google/rpc/err
 import { Status } from '../../generated/google/rpc/status.ts';
 import { Contention } from '../../generated/leasehold/v1/error_details.ts';
 
+const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
+
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: status;
@@ -15,10 +17,15 @@ export class CallError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly violations: readonly { readonly field: string; readonly description: string }[];
   readonly contention: Contention | undefined;
+  readonly #isLocal: boolean;
 
-  constructor(error: Pick<ServiceError, 'code' | 'details'> & { readonly metadata?: Metadata }) {
+  constructor(
+    error: Pick<ServiceError, 'code' | 'details'> & { readonly metadata?: Metadata },
+    { isLocal = false } = {},
+  ) {
     super(error.details);
     this.code = error.code;
+    this.#isLocal = isLocal;
     const details = detailsOf(error.metadata ?? new Metadata());
     const find = (type: string): Uint8Array | undefined =>
       details.find(({ typeUrl }) => typeUrl.endsWith(`/${type}`))?.value;
@@ -37,13 +44,16 @@ export class CallError extends Error {
 
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
-    return this.code === status.UNAVAILABLE;
+    if (this.code === status.UNAVAILABLE) return true;
+    // Leasehold gives a reason with every error. Without one, and not of our own making, these are how the sudden end
+    // of a server or of a proxy looks from the other side: a stream that was reset, a connection that broke under it.
+    return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
   }
 }
 
 /** For what ends here, before any server says so. */
 export function localError(code: status, details: string): CallError {
-  return new CallError({ code, details });
+  return new CallError({ code, details }, { isLocal: true });
 }
 
 function detailsOf(metadata: Metadata): Status['details'] {

@@ -1,25 +1,24 @@
-// A lease that is kept by streams: taken by Hold, and when a stream breaks, moves or grows old, kept by KeepAlive on
-// whatever instance answers, until it is released, lost, or its deadline passes. A broken stream is no loss yet.
+// A lease that is kept by streams: granted to a Hold or an Acquire, and when a stream breaks, moves, falls silent or
+// grows old, kept by KeepAlive on whatever instance answers, until it is released, lost, or its deadline passes. A
+// broken stream is no loss yet.
 //
-//   hold ──queued…──▶ held ──▶ released   (release)
-//     │                 └────▶ lost       (said by a server, or the deadline)
-//     └ refused, given up: nothing is left behind
+//   held ──▶ released   (release)
+//     └────▶ lost       (said by a server, or the deadline)
 
 import { status } from '@grpc/grpc-js';
 import type { Lease } from '../../generated/leasehold/v1/lease.ts';
-import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
-import type { AtRisk, Lost } from '../../generated/leasehold/v1/lease_events.ts';
-import { HoldRequest } from '../../generated/leasehold/v1/lock_service.ts';
+import { type AtRisk, AtRiskReason, type Lost } from '../../generated/leasehold/v1/lease_events.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause, type Timer } from '../domain/clock.ts';
-import { CallError, localError } from './call-error.ts';
+import type { Timer } from '../domain/clock.ts';
+import { type CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { LeaseCall, type LeaseMessage, type LeaseName } from './lease-call.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
-import { ANSWER_WITHIN_MS, release } from './release.ts';
+import { release } from './release.ts';
 import { BACKOFF } from './unary.ts';
 
 export type HeldEvent =
+  /** `position` is from 1, and 0 while the instance can't reach the store and so doesn't know it. */
   | { readonly kind: 'queued'; readonly position: number }
   | { readonly kind: 'granted' | 'renewed'; readonly lease: Lease }
   | { readonly kind: 'at-risk'; readonly reason: AtRisk['reason'] }
@@ -29,59 +28,33 @@ export type HeldEvent =
   | { readonly kind: 'lost'; readonly reason: Lost['reason'] | undefined }
   | { readonly kind: 'released' };
 
+export type Observer = (event: HeldEvent) => void;
+
 export interface KeepOptions {
-  readonly observer?: (event: HeldEvent) => void;
+  /** For logs and measurements. What it throws is ignored: it must not cost a lease. */
+  readonly observer?: Observer;
   /** How old a stream may be. */
   readonly reopenAfterMs?: number;
+  /** How long a stream may say nothing; half the TTL, where that is less. */
   readonly silenceMs?: number;
 }
 
-export interface HoldOptions extends KeepOptions {
-  /** Its lease_id names the acquisition; a random UUID, new for each. */
-  readonly spec: Parameters<typeof LeaseSpec.fromPartial>[0] & { resource: string; leaseId: string };
-  /** How long to wait for it, over all streams; Infinity for ever, 0 or undefined: not at all. */
-  readonly waitMs?: number;
-  /** Gives up waiting. */
-  readonly signal?: AbortSignal;
-}
+export const REOPEN_AFTER_MS = 30 * 60_000;
+export const SILENCE_MS = 20_000;
+/** How long an instance may take to say anything to a new stream that waits for nothing. */
+export const FIRST_ANSWER_MS = 3_000;
+const SHORTEST_PATIENCE_MS = 100;
+/** What an instance can do about; the next one may be better placed. */
+const MOVES_ON: readonly AtRiskReason[] = [
+  AtRiskReason.AT_RISK_REASON_STORE_UNAVAILABLE,
+  AtRiskReason.AT_RISK_REASON_PRIMARY_UNCONFIRMED,
+];
 
-const REOPEN_AFTER_MS = 30 * 60_000;
-const SILENCE_MS = 20_000;
-const FIRST_ANSWER_MS = 3_000;
-const GIVE_BACK_MS = 1_000;
-
-/**
- * Acquires by Hold and keeps. Throws CallError: LOCK_CONTENDED when the wait is over, what no repeat mends, CANCELLED
- * after `signal`; nothing is left in a queue then, as far as a server could be reached.
- */
-export async function hold(channel: Channel, options: HoldOptions): Promise<HeldLease> {
-  const { clock, random } = channel;
-  const { waitMs = 0, signal, observer, silenceMs = SILENCE_MS } = options;
-  const spec = LeaseSpec.fromPartial(options.spec);
-  const giveUpMs = clock.monotonicMs() + (waitMs > 0 ? waitMs : ANSWER_WITHIN_MS);
-  for (let tries = 0; ; tries++) {
-    const { seat } = channel;
-    const request = HoldRequest.fromPartial({ spec, wait: waitOf(waitMs, giveUpMs - clock.monotonicMs()) });
-    try {
-      return await granted(channel, request, { ...options, silenceMs });
-    } catch (error) {
-      if (!(error instanceof CallError)) throw error;
-      const isOver = signal?.aborted || clock.monotonicMs() >= giveUpMs;
-      const canPass = error.isPassing || error.reason === 'MOVED';
-      const pauseMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(tries, BACKOFF, random));
-      if (isOver || !canPass || clock.monotonicMs() + pauseMs >= giveUpMs) {
-        // It may be queued, or even granted, where we don't hear of it any more.
-        if (error.reason !== 'LOCK_CONTENDED' && error.code !== status.INVALID_ARGUMENT) {
-          // That it couldn't be given back is no news to whoever gets no lease; it goes on trying for a while.
-          const givenBack = release(channel, spec).catch(() => false);
-          await Promise.race([givenBack, pause(clock, GIVE_BACK_MS)]);
-        }
-        throw error;
-      }
-      channel.leave(seat);
-      observer?.({ kind: 'reopened', why: error.message });
-      await pause(clock, pauseMs, signal);
-    }
+export function tell(observer: Observer | undefined, event: HeldEvent): void {
+  try {
+    observer?.(event);
+  } catch {
+    // It may be called between a loss and the abort that tells of it, or from a socket: nobody is there to catch.
   }
 }
 
@@ -92,54 +65,6 @@ export function keep(channel: Channel, lease: Lease, sent: SentAt, options: Keep
   return held;
 }
 
-// One stream, until it grants or ends.
-function granted(channel: Channel, request: HoldRequest, options: HoldOptions): Promise<HeldLease> {
-  const { signal, observer, silenceMs = SILENCE_MS } = options;
-  return new Promise((resolve, reject) => {
-    let held: HeldLease | undefined;
-    const finish = (): void => {
-      firstAnswer.cancel();
-      signal?.removeEventListener('abort', cancel);
-    };
-    const fail = (error: CallError): void => {
-      finish();
-      reject(error);
-    };
-    const call = new LeaseCall(
-      {
-        channel,
-        silenceMs,
-        onMessage: (from, message) => {
-          firstAnswer.cancel();
-          if (held) held.heard(from, message);
-          else if (message.$case === 'queued')
-            observer?.({ kind: 'queued', position: message.value.position });
-          else if (message.$case === 'granted') {
-            finish();
-            held = new HeldLease(channel, message.value, from, options);
-            held.adopt(from);
-            resolve(held);
-          }
-        },
-        onEnd: (from, error) => (held ? held.ended(from, error) : fail(error)),
-      },
-      request,
-    );
-    const cancel = (): void => {
-      call.cancel();
-      fail(localError(status.CANCELLED, 'the caller gave up waiting'));
-    };
-    // An instance that accepts and says nothing is not waited for. (One that queues says so every 15 s.)
-    const answerWithinMs = request.wait ? silenceMs : FIRST_ANSWER_MS;
-    const firstAnswer = channel.clock.after(answerWithinMs, () => {
-      call.cancel();
-      fail(localError(status.UNAVAILABLE, 'the server does not answer'));
-    });
-    signal?.addEventListener('abort', cancel, { once: true });
-    if (signal?.aborted) cancel();
-  });
-}
-
 export class HeldLease implements LeaseName {
   readonly resource: string;
   readonly leaseId: string;
@@ -148,6 +73,7 @@ export class HeldLease implements LeaseName {
   readonly #options: KeepOptions;
   readonly #over = new AbortController();
   readonly #deadline: LeaseDeadline;
+  /** What is left at most when a renewal arrives. */
   #ttlMs = 0;
   #state: 'held' | 'released' | 'lost' = 'held';
   /** The newest stream, which counts; and the one before it, until the newest has said that it keeps the lease. */
@@ -167,7 +93,7 @@ export class HeldLease implements LeaseName {
       clock: channel.clock,
       onPassed: () => this.#finish('lost', { kind: 'lost', reason: undefined }),
     });
-    if (this.#extend(sent, lease)) this.#tell({ kind: 'granted', lease });
+    if (this.#extend(sent, lease)) tell(options.observer, { kind: 'granted', lease });
   }
 
   /** Aborts when the lease is over: lost, or the deadline passed, or released. Then, at the latest, stop. */
@@ -196,10 +122,13 @@ export class HeldLease implements LeaseName {
   /** Makes this the stream that keeps the lease. */
   adopt(call: LeaseCall): void {
     this.#call = call;
-    const { clock } = this.#channel;
+    call.silenceMs = this.#silenceMs();
+    const { clock, random } = this.#channel;
+    // From when it was sent: one that was queued for long is old already. Those that were opened together spread out.
+    const ageMs = (this.#options.reopenAfterMs ?? REOPEN_AFTER_MS) * (1 - 0.1 * random());
+    const leftMs = call.sentAtMs + ageMs - clock.monotonicMs();
     this.#age?.cancel();
-    const ageMs = this.#options.reopenAfterMs ?? REOPEN_AFTER_MS;
-    this.#age = clock.after(ageMs, () => this.reopen('the stream is old'));
+    this.#age = clock.after(leftMs, () => this.reopen('the stream is old'));
     if (this.#state !== 'held') this.#stop(); // granted too late
   }
 
@@ -207,7 +136,7 @@ export class HeldLease implements LeaseName {
   reopen(why: string): void {
     // On a closed channel nobody keeps it any more; it is held until its deadline all the same.
     if (this.#state !== 'held' || this.#channel.isClosed) return;
-    this.#tell({ kind: 'reopened', why });
+    tell(this.#options.observer, { kind: 'reopened', why });
     this.#retry?.cancel();
     if (this.#call) {
       this.#former?.cancel();
@@ -217,7 +146,7 @@ export class HeldLease implements LeaseName {
     const call = new LeaseCall(
       {
         channel: this.#channel,
-        silenceMs: this.#options.silenceMs ?? SILENCE_MS,
+        silenceMs: this.#silenceMs(),
         onMessage: (from, message) => this.heard(from, message),
         onEnd: (from, error) => this.ended(from, error),
       },
@@ -225,9 +154,10 @@ export class HeldLease implements LeaseName {
     );
     this.adopt(call);
     // Of a stream that is accepted and never answered: the next one, long before the silence is over.
-    this.#retry = this.#channel.clock.after(FIRST_ANSWER_MS, () => {
+    const patienceMs = Math.max(SHORTEST_PATIENCE_MS, Math.min(FIRST_ANSWER_MS, this.remainingMs() / 2));
+    this.#retry = this.#channel.clock.after(patienceMs, () => {
       this.#channel.leave(call.seat);
-      this.reopen('the server does not answer');
+      this.#reopenLater('the server does not answer', 0);
     });
   }
 
@@ -237,12 +167,12 @@ export class HeldLease implements LeaseName {
       case 'renewed':
         // Also of the former stream: what it says of the deadline is as true, counted from when it was sent.
         if (!this.#extend(from, message.value)) return;
-        this.#tell({ kind: 'renewed', lease: message.value });
         if (from === this.#call) this.#settled();
+        tell(this.#options.observer, { kind: 'renewed', lease: message.value });
         break;
       case 'atRisk':
-        if (from === this.#call) this.#retry?.cancel(); // it answers, and goes on trying
-        this.#tell({ kind: 'at-risk', reason: message.value.reason });
+        if (from === this.#call) this.#atRisk(from, message.value.reason);
+        tell(this.#options.observer, { kind: 'at-risk', reason: message.value.reason });
         break;
       case 'lost':
         this.#finish('lost', { kind: 'lost', reason: message.value.reason });
@@ -260,14 +190,40 @@ export class HeldLease implements LeaseName {
 
   ended(from: LeaseCall, error: CallError): void {
     if (from === this.#former) this.#former = undefined;
-    if (from !== this.#call || this.#state !== 'held') return;
+    if (from !== this.#call || this.#state !== 'held' || this.#channel.isClosed) return;
     this.#call = undefined;
     // `moved` on the newest stream: an older request arrived late, and is answered by asking again.
     if (error.reason !== 'MOVED') this.#channel.leave(from.seat);
-    const { clock, random } = this.#channel;
-    const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(this.#failures++, BACKOFF, random));
+    this.#reopenLater(error.message, error.retryAfterMs ?? 0);
+  }
+
+  // It answers, and goes on trying. But it may be the only one that can't reach the store: before the time runs out
+  // another one is asked. Not at once, and not all at the same moment: in a failover all instances are like this.
+  #atRisk(from: LeaseCall, reason: AtRisk['reason']): void {
     this.#retry?.cancel();
-    this.#retry = clock.after(waitMs, () => this.reopen(error.message));
+    const channel = this.#channel;
+    if (!MOVES_ON.includes(reason) || !channel.hasOthers) return;
+    const waitMs = (this.remainingMs() / 4) * (0.5 + 0.5 * channel.random());
+    this.#retry = channel.clock.after(waitMs, () => {
+      channel.leave(from.seat);
+      this.reopen('the instance cannot renew it');
+    });
+  }
+
+  // What it is asked to wait is honoured as long as it is no certain loss.
+  #reopenLater(why: string, askedToWaitMs: number): void {
+    const { clock, random } = this.#channel;
+    const leastMs = Math.min(askedToWaitMs, this.remainingMs() / 2);
+    const waitMs = Math.max(leastMs, fullJitterMs(this.#failures++, BACKOFF, random));
+    this.#retry?.cancel();
+    this.#retry = clock.after(waitMs, () => this.reopen(why));
+  }
+
+  // Renewals come at a quarter of the TTL. When half of it has passed without a word there is still time to go on
+  // elsewhere; when the time in which every stream says something has passed, there is none any more.
+  #silenceMs(): number {
+    const { silenceMs = SILENCE_MS } = this.#options;
+    return Math.min(silenceMs, Math.max(this.#ttlMs / 2, SHORTEST_PATIENCE_MS));
   }
 
   #settled(): void {
@@ -289,9 +245,9 @@ export class HeldLease implements LeaseName {
     if (this.#state !== 'held') return;
     this.#state = state;
     this.#stop();
-    this.#tell(event);
     const why = state === 'released' ? 'the lease was released' : 'the lease was lost';
     this.#over.abort(localError(status.ABORTED, why));
+    tell(this.#options.observer, event);
   }
 
   #stop(): void {
@@ -299,16 +255,4 @@ export class HeldLease implements LeaseName {
     for (const timer of [this.#age, this.#retry]) timer?.cancel();
     for (const call of [this.#call, this.#former]) call?.cancel();
   }
-
-  #tell(event: HeldEvent): void {
-    this.#options.observer?.(event);
-  }
-}
-
-function waitOf(waitMs: number, leftMs: number): HoldRequest['wait'] {
-  if (waitMs <= 0) return undefined;
-  if (!Number.isFinite(leftMs)) return { $case: 'waitForever', value: true };
-  const ms = Math.max(1, Math.floor(leftMs));
-  const value = { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1e6 };
-  return { $case: 'waitTimeout', value };
 }

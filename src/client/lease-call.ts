@@ -35,6 +35,8 @@ export class LeaseCall implements SentAt {
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
   readonly seat: Seat;
+  /** Counts from the message that is being told. */
+  silenceMs: number;
   readonly #options: LeaseCallOptions;
   readonly #stream: ClientReadableStream<HoldResponse | KeepAliveResponse>;
   readonly #ended: () => void;
@@ -45,6 +47,7 @@ export class LeaseCall implements SentAt {
     const { channel } = options;
     this.#options = options;
     this.seat = channel.seat;
+    this.silenceMs = options.silenceMs;
     this.sentAtMs = channel.clock.monotonicMs();
     this.sentAtWallMs = channel.clock.wallMs();
     const { locks } = this.seat.streams;
@@ -54,8 +57,8 @@ export class LeaseCall implements SentAt {
         : locks.keepAlive({ leases: [{ ...request, ttl: undefined }] }, channel.metadata());
     this.#stream.on('data', ({ event }: HoldResponse | KeepAliveResponse) => {
       if (this.#isOver) return;
-      this.#listen();
       if (event) options.onMessage(this, event);
+      if (!this.#isOver) this.#listen(); // by then it may be clear how long it may be silent
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));
@@ -79,11 +82,11 @@ export class LeaseCall implements SentAt {
   }
 
   #listen(): void {
-    const { channel, silenceMs } = this.#options;
+    const { silenceMs } = this;
     this.#silence?.cancel();
-    this.#silence = channel.clock.after(silenceMs, () => {
+    this.#silence = this.#options.channel.clock.after(silenceMs, () => {
       this.#stream.cancel();
-      this.#end(localError(status.UNAVAILABLE, `the server said nothing for ${silenceMs} ms`));
+      this.#end(localError(status.UNAVAILABLE, `the server said nothing for ${Math.round(silenceMs)} ms`));
     });
   }
 

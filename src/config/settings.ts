@@ -48,7 +48,7 @@ export const SETTINGS = z.object({
   'server.max_connection_age': withDefault(
     duration('1s', '24h'),
     '30m',
-    'After this time a connection is asked to make way for a new one, so that load spreads; calls on it may finish.',
+    'After this time a connection is asked to make way for a new one, so that load spreads; calls and streams on it go on.',
   ),
   'server.drain_timeout': withDefault(
     duration('0s', '10m'),

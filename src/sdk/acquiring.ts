@@ -2,7 +2,8 @@
 
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
-import { hold, keep } from '../client/held-lease.ts';
+import { keep } from '../client/held-lease.ts';
+import { hold } from '../client/hold.ts';
 import { release } from '../client/release.ts';
 import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';

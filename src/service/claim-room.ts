@@ -61,6 +61,11 @@ interface Waiting {
 /** Notices can be lost without a gap that anybody sees. */
 const ASK_AT_LEAST_EVERY_MS = 30_000;
 const ASK_AT_MOST_EVERY_MS = 20;
+/**
+ * What the store says of the next moment is a lower bound for all operations: with hundreds that are kept alive it is
+ * always a few milliseconds away. Small against the second in which a stale operation is to be claimed.
+ */
+const LOOK_AT_MOST_EVERY_MS = 500;
 const BACKOFF = { firstMs: 50, mostMs: 1_000 };
 const RETRY_SOON_MS = 1_000;
 
@@ -225,7 +230,7 @@ export class ClaimRoom {
         interest.isDue = true; // there may be more, for the next one
       } else {
         interest.blockedOn = new Set(outcome.blockedOn);
-        this.#dueIn(interest, outcome.askAgainInMs);
+        this.#dueIn(interest, Math.max(outcome.askAgainInMs, LOOK_AT_MOST_EVERY_MS));
       }
     } catch (error) {
       if (!isPassing(error)) waiting.answer.reject(error);

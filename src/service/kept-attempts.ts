@@ -17,7 +17,7 @@ export type AttemptWheel = RenewalWheel<KeptAttempt, LivingAttempt, AttemptLoss>
 
 export function attemptRenewals(store: OperationStore): Renewals<KeptAttempt, LivingAttempt, AttemptLoss> {
   return {
-    keyOf: (attempt) => keyOf(attempt, attempt.stamp.call),
+    keyOf: ({ claimId, stamp }) => keyOf(claimId, stamp.call),
     async renew(attempts, call) {
       const outcomes = await store.heartbeat(attempts, call);
       return outcomes.map((outcome): Renewal<LivingAttempt, AttemptLoss> => {
@@ -30,10 +30,11 @@ export function attemptRenewals(store: OperationStore): Renewals<KeptAttempt, Li
     // At the end of its lease's max_hold, the lease is what ends.
     lapsed: (isFinal) => (isFinal ? 'lease-lost' : 'expired'),
     listen: (heard) =>
-      store.onAttemptNotice((notice) => heard(keyOf(notice, notice.call), { kind: notice.kind })),
+      store.onAttemptNotice(({ kind, claimId, call }) => heard(keyOf(claimId, call), { kind })),
   };
 }
 
-function keyOf({ resource, operationId, claimId }: Omit<AttemptRef, 'fencingToken'>, call: number): string {
-  return [call, claimId, resource, operationId].join('\t');
+// A stream keeps one attempt.
+function keyOf(claimId: string, call: number): string {
+  return `${call} ${claimId}`;
 }

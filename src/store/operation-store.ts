@@ -22,7 +22,7 @@ export interface BeginCommand {
   readonly stamp: CallStamp;
   /** '' for none. */
   readonly requestId: string;
-  /** Refuse unless this lease is held now. */
+  /** Nothing is recorded and no attempt starts unless this lease is held now. */
   readonly requireLease: (AcquisitionRef & { readonly fencingToken: bigint }) | undefined;
 }
 
@@ -193,11 +193,15 @@ export type OperationNotice =
   | { readonly kind: 'deaf' };
 
 /** What a store tells the instance whose call speaks for an attempt. */
-export type AttemptNotice =
-  /** A newer call speaks for it. */
-  | ({ readonly kind: 'moved'; readonly claimId: string; readonly call: number } & OperationKey)
-  /** It may have ended, or its cancellation was asked for: send its next heartbeat now. */
-  | ({ readonly kind: 'look'; readonly claimId: string; readonly call: number } & OperationKey);
+export interface AttemptNotice {
+  /**
+   * 'moved': a newer call speaks for it. 'look': it or its lease may have ended, or its cancellation was asked for:
+   * send its next heartbeat now.
+   */
+  readonly kind: 'moved' | 'look';
+  readonly claimId: string;
+  readonly call: number;
+}
 
 export interface OperationStore {
   /**
@@ -210,7 +214,7 @@ export interface OperationStore {
 
   /**
    * Claims the oldest operations of these types that are pending or stale. The same claim id again answers with what it
-   * claimed and still runs, and claims nothing more.
+   * claimed and still runs, and claims nothing more. (What was begun under that id is no claim.)
    */
   claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome>;
 

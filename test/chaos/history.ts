@@ -71,6 +71,8 @@ export interface OperationRequest {
 
 /** A record as an answer showed it; `state` 'ABSENT' where the answer says that there is none. */
 export interface OperationState {
+  /** Set where the request named none: of ClaimOperations and ListOperations. */
+  readonly resource?: string;
   readonly operationId: string;
   readonly state: string;
   readonly version: string;
@@ -163,6 +165,10 @@ export interface Fault {
   readonly mayLose?: boolean;
   /** In liveness mode: false where nobody can be served while it lasts (the Sentinels' majority is gone). */
   readonly mayProgress?: boolean;
+  /** It breaks a stated bound, and says which: what it leads to is no breach of a promise. */
+  readonly beyondBounds?: string;
+  /** Its name in the rig's catalogue, which tells more: `kill-primary` where `fault` is `kill`. */
+  readonly step?: string;
 }
 
 /** By the runner, about every 100 ms from each server that answers. */

@@ -3,19 +3,19 @@
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AttemptRef, OperationSpec } from '../../src/domain/operation.ts';
-import { quarantineMs, recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { quarantineMs, recoveryRoomMs } from '../../src/domain/safety.ts';
 import { ATTEMPTS_USED_UP, TIME_TO_LIVE_OVER } from '../../src/domain/status-bytes.ts';
-import type { BeginCommand, OperationStore } from '../../src/store/operation-store.ts';
+import type { OperationStore } from '../../src/store/operation-store.ts';
 import { inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
-
-const HEARTBEAT_MS = 10_000;
-const STALE_MS = HEARTBEAT_MS + SKEW_ALLOWANCE_MS;
-const DAY_MS = 86_400_000;
-const STAMP = { instanceId: 'i1', call: 1 };
-const OTHER = { instanceId: 'i2', call: 1 };
-const EXCLUSIVE = { kind: 'exclusive' } as const;
-const DONE = Uint8Array.from([1]);
+import {
+  DONE,
+  EXCLUSIVE_LOCK,
+  HEARTBEAT_MS,
+  OTHER,
+  operationCalls,
+  STALE_MS,
+  STAMP,
+} from '../support/store-operations.ts';
 
 export function operationStoreSuite(name: string, open: () => Promise<StoreHarness>): void {
   describe(`operations: ${name}`, () => {
@@ -28,85 +28,8 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
     });
     afterEach(() => h.close());
 
-    const specOf = (overrides: Partial<OperationSpec> = {}): OperationSpec => ({
-      resource: 'invoice:42',
-      operationId: 'send',
-      type: 'send',
-      data: undefined,
-      labels: new Map(),
-      contentHash: 'same',
-      owner: 'billing',
-      heartbeatTimeoutMs: HEARTBEAT_MS,
-      timeToLiveMs: 0,
-      exclusive: false,
-      lock: undefined,
-      maxAttempts: 3,
-      retention: { succeededMs: DAY_MS, failedMs: DAY_MS, cancelledMs: DAY_MS, deadMs: DAY_MS },
-      ...overrides,
-    });
-
-    const begin = (overrides: Partial<OperationSpec> = {}, more: Partial<BeginCommand> = {}) =>
-      store.begin(
-        {
-          spec: specOf(overrides),
-          claimId: undefined,
-          stamp: STAMP,
-          requestId: '',
-          requireLease: undefined,
-          ...more,
-        },
-        inTime(),
-      );
-
-    const claim = (claimId: string = randomUUID(), more: { most?: number; types?: string[] } = {}) => {
-      const { most = 1, types = ['send'] } = more;
-      const command = { types, resourcePrefix: '', claimId, owner: 'w', stamp: OTHER, most };
-      return store.claim(command, inTime());
-    };
-
-    async function started(overrides: Partial<OperationSpec> = {}): Promise<AttemptRef> {
-      const outcome = await begin(overrides, { claimId: randomUUID() });
-      if (outcome.kind !== 'begun' || !outcome.attempt) throw new Error(`not started but ${outcome.kind}`);
-      const { resource, operationId } = outcome.operation;
-      return { resource, operationId, ...outcome.attempt };
-    }
-
-    async function claimed(claimId: string = randomUUID(), most = 1): Promise<AttemptRef[]> {
-      const outcome = await claim(claimId, { most });
-      if (outcome.kind !== 'claimed') throw new Error(`not claimed but ${outcome.kind}`);
-      return outcome.claimed.map(({ operation, attempt }) => ({
-        resource: operation.resource,
-        operationId: operation.operationId,
-        ...attempt,
-      }));
-    }
-
-    const update = (ref: AttemptRef, more: object = {}) =>
-      store.update(
-        {
-          ...ref,
-          version: 0,
-          data: undefined,
-          progress: DONE,
-          setLabels: new Map(),
-          removeLabels: [],
-          requestId: '',
-          ...more,
-        },
-        inTime(),
-      );
-    const complete = (ref: AttemptRef, more: object = {}) =>
-      store.complete(
-        { ...ref, transition: 'succeed', outcome: DONE, releaseLease: false, requestId: '', ...more },
-        inTime(),
-      );
-    const yieldIt = (ref: AttemptRef, delayMs = 0) =>
-      store.yield({ ...ref, delayMs, requestId: '' }, inTime());
-    const beat = async (ref: AttemptRef, stamp = STAMP, takesOver = false) =>
-      (await store.heartbeat([{ ...ref, stamp, takesOver }], inTime()))[0];
-    const get = async (operationId = 'send') =>
-      (await store.getMany([{ resource: 'invoice:42', operationId }], inTime()))[0];
-    const state = async (operationId?: string) => (await get(operationId))?.state;
+    const calls = operationCalls(() => h);
+    const { begin, claim, started, claimed, update, complete, yieldIt, beat, get, state } = calls;
 
     test('begins once: the same content is the same operation, another is refused', async () => {
       expect(await begin({}, { requestId: 'r' })).toMatchObject({ kind: 'begun', created: true });
@@ -221,14 +144,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
     });
 
     describe('with a lock', () => {
-      const lock = {
-        mode: EXCLUSIVE,
-        ttlMs: 10_000,
-        owner: '',
-        metadata: new Map(),
-        minHoldMs: 0,
-        maxHoldMs: 0,
-      };
+      const lock = EXCLUSIVE_LOCK;
 
       test('the attempt is the lease: one token, one deadline, taken and given back in one step', async () => {
         const attempt = await started({ lock });
@@ -345,14 +261,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
     });
 
     test('a month later nothing is left, in no index', { timeout: 60_000 }, async () => {
-      const lock = {
-        mode: EXCLUSIVE,
-        ttlMs: 5_000,
-        owner: '',
-        metadata: new Map(),
-        minHoldMs: 0,
-        maxHoldMs: 0,
-      };
+      const lock = { ...EXCLUSIVE_LOCK, ttlMs: 5_000 };
       const retention = { succeededMs: 1_000, failedMs: 5_000, cancelledMs: 1_000, deadMs: 20_000 };
       for (let day = 0; day < 30; day++) {
         const own = { retention, timeToLiveMs: 50_000, maxAttempts: 2 };

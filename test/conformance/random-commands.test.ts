@@ -5,7 +5,10 @@
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LeaseSpec } from '../../src/domain/lock.ts';
+import { systemClock } from '../../src/domain/clock.ts';
+import { CoordinationError } from '../../src/domain/errors.ts';
+import type { Lease, LeaseSpec } from '../../src/domain/lock.ts';
+import { acquireMany } from '../../src/service/acquire-many.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import {
   inTime,
@@ -105,6 +108,19 @@ const command = fc.oneof(
       immediate: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('many' as const),
+      /** In either order; it takes them in its own. */
+      resources: fc.constantFrom(['a', 'b{}:'], ['b{}:', 'a']),
+      leaseId,
+      ttlMs,
+      stamp,
+      mode,
+      minHoldMs: orNone([2_000]),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('refresh' as const) }) },
   {
     weight: 2,
@@ -167,6 +183,8 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       const fencingToken = tokensBack === undefined ? undefined : (tokens.at(-1 - tokensBack) ?? 7n);
       return h.locks.forceRelease({ resource, fencingToken, immediate }, inTime());
     }
+    case 'many':
+      return many(h, c);
     case 'refresh': {
       const claims = await h.locks.refresh(inTime());
       return claims.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
@@ -181,6 +199,36 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       return h.beginReign(c.unseenMs);
     case 'quarantine over':
       return h.pass(34_000);
+  }
+}
+
+/** AcquireMany as the service runs it, without waiting: the leases, or what stood in the way; all or none. */
+async function many(h: StoreHarness, c: Extract<Command, { do: 'many' }>): Promise<unknown> {
+  const { stamp: by, resources, do: _, ...asked } = c;
+  class Refused extends Error {
+    readonly outcome: unknown;
+    constructor(outcome: unknown) {
+      super('refused');
+      this.outcome = outcome;
+    }
+  }
+  try {
+    return await acquireMany({
+      specs: resources.map((resource) => leaseSpec({ ...asked, resource, owner: by.instanceId })),
+      stamp: by,
+      store: h.locks,
+      clock: systemClock,
+      bounded: inTime,
+      acquire: async (spec) => {
+        const outcome = await h.locks.acquire(spec, by, false, inTime());
+        if (outcome.kind !== 'granted') throw new Refused(outcome);
+        return outcome.lease;
+      },
+    });
+  } catch (error) {
+    if (error instanceof Refused) return { refused: error.outcome };
+    if (error instanceof CoordinationError) return { failed: error.code };
+    throw error;
   }
 }
 
@@ -218,6 +266,11 @@ class Observed {
 
   async apply(c: Command): Promise<unknown> {
     const seen = this.#seen('resource' in c ? c.resource : '');
+    if (c.do === 'many') {
+      const outcome = await apply(this.harness, c, []);
+      if (!Array.isArray(outcome)) return withoutTokens(outcome);
+      return outcome.map((lease: Lease) => comparable(lease, this.#seen(lease.resource)));
+    }
     if (c.do === 'list') return withoutTokens(await apply(this.harness, c, seen));
     return comparable(await apply(this.harness, c, seen), seen);
   }

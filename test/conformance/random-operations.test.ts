@@ -142,6 +142,7 @@ const command = fc.oneof(
     arbitrary: fc.record({ do: doing('acquire'), resource, claimId, stamp, mayWait: fc.boolean() }),
   },
   { weight: 2, arbitrary: fc.record({ do: doing('release'), resource, claimId }) },
+  { weight: 1, arbitrary: fc.record({ do: doing('force'), resource, immediate: fc.boolean() }) },
   { weight: 5, arbitrary: fc.record({ do: doing('pass'), ms: fc.integer({ min: 1, max: 12_000 }) }) },
   { weight: 1, arbitrary: fc.record({ do: doing('step'), ms: fc.integer({ min: -90_000, max: 90_000 }) }) },
   {
@@ -212,6 +213,8 @@ class Observed {
       }
       case 'release':
         return locks.release({ resource: c.resource, leaseId: c.claimId }, inTime());
+      case 'force':
+        return locks.forceRelease({ ...c, fencingToken: undefined }, inTime());
       case 'pass':
         return this.harness.pass(c.ms);
       case 'step':

@@ -1,115 +1,32 @@
 // The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and
 // no holder ever believes longer than it may.
 
-import { randomUUID } from 'node:crypto';
-import { credentials, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { CallError } from '../../src/client/call-error.ts';
-import { Channel } from '../../src/client/channel.ts';
-import { type HeldEvent, type HeldLease, type HoldOptions, hold } from '../../src/client/held-lease.ts';
-import { systemClock } from '../../src/domain/clock.ts';
-import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
-import type { Instance } from '../../src/serve.ts';
+import { hold } from '../../src/client/hold.ts';
+import {
+  addressOf,
+  channelTo,
+  failure,
+  holder,
+  lossAt,
+  MARGIN_MS,
+  observed,
+  pair,
+  proxyTo,
+  started,
+  TTL_MS,
+} from '../support/client-rig.ts';
 import { eventually } from '../support/eventually.ts';
-import { clusterEnvironment, duration, startInstance, TestClient } from '../support/instance.ts';
+import { clusterEnvironment, duration, TestClient } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
-import { RedisProcess } from '../support/redis/redis-process.ts';
 import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
-import { singleRedis } from '../support/store-kinds.ts';
-import { TcpProxy } from '../support/tcp-proxy.ts';
-
-const TTL_MS = 4_000;
-const MARGIN_MS = 200;
-
-function channelTo(...addresses: HostPort[]): Channel {
-  const channel = new Channel({
-    addresses: addresses.map(formatHostPort),
-    credentials: credentials.createInsecure(),
-    clock: systemClock,
-    random: () => 0, // begins with the first
-  });
-  onTestFinished(() => channel.close());
-  return channel;
-}
-
-interface Observed {
-  readonly events: HeldEvent[];
-  readonly seen: (kind: HeldEvent['kind'], count?: number) => Promise<unknown>;
-  readonly options: HoldOptions;
-}
-
-function observed(resource: string, more: Partial<HoldOptions> = {}): Observed {
-  const events: HeldEvent[] = [];
-  const spec = { resource, leaseId: randomUUID(), ttl: duration(TTL_MS) };
-  return {
-    events,
-    options: { spec, observer: (event) => events.push(event), ...more },
-    seen: (kind, count = 1) =>
-      eventually(() => events.filter((event) => event.kind === kind).length >= count, {
-        what: `${count} of ${kind}`,
-        withinMs: 15_000,
-        everyMs: 5,
-      }),
-  };
-}
-
-async function started(overrides: Record<string, string> = {}): Promise<Instance> {
-  const instance = await startInstance(overrides);
-  onTestFinished(() => instance.stop());
-  return instance;
-}
-
-async function proxyTo(target: HostPort): Promise<TcpProxy> {
-  const proxy = await TcpProxy.start({ target });
-  onTestFinished(() => proxy.close());
-  return proxy;
-}
-
-const addressOf = ({ host, port }: TcpProxy): HostPort => ({ host, port });
-
-/** Two instances on one Redis, the first behind a proxy. */
-async function pair() {
-  const redis = await RedisProcess.server();
-  onTestFinished(() => redis.stop());
-  await redis.start();
-  const environment = singleRedis(redis);
-  const [first, second] = [await started(environment), await started(environment)];
-  for (const { store } of [first, second]) {
-    await eventually(() => store.status().usable && store.status().quarantineRemainingMs === 0, {
-      what: 'a store that grants',
-      withinMs: 60_000,
-    });
-  }
-  const proxy = await proxyTo(first.address);
-  const channel = channelTo(addressOf(proxy), second.address);
-  const direct = new TestClient(second.address);
-  onTestFinished(() => direct.close());
-  return { first, second, proxy, channel, direct };
-}
-
-async function holder(direct: TestClient, resource: string): Promise<bigint | undefined> {
-  return (await direct.getLock(resource)).lock?.holders[0]?.fencingToken;
-}
-
-const failure = async (work: Promise<unknown>): Promise<CallError> => {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof CallError)) throw new Error(`no CallError but ${error}`);
-  return error;
-};
-
-const lossAt = (lease: HeldLease): Promise<number> =>
-  new Promise((resolve) => {
-    lease.signal.addEventListener('abort', () => resolve(performance.now()), { once: true });
-  });
 
 describe('one instance behind a proxy', () => {
   test('renewals that are delayed on their way stretch nothing', { timeout: 20_000 }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
-    const channel = channelTo(addressOf(proxy));
+    const channel = channelTo([addressOf(proxy)]);
     const { options, seen, events } = observed('delayed');
     const lease = await hold(channel, options);
     await seen('renewed');
@@ -129,7 +46,7 @@ describe('one instance behind a proxy', () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const { options, seen, events } = observed('held-back');
-    const lease = await hold(channelTo(addressOf(proxy)), options);
+    const lease = await hold(channelTo([addressOf(proxy)]), options);
     await seen('renewed');
     const heldAtMs = performance.now();
     const deadlineMs = heldAtMs + lease.remainingMs();
@@ -153,7 +70,7 @@ describe('one instance behind a proxy', () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const { options, seen, events } = observed('gone');
-    const lease = await hold(channelTo(addressOf(proxy)), options);
+    const lease = await hold(channelTo([addressOf(proxy)]), options);
     await seen('renewed');
     await proxy.refuse();
     proxy.drop();
@@ -169,7 +86,7 @@ describe('one instance behind a proxy', () => {
   test('a stream that grows old is opened anew, and nothing is lost', async () => {
     const { address } = await started();
     const { options, seen } = observed('old', { reopenAfterMs: 500 });
-    const lease = await hold(channelTo(address), options);
+    const lease = await hold(channelTo([address]), options);
     await seen('reopened', 4);
     expect(lease.state).toBe('held');
     expect(await lease.release()).toBe(true);
@@ -178,7 +95,7 @@ describe('one instance behind a proxy', () => {
   test('released by somebody who knows the id: told why', async () => {
     const { address } = await started();
     const { options, events } = observed('released');
-    const lease = await hold(channelTo(address), options);
+    const lease = await hold(channelTo([address]), options);
     const direct = new TestClient(address);
     await direct.release(lease);
     direct.close();
@@ -194,7 +111,7 @@ describe('one instance behind a proxy', () => {
     await direct.acquire({ resource: 'wanted' });
     const cancel = new AbortController();
     const { options, seen } = observed('wanted', { waitMs: 60_000, signal: cancel.signal });
-    const waiting = failure(hold(channelTo(address), options));
+    const waiting = failure(hold(channelTo([address]), options));
     await seen('queued');
     cancel.abort();
     expect((await waiting).code).toBe(status.CANCELLED);
@@ -205,7 +122,7 @@ describe('one instance behind a proxy', () => {
 describe('a channel that is closed', () => {
   test('ends no lease before its deadline, and throws at nobody', { timeout: 20_000 }, async () => {
     const { address } = await started();
-    const channel = channelTo(address);
+    const channel = channelTo([address]);
     const { options, seen, events } = observed('closed');
     const lease = await hold(channel, options);
     await seen('renewed');
@@ -220,7 +137,7 @@ describe('a channel that is closed', () => {
 
   test('takes no more calls, and says why', async () => {
     const { address } = await started();
-    const channel = channelTo(address);
+    const channel = channelTo([address]);
     channel.close();
     const error = await failure(hold(channel, observed('closed').options));
     expect([error.code, error.message]).toEqual([status.CANCELLED, 'the channel is closed']);
@@ -230,7 +147,7 @@ describe('a channel that is closed', () => {
 describe('when no lease is to be had', () => {
   test('contended: the reason and who holds it, at once', async () => {
     const { address } = await started();
-    const channel = channelTo(address);
+    const channel = channelTo([address]);
     await hold(channel, observed('taken').options);
     const error = await failure(hold(channel, observed('taken').options));
     expect(error).toMatchObject({ code: status.ABORTED, reason: 'LOCK_CONTENDED' });
@@ -239,12 +156,12 @@ describe('when no lease is to be had', () => {
 
   test('bad input: the field', async () => {
     const { address } = await started();
-    const error = await failure(hold(channelTo(address), observed('').options));
+    const error = await failure(hold(channelTo([address]), observed('').options));
     expect(error).toMatchObject({ reason: 'INVALID_ARGUMENT', violations: [{ field: 'spec.resource' }] });
   });
 
   test('nobody listens: an error that says so, in time', { timeout: 40_000 }, async () => {
-    const channel = channelTo({ host: '127.0.0.1', port: await freePort() });
+    const channel = channelTo([{ host: '127.0.0.1', port: await freePort() }]);
     const startedMs = performance.now();
     const error = await failure(hold(channel, observed('nobody', { waitMs: 1_000 }).options));
     expect(error.code).toBe(status.UNAVAILABLE);
@@ -269,9 +186,8 @@ describe('two instances', () => {
 
   test('an instance that accepts and says nothing is left', { timeout: 90_000 }, async () => {
     const { proxy, channel, direct } = await pair();
-    const { options, seen } = observed('silent', { silenceMs: 1_500 });
+    const { options, seen } = observed('silent');
     const lease = await hold(channel, options);
-    await seen('renewed');
     proxy.cut();
     await seen('renewed', 8);
     expect([lease.state, await holder(direct, 'silent')]).toEqual(['held', lease.fencingToken]);
@@ -322,14 +238,16 @@ describe('two instances', () => {
 });
 
 test('a failover of Redis: ten leases stay held, under their tokens', { timeout: 120_000 }, async () => {
-  const cluster = await SentinelCluster.start({ masterName: 'client', downAfterMs: 1_000 });
+  // Not 1 s, the time between two pings of Sentinel: then the node that was just promoted sometimes counts as dead,
+  // another one is promoted, and until the first has become its replica, 10 s later, nobody acknowledges a renewal.
+  const cluster = await SentinelCluster.start({ masterName: 'client', downAfterMs: 2_000 });
   onTestFinished(() => cluster.stop());
   const environment = { ...clusterEnvironment(cluster, 'client'), LEASEHOLD_REDIS_DURABILITY: 'replicated' };
   const instances = [await started(environment), await started(environment)];
   for (const { store } of instances) {
     await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 20_000 });
   }
-  const channel = channelTo(...instances.map(({ address }) => address));
+  const channel = channelTo(instances.map(({ address }) => address));
   const leases = await Promise.all(
     Array.from({ length: 10 }, async (_, i) => {
       const own = observed(`failover-${i}`);

@@ -82,6 +82,63 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
       await expect(call).rejects.toMatchObject({ code: 5, reason: 'OPERATION_NOT_FOUND' });
   });
 
+  test('Cancel of a running one asks its worker, twice is once, and what its state forbids is told', async () => {
+    const attempt = await client.started({ resource: 'r', operationId: 'running' });
+    const name = 'resources/r/operations/running';
+    for (let times = 0; times < 2; times++) {
+      await stock.cancelOperation(new longrunning.CancelOperationRequest({ name }));
+      expect(await client.get(attempt)).toMatchObject({ cancelRequested: true, version: 2n });
+    }
+    const wrongState = { code: 9, reason: 'WRONG_STATE' };
+    const remove = () => stock.deleteOperation(new longrunning.DeleteOperationRequest({ name }));
+    await expect(remove()).rejects.toMatchObject(wrongState);
+    await client.complete(attempt);
+    const cancel = stock.cancelOperation(new longrunning.CancelOperationRequest({ name }));
+    await expect(cancel).rejects.toMatchObject(wrongState);
+    await remove();
+  });
+
+  test('names: whatever a resource and an id hold, the name that is told finds them again', async () => {
+    const odd = ['a/b', 'operations', '-', '%2F', 'é \u{1F600}', '?#&=+', 'resources/x/operations/y'];
+    for (const [index, resource] of odd.entries()) {
+      const operationId = odd.at(-1 - index) ?? '';
+      const { operation } = await client.begin({ resource, operationId });
+      const name = operation?.name ?? '';
+      const [found] = await stock.getOperation(new longrunning.GetOperationRequest({ name }));
+      expect(Operation.decode(anyOf(found.metadata).value)).toMatchObject({ resource, operationId });
+      expect(found.name).toBe(name);
+      const parent = new longrunning.ListOperationsRequest({
+        name: name.slice(0, name.lastIndexOf('/operations/')).replace(/-$/, '%2D'),
+      });
+      expect(await namesOf(stock.listOperationsAsync(parent))).toContain(name);
+    }
+  });
+
+  test('List: results of any size, and a token that belongs to its parent', { timeout: 60_000 }, async () => {
+    const large = payload('x'.repeat(32_000));
+    for (let index = 0; index < 140; index++) {
+      const attempt = await client.started({ resource: 'large', operationId: `o${index}` });
+      await client.complete({ ...attempt, outcome: { $case: 'result', value: large } });
+    }
+    const request = new longrunning.ListOperationsRequest({ name: 'resources/large', pageSize: 500 });
+    expect(new Set(await namesOf(stock.listOperationsAsync(request))).size).toBe(140);
+    const list = (fields: object) => {
+      const usual = {
+        name: 'resources/large',
+        filter: '',
+        pageSize: 1,
+        pageToken: '',
+        returnPartialSuccess: false,
+      };
+      return unaryCall<{ nextPageToken: string }>(generated, 'listOperations', { ...usual, ...fields });
+    };
+    const { nextPageToken: pageToken } = await list({});
+    await list({ pageToken });
+    await expect(list({ pageToken, name: '' })).rejects.toMatchObject({
+      violations: [{ field: 'page_token' }],
+    });
+  });
+
   test('List: of one resource, of all, page by page', async () => {
     for (const operationId of ['1', '2', '3']) await client.begin({ resource: 'list/me', operationId });
     const names = ['1', '2', '3'].map((id) => `resources/list%2Fme/operations/${id}`);

@@ -238,7 +238,10 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
       client.complete(former),
       client.yield(former),
     ];
-    for (const write of writes) expect(await refused(write)).toBe('9 STALE_ATTEMPT');
+    expect(await Promise.all(writes.map(refused))).toEqual(writes.map(() => '9 STALE_ATTEMPT'));
+    const stream = client.keepAlive(former);
+    expect((await stream.event('lost')).reason).toBe(AttemptLostReason.ATTEMPT_LOST_REASON_SUPERSEDED);
+    expect(await stream.ended()).toBe('9 STALE_ATTEMPT');
     const wrongToken = { ...newer, fencingToken: newer.fencingToken + 1n };
     expect(await refused(client.complete(wrongToken))).toBe('9 STALE_ATTEMPT');
     const after = await client.get(former);

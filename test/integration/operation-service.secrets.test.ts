@@ -16,6 +16,7 @@ import { duration, TestClient, testEnvironment } from '../support/instance.ts';
 import { OperationClient, payload, unaryCall } from '../support/operation-client.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { STORE_KINDS, singleRedis } from '../support/store-kinds.ts';
+import { WatchStream } from '../support/watch-stream.ts';
 
 /** Everything in it as one text, bytes too. */
 function textOf(value: unknown): string {
@@ -46,6 +47,7 @@ test.each(STORE_KINDS)('%s store', async (kind) => {
     const lock = LeaseSpec.fromPartial({ ttl: duration(20_000) });
     const watch = client.watch({ withPayloads: true });
     await watch.event('snapshotComplete');
+    const lockWatch = new WatchStream(locks);
     const begun = await client.begin({ ...key, claimId: first, lock, data: payload('data') });
     expect(textOf(begun.attempt)).toContain(first); // so that the search below can find something
     const fencingToken = begun.attempt?.fencingToken ?? 0n;
@@ -57,7 +59,9 @@ test.each(STORE_KINDS)('%s store', async (kind) => {
         await client.list({ withPayloads: true }),
         await client.wait({ ...key, waitTimeout: duration(1) }),
       );
-      seen.push(await unaryCall(standard, 'getOperation', { name }), await locks.getLock('r'));
+      seen.push(await unaryCall(standard, 'getOperation', { name }));
+      seen.push(await locks.getLock('r'), await locks.listLocks());
+      seen.push(await locks.acquire({ resource: 'r' }).catch((error: unknown) => [error, String(error)]));
       const all = { name: '', filter: '', pageSize: 0, pageToken: '', returnPartialSuccess: false };
       seen.push(await unaryCall(standard, 'listOperations', all));
       seen.push(await client.begin({ ...key, data: payload('data'), lock }));
@@ -79,8 +83,10 @@ test.each(STORE_KINDS)('%s store', async (kind) => {
     seen.push(await client.complete({ ...held, releaseLease: true }));
     seen.push((await client.begin({ ...key, claimId: second, data: payload('data'), lock })).operation);
     await watch.event('heartbeat');
-    seen.push(watch.events);
+    seen.push(watch.events, lockWatch.events);
+    expect(lockWatch.told().length).toBeGreaterThan(0);
     watch.call.cancel();
+    lockWatch.call.cancel();
     for (const claimId of [first, second]) {
       expect(textOf(seen)).not.toContain(claimId);
       expect(log.join('\n')).not.toContain(claimId);

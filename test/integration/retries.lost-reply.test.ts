@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Instance } from '../../src/serve.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration, startInstance, TestClient } from '../support/instance.ts';
+import { hold, keepAlive } from '../support/lease-stream.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 
@@ -139,6 +140,75 @@ test.each([
     ]);
   },
 );
+
+test('Hold: the repeat gets the lease that was granted', { timeout: 30_000 }, async () => {
+  const spec = { resource: RESOURCE, leaseId: randomUUID(), owner: 'me' };
+  proxy.holdReplies();
+  const first = hold(client, spec);
+  await eventually(async () => (await recorded(spec.leaseId)) !== undefined, {
+    what: 'the commit',
+    withinMs: 5_000,
+    everyMs: 5,
+  });
+  expect(await first.ended()).toBe('14 OUTCOME_UNKNOWN');
+  expect(first.events).toEqual([]);
+  await reconnected();
+  const [token] = (await recorded(spec.leaseId)) ?? [];
+  const again = hold(client, spec);
+  expect((await again.event('granted')).fencingToken.toString()).toBe(token);
+  expect((await client.getLock(RESOURCE)).lock?.holderCount).toBe(1);
+  again.call.cancel();
+});
+
+test('a waiting Hold that does not hear of its hand-over is granted once', {
+  timeout: 30_000,
+}, async () => {
+  const holder = randomUUID();
+  const token = await granted(holder, 'holder');
+  const leaseId = randomUUID();
+  const stream = hold(client, { resource: RESOURCE, leaseId }, { $case: 'waitForever', value: true });
+  await stream.event('queued');
+  proxy.holdReplies();
+  void client.release({ resource: RESOURCE, leaseId: holder }).catch(() => {});
+  await eventually(async () => (await recorded(leaseId)) !== undefined, {
+    what: 'the hand-over',
+    withinMs: 5_000,
+    everyMs: 5,
+  });
+  await reconnected();
+  const lease = await stream.event('granted');
+  expect(lease.fencingToken).toBeGreaterThan(token);
+  expect((await recorded(leaseId))?.[0]).toBe(lease.fencingToken.toString());
+  await stream.event('renewed');
+  expect(stream.all('granted')).toHaveLength(1);
+  stream.call.cancel();
+});
+
+test('KeepAlive: a take-over whose reply is lost is repeated by the stream itself', {
+  timeout: 30_000,
+}, async () => {
+  const leaseId = randomUUID();
+  const fencingToken = await granted(leaseId);
+  const stamp = () =>
+    redis.withClient(async (direct) => {
+      const text = await direct.hget(`leasehold:{0}:lock:${RESOURCE}`, leaseId);
+      return text?.split(' ').find((word) => word.includes('/'));
+    });
+  const before = await stamp();
+  proxy.holdReplies();
+  const stream = keepAlive(client, [{ resource: RESOURCE, leaseId, fencingToken }]);
+  await eventually(async () => (await stamp()) !== before, {
+    what: 'the commit',
+    withinMs: 5_000,
+    everyMs: 5,
+  });
+  await stream.event('atRisk');
+  await reconnected();
+  expect((await stream.event('renewed')).fencingToken).toBe(fencingToken);
+  expect(stream.kinds()).not.toContain('lost');
+  expect((await client.getLock(RESOURCE)).lock?.holderCount).toBe(1);
+  stream.call.cancel();
+});
 
 test('AcquireMany: the repeat gets the leases that were granted', { timeout: 30_000 }, async () => {
   const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID() }));

@@ -25,6 +25,8 @@ export interface StoreHarness {
   readonly operations: OperationStore;
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
+  /** As `step`, but nothing that is due is done by itself before the next command. */
+  stepUnseen(ms: number): Promise<void>;
   /** Time passes: the system clock moves on in steps that the lease clock follows. */
   pass(ms: number): Promise<void>;
   /**
@@ -82,9 +84,13 @@ abstract class Harness implements StoreHarness {
   abstract close(): Promise<void>;
 
   async step(ms: number): Promise<void> {
+    await this.stepUnseen(ms);
+    await this.tick();
+  }
+
+  async stepUnseen(ms: number): Promise<void> {
     this.nowMs += ms;
     await this.applyTime();
-    await this.tick();
   }
 
   async pass(ms: number): Promise<void> {
@@ -169,8 +175,11 @@ class RedisHarness extends Harness {
     return harness;
   }
 
+  /** It listens, too: what is published before that is heard by nobody. */
   async #usable(): Promise<void> {
-    await eventually(() => this.#store.status().usable, {
+    const channel = this.#keys.channel(INSTANCE_ID);
+    const listens = async () => Number((await this.#client.pubsub('NUMSUB', channel))[1]) > 0;
+    await eventually(async () => this.#store.status().usable && (await listens()), {
       what: 'a usable store',
       withinMs: 10_000,
       everyMs: 5,

@@ -13,6 +13,7 @@ export interface TcpProxyOptions {
 type PeerFilter = (peerAddress: string) => boolean;
 
 interface Connection {
+  readonly peerAddress: string;
   readonly client: Socket;
   readonly upstream: Socket;
   readonly requests: Flow;
@@ -27,6 +28,7 @@ export class TcpProxy {
   readonly #server: Server;
   #isCut: PeerFilter | undefined;
   #holdsReplies: PeerFilter | undefined;
+  #holdsRequests: PeerFilter | undefined;
   #delayMs = 0;
 
   private constructor(host: string, port: number, target: TcpProxyOptions['target']) {
@@ -78,18 +80,31 @@ export class TcpProxy {
   /** What clients send reaches the target; what the target answers is held. Then `heal()`, or `drop()` to lose it. */
   holdReplies(matches: PeerFilter = () => true): void {
     this.#holdsReplies = matches;
-  }
-
-  /** Ends `cut` and `holdReplies`: everything held flows on, in order. */
-  heal(): void {
-    this.#isCut = undefined;
-    this.#holdsReplies = undefined;
     this.#pumpAll();
   }
 
-  /** Destroys the connections that are open now, with what they hold. Rules stay as they are for new ones. */
-  drop(): void {
-    for (const connection of [...this.#connections]) this.#destroy(connection);
+  /** The reverse: what the target answers still arrives, and it hears nothing more. */
+  holdRequests(matches: PeerFilter = () => true): void {
+    this.#holdsRequests = matches;
+    this.#pumpAll();
+  }
+
+  /** Ends `cut`, `holdReplies` and `holdRequests`: everything held flows on, in order. */
+  heal(): void {
+    this.#isCut = undefined;
+    this.#holdsReplies = undefined;
+    this.#holdsRequests = undefined;
+    this.#pumpAll();
+  }
+
+  /**
+   * Destroys the connections of the matching peers that are open now, with what they hold. Rules stay as they are for
+   * new ones.
+   */
+  drop(matches: PeerFilter = () => true): void {
+    for (const connection of [...this.#connections]) {
+      if (matches(connection.peerAddress)) this.#destroy(connection);
+    }
   }
 
   /** From now on new connections are refused by the kernel. Open ones go on. */
@@ -129,11 +144,13 @@ export class TcpProxy {
     const upstream = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
     const isCut = () => this.#isCut?.(peerAddress) ?? false;
     const isReplyHeld = () => isCut() || (this.#holdsReplies?.(peerAddress) ?? false);
+    const isRequestHeld = () => isCut() || (this.#holdsRequests?.(peerAddress) ?? false);
     const delayMs = () => this.#delayMs;
     const connection: Connection = {
+      peerAddress,
       client,
       upstream,
-      requests: new Flow({ source: client, sink: upstream, isHeld: isCut, delayMs }),
+      requests: new Flow({ source: client, sink: upstream, isHeld: isRequestHeld, delayMs }),
       replies: new Flow({ source: upstream, sink: client, isHeld: isReplyHeld, delayMs }),
     };
     this.#connections.add(connection);

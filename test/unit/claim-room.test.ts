@@ -175,6 +175,19 @@ describe('who asks', () => {
     }
   });
 
+  test('twice a second at most, however soon the store thinks that something may change by itself', async () => {
+    answer = () => nothing(10);
+    claim();
+    claim();
+    await clock.pass(10);
+    asked = [];
+    await clock.pass(5_000);
+    expect(asked).toHaveLength(10);
+    notify({ kind: 'claimable', type: 't' });
+    await clock.pass(1);
+    expect(asked).toHaveLength(11);
+  });
+
   test('nobody listens when nobody has waited for a while', async () => {
     const caller = claim({ waitMs: 100 });
     await clock.pass(200);

@@ -498,9 +498,9 @@ const OPERATION: OperationSpec = {
   retention: { succeededMs: 60_000, failedMs: 60_000, cancelledMs: 60_000, deadMs: 60_000 },
 };
 
-function begin(store: RedisStore, overrides: Partial<OperationSpec>, claimId?: string): Promise<unknown> {
+function begin(store: RedisStore, overrides: Partial<OperationSpec>): Promise<unknown> {
   const spec = { ...OPERATION, ...overrides };
-  const command = { spec, claimId, stamp: STAMP, requestId: '', requireLease: undefined };
+  const command = { spec, claimId: undefined, stamp: STAMP, requestId: '', requireLease: undefined };
   return store.operations.begin(command, inTime());
 }
 
@@ -513,7 +513,9 @@ test('the keys of operations are the documented ones, of the documented types, w
       .replace('<resource>', 'a:{b}')
       .replace('<type>', 'report');
   await withStore(async (store) => {
-    await begin(store, {}, randomUUID());
+    await begin(store, {});
+    const claim = { types: ['report'], resourcePrefix: '', claimId: randomUUID(), owner: '', most: 1 };
+    await store.operations.claim({ ...claim, stamp: STAMP }, inTime());
     await begin(store, { operationId: '2' });
     const keys = (await client.keys('*')).filter((key) => key !== KEYS.meta && !key.endsWith('\t2'));
     expect(keys.sort()).toEqual(column(rows, 0).map(named).sort());

@@ -15,6 +15,7 @@ interface Client {
 
 describe('TcpProxy', () => {
   let target: Server;
+  let targetPort = 0;
   let seenByTarget = '';
   let proxy: TcpProxy;
   const sockets = new Set<Socket>();
@@ -30,6 +31,7 @@ describe('TcpProxy', () => {
       });
     });
     const port = await freePort();
+    targetPort = port;
     target.listen(port, '127.0.0.1');
     await once(target, 'listening');
     proxy = await TcpProxy.start({ target: { host: '127.0.0.1', port } });
@@ -122,6 +124,29 @@ describe('TcpProxy', () => {
     proxy.drop();
     await eventually(client.closed, { what: 'the reset', withinMs: 2000 });
     expect(client.received()).toBe('');
+  });
+
+  test('held requests wait, and what the target says by itself still arrives', async () => {
+    const client = await open();
+    client.socket.write('a');
+    await gets(client, '<a>');
+    proxy.holdRequests();
+    client.socket.write('b');
+    await eventually(() => proxy.heldRequestBytes === 1, { what: 'a held request', withinMs: 2000 });
+    for (const socket of sockets) if (socket.localPort === targetPort) socket.write('news');
+    await gets(client, '<a>news');
+    expect(seenByTarget).toBe('a');
+    proxy.heal();
+    await gets(client, '<a>news<b>');
+  });
+
+  test('drop of some peers leaves the others alone', async () => {
+    const near = await open('127.0.0.1');
+    const far = await open('127.0.0.77');
+    proxy.drop((peerAddress) => peerAddress === '127.0.0.77');
+    await eventually(far.closed, { what: 'the reset of the far one', withinMs: 2000 });
+    near.socket.write('near');
+    await gets(near, '<near>');
   });
 
   test('refuse turns new connections away, keeps open ones, and accept listens again', async () => {

@@ -119,13 +119,16 @@ export interface BeginOperationRequest {
   /** Refuse if the resource has an open (pending or running) operation, and refuse others while this one is open. */
   exclusive: boolean;
   /**
-   * Refuse unless this lease is held. It is checked once, in the same step; `ttl` has no meaning here. With `lock`:
-   * INVALID_ARGUMENT.
+   * Record nothing and start no attempt unless this lease is held. It is checked in the same step, and not again while
+   * the attempt runs; a repeat that starts nothing is answered without it. With `lock`: INVALID_ARGUMENT.
    */
   requireLease:
     | LeaseRef
     | undefined;
-  /** How long the finished record stays. Unset: the server's default. */
+  /**
+   * How long the finished record stays. As long as it does, a Begin of the same id finds it; after that, one begins the
+   * work anew. Unset: the server's default.
+   */
   retention: Retention | undefined;
 }
 

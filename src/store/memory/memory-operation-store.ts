@@ -15,6 +15,7 @@ import {
   type Transition,
 } from '../../domain/operation.ts';
 import { fits } from '../../domain/operation-filter.ts';
+import { operationBytes } from '../../domain/operation-size.ts';
 import { cancelledStatus } from '../../domain/status-bytes.ts';
 import type { StoreCall } from '../lock-store.ts';
 import type {
@@ -146,7 +147,10 @@ export class MemoryOperationStore implements OperationStore {
     if (!o) return { kind: 'not-found' };
     const refusal = this.#table.refusalOf(o, command);
     if (refusal) return { kind: refusal };
-    if (this.#table.isRepeat(o, 'update', command.requestId)) return this.#updated(o, command.claimId);
+    if (this.#table.isRepeat(o, 'update', command.requestId)) {
+      this.#table.extend(o);
+      return this.#updated(o, command.claimId);
+    }
     if (command.version > 0 && command.version !== o.version) return { kind: 'version-mismatch' };
     const labels = new Map(o.labels);
     for (const key of command.removeLabels) labels.delete(key);
@@ -234,19 +238,22 @@ export class MemoryOperationStore implements OperationStore {
 
   #cancel(command: CancelCommand): ChangeOutcome {
     const { reason, requestId } = command;
-    const o = this.#find(command);
+    const found = this.#find(command);
+    // First what is due: one that has just gone stale for the last time is dead, and not to be cancelled any more.
+    const { o, isStale } = found ? this.#table.settle(found) : { o: undefined, isStale: false };
     if (!o) return { kind: 'not-found' };
     if (!this.#table.isRepeat(o, 'cancel', requestId) && o.state !== 'cancelled') {
       if (isFinal(o.state)) return { kind: 'wrong-state' };
+      this.#table.rememberRequest(o, 'cancel', requestId);
       const isAtOnce = allows('cancel', o.state);
-      if (isAtOnce || !o.cancel) {
+      const isNew = isAtOnce || !o.cancel;
+      if (isNew) {
         o.cancel = true;
         o.reason = reason;
-        this.#table.rememberRequest(o, 'cancel', requestId);
-        if (isAtOnce) this.#table.finish(o, 'cancelled', cancelledStatus(reason));
-        else this.#table.change(o, !this.#table.living(o));
-        if (!isAtOnce) this.#table.tellAttempt(o, 'look');
       }
+      if (isAtOnce) this.#table.finish(o, 'cancelled', cancelledStatus(reason));
+      else if (isNew) this.#table.change(o, isStale);
+      if (isNew && !isAtOnce) this.#table.tellAttempt(o, 'look');
     }
     return this.#changed(o);
   }
@@ -262,7 +269,7 @@ export class MemoryOperationStore implements OperationStore {
       if (o.exclusive && locks.quarantined) {
         return { kind: 'quarantined', retryAfterMs: locks.quarantineRemainingMs };
       }
-      if (this.#table.isOpenElsewhere(o, o.exclusive)) return { kind: 'open' };
+      if (this.#table.isOpenElsewhere(o.resource, o.exclusive)) return { kind: 'open' };
       this.#table.rememberRequest(o, 'retry', requestId);
       o.state = 'pending';
       o.outcome = undefined;
@@ -290,12 +297,15 @@ export class MemoryOperationStore implements OperationStore {
     const named = [...this.#table.records.values()].map((o) => ({ o, bytes: Buffer.from(o.name) }));
     named.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
     const operations: Operation[] = [];
+    let size = 0;
     for (const { o, bytes } of named) {
       if (behind && Buffer.compare(bytes, behind) <= 0) continue;
       const operation = operationView(this.#table, o, withPayloads);
       if (!fits(operation, filter)) continue;
-      if (operations.length === most) return { operations, last: operations.at(-1) };
+      const isFull = operations.length === most || size >= LIMITS.pageBytes;
+      if (isFull) return { operations, last: operations.at(-1) };
       operations.push(operation);
+      size += operationBytes(operation);
     }
     return { operations, last: undefined };
   }

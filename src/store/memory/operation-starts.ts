@@ -4,7 +4,6 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { Attempt } from '../../domain/operation.ts';
 import { isFinal, nameOf } from '../../domain/operation.ts';
-import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   BeginCommand,
   BeginOutcome,
@@ -45,22 +44,28 @@ export class OperationStarts {
       if (claimId === undefined || isFinal(o.state)) return this.#begun(o, created, undefined);
       if (o.state === 'running' && !isStale) {
         if (o.claim !== claimId) {
-          return { kind: 'attempt-held', retryAfterMs: o.deadlineMs - SKEW_ALLOWANCE_MS - locks.clockMs };
+          // Until it is stale: later than its worker counts on it.
+          return { kind: 'attempt-held', retryAfterMs: o.deadlineMs - locks.clockMs };
         }
         this.#table.takeOver(o, stamp);
         this.#table.extend(o);
         return this.#begun(o, created, claimId);
       }
+      if (this.#lacksLease(requireLease)) return { kind: 'lease-required' };
       const inTheWay = this.#table.start(o, claimId, stamp, spec.owner);
       return inTheWay && o.lock ? this.#contended(inTheWay, o) : this.#begun(o, created, claimId);
     }
-    if (this.#table.isOpenElsewhere(spec, spec.exclusive)) return { kind: 'open' };
-    if (requireLease) {
-      const lease = locks.open(requireLease.resource).leases.get(requireLease.leaseId);
-      const isHeld = lease?.state === 'held' && BigInt(lease.token) === requireLease.fencingToken;
-      if (!isHeld || !locks.alive(lease)) return { kind: 'lease-required' };
-    }
+    if (this.#table.isOpenElsewhere(spec.resource, spec.exclusive)) return { kind: 'open' };
+    if (this.#lacksLease(requireLease)) return { kind: 'lease-required' };
     return this.#record(command);
+  }
+
+  #lacksLease(required: BeginCommand['requireLease']): boolean {
+    if (!required) return false;
+    const { locks } = this.#table;
+    const lease = locks.open(required.resource).leases.get(required.leaseId);
+    const isIts = lease?.state === 'held' && BigInt(lease.token) === required.fencingToken;
+    return !isIts || !locks.alive(lease);
   }
 
   #record({ spec, claimId, stamp, requestId }: BeginCommand): BeginOutcome {
@@ -147,7 +152,7 @@ export class OperationStarts {
       if (claimed.length === most) break;
       const { o, isStale } = this.#table.settle(one);
       if (!o || !(isStale || o.state === 'pending')) continue;
-      const inTheWay = this.#table.start(o, claimId, stamp, owner);
+      const inTheWay = this.#table.start(o, claimId, stamp, owner, true);
       if (!inTheWay) {
         add(o);
         continue;

@@ -3,7 +3,7 @@
 // milliseconds, unless a name says otherwise.
 
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
-import { type AttemptLock, isFinal, type OperationKey, type Payload } from '../../domain/operation.ts';
+import { type AttemptLock, isFinal, type Payload } from '../../domain/operation.ts';
 import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { ATTEMPTS_USED_UP, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
 import type { AttemptNotice, OperationNotice } from '../operation-store.ts';
@@ -35,6 +35,11 @@ export class OperationTable {
     this.#options = options;
     this.locks = options.locks;
     this.#roomMs = recoveryRoomMs(options.maxTtlMs);
+    // What is said of a lease is said of its attempt, too: the claim id is the lease id.
+    options.locks.onNotice((notice) => {
+      if (notice.kind !== 'released' && notice.kind !== 'revoked') return;
+      this.#notify({ kind: 'look', claimId: notice.waiter.leaseId, call: notice.call });
+    });
   }
 
   nextSeq(): number {
@@ -70,9 +75,9 @@ export class OperationTable {
     return isIts && this.living(o) ? undefined : 'stale-attempt';
   }
 
-  isOpenElsewhere({ resource, operationId }: OperationKey, exclusive: boolean): boolean {
+  isOpenElsewhere(resource: string, exclusive: boolean): boolean {
     for (const o of this.records.values()) {
-      if (o.resource !== resource || o.operationId === operationId || isFinal(o.state)) continue;
+      if (o.resource !== resource || isFinal(o.state)) continue;
       if (exclusive || o.exclusive) return true;
     }
     return false;
@@ -128,8 +133,17 @@ export class OperationTable {
 
   // ---- Attempts.
 
-  /** Makes it run, or returns the lock that can't be had; nothing was changed then. */
-  start(o: OperationRecord, claimId: string, stamp: CallStamp, owner: string): Lock | undefined {
+  /**
+   * Makes it run, or returns the lock that can't be had; nothing was changed then. `isClaimed`: by a claim, whose repeat
+   * is to find it.
+   */
+  start(
+    o: OperationRecord,
+    claimId: string,
+    stamp: CallStamp,
+    owner: string,
+    isClaimed = false,
+  ): Lock | undefined {
     let taken: { readonly token: number; readonly deadlineMs: number };
     if (o.lock) {
       const lock = this.locks.open(o.resource);
@@ -147,7 +161,7 @@ export class OperationTable {
     o.number++;
     o.counted++;
     o.startedWallMs = this.locks.systemMs;
-    this.#rememberClaim(o, claimId);
+    if (isClaimed) this.#rememberClaim(o, claimId);
     this.change(o);
     return undefined;
   }
@@ -209,13 +223,15 @@ export class OperationTable {
 
   /** Tells the stream that speaks for the attempt, if it is one (odd). */
   tellAttempt(o: OperationRecord, kind: AttemptNotice['kind']): void {
-    const { claim: claimId, stamp, resource, operationId } = o;
+    const { claim: claimId, stamp } = o;
     if (claimId === undefined || !stamp || stamp.call % 2 === 0) return;
     if (stamp.instanceId !== this.#options.instanceId) return;
-    const notice: AttemptNotice = { kind, claimId, call: stamp.call, resource, operationId };
-    queueMicrotask(() => {
-      for (const listener of this.#attemptListeners) listener(notice);
-    });
+    const { call } = stamp;
+    queueMicrotask(() => this.#notify({ kind, claimId, call }));
+  }
+
+  #notify(notice: AttemptNotice): void {
+    for (const listener of this.#attemptListeners) listener(notice);
   }
 
   // ---- What happens by itself.
@@ -262,7 +278,9 @@ export class OperationTable {
 
   /** When something may happen by itself, as a lower bound; Infinity: nothing. */
   nextDueMs(): number {
-    return Math.min(...[...this.records.values()].map(({ dueMs }) => dueMs));
+    let nextMs = NEVER;
+    for (const { dueMs } of this.records.values()) nextMs = Math.min(nextMs, dueMs);
+    return nextMs;
   }
 
   #nextMoment(o: OperationRecord, isStale: boolean): number {

@@ -3,10 +3,18 @@
 
 import type { Attempt, Operation } from '../../domain/operation.ts';
 import { TRANSITIONS, type Transition } from '../../domain/operation.ts';
-import type { HeartbeatCommand, HeartbeatOutcome, Refused } from '../operation-store.ts';
+import type { AttemptNotice, HeartbeatCommand, HeartbeatOutcome, Refused } from '../operation-store.ts';
 import type { Answer } from './command-lane.ts';
 import { milliseconds } from './lock-replies.ts';
 import { RECORD_WORDS, readOperation } from './operation-replies.ts';
+
+/** What messages mean to whoever keeps an attempt. */
+const ATTEMPT_NOTICES = new Map<string, AttemptNotice['kind']>([
+  ['attempt-moved', 'moved'],
+  ['attempt-look', 'look'],
+  ['released', 'look'],
+  ['revoked', 'look'],
+]);
 
 /** Words of one attempt in the reply to heartbeats. */
 export const BEATEN_WORDS = 6;
@@ -97,4 +105,14 @@ export function operationOfListing(record: readonly string[]): Operation {
   const operation = readOperation(record, false);
   if (!operation) throw new Error('a listed record that is not there');
   return operation;
+}
+
+/**
+ * What a message on an instance's channel, "word claim_id call …", says to whoever keeps an attempt. What is said of a
+ * lease is said of its attempt, too: the claim_id is the lease_id.
+ */
+export function attemptNoticeOf(message: string): AttemptNotice | undefined {
+  const [, word = '', claimId = '', call] = /^(\S+) (\S+) (\d+) /.exec(message) ?? [];
+  const kind = ATTEMPT_NOTICES.get(word);
+  return kind && { kind, claimId, call: Number(call) };
 }

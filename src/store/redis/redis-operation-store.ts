@@ -10,7 +10,6 @@ import {
   type OperationKey,
   TRANSITIONS,
 } from '../../domain/operation.ts';
-import { fits } from '../../domain/operation-filter.ts';
 import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { ATTEMPTS_USED_UP, cancelledStatus, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
 import type { StoreCall } from '../lock-store.ts';
@@ -43,24 +42,30 @@ import type { Keys } from './keys.ts';
 import { microseconds, milliseconds, readContention, stampText } from './lock-replies.ts';
 import {
   type AttemptTold,
+  attemptNoticeOf,
   attemptOf,
   BEATEN_WORDS,
   from,
   heartbeatOf,
   operationOf,
-  operationOfListing,
   recordsOf,
   refused,
   withLease,
 } from './operation-answers.ts';
+import { listOperations } from './operation-listing.ts';
 import { beginArguments, payloadText, RECORD_WORDS, readOperation } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
 
 const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
+/** Operations that one script looks at for a claim, and how many scripts one claim runs. */
 const CLAIM_LOOKS = 1_000;
-const LIST_ROUNDS = 5;
-const LIST_PIECE = 200;
+const CLAIM_ROUNDS = 50;
+/** When to look again where even that was not all. */
+const CLAIM_AGAIN_MS = 1_000;
+
+/** What one script found, and behind which operation the next one goes on; '-' where that was all. */
+type ClaimedPiece = Extract<ClaimOutcome, { kind: 'claimed' }> & { readonly behind: string };
 
 export interface RedisOperationStoreOptions {
   readonly lane: CommandLane;
@@ -122,8 +127,32 @@ export class RedisOperationStore implements OperationStore {
     }
   }
 
+  // The script looks at some operations only, so that others get their turn: where it found nothing among them, the
+  // next call goes on behind them. Without that, a thousand operations whose resource is held would hide the others.
   async claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome> {
-    const { types, resourcePrefix, claimId, owner, stamp, most } = command;
+    const blockedOn = new Set<string>();
+    let askAgainInMs = Number.POSITIVE_INFINITY;
+    let behind = '0';
+    for (let round = 0; round < CLAIM_ROUNDS; round++) {
+      const outcome = await this.#claimBehind(behind, command, call);
+      if (outcome.kind === 'quarantined') return outcome;
+      const { claimed } = outcome;
+      for (const resource of outcome.blockedOn) blockedOn.add(resource);
+      askAgainInMs = Math.min(askAgainInMs, outcome.askAgainInMs);
+      behind = outcome.behind;
+      if (claimed.length > 0 || behind === '-') {
+        return { kind: 'claimed', claimed, askAgainInMs, blockedOn: [...blockedOn] };
+      }
+    }
+    askAgainInMs = Math.min(askAgainInMs, CLAIM_AGAIN_MS);
+    return { kind: 'claimed', claimed: [], askAgainInMs, blockedOn: [...blockedOn] };
+  }
+
+  async #claimBehind(
+    behind: string,
+    { types, resourcePrefix, claimId, owner, stamp, most }: ClaimCommand,
+    call: StoreCall,
+  ): Promise<ClaimedPiece | Extract<ClaimOutcome, { kind: 'quarantined' }>> {
     const answer = await this.#run('claim-operations', call, [
       ...this.#life,
       resourcePrefix,
@@ -133,9 +162,10 @@ export class RedisOperationStore implements OperationStore {
       stampText(stamp),
       String(most),
       String(CLAIM_LOOKS),
+      behind,
       ...types,
     ]);
-    const [word, , first, blockedCount, ...rest] = answer.reply;
+    const [word, , first, next = '-', blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
     if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
     const blockedOn = rest.slice(0, Number(blockedCount));
@@ -146,7 +176,7 @@ export class RedisOperationStore implements OperationStore {
       claimed.push({ operation, attempt: this.#attemptOf(withLease(operation), claimId, left, answer) });
     }
     const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
-    return { kind: 'claimed', claimed, askAgainInMs, blockedOn };
+    return { kind: 'claimed', claimed, askAgainInMs, blockedOn, behind: next };
   }
 
   async update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome> {
@@ -226,7 +256,7 @@ export class RedisOperationStore implements OperationStore {
   cancel(command: CancelCommand, call: StoreCall): Promise<ChangeOutcome> {
     const { reason, requestId } = command;
     const outcome = payloadText(cancelledStatus(reason));
-    const args = [nameOf(command), reason, from('cancel'), outcome, requestId, this.#room];
+    const args = [...this.#life, nameOf(command), reason, from('cancel'), outcome, requestId];
     return this.#change('cancel-operation', call, args);
   }
 
@@ -254,24 +284,12 @@ export class RedisOperationStore implements OperationStore {
     return recordsOf(reply.slice(2)).map((record) => readOperation(record, true));
   }
 
-  // The script knows names alone; what fits is decided by the filter's one place, piece by piece, up to a bound.
-  async list(query: OperationQuery, call: StoreCall): Promise<OperationPage> {
-    const { filter, most, withPayloads } = query;
-    const prefix = filter.resource === undefined ? (filter.resourcePrefix ?? '') : `${filter.resource}\t`;
-    let last = query.after;
-    const found: Operation[] = [];
-    for (let round = 0; round < LIST_ROUNDS; round++) {
-      const args = [last ? nameOf(last) : '', prefix, String(LIST_PIECE)];
-      const { reply } = await this.#run('list-operations', call, args);
-      const records = recordsOf(reply.slice(2)).map(operationOfListing);
-      for (const operation of records) {
-        if (found.length === most) return this.#page(found, last, withPayloads, call);
-        last = keyOfName(nameOf(operation));
-        if (fits(operation, filter)) found.push(operation);
-      }
-      if (records.length < LIST_PIECE) return this.#page(found, undefined, withPayloads, call);
-    }
-    return this.#page(found, last, withPayloads, call);
+  list(query: OperationQuery, call: StoreCall): Promise<OperationPage> {
+    const reads = {
+      list: async (args: readonly string[]) => (await this.#run('list-operations', call, args)).reply,
+      getMany: (keys: readonly OperationKey[]) => this.getMany(keys, call),
+    };
+    return listOperations(reads, query);
   }
 
   watchChanges(listener: (notice: OperationNotice) => void): () => void {
@@ -300,13 +318,10 @@ export class RedisOperationStore implements OperationStore {
     return () => this.#listeners.delete(listener);
   }
 
-  /** A message on this instance's channel: "attempt-word claim_id call number name". */
+  /** A message on this instance's channel. */
   heard(message: string): void {
-    const [, word, claimId = '', call, name = ''] =
-      /^attempt-(\S+) (\S+) (\d+) \d+ (.*)$/s.exec(message) ?? [];
-    if (word !== 'moved' && word !== 'look') return;
-    const notice = { kind: word, claimId, call: Number(call), ...keyOfName(name) } as const;
-    for (const listener of this.#listeners) listener(notice);
+    const notice = attemptNoticeOf(message);
+    if (notice) for (const listener of this.#listeners) listener(notice);
   }
 
   #run(name: ScriptName, call: StoreCall, args: readonly string[]): Promise<Answer> {
@@ -322,16 +337,5 @@ export class RedisOperationStore implements OperationStore {
   #attemptOf(of: AttemptTold, claimId: string, left: string, answer: Answer): Attempt {
     this.#options.keeper.sawToken(Number(of.fencingToken));
     return attemptOf(of, claimId, left, answer);
-  }
-
-  async #page(
-    operations: readonly Operation[],
-    last: OperationKey | undefined,
-    withPayloads: boolean,
-    call: StoreCall,
-  ): Promise<OperationPage> {
-    if (!withPayloads || operations.length === 0) return { operations, last };
-    const whole = await this.getMany(operations, call);
-    return { operations: whole.filter((operation) => operation !== undefined), last };
   }
 }

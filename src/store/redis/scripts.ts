@@ -45,6 +45,8 @@ const WITHOUT_LOCKING: readonly string[] = [
 /** These show locks to people. */
 const WITH_VIEWS: readonly string[] = ['get-lock', 'list-locks'];
 
+/** These answer with operations. */
+const WITH_OPERATION_VIEWS = /-operations?$/;
 /** These read or change operations. */
 const WITH_OPERATIONS = /-operations?$|^tick-clock$/;
 
@@ -70,6 +72,7 @@ export function loadScripts(
   const locking = read('locking.lua');
   const views = read('lock-views.lua');
   const operating = read('operating.lua');
+  const operationViews = read('operation-views.lua');
   const entries = SCRIPT_NAMES.map((name) => {
     const body = read(`${name}.lua`);
     const endOfShebang = body.indexOf('\n') + 1;
@@ -78,6 +81,7 @@ export function loadScripts(
       WITHOUT_LOCKING.includes(name) ? '' : locking,
       WITH_VIEWS.includes(name) ? views : '',
       WITH_OPERATIONS.test(name) ? operating : '',
+      WITH_OPERATION_VIEWS.test(name) ? operationViews : '',
     ].join('');
     const source = edit(body.slice(0, endOfShebang) + shared + body.slice(endOfShebang), name);
     return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;

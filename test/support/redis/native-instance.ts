@@ -35,7 +35,7 @@ export class NativeInstance implements RedisInstance {
     // A process group of its own: a Ctrl-C at the terminal is for us, and what we stop then, we stop in order.
     const child = spawn(this.#runtime.executable, [CONFIG_FILE, ...mode], {
       cwd: this.#folder,
-      env: this.#runtime.env,
+      env: { ...this.#runtime.env, ...this.#spec.environment },
       stdio: ['ignore', log, log],
       detached: true,
     });

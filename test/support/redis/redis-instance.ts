@@ -21,4 +21,6 @@ export interface InstanceSpec {
   /** Whole text of the configuration file. Redis and Sentinel rewrite the file, and a restart reads what they wrote. */
   readonly config: string;
   readonly isSentinel: boolean;
+  /** More environment variables. Processes of this machine only: a container has none of them. */
+  readonly environment: Readonly<Record<string, string>>;
 }

@@ -27,6 +27,8 @@ interface Listening {
   readonly host?: string;
   /** A free port when not given. */
   readonly port?: number;
+  /** More environment variables of the process; in a container they are left out. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class RedisProcess {
@@ -45,14 +47,14 @@ export class RedisProcess {
   /** A server that isn't started yet. */
   static async server(options: ServerConfigOptions & Listening = {}): Promise<RedisProcess> {
     const listens = await listening(options);
-    const instance = await newInstance('server', listens.port, serverConfig(listens, options));
+    const instance = await newInstance('server', listens.port, serverConfig(listens, options), options);
     return new RedisProcess(listens, options.auth, instance);
   }
 
   /** A Sentinel that isn't started yet. */
   static async sentinel(options: SentinelConfigOptions & Listening): Promise<RedisProcess> {
     const listens = await listening(options);
-    const instance = await newInstance('sentinel', listens.port, sentinelConfig(listens, options));
+    const instance = await newInstance('sentinel', listens.port, sentinelConfig(listens, options), options);
     return new RedisProcess(listens, options.auth, instance);
   }
 
@@ -193,9 +195,15 @@ async function newInstance(
   role: 'server' | 'sentinel',
   port: number,
   config: string,
+  { environment = {} }: Listening,
 ): Promise<RedisInstance> {
   startedCount += 1;
-  const spec = { name: `${role}-${port}-${startedCount}`, config, isSentinel: role === 'sentinel' };
+  const spec = {
+    name: `${role}-${port}-${startedCount}`,
+    config,
+    isSentinel: role === 'sentinel',
+    environment,
+  };
   const runtime = await findRedis();
   return runtime.mode === 'docker' ? new DockerInstance(runtime, spec) : new NativeInstance(runtime, spec);
 }

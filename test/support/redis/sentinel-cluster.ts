@@ -24,6 +24,8 @@ export interface SentinelClusterOptions {
   readonly directives?: readonly string[];
   /** Every member gets a proxy in front and a source address of its own, so that `isolate` works. Linux only. */
   readonly partitions?: boolean;
+  /** More environment variables for the member with this source address, such as a library to preload. */
+  readonly environmentOf?: (sourceAddress: string) => Readonly<Record<string, string>>;
 }
 
 /** A Redis node or a Sentinel of a cluster. */
@@ -243,7 +245,9 @@ async function node(
     ...(primarySeat && { replicaOf: primarySeat.address }),
     ...(partitions && { announce: address, sourceAddress }),
   };
-  return { process: await RedisProcess.server({ ...listens, ...config }), address, sourceAddress, proxy };
+  const environment = options.environmentOf?.(sourceAddress) ?? {};
+  const process = await RedisProcess.server({ ...listens, ...config, environment });
+  return { process, address, sourceAddress, proxy };
 }
 
 async function sentinel(
@@ -263,6 +267,7 @@ async function sentinel(
     others: identities.filter((identity) => identity !== self),
     ...(sentinelAuth && { auth: sentinelAuth }),
     ...(partitions && { sourceAddress }),
+    environment: options.environmentOf?.(sourceAddress) ?? {},
     deployment: {
       masterName: nameOf(options),
       primary,

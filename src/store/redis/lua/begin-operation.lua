@@ -24,7 +24,7 @@
 --      20 claim           '' or the claim_id
 --      21 stamp           "instance/call"
 --      22 request_id      '' for none
---      23 required        '' or "lease_id token resource" of a lease that must be held
+--      23 required        '' or "lease_id token resource" of a lease that must be held for anything to begin
 --      24 claim_from      the states from which an attempt starts
 -- REPLY begun now created left record data progress outcome    (left: '' without an attempt)
 --       exists now | open now | lease-required now
@@ -67,7 +67,16 @@ local function contended(L, mode)
   return reply
 end
 
-local resource, id = split_name(name)
+-- Whether a lease is required and not held.
+local function lacks_lease()
+  if required == '' then return false end
+  local lease_id, token, on = string.match(required, '^(%S+) (%d+) (.*)$')
+  local text = redis.call('HGET', s.bucket .. 'lock:' .. on, lease_id)
+  local l = text and read_lease(text)
+  return not l or l.token ~= token or l.state ~= 'held' or not alive(s, l)
+end
+
+local resource = split_name(name)
 local o = read_operation(s, name)
 local is_stale = false
 if o then o, is_stale = settle_operation(s, name, o) end
@@ -77,7 +86,8 @@ if o then
   local created = request_id ~= '' and o.begun_by == request_id
   if claim == '' or not is_open(o) then return begun(o, created, false) end
   if o.state == 'running' and not is_stale then
-    if o.claim ~= claim then return { 'attempt-held', int(s.now), attempt_left(s, o) } end
+    -- Until it is stale: later than its worker counts on it.
+    if o.claim ~= claim then return { 'attempt-held', int(s.now), int(o.deadline - s.clock) } end
     if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
     o.stamp = stamp
     extend_attempt(s, o, resource)
@@ -85,18 +95,14 @@ if o then
     return begun(o, created, true)
   end
   if not is_one_of(o.state, claim_from) then return begun(o, created, false) end
+  if lacks_lease() then return { 'lease-required', int(s.now) } end
   local started, L = start_attempt(s, name, o, claim, stamp, owner, owner_json)
   if not started then return contended(L, o.lock.mode) end
   return begun(o, created, true)
 end
 
-if is_open_elsewhere(s, resource, id, exclusive) then return { 'open', int(s.now) } end
-if required ~= '' then
-  local lease_id, token, on = string.match(required, '^(%S+) (%d+) (.*)$')
-  local text = redis.call('HGET', s.bucket .. 'lock:' .. on, lease_id)
-  local l = text and read_lease(text)
-  if not l or l.token ~= token or l.state ~= 'held' or not alive(s, l) then return { 'lease-required', int(s.now) } end
-end
+if is_open_elsewhere(s, resource, exclusive) then return { 'open', int(s.now) } end
+if lacks_lease() then return { 'lease-required', int(s.now) } end
 
 local keep = {}
 keep.succeeded, keep.failed, keep.cancelled, keep.dead = string.match(retention, '^(%d+) (%d+) (%d+) (%d+)$')
@@ -121,7 +127,6 @@ if claim ~= '' then
     o.token, o.deadline = next_token(s), s.clock + heartbeat + s.skew
   end
   o.state, o.claim, o.stamp, o.number, o.counted, o.started = 'running', claim, stamp, 1, 1, s.now
-  remember_claim(s, name, o, claim)
 end
 o.seq = redis.call('HINCRBY', meta, 'operation', 1)
 if data ~= '' then redis.call('HSET', operation_key(s, name), 'data', data) end

@@ -5,36 +5,41 @@
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
---       4 name            "resource TAB operation_id"
---       5 reason
---       6 from            the states that are cancelled at once
---       7 outcome         of one that is cancelled at once
---       8 request_id      '' for none
---       9 room            how long a stale attempt's operation is left for recovery
+--       4 room            how long a stale attempt's operation is left for recovery
+--       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
+--       7 name            "resource TAB operation_id"
+--       8 reason
+--       9 from            the states that are cancelled at once
+--      10 outcome         of one that is cancelled at once
+--      11 request_id      '' for none
 -- REPLY changed now record data progress outcome
 --       not-found now | wrong-state now
 --       late now | reign now
-local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local reason, from, outcome, request_id, room = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local room, dead_by_attempts, dead_by_time, name = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local reason, from, outcome, request_id = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
-s.room = tonumber(room)
+s.room, s.dead_by_attempts, s.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
-local o = read_operation(s, name)
+-- First what is due: one that has just gone stale for the last time is dead, and not to be cancelled any more.
+local o, is_stale = read_operation(s, name), false
+if o then o, is_stale = settle_operation(s, name, o) end
 if not o then return { 'not-found', int(s.now) } end
 if not is_repeat(o, 'cancel', request_id) and o.state ~= 'cancelled' then
   if not is_open(o) then return { 'wrong-state', int(s.now) } end
+  remember_request(o, 'cancel', request_id)
   if is_one_of(o.state, from) then
     o.cancel, o.reason = true, reason
-    remember_request(o, 'cancel', request_id)
     finish_operation(s, name, o, 'cancelled', outcome)
   elseif not o.cancel then
     o.cancel, o.reason = true, reason
-    remember_request(o, 'cancel', request_id)
-    change_operation(s, name, o, not living(s, o, (split_name(name))))
+    change_operation(s, name, o, is_stale)
     tell_attempt(s, o, name, 'attempt-look')
+  elseif request_id ~= '' then
+    save_operation(s, name, o, is_stale) -- so that its repeat does not cancel what was tried again meanwhile
   end
 end
 local reply = { 'changed', int(s.now) }

@@ -16,15 +16,17 @@
 --      11 stamp           "instance/call"
 --      12 most            to claim
 --      13 most_looks      operations to look at
---      14… types
--- REPLY claimed now ask_again blocked resource... {left record data progress outcome}...
---         ask_again: until something may be claimable by itself, '-' if nothing; blocked: how many resources follow
+--      14 after           only operations that are younger than the one of this number; '0' for all
+--      15… types
+-- REPLY claimed now ask_again behind blocked resource... {left record data progress outcome}...
+--         ask_again: until something may be claimable by itself, '-' if nothing; behind: the `after` of a call that goes
+--         on looking, '-' if all was looked at; blocked: how many resources follow
 --       quarantined now time_left
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, dead_by_attempts, dead_by_time, prefix = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local claim, owner, owner_json, stamp = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
-local most, most_looks, args = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV
+local most, most_looks, after, args = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
@@ -36,11 +38,12 @@ if s.clock < s.quarantine_until then
 end
 
 local claimed, blocked, is_blocked = {}, {}, {}
-local ask_again = FAR
+local ask_again, behind = FAR, '-'
 
 local function reply()
-  local words = { 'claimed', int(s.now), ask_again == FAR and '-' or int(math.max(ask_again, 0)), int(#blocked) }
-  for i, resource in ipairs(blocked) do words[4 + i] = resource end
+  local again = ask_again == FAR and '-' or int(math.max(ask_again, 0))
+  local words = { 'claimed', int(s.now), again, behind, int(#blocked) }
+  for i, resource in ipairs(blocked) do words[5 + i] = resource end
   for _, one in ipairs(claimed) do
     words[#words + 1] = attempt_left(s, one.o)
     add_operation(s, words, one.name, one.o, true)
@@ -65,16 +68,18 @@ end
 
 sweep_operations(s, 100)
 
--- The types' indices merged by age, read piece by piece.
+-- The types' indices merged by age, read piece by piece. No two operations have one age.
 local PIECE = 32
 local heads = {}
-for i = 14, #args do heads[#heads + 1] = { key = s.bucket .. 'claimable:' .. args[i], list = {}, at = 1, skip = 0 } end
+for i = 15, #args do
+  heads[#heads + 1] = { key = s.bucket .. 'claimable:' .. args[i], list = {}, at = 1, after = after }
+end
 
 local function head_of(h)
   if h.at > #h.list and not h.is_over then
-    h.list = redis.call('ZRANGE', h.key, h.skip, h.skip + PIECE - 1, 'WITHSCORES')
+    h.list = redis.call('ZRANGE', h.key, '(' .. h.after, '+inf', 'BYSCORE', 'LIMIT', 0, PIECE, 'WITHSCORES')
     h.at = 1
-    if #h.list == 0 then h.is_over = true end
+    if #h.list == 0 then h.is_over = true else h.after = h.list[#h.list] end
   end
   return h.list[h.at], tonumber(h.list[h.at + 1])
 end
@@ -85,29 +90,27 @@ local function oldest()
     local name, age = head_of(h)
     if name and (not best or age < best_age) then best, best_name, best_age = h, name, age end
   end
-  return best, best_name
+  return best, best_name, best_age
 end
 
-local looks = 0
+local looks, last = 0, after
 while #claimed < most do
-  local h, name = oldest()
+  local h, name, age = oldest()
   if not h then break end
   if looks >= most_looks then
-    ask_again = 0
+    behind = last
     break
   end
-  looks = looks + 1
+  looks, last = looks + 1, int(age)
   h.at = h.at + 2
-  h.skip = h.skip + 1
   local resource = split_name(name)
   if string.sub(resource, 1, #prefix) == prefix then
     local o, is_stale = read_operation(s, name), false
     if o then o, is_stale = settle_operation(s, name, o) end
     if o and (o.state == 'pending' and o.claimable <= s.clock or is_stale) then
-      local started, L = start_attempt(s, name, o, claim, stamp, owner, owner_json)
+      local started, L = start_attempt(s, name, o, claim, stamp, owner, owner_json, true)
       if started then
         claimed[#claimed + 1] = { name = name, o = o }
-        h.skip = h.skip - 1
       else
         if L.changed then settle(s, L) end
         if L.count > 0 then ask_again = math.min(ask_again, L.next - s.clock) end
@@ -117,8 +120,6 @@ while #claimed < most do
           blocked[#blocked + 1] = resource
         end
       end
-    elseif not o or not is_open(o) or o.state == 'running' then
-      h.skip = h.skip - 1 -- settled: it is in this index no more
     end
   end
 end

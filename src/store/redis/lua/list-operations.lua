@@ -9,18 +9,25 @@
 --       4 after           only names behind this one; '' for the first
 --       5 prefix          only names that begin with this
 --       6 most            records
--- REPLY operations now {record data progress outcome}...
+--       7 most_bytes      a reply that is longer ends
+-- REPLY operations now more {record data progress outcome}...      (more: '1' when there may be more behind the last)
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local after, prefix, most = ARGV[4], ARGV[5], ARGV[6]
+local after, prefix, most, most_bytes = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 
 local from = after ~= '' and '(' .. after or '[' .. prefix
 local to = '[' .. prefix .. '\255' -- no byte of UTF-8
-local reply = { 'operations', int(s.now) }
-for _, name in ipairs(redis.call('ZRANGE', s.bucket .. 'operations', from, to, 'BYLEX', 'LIMIT', 0, most)) do
+local reply, bytes = { 'operations', int(s.now), '0' }, 0
+local names = redis.call('ZRANGE', s.bucket .. 'operations', from, to, 'BYLEX', 'LIMIT', 0, most)
+for i, name in ipairs(names) do
   add_operation(s, reply, name, read_operation(s, name), false)
+  bytes = bytes + #reply[#reply - 3] + #reply[#reply]
+  if i == most or bytes >= most_bytes then
+    reply[3] = '1'
+    break
+  end
 end
 return reply

@@ -220,7 +220,8 @@ local function take_lock(s, o, resource, claim, stamp, owner_json)
 end
 
 -- Makes a pending or stale operation run. Returns false and the lock where that can't be had; nothing was changed then.
-local function start_attempt(s, name, o, claim, stamp, owner, owner_json)
+-- `is_claimed`: by a claim, whose repeat is to find it.
+local function start_attempt(s, name, o, claim, stamp, owner, owner_json, is_claimed)
   local resource = split_name(name)
   local token, deadline
   if o.lock then
@@ -233,7 +234,7 @@ local function start_attempt(s, name, o, claim, stamp, owner, owner_json)
   tell_attempt(s, o, name, 'attempt-look') -- the stale one's stream
   o.state, o.claim, o.stamp, o.token, o.deadline = 'running', claim, stamp, token, deadline
   o.number, o.counted, o.owner, o.started, o.claimable = o.number + 1, o.counted + 1, owner, s.now, 0
-  remember_claim(s, name, o, claim)
+  if is_claimed then remember_claim(s, name, o, claim) end
   change_operation(s, name, o)
   return true
 end
@@ -295,55 +296,11 @@ local function is_one_of(state, list)
   return string.find(',' .. list .. ',', ',' .. state .. ',', 1, true) ~= nil
 end
 
--- Whether another open operation of the resource stands in the way of this one.
-local function is_open_elsewhere(s, resource, id, exclusive)
-  local flat = redis.call('HGETALL', s.bucket .. 'open:' .. resource)
-  for i = 1, #flat, 2 do
-    if flat[i] ~= id and (exclusive or flat[i + 1] == '1') then return true end
-  end
-  return false
-end
-
-local function wall(s, at)
-  return at > s.clock and int(s.now + at - s.clock) or int(s.now)
-end
-
--- Adds a record as replies carry it: its JSON, data, progress, outcome ('' for none). Without payloads data, progress
--- and a result are left out.
-local function add_operation(s, reply, name, o, with_payloads)
-  local resource, id = split_name(name)
-  local left
-  if o.state == 'running' then
-    left = living(s, o, resource) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0'
-  end
-  local shown = {
-    resource = resource, id = id, type = o.type, state = o.state, version = o.version, owner = o.owner,
-    labels = o.labels, number = o.number, counted = o.counted, max = o.max, token = o.token,
-    cancel = o.cancel, reason = o.reason, exclusive = o.exclusive, lock = o.lock, heartbeat = int(o.heartbeat),
-    left = left, created = int(o.created), updated = int(o.updated),
-    started = o.started > 0 and int(o.started) or nil, finished = o.finished > 0 and int(o.finished) or nil,
-    claimable = o.state == 'pending' and o.claimable > s.clock and wall(s, o.claimable) or nil,
-    expires = o.expires > 0 and wall(s, o.expires) or nil,
-    retention = {
-      succeeded = int(o.retention.succeeded), failed = int(o.retention.failed),
-      cancelled = int(o.retention.cancelled), dead = int(o.retention.dead),
-    },
-  }
-  if o.lock then
-    shown.lock = {
-      mode = o.lock.mode, ttl = int(o.lock.ttl), min_hold = int(o.lock.min_hold), max_hold = int(o.lock.max_hold),
-      owner = o.lock.owner, metadata = o.lock.metadata, acks = o.lock.acks,
-    }
-  end
-  local payloads = redis.call('HMGET', operation_key(s, name), 'data', 'progress', 'outcome')
-  local n = #reply
-  reply[n + 1] = cjson.encode(shown)
-  reply[n + 2] = with_payloads and payloads[1] or ''
-  reply[n + 3] = with_payloads and payloads[2] or ''
-  reply[n + 4] = (with_payloads or o.state ~= 'succeeded') and payloads[3] or ''
-end
-
--- How long the running attempt's worker may count on it.
-local function attempt_left(s, o)
-  return int(o.deadline - s.skew - s.clock)
+-- Whether an open operation of the resource stands in the way of one that is to be opened. (An exclusive one is alone,
+-- so beside a second there is none: the cost is the same for two open operations as for ten thousand.)
+local function is_open_elsewhere(s, resource, exclusive)
+  local open = s.bucket .. 'open:' .. resource
+  local count = redis.call('HLEN', open)
+  if exclusive or count ~= 1 then return exclusive and count > 0 end
+  return redis.call('HVALS', open)[1] == '1'
 end

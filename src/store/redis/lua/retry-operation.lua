@@ -30,8 +30,7 @@ if not is_repeat(o, 'retry', request_id) then
   if o.exclusive and s.clock < s.quarantine_until then
     return { 'quarantined', int(s.now), int(s.quarantine_until - s.clock) }
   end
-  local resource, id = split_name(name)
-  if is_open_elsewhere(s, resource, id, o.exclusive) then return { 'open', int(s.now) } end
+  if is_open_elsewhere(s, (split_name(name)), o.exclusive) then return { 'open', int(s.now) } end
   remember_request(o, 'retry', request_id)
   redis.call('HDEL', operation_key(s, name), 'outcome')
   o.state, o.counted, o.cancel, o.reason, o.finished = 'pending', 0, false, '', 0

@@ -40,7 +40,11 @@ local function changed()
   return reply
 end
 
-if is_repeat(o, 'update', request_id) then return changed() end
+if is_repeat(o, 'update', request_id) then
+  extend_attempt(s, o, resource)
+  note_heartbeat(s, name, o)
+  return changed()
+end
 if version > 0 and version ~= o.version then return { 'version-mismatch', int(s.now) } end
 
 local is_new = false

@@ -1,0 +1,65 @@
+// Pages of operations in Redis: the script knows names alone and lists piece by piece; what fits is decided here by
+// the filter's one place, up to a bound of looks and of bytes.
+
+import { LIMITS } from '../../domain/limits.ts';
+import { keyOfName, nameOf, type Operation, type OperationKey } from '../../domain/operation.ts';
+import { fits } from '../../domain/operation-filter.ts';
+import { operationBytes } from '../../domain/operation-size.ts';
+import type { OperationPage, OperationQuery } from '../operation-store.ts';
+import { operationOfListing, recordsOf } from './operation-answers.ts';
+
+/** Pieces that one page looks at. */
+const ROUNDS = 5;
+/** Records of one piece: Redis runs it in one go. */
+const PIECE = 200;
+/** Records with payloads of one reply. */
+const WHOLE_PIECE = 10;
+
+export interface ListingReads {
+  /** Runs list-operations. */
+  readonly list: (args: readonly string[]) => Promise<readonly string[]>;
+  readonly getMany: (keys: readonly OperationKey[]) => Promise<readonly (Operation | undefined)[]>;
+}
+
+export async function listOperations(reads: ListingReads, query: OperationQuery): Promise<OperationPage> {
+  const page = await pageWithoutPayloads(reads, query);
+  return query.withPayloads ? withPayloads(reads, page) : page;
+}
+
+async function pageWithoutPayloads(reads: ListingReads, query: OperationQuery): Promise<OperationPage> {
+  const { filter, most } = query;
+  const prefix = filter.resource === undefined ? (filter.resourcePrefix ?? '') : `${filter.resource}\t`;
+  const operations: Operation[] = [];
+  let last = query.after;
+  let bytes = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const args = [last ? nameOf(last) : '', prefix, String(PIECE), String(LIMITS.pageBytes)];
+    const [, , more, ...records] = await reads.list(args);
+    for (const operation of recordsOf(records).map(operationOfListing)) {
+      if (operations.length === most || bytes >= LIMITS.pageBytes) return { operations, last };
+      last = keyOfName(nameOf(operation));
+      if (!fits(operation, filter)) continue;
+      operations.push(operation);
+      bytes += operationBytes(operation);
+    }
+    if (more !== '1') return { operations, last: undefined };
+  }
+  return { operations, last };
+}
+
+/** As far as the page goes with them. */
+async function withPayloads(reads: ListingReads, page: OperationPage): Promise<OperationPage> {
+  const operations: Operation[] = [];
+  let bytes = 0;
+  for (let at = 0; at < page.operations.length; at += WHOLE_PIECE) {
+    const named = page.operations.slice(at, at + WHOLE_PIECE);
+    const whole = await reads.getMany(named);
+    for (const [index, operation] of whole.entries()) {
+      if (bytes >= LIMITS.pageBytes) return { operations, last: page.operations[at + index - 1] };
+      if (!operation) continue; // it was removed meanwhile
+      operations.push(operation);
+      bytes += operationBytes(operation);
+    }
+  }
+  return { operations, last: page.last };
+}

@@ -1,0 +1,84 @@
+// Whether one history of overlapping calls is what some order of single steps could have answered: the search of Wing
+// and Gong with the memory of Lowe (which calls were ordered, and the state that this led to, are visited once). It
+// knows nothing of what is modelled.
+//
+// A call with an unknown outcome stays open to the end: it may be ordered anywhere after its beginning, or never. A
+// call that certainly failed has no place here.
+
+export interface Model<State, Op> {
+  readonly initial: State;
+  /** Every state that the step may lead to, with the answer that was given; none: it can't have been answered now. */
+  step(state: State, op: Op): readonly State[];
+  /** Equal for equal states only. */
+  key(state: State): string;
+  /** It changes nothing in any state, so that it may be ordered as soon as its answer fits. */
+  isRead(op: Op): boolean;
+}
+
+export interface TimedOp<Op> {
+  readonly op: Op;
+  readonly fromMs: number;
+  /** When the answer came; Infinity: the outcome is unknown. */
+  readonly toMs: number;
+}
+
+export type Linearizability = 'linearizable' | 'violated' | 'undecided';
+
+export interface SearchLimits {
+  /** Of the search: past so many visits it gives up, undecided. */
+  readonly mostVisits: number;
+}
+
+interface Visit<State> {
+  readonly state: State;
+  /** A bit for each call that has its place already. */
+  readonly placed: bigint;
+}
+
+export function checkLinearizable<State, Op>(
+  model: Model<State, Op>,
+  history: readonly TimedOp<Op>[],
+  { mostVisits }: SearchLimits = { mostVisits: 200_000 },
+): Linearizability {
+  // Those that were answered first are tried first: in a good history that is nearly always right.
+  const calls = history.toSorted((a, b) => a.toMs - b.toMs || a.fromMs - b.fromMs);
+  const answered = calls.filter(({ toMs }) => toMs !== Number.POSITIVE_INFINITY).length;
+  const allAnswered = (1n << BigInt(answered)) - 1n;
+  const seen = new Set<string>();
+  const open: Visit<State>[] = [{ state: model.initial, placed: 0n }];
+  let visits = 0;
+  for (let visit = open.pop(); visit !== undefined; visit = open.pop()) {
+    if ((visit.placed & allAnswered) === allAnswered) return 'linearizable';
+    if (++visits > mostVisits) return 'undecided';
+    for (const next of successors(model, calls, visit)) {
+      const key = `${next.placed.toString(36)} ${model.key(next.state)}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      open.push(next);
+    }
+  }
+  return 'violated';
+}
+
+/** The most promising one last. */
+function successors<State, Op>(
+  model: Model<State, Op>,
+  calls: readonly TimedOp<Op>[],
+  { state, placed }: Visit<State>,
+): Visit<State>[] {
+  const found: Visit<State>[] = [];
+  // Nothing may be placed before a call that had been answered when it began.
+  let answeredByMs = Number.POSITIVE_INFINITY;
+  for (const [index, { op, fromMs, toMs }] of calls.entries()) {
+    const bit = 1n << BigInt(index);
+    if ((placed & bit) !== 0n) continue;
+    answeredByMs = Math.min(answeredByMs, toMs);
+    if (fromMs > answeredByMs) continue;
+    const states = model.step(state, op);
+    const [only] = states;
+    const isStill = states.length === 1 && only !== undefined && model.key(only) === model.key(state);
+    if (isStill && model.isRead(op)) return [{ state, placed: placed | bit }];
+    for (const next of states) found.push({ state: next, placed: placed | bit });
+  }
+  return found.reverse();
+}

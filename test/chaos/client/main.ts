@@ -1,0 +1,99 @@
+// One client process of a chaos run: several loops side by side that take locks and run operations as the clients of a
+// deployment do, and write down what they asked, heard and believed. It judges nothing.
+//
+//   node test/chaos/client/main.ts '{"name": "client-1", "servers": ["127.0.0.1:50051"], …}'
+//
+// SIGTERM ends it in good order: what it holds is given back, and the exit code is 0. Any error that isn't an answer of
+// a server ends it with the exit code 1: a defect.
+
+import { ChaosClient } from './chaos-client.ts';
+import type { Dice } from './dice.ts';
+import { GuardClient } from './guard-client.ts';
+import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
+import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
+import { Recorder } from './recorder.ts';
+import { watchLoop } from './watch-loop.ts';
+
+export interface ChaosClientArguments {
+  readonly name: string;
+  /** "host:port" of each. */
+  readonly servers: readonly string[];
+  /** Of the guarded resource. */
+  readonly guardPath: string;
+  /** Appended to. */
+  readonly historyFile: string;
+  readonly seed: number | string;
+  /** Of the deployment. */
+  readonly maxTtlMs: number;
+  /** Which loops to run; the name decides if it isn't said. */
+  readonly roles?: readonly Role[];
+}
+
+const LOOPS = {
+  hold: holdLoop,
+  unary: unaryLoop,
+  shared: sharedLoop,
+  permits: permitsLoop,
+  many: manyLoop,
+  leader: leaderLoop,
+  begin: beginLoop,
+  work: workLoop,
+  read: readLoop,
+  watch: watchLoop,
+} satisfies Readonly<Record<string, (client: ChaosClient, dice: Dice) => Promise<void>>>;
+
+export type Role = keyof typeof LOOPS;
+
+/** After SIGTERM: what hasn't ended by itself until then is broken off. */
+const BREAK_OFF_AFTER_MS = 11_000;
+
+/** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
+function rolesOf(name: string): readonly Role[] {
+  const number = Number(/\d+/.exec(name)?.[0] ?? 0);
+  const every = (step: number, from: number, role: Role): Role[] => (number % step === from ? [role] : []);
+  return [
+    'hold',
+    'unary',
+    ...every(3, 0, 'shared'),
+    ...every(3, 1, 'permits'),
+    ...every(3, 2, 'many'),
+    ...every(2, 0, 'leader'),
+    ...every(3, 1, 'begin'),
+    ...every(2, 1, 'work'),
+    ...every(3, 0, 'read'),
+    ...every(5, 0, 'watch'),
+  ];
+}
+
+async function run(): Promise<void> {
+  // Whoever starts it says what the type says; a mistake ends it at once.
+  const options = JSON.parse(process.argv[2] ?? '') as ChaosClientArguments;
+  const { name, servers, seed, maxTtlMs, roles = rolesOf(name) } = options;
+  const recorder = new Recorder(options.historyFile, name);
+  const stop = new AbortController();
+  const guard = new GuardClient(options.guardPath);
+  const client = new ChaosClient({
+    name,
+    servers,
+    seed: String(seed),
+    maxTtlMs,
+    recorder,
+    guard,
+    stop: stop.signal,
+  });
+  // The clock's timers keep no process alive.
+  const alive = setInterval(() => {}, 2 ** 30);
+  process.once('SIGTERM', () => {
+    recorder.noted('stopping');
+    stop.abort();
+    setTimeout(() => client.close(), BREAK_OFF_AFTER_MS).unref();
+  });
+  recorder.noted(`started: ${roles.join(', ')}`);
+  await Promise.all(roles.map((role) => LOOPS[role](client, client.dice(role))));
+  recorder.noted('stopped');
+  client.close();
+  clearInterval(alive);
+  process.exit(0);
+}
+
+await run();

@@ -1,0 +1,52 @@
+// Which operations a run has. Time makes their names, alike in all processes, so that several clients begin the same
+// one and anybody can ask for one without having heard of it.
+
+import type { Any } from '../../../generated/google/protobuf/any.ts';
+import { nowMs } from '../history.ts';
+import type { Dice } from './dice.ts';
+import { LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
+
+/** Each resource has a new operation so often. */
+const NEW_EVERY_MS = 2_000;
+
+export interface OperationName {
+  readonly resource: string;
+  readonly operationId: string;
+}
+
+/** Of its name, like everything that Begin compares. */
+export function isLocked({ resource }: OperationName): boolean {
+  return resource.startsWith('work/');
+}
+
+/** The worker's kind of work. */
+export function typeOf(name: OperationName): string {
+  return isLocked(name) ? 'chaos/locked' : 'chaos/plain';
+}
+
+export const TYPES = ['chaos/plain', 'chaos/locked'] as const;
+
+/** One that is begun about now. */
+export function currentOperation(dice: Dice): OperationName {
+  return operationAt(dice, nowMs());
+}
+
+/** One of the last so many milliseconds, if anybody has begun it. */
+export function operationSince(dice: Dice, agoMs: number): OperationName {
+  return operationAt(dice, nowMs() - dice.between(0, agoMs));
+}
+
+function operationAt(dice: Dice, atMs: number): OperationName {
+  const resource = dice.pick([...PLAIN_RESOURCES, ...LOCKED_RESOURCES]);
+  const number = Math.floor(atMs / NEW_EVERY_MS);
+  return { resource, operationId: `${resource.replace('/', '-')}-${number}` };
+}
+
+/** Of a type that nobody knows: payloads are opaque. */
+export function payload(text: string): Any {
+  return { typeUrl: 'example.com/Text', value: Buffer.from(text) };
+}
+
+export function textOf(any: Any | undefined): string {
+  return any === undefined ? '' : Buffer.from(any.value).toString();
+}

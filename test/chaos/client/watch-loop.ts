@@ -1,0 +1,61 @@
+// A client that watches: streams of locks and of operations, read to their end and opened anew. What they say is only
+// counted.
+
+import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import { WatchLocksRequest } from '../../../generated/leasehold/v1/lock_service.ts';
+import { WatchOperationsRequest } from '../../../generated/leasehold/v1/operation_store_service.ts';
+import { CallError } from '../../../src/client/call-error.ts';
+import type { Channel } from '../../../src/client/channel.ts';
+import type { ChaosClient } from './chaos-client.ts';
+import type { Dice } from './dice.ts';
+import { EXCLUSIVE_RESOURCES } from './hot-resources.ts';
+import { reasonOf } from './outcome.ts';
+
+type Open = (channel: Channel) => ClientReadableStream<unknown>;
+
+export async function watchLoop(client: ChaosClient, dice: Dice): Promise<void> {
+  const locks = WatchLocksRequest.fromPartial({ resources: [...EXCLUSIVE_RESOURCES] });
+  const operations = WatchOperationsRequest.fromPartial({});
+  await Promise.all([
+    watch(client, dice, 'locks', (channel) =>
+      channel.seat.streams.locks.watchLocks(locks, channel.metadata()),
+    ),
+    watch(client, dice, 'operations', (channel) =>
+      channel.seat.streams.operations.watchOperations(operations, channel.metadata()),
+    ),
+  ]);
+}
+
+async function watch(client: ChaosClient, dice: Dice, what: string, open: Open): Promise<void> {
+  while (!client.isStopping) {
+    const end = await read(client, open(client.channel), dice.between(3_000, 20_000));
+    client.recorder.noted(`watched ${what} until ${end}`);
+    if (end !== 'enough') client.channel.leave(client.channel.seat);
+    await client.pause(dice.between(100, 1_000));
+  }
+}
+
+/** How it ended. */
+async function read(
+  client: ChaosClient,
+  stream: ClientReadableStream<unknown>,
+  forMs: number,
+): Promise<string> {
+  const ended = client.channel.began(() => stream.cancel());
+  let isEnough = false;
+  const end = new Promise<string>((resolve) => {
+    stream.on('data', () => {});
+    stream.on('end', () => resolve('its end'));
+    stream.on('error', (error: ServiceError) => resolve(reasonOf(new CallError(error))));
+  });
+  await Promise.race([
+    end,
+    client.pause(forMs).then(() => {
+      isEnough = true;
+    }),
+  ]);
+  if (isEnough) stream.cancel();
+  ended();
+  const how = await end;
+  return isEnough ? 'enough' : how;
+}

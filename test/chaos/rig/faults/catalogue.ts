@@ -1,0 +1,24 @@
+// All faults, by name.
+import { CLOCK_FAULTS } from './clock-steps.ts';
+import { FAILOVER_FAULTS } from './failovers.ts';
+import type { FaultKind } from './fault.ts';
+import { PARTITION_FAULTS } from './partitions.ts';
+import { PROCESS_FAULTS } from './processes.ts';
+import { STATE_FAULTS } from './redis-state.ts';
+import { RESTART_FAULTS } from './restarts.ts';
+
+export const CATALOGUE: readonly FaultKind[] = [
+  ...PROCESS_FAULTS,
+  ...PARTITION_FAULTS,
+  ...FAILOVER_FAULTS,
+  ...RESTART_FAULTS,
+  ...CLOCK_FAULTS,
+  ...STATE_FAULTS,
+];
+
+/** Throws where there is none of this name. */
+export function faultNamed(name: string): FaultKind {
+  const kind = CATALOGUE.find((candidate) => candidate.name === name);
+  if (kind === undefined) throw new Error(`there is no fault "${name}"; see test/chaos/rig/faults`);
+  return kind;
+}

@@ -1,0 +1,68 @@
+// What a fault is to the rig: a name, how long it lasts, and how it is aimed, struck and healed. Each family has a file
+// of its own beside this one; catalogue.ts lists them.
+import type { Party } from '../network.ts';
+import type { SeededRandom } from '../random.ts';
+import type { Rig } from '../rig.ts';
+
+/** What a plan says beyond the name: which of several, by how much, in which direction. */
+export type FaultOptions = Readonly<Record<string, number | string | boolean>>;
+
+export interface Aimed {
+  /**
+   * Who is struck, for the record. The checker counts the nodes among them, since a loss is explained where one that
+   * had acknowledged was struck, too: ALL_NODES for what takes nothing from anybody.
+   */
+  readonly targets: readonly { readonly name: string }[];
+  /** Who belongs to this fault until it is healed, since a second blow would undo the first. None when not given. */
+  readonly taken?: readonly Party[];
+  readonly detail: string;
+  /** Everything that it does, some of it after a while; returns when it is done. */
+  strike(): Promise<void>;
+  /** Takes it back, whether the strike was carried through or not. */
+  heal(): Promise<void>;
+}
+
+export interface FaultKind {
+  readonly name: string;
+  /**
+   * `failover`: it takes the primary's place or its replicas away; one of these at a time, or the run would only ever be
+   * down. `aside`: goes on beside them.
+   */
+  readonly lane: 'failover' | 'aside';
+  /** What the checker knows it as, where it is one of those. */
+  readonly as?: 'kill' | 'pause';
+  /** How long it lasts in a random plan, at least and at most. */
+  readonly lastsMs: readonly [number, number];
+  /** Acknowledged writes may be forgotten by it, with so many acknowledgements asked for. */
+  readonly mayLose?: (minAcks: number) => boolean;
+  /** Needs steppable clocks. */
+  readonly clocks?: boolean;
+  /** The stated bound that it breaks. Such a fault comes only where a plan names it. */
+  readonly beyondBounds?: string;
+  /** It may stay for a whole run in liveness mode, and whether the service can go on meanwhile. */
+  readonly stays?: { readonly mayProgress: boolean };
+  /** What a random plan says beyond the name. */
+  readonly choose?: (random: SeededRandom) => FaultOptions;
+  /** Finds out who has the roles now. Throws NotNow where it makes no sense now. */
+  readonly aim: (rig: Rig, options: FaultOptions) => Promise<Aimed>;
+}
+
+/** With fewer acknowledgements than replicas, Sentinel may promote one that had not acknowledged. */
+export const unlessAllMust = (minAcks: number): boolean => minAcks < 2;
+
+/** What happens to all nodes and takes no data from any. */
+export const ALL_NODES = [{ name: 'all-nodes' }] as const;
+
+export const nothing = async (): Promise<void> => undefined;
+
+/** The choice number `options.which` of a list, of any length. */
+export function chosen<T>(list: readonly T[], options: FaultOptions): T {
+  const one = list[Number(options.which ?? 0) % list.length];
+  if (one === undefined) throw new Error('there is nobody to choose from');
+  return one;
+}
+
+/** For faults that strike one of several: which of them. */
+export function anyOne(random: SeededRandom): FaultOptions {
+  return { which: random.between(0, 9) };
+}

@@ -1,0 +1,86 @@
+// Makes the Sentinels promote a given node, as SENTINEL FAILOVER does not let one choose: the other replicas are out of
+// their sight meanwhile. Owns that procedure; which node, and why, is the fault's. Where the Sentinels won't, since
+// other faults are at work, it is NotNow: they are no part of what is tested.
+import { eventually } from '../../../support/eventually.ts';
+import type { RedisTarget } from '../redis-target.ts';
+import { NotNow, type Rig } from '../rig.ts';
+
+const ACCEPTED_WITHIN_MS = 20_000;
+const NAMED_WITHIN_MS = 20_000;
+
+/** Returns when a majority names it. */
+export async function promote(rig: Rig, node: RedisTarget): Promise<void> {
+  const primary = await rig.primary();
+  const others = rig.nodes.filter((other) => other !== node && other !== primary);
+  const end = rig.network.hold(rig.sentinels, others);
+  try {
+    await startFailover(rig, others);
+    await waitUntilNamed(rig, (named) => named === node);
+  } finally {
+    end();
+  }
+}
+
+/** SENTINEL FAILOVER at one that sees these replicas down: another one is busy yet, or knows no good replica. */
+export async function startFailover(rig: Rig, seenDown: readonly RedisTarget[] = []): Promise<void> {
+  await orNotNow(
+    async () => {
+      for (const sentinel of await awakeSentinels(rig)) {
+        if (!(await seesDown(rig, sentinel, seenDown))) continue;
+        try {
+          await sentinel.call('SENTINEL', 'FAILOVER', rig.cluster.masterName);
+          return true;
+        } catch {
+          // INPROG or NOGOODSLAVE: the next one, or again in a moment.
+        }
+      }
+      return false;
+    },
+    { what: 'a Sentinel that fails over', withinMs: ACCEPTED_WITHIN_MS, everyMs: 50 },
+  );
+}
+
+export function waitUntilNamed(rig: Rig, isIt: (node: RedisTarget) => boolean): Promise<RedisTarget> {
+  return orNotNow(
+    async () => {
+      const named = await rig.primary();
+      return isIt(named) && named;
+    },
+    { what: 'a majority for the new primary', withinMs: NAMED_WITHIN_MS },
+  );
+}
+
+/** Those that act: after a leap of time, a freeze for example, a Sentinel only watches for 30 s (TILT). */
+export async function awakeSentinels(rig: Rig): Promise<readonly RedisTarget[]> {
+  const free = rig.sentinels.filter((sentinel) => !rig.isTaken(sentinel));
+  const infos = await Promise.all(
+    free.map(({ member }) => member.process.info('sentinel').catch(() => undefined)),
+  );
+  const awake = free.filter((_, index) => infos[index]?.get('sentinel_tilt') === '0');
+  if (awake.length < 2) throw new NotNow('no majority of the Sentinels is awake');
+  return awake;
+}
+
+async function orNotNow<T>(
+  attempt: () => Promise<T>,
+  options: Parameters<typeof eventually>[1],
+): Promise<Exclude<T, false>> {
+  try {
+    return await eventually(attempt, options);
+  } catch (error) {
+    throw new NotNow(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function seesDown(rig: Rig, sentinel: RedisTarget, nodes: readonly RedisTarget[]): Promise<boolean> {
+  const answer = await sentinel.call('SENTINEL', 'REPLICAS', rig.cluster.masterName);
+  // Each replica as a flat list of names and values.
+  const replicas = (Array.isArray(answer) ? answer : []).map((fields: unknown) => {
+    const words = Array.isArray(fields) ? fields.map(String) : [];
+    const field = (name: string): string => words[words.indexOf(name) + 1] ?? '';
+    return { port: Number(field('port')), flags: field('flags') };
+  });
+  return nodes.every(({ member }) =>
+    replicas.some(({ port, flags }) => port === member.address.port && flags.includes('s_down')),
+  );
+}

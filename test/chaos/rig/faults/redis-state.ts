@@ -1,0 +1,46 @@
+// What happens inside a Redis that goes on: it forgets its scripts, or its memory is full.
+import { eventually } from '../../../support/eventually.ts';
+import { ALL_NODES, type FaultKind, nothing } from './fault.ts';
+
+const HEALS_WITHIN_MS = 60_000;
+
+const scriptFlush: FaultKind = {
+  name: 'script-flush',
+  lane: 'aside',
+  lastsMs: [0, 0],
+  aim: async (rig) => ({
+    targets: ALL_NODES,
+    detail: 'SCRIPT FLUSH on each that answers',
+    strike: async () => {
+      await Promise.allSettled(rig.nodes.map((node) => node.call('SCRIPT', 'FLUSH')));
+    },
+    heal: nothing,
+  }),
+};
+
+const full: FaultKind = {
+  name: 'memory-full',
+  lane: 'aside',
+  lastsMs: [1_000, 8_000],
+  aim: async (rig) => {
+    const primary = await rig.primary();
+    return {
+      targets: [primary],
+      detail: 'maxmemory is less than what it uses',
+      strike: async () => {
+        await primary.call('CONFIG', 'SET', 'maxmemory', '1mb');
+      },
+      // A failover writes the settings that it finds into the file of the node: one that is down comes back with it.
+      heal: async () => {
+        await eventually(
+          async () => {
+            await Promise.all(rig.nodes.map((node) => node.call('CONFIG', 'SET', 'maxmemory', '0')));
+          },
+          { what: 'memory for all nodes', withinMs: HEALS_WITHIN_MS },
+        );
+      },
+    };
+  },
+};
+
+export const STATE_FAULTS: readonly FaultKind[] = [scriptFlush, full];

@@ -1,0 +1,107 @@
+// Draws a plan from a seed: the same seed, the same plan. Safety: faults that take the primary's place, one after the
+// other, and others beside them, until there is just enough time left to be whole again. Liveness: one that stays. It
+// keeps to the bounds that the documentation states; what breaks one comes only where it is named.
+import { CATALOGUE, faultNamed } from './faults/catalogue.ts';
+import type { FaultKind } from './faults/fault.ts';
+import type { Plan, Step } from './plan.ts';
+import type { SeededRandom } from './random.ts';
+import { MAX_TTL_MS, QUARANTINE_MS } from './rig.ts';
+
+export interface PlanTerms {
+  readonly minutes: number;
+  readonly minAcks: number;
+}
+
+const FIRST_MS = 4_000;
+/**
+ * After the last fault: a failover, a quarantine, the leases of before, and grants that show that it goes on. What the
+ * checker needs to judge the return.
+ */
+export const SETTLE_MS = QUARANTINE_MS + MAX_TTL_MS + 28_000;
+const LANES = [
+  // Sometimes in the quarantine of the last one, mostly after some grants.
+  { lane: 'failover', pauseMs: [6_000, 24_000] },
+  { lane: 'aside', pauseMs: [1_000, 8_000] },
+] as const;
+/** Between two things that move a clock: the life of a lease holds one at most. */
+const BETWEEN_CLOCKS_MS = QUARANTINE_MS + MAX_TTL_MS;
+/**
+ * After a step back: until the clock has caught up, a failover that forgets grants must not come, since the new
+ * primary's clock would be behind the tokens by more than a quarantine.
+ */
+const AFTER_STEP_BACK_MS = 75_000;
+
+export function safetyPlan(random: SeededRandom, terms: PlanTerms): Plan {
+  const totalMs = terms.minutes * 60_000;
+  // A short run has some faults, too; the return from the last one is then not judged.
+  const endMs = totalMs - Math.min(SETTLE_MS, totalMs / 2);
+  const steps = LANES.flatMap(({ lane, pauseMs }) => {
+    const kinds = CATALOGUE.filter((kind) => kind.lane === lane && isForAnyone(kind));
+    return laneOf(random, kinds, pauseMs, endMs, terms);
+  });
+  return { name: 'random', mode: 'safety', minAcks: terms.minAcks, steps: inOrder(steps) };
+}
+
+export function livenessPlan(random: SeededRandom, terms: PlanTerms): Plan {
+  const kinds = CATALOGUE.filter((kind) => kind.stays?.mayProgress && isForAnyone(kind));
+  const kind = random.pick(kinds);
+  // A link of half a second lets nobody work: what stays is one that does.
+  const options = kind.name === 'slow-links' ? { ms: 20 } : kind.choose?.(random);
+  const step = { atMs: FIRST_MS, fault: kind.name, ...(options && { options }) };
+  return {
+    name: `stays: ${kind.name}`,
+    mode: 'liveness',
+    minAcks: Math.min(terms.minAcks, 1),
+    steps: [step],
+  };
+}
+
+/** These faults again and again, each in its own time and a little different each time: what a directed run needs. */
+export function repeatedPlan(random: SeededRandom, faults: readonly string[], terms: PlanTerms): Plan {
+  // Until something may be granted again: what it is about shows there, and not in how everything comes back.
+  const endMs = terms.minutes * 60_000 - QUARANTINE_MS - 3_000;
+  const pauseMs = [QUARANTINE_MS + 2_000, QUARANTINE_MS + 9_000] as const;
+  const steps = faults.flatMap((fault) => laneOf(random, [faultNamed(fault)], pauseMs, endMs, terms));
+  return { name: faults.join('+'), mode: 'safety', minAcks: terms.minAcks, steps: inOrder(steps) };
+}
+
+function laneOf(
+  random: SeededRandom,
+  kinds: readonly FaultKind[],
+  [shortestMs, longestMs]: readonly [number, number],
+  endMs: number,
+  { minAcks }: PlanTerms,
+): Step[] {
+  const steps: Step[] = [];
+  let queue: FaultKind[] = [];
+  let clockMovedMs = Number.NEGATIVE_INFINITY;
+  let steppedBackMs = Number.NEGATIVE_INFINITY;
+  for (let atMs = FIRST_MS + random.between(0, 3_000); atMs < endMs; ) {
+    // Every kind comes once before one comes twice.
+    if (queue.length === 0) queue = random.shuffled(kinds);
+    const fits = (kind: FaultKind): boolean =>
+      (!kind.clocks || atMs - clockMovedMs > BETWEEN_CLOCKS_MS) &&
+      (!kind.mayLose?.(minAcks) || atMs - steppedBackMs > AFTER_STEP_BACK_MS);
+    const kind = queue.find(fits) ?? random.shuffled(kinds).find(fits);
+    if (kind) {
+      queue = queue.filter((queued) => queued !== kind);
+      const forMs = random.between(...kind.lastsMs);
+      const options = kind.choose?.(random);
+      if (atMs + forMs > endMs) break;
+      steps.push({ atMs, fault: kind.name, forMs, ...(options && { options }) });
+      atMs += forMs;
+      if (kind.clocks) clockMovedMs = atMs;
+      if (Number(options?.ms ?? 0) <= -60_000) steppedBackMs = atMs;
+    }
+    atMs += random.between(shortestMs, longestMs);
+  }
+  return steps;
+}
+
+function isForAnyone({ beyondBounds }: FaultKind): boolean {
+  return beyondBounds === undefined;
+}
+
+function inOrder(steps: readonly Step[]): Step[] {
+  return steps.toSorted((a, b) => a.atMs - b.atMs);
+}

@@ -1,0 +1,56 @@
+// What the servers say of themselves while a run lasts: asked five times a second, past the network, each on its own so
+// that a frozen one keeps nobody else's pulse from being taken.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nowMs, type Pulse } from '../history.ts';
+import type { RunHistory } from './run-history.ts';
+import type { ServerTarget } from './server-target.ts';
+
+const EVERY_MS = 200;
+
+export class Pulses {
+  readonly #newest = new Map<string, Pulse>();
+  readonly #history: RunHistory;
+  readonly #loops: Promise<unknown>;
+  #isOver = false;
+
+  constructor(servers: readonly ServerTarget[], history: RunHistory) {
+    this.#history = history;
+    this.#loops = Promise.all(servers.map((server) => this.#take(server)));
+  }
+
+  /** The newest that each said, for people. */
+  describe(): string {
+    return [...this.#newest.values()]
+      .map(({ server, serving, epoch, quarantineMs }) => {
+        const quarantine = quarantineMs > 0 ? `, quarantine ${(quarantineMs / 1_000).toFixed(1)} s` : '';
+        return `${server} ${serving ? `epoch ${epoch}${quarantine}` : 'not serving'}`;
+      })
+      .join('; ');
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#loops;
+  }
+
+  async #take(server: ServerTarget): Promise<void> {
+    while (!this.#isOver) {
+      const info = await server.info();
+      if (info !== undefined) {
+        const left = info.quarantineRemaining;
+        const pulse: Pulse = {
+          kind: 'pulse',
+          atMs: nowMs(),
+          server: server.name,
+          serving: info.serving,
+          reign: info.reign,
+          epoch: Number(info.epoch),
+          quarantineMs: left ? Number(left.seconds) * 1_000 + left.nanos / 1e6 : 0,
+        };
+        this.#newest.set(server.name, pulse);
+        this.#history.write(pulse);
+      }
+      await sleep(EVERY_MS);
+    }
+  }
+}

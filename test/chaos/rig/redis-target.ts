@@ -1,0 +1,49 @@
+// A Redis node or a Sentinel as something that faults strike. Owns its name and what can be done to it; whose turn it
+// is, is the rig's.
+import type { ClusterMember } from '../../support/redis/sentinel-cluster.ts';
+import type { TcpProxy } from '../../support/tcp-proxy.ts';
+import type { Party } from './network.ts';
+
+export class RedisTarget implements Party {
+  readonly name: string;
+  readonly member: ClusterMember;
+
+  constructor(name: string, member: ClusterMember) {
+    this.name = name;
+    this.member = member;
+  }
+
+  get sourceAddress(): string {
+    return this.member.sourceAddress;
+  }
+
+  get proxy(): TcpProxy | undefined {
+    return this.member.proxy;
+  }
+
+  kill(): Promise<void> {
+    return this.member.process.kill();
+  }
+
+  /** With what its disk has. */
+  start(): Promise<void> {
+    return this.member.process.restart();
+  }
+
+  startEmpty(): Promise<void> {
+    return this.member.process.restart({ empty: true });
+  }
+
+  pause(): Promise<void> {
+    return this.member.process.pause();
+  }
+
+  resume(): Promise<void> {
+    return this.member.process.resume();
+  }
+
+  /** Asks it past the network. */
+  call(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    return this.member.process.withClient((client) => client.call(command, ...args));
+  }
+}

@@ -1,0 +1,203 @@
+// One chaos run from the first process to the verdict. Owns the order of things and the folder; what is started is the
+// rig's, what happens is the plan's, what it meant is the checker's.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkHistory, type Verdict } from './checker/check-history.ts';
+import { readHistory } from './checker/read-history.ts';
+import { startGuard } from './client/guard.ts';
+import { nowMs } from './history.ts';
+import type { ClientTarget } from './rig/client-target.ts';
+import type { Plan } from './rig/plan.ts';
+import { planFor } from './rig/plan-for.ts';
+import { Pulses } from './rig/pulses.ts';
+import { recordHoldings, recordRemains } from './rig/remains.ts';
+import { COMMAND_TIMEOUT_MS, MAX_TTL_MS, QUARANTINE_MS, Rig } from './rig/rig.ts';
+import { RunHistory } from './rig/run-history.ts';
+import { Timeline } from './rig/timeline.ts';
+
+const WHOLE_WITHIN_MS = 60_000;
+const TOLD_EVERY_MS = 15_000;
+
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly minutes: number;
+  /** 'safety' when not given. */
+  readonly mode?: 'safety' | 'liveness';
+  /** The mechanism that is taken out of servers and clients; none when not given. */
+  readonly mutant?: string;
+  /** A file, faults that come again and again; else one by the seed. */
+  readonly plan?: string | Plan;
+  /** Replicas that must have what is told; 1 when not given. */
+  readonly minAcks?: number;
+  /** Gets histories and logs, and keeps them. Without it they are kept only where something is wrong. */
+  readonly folder?: string;
+  /** What happens, a line each; nobody is told when not given. */
+  readonly tell?: (line: string) => void;
+  /** Ends everything at once; the result says that it was broken off. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ChaosResult {
+  readonly verdict: Verdict;
+  /** Why the run itself went wrong, whatever its history says; undefined where it didn't. */
+  readonly broken: string | undefined;
+  readonly plan: Plan;
+  readonly skippedSteps: number;
+  /** Where everything lies; undefined where it was removed. */
+  readonly folder: string | undefined;
+  readonly beganAtMs: number;
+}
+
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { mode = 'safety', mutant = '', tell = () => undefined, signal } = options;
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'leasehold-chaos-'));
+  mkdirSync(folder, { recursive: true });
+  const plan = planFor({ ...options, mode });
+  writeFileSync(join(folder, 'plan.json'), `${JSON.stringify(plan, undefined, 2)}\n`);
+  const history = new RunHistory(join(folder, 'runner.jsonl'));
+  const beganAtMs = nowMs();
+  history.write({
+    kind: 'run-began',
+    atMs: beganAtMs,
+    seed: options.seed,
+    mode: plan.mode,
+    mutant,
+    maxTtlMs: MAX_TTL_MS,
+    quarantineMs: QUARANTINE_MS,
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+    minAcks: plan.minAcks,
+  });
+  const say = (line: string): void =>
+    tell(`${((nowMs() - beganAtMs) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
+  const run = new ChaosRun({ ...options, plan, mutant, folder, history, say, signal });
+  let broken: string | undefined;
+  try {
+    await run.carryOut();
+  } catch (error) {
+    broken = signal?.aborted ? 'it was interrupted' : reasonsOf(error);
+    say(`broken: ${broken}`);
+  } finally {
+    await run.stop();
+    history.write({ kind: 'run-ended', atMs: nowMs(), crashed: run.crashed });
+    history.close();
+  }
+  const verdict = checkHistory(readHistory(folder));
+  const isRed = broken !== undefined || verdict.violations.length > 0;
+  const isKept = isRed || options.folder !== undefined;
+  if (!isKept) rmSync(folder, { recursive: true, force: true });
+  const skippedSteps = run.skippedSteps;
+  return { verdict, broken, plan, skippedSteps, folder: isKept ? folder : undefined, beganAtMs };
+}
+
+interface RunTerms {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly plan: Plan;
+  readonly mutant: string;
+  readonly folder: string;
+  readonly history: RunHistory;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+class ChaosRun {
+  readonly crashed: string[] = [];
+  skippedSteps = 0;
+  readonly #terms: RunTerms;
+  #rig: Rig | undefined;
+  #guard: { stop(): Promise<void> } | undefined;
+  #pulses: Pulses | undefined;
+
+  constructor(terms: RunTerms) {
+    this.#terms = terms;
+  }
+
+  async carryOut(): Promise<void> {
+    const { seed, minutes, plan, mutant, folder, history, say, signal } = this.#terms;
+    const onCrash = (what: string): void => {
+      this.crashed.push(what);
+      say(`crashed ${what}`);
+    };
+    say(`plan "${plan.name}": ${plan.steps.length} faults, min_acks ${plan.minAcks}`);
+    const rig = await Rig.start({ folder, seed, minAcks: plan.minAcks, mutant, onCrash });
+    this.#rig = rig;
+    if (rig.clocks.missing !== undefined) say(`no clock is stepped: ${rig.clocks.missing}`);
+    this.#pulses = new Pulses(rig.servers, history);
+    await recordHoldings(rig, history);
+    const guard = await startGuard({ historyFile: join(folder, 'guard.jsonl') });
+    this.#guard = guard;
+    await rig.startClients(guard.path);
+    say('three Redis, three Sentinels, two servers and ten clients are at work');
+
+    const timeline = new Timeline({ rig, history, tell: say });
+    const ticking = setInterval(() => say(this.#pulses?.describe() ?? ''), TOLD_EVERY_MS);
+    const stop = (): void => timeline.end();
+    signal?.addEventListener('abort', stop, { once: true });
+    const endMs = nowMs() + minutes * 60_000;
+    const faults = timeline.run(plan.steps);
+    // A failure of it is heard below; until then it must not end the process.
+    faults.catch(() => undefined);
+    try {
+      await Promise.race([this.#until(endMs), failureOf(faults)]);
+      if (plan.mode === 'safety') await this.#whole(rig, faults);
+      await this.#endClients(rig.clients.filter((client) => !rig.isTaken(client)));
+      timeline.end();
+      await this.#whole(rig, faults);
+      // Those whom a fault had until now.
+      await this.#endClients(rig.clients);
+    } finally {
+      timeline.end();
+      clearInterval(ticking);
+      this.skippedSteps = timeline.skipped;
+      await faults.catch(() => undefined);
+    }
+    say('the clients have gone; what they left has to go, too');
+    await recordRemains(rig, history);
+    this.crashed.push(...(await rig.deadRedis()));
+    for (const server of rig.servers) {
+      const wrong = await server.end();
+      if (wrong !== undefined) this.crashed.push(wrong);
+    }
+  }
+
+  /** Ends everything that runs, whatever it is doing. */
+  async stop(): Promise<void> {
+    await this.#pulses?.stop();
+    const rig = this.#rig;
+    if (rig !== undefined) {
+      for (const [name, text] of await rig.logs())
+        writeFileSync(join(this.#terms.folder, `${name}.log`), text);
+      await rig.stop();
+    }
+    await this.#guard?.stop();
+  }
+
+  async #until(endMs: number): Promise<void> {
+    const { signal } = this.#terms;
+    // Rejects when it is aborted: then nothing is waited for any more.
+    await sleep(Math.max(0, endMs - nowMs()), undefined, signal ? { signal } : {});
+  }
+
+  async #whole(rig: Rig, faults: Promise<void>): Promise<void> {
+    await faults;
+    await rig.cluster.waitUntilWhole(WHOLE_WITHIN_MS);
+  }
+
+  async #endClients(clients: readonly ClientTarget[]): Promise<void> {
+    const wrong = await Promise.all(clients.map((client) => client.end()));
+    this.crashed.push(...wrong.filter((text) => text !== undefined));
+  }
+}
+
+/** Never resolves: rejects as soon as the work fails. */
+async function failureOf(work: Promise<void>): Promise<never> {
+  await work;
+  return new Promise<never>(() => undefined);
+}
+
+function reasonsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${reasonsOf(error.cause)}`;
+}

@@ -1,0 +1,58 @@
+// What the clients of the chaos suite write down about a call that failed: every documented reason is judged as
+// docs/errors.md tells its outcome, and where a server's or client's repeats leave doubts, as unknown.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Metadata, status } from '@grpc/grpc-js';
+import { expect, test } from 'vitest';
+import { ErrorInfo } from '../../generated/google/rpc/error_details.ts';
+import { Status } from '../../generated/google/rpc/status.ts';
+import { CallError } from '../../src/client/call-error.ts';
+import { outcomeOf, reasonOf } from '../chaos/client/outcome.ts';
+
+const PAGE = readFileSync(join(import.meta.dirname, '../../docs/errors.md'), 'utf8');
+const DOCUMENTED = [...PAGE.matchAll(/^\| `([A-Z_]+)` \| `[A-Z_]+` \| ([^|]+) \|/gm)].map(
+  ([, reason = '', outcome = '']): readonly [string, string] => [reason, outcome.trim()],
+);
+
+function failure(reason: string): CallError {
+  const metadata = new Metadata();
+  const info = ErrorInfo.encode(ErrorInfo.fromPartial({ reason, domain: 'leasehold' })).finish();
+  const details = [{ typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(info) }];
+  const bytes = Status.encode(Status.fromPartial({ code: status.ABORTED, details })).finish();
+  metadata.set('grpc-status-details-bin', Buffer.from(bytes));
+  return new CallError({ code: status.ABORTED, details: reason, metadata });
+}
+
+test('the page tells of outcomes', () => expect(DOCUMENTED.length).toBeGreaterThan(25));
+
+test.each(DOCUMENTED)('%s of a call that does not wait: %s', (reason, documented) => {
+  const isCertain = /^(nothing changed|not granted|the lease is not held)/.test(documented);
+  // What the watches' own reasons leave unchanged is nothing that anybody asked for.
+  const isOfWatches = reason.startsWith('WATCH');
+  const expected = isCertain && !isOfWatches ? 'failed' : 'unknown';
+  expect(outcomeOf('Renew', failure(reason), false)).toBe(expected);
+});
+
+test.each([
+  // A server that lets a call wait tries again, and tells how the last try ended.
+  ['Acquire', 'REDIS_UNAVAILABLE', true, 'unknown'],
+  ['Acquire', 'REDIS_UNAVAILABLE', false, 'failed'],
+  ['Hold', 'DRAINING', true, 'unknown'],
+  ['Acquire', 'LOCK_CONTENDED', true, 'failed'],
+  // Granted, and lapsed before it was answered.
+  ['Acquire', 'LEASE_LOST', false, 'unknown'],
+  // Some were taken, and given back as far as that could be done.
+  ['AcquireMany', 'LOCK_CONTENDED', false, 'unknown'],
+  ['AcquireMany', 'INVALID_ARGUMENT', false, 'failed'],
+  ['ClaimOperations', 'DRAINING', false, 'unknown'],
+  // Who only reads has changed nothing, whatever else isn't known.
+  ['GetOperation', 'OUTCOME_UNKNOWN', false, 'failed'],
+] as const)('%s, %s, waiting %s: %s', (rpc, reason, waits, expected) => {
+  expect(outcomeOf(rpc, failure(reason), waits)).toBe(expected);
+});
+
+test('an error without a reason says nothing, and is called by its status', () => {
+  const error = new CallError({ code: status.UNAVAILABLE, details: 'No connection established' });
+  expect([outcomeOf('Renew', error, false), reasonOf(error)]).toEqual(['unknown', 'UNAVAILABLE']);
+});

@@ -1,0 +1,79 @@
+// The plans of chaos runs: the same seed is the same run, and a random plan stays within the bounds that are stated.
+
+import { describe, expect, test } from 'vitest';
+import { CATALOGUE, faultNamed } from '../chaos/rig/faults/catalogue.ts';
+import { planFor } from '../chaos/rig/plan-for.ts';
+import { SETTLE_MS } from '../chaos/rig/planner.ts';
+
+const SEEDS = Array.from({ length: 200 }, (_, seed) => seed);
+const MINUTES = 10;
+
+function safety(seed: number, minAcks = 1) {
+  return planFor({ seed, minutes: MINUTES, mode: 'safety', minAcks });
+}
+
+describe('a plan', () => {
+  test('is the same for the same seed and another for another', () => {
+    expect(safety(7)).toEqual(safety(7));
+    expect(safety(7)).not.toEqual(safety(8));
+  });
+
+  test('heals each fault and leaves time to be whole again', () => {
+    for (const { steps } of SEEDS.map((seed) => safety(seed))) {
+      expect(steps.length).toBeGreaterThan(30);
+      const ends = steps.map(({ atMs, forMs = Number.NaN }) => atMs + forMs);
+      expect(Math.max(...ends)).toBeLessThanOrEqual(MINUTES * 60_000 - SETTLE_MS);
+    }
+  });
+
+  test('takes the place of the primary by one fault at a time, while others overlap', () => {
+    for (const { steps } of SEEDS.map((seed) => safety(seed))) {
+      const inLane = steps.filter(({ fault }) => faultNamed(fault).lane === 'failover');
+      const overlaps = inLane.filter(({ atMs }, index) => {
+        const before = inLane[index - 1];
+        return before !== undefined && before.atMs + (before.forMs ?? 0) > atMs;
+      });
+      expect(overlaps).toEqual([]);
+    }
+  });
+
+  test('draws every fault that breaks no stated bound, and none that does', () => {
+    const drawn = new Set(SEEDS.flatMap((seed) => safety(seed).steps.map(({ fault }) => fault)));
+    const within = CATALOGUE.filter(({ beyondBounds }) => beyondBounds === undefined);
+    expect([...drawn].sort()).toEqual(within.map(({ name }) => name).sort());
+  });
+
+  test('lets nothing forget grants while the clocks are behind the tokens', () => {
+    for (const { steps } of SEEDS.map((seed) => safety(seed))) {
+      const back = steps.filter(({ options }) => Number(options?.ms ?? 0) <= -60_000);
+      const after = back.flatMap(({ atMs }) =>
+        steps.filter((step) => step.atMs > atMs && step.atMs < atMs + 60_000),
+      );
+      expect(after.filter(({ fault }) => faultNamed(fault).mayLose?.(1))).toEqual([]);
+    }
+  });
+
+  test('of liveness has one fault that stays', () => {
+    const names = SEEDS.map((seed) => {
+      const { steps } = planFor({ seed, minutes: 2, mode: 'liveness' });
+      expect(steps).toHaveLength(1);
+      expect(steps[0]).not.toHaveProperty('forMs');
+      return steps[0]?.fault;
+    });
+    expect(new Set(names).size).toBeGreaterThan(5);
+  });
+
+  test('can be made of named faults, and of nothing else', () => {
+    const named = planFor({ seed: 3, minutes: 3, mode: 'safety', plan: 'kill-primary+step-one-clock' });
+    expect(new Set(named.steps.map(({ fault }) => fault))).toEqual(
+      new Set(['kill-primary', 'step-one-clock']),
+    );
+    expect(() => planFor({ seed: 3, minutes: 3, mode: 'safety', plan: 'kill-everybody' })).toThrow(
+      'kill-everybody',
+    );
+  });
+
+  test('names no fault twice in the catalogue', () => {
+    expect(new Set(CATALOGUE.map(({ name }) => name)).size).toBe(CATALOGUE.length);
+  });
+});

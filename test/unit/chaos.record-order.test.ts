@@ -1,0 +1,322 @@
+// The check that the answers about a record are those of single steps in some order: the life of a record as it may
+// be, and each way to contradict it.
+import { describe, expect, test } from 'vitest';
+import { checkRecordOrder } from '../chaos/checker/record-order.ts';
+import { Run } from '../chaos/checker/run.ts';
+import type { Event } from '../chaos/history.ts';
+import { call, fault, operationCall, record, reign, runBegan } from './chaos-events.ts';
+
+const UNKNOWN = Number.POSITIVE_INFINITY;
+const check = (...events: Event[][]) => checkRecordOrder(new Run(events.flat()));
+const judge = (...events: Event[][]) => check(...events).violations;
+
+let now = 0;
+/** The next call, after all earlier ones. */
+function next(rpc: string, shown: string, request = {}): Event[] {
+  now += 2;
+  return operationCall(rpc, now, now + 1, shown, request);
+}
+/** Like next, but nobody saw its end. */
+function lost(rpc: string, request = {}): Event[] {
+  now += 2;
+  return operationCall(rpc, now, UNKNOWN, '', request);
+}
+function claim(shown: string, claimId: string): Event[] {
+  now += 2;
+  const asked = { operation: { resource: '', operationId: '', claimId } };
+  return call('ClaimOperations', now, now + 1, { asked, operation: { ...record(shown), resource: 'r' } });
+}
+function lostClaim(claimId: string): Event[] {
+  now += 2;
+  return call('ClaimOperations', now, UNKNOWN, {
+    asked: { operation: { resource: '', operationId: '', claimId } },
+  });
+}
+const begin = () => next('BeginOperation', 'PENDING 1 0');
+const update = (shown: string, claimId: string, value: string, requestId?: string) =>
+  next('UpdateOperation', shown, { claimId, value, ...(requestId !== undefined && { requestId }) });
+const get = (shown: string) => next('GetOperation', shown);
+
+describe('a whole life', () => {
+  test('passes', () => {
+    const { violations, undecided, counts } = check(
+      next('GetOperation', 'ABSENT'),
+      begin(),
+      claim('RUNNING 2 1', 'a'),
+      update('RUNNING 3 1 one', 'a', 'one', 'q1'),
+      get('RUNNING 3 1 one'),
+      next('YieldOperation', 'PENDING 4 1 one', { claimId: 'a', requestId: 'q2' }),
+      claim('RUNNING 5 2 one', 'b'),
+      next('CancelOperation', 'RUNNING 6 2 one', { requestId: 'q3' }),
+      next('CompleteOperation', 'FAILED 7 2', { claimId: 'b', requestId: 'q4' }),
+      next('RetryOperation', 'PENDING 8 2', { requestId: 'q5' }),
+      claim('RUNNING 9 3', 'c'),
+      next('CompleteOperation', 'SUCCEEDED 10 3 done', { claimId: 'c', value: 'done', requestId: 'q6' }),
+      get('SUCCEEDED 10 3 done'),
+    );
+    expect({ violations, undecided }).toEqual({ violations: [], undecided: [] });
+    expect(counts['records judged']).toBe(1);
+  });
+
+  test('by a begin with a claim_id, whose repeat answers with the same attempt', () => {
+    const asked = { claimId: 'a' };
+    const begun = () => next('BeginOperation', 'RUNNING 1 1', asked);
+    expect(judge(begun(), begun(), update('RUNNING 2 1 x', 'a', 'x'))).toEqual([]);
+    expect(judge(begun(), next('BeginOperation', 'RUNNING 2 2', asked))).toHaveLength(1);
+  });
+
+  test('with a stale attempt that another claim takes over', () => {
+    expect(judge(begin(), claim('RUNNING 2 1', 'a'), claim('RUNNING 3 2', 'b'))).toEqual([]);
+  });
+
+  test('given up at any moment', () => {
+    expect(judge(begin(), get('DEAD 2 0'))).toEqual([]);
+    expect(judge(begin(), claim('RUNNING 2 1', 'a'), get('DEAD 3 1'), get('RUNNING 3 1'))).toHaveLength(1);
+  });
+
+  test('with its result while it has ended, and its progress again when it is tried once more', () => {
+    const failed = () => [
+      begin(),
+      claim('RUNNING 2 1', 'a'),
+      update('RUNNING 3 1 x', 'a', 'x'),
+      next('CompleteOperation', 'FAILED 4 1 why', { claimId: 'a', value: 'why' }),
+    ];
+    expect(judge(...failed(), next('RetryOperation', 'PENDING 5 1 x'))).toEqual([]);
+    expect(judge(...failed(), next('RetryOperation', 'PENDING 5 1 why'))).toHaveLength(1);
+    expect(judge(...failed(), get('FAILED 4 1 x'))).toHaveLength(1);
+  });
+
+  test('deleted, and begun again', () => {
+    const deleted = (was: boolean): Event[] => {
+      now += 2;
+      const asked = { operation: { resource: 'r', operationId: 'o' } };
+      return call('DeleteOperation', now, now + 1, { asked, said: { deleted: was } });
+    };
+    expect(judge(begin(), deleted(true), deleted(false), get('ABSENT'), begin())).toEqual([]);
+    // It may be the answer to a repeat, which found that the first try had removed it.
+    expect(judge(begin(), deleted(false), get('ABSENT'))).toEqual([]);
+    expect(judge(begin(), deleted(false), get('PENDING 1 0'))).toHaveLength(1);
+    expect(judge(begin(), deleted(true), deleted(true))).toHaveLength(1);
+  });
+});
+
+describe('no order explains', () => {
+  test('a version that was skipped or stood still', () => {
+    expect(judge(begin(), claim('RUNNING 3 1', 'a'))).toHaveLength(1);
+    expect(judge(begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 4 1 x', 'a', 'x'))).toHaveLength(1);
+    expect(judge(begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 2 1 x', 'a', 'x'))).toHaveLength(1);
+  });
+
+  test('two claims with one attempt', () => {
+    expect(judge(begin(), claim('RUNNING 2 1', 'a'), claim('RUNNING 2 1', 'b'))).toHaveLength(1);
+  });
+
+  test('one claim with two attempts', () => {
+    expect(judge(begin(), claim('RUNNING 2 1', 'a'), claim('RUNNING 3 2', 'a'))).toHaveLength(1);
+  });
+
+  test('a write of the former worker after the next attempt had begun', () => {
+    const [one, two] = [claim('RUNNING 2 1', 'a'), claim('RUNNING 3 2', 'b')];
+    expect(judge(begin(), one, two, update('RUNNING 4 2 x', 'a', 'x'))).toHaveLength(1);
+  });
+
+  test('another value, attempt, token or state than was written', () => {
+    const running = () => [begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 3 1 x', 'a', 'x')];
+    expect(judge(...running(), get('RUNNING 3 1 y'))).toHaveLength(1);
+    expect(judge(...running(), get('RUNNING 3 2 x'))).toHaveLength(1);
+    expect(judge(...running(), get('PENDING 3 1 x'))).toHaveLength(1);
+    const token = (number: string): Event[] => {
+      now += 2;
+      return operationCall(
+        'GetOperation',
+        now,
+        now + 1,
+        '',
+        {},
+        {
+          outcome: 'ok',
+          operation: { ...record('RUNNING 3 1 x'), token: number },
+        },
+      );
+    };
+    expect(judge(...running(), token('7'), token('7'))).toEqual([]);
+    expect(judge(...running(), token('7'), token('8'))).toHaveLength(1);
+  });
+
+  test('a write with an older version than the record has', () => {
+    const running = () => [begin(), claim('RUNNING 2 1', 'a')];
+    const cas = (ifVersion: string) =>
+      next('UpdateOperation', 'RUNNING 3 1 x', { claimId: 'a', value: 'x', ifVersion });
+    expect(judge(...running(), cas('2'))).toEqual([]);
+    expect(judge(...running(), cas('1'))).toHaveLength(1);
+  });
+
+  test('a completed record that goes on', () => {
+    const done = [
+      begin(),
+      claim('RUNNING 2 1', 'a'),
+      next('CompleteOperation', 'SUCCEEDED 3 1', { claimId: 'a' }),
+    ];
+    expect(judge(...done, claim('RUNNING 4 2', 'b'))).toHaveLength(1);
+  });
+
+  test('a record after an answer that there is none', () => {
+    const none = operationCall('GetOperation', 500, 501, 'ABSENT', {}, { outcome: 'failed' });
+    expect(judge(operationCall('BeginOperation', 490, 491, 'PENDING 1 0'), none)).toHaveLength(1);
+  });
+
+  test('and it tells the answer with which it began, and those before', () => {
+    const [violation] = judge(begin(), get('PENDING 3 0'), get('PENDING 3 0'));
+    expect(violation?.atMs).toBe((now - 1) * 1_000);
+    expect(violation?.text).toMatch(/BeginOperation .* showed PENDING v1.*GetOperation .* showed PENDING v3/);
+  });
+});
+
+describe('a repeat', () => {
+  test('of a request that took effect has no second one', () => {
+    const running = () => [begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 3 1 x', 'a', 'x', 'q')];
+    expect(judge(...running(), update('RUNNING 3 1 x', 'a', 'x', 'q'))).toEqual([]);
+    expect(judge(...running(), update('RUNNING 4 1 x', 'a', 'x', 'q'))).toHaveLength(1);
+    const between = () => update('RUNNING 4 1 y', 'a', 'y', 'q2');
+    expect(judge(...running(), between(), update('RUNNING 4 1 y', 'a', 'x', 'q'))).toEqual([]);
+    expect(judge(...running(), between(), update('RUNNING 5 1 x', 'a', 'x', 'q'))).toHaveLength(1);
+  });
+
+  test('of a request with an unknown outcome has one in all', () => {
+    const running = () => [begin(), claim('RUNNING 2 1', 'a')];
+    const write = { claimId: 'a', value: 'x', requestId: 'q' };
+    expect(
+      judge(...running(), lost('UpdateOperation', write), update('RUNNING 3 1 x', 'a', 'x', 'q')),
+    ).toEqual([]);
+    const twice = [lost('UpdateOperation', write), update('RUNNING 4 1 x', 'a', 'x', 'q')];
+    expect(judge(...running(), ...twice)).toHaveLength(1);
+  });
+
+  test('of a claim whose first answer was lost has taken what it answers with', () => {
+    const begun = begin();
+    const first = lostClaim('a');
+    const read = get('RUNNING 2 1');
+    expect(judge(begun, first, read, claim('RUNNING 2 1', 'a'))).toEqual([]);
+  });
+});
+
+describe('an unknown outcome', () => {
+  test('of a write shows later, or never', () => {
+    const running = () => [
+      begin(),
+      claim('RUNNING 2 1', 'a'),
+      lost('UpdateOperation', { claimId: 'a', value: 'x' }),
+    ];
+    expect(judge(...running(), get('RUNNING 2 1'), get('RUNNING 3 1 x'))).toEqual([]);
+    expect(judge(...running(), get('RUNNING 2 1'), get('RUNNING 2 1'))).toEqual([]);
+    expect(judge(...running(), get('RUNNING 3 1 x'), get('RUNNING 2 1'))).toHaveLength(1);
+  });
+
+  test('of a claim that nobody heard of again may have taken it, and given it back, as often as there were such', () => {
+    const begun = begin();
+    const unseen = lostClaim('a');
+    expect(judge(begun, unseen, get('RUNNING 2 1'), get('PENDING 3 1'), claim('RUNNING 4 2', 'b'))).toEqual(
+      [],
+    );
+    expect(judge(begin(), unseen, claim('RUNNING 4 2', 'b'))).toEqual([]);
+    expect(judge(begin(), unseen, claim('RUNNING 6 3', 'b'))).toHaveLength(1);
+    expect(judge(begin(), claim('RUNNING 4 2', 'b'), lostClaim('c'))).toHaveLength(1);
+  });
+
+  test('of a completion leaves open how it ended', () => {
+    const done = () => [begin(), claim('RUNNING 2 1', 'a'), lost('CompleteOperation', { claimId: 'a' })];
+    expect(judge(...done(), get('CANCELLED 3 1'))).toEqual([]);
+    expect(judge(...done(), get('SUCCEEDED 3 1'), get('FAILED 3 1'))).toHaveLength(1);
+  });
+});
+
+test('an unknown outcome whose last try was answered is a read, too', () => {
+  const update = (at: number, shown: string): Event[] =>
+    operationCall('UpdateOperation', at, at + 1, shown, { claimId: 'a' }, { outcome: 'unknown' });
+  const begun = operationCall('BeginOperation', 600, 601, 'RUNNING 1 1', { claimId: 'a' });
+  expect(judge(begun, update(602, ''))).toEqual([]);
+  expect(judge(begun, update(602, 'ABSENT'))).toHaveLength(1);
+  // And it may have done what the read shows.
+  const pending = operationCall('BeginOperation', 600, 601, 'PENDING 1 0');
+  const removed = operationCall('DeleteOperation', 602, 603, 'ABSENT', {}, { outcome: 'unknown' });
+  expect(judge(pending, removed)).toEqual([]);
+});
+
+test('what an error shows is a read, whatever was asked', () => {
+  const refused = operationCall(
+    'UpdateOperation',
+    610,
+    611,
+    'ABSENT',
+    { claimId: 'a' },
+    { outcome: 'failed' },
+  );
+  expect(judge(refused)).toEqual([]);
+  expect(judge(refused, operationCall('BeginOperation', 600, 601, 'PENDING 1 0'))).toHaveLength(1);
+});
+
+test('a claim of troubled times may have taken another record, too, and given it back', () => {
+  const asked = { operation: { resource: '', operationId: '', claimId: 'c' } };
+  const answer = { ...record('RUNNING 2 1'), resource: 'other' };
+  const other = operationCall('BeginOperation', 602, 603, 'PENDING 1 0', { resource: 'other' });
+  const claimed = call('ClaimOperations', 605, 606, { asked, operation: answer });
+  const begun = operationCall('BeginOperation', 602, 603, 'PENDING 1 0');
+  const events = [other, claimed, begun, operationCall('GetOperation', 608, 609, 'PENDING 3 1')];
+  expect(judge(...events, fault(595, 600, ['server-1']))).toEqual([]);
+  expect(judge(...events)).toMatchObject([{ text: expect.stringMatching(/^r\/o: /) }]);
+});
+
+describe('a failover that may have lost', () => {
+  const at = (from: number, rpc: string, shown: string, request = {}): Event[] =>
+    operationCall(rpc, from, from + 1, shown, request);
+  const before = [
+    at(1, 'BeginOperation', 'RUNNING 1 1', { claimId: 'a' }),
+    at(3, 'UpdateOperation', 'RUNNING 2 1 x', { claimId: 'a', value: 'x', requestId: 'q' }),
+  ];
+  const switched = [[runBegan(), reign(0, 'a'), reign(23, 'b')], fault(20, 30, ['node-1'])];
+  const second = fault(19, 30, ['node-2']);
+
+  test('splits the history', () => {
+    const after = [
+      at(30, 'GetOperation', 'RUNNING 1 1'),
+      at(32, 'UpdateOperation', 'RUNNING 2 1 y', { claimId: 'a', value: 'y' }),
+    ];
+    expect(judge(...switched, second, ...before, ...after)).toEqual([]);
+    expect(judge(...switched, ...before, ...after)).toHaveLength(1);
+  });
+
+  test('each part is judged', () => {
+    const wrong = [at(30, 'GetOperation', 'RUNNING 1 1'), at(32, 'GetOperation', 'RUNNING 2 1 z')];
+    expect(judge(...switched, second, ...before, ...wrong)).toHaveLength(1);
+    expect(judge(...switched, second, ...before, at(5, 'GetOperation', 'RUNNING 1 1'))).toHaveLength(1);
+  });
+
+  test('a call around it may have its place nowhere', () => {
+    const around = at(22, 'GetOperation', 'PENDING 9 9');
+    expect(judge(...switched, second, ...before, around)).toEqual([]);
+    expect(judge(...switched, ...before, around)).toHaveLength(1);
+  });
+
+  test('a request from before may have taken effect, or be lost', () => {
+    const other = { claimId: 'a', value: 'y', requestId: 'q2' };
+    const moved = at(5, 'UpdateOperation', 'RUNNING 3 1 y', other);
+    const repeat = (shown: string) =>
+      at(32, 'UpdateOperation', shown, { claimId: 'a', value: 'x', requestId: 'q' });
+    const kept = [at(30, 'GetOperation', 'RUNNING 3 1 y'), repeat('RUNNING 3 1 y')];
+    expect(judge(...switched, second, ...before, moved, ...kept)).toEqual([]);
+    const lost = [at(30, 'GetOperation', 'RUNNING 1 1'), repeat('RUNNING 2 1 x')];
+    expect(judge(...switched, second, ...before, moved, ...lost)).toEqual([]);
+    const neither = [at(30, 'GetOperation', 'RUNNING 3 1 y'), repeat('RUNNING 5 1 x')];
+    expect(judge(...switched, second, ...before, moved, ...neither)).toHaveLength(1);
+  });
+});
+
+test('a record with too many calls is undecided, never passed', () => {
+  const calls = Array.from({ length: 2_001 }, (_, index) =>
+    operationCall('GetOperation', index, index + 0.5, 'ABSENT'),
+  );
+  const { violations, undecided, counts } = check(...calls);
+  expect(violations).toEqual([]);
+  expect(undecided).toHaveLength(1);
+  expect(counts['records judged']).toBeUndefined();
+});

@@ -1,0 +1,165 @@
+// The verdict on a whole run: that every check has its say, the figures, the summary, and how a recorded run is read.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkHistory } from '../chaos/checker/check-history.ts';
+import { quantiles } from '../chaos/checker/figures.ts';
+import { readHistory } from '../chaos/checker/read-history.ts';
+import { report } from '../chaos/checker/report.ts';
+import type { Event } from '../chaos/history.ts';
+import {
+  acquire,
+  believed,
+  call,
+  fault,
+  leftovers,
+  lockAsked,
+  operationCall,
+  queued,
+  reign,
+  runBegan,
+  written,
+} from './chaos-events.ts';
+
+const get = (at: number, shown: string): Event[] => operationCall('GetOperation', at, at + 1, shown);
+const update = (at: number, shown: string): Event[] =>
+  operationCall('UpdateOperation', at, at + 1, shown, { claimId: 'a', requestId: 'q' });
+const overtaken = [
+  ...acquire(1, 8, 11, { call: 'client-1/1', by: 'client-1', asked: lockAsked('lease-1') }),
+  queued(2, 'client-1/1'),
+  ...acquire(3, 7, 10),
+];
+
+const BROKEN: readonly (readonly [check: string, events: readonly Event[]])[] = [
+  ['guarded writes', [written(1, 7), written(2, 5)]],
+  ['tokens', [...acquire(1, 2, 8), ...acquire(4, 5, 7)]],
+  ['beliefs', [believed(1, 5, 1), believed(4, 9, 2)]],
+  ['leaders', [believed(1, 5, 1, { resource: 'leader' }), believed(4, 9, 2, { resource: 'leader' })]],
+  ['attempts', [believed(1, 5, 1, { of: 'attempt' }), believed(4, 9, 2, { of: 'attempt' })]],
+  [
+    'token answers',
+    [
+      believed(1, 9, 7),
+      ...call('CheckFencingToken', 2, 3, { asked: lockAsked('x', { token: '6' }), said: { valid: true } }),
+    ],
+  ],
+  ['acknowledged operations', [...get(1, 'PENDING 3 0'), ...get(3, 'PENDING 2 0')]],
+  ['order of operations', [...get(1, 'PENDING 1 0')]],
+  ['retries', [...update(1, 'RUNNING 2 1'), ...update(3, 'RUNNING 3 1')]],
+  ['call deadlines', call('Acquire', 1, 9, { deadlineMs: 6_000 })],
+  [
+    'waits',
+    [...call('Hold', 1, 40, { call: 'client-1/1', asked: lockAsked('lease-1') }), queued(2, 'client-1/1')],
+  ],
+  ['progress', [...fault(5, 10, ['node-1']), ...acquire(45, 46, 0), reign(99, 'b')]],
+  ['queue order', overtaken],
+  ['leaks', [leftovers({ watches: 1 })]],
+];
+
+test.each(BROKEN)('the verdict has the violations of: %s', (name, events) => {
+  const { violations } = checkHistory([runBegan(), ...events]);
+  expect(violations.map(({ check }) => check)).toContain(name);
+});
+
+test('violations come in the order of their moments', () => {
+  const { violations } = checkHistory([written(8, 7), written(9, 5), believed(1, 5, 1), believed(4, 9, 2)]);
+  expect(violations.map(({ atMs }) => atMs)).toEqual([4_000, 9_000]);
+});
+
+test('what a fault beyond the stated bounds leads to is counted, and held against nobody', () => {
+  const bounds = fault(3, 4, ['node-1'], {
+    fault: 'clock-step',
+    beyondBounds: 'two steps in the life of a lease',
+  });
+  const { violations, figures } = checkHistory([written(1, 7), written(2, 5), ...bounds, written(5, 6)]);
+  expect(violations.map(({ atMs }) => atMs)).toEqual([2_000]);
+  expect(figures.counts['breaches beyond the stated bounds']).toBe(1);
+});
+
+describe('figures', () => {
+  const { figures } = checkHistory([
+    ...[runBegan({ seed: 7 }), reign(0, 'a'), ...fault(20, 30, ['node-1']), reign(23, 'b')],
+    ...[believed(1, 6, 5), believed(2, 7, 5), believed(24, 29, 5), ...acquire(34, 35, 6)],
+    ...call('Renew', 1, 2, { asked: lockAsked('lease-5'), outcome: 'unknown' }),
+    ...call('Renew', 3, Number.POSITIVE_INFINITY, { asked: lockAsked('lease-5') }),
+    ...call('Acquire', 40, 41, { asked: lockAsked('lease-8', { resource: 's' }), outcome: 'failed' }),
+  ]);
+
+  test('count calls by outcome and rpc, faults by kind, reigns', () => {
+    expect(figures).toMatchObject({ seed: 7, mode: 'safety', mutant: '', lengthMs: 41_000, reigns: 2 });
+    expect(figures.calls).toEqual({ ok: 1, failed: 1, unknown: 2 });
+    expect(figures.callsByRpc.Renew).toEqual({ ok: 0, failed: 0, unknown: 2 });
+    expect(figures.faults).toEqual({ kill: 1 });
+  });
+
+  test('tell the way from the fault to the first renewal and the first grant of the new reign', () => {
+    expect(figures.recovery.renewals).toEqual({ count: 1, p50Ms: 4_000, p99Ms: 4_000, maxMs: 4_000 });
+    expect(figures.recovery.grants.maxMs).toBe(15_000);
+  });
+
+  test('tell the time without grants and renewals', () => {
+    // From 1 s to 35 s and from 35 s to 40 s; from 2 s to 24 s and from 24 s to 40 s.
+    expect(figures.withoutGrantsMs).toBe(39_000);
+    expect(figures.withoutRenewalsMs).toBe(38_000);
+  });
+
+  test('quantiles are times that were measured', () => {
+    const times = Array.from({ length: 100 }, (_, index) => 100 - index);
+    expect(quantiles(times)).toEqual({ count: 100, p50Ms: 50, p99Ms: 99, maxMs: 100 });
+    expect(quantiles([])).toEqual({ count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 });
+  });
+});
+
+test('the summary tells violations from the beginning of the run, and not more than ten of a check', () => {
+  const events = [runBegan(), ...Array.from({ length: 13 }, (_, index) => written(20 + index, 50 - index))];
+  const text = report(checkHistory(events), 10_000);
+  expect(text).toContain('violations 12\n  guarded writes, at 11.000 s: r took a write of client-49');
+  expect(text.match(/guarded writes, at/g)).toHaveLength(10);
+  expect(text).toContain('guarded writes: 2 more');
+});
+
+describe('a recorded run', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'leasehold-history-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const lines = (...events: Event[]): string => events.map((event) => `${JSON.stringify(event)}\n`).join('');
+  const judge = () => {
+    const main = join(import.meta.dirname, '../chaos/checker/main.ts');
+    return spawnSync(process.execPath, [main, folder], { encoding: 'utf8' });
+  };
+
+  test('is read from all files, in the order of its moments', () => {
+    writeFileSync(join(folder, 'b.jsonl'), lines(written(1, 5), written(3, 7)));
+    writeFileSync(join(folder, 'a.jsonl'), lines(written(2, 6)));
+    writeFileSync(join(folder, 'server-1.log'), 'not a history\n');
+    expect(readHistory(folder).map(({ atMs }) => atMs)).toEqual([1_000, 2_000, 3_000]);
+  });
+
+  test('of a process that was killed while it wrote has lost that line', () => {
+    writeFileSync(join(folder, 'a.jsonl'), `${lines(written(2, 6))}{"kind":"wri`);
+    expect(readHistory(folder)).toHaveLength(1);
+  });
+
+  test('with a line that is no event is refused, with its place', () => {
+    writeFileSync(join(folder, 'a.jsonl'), `${lines(written(2, 6))}{"kind":"wri\n`);
+    expect(() => readHistory(folder)).toThrow('a.jsonl:2 is no event');
+    writeFileSync(join(folder, 'a.jsonl'), '{"atMs":1}\n');
+    expect(() => readHistory(folder)).toThrow('a.jsonl:1 is no event');
+  });
+
+  test('is judged again by a command, which fails where a promise was broken', () => {
+    writeFileSync(join(folder, 'a.jsonl'), lines(written(1, 5), written(2, 6)));
+    const passed = judge();
+    expect(passed.stdout).toContain('violations 0');
+    expect(passed.status).toBe(0);
+    writeFileSync(join(folder, 'b.jsonl'), lines(written(3, 4)));
+    const failed = judge();
+    expect(failed.stdout).toContain('token 4 after one with 6');
+    expect(failed.status).toBe(1);
+  });
+});
