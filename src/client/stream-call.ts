@@ -23,11 +23,12 @@ export class StreamCall<Message> implements SentAt {
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
   readonly seat: Seat;
-  /** Counts from the next message on. */
+  /** Counts from the message that is being told. */
   silenceMs: number;
   readonly #options: StreamCallOptions<Message>;
   readonly #stream: ClientReadableStream<Message>;
   readonly #ended: () => void;
+  #isPaused = false;
   #silence: Timer | undefined;
   #isOver = false;
 
@@ -42,8 +43,8 @@ export class StreamCall<Message> implements SentAt {
     this.#stream = open(this.seat.streams, channel.metadata());
     this.#stream.on('data', (message: Message) => {
       if (this.#isOver) return;
-      this.#listen();
       options.onMessage(this, message);
+      this.#listen(); // by then it may be clear how long it may be silent
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));
@@ -56,11 +57,13 @@ export class StreamCall<Message> implements SentAt {
 
   /** No more messages until `resume`, and no silence either: nobody listens. */
   pause(): void {
+    this.#isPaused = true;
     this.#silence?.cancel();
     this.#stream.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     if (this.#isOver) return;
     this.#listen();
     this.#stream.resume();
@@ -81,6 +84,7 @@ export class StreamCall<Message> implements SentAt {
   #listen(): void {
     const { silenceMs } = this;
     this.#silence?.cancel();
+    if (this.#isOver || this.#isPaused) return;
     this.#silence = this.#options.channel.clock.after(silenceMs, () => {
       this.#stream.cancel();
       this.#end(localError(status.UNAVAILABLE, `the server said nothing for ${Math.round(silenceMs)} ms`));
