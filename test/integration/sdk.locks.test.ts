@@ -208,6 +208,28 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
   });
 });
 
+test('an abort while the grant is on its way: given back at once, and not left to its time to live', async () => {
+  const { address } = await started();
+  const proxy = await proxyTo(address);
+  const [cut, direct] = [clientTo({ host: proxy.host, port: proxy.port }), clientTo(address)];
+  await cut.serverInfo(); // connected
+  await cut.withLock('warm', () => {}); // the connection for streams too
+  const cancel = new AbortController();
+  const reason = new Error('changed my mind');
+  proxy.holdReplies();
+  const all = [
+    cut.acquire('one', { signal: cancel.signal }),
+    cut.acquireMany(['two', 'three'], { signal: cancel.signal }),
+    cut.locks.acquireUnkept('four', { signal: cancel.signal }),
+  ].map(thrown);
+  const taken = async (): Promise<number> => (await collected(direct.locks.list())).length;
+  await eventually(async () => (await taken()) === 4, { what: 'four grants', ...soon });
+  cancel.abort(reason);
+  expect(await Promise.all(all)).toEqual([reason, reason, reason]);
+  await eventually(async () => (await taken()) === 0, { what: 'nothing left', withinMs: 8_000 });
+  proxy.heal();
+});
+
 describe('the error of the work', () => {
   test('is what the caller gets, also when the release fails', { timeout: 30_000 }, async () => {
     const { address } = await started();
