@@ -14,6 +14,7 @@ import {
   WatchLocksRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { release } from '../client/release.ts';
+import { LIMITS } from '../domain/limits.ts';
 import type { Caller, CallOptions } from './caller.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, specOf } from './lease-options.ts';
 import { freeLock, LOCK_STATES, type Lock, type LockState, lockOf } from './lock-view.ts';
@@ -164,10 +165,11 @@ export class Locks {
 
   /**
    * A lease that outlives this process and is renewed by hand. To hold one, use `acquire` or `withLock` of the client.
-   * When it rejects, nothing is left behind as far as a server could be reached.
+   * It waits for 30 minutes at most. When it rejects, nothing is left behind as far as a server could be reached.
    */
   async acquireUnkept(resource: string, options: Omit<AcquireOptions, 'onEvent'> = {}): Promise<UnkeptLease> {
-    const { waitMs = DEFAULT_WAIT_MS, signal } = options;
+    const { signal } = options;
+    const waitMs = Math.min(options.waitMs ?? DEFAULT_WAIT_MS, LIMITS.unaryWaitMs);
     const spec = specOf(resource, options, this.#caller.owner);
     const value = durationOf(Math.floor(waitMs));
     const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;

@@ -231,7 +231,7 @@ describe('a server that goes away while a lease is held', () => {
     await eventually(() => first.store.status().usable, { what: 'a usable store', withinMs: 20_000 });
     const client = clientTo({ host: '127.0.0.1', port });
     const events: LeaseEvent['kind'][] = [];
-    const lease = await client.acquire('restart', { ttlMs: 8_000, onEvent: ({ kind }) => events.push(kind) });
+    const lease = await client.acquire('restart', { ttlMs: 5_000, onEvent: ({ kind }) => events.push(kind) });
     await first.stop();
     await started(environment);
     const before = events.length;
@@ -241,6 +241,24 @@ describe('a server that goes away while a lease is held', () => {
     expect((await client.locks.get('restart')).holders[0]?.fencingToken).toBe(lease.fencingToken);
     expect(await lease.release()).toBe(true);
   });
+});
+
+test('a server that restarts without its memory: the lease is lost, long before its deadline', async () => {
+  const port = await freePort();
+  const environment = {
+    LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}`,
+    LEASEHOLD_SERVER_DRAIN_TIMEOUT: '500ms',
+  };
+  const first = await started(environment);
+  const client = clientTo({ host: '127.0.0.1', port });
+  const lease = await client.acquire('forgotten');
+  await first.stop();
+  await started(environment);
+  await eventually(() => lease.signal.aborted, { what: 'the loss', withinMs: 12_000 });
+  expect(lease.loss).toMatchObject({ loss: 'unknown-lease', reason: 'LEASE_LOST' });
+  expect(await client.withLock('forgotten', ({ fencingToken }) => fencingToken)).toBeGreaterThan(
+    lease.fencingToken,
+  );
 });
 
 test('a closed client: calls in progress end, further ones are refused', async () => {

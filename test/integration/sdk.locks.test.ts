@@ -208,6 +208,18 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
   });
 });
 
+test('times that are none are refused here; waits for ever are none of those', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  for (const ttlMs of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(await refusal(client.acquire('x', { ttlMs }))).toMatchObject({ name: 'InvalidArgumentError' });
+  }
+  const waitMs = Number.POSITIVE_INFINITY;
+  await client.withLock('x', () => {}, { waitMs });
+  await client.withLocks(['x', 'y'], () => {}, { waitMs });
+  expect(await client.locks.release(await client.locks.acquireUnkept('x', { waitMs }))).toBe(true);
+});
+
 test('an abort while the grant is on its way: given back at once, and not left to its time to live', async () => {
   const { address } = await started();
   const proxy = await proxyTo(address);

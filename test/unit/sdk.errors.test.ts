@@ -1,4 +1,6 @@
 // How the SDK tells errors: each reason of a server, and what the gRPC library says when no connection comes about.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Metadata } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { Any } from '../../generated/google/protobuf/any.ts';
@@ -7,6 +9,7 @@ import { Status } from '../../generated/google/rpc/status.ts';
 import { CallError, localError } from '../../src/client/call-error.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/domain/errors.ts';
 import { ADVICE } from '../../src/sdk/advice.ts';
+import * as errors from '../../src/sdk/errors.ts';
 import { LeaseholdError } from '../../src/sdk/errors.ts';
 import { translated } from '../../src/sdk/translate-error.ts';
 import { STATUS_OF } from '../../src/transport/status-table.ts';
@@ -111,4 +114,12 @@ test.each([
 test("what is no answer of a call is passed on as it is: it is the user's own", () => {
   const own = new Error('mine');
   expect(translated(own, WHERE)).toBe(own);
+});
+
+test('docs/sdk.md tells of every class and of every reason of the client’s own', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/sdk.md'), 'utf8');
+  const classes = Object.keys(errors).filter((name) => name.endsWith('Error'));
+  expect(classes.length).toBeGreaterThan(10);
+  const missing = [...classes, ...errors.LOCAL_REASONS].filter((name) => !page.includes(`\`${name}\``));
+  expect(missing).toEqual([]);
 });
