@@ -482,6 +482,16 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await wait(first)).kind).toBe('queued');
       });
 
+      // The former primary may have recorded it and never confirmed it, as with the repeat of an Acquire.
+      test('nor is a confirmation repeated whose lease lives on', async () => {
+        const holder = await held();
+        const first = await inQueue('first', { ttlMs: 30_000 });
+        await release(holder);
+        expect((await confirm(first)).kind).toBe('granted');
+        await h.beginReign();
+        expect((await confirm(first)).kind).toBe('gone');
+      });
+
       test('a repeat of a lease that lives on waits, and gets the same lease afterwards', async () => {
         const holder = await held({ ttlMs: 30_000 });
         const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;

@@ -58,6 +58,14 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('QUARANTINE');
   });
 
+  test('that may evict is not used', async ({ onTestFinished }) => {
+    const redis = await ownRedis(onTestFinished, { directives: ['maxmemory-policy allkeys-lru'] });
+    const watcher = await Watcher.start(onTestFinished, directly(redis.listens));
+    await watcher.says('maxmemory-policy is allkeys-lru');
+    expect(await watcher.acquire()).toBe('DEPLOYMENT_MISMATCH');
+    expect(await exists(redis, watcher.meta)).toBe(false);
+  });
+
   test('without the database is refused, and database 0 stays as it is', async ({ onTestFinished }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens), {
       LEASEHOLD_REDIS_DB: '99',

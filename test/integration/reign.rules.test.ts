@@ -9,6 +9,7 @@ import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
+import { ScriptedReplica } from '../support/redis/scripted-replica.ts';
 import { inTime } from '../support/store-harness.ts';
 import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from '../support/virtual-time.ts';
 import {
@@ -135,6 +136,27 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     await watcher.usable();
   });
 
+  test('waits for the first replica, which changes the replication id, so that the reign begins once', async ({
+    onTestFinished,
+  }) => {
+    const redis = await ownRedis(onTestFinished);
+    const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
+    const prefix = { LEASEHOLD_REDIS_KEY_PREFIX: `t-${randomUUID()}:` };
+    const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels), prefix);
+    await eventually(async () => (await redis.info('commandstats')).has('cmdstat_hget'), {
+      what: 'an instance that is about to adopt',
+      withinMs: 8_000,
+      everyMs: 5,
+    });
+    const replica = await ScriptedReplica.attach(redis);
+    onTestFinished(() => replica.detach());
+    await watcher.usable(8_000);
+    const next = await Watcher.start(onTestFinished, throughSentinels(sentinels), prefix);
+    await next.usable(8_000);
+    expect([watcher.status.epoch, next.status.epoch]).toEqual([1, 1]);
+    expect(next.status.reign).toBe(watcher.status.reign);
+  });
+
   test('on a node that is demoted before it runs changes nothing', async ({ onTestFinished }) => {
     // Writable, or Redis itself would refuse.
     const redis = await ownRedis(onTestFinished, { directives: ['replica-read-only no'] });
@@ -186,6 +208,30 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('QUARANTINE');
     const renewal = watcher.client.renew({ ...held, fencingToken: lease?.fencingToken ?? 0n });
     expect(await outcomeOf(renewal)).toBe('OK');
+  });
+
+  test('is a new one when the replication id changes, although the process is the same', async ({
+    onTestFinished,
+  }) => {
+    const redis = await startSettledRedis();
+    onTestFinished(() => redis.stop());
+    const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
+    const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels));
+    await watcher.usable();
+    const { reign, epoch } = watcher.status;
+    const run = (await redis.info('server')).get('run_id');
+    // Demoted and promoted again, as a failover and a failback do it.
+    const nobody = String(await freePort());
+    await redis.withClient((client) => client.call('REPLICAOF', '127.0.0.1', nobody));
+    await redis.withClient((client) => client.call('REPLICAOF', 'NO', 'ONE'));
+    await redis.withClient((client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal'));
+    expect((await redis.info('server')).get('run_id')).toBe(run);
+    await eventually(() => watcher.status.usable && watcher.status.reign !== reign, {
+      what: 'the next reign',
+      withinMs: 8_000,
+    });
+    expect(watcher.status.epoch).toBe(epoch + 1);
+    expect(await watcher.acquire()).toBe('QUARANTINE');
   });
 
   test('ends at once when the Sentinels name another node, also while the old one answers nothing', async ({

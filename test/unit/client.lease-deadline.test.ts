@@ -48,6 +48,14 @@ test('never comes forward, and nothing revives it', () => {
   expect([deadline.remainingMs(), passed, clock.timers]).toEqual([0, 1, 0]);
 });
 
+test('nothing revives it either where the answer is read before the timer had its turn', () => {
+  deadline.extend(now(), TTL_MS, TTL_MS);
+  clock.advance(500); // less than until the next look
+  clock.stepWall(TTL_MS);
+  expect(deadline.extend(now(), TTL_MS, TTL_MS)).toBe(false);
+  expect([deadline.remainingMs(), passed]).toEqual([0, 1]);
+});
+
 test('a lease that arrives after its deadline was never held', () => {
   const sent = now();
   clock.advance(TTL_MS);

@@ -34,6 +34,8 @@ export interface Answer {
   readonly askedAtMs: number;
   /** So many replicas have it; 0: nobody asked them. */
   readonly replicas: number;
+  /** What it came on. */
+  readonly session: Session;
 }
 
 /** Replies that tell nobody of anything that has to outlast the primary: refusals, and looks at locks. */
@@ -118,7 +120,13 @@ export class CommandLane {
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
     const minAcks = Math.max(this.#options.minAcks, call.minAcks ?? 0);
     const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);
-    const replicas = needsReplicas ? await this.#barrier(session, minAcks).pass(call.deadlineMs) : 0;
+    const answer = { reply, askedAtMs, replicas: 0, session };
+    return this.#tellable(answer, needsReplicas ? minAcks : 0, call);
+  }
+
+  async #tellable(answer: Answer, minAcks: number, call: StoreCall): Promise<Answer> {
+    const { session } = answer;
+    const replicas = minAcks > 0 ? await this.#barrier(session, minAcks).pass(call.deadlineMs) : 0;
     // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect
     // another, and its quarantine passes; our primary still answers, and says "granted" for what the other
     // has granted too. Asking before the command isn't enough: the election may lie between the question and
@@ -126,7 +134,15 @@ export class CommandLane {
     if (!this.#isConfirmed(session) && !(await this.#confirmed(session, call.deadlineMs))) {
       throw unconfirmed('the outcome is unknown');
     }
-    return { reply, askedAtMs, replicas };
+    return { ...answer, replicas };
+  }
+
+  /**
+   * The same answer, once so many replicas have what it tells: for a wish that is known only from the reply, such as
+   * that of an operation's lock. Rejects by `call.deadlineMs` at the latest.
+   */
+  async onReplicas(answer: Answer, minAcks: number, call: StoreCall): Promise<Answer> {
+    return minAcks <= answer.replicas ? answer : this.#tellable(answer, minAcks, call);
   }
 
   #barrier(session: Session, minAcks: number): CommitBarrier {

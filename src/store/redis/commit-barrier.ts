@@ -100,8 +100,14 @@ export class CommitBarrier {
     const { session, connection: settings, clock } = this.#options;
     if (this.#connection && !this.#connection.isClosed) return this.#connection;
     if (session.over.aborted) throw new Error('the session is over');
-    this.#connection = await Connection.open(session.connection.address, settings, clock, session.over);
-    return this.#connection;
+    const connection = await Connection.open(session.connection.address, settings, clock, session.over);
+    // In the moment between, nobody would have closed it.
+    if (session.over.aborted) {
+      connection.destroy();
+      throw new Error('the session is over');
+    }
+    this.#connection = connection;
+    return connection;
   }
 }
 

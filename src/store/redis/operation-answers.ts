@@ -95,6 +95,14 @@ export function recordsOf(words: readonly string[]): (readonly string[])[] {
   );
 }
 
+/** Records with the time that their attempts have left, as a claim replies them. */
+export function grantsOf(words: readonly string[]): (readonly [operation: Operation, left: string])[] {
+  return Array.from({ length: words.length / (RECORD_WORDS + 1) }, (_, index) => {
+    const [left = '', ...record] = words.slice((RECORD_WORDS + 1) * index, (RECORD_WORDS + 1) * (index + 1));
+    return [operationOf(record), left] as const;
+  });
+}
+
 export function operationOf(record: readonly string[]): Operation {
   const operation = readOperation(record, true);
   if (!operation) throw new Error('a reply without its record');

@@ -52,7 +52,6 @@ export interface RedisLockStoreOptions {
   readonly keys: Keys;
   readonly changes: ChangeFeed;
   readonly instanceId: string;
-  readonly maxTtlMs: number;
 }
 
 export class RedisLockStore implements LockStore {
@@ -61,11 +60,9 @@ export class RedisLockStore implements LockStore {
   readonly #keys: readonly string[];
   readonly #changes: ChangeFeed;
   readonly #instanceId: string;
-  readonly #maxTtlUs: string;
   readonly #listeners = new Set<(notice: Notice) => void>();
 
-  constructor({ lane, keeper, keys, changes, instanceId, maxTtlMs }: RedisLockStoreOptions) {
-    this.#maxTtlUs = microseconds(maxTtlMs);
+  constructor({ lane, keeper, keys, changes, instanceId }: RedisLockStoreOptions) {
     this.#lane = lane;
     this.#keeper = keeper;
     this.#keys = [keys.meta];
@@ -143,7 +140,7 @@ export class RedisLockStore implements LockStore {
   }
 
   async renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
-    const args = [SKEW_US, this.#maxTtlUs];
+    const args: string[] = [SKEW_US];
     for (const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } of commands) {
       const by = stamp ? stampText(stamp) : '';
       args.push(resource, leaseId, fencingToken.toString(), by, takesOver ? '1' : '0', microseconds(ttlMs));

@@ -46,6 +46,7 @@ import {
   attemptOf,
   BEATEN_WORDS,
   from,
+  grantsOf,
   heartbeatOf,
   operationOf,
   recordsOf,
@@ -53,7 +54,7 @@ import {
   withLease,
 } from './operation-answers.ts';
 import { listOperations } from './operation-listing.ts';
-import { beginArguments, payloadText, RECORD_WORDS, readOperation } from './operation-replies.ts';
+import { beginArguments, payloadText, readOperation } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
 
@@ -107,8 +108,10 @@ export class RedisOperationStore implements OperationStore {
       case 'begun': {
         const [created, left = '', ...record] = rest;
         const operation = operationOf(record);
-        const attempt =
-          claimId && left ? this.#attemptOf(withLease(operation), claimId, left, answer) : undefined;
+        if (!claimId || !left)
+          return { kind: 'begun', operation, attempt: undefined, created: created === '1' };
+        const safe = await this.#asSafeAsWished([operation], answer, call);
+        const attempt = this.#attemptOf(withLease(operation), claimId, left, safe);
         return { kind: 'begun', operation, attempt, created: created === '1' };
       }
       case 'exists':
@@ -169,12 +172,12 @@ export class RedisOperationStore implements OperationStore {
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
     if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
     const blockedOn = rest.slice(0, Number(blockedCount));
-    const claimed: ClaimedOperation[] = [];
-    for (let at = blockedOn.length; at < rest.length; at += RECORD_WORDS + 1) {
-      const [left = '', ...record] = rest.slice(at, at + RECORD_WORDS + 1);
-      const operation = operationOf(record);
-      claimed.push({ operation, attempt: this.#attemptOf(withLease(operation), claimId, left, answer) });
-    }
+    const told = grantsOf(rest.slice(blockedOn.length));
+    const operations = told.map(([operation]) => operation);
+    const safe = await this.#asSafeAsWished(operations, answer, call);
+    const claimed = told.map(([operation, left]): ClaimedOperation => {
+      return { operation, attempt: this.#attemptOf(withLease(operation), claimId, left, safe) };
+    });
     const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
     return { kind: 'claimed', claimed, askAgainInMs, blockedOn, behind: next };
   }
@@ -332,6 +335,12 @@ export class RedisOperationStore implements OperationStore {
     const answer = await this.#run(name, call, args);
     const [word, , ...record] = answer.reply;
     return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
+  }
+
+  // The grant of an attempt is also that of its lease, whose spec may want more replicas than the server does.
+  #asSafeAsWished(operations: readonly Operation[], answer: Answer, call: StoreCall): Promise<Answer> {
+    const minAcks = Math.max(0, ...operations.map(({ lock }) => lock?.minAcks ?? 0));
+    return this.#options.lane.onReplicas(answer, minAcks, call);
   }
 
   #attemptOf(of: AttemptTold, claimId: string, left: string, answer: Answer): Attempt {

@@ -129,9 +129,9 @@ export class RedisStore implements Store {
       instanceId,
       extend: (aheadMs, mark, call) => this.locks.extendWatch(aheadMs, mark, call),
     });
-    const common = { lane, keeper: this.#keeper, keys, changes: this.#changes, maxTtlMs };
+    const common = { lane, keeper: this.#keeper, keys, changes: this.#changes };
     this.locks = new RedisLockStore({ ...common, instanceId });
-    this.operations = new RedisOperationStore(common);
+    this.operations = new RedisOperationStore({ ...common, maxTtlMs });
     this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),
       connection,

@@ -124,7 +124,7 @@ if claim ~= '' then
     if not l then return contended(L, o.lock.mode) end
     o.token, o.deadline = l.token, l.deadline
   else
-    o.token, o.deadline = next_token(s), s.clock + heartbeat + s.skew
+    o.token, o.deadline = next_token(s), deadline_after(s, heartbeat)
   end
   o.state, o.claim, o.stamp, o.number, o.counted, o.started = 'running', claim, stamp, 1, 1, s.now
 end

@@ -229,7 +229,7 @@ local function start_attempt(s, name, o, claim, stamp, owner, owner_json, is_cla
     if not l then return false, L end
     token, deadline = l.token, l.deadline
   else
-    token, deadline = next_token(s), s.clock + o.heartbeat + s.skew
+    token, deadline = next_token(s), deadline_after(s, o.heartbeat)
   end
   tell_attempt(s, o, name, 'attempt-look') -- the stale one's stream
   o.state, o.claim, o.stamp, o.token, o.deadline = 'running', claim, stamp, token, deadline
@@ -242,7 +242,7 @@ end
 -- Moves the deadline of a living attempt on, its lease's with it. Says whether it is at the end of its max_hold.
 local function extend_attempt(s, o, resource)
   if not o.lock then
-    o.deadline = math.max(o.deadline, s.clock + o.heartbeat + s.skew)
+    o.deadline = math.max(o.deadline, deadline_after(s, o.heartbeat))
     return false
   end
   local l = lease_of(s, o, resource)

@@ -22,7 +22,7 @@ local function enter(meta, reign, not_after, skew)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
   local m = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-    'watched_until')
+    'watched_until', 'max_ttl')
   if m[1] ~= reign then return nil, { 'reign', int(now) } end
   skew = tonumber(skew)
   local clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew)
@@ -35,6 +35,7 @@ local function enter(meta, reign, not_after, skew)
     token = tonumber(m[4]),
     quarantine_until = tonumber(m[5]),
     lapsed_before = tonumber(m[6]),
+    max_ttl = tonumber(m[8]),
     watched = m[7] and tonumber(m[7]) > clock, -- somebody wants to hear of changes
   }
 end
@@ -85,10 +86,16 @@ local function alive(s, l)
   return l.deadline > s.clock and l.deadline >= s.lapsed_before
 end
 
+-- The deadline of what is given `ttl` now. Never more than the deployment's largest TTL: an operation may be older than a
+-- change of that, and a forgotten grant that lives longer would outlive the quarantine that is to cover it.
+local function deadline_after(s, ttl)
+  return s.clock + math.min(ttl, s.max_ttl) + s.skew
+end
+
 -- Moves the deadline to now + ttl, never past the ceiling, and never back: a repeat with a smaller TTL must not shorten
 -- what the holder was promised.
 local function extend(s, l, ttl)
-  local deadline = s.clock + ttl + s.skew
+  local deadline = deadline_after(s, ttl)
   if l.ceiling > 0 then deadline = math.min(deadline, l.ceiling) end
   l.deadline = math.max(l.deadline, deadline)
 end

@@ -6,15 +6,14 @@
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
---       4 max_ttl         the deployment's: a grant may be older than a change of it
---       5… of each lease: resource, lease_id, token, stamp ('' or "instance/call": only while this call speaks for it),
+--       4… of each lease: resource, lease_id, token, stamp ('' or "instance/call": only while this call speaks for it),
 --         take_over ('1': this call speaks for it from now on, and the former one is told),
 --         ttl (0: that of the grant)
 -- REPLY renewed now {word token remaining}...
 --         word: renewed | final (renewed, up to its max_hold) | lost (no live lease of this id and token)
 --           | moved (a newer call speaks for it) | revoked (it was taken away, and lives only for the others' sake)
 --       late now | reign now
-local meta, reign, not_after, skew, max_ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
 
 local s, refusal = enter(meta, reign, not_after, skew)
@@ -22,7 +21,7 @@ if not s then return refusal end
 advance(s)
 
 local reply = { 'renewed', int(s.now) }
-for i = 5, #args, 6 do
+for i = 4, #args, 6 do
   local resource, lease_id, token, stamp = args[i], args[i + 1], args[i + 2], args[i + 3]
   local take_over, ttl = args[i + 4] == '1', tonumber(args[i + 5])
   local lock = s.bucket .. 'lock:' .. resource
@@ -36,8 +35,7 @@ for i = 5, #args, 6 do
   elseif stamp ~= '' and l.stamp ~= stamp and not take_over then
     reply[n + 1], reply[n + 2], reply[n + 3] = 'moved', '0', '0'
   else
-    if ttl == 0 then ttl = math.min(l.ttl, max_ttl) end
-    extend(s, l, ttl)
+    extend(s, l, ttl > 0 and ttl or l.ttl)
     if take_over and l.stamp ~= stamp then
       tell(s, l.stamp, 'moved', lease_id, '0', resource)
       l.stamp = stamp

@@ -1,0 +1,154 @@
+// Mutants that extend, end or give away leases as they should not.
+
+import type { Mutant } from './mutant.ts';
+
+const LUA = 'src/store/redis/lua';
+const PRELUDE = `${LUA}/prelude.lua`;
+const RENEW = `${LUA}/renew-locks.lua`;
+const STREAMS = 'src/service/lease-streams.ts';
+const LOST = "if not l or l.token ~= token or not alive(s, l) or l.state == 'claim' then";
+
+export const MUTANTS_OF_LEASES: readonly Mutant[] = [
+  {
+    name: 'deadlines-only-grow',
+    letsThrough:
+      'A repeat or renewal with a smaller TTL brings the deadline forward. Its holder believes in the answer that came ' +
+      'before, and the resource is given away under its hands.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'l.deadline = math.max(l.deadline, deadline)',
+        replace: 'l.deadline = deadline',
+      },
+    ],
+  },
+  {
+    name: 'renewals-name-the-token',
+    letsThrough:
+      'A renewal names the lease_id alone. The lease lapsed and its call was repeated: the same lease_id has a new ' +
+      'token, others held in between, and the old holder goes on under the old one.',
+    edits: [{ file: RENEW, find: LOST, replace: "if not l or not alive(s, l) or l.state == 'claim' then" }],
+  },
+  {
+    name: 'lapsed-is-lapsed',
+    letsThrough:
+      'A lapsed lease that nobody has swept yet is renewed. An instance that looked at it just then has told others ' +
+      'that the resource is free.',
+    edits: [{ file: RENEW, find: LOST, replace: "if not l or l.token ~= token or l.state == 'claim' then" }],
+  },
+  {
+    name: 'call-stamps',
+    letsThrough:
+      'Any call speaks for a lease or a waiter. The stream of a holder moves to another instance; the former one ' +
+      'renews, confirms or gives back what is not its own any more.',
+    edits: [
+      {
+        file: RENEW,
+        find: "elseif stamp ~= '' and l.stamp ~= stamp and not take_over then",
+        replace: 'elseif false then',
+      },
+      {
+        file: `${LUA}/confirm-claim.lua`,
+        find: 'if l and l.stamp ~= stamp then',
+        replace: 'if false then',
+      },
+      {
+        file: `${LUA}/leave-queue.lua`,
+        find: 'if waiting and read_waiter(waiting).stamp == stamp then',
+        replace: 'if waiting then',
+      },
+      {
+        file: `${LUA}/leave-queue.lua`,
+        find: "if l and l.stamp == stamp and (l.state == 'claim' or give_back) then",
+        replace: "if l and (l.state == 'claim' or give_back) then",
+      },
+      {
+        file: `${LUA}/heartbeat-operations.lua`,
+        find: 'if not word and o.stamp ~= stamp and not take_over then',
+        replace: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'streams-end-nothing',
+    letsThrough:
+      'The end of a stream releases its leases. A proxy dies, the client believes in its lease until its deadline and ' +
+      'opens the next stream, and meanwhile the resource is given to another.',
+    edits: [
+      {
+        file: STREAMS,
+        find: 'const cancel = (): void => finish(cancelled());',
+        replace:
+          'const cancel = (): void => {\n' +
+          '        const { store, clock, commandTimeoutMs } = this.#options;\n' +
+          '        const call = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };\n' +
+          '        for (const lease of leases) store.release(lease, call).catch(() => {});\n' +
+          '        finish(cancelled());\n' +
+          '      };',
+      },
+    ],
+  },
+  {
+    name: 'deadline-from-before-the-call',
+    letsThrough:
+      'A client counts a deadline from the arrival of the answer. `renewed` waits 15 s in a proxy; when it arrives the ' +
+      "lease has lapsed and is somebody else's, and its former holder believes in 15 s more.",
+    edits: [
+      {
+        file: 'src/client/held-lease.ts',
+        find: 'return this.#deadline.extend(sent, validForMs, this.#ttlMs);',
+        replace:
+          'const { clock } = this.#channel;\n' +
+          '    const received = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };\n' +
+          '    return this.#deadline.extend(received, validForMs, this.#ttlMs);',
+      },
+    ],
+  },
+  {
+    name: 'over-for-good',
+    letsThrough:
+      'An answer that arrives after the deadline revives the lease. Its holder has stopped, or says that it has, and ' +
+      'somebody else may hold.',
+    edits: [
+      {
+        file: 'src/client/lease-deadline.ts',
+        find: 'if (this.#isOver || (!isFirst && this.remainingMs() === 0)) return this.#pass();',
+        replace: 'void isFirst;',
+      },
+    ],
+  },
+  {
+    name: 'kept-to-the-deadline',
+    letsThrough:
+      'A server tells a holder of a renewal although the deadline that it was told has passed, and the holder, if it ' +
+      'has not stopped, goes on with what may have been given away.',
+    edits: [
+      {
+        file: 'src/service/renewal-wheel.ts',
+        find:
+          '    // Nothing that arrives after the deadline revives it: its holder has stopped.\n' +
+          '    if (nowMs >= entry.deadlineMs) {',
+        replace: '    if (false) {',
+      },
+      {
+        file: 'src/service/renewal-wheel.ts',
+        find: '        if (nowMs >= entry.deadlineMs) {\n          this.#lapse(entry, entry.isFinal);\n        } else if',
+        replace: '        if',
+      },
+    ],
+  },
+  ...(
+    ['release-lock', 'renew-locks', 'confirm-claim', 'leave-queue', 'mark-commit', 'tick-clock'] as const
+  ).map(
+    (script): Mutant => ({
+      name: `${script}-when-full`,
+      letsThrough: `When Redis is full, ${script} is refused: nothing that is held can be kept or given back.`,
+      edits: [{ file: `${LUA}/${script}.lua`, find: '#!lua flags=allow-oom\n', replace: '#!lua\n' }],
+    }),
+  ),
+  {
+    name: 'no-grant-when-full',
+    letsThrough: 'When Redis is full, locks are granted all the same, and fill it further.',
+    edits: [{ file: `${LUA}/acquire-lock.lua`, find: '#!lua\n', replace: '#!lua flags=allow-oom\n' }],
+  },
+];

@@ -1,0 +1,265 @@
+// Mutants that do not notice a new reign, or begin it wrongly.
+
+import type { Mutant } from './mutant.ts';
+
+const ADOPT = 'src/store/redis/lua/adopt-reign.lua';
+const ACQUIRE = 'src/store/redis/lua/acquire-lock.lua';
+const CONFIRM = 'src/store/redis/lua/confirm-claim.lua';
+const BEGIN = 'src/store/redis/lua/begin-operation.lua';
+const CLAIM = 'src/store/redis/lua/claim-operations.lua';
+const LOCKING = 'src/store/redis/lua/locking.lua';
+const PRELUDE = 'src/store/redis/lua/prelude.lua';
+const KEEPER = 'src/store/redis/primary-keeper.ts';
+const INFO = 'src/store/redis/info.ts';
+
+export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
+  {
+    name: 'reign-check',
+    letsThrough:
+      'Scripts run under whatever reign is recorded. A replica is promoted that lacks the last grants, and an instance ' +
+      'whose connection outlives that, or that reaches it first, grants what the old primary granted.',
+    edits: [{ file: PRELUDE, find: 'if m[1] ~= reign then', replace: 'if not m[1] then' }],
+  },
+  {
+    name: 'quarantine',
+    letsThrough:
+      'A new reign grants at once. The primary dies before a grant was replicated, and its resource is given to ' +
+      'somebody else while the first holder still holds.',
+    edits: [
+      {
+        file: ADOPT,
+        find: 'quarantine_until = math.max(quarantine_until, clock + quarantine)',
+        replace: 'quarantine_until = quarantine_until',
+      },
+    ],
+  },
+  {
+    name: 'quarantine-kept-whole',
+    letsThrough:
+      'An adoption may shorten the quarantine of the one before: the operator lowers max_ttl, or waives it on one ' +
+      'instance, and a second failover ends the wait for leases that the first one forgot.',
+    edits: [
+      {
+        file: ADOPT,
+        find: 'quarantine_until = math.max(quarantine_until, clock + quarantine)',
+        replace: 'quarantine_until = clock + quarantine',
+      },
+    ],
+  },
+  {
+    name: 'no-repeat-in-quarantine',
+    letsThrough:
+      'The repeat of a recorded grant is answered in the quarantine. The old primary had recorded it, never confirmed ' +
+      'it, saw it lapse and granted the resource to another, of whom the new primary has never heard.',
+    edits: [{ file: ACQUIRE, find: 'if own and not quarantined then', replace: 'if own then' }],
+  },
+  {
+    name: 'release-frees-at-the-end',
+    letsThrough:
+      'What is released in the quarantine is handed over at once, although a lease that was forgotten may stand in ' +
+      'the way: of permits or shared leases there were others.',
+    edits: [
+      {
+        file: LOCKING,
+        find: 'while grants < GRANTS and s.clock >= s.quarantine_until and s.clock >= L.taken_until do',
+        replace: 'while grants < GRANTS and s.clock >= L.taken_until do',
+      },
+    ],
+  },
+  {
+    name: 'no-confirm-in-quarantine',
+    letsThrough:
+      'A confirmation is answered in the quarantine. The old primary had recorded it and never confirmed it itself, ' +
+      'saw the lease lapse and granted the next in line, and both hold.',
+    edits: [
+      {
+        file: CONFIRM,
+        find: 'if not l or not alive(s, l) or s.clock < s.quarantine_until then',
+        replace: 'if not l or not alive(s, l) then',
+      },
+    ],
+  },
+  {
+    name: 'no-begin-in-quarantine',
+    letsThrough:
+      'Begin starts an attempt in the quarantine. The failover lost the record of the first Begin, whose worker goes ' +
+      'on, and a second one does the same work.',
+    edits: [
+      {
+        file: BEGIN,
+        find: "if s.clock < s.quarantine_until and (claim ~= '' or exclusive or lock ~= '') then",
+        replace: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'no-claim-in-quarantine',
+    letsThrough:
+      'Operations are claimed in the quarantine. The claim of another worker was lost with the old primary, and two ' +
+      'run one operation.',
+    edits: [{ file: CLAIM, find: 'if s.clock < s.quarantine_until then', replace: 'if false then' }],
+  },
+  {
+    name: 'lapsed-before',
+    letsThrough:
+      'A lease that was inherited shortly before its deadline is renewed. An isolated primary, whose clock is ahead, ' +
+      'saw it lapse and granted the resource before its last answer was confirmed.',
+    edits: [{ file: ADOPT, find: 'lapsed_before = clock + lapsed_after', replace: 'lapsed_before = 0' }],
+  },
+  {
+    name: 'replid-in-the-reign',
+    letsThrough:
+      'The reign is the run_id. A primary is demoted and promoted again without a restart; meanwhile another granted, ' +
+      'and nobody begins a quarantine because the name of the reign is the old one.',
+    edits: [
+      { file: INFO, find: "fields.get('master_replid')", replace: "fields.get('run_id')" },
+      {
+        file: ADOPT,
+        find: "local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)')",
+        replace: "local reign = '0:' .. string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')",
+      },
+      ...withoutTheEpoch(),
+    ],
+  },
+  {
+    name: 'epoch-in-the-reign',
+    letsThrough:
+      'The reign is the replication id alone. An isolated primary is chosen again before it was ever demoted: another ' +
+      'ruled in between, and the id has not changed.',
+    edits: [
+      { file: ADOPT, find: "local reign = config_epoch .. ':' ..", replace: "local reign = '0:' .." },
+      ...withoutTheEpoch(),
+    ],
+  },
+  {
+    name: 'adoption-majority',
+    letsThrough:
+      'A node is adopted because any one Sentinel names it. An isolated primary that came back empty is adopted by the ' +
+      'instance beside it, with the Sentinel that has not heard of the election.',
+    edits: [
+      {
+        file: KEEPER,
+        find: 'const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);',
+        replace:
+          'const named = (await locator.awaitNamed(recent, () => true, clock.monotonicMs() + 1)) ?? locator.anyNamed();',
+      },
+      {
+        file: KEEPER,
+        find: 'const agreed = await locator.awaitNamed(',
+        replace: 'const agreed = named;\n    void [',
+      },
+      {
+        file: KEEPER,
+        find: 'readAtMs + STEP_TIMEOUT_MS,\n    );',
+        replace: 'readAtMs + STEP_TIMEOUT_MS,\n    ];',
+      },
+      {
+        file: 'src/store/redis/primary-locator.ts',
+        find: 'named(): NamedPrimary {',
+        replace: 'anyNamed(): NamedPrimary {\n    return this.#named;\n  }\n\n  named(): NamedPrimary {',
+      },
+      {
+        file: 'src/store/redis/sentinel-watch.ts',
+        find: '  named(askedSinceMs: number)',
+        replace:
+          '  anyNamed(): NamedPrimary | undefined {\n    return [...this.#views.values()].at(-1)?.primary;\n  }\n\n' +
+          '  named(askedSinceMs: number)',
+      },
+    ],
+  },
+  {
+    name: 'adoption-asks-afterwards',
+    letsThrough:
+      'The majority that an adoption needs may have been asked before the reign was read. A primary that was demoted ' +
+      'and chosen again between the two is adopted under the name of a reign that has ended.',
+    edits: [{ file: KEEPER, find: '() => readAtMs,', replace: 'recent,' }, recentInJoin()],
+  },
+  {
+    name: 'adoption-checks-the-role',
+    letsThrough: 'A node that is demoted while an adoption is on its way to it is adopted as a replica.',
+    edits: [
+      {
+        file: ADOPT,
+        find: "if string.match(info, 'role:(%a+)') ~= 'master' then",
+        replace: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'adoption-raises-the-token',
+    letsThrough:
+      'An adoption starts at the token that the node knows. It lost the last grants and its clock stepped back: a ' +
+      'token is given twice, and a late writer is not recognised.',
+    edits: [
+      {
+        file: ADOPT,
+        find: 'token = math.max(tonumber(m[5]), seen_token)',
+        replace: 'token = tonumber(m[5])',
+      },
+      {
+        file: ADOPT,
+        find: 'local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0',
+        replace: 'local epoch, token, quarantine_until, lapsed_before = 1, 0, now, 0',
+      },
+      { file: ADOPT, find: 'if seen_token > tonumber(m[5]) then', replace: 'if false then' },
+    ],
+  },
+  {
+    name: 'known-deployment-is-not-new',
+    letsThrough:
+      'An instance with `bootstrap: new` takes a Redis that lost its data for a new one, although it has seen what it ' +
+      'held: what was granted before is given out again at once.',
+    edits: [
+      {
+        file: KEEPER,
+        find: "policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait'",
+        replace: "policy.bootstrapNew ? 'new' : 'wait'",
+      },
+    ],
+  },
+  {
+    name: 'one-max-ttl',
+    letsThrough:
+      'Instances with different max_ttl share a Redis. The quarantine of the one is shorter than the leases of the ' +
+      'other.',
+    edits: [{ file: ADOPT, find: 'if m[9] ~= max_ttl then', replace: 'if false then' }],
+  },
+  {
+    name: 'waits-for-the-first-replica',
+    letsThrough:
+      'No promise breaks, but the quarantine begins twice: the first replica that attaches changes the replication id.',
+    edits: [{ file: KEEPER, find: 'while (!node.backlogActive &&', replace: 'while (false &&' }],
+  },
+  {
+    name: 'noeviction',
+    letsThrough: 'Redis may evict keys, and with them leases that are held.',
+    edits: [
+      { file: KEEPER, find: "if (policy !== '' && policy !== 'noeviction' &&", replace: 'if (false &&' },
+    ],
+  },
+];
+
+function withoutTheEpoch(): Mutant['edits'] {
+  return [
+    {
+      file: KEEPER,
+      find: `if (locator.hasSentinels && installed !== \`\${named.configEpoch}:\${node.replid}\`) {`,
+      replace: `if (locator.hasSentinels && installed !== \`0:\${node.replid}\`) {`,
+    },
+    {
+      file: KEEPER,
+      find: `if (reign !== \`\${agreed.configEpoch}:\${node.replid}\`)`,
+      replace: `if (reign !== \`0:\${node.replid}\`)`,
+    },
+  ];
+}
+
+function recentInJoin(): Mutant['edits'][number] {
+  return {
+    file: KEEPER,
+    find: 'const readAtMs = clock.monotonicMs();',
+    replace:
+      'const readAtMs = clock.monotonicMs();\n' +
+      '    const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;',
+  };
+}

@@ -1,0 +1,193 @@
+// Mutants that believe a clock which they should not, and those of tokens, which are made of time.
+
+import type { Mutant } from './mutant.ts';
+
+const PRELUDE = 'src/store/redis/lua/prelude.lua';
+const ADOPT = 'src/store/redis/lua/adopt-reign.lua';
+const LOCKING = 'src/store/redis/lua/locking.lua';
+const RENEW = 'src/store/redis/lua/renew-locks.lua';
+const ADVANCE = 'local clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew)';
+
+export const MUTANTS_OF_TIME: readonly Mutant[] = [
+  {
+    name: 'not-after',
+    letsThrough:
+      'Late commands run. A primary that stood still runs what its socket buffers hold when it goes on: a renewal or a ' +
+      'grant that its caller was told nothing of, and has long ceased to believe in.',
+    edits: [
+      { file: PRELUDE, find: 'if now > tonumber(not_after) then', replace: 'if false then' },
+      { file: ADOPT, find: 'if now > not_after then', replace: 'if false then' },
+    ],
+  },
+  {
+    name: 'late-is-tried-again',
+    letsThrough: 'No promise breaks, but a step of the system clock makes each instance fail a call.',
+    edits: [
+      {
+        file: 'src/store/redis/command-lane.ts',
+        find: '?? (await this.#attemptAgain(name, keys, args, call))',
+        replace: '?? (await Promise.reject(unavailable("late")))',
+      },
+    ],
+  },
+  {
+    name: 'late-ages-confirmations',
+    letsThrough:
+      'After a command that was refused as late, what the Sentinels said before still counts. This machine was asleep: ' +
+      'its monotonic clock stood still, and the answers that look fresh are old.',
+    edits: [
+      {
+        file: 'src/store/redis/command-lane.ts',
+        find: 'return Math.max(this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS, session.lateAtMs);',
+        replace: 'void session;\n    return this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS;',
+      },
+    ],
+  },
+  {
+    name: 'lease-clock',
+    letsThrough:
+      'Deadlines are compared with the system clock. A step of +60 s, or a promoted replica whose clock is ahead, ends ' +
+      'leases that are held.',
+    edits: [{ file: PRELUDE, find: ADVANCE, replace: 'local clock = now' }],
+  },
+  {
+    name: 'clock-cap',
+    letsThrough:
+      'The lease clock follows every step forwards, not 2 s at most: a step of +60 s ends leases that are held.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: ADVANCE,
+        replace: 'local clock = tonumber(m[2]) + math.max(now - tonumber(m[3]), 0)',
+      },
+    ],
+  },
+  {
+    name: 'clock-never-back',
+    letsThrough:
+      'The lease clock follows steps back: leases live longer than their holders were told, and nobody is granted ' +
+      'what is free.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: ADVANCE,
+        replace: 'local clock = tonumber(m[2]) + math.min(now - tonumber(m[3]), skew)',
+      },
+    ],
+  },
+  {
+    name: 'ticks',
+    letsThrough:
+      'Nobody advances the lease clock while there are no commands. It falls behind, and a lease outlives its holder ' +
+      'until somebody has asked often enough.',
+    edits: [
+      {
+        file: 'src/store/redis/primary-keeper.ts',
+        find: 'void this.#tickUntilOver(session);',
+        replace: 'void this.#tickUntilOver;',
+      },
+    ],
+  },
+  {
+    name: 'adoption-advances-fully',
+    letsThrough:
+      'An adoption advances the lease clock by 2 s at most, as scripts do. Between two reigns nobody ticked it: leases ' +
+      'that ended long ago live on, and one of them is renewed although somebody else has held since.',
+    edits: [
+      {
+        file: ADOPT,
+        find: 'clock = tonumber(m[3]) + math.max(now - tonumber(m[4]), 0)',
+        replace: 'clock = tonumber(m[3]) + math.min(math.max(now - tonumber(m[4]), 0), 2000000)',
+      },
+    ],
+  },
+  {
+    name: 'deadline-carries-the-allowance',
+    letsThrough:
+      'A recorded deadline is clock + TTL, without the skew allowance. One step of the system clock forwards moves the ' +
+      'lease clock by 2 s, and the resource is given away 2 s before its holder stops.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'return s.clock + math.min(ttl, s.max_ttl) + s.skew',
+        replace: 'return s.clock + math.min(ttl, s.max_ttl)',
+      },
+      {
+        file: PRELUDE,
+        find: 'return int(l.deadline - s.skew - s.clock)',
+        replace: 'return int(l.deadline - s.clock)',
+      },
+      {
+        file: PRELUDE,
+        find: 'l.ceiling = s.clock + max_hold + s.skew',
+        replace: 'l.ceiling = s.clock + max_hold',
+      },
+    ],
+  },
+  {
+    name: 'nothing-outlives-a-quarantine',
+    letsThrough:
+      'An operation that was recorded before max_ttl became smaller is claimed for as long as it says: its attempt is ' +
+      'forgotten by a failover, outlives the quarantine, and a second one begins beside it.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'return s.clock + math.min(ttl, s.max_ttl) + s.skew',
+        replace: 'return s.clock + ttl + s.skew',
+      },
+    ],
+  },
+  {
+    name: 'no-key-ttl',
+    letsThrough:
+      "Locks end by their key's TTL, by Redis's own clock: a step of +60 s drops a lease of 30 s, and a replica whose " +
+      'clock is 10 s ahead frees one of 8 s at its promotion.',
+    edits: [
+      {
+        file: LOCKING,
+        find: "  redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)\n",
+        replace:
+          "  redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)\n" +
+          "  redis.call('PEXPIRE', L.key, math.max(l.ttl, CLAIM) / 1000)\n",
+      },
+      {
+        file: RENEW,
+        find: "    redis.call('HSET', lock, lease_id, lease_text(l))\n",
+        replace:
+          "    redis.call('HSET', lock, lease_id, lease_text(l))\n    redis.call('PEXPIRE', lock, (ttl > 0 and ttl or l.ttl) / 1000)\n",
+      },
+      {
+        file: 'src/store/redis/lua/confirm-claim.lua',
+        find: "redis.call('HSET', L.key, lease_id, lease_text(l))\n",
+        replace:
+          "redis.call('HSET', L.key, lease_id, lease_text(l))\nredis.call('PEXPIRE', L.key, ttl / 1000)\n",
+      },
+    ],
+  },
+  {
+    name: 'time-in-tokens',
+    letsThrough:
+      'Tokens only count. A failover loses the last grants, and the next ones get the same tokens again: a late writer ' +
+      'passes the check of the resource.',
+    edits: [
+      { file: PRELUDE, find: 's.token = math.max(s.token + 1, s.now)', replace: 's.token = s.token + 1' },
+    ],
+  },
+  {
+    name: 'count-in-tokens',
+    letsThrough: 'Tokens are the time. It steps back, and later grants get smaller tokens.',
+    edits: [{ file: PRELUDE, find: 's.token = math.max(s.token + 1, s.now)', replace: 's.token = s.now' }],
+  },
+  {
+    name: 'whole-numbers',
+    letsThrough:
+      "Numbers are written by Lua's tostring, which keeps 14 digits of 16: two grants within 100 us get one token.",
+    edits: [
+      {
+        file: PRELUDE,
+        find: "local function int(n) return string.format('%.0f', n) end",
+        replace: 'local function int(n) return string.format("%.0f", tonumber(tostring(n))) end',
+      },
+    ],
+  },
+];

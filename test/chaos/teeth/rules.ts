@@ -1,0 +1,397 @@
+// Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that
+// fails then. `npm run test:rules` shows it. (The chaos suite shows the same of whole runs, for some of them.)
+
+export interface Rule {
+  /** What holds. */
+  readonly rule: string;
+  /** The product without it: see mutants.ts. */
+  readonly without: string;
+  readonly file: string;
+  /** A part of its title, after those of its groups as far as they are needed: 'group > title'. */
+  readonly test: string;
+}
+
+const LOCKS = 'test/conformance/lock-store.test.ts';
+const WAITING = 'test/conformance/waiting.test.ts';
+const OPERATIONS = 'test/conformance/operation-store.test.ts';
+const KEEPING = 'test/conformance/keep-alive.test.ts';
+const REIGN = 'test/integration/reign.rules.test.ts';
+const ADOPTION = 'test/integration/adoption.rules.test.ts';
+const SENTINELS = 'test/integration/sentinel-watch.rules.test.ts';
+const NODE = 'test/integration/redis-node.rules.test.ts';
+const BARRIER = 'test/integration/commit-barrier.rules.test.ts';
+const CLIENT = 'test/integration/client.hold.test.ts';
+
+export const RULES: readonly Rule[] = [
+  // A new reign
+  {
+    rule: 'A script runs under the reign that it was sent under, and no other.',
+    without: 'reign-check',
+    file: ADOPTION,
+    test: 'is what no script runs without',
+  },
+  {
+    rule: 'A reign is named by the replication id, not by the run of the process.',
+    without: 'replid-in-the-reign',
+    file: REIGN,
+    test: 'is a new one when the replication id changes',
+  },
+  {
+    rule: 'A reign is named by the config epoch too.',
+    without: 'epoch-in-the-reign',
+    file: REIGN,
+    test: 'is a new one when the config epoch moves',
+  },
+  {
+    rule: 'Nothing is granted in the quarantine.',
+    without: 'quarantine',
+    file: LOCKS,
+    test: 'Redis > a new reign > grants nothing until its quarantine is over',
+  },
+  {
+    rule: 'No adoption shortens a quarantine.',
+    without: 'quarantine-kept-whole',
+    file: ADOPTION,
+    test: 'never shortens the quarantine that lasts',
+  },
+  {
+    rule: 'A repeat of a recorded grant is not answered in the quarantine.',
+    without: 'no-repeat-in-quarantine',
+    file: LOCKS,
+    test: 'Redis > a new reign > does not repeat a recorded grant',
+  },
+  {
+    rule: 'A release in the quarantine frees the resource at its end.',
+    without: 'release-frees-at-the-end',
+    file: WAITING,
+    test: 'Redis > in a quarantine > waiters keep their places',
+  },
+  {
+    rule: 'A confirmation is not answered in the quarantine either.',
+    without: 'no-confirm-in-quarantine',
+    file: WAITING,
+    test: 'Redis > in a quarantine > nor is a confirmation repeated whose lease lives on',
+  },
+  {
+    rule: 'No attempt and nothing exclusive is begun in the quarantine.',
+    without: 'no-begin-in-quarantine',
+    file: OPERATIONS,
+    test: 'Redis > in a quarantine nothing starts',
+  },
+  {
+    rule: 'Nothing is claimed in the quarantine.',
+    without: 'no-claim-in-quarantine',
+    file: OPERATIONS,
+    test: 'Redis > in a quarantine nothing starts',
+  },
+  {
+    rule: 'An inherited lease near its deadline is lapsed.',
+    without: 'lapsed-before',
+    file: LOCKS,
+    test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
+  },
+  {
+    rule: 'An adoption needs a majority of the Sentinels.',
+    without: 'adoption-majority',
+    file: SENTINELS,
+    test: 'two addresses of one Sentinel are one vote',
+  },
+  {
+    rule: 'That majority was asked after the reign was read.',
+    without: 'adoption-asks-afterwards',
+    file: REIGN,
+    test: 'needs a majority that was asked after the reign was read',
+  },
+  {
+    rule: 'A node that is no primary any more is not adopted.',
+    without: 'adoption-checks-the-role',
+    file: REIGN,
+    test: 'on a node that is demoted before it runs changes nothing',
+  },
+  {
+    rule: 'An adoption raises the token to the largest that was seen.',
+    without: 'adoption-raises-the-token',
+    file: ADOPTION,
+    test: 'begins above the largest token that was seen',
+  },
+  {
+    rule: 'Who has seen a deployment takes no empty Redis for a new one.',
+    without: 'known-deployment-is-not-new',
+    file: 'test/integration/errors.redis-away.test.ts',
+    test: 'restarted empty: QUARANTINE',
+  },
+  {
+    rule: 'All instances of a deployment have one max_ttl.',
+    without: 'one-max-ttl',
+    file: ADOPTION,
+    test: 'of a deployment with another max_ttl is refused',
+  },
+  {
+    rule: 'Under Sentinel an adoption waits for the first replica.',
+    without: 'waits-for-the-first-replica',
+    file: REIGN,
+    test: 'waits for the first replica',
+  },
+  {
+    rule: 'A Redis that may evict is not used.',
+    without: 'noeviction',
+    file: NODE,
+    test: 'that may evict is not used',
+  },
+  // The primary is confirmed
+  {
+    rule: 'An answer needs the confirmation of a Sentinel majority.',
+    without: 'confirmation',
+    file: SENTINELS,
+    test: 'answers older than 2 s confirm nothing',
+  },
+  {
+    rule: 'The primary is confirmed after the reply.',
+    without: 'confirmation-after-the-reply',
+    file: REIGN,
+    test: 'is a new one when the config epoch moves',
+  },
+  {
+    rule: 'Nothing is sent that could not be told to anyone.',
+    without: 'confirmation-before-the-command',
+    file: SENTINELS,
+    test: 'a Sentinel that knows of four others raises the majority to three',
+  },
+  {
+    rule: 'A confirmation is at most 2 s old.',
+    without: 'confirmation-window',
+    file: SENTINELS,
+    test: 'answers older than 2 s confirm nothing',
+  },
+  {
+    rule: 'Its age counts from the question, not from the answer.',
+    without: 'asked-and-not-answered',
+    file: REIGN,
+    test: 'needs a majority that was asked after the reign was read',
+  },
+  {
+    rule: 'Sentinels are told apart by their id.',
+    without: 'sentinels-by-id',
+    file: SENTINELS,
+    test: 'two addresses of one Sentinel are one vote',
+  },
+  {
+    rule: 'The majority is one of all Sentinels that exist.',
+    without: 'sentinels-that-exist',
+    file: SENTINELS,
+    test: 'a Sentinel that knows of four others raises the majority to three',
+  },
+  {
+    rule: 'They agree on the config epoch too.',
+    without: 'agreement-about-the-epoch',
+    file: SENTINELS,
+    test: 'votes for one address under two epochs do not add up',
+  },
+  // Late commands, clocks, tokens
+  {
+    rule: 'A late command does nothing.',
+    without: 'not-after',
+    file: ADOPTION,
+    test: 'that a frozen Redis runs after its thaw, when its caller has given up, does nothing',
+  },
+  {
+    rule: 'One that was refused as late is tried once more.',
+    without: 'late-is-tried-again',
+    file: REIGN,
+    test: 'confirms after a command that was late',
+  },
+  {
+    rule: 'After a late command, only newer answers of the Sentinels count.',
+    without: 'late-ages-confirmations',
+    file: REIGN,
+    test: 'confirms after a command that was late',
+  },
+  {
+    rule: 'Deadlines are compared with the lease clock.',
+    without: 'lease-clock',
+    file: LOCKS,
+    test: 'Redis > a step of the system clock > forwards ends no lease early',
+  },
+  {
+    rule: 'A script advances it by 2 s at most.',
+    without: 'clock-cap',
+    file: LOCKS,
+    test: 'Redis > a step of the system clock > of a year drops no lock',
+  },
+  {
+    rule: 'It never goes back.',
+    without: 'clock-never-back',
+    file: LOCKS,
+    test: 'Redis > a step of the system clock > backwards keeps leases ending',
+  },
+  {
+    rule: 'Instances tick it.',
+    without: 'ticks',
+    file: ADOPTION,
+    test: 'goes on although nobody asks for anything',
+  },
+  {
+    rule: 'An adoption advances it by all the time that passed.',
+    without: 'adoption-advances-fully',
+    file: LOCKS,
+    test: 'Redis > a new reign > takes the whole time that passed',
+  },
+  {
+    rule: 'A recorded deadline carries the skew allowance.',
+    without: 'deadline-carries-the-allowance',
+    file: LOCKS,
+    test: 'Redis > expiry > frees the resource when the deadline and the skew allowance have passed',
+  },
+  {
+    rule: 'Nothing is given for longer than max_ttl, whenever it was asked for.',
+    without: 'nothing-outlives-a-quarantine',
+    file: 'test/integration/max-ttl.rules.test.ts',
+    test: 'recorded before it became smaller',
+  },
+  { rule: 'No key has a TTL.', without: 'no-key-ttl', file: ADOPTION, test: 'no key has a TTL' },
+  {
+    rule: 'Tokens are no smaller than the time.',
+    without: 'time-in-tokens',
+    file: ADOPTION,
+    test: 'gives larger tokens, although nobody who uses it has seen the former ones',
+  },
+  {
+    rule: 'Tokens grow when the time does not.',
+    without: 'count-in-tokens',
+    file: LOCKS,
+    test: 'Redis > a step of the system clock > backwards keeps leases ending and tokens growing',
+  },
+  {
+    rule: 'Numbers are written with all their digits.',
+    without: 'whole-numbers',
+    file: WAITING,
+    test: 'Redis > the queue > gives tokens that grow from hand-over to hand-over',
+  },
+  // Durability
+  {
+    rule: 'A success is told when the replicas have it.',
+    without: 'replicas',
+    file: BARRIER,
+    test: 'an answer > waits until a replica has what it tells',
+  },
+  {
+    rule: 'WAIT follows a write of its own connection.',
+    without: 'mark',
+    file: BARRIER,
+    test: 'is not covered by an acknowledgement of what was written before',
+  },
+  {
+    rule: 'A mark covers what was replied before it was written.',
+    without: 'mark-after-the-reply',
+    file: BARRIER,
+    test: 'that comes while others are waited for is not covered by their mark',
+  },
+  {
+    rule: 'A mark is written under the reign of the reply.',
+    without: 'mark-of-this-reign',
+    file: BARRIER,
+    test: 'is not covered by a mark that was written under another reign',
+  },
+  {
+    rule: 'Repeats wait as first answers do.',
+    without: 'repeats-on-replicas',
+    file: BARRIER,
+    test: 'to a repeat waits as the first one did',
+  },
+  {
+    rule: 'Reads of operations wait too.',
+    without: 'reads-on-replicas',
+    file: BARRIER,
+    test: 'about operations waits also where it only reads',
+  },
+  {
+    rule: 'Refusals wait for nobody.',
+    without: 'refusals-without-replicas',
+    file: BARRIER,
+    test: 'that refuses waits for nobody',
+  },
+  {
+    rule: 'A request may want more than the default.',
+    without: 'durability-of-a-request',
+    file: BARRIER,
+    test: 'of a lease gets it, and others get the default',
+  },
+  {
+    rule: 'So may the lock of an operation.',
+    without: 'durability-of-an-operation',
+    file: BARRIER,
+    test: 'of the lock of an operation gets it',
+  },
+  {
+    rule: 'Nothing is sent twice.',
+    without: 'nothing-is-sent-again',
+    file: ADOPTION,
+    test: 'whose reply was lost is never sent again',
+  },
+  // Redis is full
+  ...(
+    ['no-grant', 'release-lock', 'renew-locks', 'confirm-claim', 'leave-queue', 'mark-commit'] as const
+  ).map(
+    (what): Rule => ({
+      rule: `Redis is full: ${what === 'no-grant' ? 'nothing is granted' : `${what} goes on`}.`,
+      without: `${what}-when-full`,
+      file: BARRIER,
+      test: 'grants nothing, and lets go on and end what is held',
+    }),
+  ),
+  {
+    rule: 'Redis is full: the clock is ticked.',
+    without: 'tick-clock-when-full',
+    file: BARRIER,
+    test: 'has its clock ticked on',
+  },
+  // Leases
+  {
+    rule: 'No renewal or repeat brings a deadline forward.',
+    without: 'deadlines-only-grow',
+    file: LOCKS,
+    test: 'Redis > renew > never brings the deadline forward',
+  },
+  {
+    rule: 'A renewal names the token.',
+    without: 'renewals-name-the-token',
+    file: LOCKS,
+    test: 'Redis > renew > is refused for another token',
+  },
+  {
+    rule: 'A lapsed lease is never renewed.',
+    without: 'lapsed-is-lapsed',
+    file: LOCKS,
+    test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
+  },
+  {
+    rule: 'The newest call speaks for a lease.',
+    without: 'call-stamps',
+    file: KEEPING,
+    test: 'Redis > a newer call takes a lease over',
+  },
+  {
+    rule: 'The end of a stream ends no lease.',
+    without: 'streams-end-nothing',
+    file: CLIENT,
+    test: 'a cut stream goes on with the other one, under the same token',
+  },
+  {
+    rule: 'A holder counts from before it sent the call.',
+    without: 'deadline-from-before-the-call',
+    file: CLIENT,
+    test: 'renewals that are delayed on their way stretch nothing',
+  },
+  {
+    rule: 'Nothing revives a lease after its deadline.',
+    without: 'over-for-good',
+    file: 'test/unit/client.lease-deadline.test.ts',
+    test: 'nothing revives it either where the answer is read before the timer had its turn',
+  },
+  {
+    rule: 'Nor does a server say that it lives.',
+    without: 'kept-to-the-deadline',
+    file: 'test/unit/renewal-wheel.test.ts',
+    test: 'an answer that hangs does not delay the end',
+  },
+];

@@ -1,0 +1,214 @@
+// For each mutant of the chaos suite the run that most surely makes it break a promise: a plan for the rig, as data.
+// Where no promise breaks without a second failure, since another mechanism stands in as long as the stated bounds
+// hold, it says which; there the tooth is the rule's own test.
+
+import type { ChaosMutant } from './mutants.ts';
+
+/** A step of a plan, as the rig takes it: `fault` is a name of its catalogue. */
+export interface ScenarioStep {
+  readonly atMs: number;
+  readonly fault: string;
+  readonly forMs?: number;
+  readonly options?: Readonly<Record<string, number | string | boolean>>;
+}
+
+export interface Scenario {
+  /** What is seen to be broken, or what stands in for the mechanism. */
+  readonly shows: string;
+  /** Whether a run can be counted on to find it. */
+  readonly breaksPromise: boolean;
+  /** Replicas that must have what is told; 0: async. */
+  readonly minAcks: number;
+  readonly steps: readonly ScenarioStep[];
+}
+
+const FIRST_MS = 6_000;
+/** A failover, a quarantine, and some time in which leases are held. */
+const ROUND_MS = 24_000;
+
+type Blow = Omit<ScenarioStep, 'atMs'> & { readonly afterMs?: number };
+
+/** The same blows again and again. */
+function rounds(times: number, blows: readonly Blow[], everyMs = ROUND_MS): readonly ScenarioStep[] {
+  return Array.from({ length: times }, (_, round) =>
+    blows.map(({ afterMs = 0, ...blow }) => ({ ...blow, atMs: FIRST_MS + round * everyMs + afterMs })),
+  ).flat();
+}
+
+/** The servers stay with a primary that nothing is replicated from, for as long as an election takes. */
+const LOSES_WRITES: Blow = { fault: 'isolate-primary-from-redis', forMs: 7_000 };
+const STEP_FORWARDS: Blow = { fault: 'step-clocks', forMs: 0, options: { ms: 60_000 } };
+const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0 };
+const CUT_STREAMS: Blow = { fault: 'cut-mid-reply', forMs: 200, options: { between: 'clients-server' } };
+const CUT_COMMANDS: Blow = { fault: 'cut-mid-reply', forMs: 300, options: { between: 'servers-redis' } };
+
+function fromBothServers(clients: number, forMs: number): readonly Blow[] {
+  return [0, 1].map((which) => ({ fault: 'cut-clients-from-server', forMs, options: { which, clients } }));
+}
+
+export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
+  replicas: {
+    shows: 'Operations that were acknowledged while the primary was cut off from its replicas are gone.',
+    breaksPromise: true,
+    minAcks: 1,
+    steps: rounds(3, [LOSES_WRITES]),
+  },
+  mark: {
+    shows:
+      'Of each isolation the first answers pass, those whose WAIT asks for what was written before it: what they told is gone.',
+    breaksPromise: true,
+    minAcks: 1,
+    steps: rounds(4, [LOSES_WRITES], 20_000),
+  },
+  quarantine: {
+    shows: 'What the cut-off primary granted last is granted again at once, and two hold it.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(2, [LOSES_WRITES]),
+  },
+  confirmation: {
+    shows:
+      'The primary of the smaller side goes on granting with its server, and so does the other after its quarantine.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(1, [{ fault: 'isolate-primary-with-server', forMs: 34_000, options: { which: 0 } }]),
+  },
+  'replid-in-the-reign': {
+    shows:
+      'The primary that comes back has not heard of the renewals under the one in between, sees those leases lapse, and ' +
+      'grants them without a quarantine.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(3, [UNDEMOTED, { fault: 'failback', forMs: 0, afterMs: 14_000 }], 30_000),
+  },
+  'epoch-in-the-reign': {
+    shows:
+      'The primary that comes back undemoted has not heard of the renewals under the one in between, sees those leases ' +
+      'lapse, and grants them without a quarantine.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(3, [UNDEMOTED]),
+  },
+  'no-repeat-in-quarantine': {
+    shows:
+      'A lease that the old primary gave away again has lapsed for the new one too, or is about to: then it is the rule ' +
+      'of inherited leases that refuses it. A broken promise needs clocks that differ by the allowance as well.',
+    breaksPromise: false,
+    minAcks: 0,
+    steps: rounds(3, [CUT_COMMANDS, { ...LOSES_WRITES, afterMs: 200 }]),
+  },
+  'not-after': {
+    shows:
+      'What a thawed primary runs is answered to nobody, and its reign is over or its callers have given up: leases ' +
+      'that nobody holds last for their TTL, which waiters are told to expect.',
+    breaksPromise: false,
+    minAcks: 0,
+    steps: rounds(4, [{ fault: 'freeze-primary', forMs: 1_800 }], 10_000),
+  },
+  'time-in-tokens': {
+    shows:
+      'The next primary lacks the last grants, and both servers, who had seen their tokens, have been replaced: the ' +
+      'tokens are given again.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(2, [
+      LOSES_WRITES,
+      { fault: 'kill-server', forMs: 1_000, afterMs: 2_000, options: { which: 0 } },
+      { fault: 'kill-server', forMs: 1_000, afterMs: 2_000, options: { which: 1 } },
+    ]),
+  },
+  'no-key-ttl': {
+    shows: 'All locks are dropped by the step, and granted to others at once.',
+    breaksPromise: true,
+    minAcks: 1,
+    steps: rounds(2, [STEP_FORWARDS], 30_000),
+  },
+  'lease-clock': {
+    shows: 'All leases are over by the step, and granted to others at once.',
+    breaksPromise: true,
+    minAcks: 1,
+    steps: rounds(2, [STEP_FORWARDS], 30_000),
+  },
+  'adoption-majority': {
+    shows:
+      'What is adopted too early is answered to nobody, since answers need the majority; and the quarantine outlasts ' +
+      'what the old primary can still tell by more than an election takes.',
+    breaksPromise: false,
+    minAcks: 0,
+    steps: rounds(2, [
+      { fault: 'freeze-sentinel', forMs: 6_000, options: { which: 0 } },
+      { ...LOSES_WRITES, afterMs: 200 },
+    ]),
+  },
+  'confirmation-after-the-reply': {
+    shows:
+      'A reply that is older than the command timeout is not waited for: an answer is confirmed at most that much ' +
+      'later than it should be, and the skew allowance covers it while the clocks agree.',
+    breaksPromise: false,
+    minAcks: 0,
+    steps: rounds(2, [
+      { fault: 'one-way', forMs: 8_000, options: { callers: 'servers', held: 'replies' } },
+      { ...LOSES_WRITES, afterMs: 100 },
+    ]),
+  },
+  'lapsed-before': {
+    shows:
+      'An old primary gives away what it saw lapse, and the lease is renewed elsewhere: within its own deadline, which ' +
+      'the recorded one exceeds by the allowance, a holder renews it only where the clocks differ by that much.',
+    breaksPromise: false,
+    minAcks: 0,
+    steps: rounds(2, [
+      { fault: 'promote-skewed-replica', forMs: 4_000, options: { ms: 1_500, which: 0 } },
+      { ...LOSES_WRITES, afterMs: 17_000 },
+    ]),
+  },
+  'deadlines-only-grow': {
+    shows:
+      'A repeat with a smaller TTL ends a lease early, and its holder, who is cut off then and believes in the longer ' +
+      'one, holds beside the next.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(5, fromBothServers(5, 9_000), 14_000),
+  },
+  'nothing-is-sent-again': {
+    shows:
+      'A command runs a second time, after its caller has gone on: a lease that was released is there again, with a ' +
+      'new token, and nobody holds it.',
+    breaksPromise: false,
+    minAcks: 0,
+    steps: rounds(20, [CUT_COMMANDS], 2_000),
+  },
+  'streams-end-nothing': {
+    shows: 'Each cut stream gives its lease away, whose holder goes on with the next stream.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(12, [CUT_STREAMS], 3_000),
+  },
+  'deadline-from-before-the-call': {
+    shows:
+      'Servers that come back renew for nobody, and clients that cannot reach them believe as long again as their ' +
+      'streams were old.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: rounds(
+      2,
+      [
+        ...fromBothServers(5, 18_000).map((blow) => ({ ...blow, afterMs: 6_000 })),
+        { fault: 'kill-server', forMs: 2_000, afterMs: 6_500, options: { which: 0 } },
+        { fault: 'kill-server', forMs: 2_000, afterMs: 6_500, options: { which: 1 } },
+      ],
+      40_000,
+    ),
+  },
+  'call-stamps': {
+    shows:
+      'A call that ended gives back what the repeat with the same lease_id has got meanwhile: its holder is told, and ' +
+      'the next one holds beside it.',
+    breaksPromise: true,
+    minAcks: 0,
+    steps: [
+      ...rounds(15, [CUT_STREAMS], 3_000),
+      ...rounds(4, [{ fault: 'slow-links', forMs: 8_000, options: { ms: 100 } }], 10_000),
+    ].toSorted((a, b) => a.atMs - b.atMs),
+  },
+};

@@ -1,0 +1,253 @@
+// What an adoption installs and what holds from then on, where it takes data that are lost or a clock that went back
+// to see it. Real Redis, no Sentinels: how they are asked is in reign.rules.test.ts.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/domain/clock.ts';
+import type { LeaseSpec } from '../../src/domain/lock.ts';
+import { keysFor } from '../../src/store/redis/keys.ts';
+import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
+import { loadScripts } from '../../src/store/redis/scripts.ts';
+import { eventually } from '../support/eventually.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, quietObserver } from '../support/store-harness.ts';
+import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from '../support/virtual-time.ts';
+import { type AtEnd, ownRedis, proxyTo } from '../support/watched-redis.ts';
+
+const START_MS = 1_700_000_000_000;
+const NEVER_LATE = Number.MAX_SAFE_INTEGER;
+
+/** For tests that stop or flush nothing: the keys of each are its own. */
+let shared: RedisProcess;
+
+beforeAll(async () => {
+  shared = await RedisProcess.server();
+  await shared.start();
+});
+
+afterAll(() => shared?.stop());
+
+function storeWith(
+  atEnd: AtEnd,
+  address: { readonly host: string; readonly port: number },
+  overrides: Partial<RedisStoreOptions>,
+): RedisStore {
+  const connection = { connectTimeoutMs: 2_000, name: 'adoption' };
+  const store = new RedisStore({
+    deployment: { kind: 'single', address },
+    instanceId: 'i1',
+    connection,
+    keyPrefix: `t-${randomUUID()}:`,
+    maxTtlMs: MAX_TTL_MS,
+    maxInFlight: 100,
+    minAcks: 0,
+    quarantine: true,
+    bootstrapNew: true,
+    clock: systemClock,
+    observer: quietObserver,
+    random: Math.random,
+    ...overrides,
+  });
+  atEnd(() => store.close());
+  return store;
+}
+
+async function storeOn(
+  atEnd: AtEnd,
+  address: { readonly host: string; readonly port: number },
+  overrides: Partial<RedisStoreOptions> = {},
+): Promise<RedisStore> {
+  const store = storeWith(atEnd, address, overrides);
+  await usable(store);
+  return store;
+}
+
+function usable(store: RedisStore): Promise<boolean> {
+  return eventually(() => store.status().usable, { what: 'a usable store', withinMs: 8_000, everyMs: 5 });
+}
+
+async function acquire(store: RedisStore, spec: LeaseSpec = leaseSpec()): Promise<string> {
+  const outcome = store.locks.acquire(spec, { instanceId: 'i1', call: 1 }, false, inTime(2_000));
+  return outcome.then(
+    ({ kind }) => kind,
+    ({ code }: { code: string }) => code,
+  );
+}
+
+async function tokenOf(store: RedisStore): Promise<bigint> {
+  const spec = leaseSpec({ resource: randomUUID() });
+  const outcome = await store.locks.acquire(spec, { instanceId: 'i1', call: 1 }, false, inTime());
+  if (outcome.kind !== 'granted') throw new Error(outcome.kind);
+  return outcome.lease.fencingToken;
+}
+
+describe.concurrent('an adoption', { timeout: 30_000 }, () => {
+  /** The shipped script, as an instance sends it; in microseconds. */
+  async function adopt(meta: string, quarantine: number): Promise<readonly string[]> {
+    const { source } = loadScripts()['adopt-reign'];
+    const [maxTtl, lapsedAfter, seenToken] = [30_000_000, 6_000_000, 0];
+    const args = ['0', NEVER_LATE, 1, maxTtl, 1, quarantine, lapsedAfter, seenToken, 'wait', 'a secret'];
+    const reply = await shared.withClient((client) => client.eval(source, 1, meta, ...args.map(String)));
+    if (!Array.isArray(reply)) throw new Error('no reply');
+    return reply.map(String);
+  }
+
+  test('never shortens the quarantine that lasts, whatever its own would be', async () => {
+    const { meta } = keysFor(`t-${randomUUID()}:`);
+    const first = await adopt(meta, 30_000_000);
+    expect([first[0], first[5]]).toEqual(['adopted', '30000000']);
+    for (const shorter of [10_000_000, 0]) {
+      await shared.withClient((client) => client.hset(meta, 'reign', 'that of another primary'));
+      const next = await adopt(meta, shorter);
+      expect(next[0]).toBe('adopted');
+      expect(Number(next[5])).toBeGreaterThan(20_000_000);
+    }
+  });
+
+  test('is what no script runs without', async ({ onTestFinished }) => {
+    const keyPrefix = `t-${randomUUID()}:`;
+    const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
+    const { epoch } = store.status();
+    // What a promoted replica has: data of the former primary's reign.
+    await shared.withClient((client) =>
+      client.hset(keysFor(keyPrefix).meta, 'reign', 'that of another primary'),
+    );
+    expect(await acquire(store)).not.toBe('granted');
+    await eventually(() => store.status().epoch === epoch + 1, { what: 'an adoption', withinMs: 5_000 });
+    await usable(store);
+    expect(await acquire(store)).toBe('quarantined');
+  });
+
+  test('of a deployment with another max_ttl is refused', async ({ onTestFinished }) => {
+    const keyPrefix = `t-${randomUUID()}:`;
+    const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
+    const other = storeWith(onTestFinished, shared.listens, { keyPrefix, maxTtlMs: 2 * MAX_TTL_MS });
+    await eventually(() => other.status().mismatch, { what: 'a mismatch', withinMs: 5_000 });
+    expect(other.status()).toMatchObject({
+      usable: false,
+      reason: expect.stringContaining('max_ttl is 30000 ms'),
+    });
+    expect(await acquire(other)).toBe('DEPLOYMENT_MISMATCH');
+    expect(await acquire(store)).toBe('granted');
+  });
+
+  test('of a Redis that lost its data begins above the largest token that was seen, also when its clock went back', async ({
+    onTestFinished,
+  }) => {
+    const keyPrefix = `t-${randomUUID()}:`;
+    const { meta } = keysFor(keyPrefix);
+    const time = (ms: number) => ['set', virtualTimeKey(meta), virtualTimeValue(ms)] as const;
+    await shared.withClient((client) => client.set(virtualTimeKey(meta), virtualTimeValue(START_MS)));
+    const store = await storeOn(onTestFinished, shared.listens, {
+      keyPrefix,
+      quarantine: false,
+      scripts: scriptsOnVirtualTime(),
+    });
+    const seen = await tokenOf(store);
+    const { sinceMs } = store.status();
+    const lose = [...(await shared.withClient((client) => client.keys(`${keyPrefix}*`)))];
+    await shared.withClient((client) =>
+      client.multi([['del', ...lose], [...time(START_MS - 600_000)]]).exec(),
+    );
+    await eventually(() => store.status().sinceMs !== sinceMs && store.status().usable, {
+      what: 'the next reign',
+      withinMs: 8_000,
+    });
+    expect(await tokenOf(store)).toBeGreaterThan(seen);
+  });
+});
+
+describe.concurrent('a Redis that restarts empty', { timeout: 30_000 }, () => {
+  test('gives larger tokens, although nobody who uses it has seen the former ones', async ({
+    onTestFinished,
+  }) => {
+    const redis = await ownRedis(onTestFinished);
+    const ended: (() => Promise<void> | void)[] = [];
+    const former = await tokenOf(await storeOn((end) => ended.push(end), redis.listens));
+    for (const end of ended) await end();
+    await redis.restart({ empty: true });
+    expect(await tokenOf(await storeOn(onTestFinished, redis.listens))).toBeGreaterThan(former);
+  });
+});
+
+describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
+  test('goes on although nobody asks for anything', async ({ onTestFinished }) => {
+    const store = await storeOn(onTestFinished, shared.listens);
+    const resource = 'idle';
+    expect(await acquire(store, leaseSpec({ resource, ttlMs: 200 }))).toBe('granted');
+    // Longer than one script alone may advance it.
+    const overMs = performance.now() + 3_000;
+    await eventually(() => performance.now() > overMs, {
+      what: 'some time without commands',
+      withinMs: 5_000,
+    });
+    expect(await acquire(store, leaseSpec({ resource }))).toBe('granted');
+  });
+
+  test('alone ends things: no key has a TTL', async ({ onTestFinished }) => {
+    const keyPrefix = `t-${randomUUID()}:`;
+    const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
+    const [first, next] = [leaseSpec(), leaseSpec()];
+    const stamp = { instanceId: 'i1', call: 2 };
+    expect(await acquire(store, first)).toBe('granted');
+    expect(await acquire(store, first)).toBe('granted');
+    expect((await store.locks.acquire(next, stamp, true, inTime())).kind).toBe('queued');
+    const ttls = (): Promise<number[]> =>
+      shared.withClient(async (client) => {
+        const keys = await client.keys(`${keyPrefix}*`);
+        expect(keys.length).toBeGreaterThan(3);
+        return Promise.all(keys.map((key) => client.pttl(key)));
+      });
+    expect(new Set(await ttls())).toEqual(new Set([-1]));
+    expect((await store.locks.release(first, inTime())).kind).toBe('released');
+    expect((await store.locks.confirm(next, stamp, inTime())).kind).toBe('granted');
+    expect(new Set(await ttls())).toEqual(new Set([-1]));
+  });
+});
+
+describe.concurrent('a command', { timeout: 30_000 }, () => {
+  test('that a frozen Redis runs after its thaw, when its caller has given up, does nothing', async ({
+    onTestFinished,
+  }) => {
+    const redis = await ownRedis(onTestFinished);
+    const store = await storeOn(onTestFinished, redis.listens);
+    expect(await acquire(store)).toBe('granted'); // and nothing is to be learned any more
+    const withinMs = 300;
+    await redis.pause();
+    const late = { resource: 'late', leaseId: randomUUID() };
+    const call = store.locks.acquire(leaseSpec(late), { instanceId: 'i1', call: 1 }, false, inTime(withinMs));
+    const outcome = await call.catch(({ code }: { code: string }) => code);
+    expect(outcome).toBe('OUTCOME_UNKNOWN');
+    const startedMs = performance.now();
+    await eventually(() => performance.now() > startedMs + withinMs, { what: 'some time', withinMs: 2_000 });
+    await redis.resume();
+    // On the same connection, so behind it.
+    expect(await acquire(store, leaseSpec({ resource: 'late' }))).toBe('granted');
+  });
+
+  test('whose reply was lost is never sent again', async ({ onTestFinished }) => {
+    const redis = await ownRedis(onTestFinished);
+    const proxy = await proxyTo(onTestFinished, redis);
+    const store = await storeOn(onTestFinished, proxy);
+    const seen: string[] = [];
+    const monitor = await redis.client().monitor();
+    onTestFinished(() => monitor.disconnect());
+    monitor.on('monitor', (_time: string, args: readonly string[]) => void seen.push(args.join(' ')));
+    const timesSent = (leaseId: string): number =>
+      seen.filter((line) => /^evalsha/i.test(line) && line.includes(leaseId)).length;
+
+    proxy.holdReplies();
+    const lost = leaseSpec({ resource: 'lost' });
+    const outcome = acquire(store, lost);
+    await eventually(() => timesSent(lost.leaseId) > 0, { what: 'the command', withinMs: 5_000, everyMs: 5 });
+    proxy.drop();
+    proxy.heal();
+    expect(await outcome).toBe('OUTCOME_UNKNOWN');
+    const later = leaseSpec({ resource: 'later' });
+    await eventually(async () => (await acquire(store, later)) === 'granted', {
+      what: 'answers on a new connection',
+      withinMs: 8_000,
+    });
+    await eventually(() => timesSent(later.leaseId) > 0, { what: 'the later command', withinMs: 5_000 });
+    expect(timesSent(lost.leaseId)).toBe(1);
+  });
+});
