@@ -14,8 +14,9 @@ import {
   RawPayload,
 } from '../../src/sdk/client.ts';
 import { eventually } from '../support/eventually.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
 import { clientTo, collected, proxyTo, refusal, rigOf, started, thrown } from '../support/sdk-rig.ts';
-import { STORE_KINDS } from '../support/store-kinds.ts';
+import { STORE_KINDS, singleRedis } from '../support/store-kinds.ts';
 
 const soon = { withinMs: 10_000, everyMs: 5 };
 
@@ -326,6 +327,32 @@ test('no server hears the worker: at its deadline its signal aborts, and the oth
   expect(lost).toMatchObject({ loss: 'deadline' });
   expect(await free.operations.run('job', '1', ({ attempt }) => attempt, options)).toBe(2);
   await proxy.accept();
+});
+
+test('an instance that stops: the attempt goes on with the other one', { timeout: 90_000 }, async () => {
+  const redis = await RedisProcess.server();
+  onTestFinished(() => redis.stop());
+  await redis.start();
+  const [first, second] = [await started(singleRedis(redis)), await started(singleRedis(redis))];
+  for (const { store } of [first, second]) {
+    await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 20_000 });
+  }
+  const client = clientTo([first.address, second.address], { random: () => 0 }); // begins with the first
+  const events: string[] = [];
+  const run = client.operations.run(
+    'job',
+    '1',
+    async ({ attempt, remainingMs, signal }) => {
+      await first.stop();
+      const before = events.length;
+      const isRenewed = (): boolean => events.slice(before).filter((kind) => kind === 'renewed').length >= 6;
+      await eventually(isRenewed, { what: 'renewals for longer than its timeout', withinMs: 30_000 });
+      return [attempt, remainingMs() > 0, signal.aborted];
+    },
+    { heartbeatTimeoutMs: 4_000, onEvent: ({ kind }) => events.push(kind) },
+  );
+  expect(await run).toEqual([1, true, false]);
+  expect(events).toContain('reopened');
 });
 
 test('a result that nobody could be told of is an error that says so', { timeout: 60_000 }, async () => {
