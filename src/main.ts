@@ -46,10 +46,11 @@ async function main(): Promise<void> {
   let instance: Instance | undefined;
   // Where there are no tokens to read again it ends the process, as when a terminal is closed.
   if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
-  const started = await serve(config, log, (reason) => {
+  const onRefused = (reason: string): never => {
     log.fatal({ reason }, 'refusing to serve');
     process.exit(EXIT_FAILED);
-  });
+  };
+  const started = await serve(config, log, { onRefused });
   instance = started;
   let stopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

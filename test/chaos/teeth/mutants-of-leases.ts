@@ -96,11 +96,11 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: 'src/client/held-lease.ts',
-        find: 'return this.#deadline.extend(sent, validForMs, this.#ttlMs);',
+        find: 'return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);',
         replace:
           'const { clock } = this.#channel;\n' +
           '    const received = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };\n' +
-          '    return this.#deadline.extend(received, validForMs, this.#ttlMs);',
+          '    return this.#deadline.extend(received, validForMs, this.streams.ttlMs);',
       },
     ],
   },
