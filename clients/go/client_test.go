@@ -145,6 +145,36 @@ func TestAFailingWorkIsToldAsItWas(t *testing.T) {
 	}
 }
 
+func TestAResultThatCannotBeStoredIsAFailure(t *testing.T) {
+	client := connected(t)
+	operation := Operation{Resource: newID(), ID: "1", Type: "test"}
+	_, err := client.Operations().Run(within(t, 5*time.Second), operation,
+		func(context.Context, *Attempt) (any, error) { return struct{}{}, nil })
+	if err == nil {
+		t.Fatal("it was stored")
+	}
+	record, err := client.Operations().Get(within(t, 5*time.Second), operation.Resource, "1")
+	if err != nil || record.State != "FAILED" {
+		t.Fatal(record, err)
+	}
+}
+
+func TestAWorkThatPanicsKeepsNothingAlive(t *testing.T) {
+	client := connected(t)
+	var attempt *Attempt
+	func() {
+		defer func() { _ = recover() }()
+		operation := Operation{Resource: newID(), ID: "1", Type: "test"}
+		_, _ = client.Operations().Run(within(t, 5*time.Second), operation, func(_ context.Context, given *Attempt) (any, error) {
+			attempt = given
+			panic("own")
+		})
+	}()
+	if attempt == nil || attempt.Held() {
+		t.Fatal("it is still held")
+	}
+}
+
 func TestWhatIsNoAddressIsSaidAtOnce(t *testing.T) {
 	for _, wrong := range []string{"nowhere", "127.0.0.1:", ":50051", ""} {
 		if _, err := New(Config{Addresses: []string{wrong}}); err == nil {

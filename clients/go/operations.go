@@ -195,8 +195,8 @@ func (a *Attempt) complete(ctx context.Context, result any, failure error) error
 	switch {
 	case failure == nil:
 		packed, err := toAny(result)
-		if err != nil {
-			return a.complete(ctx, nil, err)
+		if err != nil { // recorded as the failure that it is
+			return errors.Join(err, a.complete(ctx, nil, err))
 		}
 		request.Outcome = &pb.CompleteOperationRequest_Result{Result: packed}
 	case a.CancelRequested() && (errors.Is(failure, ErrOperationCancelled) || errors.Is(failure, context.Canceled)):
@@ -238,10 +238,14 @@ func (a *Attempt) giveBack(ctx context.Context) error {
 // perform does the work and stores what comes of it; an attempt that was lost meanwhile stores nothing.
 func (a *Attempt) perform(work Work) (any, error) {
 	defer a.interrupt(nil)
+	defer a.kept.finish(errReleased) // a work that panics keeps nothing alive
 	after := context.WithoutCancel(a.ctx)
 	result, failure := work(a.ctx, a)
 	if failure == nil {
-		return result, a.complete(after, result, nil)
+		if err := a.complete(after, result, nil); err != nil {
+			return nil, err
+		}
+		return result, nil
 	}
 	if a.kept.isHeld() {
 		if a.CancelRequested() && errors.Is(failure, context.Canceled) {

@@ -76,6 +76,25 @@ def test_a_failing_work_is_told_as_it_was(client: leasehold.Client, resource: st
         client.operations.run(resource, "1", work, type="test")
 
 
+def test_a_result_that_cannot_be_stored_is_a_failure(client: leasehold.Client, resource: str) -> None:
+    with pytest.raises(Exception, match="object"):
+        client.operations.run(resource, "1", lambda _: object(), type="test")
+    assert client.operations.get(resource, "1")["state"] == "FAILED"
+
+
+def test_an_observer_that_fails_costs_no_lease(client: leasehold.Client, resource: str) -> None:
+    renewals = threading.Semaphore(0)
+
+    def observe(kind: str, _: object) -> None:
+        renewals.release()
+        raise RuntimeError(kind)
+
+    with client.lock(resource, ttl=2, on_event=observe) as lease:
+        for _ in range(4):
+            assert renewals.acquire(timeout=5)
+        assert lease.held
+
+
 @pytest.mark.parametrize("wrong", ["nowhere", "127.0.0.1:", ":50051", "127.0.0.1:99999"])
 def test_what_is_no_address_is_said_at_once(wrong: str) -> None:
     with pytest.raises(ValueError, match="is no address"):

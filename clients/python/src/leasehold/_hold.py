@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ _GIVE_BACK = 1.0
 _LONGEST_UNARY_WAIT = 30 * 60.0
 
 OnEvent = Callable[[str, Any], None]
+
+_log = logging.getLogger("leasehold")
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,41 @@ def _keep_alive(channel: Channel, lease: Any) -> Open:
     return lambda seat: seat.streams.locks.KeepAlive(request, metadata=channel.metadata)
 
 
+def _guarded(on_event: OnEvent | None) -> OnEvent:
+    """An observer that fails costs no lease."""
+
+    def tell(kind: str, detail: Any) -> None:
+        try:
+            if on_event is not None:
+                on_event(kind, detail)
+        except Exception:
+            _log.exception("an observer of a lease failed")
+
+    return tell
+
+
 async def hold(
     channel: Channel, spec: Spec, *, wait: float, timeout: float, on_event: OnEvent | None
 ) -> tuple[Any, Kept]:
     """The lease and what keeps it. When it raises, or is cancelled, nothing is left in a queue, as far as a server
     answers."""
     give_up = channel.clock.monotonic() + (wait if wait > 0 else timeout)
+    try:
+        return await _hold_on_any(channel, spec, wait, give_up, _guarded(on_event))
+    except asyncio.CancelledError:
+        # The task that waited is cancelled; the release is another one, that only a closed loop ends.
+        await asyncio.shield(asyncio.ensure_future(_give_back(channel, spec)))
+        raise
+    except LeaseholdError as error:
+        # It may be queued, or even granted, where we don't hear of it any more.
+        if error.reason != "LOCK_CONTENDED" and error.code not in ("INVALID_ARGUMENT", "UNAUTHENTICATED"):
+            await _give_back(channel, spec)
+        raise
+
+
+async def _hold_on_any(
+    channel: Channel, spec: Spec, wait: float, give_up: float, on_event: OnEvent
+) -> tuple[Any, Kept]:
     message = spec.message()
     tries = 0
     while True:
@@ -92,22 +124,13 @@ async def hold(
         _set_wait(request, wait, give_up - channel.clock.monotonic())
         try:
             return await _Granting(channel, request, on_event).wait(give_up)
-        except asyncio.CancelledError:
-            # The task that waited is cancelled; the release is another one, that only a closed loop ends.
-            giving_back = asyncio.ensure_future(_give_back(channel, spec))
-            await asyncio.shield(giving_back)
-            raise
         except LeaseholdError as error:
             pause = max(error.retry_after or 0.0, full_jitter(tries))
             can_pass = error.is_passing or error.reason == "MOVED"
             if not can_pass or channel.clock.monotonic() + pause >= give_up:
-                # It may be queued, or even granted, where we don't hear of it any more.
-                if error.reason != "LOCK_CONTENDED" and error.code not in ("INVALID_ARGUMENT", "UNAUTHENTICATED"):
-                    await _give_back(channel, spec)
                 raise
             channel.leave(seat)
-            if on_event is not None:
-                on_event("reopened", error.message)
+            on_event("reopened", error.message)
         tries += 1
         await asyncio.sleep(pause)
 
@@ -115,7 +138,7 @@ async def hold(
 class _Granting:
     """One Hold stream until it grants or ends; after the grant it is the first stream that keeps the lease."""
 
-    def __init__(self, channel: Channel, request: Any, on_event: OnEvent | None) -> None:
+    def __init__(self, channel: Channel, request: Any, on_event: OnEvent) -> None:
         self._channel = channel
         self._on_event = on_event
         self._kept: Kept | None = None
@@ -150,7 +173,7 @@ class _Granting:
             return
         self._first_answer.cancel()
         event = message.WhichOneof("event")
-        if event == "queued" and self._on_event is not None:
+        if event == "queued":
             self._on_event("queued", message.queued)
         if event == "granted" and not self._granted.done():
             self._kept = kept = keep(self._channel, message.granted, call.sent, self._on_event)
@@ -168,9 +191,9 @@ class _Granting:
         self._ended(self._stream, local_error("UNAVAILABLE", f"{self._stream.seat.address} does not answer"))
 
 
-def keep(channel: Channel, lease: Any, sent: Any, on_event: OnEvent | None) -> Kept:
+def keep(channel: Channel, lease: Any, sent: Any, on_event: OnEvent) -> Kept:
     kept = Kept(channel, keep_alive=_keep_alive(channel, lease), name_reason=_lost_reason, on_event=on_event)
-    if kept.extend(sent, seconds(lease.valid_for)) and on_event is not None:
+    if kept.extend(sent, seconds(lease.valid_for)):
         on_event("granted", lease)
     return kept
 
@@ -195,7 +218,7 @@ async def hold_many(
             giving_back = asyncio.gather(*(_give_back(channel, spec) for spec in specs))
             await asyncio.shield(giving_back)
         raise
-    taken = [(lease, keep(channel, lease, answered.sent, on_event)) for lease in answered.response.leases]
+    taken = [(lease, keep(channel, lease, answered.sent, _guarded(on_event))) for lease in answered.response.leases]
     for _, kept in taken:
         kept.reopen("taken over from AcquireMany")
     return taken

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from google.protobuf import any_pb2
 from google.rpc import code_pb2
 
 from leasehold._channel import Channel, full_jitter
@@ -114,9 +115,9 @@ class Attempt:
         answered = await self._write("UpdateOperation", request)
         self.kept.extend(answered.sent, seconds(answered.response.attempt.valid_for))
 
-    async def succeed(self, result: object) -> None:
+    async def succeed(self, result: any_pb2.Any) -> None:
         request = pb.CompleteOperationRequest(**self._key, request_id=str(uuid.uuid4()), release_lease=True)
-        request.result.CopyFrom(to_any(result))
+        request.result.CopyFrom(result)
         await self._end("CompleteOperation", request)
 
     async def fail(self, error: BaseException) -> None:
@@ -246,7 +247,12 @@ async def claim(channel: Channel, types: Sequence[str], *, prefix: str, owner: s
 
 async def settle(attempt: Attempt, result: object) -> None:
     """Stores the result. Raises AttemptLost if the attempt was over before it was stored."""
-    await attempt.succeed(result)
+    try:
+        packed = to_any(result)
+    except Exception as error:  # whatever JSON can't say; recorded as the failure that it is
+        await settle_error(attempt, error)
+        raise
+    await attempt.succeed(packed)
 
 
 async def settle_error(attempt: Attempt, error: BaseException) -> None:
