@@ -1,5 +1,4 @@
-"""The runner of the conformance script in Python: verbs to calls and back, nothing else. ``--aio`` plays the asyncio
-client.
+"""The runner of the conformance script in Python: verbs to calls and back, nothing else.
 
 What the verbs mean is told in clients/conformance/README.md.
 """
