@@ -51,14 +51,19 @@ func (w *Worker) Run(ctx context.Context) {
 			<-free
 			places++
 		}
-		claimed, sent, err := w.claim(ctx, places)
+		claim := w.newClaim(places)
+		claimed, sent, err := w.ask(ctx, claim)
 		for range places - len(claimed) {
 			free <- struct{}{}
 		}
 		if errors.Is(err, ErrClosed) {
 			break
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() != nil {
+			w.giveBackUnheard(claim)
+			break
+		}
+		if err != nil {
 			failure := asError(err)
 			w.log().Warn("no operation could be claimed", "error", err)
 			sleep(ctx, max(failure.RetryAfter, fullJitter(failures)))
@@ -108,16 +113,33 @@ func (w *Worker) stop(running *running, works *sync.WaitGroup) {
 	}
 }
 
-func (w *Worker) claim(ctx context.Context, places int) ([]*pb.ClaimedOperation, time.Time, error) {
-	request := &pb.ClaimOperationsRequest{
+func (w *Worker) newClaim(places int) *pb.ClaimOperationsRequest {
+	return &pb.ClaimOperationsRequest{
 		Types: w.Types, ResourcePrefix: w.ResourcePrefix, ClaimId: newID(), Owner: w.Operations.owner,
 		MaxOperations: int32(places), WaitTimeout: durationpb.New(joinFor),
 	}
-	response, sent, err := unary(ctx, w.Operations.channel, request, joinFor+answerWithin, joinFor+tryFor,
+}
+
+func (w *Worker) ask(ctx context.Context, claim *pb.ClaimOperationsRequest) ([]*pb.ClaimedOperation, time.Time, error) {
+	response, sent, err := unary(ctx, w.Operations.channel, claim, joinFor+answerWithin, joinFor+tryFor,
 		func(s stubs) rpc[*pb.ClaimOperationsRequest, *pb.ClaimOperationsResponse] {
 			return s.operations.ClaimOperations
 		})
 	return response.GetClaimed(), sent, err
+}
+
+// giveBackUnheard: the answer of a claim may have been on its way when it was cancelled. What it got, a repeat gets again,
+// and it would be nobody's.
+func (w *Worker) giveBackUnheard(claim *pb.ClaimOperationsRequest) {
+	claim.WaitTimeout = nil
+	claimed, sent, err := w.ask(context.Background(), claim)
+	for _, one := range claimed {
+		attempt := newAttempt(context.Background(), w.Operations.channel, one.Operation, one.Attempt, sent)
+		err = errors.Join(err, attempt.giveBack(context.Background()))
+	}
+	if err != nil {
+		w.log().Warn("what the last claim got is given to others when it goes stale", "error", err)
+	}
 }
 
 func (w *Worker) log() *slog.Logger {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import leasehold
 from leasehold import aio
+from leasehold.v1 import operation_store_service_pb2 as pb
 
 
 def test_loss_cancels_the_block(address: str, resource: str) -> None:
@@ -73,3 +75,33 @@ def test_an_operation_and_a_worker(address: str, resource: str) -> None:
             assert done == {"from": "ada"}
 
     asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_a_worker_that_stops_while_it_claims_keeps_nothing(
+    address: str, resource: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with aio.Client(address) as client:
+
+            async def work(attempt: aio.Attempt) -> None:
+                raise AssertionError("its claim was never heard of")
+
+            channel = client.operations.channel
+            ask = channel.unary
+
+            async def answers_late(method: Any, request: Any, **options: float) -> Any:
+                answered = await ask(method, request, **options)
+                if isinstance(request, pb.ClaimOperationsRequest) and request.wait_timeout.seconds > 0:
+                    await asyncio.sleep(30)
+                return answered
+
+            monkeypatch.setattr(channel, "unary", answers_late)
+            await client.operations.begin(resource, "1", type=resource)
+            worker = client.operations.worker([resource], work)
+            worker.start()
+            while (await client.operations.get(resource, "1"))["state"] != "RUNNING":
+                await asyncio.sleep(0.01)
+            await worker.stop()
+            assert (await client.operations.get(resource, "1"))["state"] == "PENDING"
+
+    asyncio.run(asyncio.wait_for(main(), 15))

@@ -29,7 +29,7 @@ from leasehold.v1 import operation_store_service_pb2 as pb
 #: How long a call is tried that can be repeated.
 ANSWER_WITHIN = 10.0
 #: How long one WaitOperation waits before Begin is tried again: the worker may have died.
-_JOIN_FOR = 10.0
+JOIN_FOR = 10.0
 _FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 _STILL_TAKEN = ("ATTEMPT_HELD", "LOCK_CONTENDED", "OPERATION_OPEN")
 
@@ -208,7 +208,7 @@ async def begin_or_join(channel: Channel, begin: Begin, *, wait: float | None) -
             pause = min(left, max(error.retry_after or 0.0, full_jitter(tries)))
             tries += 1
             if error.reason == "ATTEMPT_HELD":
-                finished = await _wait_for(channel, request, min(left, max(1.0, pause), _JOIN_FOR))
+                finished = await _wait_for(channel, request, min(left, max(1.0, pause), JOIN_FOR))
                 if finished is not None:
                     return finished
             else:
@@ -230,19 +230,24 @@ async def _wait_for(channel: Channel, key: Any, wait: float) -> Any:
     return answered.response.operation if answered.response.done else None
 
 
-async def claim(channel: Channel, types: Sequence[str], *, prefix: str, owner: str, count: int) -> list[Attempt]:
-    """Waits a while; none is no error."""
-    request = pb.ClaimOperationsRequest(
-        types=list(types), resource_prefix=prefix, claim_id=str(uuid.uuid4()), owner=owner, max_operations=count
-    )
-    set_duration(request.wait_timeout, _JOIN_FOR)
-    answered = await channel.unary(
-        lambda stubs: stubs.operations.ClaimOperations,
-        request,
-        within=_JOIN_FOR + ANSWER_WITHIN,
-        try_for=_JOIN_FOR + 3.0,
-    )
-    return [Attempt(channel, one.operation, one.attempt, answered.sent) for one in answered.response.claimed]
+class Claim:
+    """One claim, which a repeat finds again: what it got, it gets for as long as that runs."""
+
+    def __init__(self, types: Sequence[str], *, prefix: str, owner: str, count: int) -> None:
+        self._request = pb.ClaimOperationsRequest(
+            types=list(types), resource_prefix=prefix, claim_id=str(uuid.uuid4()), owner=owner, max_operations=count
+        )
+
+    async def ask(self, channel: Channel, *, wait: float) -> list[Attempt]:
+        """Waits a while; none is no error."""
+        set_duration(self._request.wait_timeout, wait)
+        answered = await channel.unary(
+            lambda stubs: stubs.operations.ClaimOperations,
+            self._request,
+            within=wait + ANSWER_WITHIN,
+            try_for=wait + 3.0,
+        )
+        return [Attempt(channel, one.operation, one.attempt, answered.sent) for one in answered.response.claimed]
 
 
 async def settle(attempt: Attempt, result: object) -> None:

@@ -365,6 +365,8 @@ class Worker:
         self._prefix = resource_prefix
         self._running: dict[asyncio.Task[None], Attempt] = {}
         self._loop_task: asyncio.Task[None] | None = None
+        #: The one that isn't answered yet.
+        self._claim: ops.Claim | None = None
         self._freed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -383,6 +385,7 @@ class Worker:
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])
+            await self._give_back_unheard()
         for attempt in self._running.values():
             attempt.stopping = True
         if self._running:
@@ -394,6 +397,16 @@ class Worker:
                 _log.warning("%s of %s was not given back: %s", attempt.operation_id, attempt.resource, error)
             task.cancel()
 
+    async def _give_back_unheard(self) -> None:
+        """The answer of a claim may have been on its way when it was cancelled: what it got would be nobody's."""
+        if self._claim is None:
+            return
+        try:
+            for attempt in await self._claim.ask(self._operations.channel, wait=0.0):
+                await attempt.yield_back()
+        except LeaseholdError as error:
+            _log.warning("what the last claim got is given to others when it goes stale: %s", error)
+
     async def _claim_for_ever(self) -> None:
         failures = 0
         while True:
@@ -403,13 +416,11 @@ class Worker:
                 await self._freed.wait()
                 continue
             try:
-                claimed = await ops.claim(
-                    self._operations.channel,
-                    self._types,
-                    prefix=self._prefix,
-                    owner=self._operations.owner,
-                    count=min(free, 32),
+                claim = self._claim = ops.Claim(
+                    self._types, prefix=self._prefix, owner=self._operations.owner, count=min(free, 32)
                 )
+                claimed = await claim.ask(self._operations.channel, wait=ops.JOIN_FOR)
+                self._claim = None
                 failures = 0
             except LeaseholdError as error:
                 if error.code == "CANCELLED":

@@ -200,22 +200,25 @@ public final class Operations {
     return new Worker(this, types, concurrency, work);
   }
 
+  /** A claim, which a repeat finds again: what it got, it gets for as long as that runs. */
+  ClaimOperationsRequest newClaim(List<String> types, int count) {
+    return ClaimOperationsRequest.newBuilder()
+        .addAllTypes(types)
+        .setClaimId(UUID.randomUUID().toString())
+        .setOwner(owner)
+        .setMaxOperations(count)
+        .build();
+  }
+
   /** Waits a while; none is no error. */
-  List<Attempt> claim(List<String> types, int count) throws InterruptedException {
-    var request =
-        ClaimOperationsRequest.newBuilder()
-            .addAllTypes(types)
-            .setClaimId(UUID.randomUUID().toString())
-            .setOwner(owner)
-            .setMaxOperations(count)
-            .setWaitTimeout(LockOptions.proto(Duration.ofNanos(JOIN_FOR)))
-            .build();
+  List<Attempt> claim(ClaimOperationsRequest claim, long waitNanos) throws InterruptedException {
+    var request = claim.toBuilder().setWaitTimeout(LockOptions.proto(Duration.ofNanos(waitNanos))).build();
     var answered =
         connections.unary(
             OperationStoreServiceGrpc.getClaimOperationsMethod(),
             request,
-            JOIN_FOR + Connections.ANSWER_WITHIN,
-            JOIN_FOR + Connections.TRY_FOR);
+            waitNanos + Connections.ANSWER_WITHIN,
+            waitNanos + Connections.TRY_FOR);
     return answered.response().getClaimedList().stream()
         .map(one -> new Attempt(connections, one.getOperation(), one.getAttempt(), answered.sent()))
         .toList();

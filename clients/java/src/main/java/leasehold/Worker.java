@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import leasehold.v1.ClaimOperationsRequest;
 
 /**
  * Claims operations and runs them, each in a daemon thread of its own. A work that fails is recorded as failed, and
@@ -25,6 +26,7 @@ public final class Worker implements AutoCloseable {
   private final Set<Attempt> running = ConcurrentHashMap.newKeySet();
   private final Thread claiming = new Thread(this::claimForEver, "leasehold worker");
   private volatile boolean isStopping;
+  private volatile ClaimOperationsRequest unanswered;
 
   Worker(Operations operations, List<String> types, int concurrency, Operations.Work work) {
     this.operations = operations;
@@ -48,6 +50,7 @@ public final class Worker implements AutoCloseable {
     isStopping = true;
     claiming.interrupt();
     claiming.join();
+    giveBackUnheard();
     running.forEach(Attempt::stopping);
     if (free.tryAcquire(concurrency, grace.toNanos(), TimeUnit.NANOSECONDS)) {
       free.release(concurrency);
@@ -58,6 +61,20 @@ public final class Worker implements AutoCloseable {
       } catch (LeaseholdException e) {
         LOG.log(System.Logger.Level.WARNING, attempt.operationId() + " was not given back", e);
       }
+    }
+  }
+
+  /** The answer of a claim may have been on its way when it was interrupted: what it got would be nobody's. */
+  private void giveBackUnheard() throws InterruptedException {
+    if (unanswered == null) {
+      return;
+    }
+    try {
+      for (Attempt attempt : operations.claim(unanswered, 0)) {
+        attempt.giveBack();
+      }
+    } catch (LeaseholdException e) {
+      LOG.log(System.Logger.Level.WARNING, "what the last claim got is given to others when it goes stale", e);
     }
   }
 
@@ -77,7 +94,10 @@ public final class Worker implements AutoCloseable {
         while (places < MOST_AT_ONCE && free.tryAcquire()) {
           places++;
         }
-        for (Attempt attempt : operations.claim(types, places)) {
+        unanswered = operations.newClaim(types, places);
+        List<Attempt> claimed = operations.claim(unanswered, Operations.JOIN_FOR);
+        unanswered = null;
+        for (Attempt attempt : claimed) {
           places--;
           running.add(attempt);
           Thread thread = new Thread(() -> run(attempt), "leasehold " + attempt.operationId());
