@@ -410,13 +410,20 @@ func toAny(payload any) (*anypb.Any, error) {
 	case *anypb.Any:
 		return payload, nil
 	case proto.Message:
-		return anypb.New(payload)
+		return packed(payload)
 	}
 	value, err := structpb.NewValue(payload)
 	if err != nil {
 		return nil, fmt.Errorf("leasehold: a payload is what JSON can say (map[string]any, []any, …) or a message: %w", err)
 	}
-	return anypb.New(value)
+	return packed(value)
+}
+
+// packed is deterministic: by the bytes of its data the server tells whether a Begin is a repeat, and a map has no order.
+func packed(message proto.Message) (*anypb.Any, error) {
+	var payload anypb.Any
+	err := anypb.MarshalFrom(&payload, message, proto.MarshalOptions{Deterministic: true})
+	return &payload, err
 }
 
 // fromAny is plain data if it is a Value, nil if it is empty; else the Any, for the caller to unpack.

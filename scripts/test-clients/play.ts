@@ -198,6 +198,12 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
     return {};
   },
 
+  async stored_data({ args, surroundings }) {
+    const key = { resource: String(args.resource), operationId: String(args.operation_id) };
+    const { data } = await surroundings.seat('first').operations.get(key);
+    return { type_url: data?.typeUrl ?? '', bytes: data?.value.toString('hex') ?? '' };
+  },
+
   async record({ args, surroundings, withinMs }) {
     const { operations } = surroundings.seat('first');
     const key = { resource: String(args.resource), operationId: String(args.operation_id) };

@@ -16,13 +16,14 @@ def to_any(payload: object) -> any_pb2.Any:
         return packed
     if isinstance(payload, any_pb2.Any):
         return payload
+    # Deterministic: by the bytes of its data the server tells whether a Begin is a repeat, and a map has no order.
     if isinstance(payload, message.Message):
-        packed.Pack(payload)
+        packed.Pack(payload, deterministic=True)
         return packed
     value = struct_pb2.Value()
     # Its stub only knows objects; a Value is any JSON.
     json_format.ParseDict(cast(Any, payload), value)
-    packed.Pack(value)
+    packed.Pack(value, deterministic=True)
     return packed
 
 

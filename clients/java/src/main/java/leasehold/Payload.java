@@ -1,12 +1,16 @@
 package leasehold;
 
 import com.google.protobuf.Any;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.ListValue;
 import com.google.protobuf.Message;
 import com.google.protobuf.NullValue;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,7 +30,24 @@ final class Payload {
     if (payload instanceof Any any) {
       return any;
     }
-    return Any.pack(payload instanceof Message message ? message : value(payload));
+    return deterministic(payload instanceof Message message ? message : value(payload));
+  }
+
+  /** By the bytes of its data the server tells whether a Begin is a repeat, and a map has no order. */
+  private static Any deterministic(Message message) {
+    ByteString.Output bytes = ByteString.newOutput();
+    CodedOutputStream output = CodedOutputStream.newInstance(bytes);
+    output.useDeterministicSerialization();
+    try {
+      message.writeTo(output);
+      output.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // bytes in memory can't fail
+    }
+    return Any.newBuilder()
+        .setTypeUrl("type.googleapis.com/" + message.getDescriptorForType().getFullName())
+        .setValue(bytes.toByteString())
+        .build();
   }
 
   /** Plain data if it is a Value, null if it is empty; else the Any, for the caller to unpack. */
