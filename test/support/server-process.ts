@@ -60,9 +60,18 @@ export class ServerProcess {
   }
 
   /** Ends it at once. */
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** Asks it to stop, and returns when it has drained and ended. */
+  stop(): Promise<void> {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill('SIGKILL');
+    this.#child.kill(signal);
     await once(this.#child, 'exit');
     if (this.#child.pid !== undefined) releaseFromGuard('pid', this.#child.pid);
   }
