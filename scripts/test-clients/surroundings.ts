@@ -183,7 +183,8 @@ async function storeFor(needs: Needs): Promise<{
       return { environment: singleRedis(redis), redis };
     }
     case 'sentinel': {
-      const cluster = await SentinelCluster.start({ masterName: 'clients', downAfterMs: 1_000 });
+      // Twice the time between two pings of a Sentinel: with less it may take the next primary for dead, too.
+      const cluster = await SentinelCluster.start({ masterName: 'clients', downAfterMs: 2_000 });
       const environment = {
         ...clusterEnvironment(cluster, 'clients'),
         LEASEHOLD_REDIS_DURABILITY: 'replicated',
