@@ -17,6 +17,8 @@ export async function withClient<Value>(
   work: (client: Client) => Promise<Value>,
 ): Promise<Value> {
   checkVariables(env);
+  // Node.js would warn the people at the terminal of what a library does, such as TLS to an address that is no name.
+  process.noDeprecation = true;
   const tls = tlsOf(options, env);
   const token = tokenOf(options, env);
   const client = createClient({

@@ -103,7 +103,11 @@ export function addOpsCommands(program: Command, env: Env): void {
   const wait = ops
     .command('wait <resource> <id>')
     .description('wait until it is done and print its result; exit code 1 unless it succeeded')
-    .option('--wait <duration>', 'how long: forever, 30s', waiting, Number.POSITIVE_INFINITY)
+    .addOption(
+      new Option('--wait <duration>', 'how long: forever, 30s')
+        .argParser(waiting)
+        .default(Number.POSITIVE_INFINITY, 'forever'),
+    )
     .addHelpText('after', '\nExample:\n  leasehold ops wait reports/monthly 2026-11 --wait 10m')
     .action(async (resource: string, id: string, options) =>
       (await load()).waitForOperation(resource, id, options, env),

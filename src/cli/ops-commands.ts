@@ -1,11 +1,11 @@
 // `leasehold ops …`: looking at operations, and steering them.
 
 import { systemClock } from '../domain/clock.ts';
-import type { FilterOptions, Operation, OperationState } from '../sdk/client.ts';
+import type { FilterOptions, Operation, OperationState, Payload } from '../sdk/client.ts';
 import { withClient } from './connect.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';
-import { jsonOf, print, printJson, terminalWidth } from './output.ts';
+import { payloadJson, print, printJson, terminalWidth } from './output.ts';
 import type { ProgramContext } from './program.ts';
 import { ago, fields, labelsText, printable, span, table } from './text.ts';
 
@@ -71,7 +71,7 @@ export async function waitForOperation(
     const why = operation.error ? `: ${operation.error.message}` : '';
     throw new Exit(EXIT.no, json ? '' : printable(`${resource} ${id} is ${operation.state}${why}`));
   }
-  if (!json && operation.result !== undefined) print(`${jsonOf(operation.result)}\n`);
+  if (!json && operation.result !== undefined) print(`${payloadJson(operation.result)}\n`);
   process.exit(0);
 }
 
@@ -154,7 +154,7 @@ function rowOf(operation: Operation, nowMs: number): string[] {
 
 function described(operation: Operation, nowMs: number): string {
   const { data, progress, result, error, cancelReason, heartbeatRemainingMs, expiresAt } = operation;
-  const payload = (value: unknown): string | undefined => (value === undefined ? undefined : jsonOf(value));
+  const payload = (value: Payload | undefined) => (value === undefined ? undefined : payloadJson(value));
   return fields([
     ['resource', operation.resource],
     ['id', operation.operationId],

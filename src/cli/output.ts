@@ -3,7 +3,7 @@
 // JSON has the names of the contract (fencing_token); 64-bit numbers are strings, as protobuf's JSON has them, spans
 // of time are milliseconds, moments are RFC 3339. Metadata, labels and payloads are somebody else's: their keys stay.
 
-import { RawPayload } from '../sdk/client.ts';
+import { type Payload, RawPayload } from '../sdk/client.ts';
 
 const FOREIGN = ['metadata', 'labels', 'data', 'progress', 'result'];
 
@@ -20,7 +20,12 @@ export function terminalWidth(): number | undefined {
   return process.stdout.isTTY ? process.stdout.columns : undefined;
 }
 
-export function jsonOf(value: unknown): string {
+/** A payload by itself: its keys stay. */
+export function payloadJson(payload: Payload): string {
+  return payload instanceof RawPayload ? jsonOf(payload) : JSON.stringify(payload);
+}
+
+function jsonOf(value: unknown): string {
   return JSON.stringify(contractOf(value));
 }
 
