@@ -1,6 +1,6 @@
 // Puts one instance together from its configuration: store, services, gRPC server, admin port. Owns their
 // start and their end in the right order, and what is logged of them; the process around it (arguments,
-// signals) is main.ts.
+// signals) is serve-process.ts.
 
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';

@@ -1,7 +1,7 @@
 // The package as it is installed: packed by npm and unpacked into a project of its own, whose programs are those of
 // docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the test of one's own run.
 import { type ExecFileException, execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -96,7 +96,10 @@ test('so does the test of one’s own', { timeout: 60_000 }, async () => {
   expect([stdout, stderr]).toEqual(['', '']);
 });
 
-test('the client has no code of the server in it', async () => {
+/** What modules load as soon as they are loaded themselves: folders of dist/, and packages. */
+async function loadedBy(
+  ...roots: string[]
+): Promise<{ readonly folders: string[]; readonly packages: string[] }> {
   const dist = join(installed, 'dist');
   const [modules, packages] = [new Set<string>(), new Set<string>()];
   const follow = async (path: string): Promise<void> => {
@@ -110,21 +113,55 @@ test('the client has no code of the server in it', async () => {
       else packages.add(specifier);
     }
   };
-  await follow(join(dist, 'src/sdk/client.js'));
-  await follow(join(dist, 'src/sdk/proto.js'));
-  const folders = [...modules].map((path) => relative(dist, path).split('/').slice(0, 2).join('/'));
-  expect([...new Set(folders)].sort()).toEqual([
-    'generated/google',
-    'generated/leasehold',
-    'src/client',
-    'src/domain',
-    'src/sdk',
-  ]);
-  expect([...packages].filter((name) => !name.startsWith('node:')).sort()).toEqual([
-    '@bufbuild/protobuf/wire',
-    '@grpc/grpc-js',
-    '@opentelemetry/api',
-  ]);
+  for (const root of roots) await follow(join(dist, root));
+  const folders = [...modules].map((path) => relative(dist, dirname(path)).split('/').slice(0, 2).join('/'));
+  return {
+    folders: [...new Set(folders)].sort(),
+    packages: [...packages].filter((name) => !name.startsWith('node:')).sort(),
+  };
+}
+
+const OF_THE_CLIENT = {
+  folders: ['generated/google', 'generated/leasehold', 'src/client', 'src/domain', 'src/sdk'],
+  packages: ['@bufbuild/protobuf/wire', '@grpc/grpc-js', '@opentelemetry/api'],
+};
+
+test('the client has no code of the server in it', async () => {
+  expect(await loadedBy('src/sdk/client.js', 'src/sdk/proto.js')).toEqual(OF_THE_CLIENT);
+});
+
+test('the program loads neither client nor server until a command needs it, and never one for the other', async () => {
+  expect(await loadedBy('src/main.js')).toEqual({
+    folders: ['src', 'src/cli', 'src/config', 'src/domain'],
+    packages: ['commander'],
+  });
+  const commands = ['run', 'lease', 'locks', 'ops', 'info'].map((name) => `src/cli/${name}-command`);
+  const modules = commands.map((name) => (/(run|info)-command$/.test(name) ? `${name}.js` : `${name}s.js`));
+  const { folders, packages } = await loadedBy(...modules);
+  expect(folders).toEqual([...OF_THE_CLIENT.folders, 'src/cli', 'src/config'].sort());
+  expect(packages).toEqual([...OF_THE_CLIENT.packages, 'commander'].sort());
+  const server = await loadedBy('src/serve-process.js');
+  expect(server.folders.filter((folder) => ['src/cli', 'src/sdk', 'src/client'].includes(folder))).toEqual(
+    [],
+  );
+});
+
+test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {
+  const { bin } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
+    readonly bin: Readonly<Record<string, string>>; // ours
+  };
+  // As npm makes it.
+  await mkdir(join(project, 'node_modules/.bin'), { recursive: true });
+  await symlink(join(installed, bin.leasehold ?? ''), join(project, 'node_modules/.bin/leasehold'));
+  const command = ['run', 'demo', '--', 'sh', '-c', 'echo token $LEASEHOLD_FENCING_TOKEN'];
+  const { stdout } = await run('npx', ['--offline', '--no', 'leasehold', ...command], {
+    cwd: project,
+    env: {
+      PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
+      LEASEHOLD_CLIENT_SERVER: formatHostPort(instance.address),
+    },
+  }).catch(output);
+  expect(stdout).toMatch(/^token \d+\n$/);
 });
 
 test('the .proto files are in it, with everything that they import', async () => {

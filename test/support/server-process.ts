@@ -32,7 +32,7 @@ export class ServerProcess {
   /** Returns when it serves. */
   static async start({ environment, sourceAddress }: ServerProcessOptions): Promise<ServerProcess> {
     const preload = sourceAddress ? ['--import', SOURCE_ADDRESS] : [];
-    const child = spawn(process.execPath, [...preload, join(ROOT, 'src/main.ts')], {
+    const child = spawn(process.execPath, [...preload, join(ROOT, 'src/main.ts'), 'serve'], {
       env: {
         PATH: process.env.PATH ?? '',
         ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
