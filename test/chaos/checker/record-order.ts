@@ -69,8 +69,8 @@ function segments(calls: readonly RecordCall[], cuts: readonly number[]): Segmen
 }
 
 /**
- * One call may be several tries. The first one began an operation, and its reply was lost; the last one is answered with
- * the record as it is by then, claimed by somebody: it changed nothing and only read.
+ * One call may be several tries. The first one began an operation, and its reply was lost; the last one is answered
+ * with the record as it is by then, claimed by somebody: it changed nothing and only read.
  */
 function triesOf(one: RecordCall, run: Run): RecordCall[] {
   const { call, request, isFailed, shown, fromMs, toMs } = one;
