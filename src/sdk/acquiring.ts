@@ -15,7 +15,9 @@ import { LeaseSet } from './lease-set.ts';
 import { durationOf } from './time-spans.ts';
 
 /** A resource, with what differs from the options of the call. */
-export type WantedLease = string | (LeaseOptions & { readonly resource: string });
+export type WantedLease =
+  | string
+  | (LeaseOptions & Pick<AcquireOptions, 'leaseId'> & { readonly resource: string });
 
 /** An instance that hangs is noticed by its connection; a wait isn't cut into pieces, which would cost its place. */
 const BEYOND_THE_WAIT_MS = 3_000;
@@ -54,7 +56,7 @@ export async function tryAcquire(
 export async function acquireMany(
   caller: Caller,
   wanted: readonly WantedLease[],
-  options: AcquireOptions = {},
+  options: Omit<AcquireOptions, 'leaseId'> = {},
 ): Promise<LeaseSet> {
   const { signal, onEvent, waitMs = DEFAULT_WAIT_MS } = options;
   const { clock } = caller.channel;

@@ -42,8 +42,6 @@ export const ADVICE: Readonly<Record<ErrorReason, string>> = {
   NO_ANSWER: `Check that the server is alive and the network lets its answers through. ${REPEAT}`,
   NOT_LEASEHOLD: 'Check the addresses given to createClient: what answers there is no Leasehold server.',
   CLIENT_CLOSED: 'Make calls before close(), or make a new client.',
-  DEADLINE_PASSED: 'Stop what it protects, and acquire anew.',
-  RELEASED: 'Do the work before it is released, or acquire anew.',
   OPERATION_FAILED: 'Mend what made it fail, and retry() it.',
   OPERATION_CANCELLED: 'Begin another one if it is wanted after all.',
   OPERATION_DEAD: 'See why its workers were lost, and retry() it.',

@@ -67,8 +67,11 @@ export interface AttemptGiven {
 export interface AttemptOptions {
   /** Tells the work to come to an end. */
   readonly stop?: AbortSignal | undefined;
-  /** How long after `stop` the work is waited for before its operation is given back without it; unset: for ever. */
-  readonly graceMs?: number | undefined;
+  /**
+   * How long after `stop` the work is waited for before its operation is given back without it; asked when that aborts.
+   * Unset: for ever.
+   */
+  readonly graceMs?: (() => number) | undefined;
   readonly onEvent?: ((event: AttemptEvent) => void) | undefined;
 }
 
@@ -165,13 +168,13 @@ function withGrace<Value>(
   ended: Promise<Ended<Value>>,
   { channel }: Caller,
   stop: AbortSignal | undefined,
-  graceMs: number | undefined,
+  graceMs: (() => number) | undefined,
 ): Promise<Ended<Value> | undefined> {
   if (!stop || graceMs === undefined) return ended;
   return new Promise((resolve) => {
     let cancel = (): void => {};
     const count = (): void => {
-      const timer = channel.clock.after(graceMs, () => resolve(undefined));
+      const timer = channel.clock.after(graceMs(), () => resolve(undefined));
       cancel = () => timer.cancel();
     };
     stop.addEventListener('abort', count, { once: true });
@@ -256,8 +259,5 @@ function cancelled(resource: string, operationId: string, detail: string): Opera
 function lossOf(resource: string, operationId: string, reason: number | undefined): AttemptLostError {
   const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-attempt');
   const message = `The attempt at the operation ${operationId} on ${resource} is lost: ${WHY[loss]}. ${ADVICE.STALE_ATTEMPT}`;
-  return new AttemptLostError(message, {
-    reason: reason === undefined ? 'DEADLINE_PASSED' : 'STALE_ATTEMPT',
-    loss,
-  });
+  return new AttemptLostError(message, { reason: 'STALE_ATTEMPT', loss });
 }

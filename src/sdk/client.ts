@@ -141,7 +141,7 @@ export class Client implements Disposable {
   withLocks<Value>(
     resources: readonly WantedLease[],
     work: (leases: LeaseSet) => Value | PromiseLike<Value>,
-    options?: AcquireOptions,
+    options?: Omit<AcquireOptions, 'leaseId'>,
   ): Promise<Value> {
     return underLock(this.acquireMany(resources, options), work);
   }
@@ -157,7 +157,10 @@ export class Client implements Disposable {
   }
 
   /** Up to 32, all or none, in one global order: two callers can't deadlock. */
-  acquireMany(resources: readonly WantedLease[], options?: AcquireOptions): Promise<LeaseSet> {
+  acquireMany(
+    resources: readonly WantedLease[],
+    options?: Omit<AcquireOptions, 'leaseId'>,
+  ): Promise<LeaseSet> {
     return acquireMany(this.#caller, resources, options);
   }
 

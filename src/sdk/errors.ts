@@ -18,10 +18,6 @@ export const LOCAL_REASONS = [
   'NOT_LEASEHOLD',
   /** `close` was called. */
   'CLIENT_CLOSED',
-  /** The local deadline of a lease or an attempt passed. */
-  'DEADLINE_PASSED',
-  /** The lease was released here. */
-  'RELEASED',
   'OPERATION_FAILED',
   'OPERATION_CANCELLED',
   'OPERATION_DEAD',

@@ -30,6 +30,11 @@ export interface LeaseOptions {
 
 /** How it is acquired. */
 export interface AcquireOptions extends LeaseOptions {
+  /**
+   * A UUID, random unless given. The same again is the same acquisition, with the same token, while that is held or
+   * waits: for a caller that keeps it over its own restarts. Whoever knows it can release the lease: a secret.
+   */
+  readonly leaseId?: string | undefined;
   /** How long to wait for it, in the queue or for a server: 30 s unless given; Infinity for ever; 0: not at all. */
   readonly waitMs?: number | undefined;
   /** Gives up waiting, and leaves nothing behind. It does nothing to a lease that was granted. */
@@ -40,10 +45,14 @@ export interface AcquireOptions extends LeaseOptions {
 
 export const DEFAULT_WAIT_MS = 30_000;
 
-export function specOf(resource: string, options: LeaseOptions, owner: string): LeaseSpec {
+export function specOf(
+  resource: string,
+  options: LeaseOptions & Pick<AcquireOptions, 'leaseId'>,
+  owner: string,
+): LeaseSpec {
   return LeaseSpec.fromPartial({
     resource,
-    leaseId: randomUUID(),
+    leaseId: options.leaseId ?? randomUUID(),
     owner: options.owner ?? owner,
     ttl: durationOf(options.ttlMs),
     mode: modeOf(options.mode),

@@ -97,8 +97,8 @@ export class LeaseEnd {
         return { kind: 'lost', error };
       }
       case 'released': {
-        const message = `The lease on ${this.resource} was released. ${ADVICE.RELEASED}`;
-        this.#over.abort(new NotHeldError(message, { reason: 'RELEASED' }));
+        const message = `The lease on ${this.resource} was released. Do the work before that, or acquire anew.`;
+        this.#over.abort(new NotHeldError(message, { reason: 'LEASE_LOST' }));
         return event;
       }
       case 'granted':
@@ -115,12 +115,7 @@ export class LeaseEnd {
   #lossOf(reason: number | undefined): LeaseLostError {
     const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-lease');
     const message = `The lease on ${this.resource} is lost: ${WHY[loss]}. ${ADVICE.LEASE_LOST}`;
-    const { resource } = this;
-    return new LeaseLostError(message, {
-      reason: reason === undefined ? 'DEADLINE_PASSED' : 'LEASE_LOST',
-      resource,
-      loss,
-    });
+    return new LeaseLostError(message, { reason: 'LEASE_LOST', resource: this.resource, loss });
   }
 }
 

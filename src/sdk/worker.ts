@@ -60,9 +60,10 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
   readonly #concurrency: number;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  #graceMs: number;
 
   constructor(caller: Caller, options: WorkerOptions<Data>) {
-    const { types, concurrency = 1, signal, onError } = options;
+    const { types, concurrency = 1, signal, graceMs = GRACE_MS, onError } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw new RangeError(`concurrency must be a whole number from 1, is ${concurrency}`);
     }
@@ -70,6 +71,7 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
     this.#options = options;
     this.#types = typeof types === 'string' ? [types] : types;
     this.#concurrency = concurrency;
+    this.#graceMs = graceMs;
     const onAbort = (): void => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
@@ -83,8 +85,12 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
     return this.#running.size;
   }
 
-  /** Claims no more, tells the handlers to end, and resolves when what it held is finished or given back. */
-  async stop(): Promise<void> {
+  /**
+   * Claims no more, tells the handlers to end, and resolves when what it held is finished or given back. `graceMs` is
+   * that of the options unless given; the first stop decides.
+   */
+  async stop({ graceMs = this.#graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    if (!this.#stop.signal.aborted) this.#graceMs = graceMs;
     this.#end();
     await this.finished;
   }
@@ -147,10 +153,13 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
 
   async #handle({ operation, attempt }: ClaimedOperation, sent: { sentAtMs: number; sentAtWallMs: number }) {
     if (!operation || !attempt) return;
-    const { handler, graceMs = GRACE_MS, onHandled } = this.#options;
+    const { handler, onHandled } = this.#options;
     const given = { operation, attempt, sent };
     try {
-      const outcome = await runAttempt(this.#caller, given, handler, { stop: this.#stop.signal, graceMs });
+      const outcome = await runAttempt(this.#caller, given, handler, {
+        stop: this.#stop.signal,
+        graceMs: () => this.#graceMs,
+      });
       const error = 'error' in outcome ? { error: outcome.error } : {};
       this.#tell(() => onHandled?.({ kind: outcome.kind, operation: operationOf(operation), ...error }));
     } catch (error) {

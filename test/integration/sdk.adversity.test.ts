@@ -200,7 +200,7 @@ describe('a server that goes away while a lease is held', () => {
       { ttlMs: 3_000 },
     );
     const error = await refusal(work);
-    expect(error).toMatchObject({ name: 'LeaseLostError', loss: 'deadline', reason: 'DEADLINE_PASSED' });
+    expect(error).toMatchObject({ name: 'LeaseLostError', loss: 'deadline', reason: 'LEASE_LOST' });
     await proxy.accept();
   });
 

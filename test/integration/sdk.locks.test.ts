@@ -1,5 +1,6 @@
 // Locks by the SDK, against real servers on both stores: what is held, what is told, and how the end of the work and
 // the end of the lease go together.
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   type Client,
@@ -64,6 +65,20 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     await using second = (await client.tryAcquire('taken')) ?? expect.fail('still taken');
     expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
     expect(() => first.assertHeld()).toThrow(NotHeldError);
+    expect(first.signal.reason).toMatchObject({ reason: 'LEASE_LOST' });
+  });
+
+  test('the same leaseId is the same acquisition: again, from another client, and by hand', async () => {
+    const { instance } = await rigOf(kind);
+    const leaseId = randomUUID();
+    const first = await clientTo(instance.address).acquire('named', { leaseId, waitMs: 0 });
+    const other = clientTo(instance.address);
+    const again = await other.locks.acquireUnkept('named', { leaseId, waitMs: 0 });
+    expect(again).toMatchObject({ leaseId, fencingToken: first.fencingToken });
+    const several = [{ resource: 'named', leaseId }, 'unnamed'];
+    await using set = await other.acquireMany(several, { waitMs: 0 });
+    expect(set.of('named')).toMatchObject({ leaseId, fencingToken: first.fencingToken });
+    expect(set.of('unnamed').leaseId).not.toBe(leaseId);
   });
 
   test('await using releases it', async () => {

@@ -257,6 +257,21 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(states[0]?.attemptsCounted).toBe(0);
   });
 
+  test('who stops a worker can give it another grace', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    const begun = Promise.withResolvers<void>();
+    const handler = (): Promise<never> => {
+      begun.resolve();
+      return new Promise(() => {});
+    };
+    const worker = client.operations.worker({ types: 'endless', graceMs: 3_600_000, handler });
+    await client.operations.begin('r', 'left', { type: 'endless' });
+    await begun.promise;
+    await worker.stop({ graceMs: 0 });
+    expect((await client.operations.get('r', 'left')).state).toBe('pending');
+  });
+
   test('lists by filter, page by page; watches, also what is removed', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
@@ -324,7 +339,7 @@ test('no server hears the worker: at its deadline its signal aborts, and the oth
   );
   const lost = await thrown(first);
   expect(lost).toBeInstanceOf(AttemptLostError);
-  expect(lost).toMatchObject({ loss: 'deadline' });
+  expect(lost).toMatchObject({ loss: 'deadline', reason: 'STALE_ATTEMPT' });
   expect(await free.operations.run('job', '1', ({ attempt }) => attempt, options)).toBe(2);
   await proxy.accept();
 });
