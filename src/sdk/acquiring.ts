@@ -66,10 +66,14 @@ export async function acquireMany(
       : specOf(one.resource, { ...options, ...one }, caller.owner),
   );
   const giveUpMs = clock.monotonicMs() + waitMs;
+  let tries = 0;
+  const onTry = (): void => {
+    tries++;
+  };
   for (;;) {
     const leftMs = Math.max(0, giveUpMs - clock.monotonicMs());
     try {
-      const { response, ...sent } = await oneWait(caller, specs, leftMs, signal);
+      const { response, ...sent } = await oneWait(caller, specs, leftMs, onTry, signal);
       const leases = response.leases.map((lease) => {
         const end = new LeaseEnd(lease.resource, onEvent);
         return new Lease(keep(caller.channel, lease, sent, { observer: end.heard }), end, caller);
@@ -79,20 +83,32 @@ export async function acquireMany(
       // The longest wait of one call is over, and the caller's isn't.
       const canGoOn = error instanceof ContendedError && clock.monotonicMs() + BEYOND_THE_WAIT_MS < giveUpMs;
       if (waitMs > LIMITS.unaryWaitMs && canGoOn) continue;
-      const leavesNothing = error instanceof ContendedError || error instanceof InvalidArgumentError;
+      // One that is refused leaves what a former try was granted whose answer was lost: the server can't know whether
+      // somebody was told of it.
+      const leavesNothing =
+        (error instanceof ContendedError && tries === 1) || error instanceof InvalidArgumentError;
       if (!leavesNothing) await giveBack(caller, specs);
       throw error;
     }
   }
 }
 
-function oneWait(caller: Caller, specs: LeaseSpec[], leftMs: number, signal: AbortSignal | undefined) {
+function oneWait(
+  caller: Caller,
+  specs: LeaseSpec[],
+  leftMs: number,
+  onTry: () => void,
+  signal: AbortSignal | undefined,
+) {
   const waitMs = Math.min(leftMs, LIMITS.unaryWaitMs);
   const value = durationOf(Math.floor(waitMs));
   const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
   const request = AcquireManyRequest.fromPartial({ specs, wait });
   return caller.unary<AcquireManyResponse>(
-    ({ locks }, metadata, options, callback) => locks.acquireMany(request, metadata, options, callback),
+    ({ locks }, metadata, options, callback) => {
+      onTry();
+      return locks.acquireMany(request, metadata, options, callback);
+    },
     {
       signal,
       ...(wait ? { tryForMs: waitMs + BEYOND_THE_WAIT_MS, timeoutMs: waitMs + BEYOND_THE_WAIT_MS } : {}),

@@ -257,6 +257,24 @@ test('an abort while the grant is on its way: given back at once, and not left t
   proxy.heal();
 });
 
+test('acquireMany whose first answer is lost, and whose second try is refused, leaves nothing', async () => {
+  const { address } = await started({ LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
+  const proxy = await proxyTo(address);
+  const [cut, direct] = [clientTo({ host: proxy.host, port: proxy.port }), clientTo(address)];
+  await cut.serverInfo(); // connected
+  proxy.holdReplies();
+  const many = refusal(cut.acquireMany(['a', 'b'], { waitMs: 0 }));
+  const taken = async (): Promise<number> => (await collected(direct.locks.list())).length;
+  await eventually(async () => (await taken()) === 2, { what: 'two grants', ...soon });
+  await direct.locks.forceRelease('b', { immediate: true });
+  await using other = await direct.acquire('b');
+  proxy.drop();
+  proxy.heal();
+  expect(await many).toBeInstanceOf(ContendedError);
+  expect((await direct.locks.get('a')).state).toBe('free');
+  expect(other.state).toBe('held');
+});
+
 describe('the error of the work', () => {
   test('is what the caller gets, also when the release fails', { timeout: 30_000 }, async () => {
     const { address } = await started();
