@@ -100,13 +100,17 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 		request.Wait = &pb.AcquireManyRequest_WaitTimeout{WaitTimeout: durationpb.New(o.wait)}
 		within, each = o.wait+firstAnswer, o.wait+firstAnswer
 	}
+	tries := 0
 	response, sent, err := unary(ctx, c.channel, request, within, each,
 		func(s stubs) func(context.Context, *pb.AcquireManyRequest, ...grpc.CallOption) (*pb.AcquireManyResponse, error) {
+			tries++
 			return s.locks.AcquireMany
 		})
 	if err != nil {
+		// One that is refused leaves what a former try was granted whose answer was lost.
+		leavesNothing := errors.Is(err, ErrContended) && tries == 1
 		for _, spec := range request.Specs {
-			if !errors.Is(err, ErrContended) {
+			if !leavesNothing {
 				tryGiveBack(ctx, c.channel, spec.Resource, spec.LeaseId)
 			}
 		}

@@ -102,9 +102,8 @@ final class Locking {
         leases.add(kept(granted, answered.sent(), guarded(options.observer()), null));
       }
       return leases;
-    } catch (LeaseholdException.Contended e) {
-      throw e;
     } catch (LeaseholdException | InterruptedException e) {
+      // Also one that is refused: it leaves what a former try was granted whose answer was lost.
       for (LeaseSpec spec : request.getSpecsList()) {
         giveBack(spec);
       }
