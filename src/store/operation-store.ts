@@ -65,7 +65,7 @@ export type ClaimOutcome =
   | {
       readonly kind: 'claimed';
       readonly claimed: readonly ClaimedOperation[];
-      /** Another call with this claim id had got them before, and may have told of them. */
+      /** They were claimed under this claim id before this command, whichever call they bear: somebody may know. */
       readonly isRepeat: boolean;
       /**
        * Where nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity if

@@ -56,10 +56,10 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       const id = randomUUID();
       const [first] = await claimed(id);
       expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
-      // By another call it is a repeat; that very call may ask again, too, and then nobody else was told.
+      // Also when the same call asks twice: the first answer to its repeat may have been lost.
       const another = { stamp: { instanceId: 'another', call: 2 } };
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
-      expect(await claim(id, another)).toMatchObject({ isRepeat: false });
+      expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       if (first) await complete(first);
       expect(await claimed(id, 2)).toEqual([]);
       expect(await claimed()).toHaveLength(1);

@@ -132,15 +132,14 @@ export class OperationStarts {
       claimed.push({ operation: operationView(this.#table, o, true), attempt: this.#attempt(o, claimId) });
     const known = this.#table.claimedUnder(claimId);
     if (known) {
-      let isRepeat = false;
       for (const name of known) {
         const o = records.get(name);
         if (o?.state !== 'running' || o.claim !== claimId || !this.#table.living(o)) continue;
-        if (this.#table.takeOver(o, stamp)) isRepeat = true;
+        this.#table.takeOver(o, stamp);
         this.#table.extend(o);
         add(o);
       }
-      return { kind: 'claimed', claimed, isRepeat, askAgainInMs: NEVER, blockedOn: [] };
+      return { kind: 'claimed', claimed, isRepeat: true, askAgainInMs: NEVER, blockedOn: [] };
     }
     this.#table.sweep();
     const blockedOn = new Set<string>();

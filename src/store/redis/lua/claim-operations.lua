@@ -20,8 +20,8 @@
 --      15… types
 -- REPLY claimed now ask_again behind repeated blocked resource... {left record data progress outcome}...
 --         ask_again: until something may be claimable by itself, '-' if nothing; behind: the `after` of a call that goes
---         on looking, '-' if all was looked at; repeated: '1' if another call had got them before, and may have told
---         of them; blocked: how many resources follow
+--         on looking, '-' if all was looked at; repeated: '1' if they were claimed before, and somebody may have been
+--         told of them; blocked: how many resources follow
 --       quarantined now time_left
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -54,13 +54,12 @@ end
 
 local known = redis.call('HGET', s.bucket .. 'claims', claim)
 if known then
+  -- Whichever stamp they bear: a late call may have put its own on them with a repeat whose answer was lost.
+  repeated = '1'
   for name in string.gmatch(known, '[^\n]+') do
     local o = read_operation(s, name)
     if o and o.state == 'running' and o.claim == claim and living(s, o, (split_name(name))) then
-      if o.stamp ~= stamp then
-        tell_attempt(s, o, name, 'attempt-moved')
-        repeated = '1'
-      end
+      if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
       o.stamp = stamp
       extend_attempt(s, o, (split_name(name)))
       note_heartbeat(s, name, o)
