@@ -47,6 +47,16 @@ test('two tokens for one lease_id are a violation', () => {
   expect(violations.map(({ text }) => text)).toEqual([expect.stringContaining('and a second one, 6')]);
 });
 
+test('who comes with the id of a lease that has lapsed gets another lease', () => {
+  const first = acquire(1, 2, 5, { lease: { token: '5', validForMs: 2_000 } });
+  const again = (toS: number) => acquire(2, toS, 6, { asked: lockAsked('lease-5') });
+  expect(check(...first, ...again(8)).violations).toEqual([]);
+  expect(check(...first, ...again(2.9)).violations).toHaveLength(1);
+  // A renewal of the first one had said that it lives on.
+  const renewal = { asked: lockAsked('lease-5', { token: '5' }), lease: { token: '5', validForMs: 9_000 } };
+  expect(check(...first, ...call('Renew', 1.5, 1.9, renewal), ...again(8)).violations).toHaveLength(1);
+});
+
 test('a renewal that tells another token is one as well', () => {
   const renewal = { asked: lockAsked('lease-5', { token: '5' }), lease: { token: '6', validForMs: 1 } };
   expect(check(...acquire(1, 2, 5), ...call('Renew', 3, 4, renewal)).violations).toHaveLength(1);
