@@ -6,6 +6,7 @@ import {
   type Lease,
   type LeaseEvent,
   type LeaseOptions,
+  type Lock,
   UnavailableError,
 } from '../sdk/client.ts';
 import type { LeaseFlags } from './options.ts';
@@ -63,16 +64,16 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
   const { resource, lease, waitMs, timeoutMs, tell, stop } = wanted;
   // So that a wrong address or token is told at once, also to somebody who would wait for ever.
   await client.serverInfo({ timeoutMs, signal: stop });
+  const patienceMs = Math.max(timeoutMs, PATIENCE_MS);
   const patience = new AbortController();
-  const progress = progressOf(client, resource, tell, stop);
+  const over = new AbortController();
+  const progress = progressOf(client, resource, tell, AbortSignal.any([stop, over.signal]));
   let timer: Timer | undefined;
   const onEvent = (event: LeaseEvent): void => {
     if (event.kind === 'reopened') {
-      const { why } = event;
-      tell(`the connection is lost (${why}); trying again`);
-      timer ??= systemClock.after(Math.max(timeoutMs, PATIENCE_MS), () =>
-        patience.abort(goneFor(Math.max(timeoutMs, PATIENCE_MS), why)),
-      );
+      if (timer === undefined) tell(`has lost the connection (${event.why}) and tries again`);
+      // The first reason tells more than those of the tries that follow.
+      timer ??= systemClock.after(patienceMs, () => patience.abort(goneFor(patienceMs, event.why)));
       return;
     }
     timer?.cancel();
@@ -88,6 +89,7 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
     return held;
   } finally {
     timer?.cancel();
+    over.abort();
   }
 }
 
@@ -102,21 +104,22 @@ function progressOf(
   tell: Tell,
   signal: AbortSignal,
 ): (position: number) => void {
-  let told: number | undefined;
+  let newest: number | undefined;
   return (position) => {
-    if (position === told) return;
-    told = position;
+    if (position === newest) return;
+    newest = position;
     const place = position === 0 ? 'the server has no store at the moment' : `place ${position} in the queue`;
-    void client.locks.get(resource, { timeoutMs: LOOK_MS, signal }).then(
-      ({ holders, holderCount }) => {
-        const [first] = holders;
-        const others = holderCount > 1 ? ` and ${holderCount - 1} more` : '';
-        const who = first
-          ? `; held by ${first.owner || 'somebody'}${others} for ${span(first.remainingMs)} unless renewed`
-          : '';
-        if (told === position) tell(`waits for ${resource}: ${place}${who}`);
-      },
-      () => tell(`waits for ${resource}: ${place}`),
-    );
+    const tellWith = (who: string): void => {
+      if (!signal.aborted && newest === position) tell(`waits for ${resource}: ${place}${who}`);
+    };
+    const holdersOf = (lock: Lock): void => {
+      const [first] = lock.holders;
+      const others = lock.holderCount > 1 ? ` and ${lock.holderCount - 1} more` : '';
+      const who = first
+        ? `; held by ${first.owner || 'somebody'}${others} for ${span(first.remainingMs)} unless renewed`
+        : '';
+      tellWith(who);
+    };
+    client.locks.get(resource, { timeoutMs: LOOK_MS, signal }).then(holdersOf, () => tellWith(''));
   };
 }
