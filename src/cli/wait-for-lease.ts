@@ -1,5 +1,7 @@
 // Waits for a lease and tells people how it goes: the place in the queue, and who is before them.
 
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { systemClock, type Timer } from '../domain/clock.ts';
 import {
   type Client,
@@ -26,18 +28,26 @@ export interface WantedLease {
 /** Tells people something on stderr, where there are any; otherwise does nothing. */
 export type Tell = (text: string) => void;
 
+const STDERR = 2;
 /** Whoever is in the queue keeps waiting through a restart of the servers, and not through their end. */
 const PATIENCE_MS = 30_000;
 /** Who holds it, for people; nobody waits for it. */
 const LOOK_MS = 2_000;
 
 export function teller(isVerbose: boolean | undefined): Tell {
-  if (!isVerbose && !process.stderr.isTTY) return () => {};
-  return complain;
+  return isVerbose || isatty(STDERR) ? complain : () => {};
 }
 
+/**
+ * Not through process.stderr: Node.js would make a pipe non-blocking, also for the command that runs at the same time
+ * and shares it, and few programs expect that of theirs.
+ */
 export function complain(text: string): void {
-  process.stderr.write(`leasehold: ${printable(text)}\n`);
+  try {
+    writeSync(STDERR, `leasehold: ${printable(text)}\n`);
+  } catch {
+    // Nobody reads it.
+  }
 }
 
 export function leaseOptionsOf({
