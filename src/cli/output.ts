@@ -17,7 +17,8 @@ export function print(text: string): void {
 
 /** The columns of the terminal; undefined where stdout is none. */
 export function terminalWidth(): number | undefined {
-  return process.stdout.isTTY ? process.stdout.columns : undefined;
+  // Some pseudo-terminals say 0.
+  return process.stdout.isTTY ? process.stdout.columns || undefined : undefined;
 }
 
 /** A payload by itself: its keys stay. */

@@ -5,6 +5,7 @@
 // wouldn't reach it, and a supervisor that kills this process with its group would leave it running without a lease.
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 export interface ProcessId {
   readonly pid: number;
@@ -71,7 +72,7 @@ export function killTree(processes: readonly ProcessId[]): void {
 /** Whether this process is in the foreground of its terminal: a signal that is typed there reaches the whole group. */
 export function isInForeground(): boolean {
   const own = statOf('self');
-  if (own === undefined) return process.stdin.isTTY || process.stderr.isTTY || false;
+  if (own === undefined) return isatty(0) || isatty(2);
   return own.terminal !== 0 && own.foregroundGroup === own.group;
 }
 

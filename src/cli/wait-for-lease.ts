@@ -1,11 +1,14 @@
 // Waits for a lease and tells people how it goes: the place in the queue, and who is before them.
 
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { systemClock, type Timer } from '../domain/clock.ts';
 import {
   type Client,
   type Lease,
   type LeaseEvent,
   type LeaseOptions,
+  type Lock,
   UnavailableError,
 } from '../sdk/client.ts';
 import type { LeaseFlags } from './options.ts';
@@ -25,18 +28,26 @@ export interface WantedLease {
 /** Tells people something on stderr, where there are any; otherwise does nothing. */
 export type Tell = (text: string) => void;
 
+const STDERR = 2;
 /** Whoever is in the queue keeps waiting through a restart of the servers, and not through their end. */
 const PATIENCE_MS = 30_000;
 /** Who holds it, for people; nobody waits for it. */
 const LOOK_MS = 2_000;
 
 export function teller(isVerbose: boolean | undefined): Tell {
-  if (!isVerbose && !process.stderr.isTTY) return () => {};
-  return complain;
+  return isVerbose || isatty(STDERR) ? complain : () => {};
 }
 
+/**
+ * Not through process.stderr: Node.js would make a pipe non-blocking, also for the command that runs at the same time
+ * and shares it, and few programs expect that of theirs.
+ */
 export function complain(text: string): void {
-  process.stderr.write(`leasehold: ${printable(text)}\n`);
+  try {
+    writeSync(STDERR, `leasehold: ${printable(text)}\n`);
+  } catch {
+    // Nobody reads it.
+  }
 }
 
 export function leaseOptionsOf({
@@ -63,16 +74,16 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
   const { resource, lease, waitMs, timeoutMs, tell, stop } = wanted;
   // So that a wrong address or token is told at once, also to somebody who would wait for ever.
   await client.serverInfo({ timeoutMs, signal: stop });
+  const patienceMs = Math.max(timeoutMs, PATIENCE_MS);
   const patience = new AbortController();
-  const progress = progressOf(client, resource, tell, stop);
+  const over = new AbortController();
+  const progress = progressOf(client, resource, tell, AbortSignal.any([stop, over.signal]));
   let timer: Timer | undefined;
   const onEvent = (event: LeaseEvent): void => {
     if (event.kind === 'reopened') {
-      const { why } = event;
-      tell(`the connection is lost (${why}); trying again`);
-      timer ??= systemClock.after(Math.max(timeoutMs, PATIENCE_MS), () =>
-        patience.abort(goneFor(Math.max(timeoutMs, PATIENCE_MS), why)),
-      );
+      if (timer === undefined) tell(`has lost the connection (${event.why}) and tries again`);
+      // The first reason tells more than those of the tries that follow.
+      timer ??= systemClock.after(patienceMs, () => patience.abort(goneFor(patienceMs, event.why)));
       return;
     }
     timer?.cancel();
@@ -88,6 +99,7 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
     return held;
   } finally {
     timer?.cancel();
+    over.abort();
   }
 }
 
@@ -102,21 +114,22 @@ function progressOf(
   tell: Tell,
   signal: AbortSignal,
 ): (position: number) => void {
-  let told: number | undefined;
+  let newest: number | undefined;
   return (position) => {
-    if (position === told) return;
-    told = position;
+    if (position === newest) return;
+    newest = position;
     const place = position === 0 ? 'the server has no store at the moment' : `place ${position} in the queue`;
-    void client.locks.get(resource, { timeoutMs: LOOK_MS, signal }).then(
-      ({ holders, holderCount }) => {
-        const [first] = holders;
-        const others = holderCount > 1 ? ` and ${holderCount - 1} more` : '';
-        const who = first
-          ? `; held by ${first.owner || 'somebody'}${others} for ${span(first.remainingMs)} unless renewed`
-          : '';
-        if (told === position) tell(`waits for ${resource}: ${place}${who}`);
-      },
-      () => tell(`waits for ${resource}: ${place}`),
-    );
+    const tellWith = (who: string): void => {
+      if (!signal.aborted && newest === position) tell(`waits for ${resource}: ${place}${who}`);
+    };
+    const holdersOf = (lock: Lock): void => {
+      const [first] = lock.holders;
+      const others = lock.holderCount > 1 ? ` and ${lock.holderCount - 1} more` : '';
+      const who = first
+        ? `; held by ${first.owner || 'somebody'}${others} for ${span(first.remainingMs)} unless renewed`
+        : '';
+      tellWith(who);
+    };
+    client.locks.get(resource, { timeoutMs: LOOK_MS, signal }).then(holdersOf, () => tellWith(''));
   };
 }

@@ -3,13 +3,14 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/serve.ts';
 import { ended, leasehold } from '../support/cli-rig.ts';
-import type { CommandLine } from '../support/command-line.ts';
+import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { startInstance } from '../support/instance.ts';
+import { freePort } from '../support/ports.ts';
 import { clientTo } from '../support/sdk-rig.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
@@ -31,10 +32,6 @@ const counting = (code: number): string[] => [
      process.on(s, () => { console.log('got', s); if (s !== 'SIGUSR1') setTimeout(() => process.exit(${code}), 300) });
    setTimeout(() => {}, 60_000); console.log('ready')`,
 ];
-
-async function printed(command: CommandLine, text: RegExp): Promise<void> {
-  await command.logged(text);
-}
 
 async function isWaiting(resource: string): Promise<void> {
   const client = clientTo(server.address);
@@ -103,14 +100,14 @@ describe('leasehold run', { timeout: 60_000 }, () => {
       ],
       ...['--', ...counting(0)],
     ]);
-    await printed(holder, /ready/);
+    await holder.logged(/ready/);
     const [described] = (await client.locks.get('described')).holders;
     expect(described).toMatchObject({ owner: 'me', metadata: { job: 'nightly', a: 'b=c' } });
   });
 
   test('two of them: one after the other, told of its place, and with the larger token', async () => {
     const first = leasehold(server.address, ['run', 'queue', '--owner', 'first', '--', ...counting(0)]);
-    await printed(first, /ready/);
+    await first.logged(/ready/);
     const second = leasehold(server.address, [
       'run',
       '-v',
@@ -151,11 +148,11 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     '%s goes to the command, which decides',
     async (signal) => {
       const running = leasehold(server.address, ['run', `running-${signal}`, '--', ...counting(7)]);
-      await printed(running, /ready/);
+      await running.logged(/ready/);
       running.signal('SIGUSR1');
-      await printed(running, /got SIGUSR1/);
+      await running.logged(/got SIGUSR1/);
       running.signal(signal);
-      await printed(running, new RegExp(`got ${signal}`));
+      await running.logged(new RegExp(`got ${signal}`));
       // Held until the command has ended, and no longer.
       const client = clientTo(server.address);
       expect((await client.locks.get(`running-${signal}`)).state).toBe('held');
@@ -201,7 +198,7 @@ describe('leasehold elect', { timeout: 60_000 }, () => {
       ...['elect', 'office', '--ttl', '2s', '--max-hold', '2s', '--', 'sh', '-c'],
       'echo term $LEASEHOLD_FENCING_TOKEN; exec sleep 60',
     ]);
-    await printed(candidate, /term \d+\nterm \d+\n/);
+    await candidate.logged(/term \d+\nterm \d+\n/);
     const [first = 0, second = 0] = [...candidate.stdout.matchAll(/\d+/g)].map(Number);
     expect(second).toBeGreaterThan(first);
     expect(candidate.stderr).toMatch(
@@ -211,6 +208,25 @@ describe('leasehold elect', { timeout: 60_000 }, () => {
     candidate.signal('SIGTERM');
     expect(await candidate.exit()).toBe(143);
     expect((await client.locks.get('office')).state).toBe('free');
+  });
+
+  test('stands again when the servers come back that were gone', async () => {
+    const environment = { LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${await freePort()}` };
+    const first = CommandLine.serve(environment);
+    onTestFinished(() => first.kill());
+    const candidate = leasehold(await first.address(), [
+      ...['elect', 'office', '--ttl', '2s', '--timeout', '500ms', '--', 'sh', '-c'],
+      'echo term $LEASEHOLD_FENCING_TOKEN; exec sleep 60',
+    ]);
+    await candidate.logged(/term \d+\n/);
+    await first.kill();
+    const stands = () => /stands for election/.test(candidate.stderr);
+    await eventually(stands, { what: 'the end of the term', withinMs: 20_000 });
+    const second = CommandLine.serve(environment);
+    onTestFinished(() => second.kill());
+    await candidate.logged(/term \d+\nterm \d+\n/);
+    candidate.signal('SIGINT');
+    expect(await candidate.exit()).toBe('SIGINT');
   });
 
   test('ends with its command', async () => {

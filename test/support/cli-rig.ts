@@ -18,10 +18,10 @@ export function leasehold(
 ): CommandLine {
   const address = server && { LEASEHOLD_CLIENT_SERVER: formatHostPort(server) };
   const started = CommandLine.start(args, { ...address, ...environment });
-  // Killed at once, it would leave behind what it runs.
+  // Killed at once, it would leave behind what it runs; and what it has left behind keeps its output open.
   onTestFinished(async () => {
     started.signal('SIGTERM');
-    await started.exit(5_000).catch(() => started.kill());
+    await started.exit(5_000).catch(() => started.signal('SIGKILL'));
   });
   return started;
 }
