@@ -12,6 +12,7 @@ import { GuardClient } from './guard-client.ts';
 import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
 import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
 import { Recorder } from './recorder.ts';
+import { type Role, rolesOf } from './roles.ts';
 import { watchLoop } from './watch-loop.ts';
 
 export interface ChaosClientArguments {
@@ -29,7 +30,7 @@ export interface ChaosClientArguments {
   readonly roles?: readonly Role[];
 }
 
-const LOOPS = {
+const LOOPS: Readonly<Record<Role, (client: ChaosClient, dice: Dice) => Promise<void>>> = {
   hold: holdLoop,
   unary: unaryLoop,
   shared: sharedLoop,
@@ -40,30 +41,10 @@ const LOOPS = {
   work: workLoop,
   read: readLoop,
   watch: watchLoop,
-} satisfies Readonly<Record<string, (client: ChaosClient, dice: Dice) => Promise<void>>>;
-
-export type Role = keyof typeof LOOPS;
+};
 
 /** After SIGTERM: what hasn't ended by itself until then is broken off. */
 const BREAK_OFF_AFTER_MS = 11_000;
-
-/** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
-function rolesOf(name: string): readonly Role[] {
-  const number = Number(/\d+/.exec(name)?.[0] ?? 0);
-  const every = (step: number, from: number, role: Role): Role[] => (number % step === from ? [role] : []);
-  return [
-    'hold',
-    'unary',
-    ...every(3, 0, 'shared'),
-    ...every(3, 1, 'permits'),
-    ...every(3, 2, 'many'),
-    ...every(2, 0, 'leader'),
-    ...every(3, 1, 'begin'),
-    ...every(2, 1, 'work'),
-    ...every(3, 0, 'read'),
-    ...every(5, 0, 'watch'),
-  ];
-}
 
 async function run(): Promise<void> {
   // Whoever starts it says what the type says; a mistake ends it at once.

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { quarantineMs } from '../../../src/domain/safety.ts';
 import { clusterEnvironment } from '../../support/instance.ts';
 import { SentinelCluster } from '../../support/redis/sentinel-cluster.ts';
+import type { Role } from '../client/roles.ts';
 import { ClientTarget } from './client-target.ts';
 import { Clocks } from './clocks.ts';
 import { Network, type Party } from './network.ts';
@@ -32,6 +33,8 @@ export interface RigOptions {
   readonly minAcks: number;
   /** The mechanism that is taken out; '' for none. */
   readonly mutant: string;
+  /** Of each client; its name decides when not given. */
+  readonly roles?: readonly Role[];
   readonly onCrash: (what: string) => void;
 }
 
@@ -113,8 +116,9 @@ export class Rig {
   }
 
   async startClients(guardPath: string): Promise<void> {
-    const { seed } = this.#options;
+    const { seed, roles } = this.#options;
     const terms = {
+      ...(roles && { roles }),
       servers: this.servers.map(({ address }) => address),
       guardPath,
       maxTtlMs: MAX_TTL_MS,

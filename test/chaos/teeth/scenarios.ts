@@ -2,6 +2,7 @@
 // Where no promise breaks without a second failure, since another mechanism stands in as long as the stated bounds
 // hold, it says which; there the tooth is the rule's own test.
 
+import type { Role } from '../client/roles.ts';
 import type { ChaosMutant } from './mutants.ts';
 
 /** A step of a plan, as the rig takes it: `fault` is a name of its catalogue. */
@@ -20,9 +21,17 @@ export interface Scenario {
   /** Replicas that must have what is told; 0: async. */
   readonly minAcks: number;
   readonly steps: readonly ScenarioStep[];
+  /** Of load, at most: a run ends when something was found. */
+  readonly seconds: number;
+  /** With so many seeds, one after the other, it has to be found. */
+  readonly runs: number;
+  /** The checks that count, of CHECK_NAMES; those of the two promises that there is one holder, and one token, when not given. */
+  readonly checks?: readonly string[];
+  /** What all clients do; by their names when not given. */
+  readonly roles?: readonly Role[];
 }
 
-const FIRST_MS = 6_000;
+const FIRST_MS = 4_000;
 /** A failover, a quarantine, and some time in which leases are held. */
 const ROUND_MS = 24_000;
 
@@ -46,11 +55,20 @@ function fromBothServers(clients: number, forMs: number): readonly Blow[] {
   return [0, 1].map((which) => ({ fault: 'cut-clients-from-server', forMs, options: { which, clients } }));
 }
 
+const HOLDERS = ['beliefs', 'leaders', 'attempts', 'tokens', 'guarded writes', 'token answers'] as const;
+
+export function checksOf({ checks = HOLDERS }: Scenario): readonly string[] {
+  return checks;
+}
+
 export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   replicas: {
     shows: 'Operations that were acknowledged while the primary was cut off from its replicas are gone.',
     breaksPromise: true,
     minAcks: 1,
+    seconds: 60,
+    checks: ['acknowledged operations'],
+    runs: 3,
     steps: rounds(3, [LOSES_WRITES]),
   },
   mark: {
@@ -58,12 +76,17 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'Of each isolation the first answers pass, those whose WAIT asks for what was written before it: what they told is gone.',
     breaksPromise: true,
     minAcks: 1,
+    seconds: 60,
+    checks: ['acknowledged operations'],
+    runs: 3,
     steps: rounds(4, [LOSES_WRITES], 20_000),
   },
   quarantine: {
     shows: 'What the cut-off primary granted last is granted again at once, and two hold it.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [LOSES_WRITES]),
   },
   confirmation: {
@@ -71,6 +94,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'The primary of the smaller side goes on granting with its server, and so does the other after its quarantine.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(1, [{ fault: 'isolate-primary-with-server', forMs: 34_000, options: { which: 0 } }]),
   },
   'replid-in-the-reign': {
@@ -79,6 +104,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'grants them without a quarantine.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(3, [UNDEMOTED, { fault: 'failback', forMs: 0, afterMs: 14_000 }], 30_000),
   },
   'epoch-in-the-reign': {
@@ -87,6 +114,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'lapse, and grants them without a quarantine.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(3, [UNDEMOTED]),
   },
   'no-repeat-in-quarantine': {
@@ -95,6 +124,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'of inherited leases that refuses it. A broken promise needs clocks that differ by the allowance as well.',
     breaksPromise: false,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(3, [CUT_COMMANDS, { ...LOSES_WRITES, afterMs: 200 }]),
   },
   'not-after': {
@@ -103,6 +134,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'that nobody holds last for their TTL, which waiters are told to expect.',
     breaksPromise: false,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(4, [{ fault: 'freeze-primary', forMs: 1_800 }], 10_000),
   },
   'time-in-tokens': {
@@ -111,6 +144,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'tokens are given again.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [
       LOSES_WRITES,
       { fault: 'kill-server', forMs: 1_000, afterMs: 2_000, options: { which: 0 } },
@@ -121,12 +156,16 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     shows: 'All locks are dropped by the step, and granted to others at once.',
     breaksPromise: true,
     minAcks: 1,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [STEP_FORWARDS], 30_000),
   },
   'lease-clock': {
     shows: 'All leases are over by the step, and granted to others at once.',
     breaksPromise: true,
     minAcks: 1,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [STEP_FORWARDS], 30_000),
   },
   'adoption-majority': {
@@ -135,6 +174,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'what the old primary can still tell by more than an election takes.',
     breaksPromise: false,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [
       { fault: 'freeze-sentinel', forMs: 6_000, options: { which: 0 } },
       { ...LOSES_WRITES, afterMs: 200 },
@@ -146,6 +187,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'later than it should be, and the skew allowance covers it while the clocks agree.',
     breaksPromise: false,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [
       { fault: 'one-way', forMs: 8_000, options: { callers: 'servers', held: 'replies' } },
       { ...LOSES_WRITES, afterMs: 100 },
@@ -157,6 +200,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'the recorded one exceeds by the allowance, a holder renews it only where the clocks differ by that much.',
     breaksPromise: false,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(2, [
       { fault: 'promote-skewed-replica', forMs: 4_000, options: { ms: 1_500, which: 0 } },
       { ...LOSES_WRITES, afterMs: 17_000 },
@@ -168,6 +213,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'one, holds beside the next.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(5, fromBothServers(5, 9_000), 14_000),
   },
   'nothing-is-sent-again': {
@@ -176,12 +223,16 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'new token, and nobody holds it.',
     breaksPromise: false,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(20, [CUT_COMMANDS], 2_000),
   },
   'streams-end-nothing': {
     shows: 'Each cut stream gives its lease away, whose holder goes on with the next stream.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(12, [CUT_STREAMS], 3_000),
   },
   'deadline-from-before-the-call': {
@@ -190,6 +241,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'streams were old.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: rounds(
       2,
       [
@@ -206,6 +259,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'the next one holds beside it.',
     breaksPromise: true,
     minAcks: 0,
+    seconds: 60,
+    runs: 3,
     steps: [
       ...rounds(15, [CUT_STREAMS], 3_000),
       ...rounds(4, [{ fault: 'slow-links', forMs: 8_000, options: { ms: 100 } }], 10_000),
