@@ -40,8 +40,8 @@ export interface ChaosOptions {
   readonly minAcks?: number;
   /** Gets histories and logs, and keeps them. Without it they are kept only where something is wrong. */
   readonly folder?: string;
-  /** What each client does; by its name when not given. */
-  readonly roles?: readonly Role[];
+  /** What the clients do, as many for each list, in their order; by their names when not given. */
+  readonly roles?: readonly (readonly Role[])[];
   /**
    * The checks that count, of CHECK_NAMES. The run ends as soon as one of them finds something, and with the end of its
    * time: clients are killed then, and what they leave isn't looked at. All checks, to an orderly end, when not given.
@@ -115,7 +115,7 @@ interface RunTerms {
   readonly history: RunHistory;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal | undefined;
-  readonly roles?: readonly Role[];
+  readonly roles?: readonly (readonly Role[])[];
   readonly hunt?: readonly string[];
 }
 

@@ -8,6 +8,7 @@
 
 import { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
+import { insistLoop, lingerLoop } from './give-back-loops.ts';
 import { GuardClient } from './guard-client.ts';
 import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
 import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
@@ -41,6 +42,8 @@ const LOOPS: Readonly<Record<Role, (client: ChaosClient, dice: Dice) => Promise<
   work: workLoop,
   read: readLoop,
   watch: watchLoop,
+  insist: insistLoop,
+  linger: lingerLoop,
 };
 
 /** After SIGTERM: what hasn't ended by itself until then is broken off. */

@@ -1,5 +1,4 @@
-// What a client of a run may do: the loops of lock-loops.ts, operation-loops.ts and watch-loop.ts by name, and which of
-// them are a client's by its number.
+// What a client of a run may do: its loops by name, and which of them are a client's by its number.
 
 export type Role =
   | 'hold'
@@ -11,7 +10,9 @@ export type Role =
   | 'begin'
   | 'work'
   | 'read'
-  | 'watch';
+  | 'watch'
+  | 'insist'
+  | 'linger';
 
 /** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
 export function rolesOf(name: string): readonly Role[] {

@@ -33,8 +33,8 @@ export interface RigOptions {
   readonly minAcks: number;
   /** The mechanism that is taken out; '' for none. */
   readonly mutant: string;
-  /** Of each client; its name decides when not given. */
-  readonly roles?: readonly Role[];
+  /** Of the clients, as many for each list, in their order; their names decide when not given. */
+  readonly roles?: readonly (readonly Role[])[];
   readonly onCrash: (what: string) => void;
 }
 
@@ -118,15 +118,19 @@ export class Rig {
   async startClients(guardPath: string): Promise<void> {
     const { seed, roles } = this.#options;
     const terms = {
-      ...(roles && { roles }),
       servers: this.servers.map(({ address }) => address),
       guardPath,
       maxTtlMs: MAX_TTL_MS,
     };
     this.#clients = Array.from({ length: CLIENTS }, (_, index) => {
       const sourceAddress = `127.0.0.${FIRST_CLIENT + index}`;
-      const own = { name: `client-${index + 1}`, sourceAddress, seed: seed * 100 + index, terms };
-      return new ClientTarget({ ...shared(this.#options), ...own });
+      const does = roles?.[Math.floor((index * roles.length) / CLIENTS)];
+      const own = { name: `client-${index + 1}`, sourceAddress, seed: seed * 100 + index };
+      return new ClientTarget({
+        ...shared(this.#options),
+        ...own,
+        terms: { ...terms, ...(does && { roles: does }) },
+      });
     });
     await Promise.all(this.#clients.map((client) => client.start()));
   }

@@ -27,8 +27,8 @@ export interface Scenario {
   readonly runs: number;
   /** The checks that count, of CHECK_NAMES; those of the two promises that there is one holder, and one token, when not given. */
   readonly checks?: readonly string[];
-  /** What all clients do; by their names when not given. */
-  readonly roles?: readonly Role[];
+  /** What the clients do, as many for each list, in their order; by their names when not given. */
+  readonly roles?: readonly (readonly Role[])[];
 }
 
 const FIRST_MS = 4_000;
@@ -47,9 +47,12 @@ function rounds(times: number, blows: readonly Blow[], everyMs = ROUND_MS): read
 /** The servers stay with a primary that nothing is replicated from, for as long as an election takes. */
 const LOSES_WRITES: Blow = { fault: 'isolate-primary-from-redis', forMs: 7_000 };
 const STEP_FORWARDS: Blow = { fault: 'step-clocks', forMs: 0, options: { ms: 60_000 } };
-const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0 };
+/** The one in between rules for longer than its quarantine lasts, and grants. */
+const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0, options: { betweenMs: 13_500 } };
 const CUT_STREAMS: Blow = { fault: 'cut-mid-reply', forMs: 200, options: { between: 'clients-server' } };
 const CUT_COMMANDS: Blow = { fault: 'cut-mid-reply', forMs: 300, options: { between: 'servers-redis' } };
+
+const ONE_SERVER = { callers: 'one-server', which: 0 } as const;
 
 function fromBothServers(clients: number, forMs: number): readonly Blow[] {
   return [0, 1].map((which) => ({ fault: 'cut-clients-from-server', forMs, options: { which, clients } }));
@@ -73,13 +76,22 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   mark: {
     shows:
-      'Of each isolation the first answers pass, those whose WAIT asks for what was written before it: what they told is gone.',
+      'Of each isolation the first answers pass, those whose WAIT asks for what was written before it: what they told is ' +
+      'gone. Slow links make them many.',
     breaksPromise: true,
     minAcks: 1,
     seconds: 60,
-    checks: ['acknowledged operations'],
     runs: 3,
-    steps: rounds(4, [LOSES_WRITES], 20_000),
+    checks: ['acknowledged operations'],
+    roles: [['begin', 'work', 'read']],
+    steps: rounds(
+      3,
+      [
+        { fault: 'slow-links', forMs: 3_500, options: { ms: 100 } },
+        { ...LOSES_WRITES, afterMs: 2_000 },
+      ],
+      18_000,
+    ),
   },
   quarantine: {
     shows: 'What the cut-off primary granted last is granted again at once, and two hold it.',
@@ -100,43 +112,54 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'replid-in-the-reign': {
     shows:
-      'The primary that comes back has not heard of the renewals under the one in between, sees those leases lapse, and ' +
-      'grants them without a quarantine.',
+      'The primary that comes back undemoted has not heard of what the one in between granted, and grants it without a ' +
+      'quarantine.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 60,
+    seconds: 45,
     runs: 3,
-    steps: rounds(3, [UNDEMOTED, { fault: 'failback', forMs: 0, afterMs: 14_000 }], 30_000),
+    steps: rounds(1, [UNDEMOTED]),
   },
   'epoch-in-the-reign': {
     shows:
-      'The primary that comes back undemoted has not heard of the renewals under the one in between, sees those leases ' +
-      'lapse, and grants them without a quarantine.',
+      'The primary that comes back undemoted has not heard of what the one in between granted, and grants it without a ' +
+      'quarantine.',
+    breaksPromise: true,
+    minAcks: 0,
+    seconds: 45,
+    runs: 3,
+    steps: rounds(1, [UNDEMOTED]),
+  },
+  'no-repeat-in-quarantine': {
+    shows:
+      'A grant whose reply was lost is given back, and the next in line is told of it, by a primary that is cut off ' +
+      'already. The next one knows the grant alone, and tells it to the first, who asks again.',
     breaksPromise: true,
     minAcks: 0,
     seconds: 60,
     runs: 3,
-    steps: rounds(3, [UNDEMOTED]),
-  },
-  'no-repeat-in-quarantine': {
-    shows:
-      'A lease that the old primary gave away again has lapsed for the new one too, or is about to: then it is the rule ' +
-      'of inherited leases that refuses it. A broken promise needs clocks that differ by the allowance as well.',
-    breaksPromise: false,
-    minAcks: 0,
-    seconds: 60,
-    runs: 3,
-    steps: rounds(3, [CUT_COMMANDS, { ...LOSES_WRITES, afterMs: 200 }]),
+    roles: [['insist'], ['linger']],
+    steps: rounds(2, [
+      { fault: 'cut-clients-from-server', forMs: 3_500, options: { which: 1, clients: 5 } },
+      { ...CUT_COMMANDS, forMs: 2_700, options: { ...ONE_SERVER, between: 'servers-redis' } },
+      { ...LOSES_WRITES, afterMs: 600 },
+    ]),
   },
   'not-after': {
     shows:
-      'What a thawed primary runs is answered to nobody, and its reign is over or its callers have given up: leases ' +
-      'that nobody holds last for their TTL, which waiters are told to expect.',
-    breaksPromise: false,
+      'Commands of one server hang on their way to the primary for longer than their callers wait, who release by way of ' +
+      'the other one. Then they arrive, and leases are there again that nobody knows of.',
+    breaksPromise: true,
     minAcks: 0,
-    seconds: 60,
+    seconds: 40,
     runs: 3,
-    steps: rounds(4, [{ fault: 'freeze-primary', forMs: 1_800 }], 10_000),
+    checks: ['ghosts'],
+    roles: [['unary']],
+    steps: rounds(
+      6,
+      [{ fault: 'one-way', forMs: 3_000, options: { ...ONE_SERVER, held: 'requests' } }],
+      6_000,
+    ),
   },
   'time-in-tokens': {
     shows:
@@ -209,23 +232,29 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'deadlines-only-grow': {
     shows:
-      'A repeat with a smaller TTL ends a lease early, and its holder, who is cut off then and believes in the longer ' +
-      'one, holds beside the next.',
+      'A renewal with a smaller TTL ends a lease early, whose holder believes in what it was told before, and acts beside ' +
+      'the next one.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 60,
+    seconds: 40,
     runs: 3,
-    steps: rounds(5, fromBothServers(5, 9_000), 14_000),
+    roles: [['unary']],
+    steps: rounds(4, fromBothServers(2, 1_000), 10_000),
   },
   'nothing-is-sent-again': {
     shows:
-      'A command runs a second time, after its caller has gone on: a lease that was released is there again, with a ' +
-      'new token, and nobody holds it.',
-    breaksPromise: false,
-    minAcks: 0,
-    seconds: 60,
+      'A WAIT is sent again, on a connection that has written nothing: what it is asked for is acknowledged at once, ' +
+      'although the primary is cut off from its replicas, and operations that were acknowledged are gone.',
+    breaksPromise: true,
+    minAcks: 1,
+    seconds: 40,
     runs: 3,
-    steps: rounds(20, [CUT_COMMANDS], 2_000),
+    checks: ['acknowledged operations'],
+    roles: [['begin', 'work', 'read']],
+    steps: rounds(2, [
+      LOSES_WRITES,
+      ...[300, 700, 1_100, 1_500].map((afterMs) => ({ ...CUT_COMMANDS, forMs: 150, afterMs })),
+    ]),
   },
   'streams-end-nothing': {
     shows: 'Each cut stream gives its lease away, whose holder goes on with the next stream.',
@@ -255,15 +284,20 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'call-stamps': {
     shows:
-      'A call that ended gives back what the repeat with the same lease_id has got meanwhile: its holder is told, and ' +
-      'the next one holds beside it.',
+      'A call that ended in doubt gives back what its repeat was told of meanwhile, by the other server: the next one holds ' +
+      'beside its holder.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 60,
+    seconds: 40,
     runs: 3,
-    steps: [
-      ...rounds(15, [CUT_STREAMS], 3_000),
-      ...rounds(4, [{ fault: 'slow-links', forMs: 8_000, options: { ms: 100 } }], 10_000),
-    ].toSorted((a, b) => a.atMs - b.atMs),
+    roles: [['insist']],
+    steps: rounds(
+      6,
+      [
+        { ...CUT_COMMANDS, forMs: 2_000, options: { ...ONE_SERVER, between: 'servers-redis' } },
+        { ...CUT_STREAMS, forMs: 0, afterMs: 400 },
+      ],
+      5_000,
+    ),
   },
 };

@@ -117,7 +117,10 @@ const cutMidReply: FaultKind = {
     const [callers, callee] =
       options.between === 'clients-server'
         ? [rig.clients, chosen(rig.servers, options)]
-        : [rig.servers, await rig.primary()];
+        : [
+            options.callers === 'one-server' ? [chosen(rig.servers, options)] : rig.servers,
+            await rig.primary(),
+          ];
     let end = (): void => undefined;
     return {
       targets: [callee],
