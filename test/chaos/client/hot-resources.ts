@@ -9,6 +9,8 @@ export const PERMITS_LIMIT = 5;
 export const LEADER_RESOURCE = 'leader/0';
 /** By AcquireMany, one of them at a time. */
 export const GIVEN_BACK_RESOURCES = ['back/0', 'back/1', 'back/2', 'back/3'] as const;
+/** So many that most are free at any time. */
+export const CALM_RESOURCES = Array.from({ length: 16 }, (_, index) => `calm/${index}`);
 /** Of operations. */
 export const PLAIN_RESOURCES = ['jobs/0', 'jobs/1'] as const;
 /** Of operations whose attempts hold the lease of the resource; others take it too, now and then. */

@@ -148,7 +148,7 @@ async function oneByCalls(client: ChaosClient, dice: Dice, resource: string, mod
     }
   } else if (result.outcome === 'unknown' || waitMs > 0) {
     await recordedRelease(client, request, RELEASE_WITHIN_MS);
-    if (result.outcome !== 'unknown' || dice.chance(0.3)) return;
+    if (result.outcome !== 'unknown' || dice.chance(0.7)) return;
     await client.pause(RELEASE_AGAIN_AFTER_MS);
     await recordedRelease(client, request, RELEASE_WITHIN_MS);
   }

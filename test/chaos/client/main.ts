@@ -8,7 +8,7 @@
 
 import { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
-import { insistLoop, lingerLoop } from './give-back-loops.ts';
+import { calmLoop, doubtLoop, insistLoop, lingerLoop } from './directed-loops.ts';
 import { GuardClient } from './guard-client.ts';
 import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
 import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
@@ -44,6 +44,8 @@ const LOOPS: Readonly<Record<Role, (client: ChaosClient, dice: Dice) => Promise<
   watch: watchLoop,
   insist: insistLoop,
   linger: lingerLoop,
+  calm: calmLoop,
+  doubt: doubtLoop,
 };
 
 /** After SIGTERM: what hasn't ended by itself until then is broken off. */

@@ -12,7 +12,9 @@ export type Role =
   | 'read'
   | 'watch'
   | 'insist'
-  | 'linger';
+  | 'linger'
+  | 'calm'
+  | 'doubt';
 
 /** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
 export function rolesOf(name: string): readonly Role[] {

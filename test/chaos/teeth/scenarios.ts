@@ -48,7 +48,7 @@ function rounds(times: number, blows: readonly Blow[], everyMs = ROUND_MS): read
 const LOSES_WRITES: Blow = { fault: 'isolate-primary-from-redis', forMs: 7_000 };
 const STEP_FORWARDS: Blow = { fault: 'step-clocks', forMs: 0, options: { ms: 60_000 } };
 /** The one in between rules for longer than its quarantine lasts, and grants. */
-const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0, options: { betweenMs: 13_500 } };
+const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0, options: { betweenMs: 15_000 } };
 const CUT_STREAMS: Blow = { fault: 'cut-mid-reply', forMs: 200, options: { between: 'clients-server' } };
 const CUT_COMMANDS: Blow = { fault: 'cut-mid-reply', forMs: 300, options: { between: 'servers-redis' } };
 
@@ -118,6 +118,7 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     minAcks: 0,
     seconds: 45,
     runs: 3,
+    roles: [['calm']],
     steps: rounds(1, [UNDEMOTED]),
   },
   'epoch-in-the-reign': {
@@ -128,6 +129,7 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     minAcks: 0,
     seconds: 45,
     runs: 3,
+    roles: [['calm']],
     steps: rounds(1, [UNDEMOTED]),
   },
   'no-repeat-in-quarantine': {
@@ -154,12 +156,14 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     seconds: 40,
     runs: 3,
     checks: ['ghosts'],
-    roles: [['unary']],
-    steps: rounds(
-      6,
-      [{ fault: 'one-way', forMs: 3_000, options: { ...ONE_SERVER, held: 'requests' } }],
-      6_000,
-    ),
+    roles: [['doubt']],
+    // In turn: whoever met it goes on with the other server.
+    steps: [0, 1, 0, 1, 0].map((which, round) => ({
+      atMs: FIRST_MS + round * 6_000,
+      fault: 'one-way',
+      forMs: 3_000,
+      options: { callers: 'one-server', which, held: 'requests' },
+    })),
   },
   'time-in-tokens': {
     shows:
@@ -243,18 +247,15 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'nothing-is-sent-again': {
     shows:
-      'A WAIT is sent again, on a connection that has written nothing: what it is asked for is acknowledged at once, ' +
-      'although the primary is cut off from its replicas, and operations that were acknowledged are gone.',
+      'A command whose reply was lost runs a second time, and its caller is told of the second: a record moves twice for one ' +
+      'call, or a write that was made is refused.',
     breaksPromise: true,
-    minAcks: 1,
-    seconds: 40,
+    minAcks: 0,
+    seconds: 45,
     runs: 3,
-    checks: ['acknowledged operations'],
+    checks: ['order of operations', 'retries', 'tokens', 'acknowledged operations'],
     roles: [['begin', 'work', 'read']],
-    steps: rounds(2, [
-      LOSES_WRITES,
-      ...[300, 700, 1_100, 1_500].map((afterMs) => ({ ...CUT_COMMANDS, forMs: 150, afterMs })),
-    ]),
+    steps: rounds(24, [{ ...CUT_COMMANDS, forMs: 100 }], 1_500),
   },
   'streams-end-nothing': {
     shows: 'Each cut stream gives its lease away, whose holder goes on with the next stream.',
