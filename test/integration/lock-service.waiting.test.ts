@@ -2,13 +2,16 @@
 // messages and a dead instance.
 
 import { randomUUID } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../generated/leasehold/v1/lease.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
 import type { Instance } from '../../src/serve.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { ServerProcess } from '../support/server-process.ts';
+import { leaseSpec } from '../support/store-harness.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const RESOURCE = 'invoice:42';
@@ -66,6 +69,29 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       expect(next?.fencingToken).toBeGreaterThan(holder.fencingToken);
       if (next) holder = next;
     }
+  });
+
+  test('a full queue takes no more, says so with the time to wait, and goes on for those in it', async () => {
+    const { client, instance } = rig;
+    const holder = await granted(client, 'holder');
+    const { lease: first } = await inQueue(client, 'first');
+    for (let call = 1; call < LIMITS.waitersPerResource; call += 1_000) {
+      const numbers = Array.from({ length: 1_000 }, (_, i) => call + i);
+      const inStore = numbers.filter((number) => number < LIMITS.waitersPerResource);
+      await Promise.all(
+        inStore.map((number) => {
+          const stamp = { instanceId: 'another', call: number };
+          return instance.store.locks.acquire(leaseSpec({ resource: RESOURCE }), stamp, true, {
+            deadlineMs: performance.now() + 10_000,
+          });
+        }),
+      );
+    }
+    const refused = await client.acquire({ resource: RESOURCE }, waiting(5_000)).catch((error) => error);
+    expect(refused).toMatchObject({ code: status.RESOURCE_EXHAUSTED, reason: 'QUEUE_FULL' });
+    expect(refused.retryAfterMs).toBeGreaterThan(0);
+    await client.release(holder);
+    expect((await first)?.fencingToken).toBeGreaterThan(holder.fencingToken);
   });
 
   test('is granted at once where nobody holds the lock', async () => {

@@ -106,6 +106,7 @@ test('what a fault beyond the stated bounds leads to is counted, and held agains
 describe('figures', () => {
   const { figures } = checkHistory([
     ...[runBegan({ seed: 7 }), reign(0, 'a'), ...fault(20, 30, ['node-1']), reign(23, 'b')],
+    ...fault(10, 11, ['client-4'], { step: 'kill-client' }),
     ...[believed(1, 6, 5), believed(2, 7, 5), believed(24, 29, 5), ...acquire(34, 35, 6)],
     ...call('Renew', 1, 2, { asked: lockAsked('lease-5'), outcome: 'unknown' }),
     ...call('Renew', 3, Number.POSITIVE_INFINITY, { asked: lockAsked('lease-5') }),
@@ -116,7 +117,7 @@ describe('figures', () => {
     expect(figures).toMatchObject({ seed: 7, mode: 'safety', mutant: '', lengthMs: 41_000, reigns: 2 });
     expect(figures.calls).toEqual({ ok: 1, failed: 1, unknown: 2 });
     expect(figures.callsByRpc.Renew).toEqual({ ok: 0, failed: 0, unknown: 2 });
-    expect(figures.faults).toEqual({ kill: 1 });
+    expect(figures.faults).toEqual({ kill: 1, 'kill-client': 1 });
   });
 
   test('tell the way from the fault to the first renewal and the first grant of the new reign', () => {

@@ -35,8 +35,8 @@ export class WaitQueue {
 
   /** From 1; undefined for who is not live. */
   position(leaseId: string): number | undefined {
-    const index = this.#live.indexOf(leaseId);
-    return index < 0 ? undefined : index + 1;
+    const index = this.#placeOf(leaseId);
+    return this.#live[index] === leaseId ? index + 1 : undefined;
   }
 
   /** Adds a live waiter at its place, or makes an absent one live again; forgotten then unless it asks again. */
@@ -44,13 +44,7 @@ export class WaitQueue {
     this.#unlist(leaseId);
     this.#forgottenAt.set(leaseId, untilMs);
     this.#waiters.set(leaseId, waiter);
-    let [low, high] = [0, this.#live.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#isBefore(this.#live[middle] ?? '', leaseId)) low = middle + 1;
-      else high = middle;
-    }
-    this.#live.splice(low, 0, leaseId);
+    this.#live.splice(this.#placeOf(leaseId), 0, leaseId);
   }
 
   setAbsent(leaseId: string, untilMs: number): void {
@@ -76,8 +70,19 @@ export class WaitQueue {
       this.#live.shift();
       return;
     }
-    const index = this.#live.indexOf(leaseId);
-    if (index >= 0) this.#live.splice(index, 1);
+    const index = this.#placeOf(leaseId);
+    if (this.#live[index] === leaseId) this.#live.splice(index, 1);
+  }
+
+  /** Where it stands in the queue of the live, or would stand. */
+  #placeOf(leaseId: string): number {
+    let [low, high] = [0, this.#waiters.has(leaseId) ? this.#live.length : 0];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#isBefore(this.#live[middle] ?? '', leaseId)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #isBefore(a: string, b: string): boolean {

@@ -44,7 +44,10 @@ export function figuresOf(run: Run, counts: Readonly<Record<string, number>>): F
     if (ofRpc) ofRpc[outcome]++;
   }
   const faults: Record<string, number> = {};
-  for (const { began } of run.faults) faults[began.fault] = (faults[began.fault] ?? 0) + 1;
+  for (const { began } of run.faults) {
+    const kind = began.step ?? began.fault;
+    faults[kind] = (faults[kind] ?? 0) + 1;
+  }
   const [grants, renewals] = [grantMoments(run), renewalMoments(run)];
   const switches = reignSwitches(run);
   return {

@@ -218,9 +218,11 @@ export function recordedDelete(
 
 export function recordedGet(
   client: ChaosClient,
-  name: OperationName,
+  { resource, operationId }: OperationName,
   withinMs: number,
 ): Promise<Result<GetOperationResponse>> {
+  // That of an attempt has more, which is no part of the question.
+  const name = { resource, operationId };
   return recorded<GetOperationResponse>(client, 'GetOperation', withinMs, {
     operation: name,
     invoke: ({ operations }, metadata, options, callback) =>

@@ -63,8 +63,11 @@ export class NodeProcess {
     return readFileSync(this.#program.logFile, 'utf8').slice(this.#logStart);
   }
 
+  /** What it died of, if it said so, with where; the end of what it printed otherwise. */
   lastWords(): string {
-    return this.printed().trim().split('\n').slice(-3).join(' | ').slice(-1_000);
+    const lines = this.printed().trim().split('\n').slice(-30);
+    const death = lines.findLastIndex((line) => /^\w*Error\b|"level":60/.test(line));
+    return (death < 0 ? lines.slice(-3) : lines.slice(death, death + 3)).join(' | ').slice(0, 1_000);
   }
 
   /** Frozen (SIGSTOP). */
