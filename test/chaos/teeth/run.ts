@@ -1,19 +1,23 @@
 // `npm run test:chaos:teeth`: shows that the chaos suite bites. Runs each scenario without its mutant, where nothing may
 // be found, then with it until the checker reports that a promise was broken, and prints the matrix; some 25 minutes.
 // Exit codes: 0 all as it should be; 1 a mutant was missed, or the product as it is broke a promise; 2 wrong arguments.
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nowMs } from '../history.ts';
 import { type ChaosResult, runChaos } from '../run-chaos.ts';
 import { CHAOS_MUTANTS, type ChaosMutant, mutantNamed } from './mutants.ts';
 import { RULES } from './rules.ts';
-import { checksOf, SCENARIOS, type Scenario } from './scenarios.ts';
+import { checksOf, SCENARIOS } from './scenarios.ts';
 
 const USAGE = `npm run test:chaos:teeth -- [--only NAME[,NAME]] [--runs N] [--seed N] [--control on|off]
+                            [--keep DIR]
 
   --only     these mutants alone, also those that no run is expected to find
   --runs     seeds that are tried before a mutant counts as missed; what its scenario says when not given
   --seed     the first of them; 1 when not given
-  --control  off: the product as it is isn't run in the same scenarios`;
+  --control  off: the product as it is isn't run in the same scenarios
+  --keep     puts the histories and logs of each run into a folder there; without it those where something was found are
+             kept in a folder that is told`;
 
 /** What a run takes beside its load: to start everything, and to end it. */
 const AROUND_MS = 180_000;
@@ -23,6 +27,7 @@ interface Arguments {
   readonly runs: number | undefined;
   readonly seed: number;
   readonly control: boolean;
+  readonly keep: string | undefined;
 }
 
 /** What became of one mutant. */
@@ -75,35 +80,41 @@ async function tried(name: ChaosMutant, { only, control, ...options }: Arguments
   const elsewhere = `${scenario.shows} test:rules finds it ("${rule?.test}")`;
   if (!scenario.breaksPromise && only === undefined) return row('not seen', 0, elsewhere);
   if (control) {
-    const wrong = await withoutMutant(name, scenario, options.seed);
+    const wrong = await withoutMutant(name, options);
     if (wrong !== undefined) return row('CONTROL', 0, `the product as it is: ${wrong}`);
   }
   const most = options.runs ?? scenario.runs;
   for (let run = 1; run <= most && !stop.signal.aborted; run++) {
-    const first = foundIn(await carriedOut(name, scenario, options.seed + run - 1, name));
+    const first = foundIn(
+      await carriedOut(name, options.seed + run - 1, { mutant: name, keep: options.keep }),
+    );
     if (first !== undefined) return row('found', run, first);
   }
   if (!scenario.breaksPromise) return row('not seen', most, elsewhere);
   return row('MISSED', most, `nothing of ${checksOf(scenario).join(', ')}`);
 }
 
-async function withoutMutant(name: string, scenario: Scenario, seed: number): Promise<string | undefined> {
-  const { steps, minAcks, roles, seconds } = scenario;
-  const key = JSON.stringify([steps, minAcks, roles, seconds, checksOf(scenario)]);
+async function withoutMutant(
+  name: ChaosMutant,
+  { seed, keep }: Pick<Arguments, 'seed' | 'keep'>,
+): Promise<string | undefined> {
+  const { steps, minAcks, roles, seconds } = SCENARIOS[name];
+  const key = JSON.stringify([steps, minAcks, roles, seconds, checksOf(SCENARIOS[name])]);
   if (!controls.has(key)) {
-    const result = await carriedOut(`${name} (control)`, scenario, seed, undefined);
+    const result = await carriedOut(name, seed, { mutant: undefined, keep });
     controls.set(key, foundIn(result) ?? result.broken);
   }
   return controls.get(key);
 }
 
 async function carriedOut(
-  what: string,
-  scenario: Scenario,
+  name: ChaosMutant,
   seed: number,
-  mutant: string | undefined,
+  { mutant, keep }: { readonly mutant: string | undefined; readonly keep: string | undefined },
 ): Promise<ChaosResult> {
+  const scenario = SCENARIOS[name];
   const { steps, minAcks, roles, seconds } = scenario;
+  const what = mutant === undefined ? `${name} (control)` : name;
   tell(`${what}, seed ${seed}`);
   const result = await runChaos({
     seed,
@@ -114,6 +125,7 @@ async function carriedOut(
     tell: (line) => console.log(`  ${line}`),
     ...(mutant !== undefined && { mutant }),
     ...(roles && { roles }),
+    ...(keep !== undefined && { folder: join(keep, `${name}-${mutant === undefined ? 'control' : seed}`) }),
   });
   const { calls } = result.verdict.figures;
   const asked = `${calls.ok} calls ok, ${calls.failed} failed, ${calls.unknown} unknown`;
@@ -148,6 +160,7 @@ function readArguments(): Arguments {
         runs: { type: 'string' },
         seed: { type: 'string', default: '1' },
         control: { type: 'string', default: 'on' },
+        keep: { type: 'string' },
       },
     });
     if (values.control !== 'on' && values.control !== 'off') throw new Error(`--control ${values.control}`);
@@ -156,6 +169,7 @@ function readArguments(): Arguments {
       runs: values.runs === undefined ? undefined : numberOf('runs', values.runs),
       seed: numberOf('seed', values.seed),
       control: values.control === 'on',
+      keep: values.keep,
     };
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);

@@ -140,11 +140,13 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     minAcks: 0,
     seconds: 60,
     runs: 3,
-    roles: [['insist'], ['linger']],
+    // Those who insist have one server, those who linger the other.
+    roles: [['insist'], ['insist'], ['linger']],
     steps: rounds(2, [
-      { fault: 'cut-clients-from-server', forMs: 3_500, options: { which: 1, clients: 5 } },
-      { ...CUT_COMMANDS, forMs: 2_700, options: { ...ONE_SERVER, between: 'servers-redis' } },
-      { ...LOSES_WRITES, afterMs: 600 },
+      { fault: 'cut-clients-from-server', forMs: 7_000, options: { which: 1, clients: 7 } },
+      { fault: 'cut-clients-from-server', forMs: 7_000, options: { which: 0, from: 7 } },
+      { ...CUT_COMMANDS, forMs: 2_700, afterMs: 3_000, options: { ...ONE_SERVER, between: 'servers-redis' } },
+      { ...LOSES_WRITES, afterMs: 3_400 },
     ]),
   },
   'not-after': {
@@ -292,13 +294,20 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     seconds: 40,
     runs: 3,
     roles: [['insist']],
-    steps: rounds(
-      6,
-      [
-        { ...CUT_COMMANDS, forMs: 2_000, options: { ...ONE_SERVER, between: 'servers-redis' } },
-        { ...CUT_STREAMS, forMs: 0, afterMs: 400 },
-      ],
-      5_000,
-    ),
+    // In turn: whoever met it goes on with the other server.
+    steps: [0, 1, 0, 1, 0].flatMap((which, round) => [
+      {
+        ...CUT_COMMANDS,
+        forMs: 2_000,
+        atMs: FIRST_MS + round * 6_000,
+        options: { ...ONE_SERVER, between: 'servers-redis', which },
+      },
+      {
+        ...CUT_STREAMS,
+        forMs: 0,
+        atMs: FIRST_MS + round * 6_000 + 400,
+        options: { ...CUT_STREAMS.options, which },
+      },
+    ]),
   },
 };
