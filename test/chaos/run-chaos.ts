@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkHistory, type Verdict } from './checker/check-history.ts';
 import { readHistory } from './checker/read-history.ts';
 import { startGuard } from './client/guard.ts';
-import type { Role } from './client/roles.ts';
+import type { ClientKind } from './client/roles.ts';
 import { nowMs } from './history.ts';
 import type { ClientTarget } from './rig/client-target.ts';
 import { Lookouts } from './rig/lookouts.ts';
@@ -40,8 +40,8 @@ export interface ChaosOptions {
   readonly minAcks?: number;
   /** Gets histories and logs, and keeps them. Without it they are kept only where something is wrong. */
   readonly folder?: string;
-  /** What the clients do, as many for each list, in their order; by their names when not given. */
-  readonly roles?: readonly (readonly Role[])[];
+  /** As many clients of each kind, in their order; their names decide what they do when not given. */
+  readonly clients?: readonly ClientKind[];
   /**
    * The checks that count, of CHECK_NAMES. The run ends as soon as one of them finds something, and with the end of its
    * time: clients are killed then, and what they leave isn't looked at. All checks, to an orderly end, when not given.
@@ -115,7 +115,7 @@ interface RunTerms {
   readonly history: RunHistory;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal | undefined;
-  readonly roles?: readonly (readonly Role[])[];
+  readonly clients?: readonly ClientKind[];
   readonly hunt?: readonly string[];
 }
 
@@ -133,7 +133,7 @@ class ChaosRun {
   }
 
   async carryOut(): Promise<void> {
-    const { seed, minutes, plan, mutant, folder, history, say, signal, roles, hunt } = this.#terms;
+    const { seed, minutes, plan, mutant, folder, history, say, signal, clients, hunt } = this.#terms;
     const onCrash = (what: string): void => {
       this.crashed.push(what);
       say(`crashed ${what}`);
@@ -145,7 +145,7 @@ class ChaosRun {
       minAcks: plan.minAcks,
       mutant,
       onCrash,
-      ...(roles && { roles }),
+      ...(clients && { clients }),
     });
     this.#rig = rig;
     if (rig.clocks.missing !== undefined) say(`no clock is stepped: ${rig.clocks.missing}`);

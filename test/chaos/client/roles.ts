@@ -16,6 +16,13 @@ export type Role =
   | 'calm'
   | 'doubt';
 
+/** What some clients of a run have in common, where the run says it. */
+export interface ClientKind {
+  readonly roles: readonly Role[];
+  /** The one server that they know; all of them when not given. */
+  readonly server?: number;
+}
+
 /** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
 export function rolesOf(name: string): readonly Role[] {
   const number = Number(/\d+/.exec(name)?.[0] ?? 0);

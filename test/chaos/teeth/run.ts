@@ -56,6 +56,7 @@ async function main(): Promise<boolean> {
   for (const name of options.only ?? CHAOS_MUTANTS) {
     if (stop.signal.aborted) break;
     const row = await tried(name, options);
+    if (stop.signal.aborted) break;
     rows.push(row);
     tell(`${row.result} ${name}: ${row.first}`);
   }
@@ -98,8 +99,8 @@ async function withoutMutant(
   name: ChaosMutant,
   { seed, keep }: Pick<Arguments, 'seed' | 'keep'>,
 ): Promise<string | undefined> {
-  const { steps, minAcks, roles, seconds } = SCENARIOS[name];
-  const key = JSON.stringify([steps, minAcks, roles, seconds, checksOf(SCENARIOS[name])]);
+  const { steps, minAcks, clients, seconds } = SCENARIOS[name];
+  const key = JSON.stringify([steps, minAcks, clients, seconds, checksOf(SCENARIOS[name])]);
   if (!controls.has(key)) {
     const result = await carriedOut(name, seed, { mutant: undefined, keep });
     controls.set(key, foundIn(result) ?? result.broken);
@@ -113,7 +114,7 @@ async function carriedOut(
   { mutant, keep }: { readonly mutant: string | undefined; readonly keep: string | undefined },
 ): Promise<ChaosResult> {
   const scenario = SCENARIOS[name];
-  const { steps, minAcks, roles, seconds } = scenario;
+  const { steps, minAcks, clients, seconds } = scenario;
   const what = mutant === undefined ? `${name} (control)` : name;
   tell(`${what}, seed ${seed}`);
   const result = await runChaos({
@@ -124,7 +125,7 @@ async function carriedOut(
     signal: AbortSignal.any([stop.signal, AbortSignal.timeout(seconds * 1_000 + AROUND_MS)]),
     tell: (line) => console.log(`  ${line}`),
     ...(mutant !== undefined && { mutant }),
-    ...(roles && { roles }),
+    ...(clients && { clients }),
     ...(keep !== undefined && { folder: join(keep, `${name}-${mutant === undefined ? 'control' : seed}`) }),
   });
   const { calls } = result.verdict.figures;

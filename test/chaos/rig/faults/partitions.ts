@@ -213,8 +213,7 @@ export const PARTITION_FAULTS: readonly FaultKind[] = [
     stays: { mayProgress: true },
     choose: (random) => ({ ...anyOne(random), clients: random.between(1, 10) }),
     sides: async (rig, options) => {
-      const from = Number(options.from ?? 0);
-      const clients = rig.clients.slice(from, from + Number(options.clients ?? rig.clients.length));
+      const clients = rig.clients.slice(0, Number(options.clients ?? rig.clients.length));
       return { targets: clients, side: clients, otherSide: [chosen(rig.servers, options)] };
     },
   }),
