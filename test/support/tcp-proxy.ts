@@ -29,7 +29,7 @@ export class TcpProxy {
   #isCut: PeerFilter | undefined;
   #holdsReplies: PeerFilter | undefined;
   #holdsRequests: PeerFilter | undefined;
-  #delayMs = 0;
+  #delayMs: (peerAddress: string) => number = () => 0;
 
   private constructor(host: string, port: number, target: TcpProxyOptions['target']) {
     this.host = host;
@@ -61,11 +61,16 @@ export class TcpProxy {
 
   /** Every chunk, in both directions, is passed on this much later. Order is kept. */
   set delayMs(delayMs: number) {
+    this.delayEach(() => delayMs);
+  }
+
+  /** The same, for each peer its own. */
+  delayEach(delayMs: (peerAddress: string) => number): void {
     this.#delayMs = delayMs;
   }
 
-  get delayMs(): number {
-    return this.#delayMs;
+  delayOf(peerAddress: string): number {
+    return this.#delayMs(peerAddress);
   }
 
   /**
@@ -145,7 +150,7 @@ export class TcpProxy {
     const isCut = () => this.#isCut?.(peerAddress) ?? false;
     const isReplyHeld = () => isCut() || (this.#holdsReplies?.(peerAddress) ?? false);
     const isRequestHeld = () => isCut() || (this.#holdsRequests?.(peerAddress) ?? false);
-    const delayMs = () => this.#delayMs;
+    const delayMs = () => this.delayOf(peerAddress);
     const connection: Connection = {
       peerAddress,
       client,

@@ -97,11 +97,23 @@ test('held replies break with their connections, and later ones pass', async () 
 });
 
 test('of several delays the longest counts, and then the next', () => {
+  const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress));
   const endLong = network.delay([a, b], 200);
   const endShort = network.delay([a], 50);
-  expect([a.proxy?.delayMs, b.proxy?.delayMs]).toEqual([200, 200]);
+  expect(delays(caller)).toEqual([200, 200]);
   endLong();
-  expect([a.proxy?.delayMs, b.proxy?.delayMs]).toEqual([50, 0]);
+  expect(delays(caller)).toEqual([50, 0]);
   endShort();
-  expect(a.proxy?.delayMs).toBe(0);
+  expect(delays(caller)).toEqual([0, 0]);
+});
+
+test('a delay may be for some callers alone', () => {
+  const end = network.delay([a, b], 200, [a]);
+  const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress));
+  expect([delays(a), delays(caller)]).toEqual([
+    [200, 200],
+    [0, 0],
+  ]);
+  end();
+  expect(delays(a)).toEqual([0, 0]);
 });

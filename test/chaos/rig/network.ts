@@ -21,6 +21,8 @@ interface Hold {
 }
 
 interface Delay {
+  /** All when not given. */
+  readonly callers: ReadonlySet<string> | undefined;
   readonly callees: ReadonlySet<TcpProxy>;
   readonly ms: number;
 }
@@ -59,8 +61,12 @@ export class Network {
   }
 
   /** Every chunk on the way to a callee, and back, takes this much longer; of several delays the longest counts. */
-  delay(callees: readonly Party[], ms: number): () => void {
-    const delay = { callees: proxiesOf(callees), ms };
+  delay(callees: readonly Party[], ms: number, callers?: readonly Party[]): () => void {
+    const delay = {
+      callers: callers && new Set(callers.map(({ sourceAddress }) => sourceAddress)),
+      callees: proxiesOf(callees),
+      ms,
+    };
     this.#delays.add(delay);
     this.#apply();
     return () => {
@@ -81,8 +87,11 @@ export class Network {
       proxy.cut((caller) => this.#isHeld(caller, proxy, 'everything'));
       proxy.holdRequests((caller) => this.#isHeld(caller, proxy, 'requests'));
       proxy.holdReplies((caller) => this.#isHeld(caller, proxy, 'replies'));
-      const delays = [...this.#delays].filter(({ callees }) => callees.has(proxy)).map(({ ms }) => ms);
-      proxy.delayMs = Math.max(0, ...delays);
+      const delays = [...this.#delays].filter(({ callees }) => callees.has(proxy));
+      proxy.delayEach((caller) => {
+        const own = delays.filter(({ callers }) => callers === undefined || callers.has(caller));
+        return Math.max(0, ...own.map(({ ms }) => ms));
+      });
     }
   }
 

@@ -77,20 +77,20 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   mark: {
     shows:
       'Of each isolation the first answers pass, those whose WAIT asks for what was written before it: what they told is ' +
-      'gone. Slow links make them many.',
+      'gone. Slow replicas make them many.',
     breaksPromise: true,
     minAcks: 1,
-    seconds: 60,
+    seconds: 55,
     runs: 3,
     checks: ['acknowledged operations'],
     clients: [{ roles: ['begin', 'work', 'read'] }],
     steps: rounds(
       3,
       [
-        { fault: 'slow-links', forMs: 3_500, options: { ms: 100 } },
-        { ...LOSES_WRITES, afterMs: 2_000 },
+        { fault: 'slow-links', forMs: 2_600, options: { ms: 120, callers: 'nodes' } },
+        { ...LOSES_WRITES, forMs: 5_000, afterMs: 1_500 },
       ],
-      18_000,
+      16_000,
     ),
   },
   quarantine: {

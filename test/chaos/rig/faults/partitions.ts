@@ -96,12 +96,13 @@ const slowLinks: FaultKind = {
   choose: (random: SeededRandom) => ({ ms: random.pick([20, 100, 250, 500]) }),
   aim: async (rig, options) => {
     const ms = Number(options.ms ?? 20);
+    const callers = options.callers === 'nodes' ? rig.nodes : undefined;
     let end = (): void => undefined;
     return {
       targets: ALL_NODES,
-      detail: `${ms} ms each way to every node`,
+      detail: `${ms} ms each way to every node${callers ? ' from every node' : ''}`,
       strike: async () => {
-        end = rig.network.delay(rig.nodes, ms);
+        end = rig.network.delay(rig.nodes, ms, callers);
       },
       heal: async () => end(),
     };
