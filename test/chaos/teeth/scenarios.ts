@@ -258,7 +258,7 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     runs: 3,
     checks: ['order of operations', 'retries', 'tokens', 'acknowledged operations'],
     clients: [{ roles: ['begin', 'work', 'read'] }],
-    steps: rounds(24, [{ ...CUT_COMMANDS, forMs: 100 }], 1_500),
+    steps: rounds(14, [{ ...CUT_COMMANDS, forMs: 100 }], 2_500),
   },
   'streams-end-nothing': {
     shows: 'Each cut stream gives its lease away, whose holder goes on with the next stream.',
