@@ -1,5 +1,5 @@
-// The loops of clients that only runs with a certain aim ask for: they hold for seconds, insist on what they asked for, or
-// release what they were in doubt about a second time, so that what was given back, forgotten or sent too late is seen.
+// The loops of clients that only runs with a certain aim ask for: they hold for seconds, insist on what they asked for,
+// or release it a second time, so that what was given back, forgotten or sent too late is seen.
 
 import { nowMs } from '../history.ts';
 import { act } from './acting.ts';

@@ -21,6 +21,8 @@ const USAGE = `npm run test:chaos:teeth -- [--only NAME[,NAME]] [--runs N] [--se
 
 /** What a run takes beside its load: to start everything, and to end it. */
 const AROUND_MS = 180_000;
+/** Of a violation in the matrix; the whole text is told when it is found. */
+const MOST_TOLD = 240;
 
 interface Arguments {
   readonly only: readonly ChaosMutant[] | undefined;
@@ -143,8 +145,9 @@ function foundIn({ verdict }: ChaosResult): string | undefined {
 function matrix(rows: readonly Row[]): string {
   const lines = rows.map(({ name, result, runs, first, seconds }) => {
     const [takenOut = ''] = mutantNamed(name).letsThrough.split(/(?<=\.) /);
-    const needed = result === 'found' ? String(runs) : result;
-    return `| ${name} | ${takenOut} | ${needed} | ${first} | ${seconds} |`;
+    const needed = result === 'found' ? `${runs} of ${SCENARIOS[name].runs}` : result;
+    const told = result === 'found' && first.length > MOST_TOLD ? `${first.slice(0, MOST_TOLD)}…` : first;
+    return `| ${name} | ${takenOut} | ${needed} | ${told} | ${seconds} |`;
   });
   const head = [
     '| mutant | what is taken out | runs needed | first violation | s |',

@@ -25,7 +25,7 @@ export interface Scenario {
   readonly seconds: number;
   /** With so many seeds, one after the other, it has to be found. */
   readonly runs: number;
-  /** The checks that count, of CHECK_NAMES; those of the two promises that there is one holder, and one token, when not given. */
+  /** The checks that count, of CHECK_NAMES; those of holders and tokens when not given. */
   readonly checks?: readonly string[];
   /** As many clients of each kind, in their order; their names decide what they do when not given. */
   readonly clients?: readonly ClientKind[];
@@ -87,8 +87,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     steps: rounds(
       3,
       [
-        { fault: 'slow-links', forMs: 3_000, options: { ms: 250, callers: 'nodes' } },
-        { ...LOSES_WRITES, forMs: 5_000, afterMs: 2_000 },
+        { fault: 'slow-links', forMs: 5_000, options: { ms: 250, callers: 'nodes' } },
+        { ...LOSES_WRITES, forMs: 6_000, afterMs: 1_000 },
       ],
       15_000,
     ),
