@@ -27,7 +27,7 @@ export interface ChaosClientArguments {
   readonly seed: number | string;
   /** Of the deployment. */
   readonly maxTtlMs: number;
-  /** Which loops to run; the name decides if it isn't said. */
+  /** Which loops to run, some of them perhaps more than once; the name decides if it isn't said. */
   readonly roles?: readonly Role[];
 }
 
@@ -75,7 +75,11 @@ async function run(): Promise<void> {
     setTimeout(() => client.close(), BREAK_OFF_AFTER_MS).unref();
   });
   recorder.noted(`started: ${roles.join(', ')}`);
-  await Promise.all(roles.map((role) => LOOPS[role](client, client.dice(role))));
+  const loops = roles.map((role, index) => {
+    const before = roles.slice(0, index).filter((other) => other === role).length;
+    return LOOPS[role](client, client.dice(before === 0 ? role : `${role} ${before}`));
+  });
+  await Promise.all(loops);
   recorder.noted('stopped');
   client.close();
   clearInterval(alive);
