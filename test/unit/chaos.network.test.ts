@@ -97,7 +97,7 @@ test('held replies break with their connections, and later ones pass', async () 
 });
 
 test('of several delays the longest counts, and then the next', () => {
-  const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress));
+  const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, 'requests'));
   const endLong = network.delay([a, b], 200);
   const endShort = network.delay([a], 50);
   expect(delays(caller)).toEqual([200, 200]);
@@ -107,13 +107,13 @@ test('of several delays the longest counts, and then the next', () => {
   expect(delays(caller)).toEqual([0, 0]);
 });
 
-test('a delay may be for some callers alone', () => {
-  const end = network.delay([a, b], 200, [a]);
-  const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress));
-  expect([delays(a), delays(caller)]).toEqual([
-    [200, 200],
-    [0, 0],
-  ]);
+test('a delay may be for some callers alone, and in one direction', () => {
+  const end = network.delay([a, b], 200, { callers: [a], of: 'replies' });
+  const delays = (from: Party, direction: 'requests' | 'replies') =>
+    [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, direction));
+  expect(delays(a, 'replies')).toEqual([200, 200]);
+  expect(delays(a, 'requests')).toEqual([0, 0]);
+  expect(delays(caller, 'replies')).toEqual([0, 0]);
   end();
-  expect(delays(a)).toEqual([0, 0]);
+  expect(delays(a, 'replies')).toEqual([0, 0]);
 });

@@ -25,6 +25,7 @@ interface Delay {
   readonly callers: ReadonlySet<string> | undefined;
   readonly callees: ReadonlySet<TcpProxy>;
   readonly ms: number;
+  readonly of: Held;
 }
 
 export class Network {
@@ -61,11 +62,16 @@ export class Network {
   }
 
   /** Every chunk on the way to a callee, and back, takes this much longer; of several delays the longest counts. */
-  delay(callees: readonly Party[], ms: number, callers?: readonly Party[]): () => void {
+  delay(
+    callees: readonly Party[],
+    ms: number,
+    { callers, of = 'everything' }: { readonly callers?: readonly Party[]; readonly of?: Held } = {},
+  ): () => void {
     const delay = {
       callers: callers && new Set(callers.map(({ sourceAddress }) => sourceAddress)),
       callees: proxiesOf(callees),
       ms,
+      of,
     };
     this.#delays.add(delay);
     this.#apply();
@@ -88,8 +94,10 @@ export class Network {
       proxy.holdRequests((caller) => this.#isHeld(caller, proxy, 'requests'));
       proxy.holdReplies((caller) => this.#isHeld(caller, proxy, 'replies'));
       const delays = [...this.#delays].filter(({ callees }) => callees.has(proxy));
-      proxy.delayEach((caller) => {
-        const own = delays.filter(({ callers }) => callers === undefined || callers.has(caller));
+      proxy.delayEach((caller, direction) => {
+        const own = delays.filter(({ callers, of }) => {
+          return (callers?.has(caller) ?? true) && (of === 'everything' || of === direction);
+        });
         return Math.max(0, ...own.map(({ ms }) => ms));
       });
     }

@@ -96,13 +96,16 @@ const slowLinks: FaultKind = {
   choose: (random: SeededRandom) => ({ ms: random.pick([20, 100, 250, 500]) }),
   aim: async (rig, options) => {
     const ms = Number(options.ms ?? 20);
-    const callers = options.callers === 'nodes' ? rig.nodes : undefined;
+    // What a primary sends its replicas are the replies of their connections.
+    const isReplication = options.of === 'replication';
     let end = (): void => undefined;
     return {
       targets: ALL_NODES,
-      detail: `${ms} ms each way to every node${callers ? ' from every node' : ''}`,
+      detail: isReplication ? `${ms} ms from primary to replica` : `${ms} ms each way to every node`,
       strike: async () => {
-        end = rig.network.delay(rig.nodes, ms, callers);
+        end = isReplication
+          ? rig.network.delay(rig.nodes, ms, { callers: rig.nodes, of: 'replies' })
+          : rig.network.delay(rig.nodes, ms);
       },
       heal: async () => end(),
     };
