@@ -212,8 +212,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'confirmation-after-the-reply': {
     shows:
-      'A reply that is older than the command timeout is not waited for: an answer is confirmed at most that much ' +
-      'later than it should be, and the skew allowance covers it while the clocks agree.',
+      'A deadline counts from before the command, which is sent only to a primary that was confirmed less than 2 s before: ' +
+      'the quarantine outlasts whatever it grants, however late that is told.',
     breaksPromise: false,
     minAcks: 0,
     seconds: 60,
@@ -225,8 +225,9 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'lapsed-before': {
     shows:
-      'An old primary gives away what it saw lapse, and the lease is renewed elsewhere: within its own deadline, which ' +
-      'the recorded one exceeds by the allowance, a holder renews it only where the clocks differ by that much.',
+      'An old primary gives away what it saw lapse, and the lease is renewed elsewhere: a holder renews within its own ' +
+      'deadline, which the recorded one exceeds by the allowance, so that the clocks have to differ by all of it, and the ' +
+      'old primary is confirmed for less than 2 s after the new one is adopted.',
     breaksPromise: false,
     minAcks: 0,
     seconds: 60,
