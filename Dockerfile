@@ -55,4 +55,6 @@ EXPOSE 50051 9464
 STOPSIGNAL SIGTERM
 # Liveness of the process, not readiness: a server that waits for Redis is healthy, and restarting it would not help.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["node", "deploy/healthcheck.mjs"]
+# "docker run leasehold locks ls --server …" is the client in the same image.
 ENTRYPOINT ["node", "dist/src/main.js"]
+CMD ["serve"]

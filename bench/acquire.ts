@@ -51,7 +51,7 @@ const ending: (() => Promise<unknown> | unknown)[] = [];
 async function bench(): Promise<void> {
   const { redis, environment } = await startRedis();
   const nodeArguments = ['--import', join(import.meta.dirname, 'report-cpu.ts')];
-  const start = async (script: string, env: Record<string, string>): Promise<ChildServer> => {
+  const start = async (script: readonly string[], env: Record<string, string>): Promise<ChildServer> => {
     const server = await ChildServer.start({ script, environment: env, nodeArguments });
     ending.push(() => server.stop());
     return server;
@@ -61,7 +61,7 @@ async function bench(): Promise<void> {
   const leasehold = await start(LEASEHOLD, { ...asynchronous, ...durability });
   const floor = options.replicated
     ? await start(LEASEHOLD, asynchronous)
-    : await start(join(import.meta.dirname, 'floor-server.ts'), { FLOOR_REDIS_PORT: String(redis.port) });
+    : await start([join(import.meta.dirname, 'floor-server.ts')], { FLOOR_REDIS_PORT: String(redis.port) });
   const names = options.replicated ? ['replicated', 'async'] : ['leasehold', 'floor'];
   const generator = fork(join(import.meta.dirname, 'load-generator.ts'));
   ending.push(() => generator.kill());

@@ -1,116 +1,12 @@
 #!/usr/bin/env node
-// The process: command line, configuration, signals, exit codes. What it runs is put together in serve.ts.
-//
-// Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.
+// The process `leasehold`: hands the command line (src/cli) what only the process has, and the server, which is loaded
+// when it is asked for and not before: a client command shall start quickly.
 
-import { parseArgs } from 'node:util';
-import { type Logger, pino } from 'pino';
-import type { Config } from './config/config.ts';
-import { ConfigError } from './config/config-error.ts';
-import { describeConfig } from './config/describe-config.ts';
-import { loadConfig } from './config/load-config.ts';
-import { formatHostPort } from './domain/host-port.ts';
+import { runProgram } from './cli/program.ts';
 import { packageInfo } from './package-info.ts';
-import { type Instance, serve } from './serve.ts';
-import { sendGrpcLogTo } from './transport/grpc-log.ts';
 
-const USAGE = `leasehold: distributed locks over gRPC, on Redis Sentinel
-
-  leasehold [--config FILE]                   serve (without a redis section: in memory, for trials)
-  leasehold --check-config [--config FILE]    check the configuration and end
-  leasehold --version | --help
-
-Every setting can also come from the environment (LEASEHOLD_…): see docs/configuration.md.`;
-
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
-
-async function main(): Promise<void> {
-  const args = readArguments();
-  if (args.help) return print(USAGE);
-  if (args.version) return print(packageInfo().version);
-  const config = readConfig(args.config);
-  if (args['check-config']) return print('configuration ok');
-
-  const log = logger(config);
-  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
-  if (!config.redis) announceEmbedded(config);
-  log.debug({ config: describeConfig(config) }, 'configuration');
-  const dieOf = (what: string) => (error: unknown) => {
-    log.fatal({ err: error }, what);
-    process.exit(EXIT_FAILED);
-  };
-  process.on('uncaughtException', dieOf('uncaught exception'));
-  process.on('unhandledRejection', dieOf('unhandled rejection'));
-
-  let instance: Instance | undefined;
-  // Where there are no tokens to read again it ends the process, as when a terminal is closed.
-  if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
-  const started = await serve(config, log, (reason) => {
-    log.fatal({ reason }, 'refusing to serve');
-    process.exit(EXIT_FAILED);
-  });
-  instance = started;
-  let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) process.exit(EXIT_FAILED); // asked twice: at once
-      stopping = true;
-      started.stop().then(() => process.exit(0), dieOf('could not stop in order'));
-    });
-  }
-}
-
-function readArguments() {
-  try {
-    return parseArgs({
-      options: {
-        config: { type: 'string' },
-        'check-config': { type: 'boolean', default: false },
-        version: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    }).values;
-  } catch (error) {
-    return fail(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`, EXIT_USAGE);
-  }
-}
-
-function readConfig(file: string | undefined): Config {
-  try {
-    return loadConfig({ file, env: process.env });
-  } catch (error) {
-    if (error instanceof ConfigError) return fail(error.message, EXIT_USAGE);
-    throw error;
-  }
-}
-
-function logger(config: Config): Logger {
-  const { level, format } = config.log;
-  if (format === 'json') return pino({ level });
-  return pino({ level, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } });
-}
-
-function announceEmbedded(config: Config): void {
-  print(`Leasehold, embedded: locks live in this process's memory. They are shared with no other instance and gone when it
-ends: for trials and tests. To keep them in your Redis, name its Sentinels and start again:
-
-  LEASEHOLD_REDIS_FAILOVER_CLUSTER=true LEASEHOLD_REDIS_MASTER_NAME=mymaster \\
-  LEASEHOLD_REDIS_ADDRESS=sentinel1:26379,sentinel2:26379,sentinel3:26379 npm start
-
-Serving gRPC on ${formatHostPort(config.server.address)}; Ctrl-C ends it.
-`);
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function fail(message: string, code: number): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(code);
-}
-
-main().catch((error: unknown) => {
-  fail(`leasehold: ${error instanceof Error ? error.message : String(error)}`, EXIT_FAILED);
+await runProgram(process.argv.slice(2), {
+  version: packageInfo().version,
+  env: process.env,
+  serve: async (options) => (await import('./serve-process.ts')).serveProcess(options),
 });

@@ -13,11 +13,13 @@ export interface OpenStoreOptions {
   readonly config: Config;
   readonly instanceId: string;
   readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   readonly observer: StoreObserver;
 }
 
 /** Does not wait for Redis: the store says by its status when it is usable. */
-export function openStore({ config, instanceId, clock, observer }: OpenStoreOptions): Store {
+export function openStore({ config, instanceId, clock, random, observer }: OpenStoreOptions): Store {
   const { redis, locks } = config;
   if (!redis) return new MemoryStore({ clock, observer, instanceId, maxTtlMs: locks.maxTtlMs });
   return new RedisStore({
@@ -36,7 +38,7 @@ export function openStore({ config, instanceId, clock, observer }: OpenStoreOpti
     allowEvictionPolicy: redis.allowEvictionPolicy,
     clock,
     observer,
-    random: Math.random,
+    random,
   });
 }
 

@@ -1,6 +1,6 @@
 // Puts one instance together from its configuration: store, services, gRPC server, admin port. Owns their
 // start and their end in the right order, and what is logged of them; the process around it (arguments,
-// signals) is main.ts.
+// signals) is serve-process.ts.
 
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -8,7 +8,7 @@ import { AdminServer } from './admin/admin-server.ts';
 import { Metrics } from './admin/metrics.ts';
 import { assembleOperations } from './assemble-operations.ts';
 import type { Config } from './config/config.ts';
-import { systemClock } from './domain/clock.ts';
+import { type Clock, systemClock } from './domain/clock.ts';
 import { formatHostPort, type HostPort } from './domain/host-port.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
@@ -44,17 +44,23 @@ const EMBEDDED_TIMEOUT_MS = 1_000;
 /** What is left of the drain timeout is for the bytes of their ends. */
 const STREAMS_PART_OF_DRAIN = 0.75;
 
+export interface Surroundings {
+  readonly clock?: Clock;
+  /** From 0 to below 1. */
+  readonly random?: () => number;
+  /** The store was found to be unfit before it was ever used: another deployment's data, or an evicting Redis. */
+  readonly onRefused?: (reason: string) => void;
+}
+
 /**
  * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says
- * NOT_SERVING. `onRefused` is called when the store is found to be unfit before it was ever used: another
- * deployment's data, or an evicting Redis. Rejects when a port can't be bound.
+ * NOT_SERVING. Rejects when a port can't be bound.
  */
 export async function serve(
   config: Config,
   log: Logger,
-  onRefused: (reason: string) => void = () => {},
+  { clock = systemClock, random = Math.random, onRefused = () => {} }: Surroundings = {},
 ): Promise<Instance> {
-  const clock = systemClock;
   const { version, protoFolder } = packageInfo();
   const instanceId = randomBytes(8).toString('hex');
   let callsInProgress = 0;
@@ -65,6 +71,7 @@ export async function serve(
     config,
     instanceId,
     clock,
+    random,
     observer: {
       commandEnded: (name, outcome, tookMs) => metrics.commandEnded(name, outcome, tookMs),
       event: (level, message, facts) => log[level](facts, message),
@@ -86,12 +93,12 @@ export async function serve(
   const commandTimeoutMs = config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS;
   const stamps = new CallStamps(instanceId);
   const common = { store: store.locks, clock, commandTimeoutMs };
-  const waitRoom = new WaitRoom({ ...common, instanceId, random: Math.random });
+  const waitRoom = new WaitRoom({ ...common, instanceId, random });
   const wheel = new RenewalWheel({
     renewals: leaseRenewals(store.locks),
     clock,
     commandTimeoutMs,
-    random: Math.random,
+    random,
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
   });
   const watch = new LockWatch(common);
@@ -99,7 +106,7 @@ export async function serve(
   const operations = assembleOperations({
     store: store.operations,
     clock,
-    random: Math.random,
+    random,
     stamps,
     pageTokens,
     commandTimeoutMs,

@@ -7,14 +7,16 @@ import { createInterface } from 'node:readline';
 import { type HostPort, parseHostPort } from '../../src/domain/host-port.ts';
 import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
 
-export const LEASEHOLD = join(import.meta.dirname, '../../src/main.ts');
+/** The server itself, and what it is told to do. */
+export const LEASEHOLD: readonly string[] = [join(import.meta.dirname, '../../src/main.ts'), 'serve'];
 
 const STARTS_WITHIN_MS = 20_000;
 const STOPS_WITHIN_MS = 5_000;
 const KEPT_LINES = 20;
 
 export interface ChildServerOptions {
-  readonly script: string;
+  /** And its arguments. */
+  readonly script: readonly string[];
   /** On top of this process's environment without its LEASEHOLD_ variables. */
   readonly environment: Readonly<Record<string, string>>;
   /** Further arguments for node. */
@@ -35,7 +37,7 @@ export class ChildServer {
   /** Returns when it serves. */
   static async start(options: ChildServerOptions): Promise<ChildServer> {
     // A process group of its own: a Ctrl-C at the terminal is for us, and what we stop then, we stop in order.
-    const child = spawn(process.execPath, [...(options.nodeArguments ?? []), options.script], {
+    const child = spawn(process.execPath, [...(options.nodeArguments ?? []), ...options.script], {
       env: { ...foreignEnvironment(), ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,

@@ -12,8 +12,12 @@ export interface ChannelOptions {
   /** "host:port" of the instances; at least one. */
   readonly addresses: readonly string[];
   readonly credentials: ChannelCredentials;
-  /** Sent with every call as `authorization: Bearer …`; undefined for none. */
-  readonly token?: string;
+  /** Sent with every call as `authorization: Bearer …`; undefined for none. A function is asked before each call. */
+  readonly token?: string | (() => string);
+  /** Adds what else goes with a call, such as the context of a trace. */
+  readonly carry?: (set: (key: string, value: string) => void) => void;
+  /** The name that the servers' certificates are for, where it isn't the host of the address. */
+  readonly serverName?: string;
   readonly clock: Clock;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -46,20 +50,24 @@ export class Channel {
   readonly clock: Clock;
   readonly random: () => number;
   readonly #seats: readonly Seat[];
-  readonly #token: string | undefined;
+  readonly #token: ChannelOptions['token'];
+  readonly #carry: ChannelOptions['carry'];
   /** How to end each call in progress. */
   readonly #calls = new Set<() => void>();
   #at: number;
   #isClosed = false;
 
-  constructor({ addresses, credentials, token, clock, random }: ChannelOptions) {
+  constructor({ addresses, credentials, token, carry, serverName, clock, random }: ChannelOptions) {
     if (addresses.length === 0) throw new Error('a channel needs the address of an instance');
     this.clock = clock;
     this.random = random;
     this.#token = token;
+    this.#carry = carry;
     this.#at = Math.floor(random() * addresses.length);
+    const connection =
+      serverName === undefined ? CONNECTION : { ...CONNECTION, 'grpc.ssl_target_name_override': serverName };
     const connect = (address: string): Stubs => {
-      const locks = new LockServiceClient(address, credentials, CONNECTION);
+      const locks = new LockServiceClient(address, credentials, connection);
       const sameConnection = { channelOverride: locks.getChannel() };
       return { locks, operations: new OperationStoreServiceClient(address, credentials, sameConnection) };
     };
@@ -90,7 +98,9 @@ export class Channel {
 
   metadata(): Metadata {
     const metadata = new Metadata();
-    if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`);
+    const token = typeof this.#token === 'function' ? this.#token() : this.#token;
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+    this.#carry?.((key, value) => metadata.set(key, value));
     return metadata;
   }
 

@@ -9,19 +9,14 @@ import { fullJitterMs } from '../domain/backoff.ts';
 import { pause } from '../domain/clock.ts';
 import { type CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
-import {
-  FIRST_ANSWER_MS,
-  HeldLease,
-  type KeepOptions,
-  REOPEN_AFTER_MS,
-  SILENCE_MS,
-  tell,
-} from './held-lease.ts';
-import { LeaseCall } from './lease-call.ts';
+import { HeldLease, type LeaseOptions, tell } from './held-lease.ts';
+import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
+import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
 import { ANSWER_WITHIN_MS, release } from './release.ts';
+import { StreamCall } from './stream-call.ts';
 import { BACKOFF } from './unary.ts';
 
-export interface HoldOptions extends KeepOptions {
+export interface HoldOptions extends LeaseOptions {
   /** Its lease_id names the acquisition; a random UUID, new for each. */
   readonly spec: Parameters<typeof LeaseSpec.fromPartial>[0] & { resource: string; leaseId: string };
   /** How long to wait for it, over all streams; Infinity for ever, 0 or undefined: not at all. */
@@ -115,7 +110,7 @@ function oneStream(
       resolve(end);
     };
     const fail = (error: CallError): void => finish({ kind: 'failed', error, wasHeardOf });
-    const call = new LeaseCall(
+    const call: LeaseCall = new StreamCall<LeaseMessage>(
       {
         channel,
         silenceMs,
@@ -125,22 +120,22 @@ function oneStream(
           firstAnswer.cancel();
           former?.cancel();
           wasHeardOf = true;
-          if (message.$case === 'queued')
-            tell(observer, { kind: 'queued', position: message.value.position });
-          if (message.$case !== 'granted') return;
-          const lease = new HeldLease(channel, message.value, from, options);
+          const { event } = message;
+          if (event?.$case === 'queued') tell(observer, { kind: 'queued', position: event.value.position });
+          if (event?.$case !== 'granted') return;
+          const lease = new HeldLease(channel, event.value, from, options);
           if (lease.state === 'held') {
             held = lease;
-            held.adopt(from);
+            held.streams.adopt(from);
             finish({ kind: 'granted', held });
           } else {
             from.cancel();
             fail(localError(status.ABORTED, 'the lease had ended before its grant arrived'));
           }
         },
-        onEnd: (from, error) => (held ? held.ended(from, error) : fail(error)),
+        onEnd: (from, error) => (held ? held.streams.ended(from, error) : fail(error)),
       },
-      request,
+      holdStream(request),
     );
     const endWith = (error: CallError) => (): void => {
       call.cancel();

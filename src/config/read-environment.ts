@@ -1,5 +1,6 @@
 // Reads overrides from environment variables. Every variable that looks like ours must be one of ours: an override
 // with a spelling mistake would otherwise be ignored without a word.
+import { isOfClients } from './client-environment.ts';
 import { closestName } from './closest-name.ts';
 import type { ConfigProblem } from './config-error.ts';
 import type { GivenValue, GivenValues } from './given-value.ts';
@@ -39,6 +40,6 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
 }
 
 function isNotOurs(name: string, text: string): boolean {
-  if (name === CONFIG_FILE_VARIABLE || name.startsWith(TEST_PREFIX)) return true;
+  if (name === CONFIG_FILE_VARIABLE || name.startsWith(TEST_PREFIX) || isOfClients(name)) return true;
   return KUBERNETES_VARIABLE.test(name) || (KUBERNETES_PORT.test(name) && KUBERNETES_PORT_VALUE.test(text));
 }

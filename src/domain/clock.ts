@@ -10,27 +10,45 @@ export interface Clock {
   monotonicMs(): number;
   /** Milliseconds since 1970 by the system clock; for people only, never compared with a deadline. */
   wallMs(): number;
-  /** Runs `fire` once after at least `delayMs`; never keeps the process alive by itself. */
+  /** Runs `fire` once after at least `delayMs`. */
   after(delayMs: number, fire: () => void): Timer;
 }
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** Its timers never keep the process alive by themselves. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
-  after(delayMs, fire) {
-    // setTimeout takes more than 24.8 days for "at once".
-    const wait = (leftMs: number): NodeJS.Timeout =>
-      leftMs <= LONGEST_TIMEOUT_MS
-        ? setTimeout(fire, Math.max(0, leftMs)).unref()
-        : setTimeout(() => {
-            handle = wait(leftMs - LONGEST_TIMEOUT_MS);
-          }, LONGEST_TIMEOUT_MS).unref();
-    let handle = wait(delayMs);
-    return { cancel: () => clearTimeout(handle) };
-  },
+  after: (delayMs, fire) => startTimer(delayMs, fire, (handle) => handle.unref()),
 };
+
+/**
+ * The same, but what waits for a timer keeps the process alive: for clients, whose process may have nothing else that
+ * does. A lease between two of its streams, or a caller who waits before the next try, would end with it.
+ */
+export const wakefulClock: Clock = {
+  ...systemClock,
+  after: (delayMs, fire) => startTimer(delayMs, fire, (handle) => handle),
+};
+
+function startTimer(
+  delayMs: number,
+  fire: () => void,
+  made: (handle: NodeJS.Timeout) => NodeJS.Timeout,
+): Timer {
+  // setTimeout takes more than 24.8 days for "at once".
+  const wait = (leftMs: number): NodeJS.Timeout =>
+    leftMs <= LONGEST_TIMEOUT_MS
+      ? made(setTimeout(fire, Math.max(0, leftMs)))
+      : made(
+          setTimeout(() => {
+            handle = wait(leftMs - LONGEST_TIMEOUT_MS);
+          }, LONGEST_TIMEOUT_MS),
+        );
+  let handle = wait(delayMs);
+  return { cancel: () => clearTimeout(handle) };
+}
 
 /** Resolves after `delayMs`, or at once when `signal` aborts. */
 export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {

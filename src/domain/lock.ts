@@ -117,8 +117,18 @@ export function stateOf({ holderCount, minHoldRemainingMs }: LockView): LockStat
   return minHoldRemainingMs > 0 ? 'min-hold' : 'free';
 }
 
+export interface Granted {
+  readonly kind: 'granted';
+  readonly lease: Lease;
+  /**
+   * It was a lease before, whichever call spoke for it: somebody may have been told of it. Also where the same call
+   * asks again because an answer was lost, since that may have been the answer to a repeat.
+   */
+  readonly isRepeat: boolean;
+}
+
 export type AcquireOutcome =
-  | { readonly kind: 'granted'; readonly lease: Lease }
+  | Granted
   /** Only for a caller that may wait: its place, from 1, and when the resource may be free for the next in line. */
   | { readonly kind: 'queued'; readonly position: number; readonly blockedForMs: number }
   | { readonly kind: 'contended'; readonly contention: Contention }
@@ -133,7 +143,7 @@ export type AcquireOutcome =
   | { readonly kind: 'full' };
 
 export type ConfirmOutcome =
-  | { readonly kind: 'granted'; readonly lease: Lease }
+  | Granted
   /** It lapsed, was given back, released or taken away, or a newer call speaks for it. */
   | { readonly kind: 'gone' };
 

@@ -3,7 +3,7 @@
 
 import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallStamp, Lease, LeaseSpec } from '../domain/lock.ts';
+import type { CallStamp, Granted, Lease, LeaseSpec } from '../domain/lock.ts';
 import type { LockStore, RenewCommand, StoreCall } from '../store/lock-store.ts';
 import { takenAway } from './refusals.ts';
 
@@ -15,16 +15,21 @@ export interface AcquireManyOptions {
   readonly clock: Clock;
   readonly bounded: () => StoreCall;
   /** Takes one of them, waiting if the call may; throws when it can't be had. */
-  readonly acquire: (spec: LeaseSpec) => Promise<Lease>;
+  readonly acquire: (spec: LeaseSpec) => Promise<Granted>;
 }
 
 /** Renewed at a quarter of the smallest TTL, but not more often than this. */
 const RENEW_AT_LEAST_MS = 250;
 
-/** Resolves with the leases in the order of `specs`; when one can't be had, all are given back before it rejects. */
+type Taken = ReadonlyMap<LeaseSpec, Granted>;
+
+/**
+ * Resolves with the leases in the order of `specs`; when one can't be had, those that this call was granted are given
+ * back before it rejects. What it only repeated stays.
+ */
 export async function acquireMany(options: AcquireManyOptions): Promise<readonly Lease[]> {
   const { specs, acquire } = options;
-  const taken = new Map<LeaseSpec, Lease>();
+  const taken = new Map<LeaseSpec, Granted>();
   const done = new AbortController();
   const keeping = keepAlive(options, taken, done.signal);
   let trying: LeaseSpec | undefined;
@@ -41,7 +46,7 @@ export async function acquireMany(options: AcquireManyOptions): Promise<readonly
   } catch (error) {
     done.abort();
     await keeping;
-    await giveBack(options, trying ? [...taken.keys(), trying] : [...taken.keys()]);
+    await giveBack(options, taken, trying);
     throw error;
   }
 }
@@ -53,7 +58,7 @@ function inGlobalOrder(specs: readonly LeaseSpec[]): readonly LeaseSpec[] {
 
 async function keepAlive(
   { specs, stamp, store, clock, bounded }: AcquireManyOptions,
-  taken: ReadonlyMap<LeaseSpec, Lease>,
+  taken: Taken,
   done: AbortSignal,
 ): Promise<void> {
   const smallestTtlMs = Math.min(...specs.map(({ ttlMs }) => ttlMs));
@@ -69,7 +74,7 @@ async function keepAlive(
 
 async function renewed(
   { specs, stamp, store, bounded }: AcquireManyOptions,
-  taken: ReadonlyMap<LeaseSpec, Lease>,
+  taken: Taken,
 ): Promise<readonly Lease[]> {
   const minAcks = Math.max(...specs.map((spec) => spec.minAcks ?? 0));
   const outcomes = await store.renew(renewals(taken, stamp), { ...bounded(), minAcks });
@@ -92,20 +97,27 @@ async function renewed(
   });
 }
 
-function renewals(taken: ReadonlyMap<LeaseSpec, Lease>, stamp: CallStamp): readonly RenewCommand[] {
-  return [...taken].map(([{ resource, leaseId }, { fencingToken }]) => {
-    return { resource, leaseId, fencingToken, ttlMs: 0, stamp };
+function renewals(taken: Taken, stamp: CallStamp): readonly RenewCommand[] {
+  return [...taken].map(([{ resource, leaseId }, { lease }]) => {
+    return { resource, leaseId, fencingToken: lease.fencingToken, ttlMs: 0, stamp };
   });
 }
 
-// By stamp, not by lease id alone: a newer call with the same ids may hold them by now. What fails ends with its TTL.
+// By stamp, not by lease id alone: a newer call with the same ids may hold them by now. And never what was a lease
+// before: this may be a first try that a frozen server runs late. The second was answered elsewhere, its caller
+// released one of them, and somebody else has that. To give the others back, which bear the stamp of the late repeat
+// now, would take them from under that caller's hands. Of the one that was being tried it isn't known, where the answer
+// was lost: only its place in the queue or its claim is given up, and a lease ends with its TTL, as does what can't be
+// given back.
 async function giveBack(
   { stamp, store, bounded }: AcquireManyOptions,
-  specs: readonly LeaseSpec[],
+  taken: Taken,
+  trying: LeaseSpec | undefined,
 ): Promise<void> {
-  await Promise.allSettled(
-    specs.map(({ resource, leaseId }) =>
-      store.leave({ resource, leaseId, stamp, keepPlaceMs: 0, giveBack: true }, bounded()),
-    ),
-  );
+  const leave = ({ resource, leaseId }: LeaseSpec, giveBack: boolean): Promise<boolean> =>
+    store.leave({ resource, leaseId, stamp, keepPlaceMs: 0, giveBack }, bounded());
+  const granted = [...taken].filter(([, { isRepeat }]) => !isRepeat);
+  const leaving = granted.map(([spec]) => leave(spec, true));
+  if (trying) leaving.push(leave(trying, false));
+  await Promise.allSettled(leaving);
 }

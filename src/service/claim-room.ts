@@ -28,6 +28,7 @@ export interface ClaimRoomOptions {
   readonly commandTimeoutMs: number;
 }
 
+type Claimed = Extract<ClaimOutcome, { kind: 'claimed' }>;
 type Ending = 'time over' | 'cancelled' | 'draining';
 
 /** Callers who can take each other's place: what one doesn't find, the others don't find either. */
@@ -115,7 +116,7 @@ export class ClaimRoom {
     const outcome = await this.#asked(command, context.deadlineMs);
     if (outcome.kind === 'quarantined') throw refusal(outcome);
     if (!context.ended.aborted) return outcome.claimed;
-    this.#giveBack(command, outcome.claimed);
+    this.#giveBack(command, outcome);
     throw cancelled();
   }
 
@@ -216,7 +217,7 @@ export class ClaimRoom {
     const { command, interest, callEndsMs } = waiting;
     waiting.isAsking = true;
     let isAnswered = false;
-    let claimed: readonly ClaimedOperation[] = [];
+    let claimed: Claimed | undefined;
     try {
       const outcome = await this.#asked(command, callEndsMs);
       isAnswered = true;
@@ -226,7 +227,7 @@ export class ClaimRoom {
         waiting.refused = refusal(outcome);
         this.#dueIn(interest, outcome.retryAfterMs);
       } else if (outcome.claimed.length > 0) {
-        claimed = outcome.claimed;
+        claimed = outcome;
         interest.isDue = true; // there may be more, for the next one
       } else {
         interest.blockedOn = new Set(outcome.blockedOn);
@@ -243,7 +244,7 @@ export class ClaimRoom {
       });
     }
     waiting.isAsking = false;
-    if (claimed.length > 0) this.#answer(waiting, claimed);
+    if (claimed) this.#answer(waiting, claimed);
     else if (waiting.ending) this.#end(waiting, waiting.ending);
     void this.#serve();
     return isAnswered;
@@ -253,13 +254,13 @@ export class ClaimRoom {
   // a worker that never hears of them, and they would stand still until the attempt is stale, and count as failed:
   // they are given back. A repeat with the same claim id may have got them meanwhile, on another instance: the yield
   // carries the stamp of this call, and does nothing then. Where even the answer is lost, the attempts go stale.
-  #answer(waiting: Waiting, claimed: readonly ClaimedOperation[]): void {
+  #answer(waiting: Waiting, outcome: Claimed): void {
     this.#forget(waiting);
     if (waiting.ending === 'cancelled') {
-      this.#giveBack(waiting.command, claimed);
+      this.#giveBack(waiting.command, outcome);
       waiting.answer.reject(cancelled());
     } else {
-      waiting.answer.resolve(claimed);
+      waiting.answer.resolve(outcome.claimed);
     }
   }
 
@@ -307,7 +308,11 @@ export class ClaimRoom {
     return store.claim(command, { deadlineMs });
   }
 
-  #giveBack({ stamp }: ClaimCommand, claimed: readonly ClaimedOperation[]): void {
+  // Not what another call with the same claim id had got before. The first try waits in the socket of a server that is
+  // frozen; the second one is answered by another server, and its worker begins. The first server wakes, gets for the
+  // first try what the second one has told, with a stamp that fits, and then sees that its client has gone.
+  #giveBack({ stamp }: ClaimCommand, { claimed, isRepeat }: Claimed): void {
+    if (isRepeat) return;
     const { store, clock, commandTimeoutMs } = this.#options;
     for (const { operation, attempt } of claimed) {
       const { resource, operationId } = operation;

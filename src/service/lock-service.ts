@@ -6,7 +6,14 @@ import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { type CallStamp, type Lease, type LeaseSpec, type LockView, leaseIdHash } from '../domain/lock.ts';
+import {
+  type CallStamp,
+  type Granted,
+  type Lease,
+  type LeaseSpec,
+  type LockView,
+  leaseIdHash,
+} from '../domain/lock.ts';
 import {
   type AcquisitionRef,
   durabilityOf,
@@ -99,7 +106,8 @@ export class LockService {
   acquire(spec: LeaseSpec, waitMs: number, context: CallContext): Promise<GrantedLease> {
     return this.#logged('Acquire', spec, async () => {
       if (this.#draining) throw draining();
-      return this.#granted(await this.#take(spec, this.#stamp(), waitMs, context), context);
+      const { lease } = await this.#take(spec, this.#stamp(), waitMs, context);
+      return this.#granted(lease, context);
     });
   }
 
@@ -123,8 +131,9 @@ export class LockService {
       bounded: () => ({ deadlineMs: clock.monotonicMs() + this.#options.commandTimeoutMs }),
       acquire: (spec) =>
         this.#logged('AcquireMany', spec, async () => {
-          return this.#granted(await this.#take(spec, stamp, waitMs, context), context);
-        }).then(({ lease }) => lease),
+          const granted = await this.#take(spec, stamp, waitMs, context);
+          return { ...granted, ...this.#granted(granted.lease, context) };
+        }),
     });
     return leases.map((lease) => this.#granted(lease, context));
   }
@@ -176,15 +185,20 @@ export class LockService {
     return this.#options.stamps.forUnary();
   }
 
-  async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Lease> {
+  async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
     if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
     const call = { ...this.#bounded(context), ...durabilityOf(spec) };
     const outcome = await this.#options.store.acquire(spec, stamp, false, call);
     if (outcome.kind !== 'granted') throw refusal(outcome);
-    return outcome.lease;
+    return outcome;
   }
 
-  async #awaitTurn(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Lease> {
+  async #awaitTurn(
+    spec: LeaseSpec,
+    stamp: CallStamp,
+    waitMs: number,
+    context: CallContext,
+  ): Promise<Granted> {
     const untilMs = Math.min(
       context.arrivedAtMs + Math.min(waitMs, LIMITS.unaryWaitMs),
       context.deadlineMs - ANSWER_BEFORE_MS,
@@ -198,7 +212,7 @@ export class LockService {
       ended,
       onPosition: () => {},
     });
-    if (end.kind === 'granted') return end.lease;
+    if (end.kind === 'granted') return end;
     throw waitFailure(end);
   }
 

@@ -11,12 +11,12 @@
 import { fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, type Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { AcquireOutcome, CallStamp, Lease, LeaseSpec } from '../domain/lock.ts';
+import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
 import { durabilityOf, type LockStore, type StoreCall } from '../store/lock-store.ts';
 
 /** How a wait ended. */
 export type WaitEnd =
-  | { readonly kind: 'granted'; readonly lease: Lease }
+  | Granted
   /** The time was over; what the last try answered. */
   | {
       readonly kind: 'refused';
@@ -154,7 +154,7 @@ export class Waiter {
       case undefined: // something more urgent came
         return undefined;
       case 'granted':
-        return { kind: 'granted', lease: outcome.lease };
+        return outcome;
       case 'queued':
         if (outcome.position === 1) this.nextInLine(outcome.blockedForMs);
         else onPosition(outcome.position);
@@ -175,7 +175,7 @@ export class Waiter {
     const { store, spec, stamp } = this.#options;
     try {
       const outcome = await store.confirm(spec, stamp, this.#call());
-      if (outcome.kind === 'granted') return { kind: 'granted', lease: outcome.lease };
+      if (outcome.kind === 'granted') return outcome;
     } catch (error) {
       if (!isPassing(error)) throw error;
     }
@@ -188,8 +188,7 @@ export class Waiter {
   async #tryOnce(): Promise<WaitEnd> {
     const { store, spec, stamp } = this.#options;
     const outcome = await store.acquire(spec, stamp, false, this.#call(), this.#hasAsked);
-    if (outcome.kind === 'granted') return { kind: 'granted', lease: outcome.lease };
-    if (outcome.kind === 'moved') return { kind: 'moved' };
+    if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
     if (outcome.kind === 'queued') throw new Error('queued without waiting');
     return { kind: 'refused', outcome };
   }

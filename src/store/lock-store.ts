@@ -36,7 +36,10 @@ export interface LeaveCommand extends AcquisitionRef {
   readonly stamp: CallStamp;
   /** How long the place in the queue is kept for the same lease id; 0: not at all. */
   readonly keepPlaceMs: number;
-  /** Gives back a confirmed lease too: its caller was not told of it. */
+  /**
+   * Gives back a lease too, not a claim alone: nobody was told of it. Only for what this call was granted and what was
+   * no repeat. The stamp doesn't prove that: a repeat puts its own on what a former call told of.
+   */
   readonly giveBack?: boolean;
 }
 
@@ -117,10 +120,10 @@ export type ChangeNotice =
 export interface LockStore {
   /**
    * Grants `spec` if nothing contradicts it and nobody waits before it. The same lease id again is the same
-   * acquisition: the lease that lives is returned, extended to at least now + TTL, stamped with this call; a waiter
-   * keeps its place. During a quarantine nothing is granted, and not even a recorded lease is returned: it may never
-   * have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp. With `again` the call
-   * has asked before, and is answered `moved` if a newer one speaks for the acquisition by now.
+   * acquisition: the lease that lives is returned as a repeat, extended to at least now + TTL, stamped with this call;
+   * a waiter keeps its place. During a quarantine nothing is granted, and not even a recorded lease is returned: it may
+   * never have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp. With `again` the
+   * call has asked before, and is answered `moved` if a newer one speaks for the acquisition by now.
    */
   acquire(
     spec: LeaseSpec,
@@ -130,7 +133,10 @@ export interface LockStore {
     again?: boolean,
   ): Promise<AcquireOutcome>;
 
-  /** Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. */
+  /**
+   * Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. What was a lease
+   * already, as after a quarantine that it lived through, is a repeat.
+   */
   confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome>;
 
   /**

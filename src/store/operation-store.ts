@@ -65,6 +65,8 @@ export type ClaimOutcome =
   | {
       readonly kind: 'claimed';
       readonly claimed: readonly ClaimedOperation[];
+      /** Another call with this claim id had got them before, and may have told of them. */
+      readonly isRepeat: boolean;
       /**
        * Where nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity if
        * nothing.

@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AcquireOutcome, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
+import type { AcquireOutcome, CallStamp, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { RenewCommand } from '../../src/store/lock-store.ts';
@@ -103,6 +103,20 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         const second = await granted(spec);
         expect(second.fencingToken).toBe(first.fencingToken);
         expect(extendedBy(first, second)).toBe(5_000);
+      });
+
+      test('says whether it was a lease before, whichever call it spoke for', async () => {
+        const spec = leaseSpec();
+        const stamp = nextStamp();
+        const ask = (by: CallStamp) => h.locks.acquire(spec, by, false, inTime());
+        expect(await ask(stamp)).toMatchObject({ kind: 'granted', isRepeat: false });
+        expect(await ask(stamp)).toMatchObject({ kind: 'granted', isRepeat: true });
+        const late = nextStamp('another');
+        expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: true });
+        // Its first answer is lost, and it asks again: the lease bears its stamp now, and still isn't its own.
+        expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: true });
+        await release(spec);
+        expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: false });
       });
 
       test('never brings the deadline forward when repeated with a smaller TTL', async () => {

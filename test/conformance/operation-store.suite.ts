@@ -56,6 +56,10 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       const id = randomUUID();
       const [first] = await claimed(id);
       expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
+      // By another call it is a repeat; that very call may ask again, too, and then nobody else was told.
+      const another = { stamp: { instanceId: 'another', call: 2 } };
+      expect(await claim(id, another)).toMatchObject({ isRepeat: true });
+      expect(await claim(id, another)).toMatchObject({ isRepeat: false });
       if (first) await complete(first);
       expect(await claimed(id, 2)).toEqual([]);
       expect(await claimed()).toHaveLength(1);

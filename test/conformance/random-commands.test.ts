@@ -222,7 +222,7 @@ async function many(h: StoreHarness, c: Extract<Command, { do: 'many' }>): Promi
       acquire: async (spec) => {
         const outcome = await h.locks.acquire(spec, by, false, inTime());
         if (outcome.kind !== 'granted') throw new Refused(outcome);
-        return outcome.lease;
+        return outcome;
       },
     });
   } catch (error) {

@@ -264,6 +264,27 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       });
     });
 
+    describe('a grant by hand-over', () => {
+      test('is no repeat when it is confirmed, and one from then on', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await release(holder);
+        expect(await confirm(first)).toMatchObject({ kind: 'granted', isRepeat: false });
+        expect(await confirm(first)).toMatchObject({ kind: 'granted', isRepeat: true });
+        expect(await wait(first)).toMatchObject({ kind: 'granted', isRepeat: true });
+      });
+
+      test('is no repeat when its call asks instead, or a newer one: nobody was told of it', async () => {
+        for (const owner of ['own', 'newer']) {
+          const holder = await held({ resource: owner });
+          const first = await inQueue(owner, { resource: owner });
+          await release(holder);
+          const asks = owner === 'own' ? first : { spec: first.spec, stamp: asked().stamp };
+          expect(await wait(asks)).toMatchObject({ kind: 'granted', isRepeat: false });
+        }
+      });
+    });
+
     describe('a lease that its caller was not told of', () => {
       test('is given back, its min_hold too, by the call that speaks for it and by no other', async () => {
         const told = await held({ minHoldMs: 60_000 });
@@ -507,7 +528,10 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
           expect(renewal?.kind).toBe('renewed');
         }
         await told('claimed', again);
-        expect(await confirm(again)).toMatchObject({ kind: 'granted', lease: { fencingToken: token } });
+        const same = { kind: 'granted', isRepeat: true, lease: { fencingToken: token } };
+        expect(await confirm(again)).toMatchObject(same);
+        // So too if the notice was lost: the hand-over put the stamp of this call on a lease that is not its own.
+        expect(await wait(again)).toMatchObject(same);
         expect(await queued()).toEqual(['second']);
       });
     });

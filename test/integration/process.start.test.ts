@@ -32,30 +32,42 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     const version = command(onTestFinished, ['--version']);
     expect(await version.exit()).toBe(0);
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    const help = command(onTestFinished, ['-h']);
+    const help = command(onTestFinished, ['serve', '-h']);
     expect(await help.exit()).toBe(0);
     expect(help.stdout).toContain('--check-config');
     expect(help.stderr).toBe('');
   });
 
-  test('an unknown option or a stray word: status 2, and the usage', async ({ onTestFinished }) => {
-    const option = command(onTestFinished, ['--cnofig', 'x.yaml']);
+  test('an unknown option, a stray word, no command: status 2, and what to do', async ({
+    onTestFinished,
+  }) => {
+    const option = command(onTestFinished, ['serve', '--cnofig', 'x.yaml']);
     expect(await option.exit()).toBe(2);
     expect(option.stderr).toContain("'--cnofig'");
-    expect(option.stderr).toContain('leasehold --check-config');
+    expect(option.stderr).toContain('(Did you mean --config?)');
     expect(option.stdout).toBe('');
     const word = command(onTestFinished, ['start']);
     expect(await word.exit()).toBe(2);
     expect(word.stderr).toContain("'start'");
+    const stray = command(onTestFinished, ['serve', 'now']);
+    expect(await stray.exit()).toBe(2);
+    expect(stray.stderr).toMatch(/^leasehold: too many arguments/);
+    // A unit that still starts it without a command shall not look as if it had served.
+    const nothing = command(onTestFinished, []);
+    expect(await nothing.exit()).toBe(2);
+    expect(nothing.stderr).toContain('leasehold serve');
+    expect(nothing.stdout).toBe('');
   });
 
   test('--check-config: 0 for a good one, 2 and what is wrong for a bad one', async ({ onTestFinished }) => {
-    const good = command(onTestFinished, ['--check-config'], { LEASEHOLD_REDIS_ADDRESS: 'redis:6379' });
+    const good = command(onTestFinished, ['serve', '--check-config'], {
+      LEASEHOLD_REDIS_ADDRESS: 'redis:6379',
+    });
     expect(await good.exit()).toBe(0);
     expect(good.stdout).toBe('configuration ok\n');
     expect(good.stderr).toBe('');
 
-    const bad = command(onTestFinished, ['--check-config'], {
+    const bad = command(onTestFinished, ['serve', '--check-config'], {
       LEASEHOLD_REDIS_ADDRES: 'redis:6379',
       LEASEHOLD_LOCKS_MAX_TTL: '30',
     });
@@ -66,7 +78,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
       expect.stringMatching(/^LEASEHOLD_REDIS_ADDRES: /),
     ]);
 
-    const missing = command(onTestFinished, ['--check-config', '--config', '/does/not/exist.yaml']);
+    const missing = command(onTestFinished, ['serve', '--check-config', '--config', '/does/not/exist.yaml']);
     expect(await missing.exit()).toBe(2);
     expect(missing.stderr).toContain('/does/not/exist.yaml');
   });

@@ -44,7 +44,7 @@ export class CommandLine {
 
   /** A server on free ports. */
   static serve(overrides: Readonly<Record<string, string>> = {}): CommandLine {
-    return CommandLine.start([], testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info', ...overrides }));
+    return CommandLine.start(['serve'], testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info', ...overrides }));
   }
 
   /** Where it serves, as its log says. */

@@ -32,7 +32,7 @@ export class ServerProcess {
   /** Returns when it serves. */
   static async start({ environment, sourceAddress }: ServerProcessOptions): Promise<ServerProcess> {
     const preload = sourceAddress ? ['--import', SOURCE_ADDRESS] : [];
-    const child = spawn(process.execPath, [...preload, join(ROOT, 'src/main.ts')], {
+    const child = spawn(process.execPath, [...preload, join(ROOT, 'src/main.ts'), 'serve'], {
       env: {
         PATH: process.env.PATH ?? '',
         ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
@@ -60,9 +60,18 @@ export class ServerProcess {
   }
 
   /** Ends it at once. */
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** Asks it to stop, and returns when it has drained and ended. */
+  stop(): Promise<void> {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill('SIGKILL');
+    this.#child.kill(signal);
     await once(this.#child, 'exit');
     if (this.#child.pid !== undefined) releaseFromGuard('pid', this.#child.pid);
   }

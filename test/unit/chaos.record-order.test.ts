@@ -320,3 +320,23 @@ test('a record with too many calls is undecided, never passed', () => {
   expect(undecided).toHaveLength(1);
   expect(counts['records judged']).toBeUndefined();
 });
+
+// The first try began it, its reply was lost, somebody claimed it, and the second try was told so.
+describe('a call that took effect before it was answered', () => {
+  const within = (fromS: number, toS: number): Event[][] => [
+    operationCall('BeginOperation', fromS, toS, 'RUNNING 2 1'),
+    call('ClaimOperations', fromS + 0.2, fromS + 0.4, {
+      asked: { operation: { resource: '', operationId: '', claimId: 'a' } },
+      operation: { ...record('RUNNING 2 1'), resource: 'r' },
+    }),
+  ];
+
+  test('may have been tried twice: it took long, or connections broke', () => {
+    expect(judge(...within(1, 4))).toEqual([]);
+    expect(judge(fault(1, 2, ['server-1']), ...within(1, 1.9))).toEqual([]);
+  });
+
+  test('was not where nothing was in the way', () => {
+    expect(judge(...within(1, 1.9))).toHaveLength(1);
+  });
+});

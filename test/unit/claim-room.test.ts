@@ -34,14 +34,14 @@ const nothing = (
   askAgainInMs = Number.POSITIVE_INFINITY,
   blockedOn: readonly string[] = [],
 ): ClaimOutcome => {
-  return { kind: 'claimed', claimed: [], askAgainInMs, blockedOn };
+  return { kind: 'claimed', claimed: [], isRepeat: false, askAgainInMs, blockedOn };
 };
 
-function work({ claimId }: ClaimCommand, operationId = 'o'): ClaimOutcome {
+function work({ claimId }: ClaimCommand, operationId = 'o', isRepeat = false): ClaimOutcome {
   const operation = { resource: 'r', operationId } as Operation; // the room looks at no more
   const attempt = { claimId, fencingToken: 7n } as Attempt; // nor at more of this
   const claimed: readonly ClaimedOperation[] = [{ operation, attempt }];
-  return { kind: 'claimed', claimed, askAgainInMs: Number.POSITIVE_INFINITY, blockedOn: [] };
+  return { kind: 'claimed', claimed, isRepeat, askAgainInMs: Number.POSITIVE_INFINITY, blockedOn: [] };
 }
 
 beforeEach(() => {
@@ -274,6 +274,23 @@ describe('a client that goes away', () => {
     },
   );
 });
+
+// The first try waits in the socket of a frozen server, the second one is answered elsewhere. The server wakes and asks
+// for the first one, whose client has long gone: what it gets was told to that very client.
+test.each([0, 60_000])(
+  'a late repeat gives back nothing that the newer call has told, waiting %i ms',
+  async (waitMs) => {
+    const held = Promise.withResolvers<ClaimOutcome>();
+    answer = () => held.promise;
+    const caller = claim({ waitMs });
+    await clock.pass(1);
+    caller.leave();
+    await clock.pass(1);
+    held.resolve(work(asked[0] as ClaimCommand, 'o', true)); // it has asked
+    await clock.pass(10);
+    expect([caller.settled, yielded]).toEqual(['CANCELLED', []]);
+  },
+);
 
 describe('a store that fails', () => {
   test('in passing: the very same caller asks again, since its question may have claimed something', async () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CLIENT_VARIABLES, GIVEN_TO_COMMANDS, isOfClients } from '../../src/config/client-environment.ts';
 import type { Config } from '../../src/config/config.ts';
 import { describeConfig } from '../../src/config/describe-config.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
@@ -151,6 +152,15 @@ describe('redis', () => {
 });
 
 describe('environment', () => {
+  test('what clients read, and what commands under a lease are given, is nothing to a server', () => {
+    const names = [...Object.values(CLIENT_VARIABLES), ...Object.values(GIVEN_TO_COMMANDS)];
+    const settings = SETTING_LIST.map(({ environmentName }) => environmentName);
+    expect(settings.filter((name) => isOfClients(name))).toEqual([]);
+    expect(loadConfig({ env: Object.fromEntries(names.map((name) => [name, 'x'])) })).toEqual(
+      loadConfig({ env: {} }),
+    );
+  });
+
   test('replaces values of the file, one key at a time', () => {
     const redis = directory.sentinelOf(SENTINEL_BLOCK, {
       LEASEHOLD_REDIS_ADDRESS: 'a:1, [::2]:2',

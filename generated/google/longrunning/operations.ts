@@ -20,10 +20,6 @@ import { Duration } from "../protobuf/duration.ts";
 import { Empty } from "../protobuf/empty.ts";
 import { Status } from "../rpc/status.ts";
 
-export const protobufPackage = "google.longrunning";
-
-export const protobufFileName = "google/longrunning/operations.proto";
-
 /**
  * This resource represents a long-running operation that is the result of a
  * network API call.
@@ -976,14 +972,14 @@ export const OperationsClient = makeGenericClientConstructor(
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
-export type DeepPartial<T> = T extends bigint ? string | number | bigint
+type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   create(base?: DeepPartial<T>): T;

@@ -24,10 +24,6 @@ import { Lock, LockState } from "./lock.ts";
 import { ServerInfo } from "./server_info.ts";
 import { Heartbeat, SnapshotComplete } from "./watch_events.ts";
 
-export const protobufPackage = "leasehold.v1";
-
-export const protobufFileName = "leasehold/v1/lock_service.proto";
-
 /**
  * The lock service: leases on named resources, held by renewing them or by keeping a stream open.
  * What a lease is and the deadline rule that its holder must obey: `Lease` in lease.proto. Errors: error_details.proto.
@@ -2791,14 +2787,14 @@ export const LockServiceClient = makeGenericClientConstructor(
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
-export type DeepPartial<T> = T extends bigint ? string | number | bigint
+type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   create(base?: DeepPartial<T>): T;

@@ -9,10 +9,6 @@ import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import { Lease, LeaseSpec } from "./lease.ts";
 
-export const protobufPackage = "leasehold.v1";
-
-export const protobufFileName = "leasehold/v1/operation.proto";
-
 /**
  * An operation: the durable record of a piece of long-running work, and one attempt to do it.
  * The rpcs are in operation_store_service.proto.
@@ -1263,14 +1259,14 @@ export const OperationFilter_LabelsEntry: MessageFns<OperationFilter_LabelsEntry
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
-export type DeepPartial<T> = T extends bigint ? string | number | bigint
+type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   create(base?: DeepPartial<T>): T;

@@ -25,10 +25,6 @@ import { AtRisk, Draining, Moved } from "./lease_events.ts";
 import { Attempt, Operation, OperationFilter, Retention } from "./operation.ts";
 import { Heartbeat, SnapshotComplete } from "./watch_events.ts";
 
-export const protobufPackage = "leasehold.v1";
-
-export const protobufFileName = "leasehold/v1/operation_store_service.proto";
-
 /**
  * The operation store: durable records of long-running work, each run by one worker at a time.
  * The record itself is in operation.proto. Errors: error_details.proto.
@@ -4105,14 +4101,14 @@ export const OperationStoreServiceClient = makeGenericClientConstructor(
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
-export type DeepPartial<T> = T extends bigint ? string | number | bigint
+type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
   : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-export interface MessageFns<T> {
+interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   create(base?: DeepPartial<T>): T;

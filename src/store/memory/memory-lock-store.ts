@@ -169,7 +169,7 @@ export class MemoryLockStore implements LockStore {
       lock.nextMs = Math.min(lock.nextMs, record.deadlineMs);
       lock.takenUntilMs = spec.minHoldMs > 0 ? this.#table.clockMs + spec.minHoldMs : 0;
       this.#table.save(lock);
-      return { kind: 'granted', lease: this.#lease(record) };
+      return { kind: 'granted', lease: this.#lease(record), isRepeat: false };
     }
     if (mayWait) {
       if (!waiter && lock.queue.size >= LIMITS.waitersPerResource) return { kind: 'full' };
@@ -204,6 +204,7 @@ export class MemoryLockStore implements LockStore {
   }
 
   #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
+    const isRepeat = record.state !== 'claim';
     if (record.state === 'claim') {
       this.#table.forgetClaim(lock, spec.leaseId, record.stamp);
       this.#keepTaken(lock, spec);
@@ -213,7 +214,7 @@ export class MemoryLockStore implements LockStore {
     }
     record.stamp = stamp;
     this.#table.save(lock);
-    return { kind: 'granted', lease: this.#lease(record) };
+    return { kind: 'granted', lease: this.#lease(record), isRepeat };
   }
 
   // Never shorter than another holder's min_hold.
@@ -228,6 +229,7 @@ export class MemoryLockStore implements LockStore {
     this.#table.forgetClaim(lock, spec.leaseId, stamp);
     if (!record || !this.#table.alive(record) || this.#table.quarantined) return { kind: 'gone' };
     if (record.state === 'revoked') return { kind: 'gone' };
+    const isRepeat = record.state !== 'claim';
     if (record.state === 'claim') {
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
@@ -236,7 +238,7 @@ export class MemoryLockStore implements LockStore {
     } else {
       this.#table.extend(record, spec.ttlMs);
     }
-    return { kind: 'granted', lease: this.#lease(record) };
+    return { kind: 'granted', lease: this.#lease(record), isRepeat };
   }
 
   #leave({ resource, leaseId, stamp, keepPlaceMs, giveBack }: LeaveCommand): boolean {

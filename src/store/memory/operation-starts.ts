@@ -132,14 +132,15 @@ export class OperationStarts {
       claimed.push({ operation: operationView(this.#table, o, true), attempt: this.#attempt(o, claimId) });
     const known = this.#table.claimedUnder(claimId);
     if (known) {
+      let isRepeat = false;
       for (const name of known) {
         const o = records.get(name);
         if (o?.state !== 'running' || o.claim !== claimId || !this.#table.living(o)) continue;
-        this.#table.takeOver(o, stamp);
+        if (this.#table.takeOver(o, stamp)) isRepeat = true;
         this.#table.extend(o);
         add(o);
       }
-      return { kind: 'claimed', claimed, askAgainInMs: NEVER, blockedOn: [] };
+      return { kind: 'claimed', claimed, isRepeat, askAgainInMs: NEVER, blockedOn: [] };
     }
     this.#table.sweep();
     const blockedOn = new Set<string>();
@@ -163,7 +164,7 @@ export class OperationStarts {
       blockedOn.add(o.resource);
     }
     const askAgainInMs = Math.max(Math.min(askAgainMs, this.#table.nextDueMs()) - locks.clockMs, 0);
-    return { kind: 'claimed', claimed, askAgainInMs, blockedOn: [...blockedOn] };
+    return { kind: 'claimed', claimed, isRepeat: false, askAgainInMs, blockedOn: [...blockedOn] };
   }
 
   #attempt(o: OperationRecord, claimId: string): Attempt {

@@ -216,9 +216,11 @@ export class OperationTable {
     this.locks.settle(lock);
   }
 
-  takeOver(o: OperationRecord, stamp: CallStamp): void {
-    if (!o.stamp || !sameStamp(o.stamp, stamp)) this.tellAttempt(o, 'moved');
+  takeOver(o: OperationRecord, stamp: CallStamp): boolean {
+    const isOthers = !o.stamp || !sameStamp(o.stamp, stamp);
+    if (isOthers) this.tellAttempt(o, 'moved');
     o.stamp = stamp;
+    return isOthers;
   }
 
   /** Tells the stream that speaks for the attempt, if it is one (odd). */

@@ -95,7 +95,8 @@ export class RedisLockStore implements LockStore {
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'granted':
-        return { kind: 'granted', lease: this.#lease(spec, answer, rest) };
+      case 'repeated':
+        return { kind: 'granted', lease: this.#lease(spec, answer, rest), isRepeat: word === 'repeated' };
       case 'queued':
         return { kind: 'queued', position: Number(rest[0]), blockedForMs: milliseconds(rest[1]) };
       case 'held':
@@ -126,7 +127,9 @@ export class RedisLockStore implements LockStore {
     ];
     const answer = await this.#lane.run('confirm-claim', this.#keys, args, call);
     const [word, , ...rest] = answer.reply;
-    if (word === 'granted') return { kind: 'granted', lease: this.#lease(spec, answer, rest) };
+    if (word === 'granted' || word === 'repeated') {
+      return { kind: 'granted', lease: this.#lease(spec, answer, rest), isRepeat: word === 'repeated' };
+    }
     if (word === 'gone') return { kind: 'gone' };
     throw new Error(`confirm-claim: unexpected reply ${word}`);
   }

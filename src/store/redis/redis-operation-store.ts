@@ -139,16 +139,16 @@ export class RedisOperationStore implements OperationStore {
     for (let round = 0; round < CLAIM_ROUNDS; round++) {
       const outcome = await this.#claimBehind(behind, command, call);
       if (outcome.kind === 'quarantined') return outcome;
-      const { claimed } = outcome;
+      const { claimed, isRepeat } = outcome;
       for (const resource of outcome.blockedOn) blockedOn.add(resource);
       askAgainInMs = Math.min(askAgainInMs, outcome.askAgainInMs);
       behind = outcome.behind;
       if (claimed.length > 0 || behind === '-') {
-        return { kind: 'claimed', claimed, askAgainInMs, blockedOn: [...blockedOn] };
+        return { kind: 'claimed', claimed, isRepeat, askAgainInMs, blockedOn: [...blockedOn] };
       }
     }
     askAgainInMs = Math.min(askAgainInMs, CLAIM_AGAIN_MS);
-    return { kind: 'claimed', claimed: [], askAgainInMs, blockedOn: [...blockedOn] };
+    return { kind: 'claimed', claimed: [], isRepeat: false, askAgainInMs, blockedOn: [...blockedOn] };
   }
 
   async #claimBehind(
@@ -168,7 +168,7 @@ export class RedisOperationStore implements OperationStore {
       behind,
       ...types,
     ]);
-    const [word, , first, next = '-', blockedCount, ...rest] = answer.reply;
+    const [word, , first, next = '-', repeated, blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
     if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
     const blockedOn = rest.slice(0, Number(blockedCount));
@@ -179,7 +179,7 @@ export class RedisOperationStore implements OperationStore {
       return { operation, attempt: this.#attemptOf(withLease(operation), claimId, left, safe) };
     });
     const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
-    return { kind: 'claimed', claimed, askAgainInMs, blockedOn, behind: next };
+    return { kind: 'claimed', claimed, isRepeat: repeated === '1', askAgainInMs, blockedOn, behind: next };
   }
 
   async update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome> {

@@ -7,7 +7,7 @@ import { stateName } from './record-model.ts';
 import { type Call, grouped, type Run } from './run.ts';
 
 /** So long after a fault was healed a call may still meet connections that are broken. */
-const TROUBLED_MS = 15_000;
+export const TROUBLED_MS = 15_000;
 
 export interface RecordCall {
   /** `resource/operation_id` */

@@ -11,12 +11,14 @@
 
 import { checkLinearizable, type TimedOp } from './linearizability.ts';
 import { losingReigns, REIGN_BLUR_MS } from './losses.ts';
-import { type RecordCall, recordCalls } from './record-calls.ts';
+import { type RecordCall, recordCalls, TROUBLED_MS } from './record-calls.ts';
 import { type RecordOp, recordModel } from './record-model.ts';
 import type { Run } from './run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 const MOST_CALLS = 2_000;
+/** A client tries again at once where a connection broke, and otherwise after some seconds. */
+const ONE_TRY_MS = 1_000;
 const UNKNOWN = Number.POSITIVE_INFINITY;
 
 export function checkRecordOrder(run: Run): Findings {
@@ -30,6 +32,7 @@ export function checkRecordOrder(run: Run): Findings {
       );
       const history = segment.calls
         .filter(({ isFailed, shown }) => !isFailed || shown !== undefined)
+        .flatMap((one) => triesOf(one, run))
         .map((one) => timedOp(one, unseenClaims, used));
       if (history.length > MOST_CALLS) {
         finder.undecided(`${record} has ${history.length} calls, more than ${MOST_CALLS}`);
@@ -63,6 +66,21 @@ function segments(calls: readonly RecordCall[], cuts: readonly number[]): Segmen
     });
     return within.length > 0 ? [{ fromMs, calls: within }] : [];
   });
+}
+
+/**
+ * One call may be several tries. The first one began an operation, and its reply was lost; the last one is answered
+ * with the record as it is by then, claimed by somebody: it changed nothing and only read.
+ */
+function triesOf(one: RecordCall, run: Run): RecordCall[] {
+  const { call, request, isFailed, shown, fromMs, toMs } = one;
+  const isRepeatable = request.requestId !== undefined || call.began.rpc === 'BeginOperation';
+  const mayBeSeveral = toMs - fromMs > ONE_TRY_MS || run.wasDisturbed(fromMs - TROUBLED_MS, toMs);
+  if (isFailed || !shown || !isRepeatable || toMs === UNKNOWN || !mayBeSeveral) return [one];
+  return [
+    { ...one, shown: undefined },
+    { ...one, isFailed: true },
+  ];
 }
 
 function timedOp(

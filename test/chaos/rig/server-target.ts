@@ -70,6 +70,7 @@ export class ServerTarget implements Party {
     const process = NodeProcess.start({
       name,
       script: join(ROOT, 'src/main.ts'),
+      args: ['serve'],
       preload: [SOURCE_ADDRESS_MODULE, ...preload],
       environment: {
         ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),

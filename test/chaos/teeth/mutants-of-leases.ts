@@ -70,6 +70,19 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     ],
   },
   {
+    name: 'gives-back-no-repeat',
+    letsThrough:
+      'An AcquireMany that fails gives back what it only repeated. It is a first try that a frozen server runs late, and ' +
+      'takes a lease from under the hands of the caller who was told of it by the second.',
+    edits: [
+      {
+        file: 'src/service/acquire-many.ts',
+        find: 'filter(([, { isRepeat }]) => !isRepeat)',
+        replace: 'filter(() => true)',
+      },
+    ],
+  },
+  {
     name: 'streams-end-nothing',
     letsThrough:
       'The end of a stream releases its leases. A proxy dies, the client believes in its lease until its deadline and ' +
@@ -96,11 +109,11 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: 'src/client/held-lease.ts',
-        find: 'return this.#deadline.extend(sent, validForMs, this.#ttlMs);',
+        find: 'return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);',
         replace:
           'const { clock } = this.#channel;\n' +
           '    const received = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };\n' +
-          '    return this.#deadline.extend(received, validForMs, this.#ttlMs);',
+          '    return this.#deadline.extend(received, validForMs, this.streams.ttlMs);',
       },
     ],
   },

@@ -371,6 +371,12 @@ export const RULES: readonly Rule[] = [
     test: 'Redis > a newer call takes a lease over',
   },
   {
+    rule: 'A call gives back only what was no lease before.',
+    without: 'gives-back-no-repeat',
+    file: 'test/integration/lock-service.acquire-many.test.ts',
+    test: 'redis store > of which a first try that runs late gives nothing back that the second was told of',
+  },
+  {
     rule: 'The end of a stream ends no lease.',
     without: 'streams-end-nothing',
     file: CLIENT,

@@ -18,6 +18,7 @@
 --      13 most_waiters    of one resource
 --       14 again          '1': the call has asked before; only if no newer one speaks for the acquisition
 -- REPLY granted now token remaining
+--       repeated now token remaining    (it was a lease before: somebody may have been told of it)
 --       queued now position blocked
 --       held now time_left queue_length {about lease_id token acquired remaining mode state}...
 --       ahead now time_left queue_length {…}...      (it would be admitted, but others wait)
@@ -43,6 +44,7 @@ if own and not alive(s, own) then own = nil end -- dropped just now
 local quarantined = s.clock < s.quarantine_until
 
 local function granted(l)
+  local word = l.state == 'claim' and 'granted' or 'repeated'
   if l.state == 'claim' then
     forget_claim(s, L, lease_id, l.stamp)
     L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
@@ -54,7 +56,7 @@ local function granted(l)
   l.stamp = stamp
   redis.call('HSET', L.key, lease_id, lease_text(l))
   save_lock(s, L)
-  return { 'granted', int(s.now), l.token, remaining(s, l) }
+  return { word, int(s.now), l.token, remaining(s, l) }
 end
 
 if own then

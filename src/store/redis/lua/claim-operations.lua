@@ -18,9 +18,10 @@
 --      13 most_looks      operations to look at
 --      14 after           only operations that are younger than the one of this number; '0' for all
 --      15… types
--- REPLY claimed now ask_again behind blocked resource... {left record data progress outcome}...
+-- REPLY claimed now ask_again behind repeated blocked resource... {left record data progress outcome}...
 --         ask_again: until something may be claimable by itself, '-' if nothing; behind: the `after` of a call that goes
---         on looking, '-' if all was looked at; blocked: how many resources follow
+--         on looking, '-' if all was looked at; repeated: '1' if another call had got them before, and may have told
+--         of them; blocked: how many resources follow
 --       quarantined now time_left
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -38,12 +39,12 @@ if s.clock < s.quarantine_until then
 end
 
 local claimed, blocked, is_blocked = {}, {}, {}
-local ask_again, behind = FAR, '-'
+local ask_again, behind, repeated = FAR, '-', '0'
 
 local function reply()
   local again = ask_again == FAR and '-' or int(math.max(ask_again, 0))
-  local words = { 'claimed', int(s.now), again, behind, int(#blocked) }
-  for i, resource in ipairs(blocked) do words[5 + i] = resource end
+  local words = { 'claimed', int(s.now), again, behind, repeated, int(#blocked) }
+  for i, resource in ipairs(blocked) do words[6 + i] = resource end
   for _, one in ipairs(claimed) do
     words[#words + 1] = attempt_left(s, one.o)
     add_operation(s, words, one.name, one.o, true)
@@ -56,7 +57,10 @@ if known then
   for name in string.gmatch(known, '[^\n]+') do
     local o = read_operation(s, name)
     if o and o.state == 'running' and o.claim == claim and living(s, o, (split_name(name))) then
-      if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
+      if o.stamp ~= stamp then
+        tell_attempt(s, o, name, 'attempt-moved')
+        repeated = '1'
+      end
       o.stamp = stamp
       extend_attempt(s, o, (split_name(name)))
       note_heartbeat(s, name, o)

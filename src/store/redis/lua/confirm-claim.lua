@@ -12,6 +12,7 @@
 --       8 min_hold        0: none
 --       9 max_hold        0: no bound
 -- REPLY granted now token remaining
+--       repeated now token remaining    (it was a lease before: somebody may have been told of it)
 --       gone now          it lapsed, was given back or taken away, or a newer call speaks for it
 --       late now | reign now
 local meta = KEYS[1]
@@ -32,6 +33,7 @@ forget_claim(s, L, lease_id, stamp)
 if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', int(s.now) } end
 -- The repeat of a confirmation whose lease was taken away since.
 if l.state == 'revoked' then return { 'gone', int(s.now) } end
+local word = l.state == 'claim' and 'granted' or 'repeated'
 if l.state == 'claim' then
   if min_hold > 0 then
     L.taken_until = math.max(L.taken_until, s.clock + min_hold)
@@ -43,4 +45,4 @@ else
   extend(s, l, ttl)
 end
 redis.call('HSET', L.key, lease_id, lease_text(l))
-return { 'granted', int(s.now), l.token, remaining(s, l) }
+return { word, int(s.now), l.token, remaining(s, l) }

@@ -1,0 +1,216 @@
+package leasehold
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+
+	pb "leasehold.internal/leasehold/leaseholdpb"
+)
+
+const (
+	firstBackoff = 100 * time.Millisecond
+	mostBackoff  = 2 * time.Second
+	// How long one try may take: an instance that hangs must not use up all the time.
+	tryFor = 3 * time.Second
+	// How long a call that can be repeated is tried.
+	answerWithin = 10 * time.Second
+)
+
+// stubs are the calls of one connection.
+type stubs struct {
+	conn       *grpc.ClientConn
+	locks      pb.LockServiceClient
+	operations pb.OperationStoreServiceClient
+}
+
+// seat is one instance: a connection for unary calls and one for streams, so that a release never waits behind a
+// thousand streams for its place.
+type seat struct {
+	address        string
+	calls, streams stubs
+}
+
+// channel holds the connections to a deployment. All instances are alike; calls stay with one for as long as it
+// answers, and go on to the next when it doesn't.
+type channel struct {
+	seats []*seat
+	// Ends with the client; every call is one of its children.
+	ctx   context.Context
+	close context.CancelCauseFunc
+
+	mu sync.Mutex
+	at int
+}
+
+func dial(addresses []string, secure *tls.Config, token string) (*channel, error) {
+	if len(addresses) == 0 {
+		return nil, errors.New(`leasehold: give the address of at least one instance, "host:port"`)
+	}
+	options := []grpc.DialOption{
+		// Repeats are ours: the library knows neither the deadline of a lease nor RetryInfo.
+		grpc.WithDisableRetry(),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			// Its default is two minutes, longer than any lease lives.
+			Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: 2 * time.Second,
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	}
+	if secure != nil {
+		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(secure)))
+	}
+	if token != "" {
+		bearer := func(ctx context.Context) context.Context {
+			return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+		}
+		options = append(options,
+			grpc.WithUnaryInterceptor(func(ctx context.Context, method string, request, reply any,
+				conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+				return invoke(bearer(ctx), method, request, reply, conn, options...)
+			}),
+			grpc.WithStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn,
+				method string, stream grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+				return stream(bearer(ctx), desc, conn, method, options...)
+			}))
+	}
+	c := &channel{at: rand.IntN(len(addresses))}
+	c.ctx, c.close = context.WithCancelCause(context.Background())
+	for _, address := range addresses {
+		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+			return nil, fmt.Errorf(`leasehold: %q is no address: "host:port" is, for example "127.0.0.1:50051"`, address)
+		}
+		one := &seat{address: address}
+		for _, to := range []*stubs{&one.calls, &one.streams} {
+			conn, err := grpc.NewClient(address, options...)
+			if err != nil {
+				return nil, fmt.Errorf("leasehold: %q: %w", address, err)
+			}
+			*to = stubs{conn, pb.NewLockServiceClient(conn), pb.NewOperationStoreServiceClient(conn)}
+		}
+		c.seats = append(c.seats, one)
+	}
+	return c, nil
+}
+
+func (c *channel) isClosed() bool { return c.ctx.Err() != nil }
+
+// seat is where calls go now.
+func (c *channel) seat() *seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seats[c.at]
+}
+
+// leave lets calls go on to the next instance, if they still go to this one.
+func (c *channel) leave(left *seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seats[c.at] == left {
+		c.at = (c.at + 1) % len(c.seats)
+	}
+}
+
+// shut ends all calls and connections.
+func (c *channel) shut() error {
+	c.close(ErrClosed)
+	var failures []error
+	for _, one := range c.seats {
+		failures = append(failures, one.calls.conn.Close(), one.streams.conn.Close())
+	}
+	return errors.Join(failures...)
+}
+
+// joined is a context that also ends with the channel.
+func (c *channel) joined(ctx context.Context) (context.Context, context.CancelFunc) {
+	both, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.ctx, func() { cancel(ErrClosed) })
+	return both, func() {
+		stop()
+		cancel(context.Canceled)
+	}
+}
+
+// unary repeats a call with the same ids until it is answered or its time is over: a repeat has no second effect. sent
+// is just before the try was sent that was answered: valid_for counts from there.
+func unary[Request, Response any](
+	ctx context.Context, c *channel, request Request, within, each time.Duration,
+	call func(stubs) func(context.Context, Request, ...grpc.CallOption) (Response, error),
+) (response Response, sent time.Time, err error) {
+	ctx, cancel := c.joined(ctx)
+	defer cancel()
+	giveUp := time.Now().Add(within)
+	for tries := 0; ; tries++ {
+		if c.isClosed() {
+			return response, sent, ErrClosed
+		}
+		to := c.seat()
+		trial, done := context.WithTimeout(ctx, min(each, time.Until(giveUp)))
+		sent = time.Now()
+		response, err = call(to.calls)(trial, request)
+		done()
+		if err == nil {
+			return response, sent, nil
+		}
+		if ctx.Err() != nil {
+			return response, sent, ended(ctx)
+		}
+		failure := fromRPC(err, to.address)
+		if !failure.passes() {
+			return response, sent, failure
+		}
+		c.leave(to)
+		pause := max(failure.RetryAfter, fullJitter(tries))
+		if time.Now().Add(pause).After(giveUp) {
+			return response, sent, failure
+		}
+		if !sleep(ctx, pause) {
+			return response, sent, ended(ctx)
+		}
+	}
+}
+
+// ended says why a context that has ended did: the client's close, or whatever its owner did.
+func ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	var ours *Error
+	if errors.As(cause, &ours) {
+		return ours
+	}
+	code := codes.Canceled
+	if errors.Is(cause, context.DeadlineExceeded) {
+		code = codes.DeadlineExceeded
+	}
+	return fmt.Errorf("%w (%w)", &Error{Code: code, Message: "the caller's context ended"}, cause)
+}
+
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fullJitter is drawn from the whole span below a bound that doubles: who failed together doesn't come back together.
+func fullJitter(tries int) time.Duration {
+	bound := min(mostBackoff, firstBackoff<<min(tries, 10))
+	return time.Duration(rand.Float64() * float64(bound))
+}

@@ -1,0 +1,130 @@
+// Package leasehold is the client of Leasehold: distributed locks and long-running operations.
+//
+//	lease, err := client.Lock(ctx, "invoice:42", leasehold.Wait(30*time.Second))
+//	if err != nil { … }
+//	defer lease.Release(context.Background())
+//	work(lease.Context(), lease.FencingToken)
+package leasehold
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "leasehold.internal/leasehold/leaseholdpb"
+)
+
+// Client has the connections to a deployment. Make one and share it.
+type Client struct {
+	channel *channel
+	owner   string
+}
+
+// Config says how to reach a deployment.
+type Config struct {
+	// Addresses are "host:port" of the instances.
+	Addresses []string
+	// TLS is nil for plain text.
+	TLS *tls.Config
+	// Token is sent with every call, if it isn't empty.
+	Token string
+	// Owner tells people who holds a lease or runs an operation; Owner of a single lease says otherwise.
+	Owner string
+}
+
+// New makes a client. It connects when it is used.
+func New(config Config) (*Client, error) {
+	c, err := dial(config.Addresses, config.TLS, config.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{channel: c, owner: config.Owner}, nil
+}
+
+// Close ends all calls and connections. Leases that are held aren't renewed any more, and end with their deadlines.
+func (c *Client) Close() error { return c.channel.shut() }
+
+// Lock takes a lease and keeps it alive. ctx is about the taking alone. When it fails nothing is left in a queue, as
+// far as a server could be reached.
+func (c *Client) Lock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
+	return c.hold(ctx, resource, c.options(opts))
+}
+
+// TryLock is Lock without a wait; nil when someone else has it.
+func (c *Client) TryLock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
+	lease, err := c.Lock(ctx, resource, append(opts, Wait(0))...)
+	if errors.Is(err, ErrContended) {
+		return nil, nil
+	}
+	return lease, err
+}
+
+// WithLock does work while it holds a lease, and releases it. The context given to work ends when ctx does, and when
+// the lease is over. The error is that of work; if there is none, but the lease was lost meanwhile, ErrLeaseLost.
+func (c *Client) WithLock(
+	ctx context.Context, resource string, work func(context.Context, *Lease) error, opts ...Option,
+) error {
+	lease, err := c.Lock(ctx, resource, opts...)
+	if err != nil {
+		return err
+	}
+	// A release that fails is no error of the work's: the lease ends with its TTL.
+	defer func() { _, _ = lease.Release(context.WithoutCancel(ctx)) }()
+	inside, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(lease.Context(), func() { cancel(context.Cause(lease.Context())) })()
+	if err := work(inside, lease); err != nil {
+		return err
+	}
+	return lease.Err()
+}
+
+// LockMany takes exclusive leases on up to 32 resources, all or none. Release each of them.
+func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Option) ([]*Lease, error) {
+	o := c.options(opts)
+	request := &pb.AcquireManyRequest{}
+	for _, resource := range resources {
+		o.leaseID = newID()
+		request.Specs = append(request.Specs, o.spec(resource))
+	}
+	within, each := o.timeout, tryFor
+	switch {
+	case o.wait == Forever:
+		request.Wait = &pb.AcquireManyRequest_WaitForever{WaitForever: true}
+		within, each = 30*time.Minute, 30*time.Minute
+	case o.wait > 0:
+		request.Wait = &pb.AcquireManyRequest_WaitTimeout{WaitTimeout: durationpb.New(o.wait)}
+		within, each = o.wait+firstAnswer, o.wait+firstAnswer
+	}
+	response, sent, err := unary(ctx, c.channel, request, within, each,
+		func(s stubs) func(context.Context, *pb.AcquireManyRequest, ...grpc.CallOption) (*pb.AcquireManyResponse, error) {
+			return s.locks.AcquireMany
+		})
+	if err != nil {
+		for _, spec := range request.Specs {
+			if !errors.Is(err, ErrContended) {
+				tryGiveBack(ctx, c.channel, spec.Resource, spec.LeaseId)
+			}
+		}
+		return nil, err
+	}
+	var leases []*Lease
+	for _, granted := range response.Leases {
+		k := newKept(ctx, c.channel, ErrLeaseLost, nil, o.observer)
+		leases = append(leases, c.keep(k, granted, sent, granted.ValidFor.AsDuration()))
+		go k.run(nil)
+	}
+	return leases, nil
+}
+
+func (c *Client) options(opts []Option) options {
+	o := options{owner: c.owner, timeout: answerWithin}
+	for _, option := range opts {
+		option(&o)
+	}
+	return o
+}

@@ -1,0 +1,226 @@
+package leasehold;
+
+import com.google.rpc.Code;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import leasehold.v1.BeginOperationRequest;
+import leasehold.v1.CancelOperationRequest;
+import leasehold.v1.ClaimOperationsRequest;
+import leasehold.v1.GetOperationRequest;
+import leasehold.v1.Operation;
+import leasehold.v1.OperationState;
+import leasehold.v1.OperationStoreServiceGrpc;
+import leasehold.v1.WaitOperationRequest;
+
+/** Records of long-running work, each run by one worker at a time. */
+public final class Operations {
+  /** How long one wait for another worker is before Begin is tried again: that worker may have died. */
+  static final long JOIN_FOR = TimeUnit.SECONDS.toNanos(10);
+
+  private static final Set<String> STILL_TAKEN = Set.of("ATTEMPT_HELD", "LOCK_CONTENDED", "OPERATION_OPEN");
+
+  private final Connections connections;
+  private final String owner;
+
+  Operations(Connections connections, String owner) {
+    this.connections = connections;
+    this.owner = owner;
+  }
+
+  /**
+   * Does an operation. What it returns is stored: plain data (null, Boolean, Number, String, List, Map) or a message.
+   */
+  @FunctionalInterface
+  public interface Work {
+    Object run(Attempt attempt) throws Exception;
+  }
+
+  /** What is stored of an operation; {@code whole} has everything. */
+  public record Record(String state, Object data, Object progress, Object result, int attempt, Operation whole) {}
+
+  /**
+   * Does the work once, whoever asks how often: begins it, or takes it over from a worker that fell silent, or waits
+   * for the worker that does it, and returns the result, also of a run before. The work runs in this thread. What it
+   * throws is stored as the operation's failure and thrown here; to repeats, as OperationFailed.
+   *
+   * @throws LeaseholdException.AttemptLost when it was lost in between, and nothing was stored
+   */
+  public Object run(OperationSpec spec, Work work) throws Exception {
+    BeginOperationRequest request = spec.request(owner).setClaimId(UUID.randomUUID().toString()).build();
+    long giveUp = System.nanoTime() + spec.waitFor().toNanos();
+    for (int tries = 0; ; tries++) {
+      try {
+        var answered = connections.unary(OperationStoreServiceGrpc.getBeginOperationMethod(), request);
+        var response = answered.response();
+        if (response.hasAttempt()) {
+          return perform(
+              new Attempt(connections, response.getOperation(), response.getAttempt(), answered.sent()), work);
+        }
+        if (response.getOperation().hasFinishTime()) {
+          return outcome(response.getOperation());
+        }
+      } catch (LeaseholdException error) {
+        long left = giveUp - System.nanoTime();
+        if (!STILL_TAKEN.contains(error.reason()) || left <= 0) {
+          throw error;
+        }
+        long pause = Math.min(left, Math.max(error.retryAfter().toNanos(), Connections.fullJitter(tries)));
+        if (error instanceof LeaseholdException.AttemptHeld) {
+          long wait = Math.min(left, Math.min(JOIN_FOR, Math.max(TimeUnit.SECONDS.toNanos(1), pause)));
+          Operation finished = await(spec, wait);
+          if (finished != null) {
+            return outcome(finished);
+          }
+        } else {
+          TimeUnit.NANOSECONDS.sleep(pause);
+        }
+      }
+    }
+  }
+
+  /** Null if it isn't finished. */
+  private Operation await(OperationSpec key, long waitNanos) throws InterruptedException {
+    var request =
+        WaitOperationRequest.newBuilder()
+            .setResource(key.resource())
+            .setOperationId(key.operationId())
+            .setWaitTimeout(LockOptions.proto(Duration.ofNanos(waitNanos)))
+            .build();
+    var response =
+        connections
+            .unary(
+                OperationStoreServiceGrpc.getWaitOperationMethod(),
+                request,
+                waitNanos + Connections.ANSWER_WITHIN,
+                waitNanos + Connections.TRY_FOR)
+            .response();
+    return response.getDone() ? response.getOperation() : null;
+  }
+
+  /** The work, and storing what comes of it; an attempt that was lost meanwhile stores nothing. */
+  static Object perform(Attempt attempt, Work work) throws Exception {
+    Object result;
+    try {
+      result = work.run(attempt);
+    } catch (Exception error) {
+      settle(attempt, error);
+      throw error;
+    } catch (Error error) { // the process is at its end; the attempt goes stale, and another worker goes on
+      attempt.abandon();
+      throw error;
+    }
+    com.google.protobuf.Any packed;
+    try {
+      packed = Payload.pack(result);
+    } catch (IllegalArgumentException error) { // recorded as the failure that it is
+      settle(attempt, error);
+      throw error;
+    }
+    attempt.succeed(packed);
+    return result;
+  }
+
+  // The work's own error is what the caller hears; unstored, the attempt goes stale and another worker takes it.
+  private static void settle(Attempt attempt, Exception error) {
+    boolean wasInterrupted = Thread.interrupted() || error instanceof InterruptedException;
+    try {
+      if (!attempt.isHeld()) {
+        attempt.abandon();
+      } else if (error instanceof InterruptedException) {
+        attempt.giveBack(); // this thread is told to end, which is no failure of the work
+      } else {
+        attempt.fail(error);
+      }
+    } catch (LeaseholdException unstored) {
+      error.addSuppressed(unstored);
+    } catch (InterruptedException e) {
+      wasInterrupted = true;
+    }
+    if (wasInterrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static Object outcome(Operation operation) {
+    if (operation.getState() == OperationState.OPERATION_STATE_SUCCEEDED) {
+      return Payload.unpack(operation.getResult());
+    }
+    String message = operation.getError().getMessage();
+    if (operation.getState() == OperationState.OPERATION_STATE_CANCELLED) {
+      throw LeaseholdException.operationCancelled(message);
+    }
+    Code code = Code.forNumber(operation.getError().getCode());
+    throw LeaseholdException.local(
+        Status.fromCodeValue(code == null ? Code.UNKNOWN_VALUE : code.getNumber()).getCode(),
+        "OPERATION_FAILED",
+        message.isEmpty() ? "the operation is " + stateName(operation) : message,
+        stateName(operation));
+  }
+
+  private static String stateName(Operation operation) {
+    return operation.getState().name().replace("OPERATION_STATE_", "");
+  }
+
+  /** Records it for a worker to claim. Again is no error, unless type, data or labels are others. */
+  public void begin(OperationSpec spec) throws InterruptedException {
+    connections.unary(OperationStoreServiceGrpc.getBeginOperationMethod(), spec.request(owner).build());
+  }
+
+  /** Reads a record. */
+  public Record get(String resource, String operationId) throws InterruptedException {
+    var request = GetOperationRequest.newBuilder().setResource(resource).setOperationId(operationId).build();
+    Operation found =
+        connections.unary(OperationStoreServiceGrpc.getGetOperationMethod(), request).response().getOperation();
+    return new Record(
+        stateName(found),
+        Payload.unpack(found.getData()),
+        Payload.unpack(found.getProgress()),
+        Payload.unpack(found.getResult()),
+        found.getAttemptNumber(),
+        found);
+  }
+
+  /** Asks for it: pending, it is cancelled at once; of a running one the worker is told, and decides. */
+  public void cancel(String resource, String operationId, String reason) throws InterruptedException {
+    var request =
+        CancelOperationRequest.newBuilder()
+            .setResource(resource)
+            .setOperationId(operationId)
+            .setReason(reason)
+            .build();
+    connections.unary(OperationStoreServiceGrpc.getCancelOperationMethod(), request);
+  }
+
+  /** Claims operations of these types and runs them, {@code concurrency} at a time, until it is closed. */
+  public Worker worker(List<String> types, int concurrency, Work work) {
+    return new Worker(this, types, concurrency, work);
+  }
+
+  /** A claim, which a repeat finds again: what it got, it gets for as long as that runs. */
+  ClaimOperationsRequest newClaim(List<String> types, int count) {
+    return ClaimOperationsRequest.newBuilder()
+        .addAllTypes(types)
+        .setClaimId(UUID.randomUUID().toString())
+        .setOwner(owner)
+        .setMaxOperations(count)
+        .build();
+  }
+
+  /** Waits a while; none is no error. */
+  List<Attempt> claim(ClaimOperationsRequest claim, long waitNanos) throws InterruptedException {
+    var request = claim.toBuilder().setWaitTimeout(LockOptions.proto(Duration.ofNanos(waitNanos))).build();
+    var answered =
+        connections.unary(
+            OperationStoreServiceGrpc.getClaimOperationsMethod(),
+            request,
+            waitNanos + Connections.ANSWER_WITHIN,
+            waitNanos + Connections.TRY_FOR);
+    return answered.response().getClaimedList().stream()
+        .map(one -> new Attempt(connections, one.getOperation(), one.getAttempt(), answered.sent()))
+        .toList();
+  }
+}

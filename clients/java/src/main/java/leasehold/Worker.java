@@ -1,0 +1,136 @@
+package leasehold;
+
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import leasehold.v1.ClaimOperationsRequest;
+
+/**
+ * Claims operations and runs them, each in a daemon thread of its own. A work that fails is recorded as failed, and
+ * logged.
+ */
+public final class Worker implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger("leasehold");
+  private static final Duration GRACE = Duration.ofSeconds(10);
+  private static final int MOST_AT_ONCE = 32;
+
+  private final Operations operations;
+  private final List<String> types;
+  private final Operations.Work work;
+  private final int concurrency;
+  private final Semaphore free;
+  private final Set<Attempt> running = ConcurrentHashMap.newKeySet();
+  private final Thread claiming = new Thread(this::claimForEver, "leasehold worker");
+  private volatile boolean isStopping;
+  private volatile ClaimOperationsRequest unanswered;
+
+  Worker(Operations operations, List<String> types, int concurrency, Operations.Work work) {
+    this.operations = operations;
+    this.types = List.copyOf(types);
+    this.work = work;
+    this.concurrency = Math.max(1, concurrency);
+    free = new Semaphore(this.concurrency);
+    claiming.setDaemon(true);
+  }
+
+  /** Begins to claim. */
+  public Worker start() {
+    claiming.start();
+    return this;
+  }
+
+  /**
+   * Claims no more; works that run are told ({@link Attempt#isStopping}), have {@code grace}, and are then given back.
+   */
+  public void stop(Duration grace) throws InterruptedException {
+    isStopping = true;
+    claiming.interrupt();
+    claiming.join();
+    giveBackUnheard();
+    running.forEach(Attempt::stopping);
+    if (free.tryAcquire(concurrency, grace.toNanos(), TimeUnit.NANOSECONDS)) {
+      free.release(concurrency);
+    }
+    for (Attempt attempt : running) {
+      try {
+        attempt.giveBack(); // a work that goes on all the same writes nothing any more
+      } catch (LeaseholdException e) {
+        LOG.log(System.Logger.Level.WARNING, attempt.operationId() + " was not given back", e);
+      }
+    }
+  }
+
+  /** The answer of a claim may have been on its way when it was interrupted: what it got would be nobody's. */
+  private void giveBackUnheard() throws InterruptedException {
+    if (unanswered == null) {
+      return;
+    }
+    try {
+      for (Attempt attempt : operations.claim(unanswered, 0)) {
+        attempt.giveBack();
+      }
+    } catch (LeaseholdException e) {
+      LOG.log(System.Logger.Level.WARNING, "what the last claim got is given to others when it goes stale", e);
+    }
+  }
+
+  /** As {@code stop} with 10 s. */
+  @Override
+  public void close() throws InterruptedException {
+    stop(GRACE);
+  }
+
+  private void claimForEver() {
+    int failures = 0;
+    while (!isStopping) {
+      int places = 0;
+      try {
+        free.acquire();
+        places = 1;
+        while (places < MOST_AT_ONCE && free.tryAcquire()) {
+          places++;
+        }
+        unanswered = operations.newClaim(types, places);
+        List<Attempt> claimed = operations.claim(unanswered, Operations.JOIN_FOR);
+        unanswered = null;
+        for (Attempt attempt : claimed) {
+          places--;
+          running.add(attempt);
+          Thread thread = new Thread(() -> run(attempt), "leasehold " + attempt.operationId());
+          thread.setDaemon(true);
+          thread.start();
+        }
+        failures = 0;
+      } catch (InterruptedException e) {
+        return;
+      } catch (LeaseholdException e) {
+        if (e.code() == Status.Code.CANCELLED) {
+          return; // the client is closed
+        }
+        LOG.log(System.Logger.Level.WARNING, "no operation could be claimed", e);
+        try {
+          TimeUnit.NANOSECONDS.sleep(Math.max(e.retryAfter().toNanos(), Connections.fullJitter(failures++)));
+        } catch (InterruptedException interrupted) {
+          return;
+        }
+      } finally {
+        free.release(places);
+      }
+    }
+  }
+
+  private void run(Attempt attempt) {
+    try {
+      Operations.perform(attempt, work);
+    } catch (Exception e) {
+      LOG.log(System.Logger.Level.WARNING, attempt.operationId() + " of " + attempt.resource(), e);
+    } finally {
+      running.remove(attempt);
+      free.release();
+    }
+  }
+}

@@ -1,0 +1,14 @@
+package leasehold;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+/** The server that `npm run test:clients` starts for the clients' own tests. */
+final class TestServer {
+  private TestServer() {}
+
+  static String address() {
+    String given = System.getenv("LEASEHOLD_TEST_ADDRESS");
+    assumeTrue(given != null, "no server: LEASEHOLD_TEST_ADDRESS names one, as `npm run test:clients` does");
+    return given;
+  }
+}

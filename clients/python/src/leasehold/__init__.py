@@ -1,0 +1,39 @@
+"""Leasehold: distributed locks and long-running operations. ``Client`` for threads, ``leasehold.aio.Client`` for
+asyncio."""
+
+from leasehold._channel import Tls
+from leasehold._hold import Spec
+from leasehold.client import Attempt, Client, Lease, LeaseGroup, Operations, Worker
+from leasehold.errors import (
+    AttemptHeld,
+    AttemptLost,
+    InvalidArgument,
+    LeaseholdError,
+    LeaseLost,
+    LockContended,
+    NotAllowed,
+    OperationCancelled,
+    OperationFailed,
+    Unavailable,
+)
+
+__all__ = [
+    "Attempt",
+    "AttemptHeld",
+    "AttemptLost",
+    "Client",
+    "InvalidArgument",
+    "Lease",
+    "LeaseGroup",
+    "LeaseLost",
+    "LeaseholdError",
+    "LockContended",
+    "NotAllowed",
+    "OperationCancelled",
+    "OperationFailed",
+    "Operations",
+    "Spec",
+    "Tls",
+    "Unavailable",
+    "Worker",
+]

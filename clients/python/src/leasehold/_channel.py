@@ -1,0 +1,171 @@
+"""The connections to a deployment: for each instance one for unary calls and one for streams, so that a release never
+waits behind a thousand streams. All instances are alike; calls stay with one while it answers, and go on to the next
+when it doesn't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+
+from leasehold._deadline import Clock, Sent
+from leasehold.errors import LeaseholdError, from_rpc, local_error
+from leasehold.v1 import lock_service_pb2_grpc, operation_store_service_pb2_grpc
+
+_OPTIONS = [
+    # Repeats are ours: the library knows neither the deadline of a lease nor RetryInfo.
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    # Its default is two minutes, longer than any lease lives.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
+FIRST_BACKOFF = 0.1
+MOST_BACKOFF = 2.0
+#: How long one try may take: an instance that hangs must not use up all the time.
+TRY_FOR = 3.0
+
+
+@dataclass(frozen=True)
+class Tls:
+    """``Tls()`` trusts the authorities that the system trusts; contents of PEM files, not paths."""
+
+    root_certificates: bytes | None = None
+    private_key: bytes | None = None
+    certificate_chain: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One instance."""
+
+    address: str
+    calls: Stubs
+    streams: Stubs
+
+
+class Stubs:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.locks: Any = lock_service_pb2_grpc.LockServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.operations: Any = operation_store_service_pb2_grpc.OperationStoreServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
+class _Call(Protocol):
+    def cancel(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Answered:
+    response: Any
+    #: Just before the try was sent that was answered: ``valid_for`` counts from here.
+    sent: Sent
+
+
+class Channel:
+    """Lives in one event loop."""
+
+    def __init__(
+        self, addresses: Sequence[str], *, tls: Tls | None = None, token: str | None = None, clock: Clock | None = None
+    ) -> None:
+        if isinstance(addresses, str):
+            addresses = [addresses]
+        if not addresses:
+            raise ValueError('give the address of at least one instance, "host:port"')
+        for address in addresses:
+            host, _, port = address.rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+                raise ValueError(f'"{address}" is no address: "host:port" is, for example "127.0.0.1:50051"')
+        self.clock = clock or Clock()
+        self.metadata = [("authorization", f"Bearer {token}")] if token is not None else []
+        self.is_closed = False
+        self._calls: set[_Call] = set()
+        self._credentials = (
+            grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain) if tls else None
+        )
+        self._seats = [Seat(address, self._connect(address), self._connect(address)) for address in addresses]
+        self._at = random.randrange(len(self._seats))
+
+    def _connect(self, address: str) -> Stubs:
+        if self._credentials is None:
+            return Stubs(grpc.aio.insecure_channel(address, options=_OPTIONS))
+        return Stubs(grpc.aio.secure_channel(address, self._credentials, options=_OPTIONS))
+
+    @property
+    def seat(self) -> Seat:
+        """Where calls go now."""
+        if self.is_closed:
+            raise local_error("CANCELLED", "the client is closed")
+        return self._seats[self._at]
+
+    def leave(self, seat: Seat) -> None:
+        """Calls go on to the next instance, if they still go to this one."""
+        if seat is self._seats[self._at]:
+            self._at = (self._at + 1) % len(self._seats)
+
+    def began(self, call: _Call) -> Callable[[], None]:
+        """The call is cancelled if the channel is closed before the returned function is called."""
+        self._calls.add(call)
+        return lambda: self._calls.discard(call)
+
+    async def unary(
+        self, method: Callable[[Stubs], Any], request: Any, *, within: float, try_for: float = TRY_FOR
+    ) -> Answered:
+        """Repeats with the same ids until it is answered or ``within`` is over: a repeat has no second effect."""
+        give_up = self.clock.monotonic() + within
+        tries = 0
+        while True:
+            seat = self.seat
+            left = give_up - self.clock.monotonic()
+            try:
+                sent = self.clock.sent()
+                return Answered(await self._once(seat, method, request, min(left, try_for)), sent)
+            except LeaseholdError as error:
+                if not error.is_passing and error.code != "DEADLINE_EXCEEDED":
+                    raise
+                self.leave(seat)
+                pause = max(error.retry_after or 0.0, full_jitter(tries))
+                if self.clock.monotonic() + pause >= give_up:
+                    raise
+            tries += 1
+            await asyncio.sleep(pause)
+
+    async def _once(self, seat: Seat, method: Callable[[Stubs], Any], request: Any, timeout: float) -> Any:
+        call = method(seat.calls)(request, timeout=max(timeout, 0.001), metadata=self.metadata)
+        ended = self.began(call)
+        try:
+            return await call
+        except grpc.RpcError as error:
+            raise from_rpc(error, seat.address) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self.is_closed and task is not None and not task.cancelling():
+                raise local_error("CANCELLED", "the client is closed") from None
+            raise
+        finally:
+            ended()
+
+    async def close(self) -> None:
+        """Ends all calls and connections. A lease that is held is kept by nobody any more, and ends with its
+        deadline."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        for call in list(self._calls):
+            call.cancel()
+        stubs = [each for seat in self._seats for each in (seat.calls, seat.streams)]
+        await asyncio.gather(*(each.channel.close() for each in stubs))
+
+
+def full_jitter(tries: int) -> float:
+    """Seconds, drawn from the whole span below a bound that doubles: who failed together doesn't come back together."""
+    return random.random() * min(MOST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(tries, 30))

@@ -1,0 +1,72 @@
+"""The deadline rule: until when a holder may act, whatever it has heard or not.
+
+Every answer says how long the lease is valid from the arrival of the call at the server; so, from just before the call
+was sent, it is valid at least that long. A message that was delayed on its way then stretches nothing, and no clocks
+are compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+SMALLEST_MARGIN = 0.2
+#: Clocks of a machine run apart by less than this part of the time that they measure.
+DRIFT = 0.001
+
+
+@dataclass(frozen=True)
+class Sent:
+    """When a call was sent, on both clocks, in seconds."""
+
+    monotonic: float
+    wall: float
+
+
+@dataclass(frozen=True)
+class Clock:
+    monotonic: Callable[[], float] = time.monotonic
+    #: A suspended machine's monotonic clock may stand still; this one does not.
+    wall: Callable[[], float] = time.time
+
+    def sent(self) -> Sent:
+        return Sent(self.monotonic(), self.wall())
+
+
+class Deadline:
+    """Seconds throughout. Once passed it stays so: nothing that arrives later revives it. Reading it is safe in any
+    thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._deadlines: tuple[float, float] | None = None
+        self._ttl = 0.0
+        self._is_over = False
+
+    def remaining(self) -> float:
+        """0.0 when it is over. By the clocks, also where no timer has had its turn."""
+        deadlines = self._deadlines
+        if self._is_over or deadlines is None:
+            return 0.0
+        left = min(deadlines[0] - self._clock.monotonic(), deadlines[1] - self._clock.wall())
+        return max(0.0, left)
+
+    def extend(self, sent: Sent, valid_for: float) -> bool:
+        """Takes what a server said about a call. It never brings the deadline forward. Says whether the lease is
+        held."""
+        if self._is_over or (self._deadlines is not None and self.remaining() == 0.0):
+            self._is_over = True
+            return False
+        # What is left when an answer arrives is at most the TTL.
+        self._ttl = max(self._ttl, valid_for - (self._clock.monotonic() - sent.monotonic))
+        valid = valid_for * (1 - DRIFT) - max(SMALLEST_MARGIN, self._ttl / 20)
+        before = self._deadlines or (float("-inf"), float("-inf"))
+        if sent.monotonic + valid > before[0]:
+            self._deadlines = (sent.monotonic + valid, max(before[1], sent.wall + valid))
+        if self.remaining() == 0.0:
+            self._is_over = True
+        return not self._is_over
+
+    def end(self) -> None:
+        self._is_over = True

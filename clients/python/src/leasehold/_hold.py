@@ -1,0 +1,240 @@
+"""Taking leases: by Hold, one stream for waiting and keeping; several at once by AcquireMany and then KeepAlive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from leasehold._channel import Channel, full_jitter
+from leasehold._kept import FIRST_ANSWER, SILENCE, Kept, Open, Stream, seconds
+from leasehold.errors import LeaseholdError, local_error
+from leasehold.v1 import lease_events_pb2, lease_pb2, lock_service_pb2
+
+#: How long a call without a wait is tried, and a release.
+ANSWER_WITHIN = 10.0
+_GIVE_BACK = 1.0
+#: The longest wait of one unary call.
+_LONGEST_UNARY_WAIT = 30 * 60.0
+
+OnEvent = Callable[[str, Any], None]
+
+_log = logging.getLogger("leasehold")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is asked for; times in seconds. None: what the server has for a default."""
+
+    resource: str
+    ttl: float | None = None
+    owner: str = ""
+    shared: bool = False
+    permits: int | None = None
+    limit: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    min_hold: float | None = None
+    max_hold: float | None = None
+    lease_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def message(self) -> lease_pb2.LeaseSpec:
+        spec = lease_pb2.LeaseSpec(
+            resource=self.resource, lease_id=self.lease_id, owner=self.owner, metadata=dict(self.metadata)
+        )
+        set_duration(spec.ttl, self.ttl)
+        set_duration(spec.min_hold, self.min_hold)
+        set_duration(spec.max_hold, self.max_hold)
+        if self.shared:
+            spec.shared.SetInParent()
+        elif self.permits is not None:
+            spec.permits.permits = self.permits
+            spec.permits.limit = self.limit or 0
+        return spec
+
+
+def set_duration(duration: Any, value: float | None) -> None:
+    if value is not None:
+        duration.FromNanoseconds(round(value * 1e9))
+
+
+def _set_wait(request: Any, wait: float, left: float) -> None:
+    if wait <= 0.0:
+        return
+    if math.isinf(wait):
+        request.wait_forever = True
+    else:
+        set_duration(request.wait_timeout, max(left, 0.001))
+
+
+def _lost_reason(reason: int) -> str:
+    name: str = lease_events_pb2.LostReason.Name(reason)
+    return name.removeprefix("LOST_REASON_")
+
+
+def _keep_alive(channel: Channel, lease: Any) -> Open:
+    ref = lease_pb2.LeaseRef(resource=lease.resource, lease_id=lease.lease_id, fencing_token=lease.fencing_token)
+    request = lock_service_pb2.KeepAliveRequest(leases=[ref])
+    return lambda seat: seat.streams.locks.KeepAlive(request, metadata=channel.metadata)
+
+
+def _guarded(on_event: OnEvent | None) -> OnEvent:
+    """An observer that fails costs no lease."""
+
+    def tell(kind: str, detail: Any) -> None:
+        try:
+            if on_event is not None:
+                on_event(kind, detail)
+        except Exception:
+            _log.exception("an observer of a lease failed")
+
+    return tell
+
+
+async def hold(
+    channel: Channel, spec: Spec, *, wait: float, timeout: float, on_event: OnEvent | None
+) -> tuple[Any, Kept]:
+    """The lease and what keeps it. When it raises, or is cancelled, nothing is left in a queue, as far as a server
+    answers."""
+    give_up = channel.clock.monotonic() + (wait if wait > 0 else timeout)
+    try:
+        return await _hold_on_any(channel, spec, wait, give_up, _guarded(on_event))
+    except asyncio.CancelledError:
+        # The task that waited is cancelled; the release is another one, that only a closed loop ends.
+        await asyncio.shield(asyncio.ensure_future(_give_back(channel, spec)))
+        raise
+    except LeaseholdError as error:
+        # It may be queued, or even granted, where we don't hear of it any more.
+        if error.reason != "LOCK_CONTENDED" and error.code not in ("INVALID_ARGUMENT", "UNAUTHENTICATED"):
+            await _give_back(channel, spec)
+        raise
+
+
+async def _hold_on_any(
+    channel: Channel, spec: Spec, wait: float, give_up: float, on_event: OnEvent
+) -> tuple[Any, Kept]:
+    message = spec.message()
+    tries = 0
+    while True:
+        seat = channel.seat
+        request = lock_service_pb2.HoldRequest(spec=message)
+        _set_wait(request, wait, give_up - channel.clock.monotonic())
+        try:
+            return await _Granting(channel, request, on_event).wait(give_up)
+        except LeaseholdError as error:
+            pause = max(error.retry_after or 0.0, full_jitter(tries))
+            can_pass = error.is_passing or error.reason == "MOVED"
+            if not can_pass or channel.clock.monotonic() + pause >= give_up:
+                raise
+            channel.leave(seat)
+            on_event("reopened", error.message)
+        tries += 1
+        await asyncio.sleep(pause)
+
+
+class _Granting:
+    """One Hold stream until it grants or ends; after the grant it is the first stream that keeps the lease."""
+
+    def __init__(self, channel: Channel, request: Any, on_event: OnEvent) -> None:
+        self._channel = channel
+        self._on_event = on_event
+        self._kept: Kept | None = None
+        loop = asyncio.get_running_loop()
+        self._granted: asyncio.Future[tuple[Any, Kept]] = loop.create_future()
+        has_wait = request.WhichOneof("wait") is not None
+        self._stream = Stream(
+            channel,
+            lambda seat: seat.streams.locks.Hold(request, metadata=channel.metadata),
+            self._heard,
+            self._ended,
+        )
+        # An instance that accepts and says nothing is not waited for. (One that queues says so every 15 s.)
+        self._first_answer = loop.call_later(SILENCE if has_wait else FIRST_ANSWER, self._no_answer)
+
+    async def wait(self, give_up: float) -> tuple[Any, Kept]:
+        # Where the caller's time ends before a silent server's; a queued call is ended by the server, a little later.
+        left = give_up - self._channel.clock.monotonic() + FIRST_ANSWER
+        try:
+            async with asyncio.timeout(None if math.isinf(left) else left):
+                return await self._granted
+        except TimeoutError:
+            raise local_error("UNAVAILABLE", "no server answered in time") from None
+        finally:
+            self._first_answer.cancel()
+            if not self._granted.done() or self._granted.cancelled():
+                self._stream.cancel()
+
+    def _heard(self, call: Stream, message: Any) -> None:
+        if self._kept is not None:
+            self._kept.heard(call, message)
+            return
+        self._first_answer.cancel()
+        event = message.WhichOneof("event")
+        if event == "queued":
+            self._on_event("queued", message.queued)
+        if event == "granted" and not self._granted.done():
+            self._kept = kept = keep(self._channel, message.granted, call.sent, self._on_event)
+            kept.adopt(call)
+            self._granted.set_result((message.granted, kept))
+
+    def _ended(self, call: Stream, error: LeaseholdError) -> None:
+        if self._kept is not None:
+            self._kept.ended(call, error)
+        elif not self._granted.done():
+            self._granted.set_exception(error)
+
+    def _no_answer(self) -> None:
+        self._stream.cancel()
+        self._ended(self._stream, local_error("UNAVAILABLE", f"{self._stream.seat.address} does not answer"))
+
+
+def keep(channel: Channel, lease: Any, sent: Any, on_event: OnEvent) -> Kept:
+    kept = Kept(channel, keep_alive=_keep_alive(channel, lease), name_reason=_lost_reason, on_event=on_event)
+    if kept.extend(sent, seconds(lease.valid_for)):
+        on_event("granted", lease)
+    return kept
+
+
+async def hold_many(
+    channel: Channel, specs: Sequence[Spec], *, wait: float, timeout: float, on_event: OnEvent | None
+) -> list[tuple[Any, Kept]]:
+    """All or none."""
+    give_up = channel.clock.monotonic() + (min(wait, _LONGEST_UNARY_WAIT) if wait > 0 else timeout)
+    left = give_up - channel.clock.monotonic()
+    request = lock_service_pb2.AcquireManyRequest(specs=[spec.message() for spec in specs])
+    _set_wait(request, wait, left)
+    try:
+        answered = await channel.unary(
+            lambda stubs: stubs.locks.AcquireMany,
+            request,
+            within=left + FIRST_ANSWER,
+            try_for=FIRST_ANSWER if wait <= 0 else left + FIRST_ANSWER,
+        )
+    except BaseException as error:
+        if not isinstance(error, LeaseholdError) or error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"):
+            giving_back = asyncio.gather(*(_give_back(channel, spec) for spec in specs))
+            await asyncio.shield(giving_back)
+        raise
+    taken = [(lease, keep(channel, lease, answered.sent, _guarded(on_event))) for lease in answered.response.leases]
+    for _, kept in taken:
+        kept.reopen("taken over from AcquireMany")
+    return taken
+
+
+async def release(channel: Channel, resource: str, lease_id: str) -> bool:
+    """Whether a live lease was ended."""
+    request = lock_service_pb2.ReleaseRequest(resource=resource, lease_id=lease_id)
+    answered = await channel.unary(lambda stubs: stubs.locks.Release, request, within=ANSWER_WITHIN)
+    return bool(answered.response.released)
+
+
+async def _give_back(channel: Channel, spec: Spec) -> None:
+    # That it couldn't be given back is no news to whoever gets no lease: it ends with its TTL.
+    try:
+        async with asyncio.timeout(_GIVE_BACK):
+            await release(channel, spec.resource, spec.lease_id)
+    except (LeaseholdError, TimeoutError):
+        pass

@@ -1,0 +1,445 @@
+"""The client for asyncio. ``leasehold.Client`` is the same for threads. All times are in seconds.
+
+async with Client("127.0.0.1:50051") as client:
+    async with client.lock("invoice:42", wait=30) as lease:
+        ...  # cancelled, and LeaseLost raised, if the lease is lost
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from leasehold import _operations as ops
+from leasehold._channel import Channel, Tls, full_jitter
+from leasehold._hold import ANSWER_WITHIN, OnEvent, Spec, hold, hold_many, release
+from leasehold._kept import Kept
+from leasehold._operations import Attempt, Begin
+from leasehold._payload import from_any
+from leasehold.errors import LeaseholdError, LockContended, lease_lost
+from leasehold.v1 import operation_store_service_pb2 as pb
+
+__all__ = ["Attempt", "Client", "Lease", "LeaseGroup", "Operations", "Tls", "Worker"]
+
+_log = logging.getLogger("leasehold")
+
+
+class Lease:
+    """A lease that is kept alive until it is released, lost, or its deadline passes. Never acquired again by itself."""
+
+    def __init__(self, message: Any, kept: Kept) -> None:
+        self.resource: str = message.resource
+        self.lease_id: str = message.lease_id
+        #: Larger than that of every earlier grant: send it with every write, and refuse smaller ones there.
+        self.fencing_token: int = message.fencing_token
+        self.kept = kept
+
+    @property
+    def held(self) -> bool:
+        """By the clocks, also where nothing has been heard."""
+        return self.kept.is_held
+
+    def remaining(self) -> float:
+        """Seconds until the deadline as it stands; 0.0 when it is over."""
+        return self.kept.remaining()
+
+    @property
+    def over(self) -> asyncio.Event:
+        """Set when it is lost, or released."""
+        return self.kept.over
+
+    @property
+    def lost_reason(self) -> str | None:
+        """Why it was lost: a LostReason such as FORCE_RELEASED, or DEADLINE. None while it isn't."""
+        return self.kept.lost_reason
+
+    def check(self) -> None:
+        """Raises LeaseLost unless it is held."""
+        if not self.held:
+            raise lease_lost(self.lost_reason or "it was released")
+
+    async def release(self) -> bool:
+        """Gives it back. Whether a live lease was ended; raises Unavailable when no server could be asked in time."""
+        self.kept.finish("released", "it was released")
+        return await release(self.kept.channel, self.resource, self.lease_id)
+
+
+class LeaseGroup:
+    """Several leases, taken all or none. Over as soon as one of them is."""
+
+    def __init__(self, leases: Sequence[Lease]) -> None:
+        self.leases = list(leases)
+        self.over = asyncio.Event()
+        for lease in self.leases:
+            lease.kept.when_over(self.over.set)
+
+    @property
+    def held(self) -> bool:
+        return all(lease.held for lease in self.leases)
+
+    def remaining(self) -> float:
+        return min(lease.remaining() for lease in self.leases)
+
+    @property
+    def lost_reason(self) -> str | None:
+        return next((lease.lost_reason for lease in self.leases if lease.lost_reason), None)
+
+    def check(self) -> None:
+        for lease in self.leases:
+            lease.check()
+
+    async def release(self) -> bool:
+        """Whether all of them were ended."""
+        return all(await asyncio.gather(*(lease.release() for lease in self.leases)))
+
+
+T = TypeVar("T", bound=Lease | LeaseGroup)
+
+
+class _Taking(Generic[T]):
+    """``await`` gives the lease; ``async with`` also releases it, and cancels its body when it is lost."""
+
+    def __init__(self, take: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._take = take
+        self._lease: T | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._watch: asyncio.Task[None] | None = None
+        self._cancelling = 0
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._take().__await__()
+
+    async def __aenter__(self) -> T:
+        lease = self._lease = await self._take()
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        self._cancelling = task.cancelling()
+
+        async def cancel_when_lost() -> None:
+            await lease.over.wait()
+            if lease.lost_reason is not None:
+                self._cancelled = True
+                task.cancel()
+
+        self._watch = asyncio.create_task(cancel_when_lost())
+        return lease
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        lease, task = self._lease, self._task
+        assert lease is not None and task is not None and self._watch is not None
+        self._watch.cancel()
+        lost = lease.lost_reason
+        if self._cancelled and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise lease_lost(lost or "") from error
+        if lost is None and lease.held:
+            await _release_quietly(lease)
+        if lost is not None and error is None:
+            raise lease_lost(lost)
+        return False
+
+
+async def _release_quietly(lease: Lease | LeaseGroup) -> None:
+    # The work is done, or failed by an error of its own: neither is to be hidden. The lease ends with its TTL.
+    try:
+        await lease.release()
+    except LeaseholdError as error:
+        _log.warning("a lease could not be released, and ends with its TTL: %s", error)
+
+
+class Client:
+    """Connections to a deployment. Make one and share it, within one event loop."""
+
+    def __init__(
+        self,
+        addresses: str | Sequence[str],
+        *,
+        tls: Tls | None = None,
+        token: str | None = None,
+        owner: str = "",
+    ) -> None:
+        self._channel = Channel([addresses] if isinstance(addresses, str) else addresses, tls=tls, token=token)
+        self._owner = owner
+        self.operations = Operations(self._channel, owner)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Calls fail from now on. Leases that are held aren't renewed any more, and end with their deadlines."""
+        await self._channel.close()
+
+    def lock(
+        self,
+        resource: str,
+        *,
+        ttl: float | None = None,
+        wait: float = 0.0,
+        timeout: float = ANSWER_WITHIN,
+        owner: str | None = None,
+        shared: bool = False,
+        permits: int | None = None,
+        limit: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        min_hold: float | None = None,
+        max_hold: float | None = None,
+        lease_id: str | None = None,
+        on_event: OnEvent | None = None,
+    ) -> _Taking[Lease]:
+        """Takes a lease: ``lease = await client.lock(…)``, or ``async with client.lock(…) as lease``.
+
+        ``wait``: how long to queue for it, math.inf for ever; 0: not at all, LockContended then. ``timeout``: without
+        a wait, how long servers are asked. ``shared``, or ``permits`` of ``limit``, instead of exclusive.
+        ``on_event(kind, detail)`` hears queued, granted, renewed, at_risk, reopened, lost, released. ``lease_id``: the
+        same acquisition again.
+        """
+        named = {} if lease_id is None else {"lease_id": lease_id}
+        spec = Spec(
+            resource,
+            ttl=ttl,
+            owner=self._owner if owner is None else owner,
+            shared=shared,
+            permits=permits,
+            limit=limit,
+            metadata=metadata or {},
+            min_hold=min_hold,
+            max_hold=max_hold,
+            **named,
+        )
+
+        async def take() -> Lease:
+            return Lease(*await hold(self._channel, spec, wait=wait, timeout=timeout, on_event=on_event))
+
+        return _Taking(take)
+
+    async def try_lock(self, resource: str, **options: Any) -> Lease | None:
+        """As ``lock`` without a wait; None when someone else has it."""
+        try:
+            return await self.lock(resource, **options)
+        except LockContended:
+            return None
+
+    def lock_many(
+        self,
+        resources: Sequence[str],
+        *,
+        ttl: float | None = None,
+        wait: float = 0.0,
+        timeout: float = ANSWER_WITHIN,
+        owner: str | None = None,
+        on_event: OnEvent | None = None,
+    ) -> _Taking[LeaseGroup]:
+        """Takes exclusive leases on up to 32 resources, all or none; otherwise as ``lock``."""
+        specs = [Spec(each, ttl=ttl, owner=self._owner if owner is None else owner) for each in resources]
+
+        async def take() -> LeaseGroup:
+            taken = await hold_many(self._channel, specs, wait=wait, timeout=timeout, on_event=on_event)
+            return LeaseGroup([Lease(*each) for each in taken])
+
+        return _Taking(take)
+
+
+class Operations:
+    """Records of long-running work, each run by one worker at a time."""
+
+    def __init__(self, channel: Channel, owner: str) -> None:
+        self.channel = channel
+        self.owner = owner
+
+    async def run(
+        self,
+        resource: str,
+        operation_id: str,
+        work: Callable[[Attempt], Awaitable[Any]],
+        *,
+        type: str,
+        data: object = None,
+        labels: Mapping[str, str] | None = None,
+        heartbeat: float | None = None,
+        time_to_live: float | None = None,
+        lock: Spec | None = None,
+        exclusive: bool = False,
+        max_attempts: int = 0,
+        wait: float | None = None,
+    ) -> Any:
+        """Does the work once, whoever asks how often: begins it, or takes it over from a worker that fell silent, or
+        waits for the worker that does it (``wait`` seconds, None for ever), and returns the result, also of a run
+        before.
+
+        ``work`` gets the attempt; what it returns is stored. What it raises is stored as the operation's failure and
+        raised here; raised again by repeats, as OperationFailed. Lost in between: AttemptLost, and nothing is stored.
+        """
+        begin = Begin(
+            resource,
+            operation_id,
+            type=type,
+            data=data,
+            labels=labels,
+            owner=self.owner,
+            heartbeat=heartbeat,
+            time_to_live=time_to_live,
+            lock=lock,
+            exclusive=exclusive,
+            max_attempts=max_attempts,
+        )
+        begun = await ops.begin_or_join(self.channel, begin, wait=wait)
+        if not isinstance(begun, Attempt):
+            return ops.outcome(begun)
+        return await perform(begun, work)
+
+    async def begin(self, resource: str, operation_id: str, *, type: str, **options: Any) -> None:
+        """Records it for a worker to claim. Again is no error, unless type, data or labels are others."""
+        begin = Begin(resource, operation_id, type=type, owner=self.owner, **options)
+        await self._call("BeginOperation", begin.request)
+
+    async def get(self, resource: str, operation_id: str) -> dict[str, Any]:
+        """``state``, ``result``, ``progress``, ``data``, ``attempt`` and the whole ``record``."""
+        request = pb.GetOperationRequest(resource=resource, operation_id=operation_id)
+        record = (await self._call("GetOperation", request)).operation
+        return {
+            "state": ops.state_name(record),
+            "result": from_any(record.result),
+            "progress": from_any(record.progress),
+            "data": from_any(record.data),
+            "attempt": record.attempt_number,
+            "record": record,
+        }
+
+    async def cancel(self, resource: str, operation_id: str, *, reason: str = "") -> None:
+        """Asks for it: pending, it is cancelled at once; of a running one the worker is told, and decides."""
+        request = pb.CancelOperationRequest(resource=resource, operation_id=operation_id, reason=reason)
+        await self._call("CancelOperation", request)
+
+    def worker(
+        self,
+        types: Sequence[str],
+        work: Callable[[Attempt], Awaitable[object]],
+        *,
+        concurrency: int = 1,
+        resource_prefix: str = "",
+    ) -> Worker:
+        """Claims operations of these types in a loop, from ``start`` (or ``async with``) until ``stop``."""
+        return Worker(self, types, work, concurrency=concurrency, resource_prefix=resource_prefix)
+
+    async def _call(self, method: str, request: Any) -> Any:
+        answered = await self.channel.unary(
+            lambda stubs: getattr(stubs.operations, method), request, within=ops.ANSWER_WITHIN
+        )
+        return answered.response
+
+
+async def perform(attempt: Attempt, work: Callable[[Attempt], Awaitable[Any]]) -> Any:
+    try:
+        result = await work(attempt)
+    except BaseException as error:
+        await asyncio.shield(asyncio.ensure_future(ops.settle_error(attempt, error)))
+        raise
+    await ops.settle(attempt, result)
+    return result
+
+
+class Worker:
+    """Claims and runs, ``concurrency`` at a time. A failing work is recorded as failed, and logged."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        types: Sequence[str],
+        work: Callable[[Attempt], Awaitable[object]],
+        *,
+        concurrency: int,
+        resource_prefix: str,
+    ) -> None:
+        self._operations = operations
+        self._types = types
+        self._work = work
+        self._concurrency = concurrency
+        self._prefix = resource_prefix
+        self._running: dict[asyncio.Task[None], Attempt] = {}
+        self._loop_task: asyncio.Task[None] | None = None
+        #: The one that isn't answered yet.
+        self._claim: ops.Claim | None = None
+        self._freed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def start(self) -> None:
+        self._loop_task = asyncio.create_task(self._claim_for_ever())
+
+    async def stop(self, *, grace: float = 10.0) -> None:
+        """Claims no more; works that run are told (``Attempt.stopping``), have ``grace`` seconds, and are then given
+        back."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.wait([self._loop_task])
+            await self._give_back_unheard()
+        for attempt in self._running.values():
+            attempt.stopping = True
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace)
+        for task, attempt in list(self._running.items()):
+            try:
+                await attempt.yield_back()
+            except LeaseholdError as error:
+                _log.warning("%s of %s was not given back: %s", attempt.operation_id, attempt.resource, error)
+            task.cancel()
+
+    async def _give_back_unheard(self) -> None:
+        """The answer of a claim may have been on its way when it was cancelled: what it got would be nobody's."""
+        if self._claim is None:
+            return
+        try:
+            for attempt in await self._claim.ask(self._operations.channel, wait=0.0):
+                await attempt.yield_back()
+        except LeaseholdError as error:
+            _log.warning("what the last claim got is given to others when it goes stale: %s", error)
+
+    async def _claim_for_ever(self) -> None:
+        failures = 0
+        while True:
+            free = self._concurrency - len(self._running)
+            if free == 0:
+                self._freed.clear()
+                await self._freed.wait()
+                continue
+            try:
+                claim = self._claim = ops.Claim(
+                    self._types, prefix=self._prefix, owner=self._operations.owner, count=min(free, 32)
+                )
+                claimed = await claim.ask(self._operations.channel, wait=ops.JOIN_FOR)
+                self._claim = None
+                failures = 0
+            except LeaseholdError as error:
+                if error.code == "CANCELLED":
+                    return  # the client is closed
+                _log.warning("no operation could be claimed: %s", error)
+                await asyncio.sleep(max(error.retry_after or 0.0, full_jitter(failures)))
+                failures += 1
+                continue
+            for attempt in claimed:
+                task = asyncio.create_task(self._run(attempt))
+                self._running[task] = attempt
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._freed.set()
+
+    async def _run(self, attempt: Attempt) -> None:
+        try:
+            await perform(attempt, self._work)
+        except Exception as error:
+            _log.warning("%s of %s: %s", attempt.operation_id, attempt.resource, error)

@@ -1,0 +1,1 @@
+"""The stubs of the contract, by `npm run generate:clients`."""

@@ -1,0 +1,144 @@
+// `npm run test:clients`: the conformance script of clients/conformance, played in every language whose toolchain is
+// here, against real servers. Prints a table of scenarios and languages. Exit codes: 0 all as they should be, 1 not.
+//
+//   --only python,go    these languages
+//   --scenario cut      scenarios whose name contains it
+//   --no-build          with what was built before, and without the clients' own tests
+//   --no-tests          leaves out the clients' own tests (units, types, the quickstart of their README)
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { formatHostPort } from '../src/domain/host-port.ts';
+import { ServerProcess } from '../test/support/server-process.ts';
+import { LANGUAGES, type Language } from './test-clients/languages.ts';
+import { LeftOut, play } from './test-clients/play.ts';
+import { Runner } from './test-clients/runner.ts';
+import { type Needs, readScenarios, type Scenario } from './test-clients/scenario.ts';
+import { Surroundings } from './test-clients/surroundings.ts';
+
+type Outcome = 'ok' | 'FAILED' | '–';
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    scenario: { type: 'string', default: '' },
+    'no-build': { type: 'boolean', default: false },
+    'no-tests': { type: 'boolean', default: false },
+  },
+});
+const scenarios = readScenarios(join(import.meta.dirname, '../clients/conformance')).filter(({ name }) =>
+  name.includes(options.scenario),
+);
+if (scenarios.length === 0) throw new Error(`no scenario's name contains "${options.scenario}"`);
+
+const notes: string[] = [];
+const outcomes = new Map<string, Map<string, Outcome>>();
+let failures = 0;
+let passes = 0;
+
+function wanted(): Language[] {
+  const names = options.only?.split(',') ?? LANGUAGES.map(({ name }) => name);
+  const unknown = names.filter((name) => !LANGUAGES.some((language) => language.name === name));
+  if (unknown.length > 0) throw new Error(`no client in ${unknown.join(', ')}`);
+  return LANGUAGES.filter(({ name }) => names.includes(name)).filter((language) => {
+    const missing = language.missing();
+    if (missing !== undefined) notes.push(`left out: ${language.name}, because ${missing}`);
+    return missing === undefined;
+  });
+}
+
+/** A failover leaves a deployment behind that is another one: of these each play gets its own. */
+const isSpent = (needs: Needs): boolean => needs === 'sentinel';
+
+async function playAll(language: Language): Promise<void> {
+  const column = new Map<string, Outcome>();
+  outcomes.set(language.name, column);
+  console.log(`${language.name}:`);
+  try {
+    if (!options['no-build']) await prepare(language);
+  } catch (error) {
+    failures += 1;
+    const said = `its build or its own tests: ${error instanceof Error ? error.message : error}`;
+    console.log(`  FAILED  ${said}`);
+    notes.push(`${language.name}: nothing was played, because of ${said}`);
+    return;
+  }
+  const standing = new Map<Needs, Surroundings>();
+  try {
+    for (const scenario of scenarios) {
+      const surroundings = standing.get(scenario.needs) ?? (await Surroundings.start(scenario.needs));
+      standing.set(scenario.needs, surroundings);
+      column.set(scenario.name, await playOne(language, scenario, surroundings));
+      if (isSpent(scenario.needs)) {
+        standing.delete(scenario.needs);
+        await surroundings.stop();
+      } else await surroundings.mend();
+    }
+  } finally {
+    for (const surroundings of standing.values()) await surroundings.stop();
+  }
+}
+
+/** The clients' own tests find a server in LEASEHOLD_TEST_ADDRESS. */
+async function prepare(language: Language): Promise<void> {
+  if (options['no-tests']) return language.prepare();
+  const server = await ServerProcess.start({ environment: {} });
+  try {
+    language.prepare(formatHostPort(server.address));
+  } finally {
+    await server.kill();
+  }
+}
+
+async function playOne(
+  { name, runner: command }: Language,
+  scenario: Scenario,
+  surroundings: Surroundings,
+): Promise<Outcome> {
+  const startedMs = performance.now();
+  const runner = new Runner(command);
+  const prefix = `${scenario.name.replace(/[^a-z0-9]+/gi, '-')}/`;
+  let outcome: Outcome = 'ok';
+  let said = '';
+  try {
+    await play({ runner, surroundings, scenario, prefix });
+  } catch (error) {
+    outcome = error instanceof LeftOut ? '–' : 'FAILED';
+    said = error instanceof Error ? error.message : String(error);
+  }
+  try {
+    await runner.end();
+  } catch (error) {
+    outcome = 'FAILED';
+    said ||= error instanceof Error ? error.message : String(error);
+  }
+  const tookS = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  console.log(`  ${outcome.padEnd(6)}  ${scenario.name} (${tookS} s)${said ? `: ${said}` : ''}`);
+  if (outcome === 'FAILED') failures += 1;
+  if (outcome === 'FAILED' && runner.log) console.log(runner.log.replace(/^/gm, '          '));
+  if (outcome === 'ok') passes += 1;
+  if (outcome === '–') notes.push(`left out: "${scenario.name}" in ${name}, because ${said}`);
+  return outcome;
+}
+
+function table(): string {
+  const names = [...outcomes.keys()];
+  const width = Math.max(...scenarios.map(({ name }) => name.length));
+  const row = (first: string, cells: readonly string[]): string =>
+    [first.padEnd(width), ...cells.map((cell, index) => cell.padEnd(names[index]?.length ?? 0))]
+      .join('  ')
+      .trimEnd();
+  const rows = scenarios.map(({ name }) =>
+    row(
+      name,
+      names.map((language) => outcomes.get(language)?.get(name) ?? '–'),
+    ),
+  );
+  return [row('', names), ...rows].join('\n');
+}
+
+for (const language of wanted()) await playAll(language);
+console.log(`\n${table()}\n`);
+for (const note of notes) console.log(note);
+console.log(`${passes} passed, ${failures} failed`);
+// What stands still must not keep the process; what was started has been stopped above.
+process.exit(failures === 0 ? 0 : 1);

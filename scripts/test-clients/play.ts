@@ -1,0 +1,225 @@
+// Plays one scenario with one runner: steps in order, those of clients given to the runner, those of the surroundings
+// done here, answers compared with what is expected.
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationState } from '../../generated/leasehold/v1/operation.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { ClientError, type Runner } from './runner.ts';
+import { mismatch, resolved, type Scenario, type Step, type Values } from './scenario.ts';
+import { type Surroundings, TLS_FOLDER } from './surroundings.ts';
+
+const WITHIN_S = 15;
+const LOOK_MS = 100;
+const SECOND_MS = 1_000;
+
+/** A verb that a runner doesn't have: the scenario is left out for it. */
+export class LeftOut extends Error {
+  override readonly name = 'LeftOut';
+}
+
+export interface Play {
+  readonly runner: Runner;
+  readonly surroundings: Surroundings;
+  readonly scenario: Scenario;
+  /** Goes before the names of resources and types, so that scenarios don't meet. */
+  readonly prefix: string;
+}
+
+/** Throws what went wrong; LeftOut if the runner lacks a verb. */
+export async function play({ runner, surroundings, scenario, prefix }: Play): Promise<void> {
+  const answers = new Map<string, unknown>();
+  const started = new Map<string, Promise<Values>>();
+  const { verbs } = await runner.ask('verbs', {});
+  const known = Array.isArray(verbs) ? verbs : [];
+  const lacking = scenario.steps.find(
+    ({ verb }) => !(verb in SURROUNDING || [...known, 'finish'].includes(verb)),
+  );
+  if (lacking) throw new LeftOut(`its runner has no ${lacking.verb}`);
+  await runner.ask('connect', { as: 'main', addresses: surroundings.addresses() });
+  for (const [index, step] of scenario.steps.entries()) {
+    const where = `step ${index + 1} (${step.verb} ${JSON.stringify(step.args)})`;
+    try {
+      await playStep(step);
+    } catch (error) {
+      if (error instanceof LeftOut) throw error;
+      throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    }
+  }
+
+  async function playStep(step: Step): Promise<void> {
+    const args = prefixed(valuesOf(resolved(step.args, answers)), prefix);
+    if (step.verb === 'finish') {
+      const name = String(args.value);
+      const work = started.get(name);
+      if (!work) throw new Error(`nothing was started as ${name}`);
+      await settle({ as: name, ...step }, work);
+      return;
+    }
+    const own = SURROUNDING[step.verb];
+    const work = own
+      ? own({ args, runner, surroundings, withinMs: (step.within ?? WITHIN_S) * SECOND_MS })
+      : runner.ask(step.verb, forRunner(step, args));
+    if (step.start === undefined) return settle(step, work);
+    work.catch(() => {}); // told when it is finished
+    started.set(step.start, work);
+  }
+
+  function forRunner(step: Step, args: Values): Values {
+    const named = step.as === undefined ? {} : { as: step.as };
+    const at = { client: step.client ?? 'main' };
+    if (step.verb !== 'connect') return { ...at, ...named, ...args };
+    const { to, ca, ...rest } = args;
+    const addresses = surroundings.addresses(to === undefined ? undefined : [to].flat().map(String));
+    return {
+      ...rest,
+      ...named,
+      addresses,
+      ...(ca === undefined ? {} : { ca: join(TLS_FOLDER, String(ca)) }),
+    };
+  }
+
+  async function settle(step: Step, work: Promise<Values>): Promise<void> {
+    const answer = await inTime(work, (step.within ?? WITHIN_S) * SECOND_MS);
+    if (answer instanceof ClientError) {
+      if (!step.fails) throw new Error(`failed: ${answer.message}`);
+      const wrong = mismatch(resolved(step.fails, answers), answer.fields);
+      if (wrong) throw new Error(`failed, but ${wrong}; the error was ${answer.message}`);
+      if (!answer.fields.message) throw new Error('failed, and says nothing to people');
+      return;
+    }
+    if (step.fails) throw new Error(`did not fail, but answered ${JSON.stringify(answer)}`);
+    if (step.as !== undefined) answers.set(step.as, answer);
+    const wrong = step.expect && mismatch(resolved(step.expect, answers), answer);
+    if (wrong) throw new Error(`${wrong}; the answer was ${JSON.stringify(answer)}`);
+  }
+}
+
+async function inTime(work: Promise<Values>, withinMs: number): Promise<Values | ClientError> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`took longer than ${withinMs} ms`)), withinMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } catch (error) {
+    if (error instanceof ClientError) return error;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function valuesOf(value: unknown): Values {
+  return value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value)) : {};
+}
+
+/** A resource that is empty on purpose stays so. */
+function prefixed(args: Values, prefix: string): Values {
+  const put = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(put);
+    return value === '' || value === undefined ? value : `${prefix}${value}`;
+  };
+  const names = ['resource', 'resources', 'type', 'types'].filter((name) => name in args);
+  return { ...args, ...Object.fromEntries(names.map((name) => [name, put(args[name])])) };
+}
+
+// ---- The verbs of the surroundings.
+
+interface Doing {
+  readonly args: Values;
+  readonly runner: Runner;
+  readonly surroundings: Surroundings;
+  readonly withinMs: number;
+}
+
+const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> = {
+  async server({ args, surroundings }) {
+    for (const [how, name] of Object.entries(args)) {
+      const seat = surroundings.seat(String(name));
+      if (how === 'start') await seat.start();
+      else if (how === 'kill' || how === 'stop') await seat.end(how);
+      else throw new Error(`a server can't ${how}`);
+    }
+    return {};
+  },
+
+  async network({ args, surroundings }) {
+    for (const [how, name] of Object.entries(args)) {
+      const { proxy } = surroundings.seat(String(name));
+      if (how === 'cut') proxy.cut();
+      else if (how === 'heal') proxy.heal();
+      else if (how === 'drop') proxy.drop();
+      else if (how === 'refuse') await proxy.refuse();
+      else if (how === 'accept') await proxy.accept();
+      else if (how === 'hold_replies') proxy.holdReplies();
+      else throw new Error(`a network can't ${how}`);
+    }
+    return {};
+  },
+
+  async redis({ surroundings }) {
+    await surroundings.failover();
+    return {};
+  },
+
+  async force_release({ args, surroundings }) {
+    const { client } = surroundings.seat('first');
+    const request = { resource: String(args.resource), immediate: args.immediate === true };
+    const { releasedCount } = await client.forceRelease(request);
+    return { released_count: releasedCount };
+  },
+
+  async waiters({ args, surroundings, withinMs }) {
+    const { client } = surroundings.seat(String(args.server ?? 'first'));
+    const count = async () => (await client.getLock(String(args.resource))).lock?.waiterCount;
+    await eventually(async () => (await count()) === args.count, {
+      what: `${args.count} waiters`,
+      withinMs,
+      everyMs: LOOK_MS,
+    });
+    return {};
+  },
+
+  async holder({ args, surroundings }) {
+    const { client } = surroundings.seat(String(args.server ?? 'first'));
+    const { lock } = await client.getLock(String(args.resource));
+    const [holder] = lock?.holders ?? [];
+    return { fencing_token: Number(holder?.fencingToken ?? 0n), owner: holder?.owner ?? '' };
+  },
+
+  async stays_held({ args, runner }) {
+    const [verb, of] = args.lease === undefined ? ['attempt', 'run'] : ['lease', 'lease'];
+    const until = performance.now() + Number(args.for) * SECOND_MS;
+    while (performance.now() < until) {
+      const state = await runner.ask(verb, { [of]: args[of] });
+      if (state.held !== true) throw new Error(`it was lost: ${JSON.stringify(state)}`);
+      await sleep(LOOK_MS);
+    }
+    return {};
+  },
+
+  async stored_data({ args, surroundings }) {
+    const key = { resource: String(args.resource), operationId: String(args.operation_id) };
+    const { data } = await surroundings.seat('first').operations.get(key);
+    return { type_url: data?.typeUrl ?? '', bytes: data?.value.toString('hex') ?? '' };
+  },
+
+  async record({ args, surroundings, withinMs }) {
+    const { operations } = surroundings.seat('first');
+    const key = { resource: String(args.resource), operationId: String(args.operation_id) };
+    const isSo = async (): Promise<boolean> => {
+      const operation = await operations.get(key);
+      const state = stateName(operation.state);
+      if (args.attempt !== undefined && operation.attemptNumber !== args.attempt) return false;
+      return state === args.state;
+    };
+    const what = `a record that is ${args.state}`;
+    await eventually(isSo, { what, withinMs, everyMs: LOOK_MS });
+    return {};
+  },
+};
+
+function stateName(state: OperationState): string {
+  const [name = ''] = Object.entries(OperationState).find(([, value]) => value === state) ?? [];
+  return name.replace('OPERATION_STATE_', '');
+}

@@ -1,0 +1,114 @@
+// A language's runner as a child process: commands in, answers out, one JSON object a line. Owns the process and which
+// answer belongs to which command.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
+import type { Values } from './scenario.ts';
+
+export interface RunnerCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** What the client threw: code, reason, message and what else the runner tells of it. */
+export class ClientError extends Error {
+  override readonly name = 'ClientError';
+  readonly fields: Values;
+
+  constructor(fields: Values) {
+    super(JSON.stringify(fields));
+    this.fields = fields;
+  }
+}
+
+const VALUES = z.record(z.string(), z.unknown());
+const ANSWER = z.object({ id: z.number(), ok: VALUES.optional(), error: VALUES.optional() });
+const EXITS_WITHIN_MS = 10_000;
+const KEPT_LINES = 40;
+
+interface Pending {
+  readonly resolve: (answer: Values) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Runner {
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, Pending>();
+  readonly #log: string[] = [];
+  #ids = 0;
+
+  constructor({ command, args, cwd, environment }: RunnerCommand) {
+    this.#child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const { pid, stdout, stderr, stdin } = this.#child;
+    if (pid !== undefined) guardFromOrphaning('pid', pid);
+    if (stdout) createInterface(stdout).on('line', (line) => this.#read(line));
+    if (stderr) createInterface(stderr).on('line', (line) => this.#note(line));
+    stdin?.on('error', () => {}); // its end is told by 'close'
+    this.#child.once('error', (error) => this.#fail(`did not start: ${error.message}`));
+    this.#child.once('close', (code, signal) => {
+      if (pid !== undefined) releaseFromGuard('pid', pid);
+      this.#fail(`ended with ${code ?? signal}`);
+    });
+  }
+
+  /** The last lines that it wrote to stderr. */
+  get log(): string {
+    return this.#log.join('\n');
+  }
+
+  /** Throws ClientError. */
+  ask(verb: string, args: Values): Promise<Values> {
+    this.#ids += 1;
+    const id = this.#ids;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#child.stdin?.write(`${JSON.stringify({ id, verb, args })}\n`);
+    });
+  }
+
+  /** Closes its input, upon which it has to end by itself; throws if it hangs. */
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXITS_WITHIN_MS);
+    this.#child.stdin?.end();
+    const [code, signal] = await ended;
+    clearTimeout(timer);
+    if (code !== 0)
+      throw new Error(`a runner whose input ended did not exit: ${code ?? signal}\n${this.log}`);
+  }
+
+  #read(line: string): void {
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(line);
+    } catch {
+      this.#note(line); // a library that prints
+      return;
+    }
+    const { id, ok, error } = ANSWER.parse(parsed);
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (error) pending?.reject(new ClientError(error));
+    else pending?.resolve(ok ?? {});
+  }
+
+  #note(line: string): void {
+    this.#log.push(line);
+    if (this.#log.length > KEPT_LINES) this.#log.shift();
+    if (process.env.LEASEHOLD_TEST_LOG) console.error(line);
+  }
+
+  #fail(why: string): void {
+    for (const { reject } of this.#pending.values()) reject(new Error(`the runner ${why}\n${this.log}`));
+    this.#pending.clear();
+  }
+}

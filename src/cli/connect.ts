@@ -1,0 +1,100 @@
+// From the options of a command to a client, and the client's end: a command leaves no connection behind.
+
+import { readFileSync } from 'node:fs';
+import { CLIENT_PREFIX, CLIENT_VARIABLES } from '../config/client-environment.ts';
+import { closestName } from '../config/closest-name.ts';
+import { type Client, type ClientOptions, type ClientTls, createClient } from '../sdk/client.ts';
+import { EXIT, Exit } from './exit-codes.ts';
+import type { ConnectionOptions } from './options.ts';
+import type { ProgramContext } from './program.ts';
+
+type Env = ProgramContext['env'];
+
+/** Runs it with a client, and closes that. */
+export async function withClient<Value>(
+  options: ConnectionOptions,
+  env: Env,
+  work: (client: Client) => Promise<Value>,
+): Promise<Value> {
+  checkVariables(env);
+  // Node.js would warn the people at the terminal of what a library does, such as TLS to an address that is no name.
+  process.noDeprecation = true;
+  const tls = tlsOf(options, env);
+  const token = tokenOf(options, env);
+  const client = createClient({
+    addresses: options.server,
+    ...(tls === undefined ? {} : { tls }),
+    ...(token === undefined ? {} : { token }),
+  });
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+// With a spelling mistake one would otherwise be ignored without a word.
+function checkVariables(env: Env): void {
+  const known: readonly string[] = Object.values(CLIENT_VARIABLES);
+  const unknown = Object.keys(env).find((name) => name.startsWith(CLIENT_PREFIX) && !known.includes(name));
+  if (unknown === undefined) return;
+  const near = closestName(unknown, known);
+  const hint = near === undefined ? `They are ${known.join(', ')}.` : `Did you mean ${near}?`;
+  throw new Exit(EXIT.usage, `${unknown}: unknown environment variable. ${hint}`);
+}
+
+function tlsOf(options: ConnectionOptions, env: Env): ClientTls | boolean | undefined {
+  const { tls, tlsCa, tlsCert, tlsKey, tlsServerName: serverName } = options;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    const [given, missing] =
+      tlsCert === undefined ? ['--tls-key', '--tls-cert'] : ['--tls-cert', '--tls-key'];
+    throw new Exit(EXIT.usage, `${given}: give ${missing}, too: a certificate and its key belong together.`);
+  }
+  const wanted = tls ?? wantsTls(env);
+  const isGiven = [tlsCa, tlsCert, serverName].some((value) => value !== undefined);
+  if (!isGiven) return wanted;
+  const pem = (flag: string, file: string | undefined) => (file === undefined ? undefined : read(flag, file));
+  return {
+    ca: pem('--tls-ca', tlsCa),
+    cert: pem('--tls-cert', tlsCert),
+    key: pem('--tls-key', tlsKey),
+    serverName,
+  };
+}
+
+function wantsTls(env: Env): boolean | undefined {
+  const text = env[CLIENT_VARIABLES.tls];
+  if (text === undefined || text === '') return undefined;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new Exit(EXIT.usage, `${CLIENT_VARIABLES.tls}: "${text}" is neither true nor false.`);
+}
+
+// The file is read before each call, so that a token can be exchanged while a command runs under a lease.
+function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['token'] {
+  if (tokenFile === undefined) return env[CLIENT_VARIABLES.token] || undefined;
+  let last = tokenIn(tokenFile);
+  return () => {
+    try {
+      last = tokenIn(tokenFile);
+    } catch {
+      // It is being exchanged just now: the last one will do until the next call.
+    }
+    return last;
+  };
+}
+
+function tokenIn(file: string): string {
+  const token = read('--token-file', file).trim();
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new Exit(EXIT.usage, `--token-file: there is no token in ${file}.`);
+  return token;
+}
+
+function read(flag: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Exit(EXIT.usage, `${flag}: ${why}.`);
+  }
+}

@@ -1,0 +1,96 @@
+// `leasehold acquire`, `renew` and `release`: a lease that no process keeps, for scripts.
+
+import { systemClock } from '../domain/clock.ts';
+import { ContendedError } from '../sdk/client.ts';
+import { withClient } from './connect.ts';
+import { messageOf } from './describe-error.ts';
+import { EXIT, Exit } from './exit-codes.ts';
+import {
+  type ConnectionOptions,
+  type LeaseFlags,
+  type OutputOptions,
+  type WaitFlags,
+  waitMsOf,
+} from './options.ts';
+import { print, printJson } from './output.ts';
+import type { ProgramContext } from './program.ts';
+import { endBy, Signals } from './signals.ts';
+import { leaseOptionsOf, teller, waitForLease } from './wait-for-lease.ts';
+
+type Env = ProgramContext['env'];
+
+interface ScriptLease {
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly fencingToken: bigint;
+  readonly validForMs: number;
+}
+
+export async function acquireForScript(
+  resource: string,
+  options: ConnectionOptions & LeaseFlags & WaitFlags & OutputOptions,
+  env: Env,
+): Promise<never> {
+  const signals = new Signals();
+  await withClient(options, env, async (client) => {
+    try {
+      // By the stream of a holder, which keeps its place in the queue. Its end releases nothing.
+      const lease = await waitForLease(client, {
+        resource,
+        lease: leaseOptionsOf(options),
+        waitMs: waitMsOf(options),
+        timeoutMs: options.timeout,
+        tell: teller(options.verbose),
+        stop: signals.stop,
+      });
+      const { leaseId, fencingToken } = lease;
+      tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs() }, options);
+    } catch (error) {
+      if (signals.received) return;
+      if (error instanceof ContendedError) throw new Exit(options.conflictExitCode, messageOf(error));
+      throw error;
+    }
+  });
+  if (signals.received) endBy(signals.received);
+  process.exit(0);
+}
+
+export async function renewForScript(
+  resource: string,
+  options: ConnectionOptions &
+    OutputOptions & { readonly leaseId: string; readonly fencingToken: bigint; readonly ttl?: number },
+  env: Env,
+): Promise<never> {
+  const { leaseId, fencingToken, timeout: timeoutMs, ttl: ttlMs } = options;
+  await withClient(options, env, async (client) => {
+    const lease = await client.locks.renew({ resource, leaseId, fencingToken }, { timeoutMs, ttlMs });
+    tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs }, options);
+  });
+  process.exit(0);
+}
+
+export async function releaseForScript(
+  resource: string,
+  options: ConnectionOptions & OutputOptions & { readonly leaseId: string },
+  env: Env,
+): Promise<never> {
+  const { leaseId, timeout: timeoutMs } = options;
+  const released = await withClient(options, env, async (client) => {
+    await client.serverInfo({ timeoutMs }); // a server that isn't there is told in time
+    return client.locks.release({ resource, leaseId });
+  });
+  if (options.json) printJson({ resource, released });
+  if (!released) {
+    const message = `${resource}: there is no lease with this id to release; it was released before, or has ended.`;
+    throw new Exit(EXIT.no, options.json ? '' : message);
+  }
+  process.exit(0);
+}
+
+function tellOf(lease: ScriptLease, { json }: OutputOptions): void {
+  const { leaseId, fencingToken } = lease;
+  const validForMs = Math.floor(lease.validForMs);
+  const expiresAt = new Date(systemClock.wallMs() + validForMs);
+  if (json) printJson({ ...lease, validForMs, expiresAt });
+  else print(`lease_id=${leaseId}\nfencing_token=${fencingToken}\nvalid_for_ms=${validForMs}\n`);
+}

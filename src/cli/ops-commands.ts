@@ -1,0 +1,195 @@
+// `leasehold ops …`: looking at operations, and steering them.
+
+import { systemClock } from '../domain/clock.ts';
+import type { FilterOptions, Operation, OperationState, Payload } from '../sdk/client.ts';
+import { withClient } from './connect.ts';
+import { EXIT, Exit } from './exit-codes.ts';
+import type { ConnectionOptions, OutputOptions } from './options.ts';
+import { payloadJson, print, printJson, terminalWidth } from './output.ts';
+import type { ProgramContext } from './program.ts';
+import { ago, fields, labelsText, printable, span, table } from './text.ts';
+
+type Env = ProgramContext['env'];
+type Options = ConnectionOptions & OutputOptions;
+
+interface FilterFlags {
+  readonly resource?: string;
+  readonly prefix?: string;
+  readonly type?: readonly string[];
+  readonly state?: readonly Exclude<OperationState, 'unknown'>[];
+  readonly owner?: string;
+  readonly label?: Readonly<Record<string, string>>;
+}
+
+const HEADINGS = ['RESOURCE', 'ID', 'TYPE', 'STATE', 'OWNER', 'ATTEMPT', 'UPDATED', 'LABELS'];
+
+export async function listOperations(options: Options & FilterFlags, env: Env): Promise<never> {
+  const { json, timeout: timeoutMs } = options;
+  const operations: Operation[] = [];
+  await withClient(options, env, async (client) => {
+    const all = client.operations.list({ ...filterOf(options), timeoutMs, withPayloads: json ?? false });
+    for await (const operation of all) {
+      if (json) printJson(operation);
+      else operations.push(operation);
+    }
+  });
+  const nowMs = systemClock.wallMs();
+  if (!json && operations.length > 0) {
+    const rows = operations.map((operation) => rowOf(operation, nowMs));
+    print(table(HEADINGS, rows, terminalWidth()));
+  }
+  process.exit(0);
+}
+
+export async function showOperation(
+  resource: string,
+  id: string,
+  options: Options,
+  env: Env,
+): Promise<never> {
+  const { timeout: timeoutMs } = options;
+  const operation = await withClient(options, env, (client) =>
+    client.operations.get(resource, id, { timeoutMs }),
+  );
+  tellOf(operation, options);
+  process.exit(0);
+}
+
+export async function waitForOperation(
+  resource: string,
+  id: string,
+  options: Options & { readonly wait: number },
+  env: Env,
+): Promise<never> {
+  const { wait: waitMs, timeout: timeoutMs, json } = options;
+  const operation = await withClient(options, env, async (client) => {
+    await client.operations.get(resource, id, { timeoutMs }); // no server, or no such operation: told at once
+    return client.operations.wait(resource, id, { waitMs });
+  });
+  if (json) printJson(operation);
+  if (operation.state !== 'succeeded') {
+    const why = operation.error ? `: ${operation.error.message}` : '';
+    throw new Exit(EXIT.no, json ? '' : printable(`${resource} ${id} is ${operation.state}${why}`));
+  }
+  if (!json && operation.result !== undefined) print(`${payloadJson(operation.result)}\n`);
+  process.exit(0);
+}
+
+export async function watchOperations(options: Options & FilterFlags, env: Env): Promise<never> {
+  const { json, timeout: timeoutMs } = options;
+  await withClient(options, env, async (client) => {
+    const changes = client.operations.watch({ ...filterOf(options), timeoutMs, withPayloads: json ?? false });
+    for await (const change of changes) {
+      if (json) printJson(change.kind === 'snapshot-complete' ? { kind: 'snapshot_complete' } : change);
+      else if (change.kind === 'operation') print(`${changed(change.operation)}\n`);
+      else if (change.kind === 'removed')
+        print(`${now()}  ${printable(`${change.resource} ${change.operationId}`)}  removed\n`);
+    }
+  });
+  process.exit(0);
+}
+
+export async function cancelOperation(
+  resource: string,
+  id: string,
+  options: Options & { readonly reason?: string },
+  env: Env,
+): Promise<never> {
+  const { reason, timeout: timeoutMs, json } = options;
+  const operation = await withClient(options, env, (client) =>
+    client.operations.cancel(resource, id, { reason, timeoutMs }),
+  );
+  if (json) printJson(operation);
+  else if (operation.state === 'running')
+    print(printable(`${resource} ${id} is running; its worker is told`).concat('\n'));
+  else print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
+  process.exit(0);
+}
+
+export async function retryOperation(
+  resource: string,
+  id: string,
+  options: Options,
+  env: Env,
+): Promise<never> {
+  const { timeout: timeoutMs, json } = options;
+  const operation = await withClient(options, env, (client) =>
+    client.operations.retry(resource, id, { timeoutMs }),
+  );
+  if (json) printJson(operation);
+  else print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
+  process.exit(0);
+}
+
+function filterOf({
+  resource,
+  prefix,
+  type: types,
+  state: states,
+  owner,
+  label: labels,
+}: FilterFlags): FilterOptions {
+  return { resource, prefix, types, states, owner, labels };
+}
+
+function tellOf(operation: Operation, { json }: OutputOptions): void {
+  if (json) printJson(operation);
+  else print(described(operation, systemClock.wallMs()));
+}
+
+function rowOf(operation: Operation, nowMs: number): string[] {
+  const { resource, operationId, type, state, owner, attempt, updatedAt, labels, cancelReason } = operation;
+  const isCancelling = cancelReason !== undefined && !operation.isDone;
+  return [
+    resource,
+    operationId,
+    type,
+    isCancelling ? `${state} (cancelling)` : state,
+    owner,
+    attempt.toString(),
+    ago(updatedAt, nowMs),
+    labelsText(labels),
+  ];
+}
+
+function described(operation: Operation, nowMs: number): string {
+  const { data, progress, result, error, cancelReason, heartbeatRemainingMs, expiresAt } = operation;
+  const payload = (value: Payload | undefined) => (value === undefined ? undefined : payloadJson(value));
+  return fields([
+    ['resource', operation.resource],
+    ['id', operation.operationId],
+    ['type', operation.type],
+    ['state', operation.state],
+    ['owner', operation.owner],
+    [
+      'attempt',
+      `${operation.attempt} (${operation.attemptsCounted} of at most ${operation.maxAttempts} counted)`,
+    ],
+    ['token', operation.attempt > 0 ? operation.fencingToken.toString() : undefined],
+    [
+      'stale unless heard',
+      heartbeatRemainingMs === undefined ? undefined : `in ${span(heartbeatRemainingMs)}`,
+    ],
+    ['created', ago(operation.createdAt, nowMs)],
+    ['started', operation.startedAt && ago(operation.startedAt, nowMs)],
+    ['updated', ago(operation.updatedAt, nowMs)],
+    ['finished', operation.finishedAt && ago(operation.finishedAt, nowMs)],
+    ['removed', expiresAt && ago(expiresAt, nowMs)],
+    ['cancellation', cancelReason === '' ? 'asked for' : cancelReason],
+    ['labels', labelsText(operation.labels)],
+    ['data', payload(data)],
+    ['progress', payload(progress)],
+    ['result', payload(result)],
+    ['error', error?.message],
+  ]);
+}
+
+function changed(operation: Operation): string {
+  const { resource, operationId, type, state, owner, attempt } = operation;
+  const by = owner === '' ? '' : `, ${owner}, attempt ${attempt}`;
+  return `${now()}  ${printable(`${resource} ${operationId}  ${type}  ${state}${by}`)}`;
+}
+
+function now(): string {
+  return new Date(systemClock.wallMs()).toISOString().slice(11, 19);
+}

@@ -1,0 +1,46 @@
+// What goes to stdout: JSON for programs, texts for people.
+//
+// JSON has the names of the contract (fencing_token); 64-bit numbers are strings, as protobuf's JSON has them, spans
+// of time are milliseconds, moments are RFC 3339. Metadata, labels and payloads are somebody else's: their keys stay.
+
+import { type Payload, RawPayload } from '../sdk/client.ts';
+
+const FOREIGN = ['metadata', 'labels', 'data', 'progress', 'result'];
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${jsonOf(value)}\n`);
+}
+
+export function print(text: string): void {
+  process.stdout.write(text);
+}
+
+/** The columns of the terminal; undefined where stdout is none. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined;
+}
+
+/** A payload by itself: its keys stay. */
+export function payloadJson(payload: Payload): string {
+  return payload instanceof RawPayload ? jsonOf(payload) : JSON.stringify(payload);
+}
+
+function jsonOf(value: unknown): string {
+  return JSON.stringify(contractOf(value));
+}
+
+function contractOf(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof RawPayload) {
+    return { '@type': value.typeUrl, value_base64: Buffer.from(value.value).toString('base64') };
+  }
+  if (Array.isArray(value)) return value.map(contractOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      FOREIGN.includes(key) && !(inner instanceof RawPayload) ? inner : contractOf(inner),
+    ]),
+  );
+}

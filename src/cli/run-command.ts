@@ -1,0 +1,167 @@
+// `leasehold run` and `leasehold elect`: a command under a lease, once, or whenever elected.
+
+import { GIVEN_TO_COMMANDS } from '../config/client-environment.ts';
+import { pause, wakefulClock } from '../domain/clock.ts';
+import { type Client, ContendedError, type Lease, LeaseholdError } from '../sdk/client.ts';
+import { withClient } from './connect.ts';
+import { messageOf } from './describe-error.ts';
+import { EXIT, Exit } from './exit-codes.ts';
+import { type CommandEnd, runGuarded } from './guarded-command.ts';
+import { type ConnectionOptions, type LeaseFlags, type WaitFlags, waitMsOf } from './options.ts';
+import type { ProgramContext } from './program.ts';
+import { codeOfSignal, endBy, Signals } from './signals.ts';
+import { span } from './text.ts';
+import { complain, leaseOptionsOf, type Tell, teller, waitForLease } from './wait-for-lease.ts';
+
+interface GraceFlags {
+  readonly grace?: number;
+  readonly verbose?: true;
+}
+
+interface UnderLease<Options> {
+  readonly resource: string;
+  readonly command: readonly [string, ...string[]];
+  readonly options: Options;
+  readonly env: ProgramContext['env'];
+}
+
+type RunOptions = ConnectionOptions & LeaseFlags & WaitFlags & GraceFlags;
+type ElectOptions = ConnectionOptions & LeaseFlags & GraceFlags;
+
+/** The part of a lease that is the grace unless it is given, and the most that it may be. */
+const GRACE = { usual: 1 / 5, most: 1 / 2 };
+/** How long the end of the command waits for the release. */
+const RELEASE_MS = 2_000;
+
+export async function runUnderLock({
+  resource,
+  command,
+  options,
+  env,
+}: UnderLease<RunOptions>): Promise<never> {
+  const signals = new Signals();
+  const tell = teller(options.verbose);
+  const end = await withClient(options, env, async (client) => {
+    let lease: Lease;
+    try {
+      lease = await waitForLease(client, {
+        resource,
+        lease: leaseOptionsOf(options),
+        waitMs: waitMsOf(options),
+        timeoutMs: options.timeout,
+        tell,
+        stop: signals.stop,
+      });
+    } catch (error) {
+      if (error instanceof ContendedError) throw new Exit(options.conflictExitCode, messageOf(error));
+      if (signals.received) return { kind: 'signalled', signal: signals.received } as const;
+      throw error;
+    }
+    return underLease({ resource, command, options, env }, lease, signals);
+  });
+  return endAs(end, signals);
+}
+
+export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<never> {
+  const { resource, options, env } = given;
+  const signals = new Signals();
+  const tell = teller(options.verbose);
+  const end = await withClient(options, env, async (client) => {
+    // Who has led before goes on trying: that no server answers may be just why the term was lost.
+    for (let timeoutMs = options.timeout; ; timeoutMs = Number.POSITIVE_INFINITY) {
+      const lease = await elected(client, given, { signals, tell, timeoutMs });
+      if (lease === undefined) return { kind: 'signalled', signal: signals.received ?? 'SIGTERM' } as const;
+      const ended = await underLease(given, lease, signals);
+      // Told to end while it was being stopped: it doesn't stand again.
+      if (ended.kind !== 'lost' || signals.received) return ended;
+      complain(`stands for election to ${resource} again`);
+    }
+  });
+  return endAs(end, signals);
+}
+
+async function elected(
+  client: Client,
+  { resource, options }: UnderLease<ElectOptions>,
+  {
+    signals,
+    tell,
+    timeoutMs,
+  }: { readonly signals: Signals; readonly tell: Tell; readonly timeoutMs: number },
+): Promise<Lease | undefined> {
+  try {
+    return await waitForLease(client, {
+      resource,
+      lease: leaseOptionsOf(options),
+      waitMs: Number.POSITIVE_INFINITY,
+      timeoutMs,
+      tell,
+      stop: signals.stop,
+    });
+  } catch (error) {
+    if (signals.received) return undefined;
+    throw error;
+  }
+}
+
+async function underLease(
+  { resource, command, options, env }: UnderLease<GraceFlags>,
+  lease: Lease,
+  signals: Signals,
+): Promise<CommandEnd> {
+  try {
+    if (signals.received) return { kind: 'signalled', signal: signals.received };
+    return await runGuarded({
+      command,
+      env: {
+        ...env,
+        [GIVEN_TO_COMMANDS.resource]: resource,
+        [GIVEN_TO_COMMANDS.fencingToken]: lease.fencingToken.toString(),
+      },
+      lease,
+      graceMs: graceOf(options, lease),
+      signals,
+      onLoss: (why, killInMs) => {
+        const until = killInMs > 0 ? `was told to end, and is killed in ${span(killInMs)}` : 'was killed';
+        complain(`${why} The command ${until}.`);
+      },
+    });
+  } finally {
+    await released(lease);
+  }
+}
+
+// The end of the command is what counts, so a release that fails is told and no more. It isn't waited for long,
+// either.
+async function released(lease: Lease): Promise<void> {
+  if (lease.loss?.loss === 'deadline') return;
+  const failed = lease.release().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const late = pause(wakefulClock, RELEASE_MS).then((): unknown => new Error('too late'));
+  const result = await Promise.race([failed, late]);
+  if (result === undefined) return;
+  const why = result instanceof LeaseholdError ? messageOf(result) : 'No server has answered in time.';
+  complain(`The lease on ${lease.resource} could not be released; it ends by itself. ${why}`);
+}
+
+function graceOf({ grace }: GraceFlags, lease: Lease): number {
+  const validMs = lease.remainingMs();
+  if (grace === undefined) return validMs * GRACE.usual;
+  if (grace <= validMs * GRACE.most) return grace;
+  const text = `--grace: ${span(grace)} is more than half of the ${span(validMs)} that the lease is valid.`;
+  throw new Exit(EXIT.usage, `${text} Give a longer --ttl, or a shorter --grace.`);
+}
+
+function endAs(end: CommandEnd, { received }: Signals): never {
+  switch (end.kind) {
+    case 'exited':
+      return process.exit(end.code);
+    case 'signalled':
+      if (received === end.signal) endBy(end.signal);
+      return process.exit(codeOfSignal(end.signal));
+    case 'lost':
+      return process.exit(EXIT.lost);
+  }
+}

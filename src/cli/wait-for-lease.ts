@@ -1,0 +1,122 @@
+// Waits for a lease and tells people how it goes: the place in the queue, and who is before them.
+
+import { systemClock, type Timer } from '../domain/clock.ts';
+import {
+  type Client,
+  type Lease,
+  type LeaseEvent,
+  type LeaseOptions,
+  UnavailableError,
+} from '../sdk/client.ts';
+import type { LeaseFlags } from './options.ts';
+import { printable, span } from './text.ts';
+
+export interface WantedLease {
+  readonly resource: string;
+  readonly lease: LeaseOptions;
+  readonly waitMs: number;
+  /** How long it may take until a server is found. */
+  readonly timeoutMs: number;
+  readonly tell: Tell;
+  /** Gives up; then it rejects with its reason. */
+  readonly stop: AbortSignal;
+}
+
+/** Tells people something on stderr, where there are any; otherwise does nothing. */
+export type Tell = (text: string) => void;
+
+/** Whoever is in the queue keeps waiting through a restart of the servers, and not through their end. */
+const PATIENCE_MS = 30_000;
+/** Who holds it, for people; nobody waits for it. */
+const LOOK_MS = 2_000;
+
+export function teller(isVerbose: boolean | undefined): Tell {
+  if (!isVerbose && !process.stderr.isTTY) return () => {};
+  return complain;
+}
+
+export function complain(text: string): void {
+  process.stderr.write(`leasehold: ${printable(text)}\n`);
+}
+
+export function leaseOptionsOf({
+  shared,
+  permits,
+  ttl,
+  minHold,
+  maxHold,
+  owner,
+  metadata,
+}: LeaseFlags): LeaseOptions {
+  return {
+    mode: shared ? 'shared' : permits,
+    ttlMs: ttl,
+    minHoldMs: minHold,
+    maxHoldMs: maxHold,
+    owner,
+    metadata,
+  };
+}
+
+/** Throws the errors of the SDK, UnavailableError when no server answers any more, and the reason of `stop`. */
+export async function waitForLease(client: Client, wanted: WantedLease): Promise<Lease> {
+  const { resource, lease, waitMs, timeoutMs, tell, stop } = wanted;
+  // So that a wrong address or token is told at once, also to somebody who would wait for ever.
+  await client.serverInfo({ timeoutMs, signal: stop });
+  const patience = new AbortController();
+  const progress = progressOf(client, resource, tell, stop);
+  let timer: Timer | undefined;
+  const onEvent = (event: LeaseEvent): void => {
+    if (event.kind === 'reopened') {
+      const { why } = event;
+      tell(`the connection is lost (${why}); trying again`);
+      timer ??= systemClock.after(Math.max(timeoutMs, PATIENCE_MS), () =>
+        patience.abort(goneFor(Math.max(timeoutMs, PATIENCE_MS), why)),
+      );
+      return;
+    }
+    timer?.cancel();
+    timer = undefined;
+    if (event.kind === 'queued') progress(event.position);
+    if (event.kind === 'at-risk')
+      tell(`the lease on ${resource} could not be renewed (${event.reason}); trying again`);
+  };
+  try {
+    const signal = AbortSignal.any([stop, patience.signal]);
+    const held = await client.acquire(resource, { ...lease, waitMs, signal, onEvent });
+    tell(`holds ${resource} with fencing token ${held.fencingToken}`);
+    return held;
+  } finally {
+    timer?.cancel();
+  }
+}
+
+function goneFor(ms: number, why: string): UnavailableError {
+  const message = `No server has answered for ${span(ms)} (${why}). See whether they run, and try again later.`;
+  return new UnavailableError(message, { reason: 'NO_ANSWER' });
+}
+
+function progressOf(
+  client: Client,
+  resource: string,
+  tell: Tell,
+  signal: AbortSignal,
+): (position: number) => void {
+  let told: number | undefined;
+  return (position) => {
+    if (position === told) return;
+    told = position;
+    const place = position === 0 ? 'the server has no store at the moment' : `place ${position} in the queue`;
+    void client.locks.get(resource, { timeoutMs: LOOK_MS, signal }).then(
+      ({ holders, holderCount }) => {
+        const [first] = holders;
+        const others = holderCount > 1 ? ` and ${holderCount - 1} more` : '';
+        const who = first
+          ? `; held by ${first.owner || 'somebody'}${others} for ${span(first.remainingMs)} unless renewed`
+          : '';
+        if (told === position) tell(`waits for ${resource}: ${place}${who}`);
+      },
+      () => tell(`waits for ${resource}: ${place}`),
+    );
+  };
+}

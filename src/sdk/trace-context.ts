@@ -1,0 +1,10 @@
+// Passes the caller's trace on with each call, in the metadata, as OpenTelemetry's propagators write it. Without an
+// OpenTelemetry SDK in the process nothing is written.
+
+import { context, propagation } from '@opentelemetry/api';
+
+export function carryTrace(set: (key: string, value: string) => void): void {
+  propagation.inject(context.active(), undefined, {
+    set: (_carrier, key, value) => set(key.toLowerCase(), value),
+  });
+}

@@ -1,0 +1,85 @@
+// `leasehold serve`: configuration, the log, signals, exit codes. What it runs is put together in serve.ts.
+//
+// Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.
+
+import { type Logger, pino } from 'pino';
+import type { ServeOptions } from './cli/program.ts';
+import type { Config } from './config/config.ts';
+import { ConfigError } from './config/config-error.ts';
+import { describeConfig } from './config/describe-config.ts';
+import { loadConfig } from './config/load-config.ts';
+import { formatHostPort } from './domain/host-port.ts';
+import { type Instance, serve } from './serve.ts';
+import { sendGrpcLogTo } from './transport/grpc-log.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+export async function serveProcess({ config: file, checkConfig }: ServeOptions): Promise<void> {
+  const config = readConfig(file);
+  if (checkConfig) return print('configuration ok');
+
+  const log = logger(config);
+  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
+  if (!config.redis) announceEmbedded(config);
+  log.debug({ config: describeConfig(config) }, 'configuration');
+  const dieOf = (what: string) => (error: unknown) => {
+    log.fatal({ err: error }, what);
+    process.exit(EXIT_FAILED);
+  };
+  process.on('uncaughtException', dieOf('uncaught exception'));
+  process.on('unhandledRejection', dieOf('unhandled rejection'));
+
+  let instance: Instance | undefined;
+  // Where there are no tokens to read again it ends the process, as when a terminal is closed.
+  if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
+  const onRefused = (reason: string): never => {
+    log.fatal({ reason }, 'refusing to serve');
+    process.exit(EXIT_FAILED);
+  };
+  const started = await serve(config, log, { onRefused });
+  instance = started;
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(EXIT_FAILED); // asked twice: at once
+      stopping = true;
+      started.stop().then(() => process.exit(0), dieOf('could not stop in order'));
+    });
+  }
+}
+
+function readConfig(file: string | undefined): Config {
+  try {
+    return loadConfig({ file, env: process.env });
+  } catch (error) {
+    if (error instanceof ConfigError) return fail(error.message, EXIT_USAGE);
+    throw error;
+  }
+}
+
+function logger(config: Config): Logger {
+  const { level, format } = config.log;
+  if (format === 'json') return pino({ level });
+  return pino({ level, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } });
+}
+
+function announceEmbedded(config: Config): void {
+  print(`Leasehold, embedded: locks live in this process's memory. They are shared with no other instance and gone when it
+ends: for trials and tests. To keep them in your Redis, name its Sentinels and start again:
+
+  LEASEHOLD_REDIS_FAILOVER_CLUSTER=true LEASEHOLD_REDIS_MASTER_NAME=mymaster \\
+  LEASEHOLD_REDIS_ADDRESS=sentinel1:26379,sentinel2:26379,sentinel3:26379 npm start
+
+Serving gRPC on ${formatHostPort(config.server.address)}; Ctrl-C ends it.
+`);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function fail(message: string, code: number): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(code);
+}

@@ -1,0 +1,75 @@
+// A server for the tests of those who use Leasehold, `leasehold/testing`: the real one, in this process, on a free port
+// and with its locks in memory, on a clock that the test can send ahead.
+
+import { pino } from 'pino';
+import { loadConfig } from '../config/load-config.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import { type Client, type ClientOptions, createClient } from '../sdk/client.ts';
+import { serve } from '../serve.ts';
+import { MemoryStore } from '../store/memory/memory-store.ts';
+import { TestClock } from './test-clock.ts';
+
+export { TestClock } from './test-clock.ts';
+
+export interface TestServerOptions {
+  /** Of another test server, so that both are sent ahead together; its own unless given. */
+  readonly clock?: TestClock | undefined;
+  /** Settings by their names in the environment, such as LEASEHOLD_LOCKS_MAX_TTL. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface TestServer extends AsyncDisposable {
+  /** `host:port`. */
+  readonly address: string;
+  readonly clock: TestClock;
+  /** A client on the clock of this server: both must agree on how much time has passed. Closed by `stop`. */
+  createClient(options?: Omit<ClientOptions, 'addresses' | 'clock'>): Client;
+  /** Takes the leases on a resource away, as an administrator would: their holders hear it, and it is free at once. */
+  takeAway(resource: string): Promise<void>;
+  /** What a failover of Redis is to callers: nothing is granted for a while (the quarantine), renewals go on. */
+  failOver(): void;
+  stop(): Promise<void>;
+}
+
+const SETTINGS = {
+  LEASEHOLD_SERVER_ADDRESS: '127.0.0.1:0',
+  LEASEHOLD_ADMIN_ADDRESS: 'off',
+  LEASEHOLD_SERVER_REFLECTION: 'false',
+  LEASEHOLD_LOG_LEVEL: 'fatal',
+  LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true',
+  // Tests don't wait for clients to move elsewhere: there is nowhere else.
+  LEASEHOLD_SERVER_DRAIN_TIMEOUT: '1s',
+};
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { clock = new TestClock(), settings = {} } = options;
+  const config = loadConfig({ env: { ...SETTINGS, ...settings } });
+  const instance = await serve(config, pino({ level: config.log.level }), { clock });
+  const address = formatHostPort(instance.address);
+  const clients = new Set<Client>();
+  const connect = (more: Omit<ClientOptions, 'addresses' | 'clock'> = {}): Client => {
+    const client = createClient({ ...more, addresses: address, clock });
+    clients.add(client);
+    return client;
+  };
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    for (const client of clients) client.close();
+    stopped ??= instance.stop();
+    return stopped;
+  };
+  return {
+    address,
+    clock,
+    createClient: connect,
+    async takeAway(resource) {
+      using client = createClient({ addresses: address, clock });
+      await client.locks.forceRelease(resource, { immediate: true, reason: 'taken away by a test' });
+    },
+    failOver() {
+      if (instance.store instanceof MemoryStore) instance.store.beginReign();
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}

@@ -1,0 +1,164 @@
+// `leasehold run` when its lease is lost: what runs under it is dead before the resource can be somebody else's. The
+// commands here ignore SIGTERM, and so does what they have started, which is no child of ours.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { leasehold } from '../support/cli-rig.ts';
+import { CommandLine } from '../support/command-line.ts';
+import { eventually } from '../support/eventually.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { clientTo, started } from '../support/sdk-rig.ts';
+import { singleRedis } from '../support/store-kinds.ts';
+
+/** Beats into a file until it is killed, from a process that the command has started. */
+function beating(): {
+  readonly command: string[];
+  readonly beats: () => readonly { pid: number; atMs: number }[];
+} {
+  const folder = mkdtempSync(join(tmpdir(), 'leasehold-loss-'));
+  const file = join(folder, 'beats');
+  writeFileSync(file, '');
+  const beats = () =>
+    readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ').map(Number))
+      .map(([pid = 0, atMs = 0]) => ({ pid, atMs }));
+  onTestFinished(() => {
+    const pid = beats().at(-1)?.pid ?? 0;
+    if (pid > 0 && isRunning(pid)) process.kill(pid, 'SIGKILL');
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const beat = `const { appendFileSync } = require('node:fs');
+    process.on('SIGTERM', () => console.log('told'));
+    setInterval(() => appendFileSync(${JSON.stringify(file)}, process.pid + ' ' + Date.now() + '\\n'), 10);`;
+  return {
+    command: [
+      'sh',
+      '-c',
+      `trap '' TERM; '${process.execPath}' -e '${beat.replaceAll("'", `'\\''`)}'; echo gone`,
+    ],
+    beats,
+  };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+describe('a lost lease', { timeout: 60_000 }, () => {
+  test.for(['frozen', 'killed'] as const)(
+    'its server is %s: all is dead before the next holder',
+    async (how) => {
+      const redis = await RedisProcess.server({});
+      onTestFinished(() => redis.stop());
+      await redis.start();
+      const own = CommandLine.serve(singleRedis(redis));
+      onTestFinished(() => own.kill());
+      await own.logged(/primary in use/);
+      const other = await started(singleRedis(redis));
+      const { command, beats } = beating();
+      const holder = leasehold(await own.address(), ['run', 'r', '--ttl', '4s', '--', ...command]);
+      await eventually(() => beats().length > 20, { what: 'beats', withinMs: 20_000 });
+      const client = clientTo(other.address);
+      const next = client.acquire('r', { waitMs: 30_000 });
+      own.signal(how === 'frozen' ? 'SIGSTOP' : 'SIGKILL');
+      await next;
+      const grantedAtMs = Date.now();
+      const seen = beats();
+      const last = seen.at(-1);
+      expect(last?.atMs).toBeLessThan(grantedAtMs);
+      expect(isRunning(last?.pid ?? 0)).toBe(false);
+      expect(await holder.exit(5_000)).toBe(76);
+      expect(beats()).toHaveLength(seen.length);
+      expect(holder.stdout).toBe('told\n');
+      expect(holder.stderr).toMatch(/The lease on r ends in .* was told to end, and is killed in/);
+      if (process.env.LEASEHOLD_TEST_LOG)
+        console.log(`${how}: dead ${grantedAtMs - (last?.atMs ?? 0)} ms before the next grant`);
+    },
+  );
+
+  test('taken away by an administrator: told at once, killed within the grace', async () => {
+    const tokens = join(mkdtempSync(join(tmpdir(), 'leasehold-tokens-')), 'tokens');
+    writeFileSync(
+      tokens,
+      'worker client worker-token-0123456789abcdef\nops admin admin-token-0123456789abcdef\n',
+    );
+    const server = await started({ LEASEHOLD_AUTH_TOKENS_FILE: tokens });
+    const { command, beats } = beating();
+    const holder = leasehold(server.address, ['run', 'r', '--grace', '2s', '--', ...command], {
+      LEASEHOLD_CLIENT_TOKEN: 'worker-token-0123456789abcdef',
+    });
+    await eventually(() => beats().length > 20, { what: 'beats', withinMs: 20_000 });
+    const admin = clientTo(server.address, { token: 'admin-token-0123456789abcdef' });
+    const beginMs = performance.now();
+    await admin.locks.forceRelease('r');
+    await holder.logged(/told/, 1_500);
+    expect(await holder.exit(5_000)).toBe(76);
+    expect(performance.now() - beginMs).toBeGreaterThan(1_000);
+    expect(performance.now() - beginMs).toBeLessThan(3_000);
+    expect(isRunning(beats().at(-1)?.pid ?? 0)).toBe(false);
+    expect(holder.stderr).toMatch(/^leasehold: The lease on r is lost: an administrator took it away\./);
+  });
+
+  test('max-hold: told to end in time; a command that obeys isn’t killed, and the lock is free at once', async () => {
+    const server = await started();
+    const holder = leasehold(server.address, [
+      ...['run', 'r', '--ttl', '3s', '--max-hold', '3s', '--grace', '1s', '--', 'sh', '-c'],
+      'trap "echo in order; exit 0" TERM; while :; do sleep 0.05; done',
+    ]);
+    expect(await holder.exit(10_000)).toBe(76);
+    expect(holder.stdout).toBe('in order\n');
+    expect((await clientTo(server.address).locks.get('r')).state).toBe('free');
+  });
+
+  test('this process is stopped past the deadline: the command is killed as soon as it goes on', async () => {
+    const server = await started();
+    const { command, beats } = beating();
+    // A server goes on renewing for as long as the connection looks alive: max-hold ends it sooner.
+    const holder = leasehold(server.address, [
+      'run',
+      'r',
+      '--ttl',
+      '3s',
+      '--max-hold',
+      '3s',
+      '--',
+      ...command,
+    ]);
+    await eventually(() => beats().length > 5, { what: 'beats', withinMs: 20_000 });
+    holder.signal('SIGSTOP');
+    await using _next = await clientTo(server.address).acquire('r', { waitMs: 20_000 });
+    const resumedAtMs = Date.now();
+    holder.signal('SIGCONT');
+    expect(await holder.exit(5_000)).toBe(76);
+    const last = beats().at(-1);
+    expect((last?.atMs ?? 0) - resumedAtMs).toBeLessThan(1_000);
+    expect(isRunning(last?.pid ?? 0)).toBe(false);
+    expect(holder.stdout).toBe('');
+  });
+
+  test('a grace that would be most of the lease is refused, before anything runs', async () => {
+    const server = await started();
+    const holder = leasehold(server.address, [
+      'run',
+      'r',
+      '--ttl',
+      '4s',
+      '--grace',
+      '3s',
+      '--',
+      'echo',
+      'ran',
+    ]);
+    expect(await holder.exit()).toBe(2);
+    expect(holder.stdout).toBe('');
+    expect(holder.stderr).toMatch(/^leasehold: --grace: 3 s is more than half/);
+    expect((await clientTo(server.address).locks.get('r')).state).toBe('free');
+  });
+});

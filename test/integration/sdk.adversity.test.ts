@@ -1,0 +1,331 @@
+// The SDK when things go wrong around it: servers that aren't there, aren't what they seem, stop, or never come back.
+// Each is an error with a sentence that says what to do, in time; and no process hangs because of it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as httpServer } from 'node:http';
+import { type AddressInfo, type Server, createServer as tcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
+import {
+  type Client,
+  createClient,
+  type LeaseEvent,
+  LeaseLostError,
+  UnavailableError,
+} from '../../src/sdk/client.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/ports.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { clientTo, proxyTo, refusal, started, thrown } from '../support/sdk-rig.ts';
+import { singleRedis } from '../support/store-kinds.ts';
+
+const TLS = join(import.meta.dirname, '../support/tls');
+const pem = (name: string): string => readFileSync(join(TLS, name), 'utf8');
+const path = (name: string): string => join(TLS, name);
+const SERVER_TLS = {
+  LEASEHOLD_SERVER_TLS_CERT_FILE: path('server.crt'),
+  LEASEHOLD_SERVER_TLS_KEY_FILE: path('server.key'),
+};
+const MUTUAL_TLS = { ...SERVER_TLS, LEASEHOLD_SERVER_TLS_CLIENT_CA_FILE: path('ca.crt') };
+
+async function listening(server: Server): Promise<HostPort> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo; // not a pipe: see above
+  return { host: '127.0.0.1', port };
+}
+
+const nowhere = async (): Promise<HostPort> => ({ host: '127.0.0.1', port: await freePort() });
+
+/** All kinds of calls, each with a second of time; together, so that a test takes as long as one of them. */
+async function reasons(client: Client): Promise<unknown[]> {
+  const bounds = { timeoutMs: 1_000 };
+  const startedMs = performance.now();
+  const calls = [
+    client.acquire('a', { waitMs: 1_000 }),
+    client.withLock('b', () => expect.fail('it was held'), { waitMs: 1_000 }),
+    client.acquireMany(['c'], { waitMs: 1_000 }),
+    client.locks.get('d', bounds),
+    client.operations.get('e', '1', bounds),
+    client.locks.watch(bounds).next(),
+  ];
+  const errors = await Promise.all(calls.map(refusal));
+  expect(performance.now() - startedMs).toBeLessThan(8_000);
+  return [...new Set(errors.map(({ name, reason }) => `${name} ${reason}`))];
+}
+
+describe('no server to speak to', () => {
+  test('nobody listens', { timeout: 30_000 }, async () => {
+    const client = clientTo(await nowhere());
+    expect(await reasons(client)).toEqual(['UnavailableError SERVER_UNREACHABLE']);
+  });
+
+  test('a web server', { timeout: 30_000 }, async () => {
+    const client = clientTo(await listening(httpServer((_, response) => response.end('hello'))));
+    expect(await refusal(client.serverInfo({ timeoutMs: 1_500 }))).toMatchObject({
+      name: 'UnavailableError',
+    });
+  });
+
+  test('one that accepts and says nothing', { timeout: 30_000 }, async () => {
+    const client = clientTo(await listening(tcpServer(() => {})));
+    const error = await refusal(client.serverInfo({ timeoutMs: 1_000 }));
+    expect(error).toMatchObject({ name: 'UnavailableError', reason: 'NO_ANSWER' });
+    const startedMs = performance.now();
+    const held = await refusal(client.acquire('x', { waitMs: 500 }));
+    expect(held).toMatchObject({ name: 'UnavailableError', reason: 'NO_ANSWER' });
+    expect(performance.now() - startedMs).toBeLessThan(6_000);
+  });
+
+  test('the second of two answers: it is used', { timeout: 30_000 }, async () => {
+    const { address } = await started();
+    const client = clientTo([await nowhere(), address], { random: () => 0 });
+    expect(await client.withLock('second', () => 'held')).toBe('held');
+  });
+});
+
+test.each(['127.0.0.1', 'http://127.0.0.1:50051', '127.0.0.1:0', ''])(
+  'the address %j is refused at once',
+  (address) => {
+    expect(() => createClient({ addresses: address })).toThrow(
+      /addresses: .* is not host:port\. Give the host/,
+    );
+  },
+);
+
+describe('TLS that does not fit', () => {
+  const bounds = { timeoutMs: 1_500 };
+
+  test('none, to a server that wants it', { timeout: 30_000 }, async () => {
+    const { address } = await started(SERVER_TLS);
+    const error = await refusal(clientTo(address).serverInfo(bounds));
+    expect(error.message).toMatch(/may want TLS/);
+    expect(error).toBeInstanceOf(UnavailableError);
+  });
+
+  test('to a server that has none; with another authority; for another name', {
+    timeout: 30_000,
+  }, async () => {
+    const plain = await started();
+    const { address } = await started(SERVER_TLS);
+    const ca = pem('ca.crt');
+    const clients = [
+      clientTo(plain.address, { tls: true }),
+      clientTo(address, { tls: true }),
+      clientTo(address, { tls: { ca: pem('other-ca.crt') } }),
+      clientTo(address, { tls: { ca, serverName: 'elsewhere.example' } }),
+    ];
+    const errors = await Promise.all(clients.map((client) => refusal(client.serverInfo(bounds))));
+    expect(errors.map(({ reason }) => reason)).toEqual(Array(4).fill('TLS_FAILED'));
+    const right = clientTo(address, { tls: { ca, serverName: 'localhost' } });
+    expect((await right.serverInfo()).store).toBe('memory');
+  });
+
+  test('a client certificate: none, a stranger’s, and the right one', { timeout: 30_000 }, async () => {
+    const { address } = await started(MUTUAL_TLS);
+    const ca = pem('ca.crt');
+    const without = await refusal(clientTo(address, { tls: { ca } }).serverInfo(bounds));
+    const stranger = { ca, cert: pem('stranger.crt'), key: pem('stranger.key') };
+    const strange = await refusal(clientTo(address, { tls: stranger }).serverInfo(bounds));
+    expect([without.name, strange.name]).toEqual(['UnavailableError', 'UnavailableError']);
+    const known = clientTo(address, { tls: { ca, cert: pem('client.crt'), key: pem('client.key') } });
+    expect(await known.withLock('mutual', () => 1)).toBe(1);
+  });
+
+  test('what is no certificate is refused at once, by the name of the option', () => {
+    const tls = { ca: 'junk', cert: 'junk', key: 'junk' };
+    expect(() => createClient({ addresses: 'a:1', tls })).toThrow(/^tls: .*PEM texts, not paths\.$/);
+  });
+});
+
+test('tokens: a wrong one, none, one that was exchanged, and what a client may not do', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'leasehold-tokens-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'tokens');
+  const good = 'a-token-of-32-characters-or-more';
+  writeFileSync(file, `billing client ${good}\n`, { mode: 0o600 });
+  const { address } = await started({ LEASEHOLD_AUTH_TOKENS_FILE: file });
+  const startedMs = performance.now();
+  for (const more of [{}, { token: 'wrong' }]) {
+    const client = clientTo(address, more);
+    const errors = await Promise.all([
+      refusal(client.acquire('x', { waitMs: 60_000 })),
+      refusal(client.locks.get('x')),
+      refusal(client.operations.worker({ types: 'a', handler: () => {} }).finished),
+      refusal(client.locks.watch().next()),
+    ]);
+    expect(errors.map(({ name }) => name)).toEqual(Array(4).fill('UnauthenticatedError'));
+  }
+  expect(performance.now() - startedMs).toBeLessThan(5_000); // no repeat mends it
+  let token = 'wrong';
+  const client = clientTo(address, { token: () => token });
+  await refusal(client.serverInfo());
+  token = good;
+  expect(await client.withLock('x', () => 1)).toBe(1);
+  expect(await refusal(client.locks.forceRelease('x'))).toMatchObject({ name: 'PermissionDeniedError' });
+});
+
+test('bad input: each field, at once', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  const error = await refusal(client.acquire('', { ttlMs: 1, waitMs: 60_000 }));
+  expect(error).toMatchObject({
+    name: 'InvalidArgumentError',
+    violations: [{ field: 'spec.resource' }, { field: 'spec.ttl' }],
+  });
+});
+
+describe('a server that goes away while a lease is held', () => {
+  test('for good: the signal aborts at the local deadline, and not later', { timeout: 30_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const work = client.withLock(
+      'gone',
+      async (lease) => {
+        await proxy.refuse();
+        proxy.drop();
+        const [fromMs, leftMs] = [performance.now(), lease.remainingMs()];
+        await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+        const tookMs = performance.now() - fromMs;
+        expect([tookMs > leftMs - 100, tookMs < leftMs + 1_000]).toEqual([true, true]);
+        lease.signal.throwIfAborted();
+      },
+      { ttlMs: 3_000 },
+    );
+    const error = await refusal(work);
+    expect(error).toMatchObject({ name: 'LeaseLostError', loss: 'deadline', reason: 'LEASE_LOST' });
+    await proxy.accept();
+  });
+
+  test('work that does not look at the signal: LeaseLostError all the same', {
+    timeout: 30_000,
+  }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const work = async (): Promise<void> => {
+      await proxy.refuse();
+      proxy.drop();
+      // A process that is too busy for its timers: the clocks count.
+      const untilMs = performance.now() + 2_500;
+      while (performance.now() < untilMs);
+    };
+    expect(await thrown(client.withLock('busy', work, { ttlMs: 2_000 }))).toBeInstanceOf(LeaseLostError);
+    await proxy.accept();
+  });
+
+  test('and comes back: the lease is held on, under its token', { timeout: 60_000 }, async () => {
+    const redis = await RedisProcess.server();
+    onTestFinished(() => redis.stop());
+    await redis.start();
+    const port = await freePort();
+    const environment = { ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}` };
+    const first = await started({ ...environment, LEASEHOLD_SERVER_DRAIN_TIMEOUT: '500ms' });
+    await eventually(() => first.store.status().usable, { what: 'a usable store', withinMs: 20_000 });
+    const client = clientTo({ host: '127.0.0.1', port });
+    const events: LeaseEvent['kind'][] = [];
+    const lease = await client.acquire('restart', { ttlMs: 5_000, onEvent: ({ kind }) => events.push(kind) });
+    await first.stop();
+    await started(environment);
+    const before = events.length;
+    const isRenewed = (): boolean => events.slice(before).filter((kind) => kind === 'renewed').length >= 6;
+    await eventually(isRenewed, { what: 'renewals for longer than its TTL', withinMs: 30_000 });
+    expect(lease.state).toBe('held');
+    expect((await client.locks.get('restart')).holders[0]?.fencingToken).toBe(lease.fencingToken);
+    expect(await lease.release()).toBe(true);
+  });
+});
+
+test('a server that restarts without its memory: the lease is lost, long before its deadline', async () => {
+  const port = await freePort();
+  const environment = {
+    LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}`,
+    LEASEHOLD_SERVER_DRAIN_TIMEOUT: '500ms',
+  };
+  const first = await started(environment);
+  const client = clientTo({ host: '127.0.0.1', port });
+  const lease = await client.acquire('forgotten');
+  await first.stop();
+  await started(environment);
+  await eventually(() => lease.signal.aborted, { what: 'the loss', withinMs: 12_000 });
+  expect(lease.loss).toMatchObject({ loss: 'unknown-lease', reason: 'LEASE_LOST' });
+  expect(await client.withLock('forgotten', ({ fencingToken }) => fencingToken)).toBeGreaterThan(
+    lease.fencingToken,
+  );
+});
+
+test('a closed client: calls in progress end, further ones are refused', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  const lease = await client.acquire('closed');
+  const waiting = refusal(client.acquire('closed'));
+  const watching = refusal(
+    (async () => {
+      for await (const _ of client.locks.watch());
+    })(),
+  );
+  await eventually(async () => (await client.locks.get('closed')).waiterCount === 1, {
+    what: 'the wait',
+    withinMs: 5_000,
+  });
+  client.close();
+  expect([(await waiting).reason, (await watching).reason]).toEqual(['CLIENT_CLOSED', 'CLIENT_CLOSED']);
+  expect((await refusal(client.locks.get('closed'))).reason).toBe('CLIENT_CLOSED');
+  expect(lease.state).toBe('held'); // until its deadline: nobody has taken it away
+});
+
+describe('a process that has nothing else to do', () => {
+  const PROGRAM = join(import.meta.dirname, '../support/sdk-program.ts');
+
+  function run(...args: string[]): { child: ChildProcess; lines: string[]; ended: Promise<number | null> } {
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    const lines: string[] = [];
+    let rest = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      rest += part;
+      const complete = rest.split('\n');
+      rest = complete.pop() ?? '';
+      lines.push(...complete);
+    });
+    return { child, lines, ended: once(child, 'close').then(([code]: (number | null)[]) => code ?? null) };
+  }
+
+  test('ends by itself after its last call, without close()', { timeout: 40_000 }, async () => {
+    const { address } = await started();
+    const server = formatHostPort(address);
+    const client = clientTo(address);
+    await using _taken = await client.acquire('taken');
+    const programs = [run('lock', server), run('contend', server, 'taken'), run('nobody', '127.0.0.1:1')];
+    expect(await Promise.all(programs.map(({ ended }) => ended))).toEqual([0, 0, 0]);
+    expect(programs.map(({ lines }) => lines.at(-1))).toEqual(['end', 'end', 'end']);
+    expect(programs.map(({ lines }) => lines[0])).toEqual([
+      expect.stringMatching(/^token \d+$/),
+      'contended',
+      'UnavailableError',
+    ]);
+  });
+
+  test('holds its lease on while its server is away, and ends when that is lost', {
+    timeout: 40_000,
+  }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const program = run('hold', formatHostPort({ host: proxy.host, port: proxy.port }));
+    await eventually(() => program.lines.length > 0, { what: 'its lease', withinMs: 15_000 });
+    await proxy.refuse();
+    proxy.drop();
+    expect(await program.ended).toBe(0);
+    expect(program.lines.slice(1)).toEqual(['deadline', 'end']);
+    await proxy.accept();
+  });
+});

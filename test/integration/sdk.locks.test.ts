@@ -1,0 +1,353 @@
+// Locks by the SDK, against real servers on both stores: what is held, what is told, and how the end of the work and
+// the end of the lease go together.
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import {
+  type Client,
+  ContendedError,
+  type LeaseEvent,
+  LeaseLostError,
+  NotHeldError,
+} from '../../src/sdk/client.ts';
+import { eventually } from '../support/eventually.ts';
+import { clientTo, collected, proxyTo, refusal, rigOf, started, thrown } from '../support/sdk-rig.ts';
+import { STORE_KINDS } from '../support/store-kinds.ts';
+
+const soon = { withinMs: 10_000, everyMs: 5 };
+
+async function waiters(client: Client, resource: string, count: number): Promise<void> {
+  const isSo = async (): Promise<boolean> => (await client.locks.get(resource)).waiterCount === count;
+  await eventually(isSo, { what: `${count} waiters`, ...soon });
+}
+
+describe.each(STORE_KINDS)('on the %s store', (kind) => {
+  test('withLock holds while the work runs, gives its value, and releases', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address, { owner: 'billing' });
+    const value = await client.withLock(
+      'invoice:42',
+      async (lease) => {
+        lease.assertHeld();
+        const lock = await client.locks.get('invoice:42');
+        expect(lock).toMatchObject({ state: 'held', waiterCount: 0 });
+        expect(lock.holders).toMatchObject([
+          {
+            owner: 'billing',
+            fencingToken: lease.fencingToken,
+            metadata: { job: '7' },
+            mode: { kind: 'exclusive' },
+          },
+        ]);
+        expect(lease.remainingMs()).toBeGreaterThan(5_000);
+        expect(lease.signal.aborted).toBe(false);
+        return 'done';
+      },
+      { ttlMs: 10_000, metadata: { job: '7' } },
+    );
+    expect(value).toBe('done');
+    expect((await client.locks.get('invoice:42')).state).toBe('free');
+  });
+
+  test('contention: undefined, or an error that says who holds it; the next token is larger', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address, { owner: 'first' });
+    const first = await client.acquire('taken');
+    expect(await client.tryAcquire('taken')).toBe(undefined);
+    const error = await refusal(client.acquire('taken', { waitMs: 300 }));
+    expect(error).toBeInstanceOf(ContendedError);
+    expect(error).toMatchObject({
+      reason: 'LOCK_CONTENDED',
+      resource: 'taken',
+      holders: [{ owner: 'first' }],
+    });
+    expect(error.message).toContain('taken is held by first');
+    expect([await first.release(), await first.release(), first.state]).toEqual([true, true, 'released']);
+    await using second = (await client.tryAcquire('taken')) ?? expect.fail('still taken');
+    expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
+    expect(() => first.assertHeld()).toThrow(NotHeldError);
+    expect(first.signal.reason).toMatchObject({ reason: 'LEASE_LOST' });
+  });
+
+  test('the same leaseId is the same acquisition: again, from another client, and by hand', async () => {
+    const { instance } = await rigOf(kind);
+    const leaseId = randomUUID();
+    const first = await clientTo(instance.address).acquire('named', { leaseId, waitMs: 0 });
+    const other = clientTo(instance.address);
+    const again = await other.locks.acquireUnkept('named', { leaseId, waitMs: 0 });
+    expect(again).toMatchObject({ leaseId, fencingToken: first.fencingToken });
+    const several = [{ resource: 'named', leaseId }, 'unnamed'];
+    await using set = await other.acquireMany(several, { waitMs: 0 });
+    expect(set.of('named')).toMatchObject({ leaseId, fencingToken: first.fencingToken });
+    expect(set.of('unnamed').leaseId).not.toBe(leaseId);
+  });
+
+  test('await using releases it', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    {
+      await using lease = await client.acquire('using');
+      expect((await client.locks.get('using')).holders[0]?.fencingToken).toBe(lease.fencingToken);
+    }
+    expect((await client.locks.get('using')).state).toBe('free');
+  });
+
+  test('ten withLock of one process queue up, first come, first served', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    const order: number[] = [];
+    let inside = 0;
+    const first = await client.acquire('fair');
+    const all: Promise<void>[] = [];
+    for (let i = 0; i < 10; i++) {
+      const work = async (): Promise<void> => {
+        expect(++inside).toBe(1);
+        order.push(i);
+        await client.locks.get('fair');
+        inside--;
+      };
+      all.push(client.withLock('fair', work));
+      await waiters(client, 'fair', i + 1);
+    }
+    await first.release();
+    await Promise.all(all);
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test('shared leases beside each other, permits up to their limit', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    await using one = await client.acquire('shared', { mode: 'shared' });
+    await using two = await client.acquire('shared', { mode: 'shared' });
+    expect(two.fencingToken).toBeGreaterThan(one.fencingToken);
+    expect(await client.tryAcquire('shared')).toBe(undefined);
+    await using three = await client.acquire('permits', { mode: { permits: 3, limit: 4 } });
+    expect(three.state).toBe('held');
+    expect(await client.tryAcquire('permits', { mode: { permits: 2, limit: 4 } })).toBe(undefined);
+    const fourth = await client.tryAcquire('permits', { mode: { permits: 1, limit: 4 } });
+    expect(fourth?.state).toBe('held');
+    await fourth?.release();
+  });
+
+  test('several at once: all or none, released together', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    const set = await client.acquireMany(['a', { resource: 'b', mode: 'shared' }], { ttlMs: 8_000 });
+    expect([...set].map(({ resource, state }) => [resource, state])).toEqual([
+      ['a', 'held'],
+      ['b', 'held'],
+    ]);
+    expect(set.remainingMs()).toBeGreaterThan(5_000);
+    expect(set.of('b').fencingToken).toBeGreaterThan(0n);
+    const error = await refusal(client.acquireMany(['c', 'a'], { waitMs: 0 }));
+    expect(error).toMatchObject({ reason: 'LOCK_CONTENDED', resource: 'a' });
+    expect((await client.locks.get('c')).state).toBe('free');
+    expect(await set.release()).toBe(2);
+    expect([set.signal.aborted, set.remainingMs()]).toEqual([true, 0]);
+    const value = await client.withLocks(['a', 'b'], (both) => both.leases.length);
+    expect(value).toBe(2);
+    expect(await collected(client.locks.list())).toEqual([]);
+  });
+
+  test('an abort while it waits leaves nothing, and rejects with its reason', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    const first = await client.acquire('wanted');
+    const cancel = new AbortController();
+    const reason = new Error('changed my mind');
+    const all = [
+      client.acquire('wanted', { signal: cancel.signal }),
+      client.withLock('wanted', () => expect.fail('it was never held'), { signal: cancel.signal }),
+      client.acquireMany(['other', 'wanted'], { signal: cancel.signal }),
+    ].map(thrown);
+    await waiters(client, 'wanted', 3);
+    cancel.abort(reason);
+    expect(await Promise.all(all)).toEqual([reason, reason, reason]);
+    await waiters(client, 'wanted', 0);
+    await eventually(async () => (await client.locks.get('other')).state === 'free', {
+      what: 'other free',
+      ...soon,
+    });
+    expect(first.state).toBe('held');
+    await first.release();
+    expect(await collected(client.locks.list())).toEqual([]);
+    expect(await thrown(client.acquire('wanted', { signal: cancel.signal }))).toBe(reason);
+  });
+
+  test('aborts at every moment of acquiring leave nothing', { timeout: 30_000 }, async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    for (let i = 0; i < 30; i++) {
+      const signal = AbortSignal.timeout(1 + (i % 10));
+      const lease = await client.acquire(`race-${i}`, { signal }).catch(() => undefined);
+      await lease?.release();
+    }
+    const isEmpty = async (): Promise<boolean> => (await collected(client.locks.list())).length === 0;
+    await eventually(isEmpty, { what: 'no lock left', ...soon });
+  });
+
+  test('minHoldMs keeps it taken after the release; maxHoldMs ends it', { timeout: 30_000 }, async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    await client.withLock('cron', () => {}, { minHoldMs: 60_000 });
+    expect(await client.locks.get('cron')).toMatchObject({ state: 'min-hold', holders: [] });
+    expect(await client.tryAcquire('cron')).toBe(undefined);
+    const bounded = await client.acquire('bounded', { maxHoldMs: 2_000, ttlMs: 4_000 });
+    await eventually(() => bounded.signal.aborted, { what: 'its end', ...soon });
+    expect(bounded.loss).toBeInstanceOf(LeaseLostError);
+  });
+
+  test('taken away: the work hears it, and the caller too', async () => {
+    const { instance } = await rigOf(kind);
+    const admin = clientTo(instance.address);
+    expect((await refusal(admin.locks.forceRelease('x'))).name).toBe('PermissionDeniedError');
+    const open = await started({
+      LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true',
+    });
+    const client = clientTo(open.address);
+    const events: LeaseEvent['kind'][] = [];
+    const work = client.withLock(
+      'taken-away',
+      async (lease) => {
+        const lost = new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+        const { fencingToken } = lease;
+        const told = await client.locks.forceRelease('taken-away', { fencingToken, immediate: true });
+        expect(told).toMatchObject({ releasedCount: 1 });
+        await lost;
+        expect(() => lease.assertHeld()).toThrow(LeaseLostError);
+        return 'too late';
+      },
+      { onEvent: ({ kind: told }) => events.push(told) },
+    );
+    expect(await refusal(work)).toMatchObject({ name: 'LeaseLostError', loss: 'force-released' });
+    expect(events).toEqual(['granted', 'lost']);
+  });
+});
+
+test('times that are none are refused here; waits for ever are none of those', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  for (const ttlMs of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(await refusal(client.acquire('x', { ttlMs }))).toMatchObject({ name: 'InvalidArgumentError' });
+  }
+  const waitMs = Number.POSITIVE_INFINITY;
+  await client.withLock('x', () => {}, { waitMs });
+  await client.withLocks(['x', 'y'], () => {}, { waitMs });
+  expect(await client.locks.release(await client.locks.acquireUnkept('x', { waitMs }))).toBe(true);
+});
+
+test('an abort while the grant is on its way: given back at once, and not left to its time to live', async () => {
+  const { address } = await started();
+  const proxy = await proxyTo(address);
+  const [cut, direct] = [clientTo({ host: proxy.host, port: proxy.port }), clientTo(address)];
+  await cut.serverInfo(); // connected
+  await cut.withLock('warm', () => {}); // the connection for streams too
+  const cancel = new AbortController();
+  const reason = new Error('changed my mind');
+  proxy.holdReplies();
+  const all = [
+    cut.acquire('one', { signal: cancel.signal }),
+    cut.acquireMany(['two', 'three'], { signal: cancel.signal }),
+    cut.locks.acquireUnkept('four', { signal: cancel.signal }),
+  ].map(thrown);
+  const taken = async (): Promise<number> => (await collected(direct.locks.list())).length;
+  await eventually(async () => (await taken()) === 4, { what: 'four grants', ...soon });
+  cancel.abort(reason);
+  expect(await Promise.all(all)).toEqual([reason, reason, reason]);
+  await eventually(async () => (await taken()) === 0, { what: 'nothing left', withinMs: 8_000 });
+  proxy.heal();
+});
+
+test('acquireMany whose first answer is lost, and whose second try is refused, leaves nothing', async () => {
+  const { address } = await started({ LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
+  const proxy = await proxyTo(address);
+  const [cut, direct] = [clientTo({ host: proxy.host, port: proxy.port }), clientTo(address)];
+  await cut.serverInfo(); // connected
+  proxy.holdReplies();
+  const many = refusal(cut.acquireMany(['a', 'b'], { waitMs: 0 }));
+  const taken = async (): Promise<number> => (await collected(direct.locks.list())).length;
+  await eventually(async () => (await taken()) === 2, { what: 'two grants', ...soon });
+  await direct.locks.forceRelease('b', { immediate: true });
+  await using other = await direct.acquire('b');
+  proxy.drop();
+  proxy.heal();
+  expect(await many).toBeInstanceOf(ContendedError);
+  expect((await direct.locks.get('a')).state).toBe('free');
+  expect(other.state).toBe('held');
+});
+
+describe('the error of the work', () => {
+  test('is what the caller gets, also when the release fails', { timeout: 30_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const own = new Error('mine');
+    const events: LeaseEvent['kind'][] = [];
+    const work = client.withLock(
+      'masked',
+      async () => {
+        await proxy.refuse();
+        proxy.drop();
+        throw own;
+      },
+      { onEvent: ({ kind }) => events.push(kind) },
+    );
+    const startedMs = performance.now();
+    expect(await thrown(work)).toBe(own);
+    expect(performance.now() - startedMs).toBeLessThan(6_000);
+    await eventually(() => events.includes('release-failed'), { what: 'release-failed', withinMs: 15_000 });
+    await proxy.accept();
+  });
+
+  test('with await using: unchanged too, no SuppressedError', { timeout: 30_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const own = new Error('mine');
+    const work = async (): Promise<void> => {
+      await using _lease = await client.acquire('masked');
+      await proxy.refuse();
+      proxy.drop();
+      throw own;
+    };
+    expect(await thrown(work())).toBe(own);
+    await proxy.accept();
+  });
+
+  test('a value is given also when the release then fails', { timeout: 30_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const work = client.withLock('value', async () => {
+      await proxy.refuse();
+      proxy.drop();
+      return 7;
+    });
+    expect(await work).toBe(7);
+    await proxy.accept();
+  });
+
+  test('an observer that throws costs nothing', async () => {
+    const { address } = await started();
+    const onEvent = (): void => {
+      throw new Error('an observer');
+    };
+    expect(await clientTo(address).withLock('observed', () => 1, { onEvent })).toBe(1);
+  });
+});
+
+test('a lease that nobody keeps: renewed and released by its id', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  const lease = await client.locks.acquireUnkept('by-hand', { ttlMs: 5_000 });
+  expect(await client.locks.checkFencingToken('by-hand', lease.fencingToken)).toBe(true);
+  const renewed = await clientTo(address).locks.renew(lease, { ttlMs: 20_000 });
+  expect(renewed.remainingMs).toBeGreaterThan(15_000);
+  expect(renewed.fencingToken).toBe(lease.fencingToken);
+  expect(await client.locks.release(lease)).toBe(true);
+  expect(await client.locks.release(lease)).toBe(false);
+  expect(await refusal(client.locks.renew(lease))).toMatchObject({
+    name: 'NotHeldError',
+    reason: 'LEASE_LOST',
+  });
+  expect(await client.locks.checkFencingToken('by-hand', lease.fencingToken)).toBe(false);
+});

@@ -1,0 +1,64 @@
+// Clients of the SDK for tests: closed when the test has finished, and errors as values to look at.
+
+import { onTestFinished } from 'vitest';
+import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
+import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/sdk/client.ts';
+import type { Instance } from '../../src/serve.ts';
+import { startInstance } from './instance.ts';
+import { type Rig, type StoreKindName, startRig } from './store-kinds.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+export function clientTo(
+  addresses: HostPort | readonly HostPort[],
+  more: Omit<ClientOptions, 'addresses'> = {},
+): Client {
+  const list = 'host' in addresses ? [addresses] : addresses;
+  const client = createClient({ addresses: list.map(formatHostPort), ...more });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+export async function started(overrides: Readonly<Record<string, string>> = {}): Promise<Instance> {
+  const instance = await startInstance(overrides);
+  onTestFinished(() => instance.stop());
+  return instance;
+}
+
+export async function rigOf(kind: StoreKindName): Promise<Rig> {
+  const rig = await startRig(kind);
+  onTestFinished(() => rig.stop());
+  return rig;
+}
+
+export async function proxyTo(target: HostPort): Promise<TcpProxy> {
+  const proxy = await TcpProxy.start({ target });
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+/** What the work rejects with; fails when it doesn't. */
+export async function thrown(work: Promise<unknown>): Promise<unknown> {
+  let value: unknown;
+  try {
+    value = await work;
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`it resolved, with ${String(value)}`);
+}
+
+/** The same, where it must be one of the SDK's errors, with a message that says what to do. */
+export async function refusal(work: Promise<unknown>): Promise<LeaseholdError> {
+  const error = await thrown(work);
+  if (!(error instanceof LeaseholdError)) throw new Error('not an error of the SDK', { cause: error });
+  // What happened, and what to do: two sentences at least.
+  if (!/^[A-Z"a-z].*[.:] .*[A-Z].*\.$/s.test(error.message))
+    throw new Error(`no advice in "${error.message}"`);
+  return error;
+}
+
+export async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

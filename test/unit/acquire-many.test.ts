@@ -1,0 +1,90 @@
+// AcquireMany, when one of the leases can't be had: what it gives back is what it was granted itself, and nothing that
+// another call may have told its caller of. On the store in memory.
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/domain/clock.ts';
+import { CoordinationError } from '../../src/domain/errors.ts';
+import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
+import { acquireMany } from '../../src/service/acquire-many.ts';
+import { inTime, leaseSpec, memoryHarness, type StoreHarness } from '../support/store-harness.ts';
+
+const FIRST_TRY: CallStamp = { instanceId: 'frozen', call: 2 };
+const SECOND_TRY: CallStamp = { instanceId: 'awake', call: 2 };
+
+let h: StoreHarness;
+let specs: readonly LeaseSpec[];
+
+beforeEach(async () => {
+  h = await memoryHarness();
+  specs = ['a', 'b', 'c'].map((resource) => leaseSpec({ resource, owner: 'me', minHoldMs: 5_000 }));
+});
+afterEach(() => h.close());
+
+/** As the service does it, without waiting; `answers` may come between the store and its answer. */
+function many(stamp: CallStamp, answers: (spec: LeaseSpec) => void = () => {}) {
+  return acquireMany({
+    specs,
+    stamp,
+    store: h.locks,
+    clock: systemClock,
+    bounded: inTime,
+    acquire: async (spec) => {
+      const outcome = await h.locks.acquire(spec, stamp, false, inTime());
+      answers(spec);
+      if (outcome.kind !== 'granted') throw new CoordinationError('LOCK_CONTENDED', 'refused');
+      return outcome;
+    },
+  });
+}
+
+const owners = async () => {
+  const views = await h.locks.getMany(['a', 'b', 'c'], inTime());
+  return views.map(({ holders }) => holders.map(({ owner }) => owner).join());
+};
+
+test('what it was granted is given back, with its min_hold', async () => {
+  await h.locks.acquire(leaseSpec({ resource: 'c', owner: 'other' }), SECOND_TRY, false, inTime());
+  await expect(many(FIRST_TRY)).rejects.toMatchObject({ code: 'LOCK_CONTENDED' });
+  expect(await owners()).toEqual(['', '', 'other']);
+  const [a] = await h.locks.getMany(['a'], inTime());
+  expect(a?.minHoldRemainingMs).toBe(0);
+});
+
+test('what another call of the same ids was told of is not, what is new beside it is', async () => {
+  const [, b] = specs;
+  if (!b) throw new Error('no b');
+  await h.locks.acquire(b, SECOND_TRY, false, inTime());
+  await h.locks.acquire(leaseSpec({ resource: 'c', owner: 'other' }), SECOND_TRY, false, inTime());
+  await expect(many(FIRST_TRY)).rejects.toMatchObject({ code: 'LOCK_CONTENDED' });
+  expect(await owners()).toEqual(['', 'me', 'other']);
+});
+
+test('nor is what it can not know to be new: the answer about it was lost', async () => {
+  await many(SECOND_TRY);
+  const lost = many(FIRST_TRY, ({ resource }) => {
+    if (resource === 'b') throw new CoordinationError('OUTCOME_UNKNOWN', 'the reply was lost');
+  });
+  await expect(lost).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+  expect(await owners()).toEqual(['me', 'me', 'me']);
+});
+
+test('its place in a queue is left, and what it was handed there and did not confirm', async () => {
+  const other = leaseSpec({ resource: 'b', owner: 'other' });
+  await h.locks.acquire(other, SECOND_TRY, false, inTime());
+  const handedOver = acquireMany({
+    specs,
+    stamp: FIRST_TRY,
+    store: h.locks,
+    clock: systemClock,
+    bounded: inTime,
+    acquire: async (spec) => {
+      const outcome = await h.locks.acquire(spec, FIRST_TRY, true, inTime());
+      if (outcome.kind === 'granted') return outcome;
+      await h.locks.release(other, inTime());
+      expect(await owners()).toEqual(['me', 'me', '']);
+      throw new CoordinationError('CANCELLED', 'the call has ended');
+    },
+  });
+  await expect(handedOver).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(await owners()).toEqual(['', '', '']);
+});

@@ -1,0 +1,44 @@
+// Texts of the command line: spans, tables that fit, and names that can't command a terminal.
+import { expect, test } from 'vitest';
+import { fields, printable, span, table } from '../../src/cli/text.ts';
+
+test.for([
+  [0, '0.0 s'],
+  [420, '0.4 s'],
+  [999.9, '1 s'],
+  [12_000, '12 s'],
+  [60_000, '1 min'],
+  [200_000, '3 min 20 s'],
+  [7_500_000, '2 h 5 min'],
+  [273_600_000, '3 d 4 h'],
+  [-5, '0.0 s'],
+] as const)('%d ms are %s', ([ms, text]) => {
+  expect(span(ms)).toBe(text);
+});
+
+test('a table is aligned, and nothing is cut off where there is no terminal', () => {
+  const rows = [
+    ['a'.repeat(40), 'x', '1'],
+    ['b', '', '22'],
+  ];
+  expect(table(['NAME', 'OWNER', 'N'], rows, undefined).split('\n')).toEqual([
+    `NAME${' '.repeat(36)}  OWNER  N`,
+    `${'a'.repeat(40)}  x      1`,
+    `b${' '.repeat(39)}  -      22`,
+    '',
+  ]);
+});
+
+test('on a terminal the widest columns give way', () => {
+  const lines = table(['NAME', 'OWNER', 'N'], [['a'.repeat(40), 'b'.repeat(30), '123']], 40)
+    .trimEnd()
+    .split('\n');
+  expect(Math.max(...lines.map((line) => line.length))).toBe(40);
+  expect(lines[1]).toMatch(/^a+… {2}b+… {2}123$/);
+});
+
+test('what others have named does not command the terminal', () => {
+  expect(printable('\u001b[31mred\u0007\n\u202e')).toBe('\ufffd[31mred\ufffd\ufffd\ufffd');
+  expect(table(['A'], [['\u001b[2J']], undefined)).not.toContain('\u001b');
+  expect(fields([['owner', '\u001b[2J']])).toBe('owner  \ufffd[2J\n');
+});

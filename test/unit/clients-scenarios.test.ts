@@ -1,0 +1,55 @@
+// The scenarios that clients in all languages play: that they can be read, that their verbs are documented, and that an
+// expectation which isn't met is found. Playing them is `npm run test:clients`.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { mismatch, readScenarios, resolved } from '../../scripts/test-clients/scenario.ts';
+
+const FOLDER = join(import.meta.dirname, '../../clients/conformance');
+const scenarios = readScenarios(FOLDER);
+const readme = readFileSync(join(FOLDER, 'README.md'), 'utf8');
+
+test('there are scenarios of every kind of surroundings', () => {
+  const needs = new Set(scenarios.map((scenario) => scenario.needs));
+  expect([...needs].sort()).toEqual(['one server', 'sentinel', 'tls', 'tokens', 'two servers']);
+});
+
+test('every verb is documented', () => {
+  const verbs = new Set(scenarios.flatMap(({ steps }) => steps.map(({ verb }) => verb)));
+  const documented = [...readme.matchAll(/^\| `([a-z_]+)[`:]/gm)].map((match) => match[1]);
+  expect([...verbs].filter((verb) => verb !== 'finish' && !documented.includes(verb))).toEqual([]);
+});
+
+test('what was started is finished, and what is named was answered', () => {
+  for (const { name, steps } of scenarios) {
+    const finished = steps.filter(({ verb }) => verb === 'finish').map(({ args }) => args.value);
+    const started = steps.map(({ start }) => start).filter((start) => start !== undefined);
+    expect([name, ...finished]).toEqual([name, ...started.filter((start) => finished.includes(start))]);
+    expect([name, started.filter((start) => !finished.includes(start))]).toEqual([name, []]);
+  }
+});
+
+test.each([
+  [{ a: 1 }, { a: 1, b: 2 }, undefined],
+  [{ a: 1 }, { a: 2 }, 'a is 2, expected 1'],
+  [{ a: { b: true } }, { a: {} }, 'a.b is undefined, expected true'],
+  [{ a: null }, { a: 'x' }, 'a is "x", expected null'],
+  [{ a: ['x'] }, { a: ['x', 'y'] }, 'a is ["x","y"], expected ["x"]'],
+  [{ a: { gt: 1, lte: 2 } }, { a: 2 }, undefined],
+  [{ a: { gt: 1 } }, { a: 1 }, 'a is 1, expected gt 1'],
+  [{ a: { gt: 1 } }, {}, 'a is undefined, expected gt 1'],
+  [{ a: { lte: 1 } }, { a: 1.5 }, 'a is 1.5, expected lte 1'],
+  [{ a: { matches: 'b|c' } }, { a: 'xcx' }, undefined],
+  [{ a: { matches: '^b' } }, { a: 'ab' }, 'a is "ab", expected matches "^b"'],
+])('%j of %j: %s', (expected, actual, wrong) => {
+  expect(mismatch(expected, actual)).toBe(wrong);
+});
+
+test('names of earlier answers are replaced by what was answered', () => {
+  const answers = new Map([['first', { token: 7 }]]);
+  expect(resolved({ token: { gt: '$first.token' }, text: 'first' }, answers)).toEqual({
+    token: { gt: 7 },
+    text: 'first',
+  });
+  expect(() => resolved('$second.token', answers)).toThrow('nothing was answered as second');
+});
