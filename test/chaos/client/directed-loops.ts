@@ -6,66 +6,56 @@ import { act } from './acting.ts';
 import type { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
 import { CALM_RESOURCES, GIVEN_BACK_RESOURCES } from './hot-resources.ts';
-import { EXCLUSIVE, newRequest } from './lease-request.ts';
+import { EXCLUSIVE, type LeaseRequest, newRequest } from './lease-request.ts';
 import { recordedAcquire, recordedAcquireMany, recordedRelease, taken } from './recorded-locks.ts';
 
 const CALL_WITHIN_MS = 2_000;
-/** An acquisition that took so long met something. */
-const EFFORT_MS = 300;
-const TAKEN_FOR_LONG_MS = 700;
-const REPEATS = 8;
+const WAIT_MS = 1_200;
 /** Longer than `redis.command_timeout` of the rig. */
 const RELEASE_AGAIN_AFTER_MS = 1_050;
 
 /**
- * Asks for the same acquisition until it is told, here and there; what took an effort is held for long. By AcquireMany,
- * whose server takes back what it could not tell of.
+ * Takes two at once, waiting for the second with the first in its hands; where it can't have both, it insists on the
+ * first alone, under the same lease id, and keeps at it for a while.
  */
 export async function insistLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const resource = dice.pick(GIVEN_BACK_RESOURCES);
-    const request = newRequest({ resource, mode: EXCLUSIVE, ttlMs: client.maxTtlMs, waitMs: 0 });
-    const beganMs = nowMs();
-    let result = await recordedAcquireMany(client, [request], 0, CALL_WITHIN_MS);
-    for (let again = 0; again < REPEATS && result.outcome !== 'ok' && !client.isStopping; again++) {
-      if (result.error.reason === 'LOCK_CONTENDED' && dice.chance(0.7)) break;
-      client.channel.leave(client.channel.seat);
-      await client.pause(dice.between(50, 200));
-      result = await recordedAcquireMany(client, [request], 0, CALL_WITHIN_MS);
+    const other = dice.pick(GIVEN_BACK_RESOURCES.filter((one) => one !== resource));
+    // In the order in which the server takes them.
+    const requests = [resource, other].toSorted().map((name): LeaseRequest => {
+      return newRequest({ resource: name, mode: EXCLUSIVE, ttlMs: client.maxTtlMs, waitMs: 0 });
+    });
+    const [first] = requests;
+    const both = await recordedAcquireMany(client, requests, WAIT_MS, CALL_WITHIN_MS);
+    if (both.outcome === 'ok') {
+      const beliefs = requests.map((request, index) => {
+        return taken(client, request, { ...both, lease: both.response.leases[index] }).belief;
+      });
+      const forMs = dice.between(1_500, 3_000);
+      await Promise.all(beliefs.map((belief) => act(client, dice, belief, forMs)));
+      for (const belief of beliefs) belief.ended('released');
+    } else if (first !== undefined) {
+      await insist(client, dice, first);
     }
-    if (result.outcome === 'ok') {
-      const [lease] = result.response.leases;
-      const { belief } = taken(client, request, { ...result, lease });
-      const isEffort = nowMs() - beganMs > EFFORT_MS;
-      await act(client, dice, belief, isEffort ? dice.between(1_500, 3_000) : dice.between(20, 150));
-      belief.ended('released');
-    }
-    await recordedRelease(client, request, CALL_WITHIN_MS);
+    await Promise.all(requests.map((request) => recordedRelease(client, request, CALL_WITHIN_MS)));
     await client.pause(dice.between(50, 300));
   }
 }
 
-/** Asks for each lock again and again; one that was taken for long is held for long. */
-export async function lingerLoop(client: ChaosClient, dice: Dice): Promise<void> {
-  await Promise.all(GIVEN_BACK_RESOURCES.map((resource) => linger(client, dice, resource)));
-}
-
-async function linger(client: ChaosClient, dice: Dice, resource: string): Promise<void> {
-  let refusedSinceMs = Number.POSITIVE_INFINITY;
-  while (!client.isStopping) {
-    const request = newRequest({ resource, mode: EXCLUSIVE, ttlMs: client.maxTtlMs, waitMs: 0 });
+async function insist(client: ChaosClient, dice: Dice, request: LeaseRequest): Promise<void> {
+  // Others come first.
+  await client.pause(dice.between(400, 1_200));
+  const untilMs = nowMs() + dice.between(4_000, 6_000);
+  while (nowMs() < untilMs && !client.isStopping) {
     const result = await recordedAcquire(client, request, CALL_WITHIN_MS);
     if (result.outcome === 'ok') {
       const { belief } = taken(client, request, { ...result, lease: result.response.lease });
-      const isLong = nowMs() - refusedSinceMs > TAKEN_FOR_LONG_MS;
-      refusedSinceMs = Number.POSITIVE_INFINITY;
-      await act(client, dice, belief, isLong ? dice.between(3_000, 5_000) : dice.between(10, 30));
+      await act(client, dice, belief, dice.between(1_500, 3_000));
       belief.ended('released');
-    } else {
-      refusedSinceMs = Math.min(refusedSinceMs, nowMs());
+      return;
     }
-    if (result.outcome !== 'failed') await recordedRelease(client, request, CALL_WITHIN_MS);
-    await client.pause(dice.between(100, 400));
+    await client.pause(dice.between(100, 300));
   }
 }
 

@@ -7,8 +7,8 @@ export const SHARED_RESOURCE = 'shared/0';
 export const PERMITS_RESOURCE = 'permits/0';
 export const PERMITS_LIMIT = 5;
 export const LEADER_RESOURCE = 'leader/0';
-/** By AcquireMany, one of them at a time. */
-export const GIVEN_BACK_RESOURCES = Array.from({ length: 6 }, (_, index) => `back/${index}`);
+/** For so many loops that most are taken, and some wait. */
+export const GIVEN_BACK_RESOURCES = Array.from({ length: 36 }, (_, index) => `back/${index}`);
 /** So many that most are free at any time. */
 export const CALM_RESOURCES = Array.from({ length: 16 }, (_, index) => `calm/${index}`);
 /** Of operations. */

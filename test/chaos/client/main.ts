@@ -8,7 +8,7 @@
 
 import { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
-import { calmLoop, doubtLoop, insistLoop, lingerLoop } from './directed-loops.ts';
+import { calmLoop, doubtLoop, insistLoop } from './directed-loops.ts';
 import { GuardClient } from './guard-client.ts';
 import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
 import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
@@ -43,7 +43,6 @@ const LOOPS: Readonly<Record<Role, (client: ChaosClient, dice: Dice) => Promise<
   read: readLoop,
   watch: watchLoop,
   insist: insistLoop,
-  linger: lingerLoop,
   calm: calmLoop,
   doubt: doubtLoop,
 };

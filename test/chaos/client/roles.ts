@@ -12,7 +12,6 @@ export type Role =
   | 'read'
   | 'watch'
   | 'insist'
-  | 'linger'
   | 'calm'
   | 'doubt';
 

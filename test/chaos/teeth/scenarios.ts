@@ -52,6 +52,7 @@ const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0, options: { betw
 const CUT_STREAMS: Blow = { fault: 'cut-mid-reply', forMs: 200, options: { between: 'clients-server' } };
 const CUT_COMMANDS: Blow = { fault: 'cut-mid-reply', forMs: 300, options: { between: 'servers-redis' } };
 
+const SIX_WHO_INSIST: readonly Role[] = Array.from({ length: 6 }, () => 'insist' as const);
 const MANY_OPERATIONS: readonly Role[] = [
   ...(['begin', 'begin', 'begin'] as const),
   ...(['work', 'work', 'work', 'work'] as const),
@@ -135,21 +136,14 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'no-repeat-in-quarantine': {
     shows:
-      'A grant whose reply was lost is given back, and the next in line is told of it, by a primary that is cut off ' +
-      'already. The next one knows the grant alone, and tells it to the first, who asks again.',
+      'A grant that was kept for a call which wanted more is given back, and the next in line is told of it, by a primary ' +
+      'that is cut off already. Its successor knows the grant alone, and repeats it to the first, who asks again.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 40,
-    runs: 3,
-    clients: [
-      { roles: ['insist'], server: 0 },
-      { roles: ['insist'], server: 0 },
-      { roles: ['linger'], server: 1 },
-    ],
-    steps: rounds(2, [
-      { ...CUT_COMMANDS, forMs: 2_700, options: { ...ONE_SERVER, between: 'servers-redis' } },
-      { ...LOSES_WRITES, afterMs: 400 },
-    ]),
+    seconds: 20,
+    runs: 12,
+    clients: [{ roles: SIX_WHO_INSIST }],
+    steps: rounds(1, [LOSES_WRITES]),
   },
   'not-after': {
     shows:
@@ -288,26 +282,26 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
   },
   'call-stamps': {
     shows:
-      'A call that ended in doubt gives back what its repeat was told of meanwhile, by the other server: the next one holds ' +
-      'beside its holder.',
+      'A call that was cut off gives back, a moment late, what its repeat was told of by the other server: the next one ' +
+      'holds beside its holder.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 40,
-    runs: 3,
-    clients: [{ roles: ['insist'] }],
+    seconds: 45,
+    runs: 4,
+    clients: [{ roles: SIX_WHO_INSIST }],
     // In turn: whoever met it goes on with the other server.
-    steps: [0, 1, 0, 1, 0].flatMap((which, round) => [
+    steps: Array.from({ length: 10 }, (_, round) => round).flatMap((round) => [
       {
-        ...CUT_COMMANDS,
-        forMs: 2_000,
-        atMs: FIRST_MS + round * 6_000,
-        options: { ...ONE_SERVER, between: 'servers-redis', which },
+        atMs: FIRST_MS + round * 3_500,
+        fault: 'one-way',
+        forMs: 900,
+        options: { ...ONE_SERVER, which: round % 2, held: 'requests' },
       },
       {
         ...CUT_STREAMS,
         forMs: 0,
-        atMs: FIRST_MS + round * 6_000 + 400,
-        options: { ...CUT_STREAMS.options, which },
+        atMs: FIRST_MS + round * 3_500 + 150,
+        options: { ...CUT_STREAMS.options, which: round % 2 },
       },
     ]),
   },
