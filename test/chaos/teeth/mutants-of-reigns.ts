@@ -134,7 +134,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
   {
     name: 'adoption-majority',
     letsThrough:
-      'A node is adopted because any one Sentinel names it, the one with the newest epoch. An isolated primary that came back empty is adopted by the ' +
+      'A node is adopted because any one Sentinel names it. An isolated primary that came back empty is adopted by the ' +
       'instance beside it, with the Sentinel that has not heard of the election.',
     edits: [
       {
