@@ -182,6 +182,18 @@ export interface Pulse {
   readonly quarantineMs: number;
 }
 
+/** By the runner, about once a second from each server that answers: one line for each holder of a lock. */
+export interface SeenHeld {
+  readonly kind: 'seen-held';
+  /** When the answer came, and when it was asked for: the holder was there at some moment in between. */
+  readonly atMs: number;
+  readonly askedMs: number;
+  readonly server: string;
+  readonly resource: string;
+  readonly leaseHash: string;
+  readonly token: string;
+}
+
 /** By the runner, after the last client has gone and time has passed: what is still there. */
 export interface Leftovers {
   readonly kind: 'leftovers';
@@ -231,6 +243,7 @@ export type Event =
   | Written
   | Fault
   | Pulse
+  | SeenHeld
   | Leftovers
   | LeftKeys
   | RunBegan

@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkHistory, type Verdict } from './checker/check-history.ts';
 import { readHistory } from './checker/read-history.ts';
 import { startGuard } from './client/guard.ts';
+import type { ClientKind } from './client/roles.ts';
 import { nowMs } from './history.ts';
 import type { ClientTarget } from './rig/client-target.ts';
+import { Lookouts } from './rig/lookouts.ts';
 import type { Plan } from './rig/plan.ts';
 import { planFor } from './rig/plan-for.ts';
 import { Pulses } from './rig/pulses.ts';
@@ -19,6 +21,11 @@ import { Timeline } from './rig/timeline.ts';
 
 const WHOLE_WITHIN_MS = 60_000;
 const TOLD_EVERY_MS = 15_000;
+const LOOKED_EVERY_MS = 2_000;
+/** Whoever noted a moment has written it down after so long, also on a busy machine. */
+const WRITTEN_WITHIN_MS = 1_000;
+/** After so long the reign that explains a loss has been heard of. */
+const EXPLAINED_WITHIN_MS = 4_000;
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -33,6 +40,13 @@ export interface ChaosOptions {
   readonly minAcks?: number;
   /** Gets histories and logs, and keeps them. Without it they are kept only where something is wrong. */
   readonly folder?: string;
+  /** As many clients of each kind, in their order; their names decide what they do when not given. */
+  readonly clients?: readonly ClientKind[];
+  /**
+   * The checks that count, of CHECK_NAMES. The run ends as soon as one of them finds something, and with the end of its
+   * time: clients are killed then, and what they leave isn't looked at. All checks, to an orderly end, when not given.
+   */
+  readonly hunt?: readonly string[];
   /** What happens, a line each; nobody is told when not given. */
   readonly tell?: (line: string) => void;
   /** Ends everything at once; the result says that it was broken off. */
@@ -83,7 +97,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     history.write({ kind: 'run-ended', atMs: nowMs(), crashed: run.crashed });
     history.close();
   }
-  const verdict = checkHistory(readHistory(folder));
+  const { hunt } = options;
+  const verdict = hunt ? settledVerdict(folder, hunt) : checkHistory(readHistory(folder));
   const isRed = broken !== undefined || verdict.violations.length > 0;
   const isKept = isRed || options.folder !== undefined;
   if (!isKept) rmSync(folder, { recursive: true, force: true });
@@ -100,6 +115,8 @@ interface RunTerms {
   readonly history: RunHistory;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal | undefined;
+  readonly clients?: readonly ClientKind[];
+  readonly hunt?: readonly string[];
 }
 
 class ChaosRun {
@@ -109,22 +126,31 @@ class ChaosRun {
   #rig: Rig | undefined;
   #guard: { stop(): Promise<void> } | undefined;
   #pulses: Pulses | undefined;
+  #lookouts: Lookouts | undefined;
 
   constructor(terms: RunTerms) {
     this.#terms = terms;
   }
 
   async carryOut(): Promise<void> {
-    const { seed, minutes, plan, mutant, folder, history, say, signal } = this.#terms;
+    const { seed, minutes, plan, mutant, folder, history, say, signal, clients, hunt } = this.#terms;
     const onCrash = (what: string): void => {
       this.crashed.push(what);
       say(`crashed ${what}`);
     };
     say(`plan "${plan.name}": ${plan.steps.length} faults, min_acks ${plan.minAcks}`);
-    const rig = await Rig.start({ folder, seed, minAcks: plan.minAcks, mutant, onCrash });
+    const rig = await Rig.start({
+      folder,
+      seed,
+      minAcks: plan.minAcks,
+      mutant,
+      onCrash,
+      ...(clients && { clients }),
+    });
     this.#rig = rig;
     if (rig.clocks.missing !== undefined) say(`no clock is stepped: ${rig.clocks.missing}`);
     this.#pulses = new Pulses(rig.servers, history);
+    this.#lookouts = new Lookouts(rig.servers, history);
     await recordHoldings(rig, history);
     const guard = await startGuard({ historyFile: join(folder, 'guard.jsonl') });
     this.#guard = guard;
@@ -140,6 +166,10 @@ class ChaosRun {
     // A failure of it is heard below; until then it must not end the process.
     faults.catch(() => undefined);
     try {
+      if (hunt) {
+        await Promise.race([this.#hunted(hunt, endMs), failureOf(faults)]);
+        return;
+      }
       await Promise.race([this.#until(endMs), failureOf(faults)]);
       if (plan.mode === 'safety') await this.#whole(rig, faults);
       await this.#endClients(rig.clients.filter((client) => !rig.isTaken(client)));
@@ -148,6 +178,7 @@ class ChaosRun {
       // Those whom a fault had until now.
       await this.#endClients(rig.clients);
     } finally {
+      if (hunt) await Promise.all(rig.clients.map((client) => client.kill()));
       timeline.end();
       clearInterval(ticking);
       this.skippedSteps = timeline.skipped;
@@ -164,7 +195,7 @@ class ChaosRun {
 
   /** Ends everything that runs, whatever it is doing. */
   async stop(): Promise<void> {
-    await this.#pulses?.stop();
+    await Promise.all([this.#pulses?.stop(), this.#lookouts?.stop()]);
     const rig = this.#rig;
     if (rig !== undefined) {
       for (const [name, text] of await rig.logs())
@@ -180,6 +211,17 @@ class ChaosRun {
     await sleep(Math.max(0, endMs - nowMs()), undefined, signal ? { signal } : {});
   }
 
+  /** Until something was found, or for as long. */
+  async #hunted(checks: readonly string[], endMs: number): Promise<void> {
+    while (nowMs() < endMs) {
+      await this.#until(Math.min(endMs, nowMs() + LOOKED_EVERY_MS));
+      const [first] = settledVerdict(this.#terms.folder, checks).violations;
+      if (first === undefined) continue;
+      this.#terms.say(`found: ${first.check}: ${first.text}`);
+      return;
+    }
+  }
+
   async #whole(rig: Rig, faults: Promise<void>): Promise<void> {
     await faults;
     await rig.cluster.waitUntilWhole(WHOLE_WITHIN_MS);
@@ -189,6 +231,18 @@ class ChaosRun {
     const wrong = await Promise.all(clients.map((client) => client.end()));
     this.crashed.push(...wrong.filter((text) => text !== undefined));
   }
+}
+
+/**
+ * What these checks find in a history that is being written, or whose writers were killed. Its files are read one after
+ * the other: what is newer than the reading of the first has its other half in the last, and isn't looked at.
+ */
+function settledVerdict(folder: string, checks: readonly string[]): Verdict {
+  const untilMs = nowMs() - WRITTEN_WITHIN_MS;
+  const events = readHistory(folder).filter(({ atMs }) => atMs <= untilMs);
+  const heardMs = events.findLast(({ kind }) => kind === 'pulse')?.atMs ?? 0;
+  const { violations, ...verdict } = checkHistory(events, checks);
+  return { ...verdict, violations: violations.filter(({ atMs }) => atMs <= heardMs - EXPLAINED_WITHIN_MS) };
 }
 
 /** Never resolves: rejects as soon as the work fails. */

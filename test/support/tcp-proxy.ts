@@ -11,6 +11,7 @@ export interface TcpProxyOptions {
 }
 
 type PeerFilter = (peerAddress: string) => boolean;
+type Delays = (peerAddress: string, direction: 'requests' | 'replies') => number;
 
 interface Connection {
   readonly peerAddress: string;
@@ -29,7 +30,7 @@ export class TcpProxy {
   #isCut: PeerFilter | undefined;
   #holdsReplies: PeerFilter | undefined;
   #holdsRequests: PeerFilter | undefined;
-  #delayMs = 0;
+  #delayMs: Delays = () => 0;
 
   private constructor(host: string, port: number, target: TcpProxyOptions['target']) {
     this.host = host;
@@ -61,11 +62,16 @@ export class TcpProxy {
 
   /** Every chunk, in both directions, is passed on this much later. Order is kept. */
   set delayMs(delayMs: number) {
+    this.delayEach(() => delayMs);
+  }
+
+  /** The same, for each peer and direction its own. */
+  delayEach(delayMs: Delays): void {
     this.#delayMs = delayMs;
   }
 
-  get delayMs(): number {
-    return this.#delayMs;
+  delayOf(...of: Parameters<Delays>): number {
+    return this.#delayMs(...of);
   }
 
   /**
@@ -145,13 +151,22 @@ export class TcpProxy {
     const isCut = () => this.#isCut?.(peerAddress) ?? false;
     const isReplyHeld = () => isCut() || (this.#holdsReplies?.(peerAddress) ?? false);
     const isRequestHeld = () => isCut() || (this.#holdsRequests?.(peerAddress) ?? false);
-    const delayMs = () => this.#delayMs;
     const connection: Connection = {
       peerAddress,
       client,
       upstream,
-      requests: new Flow({ source: client, sink: upstream, isHeld: isRequestHeld, delayMs }),
-      replies: new Flow({ source: upstream, sink: client, isHeld: isReplyHeld, delayMs }),
+      requests: new Flow({
+        source: client,
+        sink: upstream,
+        isHeld: isRequestHeld,
+        delayMs: () => this.delayOf(peerAddress, 'requests'),
+      }),
+      replies: new Flow({
+        source: upstream,
+        sink: client,
+        isHeld: isReplyHeld,
+        delayMs: () => this.delayOf(peerAddress, 'replies'),
+      }),
     };
     this.#connections.add(connection);
     const forget = () => {

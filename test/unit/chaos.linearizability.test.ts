@@ -63,4 +63,5 @@ test('past its bound the search says that it gave up, not that all is well', () 
   const writes = Array.from({ length: 12 }, (_, value) => write(0, 9, value));
   const history = [...writes, read(10, 11, 99)];
   expect(checkLinearizable(REGISTER, history, { mostVisits: 100 })).toBe('undecided');
+  expect(checkLinearizable(REGISTER, history, { mostVisits: 1e9, mostSeen: 100 })).toBe('undecided');
 });

@@ -6,10 +6,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHECK_NAMES } from '../chaos/checker/check-history.ts';
+import { faultNamed } from '../chaos/rig/faults/catalogue.ts';
 import { applied, type Mutant, mutated, ROOT, sourceOf, VARIABLE } from '../chaos/teeth/mutant.ts';
 import { CHAOS_MUTANTS, MUTANTS, mutantNamed } from '../chaos/teeth/mutants.ts';
 import { RULES } from '../chaos/teeth/rules.ts';
-import { SCENARIOS } from '../chaos/teeth/scenarios.ts';
+import { checksOf, SCENARIOS } from '../chaos/teeth/scenarios.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 
 const PRELOAD = pathToFileURL(join(ROOT, 'test/chaos/teeth/without.ts')).href;
@@ -51,11 +53,20 @@ describe('each mutant', () => {
 
   test('of the chaos suite has a scenario, whose steps are in order', () => {
     expect(Object.keys(SCENARIOS).toSorted()).toEqual(CHAOS_MUTANTS.toSorted());
-    for (const { steps, shows } of Object.values(SCENARIOS)) {
+    for (const { steps, shows, seconds, runs } of Object.values(SCENARIOS)) {
       const times = steps.map(({ atMs }) => atMs);
       expect(times.length).toBeGreaterThan(0);
       expect(times).toEqual(times.toSorted((a, b) => a - b));
+      expect(times.at(-1)).toBeLessThan(seconds * 1_000);
       expect(shows).toMatch(/\.$/);
+      expect(runs).toBeGreaterThan(0);
+    }
+  });
+
+  test('of the chaos suite is judged by checks and struck by faults that there are', () => {
+    for (const scenario of Object.values(SCENARIOS)) {
+      expect(CHECK_NAMES).toEqual(expect.arrayContaining([...checksOf(scenario)]));
+      for (const { fault } of scenario.steps) expect(faultNamed(fault).name).toBe(fault);
     }
   });
 

@@ -97,11 +97,23 @@ test('held replies break with their connections, and later ones pass', async () 
 });
 
 test('of several delays the longest counts, and then the next', () => {
+  const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, 'requests'));
   const endLong = network.delay([a, b], 200);
   const endShort = network.delay([a], 50);
-  expect([a.proxy?.delayMs, b.proxy?.delayMs]).toEqual([200, 200]);
+  expect(delays(caller)).toEqual([200, 200]);
   endLong();
-  expect([a.proxy?.delayMs, b.proxy?.delayMs]).toEqual([50, 0]);
+  expect(delays(caller)).toEqual([50, 0]);
   endShort();
-  expect(a.proxy?.delayMs).toBe(0);
+  expect(delays(caller)).toEqual([0, 0]);
+});
+
+test('a delay may be for some callers alone, and in one direction', () => {
+  const end = network.delay([a, b], 200, { callers: [a], of: 'replies' });
+  const delays = (from: Party, direction: 'requests' | 'replies') =>
+    [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, direction));
+  expect(delays(a, 'replies')).toEqual([200, 200]);
+  expect(delays(a, 'requests')).toEqual([0, 0]);
+  expect(delays(caller, 'replies')).toEqual([0, 0]);
+  end();
+  expect(delays(a, 'replies')).toEqual([0, 0]);
 });

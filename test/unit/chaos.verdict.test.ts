@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkHistory } from '../chaos/checker/check-history.ts';
+import { leaseIdHash } from '../../src/domain/lock.ts';
+import { CHECK_NAMES, checkHistory } from '../chaos/checker/check-history.ts';
 import { quantiles } from '../chaos/checker/figures.ts';
 import { readHistory } from '../chaos/checker/read-history.ts';
 import { report } from '../chaos/checker/report.ts';
@@ -45,6 +46,17 @@ const BROKEN: readonly (readonly [check: string, events: readonly Event[]])[] = 
       ...call('CheckFencingToken', 2, 3, { asked: lockAsked('x', { token: '6' }), said: { valid: true } }),
     ],
   ],
+  [
+    'ghosts',
+    [
+      ...call('Acquire', 1, 2, { asked: lockAsked('x') }),
+      ...call('Release', 4, 5, { asked: lockAsked('x') }),
+      ...[6, 8].map((at): Event => {
+        const who = { server: 'server-1', resource: 'r', leaseHash: leaseIdHash('x'), token: '1' };
+        return { kind: 'seen-held', atMs: at * 1_000, askedMs: at * 1_000, ...who };
+      }),
+    ],
+  ],
   ['acknowledged operations', [...get(1, 'PENDING 3 0'), ...get(3, 'PENDING 2 0')]],
   ['order of operations', [...get(1, 'PENDING 1 0')]],
   ['retries', [...update(1, 'RUNNING 2 1'), ...update(3, 'RUNNING 3 1')]],
@@ -61,6 +73,19 @@ const BROKEN: readonly (readonly [check: string, events: readonly Event[]])[] = 
 test.each(BROKEN)('the verdict has the violations of: %s', (name, events) => {
   const { violations } = checkHistory([runBegan(), ...events]);
   expect(violations.map(({ check }) => check)).toContain(name);
+});
+
+test('some checks alone may be asked for', () => {
+  const events = [believed(1, 5, 1), believed(4, 9, 2), written(1, 7), written(2, 5)];
+  const found = (only?: readonly string[]) => checkHistory(events, only).violations.map(({ check }) => check);
+  expect(found()).toEqual(['guarded writes', 'beliefs']);
+  expect(found(['beliefs', 'waits'])).toEqual(['beliefs']);
+  // Found by the same check under another name.
+  expect(found(['leaders'])).toEqual([]);
+});
+
+test('no check is without an example here', () => {
+  expect(CHECK_NAMES.toSorted()).toEqual([...new Set(BROKEN.map(([check]) => check))].toSorted());
 });
 
 test('violations come in the order of their moments', () => {

@@ -6,6 +6,7 @@ import { checkAcknowledgedOperations } from './acknowledged-operations.ts';
 import { checkBeliefs } from './beliefs.ts';
 import { checkCallDeadlines } from './call-deadlines.ts';
 import { type Figures, figuresOf } from './figures.ts';
+import { checkGhosts } from './ghosts.ts';
 import { checkGrants } from './grants.ts';
 import { checkGuardedWrites } from './guarded-writes.ts';
 import { checkLeaks } from './leaks.ts';
@@ -24,25 +25,35 @@ export interface Verdict {
   readonly undecided: readonly Undecided[];
 }
 
-const CHECKS: readonly ((run: Run) => Findings)[] = [
-  checkGuardedWrites,
-  checkGrants,
-  checkBeliefs,
-  checkTokenAnswers,
-  checkAcknowledgedOperations,
-  checkRecordOrder,
-  checkRetries,
-  checkCallDeadlines,
-  checkWaits,
-  checkProgress,
-  checkQueueOrder,
-  checkLeaks,
+const CHECKS: readonly { readonly judges: readonly string[]; readonly check: (run: Run) => Findings }[] = [
+  { judges: ['guarded writes'], check: checkGuardedWrites },
+  { judges: ['tokens'], check: checkGrants },
+  { judges: ['beliefs', 'leaders', 'attempts'], check: checkBeliefs },
+  { judges: ['token answers'], check: checkTokenAnswers },
+  { judges: ['ghosts'], check: checkGhosts },
+  { judges: ['acknowledged operations'], check: checkAcknowledgedOperations },
+  { judges: ['order of operations'], check: checkRecordOrder },
+  { judges: ['retries'], check: checkRetries },
+  { judges: ['call deadlines'], check: checkCallDeadlines },
+  { judges: ['waits'], check: checkWaits },
+  { judges: ['progress'], check: checkProgress },
+  { judges: ['queue order'], check: checkQueueOrder },
+  { judges: ['leaks'], check: checkLeaks },
 ];
 
-export function checkHistory(events: readonly Event[]): Verdict {
+/** What a violation may be one of. */
+export const CHECK_NAMES: readonly string[] = CHECKS.flatMap(({ judges }) => judges);
+
+/** By all checks, or by some of those in CHECK_NAMES alone. */
+export function checkHistory(events: readonly Event[], only: readonly string[] = CHECK_NAMES): Verdict {
   const run = new Run(events);
-  const findings = CHECKS.map((check) => check(run));
-  const all = findings.flatMap(({ violations }) => violations).toSorted((a, b) => a.atMs - b.atMs);
+  const findings = CHECKS.filter(({ judges }) => judges.some((name) => only.includes(name))).map(
+    ({ check }) => check(run),
+  );
+  const all = findings
+    .flatMap(({ violations }) => violations)
+    .filter(({ check }) => only.includes(check))
+    .toSorted((a, b) => a.atMs - b.atMs);
   // What a fault beyond the stated bounds leads to is told, and held against nobody.
   const boundsMs = run.faults.find(({ began }) => began.beyondBounds !== undefined)?.began.atMs;
   const violations = all.filter(({ atMs }) => boundsMs === undefined || atMs < boundsMs);

@@ -25,9 +25,13 @@ export interface TimedOp<Op> {
 export type Linearizability = 'linearizable' | 'violated' | 'undecided';
 
 export interface SearchLimits {
-  /** Of the search: past so many visits it gives up, undecided. */
+  /** Past so many visits the search gives up, undecided. */
   readonly mostVisits: number;
+  /** So many places are remembered, of which it takes some hundred bytes each; then it gives up, too. */
+  readonly mostSeen?: number;
 }
+
+const MOST_SEEN = 1_000_000;
 
 interface Visit<State> {
   readonly state: State;
@@ -38,7 +42,7 @@ interface Visit<State> {
 export function checkLinearizable<State, Op>(
   model: Model<State, Op>,
   history: readonly TimedOp<Op>[],
-  { mostVisits }: SearchLimits = { mostVisits: 200_000 },
+  { mostVisits, mostSeen = MOST_SEEN }: SearchLimits = { mostVisits: 200_000 },
 ): Linearizability {
   // Those that were answered first are tried first: in a good history that is nearly always right.
   const calls = history.toSorted((a, b) => a.toMs - b.toMs || a.fromMs - b.fromMs);
@@ -49,7 +53,7 @@ export function checkLinearizable<State, Op>(
   let visits = 0;
   for (let visit = open.pop(); visit !== undefined; visit = open.pop()) {
     if ((visit.placed & allAnswered) === allAnswered) return 'linearizable';
-    if (++visits > mostVisits) return 'undecided';
+    if (++visits > mostVisits || seen.size > mostSeen) return 'undecided';
     for (const next of successors(model, calls, visit)) {
       const key = `${next.placed.toString(36)} ${model.key(next.state)}`;
       if (seen.has(key)) continue;

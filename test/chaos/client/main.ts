@@ -8,10 +8,12 @@
 
 import { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
+import { calmLoop, doubtLoop, insistLoop } from './directed-loops.ts';
 import { GuardClient } from './guard-client.ts';
 import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } from './lock-loops.ts';
 import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
 import { Recorder } from './recorder.ts';
+import { type Role, rolesOf } from './roles.ts';
 import { watchLoop } from './watch-loop.ts';
 
 export interface ChaosClientArguments {
@@ -25,11 +27,11 @@ export interface ChaosClientArguments {
   readonly seed: number | string;
   /** Of the deployment. */
   readonly maxTtlMs: number;
-  /** Which loops to run; the name decides if it isn't said. */
+  /** Which loops to run, some of them perhaps more than once; the name decides if it isn't said. */
   readonly roles?: readonly Role[];
 }
 
-const LOOPS = {
+const LOOPS: Readonly<Record<Role, (client: ChaosClient, dice: Dice) => Promise<void>>> = {
   hold: holdLoop,
   unary: unaryLoop,
   shared: sharedLoop,
@@ -40,30 +42,13 @@ const LOOPS = {
   work: workLoop,
   read: readLoop,
   watch: watchLoop,
-} satisfies Readonly<Record<string, (client: ChaosClient, dice: Dice) => Promise<void>>>;
-
-export type Role = keyof typeof LOOPS;
+  insist: insistLoop,
+  calm: calmLoop,
+  doubt: doubtLoop,
+};
 
 /** After SIGTERM: what hasn't ended by itself until then is broken off. */
 const BREAK_OFF_AFTER_MS = 11_000;
-
-/** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
-function rolesOf(name: string): readonly Role[] {
-  const number = Number(/\d+/.exec(name)?.[0] ?? 0);
-  const every = (step: number, from: number, role: Role): Role[] => (number % step === from ? [role] : []);
-  return [
-    'hold',
-    'unary',
-    ...every(3, 0, 'shared'),
-    ...every(3, 1, 'permits'),
-    ...every(3, 2, 'many'),
-    ...every(2, 0, 'leader'),
-    ...every(3, 1, 'begin'),
-    ...every(2, 1, 'work'),
-    ...every(3, 0, 'read'),
-    ...every(5, 0, 'watch'),
-  ];
-}
 
 async function run(): Promise<void> {
   // Whoever starts it says what the type says; a mistake ends it at once.
@@ -89,7 +74,11 @@ async function run(): Promise<void> {
     setTimeout(() => client.close(), BREAK_OFF_AFTER_MS).unref();
   });
   recorder.noted(`started: ${roles.join(', ')}`);
-  await Promise.all(roles.map((role) => LOOPS[role](client, client.dice(role))));
+  const loops = roles.map((role, index) => {
+    const before = roles.slice(0, index).filter((other) => other === role).length;
+    return LOOPS[role](client, client.dice(before === 0 ? role : `${role} ${before}`));
+  });
+  await Promise.all(loops);
   recorder.noted('stopped');
   client.close();
   clearInterval(alive);

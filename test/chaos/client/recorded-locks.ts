@@ -18,6 +18,7 @@ import { nowMs } from '../history.ts';
 import { AnsweredBelief } from './belief.ts';
 import type { ChaosClient } from './chaos-client.ts';
 import {
+  durationOf,
   type LeaseRequest,
   leaseTold,
   lockOf,
@@ -109,8 +110,10 @@ export async function recordedRenew(
   client: ChaosClient,
   { request, token, belief }: CalledLease,
   withinMs: number,
+  ttlMs?: number,
 ): Promise<void> {
   const { resource, leaseId } = request;
+  const ttl = ttlMs === undefined ? undefined : durationOf(ttlMs);
   const result = await recordedUnary<RenewResponse>(client.recorder, {
     rpc: 'Renew',
     deadlineMs: nowMs() + withinMs,
@@ -119,7 +122,7 @@ export async function recordedRenew(
     signal: client.stop,
     tryForMs: TRY_FOR_MS,
     invoke: ({ locks }, metadata, options, callback) =>
-      locks.renew({ resource, leaseId, fencingToken: token, ttl: undefined }, metadata, options, callback),
+      locks.renew({ resource, leaseId, fencingToken: token, ttl }, metadata, options, callback),
     told: ({ lease }) => ({ lease: leaseTold(theLease(lease)) }),
   });
   if (result.outcome === 'ok') belief.heard(result, millisecondsOf(result.response.lease?.validFor));

@@ -1,6 +1,7 @@
 // A seat for a client of a run: its process, and the next one after it was killed. Owns the names: each process has its
 // own, since its calls are told apart by it. What a client does is client/'s.
 import { join } from 'node:path';
+import type { Role } from '../client/roles.ts';
 import type { Party } from './network.ts';
 import { NodeProcess } from './node-process.ts';
 
@@ -15,6 +16,7 @@ export interface ClientTerms {
   readonly servers: readonly string[];
   readonly guardPath: string;
   readonly maxTtlMs: number;
+  readonly roles?: readonly Role[];
 }
 
 export interface ClientOptions {

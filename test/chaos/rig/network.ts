@@ -21,8 +21,11 @@ interface Hold {
 }
 
 interface Delay {
+  /** All when not given. */
+  readonly callers: ReadonlySet<string> | undefined;
   readonly callees: ReadonlySet<TcpProxy>;
   readonly ms: number;
+  readonly of: Held;
 }
 
 export class Network {
@@ -59,8 +62,17 @@ export class Network {
   }
 
   /** Every chunk on the way to a callee, and back, takes this much longer; of several delays the longest counts. */
-  delay(callees: readonly Party[], ms: number): () => void {
-    const delay = { callees: proxiesOf(callees), ms };
+  delay(
+    callees: readonly Party[],
+    ms: number,
+    { callers, of = 'everything' }: { readonly callers?: readonly Party[]; readonly of?: Held } = {},
+  ): () => void {
+    const delay = {
+      callers: callers && new Set(callers.map(({ sourceAddress }) => sourceAddress)),
+      callees: proxiesOf(callees),
+      ms,
+      of,
+    };
     this.#delays.add(delay);
     this.#apply();
     return () => {
@@ -81,8 +93,13 @@ export class Network {
       proxy.cut((caller) => this.#isHeld(caller, proxy, 'everything'));
       proxy.holdRequests((caller) => this.#isHeld(caller, proxy, 'requests'));
       proxy.holdReplies((caller) => this.#isHeld(caller, proxy, 'replies'));
-      const delays = [...this.#delays].filter(({ callees }) => callees.has(proxy)).map(({ ms }) => ms);
-      proxy.delayMs = Math.max(0, ...delays);
+      const delays = [...this.#delays].filter(({ callees }) => callees.has(proxy));
+      proxy.delayEach((caller, direction) => {
+        const own = delays.filter(({ callers, of }) => {
+          return (callers?.has(caller) ?? true) && (of === 'everything' || of === direction);
+        });
+        return Math.max(0, ...own.map(({ ms }) => ms));
+      });
     }
   }
 

@@ -98,8 +98,8 @@ function laneOf(
   return steps;
 }
 
-function isForAnyone({ beyondBounds }: FaultKind): boolean {
-  return beyondBounds === undefined;
+function isForAnyone({ beyondBounds, onlyPlanned }: FaultKind): boolean {
+  return beyondBounds === undefined && onlyPlanned !== true;
 }
 
 function inOrder(steps: readonly Step[]): Step[] {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { quarantineMs } from '../../../src/domain/safety.ts';
 import { clusterEnvironment } from '../../support/instance.ts';
 import { SentinelCluster } from '../../support/redis/sentinel-cluster.ts';
+import type { ClientKind } from '../client/roles.ts';
 import { ClientTarget } from './client-target.ts';
 import { Clocks } from './clocks.ts';
 import { Network, type Party } from './network.ts';
@@ -32,6 +33,8 @@ export interface RigOptions {
   readonly minAcks: number;
   /** The mechanism that is taken out; '' for none. */
   readonly mutant: string;
+  /** As many clients of each kind, in their order; their names decide what they do when not given. */
+  readonly clients?: readonly ClientKind[];
   readonly onCrash: (what: string) => void;
 }
 
@@ -113,13 +116,12 @@ export class Rig {
   }
 
   async startClients(guardPath: string): Promise<void> {
-    const { seed } = this.#options;
-    const terms = {
-      servers: this.servers.map(({ address }) => address),
-      guardPath,
-      maxTtlMs: MAX_TTL_MS,
-    };
+    const { seed, clients: kinds = [] } = this.#options;
     this.#clients = Array.from({ length: CLIENTS }, (_, index) => {
+      const { roles, server } = kinds[Math.floor((index * kinds.length) / CLIENTS)] ?? {};
+      const known = this.servers.filter((_server, which) => server === undefined || server === which);
+      const servers = known.map(({ address }) => address);
+      const terms = { servers, guardPath, maxTtlMs: MAX_TTL_MS, ...(roles && { roles }) };
       const sourceAddress = `127.0.0.${FIRST_CLIENT + index}`;
       const own = { name: `client-${index + 1}`, sourceAddress, seed: seed * 100 + index, terms };
       return new ClientTarget({ ...shared(this.#options), ...own });

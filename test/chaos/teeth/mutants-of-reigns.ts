@@ -162,7 +162,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
         file: 'src/store/redis/sentinel-watch.ts',
         find: '  named(askedSinceMs: number)',
         replace:
-          '  anyNamed(): NamedPrimary | undefined {\n    return [...this.#views.values()].at(-1)?.primary;\n  }\n\n' +
+          '  anyNamed(): NamedPrimary | undefined {\n    const named = [...this.#views.values()].map(({ primary }) => primary);\n' +
+          '    return named.toSorted((a, b) => Number(a?.configEpoch) - Number(b?.configEpoch)).at(-1);\n  }\n\n' +
           '  named(askedSinceMs: number)',
       },
     ],

@@ -2,6 +2,7 @@
 import { CLOCK_FAULTS } from './clock-steps.ts';
 import { FAILOVER_FAULTS } from './failovers.ts';
 import type { FaultKind } from './fault.ts';
+import { loneSentinel } from './lone-sentinel.ts';
 import { PARTITION_FAULTS } from './partitions.ts';
 import { PROCESS_FAULTS } from './processes.ts';
 import { STATE_FAULTS } from './redis-state.ts';
@@ -14,6 +15,7 @@ export const CATALOGUE: readonly FaultKind[] = [
   ...RESTART_FAULTS,
   ...CLOCK_FAULTS,
   ...STATE_FAULTS,
+  loneSentinel,
 ];
 
 /** Throws where there is none of this name. */

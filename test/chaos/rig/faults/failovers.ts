@@ -1,5 +1,6 @@
 // Failovers that nobody's death caused: planned ones, back to a former primary, and back to one that was isolated and
 // never demoted, which keeps its replication id.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../../support/eventually.ts';
 import type { RedisTarget } from '../redis-target.ts';
 import { type FaultKind, nothing, unlessAllMust } from './fault.ts';
@@ -54,7 +55,7 @@ const failback: FaultKind = {
 const failbackUndemoted: FaultKind = {
   name: 'failback-undemoted',
   ...PLANNED,
-  aim: async (rig) => {
+  aim: async (rig, options) => {
     await awakeSentinels(rig);
     const primary = await rig.primary();
     const others = [...rig.nodes, ...rig.sentinels].filter((party) => party !== primary);
@@ -65,6 +66,7 @@ const failbackUndemoted: FaultKind = {
       strike: async () => {
         end = rig.network.part([primary], others);
         const between = await waitUntilNamed(rig, (named) => named !== primary);
+        await sleep(Number(options.betweenMs ?? 0));
         const third = rig.nodes.filter((node) => node !== primary && node !== between);
         // So that it is the only choice: they would demote it some 8 s after they see it again.
         const endOfThird = rig.network.hold(rig.sentinels, third);

@@ -39,6 +39,8 @@ export interface FaultKind {
   readonly clocks?: boolean;
   /** The stated bound that it breaks. Such a fault comes only where a plan names it. */
   readonly beyondBounds?: string;
+  /** It has one purpose, and comes only where a plan names it. */
+  readonly onlyPlanned?: boolean;
   /** It may stay for a whole run in liveness mode, and whether the service can go on meanwhile. */
   readonly stays?: { readonly mayProgress: boolean };
   /** What a random plan says beyond the name. */

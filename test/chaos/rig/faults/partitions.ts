@@ -96,12 +96,16 @@ const slowLinks: FaultKind = {
   choose: (random: SeededRandom) => ({ ms: random.pick([20, 100, 250, 500]) }),
   aim: async (rig, options) => {
     const ms = Number(options.ms ?? 20);
+    // What a primary sends its replicas are the replies of their connections.
+    const isReplication = options.of === 'replication';
     let end = (): void => undefined;
     return {
       targets: ALL_NODES,
-      detail: `${ms} ms each way to every node`,
+      detail: isReplication ? `${ms} ms from primary to replica` : `${ms} ms each way to every node`,
       strike: async () => {
-        end = rig.network.delay(rig.nodes, ms);
+        end = isReplication
+          ? rig.network.delay(rig.nodes, ms, { callers: rig.nodes, of: 'replies' })
+          : rig.network.delay(rig.nodes, ms);
       },
       heal: async () => end(),
     };
@@ -117,7 +121,10 @@ const cutMidReply: FaultKind = {
     const [callers, callee] =
       options.between === 'clients-server'
         ? [rig.clients, chosen(rig.servers, options)]
-        : [rig.servers, await rig.primary()];
+        : [
+            options.callers === 'one-server' ? [chosen(rig.servers, options)] : rig.servers,
+            await rig.primary(),
+          ];
     let end = (): void => undefined;
     return {
       targets: [callee],

@@ -1,0 +1,40 @@
+// Who holds what by the word of the servers while a run lasts: each is asked about once a second, past the network, for
+// all locks. What that says of the promises is the checker's.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nowMs } from '../history.ts';
+import type { RunHistory } from './run-history.ts';
+import type { ServerTarget } from './server-target.ts';
+
+const EVERY_MS = 1_000;
+
+export class Lookouts {
+  readonly #history: RunHistory;
+  readonly #over = new AbortController();
+  readonly #loops: Promise<unknown>;
+
+  constructor(servers: readonly ServerTarget[], history: RunHistory) {
+    this.#history = history;
+    this.#loops = Promise.all(servers.map((server) => this.#look(server)));
+  }
+
+  async stop(): Promise<void> {
+    this.#over.abort();
+    await this.#loops;
+  }
+
+  async #look(server: ServerTarget): Promise<void> {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      const askedMs = nowMs();
+      const locks = await server.locks();
+      const atMs = nowMs();
+      for (const { resource, holders } of locks ?? []) {
+        for (const { leaseIdHash: leaseHash, fencingToken } of holders) {
+          const seen = { server: server.name, resource, leaseHash, token: String(fencingToken) };
+          this.#history.write({ kind: 'seen-held', atMs, askedMs, ...seen });
+        }
+      }
+      await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
