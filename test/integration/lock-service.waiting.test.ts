@@ -15,6 +15,8 @@ import { leaseSpec } from '../support/store-harness.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const RESOURCE = 'invoice:42';
+/** What a machine that does other things beside may add; less than one more claim window would. */
+const BUSY_MS = 900;
 
 function waiting(ms: number) {
   return { $case: 'waitTimeout' as const, value: duration(ms) };
@@ -267,13 +269,13 @@ describe('waiting, several instances on one Redis', () => {
       await a.release(holder);
       const token = (await first)?.fencingToken ?? 0n;
       expect(token).toBeGreaterThan(holder.fencingToken);
-      expect(performance.now() - freeMs).toBeLessThan(2_000);
+      expect(performance.now() - freeMs).toBeLessThan(2_000 + BUSY_MS);
       const nextMs = performance.now();
       const { leaseId = '' } = (await first) ?? {};
       await a.release({ resource: RESOURCE, leaseId });
       expect((await second)?.fencingToken).toBeGreaterThan(token);
       // In all: whoever comes after the first one waits for none of them.
-      expect(performance.now() - nextMs).toBeLessThan(500);
+      expect(performance.now() - nextMs).toBeLessThan(BUSY_MS);
     } finally {
       doomedClient.close();
       await doomed.kill();
