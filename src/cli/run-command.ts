@@ -4,7 +4,7 @@ import { GIVEN_TO_COMMANDS } from '../config/client-environment.ts';
 import { pause, wakefulClock } from '../domain/clock.ts';
 import { type Client, ContendedError, type Lease, LeaseholdError } from '../sdk/client.ts';
 import { withClient } from './connect.ts';
-import { messageOf } from './describe-error.ts';
+import { describeError, messageOf } from './describe-error.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import { type CommandEnd, runGuarded } from './guarded-command.ts';
 import { type ConnectionOptions, type LeaseFlags, type WaitFlags, waitMsOf } from './options.ts';
@@ -28,10 +28,19 @@ interface UnderLease<Options> {
 type RunOptions = ConnectionOptions & LeaseFlags & WaitFlags & GraceFlags;
 type ElectOptions = ConnectionOptions & LeaseFlags & GraceFlags;
 
+interface Candidacy {
+  readonly signals: Signals;
+  readonly tell: Tell;
+  /** Infinity: it has led before. */
+  readonly timeoutMs: number;
+}
+
 /** The part of a lease that is the grace unless it is given, and the most that it may be. */
 const GRACE = { usual: 1 / 5, most: 1 / 2 };
 /** How long the end of the command waits for the release. */
 const RELEASE_MS = 2_000;
+/** Between two tries of a candidate that has led before. */
+const AGAIN_MS = 1_000;
 
 export async function runUnderLock({
   resource,
@@ -83,24 +92,26 @@ export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<
 async function elected(
   client: Client,
   { resource, options }: UnderLease<ElectOptions>,
-  {
-    signals,
-    tell,
-    timeoutMs,
-  }: { readonly signals: Signals; readonly tell: Tell; readonly timeoutMs: number },
+  { signals, tell, timeoutMs }: Candidacy,
 ): Promise<Lease | undefined> {
-  try {
-    return await waitForLease(client, {
-      resource,
-      lease: leaseOptionsOf(options),
-      waitMs: Number.POSITIVE_INFINITY,
-      timeoutMs,
-      tell,
-      stop: signals.stop,
-    });
-  } catch (error) {
-    if (signals.received) return undefined;
-    throw error;
+  for (;;) {
+    try {
+      return await waitForLease(client, {
+        resource,
+        lease: leaseOptionsOf(options),
+        waitMs: Number.POSITIVE_INFINITY,
+        timeoutMs,
+        tell,
+        stop: signals.stop,
+      });
+    } catch (error) {
+      if (signals.received) return undefined;
+      // A server that is just ending, or starting, may answer with more than "unavailable".
+      const { code, message } = describeError(error);
+      if (Number.isFinite(timeoutMs) || code !== EXIT.unavailable) throw error;
+      tell(`${message} Trying again.`);
+      await pause(wakefulClock, AGAIN_MS, signals.stop);
+    }
   }
 }
 
