@@ -268,8 +268,8 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'streams were old.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 45,
-    runs: 3,
+    seconds: 30,
+    runs: 6,
     steps: rounds(
       1,
       [
