@@ -268,7 +268,7 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       'streams were old.',
     breaksPromise: true,
     minAcks: 0,
-    seconds: 30,
+    seconds: 36,
     runs: 6,
     steps: rounds(
       1,
