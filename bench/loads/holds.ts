@@ -16,6 +16,7 @@ const STREAMS_PER_CONNECTION = 1_000;
 const OPENING = 100;
 
 export class Holds {
+  readonly #run = randomUUID().slice(0, 8);
   readonly #ttlMs: number;
   readonly #clients: readonly LockServiceClient[];
   readonly #streams: ClientReadableStream<HoldResponse>[] = [];
@@ -72,7 +73,7 @@ export class Holds {
     const client = this.#clients[index % this.#clients.length];
     if (!client) throw new Error('no connections');
     const spec = {
-      resource: `bench-hold-${index}`,
+      resource: `${this.#run}/${index}`,
       leaseId: randomUUID(),
       owner: 'bench',
       ttl: duration(this.#ttlMs),

@@ -7,6 +7,8 @@ import { type Backend, type Rig, redisUsage, usageOf } from '../rig.ts';
 import type { Found, Scenario } from '../scenario.ts';
 
 const TTL_MS = 30_000;
+/** From here on a figure tells of the streams. */
+const MANY = 5_000;
 const INSTANCE_STREAMS = 100_000;
 
 interface Sample {
@@ -25,7 +27,7 @@ export const holds: Scenario = {
   async run(rig, { quick }) {
     const backend = await rig.redis();
     const found: Found[] = [];
-    for (const streams of quick ? [2_000] : [1_000, 10_000]) {
+    for (const streams of quick ? [MANY] : [1_000, 10_000]) {
       const forMs = quick ? 10_000 : 22_000;
       // Each with a process of its own, which ends before the next begins: memory that was once used isn't given back.
       const ours = await sample(rig, backend, await rig.leasehold(backend), streams, forMs);
@@ -81,7 +83,7 @@ function figures(streams: number, ours: Sample, floor: Sample): readonly Found[]
   });
   const name = (what: string): string => `${streams} streams: ${what}`;
   // With few streams, what the server does by itself is most of it.
-  const isMany = streams >= 10_000;
+  const isMany = streams >= MANY;
   return [
     {
       ...against((sample) => sample.memoryPerLease),
