@@ -31,8 +31,9 @@ export interface RedisUsage {
 export class Rig {
   readonly #ending: (() => Promise<unknown> | unknown)[] = [];
 
-  async redis(): Promise<Backend> {
-    const redis = await RedisProcess.server();
+  /** `directives`: more lines of its configuration. */
+  async redis(directives: readonly string[] = []): Promise<Backend> {
+    const redis = await RedisProcess.server({ directives });
     this.#ending.push(() => redis.stop());
     await redis.start();
     const address = formatHostPort(redis.listens);
