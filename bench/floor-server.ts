@@ -1,11 +1,19 @@
 // The floor that Leasehold is compared with: a bare grpc-js server whose Acquire and Release each run one script that
-// reads and writes the same keys through ioredis. No checks, no reign, no confirmation, no metrics: what the parts cost
-// by themselves. It promises nothing and is no lock service.
-import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+// reads and writes the same keys through ioredis; its Hold writes a key now and then, in scripts for many at once, and
+// tells the stream. No checks, no reign, no confirmation, no metrics: what the parts cost by themselves. It promises
+// nothing and is no lock service.
+import {
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { Redis } from 'ioredis';
 import {
   type AcquireRequest,
   AcquireResponse,
+  type HoldRequest,
+  type HoldResponse,
   LockServiceService,
   type ReleaseRequest,
 } from '../generated/leasehold/v1/lock_service.ts';
@@ -40,12 +48,27 @@ redis.call('DEL', KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[1])
 return { 'released', now }`;
 
+const RENEW = `${ENTER}
+local reply = { 'renewed', now }
+for i = 1, #ARGV, 2 do
+  local lock = KEYS[2] .. ARGV[i]
+  redis.call('HGET', lock, ARGV[i + 1])
+  redis.call('HSET', lock, ARGV[i + 1], now .. ' ' .. now .. ' 30000000 0 ' .. now .. ' 0/0 exclusive held')
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3] = 'renewed', now, '30000000'
+end
+return reply`;
+
 const TTL_US = '20000000';
+/** The same turns as Leasehold's: at each, those that are due. */
+const TURN_MS = 50;
+const TURNS_PER_RENEWAL = 140;
+const BATCH = 200;
 const keys = keysFor('floor:');
 const inBucket = (name: string): string => keys.meta.replace(/meta$/, name);
 const redis = new Redis({ port: Number(process.env.FLOOR_REDIS_PORT), protocol: 2, enableReadyCheck: false });
-const [acquireSha, releaseSha] = await Promise.all(
-  [ACQUIRE, RELEASE].map((source) => redis.script('LOAD', source)),
+const [acquireSha, releaseSha, renewSha] = await Promise.all(
+  [ACQUIRE, RELEASE, RENEW].map((source) => redis.script('LOAD', source)),
 );
 
 function run(sha: unknown, resource: string, ...args: readonly string[]): Promise<unknown> {
@@ -60,21 +83,67 @@ const acquire: Unary<AcquireRequest> = ({ request: { spec } }, callback) => {
   const { resource = '', leaseId = '', owner = '' } = spec ?? {};
   run(acquireSha, resource, leaseId, TTL_US, JSON.stringify([owner, []])).then((reply) => {
     const [, now, token] = reply as string[]; // what the script returns
-    const validFor = { seconds: 20n, nanos: 0 };
-    const expireTime = { seconds: BigInt(Math.floor(Number(now) / 1e6)), nanos: 0 };
-    const lease = { resource, leaseId, fencingToken: BigInt(token ?? 0), validFor, expireTime };
-    callback(null, AcquireResponse.fromPartial({ lease }));
+    callback(null, AcquireResponse.fromPartial({ lease: leaseOf(resource, leaseId, now, token) }));
   }, callback);
 };
+
+function leaseOf(resource: string, leaseId: string, now: string | undefined, token: string | undefined) {
+  const validFor = { seconds: 20n, nanos: 0 };
+  const expireTime = { seconds: BigInt(Math.floor(Number(now) / 1e6)), nanos: 0 };
+  const achievedDurability = { level: { $case: 'asynchronous' as const, value: {} } };
+  return { resource, leaseId, fencingToken: BigInt(token ?? 0), validFor, expireTime, achievedDurability };
+}
 
 const release: Unary<ReleaseRequest> = ({ request: { resource, leaseId } }, callback) => {
   run(releaseSha, resource, leaseId).then(() => callback(null, { released: true }), callback);
 };
 
+interface Held {
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly stream: ServerWritableStream<HoldRequest, HoldResponse>;
+}
+
+const turns = Array.from({ length: TURNS_PER_RENEWAL }, () => new Set<Held>());
+let turn = 0;
+
+function hold(stream: ServerWritableStream<HoldRequest, HoldResponse>): void {
+  const { resource = '', leaseId = '', owner = '' } = stream.request.spec ?? {};
+  const held: Held = { resource, leaseId, stream };
+  const due = turns[(turn + TURNS_PER_RENEWAL - 1) % TURNS_PER_RENEWAL];
+  stream.once('cancelled', () => due?.delete(held));
+  void run(acquireSha, resource, leaseId, TTL_US, JSON.stringify([owner, []])).then((reply) => {
+    const [, now, token] = reply as string[]; // what the script returns
+    const value = leaseOf(resource, leaseId, now, token);
+    stream.write({ resource, leaseId, event: { $case: 'granted', value } });
+    due?.add(held);
+  });
+}
+
+async function renew(batch: readonly Held[]): Promise<void> {
+  const names = batch.flatMap(({ resource, leaseId }) => [resource, leaseId]);
+  const reply = await redis.call('EVALSHA', String(renewSha), 2, keys.meta, inBucket('lock:'), ...names);
+  const words = reply as string[]; // what the script returns
+  for (const [index, { resource, leaseId, stream }] of batch.entries()) {
+    const value = leaseOf(resource, leaseId, words[1], words[3 * index + 3]);
+    stream.write({ resource, leaseId, event: { $case: 'renewed', value } });
+  }
+}
+
+setInterval(() => {
+  const due = [...(turns[turn] ?? [])];
+  turn = (turn + 1) % TURNS_PER_RENEWAL;
+  for (let i = 0; i < due.length; i += BATCH) void renew(due.slice(i, i + BATCH));
+}, TURN_MS);
+
 const server = new Server({ 'grpc.enable_channelz': 0 });
-const implementation: UntypedServiceImplementation = { acquire, release };
+const implementation: UntypedServiceImplementation = { acquire, release, hold };
 server.addService(
-  { acquire: LockServiceService.acquire, release: LockServiceService.release },
+  {
+    acquire: LockServiceService.acquire,
+    release: LockServiceService.release,
+    hold: LockServiceService.hold,
+  },
   implementation,
 );
 server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {

@@ -1,70 +1,43 @@
-// Makes the load, in a process of its own: so many callers, each Acquire and Release of a resource that nobody else
-// wants, one call after the other. Gets its orders from the parent and answers with what it saw.
-import { randomUUID } from 'node:crypto';
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-import { credentials, type ServiceError } from '@grpc/grpc-js';
-import { AcquireRequest, LockServiceClient } from '../generated/leasehold/v1/lock_service.ts';
+// Makes the load, in a process of its own, so that the server is what is measured. Gets its orders (load-order.ts) from
+// the parent, one after the other, and answers each with what it saw.
+import type { LoadOrder } from './load-order.ts';
+import { fill } from './loads/fill.ts';
+import { HandOverQueue } from './loads/hand-over.ts';
+import { Holds } from './loads/holds.ts';
+import { operations } from './loads/operations.ts';
+import { uncontended } from './loads/uncontended.ts';
 
-export interface LoadOrder {
-  readonly address: string;
-  readonly callers: number;
-  readonly forMs: number;
-}
+let queue: HandOverQueue | undefined;
+let holds: Holds | undefined;
 
-export interface Load {
-  /** Acquire and Release, both answered. */
-  readonly cycles: number;
-  readonly tookMs: number;
-  readonly acquireP50Ms: number;
-  readonly acquireP99Ms: number;
-  readonly releaseP50Ms: number;
-  readonly releaseP99Ms: number;
-}
-
-type Callback = (error: ServiceError | null) => void;
-
-async function load({ address, callers, forMs }: LoadOrder): Promise<Load> {
-  const client = new LockServiceClient(address, credentials.createInsecure(), { 'grpc.enable_retries': 0 });
-  const acquires = createHistogram();
-  const releases = createHistogram();
-  const startMs = performance.now();
-  let cycles = 0;
-  const timed = (histogram: RecordableHistogram, call: (callback: Callback) => void): Promise<void> => {
-    const sentMs = performance.now();
-    return new Promise((resolve, reject) =>
-      call((error) => {
-        histogram.record(Math.max(1, Math.round((performance.now() - sentMs) * 1_000)));
-        if (error) reject(error);
-        else resolve();
-      }),
-    );
-  };
-  const caller = async (_: unknown, index: number): Promise<void> => {
-    const resource = `bench-${index}`;
-    while (performance.now() - startMs < forMs) {
-      const leaseId = randomUUID();
-      const request = AcquireRequest.fromPartial({ spec: { resource, leaseId, owner: 'bench' } });
-      await timed(acquires, (callback) => client.acquire(request, callback));
-      await timed(releases, (callback) => client.release({ resource, leaseId }, callback));
-      cycles++;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  const tookMs = performance.now() - startMs;
-  client.close();
-  return {
-    cycles,
-    tookMs,
-    acquireP50Ms: acquires.percentile(50) / 1_000,
-    acquireP99Ms: acquires.percentile(99) / 1_000,
-    releaseP50Ms: releases.percentile(50) / 1_000,
-    releaseP99Ms: releases.percentile(99) / 1_000,
-  };
+async function obey(order: LoadOrder): Promise<unknown> {
+  switch (order.kind) {
+    case 'uncontended':
+      return uncontended(order);
+    case 'fill':
+      return fill(order);
+    case 'operations':
+      return operations(order);
+    case 'queue':
+      queue = new HandOverQueue(order.address, order.waiters);
+      return queue.filled(order.waiters);
+    case 'pass':
+      return queue?.pass(order.times);
+    case 'empty':
+      return queue?.close();
+    case 'hold':
+      holds = new Holds(order.address, order.streams, order.ttlMs);
+      return holds.open(order.streams);
+    case 'watch':
+      return holds?.watch(order.forMs);
+    case 'end':
+      return holds?.close();
+  }
 }
 
 process.on('message', (order: LoadOrder) => {
-  load(order).then(
-    (seen) => process.send?.(seen),
+  obey(order).then(
+    (seen) => process.send?.(seen ?? null),
     (error: unknown) => {
       console.error(error);
       process.exit(1);

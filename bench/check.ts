@@ -1,0 +1,82 @@
+// `npm run bench:check`: a quick run of the scenarios against the recorded ratios; fails when one is worse by more than
+// 15 %, in each of three runs. With --record it writes them. See bench/README.md.
+//
+//   node bench/check.ts [--only NAME]... [--record]
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Recorded, type Regression, recordOf, regressions, TOLERANCE } from './comparison.ts';
+import type { Figure } from './figures.ts';
+import { runScenario } from './run-scenario.ts';
+import type { Scenario } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+const RECORDED = join(import.meta.dirname, 'recorded.json');
+const RUNS = 3;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: [] },
+    record: { type: 'boolean', default: false },
+  },
+});
+
+function readRecorded(): Recorded {
+  return JSON.parse(readFileSync(RECORDED, 'utf8')) as Recorded; // written by recordOf alone
+}
+
+function belongsTo(scenario: Scenario): (key: string) => boolean {
+  return (key) => key.startsWith(`${scenario.name}: `);
+}
+
+async function record(chosen: readonly Scenario[]): Promise<void> {
+  const others = Object.entries(options.only.length > 0 ? readRecorded() : {}).filter(
+    ([key]) => !chosen.some((scenario) => belongsTo(scenario)(key)),
+  );
+  let recorded = Object.fromEntries(others);
+  for (const scenario of chosen) {
+    const runs: (readonly Figure[])[] = [];
+    for (let run = 0; run < RUNS; run++) runs.push(await runScenario(scenario, { quick: true }));
+    recorded = { ...recorded, ...recordOf(runs) };
+    console.log(`  ${scenario.name}: recorded`);
+  }
+  writeFileSync(RECORDED, `${JSON.stringify(recorded, null, 2)}\n`);
+}
+
+/** Again while something is worse: a busy machine is no regression. */
+async function check(scenario: Scenario, all: Recorded): Promise<readonly Regression[]> {
+  const isOurs = belongsTo(scenario);
+  const recorded = Object.fromEntries(Object.entries(all).filter(([key]) => isOurs(key)));
+  const runs: (readonly Figure[])[] = [];
+  let worse: readonly Regression[] = [];
+  for (let run = 0; run < RUNS && (run === 0 || worse.length > 0); run++) {
+    runs.push(await runScenario(scenario, { quick: true }));
+    worse = regressions(recorded, runs);
+    const result = worse.length === 0 ? 'as recorded or better' : `${worse.length} worse than recorded`;
+    console.log(`  ${scenario.name}, run ${run + 1}: ${result}`);
+  }
+  return worse;
+}
+
+try {
+  const chosen = SCENARIOS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
+  if (chosen.length === 0) throw new Error(`no scenario ${options.only.join(', ')}`);
+  if (options.record) {
+    await record(chosen);
+  } else {
+    const recorded = readRecorded();
+    const worse: Regression[] = [];
+    for (const scenario of chosen) worse.push(...(await check(scenario, recorded)));
+    for (const { key, recorded: before, measured } of worse) {
+      console.error(`  ${key}: ${before} recorded, ${measured?.toPrecision(4) ?? 'nothing'} measured`);
+    }
+    if (worse.length > 0) {
+      console.error(`${worse.length} figures are more than ${TOLERANCE * 100} % worse than recorded`);
+      process.exitCode = 1;
+    }
+  }
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+process.exit();

@@ -1,0 +1,49 @@
+// Whether figures are worse than the recorded ones. Owns the rule; what is run, and how often, is check.ts's business.
+import { type Figure, median, steadyPart } from './figures.ts';
+
+/** What was measured once, by the figures' keys. */
+export type Recorded = Readonly<Record<string, RecordedFigure>>;
+
+export interface RecordedFigure {
+  readonly is: number;
+  readonly better: 'less' | 'more';
+}
+
+export interface Regression {
+  readonly key: string;
+  readonly recorded: number;
+  /** undefined: it was not measured. */
+  readonly measured: number | undefined;
+}
+
+/** By so much, as a part of the recorded one, a figure may be worse. */
+export const TOLERANCE = 0.15;
+
+export function keyOf({ scenario, name }: Figure): string {
+  return `${scenario}: ${name}`;
+}
+
+/** The medians of several runs of the same scenarios. */
+export function recordOf(runs: readonly (readonly Figure[])[]): Recorded {
+  const steady = (runs[0] ?? []).filter((figure) => steadyPart(figure) !== undefined);
+  const entries = steady.map((figure): [string, RecordedFigure] => {
+    const alike = runs.flatMap((run) => run.filter((other) => keyOf(other) === keyOf(figure)));
+    const is = median(alike.map((other) => steadyPart(other) ?? Number.NaN));
+    return [keyOf(figure), { is: Number(is.toPrecision(4)), better: figure.better }];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Each figure counts with the best of its runs: noise only makes it worse. */
+export function regressions(recorded: Recorded, runs: readonly (readonly Figure[])[]): readonly Regression[] {
+  return Object.entries(recorded).flatMap(([key, { is, better }]): Regression[] => {
+    const measured = runs
+      .flatMap((run) => run.filter((figure) => keyOf(figure) === key))
+      .map((figure) => steadyPart(figure) ?? Number.NaN)
+      .filter((value) => !Number.isNaN(value));
+    if (measured.length === 0) return [{ key, recorded: is, measured: undefined }];
+    const best = better === 'less' ? Math.min(...measured) : Math.max(...measured);
+    const isWorse = better === 'less' ? best > is * (1 + TOLERANCE) : best < is * (1 - TOLERANCE);
+    return isWorse ? [{ key, recorded: is, measured: best }] : [];
+  });
+}

@@ -1,0 +1,40 @@
+// Figures as lines of a table for people.
+import { type Budget, budgeted, type Figure, isMet } from './figures.ts';
+
+const WIDTHS = [52, 9, 11, 11, 7, 22] as const;
+
+export function tableHead(): string {
+  return line(['', '', 'measured', 'floor', 'ratio', 'budget']);
+}
+
+export function tableLine(figure: Figure): string {
+  const { name, unit, value, floor, ratio, budget } = figure;
+  const met = isMet(figure);
+  return line([
+    name,
+    unit,
+    written(value),
+    floor === undefined ? '' : written(floor),
+    ratio === undefined ? '' : ratio.toFixed(2),
+    budget ? `${budgetText(budget, unit)}: ${met ? 'met' : `NOT MET (${written(budgeted(figure))})`}` : '',
+  ]);
+}
+
+function line(cells: readonly string[]): string {
+  const padded = cells.map((cell, index) => {
+    const width = WIDTHS[index] ?? 0;
+    return index < 2 || index === WIDTHS.length - 1 ? cell.padEnd(width) : cell.padStart(width);
+  });
+  return `  ${padded.join(' ')}`.trimEnd();
+}
+
+function budgetText({ of, atMost, atLeast }: Budget, unit: string): string {
+  const bound = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
+  if (of === 'ratio') return `${bound} x floor`;
+  return of === 'excess' ? `${bound} ${unit} above floor` : `${bound} ${unit}`;
+}
+
+function written(value: number): string {
+  const digits = Math.abs(value) >= 1_000 ? 0 : Math.abs(value) >= 10 ? 1 : 3;
+  return value.toFixed(digits);
+}

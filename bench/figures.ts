@@ -1,0 +1,68 @@
+// What a scenario finds: figures, each beside its floor and its budget. Owns what a budget speaks of, whether it is
+// met, and which part of a figure holds on another machine.
+
+export interface Budget {
+  /** `ratio` to the floor, `excess` over it, or the figure by itself. */
+  readonly of: 'value' | 'ratio' | 'excess';
+  readonly atMost?: number;
+  readonly atLeast?: number;
+}
+
+export interface Figure {
+  readonly scenario: string;
+  /** Unique within its scenario. */
+  readonly name: string;
+  readonly unit: string;
+  readonly value: number;
+  /** The same of the parts by themselves, in the same run and in turn with it. */
+  readonly floor?: number;
+  /** The median of the ratios of the pairs, not the ratio of the medians. */
+  readonly ratio?: number;
+  readonly budget?: Budget;
+  /** What is compared with the recorded runs; undefined: nothing, because it depends on the machine. */
+  readonly steady?: 'value' | 'ratio';
+  readonly better: 'less' | 'more';
+}
+
+/** What the budget speaks of; NaN where there is no such part. */
+export function budgeted({ value, floor, ratio, budget }: Figure): number {
+  if (budget?.of === 'ratio') return ratio ?? Number.NaN;
+  return budget?.of === 'excess' ? value - (floor ?? Number.NaN) : value;
+}
+
+/** undefined: it has no budget. */
+export function isMet(figure: Figure): boolean | undefined {
+  const { budget } = figure;
+  if (!budget) return undefined;
+  const measured = budgeted(figure);
+  // Each the right way round, so that a figure that is missing (NaN) meets nothing.
+  return (
+    measured <= (budget.atMost ?? Number.POSITIVE_INFINITY) &&
+    measured >= (budget.atLeast ?? Number.NEGATIVE_INFINITY)
+  );
+}
+
+/** What holds on another machine too: a ratio, a count, a size. undefined: nothing of it. */
+export function steadyPart({ value, ratio, steady }: Figure): number | undefined {
+  if (steady === undefined) return undefined;
+  return steady === 'ratio' ? ratio : value;
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const high = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
+}
+
+/** Samples of the two in turn: the medians of both, and the median of the ratios of the pairs. */
+export function paired<Sample>(
+  pairs: readonly { readonly ours: Sample; readonly floor: Sample }[],
+  of: (sample: Sample) => number,
+): { readonly value: number; readonly floor: number; readonly ratio: number } {
+  return {
+    value: median(pairs.map(({ ours }) => of(ours))),
+    floor: median(pairs.map(({ floor }) => of(floor))),
+    ratio: median(pairs.map(({ ours, floor }) => of(ours) / of(floor))),
+  };
+}

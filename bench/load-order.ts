@@ -1,0 +1,78 @@
+// What the load generator is asked to do and what it answers: one kind of load each. Owns the messages between the
+// scenarios and load-generator.ts.
+
+export interface UncontendedOrder {
+  readonly kind: 'uncontended';
+  /** Of a server, or of Redis itself for the peer that needs no server. */
+  readonly address: string;
+  readonly peer: 'grpc' | 'set-nx';
+  readonly callers: number;
+  readonly forMs: number;
+}
+
+export interface Uncontended {
+  /** Acquire and Release, both answered. */
+  readonly cycles: number;
+  readonly tookMs: number;
+  readonly acquireP50Ms: number;
+  readonly acquireP99Ms: number;
+  readonly releaseP50Ms: number;
+  readonly releaseP99Ms: number;
+}
+
+/** Fills a queue of so many; then `pass` passes the lock on, and `empty` ends it. */
+export type HandOverOrder =
+  | { readonly kind: 'queue'; readonly address: string; readonly waiters: number }
+  | { readonly kind: 'pass'; readonly times: number }
+  | { readonly kind: 'empty' };
+
+export interface HandOvers {
+  /** From before Release is sent until the next caller has the grant. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly tookMs: number;
+}
+
+/** Opens streams that hold a lease each; `watch` reads them for a time, and `end` closes them. */
+export type HoldOrder =
+  | { readonly kind: 'hold'; readonly address: string; readonly streams: number; readonly ttlMs: number }
+  | { readonly kind: 'watch'; readonly forMs: number }
+  | { readonly kind: 'end' };
+
+export interface Renewals {
+  readonly renewals: number;
+  readonly lost: number;
+  readonly tookMs: number;
+  /** What is left of a lease when its renewal arrives, of its TTL: 0.75 when each comes after a quarter. */
+  readonly leftP1: number;
+  /** How much later than a quarter of its TTL after the one before a renewal arrives; 0 when none is late. */
+  readonly lagP50Ms: number;
+  readonly lagP99Ms: number;
+}
+
+export interface FillOrder {
+  readonly kind: 'fill';
+  readonly address: string;
+  readonly what: 'locks' | 'operations';
+  readonly count: number;
+}
+
+export interface OperationsOrder {
+  /** `run` begins, updates and completes; `claim` completes what others have begun, `count` in all. */
+  readonly kind: 'operations';
+  readonly address: string;
+  readonly mode: 'run' | 'claim';
+  readonly workers: number;
+  readonly count: number;
+}
+
+export interface Operations {
+  readonly operations: number;
+  readonly calls: number;
+  readonly tookMs: number;
+  /** Of the first call of each operation: Begin, or the Claim that brought it. */
+  readonly firstP50Ms: number;
+  readonly firstP99Ms: number;
+}
+
+export type LoadOrder = UncontendedOrder | HandOverOrder | HoldOrder | FillOrder | OperationsOrder;

@@ -1,0 +1,128 @@
+// What scenarios measure with: Redis or a Sentinel deployment, servers and the load generator, each in a process of its
+// own, all ended again by `close`. Owns the processes and the questions to them, no scenario.
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { ChildServer, LEASEHOLD } from '../scripts/demo/child-server.ts';
+import { formatHostPort } from '../src/domain/host-port.ts';
+import { clusterEnvironment, testEnvironment } from '../test/support/instance.ts';
+import { RedisProcess } from '../test/support/redis/redis-process.ts';
+import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
+import type { LoadOrder } from './load-order.ts';
+import type { Usage, UsageQuestion } from './probe.ts';
+
+const MASTER_NAME = 'bench';
+const FLOOR = join(import.meta.dirname, 'floor-server.ts');
+const PROBE = ['--expose-gc', '--import', join(import.meta.dirname, 'probe.ts')];
+
+/** A Redis for one scenario, and what makes a server use it. */
+export interface Backend {
+  readonly redis: RedisProcess;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface RedisUsage {
+  readonly cpuUs: number;
+  /** Those that scripts run included. */
+  readonly commands: number;
+  readonly memoryBytes: number;
+}
+
+export class Rig {
+  readonly #ending: (() => Promise<unknown> | unknown)[] = [];
+
+  /** `directives`: more lines of its configuration. */
+  async redis(directives: readonly string[] = []): Promise<Backend> {
+    const redis = await RedisProcess.server({ directives });
+    this.#ending.push(() => redis.stop());
+    await redis.start();
+    const address = formatHostPort(redis.listens);
+    return {
+      redis,
+      environment: { LEASEHOLD_REDIS_ADDRESS: address, LEASEHOLD_REDIS_BOOTSTRAP: 'new' },
+    };
+  }
+
+  async sentinel(): Promise<Backend> {
+    const cluster = await SentinelCluster.start({ masterName: MASTER_NAME });
+    this.#ending.push(() => cluster.stop());
+    const { process } = await cluster.primary();
+    return { redis: process, environment: clusterEnvironment(cluster, MASTER_NAME) };
+  }
+
+  leasehold(
+    { environment }: Backend,
+    more: Readonly<Record<string, string>> = {},
+    script: readonly string[] = LEASEHOLD,
+  ): Promise<ChildServer> {
+    return this.#server(script, {
+      ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
+      ...environment,
+      ...more,
+    });
+  }
+
+  floor({ redis }: Backend): Promise<ChildServer> {
+    return this.#server([FLOOR], { FLOOR_REDIS_PORT: String(redis.listens.port) });
+  }
+
+  generator(): LoadGenerator {
+    const child = fork(join(import.meta.dirname, 'load-generator.ts'), { execArgv: [] });
+    this.#ending.push(() => child.kill());
+    return new LoadGenerator(child);
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.#ending.toReversed()) await end();
+    this.#ending.length = 0;
+  }
+
+  async #server(script: readonly string[], environment: Record<string, string>): Promise<ChildServer> {
+    const server = await ChildServer.start({ script, environment, nodeArguments: PROBE });
+    this.#ending.push(() => server.stop());
+    return server;
+  }
+}
+
+export class LoadGenerator {
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  order<Seen>(order: LoadOrder): Promise<Seen> {
+    return ask<Seen>(this.#child, order);
+  }
+}
+
+export function usageOf(server: ChildServer, question: UsageQuestion = 'usage'): Promise<Usage> {
+  return ask<Usage>(server.process, question);
+}
+
+export async function redisUsage({ redis }: Backend): Promise<RedisUsage> {
+  const [cpu, stats, memory] = await Promise.all(['cpu', 'stats', 'memory'].map((part) => redis.info(part)));
+  const seconds = Number(cpu?.get('used_cpu_user')) + Number(cpu?.get('used_cpu_sys'));
+  return {
+    cpuUs: seconds * 1e6,
+    commands: Number(stats?.get('total_commands_processed')),
+    memoryBytes: Number(memory?.get('used_memory')),
+  };
+}
+
+/** Sends a message and resolves with the answer; rejects when the process ends instead. */
+async function ask<Answer>(child: ChildProcess, message: LoadOrder | UsageQuestion): Promise<Answer> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    const answered = once(child, 'message', { signal });
+    const ended = once(child, 'exit', { signal }).then(() => {
+      throw new Error('a process of the benchmark has ended by itself');
+    });
+    child.send(message);
+    const [answer] = await Promise.race([answered, ended]);
+    return answer as Answer; // our own processes; each kind of question has one kind of answer
+  } finally {
+    over.abort();
+  }
+}

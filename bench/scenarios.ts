@@ -1,0 +1,19 @@
+// All scenarios, in the order in which they run.
+import type { Scenario } from './scenario.ts';
+import { durability } from './scenarios/durability.ts';
+import { handOver } from './scenarios/hand-over.ts';
+import { holds } from './scenarios/holds.ts';
+import { operations } from './scenarios/operations.ts';
+import { redisMemory } from './scenarios/redis-memory.ts';
+import { startUp } from './scenarios/start-up.ts';
+import { uncontended } from './scenarios/uncontended.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  uncontended,
+  durability,
+  handOver,
+  holds,
+  operations,
+  redisMemory,
+  startUp,
+];

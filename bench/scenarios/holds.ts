@@ -1,0 +1,142 @@
+// Streams that hold a lease each, with a TTL of 30 s: what each costs while nothing happens but renewals. The floor is
+// a bare server with as many streams, which writes as many keys in scripts of 200 and sends as many messages.
+import type { ChildServer } from '../../scripts/demo/child-server.ts';
+import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { Renewals } from '../load-order.ts';
+import { type Backend, type Rig, redisUsage, usageOf } from '../rig.ts';
+import type { Found, Scenario } from '../scenario.ts';
+
+const TTL_MS = 30_000;
+/** From here on a figure tells of the streams. */
+const MANY = 5_000;
+const INSTANCE_STREAMS = 100_000;
+
+interface Sample {
+  readonly memoryPerLease: number;
+  readonly cpuUsPerRenewal: number;
+  /** Of one core, if there were 100,000. */
+  readonly corePercent: number;
+  readonly redisCpuUsPerRenewal: number;
+  readonly redisCommandsPerRenewal: number;
+  readonly renewals: Renewals;
+}
+
+export const holds: Scenario = {
+  name: 'holds',
+  title: 'Open Hold streams with a TTL of 30 s',
+  async run(rig, { quick }) {
+    const backend = await rig.redis();
+    const found: Found[] = [];
+    for (const streams of quick ? [MANY] : [1_000, 10_000]) {
+      const forMs = quick ? 10_000 : 22_000;
+      // Each with a process of its own, which ends before the next begins: memory that was once used isn't given back.
+      const ours = await sample(rig, backend, await rig.leasehold(backend), streams, forMs);
+      const floor = await sample(rig, backend, await rig.floor(backend), streams, forMs);
+      found.push(...figures(streams, ours, floor));
+    }
+    return found;
+  },
+};
+
+async function sample(
+  rig: Rig,
+  backend: Backend,
+  server: ChildServer,
+  streams: number,
+  forMs: number,
+): Promise<Sample> {
+  const generator = rig.generator();
+  const { memoryBytes: empty } = await usageOf(server, 'usage-after-collection');
+  await generator.order({
+    kind: 'hold',
+    address: formatHostPort(server.address),
+    streams,
+    ttlMs: TTL_MS,
+  });
+  // The first renewals, before which the streams are not what they are from then on.
+  await generator.order({ kind: 'watch', forMs: TTL_MS / 4 });
+  const full = await usageOf(server, 'usage-after-collection');
+  const before = await usageOf(server);
+  const redisBefore = await redisUsage(backend);
+  const renewals = await generator.order<Renewals>({ kind: 'watch', forMs });
+  const after = await usageOf(server);
+  const redisAfter = await redisUsage(backend);
+  await generator.order({ kind: 'end' });
+  await server.stop();
+  if (renewals.lost > 0) throw new Error(`${renewals.lost} leases were lost`);
+  const cpuUs = after.cpuUs - before.cpuUs;
+  return {
+    memoryPerLease: (full.memoryBytes - empty) / streams / 1_024,
+    cpuUsPerRenewal: cpuUs / renewals.renewals,
+    corePercent: (cpuUs / (renewals.tookMs * 1_000)) * 100 * (INSTANCE_STREAMS / streams),
+    redisCpuUsPerRenewal: (redisAfter.cpuUs - redisBefore.cpuUs) / renewals.renewals,
+    redisCommandsPerRenewal: (redisAfter.commands - redisBefore.commands) / renewals.renewals,
+    renewals,
+  };
+}
+
+function figures(streams: number, ours: Sample, floor: Sample): readonly Found[] {
+  const against = (of: (sample: Sample) => number) => ({
+    value: of(ours),
+    floor: of(floor),
+    ratio: of(ours) / of(floor),
+  });
+  const name = (what: string): string => `${streams} streams: ${what}`;
+  // With few streams, what the server does by itself is most of it.
+  const isMany = streams >= MANY;
+  return [
+    {
+      ...against((sample) => sample.memoryPerLease),
+      name: name('memory per lease'),
+      unit: 'KB',
+      ...(isMany ? { budget: { of: 'value', atMost: 25 }, steady: 'value' } : {}),
+      better: 'less',
+    },
+    {
+      ...against((sample) => sample.cpuUsPerRenewal),
+      name: name('server CPU per renewal'),
+      unit: 'us',
+      ...(isMany ? { steady: 'ratio' } : {}),
+      better: 'less',
+    },
+    {
+      ...against((sample) => sample.corePercent),
+      name: name('server CPU, for 100,000 of them'),
+      unit: '% core',
+      ...(isMany ? { budget: { of: 'value', atMost: 35 } } : {}),
+      better: 'less',
+    },
+    {
+      ...against((sample) => sample.redisCpuUsPerRenewal),
+      name: name('Redis CPU per renewal'),
+      unit: 'us',
+      better: 'less',
+    },
+    {
+      name: name('Redis commands per renewal'),
+      unit: '',
+      value: ours.redisCommandsPerRenewal,
+      ...(isMany ? { steady: 'value' } : {}),
+      better: 'less',
+    },
+    {
+      name: name('Redis commands'),
+      unit: '1/s',
+      value: (ours.redisCommandsPerRenewal * ours.renewals.renewals) / (ours.renewals.tookMs / 1_000),
+      better: 'less',
+    },
+    {
+      name: name('renewal later than a quarter of the TTL, p99'),
+      unit: 'ms',
+      value: ours.renewals.lagP99Ms,
+      better: 'less',
+    },
+    {
+      name: name('left of the TTL at a renewal, p1'),
+      unit: '',
+      value: ours.renewals.leftP1,
+      budget: { of: 'value', atLeast: 0.7 },
+      better: 'more',
+    },
+  ];
+}
