@@ -133,10 +133,11 @@ type BeginOperationRequest struct {
 	RequestId string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Refuse if the resource has an open (pending or running) operation, and refuse others while this one is open.
 	Exclusive bool `protobuf:"varint,13,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
-	// Refuse unless this lease is held. It is checked once, in the same step; `ttl` has no meaning here. With `lock`:
-	// INVALID_ARGUMENT.
+	// Record nothing and start no attempt unless this lease is held. It is checked in the same step, and not again while
+	// the attempt runs; a repeat that starts nothing is answered without it. With `lock`: INVALID_ARGUMENT.
 	RequireLease *LeaseRef `protobuf:"bytes,14,opt,name=require_lease,json=requireLease,proto3" json:"require_lease,omitempty"`
-	// How long the finished record stays. Unset: the server's default.
+	// How long the finished record stays. As long as it does, a Begin of the same id finds it; after that, one begins the
+	// work anew. Unset: the server's default.
 	Retention     *Retention `protobuf:"bytes,15,opt,name=retention,proto3" json:"retention,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
