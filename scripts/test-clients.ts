@@ -65,17 +65,38 @@ async function playAll(language: Language): Promise<void> {
   const standing = new Map<Needs, Surroundings>();
   try {
     for (const scenario of scenarios) {
-      const surroundings = standing.get(scenario.needs) ?? (await Surroundings.start(scenario.needs));
-      standing.set(scenario.needs, surroundings);
-      column.set(scenario.name, await playOne(language, scenario, surroundings));
-      if (isSpent(scenario.needs)) {
-        standing.delete(scenario.needs);
-        await surroundings.stop();
-      } else await surroundings.mend();
+      let outcome = await playWith(standing, language, scenario, 1);
+      // What starves once on a busy machine is no failure yet, but said; twice is.
+      if (outcome === 'FAILED') {
+        outcome = await playWith(standing, language, scenario, 2);
+        if (outcome === 'ok')
+          notes.push(`${language.name}: "${scenario.name}" was ok only when played again`);
+      }
+      column.set(scenario.name, outcome);
+      if (outcome === 'FAILED') failures += 1;
+      if (outcome === 'ok') passes += 1;
     }
   } finally {
     for (const surroundings of standing.values()) await surroundings.stop();
   }
+}
+
+async function playWith(
+  standing: Map<Needs, Surroundings>,
+  language: Language,
+  scenario: Scenario,
+  time: number,
+): Promise<Outcome> {
+  const { needs } = scenario;
+  const surroundings = standing.get(needs) ?? (await Surroundings.start(needs));
+  standing.set(needs, surroundings);
+  const outcome = await playOne(language, scenario, surroundings, time);
+  // What a scenario left behind that failed is not what the next one asked for.
+  if (isSpent(needs) || outcome === 'FAILED') {
+    standing.delete(needs);
+    await surroundings.stop();
+  } else await surroundings.mend();
+  return outcome;
 }
 
 /** The clients' own tests find a server in LEASEHOLD_TEST_ADDRESS. */
@@ -93,10 +114,11 @@ async function playOne(
   { name, runner: command }: Language,
   scenario: Scenario,
   surroundings: Surroundings,
+  time: number,
 ): Promise<Outcome> {
   const startedMs = performance.now();
   const runner = new Runner(command);
-  const prefix = `${scenario.name.replace(/[^a-z0-9]+/gi, '-')}/`;
+  const prefix = `${scenario.name.replace(/[^a-z0-9]+/gi, '-')}/${time}/`;
   let outcome: Outcome = 'ok';
   let said = '';
   try {
@@ -113,9 +135,7 @@ async function playOne(
   }
   const tookS = ((performance.now() - startedMs) / 1_000).toFixed(1);
   console.log(`  ${outcome.padEnd(6)}  ${scenario.name} (${tookS} s)${said ? `: ${said}` : ''}`);
-  if (outcome === 'FAILED') failures += 1;
   if (outcome === 'FAILED' && runner.log) console.log(runner.log.replace(/^/gm, '          '));
-  if (outcome === 'ok') passes += 1;
   if (outcome === '–') notes.push(`left out: "${scenario.name}" in ${name}, because ${said}`);
   return outcome;
 }
