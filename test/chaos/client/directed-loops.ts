@@ -48,13 +48,7 @@ async function insist(client: ChaosClient, dice: Dice, request: LeaseRequest): P
   await client.pause(dice.between(400, 1_200));
   const untilMs = nowMs() + dice.between(4_000, 6_000);
   while (nowMs() < untilMs && !client.isStopping) {
-    const result = await recordedAcquire(client, request, CALL_WITHIN_MS);
-    if (result.outcome === 'ok') {
-      const { belief } = taken(client, request, { ...result, lease: result.response.lease });
-      await act(client, dice, belief, dice.between(1_500, 3_000));
-      belief.ended('released');
-      return;
-    }
+    if (await actedUnder(client, dice, request, [1_500, 3_000])) return;
     await client.pause(dice.between(100, 300));
   }
 }
@@ -64,12 +58,7 @@ export async function calmLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const resource = dice.pick(CALM_RESOURCES);
     const request = newRequest({ resource, mode: EXCLUSIVE, ttlMs: client.maxTtlMs, waitMs: 0 });
-    const result = await recordedAcquire(client, request, CALL_WITHIN_MS);
-    if (result.outcome === 'ok') {
-      const { belief } = taken(client, request, { ...result, lease: result.response.lease });
-      await act(client, dice, belief, dice.between(2_500, 5_000));
-      belief.ended('released');
-    }
+    await actedUnder(client, dice, request, [2_500, 5_000]);
     await recordedRelease(client, request, CALL_WITHIN_MS);
     await client.pause(dice.between(100, 500));
   }
@@ -80,15 +69,25 @@ export async function doubtLoop(client: ChaosClient, dice: Dice): Promise<void> 
   while (!client.isStopping) {
     const resource = dice.pick(CALM_RESOURCES);
     const request = newRequest({ resource, mode: EXCLUSIVE, ttlMs: client.maxTtlMs, waitMs: 0 });
-    const result = await recordedAcquire(client, request, CALL_WITHIN_MS);
-    if (result.outcome === 'ok') {
-      const { belief } = taken(client, request, { ...result, lease: result.response.lease });
-      await act(client, dice, belief, dice.between(10, 50));
-      belief.ended('released');
-    }
+    await actedUnder(client, dice, request, [10, 50]);
     await recordedRelease(client, request, CALL_WITHIN_MS);
     await client.pause(RELEASE_AGAIN_AFTER_MS);
     await recordedRelease(client, request, CALL_WITHIN_MS);
     await client.pause(dice.between(10, 50));
   }
+}
+
+/** Asks once and, where the lease is granted, acts for as long; releases nothing. Whether it was granted. */
+async function actedUnder(
+  client: ChaosClient,
+  dice: Dice,
+  request: LeaseRequest,
+  [leastMs, mostMs]: readonly [number, number],
+): Promise<boolean> {
+  const result = await recordedAcquire(client, request, CALL_WITHIN_MS);
+  if (result.outcome !== 'ok') return false;
+  const { belief } = taken(client, request, { ...result, lease: result.response.lease });
+  await act(client, dice, belief, dice.between(leastMs, mostMs));
+  belief.ended('released');
+  return true;
 }
