@@ -18,7 +18,8 @@ import type { WaitRoom } from './wait-room.ts';
 export type LeaseEvent =
   /** `position` is from 1, and 0 while it isn't known. */
   | { readonly kind: 'queued'; readonly position: number }
-  | { readonly kind: 'granted' | 'renewed'; readonly granted: GrantedLease }
+  | { readonly kind: 'granted'; readonly granted: GrantedLease }
+  | { readonly kind: 'renewed'; readonly granted: GrantedLease }
   | { readonly kind: 'at-risk'; readonly reason: RiskReason }
   | KeepingEnd<LossReason>
   /** About the whole stream, which works for so long. */

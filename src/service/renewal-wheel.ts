@@ -83,8 +83,16 @@ interface Entry<K, Granted, Loss> {
   lookAgain: boolean;
   failures: number;
   toldAtRiskMs: number | undefined;
-  /** The slot that it waits in. */
-  slot: number;
+  /** Where it waits: in one slot, or in none while its renewal is in flight. */
+  slot: Slot<K, Granted, Loss> | undefined;
+  /** False from its end on. */
+  isKept: boolean;
+}
+
+/** Those that are due in the same moment. */
+interface Slot<K, Granted, Loss> {
+  readonly number: number;
+  readonly entries: Set<Entry<K, Granted, Loss>>;
 }
 
 const SLOT_MS = 50;
@@ -100,7 +108,7 @@ const BACKOFF = { firstMs: 200, mostMs: 2_000 };
 export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
   readonly #options: RenewalWheelOptions<K, Granted, Loss>;
   readonly #entries = new Map<string, Entry<K, Granted, Loss>>();
-  readonly #slots = new Map<number, Set<Entry<K, Granted, Loss>>>();
+  readonly #slots = new Map<number, Slot<K, Granted, Loss>>();
   readonly #stopListening: () => void;
   #timer: Timer | undefined;
 
@@ -126,7 +134,8 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       lookAgain: false,
       failures: 0,
       toldAtRiskMs: undefined,
-      slot: -1,
+      slot: undefined,
+      isKept: true,
     };
     this.#entries.set(entry.key, entry);
     const nowMs = this.#options.clock.monotonicMs();
@@ -150,19 +159,27 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
   /** At `atMs`, or when its deadline has passed if that comes first. */
   #schedule(entry: Entry<K, Granted, Loss>, atMs: number): void {
     this.#unschedule(entry);
-    entry.slot = Math.ceil(Math.min(atMs, entry.deadlineMs) / SLOT_MS);
-    const slot = this.#slots.get(entry.slot) ?? new Set<Entry<K, Granted, Loss>>();
-    this.#slots.set(entry.slot, slot.add(entry));
+    const number = Math.ceil(Math.min(atMs, entry.deadlineMs) / SLOT_MS);
+    let slot = this.#slots.get(number);
+    if (!slot) {
+      slot = { number, entries: new Set() };
+      this.#slots.set(number, slot);
+    }
+    slot.entries.add(entry);
+    entry.slot = slot;
     this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
   }
 
   #unschedule(entry: Entry<K, Granted, Loss>): void {
-    const slot = this.#slots.get(entry.slot);
-    if (slot?.delete(entry) && slot.size === 0) this.#slots.delete(entry.slot);
+    const { slot } = entry;
+    if (!slot) return;
+    entry.slot = undefined;
+    if (slot.entries.delete(entry) && slot.entries.size === 0) this.#slots.delete(slot.number);
   }
 
   #forget(entry: Entry<K, Granted, Loss>): boolean {
-    if (!this.#isKept(entry)) return false;
+    if (!entry.isKept) return false;
+    entry.isKept = false;
     this.#unschedule(entry);
     return this.#entries.delete(entry.key);
   }
@@ -179,14 +196,13 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     this.#timer = undefined;
     const nowMs = this.#options.clock.monotonicMs();
     const due: Entry<K, Granted, Loss>[] = [];
-    for (const [number, slot] of [...this.#slots]) {
-      if (number * SLOT_MS > nowMs) continue;
-      for (const entry of [...slot]) {
-        if (nowMs >= entry.deadlineMs) {
-          this.#lapse(entry, entry.isFinal);
-        } else if (!entry.isInFlight) {
-          due.push(entry);
-        }
+    for (const slot of [...this.#slots.values()]) {
+      if (slot.number * SLOT_MS > nowMs) continue;
+      this.#slots.delete(slot.number);
+      for (const entry of slot.entries) {
+        entry.slot = undefined;
+        if (nowMs >= entry.deadlineMs) this.#lapse(entry, entry.isFinal);
+        else if (!entry.isInFlight) due.push(entry);
       }
     }
     // Apart, so that nobody's renewal fails because another one asks for more replicas.
@@ -197,25 +213,34 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
   }
 
   async #renew(batch: readonly Entry<K, Granted, Loss>[], minAcks: number): Promise<void> {
-    const { renewals, clock, commandTimeoutMs } = this.#options;
+    const { renewals, clock, commandTimeoutMs, onDefect } = this.#options;
+    const deadlineMs = clock.monotonicMs() + commandTimeoutMs;
     for (const entry of batch) {
       entry.isInFlight = true;
-      this.#schedule(entry, entry.deadlineMs); // its end is not to wait for the answer
+      if (entry.deadlineMs <= deadlineMs) this.#schedule(entry, entry.deadlineMs);
     }
-    const commands = batch.map(({ kept, takesOver }) => ({ ...kept, takesOver }));
+    // Their ends don't wait for an answer that hangs. Until it does they need no place in a slot.
+    const hanging = clock.after(commandTimeoutMs, () => {
+      for (const entry of batch) if (entry.isKept) this.#schedule(entry, entry.deadlineMs);
+    });
+    const commands = batch.map(({ kept, takesOver }) =>
+      takesOver === kept.takesOver ? kept : { ...kept, takesOver },
+    );
     try {
-      const deadlineMs = clock.monotonicMs() + commandTimeoutMs;
       const outcomes = await renewals.renew(commands, { deadlineMs, minAcks });
       for (const [index, entry] of batch.entries()) this.#answered(entry, outcomes[index]);
     } catch (error) {
-      if (!(error instanceof CoordinationError) || error.code === 'INTERNAL') this.#options.onDefect(error);
+      if (!(error instanceof CoordinationError) || error.code === 'INTERNAL') onDefect(error);
       for (const entry of batch) this.#failed(entry, riskOf(error));
+    } finally {
+      hanging.cancel();
     }
   }
 
   #answered(entry: Entry<K, Granted, Loss>, outcome: Renewal<Granted, Loss> | undefined): void {
     entry.isInFlight = false;
-    if (!outcome || !this.#isKept(entry)) return;
+    if (!entry.isKept) return;
+    if (!outcome) throw new Error('a renewal without an outcome');
     const nowMs = this.#options.clock.monotonicMs();
     if (outcome.kind === 'moved') {
       this.#end(entry, outcome);
@@ -231,9 +256,8 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       return;
     }
     // Before the first answer of a take-over it is only a guess; from then on none that was told comes forward.
-    entry.deadlineMs = entry.takesOver
-      ? outcome.granted.deadlineMs
-      : Math.max(entry.deadlineMs, outcome.granted.deadlineMs);
+    const { granted } = outcome;
+    entry.deadlineMs = entry.takesOver ? granted.deadlineMs : Math.max(entry.deadlineMs, granted.deadlineMs);
     if (nowMs >= entry.deadlineMs) {
       this.#lapse(entry, outcome.isFinal);
       return;
@@ -243,24 +267,22 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     entry.toldAtRiskMs = undefined;
     this.#schedule(entry, entry.lookAgain ? nowMs : nowMs + this.#intervalMs(entry, nowMs));
     entry.lookAgain = false;
-    entry.keeper.renewed({ ...outcome.granted, deadlineMs: entry.deadlineMs });
+    entry.keeper.renewed(
+      granted.deadlineMs === entry.deadlineMs ? granted : { ...granted, deadlineMs: entry.deadlineMs },
+    );
     if (outcome.isFinal && !entry.isFinal) entry.keeper.atRisk('max-hold');
     entry.isFinal = outcome.isFinal;
   }
 
   #failed(entry: Entry<K, Granted, Loss>, reason: RiskReason): void {
     entry.isInFlight = false;
-    if (!this.#isKept(entry)) return;
+    if (!entry.isKept) return;
     const nowMs = this.#options.clock.monotonicMs();
     const backoffMs = fullJitterMs(entry.failures++, BACKOFF, this.#options.random);
     this.#schedule(entry, nowMs + Math.max(backoffMs, SLOT_MS));
     if (entry.toldAtRiskMs !== undefined && nowMs - entry.toldAtRiskMs < REPEAT_RISK_MS) return;
     entry.toldAtRiskMs = nowMs;
     entry.keeper.atRisk(reason);
-  }
-
-  #isKept(entry: Entry<K, Granted, Loss>): boolean {
-    return this.#entries.get(entry.key) === entry;
   }
 
   // A renewal in flight may have been read before the change that the notice tells of: it is repeated then.

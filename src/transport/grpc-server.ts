@@ -2,9 +2,18 @@
 // handlers.
 
 import { Server, type ServerOptions } from '@grpc/grpc-js';
-import { type OperationsServer, OperationsService } from '../../generated/google/longrunning/operations.ts';
-import { type LockServiceServer, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import {
+  OperationsDefinition,
+  type OperationsServer,
+  OperationsService,
+} from '../../generated/google/longrunning/operations.ts';
+import {
+  LockServiceDefinition,
+  type LockServiceServer,
+  LockServiceService,
+} from '../../generated/leasehold/v1/lock_service.ts';
+import {
+  OperationStoreServiceDefinition,
   type OperationStoreServiceServer,
   OperationStoreServiceService,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
@@ -13,7 +22,7 @@ import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
 import { loadReflection } from './reflection.ts';
 import { serverCredentials, type TlsFiles } from './server-credentials.ts';
-import { withTotalDecoders } from './service-definition.ts';
+import { serviceDefinition } from './service-definition.ts';
 
 export interface GrpcServerOptions {
   readonly address: HostPort;
@@ -72,9 +81,12 @@ export class GrpcServer {
   async #start(): Promise<number> {
     const { address, tls, lockHandlers, operationHandlers, longrunningHandlers, reflectionFolder } =
       this.#options;
-    this.#server.addService(withTotalDecoders(LockServiceService), lockHandlers);
-    this.#server.addService(withTotalDecoders(OperationStoreServiceService), operationHandlers);
-    this.#server.addService(withTotalDecoders(OperationsService), longrunningHandlers);
+    this.#server.addService(serviceDefinition(LockServiceService, LockServiceDefinition), lockHandlers);
+    this.#server.addService(
+      serviceDefinition(OperationStoreServiceService, OperationStoreServiceDefinition),
+      operationHandlers,
+    );
+    this.#server.addService(serviceDefinition(OperationsService, OperationsDefinition), longrunningHandlers);
     this.#health.addTo(this.#server);
     if (reflectionFolder) (await loadReflection(reflectionFolder)).addToServer(this.#server);
     this.updateHealth();

@@ -1,7 +1,6 @@
 // What Hold and KeepAlive tell, as their messages, and which of them an unread stream may leave out: of `queued` and
 // `renewed` only the newest counts, the grant and the ends are always sent.
 
-import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
 import {
   type AtRisk,
   AtRiskReason,
@@ -17,6 +16,7 @@ import type { RiskReason } from '../service/renewal-wheel.ts';
 import type { AcquisitionRef } from '../store/lock-store.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeLease } from './encode-lock.ts';
+import { encodeRenewal } from './renewal-message.ts';
 import type { Send } from './stream.ts';
 
 export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
@@ -35,7 +35,6 @@ const LOSSES: Readonly<Record<LossReason, LostReason>> = {
 };
 
 type SharedEvent =
-  | { readonly $case: 'renewed'; readonly value: LeaseMessage }
   | { readonly $case: 'atRisk'; readonly value: AtRisk }
   | { readonly $case: 'lost'; readonly value: Lost }
   | { readonly $case: 'moved'; readonly value: Moved }
@@ -43,31 +42,32 @@ type SharedEvent =
 
 export function sendHold(send: Send<HoldResponse>, about: AcquisitionRef, event: LeaseEvent): void {
   const { resource, leaseId } = about;
-  const message = (told: HoldResponse['event']): HoldResponse => ({ resource, leaseId, event: told });
   if (event.kind === 'queued') {
-    send(message({ $case: 'queued', value: { position: event.position } }), 'queued');
+    const told = { $case: 'queued', value: { position: event.position } } as const;
+    send({ resource, leaseId, event: told }, 'queued');
   } else if (event.kind === 'granted') {
-    send(message({ $case: 'granted', value: encodeLease(event.granted) }));
+    send({ resource, leaseId, event: { $case: 'granted', value: encodeLease(event.granted) } });
+  } else if (event.kind === 'renewed') {
+    send(encodeRenewal('Hold', event.granted), 'renewed');
   } else {
-    send(message(shared(event)), slotOf(about, event));
+    send({ resource, leaseId, event: shared(event) }, event.kind === 'at-risk' ? 'at-risk' : undefined);
   }
 }
 
 export function sendKeepAlive(send: Send<KeepAliveResponse>, about: AcquisitionRef, event: LeaseEvent): void {
   if (event.kind === 'queued' || event.kind === 'granted') throw new Error(`KeepAlive: ${event.kind}`);
   const { resource, leaseId } = about;
-  send({ resource, leaseId, event: shared(event) }, slotOf(about, event));
+  // One stream speaks of several leases.
+  if (event.kind === 'renewed') {
+    send(encodeRenewal('KeepAlive', event.granted), `renewed ${leaseId} ${resource}`);
+  } else {
+    const slot = event.kind === 'at-risk' ? `at-risk ${leaseId} ${resource}` : undefined;
+    send({ resource, leaseId, event: shared(event) }, slot);
+  }
 }
 
-function slotOf({ resource, leaseId }: AcquisitionRef, { kind }: LeaseEvent): string | undefined {
-  return kind === 'renewed' || kind === 'at-risk' ? `${kind} ${leaseId} ${resource}` : undefined;
-}
-
-function shared(event: Exclude<LeaseEvent, { kind: 'queued' }>): SharedEvent {
+function shared(event: Exclude<LeaseEvent, { kind: 'queued' | 'granted' | 'renewed' }>): SharedEvent {
   switch (event.kind) {
-    case 'granted':
-    case 'renewed':
-      return { $case: 'renewed', value: encodeLease(event.granted) };
     case 'at-risk':
       return { $case: 'atRisk', value: { reason: RISKS[event.reason] } };
     case 'lost':

@@ -1,8 +1,10 @@
-// A generated service definition whose decoders never throw: grpc-js answers INTERNAL without details for
-// bytes that are no message of the type, and the fault is the caller's.
+// A generated service as it is served. Its decoders never throw: grpc-js answers INTERNAL without details for bytes
+// that are no message of the type, and the fault is the caller's. Its encoders share one writer, and take what is
+// encoded already as it is.
 
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { CoordinationError } from '../domain/errors.ts';
+import { encodeMessage, type MessageEncoder } from './message-encoder.ts';
 
 /** Stands in for a request that could not be decoded; the handlers refuse it. */
 export class Undecodable {
@@ -15,11 +17,22 @@ export class Undecodable {
   );
 }
 
-export function withTotalDecoders<S extends UntypedServiceImplementation>(
-  definition: ServiceDefinition<S>,
+/** A message as its bytes: sent as it is. */
+export type Encoded = Buffer;
+
+/** The same methods once more, as the generated code names the types of their messages. */
+interface Definition {
+  readonly methods: Readonly<Record<string, { readonly responseType: MessageEncoder<unknown> }>>;
+}
+
+export function serviceDefinition<S extends UntypedServiceImplementation>(
+  service: ServiceDefinition<S>,
+  { methods }: Definition,
 ): ServiceDefinition<S> {
-  const methods = Object.entries(definition).map(([name, method]) => {
+  const served = Object.entries(service).map(([name, method]) => {
     const { requestDeserialize } = method as MethodDefinition<unknown, unknown>;
+    const responseType = methods[name]?.responseType;
+    if (!responseType) throw new Error(`the generated definitions have no ${name}`);
     const decode = (bytes: Buffer): unknown => {
       try {
         return requestDeserialize(bytes);
@@ -27,7 +40,9 @@ export function withTotalDecoders<S extends UntypedServiceImplementation>(
         return new Undecodable();
       }
     };
-    return [name, { ...(method as object), requestDeserialize: decode }];
+    const encode = (message: unknown): Buffer =>
+      Buffer.isBuffer(message) ? message : encodeMessage(responseType, message);
+    return [name, { ...(method as object), requestDeserialize: decode, responseSerialize: encode }];
   });
-  return Object.fromEntries(methods) as ServiceDefinition<S>; // same names, same types: only the decoders are wrapped
+  return Object.fromEntries(served) as ServiceDefinition<S>; // same names, same types: only the codecs are others
 }

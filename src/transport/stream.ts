@@ -7,14 +7,15 @@ import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallContext } from '../service/lock-service.ts';
 import { errorStatus } from './error-status.ts';
-import { Undecodable } from './service-definition.ts';
+import { type Encoded, Undecodable } from './service-definition.ts';
 import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary.ts';
 
 /**
- * Sends a message, now or when the client has read what came before; never blocks. With a `slot` it takes the place of
- * an unsent message of the same slot; without, it is never left out, and the caller sends few of these.
+ * Sends a message, which may be encoded already, now or when the client has read what came before; never blocks. With a
+ * `slot` it takes the place of an unsent message of the same slot; without, it is never left out, and the caller sends
+ * few of these.
  */
-export type Send<Response> = (message: Response, slot?: string) => void;
+export type Send<Response> = (message: Response | Encoded, slot?: string) => void;
 
 /** How the client of a stream reads. */
 export interface Flow {
@@ -63,10 +64,13 @@ export class Outbox<Response> implements Flow {
   }
 
   send(message: Response, slot?: string): void {
+    if (!this.#isBlocked) {
+      this.#write(message);
+      return;
+    }
     const key = slot ?? Symbol();
     this.#unsent.delete(key); // not replaced in its place: the newest goes last
     this.#unsent.set(key, message);
-    this.#flush();
   }
 
   /** Hands over all that is left, whether the client reads or not: nothing follows. */
@@ -75,21 +79,22 @@ export class Outbox<Response> implements Flow {
     this.#unsent.clear();
   }
 
-  #flush(): void {
-    if (this.#isBlocked) return;
+  #write(message: Response): void {
+    this.#isBlocked = true;
+    this.#sink.write(message, this.#onPassedOn);
+  }
+
+  readonly #onPassedOn = (): void => {
+    this.#isBlocked = false;
+    this.#passedOn++;
     for (const [key, message] of this.#unsent) {
       this.#unsent.delete(key);
-      this.#isBlocked = true;
-      this.#sink.write(message, () => {
-        this.#isBlocked = false;
-        this.#passedOn++;
-        this.#flush();
-      });
+      this.#write(message);
       return;
     }
     for (const resume of this.#untilEmptied) resume();
     this.#untilEmptied.clear();
-  }
+  };
 }
 
 /** `serve` runs for as long as the stream lives, and ends it by what it throws, or with OK. */
@@ -107,7 +112,7 @@ export function serverStream<Request, Response>(
   async function answer(call: ServerWritableStream<Request, Response>, arrivedAtMs: number): Promise<void> {
     const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
     const { ended, forget } = endOf(call, deadlineMs, clock);
-    const outbox = new Outbox<Response>(call);
+    const outbox = new Outbox<Response | Encoded>(call);
     let isOver = false;
     const send: Send<Response> = (message, slot) => {
       if (!isOver && !ended.aborted) outbox.send(message, slot);

@@ -352,6 +352,7 @@ describe('attempts', () => {
     tell({ kind: 'look', ...attempt, call: 1 });
     beat = async () => alive('too late');
     onItsWay.resolve(alive()); // read before someone asked to cancel
+    await clock.pass(0);
     await clock.pass(120);
     expect(told).toEqual(['renewed', 'too late']);
     await clock.pass(1_000);

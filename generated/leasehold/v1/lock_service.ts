@@ -2235,6 +2235,211 @@ export const GetServerInfoResponse: MessageFns<GetServerInfoResponse> = {
  * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
  * comments name what else can happen.
  */
+export type LockServiceDefinition = typeof LockServiceDefinition;
+export const LockServiceDefinition = {
+  name: "LockService",
+  fullName: "leasehold.v1.LockService",
+  methods: {
+    /**
+     * Takes one lease; waits in the queue if asked to. First come, first served: nobody overtakes a queued caller.
+     *
+     * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The ids of leases
+     * that have ended are not remembered: such a call is granted anew, with a new token.
+     * A caller that gives up waiting, or that got no reply, should Release its lease_id.
+     *
+     * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
+     * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
+     * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
+     * same lease_id took over;
+     * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+     */
+    acquire: {
+      name: "Acquire",
+      requestType: AcquireRequest as typeof AcquireRequest,
+      requestStream: false,
+      responseType: AcquireResponse as typeof AcquireResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
+     * deadlock; while the call waits for one it may already hold others.
+     *
+     * Errors: those of Acquire. Contention names the first resource that couldn't be had.
+     */
+    acquireMany: {
+      name: "AcquireMany",
+      requestType: AcquireManyRequest as typeof AcquireManyRequest,
+      requestStream: false,
+      responseType: AcquireManyResponse as typeof AcquireManyResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Takes one lease and keeps it alive for as long as the stream lives: `queued` any number of times, `granted` once,
+     * then `renewed` about every quarter of the time to live. The server renews only while the client answers HTTP/2
+     * pings; those prove the process, not the job, so bound a job that may hang with max_hold.
+     *
+     * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
+     * Open the stream anew at least every 30 minutes, and set no deadline of more than 24 days.
+     *
+     * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`,
+     * UNAVAILABLE / DRAINING after `draining`. A stream that ends in any other way, also without an error, says nothing
+     * about the lease.
+     */
+    hold: {
+      name: "Hold",
+      requestType: HoldRequest as typeof HoldRequest,
+      requestStream: false,
+      responseType: HoldResponse as typeof HoldResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Keeps leases alive that the caller already holds, several on one stream: how a holder goes on after a broken Hold,
+     * on any instance, and how a lease of Acquire is kept without calling Renew. `renewed` (or `lost`) comes at once for
+     * each of them.
+     *
+     * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
+     * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+     *
+     * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
+     */
+    keepAlive: {
+      name: "KeepAlive",
+      requestType: KeepAliveRequest as typeof KeepAliveRequest,
+      requestStream: false,
+      responseType: KeepAliveResponse as typeof KeepAliveResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
+     * its max_hold, never revives a lease that has ended.
+     *
+     * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+     */
+    renew: {
+      name: "Renew",
+      requestType: RenewRequest as typeof RenewRequest,
+      requestStream: false,
+      responseType: RenewResponse as typeof RenewResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
+     * During a quarantine and within the lease's min_hold the resource stays taken until that is over.
+     *
+     * Nothing to release is no error: `released` is false. Make it so in `finally`: a repeat does no harm.
+     */
+    release: {
+      name: "Release",
+      requestType: ReleaseRequest as typeof ReleaseRequest,
+      requestStream: false,
+      responseType: ReleaseResponse as typeof ReleaseResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
+    getLock: {
+      name: "GetLock",
+      requestType: GetLockRequest as typeof GetLockRequest,
+      requestStream: false,
+      responseType: GetLockResponse as typeof GetLockResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
+     * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
+     * not, and each lock is shown as it was when its page was read.
+     *
+     * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
+     */
+    listLocks: {
+      name: "ListLocks",
+      requestType: ListLocksRequest as typeof ListLocksRequest,
+      requestStream: false,
+      responseType: ListLocksResponse as typeof ListLocksResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
+     * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
+     * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
+     * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
+     * lock, use Acquire or Hold.
+     *
+     * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
+     * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
+     */
+    watchLocks: {
+      name: "WatchLocks",
+      requestType: WatchLocksRequest as typeof WatchLocksRequest,
+      requestStream: false,
+      responseType: WatchLocksResponse as typeof WatchLocksResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
+     * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
+     * valid, although the resource may stay taken for a while.
+     */
+    checkFencingToken: {
+      name: "CheckFencingToken",
+      requestType: CheckFencingTokenRequest as typeof CheckFencingTokenRequest,
+      requestStream: false,
+      responseType: CheckFencingTokenResponse as typeof CheckFencingTokenResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
+     * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
+     * places, and the next one is granted as soon as it is free. Every call is logged.
+     *
+     * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
+     *
+     * Errors: PERMISSION_DENIED. Nothing to release is no error.
+     */
+    forceRelease: {
+      name: "ForceRelease",
+      requestType: ForceReleaseRequest as typeof ForceReleaseRequest,
+      requestStream: false,
+      responseType: ForceReleaseResponse as typeof ForceReleaseResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
+    getServerInfo: {
+      name: "GetServerInfo",
+      requestType: GetServerInfoRequest as typeof GetServerInfoRequest,
+      requestStream: false,
+      responseType: GetServerInfoResponse as typeof GetServerInfoResponse,
+      responseStream: false,
+      options: {},
+    },
+  },
+} as const;
+
+/**
+ * Leases on named resources.
+ *
+ * Whatever isn't granted is an error status, never a response that reads like a lease. Every rpc may be repeated after
+ * a lost reply, with the same ids: a repeat has no second effect. A request message may have up to 64 KiB; enum values
+ * that the server doesn't know are INVALID_ARGUMENT.
+ *
+ * The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
+ * never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
+ * other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
+ *
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
+ * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
+ * comments name what else can happen.
+ */
 export type LockServiceService = typeof LockServiceService;
 export const LockServiceService = {
   /**

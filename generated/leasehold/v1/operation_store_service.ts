@@ -3497,6 +3497,222 @@ export const OperationRemoved: MessageFns<OperationRemoved> = {
  * that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
  * what else can happen. As everywhere: the end of a stream proves nothing.
  */
+export type OperationStoreServiceDefinition = typeof OperationStoreServiceDefinition;
+export const OperationStoreServiceDefinition = {
+  name: "OperationStoreService",
+  fullName: "leasehold.v1.OperationStoreService",
+  methods: {
+    /**
+     * Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
+     *
+     * If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
+     * count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+     *
+     * With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
+     * answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
+     * caller do the work.**
+     *
+     * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
+     * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
+     * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
+     * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+     */
+    beginOperation: {
+      name: "BeginOperation",
+      requestType: BeginOperationRequest as typeof BeginOperationRequest,
+      requestStream: false,
+      responseType: BeginOperationResponse as typeof BeginOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Reads one record. */
+    getOperation: {
+      name: "GetOperation",
+      requestType: GetOperationRequest as typeof GetOperationRequest,
+      requestStream: false,
+      responseType: GetOperationResponse as typeof GetOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Lists records page by page, in no particular order. The pages together are no snapshot. */
+    listOperations: {
+      name: "ListOperations",
+      requestType: ListOperationsRequest as typeof ListOperationsRequest,
+      requestStream: false,
+      responseType: ListOperationsResponse as typeof ListOperationsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
+     * claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
+     * passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+     *
+     * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
+     * the list is empty.
+     *
+     * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
+     * the same claim_id got it. Where even that fails, the attempts go stale.
+     *
+     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+     */
+    claimOperations: {
+      name: "ClaimOperations",
+      requestType: ClaimOperationsRequest as typeof ClaimOperationsRequest,
+      requestStream: false,
+      responseType: ClaimOperationsResponse as typeof ClaimOperationsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Writes data, progress and labels of a running operation. Counts as a heartbeat.
+     *
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
+     * labels together would be too many or too large.
+     */
+    updateOperation: {
+      name: "UpdateOperation",
+      requestType: UpdateOperationRequest as typeof UpdateOperationRequest,
+      requestStream: false,
+      responseType: UpdateOperationResponse as typeof UpdateOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
+     * about every quarter of the heartbeat timeout.
+     *
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
+     * after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+     */
+    keepAliveOperation: {
+      name: "KeepAliveOperation",
+      requestType: KeepAliveOperationRequest as typeof KeepAliveOperationRequest,
+      requestStream: false,
+      responseType: KeepAliveOperationResponse as typeof KeepAliveOperationResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
+     * Ends an operation: succeeded with a result, failed with an error, or cancelled.
+     *
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+     */
+    completeOperation: {
+      name: "CompleteOperation",
+      requestType: CompleteOperationRequest as typeof CompleteOperationRequest,
+      requestStream: false,
+      responseType: CompleteOperationResponse as typeof CompleteOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
+     * Its lease, if it has one, is released.
+     *
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+     */
+    yieldOperation: {
+      name: "YieldOperation",
+      requestType: YieldOperationRequest as typeof YieldOperationRequest,
+      requestStream: false,
+      responseType: YieldOperationResponse as typeof YieldOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
+     * decides. Already asked, or already CANCELLED, is no error.
+     *
+     * Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
+     */
+    cancelOperation: {
+      name: "CancelOperation",
+      requestType: CancelOperationRequest as typeof CancelOperationRequest,
+      requestStream: false,
+      responseType: CancelOperationResponse as typeof CancelOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
+     * attempts count from 0 again.
+     *
+     * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
+     * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
+     */
+    retryOperation: {
+      name: "RetryOperation",
+      requestType: RetryOperationRequest as typeof RetryOperationRequest,
+      requestStream: false,
+      responseType: RetryOperationResponse as typeof RetryOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Removes a record that isn't running. None to remove is no error: `deleted` is false.
+     *
+     * Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
+     */
+    deleteOperation: {
+      name: "DeleteOperation",
+      requestType: DeleteOperationRequest as typeof DeleteOperationRequest,
+      requestStream: false,
+      responseType: DeleteOperationResponse as typeof DeleteOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Waits until an operation is finished, and answers with the record as it then is; look at `done`. The end of the
+     * wait, or of the call, never cancels the operation.
+     */
+    waitOperation: {
+      name: "WaitOperation",
+      requestType: WaitOperationRequest as typeof WaitOperationRequest,
+      requestStream: false,
+      responseType: WaitOperationResponse as typeof WaitOperationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
+     * between may be left out. After a reconnect there is a new snapshot.
+     *
+     * Errors: UNAVAILABLE / DRAINING when the server stops.
+     */
+    watchOperations: {
+      name: "WatchOperations",
+      requestType: WatchOperationsRequest as typeof WatchOperationsRequest,
+      requestStream: false,
+      responseType: WatchOperationsResponse as typeof WatchOperationsResponse,
+      responseStream: true,
+      options: {},
+    },
+  },
+} as const;
+
+/**
+ * Records of long-running work.
+ *
+ * A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
+ * writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
+ * operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+ *
+ * Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+ * other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
+ * last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+ *
+ * Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
+ *
+ * The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
+ * Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
+ * `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+ *
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
+ * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
+ * that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
+ * what else can happen. As everywhere: the end of a stream proves nothing.
+ */
 export type OperationStoreServiceService = typeof OperationStoreServiceService;
 export const OperationStoreServiceService = {
   /**

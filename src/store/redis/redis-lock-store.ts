@@ -96,7 +96,7 @@ export class RedisLockStore implements LockStore {
     switch (word) {
       case 'granted':
       case 'repeated':
-        return { kind: 'granted', lease: this.#lease(spec, answer, rest), isRepeat: word === 'repeated' };
+        return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
       case 'queued':
         return { kind: 'queued', position: Number(rest[0]), blockedForMs: milliseconds(rest[1]) };
       case 'held':
@@ -128,7 +128,7 @@ export class RedisLockStore implements LockStore {
     const answer = await this.#lane.run('confirm-claim', this.#keys, args, call);
     const [word, , ...rest] = answer.reply;
     if (word === 'granted' || word === 'repeated') {
-      return { kind: 'granted', lease: this.#lease(spec, answer, rest), isRepeat: word === 'repeated' };
+      return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
     }
     if (word === 'gone') return { kind: 'gone' };
     throw new Error(`confirm-claim: unexpected reply ${word}`);
@@ -146,14 +146,15 @@ export class RedisLockStore implements LockStore {
     const args: string[] = [SKEW_US];
     for (const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } of commands) {
       const by = stamp ? stampText(stamp) : '';
-      args.push(resource, leaseId, fencingToken.toString(), by, takesOver ? '1' : '0', microseconds(ttlMs));
+      args.push(resource, `${leaseId} ${fencingToken} ${by} ${takesOver ? 1 : 0} ${microseconds(ttlMs)}`);
     }
     const answer = await this.#lane.run('renew-locks', this.#keys, args, call);
-    const words = answer.reply.slice(2);
+    const words = answer.reply[2]?.split(' ') ?? [];
     return commands.map((command, index) => {
-      const [word, ...rest] = words.slice(3 * index, 3 * index + 3);
+      const word = words[2 * index];
       if (word === 'renewed' || word === 'final') {
-        return { kind: 'renewed', lease: this.#lease(command, answer, rest), isFinal: word === 'final' };
+        const lease = this.#lease(command, answer, command.fencingToken, words[2 * index + 1]);
+        return { kind: 'renewed', lease, isFinal: word === 'final' };
       }
       if (word === 'lost' || word === 'moved' || word === 'revoked') return { kind: word };
       throw new Error(`renew-locks: unexpected reply ${word}`);
@@ -289,18 +290,24 @@ export class RedisLockStore implements LockStore {
     for (const listener of this.#listeners) listener(notice);
   }
 
-  #lease(of: AcquisitionRef, answer: Answer, [token, remaining]: readonly string[]): Lease {
-    if (token === undefined || remaining === undefined) throw new Error('a lease without token or deadline');
-    this.#keeper.sawToken(Number(token));
+  #granted(of: AcquisitionRef, answer: Answer, [token, remaining]: readonly string[]): Lease {
+    if (token === undefined) throw new Error('a lease without token');
+    return this.#lease(of, answer, BigInt(token), remaining);
+  }
+
+  #lease(
+    { resource, leaseId }: AcquisitionRef,
+    { reply, askedAtMs, replicas }: Answer,
+    fencingToken: bigint,
+    remaining: string | undefined,
+  ): Lease {
+    if (remaining === undefined) throw new Error('a lease without deadline');
+    this.#keeper.sawToken(Number(fencingToken));
     const remainingMs = milliseconds(remaining);
-    return {
-      resource: of.resource,
-      leaseId: of.leaseId,
-      fencingToken: BigInt(token),
-      deadlineMs: answer.askedAtMs + remainingMs,
-      expiresAtWallMs: milliseconds(answer.reply[1]) + remainingMs,
-      ...(answer.replicas > 0 ? { replicas: answer.replicas } : {}),
-    };
+    const deadlineMs = askedAtMs + remainingMs;
+    const expiresAtWallMs = milliseconds(reply[1]) + remainingMs;
+    const lease = { resource, leaseId, fencingToken, deadlineMs, expiresAtWallMs };
+    return replicas > 0 ? { ...lease, replicas } : lease;
   }
 }
 

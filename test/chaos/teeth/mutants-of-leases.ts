@@ -145,7 +145,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       },
       {
         file: 'src/service/renewal-wheel.ts',
-        find: '        if (nowMs >= entry.deadlineMs) {\n          this.#lapse(entry, entry.isFinal);\n        } else if',
+        find: '        if (nowMs >= entry.deadlineMs) this.#lapse(entry, entry.isFinal);\n        else if',
         replace: '        if',
       },
     ],
