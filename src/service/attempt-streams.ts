@@ -13,7 +13,7 @@ import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { staleAttempt } from './operation-refusals.ts';
 import type { RunningAttempt } from './operation-service.ts';
 import { cancelled, moved } from './refusals.ts';
-import type { KeepingEnd, RiskReason } from './renewal-wheel.ts';
+import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
 
 export type AttemptEvent =
   | { readonly kind: 'renewed'; readonly running: RunningAttempt }
@@ -46,7 +46,7 @@ export class AttemptStreams {
    */
   async keepAlive(
     attempt: AttemptRef,
-    { arrivedAtMs, ended }: CallContext,
+    { arrivedAtMs, ended, peer }: CallContext,
     tell: (event: AttemptEvent) => void,
   ): Promise<never> {
     this.#open.admit();
@@ -58,7 +58,8 @@ export class AttemptStreams {
     }
     // Nobody here knows its deadline yet, but after this it has passed.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
-    const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true };
+    const group = groupOf(peer);
+    const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true, group };
     return new Promise((_, reject) => {
       const finish = (end: CoordinationError): void => {
         this.#open.delete(stream);

@@ -12,7 +12,7 @@ import type { KeptLease, LeaseWheel, LossReason } from './kept-leases.ts';
 import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
-import type { KeepingEnd, RiskReason } from './renewal-wheel.ts';
+import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 export type LeaseEvent =
@@ -75,7 +75,18 @@ export class LeaseStreams {
     const { fencingToken, deadlineMs } = lease;
     if (clock.monotonicMs() >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
-    const kept = { resource, leaseId, fencingToken, stamp, ttlMs, deadlineMs, minAcks, takesOver: false };
+    const group = groupOf(context.peer);
+    const kept = {
+      resource,
+      leaseId,
+      fencingToken,
+      stamp,
+      ttlMs,
+      deadlineMs,
+      minAcks,
+      takesOver: false,
+      group,
+    };
     return this.#keep([kept], context, (event) => tell(spec, event), tell);
   }
 
@@ -89,7 +100,8 @@ export class LeaseStreams {
     const stamp = stamps.forStream();
     // Nobody here knows their deadlines yet, but after this they have passed.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
-    const kept = leases.map((lease) => ({ ...lease, stamp, deadlineMs, minAcks: 0, takesOver: true }));
+    const common = { stamp, deadlineMs, minAcks: 0, takesOver: true, group: groupOf(context.peer) };
+    const kept = leases.map((lease) => ({ ...lease, ...common }));
     return this.#keep(kept, context, (event) => tell(WHOLE_STREAM, event), tell);
   }
 

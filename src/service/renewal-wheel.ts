@@ -22,6 +22,8 @@ export interface Kept {
   readonly minAcks: number;
   /** It is kept by another call until now: renewed at once, under the new stamp. */
   readonly takesOver: boolean;
+  /** Those of one group are renewed together where the time allows. */
+  readonly group: number;
 }
 
 export type KeepingEnd<Loss> =
@@ -96,6 +98,9 @@ interface Slot<K, Granted, Loss> {
 }
 
 const SLOT_MS = 50;
+/** A group has every so many slots for itself, a power of two, if that is at most a part of the interval. */
+const MOST_SLOTS_APART = 8;
+const LARGEST_PART_APART = 1 / 16;
 /** So many in one call of the store: it runs them in one piece. */
 const BATCH = 200;
 /** Often enough that a stream is never silent for 15 s, whatever the TTL. */
@@ -139,7 +144,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     };
     this.#entries.set(entry.key, entry);
     const nowMs = this.#options.clock.monotonicMs();
-    this.#schedule(entry, kept.takesOver ? nowMs : nowMs + this.#intervalMs(entry, nowMs));
+    this.#schedule(entry, kept.takesOver ? nowMs : this.#nextMs(entry, nowMs));
     return () => this.#forget(entry);
   }
 
@@ -150,10 +155,15 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     this.#slots.clear();
   }
 
-  // Jittered, so that those that were granted together spread out.
-  #intervalMs({ deadlineMs }: Entry<K, Granted, Loss>, nowMs: number): number {
+  // Jittered, so that those that were granted together spread out; and moved back a little, to a slot of its group.
+  // What a connection's streams are told leaves in few pieces then, and each piece has its price.
+  #nextMs({ deadlineMs, kept }: Entry<K, Granted, Loss>, nowMs: number): number {
     const quarterMs = Math.min((deadlineMs - nowMs) / 4, LONGEST_INTERVAL_MS);
-    return Math.max(quarterMs * (0.85 + 0.15 * this.#options.random()), SHORTEST_INTERVAL_MS);
+    const intervalMs = Math.max(quarterMs * (0.88 + 0.12 * this.#options.random()), SHORTEST_INTERVAL_MS);
+    const slot = Math.ceil((nowMs + intervalMs) / SLOT_MS);
+    let apart = MOST_SLOTS_APART;
+    while (apart > 1 && apart * SLOT_MS > intervalMs * LARGEST_PART_APART) apart /= 2;
+    return (slot - ((slot - kept.group) & (apart - 1))) * SLOT_MS;
   }
 
   /** At `atMs`, or when its deadline has passed if that comes first. */
@@ -207,6 +217,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     }
     // Apart, so that nobody's renewal fails because another one asks for more replicas.
     for (const [minAcks, alike] of Map.groupBy(due, ({ kept }) => kept.minAcks)) {
+      if (alike.length > BATCH) alike.sort((a, b) => a.kept.group - b.kept.group);
       for (let i = 0; i < alike.length; i += BATCH) void this.#renew(alike.slice(i, i + BATCH), minAcks);
     }
     if (this.#slots.size > 0) this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
@@ -265,7 +276,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     entry.takesOver = false;
     entry.failures = 0;
     entry.toldAtRiskMs = undefined;
-    this.#schedule(entry, entry.lookAgain ? nowMs : nowMs + this.#intervalMs(entry, nowMs));
+    this.#schedule(entry, entry.lookAgain ? nowMs : this.#nextMs(entry, nowMs));
     entry.lookAgain = false;
     entry.keeper.renewed(
       granted.deadlineMs === entry.deadlineMs ? granted : { ...granted, deadlineMs: entry.deadlineMs },
@@ -293,6 +304,13 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     else if (entry.isInFlight) entry.lookAgain = true;
     else this.#schedule(entry, this.#options.clock.monotonicMs());
   }
+}
+
+/** The group of what a connection's streams keep, from the address that it came from. */
+export function groupOf(peer: string): number {
+  let group = 0;
+  for (let i = 0; i < peer.length; i++) group = (group * 31 + peer.charCodeAt(i)) & 0xffff;
+  return group;
 }
 
 function riskOf(error: unknown): RiskReason {

@@ -37,6 +37,7 @@ let batches: (readonly RenewCommand[])[];
 let answer: Answer | (() => Promise<never>);
 let notify: (notice: Notice) => void;
 let defects: unknown[];
+let random: () => number;
 let wheel: LeaseWheel;
 
 function renewed(
@@ -61,6 +62,7 @@ beforeEach(() => {
   batches = [];
   defects = [];
   answer = renewed;
+  random = () => 0.5;
   const store: Pick<LockStore, 'renew' | 'onNotice'> = {
     async renew(commands) {
       batches.push(commands);
@@ -76,7 +78,7 @@ beforeEach(() => {
   wheel = new RenewalWheel({
     renewals: leaseRenewals(store as LockStore), // they call nothing else
     clock,
-    random: () => 0.5,
+    random: () => random(),
     commandTimeoutMs: 1_000,
     onDefect: (thrown) => defects.push(thrown),
   });
@@ -93,6 +95,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
     deadlineMs: clock.monotonicMs() + TTL_MS,
     minAcks: 0,
     takesOver: false,
+    group: 0,
     ...overrides,
   };
   const say = (what: string, deadlineMs?: number): void => {
@@ -145,6 +148,23 @@ describe('renewals', () => {
     expect(batches.flat()).toHaveLength(1_000);
     expect(batches).toHaveLength(5);
     expect(Math.max(...batches.map((batch) => batch.length))).toBe(200);
+  });
+
+  test('of one connection go out together though all are spread, and apart from those of another', async () => {
+    const spread = 100;
+    let next = 0;
+    random = () => (next++ % spread) / spread;
+    const ttlMs = 30_000;
+    for (let i = 0; i < 2 * spread; i++) {
+      const group = Math.floor(i / spread);
+      keep({ resource: `${group}/${i}`, ttlMs, group, deadlineMs: clock.monotonicMs() + ttlMs });
+    }
+    await clock.pass(7_600);
+    expect(batches.flat()).toHaveLength(2 * spread);
+    for (const batch of batches) expect(new Set(batch.map(({ resource }) => resource[0])).size).toBe(1);
+    // A group has a turn of 50 ms of 400; 100 different times in 0.9 s would need all of them.
+    expect(batches.length).toBeLessThanOrEqual(8);
+    expect(batches.length).toBeGreaterThan(2);
   });
 
   test('never tell an earlier deadline than before', async () => {
@@ -316,7 +336,7 @@ describe('attempts', () => {
     });
     const told: string[] = [];
     attempts.keep(
-      { ...attempt, stamp, deadlineMs: clock.monotonicMs() + TTL_MS, minAcks: 0, takesOver: true },
+      { ...attempt, stamp, deadlineMs: clock.monotonicMs() + TTL_MS, minAcks: 0, takesOver: true, group: 0 },
       {
         renewed: ({ cancelReason }) => told.push(cancelReason ?? 'renewed'),
         atRisk: (reason) => told.push(`at risk: ${reason}`),
