@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
 
 const LUA = join(import.meta.dirname, '../../src/store/redis/lua');
-const PARTS = ['prelude', 'locking', 'lock-views', 'operating', 'operation-views'];
+const PARTS = ['prelude', 'locking', 'lock-views', 'operation-records', 'operating', 'operation-views'];
 const DEFINITION = /^local function (\w+)/gm;
 
 const definedIn = (text: string): string[] => [...text.matchAll(DEFINITION)].map(([, name]) => name ?? '');

@@ -71,6 +71,7 @@ export function loadScripts(
   const prelude = read('prelude.lua');
   const locking = read('locking.lua');
   const views = read('lock-views.lua');
+  const operationRecords = read('operation-records.lua');
   const operating = read('operating.lua');
   const operationViews = read('operation-views.lua');
   const entries = SCRIPT_NAMES.map((name) => {
@@ -80,7 +81,7 @@ export function loadScripts(
       prelude,
       WITHOUT_LOCKING.includes(name) ? '' : locking,
       WITH_VIEWS.includes(name) ? views : '',
-      WITH_OPERATIONS.test(name) ? operating : '',
+      WITH_OPERATIONS.test(name) ? operationRecords + operating : '',
       WITH_OPERATION_VIEWS.test(name) ? operationViews : '',
     ].join('');
     const rest = body.slice(endOfShebang);
