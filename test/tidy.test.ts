@@ -222,7 +222,14 @@ const skippedTests: Check = (_path, text) => {
 // ---- Lua: the header is the script's contract, and names stand for its keys and arguments.
 
 /** Parts that are put before the bodies of scripts. */
-const SHARED_LUA = ['prelude.lua', 'locking.lua', 'lock-views.lua', 'operating.lua', 'operation-views.lua'];
+const SHARED_LUA = [
+  'prelude.lua',
+  'locking.lua',
+  'lock-views.lua',
+  'operation-records.lua',
+  'operating.lua',
+  'operation-views.lua',
+];
 
 const luaHeader: Check = (path, text) => {
   if (SHARED_LUA.includes(basename(path))) return [];

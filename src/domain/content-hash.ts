@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { OperationSpec } from './operation.ts';
 
-/** 64 hex digits. Each part is preceded by its length, so that no two contents are written alike. */
+/** A SHA-256 as 43 characters. Each part is preceded by its length, so that no two contents are written alike. */
 export function contentHash({ type, data, labels }: Pick<OperationSpec, 'type' | 'data' | 'labels'>): string {
   const hash = createHash('sha256');
   const add = (part: Uint8Array): void => {
@@ -18,5 +18,5 @@ export function contentHash({ type, data, labels }: Pick<OperationSpec, 'type' |
     add(key);
     add(value);
   }
-  return hash.digest('hex');
+  return hash.digest('base64url');
 }

@@ -264,15 +264,24 @@ class RedisHarness extends Harness {
     const claimed = Object.values(await this.#client.hgetall(`${bucket}claims`)).flatMap((text) =>
       text.split('\n'),
     );
-    const open = await this.#client.keys(`${bucket}open:*`);
-    const openNames = await Promise.all(
-      open.map(async (key) => {
-        const ids = await this.#client.hkeys(key);
-        return ids.map((id) => `${key.slice(`${bucket}open:`.length)}\t${id}`);
-      }),
-    );
-    for (const name of [...indexed.flat(), ...claimed, ...openNames.flat()]) expect(names).toContain(name);
+    for (const name of [...indexed.flat(), ...claimed]) expect(names).toContain(name);
+    expect(await this.#client.hgetall(`${bucket}open`)).toEqual(await this.#openOf(names));
     return names.length;
+  }
+
+  /** How many operations of each resource are open, as the index should have it; 'x' for an exclusive one. */
+  async #openOf(names: readonly string[]): Promise<Record<string, string>> {
+    const bucket = this.#keys.meta.slice(0, -'meta'.length);
+    const open: Record<string, string> = {};
+    for (const name of names) {
+      const [resource = ''] = name.split('\t');
+      const [spec = '', run = ''] = await this.#client.hmget(`${bucket}operation:${name}`, 's', 'r');
+      if (!/^(pending|running)\t/.test(run ?? '')) continue;
+      const isExclusive = (spec ?? '').split('\t')[6] === '1';
+      if (isExclusive) expect(open[resource]).toBeUndefined();
+      open[resource] = isExclusive ? 'x' : String(Number(open[resource] ?? 0) + 1);
+    }
+    return open;
   }
 
   async #leaseClock(): Promise<string> {

@@ -523,6 +523,64 @@ test('the keys of operations are the documented ones, of the documented types, w
       expect([key, await client.type(named(key))]).toEqual([key, type]);
       expect([key, await client.pttl(named(key))]).toEqual([key, -1]);
     }
-    expect((await client.hkeys(named('<prefix>{0}:operation:<name>'))).sort()).toEqual(['data', 'r']);
+  });
+});
+
+test('the fields and words of a record are the documented ones', async () => {
+  const word = (title: string, text = ''): Record<string, string> => {
+    const names = column(table(dataModel, title), 0);
+    const values = text.split('\t');
+    expect(values).toHaveLength(names.length);
+    return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
+  };
+  await withStore(async (store) => {
+    await begin(store, { exclusive: true });
+    const claimId = randomUUID();
+    const claim = { types: ['report'], resourcePrefix: '', claimId, owner: 'me', most: 1, stamp: STAMP };
+    const outcome = await store.operations.claim(claim, inTime());
+    const [claimed] = outcome.kind === 'claimed' ? outcome.claimed : [];
+    if (!claimed) throw new Error('nothing was claimed');
+    const { fencingToken } = claimed.attempt;
+    const attempt = { resource: 'a:{b}', operationId: '1', claimId, fencingToken };
+    const update = {
+      data: undefined,
+      progress: undefined,
+      setLabels: new Map([['n', 'w']]),
+      removeLabels: [],
+    };
+    const requestId = randomUUID();
+    await store.operations.update({ ...attempt, ...update, version: 0, requestId }, inTime());
+    const fields = await client.hgetall(`${BUCKET}operation:a:{b}\t1`);
+    expect(Object.keys(fields).sort()).toEqual(['data', 'k', 'r', 's']);
+    expect(fields.k).toBe(`update:${requestId}\t${claimId}`);
+    expect(fields.data).toBe('=AQID');
+    expect(word('Words of a specification', fields.s)).toEqual({
+      type: 'report',
+      hash: 'hash',
+      begun_by: '',
+      max: '3',
+      heartbeat: '2000000',
+      ttl: '0',
+      exclusive: '1',
+      keep_succeeded: '60000000',
+      keep_failed: '60000000',
+      keep_cancelled: '60000000',
+      keep_dead: '60000000',
+      lock: '',
+    });
+    const run = word('Words of a run', fields.r);
+    expect(run).toMatchObject({ state: 'running', version: '3', number: '1', counted: '1', claim: claimId });
+    expect(run).toMatchObject({ token: fencingToken.toString(), expires: '0', claimable: '0', owner: 'me' });
+    expect(run).toMatchObject({
+      offered: '',
+      cancel: '',
+      reason: '',
+      labels: '{"k":"v","n":"w"}',
+      finished: '',
+    });
+    expect(run.stamp).toBe(`${STAMP.instanceId}/${STAMP.call}`);
+    expect(Number(run.updated)).toBeGreaterThanOrEqual(Number(run.created));
+    expect(Number(run.deadline)).toBeGreaterThan(Number(await client.hget(KEYS.meta, 'clock')));
+    expect(await client.hgetall(`${BUCKET}open`)).toEqual({ 'a:{b}': 'x' });
   });
 });

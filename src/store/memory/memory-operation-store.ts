@@ -170,7 +170,7 @@ export class MemoryOperationStore implements OperationStore {
     }
     this.#table.extend(o);
     this.#table.rememberRequest(o, 'update', command.requestId);
-    if (isNew) this.#table.change(o);
+    if (isNew) this.#table.amend(o);
     return this.#updated(o, command.claimId);
   }
 
@@ -252,7 +252,8 @@ export class MemoryOperationStore implements OperationStore {
         o.reason = reason;
       }
       if (isAtOnce) this.#table.finish(o, 'cancelled', cancelledStatus(reason));
-      else if (isNew) this.#table.change(o, isStale);
+      else if (isNew && isStale) this.#table.change(o, true);
+      else if (isNew) this.#table.amend(o);
       if (isNew && !isAtOnce) this.#table.tellAttempt(o, 'look');
     }
     return this.#changed(o);

@@ -100,6 +100,13 @@ export class OperationTable {
     this.#announce({ kind: 'changed', resource: o.resource, operationId: o.operationId });
   }
 
+  /** A change of a living attempt: what is due when stays a lower bound. */
+  amend(o: OperationRecord): void {
+    o.version++;
+    o.updatedWallMs = this.locks.systemMs;
+    this.#announce({ kind: 'changed', resource: o.resource, operationId: o.operationId });
+  }
+
   finish(o: OperationRecord, state: 'succeeded' | 'failed' | 'cancelled' | 'dead', outcome: Payload): void {
     o.state = state;
     o.finishedWallMs = this.locks.systemMs;

@@ -2,46 +2,19 @@
 // Owns their form; what is asked and what an answer means is redis-operation-store.ts's business.
 
 import type { AttemptLock, Operation, OperationState, Payload } from '../../domain/operation.ts';
-import { isFinal, nameOf } from '../../domain/operation.ts';
+import { isFinal, keyOfName, nameOf } from '../../domain/operation.ts';
 import type { BeginCommand } from '../operation-store.ts';
 import { microseconds, milliseconds, modeText, readMode, stampText } from './lock-replies.ts';
 
-/** Words of one record in a reply. */
-export const RECORD_WORDS = 4;
+/** Words of one record in a reply, as lua/operation-views.lua adds them. */
+export const RECORD_WORDS = 9;
 
-/** A record as lua/operating.lua shows it: numbers above 2^53 and times as texts, times in microseconds. */
-interface ShownRecord {
-  readonly resource: string;
-  readonly id: string;
-  readonly type: string;
-  readonly state: OperationState;
-  readonly version: number;
-  readonly owner: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly number: number;
-  readonly counted: number;
-  readonly max: number;
-  readonly token: string;
-  readonly cancel: boolean;
-  readonly reason: string;
-  readonly exclusive: boolean;
-  readonly lock?: ShownLock;
-  readonly heartbeat: string;
-  readonly left?: string;
-  readonly created: string;
-  readonly updated: string;
-  readonly started?: string;
-  readonly finished?: string;
-  readonly claimable?: string;
-  readonly expires?: string;
-  readonly retention: Readonly<Record<'succeeded' | 'failed' | 'cancelled' | 'dead', string>>;
-}
-
-interface ShownLock {
+/** JSON; spans in microseconds. */
+interface RecordedLock {
   readonly mode: string;
-  readonly ttl: string;
-  readonly min_hold: string;
-  readonly max_hold: string;
+  readonly ttl: number;
+  readonly min_hold: number;
+  readonly max_hold: number;
   /** JSON text. */
   readonly owner: string;
   /** JSON text of pairs. */
@@ -49,48 +22,52 @@ interface ShownLock {
   readonly acks?: number;
 }
 
-/** Undefined for four empty words. `withPayloads`: whether the caller asked for them. */
+/** Undefined for empty words. `withPayloads`: whether the caller asked for them. */
 export function readOperation(
-  [shown = '', data, progress, outcome]: readonly string[],
+  [name = '', spec = '', run = '', left, claimableAt, expiresAt, data, progress, outcome]: readonly string[],
   withPayloads: boolean,
 ): Operation | undefined {
-  if (shown === '') return undefined;
-  const record = JSON.parse(shown) as ShownRecord; // written by operating.lua alone
-  const { retention } = record;
+  if (name === '') return undefined;
+  // In the order of lua/operation-records.lua. What is left out is between the scripts and their record.
+  const [type = '', , , max, heartbeat, , exclusive, succeeded, failed, cancelled, dead, lock = ''] =
+    spec.split('\t');
+  const [word, version, , created, updated, started, finished, number, counted, token = '', ...others] =
+    run.split('\t');
+  const [, , , , , , cancel, owner = '', reason = '', labels = ''] = others;
+  const state = word as OperationState; // written by the scripts alone, from TRANSITIONS
   return {
-    resource: record.resource,
-    operationId: record.id,
-    type: record.type,
-    state: record.state,
+    ...keyOfName(name),
+    type,
+    state,
     data: withPayloads ? readPayload(data) : undefined,
     progress: withPayloads ? readPayload(progress) : undefined,
-    outcome: isFinal(record.state)
-      ? { kind: record.state === 'succeeded' ? 'result' : 'error', value: readPayload(outcome) }
+    outcome: isFinal(state)
+      ? { kind: state === 'succeeded' ? 'result' : 'error', value: readPayload(outcome) }
       : undefined,
-    labels: new Map(Object.entries(record.labels)),
-    owner: record.owner,
-    attemptNumber: record.number,
-    attemptsCounted: record.counted,
-    maxAttempts: record.max,
-    fencingToken: BigInt(record.token),
-    version: record.version,
-    cancelRequested: record.cancel,
-    cancelReason: record.reason,
-    exclusive: record.exclusive,
-    lock: record.lock && readLock(record.lock),
-    heartbeatTimeoutMs: milliseconds(record.heartbeat),
-    heartbeatRemainingMs: optional(record.left),
-    createdAtWallMs: milliseconds(record.created),
-    startedAtWallMs: optional(record.started),
-    updatedAtWallMs: milliseconds(record.updated),
-    finishedAtWallMs: optional(record.finished),
-    claimableAtWallMs: optional(record.claimable),
-    expiresAtWallMs: optional(record.expires),
+    labels: readLabels(labels),
+    owner,
+    attemptNumber: Number(number),
+    attemptsCounted: Number(counted),
+    maxAttempts: Number(max),
+    fencingToken: BigInt(token),
+    version: Number(version),
+    cancelRequested: cancel === '1',
+    cancelReason: reason,
+    exclusive: exclusive === '1',
+    lock: readLock(lock),
+    heartbeatTimeoutMs: milliseconds(heartbeat),
+    heartbeatRemainingMs: optional(left),
+    createdAtWallMs: milliseconds(created),
+    startedAtWallMs: optional(started),
+    updatedAtWallMs: milliseconds(updated),
+    finishedAtWallMs: optional(finished),
+    claimableAtWallMs: optional(claimableAt),
+    expiresAtWallMs: optional(expiresAt),
     retention: {
-      succeededMs: milliseconds(retention.succeeded),
-      failedMs: milliseconds(retention.failed),
-      cancelledMs: milliseconds(retention.cancelled),
-      deadMs: milliseconds(retention.dead),
+      succeededMs: milliseconds(succeeded),
+      failedMs: milliseconds(failed),
+      cancelledMs: milliseconds(cancelled),
+      deadMs: milliseconds(dead),
     },
   };
 }
@@ -106,61 +83,71 @@ function readPayload(text: string | undefined): Payload | undefined {
 }
 
 /** What begin-operation takes of its command. */
-export function beginArguments({
-  spec,
-  claimId,
-  stamp,
-  requestId,
-  requireLease: required,
-}: BeginCommand): readonly string[] {
-  const { succeededMs, failedMs, cancelledMs, deadMs } = spec.retention;
+export function beginArguments(command: BeginCommand): readonly string[] {
+  const { spec, claimId, stamp, requireLease: required } = command;
   return [
     nameOf(spec),
-    spec.type,
-    spec.contentHash,
+    specText(command),
     payloadText(spec.data),
     JSON.stringify(Object.fromEntries(spec.labels)),
     spec.owner,
     JSON.stringify(spec.owner),
-    microseconds(spec.heartbeatTimeoutMs),
-    microseconds(spec.timeToLiveMs),
-    spec.exclusive ? '1' : '0',
-    String(spec.maxAttempts),
-    [succeededMs, failedMs, cancelledMs, deadMs].map(microseconds).join(' '),
-    lockText(spec.lock),
     claimId ?? '',
     stampText(stamp),
-    requestId,
     required ? `${required.leaseId} ${required.fencingToken} ${required.resource}` : '',
   ];
+}
+
+/** What is recorded of an operation for ever: the field 's' of lua/operation-records.lua. */
+function specText({ spec, requestId }: BeginCommand): string {
+  const { succeededMs, failedMs, cancelledMs, deadMs } = spec.retention;
+  return [
+    spec.type,
+    spec.contentHash,
+    requestId,
+    spec.maxAttempts,
+    microseconds(spec.heartbeatTimeoutMs),
+    microseconds(spec.timeToLiveMs),
+    spec.exclusive ? '1' : '',
+    ...[succeededMs, failedMs, cancelledMs, deadMs].map(microseconds),
+    lockText(spec.lock),
+  ].join('\t');
 }
 
 /** '' for none. Owner and metadata are texts that scripts put together and don't read. */
 function lockText(lock: AttemptLock | undefined): string {
   if (!lock) return '';
-  return JSON.stringify({
+  const recorded: RecordedLock = {
     mode: modeText(lock.mode),
-    ttl: microseconds(lock.ttlMs),
-    min_hold: microseconds(lock.minHoldMs),
-    max_hold: microseconds(lock.maxHoldMs),
+    ttl: Number(microseconds(lock.ttlMs)),
+    min_hold: Number(microseconds(lock.minHoldMs)),
+    max_hold: Number(microseconds(lock.maxHoldMs)),
     owner: JSON.stringify(lock.owner),
     metadata: JSON.stringify([...lock.metadata]),
     ...(lock.minAcks === undefined ? {} : { acks: lock.minAcks }),
-  });
+  };
+  return JSON.stringify(recorded);
 }
 
-function readLock(lock: ShownLock): AttemptLock {
+function readLock(text: string): AttemptLock | undefined {
+  if (text === '') return undefined;
+  const lock = JSON.parse(text) as RecordedLock; // written by lockText alone
   return {
     mode: readMode(lock.mode),
-    ttlMs: milliseconds(lock.ttl),
-    minHoldMs: milliseconds(lock.min_hold),
-    maxHoldMs: milliseconds(lock.max_hold),
-    owner: JSON.parse(lock.owner) as string, // written by lockText alone
+    ttlMs: lock.ttl / 1_000,
+    minHoldMs: lock.min_hold / 1_000,
+    maxHoldMs: lock.max_hold / 1_000,
+    owner: JSON.parse(lock.owner) as string, // as above
     metadata: new Map(JSON.parse(lock.metadata) as [string, string][]),
     ...(lock.acks === undefined ? {} : { minAcks: lock.acks }),
   };
 }
 
+function readLabels(text: string): ReadonlyMap<string, string> {
+  if (text === '{}') return new Map();
+  return new Map(Object.entries(JSON.parse(text) as Record<string, string>)); // written as such by beginArguments
+}
+
 function optional(us: string | undefined): number | undefined {
-  return us === undefined ? undefined : milliseconds(us);
+  return us ? milliseconds(us) : undefined;
 }

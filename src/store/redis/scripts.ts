@@ -1,4 +1,4 @@
-// The Lua scripts: one file per command, the shared parts put before each body. Owns their text and their
+// The Lua scripts: one file per command, before each body what it uses of the shared parts. Owns their text and their
 // hashes, not how they are sent (command-lane.ts) or what their replies mean (redis-lock-store.ts,
 // primary-keeper.ts).
 
@@ -71,6 +71,7 @@ export function loadScripts(
   const prelude = read('prelude.lua');
   const locking = read('locking.lua');
   const views = read('lock-views.lua');
+  const operationRecords = read('operation-records.lua');
   const operating = read('operating.lua');
   const operationViews = read('operation-views.lua');
   const entries = SCRIPT_NAMES.map((name) => {
@@ -80,12 +81,29 @@ export function loadScripts(
       prelude,
       WITHOUT_LOCKING.includes(name) ? '' : locking,
       WITH_VIEWS.includes(name) ? views : '',
-      WITH_OPERATIONS.test(name) ? operating : '',
+      WITH_OPERATIONS.test(name) ? operationRecords + operating : '',
       WITH_OPERATION_VIEWS.test(name) ? operationViews : '',
     ].join('');
-    const source = edit(body.slice(0, endOfShebang) + shared + body.slice(endOfShebang), name);
+    const rest = body.slice(endOfShebang);
+    const source = edit(body.slice(0, endOfShebang) + usedOf(shared, rest) + rest, name);
     return [name, { name, source, sha1: createHash('sha1').update(source).digest('hex') }] as const;
   });
   // Every name is there: the entries come from the list.
   return Object.fromEntries(entries) as Record<ScriptName, Script>;
+}
+
+/** A function of a shared part: on one line, or to the next `end` that isn't indented. */
+const FUNCTION = /^local function (\w+)(?:.* end|.*\n[\s\S]*?^end)\n/gm;
+
+// Redis makes a new closure for every function that a script defines, each time it runs: of seventy it would use a
+// third. What stays behind can only be named by what follows it, so one look from the end finds all.
+function usedOf(shared: string, body: string): string {
+  const uncommented = (text: string): string => text.replaceAll(/--.*/g, '');
+  let used = uncommented(body);
+  let kept = shared;
+  for (const { 0: text, 1: name, index } of [...shared.matchAll(FUNCTION)].toReversed()) {
+    if (new RegExp(`\\b${name}\\(`).test(used)) used += uncommented(text);
+    else kept = kept.slice(0, index) + kept.slice(index + text.length);
+  }
+  return kept;
 }

@@ -87,7 +87,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: BEGIN,
-        find: "if s.clock < s.quarantine_until and (claim ~= '' or exclusive or lock ~= '') then",
+        find: "if s.clock < s.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then",
         replace: 'if false then',
       },
     ],

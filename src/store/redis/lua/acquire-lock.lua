@@ -56,22 +56,22 @@ local function granted(l)
   l.stamp = stamp
   redis.call('HSET', L.key, lease_id, lease_text(l))
   save_lock(s, L)
-  return { word, int(s.now), l.token, remaining(s, l) }
+  return { word, s.time, l.token, remaining(s, l) }
 end
 
 if own then
-  if own.mode ~= mode then return { 'reused', int(s.now) } end
+  if own.mode ~= mode then return { 'reused', s.time } end
   -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
   -- queued and handed the same lease, it would hold the resource for as long as it likes.
-  if own.state == 'revoked' then return { 'revoked', int(s.now) } end
-  if again and not quarantined and own.stamp ~= stamp then return { 'moved', int(s.now) } end
+  if own.state == 'revoked' then return { 'revoked', s.time } end
+  if again and not quarantined and own.stamp ~= stamp then return { 'moved', s.time } end
 end
 
 local waiting = redis.call('HGET', L.waiters, lease_id)
 local w = waiting and read_waiter(waiting)
-if w and w.mode ~= mode then return { 'reused', int(s.now) } end
+if w and w.mode ~= mode then return { 'reused', s.time } end
 if w and w.stamp ~= stamp then
-  if again then return { 'moved', int(s.now) } end
+  if again then return { 'moved', s.time } end
   tell(s, w.stamp, 'moved', lease_id, '0', resource)
 end
 -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
@@ -86,19 +86,19 @@ local queued = redis.call('ZCARD', L.queue)
 if queued == 0 and not w and not quarantined and s.clock >= L.taken_until and admits(L, mode) then
   local l = {
     token = next_token(s), deadline = 0, ttl = ttl, ceiling = 0,
-    acquired = int(s.now), stamp = stamp, mode = mode, state = 'held',
+    acquired = s.time, stamp = stamp, mode = mode, state = 'held',
   }
   hold(s, l, ttl, max_hold)
   add_holder(L, lease_id, l, about)
   L.taken_until = min_hold > 0 and s.clock + min_hold or 0
   save_lock(s, L)
-  return { 'granted', int(s.now), l.token, remaining(s, l) }
+  return { 'granted', s.time, l.token, remaining(s, l) }
 end
 
 if may_wait then
   if not w then
-    if redis.call('HLEN', L.waiters) >= 2 * most_waiters then return { 'full', int(s.now) } end
-    w = { queued_at = int(s.now), mode = mode }
+    if redis.call('HLEN', L.waiters) >= 2 * most_waiters then return { 'full', s.time } end
+    w = { queued_at = s.time, mode = mode }
     -- The repeat of a lease that lives on through a quarantine: nobody can be granted the resource before it anyway.
     if own then w.place = '0' end
   end
@@ -119,15 +119,15 @@ save_lock(s, L)
 local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)
 local time_left = int(math.max(free_at - s.clock, 0))
 local position = redis.call('ZRANK', L.queue, lease_id)
-if position then return { 'queued', int(s.now), int(position + 1), time_left } end
-if quarantined and (L.count == 0 or (own and alive(s, own))) then return { 'quarantined', int(s.now), time_left } end
+if position then return { 'queued', s.time, int(position + 1), time_left } end
+if quarantined and (L.count == 0 or (own and alive(s, own))) then return { 'quarantined', s.time, time_left } end
 local queue_length = int(redis.call('ZCARD', L.queue))
 local word = 'held'
 if admits(L, mode) then
-  if quarantined then return { 'quarantined', int(s.now), time_left } end
+  if quarantined then return { 'quarantined', s.time, time_left } end
   word = s.clock < L.taken_until and 'min-hold' or 'ahead'
 end
-local reply = { word, int(s.now), time_left, queue_length }
+local reply = { word, s.time, time_left, queue_length }
 local earliest = add_holders(s, L, reply, 4)
 if earliest then reply[3] = int(math.max(earliest, L.taken_until, s.quarantine_until) - s.clock) end
 return reply

@@ -16,4 +16,4 @@ if not s then return refusal end
 advance(s)
 
 settle(s, open_lock(s, resource))
-return { 'advanced', int(s.now) }
+return { 'advanced', s.time }

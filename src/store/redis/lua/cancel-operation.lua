@@ -12,7 +12,7 @@
 --       9 from            the states that are cancelled at once
 --      10 outcome         of one that is cancelled at once
 --      11 request_id      '' for none
--- REPLY changed now record data progress outcome
+-- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | wrong-state now
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -25,23 +25,23 @@ advance(s)
 s.room, s.dead_by_attempts, s.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
 -- First what is due: one that has just gone stale for the last time is dead, and not to be cancelled any more.
-local o, is_stale = read_operation(s, name), false
+local o, is_stale = read_operation(s, name, true), false
 if o then o, is_stale = settle_operation(s, name, o) end
-if not o then return { 'not-found', int(s.now) } end
+if not o then return { 'not-found', s.time } end
 if not is_repeat(o, 'cancel', request_id) and o.state ~= 'cancelled' then
-  if not is_open(o) then return { 'wrong-state', int(s.now) } end
+  if not is_open(o) then return { 'wrong-state', s.time } end
   remember_request(o, 'cancel', request_id)
   if is_one_of(o.state, from) then
     o.cancel, o.reason = true, reason
     finish_operation(s, name, o, 'cancelled', outcome)
   elseif not o.cancel then
     o.cancel, o.reason = true, reason
-    change_operation(s, name, o, is_stale)
+    if is_stale then change_operation(s, name, o, true) else amend_operation(s, name, o) end
     tell_attempt(s, o, name, 'attempt-look')
   elseif request_id ~= '' then
     save_operation(s, name, o, is_stale) -- so that its repeat does not cancel what was tried again meanwhile
   end
 end
-local reply = { 'changed', int(s.now) }
+local reply = { 'changed', s.time }
 add_operation(s, reply, name, o, true)
 return reply

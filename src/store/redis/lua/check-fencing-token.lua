@@ -22,7 +22,7 @@ for i = 1, #flat, 2 do
     local l = read_lease(flat[i + 1])
     -- A revoked lease is over for its holder: that the resource stays taken protects the next one from a holder that
     -- has not heard of it, and is no permission to write.
-    if l.token == token and l.state == 'held' and alive(s, l) then return { 'valid', int(s.now) } end
+    if l.token == token and l.state == 'held' and alive(s, l) then return { 'valid', s.time } end
   end
 end
-return { 'invalid', int(s.now) }
+return { 'invalid', s.time }

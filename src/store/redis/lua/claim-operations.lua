@@ -18,7 +18,7 @@
 --      13 most_looks      operations to look at
 --      14 after           only operations that are younger than the one of this number; '0' for all
 --      15… types
--- REPLY claimed now ask_again behind repeated blocked resource... {left record data progress outcome}...
+-- REPLY claimed now ask_again behind repeated blocked resource... {left operation...}...
 --         ask_again: until something may be claimable by itself, '-' if nothing; behind: the `after` of a call that goes
 --         on looking, '-' if all was looked at; repeated: '1' if they were claimed before, and somebody may have been
 --         told of them; blocked: how many resources follow
@@ -35,7 +35,7 @@ advance(s)
 s.room, s.dead_by_attempts, s.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
 if s.clock < s.quarantine_until then
-  return { 'quarantined', int(s.now), int(s.quarantine_until - s.clock) }
+  return { 'quarantined', s.time, int(s.quarantine_until - s.clock) }
 end
 
 local claimed, blocked, is_blocked = {}, {}, {}
@@ -43,7 +43,7 @@ local ask_again, behind, repeated = FAR, '-', '0'
 
 local function reply()
   local again = ask_again == FAR and '-' or int(math.max(ask_again, 0))
-  local words = { 'claimed', int(s.now), again, behind, repeated, int(#blocked) }
+  local words = { 'claimed', s.time, again, behind, repeated, int(#blocked) }
   for i, resource in ipairs(blocked) do words[6 + i] = resource end
   for _, one in ipairs(claimed) do
     words[#words + 1] = attempt_left(s, one.o)
@@ -71,17 +71,19 @@ end
 
 sweep_operations(s, 100)
 
--- The types' indices merged by age, read piece by piece. No two operations have one age.
-local PIECE = 32
+-- The types' indices merged by age, read piece by piece: first as many as are wanted, then more. No two operations have
+-- one age.
+local LARGEST_PIECE = 32
 local heads = {}
 for i = 15, #args do
-  heads[#heads + 1] = { key = s.bucket .. 'claimable:' .. args[i], list = {}, at = 1, after = after }
+  local key = s.bucket .. 'claimable:' .. args[i]
+  heads[#heads + 1] = { key = key, list = {}, at = 1, after = after, piece = math.min(most, LARGEST_PIECE) }
 end
 
 local function head_of(h)
   if h.at > #h.list and not h.is_over then
-    h.list = redis.call('ZRANGE', h.key, '(' .. h.after, '+inf', 'BYSCORE', 'LIMIT', 0, PIECE, 'WITHSCORES')
-    h.at = 1
+    h.list = redis.call('ZRANGE', h.key, '(' .. h.after, '+inf', 'BYSCORE', 'LIMIT', 0, h.piece, 'WITHSCORES')
+    h.at, h.piece = 1, LARGEST_PIECE
     if #h.list == 0 then h.is_over = true else h.after = h.list[#h.list] end
   end
   return h.list[h.at], tonumber(h.list[h.at + 1])
@@ -94,6 +96,12 @@ local function oldest()
     if name and (not best or age < best_age) then best, best_name, best_age = h, name, age end
   end
   return best, best_name, best_age
+end
+
+local function remember_claims()
+  local names = {}
+  for i, one in ipairs(claimed) do names[i] = one.name end
+  redis.call('HSET', s.bucket .. 'claims', claim, table.concat(names, '\n'))
 end
 
 local looks, last = 0, after
@@ -126,6 +134,7 @@ while #claimed < most do
     end
   end
 end
+if #claimed > 0 then remember_claims() end
 local first = redis.call('ZRANGE', s.bucket .. 'operation-deadlines', 0, 0, 'WITHSCORES')
 if first[2] then ask_again = math.min(ask_again, tonumber(first[2]) - s.clock) end
 return reply()

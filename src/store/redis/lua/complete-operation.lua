@@ -13,7 +13,7 @@
 --       9 outcome         the result or the status
 --      10 release         '1': the attempt's lease, too
 --      11 request_id      '' for none
--- REPLY changed now record data progress outcome
+-- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now
 local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -24,17 +24,17 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local o = read_operation(s, name)
-if not o then return { 'not-found', int(s.now) } end
+local o = read_operation(s, name, true)
+if not o then return { 'not-found', s.time } end
 if not is_repeat(o, 'complete', request_id) then
   local refused = refusal_of(s, name, o, claim, token)
   if not refused and not is_one_of(o.state, from) then refused = 'wrong-state' end
-  if refused then return { refused, int(s.now) } end
+  if refused then return { refused, s.time } end
   remember_request(o, 'complete', request_id)
   tell_attempt(s, o, name, 'attempt-look')
   finish_operation(s, name, o, state, outcome)
   if release then release_attempt(s, o, (split_name(name))) end
 end
-local reply = { 'changed', int(s.now) }
+local reply = { 'changed', s.time }
 add_operation(s, reply, name, o, true)
 return reply

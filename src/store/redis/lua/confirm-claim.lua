@@ -27,12 +27,12 @@ local L = open_lock(s, resource)
 local text = redis.call('HGET', L.key, lease_id)
 local l = text and read_lease(text)
 -- A newer call speaks for it, and has the claim to confirm.
-if l and l.stamp ~= stamp then return { 'gone', int(s.now) } end
+if l and l.stamp ~= stamp then return { 'gone', s.time } end
 forget_claim(s, L, lease_id, stamp)
 -- In a quarantine a claim is what a repeat is: recorded by a primary that may never have confirmed it.
-if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', int(s.now) } end
+if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', s.time } end
 -- The repeat of a confirmation whose lease was taken away since.
-if l.state == 'revoked' then return { 'gone', int(s.now) } end
+if l.state == 'revoked' then return { 'gone', s.time } end
 local word = l.state == 'claim' and 'granted' or 'repeated'
 if l.state == 'claim' then
   if min_hold > 0 then
@@ -45,4 +45,4 @@ else
   extend(s, l, ttl)
 end
 redis.call('HSET', L.key, lease_id, lease_text(l))
-return { word, int(s.now), l.token, remaining(s, l) }
+return { word, s.time, l.token, remaining(s, l) }

@@ -16,8 +16,8 @@ if not s then return refusal end
 advance(s)
 
 local o = read_operation(s, name)
-if not o then return { 'absent', int(s.now) } end
-if o.state == 'running' then return { 'wrong-state', int(s.now) } end
-if version > 0 and version ~= o.version then return { 'version-mismatch', int(s.now) } end
+if not o then return { 'absent', s.time } end
+if o.state == 'running' then return { 'wrong-state', s.time } end
+if version > 0 and version ~= o.version then return { 'version-mismatch', s.time } end
 remove_operation(s, name, o)
-return { 'deleted', int(s.now) }
+return { 'deleted', s.time }

@@ -38,7 +38,7 @@ for i = 1, #flat, 2 do
     if immediate or l.state ~= 'revoked' then
       count = count + 1
       -- Of a unary call that holds nobody listens; one that has a claim waits.
-      if l.state == 'claim' or string.match(l.stamp, '[13579]$') then
+      if l.state == 'claim' or is_of_stream(l.stamp) then
         tell(s, l.stamp, 'revoked', lease_id, '0', resource)
       end
     end
@@ -57,4 +57,4 @@ end
 if immediate and named and L.count == 0 then L.taken_until = 0 end
 local free_in = math.max(free_at, L.taken_until, s.quarantine_until) - s.clock
 settle(s, L)
-return { 'forced', int(s.now), int(count), int(math.max(free_in, 0)) }
+return { 'forced', s.time, int(count), int(math.max(free_in, 0)) }

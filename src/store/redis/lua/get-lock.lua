@@ -18,6 +18,6 @@ local args = ARGV
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 
-local reply = { 'locks', int(s.now) }
+local reply = { 'locks', s.time }
 for i = 6, #args do add_view(s, look_at(s, args[i]), reply, most, most_sorted) end
 return reply

@@ -6,7 +6,7 @@
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
 --       4… names: "resource TAB operation_id"
--- REPLY operations now {record data progress outcome}...     (four empty texts where there is none)
+-- REPLY operations now {operation}...     (as in operation-views.lua; nine empty texts where there is none)
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
@@ -14,14 +14,13 @@ local args = ARGV
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 
-local reply = { 'operations', int(s.now) }
+local reply = { 'operations', s.time }
 for i = 4, #args do
-  local o = read_operation(s, args[i])
+  local o = read_operation(s, args[i], true)
   if o then
     add_operation(s, reply, args[i], o, true)
   else
-    local n = #reply
-    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = '', '', '', ''
+    for _ = 1, 9 do reply[#reply + 1] = '' end
   end
 end
 return reply

@@ -37,4 +37,4 @@ if l and l.stamp == stamp and (l.state == 'claim' or give_back) then
   left = 'left'
 end
 if left == 'left' then settle(s, L) end
-return { left, int(s.now) }
+return { left, s.time }

@@ -26,7 +26,7 @@ local most_listed, most_sorted, most_bytes = tonumber(ARGV[10]), tonumber(ARGV[1
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 
-local reply = { 'listed', int(s.now), after, '0' }
+local reply = { 'listed', s.time, after, '0' }
 local looks, locks, bytes, measured = 0, 0, 0, #reply
 
 local function is_owner(about) return string.sub(about, 1, #owner) == owner end

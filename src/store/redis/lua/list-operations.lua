@@ -10,7 +10,8 @@
 --       5 prefix          only names that begin with this
 --       6 most            records
 --       7 most_bytes      a reply that is longer ends
--- REPLY operations now more {record data progress outcome}...      (more: '1' when there may be more behind the last)
+-- REPLY operations now more {operation}...      (as in operation-views.lua)
+--         more: '1' when there may be more behind the last
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local after, prefix, most, most_bytes = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -20,11 +21,11 @@ if not s then return refusal end
 
 local from = after ~= '' and '(' .. after or '[' .. prefix
 local to = '[' .. prefix .. '\255' -- no byte of UTF-8
-local reply, bytes = { 'operations', int(s.now), '0' }, 0
+local reply, bytes = { 'operations', s.time, '0' }, 0
 local names = redis.call('ZRANGE', s.bucket .. 'operations', from, to, 'BYLEX', 'LIMIT', 0, most)
 for i, name in ipairs(names) do
   add_operation(s, reply, name, read_operation(s, name), false)
-  bytes = bytes + #reply[#reply - 3] + #reply[#reply]
+  bytes = bytes + #reply[#reply - 7] + #reply[#reply - 6] + #reply[#reply]
   if i == most or bytes >= most_bytes then
     reply[3] = '1'
     break

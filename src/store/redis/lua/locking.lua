@@ -254,7 +254,7 @@ local function hand_over(s, L, if_granted)
       local about = redis.call('HGET', L.waiters, lease_id .. '?')
       add_holder(L, lease_id, {
         token = next_token(s), deadline = s.clock + CLAIM, ttl = 0, ceiling = 0,
-        acquired = int(s.now), stamp = w.stamp, mode = w.mode, state = 'claim',
+        acquired = s.time, stamp = w.stamp, mode = w.mode, state = 'claim',
       }, about)
       forget_waiter(s, L, lease_id)
       redis.call('SADD', claim_of(s, L, lease_id, w.stamp))

@@ -13,4 +13,4 @@ local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
-return { 'marked', int(s.now) }
+return { 'marked', s.time }

@@ -1,35 +1,10 @@
--- Operating: put after locking.lua in the scripts that read or change operations. Owns the form of a record, its
--- indices, what happens to it by itself, and the attempts.
+-- Operating: put after operation-records.lua in the scripts that read or change operations. Owns the indices of the
+-- records, what happens to them by itself, and the attempts.
 --
--- An operation's name is "resource TAB operation_id"; neither holds a control character. Keys: operation:<name> (hash:
--- 'r' the record as MessagePack, 'data', 'progress', 'outcome' as opaque texts). Of the bucket: operations (sorted set:
--- all names in the order of their bytes), operation-deadlines (sorted set: a name by the moment before which nothing
--- about it happens by itself), claimable:<type> (sorted set: what may be claimed, by age), open:<resource> (hash: the
--- ids of its open operations, '1' for an exclusive one), claims (hash: claim_id to the names that it claimed).
---
--- A record: type state version owner labels hash begun_by seq created started updated finished (Redis's TIME, for
--- people) number counted max token claim stamp deadline heartbeat ttl expires claimable (on the lease clock) cancel
--- reason exclusive lock retention requests claims. Times are microseconds, 0 or nil for none.
-
--- Remembered of each record.
-local REQUESTS, CLAIMS = 8, 8
-
-local function split_name(name)
-  return string.match(name, '^([^\t]*)\t(.*)$')
-end
-
-local function operation_key(s, name)
-  return s.bucket .. 'operation:' .. name
-end
-
-local function read_operation(s, name)
-  local packed = redis.call('HGET', operation_key(s, name), 'r')
-  return packed and cmsgpack.unpack(packed)
-end
-
-local function is_open(o)
-  return o.state == 'pending' or o.state == 'running'
-end
+-- Keys of the bucket: operations (sorted set: all names in the order of their bytes), operation-deadlines (sorted set:
+-- a name by the moment before which nothing about it happens by itself), claimable:<type> (sorted set: what may be
+-- claimed, by age), open (hash: how many operations of a resource are open, 'x' where it is an exclusive one, which is
+-- alone), claims (hash: claim_id to the names that it claimed, a line each).
 
 -- The lock of the attempt and its lease, if that is what the attempt says: held, alive, with the attempt's token.
 local function lease_of(s, o, resource)
@@ -50,9 +25,9 @@ local function tell_of_operation(s, name)
   if s.watched then redis.call('PUBLISH', s.bucket .. 'changes', 'operation ' .. name) end
 end
 
--- Tells the stream that speaks for the attempt, if it is one (odd), to look.
+-- Tells the stream that speaks for the attempt, if it is one, to look.
 local function tell_attempt(s, o, name, word)
-  if o.claim and o.stamp and string.match(o.stamp, '[13579]$') then tell(s, o.stamp, word, o.claim, '0', name) end
+  if is_of_stream(o.stamp) then tell(s, o.stamp, word, o.claim, '0', name) end
 end
 
 -- The moment at which something about it happens by itself. (Of a stale one only the end of its time is left.)
@@ -69,35 +44,51 @@ local function next_moment(s, o, is_stale)
   return at
 end
 
+local function note_open(s, name, o)
+  local open, resource = s.bucket .. 'open', split_name(name)
+  local now_open = is_open(o)
+  if now_open == o.was_open then return end
+  o.was_open = now_open
+  if o.exclusive and now_open then
+    redis.call('HSET', open, resource, 'x')
+  elseif o.exclusive or redis.call('HINCRBY', open, resource, now_open and 1 or -1) == 0 then
+    redis.call('HDEL', open, resource)
+  end
+end
+
 -- Writes the record and brings its indices up to date.
 local function save_operation(s, name, o, is_stale)
-  local resource, id = split_name(name)
-  redis.call('HSET', operation_key(s, name), 'r', cmsgpack.pack(o))
   local at = next_moment(s, o, is_stale)
-  if at == FAR then
-    redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
-  else
+  if at ~= FAR then
     redis.call('ZADD', s.bucket .. 'operation-deadlines', int(at), name)
+  elseif not o.is_new then
+    redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
   end
-  local claimable = s.bucket .. 'claimable:' .. o.type
-  if is_stale or (o.state == 'pending' and o.claimable <= s.clock) then
-    if redis.call('ZADD', claimable, int(o.seq), name) == 1 and s.watched then
-      redis.call('PUBLISH', s.bucket .. 'changes', 'claimable ' .. o.type)
+  local offered = is_stale or (o.state == 'pending' and o.claimable <= s.clock)
+  if offered ~= o.offered then
+    o.offered = offered
+    if offered then
+      redis.call('ZADD', s.bucket .. 'claimable:' .. o.type, o.seq, name)
+      if s.watched then redis.call('PUBLISH', s.bucket .. 'changes', 'claimable ' .. o.type) end
+    else
+      redis.call('ZREM', s.bucket .. 'claimable:' .. o.type, name)
     end
-  else
-    redis.call('ZREM', claimable, name)
   end
-  if is_open(o) then
-    redis.call('HSET', s.bucket .. 'open:' .. resource, id, o.exclusive and '1' or '0')
-  else
-    redis.call('HDEL', s.bucket .. 'open:' .. resource, id)
-  end
+  note_open(s, name, o)
+  write_operation(s, name, o)
 end
 
 -- A change that people see.
 local function change_operation(s, name, o, is_stale)
-  o.version, o.updated = o.version + 1, s.now
+  o.version, o.updated = o.version + 1, s.time
   save_operation(s, name, o, is_stale)
+  tell_of_operation(s, name)
+end
+
+-- A change that people see of a living attempt: the indices stay as they are, for they hold lower bounds.
+local function amend_operation(s, name, o)
+  o.version, o.updated = o.version + 1, s.time
+  write_operation(s, name, o)
   tell_of_operation(s, name)
 end
 
@@ -115,32 +106,30 @@ local function forget_claim_of(s, name, claim)
   end
 end
 
+-- What the record knows of it; `claims` is for the caller to write.
 local function remember_claim(s, name, o, claim)
-  for _, known in ipairs(o.claims) do
-    if known == claim then return end
-  end
-  local names = redis.call('HGET', s.bucket .. 'claims', claim)
-  redis.call('HSET', s.bucket .. 'claims', claim, names and names .. '\n' .. name or name)
-  o.claims[#o.claims + 1] = claim
-  if #o.claims > CLAIMS then forget_claim_of(s, name, table.remove(o.claims, 1)) end
+  local forgotten
+  o.claims, forgotten = add_word(o.claims, claim, CLAIMS)
+  put_along(o, 'k', o.requests .. '\t' .. o.claims)
+  if forgotten then forget_claim_of(s, name, forgotten) end
 end
 
 local function remove_operation(s, name, o)
-  local resource, id = split_name(name)
-  for _, claim in ipairs(o.claims) do forget_claim_of(s, name, claim) end
+  for claim in string.gmatch(o.claims, '%S+') do forget_claim_of(s, name, claim) end
   redis.call('DEL', operation_key(s, name))
   redis.call('ZREM', s.bucket .. 'operations', name)
   redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
-  redis.call('ZREM', s.bucket .. 'claimable:' .. o.type, name)
-  redis.call('HDEL', s.bucket .. 'open:' .. resource, id)
+  if o.offered then redis.call('ZREM', s.bucket .. 'claimable:' .. o.type, name) end
+  o.state = 'removed'
+  note_open(s, name, o)
   tell_of_operation(s, name)
 end
 
 -- Its last state, from which its retention counts.
 local function finish_operation(s, name, o, state, outcome)
-  o.state, o.finished, o.claimable = state, s.now, 0
-  o.expires = s.clock + o.retention[state]
-  redis.call('HSET', operation_key(s, name), 'outcome', outcome)
+  o.state, o.finished, o.claimable, o.outcome = state, s.time, 0, outcome
+  o.expires = s.clock + tonumber(o['keep_' .. state])
+  put_along(o, 'outcome', outcome)
   change_operation(s, name, o)
 end
 
@@ -209,7 +198,7 @@ local function take_lock(s, o, resource, claim, stamp, owner_json)
   if redis.call('ZCARD', L.queue) > 0 or s.clock < L.taken_until or not admits(L, lock.mode) then return nil, L end
   local l = {
     token = next_token(s), deadline = 0, ttl = lock.ttl, ceiling = 0,
-    acquired = int(s.now), stamp = stamp, mode = lock.mode, state = 'held',
+    acquired = s.time, stamp = stamp, mode = lock.mode, state = 'held',
   }
   hold(s, l, lock.ttl, lock.max_hold)
   local owner = lock.owner ~= '""' and lock.owner or owner_json
@@ -233,7 +222,7 @@ local function start_attempt(s, name, o, claim, stamp, owner, owner_json, is_cla
   end
   tell_attempt(s, o, name, 'attempt-look') -- the stale one's stream
   o.state, o.claim, o.stamp, o.token, o.deadline = 'running', claim, stamp, token, deadline
-  o.number, o.counted, o.owner, o.started, o.claimable = o.number + 1, o.counted + 1, owner, s.now, 0
+  o.number, o.counted, o.owner, o.started, o.claimable = o.number + 1, o.counted + 1, owner, s.time, 0
   if is_claimed then remember_claim(s, name, o, claim) end
   change_operation(s, name, o)
   return true
@@ -253,9 +242,9 @@ local function extend_attempt(s, o, resource)
   return l.ceiling > 0 and l.deadline >= l.ceiling
 end
 
--- A heartbeat writes the record and no index.
+-- A heartbeat writes no index.
 local function note_heartbeat(s, name, o)
-  redis.call('HSET', operation_key(s, name), 'r', cmsgpack.pack(o))
+  write_operation(s, name, o)
 end
 
 -- Why an attempt may not write, or nil.
@@ -277,30 +266,12 @@ local function release_attempt(s, o, resource)
   settle(s, L)
 end
 
--- Whether this very request was answered before.
-local function is_repeat(o, verb, request_id)
-  if request_id == '' then return false end
-  for _, known in ipairs(o.requests) do
-    if known == verb .. ':' .. request_id then return true end
-  end
-  return false
-end
-
-local function remember_request(o, verb, request_id)
-  if request_id == '' then return end
-  o.requests[#o.requests + 1] = verb .. ':' .. request_id
-  if #o.requests > REQUESTS then table.remove(o.requests, 1) end
-end
-
 local function is_one_of(state, list)
-  return string.find(',' .. list .. ',', ',' .. state .. ',', 1, true) ~= nil
+  return state == list or string.find(',' .. list .. ',', ',' .. state .. ',', 1, true) ~= nil
 end
 
--- Whether an open operation of the resource stands in the way of one that is to be opened. (An exclusive one is alone,
--- so beside a second there is none: the cost is the same for two open operations as for ten thousand.)
+-- Whether an open operation of the resource stands in the way of one that is to be opened.
 local function is_open_elsewhere(s, resource, exclusive)
-  local open = s.bucket .. 'open:' .. resource
-  local count = redis.call('HLEN', open)
-  if exclusive or count ~= 1 then return exclusive and count > 0 end
-  return redis.call('HVALS', open)[1] == '1'
+  local open = redis.call('HGET', s.bucket .. 'open', resource)
+  return open == 'x' or (exclusive and open ~= false)
 end

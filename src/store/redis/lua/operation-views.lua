@@ -1,45 +1,33 @@
 -- Operation views: put after operating.lua in the scripts that answer with operations. Owns what a reply says of one;
 -- writes nothing.
 
+-- A moment on the lease clock as Redis's TIME; '' for none.
 local function wall(s, at)
-  return at > s.clock and int(s.now + at - s.clock) or int(s.now)
+  if at == 0 then return '' end
+  return at > s.clock and int(s.now + at - s.clock) or s.time
 end
 
--- Adds a record as replies carry it: its JSON, data, progress, outcome ('' for none). Without payloads data, progress
--- and a result are left out, and not even read.
+-- Adds an operation as replies carry it, nine words: name, 's' and 'r' as they are recorded, how long the attempt has
+-- left ('' unless running), the wall times of claimable ('' if it may be claimed now) and expires, data, progress and
+-- outcome ('' for none). Without payloads data, progress and a result are left out, and not even read.
 local function add_operation(s, reply, name, o, with_payloads)
-  local resource, id = split_name(name)
-  local left
+  local left, claimable = '', ''
   if o.state == 'running' then
-    left = living(s, o, resource) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0'
+    left = living(s, o, (split_name(name))) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0'
+  elseif o.state == 'pending' and o.claimable > s.clock then
+    claimable = wall(s, o.claimable)
   end
-  local shown = {
-    resource = resource, id = id, type = o.type, state = o.state, version = o.version, owner = o.owner,
-    labels = o.labels, number = o.number, counted = o.counted, max = o.max, token = o.token,
-    cancel = o.cancel, reason = o.reason, exclusive = o.exclusive, lock = o.lock, heartbeat = int(o.heartbeat),
-    left = left, created = int(o.created), updated = int(o.updated),
-    started = o.started > 0 and int(o.started) or nil, finished = o.finished > 0 and int(o.finished) or nil,
-    claimable = o.state == 'pending' and o.claimable > s.clock and wall(s, o.claimable) or nil,
-    expires = o.expires > 0 and wall(s, o.expires) or nil,
-    retention = {
-      succeeded = int(o.retention.succeeded), failed = int(o.retention.failed),
-      cancelled = int(o.retention.cancelled), dead = int(o.retention.dead),
-    },
-  }
-  if o.lock then
-    shown.lock = {
-      mode = o.lock.mode, ttl = int(o.lock.ttl), min_hold = int(o.lock.min_hold), max_hold = int(o.lock.max_hold),
-      owner = o.lock.owner, metadata = o.lock.metadata, acks = o.lock.acks,
-    }
+  local data, progress, outcome = o.data, o.progress, o.outcome
+  if with_payloads and not o.has_payloads then
+    local payloads = redis.call('HMGET', operation_key(s, name), 'data', 'progress', 'outcome')
+    data, progress, outcome = payloads[1], payloads[2], payloads[3]
+  elseif not with_payloads and o.state ~= 'succeeded' and not is_open(o) then
+    outcome = redis.call('HGET', operation_key(s, name), 'outcome')
   end
-  local n, key = #reply, operation_key(s, name)
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = cjson.encode(shown), '', '', ''
-  if with_payloads then
-    local payloads = redis.call('HMGET', key, 'data', 'progress', 'outcome')
-    reply[n + 2], reply[n + 3], reply[n + 4] = payloads[1] or '', payloads[2] or '', payloads[3] or ''
-  elseif o.state ~= 'succeeded' and not is_open(o) then
-    reply[n + 4] = redis.call('HGET', key, 'outcome') or ''
-  end
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = name, o.spec, o.run, left
+  reply[n + 5], reply[n + 6] = claimable, wall(s, o.expires)
+  reply[n + 7], reply[n + 8], reply[n + 9] = data or '', progress or '', outcome or ''
 end
 
 -- How long the running attempt's worker may count on it.

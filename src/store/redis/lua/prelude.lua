@@ -31,6 +31,7 @@ local function enter(meta, reign, not_after, skew)
     bucket = string.sub(meta, 1, -5), -- all keys of the bucket are this and a name
     skew = skew,
     now = now,
+    time = int(now), -- the same as text
     clock = clock,
     token = tonumber(m[4]),
     quarantine_until = tonumber(m[5]),
@@ -43,7 +44,7 @@ end
 -- Writes the advanced clock. Every mutating script does so whatever its outcome, first of all writes: on a node that
 -- was demoted meanwhile this fails with READONLY, so that no such node answers anything.
 local function advance(s)
-  redis.call('HSET', s.meta, 'clock', int(s.clock), 'last', int(s.now))
+  redis.call('HSET', s.meta, 'clock', int(s.clock), 'last', s.time)
 end
 
 -- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost writes.
@@ -116,6 +117,11 @@ end
 -- The instance in a stamp "instance/call".
 local function instance_of(stamp)
   return string.match(stamp, '^[^/]+')
+end
+
+-- Whether the stamp is that of a stream: those have odd numbers (and so have the codes of odd digits).
+local function is_of_stream(stamp)
+  return stamp ~= '' and string.byte(stamp, -1) % 2 == 1
 end
 
 -- Says on the channel of a call's instance what became of what the call speaks for.

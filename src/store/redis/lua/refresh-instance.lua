@@ -15,7 +15,7 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local reply = { 'refreshed', int(s.now), int(redis.call('HDEL', s.bucket .. 'absent', instance)) }
+local reply = { 'refreshed', s.time, int(redis.call('HDEL', s.bucket .. 'absent', instance)) }
 local claims = redis.call('SMEMBERS', s.bucket .. 'claims:' .. instance)
 for i = 1, #claims do reply[i + 3] = claims[i] end
 return reply

@@ -31,8 +31,8 @@ local text = redis.call('HGET', L.key, lease_id)
 if text then
   local l = read_lease(text)
   if alive(s, l) then word = l.state == 'claim' and 'dequeued' or 'released' end
-  -- Streams have odd numbers, and hear of it; of a unary call nobody listens.
-  if word == 'released' and string.match(l.stamp, '[13579]$') then
+  -- Streams hear of it; of a unary call nobody listens.
+  if word == 'released' and is_of_stream(l.stamp) then
     tell(s, l.stamp, 'released', lease_id, '0', resource)
   end
   remove_holder(s, L, lease_id, l)
@@ -40,4 +40,4 @@ end
 if word ~= 'absent' or text then
   settle(s, L)
 end
-return { word, int(s.now) }
+return { word, s.time }

@@ -9,7 +9,7 @@
 --       5 version         0: whatever its version
 --       6 from            the states from which it may be tried again
 --       7 request_id      '' for none
--- REPLY changed now record data progress outcome
+-- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | wrong-state now | version-mismatch now
 --       open now               (another open operation of the resource, and one of the two is exclusive)
 --       quarantined now time_left
@@ -21,22 +21,22 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local o = read_operation(s, name)
-if not o then return { 'not-found', int(s.now) } end
+local o = read_operation(s, name, true)
+if not o then return { 'not-found', s.time } end
 if not is_repeat(o, 'retry', request_id) then
-  if not is_one_of(o.state, from) then return { 'wrong-state', int(s.now) } end
-  if version > 0 and version ~= o.version then return { 'version-mismatch', int(s.now) } end
+  if not is_one_of(o.state, from) then return { 'wrong-state', s.time } end
+  if version > 0 and version ~= o.version then return { 'version-mismatch', s.time } end
   -- Another open one may have been forgotten.
   if o.exclusive and s.clock < s.quarantine_until then
-    return { 'quarantined', int(s.now), int(s.quarantine_until - s.clock) }
+    return { 'quarantined', s.time, int(s.quarantine_until - s.clock) }
   end
-  if is_open_elsewhere(s, (split_name(name)), o.exclusive) then return { 'open', int(s.now) } end
+  if is_open_elsewhere(s, (split_name(name)), o.exclusive) then return { 'open', s.time } end
   remember_request(o, 'retry', request_id)
   redis.call('HDEL', operation_key(s, name), 'outcome')
-  o.state, o.counted, o.cancel, o.reason, o.finished = 'pending', 0, false, '', 0
+  o.state, o.counted, o.cancel, o.reason, o.finished, o.outcome = 'pending', 0, false, '', '', false
   o.expires = o.ttl > 0 and s.clock + o.ttl or 0
   change_operation(s, name, o)
 end
-local reply = { 'changed', int(s.now) }
+local reply = { 'changed', s.time }
 add_operation(s, reply, name, o, true)
 return reply

@@ -51,4 +51,4 @@ more = more or #due == most or #gone == most
 -- After the locks: an attempt whose lease has just lapsed is seen as stale.
 more = sweep_operations(s, most) == most or more
 local left = math.max(s.quarantine_until - s.clock, 0)
-return { 'ticked', int(s.now), int(left), more and '1' or '0' }
+return { 'ticked', s.time, int(left), more and '1' or '0' }

@@ -16,7 +16,7 @@
 --      12 request_id      '' for none
 --      13 most_labels     entries
 --      14 most_bytes      of all keys and values of the labels
--- REPLY changed now left record data progress outcome
+-- REPLY changed now left operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now | version-mismatch now | labels-full now
 --       late now | reign now
 local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -28,14 +28,14 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local o = read_operation(s, name)
-if not o then return { 'not-found', int(s.now) } end
+local o = read_operation(s, name, true)
+if not o then return { 'not-found', s.time } end
 local refused = refusal_of(s, name, o, claim, token)
-if refused then return { refused, int(s.now) } end
+if refused then return { refused, s.time } end
 local resource = split_name(name)
 
 local function changed()
-  local reply = { 'changed', int(s.now), attempt_left(s, o) }
+  local reply = { 'changed', s.time, attempt_left(s, o) }
   add_operation(s, reply, name, o, true)
   return reply
 end
@@ -45,36 +45,36 @@ if is_repeat(o, 'update', request_id) then
   note_heartbeat(s, name, o)
   return changed()
 end
-if version > 0 and version ~= o.version then return { 'version-mismatch', int(s.now) } end
+if version > 0 and version ~= o.version then return { 'version-mismatch', s.time } end
 
 local is_new = false
-local labels, count, bytes = {}, 0, 0
-for key, value in pairs(o.labels) do labels[key] = value end
-for _, key in ipairs(cjson.decode(remove_labels)) do
-  if labels[key] then labels[key], is_new = nil, true end
+if set_labels ~= '{}' or remove_labels ~= '[]' then
+  local labels, count, bytes = cjson.decode(o.labels), 0, 0
+  for _, key in ipairs(cjson.decode(remove_labels)) do
+    if labels[key] then labels[key], is_new = nil, true end
+  end
+  for key, value in pairs(cjson.decode(set_labels)) do
+    if labels[key] ~= value then labels[key], is_new = value, true end
+  end
+  for key, value in pairs(labels) do count, bytes = count + 1, bytes + #key + #value end
+  if count > most_labels or bytes > most_bytes then return { 'labels-full', s.time } end
+  if is_new then o.labels = cjson.encode(labels) end
 end
-for key, value in pairs(cjson.decode(set_labels)) do
-  if labels[key] ~= value then labels[key], is_new = value, true end
-end
-for key, value in pairs(labels) do count, bytes = count + 1, bytes + #key + #value end
-if count > most_labels or bytes > most_bytes then return { 'labels-full', int(s.now) } end
-o.labels = labels
 
 local function write(field, text)
   if text == '' then return end
-  local key = operation_key(s, name)
-  local before = redis.call('HGET', key, field)
-  if text == '-' then
-    if before then redis.call('HDEL', key, field) end
-    is_new = is_new or (before and true)
-  elseif before ~= text then
-    redis.call('HSET', key, field, text)
-    is_new = true
+  if text == '-' then text = false end
+  if o[field] == text then return end
+  o[field], is_new = text, true
+  if text then
+    put_along(o, field, text)
+  else
+    redis.call('HDEL', operation_key(s, name), field)
   end
 end
 write('data', data)
 write('progress', progress)
 extend_attempt(s, o, resource)
 remember_request(o, 'update', request_id)
-if is_new then change_operation(s, name, o) else note_heartbeat(s, name, o) end
+if is_new then amend_operation(s, name, o) else note_heartbeat(s, name, o) end
 return changed()

@@ -20,4 +20,4 @@ advance(s)
 local watched_until = math.max(s.clock + ahead, tonumber(redis.call('HGET', meta, 'watched_until') or '0'))
 redis.call('HSET', meta, 'watched_until', int(watched_until))
 redis.call('PUBLISH', s.bucket .. 'changes', 'mark ' .. mark)
-return { 'watched', int(s.now), int(s.clock), int(watched_until) }
+return { 'watched', s.time, int(s.clock), int(watched_until) }

@@ -13,7 +13,7 @@
 --       9 from            the states from which it may be given back
 --      10 delay           how long it isn't given to a claim
 --      11 request_id      '' for none
--- REPLY changed now record data progress outcome
+-- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now
 local meta, reign, not_after, skew, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -23,13 +23,13 @@ local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
 advance(s)
 
-local o = read_operation(s, name)
-if not o then return { 'not-found', int(s.now) } end
+local o = read_operation(s, name, true)
+if not o then return { 'not-found', s.time } end
 if not is_repeat(o, 'yield', request_id) then
   local refused = refusal_of(s, name, o, claim, token)
   if not refused and stamp ~= '' and o.stamp ~= stamp then refused = 'stale-attempt' end
   if not refused and not is_one_of(o.state, from) then refused = 'wrong-state' end
-  if refused then return { refused, int(s.now) } end
+  if refused then return { refused, s.time } end
   remember_request(o, 'yield', request_id)
   tell_attempt(s, o, name, 'attempt-look')
   o.state, o.counted = 'pending', o.counted - 1
@@ -39,6 +39,6 @@ if not is_repeat(o, 'yield', request_id) then
   change_operation(s, name, o)
   release_attempt(s, o, (split_name(name)))
 end
-local reply = { 'changed', int(s.now) }
+local reply = { 'changed', s.time }
 add_operation(s, reply, name, o, true)
 return reply

@@ -1,0 +1,118 @@
+-- Operation records: put before operating.lua. Owns the form of a record, how it is read and how it is written; not its
+-- indices, and not what it means.
+--
+-- An operation's name is "resource TAB operation_id"; neither holds a control character. Its record is the hash
+-- operation:<name>. The first three fields are words with a tab after each but the last, in this order:
+--   's', what was begun, written once:
+--        type hash begun_by max heartbeat ttl exclusive keep_succeeded keep_failed keep_cancelled keep_dead lock
+--   'r', what has become of it:
+--        state version seq created updated started finished number counted token claim stamp deadline expires claimable
+--        offered cancel owner reason labels
+--   'k', what is known of former calls, if there is something: requests claims (with a space after each but the last)
+--   'data', 'progress', 'outcome': opaque texts, if there are any
+-- Times and spans are microseconds. created, updated, started and finished are Redis's TIME, for people; deadline,
+-- expires and claimable are on the lease clock, '0' for none. exclusive, offered (it is in the index of what may be
+-- claimed) and cancel are '1' or ''; lock ('' for none) and labels are JSON.
+
+local SPEC = '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t' ..
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$'
+local RUN = '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t' ..
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$'
+
+local function split_name(name)
+  return string.match(name, '^([^\t]*)\t(.*)$')
+end
+
+local function operation_key(s, name)
+  return s.bucket .. 'operation:' .. name
+end
+
+local function is_open(o)
+  return o.state == 'pending' or o.state == 'running'
+end
+
+-- The record that these texts make; 'k' and the payloads may be false or nil. What is to be written beside 'r' the next
+-- time is collected in `also`. (One constructor, and no field that comes later: a table that grows costs more than all of
+-- this.)
+local function record_of(spec, run, known, data, progress, outcome)
+  local type_, hash, begun_by, max, heartbeat, ttl, exclusive, succeeded, failed, cancelled, dead, lock =
+    string.match(spec, SPEC)
+  local state, version, seq, created, updated, started, finished, number, counted, token, claim, stamp, deadline,
+    expires, claimable, offered, cancel, owner, reason, labels = string.match(run, RUN)
+  local requests, claims = '', ''
+  if known then requests, claims = string.match(known, '^([^\t]*)\t(.*)$') end
+  return {
+    spec = spec, type = type_, hash = hash, begun_by = begun_by, max = tonumber(max), heartbeat = tonumber(heartbeat),
+    ttl = tonumber(ttl), exclusive = exclusive == '1', keep_succeeded = succeeded, keep_failed = failed,
+    keep_cancelled = cancelled, keep_dead = dead, lock = lock ~= '' and cjson.decode(lock),
+    run = run, state = state, version = tonumber(version), seq = seq, created = created, updated = updated,
+    started = started, finished = finished, number = tonumber(number), counted = tonumber(counted), token = token,
+    claim = claim, stamp = stamp, deadline = tonumber(deadline), expires = tonumber(expires),
+    claimable = tonumber(claimable), offered = offered == '1', cancel = cancel == '1', owner = owner, reason = reason,
+    labels = labels, requests = requests, claims = claims, data = data, progress = progress, outcome = outcome,
+    has_payloads = data ~= nil, was_open = state == 'pending' or state == 'running', is_new = false, also = {},
+  }
+end
+
+-- One that is not recorded yet.
+local function new_record(spec)
+  local o = record_of(spec, '\t0\t\t\t\t\t\t0\t0\t0\t\t\t0\t0\t0\t\t\t\t\t', false, false, false, false)
+  o.is_new = true
+  return o
+end
+
+-- The record, nil for none; `with_payloads`: also its data, progress and outcome, false for none.
+local function read_operation(s, name, with_payloads)
+  local texts
+  if with_payloads then
+    texts = redis.call('HMGET', operation_key(s, name), 's', 'r', 'k', 'data', 'progress', 'outcome')
+  else
+    texts = redis.call('HMGET', operation_key(s, name), 's', 'r', 'k')
+  end
+  return texts[1] and record_of(unpack(texts)) or nil
+end
+
+-- Writes the record and no index.
+local function write_operation(s, name, o)
+  o.run = o.state .. '\t' .. int(o.version) .. '\t' .. o.seq .. '\t' .. o.created .. '\t' .. o.updated .. '\t' ..
+    o.started .. '\t' .. o.finished .. '\t' .. int(o.number) .. '\t' .. int(o.counted) .. '\t' .. o.token .. '\t' ..
+    o.claim .. '\t' .. o.stamp .. '\t' .. int(o.deadline) .. '\t' .. int(o.expires) .. '\t' .. int(o.claimable) ..
+    '\t' .. (o.offered and '1' or '') .. '\t' .. (o.cancel and '1' or '') .. '\t' .. o.owner .. '\t' .. o.reason ..
+    '\t' .. o.labels
+  redis.call('HSET', operation_key(s, name), 'r', o.run, unpack(o.also))
+  o.also, o.is_new = {}, false
+end
+
+-- To be written with the record.
+local function put_along(o, field, text)
+  local n = #o.also
+  o.also[n + 1], o.also[n + 2] = field, text
+end
+
+-- Remembered of each record.
+local REQUESTS, CLAIMS = 8, 8
+
+local function has_word(words, word)
+  return string.find(' ' .. words .. ' ', ' ' .. word .. ' ', 1, true) ~= nil
+end
+
+-- The words with one more; of more than `most` not the first, which is returned, too.
+local function add_word(words, word, most)
+  if words == '' then return word end
+  words = words .. ' ' .. word
+  local _, spaces = string.gsub(words, ' ', ' ')
+  if spaces < most then return words end
+  local first, others = string.match(words, '^(%S+) (.*)$')
+  return others, first
+end
+
+-- Whether this very request was answered before.
+local function is_repeat(o, verb, request_id)
+  return request_id ~= '' and o.requests ~= '' and has_word(o.requests, verb .. ':' .. request_id)
+end
+
+local function remember_request(o, verb, request_id)
+  if request_id == '' then return end
+  o.requests = add_word(o.requests, verb .. ':' .. request_id, REQUESTS)
+  put_along(o, 'k', o.requests .. '\t' .. o.claims)
+end
