@@ -48,4 +48,4 @@ for i = 4, #args, 2 do
   words[#words + 1] = left
 end
 -- The summary and the index are left as they are: their bounds are lower ones.
-return { 'renewed', int(s.now), table.concat(words, ' ') }
+return { 'renewed', s.time, table.concat(words, ' ') }
