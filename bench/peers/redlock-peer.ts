@@ -11,7 +11,7 @@ interface RedlockModule {
   ) => { acquire(resources: string[], ttlMs: number): Promise<{ release(): Promise<unknown> }> };
 }
 
-export const REDLOCK = 'redlock';
+export const REDLOCK = 'redlock' as const;
 const TTL_MS = 20_000;
 
 export async function redlock(address: string): Promise<LockPeer> {
