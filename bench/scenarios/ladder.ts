@@ -35,7 +35,7 @@ export const ladder: Scenario = {
     for (const server of servers) await sampleServer(generator, backend, server, 64, quick ? 1_000 : 5_000);
     for (const callers of quick ? [64] : [64, 256]) {
       const steps = servers.map((server, index): Step => ({ name: STEPS[index] ?? '', server, samples: [] }));
-      for (let round = 0; round < (quick ? 5 : 9); round++) {
+      for (let round = 0; round < 5; round++) {
         for (const { server, samples } of steps) {
           samples.push(await sampleServer(generator, backend, server, callers, forMs));
         }

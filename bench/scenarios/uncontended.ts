@@ -4,6 +4,7 @@ import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { median, ofMany, paired } from '../figures.ts';
 import type { Uncontended, UncontendedOrder } from '../load-order.ts';
+import type { Usage } from '../probe.ts';
 import { type Backend, type LoadGenerator, redisUsage, usageOf } from '../rig.ts';
 import type { Found, Scenario } from '../scenario.ts';
 
@@ -59,7 +60,7 @@ export const uncontended: Scenario = {
         },
       );
     }
-    found.push(await memory(leasehold, floor));
+    found.push(...(await memory(leasehold, floor)));
     return found;
   },
 };
@@ -92,20 +93,22 @@ export async function sampleServer(
   };
 }
 
-/** When the load is over. */
-async function memory(leasehold: ChildServer, floor: ChildServer): Promise<Found> {
-  const [ours, theirs] = await Promise.all(
-    [leasehold, floor].map((server) => usageOf(server, 'usage-after-collection')),
-  );
-  const [value, floorValue] = [(ours?.memoryBytes ?? 0) / 2 ** 20, (theirs?.memoryBytes ?? 0) / 2 ** 20];
-  return {
-    name: 'memory of the server after all this and a collection',
+/** When the load is over: the heap tells whether anything stays of calls that have ended. */
+async function memory(leasehold: ChildServer, floor: ChildServer): Promise<readonly Found[]> {
+  const ours = await usageOf(leasehold, 'usage-after-collection');
+  const theirs = await usageOf(floor, 'usage-after-collection');
+  const figure = (name: string, of: (usage: Usage) => number): Found => ({
+    name: `${name} after all this and a collection`,
     unit: 'MiB',
-    value,
-    floor: floorValue,
-    ratio: value / floorValue,
+    value: of(ours) / 2 ** 20,
+    floor: of(theirs) / 2 ** 20,
+    ratio: of(ours) / of(theirs),
     better: 'less',
-  };
+  });
+  return [
+    figure('resident memory', ({ memoryBytes }) => memoryBytes),
+    figure('heap', ({ heapBytes }) => heapBytes),
+  ];
 }
 
 async function sampleByHand(generator: LoadGenerator, backend: Backend, callers: number, forMs: number) {
