@@ -137,4 +137,36 @@ export const EXPECTED: Readonly<Record<string, Expectation>> = {
     because: 'a change is read once for all of them',
     floor: 'floor: a bare grpc-js server with as many streams',
   },
+  'list: operations: page of 100 at the end, p50': {
+    title: 'A page of 100 at the end of a long list of operations',
+    n: 'operations in the list',
+    order: 'O(log n)',
+    because: 'a page begins with a look-up in a sorted index',
+    floor: 'floor: a script that reads as many records',
+  },
+  'list: operations: from the first to the last': {
+    title: 'All pages of a list of operations',
+    n: 'operations in the list',
+    order: 'O(n)',
+    because: 'each page costs the same',
+  },
+  'list: locks: page of 100 at the end, p50': {
+    title: 'A page of 100 at the end of a long list of locks',
+    n: 'locks in the list',
+    order: 'O(log n)',
+    because: 'a page begins with a look-up in a sorted index',
+    floor: 'floor: a script that reads as many records',
+  },
+  'list: locks: from the first to the last': {
+    title: 'All pages of a list of locks',
+    n: 'locks in the list',
+    order: 'O(n)',
+    because: 'each page costs the same',
+  },
+  'hand-over: waiters that queue again at once: server CPU per hand-over': {
+    title: 'What a hand-over costs the server when all queue again at once',
+    n: WAITERS,
+    order: 'O(1)',
+    because: 'one gives the lock back, one gets it, one joins the queue',
+  },
 };
