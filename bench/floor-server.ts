@@ -17,66 +17,24 @@ import {
   LockServiceService,
   type ReleaseRequest,
 } from '../generated/leasehold/v1/lock_service.ts';
-import { keysFor } from '../src/store/redis/keys.ts';
+import { ACQUIRE, argumentsOf, FLOOR_KEYS, inBucket, RELEASE, RENEW, TTL_US } from './floor-scripts.ts';
 
 type Unary<Request> = (
   call: { readonly request: Request },
   callback: (error: Error | null, response?: object) => void,
 ) => void;
 
-const ENTER = `
-local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000000 + t[2])
-redis.call('HMGET', KEYS[1], 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before')
-redis.call('HSET', KEYS[1], 'clock', now, 'last', now)`;
-
-const ACQUIRE = `${ENTER}
-redis.call('HMGET', KEYS[2], ':', ARGV[2])
-redis.call('HGET', KEYS[4], ARGV[2])
-redis.call('ZCARD', KEYS[5])
-redis.call('HSET', KEYS[1], 'token', now)
-redis.call('HSET', KEYS[2], ARGV[2], now .. ' ' .. now .. ' ' .. ARGV[3] .. ' 0 ' .. now .. ' 0/0 exclusive held',
-  ARGV[2] .. '?', ARGV[4], ':', 'exclusive 1 0 - ' .. now .. ' 0')
-redis.call('ZADD', KEYS[3], now, ARGV[1])
-return { 'granted', now, now, ARGV[3] }`;
-
-const RELEASE = `${ENTER}
-redis.call('HMGET', KEYS[2], ':', ARGV[2])
-redis.call('HGET', KEYS[4], ARGV[2])
-redis.call('ZCARD', KEYS[5])
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[3], ARGV[1])
-return { 'released', now }`;
-
-const RENEW = `${ENTER}
-local reply = { 'renewed', now }
-for i = 1, #ARGV, 2 do
-  local lock = KEYS[2] .. ARGV[i]
-  redis.call('HGET', lock, ARGV[i + 1])
-  redis.call('HSET', lock, ARGV[i + 1], now .. ' ' .. now .. ' 30000000 0 ' .. now .. ' 0/0 exclusive held')
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3] = 'renewed', now, '30000000'
-end
-return reply`;
-
-const TTL_US = '20000000';
 /** The same turns as Leasehold's: at each, those that are due. */
 const TURN_MS = 50;
 const TURNS_PER_RENEWAL = 140;
 const BATCH = 200;
-const keys = keysFor('floor:');
-const inBucket = (name: string): string => keys.meta.replace(/meta$/, name);
 const redis = new Redis({ port: Number(process.env.FLOOR_REDIS_PORT), protocol: 2, enableReadyCheck: false });
 const [acquireSha, releaseSha, renewSha] = await Promise.all(
   [ACQUIRE, RELEASE, RENEW].map((source) => redis.script('LOAD', source)),
 );
 
 function run(sha: unknown, resource: string, ...args: readonly string[]): Promise<unknown> {
-  const [lock, waiters, queue] = [`lock:${resource}`, `waiters:${resource}`, `queue:${resource}`].map(
-    inBucket,
-  );
-  const all = [keys.meta, lock ?? '', keys.deadlines, waiters ?? '', queue ?? '', resource, ...args];
-  return redis.call('EVALSHA', String(sha), 5, ...all);
+  return redis.call('EVALSHA', String(sha), ...argumentsOf(resource, ...args));
 }
 
 const acquire: Unary<AcquireRequest> = ({ request: { spec } }, callback) => {
@@ -122,7 +80,14 @@ function hold(stream: ServerWritableStream<HoldRequest, HoldResponse>): void {
 
 async function renew(batch: readonly Held[]): Promise<void> {
   const names = batch.flatMap(({ resource, leaseId }) => [resource, leaseId]);
-  const reply = await redis.call('EVALSHA', String(renewSha), 2, keys.meta, inBucket('lock:'), ...names);
+  const reply = await redis.call(
+    'EVALSHA',
+    String(renewSha),
+    2,
+    FLOOR_KEYS.meta,
+    inBucket('lock:'),
+    ...names,
+  );
   const words = reply as string[]; // what the script returns
   for (const [index, { resource, leaseId, stream }] of batch.entries()) {
     const value = leaseOf(resource, leaseId, words[1], words[3 * index + 3]);

@@ -3,9 +3,10 @@
 
 export interface UncontendedOrder {
   readonly kind: 'uncontended';
-  /** Of a server, or of Redis itself for the peer that needs no server. */
+  /** Of a server, or of Redis itself for the peers that need no server. */
   readonly address: string;
-  readonly peer: 'grpc' | 'set-nx';
+  /** `frames` calls the same server as `grpc`, with a client that costs much less than grpc-js. */
+  readonly peer: 'frames' | 'grpc' | 'set-nx' | 'redlock' | 'etcd';
   readonly callers: number;
   readonly forMs: number;
 }
@@ -16,8 +17,12 @@ export interface Uncontended {
   readonly tookMs: number;
   readonly acquireP50Ms: number;
   readonly acquireP99Ms: number;
+  /** With enough cycles. */
+  readonly acquireP999Ms?: number;
   readonly releaseP50Ms: number;
   readonly releaseP99Ms: number;
+  /** What the load generator itself needed. */
+  readonly generatorCpuUs: number;
 }
 
 /** Fills a queue of so many; then `pass` passes the lock on, and `empty` ends it. */

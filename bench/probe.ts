@@ -6,6 +6,8 @@ export interface Usage {
   readonly cpuUs: number;
   /** Resident, after a forced collection when the question asks for one. */
   readonly memoryBytes: number;
+  /** Of that, what JavaScript's objects take. */
+  readonly heapBytes: number;
 }
 
 export type UsageQuestion = 'usage' | 'usage-after-collection';
@@ -17,6 +19,7 @@ process.on('message', (question: UsageQuestion) => {
     globalThis.gc?.();
   }
   const { user, system } = process.cpuUsage();
-  const usage: Usage = { cpuUs: user + system, memoryBytes: process.memoryUsage.rss() };
+  const { rss, heapUsed } = process.memoryUsage();
+  const usage: Usage = { cpuUs: user + system, memoryBytes: rss, heapBytes: heapUsed };
   process.send?.(usage);
 });

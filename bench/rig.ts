@@ -9,10 +9,13 @@ import { clusterEnvironment, testEnvironment } from '../test/support/instance.ts
 import { RedisProcess } from '../test/support/redis/redis-process.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import type { LoadOrder } from './load-order.ts';
+import { EtcdServer } from './peers/etcd-server.ts';
+import type { Program } from './peers/installed.ts';
 import type { Usage, UsageQuestion } from './probe.ts';
 
 const MASTER_NAME = 'bench';
 const FLOOR = join(import.meta.dirname, 'floor-server.ts');
+const LADDER = join(import.meta.dirname, 'ladder-server.ts');
 const PROBE = ['--expose-gc', '--import', join(import.meta.dirname, 'probe.ts')];
 
 /** A Redis for one scenario, and what makes a server use it. */
@@ -43,11 +46,11 @@ export class Rig {
     };
   }
 
-  async sentinel(): Promise<Backend> {
-    const cluster = await SentinelCluster.start({ masterName: MASTER_NAME });
+  async sentinel(downAfterMs = 1_000): Promise<Backend & { readonly cluster: SentinelCluster }> {
+    const cluster = await SentinelCluster.start({ masterName: MASTER_NAME, downAfterMs });
     this.#ending.push(() => cluster.stop());
     const { process } = await cluster.primary();
-    return { redis: process, environment: clusterEnvironment(cluster, MASTER_NAME) };
+    return { redis: process, environment: clusterEnvironment(cluster, MASTER_NAME), cluster };
   }
 
   leasehold(
@@ -64,6 +67,17 @@ export class Rig {
 
   floor({ redis }: Backend): Promise<ChildServer> {
     return this.#server([FLOOR], { FLOOR_REDIS_PORT: String(redis.listens.port) });
+  }
+
+  /** A server that answers and does nothing else. */
+  answering(by: 'http2' | 'echo'): Promise<ChildServer> {
+    return this.#server([LADDER, by], {});
+  }
+
+  async etcd(program: Program): Promise<EtcdServer> {
+    const server = await EtcdServer.start(program);
+    this.#ending.push(() => server.stop());
+    return server;
   }
 
   generator(): LoadGenerator {

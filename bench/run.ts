@@ -1,7 +1,7 @@
 // `npm run bench`: runs the scenarios one after the other, each with its floor in the same run, and prints their figures
 // against the budgets; see bench/README.md. Owns the arguments, the table and the JSON.
 //
-//   node bench/run.ts [--quick] [--only NAME]... [--json FILE]
+//   node bench/run.ts [--quick] [--only NAME]... [--json FILE] [--plots FOLDER]
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -9,24 +9,17 @@ import { parseArgs } from 'node:util';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
 import { tableHead, tableLine } from './figure-table.ts';
 import { type Figure, isMet } from './figures.ts';
+import { writePlots } from './plot/write-plots.ts';
+import type { Report } from './report.ts';
 import { runScenario } from './run-scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
-
-export interface Report {
-  readonly date: string;
-  readonly commit: string;
-  readonly machine: string;
-  readonly node: string;
-  readonly redis: string;
-  readonly quick: boolean;
-  readonly figures: readonly Figure[];
-}
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
     json: { type: 'string' },
+    plots: { type: 'string' },
   },
 });
 
@@ -58,6 +51,8 @@ async function bench(): Promise<void> {
   console.log(`\n${judged.filter(isMet).length} of ${judged.length} budgets met`);
   const report: Report = { ...about, figures };
   if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.plots)
+    console.log(`${writePlots(report, options.plots).files.length} plots in ${options.plots}`);
 }
 
 function commit(): string {

@@ -1,75 +1,50 @@
-// So many callers, each Acquire and Release of a resource that nobody else wants, one call after the other: of a
-// server, or, as the peer, of Redis itself in the way that most teams write by hand (SET NX PX, and a script that
-// compares and deletes).
-import { randomUUID } from 'node:crypto';
-import { credentials } from '@grpc/grpc-js';
-import { Redis } from 'ioredis';
-import { AcquireRequest, LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
-import { parseHostPort } from '../../src/domain/host-port.ts';
+// So many callers, each takes and gives back a lock that nobody else wants, one call after the other.
+
 import type { Uncontended, UncontendedOrder } from '../load-order.ts';
+import { etcdLocks } from '../peers/etcd-peer.ts';
+import { leaseholdByFrames, leaseholdByGrpcJs } from '../peers/leasehold-peer.ts';
+import type { LockPeer } from '../peers/lock-peer.ts';
+import { redlock } from '../peers/redlock-peer.ts';
+import { setNx } from '../peers/set-nx-peer.ts';
 import { Latencies } from './latencies.ts';
-import { promised } from './promised.ts';
 
-interface Locks {
-  acquire(resource: string, id: string): Promise<unknown>;
-  release(resource: string, id: string): Promise<unknown>;
-  close(): void;
-}
-
-const TTL_MS = '20000';
-const COMPARE_AND_DELETE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0`;
+const PEERS: Readonly<Record<UncontendedOrder['peer'], (address: string) => Promise<LockPeer>>> = {
+  frames: leaseholdByFrames,
+  grpc: leaseholdByGrpcJs,
+  'set-nx': setNx,
+  redlock,
+  etcd: etcdLocks,
+};
 
 export async function uncontended({ address, peer, callers, forMs }: UncontendedOrder): Promise<Uncontended> {
-  const locks = peer === 'grpc' ? overGrpc(address) : await inRedis(address);
+  const locks = await PEERS[peer](address);
+  const ready = await Promise.all(Array.from({ length: callers }, (_, index) => locks.caller(index)));
   const acquires = new Latencies();
   const releases = new Latencies();
+  const cpuBefore = process.cpuUsage();
   const startMs = performance.now();
   let cycles = 0;
-  const caller = async (_: unknown, index: number): Promise<void> => {
-    const resource = `bench-${index}`;
-    while (performance.now() - startMs < forMs) {
-      const id = randomUUID();
-      await acquires.of(() => locks.acquire(resource, id));
-      await releases.of(() => locks.release(resource, id));
-      cycles++;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
+  await Promise.all(
+    ready.map(async (caller) => {
+      while (performance.now() - startMs < forMs) {
+        await acquires.of(() => caller.acquire());
+        await releases.of(() => caller.release());
+        cycles++;
+      }
+    }),
+  );
   const tookMs = performance.now() - startMs;
+  const { user, system } = process.cpuUsage(cpuBefore);
   locks.close();
+  const { p50Ms, p99Ms, p999Ms } = acquires.percentiles();
   return {
     cycles,
     tookMs,
-    acquireP50Ms: acquires.percentile(50),
-    acquireP99Ms: acquires.percentile(99),
+    acquireP50Ms: p50Ms,
+    acquireP99Ms: p99Ms,
+    ...(p999Ms === undefined ? {} : { acquireP999Ms: p999Ms }),
     releaseP50Ms: releases.percentile(50),
     releaseP99Ms: releases.percentile(99),
-  };
-}
-
-function overGrpc(address: string): Locks {
-  const client = new LockServiceClient(address, credentials.createInsecure(), { 'grpc.enable_retries': 0 });
-  return {
-    acquire: (resource, leaseId) => {
-      const request = AcquireRequest.fromPartial({ spec: { resource, leaseId, owner: 'bench' } });
-      return promised((done) => client.acquire(request, done));
-    },
-    release: (resource, leaseId) => promised((done) => client.release({ resource, leaseId }, done)),
-    close: () => client.close(),
-  };
-}
-
-async function inRedis(address: string): Promise<Locks> {
-  const redis = new Redis({ ...parseHostPort(address, 1), protocol: 2 });
-  const sha = String(await redis.script('LOAD', COMPARE_AND_DELETE));
-  return {
-    async acquire(resource, id) {
-      if ((await redis.set(resource, id, 'PX', TTL_MS, 'NX')) !== 'OK') throw new Error('the lock is taken');
-    },
-    async release(resource, id) {
-      if ((await redis.evalsha(sha, 1, resource, id)) !== 1) throw new Error('the lock was lost');
-    },
-    close: () => redis.disconnect(),
+    generatorCpuUs: user + system,
   };
 }

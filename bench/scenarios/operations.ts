@@ -53,6 +53,7 @@ export const operations: Scenario = {
         floor,
         WORKERS,
         forMs,
+        'grpc',
       );
       return {
         perSecond: cyclesPerSecond,

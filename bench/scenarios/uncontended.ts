@@ -2,8 +2,9 @@
 // (floor-server.ts), and beside what teams write by hand: SET NX PX and a script that compares and deletes.
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { median, paired } from '../figures.ts';
-import type { Uncontended } from '../load-order.ts';
+import { median, ofMany, paired } from '../figures.ts';
+import type { Uncontended, UncontendedOrder } from '../load-order.ts';
+import type { Usage } from '../probe.ts';
 import { type Backend, type LoadGenerator, redisUsage, usageOf } from '../rig.ts';
 import type { Found, Scenario } from '../scenario.ts';
 
@@ -17,6 +18,7 @@ export interface Sample extends Uncontended {
   /** Of the server's process, both calls alike. */
   readonly cpuUsPerCall: number;
   readonly redisCpuUsPerCall: number;
+  readonly generatorCpuUsPerCall: number;
 }
 
 export const uncontended: Scenario = {
@@ -58,6 +60,7 @@ export const uncontended: Scenario = {
         },
       );
     }
+    found.push(...(await memory(leasehold, floor)));
     return found;
   },
 };
@@ -69,12 +72,13 @@ export async function sampleServer(
   server: ChildServer,
   callers: number,
   forMs: number,
+  peer: UncontendedOrder['peer'] = 'frames',
 ): Promise<Sample> {
   const address = formatHostPort(server.address);
   const [before, redisBefore] = [await usageOf(server), await redisUsage(backend)];
   const load = await generator.order<Uncontended>({
     kind: 'uncontended',
-    peer: 'grpc',
+    peer,
     address,
     callers,
     forMs,
@@ -85,7 +89,26 @@ export async function sampleServer(
     cyclesPerSecond: (load.cycles / load.tookMs) * 1_000,
     cpuUsPerCall: (after.cpuUs - before.cpuUs) / (2 * load.cycles),
     redisCpuUsPerCall: (redisAfter.cpuUs - redisBefore.cpuUs) / (2 * load.cycles),
+    generatorCpuUsPerCall: load.generatorCpuUs / (2 * load.cycles),
   };
+}
+
+/** When the load is over: the heap tells whether anything stays of calls that have ended. */
+async function memory(leasehold: ChildServer, floor: ChildServer): Promise<readonly Found[]> {
+  const ours = await usageOf(leasehold, 'usage-after-collection');
+  const theirs = await usageOf(floor, 'usage-after-collection');
+  const figure = (name: string, of: (usage: Usage) => number): Found => ({
+    name: `${name} after all this and a collection`,
+    unit: 'MiB',
+    value: of(ours) / 2 ** 20,
+    floor: of(theirs) / 2 ** 20,
+    ratio: of(ours) / of(theirs),
+    better: 'less',
+  });
+  return [
+    figure('resident memory', ({ memoryBytes }) => memoryBytes),
+    figure('heap', ({ heapBytes }) => heapBytes),
+  ];
 }
 
 async function sampleByHand(generator: LoadGenerator, backend: Backend, callers: number, forMs: number) {
@@ -105,12 +128,13 @@ function figures(
   callers: number,
   pairs: readonly { readonly ours: Sample; readonly floor: Sample }[],
 ): readonly Found[] {
-  const name = (what: string): string => `${callers} callers: ${what}`;
+  const named = (what: string) => ofMany(callers, 'callers', what);
+  const hasMany = pairs.every(({ ours, floor }) => ours.acquireP999Ms && floor.acquireP999Ms);
   const withBudget = callers >= BUDGETED_CALLERS;
   return [
     {
       ...paired(pairs, (sample) => sample.cpuUsPerCall),
-      name: name('server CPU per call'),
+      ...named('server CPU per call'),
       unit: 'us',
       ...(withBudget ? { budget: { of: 'ratio', atMost: 1.25 } } : {}),
       steady: 'ratio',
@@ -118,14 +142,14 @@ function figures(
     },
     {
       ...paired(pairs, (sample) => sample.cyclesPerSecond),
-      name: name('cycles'),
+      ...named('cycles'),
       unit: '1/s',
       steady: 'ratio',
       better: 'more',
     },
     {
       ...paired(pairs, (sample) => sample.acquireP50Ms),
-      name: name('Acquire p50'),
+      ...named('Acquire p50'),
       unit: 'ms',
       // With many callers at once it is the rate once more: callers divided by cycles.
       ...(callers === 1 ? { budget: { of: 'excess', atMost: 0.3 } } : {}),
@@ -133,16 +157,32 @@ function figures(
     },
     {
       ...paired(pairs, (sample) => sample.acquireP99Ms),
-      name: name('Acquire p99'),
+      ...named('Acquire p99'),
       unit: 'ms',
       budget: { of: 'ratio', atMost: 2 },
       better: 'less',
     },
+    ...(hasMany
+      ? [
+          {
+            ...paired(pairs, (sample) => sample.acquireP999Ms ?? Number.NaN),
+            ...named('Acquire p99.9'),
+            unit: 'ms',
+            better: 'less' as const,
+          },
+        ]
+      : []),
     {
       ...paired(pairs, (sample) => sample.redisCpuUsPerCall),
-      name: name('Redis CPU per call'),
+      ...named('Redis CPU per call'),
       unit: 'us',
       steady: 'ratio',
+      better: 'less',
+    },
+    {
+      ...paired(pairs, (sample) => sample.generatorCpuUsPerCall),
+      ...named('load generator CPU per call'),
+      unit: 'us',
       better: 'less',
     },
   ];

@@ -1,0 +1,63 @@
+// The steps below the floor: a server that answers each call with the bytes of an Acquire's answer and does nothing
+// else, on grpc-js or, as `http2`, on node:http2 without gRPC. It promises nothing and is no lock service.
+//
+//   node bench/ladder-server.ts http2|echo
+import { createServer } from 'node:http2';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { AcquireResponse, LockServiceService } from '../generated/leasehold/v1/lock_service.ts';
+
+const ANSWER = AcquireResponse.fromPartial({
+  lease: {
+    resource: 'bench-1',
+    leaseId: '8a3c7f12-5b1e-4c57-9d7c-1f1c2a3b4d5e',
+    fencingToken: 1_790_000_000_000_000n,
+    validFor: { seconds: 20n, nanos: 0 },
+    expireTime: { seconds: 1_790_000_000n, nanos: 0 },
+    achievedDurability: { level: { $case: 'asynchronous', value: {} } },
+  },
+});
+
+function overHttp2(): void {
+  const message = AcquireResponse.encode(ANSWER).finish();
+  const framed = Buffer.concat([Buffer.alloc(5), message]);
+  framed.writeUInt32BE(message.length, 1);
+  const headers = { ':status': 200, 'content-type': 'application/grpc+proto' };
+  const trailers = { 'grpc-status': '0', 'grpc-message': 'OK' };
+  const server = createServer();
+  server.on('stream', (stream) => {
+    stream.once('wantTrailers', () => stream.sendTrailers(trailers));
+    stream.once('end', () => {
+      stream.respond(headers, { waitForTrailers: true });
+      stream.end(framed);
+    });
+    stream.resume();
+  });
+  server.listen(0, '127.0.0.1', () => {
+    const bound = server.address();
+    if (bound && typeof bound === 'object') serving(bound.port);
+  });
+}
+
+function overGrpc(): void {
+  const server = new Server({ 'grpc.enable_channelz': 0 });
+  const echo = (_call: unknown, callback: (error: null, answer: AcquireResponse) => void): void =>
+    callback(null, ANSWER);
+  const { acquire, release } = LockServiceService;
+  // Both calls get the same answer: their bytes are what is compared, and nobody reads them.
+  server.addService(
+    { acquire, release: { ...release, responseSerialize: acquire.responseSerialize } },
+    { acquire: echo, release: echo },
+  );
+  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+    if (error) throw error;
+    serving(port);
+  });
+}
+
+function serving(port: number): void {
+  console.log(JSON.stringify({ msg: 'serving', address: `127.0.0.1:${port}` }));
+}
+
+if (process.argv[2] === 'http2') overHttp2();
+else overGrpc();
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,91 @@
+// A unary gRPC call as the bytes that go over the wire, made once and sent many times: one HEADERS and one DATA frame
+// of HTTP/2 in one buffer, in which only the number of the stream and the ids of the message change. The headers are
+// literals that enter no table, so each call's bytes stand for themselves.
+
+export const FRAME_HEADER_BYTES = 9;
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  windowUpdate: 8,
+} as const;
+export const FLAG = { ack: 1, endStream: 1, endHeaders: 4, padded: 8 } as const;
+
+/** One byte "not compressed" and four of length come before a message. */
+export const MESSAGE_PREFIX_BYTES = 5;
+/** In the static table of HPACK. */
+const METHOD_POST = 0x83;
+const SCHEME_HTTP = 0x86;
+const PATH_NAME = 0x04;
+/** A literal of HPACK is written here with one byte of length. */
+const LONGEST_LITERAL = 126;
+
+export class CallFrames {
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly #dataAt: number;
+
+  constructor(authority: string, path: string, message: Uint8Array) {
+    const headers = Buffer.concat([
+      Buffer.from([METHOD_POST, SCHEME_HTTP, PATH_NAME]),
+      literal(path),
+      ...header(':authority', authority),
+      ...header('content-type', 'application/grpc'),
+      ...header('te', 'trailers'),
+      ...header('user-agent', 'leasehold-bench'),
+    ]);
+    const data = Buffer.concat([Buffer.alloc(MESSAGE_PREFIX_BYTES), message]);
+    data.writeUInt32BE(message.length, 1);
+    this.path = path;
+    this.bytes = Buffer.concat([
+      frame(FRAME.headers, FLAG.endHeaders, headers),
+      frame(FRAME.data, FLAG.endStream, data),
+    ]);
+    this.#dataAt = FRAME_HEADER_BYTES + headers.length;
+  }
+
+  /** What of the receiver's window it takes. */
+  get dataBytes(): number {
+    return this.bytes.length - this.#dataAt - FRAME_HEADER_BYTES;
+  }
+
+  /** Where in `bytes` these are, which stand in the message once. */
+  placeOf(text: string): number {
+    const at = this.bytes.indexOf(text, this.#dataAt, 'latin1');
+    if (at < 0 || this.bytes.includes(text, at + 1, 'latin1'))
+      throw new Error(`${text} has no place of its own`);
+    return at;
+  }
+
+  /** Puts others of the same length there. */
+  patch(place: number, text: string): void {
+    this.bytes.write(text, place, 'latin1');
+  }
+
+  onStream(id: number): Buffer {
+    this.bytes.writeUInt32BE(id, 5);
+    this.bytes.writeUInt32BE(id, this.#dataAt + 5);
+    return this.bytes;
+  }
+}
+
+export function frame(type: number, flags: number, payload: Uint8Array, stream = 0): Buffer {
+  const head = Buffer.alloc(FRAME_HEADER_BYTES);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+function header(name: string, value: string): readonly Buffer[] {
+  return [Buffer.from([0]), literal(name), literal(value)];
+}
+
+function literal(text: string): Buffer {
+  if (text.length > LONGEST_LITERAL)
+    throw new Error(`"${text}" is longer than a header of the benchmark may be`);
+  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')]);
+}

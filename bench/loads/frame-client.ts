@@ -1,0 +1,196 @@
+// A client that makes unary gRPC calls with as little work as there can be, so that the load generator doesn't take
+// from the server what it measures: prepared frames (call-frames.ts) over one TCP connection, and of the answer the
+// message and the status. Owns the parts of HTTP/2 that this needs. It knows no deadlines, retries or metadata, and is
+// for servers of this machine.
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { parseHostPort } from '../../src/domain/host-port.ts';
+import {
+  type CallFrames,
+  FLAG,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  frame,
+  MESSAGE_PREFIX_BYTES,
+} from './call-frames.ts';
+
+interface OpenCall {
+  readonly path: string;
+  readonly resolve: (message: Buffer) => void;
+  readonly reject: (error: Error) => void;
+  data: Buffer;
+}
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+/** The table of headers is empty, so that the same trailers are the same bytes; answers of any size may come. */
+const SETTINGS = [
+  { id: 1, value: 0 },
+  { id: 2, value: 0 },
+  { id: 4, value: 0x7fff_ffff },
+];
+const FIRST_WINDOW = 65_535;
+const LARGEST_WINDOW = 0x7fff_ffff;
+/** After so many bytes the server is told that they were read. */
+const READ_BEFORE_UPDATE = 0x2000_0000;
+/** When they are none of those that are answered. */
+const HARMLESS: ReadonlySet<number> = new Set([
+  FRAME.headers,
+  FRAME.settings,
+  FRAME.ping,
+  FRAME.windowUpdate,
+]);
+const NOTHING = Buffer.alloc(0);
+/** `grpc-status` as HPACK writes it (with its Huffman code, which is shorter), before the length of the value. */
+const STATUS_NAME = Buffer.from('889acac8b21234da8f', 'hex');
+
+export class FrameClient {
+  readonly #socket: Socket;
+  readonly #open = new Map<number, OpenCall>();
+  /** Calls for which the server's window has no room yet. */
+  readonly #held: { readonly frames: CallFrames; readonly call: OpenCall }[] = [];
+  #nextStream = 1;
+  #window = FIRST_WINDOW;
+  #read = 0;
+  #rest: Buffer = NOTHING;
+  #isCorked = false;
+  #failure: Error | undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk) => this.#received(chunk));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#fail(new Error('the connection of the load generator was closed')));
+  }
+
+  static async connect(address: string): Promise<FrameClient> {
+    const target = parseHostPort(address, 1);
+    if (!target) throw new Error(`no address: ${address}`);
+    const socket = connect({ ...target, noDelay: true });
+    await once(socket, 'connect');
+    const settings = Buffer.alloc(SETTINGS.length * 6);
+    for (const [index, { id, value }] of SETTINGS.entries()) {
+      settings.writeUInt16BE(id, index * 6);
+      settings.writeUInt32BE(value, index * 6 + 2);
+    }
+    socket.write(PREFACE);
+    socket.write(frame(FRAME.settings, 0, settings));
+    socket.write(frame(FRAME.windowUpdate, 0, uint32(LARGEST_WINDOW - FIRST_WINDOW)));
+    return new FrameClient(socket);
+  }
+
+  /** The message of the answer. Rejects unless the status is OK. The frames may be used again once it has settled. */
+  call(frames: CallFrames): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const call = { path: frames.path, resolve, reject, data: NOTHING };
+      if (this.#failure) reject(this.#failure);
+      else if (this.#window < frames.dataBytes) this.#held.push({ frames, call });
+      else this.#send(frames, call);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #send(frames: CallFrames, call: OpenCall): void {
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    this.#window -= frames.dataBytes;
+    this.#open.set(stream, call);
+    this.#write(frames.onStream(stream));
+  }
+
+  /** What is written in one turn of the event loop leaves in one piece. */
+  #write(bytes: Buffer): void {
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      this.#socket.cork();
+      process.nextTick(() => {
+        this.#isCorked = false;
+        this.#socket.uncork();
+      });
+    }
+    this.#socket.write(bytes);
+  }
+
+  #received(chunk: Buffer): void {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (bytes.length - at >= FRAME_HEADER_BYTES) {
+      const end = at + FRAME_HEADER_BYTES + bytes.readUIntBE(at, 3);
+      if (end > bytes.length) break;
+      const payload = bytes.subarray(at + FRAME_HEADER_BYTES, end);
+      this.#frame(bytes[at + 3] ?? 0, bytes[at + 4] ?? 0, bytes.readUInt32BE(at + 5), payload);
+      at = end;
+    }
+    this.#rest = bytes.subarray(at);
+  }
+
+  #frame(type: number, flags: number, stream: number, payload: Buffer): void {
+    const isAnswer = (flags & FLAG.ack) !== 0;
+    if (type === FRAME.data) this.#data(flags, stream, payload);
+    // Those before the message say nothing that is needed; the last ones have the status.
+    else if (type === FRAME.headers && (flags & FLAG.endStream) !== 0) this.#ended(stream, payload);
+    else if (type === FRAME.settings && !isAnswer) this.#write(frame(type, FLAG.ack, NOTHING));
+    else if (type === FRAME.ping && !isAnswer) this.#write(frame(type, FLAG.ack, payload));
+    else if (type === FRAME.windowUpdate && stream === 0) this.#widen(payload.readUInt32BE(0));
+    else if (type === FRAME.reset) this.#settle(stream)?.reject(new Error('the stream was reset'));
+    else if (!HARMLESS.has(type)) this.#fail(new Error(`a frame of type ${type}: the load can't go on`));
+  }
+
+  #data(flags: number, stream: number, payload: Buffer): void {
+    const call = this.#open.get(stream);
+    if (!call || (flags & (FLAG.padded | FLAG.endStream)) !== 0) {
+      this.#fail(new Error('a message that no gRPC server sends'));
+      return;
+    }
+    call.data = call.data.length === 0 ? payload : Buffer.concat([call.data, payload]);
+    this.#read += payload.length;
+    if (this.#read < READ_BEFORE_UPDATE) return;
+    this.#write(frame(FRAME.windowUpdate, 0, uint32(this.#read)));
+    this.#read = 0;
+  }
+
+  #ended(stream: number, trailers: Buffer): void {
+    const call = this.#settle(stream);
+    const status = statusIn(trailers);
+    if (status === '0') call?.resolve(call.data.subarray(MESSAGE_PREFIX_BYTES));
+    else call?.reject(new Error(`${call.path}: status ${status}`));
+  }
+
+  #settle(stream: number): OpenCall | undefined {
+    const call = this.#open.get(stream);
+    this.#open.delete(stream);
+    return call;
+  }
+
+  #widen(by: number): void {
+    this.#window += by;
+    for (const { frames, call } of this.#held.splice(0)) {
+      if (this.#window < frames.dataBytes) this.#held.push({ frames, call });
+      else this.#send(frames, call);
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    const waiting = [...this.#open.values(), ...this.#held.splice(0).map(({ call }) => call)];
+    for (const { reject } of waiting) reject(error);
+    this.#open.clear();
+    this.#socket.destroy();
+  }
+}
+
+/** 'unknown' when the trailers are written in a way that servers on grpc-js and grpc-go don't use. */
+function statusIn(trailers: Buffer): string {
+  const at = trailers.indexOf(STATUS_NAME);
+  const length = trailers[at + STATUS_NAME.length] ?? 0;
+  const digits = at + STATUS_NAME.length + 1;
+  return at < 0 || length > 2 ? 'unknown' : trailers.toString('latin1', digits, digits + length);
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}

@@ -1,0 +1,61 @@
+// The programs and packages of others that the benchmarks use where this machine has them, and how to have them. Owns
+// where they are looked for; without one, what it would measure is left out and a line says so.
+import { accessSync, constants } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { findRedis } from '../../test/support/redis/find-redis.ts';
+import { REDLOCK } from './redlock-peer.ts';
+
+const HOW_TO_HAVE = {
+  h2load: 'apt-get install nghttp2-client',
+  ghz: 'go install github.com/bojand/ghz/cmd/ghz@latest',
+  'redis-benchmark': 'apt-get install redis-tools',
+  etcd: 'apt-get install etcd-server',
+  [REDLOCK]: 'npm install --no-save redlock@5.0.0-beta.2',
+} as const;
+
+export type Installable = keyof typeof HOW_TO_HAVE;
+
+export interface Program {
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** undefined, and a line that says so, when this machine doesn't have it. */
+export async function program(name: Exclude<Installable, typeof REDLOCK>): Promise<Program | undefined> {
+  const redis = await findRedis();
+  // The package that is unpacked in the cache has Redis's other programs and the libraries that they need.
+  const unpacked = redis.mode === 'package' ? [join(dirname(redis.executable), '../usr/bin')] : [];
+  const onPath = (process.env.PATH ?? '').split(delimiter);
+  const ofGo = join(process.env.GOPATH ?? join(homedir(), 'go'), 'bin');
+  const path = [...unpacked, ...onPath, ofGo].map((folder) => join(folder, name)).find(isExecutable);
+  if (path === undefined) {
+    sayAbsent(name);
+    return undefined;
+  }
+  const isUnpacked = redis.mode === 'package' && unpacked.includes(dirname(path));
+  return { path, env: isUnpacked ? redis.env : process.env };
+}
+
+export function hasRedlock(): boolean {
+  try {
+    import.meta.resolve(REDLOCK);
+    return true;
+  } catch {
+    sayAbsent(REDLOCK);
+    return false;
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function sayAbsent(name: Installable): void {
+  console.log(`  no figures of ${name}, which isn't installed here: ${HOW_TO_HAVE[name]}`);
+}

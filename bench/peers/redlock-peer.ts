@@ -1,0 +1,35 @@
+// node-redlock on one Redis, where it is installed. It is no dependency of the project: its last release is a beta of
+// 2022, and its last stable one is older still. Owns the little of its interface that is needed.
+import { Redis } from 'ioredis';
+import { parseHostPort } from '../../src/domain/host-port.ts';
+import { type LockPeer, resourceOf } from './lock-peer.ts';
+
+interface RedlockModule {
+  readonly default: new (
+    clients: readonly Redis[],
+    settings: { readonly retryCount: number },
+  ) => { acquire(resources: string[], ttlMs: number): Promise<{ release(): Promise<unknown> }> };
+}
+
+export const REDLOCK = 'redlock' as const;
+const TTL_MS = 20_000;
+
+export async function redlock(address: string): Promise<LockPeer> {
+  const { default: Redlock } = (await import(REDLOCK)) as RedlockModule; // as its declarations say
+  const redis = new Redis({ ...parseHostPort(address, 1), protocol: 2 });
+  const locks = new Redlock([redis], { retryCount: 0 });
+  return {
+    async caller(index) {
+      let held: { release(): Promise<unknown> } | undefined;
+      return {
+        async acquire() {
+          held = await locks.acquire([resourceOf(index)], TTL_MS);
+        },
+        async release() {
+          await held?.release();
+        },
+      };
+    },
+    close: () => redis.disconnect(),
+  };
+}

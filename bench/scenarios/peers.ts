@@ -1,0 +1,125 @@
+// The same cycles with what others use: SET NX by hand, node-redlock, and etcd's lock service, beside Leasehold. What
+// they promise is different, and so is where the work is done: the client's CPU is shown too. etcd writes each grant to
+// its disk, so Leasehold also runs on a Redis that does (`appendfsync always`).
+import { formatHostPort } from '../../src/domain/host-port.ts';
+import { median } from '../figures.ts';
+import type { Uncontended, UncontendedOrder } from '../load-order.ts';
+import { hasRedlock, program } from '../peers/installed.ts';
+import { type Backend, type Rig, redisUsage, usageOf } from '../rig.ts';
+import type { Found, Scenario } from '../scenario.ts';
+
+const CALLERS = 64;
+const WRITES_EACH_COMMAND = ['appendonly yes', 'appendfsync always'];
+
+interface Contender {
+  readonly name: string;
+  readonly address: string;
+  readonly peer: UncontendedOrder['peer'];
+  /** Of all processes that serve it, since their start. */
+  cpuUs(): Promise<number>;
+}
+
+interface Sample {
+  readonly load: Uncontended;
+  readonly serversCpuUs: number;
+}
+
+export const peers: Scenario = {
+  name: 'peers',
+  title: `What others use, with ${CALLERS} callers (on disk: each write is, before it is answered)`,
+  async run(rig, { quick }) {
+    const contenders = await all(rig);
+    const generator = rig.generator();
+    const sample = async ({ address, peer, cpuUs }: Contender, forMs: number): Promise<Sample> => {
+      const before = await cpuUs();
+      const load = await generator.order<Uncontended>({
+        kind: 'uncontended',
+        address,
+        peer,
+        callers: CALLERS,
+        forMs,
+      });
+      return { load, serversCpuUs: (await cpuUs()) - before };
+    };
+    for (const contender of contenders) await sample(contender, quick ? 700 : 3_000);
+    const samples = contenders.map((): Sample[] => []);
+    for (let round = 0; round < (quick ? 3 : 7); round++) {
+      for (const [index, contender] of contenders.entries()) {
+        samples[index]?.push(await sample(contender, quick ? 700 : 2_500));
+      }
+    }
+    return contenders.flatMap(({ name }, index) => figures(name, samples[index] ?? []));
+  },
+};
+
+async function all(rig: Rig): Promise<readonly Contender[]> {
+  const inMemory = await rig.redis();
+  const redisAddress = formatHostPort(inMemory.redis.listens);
+  const ofRedis = async (): Promise<number> => (await redisUsage(inMemory)).cpuUs;
+  const contenders: Contender[] = [
+    await leasehold(rig, 'Leasehold', inMemory),
+    await leasehold(rig, 'Leasehold, on disk', await rig.redis(WRITES_EACH_COMMAND)),
+    { name: 'SET NX by hand', peer: 'set-nx', address: redisAddress, cpuUs: ofRedis },
+  ];
+  if (hasRedlock()) {
+    contenders.push({ name: 'redlock', peer: 'redlock', address: redisAddress, cpuUs: ofRedis });
+  }
+  const etcd = await program('etcd');
+  if (etcd) {
+    const server = await rig.etcd(etcd);
+    contenders.push({
+      name: 'etcd, on disk',
+      peer: 'etcd',
+      address: server.address,
+      cpuUs: async () => server.cpuUs(),
+    });
+  }
+  return contenders;
+}
+
+async function leasehold(rig: Rig, name: string, backend: Backend): Promise<Contender> {
+  const server = await rig.leasehold(backend);
+  return {
+    name,
+    peer: 'frames',
+    address: formatHostPort(server.address),
+    cpuUs: async () => (await usageOf(server)).cpuUs + (await redisUsage(backend)).cpuUs,
+  };
+}
+
+function figures(name: string, samples: readonly Sample[]): readonly Found[] {
+  const middle = (of: (sample: Sample) => number): number => median(samples.map(of));
+  const calls = ({ load }: Sample): number => 2 * load.cycles;
+  return [
+    {
+      name: `${name}: cycles`,
+      unit: '1/s',
+      value: middle(({ load }) => (load.cycles / load.tookMs) * 1_000),
+      better: 'more',
+    },
+    {
+      name: `${name}: taking it, p50`,
+      unit: 'ms',
+      value: middle(({ load }) => load.acquireP50Ms),
+      better: 'less',
+    },
+    {
+      name: `${name}: taking it, p99`,
+      unit: 'ms',
+      value: middle(({ load }) => load.acquireP99Ms),
+      better: 'less',
+    },
+    {
+      name: `${name}: CPU of the servers per call`,
+      unit: 'us',
+      value: middle((sample) => sample.serversCpuUs / calls(sample)),
+      better: 'less',
+    },
+    {
+      name: `${name}: CPU of the client per call`,
+      unit: 'us',
+      value: middle((sample) => sample.load.generatorCpuUs / calls(sample)),
+      better: 'less',
+    },
+  ];
+}
