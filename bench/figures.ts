@@ -8,10 +8,19 @@ export interface Budget {
   readonly atLeast?: number;
 }
 
+/** Where a figure lies on a curve: how it grows with the number of something. */
+export interface CurvePoint {
+  /** The same for all points of one curve, unique within its scenario. */
+  readonly name: string;
+  readonly n: number;
+}
+
 export interface Figure {
   readonly scenario: string;
   /** Unique within its scenario. */
   readonly name: string;
+  /** undefined: it depends on no number. */
+  readonly curve?: CurvePoint;
   readonly unit: string;
   readonly value: number;
   /** The same of the parts by themselves, in the same run and in turn with it. */
@@ -46,6 +55,11 @@ export function isMet(figure: Figure): boolean | undefined {
 export function steadyPart({ value, ratio, steady }: Figure): number | undefined {
   if (steady === undefined) return undefined;
   return steady === 'ratio' ? ratio : value;
+}
+
+/** The name of a figure of so many of something, and its place on the curve over that number. */
+export function ofMany(n: number, what: string, figure: string): Required<Pick<Figure, 'name' | 'curve'>> {
+  return { name: `${n} ${what}: ${figure}`, curve: { name: `${what}: ${figure}`, n } };
 }
 
 export function median(numbers: readonly number[]): number {

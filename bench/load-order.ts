@@ -41,6 +41,7 @@ export type HoldOrder =
 
 export interface Renewals {
   readonly renewals: number;
+  /** Leases that the server said were lost, and streams that have ended. */
   readonly lost: number;
   readonly tookMs: number;
   /** What is left of a lease when its renewal arrives, of its TTL: 0.75 when each comes after a quarter. */
@@ -48,6 +49,10 @@ export interface Renewals {
   /** How much later than a quarter of its TTL after the one before a renewal arrives; 0 when none is late. */
   readonly lagP50Ms: number;
   readonly lagP99Ms: number;
+  /** With enough renewals. */
+  readonly lagP999Ms?: number;
+  /** What reading them cost the load generator. */
+  readonly generatorCpuUs: number;
 }
 
 export interface FillOrder {

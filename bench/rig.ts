@@ -94,6 +94,13 @@ export class LoadGenerator {
   order<Seen>(order: LoadOrder): Promise<Seen> {
     return ask<Seen>(this.#child, order);
   }
+
+  /** Before the end of the scenario: what it holds is free for the next one. */
+  async close(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    if (!this.#child.kill()) return; // it has ended by itself
+    await ended;
+  }
 }
 
 export function usageOf(server: ChildServer, question: UsageQuestion = 'usage'): Promise<Usage> {

@@ -1,6 +1,16 @@
 // A histogram of latencies in milliseconds, with the resolution of a microsecond.
 import { createHistogram } from 'node:perf_hooks';
 
+/** Fewer samples than this say nothing of one in a thousand. */
+const MANY_SAMPLES = 10_000;
+
+export interface Percentiles {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Left out where there are fewer than 10,000 samples. */
+  readonly p999Ms?: number;
+}
+
 export class Latencies {
   readonly #histogram = createHistogram();
 
@@ -11,6 +21,11 @@ export class Latencies {
   /** NaN when there are none. */
   percentile(of: number): number {
     return this.#histogram.count === 0 ? Number.NaN : this.#histogram.percentile(of) / 1_000;
+  }
+
+  percentiles(): Percentiles {
+    const few = { p50Ms: this.percentile(50), p99Ms: this.percentile(99) };
+    return this.#histogram.count < MANY_SAMPLES ? few : { ...few, p999Ms: this.percentile(99.9) };
   }
 
   /** Settles as `work` does, and counts how long that took. */
