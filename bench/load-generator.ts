@@ -1,19 +1,33 @@
 // Makes the load, in a process of its own, so that the server is what is measured. Gets its orders (load-order.ts) from
 // the parent, one after the other, and answers each with what it saw.
 import type { LoadOrder } from './load-order.ts';
+import { acquireMany } from './loads/acquire-many.ts';
 import { fill } from './loads/fill.ts';
 import { HandOverQueue } from './loads/hand-over.ts';
 import { Holds } from './loads/holds.ts';
+import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
 import { uncontended } from './loads/uncontended.ts';
 
 let queue: HandOverQueue | undefined;
 let holds: Holds | undefined;
+let holders: Holders | undefined;
 
 async function obey(order: LoadOrder): Promise<unknown> {
   switch (order.kind) {
     case 'uncontended':
       return uncontended(order);
+    case 'modes':
+      return modes(order);
+    case 'join':
+      holders ??= new Holders(order.address, order.mode);
+      return holders.hold(order.holders);
+    case 'leave':
+      await holders?.release();
+      holders = undefined;
+      return;
+    case 'acquire-many':
+      return acquireMany(order);
     case 'fill':
       return fill(order);
     case 'operations':

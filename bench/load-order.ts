@@ -1,5 +1,7 @@
 // What the load generator is asked to do and what it answers: one kind of load each. Owns the messages between the
 // scenarios and load-generator.ts.
+import type { AcquireManyOrder } from './loads/acquire-many.ts';
+import type { ModesOrder } from './loads/modes.ts';
 
 export interface UncontendedOrder {
   readonly kind: 'uncontended';
@@ -80,4 +82,11 @@ export interface Operations {
   readonly firstP99Ms: number;
 }
 
-export type LoadOrder = UncontendedOrder | HandOverOrder | HoldOrder | FillOrder | OperationsOrder;
+export type LoadOrder =
+  | UncontendedOrder
+  | ModesOrder
+  | AcquireManyOrder
+  | HandOverOrder
+  | HoldOrder
+  | FillOrder
+  | OperationsOrder;

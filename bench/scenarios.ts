@@ -1,8 +1,10 @@
 // All scenarios, in the order in which they run.
 import type { Scenario } from './scenario.ts';
+import { acquireMany } from './scenarios/acquire-many.ts';
 import { durability } from './scenarios/durability.ts';
 import { handOver } from './scenarios/hand-over.ts';
 import { holds } from './scenarios/holds.ts';
+import { modes } from './scenarios/modes.ts';
 import { operations } from './scenarios/operations.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
 import { startUp } from './scenarios/start-up.ts';
@@ -10,6 +12,8 @@ import { uncontended } from './scenarios/uncontended.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   uncontended,
+  modes,
+  acquireMany,
   durability,
   handOver,
   holds,
