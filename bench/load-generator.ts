@@ -8,10 +8,12 @@ import { Holds } from './loads/holds.ts';
 import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
 import { uncontended } from './loads/uncontended.ts';
+import { Watchers } from './loads/watchers.ts';
 
 let queue: HandOverQueue | undefined;
 let holds: Holds | undefined;
 let holders: Holders | undefined;
+let watchers: Watchers | undefined;
 
 async function obey(order: LoadOrder): Promise<unknown> {
   switch (order.kind) {
@@ -46,6 +48,13 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return holds?.watch(order.forMs);
     case 'end':
       return holds?.close();
+    case 'watchers':
+      watchers = new Watchers(order.address, order.what, order.watchers);
+      return watchers.open();
+    case 'change':
+      return watchers?.change(order.times);
+    case 'stop-watching':
+      return watchers?.close();
   }
 }
 

@@ -2,6 +2,7 @@
 // scenarios and load-generator.ts.
 import type { AcquireManyOrder } from './loads/acquire-many.ts';
 import type { ModesOrder } from './loads/modes.ts';
+import type { WatchersOrder } from './loads/watchers.ts';
 
 export interface UncontendedOrder {
   readonly kind: 'uncontended';
@@ -88,5 +89,6 @@ export type LoadOrder =
   | AcquireManyOrder
   | HandOverOrder
   | HoldOrder
+  | WatchersOrder
   | FillOrder
   | OperationsOrder;

@@ -13,6 +13,7 @@ import type { Usage, UsageQuestion } from './probe.ts';
 
 const MASTER_NAME = 'bench';
 const FLOOR = join(import.meta.dirname, 'floor-server.ts');
+const WATCH_FLOOR = join(import.meta.dirname, 'watch-floor-server.ts');
 const PROBE = ['--expose-gc', '--import', join(import.meta.dirname, 'probe.ts')];
 
 /** A Redis for one scenario, and what makes a server use it. */
@@ -64,6 +65,10 @@ export class Rig {
 
   floor({ redis }: Backend): Promise<ChildServer> {
     return this.#server([FLOOR], { FLOOR_REDIS_PORT: String(redis.listens.port) });
+  }
+
+  watchFloor(): Promise<ChildServer> {
+    return this.#server([WATCH_FLOOR], {});
   }
 
   generator(): LoadGenerator {

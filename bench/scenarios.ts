@@ -9,6 +9,7 @@ import { operations } from './scenarios/operations.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
 import { startUp } from './scenarios/start-up.ts';
 import { uncontended } from './scenarios/uncontended.ts';
+import { watch } from './scenarios/watch.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   uncontended,
@@ -17,6 +18,7 @@ export const SCENARIOS: readonly Scenario[] = [
   durability,
   handOver,
   holds,
+  watch,
   operations,
   redisMemory,
   startUp,

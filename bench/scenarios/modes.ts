@@ -1,6 +1,7 @@
 // Shared leases and permits, of which one resource has many holders. In the column of the floor: as many callers with
-// exclusive leases, each on a resource of its own. The summary of a lock (lua/locking.lua) makes admission cost the same
-// for one holder as for many; all are looked at only once the earliest deadline that it knows is over, so once in a TTL.
+// exclusive leases, each on a resource of its own. The summary of a lock (lua/locking.lua) makes admission cost the
+// same for one holder as for many; all are looked at only once the earliest deadline that it knows is over, so once in
+// a TTL.
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { ofMany, paired } from '../figures.ts';
