@@ -5,6 +5,7 @@ import { acquireMany } from './loads/acquire-many.ts';
 import { fill } from './loads/fill.ts';
 import { HandOverQueue } from './loads/hand-over.ts';
 import { Holds } from './loads/holds.ts';
+import { list, writeOrCheck } from './loads/list.ts';
 import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
 import { uncontended } from './loads/uncontended.ts';
@@ -48,6 +49,11 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return holds?.watch(order.forMs);
     case 'end':
       return holds?.close();
+    case 'write':
+    case 'check':
+      return writeOrCheck(order);
+    case 'list':
+      return list(order);
     case 'watchers':
       watchers = new Watchers(order.address, order.what, order.watchers);
       return watchers.open();

@@ -1,6 +1,7 @@
 // What the load generator is asked to do and what it answers: one kind of load each. Owns the messages between the
 // scenarios and load-generator.ts.
 import type { AcquireManyOrder } from './loads/acquire-many.ts';
+import type { ListOrder, RecordOrder } from './loads/list.ts';
 import type { ModesOrder } from './loads/modes.ts';
 import type { WatchersOrder } from './loads/watchers.ts';
 
@@ -90,5 +91,7 @@ export type LoadOrder =
   | HandOverOrder
   | HoldOrder
   | WatchersOrder
+  | RecordOrder
+  | ListOrder
   | FillOrder
   | OperationsOrder;

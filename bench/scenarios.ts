@@ -4,6 +4,7 @@ import { acquireMany } from './scenarios/acquire-many.ts';
 import { durability } from './scenarios/durability.ts';
 import { handOver } from './scenarios/hand-over.ts';
 import { holds } from './scenarios/holds.ts';
+import { list } from './scenarios/list.ts';
 import { modes } from './scenarios/modes.ts';
 import { operations } from './scenarios/operations.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
@@ -19,6 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   handOver,
   holds,
   watch,
+  list,
   operations,
   redisMemory,
   startUp,
