@@ -36,8 +36,12 @@ async function obey(order: LoadOrder): Promise<unknown> {
     case 'operations':
       return operations(order);
     case 'queue':
-      queue = new HandOverQueue(order.address, order.waiters);
+      queue = new HandOverQueue(order.address, order.resource, order.waiters);
       return queue.filled(order.waiters);
+    case 'expect':
+      return queue?.expect(order.leaseIds);
+    case 'cycle':
+      return queue?.cycle(order.forMs);
     case 'pass':
       return queue?.pass(order.times);
     case 'empty':

@@ -24,10 +24,15 @@ export interface Uncontended {
   readonly releaseP99Ms: number;
 }
 
-/** Fills a queue of so many; then `pass` passes the lock on, and `empty` ends it. */
+/**
+ * Fills a queue of so many. Then `expect` says in which order they stand, `pass` passes the lock on, one hand-over after
+ * the other, `cycle` lets everybody give it back and queue again at once, and `empty` ends it.
+ */
 export type HandOverOrder =
-  | { readonly kind: 'queue'; readonly address: string; readonly waiters: number }
+  | { readonly kind: 'queue'; readonly address: string; readonly resource: string; readonly waiters: number }
+  | { readonly kind: 'expect'; readonly leaseIds: readonly string[] }
   | { readonly kind: 'pass'; readonly times: number }
+  | { readonly kind: 'cycle'; readonly forMs: number }
   | { readonly kind: 'empty' };
 
 export interface HandOvers {
@@ -35,6 +40,17 @@ export interface HandOvers {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly tookMs: number;
+  /** Grants to somebody before whom another stood in the queue. */
+  readonly outOfOrder: number;
+}
+
+export interface Cycles {
+  readonly grants: number;
+  readonly tookMs: number;
+  readonly outOfOrder: number;
+  /** Grants of the caller that got the most, and of the one that got the fewest. */
+  readonly most: number;
+  readonly fewest: number;
 }
 
 /** Opens streams that hold a lease each; `watch` reads them for a time, and `end` closes them. */
