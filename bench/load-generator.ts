@@ -37,13 +37,13 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return operations(order);
     case 'queue':
       queue = new HandOverQueue(order.address, order.resource, order.waiters);
-      return queue.filled(order.waiters);
+      return queue.fill();
     case 'expect':
       return queue?.expect(order.leaseIds);
     case 'cycle':
       return queue?.cycle(order.forMs);
     case 'pass':
-      return queue?.pass(order.times);
+      return queue?.pass(order.forMs, order.isWarmUp);
     case 'empty':
       return queue?.close();
     case 'hold':

@@ -1,6 +1,7 @@
 // What the load generator is asked to do and what it answers: one kind of load each. Owns the messages between the
 // scenarios and load-generator.ts.
 import type { AcquireManyOrder } from './loads/acquire-many.ts';
+import type { Percentiles } from './loads/latencies.ts';
 import type { ListOrder, RecordOrder } from './loads/list.ts';
 import type { ModesOrder } from './loads/modes.ts';
 import type { WatchersOrder } from './loads/watchers.ts';
@@ -31,14 +32,14 @@ export interface Uncontended {
 export type HandOverOrder =
   | { readonly kind: 'queue'; readonly address: string; readonly resource: string; readonly waiters: number }
   | { readonly kind: 'expect'; readonly leaseIds: readonly string[] }
-  | { readonly kind: 'pass'; readonly times: number }
+  | { readonly kind: 'pass'; readonly forMs: number; readonly isWarmUp: boolean }
   | { readonly kind: 'cycle'; readonly forMs: number }
   | { readonly kind: 'empty' };
 
 export interface HandOvers {
-  /** From before Release is sent until the next caller has the grant. */
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  readonly times: number;
+  /** From before Release is sent until the next caller has the grant; of all that were passed on after the warm-up. */
+  readonly latency: Percentiles;
   readonly tookMs: number;
   /** Grants to somebody before whom another stood in the queue. */
   readonly outOfOrder: number;

@@ -18,6 +18,7 @@ interface Grant {
 const WAIT_MS = 600_000;
 /** A server allows a connection only so many calls at once. */
 const CALLS_PER_CONNECTION = 1_000;
+const GROUP = 500;
 /** Between two hand-overs: the one who gave it back is in the queue again before the next. */
 const PAUSE_MS = 8;
 
@@ -26,6 +27,7 @@ export class HandOverQueue {
   readonly #clients: readonly LockServiceClient[];
   readonly #callers: number;
   readonly #order = new QueueOrder();
+  readonly #latencies = new Latencies();
   #holder: Promise<Grant>;
   #isOver = false;
   #granted: (grant: Grant) => void = () => {};
@@ -44,12 +46,19 @@ export class HandOverQueue {
         }),
     );
     this.#holder = this.#nextGrant();
-    for (let caller = 0; caller < this.#callers; caller++) this.#queue(caller);
   }
 
-  /** Resolves when the queue is as long as it should be: the one who has the lock doesn't count. */
-  async filled(waiters: number): Promise<void> {
+  /** Resolves when all of them wait, but the one who has the lock. They come in groups: no server is overrun. */
+  async fill(): Promise<void> {
+    for (let caller = 0; caller < this.#callers; caller++) {
+      this.#queue(caller);
+      if (caller % GROUP === 0) await this.#areWaiting(caller);
+    }
+    await this.#areWaiting(this.#callers - 1);
     await this.#holder;
+  }
+
+  async #areWaiting(waiters: number): Promise<void> {
     for (;;) {
       const { lock } = await promised<{ lock: { waiterCount: number } | undefined }>((done) =>
         this.#client(0).getLock({ resource: this.#resource }, done),
@@ -64,11 +73,12 @@ export class HandOverQueue {
     this.#order.expect(leaseIds);
   }
 
-  async pass(times: number): Promise<HandOvers> {
-    const latencies = new Latencies();
+  async pass(forMs: number, isWarmUp: boolean): Promise<HandOvers> {
+    const latencies = isWarmUp ? new Latencies() : this.#latencies;
     const startedMs = performance.now();
     const before = this.#order.outOfOrder;
-    for (let time = 0; time < times; time++) {
+    let times = 0;
+    for (; performance.now() - startedMs < forMs; times++) {
       const { leaseId, caller } = await this.#holder;
       this.#holder = this.#nextGrant();
       const releasedMs = performance.now();
@@ -80,8 +90,8 @@ export class HandOverQueue {
       await sleep(PAUSE_MS);
     }
     return {
-      p50Ms: latencies.percentile(50),
-      p99Ms: latencies.percentile(99),
+      times,
+      latency: latencies.percentiles(),
       tookMs: performance.now() - startedMs,
       outOfOrder: this.#order.outOfOrder - before,
     };

@@ -8,17 +8,25 @@ import { median, ofMany } from '../figures.ts';
 import type { Cycles, HandOvers, Uncontended } from '../load-order.ts';
 import { measured } from '../measured.ts';
 import { type Backend, type LoadGenerator, redisUsage } from '../rig.ts';
-import type { Found, Scenario, Scope } from '../scenario.ts';
+import type { Found, Scenario } from '../scenario.ts';
 
 const QUEUES = [10, 100, 1_000, 10_000];
 const QUICK_QUEUES = [10, 1_000];
 /** So few that all of them get the lock many times. */
 const MOST_IN_TURN = 100;
-const IDLE_MS = 1_500;
+/**
+ * Waiters ask for their place again each 10 s, and those that came together do so together: what Redis does for them
+ * is measured right before and after each of many short rounds.
+ */
+const IDLE_MS = 300;
+const ROUND_MS = 500;
+const WARM_UP_MS = 1_500;
 
-interface Round {
-  readonly ours: HandOvers;
+interface Sample {
+  readonly latency: HandOvers['latency'];
+  readonly outOfOrder: number;
   readonly floorMs: number;
+  /** Of Redis, per hand-over. */
   readonly commands: number;
 }
 
@@ -39,9 +47,9 @@ export const handOver: Scenario = {
       const resource = `bench-hot-${waiters}`;
       await generator.order({ kind: 'queue', address, resource, waiters });
       await generator.order({ kind: 'expect', leaseIds: await standing(backend, resource) });
-      const rounds = await handOvers(generator, backend, floorGenerator, floor, { quick });
-      fewest ??= median(rounds.map(({ commands }) => commands));
-      found.push(...figures(waiters, rounds, fewest));
+      const sample = await handOvers(generator, backend, floorGenerator, floor, quick ? 8 : 15);
+      fewest ??= sample.commands;
+      found.push(...figures(waiters, sample, fewest));
       if (waiters <= MOST_IN_TURN)
         found.push(...(await inTurn(generator, backend, leasehold, waiters, quick)));
       await generator.order({ kind: 'empty' });
@@ -63,54 +71,59 @@ async function handOvers(
   backend: Backend,
   floorGenerator: LoadGenerator,
   floor: ChildServer,
-  { quick }: Scope,
-): Promise<readonly Round[]> {
-  const times = quick ? 60 : 200;
-  const warmUp = await generator.order<HandOvers>({ kind: 'pass', times });
-  const idleFrom = await redisUsage(backend);
-  await sleep(IDLE_MS);
-  const idlePerMs = ((await redisUsage(backend)).commands - idleFrom.commands) / IDLE_MS;
-  const rounds: Round[] = [];
-  for (let round = 0; round < (quick ? 3 : 5); round++) {
+  rounds: number,
+): Promise<Sample> {
+  const pass = (forMs: number, isWarmUp: boolean): Promise<HandOvers> =>
+    generator.order({ kind: 'pass', forMs, isWarmUp });
+  let ours = await pass(WARM_UP_MS, true);
+  let { outOfOrder } = ours;
+  const commandsOf = async (work: () => Promise<unknown>): Promise<number> => {
     const before = await redisUsage(backend);
-    const ours = await generator.order<HandOvers>({ kind: 'pass', times });
-    const all = (await redisUsage(backend)).commands - before.commands;
+    await work();
+    return (await redisUsage(backend)).commands - before.commands;
+  };
+  const idle = (): Promise<number> => commandsOf(() => sleep(IDLE_MS));
+  let idleBefore = await idle();
+  const perHandOver: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const all = await commandsOf(async () => {
+      ours = await pass(ROUND_MS, false);
+    });
+    const idleAfter = await idle();
+    const idlePerMs = (idleBefore + idleAfter) / (2 * IDLE_MS);
+    perHandOver.push((all - idlePerMs * ours.tookMs) / ours.times);
+    idleBefore = idleAfter;
+    outOfOrder += ours.outOfOrder;
+  }
+  const floorsMs: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const address = formatHostPort(floor.address);
     const bare = await floorGenerator.order<Uncontended>({
       kind: 'uncontended',
       peer: 'grpc',
-      address: formatHostPort(floor.address),
+      address,
       callers: 1,
       forMs: 400,
     });
-    const outOfOrder = ours.outOfOrder + (round === 0 ? warmUp.outOfOrder : 0);
-    rounds.push({
-      ours: { ...ours, outOfOrder },
-      floorMs: bare.releaseP50Ms,
-      commands: (all - idlePerMs * ours.tookMs) / times,
-    });
+    floorsMs.push(bare.releaseP50Ms);
   }
-  return rounds;
+  return { latency: ours.latency, outOfOrder, floorMs: median(floorsMs), commands: median(perHandOver) };
 }
 
-function figures(waiters: number, rounds: readonly Round[], fewest: number): readonly Found[] {
+function figures(waiters: number, sample: Sample, fewest: number): readonly Found[] {
+  const { latency, floorMs, commands, outOfOrder } = sample;
   const named = (what: string) => ofMany(waiters, 'waiters', what);
-  const commands = median(rounds.map((round) => round.commands));
   return [
     {
       ...named('p50'),
       unit: 'ms',
-      value: median(rounds.map(({ ours }) => ours.p50Ms)),
-      floor: median(rounds.map(({ floorMs }) => floorMs)),
-      ratio: median(rounds.map(({ ours, floorMs }) => ours.p50Ms / floorMs)),
+      value: latency.p50Ms,
+      floor: floorMs,
+      ratio: latency.p50Ms / floorMs,
       ...(waiters === 1_000 ? { budget: { of: 'value', atMost: 2 } } : {}),
       better: 'less',
     },
-    {
-      ...named('p99'),
-      unit: 'ms',
-      value: median(rounds.map(({ ours }) => ours.p99Ms)),
-      better: 'less',
-    },
+    { ...named('p99'), unit: 'ms', value: latency.p99Ms, better: 'less' },
     {
       // Both directions: one that releases and queues again, and one that is granted.
       ...named('Redis commands per hand-over'),
@@ -126,7 +139,7 @@ function figures(waiters: number, rounds: readonly Round[], fewest: number): rea
     {
       ...named('grants out of the order of the queue'),
       unit: '',
-      value: rounds.reduce((sum, { ours }) => sum + ours.outOfOrder, 0),
+      value: outOfOrder,
       budget: { of: 'value', atMost: 0 },
       better: 'less',
     },
