@@ -14,9 +14,9 @@ import { watch } from './scenarios/watch.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   uncontended,
+  durability,
   modes,
   acquireMany,
-  durability,
   handOver,
   holds,
   watch,
