@@ -1,28 +1,49 @@
 // Makes the load, in a process of its own, so that the server is what is measured. Gets its orders (load-order.ts) from
 // the parent, one after the other, and answers each with what it saw.
 import type { LoadOrder } from './load-order.ts';
+import { acquireMany } from './loads/acquire-many.ts';
 import { fill } from './loads/fill.ts';
 import { HandOverQueue } from './loads/hand-over.ts';
 import { Holds } from './loads/holds.ts';
+import { list, writeOrCheck } from './loads/list.ts';
+import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
 import { uncontended } from './loads/uncontended.ts';
+import { Watchers } from './loads/watchers.ts';
 
 let queue: HandOverQueue | undefined;
 let holds: Holds | undefined;
+let holders: Holders | undefined;
+let watchers: Watchers | undefined;
 
 async function obey(order: LoadOrder): Promise<unknown> {
   switch (order.kind) {
     case 'uncontended':
       return uncontended(order);
+    case 'modes':
+      return modes(order);
+    case 'join':
+      holders ??= new Holders(order.address, order.mode);
+      return holders.hold(order.holders);
+    case 'leave':
+      await holders?.release();
+      holders = undefined;
+      return;
+    case 'acquire-many':
+      return acquireMany(order);
     case 'fill':
       return fill(order);
     case 'operations':
       return operations(order);
     case 'queue':
-      queue = new HandOverQueue(order.address, order.waiters);
-      return queue.filled(order.waiters);
+      queue = new HandOverQueue(order.address, order.resource, order.waiters);
+      return queue.fill();
+    case 'expect':
+      return queue?.expect(order.leaseIds);
+    case 'cycle':
+      return queue?.cycle(order.forMs);
     case 'pass':
-      return queue?.pass(order.times);
+      return queue?.pass(order.forMs, order.isWarmUp);
     case 'empty':
       return queue?.close();
     case 'hold':
@@ -32,6 +53,18 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return holds?.watch(order.forMs);
     case 'end':
       return holds?.close();
+    case 'write':
+    case 'check':
+      return writeOrCheck(order);
+    case 'list':
+      return list(order);
+    case 'watchers':
+      watchers = new Watchers(order.address, order.what, order.watchers);
+      return watchers.open();
+    case 'change':
+      return watchers?.change(order.times);
+    case 'stop-watching':
+      return watchers?.close();
   }
 }
 

@@ -1,5 +1,10 @@
 // What the load generator is asked to do and what it answers: one kind of load each. Owns the messages between the
 // scenarios and load-generator.ts.
+import type { AcquireManyOrder } from './loads/acquire-many.ts';
+import type { Percentiles } from './loads/latencies.ts';
+import type { ListOrder, RecordOrder } from './loads/list.ts';
+import type { ModesOrder } from './loads/modes.ts';
+import type { WatchersOrder } from './loads/watchers.ts';
 
 export interface UncontendedOrder {
   readonly kind: 'uncontended';
@@ -25,17 +30,33 @@ export interface Uncontended {
   readonly generatorCpuUs: number;
 }
 
-/** Fills a queue of so many; then `pass` passes the lock on, and `empty` ends it. */
+/**
+ * Fills a queue of so many. Then `expect` says in which order they stand, `pass` passes the lock on, one hand-over after
+ * the other, `cycle` lets everybody give it back and queue again at once, and `empty` ends it.
+ */
 export type HandOverOrder =
-  | { readonly kind: 'queue'; readonly address: string; readonly waiters: number }
-  | { readonly kind: 'pass'; readonly times: number }
+  | { readonly kind: 'queue'; readonly address: string; readonly resource: string; readonly waiters: number }
+  | { readonly kind: 'expect'; readonly leaseIds: readonly string[] }
+  | { readonly kind: 'pass'; readonly forMs: number; readonly isWarmUp: boolean }
+  | { readonly kind: 'cycle'; readonly forMs: number }
   | { readonly kind: 'empty' };
 
 export interface HandOvers {
-  /** From before Release is sent until the next caller has the grant. */
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  readonly times: number;
+  /** From before Release is sent until the next caller has the grant; of all that were passed on after the warm-up. */
+  readonly latency: Percentiles;
   readonly tookMs: number;
+  /** Grants to somebody before whom another stood in the queue. */
+  readonly outOfOrder: number;
+}
+
+export interface Cycles {
+  readonly grants: number;
+  readonly tookMs: number;
+  readonly outOfOrder: number;
+  /** Grants of the caller that got the most, and of the one that got the fewest. */
+  readonly most: number;
+  readonly fewest: number;
 }
 
 /** Opens streams that hold a lease each; `watch` reads them for a time, and `end` closes them. */
@@ -46,6 +67,7 @@ export type HoldOrder =
 
 export interface Renewals {
   readonly renewals: number;
+  /** Leases that the server said were lost, and streams that have ended. */
   readonly lost: number;
   readonly tookMs: number;
   /** What is left of a lease when its renewal arrives, of its TTL: 0.75 when each comes after a quarter. */
@@ -53,6 +75,10 @@ export interface Renewals {
   /** How much later than a quarter of its TTL after the one before a renewal arrives; 0 when none is late. */
   readonly lagP50Ms: number;
   readonly lagP99Ms: number;
+  /** With enough renewals. */
+  readonly lagP999Ms?: number;
+  /** What reading them cost the load generator. */
+  readonly generatorCpuUs: number;
 }
 
 export interface FillOrder {
@@ -80,4 +106,14 @@ export interface Operations {
   readonly firstP99Ms: number;
 }
 
-export type LoadOrder = UncontendedOrder | HandOverOrder | HoldOrder | FillOrder | OperationsOrder;
+export type LoadOrder =
+  | UncontendedOrder
+  | ModesOrder
+  | AcquireManyOrder
+  | HandOverOrder
+  | HoldOrder
+  | WatchersOrder
+  | RecordOrder
+  | ListOrder
+  | FillOrder
+  | OperationsOrder;

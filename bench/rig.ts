@@ -16,6 +16,7 @@ import type { Usage, UsageQuestion } from './probe.ts';
 const MASTER_NAME = 'bench';
 const FLOOR = join(import.meta.dirname, 'floor-server.ts');
 const LADDER = join(import.meta.dirname, 'ladder-server.ts');
+const WATCH_FLOOR = join(import.meta.dirname, 'watch-floor-server.ts');
 const PROBE = ['--expose-gc', '--import', join(import.meta.dirname, 'probe.ts')];
 
 /** A Redis for one scenario, and what makes a server use it. */
@@ -80,6 +81,10 @@ export class Rig {
     return server;
   }
 
+  watchFloor(): Promise<ChildServer> {
+    return this.#server([WATCH_FLOOR], {});
+  }
+
   generator(): LoadGenerator {
     const child = fork(join(import.meta.dirname, 'load-generator.ts'), { execArgv: [] });
     this.#ending.push(() => child.kill());
@@ -107,6 +112,13 @@ export class LoadGenerator {
 
   order<Seen>(order: LoadOrder): Promise<Seen> {
     return ask<Seen>(this.#child, order);
+  }
+
+  /** Before the end of the scenario: what it holds is free for the next one. */
+  async close(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    if (!this.#child.kill()) return; // it has ended by itself
+    await ended;
   }
 }
 

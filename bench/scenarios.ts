@@ -1,16 +1,20 @@
 // All scenarios, in the order in which they run.
 import type { Scenario } from './scenario.ts';
+import { acquireMany } from './scenarios/acquire-many.ts';
 import { durability } from './scenarios/durability.ts';
 import { failover } from './scenarios/failover.ts';
 import { handOver } from './scenarios/hand-over.ts';
 import { holds } from './scenarios/holds.ts';
 import { ladder } from './scenarios/ladder.ts';
+import { list } from './scenarios/list.ts';
+import { modes } from './scenarios/modes.ts';
 import { operations } from './scenarios/operations.ts';
 import { peers } from './scenarios/peers.ts';
 import { processes } from './scenarios/processes.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
 import { startUp } from './scenarios/start-up.ts';
 import { uncontended } from './scenarios/uncontended.ts';
+import { watch } from './scenarios/watch.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   uncontended,
@@ -18,8 +22,12 @@ export const SCENARIOS: readonly Scenario[] = [
   peers,
   processes,
   durability,
+  modes,
+  acquireMany,
   handOver,
   holds,
+  watch,
+  list,
   operations,
   redisMemory,
   startUp,

@@ -1,28 +1,42 @@
 // One lock with a queue of callers that stays as long as it is: whoever gets the lock gives it back when told to, and
-// queues again. Measures from before Release is sent until the next one has the grant.
+// queues again. Measures from before Release is sent until the next one has the grant, and whether they are granted in
+// the order in which they stand.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials } from '@grpc/grpc-js';
 import { AcquireRequest, LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
-import type { HandOvers } from '../load-order.ts';
+import type { Cycles, HandOvers } from '../load-order.ts';
 import { Latencies } from './latencies.ts';
 import { duration, promised } from './promised.ts';
+import { QueueOrder } from './queue-order.ts';
 
-const RESOURCE = 'bench-hot';
+interface Grant {
+  readonly leaseId: string;
+  readonly caller: number;
+}
+
 const WAIT_MS = 600_000;
 /** A server allows a connection only so many calls at once. */
 const CALLS_PER_CONNECTION = 1_000;
+const GROUP = 500;
 /** Between two hand-overs: the one who gave it back is in the queue again before the next. */
 const PAUSE_MS = 8;
 
 export class HandOverQueue {
+  readonly #resource: string;
   readonly #clients: readonly LockServiceClient[];
-  #holder: Promise<string>;
+  readonly #callers: number;
+  readonly #order = new QueueOrder();
+  readonly #latencies = new Latencies();
+  #holder: Promise<Grant>;
   #isOver = false;
-  #granted: (leaseId: string) => void = () => {};
+  #granted: (grant: Grant) => void = () => {};
 
-  constructor(address: string, callers: number) {
-    const connections = Math.ceil((callers + 1) / CALLS_PER_CONNECTION);
+  /** Of callers there is one more than of waiters: one has the lock. */
+  constructor(address: string, resource: string, waiters: number) {
+    this.#resource = resource;
+    this.#callers = waiters + 1;
+    const connections = Math.ceil(this.#callers / CALLS_PER_CONNECTION);
     this.#clients = Array.from(
       { length: connections },
       () =>
@@ -32,39 +46,76 @@ export class HandOverQueue {
         }),
     );
     this.#holder = this.#nextGrant();
-    for (let caller = 0; caller <= callers; caller++) this.#queue(caller);
   }
 
-  /** Resolves when the queue is as long as it should be: the one who has the lock doesn't count. */
-  async filled(waiters: number): Promise<void> {
+  /** Resolves when all of them wait, but the one who has the lock. They come in groups: no server is overrun. */
+  async fill(): Promise<void> {
+    for (let caller = 0; caller < this.#callers; caller++) {
+      this.#queue(caller);
+      if (caller % GROUP === 0) await this.#areWaiting(caller);
+    }
+    await this.#areWaiting(this.#callers - 1);
     await this.#holder;
+  }
+
+  async #areWaiting(waiters: number): Promise<void> {
     for (;;) {
       const { lock } = await promised<{ lock: { waiterCount: number } | undefined }>((done) =>
-        this.#client(0).getLock({ resource: RESOURCE }, done),
+        this.#client(0).getLock({ resource: this.#resource }, done),
       );
       if (lock && lock.waiterCount >= waiters) return;
       await sleep(20);
     }
   }
 
-  async pass(times: number): Promise<HandOvers> {
-    const latencies = new Latencies();
+  /** How they stand: they came over several connections, so nobody here knows. Later ones come one by one. */
+  expect(leaseIds: readonly string[]): void {
+    this.#order.expect(leaseIds);
+  }
+
+  async pass(forMs: number, isWarmUp: boolean): Promise<HandOvers> {
+    const latencies = isWarmUp ? new Latencies() : this.#latencies;
     const startedMs = performance.now();
-    for (let time = 0; time < times; time++) {
-      const leaseId = await this.#holder;
+    const before = this.#order.outOfOrder;
+    let times = 0;
+    for (; performance.now() - startedMs < forMs; times++) {
+      const { leaseId, caller } = await this.#holder;
       this.#holder = this.#nextGrant();
       const releasedMs = performance.now();
-      const released = promised((done) => this.#client(0).release({ resource: RESOURCE, leaseId }, done));
+      const released = this.#release(leaseId);
       await this.#holder;
       latencies.add(performance.now() - releasedMs);
       await released;
-      this.#queue(time);
+      this.#queue(caller);
       await sleep(PAUSE_MS);
     }
     return {
-      p50Ms: latencies.percentile(50),
-      p99Ms: latencies.percentile(99),
+      times,
+      latency: latencies.percentiles(),
       tookMs: performance.now() - startedMs,
+      outOfOrder: this.#order.outOfOrder - before,
+    };
+  }
+
+  async cycle(forMs: number): Promise<Cycles> {
+    const grants = new Array<number>(this.#callers).fill(0);
+    const startedMs = performance.now();
+    const before = this.#order.outOfOrder;
+    while (performance.now() - startedMs < forMs) {
+      const { leaseId, caller } = await this.#holder;
+      grants[caller] = (grants[caller] ?? 0) + 1;
+      this.#holder = this.#nextGrant();
+      const released = this.#release(leaseId);
+      this.#queue(caller);
+      await released;
+    }
+    await this.#holder;
+    return {
+      grants: grants.reduce((sum, of) => sum + of, 0),
+      tookMs: performance.now() - startedMs,
+      outOfOrder: this.#order.outOfOrder - before,
+      most: Math.max(...grants),
+      fewest: Math.min(...grants),
     };
   }
 
@@ -79,21 +130,31 @@ export class HandOverQueue {
     return client;
   }
 
-  #nextGrant(): Promise<string> {
+  #nextGrant(): Promise<Grant> {
     return new Promise((resolve) => {
       this.#granted = resolve;
     });
   }
 
+  #release(leaseId: string): Promise<unknown> {
+    const request = { resource: this.#resource, leaseId };
+    return promised((done) => this.#client(0).release(request, done));
+  }
+
   #queue(caller: number): void {
     const leaseId = randomUUID();
     const request = AcquireRequest.fromPartial({
-      spec: { resource: RESOURCE, leaseId, owner: 'bench', ttl: duration(30_000) },
+      spec: { resource: this.#resource, leaseId, owner: 'bench', ttl: duration(30_000) },
       wait: { $case: 'waitTimeout', value: duration(WAIT_MS) },
     });
+    this.#order.queued(leaseId);
     this.#client(caller).acquire(request, (error) => {
-      if (!error) this.#granted(leaseId);
-      else if (!this.#isOver) throw error;
+      if (error) {
+        if (!this.#isOver) throw error;
+        return;
+      }
+      this.#order.granted(leaseId);
+      this.#granted({ leaseId, caller });
     });
   }
 }

@@ -1,44 +1,43 @@
 // Streams that hold a lease each, and nothing else: reads what the server sends, and when.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClientReadableStream, credentials } from '@grpc/grpc-js';
-import {
-  HoldRequest,
-  type HoldResponse,
-  LockServiceClient,
-} from '../../generated/leasehold/v1/lock_service.ts';
+import { HoldRequest } from '../../generated/leasehold/v1/lock_service.ts';
 import type { Renewals } from '../load-order.ts';
 import { Latencies } from './latencies.ts';
 import { duration } from './promised.ts';
+import { fieldBehind, RawConnection } from './raw-streams.ts';
 
+const HOLD = '/leasehold.v1.LockService/Hold';
+/** Fields of HoldResponse: its resource and lease_id come before the event. */
+const TEXTS = 2;
+const EVENT = { granted: 4, renewed: 5, lost: 7 } as const;
 const STREAMS_PER_CONNECTION = 1_000;
 /** So many wait for their grant at once. */
 const OPENING = 100;
 
 export class Holds {
   readonly #run = randomUUID().slice(0, 8);
+  readonly #address: string;
   readonly #ttlMs: number;
-  readonly #clients: readonly LockServiceClient[];
-  readonly #streams: ClientReadableStream<HoldResponse>[] = [];
+  /** When each stream was last told something. */
+  readonly #lastMs: Float64Array;
+  readonly #connections: RawConnection[] = [];
   #lag = new Latencies();
   #left: number[] = [];
   #renewals = 0;
   #lost = 0;
-  #isOver = false;
+  #ended = 0;
 
   constructor(address: string, streams: number, ttlMs: number) {
+    this.#address = address;
     this.#ttlMs = ttlMs;
-    this.#clients = Array.from(
-      { length: Math.ceil(streams / STREAMS_PER_CONNECTION) },
-      () =>
-        new LockServiceClient(address, credentials.createInsecure(), {
-          'grpc.enable_retries': 0,
-          'grpc.use_local_subchannel_pool': 1,
-        }),
-    );
+    this.#lastMs = new Float64Array(streams);
   }
 
   async open(streams: number): Promise<void> {
+    while (this.#connections.length * STREAMS_PER_CONNECTION < streams) {
+      this.#connections.push(await RawConnection.open(this.#address, HOLD));
+    }
     let next = 0;
     const opener = async (): Promise<void> => {
       while (next < streams) await this.#open(next++);
@@ -51,46 +50,50 @@ export class Holds {
     this.#left = [];
     this.#renewals = 0;
     const startedMs = performance.now();
+    const cpuBefore = process.cpuUsage();
     await sleep(forMs);
+    const { user, system } = process.cpuUsage(cpuBefore);
     const left = this.#left.toSorted((a, b) => a - b);
+    const { p50Ms, p99Ms, p999Ms } = this.#lag.percentiles();
     return {
       renewals: this.#renewals,
-      lost: this.#lost,
+      lost: this.#lost + this.#ended,
       tookMs: performance.now() - startedMs,
       leftP1: left[Math.floor(left.length / 100)] ?? Number.NaN,
-      lagP50Ms: this.#lag.percentile(50),
-      lagP99Ms: this.#lag.percentile(99),
+      lagP50Ms: p50Ms,
+      lagP99Ms: p99Ms,
+      ...(p999Ms === undefined ? {} : { lagP999Ms: p999Ms }),
+      generatorCpuUs: user + system,
     };
   }
 
   close(): void {
-    this.#isOver = true;
-    for (const stream of this.#streams) stream.cancel();
-    for (const client of this.#clients) client.close();
+    for (const connection of this.#connections) connection.close();
   }
 
   #open(index: number): Promise<void> {
-    const client = this.#clients[index % this.#clients.length];
-    if (!client) throw new Error('no connections');
+    const connection = this.#connections[Math.floor(index / STREAMS_PER_CONNECTION)];
+    if (!connection) throw new Error('no connection');
     const spec = {
       resource: `${this.#run}/${index}`,
       leaseId: randomUUID(),
       owner: 'bench',
       ttl: duration(this.#ttlMs),
     };
-    const stream = client.hold(HoldRequest.fromPartial({ spec }));
-    this.#streams.push(stream);
     return new Promise((resolve, reject) => {
-      let lastMs = 0;
-      stream.on('data', ({ event }: HoldResponse) => {
-        const nowMs = performance.now();
-        if (event?.$case === 'granted') resolve();
-        if (event?.$case === 'lost') this.#lost++;
-        if (event?.$case === 'renewed') this.#renewed(nowMs - lastMs);
-        lastMs = nowMs;
-      });
-      stream.on('error', (error) => {
-        if (!this.#isOver) reject(error);
+      connection.call(HoldRequest.encode(HoldRequest.fromPartial({ spec })).finish(), {
+        message: (bytes) => {
+          const nowMs = performance.now();
+          const event = fieldBehind(TEXTS, bytes);
+          if (event === EVENT.granted) resolve();
+          else if (event === EVENT.renewed) this.#renewed(nowMs - (this.#lastMs[index] ?? nowMs));
+          else if (event === EVENT.lost) this.#lost++;
+          this.#lastMs[index] = nowMs;
+        },
+        ended: () => {
+          this.#ended++;
+          reject(new Error('a stream has ended before it had its lease'));
+        },
       });
     });
   }

@@ -1,14 +1,34 @@
-// One hot lock: how long the next of so many waiters has to wait for its grant, and what Redis does for it. The
-// floor of the latency is one Release of a bare server, in turn with it.
+// One hot lock: how long the next of so many waiters has to wait for its grant, what Redis does for it, and whether all
+// get their turn. The floor of the latency is one Release of a bare server, in turn with it.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { median } from '../figures.ts';
-import type { HandOvers, Uncontended } from '../load-order.ts';
-import { redisUsage } from '../rig.ts';
+import { keysFor } from '../../src/store/redis/keys.ts';
+import { median, ofMany } from '../figures.ts';
+import type { Cycles, HandOvers, Uncontended } from '../load-order.ts';
+import { measured } from '../measured.ts';
+import { type Backend, type LoadGenerator, redisUsage } from '../rig.ts';
 import type { Found, Scenario } from '../scenario.ts';
 
-const QUEUES = [10, 1_000, 10_000];
-const IDLE_MS = 1_500;
+const QUEUES = [10, 100, 1_000, 10_000];
+const QUICK_QUEUES = [10, 1_000];
+/** So few that all of them get the lock many times. */
+const MOST_IN_TURN = 100;
+/**
+ * Waiters ask for their place again each 10 s, and those that came together do so together: what Redis does for them
+ * is measured right before and after each of many short rounds.
+ */
+const IDLE_MS = 300;
+const ROUND_MS = 500;
+const WARM_UP_MS = 1_500;
+
+interface Sample {
+  readonly latency: HandOvers['latency'];
+  readonly outOfOrder: number;
+  readonly floorMs: number;
+  /** Of Redis, per hand-over. */
+  readonly commands: number;
+}
 
 export const handOver: Scenario = {
   name: 'hand-over',
@@ -17,70 +37,146 @@ export const handOver: Scenario = {
     const backend = await rig.redis();
     const floor = await rig.floor(backend);
     const floorGenerator = rig.generator();
-    const rounds = quick ? 3 : 5;
-    const times = quick ? 60 : 200;
     const found: Found[] = [];
     let fewest: number | undefined;
-    for (const waiters of quick ? QUEUES.slice(0, 2) : QUEUES) {
+    for (const waiters of quick ? QUICK_QUEUES : QUEUES) {
       const leasehold = await rig.leasehold(backend);
       const generator = rig.generator();
-      await generator.order({ kind: 'queue', address: formatHostPort(leasehold.address), waiters });
-      await generator.order({ kind: 'pass', times });
-      const idleFrom = await redisUsage(backend);
-      await sleep(IDLE_MS);
-      const idlePerMs = ((await redisUsage(backend)).commands - idleFrom.commands) / IDLE_MS;
-      const seen: { readonly ours: HandOvers; readonly floorMs: number; readonly commands: number }[] = [];
-      for (let round = 0; round < rounds; round++) {
-        const before = await redisUsage(backend);
-        const ours = await generator.order<HandOvers>({ kind: 'pass', times });
-        const all = (await redisUsage(backend)).commands - before.commands;
-        const bare = await floorGenerator.order<Uncontended>({
-          kind: 'uncontended',
-          peer: 'grpc',
-          address: formatHostPort(floor.address),
-          callers: 1,
-          forMs: 400,
-        });
-        seen.push({
-          ours,
-          floorMs: bare.releaseP50Ms,
-          commands: (all - idlePerMs * ours.tookMs) / times,
-        });
-      }
+      const address = formatHostPort(leasehold.address);
+      // Each on a lock of its own: the last holder of the one before keeps it until its TTL is over.
+      const resource = `bench-hot-${waiters}`;
+      await generator.order({ kind: 'queue', address, resource, waiters });
+      await generator.order({ kind: 'expect', leaseIds: await standing(backend, resource) });
+      const sample = await handOvers(generator, backend, floorGenerator, floor, quick ? 8 : 15);
+      fewest ??= sample.commands;
+      found.push(...figures(waiters, sample, fewest));
+      if (waiters <= MOST_IN_TURN)
+        found.push(...(await inTurn(generator, backend, leasehold, waiters, quick)));
       await generator.order({ kind: 'empty' });
+      await generator.close();
       await leasehold.stop();
-      const commands = median(seen.map((round) => round.commands));
-      fewest ??= commands;
-      found.push(
-        {
-          name: `${waiters} waiters: p50`,
-          unit: 'ms',
-          value: median(seen.map(({ ours }) => ours.p50Ms)),
-          floor: median(seen.map(({ floorMs }) => floorMs)),
-          ratio: median(seen.map(({ ours, floorMs }) => ours.p50Ms / floorMs)),
-          ...(waiters === 1_000 ? { budget: { of: 'value', atMost: 2 } } : {}),
-          better: 'less',
-        },
-        {
-          name: `${waiters} waiters: p99`,
-          unit: 'ms',
-          value: median(seen.map(({ ours }) => ours.p99Ms)),
-          better: 'less',
-        },
-        {
-          // Both directions: one that releases and queues again, and one that is granted.
-          name: `${waiters} waiters: Redis commands per hand-over`,
-          unit: '',
-          value: commands,
-          floor: fewest,
-          ratio: commands / fewest,
-          // The same whatever the queue's length; the rest is how well the idle ones are known.
-          budget: { of: 'ratio', atMost: 1.1 },
-          steady: 'value',
-          better: 'less',
-        },
-      );
     }
     return found;
   },
 };
+
+/** The queue as Redis has it, first to last. */
+function standing({ redis }: Backend, resource: string): Promise<readonly string[]> {
+  const queue = keysFor('leasehold:').meta.replace(/meta$/, `queue:${resource}`);
+  return redis.withClient((client) => client.zrange(queue, '0', '-1'));
+}
+
+async function handOvers(
+  generator: LoadGenerator,
+  backend: Backend,
+  floorGenerator: LoadGenerator,
+  floor: ChildServer,
+  rounds: number,
+): Promise<Sample> {
+  const pass = (forMs: number, isWarmUp: boolean): Promise<HandOvers> =>
+    generator.order({ kind: 'pass', forMs, isWarmUp });
+  let ours = await pass(WARM_UP_MS, true);
+  let { outOfOrder } = ours;
+  const commandsOf = async (work: () => Promise<unknown>): Promise<number> => {
+    const before = await redisUsage(backend);
+    await work();
+    return (await redisUsage(backend)).commands - before.commands;
+  };
+  const idle = (): Promise<number> => commandsOf(() => sleep(IDLE_MS));
+  let idleBefore = await idle();
+  const perHandOver: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const all = await commandsOf(async () => {
+      ours = await pass(ROUND_MS, false);
+    });
+    const idleAfter = await idle();
+    const idlePerMs = (idleBefore + idleAfter) / (2 * IDLE_MS);
+    perHandOver.push((all - idlePerMs * ours.tookMs) / ours.times);
+    idleBefore = idleAfter;
+    outOfOrder += ours.outOfOrder;
+  }
+  const floorsMs: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const address = formatHostPort(floor.address);
+    const bare = await floorGenerator.order<Uncontended>({
+      kind: 'uncontended',
+      peer: 'grpc',
+      address,
+      callers: 1,
+      forMs: 400,
+    });
+    floorsMs.push(bare.releaseP50Ms);
+  }
+  return { latency: ours.latency, outOfOrder, floorMs: median(floorsMs), commands: median(perHandOver) };
+}
+
+function figures(waiters: number, sample: Sample, fewest: number): readonly Found[] {
+  const { latency, floorMs, commands, outOfOrder } = sample;
+  const named = (what: string) => ofMany(waiters, 'waiters', what);
+  return [
+    {
+      ...named('p50'),
+      unit: 'ms',
+      value: latency.p50Ms,
+      floor: floorMs,
+      ratio: latency.p50Ms / floorMs,
+      ...(waiters === 1_000 ? { budget: { of: 'value', atMost: 2 } } : {}),
+      better: 'less',
+    },
+    { ...named('p99'), unit: 'ms', value: latency.p99Ms, better: 'less' },
+    {
+      // Both directions: one that releases and queues again, and one that is granted.
+      ...named('Redis commands per hand-over'),
+      unit: '',
+      value: commands,
+      floor: fewest,
+      ratio: commands / fewest,
+      // The same whatever the queue's length; the rest is how well the idle ones are known.
+      budget: { of: 'ratio', atMost: 1.1 },
+      steady: 'value',
+      better: 'less',
+    },
+    {
+      ...named('grants out of the order of the queue'),
+      unit: '',
+      value: outOfOrder,
+      budget: { of: 'value', atMost: 0 },
+      better: 'less',
+    },
+  ];
+}
+
+/** Everybody queues again as soon as it has given the lock back. */
+async function inTurn(
+  generator: LoadGenerator,
+  backend: Backend,
+  server: ChildServer,
+  waiters: number,
+  quick: boolean,
+): Promise<readonly Found[]> {
+  const { seen, cpuUs, redisCpuUs } = await measured(server, backend, () =>
+    generator.order<Cycles>({ kind: 'cycle', forMs: quick ? 1_500 : 5_000 }),
+  );
+  const named = (what: string) => ofMany(waiters, 'waiters that queue again at once', what);
+  return [
+    { ...named('hand-overs'), unit: '1/s', value: (seen.grants / seen.tookMs) * 1_000, better: 'more' },
+    { ...named('server CPU per hand-over'), unit: 'us', value: cpuUs / seen.grants, better: 'less' },
+    { ...named('Redis CPU per hand-over'), unit: 'us', value: redisCpuUs / seen.grants, better: 'less' },
+    {
+      ...named('grants out of the order of the queue'),
+      unit: '',
+      value: seen.outOfOrder,
+      budget: { of: 'value', atMost: 0 },
+      better: 'less',
+    },
+    {
+      // At the end of the time some have had one turn more than others.
+      ...named('most turns beyond the fewest'),
+      unit: '',
+      value: seen.most - seen.fewest,
+      budget: { of: 'value', atMost: 1 },
+      better: 'less',
+    },
+    { ...named('most turns against fewest'), unit: '', value: seen.most / seen.fewest, better: 'less' },
+  ];
+}

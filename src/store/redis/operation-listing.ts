@@ -32,12 +32,16 @@ async function pageWithoutPayloads(reads: ListingReads, query: OperationQuery): 
   const operations: Operation[] = [];
   let last = query.after;
   let bytes = 0;
+  let looks = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const args = [last ? nameOf(last) : '', prefix, String(PIECE), String(LIMITS.pageBytes)];
+    // As long as all of them fit: what is missing, and one that says whether another page follows.
+    const piece = looks === operations.length ? Math.min(PIECE, most - operations.length + 1) : PIECE;
+    const args = [last ? nameOf(last) : '', prefix, String(piece), String(LIMITS.pageBytes)];
     const [, , more, ...records] = await reads.list(args);
     for (const operation of recordsOf(records).map(operationOfListing)) {
       if (operations.length === most || bytes >= LIMITS.pageBytes) return { operations, last };
       last = keyOfName(nameOf(operation));
+      looks++;
       if (!fits(operation, filter)) continue;
       operations.push(operation);
       bytes += operationBytes(operation);

@@ -1,0 +1,63 @@
+// The floor of a watch: a bare grpc-js server that sends each Acquire and Release of it to all who watch, at once and
+// from its own memory. No store, no filter, no snapshot but an empty one: what the messages cost by themselves.
+import {
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Lock, LockState } from '../generated/leasehold/v1/lock.ts';
+import {
+  type AcquireRequest,
+  AcquireResponse,
+  LockServiceService,
+  type ReleaseRequest,
+  type WatchLocksRequest,
+  type WatchLocksResponse,
+} from '../generated/leasehold/v1/lock_service.ts';
+
+type Unary<Request> = (
+  call: { readonly request: Request },
+  callback: (error: Error | null, response?: object) => void,
+) => void;
+
+const watchers = new Set<ServerWritableStream<WatchLocksRequest, WatchLocksResponse>>();
+
+function tell(lock: Lock): void {
+  const message: WatchLocksResponse = { event: { $case: 'lock', value: lock } };
+  for (const watcher of watchers) watcher.write(message);
+}
+
+const acquire: Unary<AcquireRequest> = ({ request: { spec } }, callback) => {
+  const { resource = '', leaseId = '', owner = '' } = spec ?? {};
+  callback(null, AcquireResponse.fromPartial({ lease: { resource, leaseId } }));
+  const holder = { owner, leaseIdHash: leaseId.slice(0, 16), fencingToken: 1n };
+  tell(Lock.fromPartial({ resource, state: LockState.LOCK_STATE_HELD, holderCount: 1, holders: [holder] }));
+};
+
+const release: Unary<ReleaseRequest> = ({ request: { resource } }, callback) => {
+  callback(null, { released: true });
+  tell(Lock.fromPartial({ resource, state: LockState.LOCK_STATE_FREE }));
+};
+
+function watchLocks(stream: ServerWritableStream<WatchLocksRequest, WatchLocksResponse>): void {
+  watchers.add(stream);
+  stream.once('cancelled', () => watchers.delete(stream));
+  stream.write({ event: { $case: 'snapshotComplete', value: {} } });
+}
+
+const server = new Server({ 'grpc.enable_channelz': 0 });
+const implementation: UntypedServiceImplementation = { acquire, release, watchLocks };
+server.addService(
+  {
+    acquire: LockServiceService.acquire,
+    release: LockServiceService.release,
+    watchLocks: LockServiceService.watchLocks,
+  },
+  implementation,
+);
+server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+  if (error) throw error;
+  console.log(JSON.stringify({ msg: 'serving', address: `127.0.0.1:${port}` }));
+});
+process.on('SIGTERM', () => process.exit(0));
