@@ -2,7 +2,6 @@
 
 import { type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
-import { sendGrpcLogTo } from './transport/grpc-log.ts';
 
 export const EXIT_FAILED = 1;
 
@@ -10,10 +9,8 @@ export const EXIT_FAILED = 1;
 export function openLog(config: Config, bindings?: Readonly<Record<string, unknown>>): Logger {
   const { level, format } = config.log;
   const pretty = { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } };
-  const own = pino({ level, ...(format === 'json' ? {} : pretty) });
-  const log = bindings ? own.child(bindings) : own;
-  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
-  return log;
+  const log = pino({ level, ...(format === 'json' ? {} : pretty) });
+  return bindings ? log.child(bindings) : log;
 }
 
 /** What ends the process with a line in the log. */

@@ -8,6 +8,7 @@ import { systemClock } from './domain/clock.ts';
 import { dieOf, dieOfDefects, EXIT_FAILED, openLog } from './process-log.ts';
 import { type Instance, serve } from './serve.ts';
 import { ALIVE_EVERY_MS, type Order, type Report } from './supervisor/worker-messages.ts';
+import { sendGrpcLogTo } from './transport/grpc-log.ts';
 
 export function serveAsWorker(number: number): void {
   let instance: Instance | undefined;
@@ -26,6 +27,7 @@ export function serveAsWorker(number: number): void {
   };
   const begin = async (config: Config): Promise<void> => {
     const log = openLog(config, { worker: number });
+    sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
     dieOfDefects(log);
     if (config.auth.tokensFile !== undefined) process.on('SIGHUP', reloadTokens);
     const onRefused = (reason: string): void => sayAndEnd({ report: 'refused', reason });

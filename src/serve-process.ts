@@ -1,5 +1,5 @@
-// `leasehold serve`: configuration, the log, signals, exit codes. What it runs is put together in serve.ts; with more
-// than one worker, in processes of their own: serve-with-workers.ts.
+// `leasehold serve`: reads the configuration, opens the log, and leaves the rest to one instance in this process
+// (serve-alone.ts) or to workers in processes of their own (serve-with-workers.ts).
 //
 // Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.
 
@@ -9,8 +9,7 @@ import { ConfigError } from './config/config-error.ts';
 import { describeConfig } from './config/describe-config.ts';
 import { loadConfig } from './config/load-config.ts';
 import { formatHostPort } from './domain/host-port.ts';
-import { dieOf, dieOfDefects, EXIT_FAILED, openLog } from './process-log.ts';
-import { type Instance, serve } from './serve.ts';
+import { dieOfDefects, openLog } from './process-log.ts';
 
 const EXIT_USAGE = 2;
 
@@ -22,27 +21,11 @@ export async function serveProcess({ config: file, checkConfig, workers }: Serve
   if (!config.redis) announceEmbedded(config);
   log.debug({ config: describeConfig(config) }, 'configuration');
   dieOfDefects(log);
-  // Loaded only then: one process shall start as if there were no others.
+  // Each is loaded when it is the one: the supervisor of workers has no use for what they serve with, and who serves
+  // alone has none for a supervisor.
   if (config.server.workers > 1)
     return (await import('./serve-with-workers.ts')).serveWithWorkers(config, log);
-
-  let instance: Instance | undefined;
-  // Where there are no tokens to read again it ends the process, as when a terminal is closed.
-  if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
-  const onRefused = (reason: string): never => {
-    log.fatal({ reason }, 'refusing to serve');
-    process.exit(EXIT_FAILED);
-  };
-  const started = await serve(config, log, { onRefused });
-  instance = started;
-  let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) process.exit(EXIT_FAILED); // asked twice: at once
-      stopping = true;
-      started.stop().then(() => process.exit(0), dieOf(log, 'could not stop in order'));
-    });
-  }
+  return (await import('./serve-alone.ts')).serveAlone(config, log);
 }
 
 function readConfig(file: string | undefined, workers: string | undefined): Config {
