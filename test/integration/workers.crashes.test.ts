@@ -27,7 +27,7 @@ async function listens(address: HostPort): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-describe.concurrent('workers that are killed', { timeout: 60_000 }, () => {
+describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
   test('kill -9 under a held lease: it is held on by another, and the worker is replaced', async ({
     onTestFinished: atEnd,
   }) => {
@@ -85,6 +85,32 @@ describe.concurrent('workers that are killed', { timeout: 60_000 }, () => {
     for (const { quarantineMs } of rig.lines('primary in use').slice(said)) {
       expect(Number(quarantineMs)).toBeGreaterThan(20_000);
     }
+  });
+
+  test('one that hangs is killed and replaced; the others answer all the while', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const { rig, address } = await startedWorkers(atEnd, 2);
+    const [hanging, other] = rig.workers();
+    if (!hanging || !other) throw new Error('two workers');
+    const clients = await rig.connectToEach(address, 2);
+    process.kill(hanging.pid, 'SIGSTOP');
+    // Its series are left out, and the scrape doesn't wait for them.
+    await eventually(
+      async () => (await rig.metric(`leasehold_ready{worker="${hanging.worker}"}`)) === undefined,
+      {
+        what: 'a scrape without the one that hangs',
+        withinMs: 5_000,
+      },
+    );
+    expect(await rig.metric(`leasehold_ready{worker="${other.worker}"}`)).toBe(1);
+    await clients.get(other.instanceId)?.getServerInfo();
+    await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 45_000 });
+    expect(rig.lines('a worker hangs: it has not been heard of for long, and is killed')).toMatchObject([
+      { level: 50, worker: hanging.worker, workerPid: hanging.pid },
+    ]);
+    expect(rig.workers().at(-1)?.worker).toBe(hanging.worker);
+    expect((await clients.get(other.instanceId)?.getServerInfo())?.info?.instanceId).toBe(other.instanceId);
   });
 
   test('when none is left it ends, as one process does that has crashed', async ({
