@@ -1,67 +1,40 @@
-// `leasehold serve`: configuration, the log, signals, exit codes. What it runs is put together in serve.ts.
+// `leasehold serve`: reads the configuration, opens the log, and leaves the rest to one instance in this process
+// (serve-alone.ts) or to workers in processes of their own (serve-with-workers.ts).
 //
 // Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.
 
-import { type Logger, pino } from 'pino';
 import type { ServeOptions } from './cli/program.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
 import { describeConfig } from './config/describe-config.ts';
 import { loadConfig } from './config/load-config.ts';
 import { formatHostPort } from './domain/host-port.ts';
-import { type Instance, serve } from './serve.ts';
-import { sendGrpcLogTo } from './transport/grpc-log.ts';
+import { dieOfDefects, openLog } from './process-log.ts';
 
-const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-export async function serveProcess({ config: file, checkConfig }: ServeOptions): Promise<void> {
-  const config = readConfig(file);
+export async function serveProcess({ config: file, checkConfig, workers }: ServeOptions): Promise<void> {
+  const config = readConfig(file, workers);
   if (checkConfig) return print('configuration ok');
 
-  const log = logger(config);
-  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
+  const log = openLog(config);
   if (!config.redis) announceEmbedded(config);
   log.debug({ config: describeConfig(config) }, 'configuration');
-  const dieOf = (what: string) => (error: unknown) => {
-    log.fatal({ err: error }, what);
-    process.exit(EXIT_FAILED);
-  };
-  process.on('uncaughtException', dieOf('uncaught exception'));
-  process.on('unhandledRejection', dieOf('unhandled rejection'));
-
-  let instance: Instance | undefined;
-  // Where there are no tokens to read again it ends the process, as when a terminal is closed.
-  if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
-  const onRefused = (reason: string): never => {
-    log.fatal({ reason }, 'refusing to serve');
-    process.exit(EXIT_FAILED);
-  };
-  const started = await serve(config, log, { onRefused });
-  instance = started;
-  let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) process.exit(EXIT_FAILED); // asked twice: at once
-      stopping = true;
-      started.stop().then(() => process.exit(0), dieOf('could not stop in order'));
-    });
-  }
+  dieOfDefects(log);
+  // Each is loaded when it is the one: the supervisor of workers has no use for what they serve with, and who serves
+  // alone has none for a supervisor.
+  if (config.server.workers > 1)
+    return (await import('./serve-with-workers.ts')).serveWithWorkers(config, log);
+  return (await import('./serve-alone.ts')).serveAlone(config, log);
 }
 
-function readConfig(file: string | undefined): Config {
+function readConfig(file: string | undefined, workers: string | undefined): Config {
   try {
-    return loadConfig({ file, env: process.env });
+    return loadConfig({ file, env: process.env, options: { workers } });
   } catch (error) {
     if (error instanceof ConfigError) return fail(error.message, EXIT_USAGE);
     throw error;
   }
-}
-
-function logger(config: Config): Logger {
-  const { level, format } = config.log;
-  if (format === 'json') return pino({ level });
-  return pino({ level, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } });
 }
 
 function announceEmbedded(config: Config): void {

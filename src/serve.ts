@@ -29,13 +29,29 @@ import { lockHandlers } from './transport/lock-handlers.ts';
 import { longrunningHandlers } from './transport/longrunning-handlers.ts';
 import { operationHandlers } from './transport/operation-handlers.ts';
 
+/** What the log says of an instance when it serves. */
+export interface ServingFacts {
+  readonly version: string;
+  readonly instanceId: string;
+  readonly address: string;
+  readonly admin: string | undefined;
+  readonly store: string;
+  readonly tls: string;
+  readonly callers: string;
+}
+
 export interface Instance {
+  readonly facts: ServingFacts;
   /** Where the gRPC port is bound: the configured port, or the one that was free where that was 0. */
   readonly address: HostPort;
   readonly adminAddress: HostPort | undefined;
   readonly store: Store;
   /** Reads the callers' tokens again; undefined where callers need none. */
   readonly reloadTokens: (() => void) | undefined;
+  /** Whether calls should be sent here. */
+  ready(): boolean;
+  /** What Prometheus scrapes. */
+  metricsText(): Promise<string>;
   /** Drains and ends everything; resolves when nothing is left. */
   stop(): Promise<void>;
 }
@@ -50,6 +66,8 @@ export interface Surroundings {
   readonly random?: () => number;
   /** The store was found to be unfit before it was ever used: another deployment's data, or an evicting Redis. */
   readonly onRefused?: (reason: string) => void;
+  /** Given where it is one of several behind one port: its number. */
+  readonly worker?: number;
 }
 
 /**
@@ -59,14 +77,14 @@ export interface Surroundings {
 export async function serve(
   config: Config,
   log: Logger,
-  { clock = systemClock, random = Math.random, onRefused = () => {} }: Surroundings = {},
+  { clock = systemClock, random = Math.random, onRefused = () => {}, worker }: Surroundings = {},
 ): Promise<Instance> {
   const { version, protoFolder } = packageInfo();
   const instanceId = randomBytes(8).toString('hex');
   let callsInProgress = 0;
 
   const { authorization, reload: reloadTokens } = openAuthorization(config, log);
-  const metrics = new Metrics();
+  const metrics = new Metrics(worker?.toString());
   const store = openStore({
     config,
     instanceId,
@@ -163,18 +181,17 @@ export async function serve(
         await server.stop();
         throw error;
       }));
-    log.info(
-      {
-        version,
-        instanceId,
-        address: formatHostPort(address),
-        admin: admin && formatHostPort(admin.address),
-        store: store.status().kind,
-        tls: config.server.tls ? (config.server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
-        callers: config.auth.tokensFile === undefined ? 'anybody' : 'with tokens',
-      },
-      'serving',
-    );
+    const facts: ServingFacts = {
+      version,
+      instanceId,
+      address: formatHostPort(address),
+      admin: admin && formatHostPort(admin.address),
+      store: store.status().kind,
+      tls: config.server.tls ? (config.server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
+      callers: config.auth.tokensFile === undefined ? 'anybody' : 'with tokens',
+    };
+    // "serving" is said once: of several workers, by whoever knows that all of them do.
+    log.info(facts, worker === undefined ? 'serving' : 'worker serving');
     const stop = async (): Promise<void> => {
       log.info({ callsInProgress, keptLeases: wheel.size }, 'draining');
       info.drain();
@@ -193,7 +210,16 @@ export async function serve(
       await admin?.stop();
       log.info('stopped');
     };
-    return { address, adminAddress: admin?.address, store, reloadTokens, stop };
+    return {
+      facts,
+      address,
+      adminAddress: admin?.address,
+      store,
+      reloadTokens,
+      ready: () => info.ready(),
+      metricsText: () => metrics.text(),
+      stop,
+    };
   } catch (error) {
     stopWatching();
     await store.close();

@@ -55,12 +55,25 @@ const LAYERS: Readonly<
   client: { may: ['domain', 'generated'] },
   // What users of TypeScript import, above the client core: no code of the server is in it.
   sdk: { may: ['client', 'domain', 'generated'] },
+  // Keeps processes that serve; what serves in them, and the process around it, are main's.
+  supervisor: { may: ['domain'] },
   cli: { may: ['sdk', 'client', 'config', 'domain'] },
   // A whole server, for the tests of others.
   testing: { may: ['main', 'sdk', 'config', 'store/memory', 'domain'] },
   // The files directly in src/ put the others together.
   main: {
-    may: ['config', 'store', 'store/memory', 'store/redis', 'service', 'transport', 'admin', 'cli', 'domain'],
+    may: [
+      'config',
+      'store',
+      'store/memory',
+      'store/redis',
+      'service',
+      'transport',
+      'admin',
+      'supervisor',
+      'cli',
+      'domain',
+    ],
   },
 };
 
@@ -141,7 +154,7 @@ const BANS: readonly Ban[] = [
   {
     word: /\bMath\.random\b/,
     say: 'randomness is injected',
-    but: /^src\/(main|serve|sdk\/client)\.ts$|domain\/clock/,
+    but: /^src\/(main|serve|serve-with-workers|sdk\/client)\.ts$|domain\/clock/,
   },
 ];
 

@@ -3,9 +3,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { HostPort } from '../domain/host-port.ts';
-import type { Metrics } from './metrics.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
+
+/** What Prometheus scrapes. */
+export interface Scraped {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
 
 export class AdminServer {
   readonly address: HostPort;
@@ -16,7 +21,7 @@ export class AdminServer {
     this.address = address;
   }
 
-  static async start(address: HostPort, metrics: Metrics, ready: () => boolean): Promise<AdminServer> {
+  static async start(address: HostPort, metrics: Scraped, ready: () => boolean): Promise<AdminServer> {
     const server = createServer(async (request, response) => {
       const reply = (code: number, text: string, type = 'text/plain; charset=utf-8'): void => {
         response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);

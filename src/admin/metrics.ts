@@ -20,8 +20,10 @@ export class Metrics {
   readonly #commandSeconds: Histogram<'command'>;
   readonly #commands: Counter<'command' | 'outcome'>;
 
-  constructor() {
+  /** `worker`, where several processes are scraped together, says in each series which one it is of. */
+  constructor(worker?: string) {
     const registers = [this.#registry];
+    if (worker !== undefined) this.#registry.setDefaultLabels({ worker });
     collectDefaultMetrics({ register: this.#registry });
     this.#calls = new Counter({
       name: 'leasehold_calls_total',

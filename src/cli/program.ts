@@ -10,6 +10,8 @@ export interface ServeOptions {
   /** The configuration file. */
   readonly config?: string;
   readonly checkConfig?: true;
+  /** As it was written: it is checked as the setting that it stands for. */
+  readonly workers?: string;
 }
 
 /** What only the process has. */
@@ -92,6 +94,7 @@ function serveCommand(program: Command, context: ProgramContext): void {
     .description('serve; without a redis section in the configuration: in memory, for trials')
     .option('--config <file>', 'the configuration (or LEASEHOLD_CONFIG)')
     .option('--check-config', 'check the configuration and end')
+    .option('--workers <n>', 'processes that share the port, for more than one core (default: 1)')
     .addHelpText(
       'after',
       `
@@ -100,6 +103,7 @@ Every setting can also come from the environment (LEASEHOLD_…): see docs/confi
 Examples:
   leasehold serve --config /etc/leasehold.yaml
   leasehold serve --config /etc/leasehold.yaml --check-config
+  leasehold serve --config /etc/leasehold.yaml --workers 4
 
 Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.`,
     )

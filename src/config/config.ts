@@ -25,6 +25,8 @@ export interface ServerConfig {
   readonly maxConcurrentStreams: number;
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Processes that share the address; more than one only with a Redis. */
+  readonly workers: number;
   readonly reflection: boolean;
 }
 

@@ -4,9 +4,9 @@ import type { SettingKey } from './settings.ts';
 
 export interface GivenValue {
   readonly value: unknown;
-  /** For messages: `leasehold.yaml:7`, or the name of the variable. */
+  /** For messages: `leasehold.yaml:7`, or the name of the variable or of the option. */
   readonly source: string;
-  readonly from: 'file' | 'environment';
+  readonly from: 'file' | 'environment' | 'option';
 }
 
 export interface GivenValues {

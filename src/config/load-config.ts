@@ -1,20 +1,23 @@
-// Loads the configuration: file, then environment on top, each value checked by its schema, then the rules between
-// keys. Reads files, but neither command-line arguments nor the process's own environment; those are handed in.
+// Loads the configuration: file, then environment on top, then options of the command line; each value is checked by
+// its schema, then the rules between keys. Reads files, but neither the command line nor the process's own environment;
+// those are handed in.
 import { resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { Draft } from './draft.ts';
+import { freeze } from './freeze.ts';
 import type { GivenValue } from './given-value.ts';
 import { CONFIG_FILE_VARIABLE, readEnvironment } from './read-environment.ts';
 import { readConfigFile } from './read-file.ts';
 import { resolveConfig } from './resolve-config.ts';
-import { Secret } from './secret.ts';
 import { findSetting, SETTINGS, type SettingKey } from './settings.ts';
 
 export interface LoadConfigInput {
   /** The file named on the command line; without it the one in LEASEHOLD_CONFIG; without that none. */
   readonly file?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Settings that were given on the command line, as they were written; undefined: not given. */
+  readonly options?: { readonly workers?: string | undefined };
   /** What relative paths in `file` and `env` are relative to; the process's own directory if left out. */
   readonly workingDirectory?: string | undefined;
 }
@@ -32,7 +35,10 @@ export function loadConfig(input: LoadConfigInput): Config {
   }
   const fromEnvironment = readEnvironment(input.env);
   const fromFile = file === undefined ? undefined : readConfigFile(file, resolve(workingDirectory, file));
-  const given = merge(fromFile?.values ?? new Map(), fromEnvironment.values);
+  const given = new Map([
+    ...merge(fromFile?.values ?? new Map(), fromEnvironment.values),
+    ...readOptions(input.options ?? {}),
+  ]);
   const checked = check(given);
   const draft = new Draft({
     values: checked.values,
@@ -51,6 +57,12 @@ export function loadConfig(input: LoadConfigInput): Config {
 }
 
 type Given = ReadonlyMap<SettingKey, GivenValue>;
+
+function readOptions({ workers }: NonNullable<LoadConfigInput['options']>): Given {
+  if (workers === undefined) return new Map();
+  const value = findSetting('server.workers')?.fromText(workers);
+  return new Map([['server.workers', { value, source: '--workers', from: 'option' }]]);
+}
 
 function merge(fromFile: Given, fromEnvironment: Given): Given {
   const merged = new Map(fromFile);
@@ -80,12 +92,4 @@ function check(given: Given) {
   // With the refused values out of the way the rest is complete, so that the rules between keys can be looked at too.
   for (const key of refused) delete candidates[key];
   return { values: SETTINGS.parse(candidates), refused, problems };
-}
-
-function freeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !(value instanceof Secret)) {
-    for (const inner of Object.values(value)) freeze(inner);
-    Object.freeze(value);
-  }
-  return value;
 }

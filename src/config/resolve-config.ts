@@ -30,8 +30,19 @@ function resolveServer(draft: Draft): ServerConfig {
     maxConcurrentStreams: values['server.max_concurrent_streams'],
     keepaliveTimeMs: values['server.keepalive_time'],
     keepaliveTimeoutMs: values['server.keepalive_timeout'],
+    workers: resolveWorkers(draft),
     reflection: values['server.reflection'],
   };
+}
+
+function resolveWorkers(draft: Draft): number {
+  const workers = draft.values['server.workers'];
+  // In memory each would grant what the others have granted, to whoever happens to be connected to it.
+  if (workers > 1 && !draft.hasSection('redis')) {
+    const message = `${workers} workers need a redis section: in memory each would have locks of its own`;
+    draft.complain('server.workers', message);
+  }
+  return workers;
 }
 
 function resolveServerTls(draft: Draft): ServerTlsConfig | undefined {

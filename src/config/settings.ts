@@ -17,6 +17,8 @@ import {
 } from './value-kind.ts';
 
 const MAX_SENTINELS = 64;
+/** Each is an instance with connections of its own to Redis and to every Sentinel. */
+const MAX_WORKERS = 64;
 const EVICTING_POLICY = /^(allkeys|volatile)-[a-z]{1,32}$/;
 const MASTER_NAME = /^[A-Za-z0-9._-]{1,128}$/;
 const USERNAME = /^[^\s\p{Cc}]{1,128}$/u;
@@ -74,6 +76,11 @@ export const SETTINGS = z.object({
     duration('1s', '1m'),
     '10s',
     'How long it waits for the answer before it takes the client for dead and stops renewing its leases.',
+  ),
+  'server.workers': withDefault(
+    integer(1, MAX_WORKERS),
+    1,
+    'Processes that share the port, each an instance of its own, so that a machine gives more than one core. Needs a Redis.',
   ),
   'server.reflection': withDefault(
     flag(),

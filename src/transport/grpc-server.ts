@@ -138,9 +138,10 @@ export class GrpcServer {
   }
 }
 
-// grpc-js wraps the one reason in a sentence about addresses that were resolved.
+// grpc-js wraps the one reason in a sentence about addresses that were resolved. It begins with "bind" in a worker, for
+// whom another process listens.
 function bindError({ message }: Error): Error {
-  return new Error(`server.address: ${/\[(listen .*)\]/.exec(message)?.[1] ?? message}`);
+  return new Error(`server.address: ${/\[((?:listen|bind) .*)\]/.exec(message)?.[1] ?? message}`);
 }
 
 function channelOptions(options: GrpcServerOptions): ServerOptions {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   type ChannelCredentials,
+  type ChannelOptions,
   type ClientUnaryCall,
   credentials,
   Metadata,
@@ -106,9 +107,11 @@ export class TestClient {
     address: { host: string; port: number },
     channelCredentials: ChannelCredentials = credentials.createInsecure(),
     token?: string,
+    channelOptions: ChannelOptions = {},
   ) {
     this.#token = token;
     this.stub = new LockServiceClient(formatHostPort(address), channelCredentials, {
+      ...channelOptions,
       'grpc.enable_retries': 0,
       'grpc.initial_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': 200,

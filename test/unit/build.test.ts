@@ -1,6 +1,7 @@
 // What `npm run build` makes, looked at from outside: the built modules in a Node process of their own,
 // beside the files that they read at run time.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { access, constants, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -58,6 +59,29 @@ test('the program named in package.json can be executed', async () => {
   expect((await readFile(program, 'utf8')).split('\n')[0]).toBe('#!/usr/bin/env node');
   await access(program, constants.X_OK);
 });
+
+test('a built server starts its workers from what was built', async () => {
+  // Nobody is there: a server waits for its Redis.
+  const env = {
+    PATH: process.env.PATH ?? '',
+    LEASEHOLD_REDIS_ADDRESS: '127.0.0.1:1',
+    LEASEHOLD_SERVER_ADDRESS: '127.0.0.1:0',
+    LEASEHOLD_ADMIN_ADDRESS: 'off',
+  };
+  const server = spawn(process.execPath, [join(out, 'src/main.js'), 'serve', '--workers', '2'], { env });
+  const ended = once(server, 'close');
+  let printed = '';
+  let asked = false;
+  for (const stream of [server.stdout, server.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      printed += text;
+      // Once: twice would be asking for an end at once.
+      if (!asked && printed.includes('"msg":"serving"')) asked = server.kill('SIGTERM');
+    });
+  }
+  expect(await ended, printed).toEqual([0, null]);
+  expect(printed.match(/"msg":"worker serving"/g)).toHaveLength(2);
+}, 30_000);
 
 test('a folder with anything else in it is left alone', async () => {
   const precious = join(out, 'letters.txt');

@@ -32,6 +32,7 @@ describe('defaults', () => {
         maxConcurrentStreams: 1_000,
         keepaliveTimeMs: 30_000,
         keepaliveTimeoutMs: 10_000,
+        workers: 1,
         reflection: true,
       },
       auth: { tokensFile: undefined, anonymousAdmin: false },
@@ -53,6 +54,21 @@ describe('defaults', () => {
       maxTtlMs: 10_000,
       defaultTtlMs: 10_000,
     });
+  });
+});
+
+describe('options of the command line', () => {
+  const env = { LEASEHOLD_REDIS_ADDRESS: 'r:1', LEASEHOLD_SERVER_WORKERS: '2' };
+
+  test('win over the environment, and are checked like it', () => {
+    expect(loadConfig({ env }).server.workers).toBe(2);
+    expect(loadConfig({ env, options: { workers: undefined } }).server.workers).toBe(2);
+    expect(loadConfig({ env, options: { workers: '3' } }).server.workers).toBe(3);
+    for (const workers of ['0', '65', '2.5', 'many', '']) {
+      expect(() => loadConfig({ env, options: { workers } })).toThrow(
+        `--workers: server.workers: expected a whole number from 1 to 64, got ${/^\d+$/.test(workers) ? workers : `"${workers}"`}`,
+      );
+    }
   });
 });
 

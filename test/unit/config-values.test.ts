@@ -199,6 +199,16 @@ describe('combinations', () => {
     );
   });
 
+  test('workers without a Redis: each would have locks of its own', () => {
+    const refused = '2 workers need a redis section: in memory each would have locks of its own';
+    expect(directory.linesFor('server:\n  workers: 2\n')).toEqual([`c.yaml:2: server.workers: ${refused}`]);
+    expect(directory.refusal({ env: { LEASEHOLD_SERVER_WORKERS: '2' } }).message).toBe(
+      `LEASEHOLD_SERVER_WORKERS: server.workers: ${refused}`,
+    );
+    expect(directory.load('server: { workers: 1 }').server.workers).toBe(1);
+    expect(directory.load('server: { workers: 2 }\nredis: { address: "r:1" }').server.workers).toBe(2);
+  });
+
   test('TLS that is false and described in the same place', () => {
     const env = { LEASEHOLD_REDIS_TLS_CA_FILE: 'pem' };
     const expected = ['LEASEHOLD_REDIS_TLS_CA_FILE: redis.tls.ca_file: given although redis.tls is false'];

@@ -219,6 +219,19 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'replacement-is-not-new',
+    letsThrough:
+      'A worker with `bootstrap: new` ends at the moment at which Redis loses its data, and the one that takes its ' +
+      'place takes that Redis for a new one: it grants at once what is still held by leases of the worker before it.',
+    edits: [
+      {
+        file: 'src/config/replacement-config.ts',
+        find: "{ ...config.redis, bootstrap: 'wait' }",
+        replace: 'config.redis',
+      },
+    ],
+  },
+  {
     name: 'one-max-ttl',
     letsThrough:
       'Instances with different max_ttl share a Redis. The quarantine of the one is shorter than the leases of the ' +

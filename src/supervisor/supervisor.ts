@@ -1,0 +1,266 @@
+// Keeps N workers: starts them, replaces those that end, and ends them all. What a worker is, the log and the exit code
+// of the process are others' business.
+//
+//   starting ──serving──▶ serving          A worker that ends makes way for another after a pause, unless:
+//      │                     │               · not all have served yet: what fails at the start fails for good;
+//      └───────ended─────────┤               · it refused to serve: Redis isn't fit, and no other would do better;
+//                            ▼               · none is left: it is then as with one process that has crashed, and
+//                         pausing              whoever looks after that process should know.
+//                            │             Each of these ends the others in order, and is a failure.
+//                            └──▶ starting
+
+import { type BackoffBounds, fullJitterMs } from '../domain/backoff.ts';
+import { type Clock, pause, within } from '../domain/clock.ts';
+import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { Report } from './worker-messages.ts';
+import type { ProcessEnd, StartWorker, WorkerProcess } from './worker-process.ts';
+
+export interface SupervisorOptions {
+  readonly workers: number;
+  /** The configuration of a worker, packed: of the first ones, and of those that take the place of another. */
+  readonly configs: { readonly first: string; readonly replacement: string };
+  readonly startWorker: StartWorker;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly log: { error(facts: object, message: string): void };
+  /** A worker has ended without having been asked to. */
+  readonly onWorkerEnded: (worker: number) => void;
+}
+
+/** Why the whole can't go on; the others have ended in order. */
+export type Failure =
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface Serving {
+  readonly address: HostPort;
+  /** What the first of them said of itself. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+const BACKOFF: BackoffBounds = { firstMs: 500, mostMs: 30_000 };
+/** One that has served for so long ends for a reason of its own, not for that of the one before. */
+const STEADY_MS = 60_000;
+const WATCH_EVERY_MS = 1_000;
+/** Without a word for so many looks, it hangs. Counted, not timed: a machine that was paused wakes up to no verdict. */
+const SILENT_LOOKS = 20;
+const METRICS_WITHIN_MS = 1_000;
+
+interface Slot {
+  readonly number: number;
+  state: 'starting' | 'serving' | 'pausing' | 'ended';
+  process: WorkerProcess | undefined;
+  ready: boolean;
+  servingSinceMs: number;
+  silentLooks: number;
+  /** In a row, without a steady time between them. */
+  ends: number;
+  /** What it reported to be wrong. */
+  complaint: Failure | undefined;
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #slots: readonly Slot[];
+  readonly #stopping = new AbortController();
+  readonly #allEnded = Promise.withResolvers<void>();
+  readonly #allServing = Promise.withResolvers<Serving>();
+  readonly #failure = Promise.withResolvers<Failure>();
+  readonly #questions = new Map<number, (text: string) => void>();
+  #serving: Serving | undefined;
+  #allHaveServed = false;
+  #endedInOrder = true;
+  #asked = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#slots = Array.from({ length: options.workers }, (_, index) => ({
+      number: index + 1,
+      state: 'ended',
+      process: undefined,
+      ready: false,
+      servingSinceMs: 0,
+      silentLooks: 0,
+      ends: 0,
+      complaint: undefined,
+    }));
+  }
+
+  /** Resolves when all serve; for ever pending when that doesn't come to be: see `failure`. */
+  start(): Promise<Serving> {
+    for (const slot of this.#slots) this.#launch(slot, this.#options.configs.first);
+    void this.#watch();
+    return this.#allServing.promise;
+  }
+
+  /** Resolves if it ever can't go on, when the workers that were left have ended. */
+  get failure(): Promise<Failure> {
+    return this.#failure.promise;
+  }
+
+  /**
+   * A connection may get to any worker that serves, so all of those have to be ready. One that is about to take the
+   * place of another gets no connections yet.
+   */
+  ready(): boolean {
+    const serving = this.#slots.filter(({ state }) => state === 'serving');
+    return !this.#stopping.signal.aborted && serving.length > 0 && serving.every(({ ready }) => ready);
+  }
+
+  /** Which workers serve. */
+  serving(): readonly { readonly worker: number; readonly serving: boolean }[] {
+    return this.#slots.map(({ number, state }) => ({ worker: number, serving: state === 'serving' }));
+  }
+
+  reloadTokens(): void {
+    this.#tellAll({ order: 'reload tokens' });
+  }
+
+  /** Of those that answer in time: one that hangs must not hide the others. */
+  async metricsTexts(): Promise<readonly string[]> {
+    const asked = this.#slots.filter(({ state }) => state === 'serving').map((slot) => this.#ask(slot));
+    const answers = await Promise.allSettled(asked);
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  }
+
+  /** Drains all at once. Resolves when none is left: true when each has ended in order. */
+  async stop(): Promise<boolean> {
+    this.#stopping.abort();
+    this.#tellAll({ order: 'drain' });
+    this.#lookWhetherAllEnded();
+    await this.#allEnded.promise;
+    return this.#endedInOrder;
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    for (const { process } of this.#slots) process?.kill();
+  }
+
+  #launch(slot: Slot, config: string): void {
+    Object.assign(slot, { state: 'starting', ready: false, silentLooks: 0, complaint: undefined });
+    slot.process = this.#options.startWorker(slot.number, {
+      reported: (report) => this.#reported(slot, report),
+      ended: (end) => this.#ended(slot, end),
+    });
+    slot.process.tell({ order: 'serve', config });
+  }
+
+  #reported(slot: Slot, report: Report): void {
+    slot.silentLooks = 0;
+    switch (report.report) {
+      case 'serving':
+        this.#begins(slot, report);
+        return;
+      case 'alive':
+        slot.ready = report.ready;
+        return;
+      case 'refused':
+        slot.complaint = { kind: 'refused', reason: report.reason };
+        return;
+      case 'failed':
+        slot.complaint = { kind: 'failed', message: report.message };
+        return;
+      case 'metrics':
+        this.#questions.get(report.question)?.(report.text);
+    }
+  }
+
+  #begins(slot: Slot, serving: Serving): void {
+    if (this.#stopping.signal.aborted) return;
+    slot.state = 'serving';
+    slot.servingSinceMs = this.#options.clock.monotonicMs();
+    this.#serving ??= serving;
+    // Where any free port would do, and all workers that held it had ended, it may be another one now.
+    const [announced, bound] = [this.#serving.address, serving.address].map(formatHostPort);
+    if (announced !== bound) {
+      this.#fail({ kind: 'failed', message: `${announced} is gone: it would be ${bound} now` });
+      return;
+    }
+    if (this.#allHaveServed || !this.#slots.every(({ state }) => state === 'serving')) return;
+    this.#allHaveServed = true;
+    this.#allServing.resolve(this.#serving);
+  }
+
+  #ended(slot: Slot, { code, signal }: ProcessEnd): void {
+    const { clock, onWorkerEnded } = this.#options;
+    const { state, process } = slot;
+    const servedMs = state === 'serving' ? clock.monotonicMs() - slot.servingSinceMs : 0;
+    Object.assign(slot, { state: 'ended', process: undefined, ready: false });
+    if (this.#stopping.signal.aborted) {
+      // One that did not serve yet could leave nothing undone.
+      this.#endedInOrder &&= code === 0 || state !== 'serving';
+      this.#lookWhetherAllEnded();
+      return;
+    }
+    if (servedMs >= STEADY_MS) slot.ends = 0;
+    onWorkerEnded(slot.number);
+    const how = signal ?? `code ${code}`;
+    const failure = this.#failureBy(slot, how);
+    if (failure) this.#fail(failure);
+    else this.#replace(slot, { workerPid: process?.pid, how });
+  }
+
+  /** Whether this end is that of all. */
+  #failureBy({ number, complaint }: Slot, how: string): Failure | undefined {
+    if (complaint?.kind === 'refused') return complaint;
+    if (!this.#allHaveServed) {
+      return (
+        complaint ?? { kind: 'failed', message: `worker ${number} has ended before all served (${how})` }
+      );
+    }
+    if (this.#slots.some(({ process }) => process)) return undefined;
+    const why = complaint ? `: ${complaint.message}` : '';
+    return { kind: 'failed', message: `no worker is left; the last was worker ${number} (${how})${why}` };
+  }
+
+  #replace(slot: Slot, facts: Readonly<Record<string, unknown>>): void {
+    const { clock, random, log, configs } = this.#options;
+    const pauseMs = Math.round(fullJitterMs(slot.ends++, BACKOFF, random));
+    const { number: worker, ends: inARow } = slot;
+    const reason = slot.complaint?.kind === 'failed' ? slot.complaint.message : undefined;
+    log.error({ worker, ...facts, reason, inARow, pauseMs }, 'a worker has ended; another takes its place');
+    slot.state = 'pausing';
+    void pause(clock, pauseMs, this.#stopping.signal).then(() => {
+      if (!this.#stopping.signal.aborted) this.#launch(slot, configs.replacement);
+    });
+  }
+
+  #fail(failure: Failure): void {
+    this.#endedInOrder = false;
+    void this.stop().then(() => this.#failure.resolve(failure));
+  }
+
+  #lookWhetherAllEnded(): void {
+    if (this.#slots.every(({ process }) => !process)) this.#allEnded.resolve();
+  }
+
+  async #watch(): Promise<void> {
+    const { clock, log } = this.#options;
+    for (;;) {
+      await pause(clock, WATCH_EVERY_MS);
+      for (const slot of this.#slots) {
+        if (!slot.process || ++slot.silentLooks !== SILENT_LOOKS) continue;
+        const facts = { worker: slot.number, workerPid: slot.process.pid };
+        log.error(facts, 'a worker hangs: it has not been heard of for long, and is killed');
+        slot.process.kill();
+      }
+    }
+  }
+
+  async #ask({ process }: Slot): Promise<string> {
+    const question = ++this.#asked;
+    const answer = new Promise<string>((resolve) => this.#questions.set(question, resolve));
+    process?.tell({ order: 'tell metrics', question });
+    try {
+      return await within(this.#options.clock, METRICS_WITHIN_MS, answer, () => new Error('no answer'));
+    } finally {
+      this.#questions.delete(question);
+    }
+  }
+
+  #tellAll(order: Parameters<WorkerProcess['tell']>[0]): void {
+    for (const { process } of this.#slots) process?.tell(order);
+  }
+}

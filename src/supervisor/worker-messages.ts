@@ -1,0 +1,29 @@
+// What the supervisor and a worker tell each other over the channel between them. Both are the same version of the
+// program, so nothing here has to be compatible with anything.
+
+import type { HostPort } from '../domain/host-port.ts';
+
+/** How often a worker says that it lives. */
+export const ALIVE_EVERY_MS = 500;
+
+export type Order =
+  /** The first one: the configuration, packed. */
+  | { readonly order: 'serve'; readonly config: string }
+  /** To end in order; from a worker that isn't serving yet: to end. */
+  | { readonly order: 'drain' }
+  | { readonly order: 'reload tokens' }
+  | { readonly order: 'tell metrics'; readonly question: number };
+
+export type Report =
+  | {
+      readonly report: 'serving';
+      readonly address: HostPort;
+      /** For the log. */
+      readonly facts: Readonly<Record<string, unknown>>;
+    }
+  | { readonly report: 'alive'; readonly ready: boolean }
+  /** Redis holds another deployment's data, or isn't fit. No other worker would do better. */
+  | { readonly report: 'refused'; readonly reason: string }
+  /** It could not begin to serve. */
+  | { readonly report: 'failed'; readonly message: string }
+  | { readonly report: 'metrics'; readonly question: number; readonly text: string };

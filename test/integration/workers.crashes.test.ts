@@ -1,0 +1,162 @@
+// Workers and their supervisor that are killed or hang: what goes on, what is replaced, and that nothing is left.
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import type { HostPort } from '../../src/domain/host-port.ts';
+import { formatHostPort } from '../../src/domain/host-port.ts';
+import { createClient, type LeaseEvent } from '../../src/sdk/client.ts';
+import { eventually } from '../support/eventually.ts';
+import { gone, startedWorkers, type WorkerLine, type WorkerRig } from '../support/worker-rig.ts';
+
+/** The worker that keeps the only lease. */
+async function keeperOf(rig: WorkerRig): Promise<WorkerLine> {
+  return eventually(
+    async () => {
+      for (const line of rig.workers().toReversed()) {
+        if ((await rig.metric(`leasehold_kept_leases{worker="${line.worker}"}`)) === 1) return line;
+      }
+      return false;
+    },
+    { what: 'a worker that keeps the lease', withinMs: 10_000 },
+  );
+}
+
+async function listens(address: HostPort): Promise<void> {
+  const server = createServer().listen(address.port, address.host);
+  await once(server, 'listening');
+  await new Promise((resolve) => server.close(resolve));
+}
+
+describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
+  test('kill -9 under a held lease: it is held on by another, and the worker is replaced', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const { rig, address } = await startedWorkers(atEnd, 2);
+    const client = createClient({ addresses: formatHostPort(address) });
+    atEnd(() => client.close());
+    const events: LeaseEvent['kind'][] = [];
+    const onEvent = ({ kind }: LeaseEvent): unknown => events.push(kind);
+    const lease = await client.acquire('survives', { ttlMs: 8_000, onEvent });
+    const before = await keeperOf(rig);
+    process.kill(before.pid, 'SIGKILL');
+    await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 15_000 });
+    const after = await keeperOf(rig);
+    expect(after.instanceId).not.toBe(before.instanceId);
+    expect(events).toContain('reopened');
+    await eventually(() => events.lastIndexOf('renewed') > events.lastIndexOf('reopened'), {
+      what: `a renewal after ${events}`,
+      withinMs: 8_000,
+    });
+    expect(lease.signal.aborted).toBe(false);
+
+    expect(rig.lines('a worker has ended; another takes its place')).toMatchObject([
+      { level: 50, worker: before.worker, workerPid: before.pid, how: 'SIGKILL', inARow: 1 },
+    ]);
+    const replacement = rig.workers().at(-1);
+    expect(replacement?.worker).toBe(before.worker);
+    expect(rig.workers().map(({ instanceId }) => instanceId)).toHaveLength(3);
+    // The metrics go on: of both, and they tell of it.
+    expect(await rig.metric(`leasehold_worker_ends_total{worker="${before.worker}"}`)).toBe(1);
+    await rig.connectToEach(address, 2);
+    for (const worker of [1, 2]) {
+      expect(await rig.metric(`leasehold_worker_up{worker="${worker}"}`)).toBe(1);
+      const calls = `leasehold_calls_total{method="GetServerInfo",code="OK",worker="${worker}"}`;
+      expect(await rig.metric(calls)).toBeGreaterThan(0);
+    }
+    expect(rig.lines('serving')).toHaveLength(1);
+    await lease.release();
+  });
+
+  test('one that takes the place of another never takes an empty Redis for a new deployment', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const { rig, redis } = await startedWorkers(atEnd, 2); // with bootstrap: new
+    const [ending, staying] = rig.workers();
+    if (!ending || !staying) throw new Error('two workers');
+    await redis.kill();
+    await rig.server.logged(/"no primary"/);
+    process.kill(ending.pid, 'SIGKILL');
+    await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 15_000 });
+    // The other one knows that there were leases: it shall not come first, and begin the quarantine for both.
+    process.kill(staying.pid, 'SIGSTOP');
+    const said = rig.lines('primary in use').length;
+    await redis.start(); // empty: it keeps nothing
+    await eventually(() => rig.lines('primary in use').length > said, {
+      what: 'a primary in use by the replacement',
+      withinMs: 10_000,
+    });
+    const [inUse] = rig.lines('primary in use').slice(said);
+    process.kill(staying.pid, 'SIGCONT');
+    expect(inUse).toMatchObject({ worker: ending.worker });
+    expect(Number(inUse?.quarantineMs)).toBeGreaterThan(20_000);
+  });
+
+  test('one that hangs is killed and replaced; the others answer all the while', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const { rig, address } = await startedWorkers(atEnd, 2);
+    const [hanging, other] = rig.workers();
+    if (!hanging || !other) throw new Error('two workers');
+    const clients = await rig.connectToEach(address, 2);
+    process.kill(hanging.pid, 'SIGSTOP');
+    // Its series are left out, and the scrape doesn't wait for them.
+    await eventually(
+      async () => (await rig.metric(`leasehold_ready{worker="${hanging.worker}"}`)) === undefined,
+      {
+        what: 'a scrape without the one that hangs',
+        withinMs: 5_000,
+      },
+    );
+    expect(await rig.metric(`leasehold_ready{worker="${other.worker}"}`)).toBe(1);
+    await clients.get(other.instanceId)?.getServerInfo();
+    await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 45_000 });
+    expect(rig.lines('a worker hangs: it has not been heard of for long, and is killed')).toMatchObject([
+      { level: 50, worker: hanging.worker, workerPid: hanging.pid },
+    ]);
+    expect(rig.workers().at(-1)?.worker).toBe(hanging.worker);
+    expect((await clients.get(other.instanceId)?.getServerInfo())?.info?.instanceId).toBe(other.instanceId);
+  });
+
+  test('when none is left it ends, as one process does that has crashed', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const { rig } = await startedWorkers(atEnd, 2);
+    for (const { pid } of rig.workers()) process.kill(pid, 'SIGKILL');
+    expect(await rig.server.exit(10_000)).toBe(1);
+    expect(rig.lines('no longer able to serve')).toMatchObject([
+      {
+        level: 60,
+        reason: expect.stringMatching(/^no worker is left; the last was worker [12] \(SIGKILL\)$/),
+      },
+    ]);
+  });
+});
+
+describe.concurrent('a supervisor that is killed', { timeout: 60_000 }, () => {
+  test('leaves no process, and its port is free', async ({ onTestFinished: atEnd }) => {
+    const { rig, address } = await startedWorkers(atEnd, 2);
+    await rig.connectToEach(address, 2);
+    await rig.server.kill();
+    await gone(rig.workers().map(({ pid }) => pid));
+    await listens(address);
+  });
+
+  test('its port is free even while a worker hangs', async ({ onTestFinished: atEnd }) => {
+    const { rig, address } = await startedWorkers(atEnd, 2);
+    const pids = rig.workers().map(({ pid }) => pid);
+    const [hanging = 0] = pids;
+    process.kill(hanging, 'SIGSTOP');
+    atEnd(() => {
+      try {
+        process.kill(hanging, 'SIGKILL');
+      } catch {
+        // It has ended, as it should.
+      }
+    });
+    // Not its end: the worker that hangs keeps the output open.
+    rig.server.signal('SIGKILL');
+    await eventually(() => listens(address), { what: 'a free port', withinMs: 5_000 });
+    process.kill(hanging, 'SIGCONT');
+    await gone(pids);
+  });
+});
