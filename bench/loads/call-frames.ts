@@ -1,7 +1,13 @@
-// A unary gRPC call as the bytes that go over the wire, made once and sent many times: one HEADERS and one DATA frame
-// of HTTP/2 in one buffer, in which only the number of the stream and the ids of the message change. The headers are
-// literals that enter no table, so each call's bytes stand for themselves.
+// A gRPC call with one request as the bytes that go over the wire, made once and sent many times: one HEADERS and one
+// DATA frame of HTTP/2 in one buffer, in which only the number of the stream and the ids of the message change. The
+// headers are literals that enter no table, so each call's bytes stand for themselves. Owns how both clients by hand
+// (frame-client.ts, raw-streams.ts) begin a connection and write frames.
 
+/** What a client sends first. */
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+export const FIRST_WINDOW = 65_535;
+const LARGEST_WINDOW = 0x7fff_ffff;
+export const SETTING = { headerTableSize: 1, enablePush: 2, initialWindowSize: 4 } as const;
 export const FRAME_HEADER_BYTES = 9;
 export const FRAME = {
   data: 0,
@@ -78,6 +84,27 @@ export function frame(type: number, flags: number, payload: Uint8Array, stream =
   head[4] = flags;
   head.writeUInt32BE(stream, 5);
   return Buffer.concat([head, payload]);
+}
+
+/** The first bytes of a connection. What comes over it may have any size: its windows are as large as they can be. */
+export function opening(settings: readonly (readonly [id: number, value: number])[] = []): Buffer {
+  const all = [...settings, [SETTING.initialWindowSize, LARGEST_WINDOW] as const];
+  const payload = Buffer.alloc(all.length * 6);
+  for (const [index, [id, value]] of all.entries()) {
+    payload.writeUInt16BE(id, index * 6);
+    payload.writeUInt32BE(value, index * 6 + 2);
+  }
+  return Buffer.concat([
+    Buffer.from(PREFACE),
+    frame(FRAME.settings, 0, payload),
+    frame(FRAME.windowUpdate, 0, uint32(LARGEST_WINDOW - FIRST_WINDOW)),
+  ]);
+}
+
+export function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
 }
 
 function header(name: string, value: string): readonly Buffer[] {

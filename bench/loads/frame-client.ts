@@ -7,11 +7,15 @@ import { connect, type Socket } from 'node:net';
 import { parseHostPort } from '../../src/domain/host-port.ts';
 import {
   type CallFrames,
+  FIRST_WINDOW,
   FLAG,
   FRAME,
   FRAME_HEADER_BYTES,
   frame,
   MESSAGE_PREFIX_BYTES,
+  opening,
+  SETTING,
+  uint32,
 } from './call-frames.ts';
 
 interface OpenCall {
@@ -21,15 +25,6 @@ interface OpenCall {
   data: Buffer;
 }
 
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-/** The table of headers is empty, so that the same trailers are the same bytes; answers of any size may come. */
-const SETTINGS = [
-  { id: 1, value: 0 },
-  { id: 2, value: 0 },
-  { id: 4, value: 0x7fff_ffff },
-];
-const FIRST_WINDOW = 65_535;
-const LARGEST_WINDOW = 0x7fff_ffff;
 /** After so many bytes the server is told that they were read. */
 const READ_BEFORE_UPDATE = 0x2000_0000;
 /** When they are none of those that are answered. */
@@ -67,14 +62,13 @@ export class FrameClient {
     if (!target) throw new Error(`no address: ${address}`);
     const socket = connect({ ...target, noDelay: true });
     await once(socket, 'connect');
-    const settings = Buffer.alloc(SETTINGS.length * 6);
-    for (const [index, { id, value }] of SETTINGS.entries()) {
-      settings.writeUInt16BE(id, index * 6);
-      settings.writeUInt32BE(value, index * 6 + 2);
-    }
-    socket.write(PREFACE);
-    socket.write(frame(FRAME.settings, 0, settings));
-    socket.write(frame(FRAME.windowUpdate, 0, uint32(LARGEST_WINDOW - FIRST_WINDOW)));
+    // The table of headers is empty, so that the same trailers are the same bytes.
+    socket.write(
+      opening([
+        [SETTING.headerTableSize, 0],
+        [SETTING.enablePush, 0],
+      ]),
+    );
     return new FrameClient(socket);
   }
 
@@ -187,10 +181,4 @@ function statusIn(trailers: Buffer): string {
   const length = trailers[at + STATUS_NAME.length] ?? 0;
   const digits = at + STATUS_NAME.length + 1;
   return at < 0 || length > 2 ? 'unknown' : trailers.toString('latin1', digits, digits + length);
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }
