@@ -9,7 +9,7 @@ import type { RunHistory } from './run-history.ts';
 const GONE_WITHIN_MS = 45_000;
 const LOOKED_EVERY_MS = 500;
 /** `meta`, the absent instances for a minute, and the records of operations with their indices. */
-const STAYS = /\{\d+\}:(meta|absent|operations|operation-deadlines|claims|(operation|open|claimable):.*)$/s;
+const STAYS = /\{\d+\}:(meta|absent|operations|operation-deadlines|open|claims|(operation|claimable):.*)$/s;
 
 /** Waits until nothing is left, or for as long as that may take, and records what is. */
 export async function recordRemains(rig: Rig, history: RunHistory): Promise<void> {
