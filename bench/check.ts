@@ -1,7 +1,7 @@
 // `npm run bench:check`: a quick run of the scenarios against the recorded ratios; fails when one is worse by more than
-// 15 %, in each of three runs. With --record it writes them. See bench/README.md.
+// 15 %, in each of three runs. With --record it writes them, the medians of three runs. See bench/README.md.
 //
-//   node bench/check.ts [--only NAME]... [--record]
+//   node bench/check.ts [--only NAME]... [--record] [--runs N]
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,14 +12,16 @@ import type { Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 const RECORDED = join(import.meta.dirname, 'recorded.json');
-const RUNS = 3;
+const RUNS = '3';
 
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     record: { type: 'boolean', default: false },
+    runs: { type: 'string', default: RUNS },
   },
 });
+const runsOfEach = Number(options.runs);
 
 function readRecorded(): Recorded {
   return JSON.parse(readFileSync(RECORDED, 'utf8')) as Recorded; // written by recordOf alone
@@ -36,7 +38,7 @@ async function record(chosen: readonly Scenario[]): Promise<void> {
   let recorded = Object.fromEntries(others);
   for (const scenario of chosen) {
     const runs: (readonly Figure[])[] = [];
-    for (let run = 0; run < RUNS; run++) runs.push(await runScenario(scenario, { quick: true }));
+    for (let run = 0; run < runsOfEach; run++) runs.push(await runScenario(scenario, { quick: true }));
     recorded = { ...recorded, ...recordOf(runs) };
     console.log(`  ${scenario.name}: recorded`);
   }
@@ -49,7 +51,7 @@ async function check(scenario: Scenario, all: Recorded): Promise<readonly Regres
   const recorded = Object.fromEntries(Object.entries(all).filter(([key]) => isOurs(key)));
   const runs: (readonly Figure[])[] = [];
   let worse: readonly Regression[] = [];
-  for (let run = 0; run < RUNS && (run === 0 || worse.length > 0); run++) {
+  for (let run = 0; run < runsOfEach && (run === 0 || worse.length > 0); run++) {
     runs.push(await runScenario(scenario, { quick: true }));
     worse = regressions(recorded, runs);
     const result = worse.length === 0 ? 'as recorded or better' : `${worse.length} worse than recorded`;
@@ -59,6 +61,8 @@ async function check(scenario: Scenario, all: Recorded): Promise<readonly Regres
 }
 
 try {
+  if (!Number.isInteger(runsOfEach) || runsOfEach < 1)
+    throw new Error(`--runs: a number from 1, not ${options.runs}`);
   const chosen = SCENARIOS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   if (chosen.length === 0) throw new Error(`no scenario ${options.only.join(', ')}`);
   if (options.record) {
