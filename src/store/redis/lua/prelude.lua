@@ -57,10 +57,11 @@ end
 -- A lease is a field of the lock's hash, named by its lease_id:
 --   "token deadline ttl ceiling acquired instance/call mode state"
 -- `deadline` is on the lease clock and carries the skew allowance; `ceiling` is what renewals never pass (0: none);
--- `acquired` is Redis's TIME at the grant, for people. `state` is 'held'; or 'claim' while a grant by hand-over was not
--- confirmed by its instance: nobody was told of it, it ends after the claim window, and its deadline carries no skew;
--- or 'revoked' when an administrator took it away: it takes the resource until its deadline, and nothing renews it.
-local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+)$'
+-- `acquired` is Redis's TIME at the grant, for people, and '=' where that is the token, as nearly always. `state` is
+-- 'held'; or 'claim' while a grant by hand-over was not confirmed by its instance: nobody was told of it, it ends after
+-- the claim window, and its deadline carries no skew; or 'revoked' when an administrator took it away: it takes the
+-- resource until its deadline, and nothing renews it.
+local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+)$'
 
 local function read_lease(text)
   local token, deadline, ttl, ceiling, acquired, stamp, mode, state = string.match(text, LEASE)
@@ -69,7 +70,7 @@ local function read_lease(text)
     deadline = tonumber(deadline),
     ttl = tonumber(ttl),
     ceiling = tonumber(ceiling),
-    acquired = acquired,
+    acquired = acquired == '=' and token or acquired,
     stamp = stamp,
     mode = mode,
     state = state,
@@ -78,7 +79,7 @@ end
 
 local function lease_text(l)
   return l.token .. ' ' .. int(l.deadline) .. ' ' .. int(l.ttl) .. ' ' .. int(l.ceiling) .. ' ' ..
-    l.acquired .. ' ' .. l.stamp .. ' ' .. l.mode .. ' ' .. l.state
+    (l.acquired == l.token and '=' or l.acquired) .. ' ' .. l.stamp .. ' ' .. l.mode .. ' ' .. l.state
 end
 
 -- A lease lives until its deadline. One that was inherited at an adoption and whose deadline lies before
