@@ -2,12 +2,7 @@
 // reads and writes the same keys through ioredis; its Hold writes a key now and then, in scripts for many at once, and
 // tells the stream. No checks, no reign, no confirmation, no metrics: what the parts cost by themselves. It promises
 // nothing and is no lock service.
-import {
-  Server,
-  ServerCredentials,
-  type ServerWritableStream,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Redis } from 'ioredis';
 import {
   type AcquireRequest,
@@ -17,12 +12,8 @@ import {
   LockServiceService,
   type ReleaseRequest,
 } from '../generated/leasehold/v1/lock_service.ts';
+import { serveBare, type Unary } from './bare-server.ts';
 import { ACQUIRE, argumentsOf, FLOOR_KEYS, inBucket, RELEASE, RENEW, TTL_US } from './floor-scripts.ts';
-
-type Unary<Request> = (
-  call: { readonly request: Request },
-  callback: (error: Error | null, response?: object) => void,
-) => void;
 
 /** The same turns as Leasehold's: at each, those that are due. */
 const TURN_MS = 50;
@@ -101,18 +92,11 @@ setInterval(() => {
   for (let i = 0; i < due.length; i += BATCH) void renew(due.slice(i, i + BATCH));
 }, TURN_MS);
 
-const server = new Server({ 'grpc.enable_channelz': 0 });
-const implementation: UntypedServiceImplementation = { acquire, release, hold };
-server.addService(
+serveBare(
   {
     acquire: LockServiceService.acquire,
     release: LockServiceService.release,
     hold: LockServiceService.hold,
   },
-  implementation,
+  { acquire, release, hold },
 );
-server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-  if (error) throw error;
-  console.log(JSON.stringify({ msg: 'serving', address: `127.0.0.1:${port}` }));
-});
-process.on('SIGTERM', () => process.exit(0));

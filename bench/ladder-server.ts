@@ -3,8 +3,8 @@
 //
 //   node bench/ladder-server.ts http2|echo
 import { createServer } from 'node:http2';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { AcquireResponse, LockServiceService } from '../generated/leasehold/v1/lock_service.ts';
+import { serveBare, servesOn } from './bare-server.ts';
 
 const ANSWER = AcquireResponse.fromPartial({
   lease: {
@@ -34,30 +34,20 @@ function overHttp2(): void {
   });
   server.listen(0, '127.0.0.1', () => {
     const bound = server.address();
-    if (bound && typeof bound === 'object') serving(bound.port);
+    if (bound && typeof bound === 'object') servesOn(bound.port);
   });
 }
 
 function overGrpc(): void {
-  const server = new Server({ 'grpc.enable_channelz': 0 });
   const echo = (_call: unknown, callback: (error: null, answer: AcquireResponse) => void): void =>
     callback(null, ANSWER);
   const { acquire, release } = LockServiceService;
   // Both calls get the same answer: their bytes are what is compared, and nobody reads them.
-  server.addService(
+  serveBare(
     { acquire, release: { ...release, responseSerialize: acquire.responseSerialize } },
     { acquire: echo, release: echo },
   );
-  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-    if (error) throw error;
-    serving(port);
-  });
-}
-
-function serving(port: number): void {
-  console.log(JSON.stringify({ msg: 'serving', address: `127.0.0.1:${port}` }));
 }
 
 if (process.argv[2] === 'http2') overHttp2();
 else overGrpc();
-process.on('SIGTERM', () => process.exit(0));

@@ -1,11 +1,6 @@
 // The floor of a watch: a bare grpc-js server that sends each Acquire and Release of it to all who watch, at once and
 // from its own memory. No store, no filter, no snapshot but an empty one: what the messages cost by themselves.
-import {
-  Server,
-  ServerCredentials,
-  type ServerWritableStream,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Lock, LockState } from '../generated/leasehold/v1/lock.ts';
 import {
   type AcquireRequest,
@@ -15,11 +10,7 @@ import {
   type WatchLocksRequest,
   type WatchLocksResponse,
 } from '../generated/leasehold/v1/lock_service.ts';
-
-type Unary<Request> = (
-  call: { readonly request: Request },
-  callback: (error: Error | null, response?: object) => void,
-) => void;
+import { serveBare, type Unary } from './bare-server.ts';
 
 const watchers = new Set<ServerWritableStream<WatchLocksRequest, WatchLocksResponse>>();
 
@@ -46,18 +37,11 @@ function watchLocks(stream: ServerWritableStream<WatchLocksRequest, WatchLocksRe
   stream.write({ event: { $case: 'snapshotComplete', value: {} } });
 }
 
-const server = new Server({ 'grpc.enable_channelz': 0 });
-const implementation: UntypedServiceImplementation = { acquire, release, watchLocks };
-server.addService(
+serveBare(
   {
     acquire: LockServiceService.acquire,
     release: LockServiceService.release,
     watchLocks: LockServiceService.watchLocks,
   },
-  implementation,
+  { acquire, release, watchLocks },
 );
-server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-  if (error) throw error;
-  console.log(JSON.stringify({ msg: 'serving', address: `127.0.0.1:${port}` }));
-});
-process.on('SIGTERM', () => process.exit(0));

@@ -86,6 +86,29 @@ export function frame(type: number, flags: number, payload: Uint8Array, stream =
   return Buffer.concat([head, payload]);
 }
 
+/** One frame as it came: its payload lies between two places of what was read. */
+export type FrameSink = (
+  type: number,
+  flags: number,
+  stream: number,
+  bytes: Buffer,
+  from: number,
+  to: number,
+) => void;
+
+/** Hands over each frame that is whole, and returns what is left of the bytes. */
+export function readFrames(bytes: Buffer, each: FrameSink): Buffer {
+  let at = 0;
+  while (bytes.length - at >= FRAME_HEADER_BYTES) {
+    const from = at + FRAME_HEADER_BYTES;
+    const to = from + bytes.readUIntBE(at, 3);
+    if (to > bytes.length) break;
+    each(bytes[at + 3] ?? 0, bytes[at + 4] ?? 0, bytes.readUInt32BE(at + 5), bytes, from, to);
+    at = to;
+  }
+  return bytes.subarray(at);
+}
+
 /** The first bytes of a connection. What comes over it may have any size: its windows are as large as they can be. */
 export function opening(settings: readonly (readonly [id: number, value: number])[] = []): Buffer {
   const all = [...settings, [SETTING.initialWindowSize, LARGEST_WINDOW] as const];

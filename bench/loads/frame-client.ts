@@ -10,10 +10,10 @@ import {
   FIRST_WINDOW,
   FLAG,
   FRAME,
-  FRAME_HEADER_BYTES,
   frame,
   MESSAGE_PREFIX_BYTES,
   opening,
+  readFrames,
   SETTING,
   uint32,
 } from './call-frames.ts';
@@ -109,15 +109,9 @@ export class FrameClient {
 
   #received(chunk: Buffer): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    let at = 0;
-    while (bytes.length - at >= FRAME_HEADER_BYTES) {
-      const end = at + FRAME_HEADER_BYTES + bytes.readUIntBE(at, 3);
-      if (end > bytes.length) break;
-      const payload = bytes.subarray(at + FRAME_HEADER_BYTES, end);
-      this.#frame(bytes[at + 3] ?? 0, bytes[at + 4] ?? 0, bytes.readUInt32BE(at + 5), payload);
-      at = end;
-    }
-    this.#rest = bytes.subarray(at);
+    this.#rest = readFrames(bytes, (type, flags, stream, all, from, to) => {
+      this.#frame(type, flags, stream, all.subarray(from, to));
+    });
   }
 
   #frame(type: number, flags: number, stream: number, payload: Buffer): void {

@@ -4,15 +4,7 @@
 // ended.
 import { connect, type Socket } from 'node:net';
 import { parseHostPort } from '../../src/domain/host-port.ts';
-import {
-  CallFrames,
-  FLAG,
-  FRAME,
-  FRAME_HEADER_BYTES,
-  frame,
-  MESSAGE_PREFIX_BYTES,
-  opening,
-} from './call-frames.ts';
+import { CallFrames, FLAG, FRAME, frame, MESSAGE_PREFIX_BYTES, opening, readFrames } from './call-frames.ts';
 
 export interface RawStream {
   /** One message; the bytes are another's after the call. */
@@ -71,21 +63,9 @@ export class RawConnection {
 
   #read(bytes: Buffer): void {
     const all = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes]);
-    let at = 0;
-    while (all.length - at >= FRAME_HEADER_BYTES) {
-      const end = at + FRAME_HEADER_BYTES + all.readUIntBE(at, 3);
-      if (end > all.length) break;
-      this.#frame(
-        all[at + 3] ?? 0,
-        all[at + 4] ?? 0,
-        all.readUInt32BE(at + 5),
-        all,
-        at + FRAME_HEADER_BYTES,
-        end,
-      );
-      at = end;
-    }
-    this.#unread = all.subarray(at);
+    this.#unread = readFrames(all, (type, flags, id, read, from, to) => {
+      this.#frame(type, flags, id, read, from, to);
+    });
   }
 
   #frame(type: number, flags: number, id: number, all: Buffer, from: number, to: number): void {
