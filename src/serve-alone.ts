@@ -3,7 +3,8 @@
 
 import type { Logger } from 'pino';
 import type { Config } from './config/config.ts';
-import { dieOf, EXIT_FAILED } from './process-log.ts';
+import { endOnSignals } from './end-on-signals.ts';
+import { EXIT_FAILED } from './process-log.ts';
 import { type Instance, serve } from './serve.ts';
 import { sendGrpcLogTo } from './transport/grpc-log.ts';
 
@@ -18,12 +19,8 @@ export async function serveAlone(config: Config, log: Logger): Promise<void> {
   };
   const started = await serve(config, log, { onRefused });
   instance = started;
-  let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) process.exit(EXIT_FAILED); // asked twice: at once
-      stopping = true;
-      started.stop().then(() => process.exit(0), dieOf(log, 'could not stop in order'));
-    });
-  }
+  endOnSignals(log, async () => {
+    await started.stop();
+    return 0;
+  });
 }

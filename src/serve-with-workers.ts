@@ -10,7 +10,8 @@ import { packConfig } from './config/pack-config.ts';
 import { replacementConfig } from './config/replacement-config.ts';
 import { systemClock } from './domain/clock.ts';
 import { formatHostPort } from './domain/host-port.ts';
-import { dieOf, EXIT_FAILED } from './process-log.ts';
+import { endOnSignals } from './end-on-signals.ts';
+import { EXIT_FAILED } from './process-log.ts';
 import { canHaveWorkers, startClusterWorker } from './supervisor/cluster-workers.ts';
 import { type Failure, Supervisor } from './supervisor/supervisor.ts';
 
@@ -39,24 +40,14 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
   });
   const admin =
     config.admin && (await AdminServer.start(config.admin.address, metrics, () => supervisor.ready()));
-  let stopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (stopping) {
-        supervisor.kill(); // asked twice: at once
-        process.exit(EXIT_FAILED);
-      }
-      stopping = true;
-      log.info({ workers }, 'draining');
-      const end = async (): Promise<void> => {
-        const inOrder = await supervisor.stop();
-        await admin?.stop();
-        log[inOrder ? 'info' : 'error']({ inOrder }, 'stopped');
-        process.exit(inOrder ? 0 : EXIT_FAILED);
-      };
-      end().catch(dieOf(log, 'could not stop in order'));
-    });
-  }
+  const stop = async (): Promise<number> => {
+    log.info({ workers }, 'draining');
+    const inOrder = await supervisor.stop();
+    await admin?.stop();
+    log[inOrder ? 'info' : 'error']({ inOrder }, 'stopped');
+    return inOrder ? 0 : EXIT_FAILED;
+  };
+  endOnSignals(log, stop, () => supervisor.kill());
   // As with one process: without tokens it ends this one, and with it the workers.
   if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => supervisor.reloadTokens());
 

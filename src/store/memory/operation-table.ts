@@ -97,14 +97,14 @@ export class OperationTable {
     o.version++;
     o.updatedWallMs = this.locks.systemMs;
     this.save(o, isStale);
-    this.#announce({ kind: 'changed', resource: o.resource, operationId: o.operationId });
+    this.#announceChange(o);
   }
 
   /** A change of a living attempt: what is due when stays a lower bound. */
   amend(o: OperationRecord): void {
     o.version++;
     o.updatedWallMs = this.locks.systemMs;
-    this.#announce({ kind: 'changed', resource: o.resource, operationId: o.operationId });
+    this.#announceChange(o);
   }
 
   finish(o: OperationRecord, state: 'succeeded' | 'failed' | 'cancelled' | 'dead', outcome: Payload): void {
@@ -119,7 +119,11 @@ export class OperationTable {
   remove(o: OperationRecord): void {
     for (const claim of o.claims) this.#forgetClaim(o.name, claim);
     this.records.delete(o.name);
-    this.#announce({ kind: 'changed', resource: o.resource, operationId: o.operationId });
+    this.#announceChange(o);
+  }
+
+  #announceChange({ resource, operationId }: OperationRecord): void {
+    this.#announce({ kind: 'changed', resource, operationId });
   }
 
   /** Names that were claimed under this claim id; undefined: it isn't known. */

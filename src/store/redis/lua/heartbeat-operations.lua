@@ -30,7 +30,7 @@ local function loss_of(o, name, claim, token)
   return o.lock and s.clock < o.deadline and 'lease-lost' or 'expired'
 end
 
-local reply = { 'beaten', int(s.now) }
+local reply = { 'beaten', s.time }
 for i = 4, #args, 5 do
   local name, claim, token, stamp, take_over = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4] == '1'
   local o = read_operation(s, name)
