@@ -4,7 +4,7 @@
 //
 //   npx node examples/fencing-redis.ts [host:port] [redis://host:port]
 import { Redis } from 'ioredis';
-import { createClient } from '../src/sdk/client.ts'; // in your project: 'leasehold/client'
+import { createClient } from '../src/client/client.ts'; // in your project: 'leasehold/client'
 
 const [server = '127.0.0.1:50051', url = 'redis://127.0.0.1:6379'] = process.argv.slice(2);
 const client = createClient({ addresses: server });

@@ -4,7 +4,7 @@
 //
 //   npx node examples/fencing-sql.ts [host:port]
 import { DatabaseSync } from 'node:sqlite';
-import { createClient } from '../src/sdk/client.ts'; // in your project: 'leasehold/client'
+import { createClient } from '../src/client/client.ts'; // in your project: 'leasehold/client'
 
 const [server = '127.0.0.1:50051'] = process.argv.slice(2);
 const client = createClient({ addresses: server });

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Client, credentials, loadPackageDefinition, type ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { protoFiles } from '../src/sdk/proto.ts'; // in your project: 'leasehold/proto'
+import { protoFiles } from '../src/client/proto.ts'; // in your project: 'leasehold/proto'
 
 /** Proto-loader knows the methods only while it runs; its own generator of types could say more. */
 interface LockService extends Client {

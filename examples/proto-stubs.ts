@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 // In your project: 'leasehold/proto'
-import { AcquireRequest, type AcquireResponse, LockServiceClient } from '../src/sdk/proto.ts';
+import { AcquireRequest, type AcquireResponse, LockServiceClient } from '../src/client/proto.ts';
 
 const [server = '127.0.0.1:50051'] = process.argv.slice(2);
 const client = new LockServiceClient(server, credentials.createInsecure());

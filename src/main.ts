@@ -8,5 +8,5 @@ import { packageInfo } from './package-info.ts';
 await runProgram(process.argv.slice(2), {
   version: packageInfo().version,
   env: process.env,
-  serve: async (options) => (await import('./serve-process.ts')).serveProcess(options),
+  serve: async (options) => (await import('./server/serve-process.ts')).serveProcess(options),
 });

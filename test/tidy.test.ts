@@ -37,7 +37,7 @@ interface Rule {
   readonly check: Check;
 }
 
-// ---- Layers: main → transport, admin → service → store → domain; the stores beside the interface they
+// ---- Layers: main → server → transport, admin → service → store → domain; the stores beside the interface they
 // implement.
 
 const LAYERS: Readonly<
@@ -52,17 +52,18 @@ const LAYERS: Readonly<
   // Commands and outcomes are declared beside the store's interface. Calling the store is the service's part.
   transport: { may: ['service', 'domain', 'generated'], typesOf: ['store'] },
   admin: { may: ['service', 'domain'], typesOf: ['store'] },
-  client: { may: ['domain', 'generated'] },
   // What users of TypeScript import, above the client core: no code of the server is in it.
-  sdk: { may: ['client', 'domain', 'generated'] },
-  // Keeps processes that serve; what serves in them, and the process around it, are main's.
+  client: { may: ['client/core', 'domain', 'generated'] },
+  'client/core': { may: ['domain', 'generated'] },
+  // Keeps processes that serve; what serves in them, and the process around it, are the server's.
   supervisor: { may: ['domain'] },
-  cli: { may: ['sdk', 'client', 'config', 'domain'] },
+  cli: { may: ['client', 'client/core', 'config', 'domain'] },
   // A whole server, for the tests of others.
-  testing: { may: ['main', 'sdk', 'config', 'store/memory', 'domain'] },
-  // The files directly in src/ put the others together.
-  main: {
+  testing: { may: ['server', 'client', 'config', 'store/memory', 'domain'] },
+  // Puts an instance together, and the process around it.
+  server: {
     may: [
+      'main',
       'config',
       'store',
       'store/memory',
@@ -71,16 +72,17 @@ const LAYERS: Readonly<
       'transport',
       'admin',
       'supervisor',
-      'cli',
       'domain',
     ],
   },
+  // The files directly in src/: the program, and what the package is.
+  main: { may: ['server', 'cli'] },
 };
 
 /** The packages that only some layers know. */
 const PACKAGE_HOMES: readonly { readonly of: RegExp; readonly homes: readonly string[] }[] = [
-  { of: /^(@grpc\/|grpc-health-check$|@bufbuild\/)/, homes: ['transport', 'client'] },
-  { of: /^@opentelemetry\//, homes: ['sdk'] },
+  { of: /^(@grpc\/|grpc-health-check$|@bufbuild\/)/, homes: ['transport', 'client/core'] },
+  { of: /^@opentelemetry\//, homes: ['client'] },
   { of: /^ioredis$/, homes: ['store/redis'] },
   { of: /^(zod|yaml)$/, homes: ['config'] },
 ];
@@ -144,8 +146,8 @@ const CLOCK = /^src\/domain\/clock\.ts$/;
 const BANS: readonly Ban[] = [
   {
     word: /\bprocess\.env\b/,
-    say: 'the environment is read in main and config',
-    but: /^src\/([^/]+|config\/.+)$/,
+    say: 'the environment is read in main, server and config',
+    but: /^src\/([^/]+|(config|server)\/.+)$/,
   },
   { word: /\bDate\.now\b|\bnew Date\(\)/, say: 'the wall clock is read in domain/clock.ts', but: CLOCK },
   { word: /\bperformance\.now\b|\bhrtime\b/, say: 'the clock is read in domain/clock.ts', but: CLOCK },
@@ -154,7 +156,7 @@ const BANS: readonly Ban[] = [
   {
     word: /\bMath\.random\b/,
     say: 'randomness is injected',
-    but: /^src\/(main|serve|serve-with-workers|sdk\/client)\.ts$|domain\/clock/,
+    but: /^src\/(server\/(instance|serve-with-workers)|client\/client)\.ts$|domain\/clock/,
   },
 ];
 
@@ -463,7 +465,7 @@ const PROBES: readonly (readonly [rule: string, path: string, text: string, brea
   ],
   ['layers', 'src/config/a.ts', "import { b } from '../store/b.ts';", '1: config may not import from store'],
   ['layers', 'src/odds/a.ts', '// A', '1: odds is no layer'],
-  ['layers', 'src/main.ts', "import { b } from './store/redis/b.ts';", ''],
+  ['layers', 'src/server/a.ts', "import { b } from '../store/redis/b.ts';", ''],
   [
     'homes of packages',
     'src/admin/a.ts',

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { status } from '@grpc/grpc-js';
-import { CallError } from '../../src/client/call-error.ts';
 import {
   type AttemptContext,
   type Client,
@@ -19,7 +18,8 @@ import {
   type ModeOption,
   OperationEndedError,
   type Worker,
-} from '../../src/sdk/client.ts';
+} from '../../src/client/client.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 
 const SECOND_MS = 1_000;
 

@@ -1,9 +1,9 @@
 // From the options of a command to a client, and the client's end: a command leaves no connection behind.
 
 import { readFileSync } from 'node:fs';
+import { type Client, type ClientOptions, type ClientTls, createClient } from '../client/client.ts';
 import { CLIENT_PREFIX, CLIENT_VARIABLES } from '../config/client-environment.ts';
 import { closestName } from '../config/closest-name.ts';
-import { type Client, type ClientOptions, type ClientTls, createClient } from '../sdk/client.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import type { ConnectionOptions } from './options.ts';
 import type { ProgramContext } from './program.ts';

@@ -13,7 +13,7 @@ import {
   PermissionDeniedError,
   UnauthenticatedError,
   UnavailableError,
-} from '../sdk/client.ts';
+} from '../client/client.ts';
 import { EXIT } from './exit-codes.ts';
 import { printable } from './text.ts';
 

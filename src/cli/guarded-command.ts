@@ -10,8 +10,8 @@
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import type { Lease } from '../client/client.ts';
 import { type Clock, type Timer, wakefulClock } from '../domain/clock.ts';
-import type { Lease } from '../sdk/client.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import { killTree, type ProcessId, processTree, signalAll, stillRunning } from './process-tree.ts';
 import type { Signals } from './signals.ts';

@@ -1,7 +1,7 @@
 // `leasehold acquire`, `renew` and `release`: a lease that no process keeps, for scripts.
 
+import { ContendedError } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
-import { ContendedError } from '../sdk/client.ts';
 import { withClient } from './connect.ts';
 import { messageOf } from './describe-error.ts';
 import { EXIT, Exit } from './exit-codes.ts';

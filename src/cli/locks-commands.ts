@@ -1,7 +1,7 @@
 // `leasehold locks …`: looking at locks, and what administrators do with them.
 
+import type { Lock, LockMode, LockState } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
-import type { Lock, LockMode, LockState } from '../sdk/client.ts';
 import { withClient } from './connect.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';

@@ -1,7 +1,7 @@
 // `leasehold ops …`: looking at operations, and steering them.
 
+import type { FilterOptions, Operation, OperationState, Payload } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
-import type { FilterOptions, Operation, OperationState, Payload } from '../sdk/client.ts';
 import { withClient } from './connect.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';

@@ -3,7 +3,7 @@
 // JSON has the names of the contract (fencing_token); 64-bit numbers are strings, as protobuf's JSON has them, spans
 // of time are milliseconds, moments are RFC 3339. Metadata, labels and payloads are somebody else's: their keys stay.
 
-import { type Payload, RawPayload } from '../sdk/client.ts';
+import { type Payload, RawPayload } from '../client/client.ts';
 
 const FOREIGN = ['metadata', 'labels', 'data', 'progress', 'result'];
 

@@ -2,17 +2,10 @@
 // is in a module of its own, loaded when the command is called, so that none waits for the code of another.
 
 import { Command, CommanderError } from 'commander';
+import type { ServeOptions } from '../config/load-config.ts';
 import { addClientCommands } from './client-commands.ts';
 import { EXIT, Exit } from './exit-codes.ts';
 import { printable } from './text.ts';
-
-export interface ServeOptions {
-  /** The configuration file. */
-  readonly config?: string;
-  readonly checkConfig?: true;
-  /** As it was written: it is checked as the setting that it stands for. */
-  readonly workers?: string;
-}
 
 /** What only the process has. */
 export interface ProgramContext {

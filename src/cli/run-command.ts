@@ -1,8 +1,8 @@
 // `leasehold run` and `leasehold elect`: a command under a lease, once, or whenever elected.
 
+import { type Client, ContendedError, type Lease, LeaseholdError } from '../client/client.ts';
 import { GIVEN_TO_COMMANDS } from '../config/client-environment.ts';
 import { pause, wakefulClock } from '../domain/clock.ts';
-import { type Client, ContendedError, type Lease, LeaseholdError } from '../sdk/client.ts';
 import { withClient } from './connect.ts';
 import { describeError, messageOf } from './describe-error.ts';
 import { EXIT, Exit } from './exit-codes.ts';

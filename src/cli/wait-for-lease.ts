@@ -2,7 +2,6 @@
 
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { systemClock, type Timer } from '../domain/clock.ts';
 import {
   type Client,
   type Lease,
@@ -10,7 +9,8 @@ import {
   type LeaseOptions,
   type Lock,
   UnavailableError,
-} from '../sdk/client.ts';
+} from '../client/client.ts';
+import { systemClock, type Timer } from '../domain/clock.ts';
 import type { LeaseFlags } from './options.ts';
 import { printable, span } from './text.ts';
 

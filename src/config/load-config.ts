@@ -12,6 +12,15 @@ import { readConfigFile } from './read-file.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { findSetting, SETTINGS, type SettingKey } from './settings.ts';
 
+/** What the command line of `leasehold serve` says. */
+export interface ServeOptions {
+  /** The configuration file. */
+  readonly config?: string;
+  readonly checkConfig?: true;
+  /** As it was written: it is checked as the setting that it stands for. */
+  readonly workers?: string;
+}
+
 export interface LoadConfigInput {
   /** The file named on the command line; without it the one in LEASEHOLD_CONFIG; without that none. */
   readonly file?: string | undefined;

@@ -13,7 +13,9 @@ import type { Report } from './worker-messages.ts';
 import type { StartWorker } from './worker-process.ts';
 
 /** Beside this folder, as source or built. */
-const PROGRAM = fileURLToPath(new URL(`../worker${extname(import.meta.filename)}`, import.meta.url));
+const PROGRAM = fileURLToPath(
+  new URL(`../server/worker-entry${extname(import.meta.filename)}`, import.meta.url),
+);
 
 export const startClusterWorker: StartWorker = (number, { reported, ended }) => {
   cluster.schedulingPolicy = cluster.SCHED_RR;

@@ -2,10 +2,10 @@
 // and with its locks in memory, on a clock that the test can send ahead.
 
 import { pino } from 'pino';
+import { type Client, type ClientOptions, createClient } from '../client/client.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatHostPort } from '../domain/host-port.ts';
-import { type Client, type ClientOptions, createClient } from '../sdk/client.ts';
-import { serve } from '../serve.ts';
+import { serve } from '../server/instance.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
 import { TestClock } from './test-clock.ts';
 

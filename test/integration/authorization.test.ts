@@ -11,7 +11,7 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceService } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
-import { type Instance, serve } from '../../src/serve.ts';
+import { type Instance, serve } from '../../src/server/instance.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';

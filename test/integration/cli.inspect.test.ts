@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { ended, leasehold } from '../support/cli-rig.ts';
 import { startInstance } from '../support/instance.ts';
 import { clientTo } from '../support/sdk-rig.ts';

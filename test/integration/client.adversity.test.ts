@@ -6,8 +6,8 @@ import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { hold } from '../../src/client/hold.ts';
-import { release } from '../../src/client/release.ts';
+import { hold } from '../../src/client/core/hold.ts';
+import { release } from '../../src/client/core/release.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import {
   addressOf,

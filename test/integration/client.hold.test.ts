@@ -3,7 +3,7 @@
 
 import { status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { hold } from '../../src/client/hold.ts';
+import { hold } from '../../src/client/core/hold.ts';
 import {
   addressOf,
   channelTo,

@@ -8,9 +8,9 @@ import {
   BeginOperationRequest,
   type BeginOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { CallError } from '../../src/client/call-error.ts';
-import { Channel } from '../../src/client/channel.ts';
-import { callUnary } from '../../src/client/unary.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import { Channel } from '../../src/client/core/channel.ts';
+import { callUnary } from '../../src/client/core/unary-call.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { startInstance } from '../support/instance.ts';

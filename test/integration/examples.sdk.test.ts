@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { startInstance } from '../support/instance.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
-import { serve } from '../../src/serve.ts';
+import { serve } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
 import { startInstance, TestClient, testEnvironment } from '../support/instance.ts';

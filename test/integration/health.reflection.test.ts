@@ -4,7 +4,7 @@ import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import { type Client, credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { startInstance } from '../support/instance.ts';
 
 const PATH = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LostReason } from '../../generated/leasehold/v1/lease_events.ts';
 import { LockState } from '../../generated/leasehold/v1/lock.ts';
 import { KeepAliveRequest } from '../../generated/leasehold/v1/lock_service.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { type HeldLease, hold, keepAlive, validForMs } from '../support/lease-stream.ts';

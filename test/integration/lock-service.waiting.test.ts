@@ -6,7 +6,7 @@ import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lease } from '../../generated/leasehold/v1/lease.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';

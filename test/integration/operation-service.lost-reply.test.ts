@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Operation, OperationState } from '../../generated/leasehold/v1/operation.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { startInstance } from '../support/instance.ts';
 import { type HeldAttempt, held, OperationClient, payload } from '../support/operation-client.ts';

@@ -10,7 +10,7 @@ import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
-import { serve } from '../../src/serve.ts';
+import { serve } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration, TestClient, testEnvironment } from '../support/instance.ts';
 import { OperationClient, payload, unaryCall } from '../support/operation-client.ts';

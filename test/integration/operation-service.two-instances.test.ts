@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { duration, startInstance } from '../support/instance.ts';
 import { OperationClient } from '../support/operation-client.ts';

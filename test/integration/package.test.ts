@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { startInstance } from '../support/instance.ts';
 
 const run = promisify(execFile);
@@ -114,7 +114,9 @@ async function loadedBy(
     }
   };
   for (const root of roots) await follow(join(dist, root));
-  const folders = [...modules].map((path) => relative(dist, dirname(path)).split('/').slice(0, 2).join('/'));
+  const folders = [...modules].map((path) =>
+    relative(dist, dirname(path)).replace(/^(generated\/\w+)\/.*/, '$1'),
+  );
   return {
     folders: [...new Set(folders)].sort(),
     packages: [...packages].filter((name) => !name.startsWith('node:')).sort(),
@@ -122,12 +124,12 @@ async function loadedBy(
 }
 
 const OF_THE_CLIENT = {
-  folders: ['generated/google', 'generated/leasehold', 'src/client', 'src/domain', 'src/sdk'],
+  folders: ['generated/google', 'generated/leasehold', 'src/client', 'src/client/core', 'src/domain'],
   packages: ['@bufbuild/protobuf/wire', '@grpc/grpc-js', '@opentelemetry/api'],
 };
 
 test('the client has no code of the server in it', async () => {
-  expect(await loadedBy('src/sdk/client.js', 'src/sdk/proto.js')).toEqual(OF_THE_CLIENT);
+  expect(await loadedBy('src/client/client.js', 'src/client/proto.js')).toEqual(OF_THE_CLIENT);
 });
 
 test('the program loads neither client nor server until a command needs it, and never one for the other', async () => {
@@ -140,10 +142,8 @@ test('the program loads neither client nor server until a command needs it, and 
   const { folders, packages } = await loadedBy(...modules);
   expect(folders).toEqual([...OF_THE_CLIENT.folders, 'src/cli', 'src/config'].sort());
   expect(packages).toEqual([...OF_THE_CLIENT.packages, 'commander'].sort());
-  const server = await loadedBy('src/serve-process.js');
-  expect(server.folders.filter((folder) => ['src/cli', 'src/sdk', 'src/client'].includes(folder))).toEqual(
-    [],
-  );
+  const server = await loadedBy('src/server/serve-process.js');
+  expect(server.folders.filter((folder) => /^src\/(cli|client)/.test(folder))).toEqual([]);
 });
 
 test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {

@@ -8,14 +8,14 @@ import { type AddressInfo, type Server, createServer as tcpServer } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import {
   type Client,
   createClient,
   type LeaseEvent,
   LeaseLostError,
   UnavailableError,
-} from '../../src/sdk/client.ts';
+} from '../../src/client/client.ts';
+import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';

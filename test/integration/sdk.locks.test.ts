@@ -8,7 +8,7 @@ import {
   type LeaseEvent,
   LeaseLostError,
   NotHeldError,
-} from '../../src/sdk/client.ts';
+} from '../../src/client/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { clientTo, collected, proxyTo, refusal, rigOf, started, thrown } from '../support/sdk-rig.ts';
 import { STORE_KINDS } from '../support/store-kinds.ts';

@@ -3,7 +3,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { formatHostPort } from '../../src/domain/host-port.ts';
 import {
   AttemptLostError,
   type Client,
@@ -12,7 +11,8 @@ import {
   OperationEndedError,
   type OperationState,
   RawPayload,
-} from '../../src/sdk/client.ts';
+} from '../../src/client/client.ts';
+import { formatHostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { clientTo, collected, proxyTo, refusal, rigOf, started, thrown } from '../support/sdk-rig.ts';

@@ -5,7 +5,7 @@ import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { propagation } from '@opentelemetry/api';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Leader, LockChange } from '../../src/sdk/client.ts';
+import type { Leader, LockChange } from '../../src/client/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { clientTo, collected, proxyTo, refusal, rigOf, started } from '../support/sdk-rig.ts';
 import { STORE_KINDS } from '../support/store-kinds.ts';

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { describe, expect, type TestContext, test } from 'vitest';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { CallError, startInstance, TestClient } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';

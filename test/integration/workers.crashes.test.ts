@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { createClient, type LeaseEvent } from '../../src/client/client.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { createClient, type LeaseEvent } from '../../src/sdk/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { gone, startedWorkers, type WorkerLine, type WorkerRig } from '../support/worker-rig.ts';
 

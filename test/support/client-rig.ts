@@ -4,13 +4,13 @@
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
-import { CallError } from '../../src/client/call-error.ts';
-import { Channel } from '../../src/client/channel.ts';
-import type { HeldEvent, HeldLease } from '../../src/client/held-lease.ts';
-import type { HoldOptions } from '../../src/client/hold.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import { Channel } from '../../src/client/core/channel.ts';
+import type { HeldEvent, HeldLease } from '../../src/client/core/held-lease.ts';
+import type { HoldOptions } from '../../src/client/core/hold.ts';
 import { type Clock, systemClock } from '../../src/domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from './eventually.ts';
 import { duration, startInstance, TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';

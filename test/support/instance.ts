@@ -34,7 +34,7 @@ import {
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { type Instance, serve } from '../../src/serve.ts';
+import { type Instance, serve } from '../../src/server/instance.ts';
 import type { SentinelCluster } from './redis/sentinel-cluster.ts';
 
 /** The environment that configures an instance for tests: free ports, quiet. Overrides win. */

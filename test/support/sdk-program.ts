@@ -8,7 +8,7 @@
 //   hold      holds it until it is lost, with nothing else to do
 //   worker    does operations of the type `killed` and never finishes: the test kills it
 
-import { createClient } from '../../src/sdk/client.ts';
+import { createClient } from '../../src/client/client.ts';
 
 const [what, address = '', resource = 'program'] = process.argv.slice(2);
 const client = createClient({ addresses: address });

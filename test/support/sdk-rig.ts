@@ -1,9 +1,9 @@
 // Clients of the SDK for tests: closed when the test has finished, and errors as values to look at.
 
 import { onTestFinished } from 'vitest';
+import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/client/client.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
-import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/sdk/client.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { startInstance } from './instance.ts';
 import { type Rig, type StoreKindName, startRig } from './store-kinds.ts';
 import { TcpProxy } from './tcp-proxy.ts';

@@ -1,7 +1,7 @@
 // An instance on each kind of store, for tests of what must be the same on both, and a look at what the store holds
 // past the service. Owns their start and end; the rpcs are called with instance.ts.
 import type { Redis } from 'ioredis';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { eventually } from './eventually.ts';
 import { startInstance, TestClient } from './instance.ts';

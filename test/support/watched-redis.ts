@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
-import type { Instance } from '../../src/serve.ts';
+import type { Instance } from '../../src/server/instance.ts';
 import type { StoreStatus } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
 import { FakeSentinel, type FakeSentinelOptions } from './fake-sentinel.ts';

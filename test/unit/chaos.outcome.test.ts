@@ -7,7 +7,7 @@ import { Metadata, status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { ErrorInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
-import { CallError } from '../../src/client/call-error.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { outcomeOf, reasonOf } from '../chaos/client/outcome.ts';
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/errors.md'), 'utf8');

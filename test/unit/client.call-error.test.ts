@@ -5,7 +5,7 @@ import { Metadata, status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
 import { ErrorInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
-import { CallError, localError } from '../../src/client/call-error.ts';
+import { CallError, localError } from '../../src/client/core/call-error.ts';
 
 function withReason(reason: string): Metadata {
   const info = ErrorInfo.encode({ reason, domain: 'leasehold', metadata: new Map() }).finish();

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
-import { LeaseDeadline } from '../../src/client/lease-deadline.ts';
+import { LeaseDeadline } from '../../src/client/core/lease-deadline.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const TTL_MS = 20_000;

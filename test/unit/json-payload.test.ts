@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { loadSync } from '@grpc/proto-loader';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodePayload, encodePayload, RawPayload } from '../../src/client/json-payload.ts';
+import { decodePayload, encodePayload, RawPayload } from '../../src/client/core/json-payload.ts';
 
 /** Without -0, which JSON writes as 0. */
 const json = fc

@@ -6,12 +6,12 @@ import { expect, test } from 'vitest';
 import { Any } from '../../generated/google/protobuf/any.ts';
 import { ErrorInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
-import { CallError, localError } from '../../src/client/call-error.ts';
+import { ADVICE } from '../../src/client/advice.ts';
+import * as errors from '../../src/client/client-errors.ts';
+import { LeaseholdError } from '../../src/client/client-errors.ts';
+import { CallError, localError } from '../../src/client/core/call-error.ts';
+import { translated } from '../../src/client/translate-error.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/domain/errors.ts';
-import { ADVICE } from '../../src/sdk/advice.ts';
-import * as errors from '../../src/sdk/errors.ts';
-import { LeaseholdError } from '../../src/sdk/errors.ts';
-import { translated } from '../../src/sdk/translate-error.ts';
 import { STATUS_OF } from '../../src/transport/status-table.ts';
 
 const WHERE = ['10.0.0.1:50051'];

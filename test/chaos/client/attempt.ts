@@ -8,8 +8,8 @@ import {
   AttemptLostReason,
   type KeepAliveOperationResponse,
 } from '../../../generated/leasehold/v1/operation_store_service.ts';
-import { CallError, localError } from '../../../src/client/call-error.ts';
-import type { SentAt } from '../../../src/client/lease-deadline.ts';
+import { CallError, localError } from '../../../src/client/core/call-error.ts';
+import type { SentAt } from '../../../src/client/core/lease-deadline.ts';
 import { AnsweredBelief } from './belief.ts';
 import { type ChaosClient, historyClock } from './chaos-client.ts';
 import { millisecondsOf } from './lease-request.ts';

@@ -1,7 +1,7 @@
 // What a holder believes, as lines of the history: from the moment in which it looked until its deadline, and that it
 // has stopped. The deadlines themselves are the client core's business.
 
-import { LeaseDeadline, type SentAt } from '../../../src/client/lease-deadline.ts';
+import { LeaseDeadline, type SentAt } from '../../../src/client/core/lease-deadline.ts';
 import { nowMs } from '../history.ts';
 import { historyClock } from './chaos-client.ts';
 import type { BeliefName, Recorder } from './recorder.ts';

@@ -1,7 +1,7 @@
 // What the loops of one client process share: its connections, its pen, its dice, and the word to stop.
 
 import { credentials } from '@grpc/grpc-js';
-import { Channel } from '../../../src/client/channel.ts';
+import { Channel } from '../../../src/client/core/channel.ts';
 import { type Clock, pause, systemClock } from '../../../src/domain/clock.ts';
 import { nowMs } from '../history.ts';
 import { Dice } from './dice.ts';

@@ -2,7 +2,7 @@
 // and no lost reply can have made untrue; in doubt it is unknown.
 
 import { status } from '@grpc/grpc-js';
-import type { CallError } from '../../../src/client/call-error.ts';
+import type { CallError } from '../../../src/client/core/call-error.ts';
 
 /** Whatever came before in the call, the last word of the server is that nothing of it is there. */
 const REFUSED: ReadonlySet<string> = new Set([

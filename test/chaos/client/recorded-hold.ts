@@ -1,10 +1,10 @@
 // Leases that the client core keeps by streams, granted to a Hold or to an Acquire, with their lines in the history.
 
 import { LostReason } from '../../../generated/leasehold/v1/lease_events.ts';
-import { CallError } from '../../../src/client/call-error.ts';
-import type { Channel } from '../../../src/client/channel.ts';
-import { type HeldEvent, type HeldLease, keep } from '../../../src/client/held-lease.ts';
-import { hold } from '../../../src/client/hold.ts';
+import { CallError } from '../../../src/client/core/call-error.ts';
+import type { Channel } from '../../../src/client/core/channel.ts';
+import { type HeldEvent, type HeldLease, keep } from '../../../src/client/core/held-lease.ts';
+import { hold } from '../../../src/client/core/hold.ts';
 import { nowMs } from '../history.ts';
 import { Belief } from './belief.ts';
 import type { ChaosClient } from './chaos-client.ts';

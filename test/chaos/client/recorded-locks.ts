@@ -13,7 +13,7 @@ import {
   ListLocksRequest,
   type ListLocksResponse,
 } from '../../../generated/leasehold/v1/lock_service.ts';
-import type { SentAt } from '../../../src/client/lease-deadline.ts';
+import type { SentAt } from '../../../src/client/core/lease-deadline.ts';
 import { nowMs } from '../history.ts';
 import { AnsweredBelief } from './belief.ts';
 import type { ChaosClient } from './chaos-client.ts';

@@ -19,8 +19,8 @@ import {
   type WaitOperationResponse,
   type YieldOperationResponse,
 } from '../../../generated/leasehold/v1/operation_store_service.ts';
-import type { CallError } from '../../../src/client/call-error.ts';
-import type { Invoke } from '../../../src/client/unary.ts';
+import type { CallError } from '../../../src/client/core/call-error.ts';
+import type { Invoke } from '../../../src/client/core/unary-call.ts';
 import { nowMs, type OperationRequest, type OperationState as Shown } from '../history.ts';
 import type { ChaosClient } from './chaos-client.ts';
 import { durationOf } from './lease-request.ts';

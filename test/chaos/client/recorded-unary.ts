@@ -1,9 +1,9 @@
 // One unary call of the client core, with its two lines in the history. Its repeats are part of it: the outcome is
 // unknown once that of any try was, unless a later try was answered.
 
-import { CallError } from '../../../src/client/call-error.ts';
-import type { Channel } from '../../../src/client/channel.ts';
-import { type Answered, callUnary, type Invoke } from '../../../src/client/unary.ts';
+import { CallError } from '../../../src/client/core/call-error.ts';
+import type { Channel } from '../../../src/client/core/channel.ts';
+import { type Answered, callUnary, type Invoke } from '../../../src/client/core/unary-call.ts';
 import type { Outcome } from '../history.ts';
 import { outcomeOf, reasonOf } from './outcome.ts';
 import type { Asked, Recorder, Told } from './recorder.ts';

@@ -4,8 +4,8 @@
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { WatchLocksRequest } from '../../../generated/leasehold/v1/lock_service.ts';
 import { WatchOperationsRequest } from '../../../generated/leasehold/v1/operation_store_service.ts';
-import { CallError } from '../../../src/client/call-error.ts';
-import type { Channel } from '../../../src/client/channel.ts';
+import { CallError } from '../../../src/client/core/call-error.ts';
+import type { Channel } from '../../../src/client/core/channel.ts';
 import type { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
 import { EXCLUSIVE_RESOURCES } from './hot-resources.ts';

@@ -108,7 +108,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       "lease has lapsed and is somebody else's, and its former holder believes in 15 s more.",
     edits: [
       {
-        file: 'src/client/held-lease.ts',
+        file: 'src/client/core/held-lease.ts',
         find: 'return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);',
         replace:
           'const { clock } = this.#channel;\n' +
@@ -124,7 +124,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       'somebody else may hold.',
     edits: [
       {
-        file: 'src/client/lease-deadline.ts',
+        file: 'src/client/core/lease-deadline.ts',
         find: 'if (this.#isOver || (!isFirst && this.remainingMs() === 0)) return this.#pass();',
         replace: 'void isFirst;',
       },

@@ -1,0 +1,125 @@
+// From the wish for a lease to a lease: one, or none at once, or several together.
+
+import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
+import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
+import { pause } from '../domain/clock.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Caller } from './client-calls.ts';
+import { ContendedError, InvalidArgumentError } from './client-errors.ts';
+import { keep } from './core/held-lease.ts';
+import { hold } from './core/hold.ts';
+import { release } from './core/release.ts';
+import { Lease, LeaseEnd } from './lease.ts';
+import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf } from './lease-options.ts';
+import { LeaseSet } from './lease-set.ts';
+import { durationOf } from './time-spans.ts';
+
+/** A resource, with what differs from the options of the call. */
+export type WantedLease =
+  | string
+  | (LeaseOptions & Pick<AcquireOptions, 'leaseId'> & { readonly resource: string });
+
+/** An instance that hangs is noticed by its connection; a wait isn't cut into pieces, which would cost its place. */
+const BEYOND_THE_WAIT_MS = 3_000;
+const GIVE_BACK_MS = 1_000;
+
+export async function acquire(
+  caller: Caller,
+  resource: string,
+  options: AcquireOptions = {},
+): Promise<Lease> {
+  const { waitMs = DEFAULT_WAIT_MS, signal, onEvent } = options;
+  const spec = specOf(resource, options, caller.owner);
+  const end = new LeaseEnd(resource, onEvent);
+  const held = await caller.caught(
+    () => hold(caller.channel, { spec, waitMs, observer: end.heard, ...(signal ? { signal } : {}) }),
+    signal,
+  );
+  return new Lease(held, end, caller);
+}
+
+/** `undefined` when others hold it. */
+export async function tryAcquire(
+  caller: Caller,
+  resource: string,
+  options: Omit<AcquireOptions, 'waitMs'> = {},
+): Promise<Lease | undefined> {
+  try {
+    return await acquire(caller, resource, { ...options, waitMs: 0 });
+  } catch (error) {
+    if (error instanceof ContendedError) return undefined;
+    throw error;
+  }
+}
+
+/** All or none, in one global order, so that two callers can't deadlock. */
+export async function acquireMany(
+  caller: Caller,
+  wanted: readonly WantedLease[],
+  options: Omit<AcquireOptions, 'leaseId'> = {},
+): Promise<LeaseSet> {
+  const { signal, onEvent, waitMs = DEFAULT_WAIT_MS } = options;
+  const { clock } = caller.channel;
+  const specs = wanted.map((one) =>
+    typeof one === 'string'
+      ? specOf(one, options, caller.owner)
+      : specOf(one.resource, { ...options, ...one }, caller.owner),
+  );
+  const giveUpMs = clock.monotonicMs() + waitMs;
+  let tries = 0;
+  const onTry = (): void => {
+    tries++;
+  };
+  for (;;) {
+    const leftMs = Math.max(0, giveUpMs - clock.monotonicMs());
+    try {
+      const { response, ...sent } = await oneWait(caller, specs, leftMs, onTry, signal);
+      const leases = response.leases.map((lease) => {
+        const end = new LeaseEnd(lease.resource, onEvent);
+        return new Lease(keep(caller.channel, lease, sent, { observer: end.heard }), end, caller);
+      });
+      return new LeaseSet(leases);
+    } catch (error) {
+      // The longest wait of one call is over, and the caller's isn't.
+      const canGoOn = error instanceof ContendedError && clock.monotonicMs() + BEYOND_THE_WAIT_MS < giveUpMs;
+      if (waitMs > LIMITS.unaryWaitMs && canGoOn) continue;
+      // One that is refused leaves what a former try was granted whose answer was lost: the server can't know whether
+      // somebody was told of it.
+      const leavesNothing =
+        (error instanceof ContendedError && tries === 1) || error instanceof InvalidArgumentError;
+      if (!leavesNothing) await giveBack(caller, specs);
+      throw error;
+    }
+  }
+}
+
+function oneWait(
+  caller: Caller,
+  specs: LeaseSpec[],
+  leftMs: number,
+  onTry: () => void,
+  signal: AbortSignal | undefined,
+) {
+  const waitMs = Math.min(leftMs, LIMITS.unaryWaitMs);
+  const value = durationOf(Math.floor(waitMs));
+  const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
+  const request = AcquireManyRequest.fromPartial({ specs, wait });
+  return caller.unary<AcquireManyResponse>(
+    ({ locks }, metadata, options, callback) => {
+      onTry();
+      return locks.acquireMany(request, metadata, options, callback);
+    },
+    {
+      signal,
+      ...(wait ? { tryForMs: waitMs + BEYOND_THE_WAIT_MS, timeoutMs: waitMs + BEYOND_THE_WAIT_MS } : {}),
+    },
+  );
+}
+
+// They may be queued, or even granted, where we don't hear of it any more.
+async function giveBack({ channel }: Caller, specs: readonly LeaseSpec[]): Promise<void> {
+  const done = new AbortController();
+  const releases = specs.map((spec) => release(channel, spec).catch(() => false));
+  void Promise.all(releases).then(() => done.abort());
+  await pause(channel.clock, GIVE_BACK_MS, done.signal);
+}

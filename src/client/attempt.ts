@@ -1,0 +1,263 @@
+// One attempt at an operation: the work, kept alive while it runs, and the record of how it ended.
+//
+//   the work                               while          recorded
+//   returns                                held           SUCCEEDED, with its value
+//   throws GiveBack                        held           PENDING again, for another worker; the attempt isn't counted
+//   throws its signal's reason, AbortError  cancelling     CANCELLED
+//   throws its signal's reason, AbortError  stopping       PENDING again, as with GiveBack
+//   throws anything else                   held           FAILED, with the message of the error
+//   whatever                               lost           nothing: the operation is somebody else's
+
+import type {
+  Attempt as AttemptMessage,
+  Operation as OperationMessage,
+} from '../../generated/leasehold/v1/operation.ts';
+import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { ADVICE } from './advice.ts';
+import { AttemptContext } from './attempt-context.ts';
+import { AttemptRecord } from './attempt-record.ts';
+import type { Caller } from './client-calls.ts';
+import {
+  type AttemptLossReason,
+  AttemptLostError,
+  InvalidArgumentError,
+  LeaseholdError,
+  OperationEndedError,
+  UnavailableError,
+} from './client-errors.ts';
+import { HeldAttempt, type AttemptEvent as HeldAttemptEvent } from './core/held-attempt.ts';
+import { encodePayload } from './core/json-payload.ts';
+import type { SentAt } from './core/lease-deadline.ts';
+import { type AtRisk, riskOf } from './lease.ts';
+import { operationOf } from './operation-view.ts';
+
+/** Thrown by the work: another worker shall go on with the operation, after `delayMs`. */
+export class GiveBack extends Error {
+  override readonly name = 'GiveBack';
+  readonly delayMs: number;
+
+  constructor({ delayMs = 0, cause }: { readonly delayMs?: number; readonly cause?: unknown } = {}) {
+    super('the operation is given back', { cause });
+    this.delayMs = delayMs;
+  }
+}
+
+export type AttemptEvent =
+  | { readonly kind: 'renewed' }
+  | { readonly kind: 'at-risk'; readonly reason: AtRisk }
+  | { readonly kind: 'reopened'; readonly why: string }
+  | { readonly kind: 'cancel-requested'; readonly reason: string }
+  | { readonly kind: 'lost'; readonly error: AttemptLostError };
+
+export type AttemptOutcome<Value> =
+  | { readonly kind: 'succeeded'; readonly value: Value }
+  /** `error` is what the work threw. */
+  | { readonly kind: 'failed' | 'cancelled' | 'given-back'; readonly error: unknown }
+  /** `error` is what the work threw, or the AttemptLostError. */
+  | { readonly kind: 'lost'; readonly error: unknown }
+  /** The work has ended and no server has heard how: the attempt goes stale, and another worker starts again. */
+  | { readonly kind: 'unrecorded'; readonly error: unknown };
+
+export interface AttemptGiven {
+  readonly operation: OperationMessage;
+  readonly attempt: AttemptMessage;
+  readonly sent: SentAt;
+}
+
+export interface AttemptOptions {
+  /** Tells the work to come to an end. */
+  readonly stop?: AbortSignal | undefined;
+  /**
+   * How long after `stop` the work is waited for before its operation is given back without it; asked when that aborts.
+   * Unset: for ever.
+   */
+  readonly graceMs?: (() => number) | undefined;
+  readonly onEvent?: ((event: AttemptEvent) => void) | undefined;
+}
+
+export type Work<Data, Value> = (context: AttemptContext<Data>) => Value | PromiseLike<Value>;
+
+const LOSS: ReadonlyMap<number, AttemptLossReason> = new Map<number, AttemptLossReason>([
+  [AttemptLostReason.ATTEMPT_LOST_REASON_EXPIRED, 'expired'],
+  [AttemptLostReason.ATTEMPT_LOST_REASON_SUPERSEDED, 'superseded'],
+  [AttemptLostReason.ATTEMPT_LOST_REASON_YIELDED, 'yielded'],
+  [AttemptLostReason.ATTEMPT_LOST_REASON_FINISHED, 'finished'],
+  [AttemptLostReason.ATTEMPT_LOST_REASON_LEASE_LOST, 'lease-lost'],
+]);
+
+const WHY: Readonly<Record<AttemptLossReason, string>> = {
+  deadline: 'no server was heard before its deadline',
+  expired: 'no heartbeat was heard in time',
+  superseded: 'another worker has taken the operation over',
+  yielded: 'it was given back',
+  finished: 'the operation is in a final state',
+  'lease-lost': 'its lease is gone',
+  'unknown-attempt': 'the store does not know it any more, after a failover for example',
+};
+
+/** Runs the work of an attempt that was just given to this caller; it has ended, or is lost, when this resolves. */
+export async function runAttempt<Data, Value>(
+  caller: Caller,
+  { operation, attempt, sent }: AttemptGiven,
+  work: Work<Data, Value>,
+  { stop, graceMs, onEvent }: AttemptOptions = {},
+): Promise<AttemptOutcome<Value>> {
+  const { resource, operationId } = operation;
+  const over = new AbortController();
+  let wanted: 'cancelled' | 'given-back' | undefined;
+  let lost: AttemptLostError | undefined;
+  const tell = (event: AttemptEvent): void => {
+    try {
+      onEvent?.(event);
+    } catch {
+      // It is told from sockets and timers, where nobody could catch it; and it must not cost the attempt.
+    }
+  };
+  const heard = (event: HeldAttemptEvent): void => {
+    if (event.kind === 'cancel-requested' && wanted !== 'cancelled') {
+      wanted = 'cancelled';
+      over.abort(cancelled(resource, operationId, event.reason));
+      tell(event);
+    } else if (event.kind === 'lost') {
+      lost = lossOf(resource, operationId, event.reason);
+      over.abort(lost);
+      tell({ kind: 'lost', error: lost });
+    } else if (event.kind === 'at-risk') tell({ kind: 'at-risk', reason: riskOf(event.reason) });
+    else if (event.kind !== 'cancel-requested') tell(event);
+  };
+  const name = { resource, operationId, claimId: attempt.claimId, fencingToken: attempt.fencingToken };
+  const held = new HeldAttempt(caller.channel, name, attempt, sent, heard);
+  const record = new AttemptRecord(caller, held, attempt.lease !== undefined);
+  const onStop = (): void => {
+    wanted ??= 'given-back';
+    over.abort(stop?.reason);
+  };
+  stop?.addEventListener('abort', onStop, { once: true });
+  if (stop?.aborted) onStop();
+  try {
+    const context = new AttemptContext<Data>(operationOf(operation), held, record, over.signal);
+    const ended = await withGrace(settled(work, context), caller, stop, graceMs);
+    // Asked by the clocks: the timer of a busy process may not have had its turn.
+    if (held.state === 'lost') return { kind: 'lost', error: ended?.kind === 'threw' ? ended.error : lost };
+    if (ended === undefined) return await givenBack(record, 0, stop?.reason);
+    if (ended.kind === 'returned') return await succeeded(record, ended.value);
+    return await failed(record, ended.error, over.signal, wanted);
+  } finally {
+    stop?.removeEventListener('abort', onStop);
+    held.end();
+  }
+}
+
+type Ended<Value> =
+  | { readonly kind: 'returned'; readonly value: Value }
+  | { readonly kind: 'threw'; readonly error: unknown };
+
+async function settled<Data, Value>(
+  work: Work<Data, Value>,
+  context: AttemptContext<Data>,
+): Promise<Ended<Value>> {
+  try {
+    return { kind: 'returned', value: await work(context) };
+  } catch (error) {
+    return { kind: 'threw', error };
+  }
+}
+
+/** `undefined`: it didn't end in the time that it has after `stop`. */
+function withGrace<Value>(
+  ended: Promise<Ended<Value>>,
+  { channel }: Caller,
+  stop: AbortSignal | undefined,
+  graceMs: (() => number) | undefined,
+): Promise<Ended<Value> | undefined> {
+  if (!stop || graceMs === undefined) return ended;
+  return new Promise((resolve) => {
+    let cancel = (): void => {};
+    const count = (): void => {
+      const timer = channel.clock.after(graceMs(), () => resolve(undefined));
+      cancel = () => timer.cancel();
+    };
+    stop.addEventListener('abort', count, { once: true });
+    if (stop.aborted) count();
+    void ended.then((value) => {
+      stop.removeEventListener('abort', count);
+      cancel();
+      resolve(value);
+    });
+  });
+}
+
+async function succeeded<Value>(record: AttemptRecord, value: Value): Promise<AttemptOutcome<Value>> {
+  try {
+    // Encoded first: what can't be recorded is a failure of the work, and not of the store.
+    const result = encodePayload(value ?? null);
+    return await recorded(() => record.complete({ $case: 'result', value: result }), {
+      kind: 'succeeded',
+      value,
+    });
+  } catch (error) {
+    return failed(record, error);
+  }
+}
+
+async function failed(
+  record: AttemptRecord,
+  error: unknown,
+  signal?: AbortSignal,
+  wanted?: 'cancelled' | 'given-back',
+): Promise<AttemptOutcome<never>> {
+  if (error instanceof GiveBack) return givenBack(record, error.delayMs, error);
+  const hasObeyed = signal?.aborted && (error === signal.reason || isAbortError(error));
+  if (hasObeyed && wanted === 'given-back') return givenBack(record, 0, error);
+  if (hasObeyed && wanted === 'cancelled') {
+    return recorded(() => record.complete({ $case: 'cancelled', value: { message: '' } }), {
+      kind: 'cancelled',
+      error,
+    });
+  }
+  return recorded(() => record.fail(error), { kind: 'failed', error });
+}
+
+function givenBack(record: AttemptRecord, delayMs: number, error: unknown): Promise<AttemptOutcome<never>> {
+  return recorded(() => record.giveBack(delayMs), { kind: 'given-back', error });
+}
+
+// Throws InvalidArgumentError: a result that the server doesn't take.
+async function recorded<Outcome extends AttemptOutcome<unknown>>(
+  write: () => Promise<void>,
+  outcome: Outcome,
+): Promise<Outcome | { readonly kind: 'lost' | 'unrecorded'; readonly error: unknown }> {
+  try {
+    await write();
+    return outcome;
+  } catch (error) {
+    if (error instanceof InvalidArgumentError && outcome.kind === 'succeeded') throw error;
+    const isLost = error instanceof AttemptLostError;
+    // What the work threw is more to the point than that nobody could be told of it.
+    const told = 'error' in outcome ? outcome.error : isLost ? error : unrecorded(error);
+    return { kind: isLost ? 'lost' : 'unrecorded', error: told };
+  }
+}
+
+function unrecorded(cause: unknown): unknown {
+  if (!(cause instanceof LeaseholdError)) return cause;
+  const { reason, retryAfterMs, message } = cause;
+  const text = `The work has ended, but its result is not recorded, and it may be done again: ${message}`;
+  return new UnavailableError(text, { reason, retryAfterMs, cause });
+}
+
+function isAbortError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+function cancelled(resource: string, operationId: string, detail: string): OperationEndedError {
+  const said = detail === '' ? '' : `: ${detail.replace(/\.$/, '')}`;
+  const message = `Somebody asked to cancel the operation ${operationId} on ${resource}${said}. Come to an end, and throw this.`;
+  return new OperationEndedError(message, { reason: 'OPERATION_CANCELLED', resource, operationId, detail });
+}
+
+function lossOf(resource: string, operationId: string, reason: number | undefined): AttemptLostError {
+  const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-attempt');
+  const message = `The attempt at the operation ${operationId} on ${resource} is lost: ${WHY[loss]}. ${ADVICE.STALE_ATTEMPT}`;
+  return new AttemptLostError(message, { reason: 'STALE_ATTEMPT', loss });
+}

@@ -1,0 +1,71 @@
+// What all parts of the client call through: the channel, the client's defaults, and errors that users can catch.
+
+import type { Channel } from './core/channel.ts';
+import { ANSWER_WITHIN_MS } from './core/release.ts';
+import { type Answered, callUnary, type Invoke } from './core/unary-call.ts';
+import { translated } from './translate-error.ts';
+
+export interface CallerOptions {
+  readonly channel: Channel;
+  readonly addresses: readonly string[];
+  readonly owner: string;
+}
+
+/** Of every call that is answered at once. */
+export interface CallOptions {
+  /** Gives up; the call then rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long it is tried, over all instances: 10 s unless given. */
+  readonly timeoutMs?: number | undefined;
+}
+
+interface UnaryBounds extends CallOptions {
+  /** How long one try may take; 3 s unless given. */
+  readonly tryForMs?: number;
+}
+
+export class Caller {
+  readonly channel: Channel;
+  readonly owner: string;
+  readonly #addresses: readonly string[];
+
+  constructor({ channel, addresses, owner }: CallerOptions) {
+    this.channel = channel;
+    this.owner = owner;
+    this.#addresses = addresses;
+  }
+
+  /** Repeats what may pass, with the same ids, until it is answered or its time is over. */
+  async unary<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Answered<Response>> {
+    const { signal, timeoutMs = ANSWER_WITHIN_MS, tryForMs } = bounds;
+    const deadlineMs = this.channel.clock.monotonicMs() + timeoutMs;
+    return this.caught(
+      () =>
+        callUnary(this.channel, invoke, {
+          deadlineMs,
+          ...(tryForMs === undefined ? {} : { tryForMs }),
+          ...(signal ? { signal } : {}),
+        }),
+      signal,
+    );
+  }
+
+  async answer<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Response> {
+    return (await this.unary(invoke, bounds)).response;
+  }
+
+  /** Runs it, and rejects with what users catch: the reason of `signal` if that is why, else a LeaseholdError. */
+  async caught<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      signal?.throwIfAborted();
+      return await work();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.translated(error);
+    }
+  }
+
+  translated(error: unknown): unknown {
+    return translated(error, this.#addresses);
+  }
+}

@@ -1,0 +1,213 @@
+// The TypeScript client, `leasehold/client`: what users import. It speaks to servers only through src/client, and has
+// no code of the server in it.
+//
+//   const client = createClient({ addresses: ['127.0.0.1:50051'] });
+//   await client.withLock('invoice:42', async (lease) => { … lease.fencingToken … lease.signal … });
+//   client.close();
+
+import { hostname } from 'node:os';
+import { type Clock, wakefulClock } from '../domain/clock.ts';
+import { parseHostPort } from '../domain/host-port.ts';
+import { acquire, acquireMany, tryAcquire, type WantedLease } from './acquiring.ts';
+import { ADVICE } from './advice.ts';
+import { Caller, type CallOptions } from './client-calls.ts';
+import { InvalidArgumentError } from './client-errors.ts';
+import { Channel } from './core/channel.ts';
+import { channelCredentials, type TlsIdentity } from './core/credentials.ts';
+import { Election, type ElectionOptions } from './election.ts';
+import type { Lease } from './lease.ts';
+import type { AcquireOptions } from './lease-options.ts';
+import type { LeaseSet } from './lease-set.ts';
+import { Locks } from './locks.ts';
+import { Operations } from './operations.ts';
+import { type ServerInfo, serverInfo } from './server-facts.ts';
+import { carryTrace } from './trace-context.ts';
+import { underLock } from './with-lock.ts';
+
+export type { WantedLease } from './acquiring.ts';
+export { type AttemptEvent, GiveBack, type Work } from './attempt.ts';
+export type { AttemptContext } from './attempt-context.ts';
+export type { RecordUpdate } from './attempt-record.ts';
+export type { CallOptions } from './client-calls.ts';
+export {
+  type AttemptLossReason,
+  AttemptLostError,
+  ContendedError,
+  type ErrorReason,
+  InvalidArgumentError,
+  LeaseholdError,
+  LeaseLostError,
+  type LossReason,
+  NotHeldError,
+  OperationEndedError,
+  OperationRefusedError,
+  PermissionDeniedError,
+  UnauthenticatedError,
+  UnavailableError,
+} from './client-errors.ts';
+export type { Json } from './core/json-payload.ts';
+export { RawPayload } from './core/json-payload.ts';
+export type { Election, ElectionOptions, Leader } from './election.ts';
+export type { AtRisk, Lease, LeaseEvent } from './lease.ts';
+export type { AcquireOptions, DurabilityOption, LeaseOptions, ModeOption } from './lease-options.ts';
+export type { LeaseSet } from './lease-set.ts';
+export type { Lock, LockHolder, LockMode, LockState, LockWaiter } from './lock-view.ts';
+export type {
+  ForceReleaseOptions,
+  ListLocksOptions,
+  LockChange,
+  Locks,
+  UnkeptLease,
+  WatchLocksOptions,
+} from './locks.ts';
+export type { BeginOptions, FilterOptions } from './operation-options.ts';
+export type { Operation, OperationState, Payload } from './operation-view.ts';
+export type { Handled, Worker, WorkerOptions } from './operation-worker.ts';
+export type {
+  ListOperationsOptions,
+  OperationChange,
+  Operations,
+  WaitOptions,
+  WatchOperationsOptions,
+} from './operations.ts';
+export type { RunOptions } from './run-operation.ts';
+export type { ServerInfo } from './server-facts.ts';
+export type { WatchOptions } from './watch-loop.ts';
+
+export interface ClientOptions {
+  /** `host:port` of one or several instances; calls go on to the next when one doesn't answer. */
+  readonly addresses: string | readonly string[];
+  /** TLS: `true` with the authorities that Node.js trusts, or PEM texts; `cert` and `key` for mutual TLS. */
+  readonly tls?: boolean | ClientTls | undefined;
+  /** Sent as a bearer token; a function is asked before each call, for tokens that are exchanged. */
+  readonly token?: string | (() => string) | undefined;
+  /** Tells people who holds what; `pid@host` unless given. */
+  readonly owner?: string | undefined;
+  /** For tests: the clock of startTestServer, for example. */
+  readonly clock?: Clock | undefined;
+  /** For tests: from 0 to below 1. */
+  readonly random?: (() => number) | undefined;
+}
+
+export interface ClientTls extends TlsIdentity {
+  /** The name that the servers' certificates are for, where it isn't the host of the address. */
+  readonly serverName?: string | undefined;
+}
+
+/** Connects when the first call is made. Throws InvalidArgumentError for addresses or certificates that are none. */
+export function createClient(options: ClientOptions): Client {
+  return new Client(options);
+}
+
+export class Client implements Disposable {
+  /** Looking at locks, and what administrators do with them. */
+  readonly locks: Locks;
+  /** Long-running work that is done once. */
+  readonly operations: Operations;
+  readonly #caller: Caller;
+
+  constructor(options: ClientOptions) {
+    const { token, owner = `${process.pid}@${hostname()}`, clock = wakefulClock } = options;
+    const addresses = typeof options.addresses === 'string' ? [options.addresses] : [...options.addresses];
+    checkAddresses(addresses);
+    const tls = options.tls === true ? {} : options.tls || undefined;
+    const channel = new Channel({
+      addresses,
+      credentials: credentialsOf(tls),
+      clock,
+      random: options.random ?? Math.random,
+      carry: carryTrace,
+      ...(token === undefined ? {} : { token }),
+      ...(tls?.serverName === undefined ? {} : { serverName: tls.serverName }),
+    });
+    this.#caller = new Caller({ channel, addresses, owner });
+    this.locks = new Locks(this.#caller);
+    this.operations = new Operations(this.#caller);
+  }
+
+  /**
+   * Does the work while the lock is held, and releases it. See with-lock.ts for every way in which that can end; in
+   * short: the error of the work is never masked, and LeaseLostError tells that it may not have been protected.
+   */
+  withLock<Value>(
+    resource: string,
+    work: (lease: Lease) => Value | PromiseLike<Value>,
+    options?: AcquireOptions,
+  ): Promise<Value> {
+    return underLock(this.acquire(resource, options), work);
+  }
+
+  /** The same under several locks, all or none. */
+  withLocks<Value>(
+    resources: readonly WantedLease[],
+    work: (leases: LeaseSet) => Value | PromiseLike<Value>,
+    options?: Omit<AcquireOptions, 'leaseId'>,
+  ): Promise<Value> {
+    return underLock(this.acquireMany(resources, options), work);
+  }
+
+  /** Waits for the lock. Throws ContendedError when the wait is over. `await using` releases it. */
+  acquire(resource: string, options?: AcquireOptions): Promise<Lease> {
+    return acquire(this.#caller, resource, options);
+  }
+
+  /** Doesn't wait: `undefined` when others hold it. */
+  tryAcquire(resource: string, options?: Omit<AcquireOptions, 'waitMs'>): Promise<Lease | undefined> {
+    return tryAcquire(this.#caller, resource, options);
+  }
+
+  /** Up to 32, all or none, in one global order: two callers can't deadlock. */
+  acquireMany(
+    resources: readonly WantedLease[],
+    options?: Omit<AcquireOptions, 'leaseId'>,
+  ): Promise<LeaseSet> {
+    return acquireMany(this.#caller, resources, options);
+  }
+
+  /** An election, by the name of the office: `campaign` to lead, `observe` to know who does. */
+  elect(name: string, options: ElectionOptions = {}): Election {
+    return new Election(name, options, this.#caller, this.locks);
+  }
+
+  serverInfo(options?: CallOptions): Promise<ServerInfo> {
+    return serverInfo(this.#caller, options);
+  }
+
+  /**
+   * Ends the connections; calls in progress fail. It releases nothing: leases that are held end at their deadlines. The
+   * process could end without it, as soon as no call is in progress and no lease is held.
+   */
+  close(): void {
+    this.#caller.channel.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function checkAddresses(addresses: readonly string[]): void {
+  const wrong = addresses.filter((address) => parseHostPort(address, 1) === undefined);
+  if (addresses.length > 0 && wrong.length === 0) return;
+  const description =
+    addresses.length === 0 ? 'there must be at least one' : `"${wrong[0]}" is not host:port`;
+  const message = `addresses: ${description}. Give the host and gRPC port of your servers, such as "127.0.0.1:50051".`;
+  const violations = [{ field: 'addresses', description }];
+  throw new InvalidArgumentError(message, { reason: 'INVALID_ARGUMENT', violations });
+}
+
+function credentialsOf(tls: TlsIdentity | undefined) {
+  try {
+    return channelCredentials(tls);
+  } catch (cause) {
+    const description = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidArgumentError(
+      `tls: ${description}. ${ADVICE.TLS_FAILED} They are PEM texts, not paths.`,
+      {
+        reason: 'INVALID_ARGUMENT',
+        cause,
+        violations: [{ field: 'tls', description }],
+      },
+    );
+  }
+}

@@ -1,0 +1,67 @@
+// An error status as callers see it: the code, the machine-readable reason, and what comes with it. Decide by `reason`;
+// where a proxy in between has answered there is none.
+
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { BadRequest, ErrorInfo, RetryInfo } from '../../../generated/google/rpc/error_details.ts';
+import { Status } from '../../../generated/google/rpc/status.ts';
+import { Contention } from '../../../generated/leasehold/v1/error_details.ts';
+
+const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
+
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  readonly code: status;
+  /** Of google.rpc.ErrorInfo, such as LOCK_CONTENDED; '' where there is none. */
+  readonly reason: string;
+  /** How long the server asks to wait; undefined if it doesn't say. */
+  readonly retryAfterMs: number | undefined;
+  readonly violations: readonly { readonly field: string; readonly description: string }[];
+  readonly contention: Contention | undefined;
+  readonly #isLocal: boolean;
+
+  constructor(
+    error: Pick<ServiceError, 'code' | 'details'> & { readonly metadata?: Metadata },
+    { isLocal = false } = {},
+  ) {
+    super(error.details);
+    this.code = error.code;
+    this.#isLocal = isLocal;
+    const details = detailsOf(error.metadata ?? new Metadata());
+    const find = (type: string): Uint8Array | undefined =>
+      details.find(({ typeUrl }) => typeUrl.endsWith(`/${type}`))?.value;
+    const [info, retry, bad, contention] = [
+      find('google.rpc.ErrorInfo'),
+      find('google.rpc.RetryInfo'),
+      find('google.rpc.BadRequest'),
+      find('leasehold.v1.Contention'),
+    ];
+    this.reason = info ? ErrorInfo.decode(info).reason : '';
+    const delay = retry && RetryInfo.decode(retry).retryDelay;
+    this.retryAfterMs = delay && Number(delay.seconds) * 1_000 + delay.nanos / 1e6;
+    this.violations = bad ? BadRequest.decode(bad).fieldViolations : [];
+    this.contention = contention && Contention.decode(contention);
+  }
+
+  /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
+  get isPassing(): boolean {
+    if (this.code === status.UNAVAILABLE) return true;
+    // Leasehold gives a reason with every error. Without one, and not of our own making, these are how the sudden end
+    // of a server or of a proxy looks from the other side: a stream that was reset, a connection that broke under it.
+    return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
+  }
+}
+
+/** For what ends here, before any server says so. */
+export function localError(code: status, details: string): CallError {
+  return new CallError({ code, details }, { isLocal: true });
+}
+
+function detailsOf(metadata: Metadata): Status['details'] {
+  const [bytes] = metadata.get('grpc-status-details-bin');
+  if (!(bytes instanceof Buffer)) return [];
+  try {
+    return Status.decode(bytes).details;
+  } catch {
+    return []; // whoever wrote it, it is no status: the code has to do
+  }
+}

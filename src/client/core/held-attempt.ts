@@ -1,0 +1,128 @@
+// An attempt at an operation that is held: until when, by the deadline rule, and its end. What keeps it alive are its
+// streams (kept-streams.ts), as with a lease (held-lease.ts); only operations have a request to cancel.
+//
+//   held ──▶ ended   (end: the worker completed it or gave it back)
+//     └────▶ lost    (said by a server, or the deadline)
+
+import type { AtRiskReason } from '../../../generated/leasehold/v1/lease_events.ts';
+import type { Attempt } from '../../../generated/leasehold/v1/operation.ts';
+import type {
+  AttemptLost,
+  KeepAliveOperationResponse,
+} from '../../../generated/leasehold/v1/operation_store_service.ts';
+import type { Channel } from './channel.ts';
+import { KeptStreams } from './kept-streams.ts';
+import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
+import type { StreamCall } from './stream-call.ts';
+
+export type AttemptEvent =
+  | { readonly kind: 'renewed' }
+  | { readonly kind: 'at-risk'; readonly reason: AtRiskReason }
+  /** Its stream ended or moves; the attempt is held on. */
+  | { readonly kind: 'reopened'; readonly why: string }
+  /** Said again by every stream. */
+  | { readonly kind: 'cancel-requested'; readonly reason: string }
+  /** `reason` undefined: the deadline passed here, whatever the servers know. */
+  | { readonly kind: 'lost'; readonly reason: AttemptLost['reason'] | undefined };
+
+/** An attempt, as every write of its worker names it. */
+export interface AttemptName {
+  readonly resource: string;
+  readonly operationId: string;
+  readonly claimId: string;
+  readonly fencingToken: bigint;
+}
+
+export class HeldAttempt {
+  readonly name: AttemptName;
+  readonly #channel: Channel;
+  readonly #observer: (event: AttemptEvent) => void;
+  readonly #deadline: LeaseDeadline;
+  readonly #streams: KeptStreams<KeepAliveOperationResponse>;
+  #state: 'held' | 'ended' | 'lost' = 'held';
+
+  /** Keeps an attempt that an answer brought, `sent` as that call was. The observer must not throw. */
+  constructor(
+    channel: Channel,
+    name: AttemptName,
+    attempt: Attempt,
+    sent: SentAt,
+    observer: (event: AttemptEvent) => void,
+  ) {
+    this.name = name;
+    this.#channel = channel;
+    this.#observer = observer;
+    this.#deadline = new LeaseDeadline({ clock: channel.clock, onPassed: () => this.lose(undefined) });
+    this.#streams = new KeptStreams<KeepAliveOperationResponse>({
+      channel,
+      open: ({ operations }, metadata) => operations.keepAliveOperation(name, metadata),
+      onMessage: (from, message) => this.#heard(from, message),
+      onReopen: (why) => this.#observer({ kind: 'reopened', why }),
+      remainingMs: () => this.remainingMs(),
+    });
+    if (this.extend(attempt, sent)) this.#streams.open();
+  }
+
+  get state(): 'held' | 'ended' | 'lost' {
+    if (this.#state === 'held' && this.#deadline.remainingMs() === 0) this.lose(undefined);
+    return this.#state;
+  }
+
+  /** Until the deadline; 0 when it is over. */
+  remainingMs(): number {
+    return this.#state === 'held' ? this.#deadline.remainingMs() : 0;
+  }
+
+  /** Takes what any answer says of it. Says whether it is held. */
+  extend({ validFor }: Attempt, sent: SentAt): boolean {
+    if (this.#state !== 'held') return false;
+    const validForMs = Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
+    const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
+    this.#streams.ttlMs = Math.max(this.#streams.ttlMs, leftMs);
+    return this.#deadline.extend(sent, validForMs, this.#streams.ttlMs);
+  }
+
+  /** An answer said that it is over. */
+  lose(reason: AttemptLost['reason'] | undefined): void {
+    if (this.#state !== 'held') return;
+    this.#stop('lost');
+    this.#observer({ kind: 'lost', reason });
+  }
+
+  /** The work has ended: nothing keeps it alive any more, and nothing more is told. */
+  end(): void {
+    if (this.#state === 'held') this.#stop('ended');
+  }
+
+  #heard(from: StreamCall<KeepAliveOperationResponse>, { event }: KeepAliveOperationResponse): void {
+    if (this.#state !== 'held') return;
+    switch (event?.$case) {
+      case 'renewed':
+        if (!this.extend(event.value, from)) return;
+        this.#streams.renewed(from);
+        this.#observer({ kind: 'renewed' });
+        break;
+      case 'atRisk':
+        this.#streams.atRisk(from, event.value.reason);
+        this.#observer({ kind: 'at-risk', reason: event.value.reason });
+        break;
+      case 'cancelRequested':
+        this.#observer({ kind: 'cancel-requested', reason: event.value.reason });
+        break;
+      case 'lost':
+        this.lose(event.value.reason);
+        break;
+      case 'draining':
+        this.#streams.draining(from);
+        break;
+      case 'moved': // the end of the stream says more
+      case undefined:
+    }
+  }
+
+  #stop(state: 'ended' | 'lost'): void {
+    this.#state = state;
+    this.#deadline.end();
+    this.#streams.stop();
+  }
+}

@@ -1,0 +1,149 @@
+// A lease that is held: until when, by the deadline rule, and its end. What keeps it alive are its streams
+// (kept-streams.ts): a broken one is no loss yet.
+//
+//   held ──▶ released   (release)
+//     └────▶ lost       (said by a server, or the deadline)
+
+import { status } from '@grpc/grpc-js';
+import type { Lease } from '../../../generated/leasehold/v1/lease.ts';
+import type { AtRisk, Lost } from '../../../generated/leasehold/v1/lease_events.ts';
+import { localError } from './call-error.ts';
+import type { Channel } from './channel.ts';
+import { type KeepOptions, KeptStreams } from './kept-streams.ts';
+import { keepAliveStream, type LeaseCall, type LeaseMessage, type LeaseName } from './lease-call.ts';
+import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
+import { release } from './release.ts';
+
+export type HeldEvent =
+  /** `position` is from 1, and 0 while the instance can't reach the store and so doesn't know it. */
+  | { readonly kind: 'queued'; readonly position: number }
+  | { readonly kind: 'granted' | 'renewed'; readonly lease: Lease }
+  | { readonly kind: 'at-risk'; readonly reason: AtRisk['reason'] }
+  /** Its stream ended or moves; the lease is held on. */
+  | { readonly kind: 'reopened'; readonly why: string }
+  /** `reason` undefined: the deadline passed here, whatever the servers know. */
+  | { readonly kind: 'lost'; readonly reason: Lost['reason'] | undefined }
+  | { readonly kind: 'released' };
+
+export type Observer = (event: HeldEvent) => void;
+
+export interface LeaseOptions extends KeepOptions {
+  /** For logs and measurements. What it throws is ignored: it must not cost a lease. */
+  readonly observer?: Observer;
+}
+
+export function tell(observer: Observer | undefined, event: HeldEvent): void {
+  try {
+    observer?.(event);
+  } catch {
+    // It may be called between a loss and the abort that tells of it, or from a socket: nobody is there to catch.
+  }
+}
+
+/** Keeps a lease that a unary Acquire was answered with, `sent` as that call was. */
+export function keep(channel: Channel, lease: Lease, sent: SentAt, options: LeaseOptions = {}): HeldLease {
+  const held = new HeldLease(channel, lease, sent, options);
+  held.streams.reopen('taken over from Acquire');
+  return held;
+}
+
+export class HeldLease implements LeaseName {
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly fencingToken: bigint;
+  /** What keeps it. */
+  readonly streams: KeptStreams<LeaseMessage>;
+  readonly #channel: Channel;
+  readonly #observer: Observer | undefined;
+  readonly #over = new AbortController();
+  readonly #deadline: LeaseDeadline;
+  #state: 'held' | 'released' | 'lost' = 'held';
+
+  constructor(channel: Channel, lease: Lease, sent: SentAt, options: LeaseOptions) {
+    const { resource, leaseId, fencingToken } = lease;
+    this.resource = resource;
+    this.leaseId = leaseId;
+    this.fencingToken = fencingToken;
+    this.#channel = channel;
+    this.#observer = options.observer;
+    this.#deadline = new LeaseDeadline({
+      clock: channel.clock,
+      onPassed: () => this.#finish('lost', { kind: 'lost', reason: undefined }),
+    });
+    this.streams = new KeptStreams<LeaseMessage>({
+      ...options,
+      channel,
+      open: keepAliveStream({ resource, leaseId, fencingToken }),
+      onMessage: (from, message) => this.heard(from, message),
+      onReopen: (why) => tell(this.#observer, { kind: 'reopened', why }),
+      remainingMs: () => this.remainingMs(),
+    });
+    if (this.#extend(sent, lease)) tell(options.observer, { kind: 'granted', lease });
+  }
+
+  /** Aborts when the lease is over: lost, or the deadline passed, or released. Then, at the latest, stop. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get state(): 'held' | 'released' | 'lost' {
+    if (this.#state === 'held' && this.#deadline.remainingMs() === 0) {
+      this.#finish('lost', { kind: 'lost', reason: undefined });
+    }
+    return this.#state;
+  }
+
+  /** Until the deadline; 0 when it is over. */
+  remainingMs(): number {
+    return this.#state === 'held' ? this.#deadline.remainingMs() : 0;
+  }
+
+  /** Gives it back. Whether a live lease was ended; throws CallError when no server could be asked in time. */
+  async release(): Promise<boolean> {
+    this.#finish('released', { kind: 'released' });
+    return release(this.#channel, this);
+  }
+
+  heard(from: LeaseCall, { event }: LeaseMessage): void {
+    if (this.#state !== 'held') return;
+    switch (event?.$case) {
+      case 'renewed':
+        if (!this.#extend(from, event.value)) return;
+        this.streams.renewed(from);
+        tell(this.#observer, { kind: 'renewed', lease: event.value });
+        break;
+      case 'atRisk':
+        this.streams.atRisk(from, event.value.reason);
+        tell(this.#observer, { kind: 'at-risk', reason: event.value.reason });
+        break;
+      case 'lost':
+        this.#finish('lost', { kind: 'lost', reason: event.value.reason });
+        break;
+      case 'draining':
+        this.streams.draining(from);
+        break;
+      case 'moved':
+      case 'queued':
+      case 'granted': // of `moved` the end of the stream says more
+      case undefined:
+    }
+  }
+
+  #extend(sent: SentAt, { validFor }: Lease): boolean {
+    const validForMs = Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
+    // What is left when it arrives is at most the TTL.
+    const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
+    this.streams.ttlMs = Math.max(this.streams.ttlMs, leftMs);
+    return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);
+  }
+
+  #finish(state: 'released' | 'lost', event: HeldEvent): void {
+    if (this.#state !== 'held') return;
+    this.#state = state;
+    this.#deadline.end();
+    this.streams.stop();
+    const why = state === 'released' ? 'the lease was released' : 'the lease was lost';
+    this.#over.abort(localError(status.ABORTED, why));
+    tell(this.#observer, event);
+  }
+}

@@ -1,0 +1,171 @@
+// Takes a lease by Hold: waits in the queue, over as many streams as it takes, and hands what was granted to a
+// HeldLease. Streams that break, move or grow old are followed by others with the same lease_id, so the place in the
+// queue is kept; what ends without a lease leaves nothing behind, as far as a server can be reached.
+
+import { status } from '@grpc/grpc-js';
+import { LeaseSpec } from '../../../generated/leasehold/v1/lease.ts';
+import { HoldRequest } from '../../../generated/leasehold/v1/lock_service.ts';
+import { fullJitterMs } from '../../domain/backoff.ts';
+import { pause } from '../../domain/clock.ts';
+import { type CallError, localError } from './call-error.ts';
+import type { Channel } from './channel.ts';
+import { HeldLease, type LeaseOptions, tell } from './held-lease.ts';
+import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
+import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
+import { ANSWER_WITHIN_MS, release } from './release.ts';
+import { StreamCall } from './stream-call.ts';
+import { BACKOFF } from './unary-call.ts';
+
+export interface HoldOptions extends LeaseOptions {
+  /** Its lease_id names the acquisition; a random UUID, new for each. */
+  readonly spec: Parameters<typeof LeaseSpec.fromPartial>[0] & { resource: string; leaseId: string };
+  /** How long to wait for it, over all streams; Infinity for ever, 0 or undefined: not at all. */
+  readonly waitMs?: number;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal;
+}
+
+type StreamEnd =
+  | { readonly kind: 'granted'; readonly held: HeldLease }
+  /** To be followed by another one. It goes on until that one is heard of: else its place would be passed over. */
+  | { readonly kind: 'old'; readonly call: LeaseCall }
+  | { readonly kind: 'failed'; readonly error: CallError; readonly wasHeardOf: boolean };
+
+const GIVE_BACK_MS = 1_000;
+
+/**
+ * Acquires by Hold and keeps. Throws CallError: LOCK_CONTENDED when the wait is over, what no repeat mends, CANCELLED
+ * after `signal`; nothing is left in a queue then, as far as a server could be reached.
+ */
+export async function hold(channel: Channel, options: HoldOptions): Promise<HeldLease> {
+  const { clock, random } = channel;
+  const { waitMs = 0, signal, observer } = options;
+  const spec = LeaseSpec.fromPartial(options.spec);
+  const giveUpMs = clock.monotonicMs() + (waitMs > 0 ? waitMs : ANSWER_WITHIN_MS);
+  let former: LeaseCall | undefined;
+  let tries = 0;
+  if (signal?.aborted) throw gaveUp();
+  for (;;) {
+    const { seat } = channel;
+    const leftMs = giveUpMs - clock.monotonicMs();
+    const request = HoldRequest.fromPartial({ spec, wait: waitOf(waitMs, leftMs) });
+    const end: StreamEnd = signal?.aborted
+      ? { kind: 'failed', error: gaveUp(), wasHeardOf: false }
+      : await oneStream(channel, request, options, leftMs, former);
+    if (end.kind === 'granted') return end.held;
+    if (end.kind === 'old') {
+      former = end.call;
+      tell(observer, { kind: 'reopened', why: 'the stream is old' });
+      continue;
+    }
+    former?.cancel();
+    former = undefined;
+    const { error } = end;
+    if (end.wasHeardOf) tries = 0;
+    const isOver = signal?.aborted || clock.monotonicMs() >= giveUpMs;
+    const canPass = error.isPassing || error.reason === 'MOVED';
+    const pauseMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(tries++, BACKOFF, random));
+    if (isOver || !canPass || clock.monotonicMs() + pauseMs >= giveUpMs) {
+      // It may be queued, or even granted, where we don't hear of it any more.
+      if (error.reason !== 'LOCK_CONTENDED' && error.code !== status.INVALID_ARGUMENT) {
+        await giveBack(channel, spec);
+      }
+      throw error;
+    }
+    channel.leave(seat);
+    tell(observer, { kind: 'reopened', why: error.message });
+    await pause(clock, pauseMs, signal);
+  }
+}
+
+// That it couldn't be given back is no news to whoever gets no lease; it goes on trying for a while.
+async function giveBack(channel: Channel, spec: LeaseSpec): Promise<void> {
+  const done = new AbortController();
+  const givenBack = release(channel, spec)
+    .catch(() => false)
+    .finally(() => done.abort());
+  await Promise.race([givenBack, pause(channel.clock, GIVE_BACK_MS, done.signal)]);
+}
+
+// One stream, until it grants, ends, or grows old. `former` is cancelled as soon as this one is heard of.
+function oneStream(
+  channel: Channel,
+  request: HoldRequest,
+  options: HoldOptions,
+  leftMs: number,
+  former: LeaseCall | undefined,
+): Promise<StreamEnd> {
+  const { clock } = channel;
+  const { signal, observer, silenceMs = SILENCE_MS, reopenAfterMs = REOPEN_AFTER_MS } = options;
+  return new Promise((resolve) => {
+    let held: HeldLease | undefined;
+    let isOver = false;
+    let wasHeardOf = false;
+    const finish = (end: StreamEnd): void => {
+      if (isOver) return;
+      isOver = true;
+      for (const timer of [firstAnswer, lastAnswer, age]) timer?.cancel();
+      signal?.removeEventListener('abort', cancel);
+      former?.cancel();
+      resolve(end);
+    };
+    const fail = (error: CallError): void => finish({ kind: 'failed', error, wasHeardOf });
+    const call: LeaseCall = new StreamCall<LeaseMessage>(
+      {
+        channel,
+        silenceMs,
+        onMessage: (from, message) => {
+          if (held) return held.heard(from, message);
+          if (isOver) return; // an older stream, which goes on for the sake of its place
+          firstAnswer.cancel();
+          former?.cancel();
+          wasHeardOf = true;
+          const { event } = message;
+          if (event?.$case === 'queued') tell(observer, { kind: 'queued', position: event.value.position });
+          if (event?.$case !== 'granted') return;
+          const lease = new HeldLease(channel, event.value, from, options);
+          if (lease.state === 'held') {
+            held = lease;
+            held.streams.adopt(from);
+            finish({ kind: 'granted', held });
+          } else {
+            from.cancel();
+            fail(localError(status.ABORTED, 'the lease had ended before its grant arrived'));
+          }
+        },
+        onEnd: (from, error) => (held ? held.streams.ended(from, error) : fail(error)),
+      },
+      holdStream(request),
+    );
+    const endWith = (error: CallError) => (): void => {
+      call.cancel();
+      fail(error);
+    };
+    const cancel = endWith(gaveUp());
+    const silent = endWith(localError(status.UNAVAILABLE, 'the server does not answer'));
+    // An instance that accepts and says nothing is not waited for. (One that queues says so every 15 s.)
+    const lastAnswerMs = leftMs + FIRST_ANSWER_MS;
+    const firstAnswer = clock.after(
+      request.wait ? Math.min(silenceMs, lastAnswerMs) : FIRST_ANSWER_MS,
+      silent,
+    );
+    // Nor is one that goes on queueing after the time that it was given.
+    const lastAnswer = Number.isFinite(leftMs) ? clock.after(lastAnswerMs, silent) : undefined;
+    const age = clock.after(reopenAfterMs * (1 - 0.1 * channel.random()), () =>
+      finish({ kind: 'old', call }),
+    );
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+}
+
+function gaveUp(): CallError {
+  return localError(status.CANCELLED, 'the caller gave up waiting');
+}
+
+function waitOf(waitMs: number, leftMs: number): HoldRequest['wait'] {
+  if (waitMs <= 0) return undefined;
+  if (!Number.isFinite(leftMs)) return { $case: 'waitForever', value: true };
+  const ms = Math.max(1, Math.floor(leftMs));
+  const value = { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1e6 };
+  return { $case: 'waitTimeout', value };
+}

@@ -1,0 +1,56 @@
+// One of many leads: who holds the lease of the election's name. The fencing token is the number of the term.
+
+import { acquire } from './acquiring.ts';
+import type { Caller } from './client-calls.ts';
+import type { Lease } from './lease.ts';
+import type { AcquireOptions, LeaseOptions } from './lease-options.ts';
+import type { LockHolder } from './lock-view.ts';
+import type { Locks } from './locks.ts';
+import type { WatchOptions } from './watch-loop.ts';
+
+/** How this candidate holds the office. */
+export type ElectionOptions = Omit<LeaseOptions, 'mode'>;
+
+export type Leader = Pick<LockHolder, 'owner' | 'fencingToken' | 'metadata' | 'acquiredAt'>;
+
+export class Election {
+  readonly name: string;
+  readonly #caller: Caller;
+  readonly #locks: Locks;
+  readonly #options: ElectionOptions;
+
+  constructor(name: string, options: ElectionOptions, caller: Caller, locks: Locks) {
+    this.name = name;
+    this.#options = options;
+    this.#caller = caller;
+    this.#locks = locks;
+  }
+
+  /**
+   * Resolves when this candidate is elected, with its term: lead until `term.signal` aborts, `release()` to resign.
+   * Waits for ever unless `waitMs` or `signal` say otherwise. For the next term, call it again.
+   */
+  campaign(options: Pick<AcquireOptions, 'waitMs' | 'signal' | 'onEvent'> = {}): Promise<Lease> {
+    const waitMs = options.waitMs ?? Number.POSITIVE_INFINITY;
+    return acquire(this.#caller, this.name, { ...this.#options, ...options, waitMs });
+  }
+
+  /** Who leads, now and from then on: `undefined` while nobody does. */
+  async *observe(options: WatchOptions = {}): AsyncGenerator<Leader | undefined, void, undefined> {
+    // No leader that was told yet, not even that there is none.
+    let told: bigint | undefined | 'nobody';
+    for await (const change of this.#locks.watch({ ...options, resources: [this.name] })) {
+      if (change.kind !== 'lock') continue;
+      const holder = change.lock.holders.find(({ revoked }) => !revoked);
+      const term = holder?.fencingToken ?? 'nobody';
+      if (term === told) continue;
+      told = term;
+      yield holder && {
+        owner: holder.owner,
+        fencingToken: holder.fencingToken,
+        metadata: holder.metadata,
+        acquiredAt: holder.acquiredAt,
+      };
+    }
+  }
+}

@@ -1,0 +1,214 @@
+// Looking at locks, and what administrators and command lines do with them. Holding one is lease.ts's business.
+
+import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
+import {
+  AcquireRequest,
+  type AcquireResponse,
+  type CheckFencingTokenResponse,
+  ForceReleaseRequest,
+  type ForceReleaseResponse,
+  type GetLockResponse,
+  ListLocksRequest,
+  type ListLocksResponse,
+  type RenewResponse,
+  WatchLocksRequest,
+} from '../../generated/leasehold/v1/lock_service.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Caller, CallOptions } from './client-calls.ts';
+import { release } from './core/release.ts';
+import { type AcquireOptions, DEFAULT_WAIT_MS, specOf } from './lease-options.ts';
+import { freeLock, LOCK_STATES, type Lock, type LockState, lockOf } from './lock-view.ts';
+import { durationOf, msOf } from './time-spans.ts';
+import { type WatchOptions, watchAgain } from './watch-loop.ts';
+
+export interface ListLocksOptions extends CallOptions {
+  readonly prefix?: string | undefined;
+  /** With a holder or a waiter of exactly this owner. */
+  readonly owner?: string | undefined;
+  readonly states?: readonly Exclude<LockState, 'free' | 'unknown'>[] | undefined;
+  /** Locks asked for at a time. */
+  readonly pageSize?: number | undefined;
+}
+
+export interface WatchLocksOptions extends WatchOptions {
+  /** Only these, up to 100. Not together with `prefix`; neither: all. */
+  readonly resources?: readonly string[] | undefined;
+  readonly prefix?: string | undefined;
+}
+
+export type LockChange =
+  | { readonly kind: 'lock'; readonly lock: Lock }
+  /** All that isn't free has been told; changes follow. Comes again after a reconnect. */
+  | { readonly kind: 'snapshot-complete' };
+
+export interface ForceReleaseOptions extends CallOptions {
+  /** Only the lease with this token; without it, a repeat after a lost answer may hit the next holder. */
+  readonly fencingToken?: bigint | undefined;
+  /** Free it now, although its holder may be at work. */
+  readonly immediate?: boolean | undefined;
+  /** For the server's log. */
+  readonly reason?: string | undefined;
+}
+
+/** A lease that nobody here keeps alive: renew it in time, from whatever process knows its id. */
+export interface UnkeptLease {
+  readonly resource: string;
+  /** The right to renew and to release it: a secret. */
+  readonly leaseId: string;
+  readonly fencingToken: bigint;
+  /** How long it is still held, counted from before the call was sent, without any margin. */
+  readonly remainingMs: number;
+}
+
+/** What a wait may take beyond its time until its answer is here. */
+const ANSWER_MS = 3_000;
+
+export class Locks {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** A resource that was never locked is `free`. */
+  async get(resource: string, options?: CallOptions): Promise<Lock> {
+    const { lock } = await this.#caller.answer<GetLockResponse>(
+      ({ locks }, metadata, call, callback) => locks.getLock({ resource }, metadata, call, callback),
+      options,
+    );
+    return lock ? lockOf(lock) : freeLock(resource);
+  }
+
+  /** All locks that aren't free, page by page, by the bytes of their names. No snapshot. */
+  async *list(options: ListLocksOptions = {}): AsyncGenerator<Lock, void, undefined> {
+    const { prefix = '', owner = '', states = [], pageSize = 0 } = options;
+    const wanted = {
+      resourcePrefix: prefix,
+      owner,
+      pageSize,
+      states: states.map((state) => LOCK_STATES[state]),
+    };
+    let pageToken = '';
+    do {
+      const request = ListLocksRequest.fromPartial({ ...wanted, pageToken });
+      const page = await this.#caller.answer<ListLocksResponse>(
+        ({ locks }, metadata, call, callback) => locks.listLocks(request, metadata, call, callback),
+        options,
+      );
+      for (const lock of page.locks) yield lockOf(lock);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+  }
+
+  /**
+   * The locks as they are, and then each change, also over reconnects: what was freed meanwhile is told as `free`. A
+   * state between two others may be left out.
+   */
+  async *watch(options: WatchLocksOptions = {}): AsyncGenerator<LockChange, void, undefined> {
+    const { resources = [], prefix = '' } = options;
+    const request = WatchLocksRequest.fromPartial({ resources: [...resources], resourcePrefix: prefix });
+    const taken = new Set<string>();
+    let unheard = new Set<string>();
+    const messages = watchAgain(
+      this.#caller,
+      ({ locks }, metadata) => locks.watchLocks(request, metadata),
+      options,
+    );
+    for await (const message of messages) {
+      if (message === undefined) {
+        unheard = new Set(taken);
+      } else if (message.event?.$case === 'lock') {
+        const lock = lockOf(message.event.value);
+        unheard.delete(lock.resource);
+        if (lock.state === 'free') taken.delete(lock.resource);
+        else taken.add(lock.resource);
+        yield { kind: 'lock', lock };
+      } else if (message.event?.$case === 'snapshotComplete') {
+        for (const resource of unheard) {
+          taken.delete(resource);
+          yield { kind: 'lock', lock: freeLock(resource) };
+        }
+        unheard.clear();
+        yield { kind: 'snapshot-complete' };
+      }
+    }
+  }
+
+  /** Whether a live lease of the resource carries this token now. */
+  async checkFencingToken(resource: string, fencingToken: bigint, options?: CallOptions): Promise<boolean> {
+    const { valid } = await this.#caller.answer<CheckFencingTokenResponse>(
+      ({ locks }, metadata, call, callback) =>
+        locks.checkFencingToken({ resource, fencingToken }, metadata, call, callback),
+      options,
+    );
+    return valid;
+  }
+
+  /** For administrators: how many leases were taken away, and in how long the resource is free. */
+  async forceRelease(
+    resource: string,
+    options: ForceReleaseOptions = {},
+  ): Promise<{ readonly releasedCount: number; readonly freeInMs: number }> {
+    const { fencingToken, immediate = false, reason = '' } = options;
+    const request = ForceReleaseRequest.fromPartial({
+      resource,
+      immediate,
+      reason,
+      ...(fencingToken === undefined ? {} : { fencingToken }),
+    });
+    const { releasedCount, freeIn } = await this.#caller.answer<ForceReleaseResponse>(
+      ({ locks }, metadata, call, callback) => locks.forceRelease(request, metadata, call, callback),
+      options,
+    );
+    return { releasedCount, freeInMs: msOf(freeIn) ?? 0 };
+  }
+
+  /**
+   * A lease that outlives this process and is renewed by hand. To hold one, use `acquire` or `withLock` of the client.
+   * It waits for 30 minutes at most. When it rejects, nothing is left behind as far as a server could be reached.
+   */
+  async acquireUnkept(resource: string, options: Omit<AcquireOptions, 'onEvent'> = {}): Promise<UnkeptLease> {
+    const { signal } = options;
+    const waitMs = Math.min(options.waitMs ?? DEFAULT_WAIT_MS, LIMITS.unaryWaitMs);
+    const spec = specOf(resource, options, this.#caller.owner);
+    const value = durationOf(Math.floor(waitMs));
+    const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
+    const request = AcquireRequest.fromPartial({ spec, wait });
+    const bounds = wait ? { tryForMs: waitMs + ANSWER_MS, timeoutMs: waitMs + ANSWER_MS } : {};
+    try {
+      const { response, sentAtMs } = await this.#caller.unary<AcquireResponse>(
+        ({ locks }, metadata, call, callback) => locks.acquire(request, metadata, call, callback),
+        { signal, ...bounds },
+      );
+      return this.#unkept(response.lease, sentAtMs);
+    } catch (error) {
+      void release(this.#caller.channel, spec).catch(() => false);
+      throw error;
+    }
+  }
+
+  async renew(
+    lease: Pick<UnkeptLease, 'resource' | 'leaseId' | 'fencingToken'>,
+    options: CallOptions & { readonly ttlMs?: number | undefined } = {},
+  ): Promise<UnkeptLease> {
+    const { resource, leaseId, fencingToken } = lease;
+    const request = { resource, leaseId, fencingToken, ttl: durationOf(options.ttlMs) };
+    const { response, sentAtMs } = await this.#caller.unary<RenewResponse>(
+      ({ locks }, metadata, call, callback) => locks.renew(request, metadata, call, callback),
+      options,
+    );
+    return this.#unkept(response.lease, sentAtMs);
+  }
+
+  /** Whether a live lease, or a wait for one, was ended. */
+  async release({ resource, leaseId }: Pick<UnkeptLease, 'resource' | 'leaseId'>): Promise<boolean> {
+    return this.#caller.caught(() => release(this.#caller.channel, { resource, leaseId }));
+  }
+
+  #unkept(lease: LeaseMessage | undefined, sentAtMs: number): UnkeptLease {
+    if (!lease) throw new Error('the server answered without a lease');
+    const { resource, leaseId, fencingToken, validFor } = lease;
+    const goneMs = this.#caller.channel.clock.monotonicMs() - sentAtMs;
+    return { resource, leaseId, fencingToken, remainingMs: Math.max(0, (msOf(validFor) ?? 0) - goneMs) };
+  }
+}

@@ -1,0 +1,99 @@
+// What callers may ask of an operation, and how it becomes the request that begins it.
+
+import type { OperationFilter } from '../../generated/leasehold/v1/operation.ts';
+import { BeginOperationRequest } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { encodePayload } from './core/json-payload.ts';
+import { type LeaseOptions, specOf } from './lease-options.ts';
+import { OPERATION_STATES, type OperationState } from './operation-view.ts';
+import { durationOf, timestampOf } from './time-spans.ts';
+
+export interface BeginOptions {
+  /** The kind of work, by which workers claim it; `run` unless given. */
+  readonly type?: string | undefined;
+  /** What a worker needs to know: JSON, or a RawPayload. Part of what the operation is recognised by. */
+  readonly data?: unknown;
+  /** To find it by. Part of what the operation is recognised by. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Tells people who runs it; the client's `owner` unless given. */
+  readonly owner?: string | undefined;
+  /** How long an attempt may be silent before another worker may take it over. */
+  readonly heartbeatTimeoutMs?: number | undefined;
+  /** An operation that isn't finished by then becomes DEAD. */
+  readonly timeToLiveMs?: number | undefined;
+  /** How many attempts may be lost before it becomes DEAD. */
+  readonly maxAttempts?: number | undefined;
+  /** The only open operation of its resource. */
+  readonly exclusive?: boolean | undefined;
+  /** Every attempt also holds the lock of the resource, under the same token. */
+  readonly lock?: boolean | LeaseOptions | undefined;
+  /** How long the finished record stays, for each way in which it can end. */
+  readonly retentionMs?:
+    | number
+    | { readonly [state in 'succeeded' | 'failed' | 'cancelled' | 'dead']?: number | undefined }
+    | undefined;
+}
+
+export interface FilterOptions {
+  readonly resource?: string | undefined;
+  readonly prefix?: string | undefined;
+  readonly types?: readonly string[] | undefined;
+  readonly states?: readonly Exclude<OperationState, 'unknown'>[] | undefined;
+  /** Run, now or last, by exactly this owner. */
+  readonly owner?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly createdFrom?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+  readonly updatedFrom?: Date | undefined;
+  readonly updatedBefore?: Date | undefined;
+}
+
+/** `claimId` empty: it waits for a worker. */
+export function beginRequestOf(
+  resource: string,
+  operationId: string,
+  options: BeginOptions,
+  { owner, claimId }: { readonly owner: string; readonly claimId: string },
+): BeginOperationRequest {
+  const { lock, retentionMs, data } = options;
+  const retention = typeof retentionMs === 'number' ? everyState(retentionMs) : retentionMs;
+  const spec = lock ? { ...specOf(resource, lock === true ? {} : lock, ''), leaseId: '' } : undefined;
+  return BeginOperationRequest.fromPartial({
+    resource,
+    operationId,
+    type: options.type ?? 'run',
+    data: data === undefined ? undefined : encodePayload(data),
+    labels: new Map(Object.entries(options.labels ?? {})),
+    claimId,
+    owner: options.owner ?? owner,
+    heartbeatTimeout: durationOf(options.heartbeatTimeoutMs),
+    timeToLive: durationOf(options.timeToLiveMs),
+    lock: spec,
+    maxAttempts: options.maxAttempts ?? 0,
+    exclusive: options.exclusive ?? false,
+    retention: retention && {
+      succeeded: durationOf(retention.succeeded),
+      failed: durationOf(retention.failed),
+      cancelled: durationOf(retention.cancelled),
+      dead: durationOf(retention.dead),
+    },
+  });
+}
+
+export function filterOf(filter: FilterOptions): OperationFilter {
+  return {
+    resource: filter.resource ?? '',
+    resourcePrefix: filter.prefix ?? '',
+    types: [...(filter.types ?? [])],
+    states: (filter.states ?? []).map((state) => OPERATION_STATES[state]),
+    owner: filter.owner ?? '',
+    labels: new Map(Object.entries(filter.labels ?? {})),
+    createdFrom: timestampOf(filter.createdFrom),
+    createdBefore: timestampOf(filter.createdBefore),
+    updatedFrom: timestampOf(filter.updatedFrom),
+    updatedBefore: timestampOf(filter.updatedBefore),
+  };
+}
+
+function everyState(ms: number) {
+  return { succeeded: ms, failed: ms, cancelled: ms, dead: ms };
+}

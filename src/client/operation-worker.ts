@@ -1,0 +1,184 @@
+// A worker: claims operations of its types in a loop, and does so many of them at a time. Told to stop, it claims no
+// more, tells the work that runs to come to an end, and gives back what doesn't finish.
+//
+// Servers that are away for a while don't end it: it goes on trying, and tells `onError`. What doesn't pass (a wrong
+// token, a type that is no name) ends it, and `finished` rejects.
+
+import { randomUUID } from 'node:crypto';
+import {
+  type ClaimedOperation,
+  ClaimOperationsRequest,
+  type ClaimOperationsResponse,
+} from '../../generated/leasehold/v1/operation_store_service.ts';
+import { fullJitterMs } from '../domain/backoff.ts';
+import { pause } from '../domain/clock.ts';
+import { LIMITS } from '../domain/limits.ts';
+import { ADVICE } from './advice.ts';
+import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
+import type { Caller } from './client-calls.ts';
+import { LeaseholdError, UnavailableError } from './client-errors.ts';
+import { BACKOFF } from './core/unary-call.ts';
+import { type Operation, operationOf, type Payload } from './operation-view.ts';
+import { durationOf } from './time-spans.ts';
+
+/** How one attempt of a worker ended. */
+export type Handled = Pick<AttemptOutcome<unknown>, 'kind'> & {
+  readonly operation: Operation;
+  /** What the handler threw, or why its end could not be recorded. */
+  readonly error?: unknown;
+};
+
+export interface WorkerOptions<Data> {
+  readonly types: string | readonly string[];
+  /** How many at a time: 1 unless given. */
+  readonly concurrency?: number | undefined;
+  /** Does one; what it returns is the result. See attempt.ts for all the ways in which it can end. */
+  readonly handler: Work<Data, unknown>;
+  /** Only operations of resources that begin with this. */
+  readonly prefix?: string | undefined;
+  readonly owner?: string | undefined;
+  /** Stops it, as `stop` does. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long running handlers have after a stop before their operations are given back without them: 10 s. */
+  readonly graceMs?: number | undefined;
+  /** Told of what keeps it from claiming. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  readonly onHandled?: ((handled: Handled) => void) | undefined;
+}
+
+const GRACE_MS = 10_000;
+/** One claim waits so long for something to do: a dead connection is noticed in between. */
+const CLAIM_WAIT_MS = 20_000;
+const ANSWER_MS = 3_000;
+
+export class Worker<Data = Payload | undefined> implements AsyncDisposable {
+  /** Resolves when it was stopped and everything it held is finished or given back; rejects with what ended it. */
+  readonly finished: Promise<void>;
+  readonly #caller: Caller;
+  readonly #options: WorkerOptions<Data>;
+  readonly #types: readonly string[];
+  readonly #concurrency: number;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #graceMs: number;
+
+  constructor(caller: Caller, options: WorkerOptions<Data>) {
+    const { types, concurrency = 1, signal, graceMs = GRACE_MS, onError } = options;
+    if (!Number.isInteger(concurrency) || concurrency < 1) {
+      throw new RangeError(`concurrency must be a whole number from 1, is ${concurrency}`);
+    }
+    this.#caller = caller;
+    this.#options = options;
+    this.#types = typeof types === 'string' ? [types] : types;
+    this.#concurrency = concurrency;
+    this.#graceMs = graceMs;
+    const onAbort = (): void => this.#end();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    this.finished = this.#work().finally(() => signal?.removeEventListener('abort', onAbort));
+    // Who is told of errors need not look at `finished`; who isn't shall hear of one as an unhandled rejection.
+    if (onError) this.finished.catch(() => {});
+  }
+
+  /** How many operations it is working on. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /**
+   * Claims no more, tells the handlers to end, and resolves when what it held is finished or given back. `graceMs` is
+   * that of the options unless given; the first stop decides.
+   */
+  async stop({ graceMs = this.#graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    if (!this.#stop.signal.aborted) this.#graceMs = graceMs;
+    this.#end();
+    await this.finished;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #end(): void {
+    const message = `The worker was told to stop. ${ADVICE.WORKER_STOPPING}`;
+    this.#stop.abort(new LeaseholdError(message, { reason: 'WORKER_STOPPING' }));
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#stop;
+    try {
+      for (let failures = 0; !signal.aborted; ) {
+        if (this.#running.size >= this.#concurrency) {
+          await Promise.race([...this.#running, aborted(signal)]);
+          continue;
+        }
+        try {
+          await this.#claim();
+          failures = 0;
+        } catch (error) {
+          if (signal.aborted) break;
+          this.#tell(() => this.#options.onError?.(error));
+          if (!(error instanceof UnavailableError)) throw error;
+          const { clock, random } = this.#caller.channel;
+          const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(failures++, BACKOFF, random));
+          await pause(clock, waitMs, signal);
+        }
+      }
+    } finally {
+      this.#end(); // also what runs beside a claim that has failed
+      await Promise.all(this.#running);
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const { signal } = this.#stop;
+    const request = ClaimOperationsRequest.fromPartial({
+      types: [...this.#types],
+      resourcePrefix: this.#options.prefix ?? '',
+      claimId: randomUUID(),
+      owner: this.#options.owner ?? this.#caller.owner,
+      maxOperations: Math.min(this.#concurrency - this.#running.size, LIMITS.claimedOperations),
+      waitTimeout: durationOf(CLAIM_WAIT_MS),
+    });
+    const { response, ...sent } = await this.#caller.unary<ClaimOperationsResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.claimOperations(request, metadata, call, callback),
+      { signal, timeoutMs: CLAIM_WAIT_MS + 2 * ANSWER_MS, tryForMs: CLAIM_WAIT_MS + ANSWER_MS },
+    );
+    for (const claimed of response.claimed) {
+      const handled: Promise<void> = this.#handle(claimed, sent).finally(() => this.#running.delete(handled));
+      this.#running.add(handled);
+    }
+  }
+
+  async #handle({ operation, attempt }: ClaimedOperation, sent: { sentAtMs: number; sentAtWallMs: number }) {
+    if (!operation || !attempt) return;
+    const { handler, onHandled } = this.#options;
+    const given = { operation, attempt, sent };
+    try {
+      const outcome = await runAttempt(this.#caller, given, handler, {
+        stop: this.#stop.signal,
+        graceMs: () => this.#graceMs,
+      });
+      const error = 'error' in outcome ? { error: outcome.error } : {};
+      this.#tell(() => onHandled?.({ kind: outcome.kind, operation: operationOf(operation), ...error }));
+    } catch (error) {
+      this.#tell(() => this.#options.onError?.(error));
+    }
+  }
+
+  #tell(tell: () => void): void {
+    try {
+      tell();
+    } catch {
+      // An observer that throws must not end the work of others.
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,237 @@
+// The operation store as users call it: begin work for others or run it here, look at it, and steer it.
+
+import { randomUUID } from 'node:crypto';
+import type { Operation as OperationMessage } from '../../generated/leasehold/v1/operation.ts';
+import {
+  type BeginOperationResponse,
+  type CancelOperationResponse,
+  type DeleteOperationResponse,
+  type GetOperationResponse,
+  ListOperationsRequest,
+  type ListOperationsResponse,
+  RetryOperationRequest,
+  type RetryOperationResponse,
+  WatchOperationsRequest,
+} from '../../generated/leasehold/v1/operation_store_service.ts';
+import { ADVICE } from './advice.ts';
+import type { Work } from './attempt.ts';
+import type { Caller, CallOptions } from './client-calls.ts';
+import { UnavailableError } from './client-errors.ts';
+import { type BeginOptions, beginRequestOf, type FilterOptions, filterOf } from './operation-options.ts';
+import { type Operation, operationOf, type Payload } from './operation-view.ts';
+import { Worker, type WorkerOptions } from './operation-worker.ts';
+import { type RunOptions, runOperation, untilDone } from './run-operation.ts';
+import { type WatchOptions, watchAgain } from './watch-loop.ts';
+
+export interface ListOperationsOptions extends FilterOptions, CallOptions {
+  /** Whether they come with data, progress and result. */
+  readonly withPayloads?: boolean | undefined;
+  readonly pageSize?: number | undefined;
+}
+
+export interface WatchOperationsOptions extends FilterOptions, WatchOptions {
+  readonly withPayloads?: boolean | undefined;
+}
+
+export type OperationChange =
+  | { readonly kind: 'operation'; readonly operation: Operation }
+  | { readonly kind: 'removed'; readonly resource: string; readonly operationId: string }
+  /** All that exist have been told; changes follow. Comes again after a reconnect. */
+  | { readonly kind: 'snapshot-complete' };
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait: for ever unless given. The end of the wait doesn't cancel the operation. */
+  readonly waitMs?: number | undefined;
+}
+
+const LONGEST_WAIT_MS = 20_000;
+
+export class Operations {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Does the work if nobody has done it or does it, and else gives what it brought: the stored result, also of somebody
+   * else who is at it now. One whose worker has fallen silent is taken over. Rejects with what the work threw, or with
+   * OperationEndedError where it ended without a result before. The result of another is what JSON made of it; its type
+   * is the caller's word.
+   */
+  async run<Value, Data = Payload | undefined>(
+    resource: string,
+    operationId: string,
+    work: Work<Data, Value>,
+    options: RunOptions = {},
+  ): Promise<Value> {
+    const value = await this.#caller.caught(() =>
+      runOperation(this.#caller, resource, operationId, work, options),
+    );
+    return value as Value; // the caller's word, see above
+  }
+
+  /** Claims operations and does them, until it is stopped. */
+  worker<Data = Payload | undefined>(options: WorkerOptions<Data>): Worker<Data> {
+    return new Worker(this.#caller, options);
+  }
+
+  /** Records work for a worker to claim. The same again is the same operation. */
+  async begin(
+    resource: string,
+    operationId: string,
+    options: BeginOptions & CallOptions = {},
+  ): Promise<{ readonly operation: Operation; readonly created: boolean }> {
+    const claim = { owner: this.#caller.owner, claimId: '' };
+    const request = beginRequestOf(resource, operationId, options, claim);
+    const { operation, created } = await this.#caller.answer<BeginOperationResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.beginOperation(request, metadata, call, callback),
+      options,
+    );
+    return { operation: recordOf(operation), created };
+  }
+
+  async get(resource: string, operationId: string, options?: CallOptions): Promise<Operation> {
+    const { operation } = await this.#caller.answer<GetOperationResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.getOperation({ resource, operationId }, metadata, call, callback),
+      options,
+    );
+    return recordOf(operation);
+  }
+
+  /** All that fit, page by page, in no particular order. No snapshot. */
+  async *list(options: ListOperationsOptions = {}): AsyncGenerator<Operation, void, undefined> {
+    const { withPayloads = false, pageSize = 0 } = options;
+    let pageToken = '';
+    do {
+      const request = ListOperationsRequest.fromPartial({
+        filter: filterOf(options),
+        withPayloads,
+        pageSize,
+        pageToken,
+      });
+      const page = await this.#caller.answer<ListOperationsResponse>(
+        ({ operations }, metadata, call, callback) =>
+          operations.listOperations(request, metadata, call, callback),
+        options,
+      );
+      for (const operation of page.operations) yield operationOf(operation);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+  }
+
+  /**
+   * The operations as they are, and then each change, also over reconnects: what was removed meanwhile is told as
+   * `removed`. A state between two others may be left out.
+   */
+  async *watch(options: WatchOperationsOptions = {}): AsyncGenerator<OperationChange, void, undefined> {
+    const { withPayloads = false } = options;
+    const request = WatchOperationsRequest.fromPartial({ filter: filterOf(options), withPayloads });
+    const known = new Map<string, { readonly resource: string; readonly operationId: string }>();
+    let unheard = new Set<string>();
+    const messages = watchAgain(
+      this.#caller,
+      ({ operations }, metadata) => operations.watchOperations(request, metadata),
+      options,
+    );
+    for await (const message of messages) {
+      if (message === undefined) {
+        unheard = new Set(known.keys());
+        continue;
+      }
+      const { event } = message;
+      if (event?.$case === 'operation') {
+        const operation = operationOf(event.value);
+        unheard.delete(operation.name);
+        const { name, resource, operationId } = operation;
+        known.set(name, { resource, operationId });
+        yield { kind: 'operation', operation };
+      } else if (event?.$case === 'removed') {
+        const { resource, operationId } = event.value;
+        for (const [name, key] of known) {
+          if (key.resource === resource && key.operationId === operationId) known.delete(name);
+        }
+        yield { kind: 'removed', resource, operationId };
+      } else if (event?.$case === 'snapshotComplete') {
+        for (const name of unheard) {
+          const key = known.get(name);
+          known.delete(name);
+          if (key) yield { kind: 'removed', ...key };
+        }
+        unheard.clear();
+        yield { kind: 'snapshot-complete' };
+      }
+    }
+  }
+
+  /** Resolves when it is done, in whichever final state. Throws UnavailableError, NO_ANSWER, when the wait is over. */
+  async wait(resource: string, operationId: string, options: WaitOptions = {}): Promise<Operation> {
+    const { signal, waitMs = Number.POSITIVE_INFINITY } = options;
+    const { clock } = this.#caller.channel;
+    const giveUpMs = clock.monotonicMs() + waitMs;
+    for (;;) {
+      const forMs = Math.max(0, Math.min(giveUpMs - clock.monotonicMs(), LONGEST_WAIT_MS));
+      const { operation, done } = await untilDone(this.#caller, resource, operationId, forMs, signal);
+      if (done) return recordOf(operation);
+      if (clock.monotonicMs() >= giveUpMs) {
+        const message = `The operation ${operationId} on ${resource} is not done after ${waitMs} ms; it goes on. Wait longer (waitMs).`;
+        throw new UnavailableError(message, { reason: 'DEADLINE_EXCEEDED' });
+      }
+    }
+  }
+
+  /** A pending one is cancelled at once; the worker of a running one is told, and decides. */
+  async cancel(
+    resource: string,
+    operationId: string,
+    options: CallOptions & { readonly reason?: string | undefined } = {},
+  ): Promise<Operation> {
+    const request = { resource, operationId, reason: options.reason ?? '', requestId: randomUUID() };
+    const { operation } = await this.#caller.answer<CancelOperationResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.cancelOperation(request, metadata, call, callback),
+      options,
+    );
+    return recordOf(operation);
+  }
+
+  /** Makes a failed or dead one pending again. */
+  async retry(
+    resource: string,
+    operationId: string,
+    options: CallOptions & { readonly version?: bigint | undefined } = {},
+  ): Promise<Operation> {
+    const { version } = options;
+    const request = RetryOperationRequest.fromPartial({
+      resource,
+      operationId,
+      requestId: randomUUID(),
+      ...(version === undefined ? {} : { version }),
+    });
+    const { operation } = await this.#caller.answer<RetryOperationResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.retryOperation(request, metadata, call, callback),
+      options,
+    );
+    return recordOf(operation);
+  }
+
+  /** Removes the record of one that doesn't run. Whether there was one. */
+  async remove(resource: string, operationId: string, options?: CallOptions): Promise<boolean> {
+    const request = { resource, operationId, version: undefined, requestId: randomUUID() };
+    const { deleted } = await this.#caller.answer<DeleteOperationResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.deleteOperation(request, metadata, call, callback),
+      options,
+    );
+    return deleted;
+  }
+}
+
+function recordOf(operation: OperationMessage | undefined): Operation {
+  if (!operation) throw new Error(`the server answered without an operation. ${ADVICE.INTERNAL}`);
+  return operationOf(operation);
+}

@@ -1,0 +1,50 @@
+// Watching without a gap: one stream after another, each beginning with a snapshot. A watch ends when its reader stops
+// reading, when its signal aborts, and with an error when what is wrong doesn't pass or no server is to be had.
+
+import { fullJitterMs } from '../domain/backoff.ts';
+import { pause } from '../domain/clock.ts';
+import type { Caller } from './client-calls.ts';
+import { CallError } from './core/call-error.ts';
+import { readStream } from './core/read-stream.ts';
+import type { OpenStream } from './core/stream-call.ts';
+import { BACKOFF } from './core/unary-call.ts';
+
+export interface WatchOptions {
+  /** Ends the watch: the iteration is over, without an error. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long it may be without a server before it throws: 30 s unless given; Infinity for ever. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const WITHOUT_SERVER_MS = 30_000;
+
+/** `undefined` is the beginning of a snapshot. */
+export async function* watchAgain<Message>(
+  caller: Caller,
+  open: OpenStream<Message>,
+  { signal, timeoutMs = WITHOUT_SERVER_MS }: WatchOptions,
+): AsyncGenerator<Message | undefined, void, undefined> {
+  const { channel } = caller;
+  let giveUpMs: number | undefined = channel.clock.monotonicMs() + timeoutMs;
+  for (let failures = 0; !signal?.aborted; ) {
+    let seat: typeof channel.seat | undefined;
+    try {
+      seat = channel.seat;
+      yield undefined;
+      for await (const message of readStream(channel, open, { signal })) {
+        failures = 0;
+        giveUpMs = undefined;
+        yield message;
+      }
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      giveUpMs ??= channel.clock.monotonicMs() + timeoutMs;
+      const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(failures++, BACKOFF, channel.random));
+      const isOver = channel.clock.monotonicMs() + waitMs >= giveUpMs;
+      const isPassing = error.isPassing || error.reason === 'WATCHER_TOO_SLOW';
+      if (!isPassing || isOver || !seat) throw caller.translated(error);
+      if (error.reason !== 'WATCHER_TOO_SLOW') channel.leave(seat);
+      await pause(channel.clock, waitMs, signal);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+// From the configuration to a store: the only place, with serve.ts, that knows the implementations.
+
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import type { ClientTlsConfig, Config, RedisConfig, RedisCredentials } from '../config/config.ts';
+import type { Clock } from '../domain/clock.ts';
+import { MemoryStore } from '../store/memory/memory-store.ts';
+import type { ConnectionSettings } from '../store/redis/connection.ts';
+import { type RedisDeployment, RedisStore } from '../store/redis/redis-store.ts';
+import type { Store, StoreObserver } from '../store/store.ts';
+
+export interface OpenStoreOptions {
+  readonly config: Config;
+  readonly instanceId: string;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly observer: StoreObserver;
+}
+
+/** Does not wait for Redis: the store says by its status when it is usable. */
+export function openStore({ config, instanceId, clock, random, observer }: OpenStoreOptions): Store {
+  const { redis, locks } = config;
+  if (!redis) return new MemoryStore({ clock, observer, instanceId, maxTtlMs: locks.maxTtlMs });
+  return new RedisStore({
+    deployment: deploymentOf(redis, instanceId),
+    instanceId,
+    connection: {
+      ...settings(redis, redis.credentials, redis.tls, instanceId),
+      db: redis.db,
+    },
+    keyPrefix: redis.keyPrefix,
+    maxTtlMs: locks.maxTtlMs,
+    maxInFlight: redis.maxInFlight,
+    minAcks: redis.minAcks,
+    quarantine: redis.quarantine === 'on',
+    bootstrapNew: redis.bootstrap === 'new',
+    allowEvictionPolicy: redis.allowEvictionPolicy,
+    clock,
+    observer,
+    random,
+  });
+}
+
+function deploymentOf(redis: RedisConfig, instanceId: string): RedisDeployment {
+  if (redis.kind === 'single') return { kind: 'single', address: redis.address };
+  return {
+    kind: 'sentinel',
+    masterName: redis.masterName,
+    sentinels: redis.sentinels,
+    sentinelConnection: settings(redis, redis.sentinelCredentials, redis.sentinelTls, instanceId),
+  };
+}
+
+function settings(
+  { connectTimeoutMs }: RedisConfig,
+  credentials: RedisCredentials | undefined,
+  tls: ClientTlsConfig | undefined,
+  instanceId: string,
+): ConnectionSettings {
+  return {
+    username: credentials?.username,
+    password: credentials?.password.reveal(),
+    tls: tls && tlsOptions(tls),
+    connectTimeoutMs,
+    name: `leasehold-${instanceId}`,
+  };
+}
+
+function tlsOptions({ caFile, clientCertificate, serverName }: ClientTlsConfig): ConnectionOptions {
+  return {
+    ...(caFile ? { ca: readFileSync(caFile) } : {}),
+    ...(clientCertificate
+      ? { cert: readFileSync(clientCertificate.certFile), key: readFileSync(clientCertificate.keyFile) }
+      : {}),
+    ...(serverName ? { servername: serverName } : {}),
+  };
+}

@@ -1,0 +1,82 @@
+// Puts together what serves operations on one instance, with its orderly end, so that serve.ts sees one thing.
+
+import type { Logger } from 'pino';
+import type { Clock } from '../domain/clock.ts';
+import { AttemptStreams } from '../service/attempt-streams.ts';
+import type { CallStamps } from '../service/call-stamps.ts';
+import { ClaimRoom } from '../service/claim-room.ts';
+import { attemptRenewals } from '../service/kept-attempts.ts';
+import { OperationService } from '../service/operation-service.ts';
+import { OperationWaits } from '../service/operation-waits.ts';
+import { OperationWatch } from '../service/operation-watch.ts';
+import type { PageTokens } from '../service/page-tokens.ts';
+import { RenewalWheel } from '../service/renewal-wheel.ts';
+import type { OperationStore } from '../store/operation-store.ts';
+import type { OperationServices } from '../transport/operation-handlers.ts';
+
+export interface OperationParts {
+  readonly store: OperationStore;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly stamps: CallStamps;
+  readonly pageTokens: PageTokens;
+  readonly commandTimeoutMs: number;
+  readonly maxTtlMs: number;
+  readonly log: Logger;
+}
+
+export interface Operations {
+  readonly services: OperationServices;
+  readonly counts: {
+    readonly waitingClaims: () => number;
+    readonly operationWaits: () => number;
+    readonly keptAttempts: () => number;
+    readonly watches: () => number;
+  };
+  /** Nothing begins here any more; streams end within `withinMs`. */
+  drain(withinMs: number): void;
+  close(): void;
+}
+
+export function assembleOperations(parts: OperationParts): Operations {
+  const { store, clock, random, commandTimeoutMs, stamps, pageTokens, maxTtlMs, log } = parts;
+  const common = { store, clock, commandTimeoutMs };
+  const claimRoom = new ClaimRoom({ ...common, random });
+  const waits = new OperationWaits(common);
+  const wheel = new RenewalWheel({
+    renewals: attemptRenewals(store),
+    clock,
+    commandTimeoutMs,
+    random,
+    onDefect: (thrown) => log.error({ err: thrown }, 'a defect while attempts were kept alive'),
+  });
+  const watch = new OperationWatch(common);
+  const streams = new AttemptStreams({ wheel, clock, stamps, maxTtlMs });
+  const operations = new OperationService({
+    ...common,
+    claimRoom,
+    stamps,
+    pageTokens,
+    onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
+  });
+  return {
+    services: { operations, waits, streams, watch },
+    counts: {
+      waitingClaims: () => claimRoom.size,
+      operationWaits: () => waits.size,
+      keptAttempts: () => wheel.size,
+      watches: () => watch.size,
+    },
+    drain(withinMs) {
+      operations.drain();
+      waits.drain();
+      watch.drain();
+      streams.drain(withinMs);
+    },
+    close() {
+      wheel.close();
+      claimRoom.close();
+      waits.close();
+    },
+  };
+}

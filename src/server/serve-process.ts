@@ -1,0 +1,57 @@
+// `leasehold serve`: reads the configuration, opens the log, and leaves the rest to one instance in this process
+// (serve-alone.ts) or to workers in processes of their own (serve-with-workers.ts).
+//
+// Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.
+
+import type { Config } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { describeConfig } from '../config/describe-config.ts';
+import { loadConfig, type ServeOptions } from '../config/load-config.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import { dieOfDefects, openLog } from './process-log.ts';
+
+const EXIT_USAGE = 2;
+
+export async function serveProcess({ config: file, checkConfig, workers }: ServeOptions): Promise<void> {
+  const config = readConfig(file, workers);
+  if (checkConfig) return print('configuration ok');
+
+  const log = openLog(config);
+  if (!config.redis) announceEmbedded(config);
+  log.debug({ config: describeConfig(config) }, 'configuration');
+  dieOfDefects(log);
+  // Each is loaded when it is the one: the supervisor of workers has no use for what they serve with, and who serves
+  // alone has none for a supervisor.
+  if (config.server.workers > 1)
+    return (await import('./serve-with-workers.ts')).serveWithWorkers(config, log);
+  return (await import('./serve-alone.ts')).serveAlone(config, log);
+}
+
+function readConfig(file: string | undefined, workers: string | undefined): Config {
+  try {
+    return loadConfig({ file, env: process.env, options: { workers } });
+  } catch (error) {
+    if (error instanceof ConfigError) return fail(error.message, EXIT_USAGE);
+    throw error;
+  }
+}
+
+function announceEmbedded(config: Config): void {
+  print(`Leasehold, embedded: locks live in this process's memory. They are shared with no other instance and gone when it
+ends: for trials and tests. To keep them in your Redis, name its Sentinels and start again:
+
+  LEASEHOLD_REDIS_FAILOVER_CLUSTER=true LEASEHOLD_REDIS_MASTER_NAME=mymaster \\
+  LEASEHOLD_REDIS_ADDRESS=sentinel1:26379,sentinel2:26379,sentinel3:26379 npm start
+
+Serving gRPC on ${formatHostPort(config.server.address)}; Ctrl-C ends it.
+`);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function fail(message: string, code: number): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(code);
+}

@@ -1,0 +1,68 @@
+// `leasehold serve` with more than one worker: the process that supervises them. It has the admin port, the signals and
+// the exit code, and serves no call itself. The rules of starting and replacing are in supervisor/supervisor.ts.
+
+import { availableParallelism } from 'node:os';
+import type { Logger } from 'pino';
+import { AdminServer } from '../admin/admin-server.ts';
+import { SupervisorMetrics } from '../admin/supervisor-metrics.ts';
+import type { Config } from '../config/config.ts';
+import { packConfig } from '../config/pack-config.ts';
+import { replacementConfig } from '../config/replacement-config.ts';
+import { systemClock } from '../domain/clock.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import { canHaveWorkers, startClusterWorker } from '../supervisor/cluster-workers.ts';
+import { type Failure, Supervisor } from '../supervisor/supervisor.ts';
+import { endOnSignals } from './end-on-signals.ts';
+import { EXIT_FAILED } from './process-log.ts';
+
+export async function serveWithWorkers(config: Config, log: Logger): Promise<void> {
+  const { workers } = config.server;
+  if (!canHaveWorkers()) {
+    throw new Error(
+      'server.workers: a worker of somebody else (a cluster) can have none; start it by itself',
+    );
+  }
+  const cores = availableParallelism();
+  if (workers > cores) log.warn({ workers, cores }, 'there are more workers than cores for them');
+
+  const supervisor = new Supervisor({
+    workers,
+    configs: { first: packConfig(config), replacement: packConfig(replacementConfig(config)) },
+    startWorker: startClusterWorker,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    onWorkerEnded: (worker) => metrics.workerEnded(worker),
+  });
+  const metrics = new SupervisorMetrics({
+    serving: () => supervisor.serving(),
+    texts: () => supervisor.metricsTexts(),
+  });
+  const admin =
+    config.admin && (await AdminServer.start(config.admin.address, metrics, () => supervisor.ready()));
+  const stop = async (): Promise<number> => {
+    log.info({ workers }, 'draining');
+    const inOrder = await supervisor.stop();
+    await admin?.stop();
+    log[inOrder ? 'info' : 'error']({ inOrder }, 'stopped');
+    return inOrder ? 0 : EXIT_FAILED;
+  };
+  endOnSignals(log, stop, () => supervisor.kill());
+  // As with one process: without tokens it ends this one, and with it the workers.
+  if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => supervisor.reloadTokens());
+
+  const started = await Promise.race([supervisor.start(), supervisor.failure]);
+  if ('kind' in started) {
+    if (started.kind === 'failed') throw new Error(started.message);
+    return giveUp(started, log);
+  }
+  void supervisor.failure.then((failure) => giveUp(failure, log));
+  const { instanceId: _, ...facts } = started.facts;
+  log.info({ ...facts, admin: admin && formatHostPort(admin.address), workers }, 'serving');
+}
+
+function giveUp(failure: Failure, log: Logger): never {
+  if (failure.kind === 'refused') log.fatal({ reason: failure.reason }, 'refusing to serve');
+  else log.fatal({ reason: failure.message }, 'no longer able to serve');
+  process.exit(EXIT_FAILED);
+}
