@@ -10,13 +10,13 @@ import { clusterEnvironment, TestClient, testEnvironment } from '../test/support
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import { ChildServer, LEASEHOLD } from './demo/child-server.ts';
+import { styled, Timeline } from './demo/demo-timeline.ts';
+import { Worker } from './demo/demo-worker.ts';
 import { type Belief, Journal, promisesKept } from './demo/journal.ts';
 import { OutageNotes } from './demo/outage-notes.ts';
 import { isInOrder, playQueue } from './demo/queue-act.ts';
 import { type ServerState, watchServer } from './demo/server-watch.ts';
 import { type Moments, summarise } from './demo/summary.ts';
-import { styled, Timeline } from './demo/timeline.ts';
-import { Worker } from './demo/worker.ts';
 
 const MASTER_NAME = 'demo';
 const RESOURCE = 'nightly-billing';

@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { ServerProcess } from '../test/support/server-process.ts';
+import { type Needs, readScenarios, type Scenario } from './test-clients/client-scenario.ts';
 import { LANGUAGES, type Language } from './test-clients/languages.ts';
 import { LeftOut, play } from './test-clients/play.ts';
 import { Runner } from './test-clients/runner.ts';
-import { type Needs, readScenarios, type Scenario } from './test-clients/scenario.ts';
 import { Surroundings } from './test-clients/surroundings.ts';
 
 type Outcome = 'ok' | 'FAILED' | '–';

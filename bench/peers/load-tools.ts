@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { AcquireRequest, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import { temporaryFolder } from '../../test/support/redis/orphan-guard.ts';
 import type { RedisProcess } from '../../test/support/redis/redis-process.ts';
-import { runCommand } from '../../test/support/redis/run-command.ts';
+import { runCommand } from '../../test/support/redis/run-program.ts';
 import { ACQUIRE, argumentsOf, RELEASE, TTL_US } from '../floor-scripts.ts';
 import { MESSAGE_PREFIX_BYTES } from '../loads/call-frames.ts';
 import type { Program } from './installed.ts';

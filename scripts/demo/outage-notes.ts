@@ -1,6 +1,6 @@
 // Sums up the UNAVAILABLE answers that callers get: a line when a reason is heard for the first time, and one with the
 // counts when it is over, in place of a line for each of many calls.
-import type { Timeline } from './timeline.ts';
+import type { Timeline } from './demo-timeline.ts';
 
 interface Note {
   count: number;

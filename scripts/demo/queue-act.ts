@@ -9,7 +9,7 @@ import { duration, type TestClient } from '../../test/support/instance.ts';
 import { hold } from '../../test/support/lease-stream.ts';
 import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
 import type { ChildServer } from './child-server.ts';
-import type { Timeline } from './timeline.ts';
+import type { Timeline } from './demo-timeline.ts';
 
 const RESOURCE = 'print-queue';
 const TTL_MS = 3_000;

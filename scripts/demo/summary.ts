@@ -1,7 +1,8 @@
 // The end of the demo: what the records say. Owns the words and the verdict; the arithmetic is the journal's.
+
+import { styled } from './demo-timeline.ts';
 import { type Journal, overlaps, promisesKept, renewalGapMs, shrinkingTokens } from './journal.ts';
 import { handOversMs, isInOrder, type QueueRecord } from './queue-act.ts';
-import { styled } from './timeline.ts';
 
 /** Moments of the story, on the journal's clock; undefined is what didn't happen. */
 export interface Moments {

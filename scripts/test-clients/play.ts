@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { eventually } from '../../test/support/eventually.ts';
+import { mismatch, resolved, type Scenario, type Step, type Values } from './client-scenario.ts';
 import { ClientError, type Runner } from './runner.ts';
-import { mismatch, resolved, type Scenario, type Step, type Values } from './scenario.ts';
 import { type Surroundings, TLS_FOLDER } from './surroundings.ts';
 
 const WITHIN_S = 15;

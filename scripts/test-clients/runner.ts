@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
-import type { Values } from './scenario.ts';
+import type { Values } from './client-scenario.ts';
 
 export interface RunnerCommand {
   readonly command: string;

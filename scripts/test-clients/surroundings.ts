@@ -16,7 +16,7 @@ import { SentinelCluster } from '../../test/support/redis/sentinel-cluster.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
 import { singleRedis } from '../../test/support/store-kinds.ts';
 import { TcpProxy } from '../../test/support/tcp-proxy.ts';
-import type { Needs } from './scenario.ts';
+import type { Needs } from './client-scenario.ts';
 
 export const TLS_FOLDER = join(import.meta.dirname, '../../test/support/tls');
 const TOKENS = 'runner client the-token-of-a-client\nroot admin the-token-of-an-administrator\n';

@@ -1,6 +1,6 @@
 // The container engine of this machine and the compose command that goes with it: version 2 (`docker compose`) or 1
 // (`docker-compose`). Owns how they are found and called; what is run on them is the callers' business.
-import { runCommand } from '../../test/support/redis/run-command.ts';
+import { runCommand } from '../../test/support/redis/run-program.ts';
 
 const LOOK_MS = 15_000;
 const COMMAND_MS = 120_000;

@@ -18,7 +18,7 @@ import { LockService } from '../service/lock-service.ts';
 import { LockWatch } from '../service/lock-watch.ts';
 import { PageTokens } from '../service/page-tokens.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
-import { ServerInfoService } from '../service/server-info.ts';
+import { ServerInfoService } from '../service/server-info-service.ts';
 import { WaitRoom } from '../service/wait-room.ts';
 import type { Store } from '../store/store.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';

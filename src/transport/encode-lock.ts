@@ -13,7 +13,7 @@ import {
   type Waiter,
 } from '../domain/lock.ts';
 import type { GrantedLease } from '../service/lock-service.ts';
-import type { ServerInfo } from '../service/server-info.ts';
+import type { ServerInfo } from '../service/server-info-service.ts';
 import { encodeDuration, encodeTimestamp } from './durations.ts';
 
 const STATES: Readonly<Record<DomainLockState, LockState>> = {

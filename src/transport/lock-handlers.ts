@@ -5,7 +5,7 @@ import type { ForceRelease } from '../service/force-release.ts';
 import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
 import type { LockWatch } from '../service/lock-watch.ts';
-import type { ServerInfoService } from '../service/server-info.ts';
+import type { ServerInfoService } from '../service/server-info-service.ts';
 import { decodeListLocks, decodeWatchLocks } from './decode-inspection.ts';
 import {
   decodeAcquire,
@@ -23,7 +23,7 @@ import { encodeDuration } from './durations.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { serverStream } from './stream.ts';
-import { type CallEnvironment, unary } from './unary.ts';
+import { type CallEnvironment, unary } from './unary-handler.ts';
 import { watchSink } from './watch-events.ts';
 
 export function lockHandlers(

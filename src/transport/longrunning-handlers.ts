@@ -16,7 +16,7 @@ import { encodeOperation } from './encode-operation.ts';
 import type { OperationServices } from './operation-handlers.ts';
 import { decodeOperationName, decodeParentName } from './operation-names.ts';
 import { decodedAny, decodedStatus, emptyAny, packedAny } from './payloads.ts';
-import { type CallEnvironment, unary } from './unary.ts';
+import { type CallEnvironment, unary } from './unary-handler.ts';
 
 export function longrunningHandlers(
   { operations, waits }: OperationServices,

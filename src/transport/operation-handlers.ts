@@ -24,7 +24,7 @@ import { encodeAttempt, encodeOperation } from './encode-operation.ts';
 import { sendKeepAliveOperation } from './operation-events.ts';
 import { operationWatchSink } from './operation-watch-events.ts';
 import { serverStream } from './stream.ts';
-import { type CallEnvironment, unary } from './unary.ts';
+import { type CallEnvironment, unary } from './unary-handler.ts';
 
 export interface OperationServices {
   readonly operations: OperationService;

@@ -8,7 +8,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import type { CallContext } from '../service/lock-service.ts';
 import { errorStatus } from './error-status.ts';
 import { type Encoded, Undecodable } from './service-definition.ts';
-import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary.ts';
+import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';
 
 /**
  * Sends a message, which may be encoded already, now or when the client has read what came before; never blocks. With a

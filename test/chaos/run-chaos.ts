@@ -9,13 +9,13 @@ import { readHistory } from './checker/read-history.ts';
 import { startGuard } from './client/guard.ts';
 import type { ClientKind } from './client/roles.ts';
 import { nowMs } from './history.ts';
+import { COMMAND_TIMEOUT_MS, MAX_TTL_MS, QUARANTINE_MS, Rig } from './rig/chaos-rig.ts';
 import type { ClientTarget } from './rig/client-target.ts';
 import { Lookouts } from './rig/lookouts.ts';
 import type { Plan } from './rig/plan.ts';
 import { planFor } from './rig/plan-for.ts';
 import { Pulses } from './rig/pulses.ts';
 import { recordHoldings, recordRemains } from './rig/remains.ts';
-import { COMMAND_TIMEOUT_MS, MAX_TTL_MS, QUARANTINE_MS, Rig } from './rig/rig.ts';
 import { RunHistory } from './rig/run-history.ts';
 import { Timeline } from './rig/timeline.ts';
 

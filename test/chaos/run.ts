@@ -1,7 +1,7 @@
 // The command of chaos runs: `npm run test:chaos -- --seed N --minutes M`. Owns the arguments, what is printed and the
 // exit code: 0 when every promise was kept, 1 when one was broken or the run itself went wrong, 2 for wrong arguments.
 import { parseArgs } from 'node:util';
-import { report } from './checker/report.ts';
+import { report } from './checker/verdict-report.ts';
 import { type ChaosOptions, type ChaosResult, runChaos } from './run-chaos.ts';
 
 const USAGE = `npm run test:chaos -- [--seed N] [--minutes M] [--mode safety|liveness] [--plan FILE|FAULT[+FAULT]]

@@ -1,7 +1,7 @@
 // The check that acknowledged operations stay: what a later answer may show, and which losses are explained.
 import { describe, expect, test } from 'vitest';
 import { checkAcknowledgedOperations } from '../chaos/checker/acknowledged-operations.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { call, fault, operationCall, record, reign, runBegan } from './chaos-events.ts';
 

@@ -1,7 +1,7 @@
 // The check of believed holds: who may hold beside whom, and when a belief begins and ends.
 import { describe, expect, test } from 'vitest';
 import { checkBeliefs } from '../chaos/checker/beliefs.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { beliefEnded, believed, fault, reign } from './chaos-events.ts';
 

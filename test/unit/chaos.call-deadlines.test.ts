@@ -1,7 +1,7 @@
 // The check that every call ends by its deadline.
 import { expect, test } from 'vitest';
 import { checkCallDeadlines } from '../chaos/checker/call-deadlines.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { acquire, call, fault, leftovers } from './chaos-events.ts';
 

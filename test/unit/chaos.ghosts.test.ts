@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { checkGhosts } from '../chaos/checker/ghosts.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event, Outcome, SeenHeld } from '../chaos/history.ts';
 import { call, fault, lockAsked, reign, runBegan } from './chaos-events.ts';
 

@@ -1,7 +1,7 @@
 // The check of the tokens at the guarded resource: what it lets pass, and each way to break it.
 import { expect, test } from 'vitest';
 import { checkGuardedWrites } from '../chaos/checker/guarded-writes.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { beliefEnded, believed, written } from './chaos-events.ts';
 

@@ -1,7 +1,7 @@
 // The check of what is left when everybody has gone.
 import { expect, test } from 'vitest';
 import { checkLeaks } from '../chaos/checker/leaks.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { leftovers } from './chaos-events.ts';
 

@@ -11,7 +11,7 @@ import { faultNamed } from '../chaos/rig/faults/catalogue.ts';
 import { applied, type Mutant, mutated, ROOT, sourceOf, VARIABLE } from '../chaos/teeth/mutant.ts';
 import { CHAOS_MUTANTS, MUTANTS, mutantNamed } from '../chaos/teeth/mutants.ts';
 import { RULES } from '../chaos/teeth/rules.ts';
-import { checksOf, SCENARIOS } from '../chaos/teeth/scenarios.ts';
+import { checksOf, SCENARIOS } from '../chaos/teeth/teeth-scenarios.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 
 const PRELOAD = pathToFileURL(join(ROOT, 'test/chaos/teeth/without.ts')).href;

@@ -2,7 +2,7 @@
 // for a grant: 41 s in all.
 import { describe, expect, test } from 'vitest';
 import { checkProgress } from '../chaos/checker/progress.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { acquire, believed, fault, lockAsked, reign, runBegan } from './chaos-events.ts';
 

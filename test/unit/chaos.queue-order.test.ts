@@ -1,7 +1,7 @@
 // The check of FIFO within a reign.
 import { expect, test } from 'vitest';
-import { checkQueueOrder } from '../chaos/checker/queue-order.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { checkQueueOrder } from '../chaos/checker/queue-fairness.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { acquire, call, fault, lockAsked, queued, reign } from './chaos-events.ts';
 

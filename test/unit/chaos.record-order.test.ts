@@ -2,7 +2,7 @@
 // be, and each way to contradict it.
 import { describe, expect, test } from 'vitest';
 import { checkRecordOrder } from '../chaos/checker/record-order.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { call, fault, operationCall, record, reign, runBegan } from './chaos-events.ts';
 

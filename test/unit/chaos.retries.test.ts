@@ -1,7 +1,7 @@
 // The check that a repeat has no second effect.
 import { expect, test } from 'vitest';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkRetries } from '../chaos/checker/retries.ts';
-import { Run } from '../chaos/checker/run.ts';
 import type { Event } from '../chaos/history.ts';
 import { call, fault, operationCall, reign, runBegan } from './chaos-events.ts';
 

@@ -1,6 +1,6 @@
 // The check of what CheckFencingToken says.
 import { expect, test } from 'vitest';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkTokenAnswers } from '../chaos/checker/token-answers.ts';
 import type { Event } from '../chaos/history.ts';
 import { believed, call, lockAsked } from './chaos-events.ts';

@@ -1,7 +1,7 @@
 // The check of the tokens that are granted: unique, one per lease_id, and rising in real time.
 import { expect, test } from 'vitest';
 import { checkGrants } from '../chaos/checker/grants.ts';
-import { Run } from '../chaos/checker/run.ts';
+import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
 import { acquire, believed, call, lockAsked, operationCall, reign } from './chaos-events.ts';
 

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { CHECK_NAMES, checkHistory } from '../chaos/checker/check-history.ts';
-import { quantiles } from '../chaos/checker/figures.ts';
 import { readHistory } from '../chaos/checker/read-history.ts';
-import { report } from '../chaos/checker/report.ts';
+import { quantiles } from '../chaos/checker/run-figures.ts';
+import { report } from '../chaos/checker/verdict-report.ts';
 import type { Event } from '../chaos/history.ts';
 import {
   acquire,

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { mismatch, readScenarios, resolved } from '../../scripts/test-clients/scenario.ts';
+import { mismatch, readScenarios, resolved } from '../../scripts/test-clients/client-scenario.ts';
 
 const FOLDER = join(import.meta.dirname, '../../clients/conformance');
 const scenarios = readScenarios(FOLDER);

@@ -34,7 +34,7 @@ import type { StoreObserver } from '../store.ts';
 import { forceRelease, release } from './end-leases.ts';
 import { FORGET_MS, type LeaseRecord, type Lock, type LockTable, sameMode, sameStamp } from './lock-table.ts';
 import { LockViews } from './lock-views.ts';
-import { runCommand } from './run-command.ts';
+import { runCommand } from './memory-command.ts';
 
 export interface MemoryLockStoreOptions {
   readonly clock: Clock;

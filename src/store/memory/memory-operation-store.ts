@@ -42,11 +42,11 @@ import type {
 } from '../operation-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { type LockTable, sameStamp } from './lock-table.ts';
+import { runCommand } from './memory-command.ts';
 import type { OperationRecord } from './operation-record.ts';
 import { OperationStarts } from './operation-starts.ts';
 import { OperationTable } from './operation-table.ts';
 import { attemptView, operationView } from './operation-views.ts';
-import { runCommand } from './run-command.ts';
 
 export interface MemoryOperationStoreOptions {
   readonly clock: Clock;

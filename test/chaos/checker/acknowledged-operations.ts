@@ -7,7 +7,7 @@
 
 import { explainsLoss, losingReigns } from './losses.ts';
 import { type RecordCall, recordCalls, versionShown } from './record-calls.ts';
-import type { Run } from './run.ts';
+import type { Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 export function checkAcknowledgedOperations(run: Run): Findings {

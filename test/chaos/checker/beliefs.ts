@@ -9,7 +9,7 @@
 // `leaders` are locks whose name begins with "leader": the same rule, told under its own name.
 
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
 export function checkBeliefs(run: Run): Findings {

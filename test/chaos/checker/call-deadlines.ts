@@ -4,7 +4,7 @@
 // ended; a waiter whose timer was lost with its instance. Time in which the caller itself stood still doesn't count,
 // and whoever was killed has no calls to end.
 
-import type { Call, Run } from './run.ts';
+import type { Call, Run } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
 /** For timers that come late on a busy machine. */

@@ -7,7 +7,7 @@
 // resource is taken for a whole TTL.
 
 import { leaseIdHash } from '../../../src/domain/lock.ts';
-import { type Call, grouped, type Run } from './run.ts';
+import { type Call, grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
 const GRANTING = ['Acquire', 'AcquireMany', 'Hold'];

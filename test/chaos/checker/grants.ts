@@ -6,7 +6,7 @@
 // (counter-only tokens); the clock of the new primary runs behind, and it takes its tokens from the clock alone; a
 // repeat after a lost reply makes a second lease under the same lease_id.
 
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 export interface Grant {

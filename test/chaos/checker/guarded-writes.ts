@@ -6,7 +6,7 @@
 // client that stood still, woke up past its deadline, and was refused. That is what tokens are for.
 
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
 export function checkGuardedWrites(run: Run): Findings {

@@ -3,7 +3,7 @@
 // otherwise. Nothing that came after the end of a belief revives it: a paused client may still write such a line when
 // it wakes.
 
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 
 export interface HoldInterval {
   readonly of: 'lock' | 'attempt';

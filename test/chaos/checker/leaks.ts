@@ -4,7 +4,7 @@
 // Caught: a waiter whose stream ended in the middle of a failover and whose place is refreshed for ever; a lease
 // without a deadline; a handler that throws into nobody's hands and takes the server with it.
 
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 const GONE = ['waitingCalls', 'keptLeases', 'watches', 'openCalls'] as const;

@@ -2,7 +2,7 @@
 // `replicated` those before which a second node was struck, too (the acknowledging replica went with the primary),
 // and those of a fault that says so itself. Any other loss is a broken promise.
 
-import type { Reign, Run, Span } from './run.ts';
+import type { Reign, Run, Span } from './recorded-run.ts';
 
 /** So long before the new reign the others may have been struck: until they have caught up again. */
 const STRUCK_BEFORE_MS = 10_000;

@@ -3,7 +3,7 @@
 
 import { checkHistory } from './check-history.ts';
 import { readHistory } from './read-history.ts';
-import { report } from './report.ts';
+import { report } from './verdict-report.ts';
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) {

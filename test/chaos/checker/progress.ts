@@ -5,9 +5,9 @@
 // Caught: an instance that never adopts the new reign; one that keeps asking a Sentinel that is gone; a quarantine
 // that every hiccup begins anew; a switch of primaries after which all grant and none renew.
 
-import { grantMoments, renewalMoments } from './figures.ts';
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
-import type { Call, Run, Span } from './run.ts';
+import type { Call, Run, Span } from './recorded-run.ts';
+import { grantMoments, renewalMoments } from './run-figures.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 import { GRANT_WITHIN_MS } from './waits.ts';
 

@@ -4,7 +4,7 @@
 
 import type { OperationRequest, OperationState } from '../history.ts';
 import { stateName } from './record-model.ts';
-import { type Call, grouped, type Run } from './run.ts';
+import { type Call, grouped, type Run } from './recorded-run.ts';
 
 /** So long after a fault was healed a call may still meet connections that are broken. */
 export const TROUBLED_MS = 15_000;

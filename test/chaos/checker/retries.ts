@@ -8,7 +8,7 @@
 import { explainsLoss, losingReigns } from './losses.ts';
 import { type RecordCall, recordCalls, versionShown } from './record-calls.ts';
 import { stateName } from './record-model.ts';
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 /** Whose answers, while the record runs, tell of the caller's own attempt. */

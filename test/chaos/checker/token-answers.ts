@@ -7,7 +7,7 @@
 // "No" proves nothing: a failover may have forgotten a lease whose holder works on, rightly, until its deadline.
 
 import { holdIntervals } from './hold-intervals.ts';
-import { grouped, type Run } from './run.ts';
+import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 export function checkTokenAnswers(run: Run): Findings {

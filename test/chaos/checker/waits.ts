@@ -7,7 +7,7 @@
 // The time in which others believe that they hold the resource is theirs: a long queue is no fault.
 
 import { holdIntervals } from './hold-intervals.ts';
-import { grouped, type Run, type Span } from './run.ts';
+import { grouped, type Run, type Span } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
 /** How long after all that a grant may take: a refresh of the queue, a claim that lapses, a busy machine. */

@@ -14,7 +14,7 @@ import { holdLoop, leaderLoop, manyLoop, permitsLoop, sharedLoop, unaryLoop } fr
 import { beginLoop, readLoop, workLoop } from './operation-loops.ts';
 import { Recorder } from './recorder.ts';
 import { type Role, rolesOf } from './roles.ts';
-import { watchLoop } from './watch-loop.ts';
+import { watchLoop } from './watching-loop.ts';
 
 export interface ChaosClientArguments {
   readonly name: string;

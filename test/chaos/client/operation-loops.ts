@@ -4,12 +4,12 @@ import { randomUUID } from 'node:crypto';
 import { type Attempt, type Operation, OperationState } from '../../../generated/leasehold/v1/operation.ts';
 import { nowMs } from '../history.ts';
 import { writeOnce } from './acting.ts';
-import { RunningAttempt } from './attempt.ts';
 import type { ChaosClient } from './chaos-client.ts';
+import { currentOperation, type OperationName, operationSince, TYPES } from './chaos-operation-names.ts';
 import type { Dice } from './dice.ts';
 import { EXCLUSIVE_RESOURCES, LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
 import { millisecondsOf } from './lease-request.ts';
-import { currentOperation, type OperationName, operationSince, TYPES } from './operation-names.ts';
+import { RunningAttempt } from './recorded-attempt.ts';
 import { recordedLook } from './recorded-locks.ts';
 import {
   type BeginFields,

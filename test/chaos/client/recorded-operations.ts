@@ -23,8 +23,8 @@ import type { CallError } from '../../../src/client/core/call-error.ts';
 import type { Invoke } from '../../../src/client/core/unary-call.ts';
 import { nowMs, type OperationRequest, type OperationState as Shown } from '../history.ts';
 import type { ChaosClient } from './chaos-client.ts';
+import { isLocked, type OperationName, payload, textOf, typeOf } from './chaos-operation-names.ts';
 import { durationOf } from './lease-request.ts';
-import { isLocked, type OperationName, payload, textOf, typeOf } from './operation-names.ts';
 import { type Result, recordedUnary } from './recorded-unary.ts';
 import type { Told } from './recorder.ts';
 

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findRedis } from '../../support/redis/find-redis.ts';
-import { runCommand } from '../../support/redis/run-command.ts';
+import { runCommand } from '../../support/redis/run-program.ts';
 
 const SOURCE = join(import.meta.dirname, 'clock-shim.c');
 const COMPILES_WITHIN_MS = 30_000;

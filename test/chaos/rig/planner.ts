@@ -1,11 +1,12 @@
 // Draws a plan from a seed: the same seed, the same plan. Safety: faults that take the primary's place, one after the
 // other, and others beside them, until there is just enough time left to be whole again. Liveness: one that stays. It
 // keeps to the bounds that the documentation states; what breaks one comes only where it is named.
+
+import { MAX_TTL_MS, QUARANTINE_MS } from './chaos-rig.ts';
 import { CATALOGUE, faultNamed } from './faults/catalogue.ts';
 import type { FaultKind } from './faults/fault.ts';
 import type { Plan, Step } from './plan.ts';
 import type { SeededRandom } from './random.ts';
-import { MAX_TTL_MS, QUARANTINE_MS } from './rig.ts';
 
 export interface PlanTerms {
   readonly minutes: number;

@@ -2,7 +2,7 @@
 // wait until time has taken what time takes, and what has to stay; whether the rest is a leak is the checker's to say.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../history.ts';
-import type { Rig } from './rig.ts';
+import type { Rig } from './chaos-rig.ts';
 import type { RunHistory } from './run-history.ts';
 
 /** A waiter whose client was killed is forgotten 30 s after it last asked, a lease after its TTL. */

@@ -2,10 +2,10 @@
 // All of it is bounded: what hangs ends the run with a reason. What the faults do is the catalogue's.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../history.ts';
+import { NotNow, type Rig } from './chaos-rig.ts';
 import { faultNamed } from './faults/catalogue.ts';
 import type { Aimed, FaultKind } from './faults/fault.ts';
 import type { Step } from './plan.ts';
-import { NotNow, type Rig } from './rig.ts';
 import type { RunHistory } from './run-history.ts';
 
 /** So many are told by name. */

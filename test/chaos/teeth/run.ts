@@ -7,7 +7,7 @@ import { nowMs } from '../history.ts';
 import { type ChaosResult, runChaos } from '../run-chaos.ts';
 import { CHAOS_MUTANTS, type ChaosMutant, mutantNamed } from './mutants.ts';
 import { RULES } from './rules.ts';
-import { checksOf, SCENARIOS } from './scenarios.ts';
+import { checksOf, SCENARIOS } from './teeth-scenarios.ts';
 
 const USAGE = `npm run test:chaos:teeth -- [--only NAME[,NAME]] [--runs N] [--seed N] [--control on|off]
                             [--keep DIR]

@@ -3,7 +3,7 @@
 import { access, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Executable } from './find-redis.ts';
-import { runCommand } from './run-command.ts';
+import { runCommand } from './run-program.ts';
 
 const CACHE = resolve(import.meta.dirname, '../../../.cache/redis');
 const DOWNLOAD_TIMEOUT_MS = 180_000;

@@ -2,7 +2,7 @@
 // or Debian's package unpacked in the project's cache. Owns that choice and the oldest version we accept; how a node
 // is started on it lies in native-instance.ts and docker-instance.ts.
 import { unpackedRedis } from './debian-package.ts';
-import { runCommand } from './run-command.ts';
+import { runCommand } from './run-program.ts';
 
 export interface NativeRuntime {
   readonly mode: 'path' | 'package';

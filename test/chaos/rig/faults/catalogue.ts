@@ -4,7 +4,7 @@ import { FAILOVER_FAULTS } from './failovers.ts';
 import type { FaultKind } from './fault.ts';
 import { loneSentinel } from './lone-sentinel.ts';
 import { PARTITION_FAULTS } from './partitions.ts';
-import { PROCESS_FAULTS } from './processes.ts';
+import { PROCESS_FAULTS } from './process-faults.ts';
 import { STATE_FAULTS } from './redis-state.ts';
 import { RESTART_FAULTS } from './restarts.ts';
 

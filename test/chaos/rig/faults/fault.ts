@@ -1,8 +1,9 @@
 // What a fault is to the rig: a name, how long it lasts, and how it is aimed, struck and healed. Each family has a file
 // of its own beside this one; catalogue.ts lists them.
+
+import type { Rig } from '../chaos-rig.ts';
 import type { Party } from '../network.ts';
 import type { SeededRandom } from '../random.ts';
-import type { Rig } from '../rig.ts';
 
 /** What a plan says beyond the name: which of several, by how much, in which direction. */
 export type FaultOptions = Readonly<Record<string, number | string | boolean>>;

@@ -1,7 +1,8 @@
 // Who cannot reach whom: whole partitions, such that leave some together, and such that hold one direction only.
+
+import type { Rig } from '../chaos-rig.ts';
 import type { Party } from '../network.ts';
 import type { SeededRandom } from '../random.ts';
-import type { Rig } from '../rig.ts';
 import {
   ALL_NODES,
   anyOne,

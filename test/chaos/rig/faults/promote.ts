@@ -2,8 +2,8 @@
 // their sight meanwhile. Owns that procedure; which node, and why, is the fault's. Where the Sentinels won't, since
 // other faults are at work, it is NotNow: they are no part of what is tested.
 import { eventually } from '../../../support/eventually.ts';
+import { NotNow, type Rig } from '../chaos-rig.ts';
 import type { RedisTarget } from '../redis-target.ts';
-import { NotNow, type Rig } from '../rig.ts';
 
 const ACCEPTED_WITHIN_MS = 20_000;
 const NAMED_WITHIN_MS = 20_000;

@@ -1,6 +1,7 @@
 // Processes that are killed (SIGKILL) and started again, and such that are frozen (SIGSTOP) and go on.
+
+import type { Rig } from '../chaos-rig.ts';
 import type { Party } from '../network.ts';
-import type { Rig } from '../rig.ts';
 import { anyOne, chosen, type FaultKind, type FaultOptions, unlessAllMust } from './fault.ts';
 
 interface Stoppable extends Party {

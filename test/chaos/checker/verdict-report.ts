@@ -1,7 +1,7 @@
 // The verdict as people read it, and as the tables of the documentation take it.
 
 import type { Verdict } from './check-history.ts';
-import type { Quantiles } from './figures.ts';
+import type { Quantiles } from './run-figures.ts';
 import { seconds } from './verdict.ts';
 
 /** So many violations of one check are told in full. */

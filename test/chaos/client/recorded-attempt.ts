@@ -12,8 +12,8 @@ import { CallError, localError } from '../../../src/client/core/call-error.ts';
 import type { SentAt } from '../../../src/client/core/lease-deadline.ts';
 import { AnsweredBelief } from './belief.ts';
 import { type ChaosClient, historyClock } from './chaos-client.ts';
+import { isLocked, type OperationName } from './chaos-operation-names.ts';
 import { millisecondsOf } from './lease-request.ts';
-import { isLocked, type OperationName } from './operation-names.ts';
 import type { AttemptName } from './recorded-operations.ts';
 
 const REOPEN_AFTER_MS = 300;

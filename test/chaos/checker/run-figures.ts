@@ -3,7 +3,7 @@
 
 import type { Outcome } from '../history.ts';
 import { grantsOf } from './grants.ts';
-import type { Run, Span } from './run.ts';
+import type { Run, Span } from './recorded-run.ts';
 
 export interface Quantiles {
   readonly count: number;

@@ -7,7 +7,7 @@
 // Only undisturbed pairs are judged: both granted by the call that queued, no fault and no stall of a server (it
 // would be passed over as absent, rightly) between the place and the grants, and one reign all the time.
 
-import { type Call, type EventOf, grouped, type Run } from './run.ts';
+import { type Call, type EventOf, grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 /** A server that says nothing for so long was stopped, or its machine is too busy to keep a claim window. */
