@@ -1,8 +1,9 @@
-// What scripts are made of: of the shared parts each has the functions that it uses, and no other.
+// What scripts are made of: each has the declarations of the shared parts that it uses, and no other.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { composeScript } from '../../src/store/redis/compose-script.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
 
 const LUA = join(import.meta.dirname, '../../src/store/redis/lua');
@@ -30,6 +31,53 @@ test.each(scripts)('$name defines the shared functions that it uses, and no othe
   expect(defined).toEqual(used);
   const unused = defined.filter((name) => mentions(source, name) < 2);
   expect(unused).toEqual([]);
+});
+
+const PARTS_OF_A_TEST = `-- What a part is about.
+local LIMIT = 5
+local FIRST, SECOND = 1, 2
+local PATTERN = 'a' ..
+  'b'
+
+-- Says how much.
+local function on_one_line() return LIMIT end
+
+local function passed_on(n)
+  if n > 0 then
+    return on_one_line()
+  end
+end
+
+local function unused()
+  return passed_on(SECOND)
+end
+`;
+
+const declared = (body: string): string[] =>
+  [...composeScript(PARTS_OF_A_TEST, body).matchAll(/^local (?:function )?(\w+)/gm)].map(
+    ([, name]) => name ?? '',
+  );
+
+test.each([
+  ['return 1', []],
+  ['return on_one_line()', ['LIMIT', 'on_one_line']],
+  ['return passed_on(1)', ['LIMIT', 'on_one_line', 'passed_on']],
+  ['each(passed_on)', ['LIMIT', 'on_one_line', 'passed_on']], // handed over, not called
+  ['return SECOND', ['FIRST']], // one declaration of two names
+  ['return PATTERN', ['PATTERN']], // over two lines
+  ['return 1 -- as passed_on(2)', []],
+  ['return lock.LIMIT', []],
+  ["return 'LIMIT'", []],
+  // Where the finder is too careful: it keeps what nobody uses.
+  ['local LIMIT = 6', ['LIMIT', 'LIMIT']],
+])('of the shared parts, "%s" gets what it needs', (body, names) => {
+  expect(declared(body)).toEqual(names);
+});
+
+test('a shared part that does something, rather than declare it, is refused', () => {
+  expect(() => composeScript("local A = 1\nredis.call('TIME')\n", 'return A')).toThrow(
+    'not "redis.call(\'TIME\')"',
+  );
 });
 
 test('a function on one line is left out alone', () => {
