@@ -16,7 +16,6 @@ import { leaseRenewals } from '../service/kept-leases.ts';
 import { LeaseStreams } from '../service/lease-streams.ts';
 import { LockService } from '../service/lock-service.ts';
 import { LockWatch } from '../service/lock-watch.ts';
-import { PageTokens } from '../service/page-tokens.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
 import { ServerInfoService } from '../service/server-info-service.ts';
 import { WaitRoom } from '../service/wait-room.ts';
@@ -120,13 +119,11 @@ export async function serve(
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
   });
   const watch = new LockWatch(common);
-  const pageTokens = new PageTokens(() => store.pageSecret());
   const operations = assembleOperations({
     store: store.operations,
     clock,
     random,
     stamps,
-    pageTokens,
     commandTimeoutMs,
     maxTtlMs,
     log,
@@ -142,7 +139,6 @@ export async function serve(
     ...common,
     waitRoom,
     stamps,
-    pageTokens,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
   const force = new ForceRelease({ ...common, audit: (record) => log.info(record, 'force release') });

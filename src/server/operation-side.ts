@@ -9,7 +9,6 @@ import { attemptRenewals } from '../service/kept-attempts.ts';
 import { OperationService } from '../service/operation-service.ts';
 import { OperationWaits } from '../service/operation-waits.ts';
 import { OperationWatch } from '../service/operation-watch.ts';
-import type { PageTokens } from '../service/page-tokens.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 import type { OperationServices } from '../transport/operation-handlers.ts';
@@ -19,7 +18,6 @@ export interface OperationParts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly stamps: CallStamps;
-  readonly pageTokens: PageTokens;
   readonly commandTimeoutMs: number;
   readonly maxTtlMs: number;
   readonly log: Logger;
@@ -39,7 +37,7 @@ export interface Operations {
 }
 
 export function assembleOperations(parts: OperationParts): Operations {
-  const { store, clock, random, commandTimeoutMs, stamps, pageTokens, maxTtlMs, log } = parts;
+  const { store, clock, random, commandTimeoutMs, stamps, maxTtlMs, log } = parts;
   const common = { store, clock, commandTimeoutMs };
   const claimRoom = new ClaimRoom({ ...common, random });
   const waits = new OperationWaits(common);
@@ -56,7 +54,6 @@ export function assembleOperations(parts: OperationParts): Operations {
     ...common,
     claimRoom,
     stamps,
-    pageTokens,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
   return {

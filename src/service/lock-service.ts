@@ -24,7 +24,7 @@ import {
 } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
-import type { Listing, PageTokens } from './page-tokens.ts';
+import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
 import { draining, leaseLost, refusal, takenAway, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
@@ -74,7 +74,6 @@ export interface LockServiceOptions {
   readonly waitRoom: WaitRoom;
   readonly clock: Clock;
   readonly stamps: CallStamps;
-  readonly pageTokens: PageTokens;
   /** The bound of one command, waiting and confirming included. */
   readonly commandTimeoutMs: number;
   /** Called after each mutation; undefined where nobody reads it. */
@@ -172,13 +171,12 @@ export class LockService {
    * the store.
    */
   async list({ pageToken, ...filter }: ListRequest, context: CallContext): Promise<ListedLocks> {
-    const { store, pageTokens } = this.#options;
     const { prefix, owner, states } = filter;
     const listing: Listing = { kind: 'locks', filters: [prefix, owner, states.toSorted()] };
-    const after = pageToken === '' ? '' : pageTokens.open(listing, pageToken);
+    const after = pageToken === '' ? '' : positionIn(listing, pageToken);
     if (states.length === 0) return { locks: [], nextPageToken: '' };
-    const { locks, next } = await store.list({ ...filter, after }, this.#bounded(context));
-    return { locks, nextPageToken: next === undefined ? '' : pageTokens.seal(listing, next) };
+    const { locks, next } = await this.#options.store.list({ ...filter, after }, this.#bounded(context));
+    return { locks, nextPageToken: next === undefined ? '' : pageTokenFor(listing, next) };
   }
 
   #stamp(): CallStamp {

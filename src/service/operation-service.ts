@@ -31,7 +31,7 @@ import type { CallStamps } from './call-stamps.ts';
 import type { ClaimRoom } from './claim-room.ts';
 import type { CallContext } from './lock-service.ts';
 import { beginRefusal, changeRefusal, operationNotFound, staleAttempt } from './operation-refusals.ts';
-import type { Listing, PageTokens } from './page-tokens.ts';
+import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
 import { draining } from './refusals.ts';
 
 /** An attempt, and how long it is valid counted from the arrival of the call's request. */
@@ -80,7 +80,6 @@ export interface OperationServiceOptions {
   readonly claimRoom: ClaimRoom;
   readonly clock: Clock;
   readonly stamps: CallStamps;
-  readonly pageTokens: PageTokens;
   readonly commandTimeoutMs: number;
   /** Called after each mutation; undefined where nobody reads it. */
   readonly onMutation: ((record: OperationMutationRecord) => void) | undefined;
@@ -161,11 +160,10 @@ export class OperationService {
     { pageToken, ...query }: ListOperationsRequest,
     context: CallContext,
   ): Promise<ListedOperations> {
-    const { store, pageTokens } = this.#options;
-    const listing: Listing = { kind: 'operations', filters: signedFilters(query.filter) };
-    const after = pageToken === '' ? undefined : keyOfName(pageTokens.open(listing, pageToken));
-    const { operations, last } = await store.list({ ...query, after }, this.#bounded(context));
-    return { operations, nextPageToken: last ? pageTokens.seal(listing, nameOf(last)) : '' };
+    const listing: Listing = { kind: 'operations', filters: listingFilters(query.filter) };
+    const after = pageToken === '' ? undefined : keyOfName(positionIn(listing, pageToken));
+    const { operations, last } = await this.#options.store.list({ ...query, after }, this.#bounded(context));
+    return { operations, nextPageToken: last ? pageTokenFor(listing, nameOf(last)) : '' };
   }
 
   /** Throws what `changeRefusal` makes, and what the store throws; so do all below. */
@@ -273,7 +271,7 @@ export class OperationService {
 }
 
 /** All that a filter says, in one order, whatever the order it was sent in. */
-function signedFilters(filter: OperationFilter): Listing['filters'] {
+function listingFilters(filter: OperationFilter): Listing['filters'] {
   const times = [
     filter.createdFromWallMs,
     filter.createdBeforeWallMs,

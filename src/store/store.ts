@@ -30,8 +30,6 @@ export interface Store {
   readonly locks: LockStore;
   readonly operations: OperationStore;
   status(): StoreStatus;
-  /** What page tokens are signed with, the same on all instances; undefined before the store was usable once. */
-  pageSecret(): string | undefined;
   /** Calls back on each change of `usable`, reign or quarantine's start. Returns the unsubscriber. */
   onStatus(listener: (status: StoreStatus) => void): () => void;
   /** Ends connections and timers; commands in flight fail with OUTCOME_UNKNOWN. */

@@ -1,7 +1,6 @@
 // The store in this process's memory: the embedded default and the test double of client code. Nothing of it is shared
 // with other processes or survives this one. Owns the ticking and the status; the locks are in memory-lock-store.ts.
 
-import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';
 import { TICK_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
@@ -21,8 +20,6 @@ export interface MemoryStoreOptions {
   readonly systemMs?: () => number;
 }
 
-const SECRET_BYTES = 32;
-
 export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
   readonly operations: MemoryOperationStore;
@@ -30,7 +27,6 @@ export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
-  readonly #pageSecret = randomBytes(SECRET_BYTES).toString('hex');
   #epoch = 1;
   #closed = false;
 
@@ -70,10 +66,6 @@ export class MemoryStore implements Store {
       epoch: this.#epoch,
       quarantineRemainingMs: this.#table.quarantineRemainingMs,
     };
-  }
-
-  pageSecret(): string {
-    return this.#pageSecret;
   }
 
   onStatus(listener: (status: StoreStatus) => void): () => void {

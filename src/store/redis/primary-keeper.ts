@@ -5,7 +5,6 @@
 //        ▲                                                                                            │
 //        └────────────── closed · another primary or epoch named · reign refused · READONLY ◀──────────┘
 
-import { randomBytes } from 'node:crypto';
 import { type Clock, pause, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort } from '../../domain/host-port.ts';
@@ -54,7 +53,6 @@ const SILENCE_MS = 3_000;
 /** Commands in flight on a retired session may still be answered for so long. */
 const RETIRED_GRACE_MS = 1_000;
 const LOOKS_PER_TICK = 100;
-const SECRET_BYTES = 32;
 
 export class PrimaryKeeper {
   readonly #options: PrimaryKeeperOptions;
@@ -66,9 +64,6 @@ export class PrimaryKeeper {
   #mismatch = '';
   #quarantineEndsMs = 0;
   #seenToken = 0;
-  /** This instance's proposal until a node has said which one counts. */
-  readonly #ownSecret = randomBytes(SECRET_BYTES).toString('hex');
-  #pageSecret: string | undefined;
   #knowsDeployment = false;
   #onChange: () => void = () => {};
 
@@ -86,11 +81,6 @@ export class PrimaryKeeper {
   /** Why there is no session, for people; '' when there is one. */
   get reason(): string {
     return this.#session ? '' : this.#mismatch || this.#reason;
-  }
-
-  /** What page tokens are signed with, the same on all instances; undefined before the first session. */
-  get pageSecret(): string | undefined {
-    return this.#pageSecret;
   }
 
   /** The node's data belong to a deployment with other constants: no retry will help. */
@@ -212,11 +202,10 @@ export class PrimaryKeeper {
       throw new Error(`no majority of the Sentinels confirms ${who} as primary (${locator.describe()})`);
     }
     const reply = await this.#adopt(connection, agreed, node);
-    const [, timeUs, reign, epoch, token, quarantineLeftUs, pageSecret] = reply.values;
+    const [, timeUs, reign, epoch, token, quarantineLeftUs] = reply.values;
     if (reign !== `${agreed.configEpoch}:${node.replid}`)
       throw new Error('the reign changed while it was joined');
     this.sawToken(Number(token));
-    this.#pageSecret = pageSecret;
     this.#knowsDeployment = true;
     this.#quarantineEndsMs = reply.sample.atMs + Number(quarantineLeftUs) / 1_000;
     return new Session({
@@ -290,8 +279,6 @@ export class PrimaryKeeper {
       // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
       // otherwise one that lost its data, and the leases it forgot are still held.
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
-      // A Redis that lost its data gets back the secret that this instance knows, and its tokens stay good.
-      this.#pageSecret ?? this.#ownSecret,
     ];
     const late = (): Error => new Error('adopt-reign: no reply');
     const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);

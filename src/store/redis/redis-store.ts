@@ -148,10 +148,6 @@ export class RedisStore implements Store {
     this.#changes.follow(this.#keeper.session);
   }
 
-  pageSecret(): string | undefined {
-    return this.#keeper.pageSecret;
-  }
-
   status(): StoreStatus {
     const usable = this.#noteUsable();
     const { session } = this.#keeper;

@@ -14,9 +14,8 @@
 --       7 lapsed_after    inherited leases with a deadline before adoption + this are lapsed; 0 if waived
 --       8 seen_token      the largest fencing token that the instance has seen
 --       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
---      10 page_secret     what to sign page tokens with, where nobody has said so yet
--- REPLY adopted now reign epoch token quarantine_left page_secret
---       current now reign epoch token quarantine_left page_secret      (the reign was adopted before)
+-- REPLY adopted now reign epoch token quarantine_left
+--       current now reign epoch token quarantine_left      (the reign was adopted before)
 --       mismatch now name found                            (another deployment's schema, max_ttl or buckets)
 --       replica now                                        (this node is no primary)
 --       late now
@@ -24,7 +23,7 @@ local meta = KEYS[1]
 local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
 local schema, max_ttl, buckets = ARGV[3], ARGV[4], ARGV[5]
 local quarantine, lapsed_after = tonumber(ARGV[6]), tonumber(ARGV[7])
-local seen_token, bootstrap, page_secret = tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local seen_token, bootstrap = tonumber(ARGV[8]), ARGV[9]
 
 local now = time_us()
 if now > not_after then return { 'late', int(now) } end
@@ -33,7 +32,7 @@ if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now
 local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)')
 
 local m = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-  'schema', 'max_ttl', 'buckets', 'page_secret')
+  'schema', 'max_ttl', 'buckets')
 local fresh = not m[1]
 if not fresh then
   if m[8] ~= schema then return { 'mismatch', int(now), 'schema', m[8] or '' } end
@@ -43,10 +42,9 @@ if not fresh then
     -- Another instance adopted first and may have seen less: what this one saw must not be granted again
     -- either.
     if seen_token > tonumber(m[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
-    if not m[11] then redis.call('HSET', meta, 'page_secret', page_secret) end
     local left = math.max(tonumber(m[6]) - tonumber(m[3]), 0)
     local token = math.max(seen_token, tonumber(m[5]))
-    return { 'current', int(now), reign, m[2], int(token), int(left), m[11] or page_secret }
+    return { 'current', int(now), reign, m[2], int(token), int(left) }
   end
 end
 
@@ -68,7 +66,5 @@ if not (fresh and bootstrap == 'new') and quarantine > 0 then
 end
 redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(now),
   'token', int(token), 'quarantine_until', int(quarantine_until), 'lapsed_before', int(lapsed_before),
-  'schema', schema, 'max_ttl', max_ttl, 'buckets', buckets, 'page_secret', m[11] or page_secret)
-return {
-  'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)), m[11] or page_secret,
-}
+  'schema', schema, 'max_ttl', max_ttl, 'buckets', buckets)
+return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }
