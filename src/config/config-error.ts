@@ -1,5 +1,6 @@
-// What is thrown when the configuration cannot be used: every problem found, not just the first. Messages are made
-// by those who find the problem, and never hold a secret.
+// What is thrown when the configuration cannot be used: every problem that was found, not just the first. Owns how a
+// problem is written on a line, and the words for a file that cannot be opened. The code that finds a problem makes its
+// message, and never puts a secret in it.
 
 export interface ConfigProblem {
   /** The key's path as written in the file, such as `redis.address[1]`; empty when the file as a whole is meant. */
@@ -23,4 +24,24 @@ export class ConfigError extends Error {
 function formatProblem(problem: ConfigProblem): string {
   const where = problem.key === '' ? problem.source : `${problem.source}: ${problem.key}`;
   return `${where}: ${problem.message}`;
+}
+
+/**
+ * Why a file could not be opened, in words for the person who named it. It never shows the path: only the caller knows
+ * whether a path is safe to show.
+ */
+export function fileTrouble(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'there is no such file';
+    case 'EACCES':
+    case 'EPERM':
+      return 'no permission to read it';
+    case 'EISDIR':
+      return 'it is a directory';
+    default:
+      return typeof code === 'string' ? `error ${code}` : 'unknown error';
+  }
 }

@@ -1,7 +1,7 @@
 // The configuration as the rest of the program sees it: complete, checked, read-only. Times are in milliseconds, and
 // combinations that make no sense (a master name without Sentinels) cannot be written down.
 import type { HostPort } from '../domain/host-port.ts';
-import type { Secret } from './secret.ts';
+import { Secret } from './secret.ts';
 
 export interface Config {
   readonly server: ServerConfig;
@@ -109,4 +109,13 @@ export interface LocksConfig {
 export interface LogConfig {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly format: 'json' | 'pretty';
+}
+
+/** Makes a configuration read-only at every depth. A secret is read-only by itself. */
+export function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !(value instanceof Secret)) {
+    for (const inner of Object.values(value)) freeze(inner);
+    Object.freeze(value);
+  }
+  return value;
 }

@@ -1,9 +1,22 @@
-// The configuration while it is being put together: the values that passed their own checks, what was given where, and
-// the problems so far. Rules between keys report here; a rule is skipped when a key it needs has a problem of its own,
-// because its verdict would be about a default that nobody chose.
+// The configuration while it is put together: what the file, the environment and the options gave, the values that
+// passed their own checks, and the problems so far. Rules between keys report here. A rule is skipped when a key that
+// it needs has a problem of its own: its verdict would be about a default that nobody chose.
 import type { ConfigProblem } from './config-error.ts';
-import type { GivenValue } from './given-value.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
+
+export interface GivenValue {
+  readonly value: unknown;
+  /** For messages: `leasehold.yaml:7`, or the name of the variable or of the option. */
+  readonly source: string;
+  readonly from: 'file' | 'environment' | 'option';
+}
+
+export interface GivenValues {
+  readonly values: ReadonlyMap<SettingKey, GivenValue>;
+  /** Sections that were there, even if nothing was in them: `tls: {}` is not the same as no `tls`. */
+  readonly sections: ReadonlyMap<string, string>;
+  readonly problems: readonly ConfigProblem[];
+}
 
 export interface DraftInput {
   readonly values: SettingValues;

@@ -2,11 +2,9 @@
 // its schema, then the rules between keys. Reads files, but neither the command line nor the process's own environment;
 // those are handed in.
 import { resolve } from 'node:path';
-import type { Config } from './config.ts';
+import { type Config, freeze } from './config.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import { Draft } from './draft.ts';
-import { freeze } from './freeze.ts';
-import type { GivenValue } from './given-value.ts';
+import { Draft, type GivenValue } from './draft.ts';
 import { CONFIG_FILE_VARIABLE, readEnvironment } from './read-environment.ts';
 import { readConfigFile } from './read-file.ts';
 import { resolveConfig } from './resolve-config.ts';

@@ -1,8 +1,8 @@
-// A configuration as text, for a process of this program that shall work by the very same one, whatever its files say
-// by then. The text has the secrets in it: it is for a pipe between two processes, never for a log or a file.
+// What the supervisor gives to its server processes: its own configuration as text, so that they all work by the same
+// one whatever the files say by then, and how the configuration of a replacement differs. The text has the secrets in
+// it: it is for a pipe between two processes, never for a log or a file.
 
-import type { Config } from './config.ts';
-import { freeze } from './freeze.ts';
+import { type Config, freeze } from './config.ts';
 import { Secret } from './secret.ts';
 
 /** No key of the configuration begins with a dollar. */
@@ -24,4 +24,13 @@ export function unpackConfig(text: string): Config {
       : value,
   );
   return freeze(config);
+}
+
+/**
+ * The same, but that it doesn't believe `redis.bootstrap: new`: it may find a Redis that has just lost its data, beside
+ * leases that the processes before it have granted and that are still held. Only those that begin a deployment may
+ * believe that there can be none yet.
+ */
+export function replacementConfig(config: Config): Config {
+  return config.redis ? { ...config, redis: { ...config.redis, bootstrap: 'wait' } } : config;
 }

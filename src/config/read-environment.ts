@@ -3,7 +3,7 @@
 import { isOfClients } from './client-environment.ts';
 import { closestName } from './closest-name.ts';
 import type { ConfigProblem } from './config-error.ts';
-import type { GivenValue, GivenValues } from './given-value.ts';
+import type { GivenValue, GivenValues } from './draft.ts';
 import { SETTING_LIST, type Setting, type SettingKey } from './settings.ts';
 
 const PREFIX = 'LEASEHOLD_';

@@ -3,6 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import {
   type Document,
+  type ErrorCode,
   isAlias,
   isMap,
   isNode,
@@ -13,11 +14,9 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { closestName } from './closest-name.ts';
-import type { ConfigProblem } from './config-error.ts';
-import { fileTrouble } from './file-trouble.ts';
-import type { GivenValue, GivenValues } from './given-value.ts';
+import { type ConfigProblem, fileTrouble } from './config-error.ts';
+import type { GivenValue, GivenValues } from './draft.ts';
 import { findSetting, isSection, namesIn, SETTING_LIST, type SettingKey } from './settings.ts';
-import { BAD_ALIAS_COMPLAINT, complainAboutYaml } from './yaml-complaints.ts';
 
 const MAX_FILE_BYTES = 256 * 1024;
 // References (`*name`) within one value. Few are of use; many nested ones grow without bound when they are expanded.
@@ -25,6 +24,22 @@ const MAX_ALIASES = 20;
 const MAX_SYNTAX_PROBLEMS = 3;
 const PLAIN_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const BROKEN = Symbol('a value that could not be built');
+
+const QUOTE_HINT = 'put a text with special characters in quotes';
+
+const COMPLAINTS: Partial<Record<ErrorCode, string>> = {
+  BAD_DQ_ESCAPE: 'unknown escape in a text in double quotes; single quotes know none',
+  BAD_INDENT: 'the indentation does not fit the lines before it',
+  BAD_SCALAR_START: `a text cannot start with this character; ${QUOTE_HINT}`,
+  KEY_OVER_1024_CHARS: 'a key is too long; perhaps a quote is missing before it',
+  MISSING_CHAR: 'a quote, bracket, comma, or a space after a colon is missing',
+  MULTILINE_IMPLICIT_KEY: 'a key goes over several lines; perhaps a colon or a quote is missing before it',
+  MULTIPLE_DOCS: 'there is more than one document in the file (a line with ---)',
+  TAB_AS_INDENT: 'indented with a tab; YAML wants spaces',
+  TAG_RESOLVE_FAILED: `unknown tag (a word after !); ${QUOTE_HINT}`,
+};
+
+const BAD_ALIAS_COMPLAINT = `the reference (*) names nothing before it, or refers to too much; ${QUOTE_HINT}`;
 
 /**
  * Never throws for what is wrong with the file: that is in `problems`.
@@ -197,4 +212,8 @@ function suggestion(path: string): string {
   // The right name in the wrong section, such as max_ttl at the top.
   const elsewhere = SETTING_LIST.find(({ key }) => key.endsWith(`.${name}`));
   return elsewhere === undefined ? '' : `; did you mean ${elsewhere.key}?`;
+}
+
+function complainAboutYaml(code: ErrorCode): string {
+  return `not valid YAML: ${COMPLAINTS[code] ?? `the text cannot be understood here; ${QUOTE_HINT}`}`;
 }

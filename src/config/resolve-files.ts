@@ -2,8 +2,8 @@
 // files. The contents of TLS files are the server's and the connection's business.
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { fileTrouble } from './config-error.ts';
 import type { Draft } from './draft.ts';
-import { fileTrouble } from './file-trouble.ts';
 import { Secret } from './secret.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 

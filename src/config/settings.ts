@@ -1,7 +1,6 @@
 // The one table of all settings. Validation, environment variables and the check of docs/configuration.md are made
 // from it; a key that isn't here doesn't exist. Rules between several keys are in resolve-*.ts.
 import { z } from 'zod';
-import { notesOf, optional, type SettingNotes, withDefault } from './setting.ts';
 import {
   addresses,
   choice,
@@ -12,8 +11,12 @@ import {
   integer,
   listenAddress,
   listenAddressOrOff,
+  notesOf,
+  optional,
+  type SettingNotes,
   secretText,
   text,
+  withDefault,
 } from './value-kind.ts';
 
 const MAX_SENTINELS = 64;

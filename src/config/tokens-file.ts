@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Caller, type Credentials, type Role, tokenDigest } from '../domain/caller.ts';
-import { fileTrouble } from './file-trouble.ts';
+import { fileTrouble } from './config-error.ts';
 
 export type TokensFile =
   | { readonly kind: 'read'; readonly credentials: Credentials }

@@ -1,6 +1,7 @@
-// The kinds of value a setting can have: for each a zod schema, its words for people, and how it is read from an
-// environment variable. A message shows a refused value only for kinds in which nobody puts a secret by mistake: an
-// address may have come as a URL with a password in it, and a password may stand where its file's path belongs.
+// How a row of the table in settings.ts is written: the kinds of value that a setting can have, and what a zod schema
+// cannot tell about them (the words of the documentation, how an environment variable is read). A message shows a
+// refused value only for kinds in which nobody puts a secret by mistake: an address may come as a URL with a password
+// in it, and a password may stand where the path of its file belongs.
 import { z } from 'zod';
 import { type HostPort, hostPortIdentity, isHost, parseHostPort } from '../domain/host-port.ts';
 import { parseDurationMs } from './duration.ts';
@@ -184,4 +185,51 @@ function boundMs(bound: string): number {
   const ms = parseDurationMs(bound);
   if (ms === undefined) throw new Error(`not a duration: ${bound}`);
   return ms;
+}
+
+export interface SettingNotes {
+  /** Accepted values, in words. */
+  readonly expected: string;
+  /** As it would be written in the file; undefined when leaving the key out means something else than a value. */
+  readonly defaultText: string | undefined;
+  readonly description: string;
+  readonly fromText: (text: string) => unknown;
+}
+
+const notes = z.registry<SettingNotes>();
+
+/** A setting that may be left out; `description` says what that means where it isn't plain. */
+export function optional<S extends z.ZodType>(kind: ValueKind<S>, description: string): z.ZodOptional<S> {
+  return annotate(z.optional(kind.schema), kind, undefined, description);
+}
+
+/** A setting with a default in the notation of the file, which has to pass the same checks as a given value. */
+export function withDefault<S extends z.ZodType>(
+  kind: ValueKind<S>,
+  value: z.core.util.NoUndefined<z.input<S>> & (string | number | boolean),
+  description: string,
+): z.ZodPrefault<S> {
+  return annotate(z.prefault(kind.schema, value), kind, String(value), description);
+}
+
+/** @throws when the schema isn't a row of the table: a mistake in this code, not in a configuration. */
+export function notesOf(schema: z.ZodType): SettingNotes {
+  const found = notes.get(schema);
+  if (found === undefined) throw new Error('a setting without notes');
+  return found;
+}
+
+function annotate<W extends z.ZodType>(
+  schema: W,
+  kind: ValueKind<z.ZodType>,
+  defaultText: string | undefined,
+  description: string,
+): W {
+  notes.add(schema, {
+    expected: kind.expected,
+    defaultText,
+    description,
+    fromText: (written) => kind.fromText(written),
+  });
+  return schema;
 }

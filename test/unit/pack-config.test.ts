@@ -2,8 +2,7 @@
 // for a process that takes the place of another.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
-import { packConfig, unpackConfig } from '../../src/config/pack-config.ts';
-import { replacementConfig } from '../../src/config/replacement-config.ts';
+import { packConfig, replacementConfig, unpackConfig } from '../../src/config/pack-config.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { ConfigDirectory, SENTINEL_BLOCK } from './config-directory.ts';
 
