@@ -10,13 +10,13 @@ const SECRET = '$secret';
 
 export function packConfig(config: Config): string {
   return JSON.stringify(config, function (this: Readonly<Record<string, unknown>>, name, value) {
-    // The value has been through toJSON already, which hides what is secret.
+    // `value` is what toJSON returned, and a secret hides itself there.
     const whole = this[name];
     return whole instanceof Secret ? { [SECRET]: whole.reveal() } : value;
   });
 }
 
-/** `text` is what `packConfig` has made, in the same version of the program. */
+/** @param text from `packConfig` of the same version of the program. */
 export function unpackConfig(text: string): Config {
   const config: Config = JSON.parse(text, (_name, value) =>
     typeof value === 'object' && value !== null && typeof value[SECRET] === 'string'
@@ -27,9 +27,9 @@ export function unpackConfig(text: string): Config {
 }
 
 /**
- * The same, but that it doesn't believe `redis.bootstrap: new`: it may find a Redis that has just lost its data, beside
- * leases that the processes before it have granted and that are still held. Only those that begin a deployment may
- * believe that there can be none yet.
+ * The configuration of a server process that replaces one that has ended. It is the same, except that it does not take
+ * `redis.bootstrap: new` at its word: the process may find a Redis that has just lost its data while clients still hold
+ * leases that earlier processes granted. Only the first processes of a deployment know that no lease can exist yet.
  */
 export function replacementConfig(config: Config): Config {
   return config.redis ? { ...config, redis: { ...config.redis, bootstrap: 'wait' } } : config;

@@ -27,7 +27,7 @@ const SENTINEL_ONLY = [
   'redis.sentinel_tls.server_name',
 ] as const satisfies readonly SettingKey[];
 
-/** Only of use if `draft.problems` is still empty afterwards. */
+/** @returns a configuration to use only if `draft.problems` is still empty. */
 export function resolveConfig(draft: Draft): Config {
   const { values } = draft;
   const adminAddress = values['admin.address'];
@@ -59,9 +59,9 @@ function resolveServer(draft: Draft): ServerConfig {
 
 function resolveWorkers(draft: Draft): number {
   const workers = draft.values['server.workers'];
-  // In memory each would grant what the others have granted, to whoever happens to be connected to it.
+  // In memory each would grant to its own clients what another has already granted.
   if (workers > 1 && !draft.hasSection('redis')) {
-    const message = `${workers} workers need a redis section: in memory each would have locks of its own`;
+    const message = `${workers} server processes need a redis section: in memory, each would have its own locks`;
     draft.complain('server.workers', message);
   }
   return workers;
@@ -81,7 +81,7 @@ function resolveServerTls(draft: Draft): ServerTlsConfig | undefined {
 function resolveLocks(draft: Draft): LocksConfig {
   const maxTtlMs = draft.values['locks.max_ttl'];
   const defaultTtlMs = draft.values['locks.default_ttl'];
-  // Whoever only lowers max_ttl has said nothing wrong, so the default gives way; a written default_ttl doesn't.
+  // To lower max_ttl alone is no mistake, so the default gives way to it; a default_ttl that was given doesn't.
   if (!draft.isGiven('locks.default_ttl'))
     return { maxTtlMs, defaultTtlMs: Math.min(defaultTtlMs, maxTtlMs) };
   if (defaultTtlMs > maxTtlMs) {
@@ -100,7 +100,8 @@ function resolveAuth(draft: Draft): AuthConfig {
   const tokensFile = locateFile(draft, 'auth.tokens_file');
   if (tokensFile === undefined) return { tokensFile, anonymousAdmin };
   if (anonymousAdmin) {
-    const message = 'true beside auth.tokens_file, which leaves nobody anonymous; keep one of the two';
+    const message =
+      'true together with auth.tokens_file, which allows no anonymous caller; keep one of the two';
     draft.complain('auth.anonymous_admin', message, ['auth.tokens_file']);
   }
   const file = readTokensFile(tokensFile);
@@ -108,14 +109,14 @@ function resolveAuth(draft: Draft): AuthConfig {
   return { tokensFile, anonymousAdmin };
 }
 
-/** @returns undefined for the embedded store, or when there are complaints. */
+/** @returns undefined for the embedded store, or after a complaint. */
 function resolveRedis(draft: Draft): RedisConfig | undefined {
   if (!draft.hasSection('redis')) return undefined;
   const base = resolveBase(draft);
   if (!draft.isGiven('redis.address')) {
     draft.complain(
       'redis.address',
-      'required in a redis section; without the section the store is in memory',
+      'required in a redis section; without the section, the store is in memory',
     );
   }
   return draft.values['redis.failover_cluster'] ? resolveSentinel(draft, base) : resolveSingle(draft, base);
@@ -193,8 +194,8 @@ function resolveClientTls(
   ] as const;
   const [caKey, certKey, keyKey, serverNameKey] = inside;
   if (draft.values[section] === false) {
-    // The environment may switch off the TLS that the file describes. Any other mixture is no clear order, and
-    // guessing "off" would send passwords in the clear.
+    // The environment may switch off the TLS that the file describes. Any other mixture contradicts itself, and to
+    // take it for "off" would send passwords in the clear.
     const contradicting = inside.find((key) => draft.isGiven(key) && !overrides(draft, section, key));
     if (contradicting !== undefined)
       draft.complain(contradicting, `given although ${section} is false`, [section]);

@@ -39,10 +39,10 @@ describe('keys', () => {
     ['zzz: 1', 'zzz: unknown key'],
     ['log: { level: info, level: warn }', 'log.level: given more than once'],
     ['log: { level: info }\nlog: { format: json }', 'log: given more than once', 2],
-    ['"log.level": info', 'unknown key here, not a plain name; nest the keys instead'],
-    ['3: x', 'unknown key here, not a plain name'],
-    ['? [a, b]\n: x', 'unknown key here, not a plain name'],
-    ['log: { <<: { level: info } }', 'log: unknown key here, not a plain name'],
+    ['"log.level": info', 'unknown key here; expected a plain name, with nested keys instead of dots'],
+    ['3: x', 'unknown key here; expected a plain name'],
+    ['? [a, b]\n: x', 'unknown key here; expected a plain name'],
+    ['log: { <<: { level: info } }', 'log: unknown key here; expected a plain name'],
   ])('%s', (yaml, expected, line = 1) => {
     expect(directory.linesFor(yaml)).toEqual([`c.yaml:${line}: ${expected}`]);
   });
@@ -86,8 +86,8 @@ describe('keys', () => {
 
 describe('the file as a whole', () => {
   test.each([
-    ['empty', '', 'c.yaml: is empty; to run on defaults alone name no file'],
-    ['blank', ' \n\n', 'c.yaml: is empty; to run on defaults alone name no file'],
+    ['empty', '', 'c.yaml: is empty; to run on the defaults, name no file'],
+    ['blank', ' \n\n', 'c.yaml: is empty; to run on the defaults, name no file'],
     ['not UTF-8', Buffer.from([0x6c, 0x3a, 0x20, 0xff]), 'c.yaml: is not UTF-8 text'],
     ['UTF-16', Buffer.from('\ufefflog: {}', 'utf16le'), 'c.yaml: is not UTF-8 text'],
     ['too large', `# ${'x'.repeat(256 * 1024)}`, 'c.yaml: is larger than 262144 bytes'],
@@ -96,9 +96,9 @@ describe('the file as a whole', () => {
     [
       'two documents',
       'log: {}\n---\nlog: {}',
-      `c.yaml:2: ${NOT_YAML}: there is more than one document in the file (a line with ---)`,
+      `c.yaml:2: ${NOT_YAML}: a line with --- begins a second document; expected only one`,
     ],
-    ['YAML 1.1', '%YAML 1.1\n---\nlog: {}', 'c.yaml: is YAML 1.1; 1.2 is wanted'],
+    ['YAML 1.1', '%YAML 1.1\n---\nlog: {}', 'c.yaml: is YAML 1.1; expected YAML 1.2'],
   ])('%s', (_, content, expected) => {
     expect(directory.linesFor(content)).toEqual([expected]);
   });

@@ -41,7 +41,7 @@ describe('all problems come at once', () => {
     expect(error.message.split('\n').sort()).toEqual([
       'LEASEHOLD_LOG_LEVLE: unknown environment variable; did you mean LEASEHOLD_LOG_LEVEL?',
       'LEASEHOLD_SERVER_REFLECTION: server.reflection: expected true or false, got "yes"',
-      'c.yaml:1: redis.address: required in a redis section; without the section the store is in memory',
+      'c.yaml:1: redis.address: required in a redis section; without the section, the store is in memory',
       'c.yaml:2: redis.adress: unknown key; did you mean redis.address?',
       'c.yaml:3: redis.db: expected a whole number, 0 or more, got -1',
       'c.yaml:5: locks.max_ttl: expected a duration with a unit, such as "10m", got the plain number 20',
@@ -88,11 +88,11 @@ describe('values', () => {
     ['server: { reflection: on }', 'server.reflection: expected true or false, got "on"'],
     [
       'server: { address: 50051 }',
-      'server.address: expected host:port with a port from 0 to 65535 (0 = any free one), IPv6 in brackets, got a number',
+      'server.address: expected host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets, got a number',
     ],
     [
       'admin: { address: none }',
-      'admin.address: expected off, or host:port with a port from 0 to 65535 (0 = any free one), IPv6 in brackets',
+      'admin.address: expected off, or host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets',
     ],
     ['log: { format: }', 'log.format: has no value; give it one or leave the key out'],
   ])('%s', (yaml, expected) => {
@@ -133,23 +133,23 @@ describe('values', () => {
     ['["[::1]:1", "[0:0:0::1]:1"]', 1],
   ])('the same address twice: %s', (list, index) => {
     expect(directory.linesFor(`redis: { failover_cluster: true, master_name: m, address: ${list} }`)).toEqual(
-      [`c.yaml:1: redis.address[${index}]: an address that is already in the list`],
+      [`c.yaml:1: redis.address[${index}]: the same address is already in the list`],
     );
   });
 
   test.each(['[]', '5', '{ a: 1 }'])('no address at all: %s', (value) => {
     expect(directory.linesFor(`redis: { address: ${value} }`)).toEqual([
       expect.stringMatching(
-        /^c\.yaml:1: redis\.address: expected host:port .* or a list of up to 64 such, got a/,
+        /^c\.yaml:1: redis\.address: expected host:port .* or a list of up to 64 of them, got a/,
       ),
     ]);
   });
 
   test.each([
-    ['key_prefix: "a{b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
-    ['key_prefix: "a b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
-    ['key_prefix: "a\\u0007"', 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
-    [`key_prefix: "${'ä'.repeat(33)}"`, 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
+    ['key_prefix: "a{b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
+    ['key_prefix: "a b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
+    ['key_prefix: "a\\u0007"', 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
+    [`key_prefix: "${'ä'.repeat(33)}"`, 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
     ['db: "0"', 'redis.db: expected a whole number, 0 or more, got "0"'],
     ['command_timeout: 99ms', 'redis.command_timeout: expected a duration from 100ms to 10s, got "99ms"'],
     ['bootstrap: fresh', 'redis.bootstrap: expected wait or new, got "fresh"'],
@@ -185,9 +185,9 @@ describe('combinations', () => {
     ['{ username: u, address: "r:1" }', 'redis.username: needs redis.password or redis.password_file'],
     ['{ address: "r:1", tls: { cert_file: pem } }', 'redis.tls.key_file: required with redis.tls.cert_file'],
     ['{ address: "r:1", tls: { key_file: pem } }', 'redis.tls.cert_file: required with redis.tls.key_file'],
-    ['{ db: 1 }', 'redis.address: required in a redis section; without the section the store is in memory'],
-    ['{}', 'redis.address: required in a redis section; without the section the store is in memory'],
-    ['', 'redis: is empty; leave it out altogether for the embedded in-memory store'],
+    ['{ db: 1 }', 'redis.address: required in a redis section; without the section, the store is in memory'],
+    ['{}', 'redis.address: required in a redis section; without the section, the store is in memory'],
+    ['', 'redis: is empty; leave it out to use the embedded in-memory store'],
     ['"r:1"', 'redis: expected a section with keys such as failover_cluster, master_name'],
   ])('redis: %s', (section, expected) => {
     expect(directory.linesFor(`redis: ${section}`)).toEqual([`c.yaml:1: ${expected}`]);
@@ -195,12 +195,12 @@ describe('combinations', () => {
 
   test('a lone variable of the redis section asks for an address too', () => {
     expect(directory.refusal({ env: { LEASEHOLD_REDIS_PASSWORD: 'hunter2' } }).message).toBe(
-      'environment: redis.address: required in a redis section; without the section the store is in memory',
+      'environment: redis.address: required in a redis section; without the section, the store is in memory',
     );
   });
 
   test('workers without a Redis: each would have locks of its own', () => {
-    const refused = '2 workers need a redis section: in memory each would have locks of its own';
+    const refused = '2 server processes need a redis section: in memory, each would have its own locks';
     expect(directory.linesFor('server:\n  workers: 2\n')).toEqual([`c.yaml:2: server.workers: ${refused}`]);
     expect(directory.refusal({ env: { LEASEHOLD_SERVER_WORKERS: '2' } }).message).toBe(
       `LEASEHOLD_SERVER_WORKERS: server.workers: ${refused}`,
@@ -247,12 +247,12 @@ describe('files that are named', () => {
   });
 
   test.each([
-    ['hunter2', 'the file it names cannot be read: there is no such file'],
-    ['folder', 'the file it names cannot be read: it is a directory'],
-    ['two-lines', 'the file it names holds more than one line'],
-    ['empty', 'the file it names is empty'],
-    ['latin1', 'the file it names is not UTF-8 text'],
-    ['huge', 'the file it names is larger than 4096 bytes'],
+    ['hunter2', 'cannot read the file: there is no such file'],
+    ['folder', 'cannot read the file: it is a directory'],
+    ['two-lines', 'the file has more than one line'],
+    ['empty', 'the file is empty'],
+    ['latin1', 'the file is not UTF-8 text'],
+    ['huge', 'the file is larger than 4096 bytes'],
   ])('secret file %s', (name, expected) => {
     expect(directory.linesFor(`redis: { address: "r:1", password_file: ${name} }`)).toEqual([
       `c.yaml:1: redis.password_file: ${expected}`,
@@ -265,11 +265,11 @@ describe('files that are named', () => {
 
   test('a secret beside its file', () => {
     expect(directory.linesFor('redis: { address: "r:1", password: a, password_file: two-lines }')).toEqual([
-      'c.yaml:1: redis.password_file: given beside redis.password; keep one of the two',
+      'c.yaml:1: redis.password_file: given together with redis.password; keep one of the two',
     ]);
     const env = { LEASEHOLD_REDIS_PASSWORD: 'hunter2', LEASEHOLD_REDIS_PASSWORD_FILE: 'two-lines' };
     expect(directory.linesFor('redis: { address: "r:1" }', env)).toEqual([
-      'LEASEHOLD_REDIS_PASSWORD_FILE: redis.password_file: given beside redis.password; keep one of the two',
+      'LEASEHOLD_REDIS_PASSWORD_FILE: redis.password_file: given together with redis.password; keep one of the two',
     ]);
   });
 });

@@ -59,8 +59,8 @@ describe('a file in order', () => {
 
 describe('a mistake', () => {
   test.each([
-    ['two words', `billing ${TOKEN}`, 'expected three words, name role token, found 2'],
-    ['four words', `billing client ${TOKEN} ${OTHER}`, 'expected three words, name role token, found 4'],
+    ['two words', `billing ${TOKEN}`, 'expected three words, name role token, got 2'],
+    ['four words', `billing client ${TOKEN} ${OTHER}`, 'expected three words, name role token, got 4'],
     ['a bad name', `bil:ling client ${TOKEN}`, 'expected a name of 1 to 64 characters from A-Za-z0-9._@/-'],
     [
       'a long name',
@@ -93,14 +93,14 @@ describe('a mistake', () => {
 
   test('all of them are told, also a token that is there twice', () => {
     expect(problems(`a client ${TOKEN}\nb admin\nc admin ${TOKEN}\n`)).toEqual([
-      'FILE:2: expected three words, name role token, found 2',
-      'FILE:3: the same token as in line 1',
+      'FILE:2: expected three words, name role token, got 2',
+      'FILE:3: the same token as on line 1',
     ]);
   });
 
   test('a file with no credential is how a failed copy looks', () => {
-    expect(problems('')).toEqual(['FILE: holds no credential']);
-    expect(problems('# soon\n')).toEqual(['FILE: holds no credential']);
+    expect(problems('')).toEqual(['FILE: has no credential; expected name role token on each line']);
+    expect(problems('# soon\n')).toEqual(['FILE: has no credential; expected name role token on each line']);
   });
 
   test('a file that is too large, or not there', () => {
@@ -108,7 +108,7 @@ describe('a mistake', () => {
     const missing = readTokensFile(`${directory.path}/${TOKEN}`);
     expect(missing).toEqual({
       kind: 'refused',
-      problems: ['the file it names cannot be read: there is no such file'],
+      problems: ['cannot read the file: there is no such file'],
     });
   });
 });
@@ -123,11 +123,11 @@ describe('in the configuration', () => {
     directory.write('tokens', `ops ${TOKEN}\nops root ${OTHER}\n`);
     const lines = directory.linesFor('auth:\n  tokens_file: tokens\n');
     expect(lines.map((line) => line.replaceAll(directory.path, ''))).toEqual([
-      'c.yaml:2: auth.tokens_file: /tokens:1: expected three words, name role token, found 2',
+      'c.yaml:2: auth.tokens_file: /tokens:1: expected three words, name role token, got 2',
       'c.yaml:2: auth.tokens_file: /tokens:2: expected the role client or admin as the second word',
     ]);
     expect(directory.linesFor('auth: { tokens_file: nowhere }')).toEqual([
-      'c.yaml:1: auth.tokens_file: the file it names cannot be read: there is no such file',
+      'c.yaml:1: auth.tokens_file: cannot read the file: there is no such file',
     ]);
   });
 
@@ -138,7 +138,7 @@ describe('in the configuration', () => {
       directory.load('auth: { anonymous_admin: false, tokens_file: tokens }').auth.tokensFile,
     ).toBeDefined();
     expect(directory.linesFor('auth: { anonymous_admin: true, tokens_file: tokens }')).toEqual([
-      'c.yaml:1: auth.anonymous_admin: true beside auth.tokens_file, which leaves nobody anonymous; keep one of the two',
+      'c.yaml:1: auth.anonymous_admin: true together with auth.tokens_file, which allows no anonymous caller; keep one of the two',
     ]);
   });
 });
