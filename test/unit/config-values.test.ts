@@ -1,4 +1,4 @@
-// Which values and combinations are refused, and the exact words: each problem names its key, where it was given and
+// Which values and combinations are refused, and in which words: each problem names its key, where it was given and
 // what was expected.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,8 +23,8 @@ afterAll(() => {
   directory.remove();
 });
 
-describe('all problems come at once', () => {
-  test('each with key, message and source, and one line each', () => {
+describe('problems', () => {
+  test('all problems come at once, each with its key, message and source, on a line of its own', () => {
     directory.write(
       'c.yaml',
       'redis:\n  adress: "r:1"\n  db: -1\nlocks:\n  max_ttl: 20\nlog: { level: loud }\n',
@@ -95,7 +95,7 @@ describe('values', () => {
       'admin.address: expected off, or host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets',
     ],
     ['log: { format: }', 'log.format: has no value; give it one or leave the key out'],
-  ])('%s', (yaml, expected) => {
+  ])('%s is refused', (yaml, expected) => {
     expect(directory.linesFor(yaml)).toEqual([`c.yaml:1: ${expected}`]);
   });
 
@@ -115,13 +115,13 @@ describe('values', () => {
     '1.2.3:4',
     '300.1.1.1:4',
     'r:1:2',
-  ])('address %j', (address) => {
+  ])('the address %j is refused', (address) => {
     expect(directory.linesFor(`redis: { address: ["${address}"] }`)).toEqual([
       `c.yaml:1: redis.address[0]: expected ${ADDRESS}`,
     ]);
   });
 
-  test("an address written as a URL isn't repeated, since a password may be in it", () => {
+  test("a message doesn't repeat an address written as a URL, because a password may be in it", () => {
     expect(directory.linesFor('redis: { address: "redis://:hunter2@r:1" }')).toEqual([
       `c.yaml:1: redis.address[0]: expected ${ADDRESS}; write it without a scheme such as redis://`,
     ]);
@@ -131,13 +131,13 @@ describe('values', () => {
     ['["a:1", "A:1"]', 1],
     ['["a:1", "b:1", "a.:1"]', 2],
     ['["[::1]:1", "[0:0:0::1]:1"]', 1],
-  ])('the same address twice: %s', (list, index) => {
+  ])('a list with the same address twice is refused: %s', (list, index) => {
     expect(directory.linesFor(`redis: { failover_cluster: true, master_name: m, address: ${list} }`)).toEqual(
       [`c.yaml:1: redis.address[${index}]: the same address is already in the list`],
     );
   });
 
-  test.each(['[]', '5', '{ a: 1 }'])('no address at all: %s', (value) => {
+  test.each(['[]', '5', '{ a: 1 }'])('a value without an address is refused: %s', (value) => {
     expect(directory.linesFor(`redis: { address: ${value} }`)).toEqual([
       expect.stringMatching(
         /^c\.yaml:1: redis\.address: expected host:port .* or a list of up to 64 of them, got a/,
@@ -158,7 +158,7 @@ describe('values', () => {
       'allow_eviction_policy: noeviction',
       'redis.allow_eviction_policy: expected a maxmemory-policy that evicts, such as allkeys-lru',
     ],
-  ])('redis %s', (entry, expected) => {
+  ])('redis.%s is refused', (entry, expected) => {
     expect(directory.linesFor(`redis: { address: "r:1", ${entry} }`)).toEqual([`c.yaml:1: ${expected}`]);
   });
 });
@@ -189,17 +189,17 @@ describe('combinations', () => {
     ['{}', 'redis.address: required in a redis section; without the section, the store is in memory'],
     ['', 'redis: is empty; leave it out to use the embedded in-memory store'],
     ['"r:1"', 'redis: expected a section with keys such as failover_cluster, master_name'],
-  ])('redis: %s', (section, expected) => {
+  ])('redis: %s is refused', (section, expected) => {
     expect(directory.linesFor(`redis: ${section}`)).toEqual([`c.yaml:1: ${expected}`]);
   });
 
-  test('a lone variable of the redis section asks for an address too', () => {
+  test('a single variable of the redis section makes the address required', () => {
     expect(directory.refusal({ env: { LEASEHOLD_REDIS_PASSWORD: 'hunter2' } }).message).toBe(
       'environment: redis.address: required in a redis section; without the section, the store is in memory',
     );
   });
 
-  test('workers without a Redis: each would have locks of its own', () => {
+  test('more than one server process needs a Redis: in memory, each would have its own locks', () => {
     const refused = '2 server processes need a redis section: in memory, each would have its own locks';
     expect(directory.linesFor('server:\n  workers: 2\n')).toEqual([`c.yaml:2: server.workers: ${refused}`]);
     expect(directory.refusal({ env: { LEASEHOLD_SERVER_WORKERS: '2' } }).message).toBe(
@@ -209,7 +209,7 @@ describe('combinations', () => {
     expect(directory.load('server: { workers: 2 }\nredis: { address: "r:1" }').server.workers).toBe(2);
   });
 
-  test('TLS that is false and described in the same place', () => {
+  test('TLS details beside a false switch in the same source are refused', () => {
     const env = { LEASEHOLD_REDIS_TLS_CA_FILE: 'pem' };
     const expected = ['LEASEHOLD_REDIS_TLS_CA_FILE: redis.tls.ca_file: given although redis.tls is false'];
     expect(directory.linesFor('redis: { address: "r:1", tls: false }', env)).toEqual(expected);
@@ -218,7 +218,7 @@ describe('combinations', () => {
     );
   });
 
-  test('an empty TLS section must not mean plain text', () => {
+  test('an empty TLS section is refused: it must not mean plain text', () => {
     expect(directory.linesFor('server:\n  tls: {}')).toEqual([
       'c.yaml:2: server.tls.cert_file: required for TLS',
       'c.yaml:2: server.tls.key_file: required for TLS',
@@ -228,7 +228,7 @@ describe('combinations', () => {
     ]);
   });
 
-  test('a broken value is not compared with others', () => {
+  test('a value that was refused is not compared with others', () => {
     expect(directory.linesFor('locks: { max_ttl: soon, default_ttl: 60s }')).toEqual([
       'c.yaml:1: locks.max_ttl: expected a duration from 2s to 10m, got "soon"',
     ]);
@@ -238,8 +238,8 @@ describe('combinations', () => {
   });
 });
 
-describe('files that are named', () => {
-  test('TLS files have to be there', () => {
+describe('a file that the configuration names', () => {
+  test('a TLS file that cannot be read is refused', () => {
     expect(directory.linesFor('server:\n  tls:\n    cert_file: nope.pem\n    key_file: folder\n')).toEqual([
       `c.yaml:3: server.tls.cert_file: cannot read ${join(directory.path, 'nope.pem')}: there is no such file`,
       `c.yaml:4: server.tls.key_file: cannot read ${join(directory.path, 'folder')}: it is a directory`,
@@ -253,7 +253,7 @@ describe('files that are named', () => {
     ['empty', 'the file is empty'],
     ['latin1', 'the file is not UTF-8 text'],
     ['huge', 'the file is larger than 4096 bytes'],
-  ])('secret file %s', (name, expected) => {
+  ])('the secret file %s is refused', (name, expected) => {
     expect(directory.linesFor(`redis: { address: "r:1", password_file: ${name} }`)).toEqual([
       `c.yaml:1: redis.password_file: ${expected}`,
     ]);
@@ -263,7 +263,7 @@ describe('files that are named', () => {
     ).toBe(`LEASEHOLD_REDIS_PASSWORD_FILE: redis.password_file: ${expected}`);
   });
 
-  test('a secret beside its file', () => {
+  test('a secret together with its file is refused', () => {
     expect(directory.linesFor('redis: { address: "r:1", password: a, password_file: two-lines }')).toEqual([
       'c.yaml:1: redis.password_file: given together with redis.password; keep one of the two',
     ]);
