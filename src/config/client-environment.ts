@@ -1,6 +1,7 @@
-// The environment variables of the command line's client commands, and those that `run` and `elect` give to what they
-// run. They begin with a word that no section of the server's configuration has, so none can be mistaken for a
-// setting; a server that finds them in its environment leaves them alone.
+// The environment variables that the client commands read, and those that `run` and `elect` give to the commands they
+// start. No section of the server's configuration has the word that they begin with, so none can be mistaken for a
+// setting; a server that finds them in its environment leaves them alone. The client commands load this file, so it
+// stays free of the server's settings and their libraries.
 
 export const CLIENT_PREFIX = 'LEASEHOLD_CLIENT_';
 
@@ -18,7 +19,7 @@ export const CLIENT_VARIABLES = {
   leaseId: `${CLIENT_PREFIX}LEASE_ID`,
 } as const;
 
-/** What a command that runs under a lease is told. */
+/** What a command that runs under a lease finds in its environment. */
 export const GIVEN_TO_COMMANDS = {
   fencingToken: 'LEASEHOLD_FENCING_TOKEN',
   resource: 'LEASEHOLD_RESOURCE',

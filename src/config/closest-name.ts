@@ -1,8 +1,8 @@
-// "Did you mean": finds the known name that a mistyped one was most likely meant to be. Knows nothing of settings.
+// "Did you mean": finds the known name that is nearest to a mistyped one. It knows nothing of settings.
 
-/** @returns the candidate nearest to `name`, or undefined when none is near enough to be worth suggesting. */
+/** @returns the candidate nearest to `name`, or undefined when none is near enough to suggest. */
 export function closestName(name: string, candidates: Iterable<string>): string | undefined {
-  // Distances are only worth computing for something that could be a name; a bound also keeps this cheap.
+  // Nobody means a name this long, and the bound keeps the distances cheap.
   if (name.length > 100) return undefined;
   const wanted = fold(name);
   let best: string | undefined;
@@ -17,12 +17,12 @@ export function closestName(name: string, candidates: Iterable<string>): string 
   return best;
 }
 
-// Folding makes maxTtl, max-ttl and MAX_TTL the same name, so that other spellings are recognised at distance 0.
+// Folding makes maxTtl, max-ttl and MAX_TTL the same name, so that other spellings have distance 0.
 function fold(name: string): string {
   return name.toLowerCase().replaceAll(/[-_]/g, '');
 }
 
-// Insertions, deletions, substitutions and swaps of neighbours each count one.
+// An insertion, a deletion, a substitution and a swap of two neighbours each count as one.
 function editDistance(left: string, right: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, column) => column);

@@ -1,14 +1,14 @@
-// The configuration as the rest of the program sees it: complete, checked, read-only. Times are in milliseconds, and
-// combinations that make no sense (a master name without Sentinels) cannot be written down.
+// The configuration as the rest of the program sees it: complete, checked, read-only. Times are in milliseconds. The
+// types leave no room for combinations that make no sense, such as a master name without Sentinels.
 import type { HostPort } from '../domain/host-port.ts';
-import type { Secret } from './secret.ts';
+import { Secret } from './secret.ts';
 
 export interface Config {
   readonly server: ServerConfig;
   readonly auth: AuthConfig;
-  /** undefined: no admin endpoint is served. */
+  /** undefined: the server has no admin endpoint. */
   readonly admin: AdminConfig | undefined;
-  /** undefined: the embedded in-memory store, shared with no other instance. */
+  /** undefined: the embedded in-memory store, which no other instance shares. */
   readonly redis: RedisConfig | undefined;
   readonly locks: LocksConfig;
   readonly log: LogConfig;
@@ -25,23 +25,23 @@ export interface ServerConfig {
   readonly maxConcurrentStreams: number;
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
-  /** Processes that share the address; more than one only with a Redis. */
+  /** Server processes that share the address; more than one only with a Redis. */
   readonly workers: number;
   readonly reflection: boolean;
 }
 
-/** Absolute paths of PEM files that could be read when the configuration was loaded. */
+/** Absolute paths of PEM files. Each could be read when the configuration was loaded. */
 export interface ServerTlsConfig {
   readonly certFile: string;
   readonly keyFile: string;
-  /** Given: clients must show a certificate signed by one of these. */
+  /** With it, a client must present a certificate that one of these authorities signed. */
   readonly clientCaFile: string | undefined;
 }
 
 export interface AuthConfig {
-  /** Absolute path of the callers' tokens, in order when the file was last read; undefined: everybody may call. */
+  /** Absolute path; the file had no mistake when the configuration was loaded. undefined: everybody may call. */
   readonly tokensFile: string | undefined;
-  /** Without a tokens file: everybody may do what administrators may. */
+  /** Without a tokens file: every caller has the rights of an administrator. */
   readonly anonymousAdmin: boolean;
 }
 
@@ -54,7 +54,7 @@ export type RedisConfig = SentinelRedisConfig | SingleRedisConfig;
 export interface SentinelRedisConfig extends RedisBase {
   readonly kind: 'sentinel';
   readonly masterName: string;
-  /** At least one, none twice. */
+  /** At least one, and each only once. */
   readonly sentinels: readonly HostPort[];
   readonly sentinelCredentials: RedisCredentials | undefined;
   readonly sentinelTls: ClientTlsConfig | undefined;
@@ -75,12 +75,12 @@ interface RedisBase {
   readonly connectTimeoutMs: number;
   /** Commands. */
   readonly maxInFlight: number;
-  /** Replicas that must have what an answer tells; 0 with `redis.durability: async`. */
+  /** Replicas that must have what an answer says before it is sent; 0 with `redis.durability: async`. */
   readonly minAcks: number;
-  /** What a request that asks for replication without a number gets. */
+  /** The same for a request that asks for replication and names no number. */
   readonly replicatedMinAcks: number;
   readonly bootstrap: 'wait' | 'new';
-  /** A `maxmemory-policy` that is accepted beside `noeviction`. */
+  /** A `maxmemory-policy` to accept beside `noeviction`. */
   readonly allowEvictionPolicy: string | undefined;
   readonly quarantine: 'on' | 'off';
 }
@@ -91,7 +91,7 @@ export interface RedisCredentials {
   readonly password: Secret;
 }
 
-/** Absolute paths, like those of the server. */
+/** Absolute paths, as in ServerTlsConfig. */
 export interface ClientTlsConfig {
   /** undefined: the authorities that Node.js trusts. */
   readonly caFile: string | undefined;
@@ -109,4 +109,13 @@ export interface LocksConfig {
 export interface LogConfig {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly format: 'json' | 'pretty';
+}
+
+/** Makes a configuration read-only at every depth. A secret is read-only by itself. */
+export function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !(value instanceof Secret)) {
+    for (const inner of Object.values(value)) freeze(inner);
+    Object.freeze(value);
+  }
+  return value;
 }

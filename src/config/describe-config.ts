@@ -1,4 +1,4 @@
-// The effective configuration for a line in the log: what is set, without the secrets.
+// The effective configuration as a line in the log shows it: what is set, without the secrets.
 
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import type { Config } from './config.ts';
@@ -11,7 +11,7 @@ export type Description =
   | readonly Description[]
   | { readonly [name: string]: Description };
 
-/** Safe to log: a secret shows as `[secret]`. What is off or not given is left out, but for the kind of store. */
+/** Safe to log: a secret shows as `[secret]`. Leaves out what is off or not given, except the kind of store. */
 export function describeConfig(config: Config): { readonly [name: string]: Description } {
   const { redis, ...rest } = config;
   return describeFields({ ...rest, redis: redis ?? 'none (embedded in-memory store)' });

@@ -1,5 +1,6 @@
-// Durations as people write them in a configuration: a whole number and a unit. A number without a unit is refused,
-// because it would mean seconds to one reader and milliseconds to the next.
+// Durations as people write them in a configuration or on the command line: a whole number and a unit. A number without
+// a unit is refused, because one reader takes it for seconds and the next for milliseconds. The client commands load
+// this file, so it stays free of the schemas.
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 

@@ -1,39 +1,37 @@
-// Loads the configuration: file, then environment on top, then options of the command line; each value is checked by
-// its schema, then the rules between keys. Reads files, but neither the command line nor the process's own environment;
-// those are handed in.
+// Loads the configuration: lays the environment over the file and the options of the command line over both, checks
+// each value by its schema, then applies the rules between keys. It reads files, but neither the command line nor the
+// environment of the process: its caller passes those in.
 import { resolve } from 'node:path';
-import type { Config } from './config.ts';
+import { type Config, freeze } from './config.ts';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
-import { Draft } from './draft.ts';
-import { freeze } from './freeze.ts';
-import type { GivenValue } from './given-value.ts';
+import { Draft, type GivenValue } from './draft.ts';
 import { CONFIG_FILE_VARIABLE, readEnvironment } from './read-environment.ts';
 import { readConfigFile } from './read-file.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { findSetting, SETTINGS, type SettingKey } from './settings.ts';
 
-/** What the command line of `leasehold serve` says. */
+/** The options of `leasehold serve`. */
 export interface ServeOptions {
   /** The configuration file. */
   readonly config?: string;
   readonly checkConfig?: true;
-  /** As it was written: it is checked as the setting that it stands for. */
+  /** As the user wrote it: the check is that of the setting it stands for. */
   readonly workers?: string;
 }
 
 export interface LoadConfigInput {
-  /** The file named on the command line; without it the one in LEASEHOLD_CONFIG; without that none. */
+  /** The file from the command line. undefined: the file in LEASEHOLD_CONFIG, or no file when that is unset. */
   readonly file?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Settings that were given on the command line, as they were written; undefined: not given. */
+  /** Settings from the command line, as the user wrote them; undefined: not given. */
   readonly options?: { readonly workers?: string | undefined };
-  /** What relative paths in `file` and `env` are relative to; the process's own directory if left out. */
+  /** What paths in `file` and `env` are relative to; the directory of the process by default. */
   readonly workingDirectory?: string | undefined;
 }
 
 /**
- * @returns the complete configuration, frozen through and through.
- * @throws ConfigError with every problem there is.
+ * @returns the complete configuration, frozen at every depth.
+ * @throws ConfigError with every problem.
  */
 export function loadConfig(input: LoadConfigInput): Config {
   const workingDirectory = input.workingDirectory ?? process.cwd();
@@ -58,7 +56,7 @@ export function loadConfig(input: LoadConfigInput): Config {
     file,
     workingDirectory,
   });
-  // A file that couldn't be read at all would make everything in it look forgotten.
+  // The keys of a file that couldn't be read are not missing, and must not be reported as such.
   if (fromFile?.problems.some(({ key }) => key === '')) throw new ConfigError(draft.problems);
   const config = resolveConfig(draft);
   if (draft.problems.length > 0) throw new ConfigError(draft.problems);
@@ -76,7 +74,7 @@ function readOptions({ workers }: NonNullable<LoadConfigInput['options']>): Give
 function merge(fromFile: Given, fromEnvironment: Given): Given {
   const merged = new Map(fromFile);
   for (const key of fromEnvironment.keys()) {
-    // A secret and its file are two ways to say one thing, so either in the environment replaces both in the file.
+    // A secret and its file are two ways to give one thing, so either in the environment replaces both in the file.
     for (const same of [key, `${key}_file`, key.replace(/_file$/, '')]) {
       const setting = findSetting(same);
       if (setting !== undefined) merged.delete(setting.key);
@@ -98,7 +96,7 @@ function check(given: Given) {
     problems.push({ key: `${setting.key}${place.join('')}`, message: issue.message, source });
     refused.add(setting.key);
   }
-  // With the refused values out of the way the rest is complete, so that the rules between keys can be looked at too.
+  // Without the refused values the rest parses, so that the rules between keys can report in the same run.
   for (const key of refused) delete candidates[key];
   return { values: SETTINGS.parse(candidates), refused, problems };
 }

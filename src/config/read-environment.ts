@@ -1,18 +1,18 @@
-// Reads overrides from environment variables. Every variable that looks like ours must be one of ours: an override
-// with a spelling mistake would otherwise be ignored without a word.
+// Reads settings from environment variables. A variable that begins with our prefix must be one that we know: otherwise
+// the server would ignore a misspelt one without a word.
 import { isOfClients } from './client-environment.ts';
 import { closestName } from './closest-name.ts';
 import type { ConfigProblem } from './config-error.ts';
-import type { GivenValue, GivenValues } from './given-value.ts';
+import type { GivenValue, GivenValues } from './draft.ts';
 import { SETTING_LIST, type Setting, type SettingKey } from './settings.ts';
 
 const PREFIX = 'LEASEHOLD_';
 const TEST_PREFIX = 'LEASEHOLD_TEST_';
-/** Names the configuration file; not a setting itself. */
+/** Names the configuration file; it is not a setting itself. */
 export const CONFIG_FILE_VARIABLE = 'LEASEHOLD_CONFIG';
 // Kubernetes puts such variables into every pod of a namespace that has a Service called "leasehold" (or
 // "leasehold-anything"). Nobody wrote them, so they must not keep the server from starting. A plain `…_PORT` counts
-// only with the value Kubernetes gives it: LEASEHOLD_REDIS_PORT=6380 is a mistake that has to be told.
+// only with a value as Kubernetes writes it: LEASEHOLD_REDIS_PORT=6380 is a mistake, and is reported.
 const KUBERNETES_VARIABLE =
   /^LEASEHOLD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)$/;
 const KUBERNETES_PORT = /^LEASEHOLD_(\w+_)?PORT$/;

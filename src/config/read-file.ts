@@ -1,8 +1,9 @@
-// Reads the YAML file into values by key path, with the line of each for messages. Checks its form (encoding, size,
-// syntax, keys given twice, unknown keys); what values mean is the settings' business.
+// Reads the YAML file into values by key path, each with its line for messages. Owns the form of the file (encoding,
+// size, syntax, keys given twice, unknown keys); what a value means is up to its setting.
 import { readFileSync, statSync } from 'node:fs';
 import {
   type Document,
+  type ErrorCode,
   isAlias,
   isMap,
   isNode,
@@ -13,27 +14,40 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { closestName } from './closest-name.ts';
-import type { ConfigProblem } from './config-error.ts';
-import { fileTrouble } from './file-trouble.ts';
-import type { GivenValue, GivenValues } from './given-value.ts';
+import { type ConfigProblem, fileTrouble } from './config-error.ts';
+import type { GivenValue, GivenValues } from './draft.ts';
 import { findSetting, isSection, namesIn, SETTING_LIST, type SettingKey } from './settings.ts';
-import { BAD_ALIAS_COMPLAINT, complainAboutYaml } from './yaml-complaints.ts';
 
 const MAX_FILE_BYTES = 256 * 1024;
-// References (`*name`) within one value. Few are of use; many nested ones grow without bound when they are expanded.
+// References (`*name`) within one value. A few can be useful; many nested ones expand without bound.
 const MAX_ALIASES = 20;
 const MAX_SYNTAX_PROBLEMS = 3;
 const PLAIN_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const BROKEN = Symbol('a value that could not be built');
 
+// Our own words for broken YAML: the parser's messages quote the text around a mistake, which may be a password.
+const QUOTE_HINT = 'put text with special characters in quotes';
+const COMPLAINTS: Partial<Record<ErrorCode, string>> = {
+  BAD_DQ_ESCAPE: 'unknown escape in double quotes; in single quotes a backslash is plain text',
+  BAD_INDENT: 'the indentation does not match the lines above',
+  BAD_SCALAR_START: `text cannot start with this character; ${QUOTE_HINT}`,
+  KEY_OVER_1024_CHARS: 'a key is too long; perhaps a quote is missing before it',
+  MISSING_CHAR: 'a quote, a bracket, a comma, or the space after a colon is missing',
+  MULTILINE_IMPLICIT_KEY: 'a key spans several lines; perhaps a colon or a quote is missing before it',
+  MULTIPLE_DOCS: 'a line with --- begins a second document; expected only one',
+  TAB_AS_INDENT: 'indented with a tab; use spaces',
+  TAG_RESOLVE_FAILED: `unknown tag (a word after !); ${QUOTE_HINT}`,
+};
+const BAD_ALIAS_COMPLAINT = `the reference (*) names nothing before it, or refers to too much; ${QUOTE_HINT}`;
+
 /**
- * Never throws for what is wrong with the file: that is in `problems`.
- * @param shown the file's name as the user wrote it, for messages.
+ * Never throws for a mistake in the file: mistakes are in `problems`.
+ * @param shown the name of the file as the user wrote it, for messages.
  */
 export function readConfigFile(shown: string, path: string): GivenValues {
   let bytes: Buffer;
   try {
-    // Asked first, so that a huge file named by mistake isn't read; a pipe tells its size only when it has been read.
+    // The size comes first, so that a huge file named by mistake isn't read. A pipe's size shows only after reading.
     const isHuge = statSync(path).size > MAX_FILE_BYTES;
     bytes = isHuge ? Buffer.alloc(0) : readFileSync(path);
     if (isHuge || bytes.length > MAX_FILE_BYTES)
@@ -47,8 +61,8 @@ export function readConfigFile(shown: string, path: string): GivenValues {
   } catch {
     return unusable(shown, 'is not UTF-8 text');
   }
-  // An empty file is far more often a mount or a copy that went wrong than a wish, and would mean "not shared".
-  if (text.trim() === '') return unusable(shown, 'is empty; to run on defaults alone name no file');
+  // An empty file is far more often a failed mount or copy than an intention, and would mean locks that nobody shares.
+  if (text.trim() === '') return unusable(shown, 'is empty; to run on the defaults, name no file');
   return new FileReader(shown, text).read();
 }
 
@@ -78,7 +92,7 @@ class FileReader {
   #parse(): Document.Parsed | undefined {
     let document: Document.Parsed;
     try {
-      // Keys given twice are found below, where their whole path is known. prettyErrors would quote the file.
+      // #readSection finds keys given twice, because it knows their whole path. prettyErrors would quote the file.
       document = parseDocument(this.#text, {
         lineCounter: this.#lines,
         prettyErrors: false,
@@ -86,16 +100,16 @@ class FileReader {
         logLevel: 'error',
       });
     } catch {
-      this.#complain('', this.#path, 'not valid YAML: too deeply nested');
+      this.#complain('', this.#path, 'not valid YAML: nested too deeply');
       return undefined;
     }
-    // The first mistake makes many more out of what follows it.
+    // The first mistake turns much of what follows into more of them.
     for (const { code, pos } of [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_PROBLEMS)) {
       this.#complain('', this.#at(pos[0]), complainAboutYaml(code));
     }
-    // Version 1.1 reads `off` as false and 010 as 8; the keys here are described in terms of 1.2.
+    // Version 1.1 reads `off` as false and 010 as 8; the documentation of the keys means 1.2.
     if (document.directives.yaml.version === '1.1')
-      this.#complain('', this.#path, 'is YAML 1.1; 1.2 is wanted');
+      this.#complain('', this.#path, 'is YAML 1.1; expected YAML 1.2');
     return this.#problems.length === 0 ? document : undefined;
   }
 
@@ -111,12 +125,14 @@ class FileReader {
     for (const pair of section.items) {
       const at = this.#at(startOf(pair.key) ?? startOf(pair.value));
       const name = isScalar(pair.key) ? pair.key.value : undefined;
-      // Anything else isn't shown: `{ password:oops }` is a key that holds a password. Nor may a dotted name pass for
-      // a nested one, because the same setting could then be given twice unnoticed.
+      // No other key is shown: `{ password:oops }` is a key that holds a password. Nor does a dotted name count as a
+      // nested one: the same setting could then be given twice unnoticed.
       if (typeof name !== 'string' || !PLAIN_NAME.test(name)) {
         const hint =
-          typeof name === 'string' && findSetting(joinPath(path, name)) ? '; nest the keys instead' : '';
-        this.#complain(path, at, `unknown key here, not a plain name${hint}`);
+          typeof name === 'string' && findSetting(joinPath(path, name))
+            ? ', with nested keys instead of dots'
+            : '';
+        this.#complain(path, at, `unknown key here; expected a plain name${hint}`);
         continue;
       }
       const child = joinPath(path, name);
@@ -146,12 +162,12 @@ class FileReader {
     else this.#values.set(setting.key, { value, source: at, from: 'file' });
   }
 
-  // A top section whose keys are all commented out is harmless, except that "redis:" with nothing in it would start a
+  // A top section whose keys are all commented out is harmless, with two exceptions: an empty "redis:" would start a
   // server that shares its locks with nobody, and an empty "tls:" one that speaks plain text.
   #complainAboutSection(path: string, at: string, value: unknown): void {
     const empty = value === null || value === undefined;
     if (empty && path === 'redis') {
-      this.#complain(path, at, 'is empty; leave it out altogether for the embedded in-memory store');
+      this.#complain(path, at, 'is empty; leave it out to use the embedded in-memory store');
     } else if (!empty || path.includes('.')) {
       this.#complain(
         path,
@@ -165,7 +181,7 @@ class FileReader {
     if (given === null || given === undefined) return null;
     if (!isNode(given)) return BROKEN;
     try {
-      // Maps instead of objects: a key named __proto__ is then a key like any other.
+      // In maps, unlike in objects, a key named __proto__ is a key like any other.
       return given.toJS(document, { mapAsMap: true, maxAliasCount: MAX_ALIASES });
     } catch {
       return BROKEN;
@@ -197,4 +213,8 @@ function suggestion(path: string): string {
   // The right name in the wrong section, such as max_ttl at the top.
   const elsewhere = SETTING_LIST.find(({ key }) => key.endsWith(`.${name}`));
   return elsewhere === undefined ? '' : `; did you mean ${elsewhere.key}?`;
+}
+
+function complainAboutYaml(code: ErrorCode): string {
+  return `not valid YAML: ${COMPLAINTS[code] ?? `cannot be parsed here; ${QUOTE_HINT}`}`;
 }

@@ -1,9 +1,9 @@
-// Files that the configuration names: where relative paths lead, whether the file can be read, and the secrets in
-// files. The contents of TLS files are the server's and the connection's business.
+// Files that the configuration names: where relative paths lead, whether a file can be read, and the secrets in files.
+// The server and the connections to Redis read the TLS files; this file only opens them.
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { fileTrouble } from './config-error.ts';
 import type { Draft } from './draft.ts';
-import { fileTrouble } from './file-trouble.ts';
 import { Secret } from './secret.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 
@@ -13,12 +13,12 @@ export type TextKey = {
   [K in SettingKey]: SettingValues[K] extends string | undefined ? K : never;
 }[SettingKey];
 
-/** @returns the absolute path; undefined when none is given, or with a complaint when it cannot be read. */
+/** @returns the absolute path; undefined when none is given, or after a complaint that the file cannot be read. */
 export function resolveFile(draft: Draft, key: TextKey): string | undefined {
   const path = locateFile(draft, key);
   if (path === undefined) return undefined;
   try {
-    // Opening is the proof: permission bits tell only half of it. A pipe would block, so it isn't opened.
+    // Opening is the proof: permission bits tell only half of it. A pipe is not opened, because that would block.
     if (!statSync(path).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
     closeSync(openSync(path, 'r'));
     return path;
@@ -28,10 +28,10 @@ export function resolveFile(draft: Draft, key: TextKey): string | undefined {
   }
 }
 
-/** The secret itself, or the one in the file; undefined when neither is given or there is a complaint. */
+/** The secret itself, or the one in the file; undefined when neither is given, or after a complaint. */
 export function resolveSecret(draft: Draft, key: TextKey, fileKey: TextKey): Secret | undefined {
   if (draft.isGiven(key) && draft.isGiven(fileKey)) {
-    draft.complain(fileKey, `given beside ${key}; keep one of the two`);
+    draft.complain(fileKey, `given together with ${key}; keep one of the two`);
     return undefined;
   }
   const text = draft.values[key];
@@ -40,18 +40,18 @@ export function resolveSecret(draft: Draft, key: TextKey, fileKey: TextKey): Sec
   return path === undefined ? undefined : readSecret(draft, fileKey, path);
 }
 
-// Messages here don't show the path: with the password itself written in place of the path, they would print it.
+// Messages here don't show the path: where a user wrote the password itself in its place, they would print it.
 function readSecret(draft: Draft, fileKey: TextKey, path: string): Secret | undefined {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    draft.complain(fileKey, `the file it names cannot be read: ${fileTrouble(error)}`);
+    draft.complain(fileKey, `cannot read the file: ${fileTrouble(error)}`);
     return undefined;
   }
   const complaint = complainAboutSecret(bytes);
   if (complaint !== undefined) {
-    draft.complain(fileKey, `the file it names ${complaint}`);
+    draft.complain(fileKey, `the file ${complaint}`);
     return undefined;
   }
   return new Secret(withoutLineEnd(bytes));
@@ -66,7 +66,7 @@ function complainAboutSecret(bytes: Buffer): string | undefined {
   }
   const secret = withoutLineEnd(bytes);
   if (secret === '') return 'is empty';
-  return /[\r\n\0]/.test(secret) ? 'holds more than one line' : undefined;
+  return /[\r\n\0]/.test(secret) ? 'has more than one line' : undefined;
 }
 
 function withoutLineEnd(bytes: Buffer): string {
@@ -74,8 +74,8 @@ function withoutLineEnd(bytes: Buffer): string {
 }
 
 /**
- * The absolute path, whether there is such a file or not. A file's paths are relative to the file, so that it works
- * wherever the server is started.
+ * The absolute path, whether the file exists or not. Paths in the configuration file are relative to that file, so that
+ * it works wherever the server is started.
  */
 export function locateFile(draft: Draft, key: TextKey): string | undefined {
   const written = draft.values[key];

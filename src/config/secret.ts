@@ -1,5 +1,5 @@
-// A text that must not reach a log, an error message or a dump. Owns the wrapping only: where a secret comes from is
-// the reader's business, and whoever needs the text has to say so by calling `reveal`.
+// A text that must not reach a log, an error message or a dump. Owns the wrapping only, not where a secret comes from;
+// code that needs the text has to say so and call `reveal`.
 import { inspect } from 'node:util';
 
 const SHOWN = '[secret]';
@@ -11,7 +11,7 @@ export class Secret {
     this.#text = text;
   }
 
-  /** The text itself. Call it where the text is handed to the connection, and nowhere else. */
+  /** The text itself. Call it only where a connection, or a server process, is given the text. */
   reveal(): string {
     return this.#text;
   }

@@ -1,7 +1,6 @@
-// The one table of all settings. Validation, environment variables and the check of docs/configuration.md are made
-// from it; a key that isn't here doesn't exist. Rules between several keys are in resolve-*.ts.
+// The one table of all settings. Validation, environment variables and the check of docs/configuration.md come from it;
+// a key that isn't here doesn't exist. Rules between keys are in resolve-config.ts.
 import { z } from 'zod';
-import { notesOf, optional, type SettingNotes, withDefault } from './setting.ts';
 import {
   addresses,
   choice,
@@ -12,8 +11,12 @@ import {
   integer,
   listenAddress,
   listenAddressOrOff,
+  notesOf,
+  optional,
+  type SettingNotes,
   secretText,
   text,
+  withDefault,
 } from './value-kind.ts';
 
 const MAX_SENTINELS = 64;
@@ -28,8 +31,8 @@ const masterName = text('1 to 128 letters, digits, dots, dashes or underscores',
   MASTER_NAME.test(name),
 );
 const username = text('1 to 128 characters without spaces', (name) => USERNAME.test(name));
-const keyPrefix = text('0 to 64 bytes without spaces and braces', (prefix) => {
-  // Braces would make a hash tag of their own and tear the keys of one bucket apart.
+const keyPrefix = text('0 to 64 bytes without spaces or braces', (prefix) => {
+  // Braces would make a hash tag of their own, and the keys of one bucket would no longer share a slot.
   return KEY_PREFIX.test(prefix) && Buffer.byteLength(prefix) <= 64;
 });
 const evictingPolicy = text('a maxmemory-policy that evicts, such as allkeys-lru', (name) =>
@@ -40,17 +43,17 @@ export const SETTINGS = z.object({
   'server.address': withDefault(listenAddress(), '127.0.0.1:50051', 'Where gRPC clients connect.'),
   'server.tls.cert_file': optional(
     filePath(),
-    'Certificate chain of the server (PEM). Given: only TLS is spoken.',
+    'Certificate chain of the server (PEM). With it, the server speaks only TLS.',
   ),
   'server.tls.key_file': optional(filePath(), 'Private key of `server.tls.cert_file` (PEM).'),
   'server.tls.client_ca_file': optional(
     filePath(),
-    'Certificate authorities for client certificates (PEM). Given: every client has to show a certificate of theirs.',
+    'Certificate authorities for client certificates (PEM). With them, every client must present a certificate that one of them signed.',
   ),
   'server.max_connection_age': withDefault(
     duration('1s', '24h'),
     '30m',
-    'After this time a connection is asked to make way for a new one, so that load spreads; calls and streams on it go on.',
+    'After this time the server asks the client to open a new connection, so that load spreads; calls and streams on the old one go on.',
   ),
   'server.drain_timeout': withDefault(
     duration('0s', '10m'),
@@ -65,37 +68,37 @@ export const SETTINGS = z.object({
   'server.max_concurrent_streams': withDefault(
     integer(1, 1_000_000),
     1_000,
-    'Calls that may be open at once on one connection; further ones wait in the client.',
+    'Calls that may be open at once on one connection; further calls wait in the client.',
   ),
   'server.keepalive_time': withDefault(
     duration('1s', '10m'),
     '30s',
-    'How often the server asks a connected client for a sign of life (an HTTP/2 ping).',
+    'How often the server sends a connected client an HTTP/2 ping.',
   ),
   'server.keepalive_timeout': withDefault(
     duration('1s', '1m'),
     '10s',
-    'How long it waits for the answer before it takes the client for dead and stops renewing its leases.',
+    'How long the server waits for the answer to a ping before it treats the client as dead and stops renewing its leases.',
   ),
   'server.workers': withDefault(
     integer(1, MAX_WORKERS),
     1,
-    'Processes that share the port, each an instance of its own, so that a machine gives more than one core. Needs a Redis.',
+    'Server processes that share the port, each an instance of its own, so that one machine can use more than one core. More than one needs a Redis.',
   ),
   'server.reflection': withDefault(
     flag(),
     true,
-    'Whether tools such as grpcurl may ask which services there are.',
+    'Whether tools such as grpcurl may ask which services the server has.',
   ),
 
   'auth.tokens_file': optional(
     filePath(),
-    'File with the tokens of those who may call, `name role token` on each line. Given: every call needs one of them.',
+    'File with the tokens of the callers, `name role token` on each line. With it, every call needs one of the tokens.',
   ),
   'auth.anonymous_admin': withDefault(
     flag(),
     false,
-    'Without a tokens file: whether everybody may call `ForceRelease`, which takes leases away from others.',
+    'Without a tokens file: whether every caller may use `ForceRelease` on the leases of others.',
   ),
 
   'admin.address': withDefault(
@@ -107,15 +110,15 @@ export const SETTINGS = z.object({
   'redis.failover_cluster': withDefault(
     flag(),
     false,
-    'true: `redis.address` names Sentinels, which know the primary. false: it names the one Redis.',
+    'true: `redis.address` lists Sentinels, which know the primary. false: it names a single Redis.',
   ),
   'redis.master_name': optional(
     masterName,
-    'The name under which the Sentinels know the primary. Needed with `failover_cluster: true`, refused without.',
+    'The name under which the Sentinels know the primary. Required with `failover_cluster: true`, refused without it.',
   ),
   'redis.address': optional(
     addresses(MAX_SENTINELS),
-    'The Sentinels, or the one Redis. Needed as soon as there is a `redis` section.',
+    'The Sentinels, or the single Redis. Required in a `redis` section.',
   ),
   'redis.username': optional(username, 'User to log in to Redis as (ACL). Needs a password.'),
   'redis.password': optional(secretText(), 'Password for Redis.'),
@@ -129,68 +132,64 @@ export const SETTINGS = z.object({
   'redis.db': withDefault(
     integer(0, 2_147_483_647, 'a whole number, 0 or more'),
     0,
-    'Number of the database in Redis. The same on all instances.',
+    'Number of the Redis database. The same on all instances.',
   ),
-  'redis.tls': optional(flag(), 'true: speak TLS to Redis, trusting the authorities that Node.js trusts.'),
+  'redis.tls': optional(flag(), 'true: use TLS to Redis, and trust the authorities that Node.js trusts.'),
   'redis.tls.ca_file': optional(filePath(), 'Certificate authorities to trust instead (PEM). Turns TLS on.'),
-  'redis.tls.cert_file': optional(filePath(), 'Client certificate to show to Redis (PEM). Turns TLS on.'),
+  'redis.tls.cert_file': optional(filePath(), 'Client certificate to present to Redis (PEM). Turns TLS on.'),
   'redis.tls.key_file': optional(filePath(), 'Private key of `redis.tls.cert_file` (PEM).'),
   'redis.tls.server_name': optional(
     hostName(),
-    "Name expected in the certificate of Redis, if it isn't the host in the address. Turns TLS on.",
+    "Name to expect in the certificate of Redis, if it isn't the host in the address. Turns TLS on.",
   ),
-  'redis.sentinel_tls': optional(flag(), 'The same towards the Sentinels; independent of `redis.tls`.'),
+  'redis.sentinel_tls': optional(flag(), 'The same for the Sentinels; independent of `redis.tls`.'),
   'redis.sentinel_tls.ca_file': optional(
     filePath(),
     'Certificate authorities to trust instead (PEM). Turns TLS on.',
   ),
   'redis.sentinel_tls.cert_file': optional(
     filePath(),
-    'Client certificate to show to Sentinels (PEM). Turns TLS on.',
+    'Client certificate to present to the Sentinels (PEM). Turns TLS on.',
   ),
   'redis.sentinel_tls.key_file': optional(filePath(), 'Private key of `redis.sentinel_tls.cert_file` (PEM).'),
   'redis.sentinel_tls.server_name': optional(
     hostName(),
-    "Name expected in the certificates of the Sentinels, if it isn't the host in the address. Turns TLS on.",
+    "Name to expect in the certificates of the Sentinels, if it isn't the host in the address. Turns TLS on.",
   ),
   'redis.key_prefix': withDefault(
     keyPrefix,
     'leasehold:',
-    'Begins every key in Redis. The same on all instances; another prefix is another, separate set of locks.',
+    'The beginning of every key in Redis. The same on all instances; another prefix is a separate set of locks.',
   ),
   'redis.command_timeout': withDefault(
     duration('100ms', '10s'),
     '1s',
-    'How long a command may take. After that the call fails as unavailable, its outcome unknown.',
+    'How long a command may take. After that the call fails as unavailable, and its outcome is unknown.',
   ),
-  'redis.connect_timeout': withDefault(
-    duration('100ms', '30s'),
-    '2s',
-    'How long making a connection may take.',
-  ),
+  'redis.connect_timeout': withDefault(duration('100ms', '30s'), '2s', 'How long it may take to connect.'),
   'redis.max_in_flight': withDefault(
     integer(1, 1_000_000),
     4_096,
-    'Commands that may await their answer at once; calls beyond that are refused instead of piling up.',
+    'Commands that may wait for their reply at once; further calls are refused, so that they do not pile up.',
   ),
   'redis.durability': withDefault(
     choice(['async', 'replicated']),
     'async',
-    'When something counts as stored: on the primary (`async`), or on `redis.min_acks` replicas too (`replicated`).',
+    'When a write counts as stored: once the primary has it (`async`), or once `redis.min_acks` replicas have it too (`replicated`).',
   ),
   'redis.min_acks': withDefault(
     integer(1, 16),
     1,
-    'Replicas that must have it with `replicated`, here or in a request. All of them: no failover forgets it.',
+    'How many replicas must have a write with `replicated`, here or in a request. With all of them, no failover loses it.',
   ),
   'redis.bootstrap': withDefault(
     choice(['wait', 'new']),
     'wait',
-    'What to do on an empty Redis: wait one quarantine, or take your word (`new`) that no lease can exist yet.',
+    'What to do on an empty Redis: wait one quarantine (`wait`), or take your word that no lease can exist yet (`new`).',
   ),
   'redis.allow_eviction_policy': optional(
     evictingPolicy,
-    'A `maxmemory-policy` to put up with although it lets Redis drop live locks. Left out: only `noeviction` will do.',
+    'A `maxmemory-policy` to accept although it lets Redis drop live locks. Without it, only `noeviction` is accepted.',
   ),
   'redis.quarantine': withDefault(
     choice(['on', 'off']),
@@ -201,23 +200,23 @@ export const SETTINGS = z.object({
   'locks.max_ttl': withDefault(
     duration('2s', '10m'),
     '30s',
-    'Longest TTL a lease may have, and what the quarantine is counted from. One value for the whole deployment.',
+    'Longest TTL that a lease may have; it also sets the length of the quarantine. One value for the whole deployment.',
   ),
   'locks.default_ttl': withDefault(
     duration('1s', '10m'),
     '20s',
-    'TTL of a lease whose caller names none. At most `locks.max_ttl`; if you set only that, and shorter, it is the default.',
+    'TTL of a lease whose caller names none. At most `locks.max_ttl`; a shorter `locks.max_ttl` alone lowers the default with it.',
   ),
 
   'log.level': withDefault(
     choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
     'info',
-    'Least serious level that is logged.',
+    'Lowest level that the server logs.',
   ),
   'log.format': withDefault(
     choice(['json', 'pretty']),
     'json',
-    'One JSON object per line for machines, or coloured text for people.',
+    '`json`: one object per line, for machines. `pretty`: coloured text, for people.',
   ),
 });
 
@@ -239,7 +238,7 @@ const settingByKey: ReadonlyMap<string, Setting> = new Map(
   SETTING_LIST.map((setting) => [setting.key, setting]),
 );
 
-/** Every prefix of a key that stands for a group of keys: `redis`, `redis.tls`, … */
+/** Every prefix of a key that names a group of keys: `redis`, `redis.tls`, … */
 const sections: ReadonlySet<string> = new Set(
   SETTING_LIST.flatMap(({ key }) => {
     const parts = key.split('.');
@@ -255,7 +254,7 @@ export function isSection(path: string): boolean {
   return sections.has(path);
 }
 
-/** Names that may stand directly in the section ('' is the top of the file). */
+/** The names that the section may hold directly ('' is the top of the file). */
 export function namesIn(section: string): string[] {
   const prefix = section === '' ? '' : `${section}.`;
   const inside = SETTING_LIST.filter(({ key }) => key.startsWith(prefix));

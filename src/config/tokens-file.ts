@@ -1,13 +1,13 @@
-// The file of `auth.tokens_file`: one credential a line, `name role token`. Owns its form and what is said of mistakes in
-// it. Complaints name the line and never show what stands there: a token may stand anywhere by mistake.
+// The file of `auth.tokens_file`: one credential a line, `name role token`. Owns its form and the complaints about
+// mistakes in it. A complaint names the line and never shows its text: a token may stand anywhere by mistake.
 
 import { readFileSync } from 'node:fs';
 import { type Caller, type Credentials, type Role, tokenDigest } from '../domain/caller.ts';
-import { fileTrouble } from './file-trouble.ts';
+import { fileTrouble } from './config-error.ts';
 
 export type TokensFile =
   | { readonly kind: 'read'; readonly credentials: Credentials }
-  /** At least one; where a line is meant, each begins with the path and the line's number. */
+  /** At least one. A problem of one line begins with the path and the number of the line. */
   | { readonly kind: 'refused'; readonly problems: readonly string[] };
 
 const MAX_LINES = 1_000;
@@ -21,8 +21,8 @@ export function readTokensFile(path: string): TokensFile {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    // Without the path: with the token itself written in its place, it would be printed.
-    return refused(`the file it names cannot be read: ${fileTrouble(error)}`);
+    // Without the path: where a user wrote the token itself in its place, it would be printed.
+    return refused(`cannot read the file: ${fileTrouble(error)}`);
   }
   if (bytes.length > MAX_BYTES) return refused(`${path}: is larger than ${MAX_BYTES} bytes`);
   const lines = bytes.toString('utf8').replace(/\n$/, '').split('\n');
@@ -40,12 +40,13 @@ export function readTokensFile(path: string): TokensFile {
       continue;
     }
     const first = lineOf.get(read.digest);
-    if (first !== undefined) problems.push(`${path}:${line}: the same token as in line ${first}`);
+    if (first !== undefined) problems.push(`${path}:${line}: the same token as on line ${first}`);
     lineOf.set(read.digest, line);
     credentials.set(read.digest, read.caller);
   }
-  // That is how a failed copy or mount looks; nobody could call.
-  if (problems.length === 0 && credentials.size === 0) return refused(`${path}: holds no credential`);
+  // A failed copy or mount looks like this, and nobody could call.
+  if (problems.length === 0 && credentials.size === 0)
+    return refused(`${path}: has no credential; expected name role token on each line`);
   return problems.length > 0 ? { kind: 'refused', problems } : { kind: 'read', credentials };
 }
 
@@ -54,7 +55,7 @@ function readCredential(
 ): { readonly caller: Caller; readonly digest: string } | { readonly complaint: string } {
   const [name = '', role = '', token = ''] = words;
   if (words.length !== 3) {
-    return { complaint: `expected three words, name role token, found ${words.length}` };
+    return { complaint: `expected three words, name role token, got ${words.length}` };
   }
   if (!NAME.test(name)) return { complaint: 'expected a name of 1 to 64 characters from A-Za-z0-9._@/-' };
   if (!isRole(role)) return { complaint: 'expected the role client or admin as the second word' };

@@ -1,6 +1,7 @@
-// The kinds of value a setting can have: for each a zod schema, its words for people, and how it is read from an
-// environment variable. A message shows a refused value only for kinds in which nobody puts a secret by mistake: an
-// address may have come as a URL with a password in it, and a password may stand where its file's path belongs.
+// How a row of the table in settings.ts is written: the kinds of value that a setting can have, and what a zod schema
+// cannot tell about them (the words of the documentation, how an environment variable is read). A message shows a
+// refused value only for kinds in which nobody puts a secret by mistake: an address may come as a URL with a password
+// in it, and a password may stand where the path of its file belongs.
 import { z } from 'zod';
 import { type HostPort, hostPortIdentity, isHost, parseHostPort } from '../domain/host-port.ts';
 import { parseDurationMs } from './duration.ts';
@@ -9,7 +10,7 @@ export interface ValueKind<S extends z.ZodType> {
   readonly schema: S;
   /** What is accepted, in words that fit after "expected" and into the documentation's table. */
   readonly expected: string;
-  /** Turns a variable's text into what the file would have held; what doesn't fit is left for the schema to refuse. */
+  /** Turns the text of a variable into the value that the file would hold; the schema refuses what doesn't fit. */
   fromText(text: string): unknown;
 }
 
@@ -43,7 +44,7 @@ export function choice<const C extends readonly [string, ...string[]]>(choices: 
   } satisfies ValueKind<z.ZodType>;
 }
 
-/** The value is in milliseconds; the bounds are written as in the file. */
+/** The value is in milliseconds; the bounds are in the notation of the file. */
 export function duration(min: string, max: string) {
   const minMs = boundMs(min);
   const maxMs = boundMs(max);
@@ -68,7 +69,7 @@ export function duration(min: string, max: string) {
   return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
 }
 
-/** Text by a rule; `expected` has to tell the rule in full, since a refused text isn't shown. */
+/** Text by a rule; `expected` has to state the whole rule, because a refused text isn't shown. */
 export function text(expected: string, accepts: (text: string) => boolean) {
   return {
     schema: z.string({ error: refuseUnseen(expected) }).refine(accepts, { error: `expected ${expected}` }),
@@ -81,7 +82,7 @@ export function hostName() {
   return text('a host name or IP address', isHost);
 }
 
-/** A path as it was written; whether the file is there is checked once it is known what the path is relative to. */
+/** A path as the user wrote it. Whether the file exists is checked later, when the base of the path is known. */
 export function filePath() {
   return text(
     'the path of a file',
@@ -97,9 +98,9 @@ function isSecretLength(secret: string): boolean {
   return secret.length >= 1 && secret.length <= 1_024;
 }
 
-/** Where to listen, so port 0 (any free one) makes sense. */
+/** An address to listen on, so that port 0 (any free port) makes sense. */
 export function listenAddress() {
-  const expected = 'host:port with a port from 0 to 65535 (0 = any free one), IPv6 in brackets';
+  const expected = 'host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets';
   return {
     schema: z.string({ error: refuseUnseen(expected) }).transform(toHostPort(0, expected)),
     expected,
@@ -117,10 +118,10 @@ export function listenAddressOrOff() {
   return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
 }
 
-/** One address or a list of them; always a list once it is read. No address may be there twice. */
+/** One address or a list of them, read as a list in either case. No address may be in it twice. */
 export function addresses(maxCount: number) {
   const one = 'host:port with a port from 1 to 65535, IPv6 in brackets';
-  const expected = `${one}; or a list of up to ${maxCount} such`;
+  const expected = `${one}; or a list of up to ${maxCount} of them`;
   const entry = z.string({ error: refuseUnseen(one) }).transform(toHostPort(1, one));
   const list = z
     .array(entry, { error: refuseUnseen(expected) })
@@ -131,7 +132,7 @@ export function addresses(maxCount: number) {
       for (const [index, address] of entries.entries()) {
         const identity = hostPortIdentity(address);
         if (seen.has(identity))
-          ctx.addIssue({ code: 'custom', path: [index], message: 'an address that is already in the list' });
+          ctx.addIssue({ code: 'custom', path: [index], message: 'the same address is already in the list' });
         seen.add(identity);
       }
     });
@@ -184,4 +185,51 @@ function boundMs(bound: string): number {
   const ms = parseDurationMs(bound);
   if (ms === undefined) throw new Error(`not a duration: ${bound}`);
   return ms;
+}
+
+export interface SettingNotes {
+  /** The accepted values, in words. */
+  readonly expected: string;
+  /** In the notation of the file; undefined when a key that is left out stands for no value. */
+  readonly defaultText: string | undefined;
+  readonly description: string;
+  readonly fromText: (text: string) => unknown;
+}
+
+const notes = z.registry<SettingNotes>();
+
+/** A setting without a default; `description` says what it means to leave it out, unless that is obvious. */
+export function optional<S extends z.ZodType>(kind: ValueKind<S>, description: string): z.ZodOptional<S> {
+  return annotate(z.optional(kind.schema), kind, undefined, description);
+}
+
+/** A setting with a default, in the notation of the file; it has to pass the same checks as a given value. */
+export function withDefault<S extends z.ZodType>(
+  kind: ValueKind<S>,
+  value: z.core.util.NoUndefined<z.input<S>> & (string | number | boolean),
+  description: string,
+): z.ZodPrefault<S> {
+  return annotate(z.prefault(kind.schema, value), kind, String(value), description);
+}
+
+/** @throws when the schema isn't a row of the table: a mistake in this code, not in a configuration. */
+export function notesOf(schema: z.ZodType): SettingNotes {
+  const found = notes.get(schema);
+  if (found === undefined) throw new Error('a setting without notes');
+  return found;
+}
+
+function annotate<W extends z.ZodType>(
+  schema: W,
+  kind: ValueKind<z.ZodType>,
+  defaultText: string | undefined,
+  description: string,
+): W {
+  notes.add(schema, {
+    expected: kind.expected,
+    defaultText,
+    description,
+    fromText: (written) => kind.fromText(written),
+  });
+  return schema;
 }

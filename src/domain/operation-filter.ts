@@ -1,14 +1,28 @@
-// Which operations a listing or a watch means: the one place where a filter is read, for both stores and the service.
+// Which operations a listing or a watch means: the filter, and the one place where the stores and the service apply it.
 
-import type { Operation, OperationFilter } from './operation.ts';
+import type { Operation, OperationState } from './operation.ts';
 
-/** What a filter looks at. */
+/** A part that is undefined or empty restricts nothing. */
+export interface OperationFilter {
+  readonly resource?: string | undefined;
+  readonly resourcePrefix?: string | undefined;
+  readonly types: readonly string[];
+  readonly states: readonly OperationState[];
+  readonly owner?: string | undefined;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly createdFromWallMs?: number | undefined;
+  readonly createdBeforeWallMs?: number | undefined;
+  readonly updatedFromWallMs?: number | undefined;
+  readonly updatedBeforeWallMs?: number | undefined;
+}
+
+/** The fields that a filter looks at. */
 export type Filtered = Pick<
   Operation,
   'resource' | 'type' | 'state' | 'owner' | 'labels' | 'createdAtWallMs' | 'updatedAtWallMs'
 >;
 
-/** Whether all that the filter names is met. */
+/** Whether the operation meets every part of the filter. */
 export function fits(operation: Filtered, filter: OperationFilter): boolean {
   const { resource, resourcePrefix, types, states, owner, labels } = filter;
   return (

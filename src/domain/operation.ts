@@ -152,20 +152,6 @@ export interface Operation extends OperationKey {
   readonly retention: Retention;
 }
 
-/** Which operations are meant. What is undefined or empty does not restrict. */
-export interface OperationFilter {
-  readonly resource?: string | undefined;
-  readonly resourcePrefix?: string | undefined;
-  readonly types: readonly string[];
-  readonly states: readonly OperationState[];
-  readonly owner?: string | undefined;
-  readonly labels: ReadonlyMap<string, string>;
-  readonly createdFromWallMs?: number | undefined;
-  readonly createdBeforeWallMs?: number | undefined;
-  readonly updatedFromWallMs?: number | undefined;
-  readonly updatedBeforeWallMs?: number | undefined;
-}
-
 /** Why an attempt has ended. */
 export type AttemptLoss =
   | 'expired'

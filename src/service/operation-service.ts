@@ -5,14 +5,8 @@
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { leaseIdHash } from '../domain/lock.ts';
-import {
-  type Attempt,
-  keyOfName,
-  nameOf,
-  type Operation,
-  type OperationFilter,
-  type OperationKey,
-} from '../domain/operation.ts';
+import { type Attempt, keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
+import type { OperationFilter } from '../domain/operation-filter.ts';
 import type { StoreCall } from '../store/lock-store.ts';
 import type {
   BeginCommand,

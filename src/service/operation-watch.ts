@@ -2,14 +2,8 @@
 // themselves are in watch-hub.ts.
 
 import type { Clock } from '../domain/clock.ts';
-import {
-  keyOfName,
-  nameOf,
-  type Operation,
-  type OperationFilter,
-  type OperationKey,
-} from '../domain/operation.ts';
-import { fits } from '../domain/operation-filter.ts';
+import { keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
+import { fits, type OperationFilter } from '../domain/operation-filter.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 import type { CallContext } from './lock-service.ts';
 import type { WatchEvent, WatchSink } from './watch-call.ts';

@@ -8,11 +8,11 @@ import type {
   AttemptLoss,
   AttemptRef,
   Operation,
-  OperationFilter,
   OperationKey,
   OperationSpec,
   Payload,
 } from '../domain/operation.ts';
+import type { OperationFilter } from '../domain/operation-filter.ts';
 import type { AcquisitionRef, StoreCall } from './lock-store.ts';
 
 export interface BeginCommand {

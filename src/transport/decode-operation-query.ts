@@ -8,7 +8,8 @@ import type {
   ListOperationsRequest as ListMessage,
   WatchOperationsRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import type { OperationFilter, OperationState as State } from '../domain/operation.ts';
+import type { OperationState as State } from '../domain/operation.ts';
+import type { OperationFilter } from '../domain/operation-filter.ts';
 import { Violations } from '../domain/violations.ts';
 import type { ListOperationsRequest } from '../service/operation-service.ts';
 import { decodeTimestamp } from './durations.ts';

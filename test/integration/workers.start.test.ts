@@ -16,7 +16,7 @@ describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, 
     onTestFinished: atEnd,
   }) => {
     const refused =
-      'server.workers: 2 workers need a redis section: in memory each would have locks of its own';
+      'server.workers: 2 server processes need a redis section: in memory, each would have its own locks';
     const option = CommandLine.start(['serve', '--workers', '2']);
     atEnd(() => option.kill());
     expect(await option.exit()).toBe(2);

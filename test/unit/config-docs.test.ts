@@ -23,7 +23,7 @@ function fencedBlocks(language: string): string[] {
   return [...page.matchAll(pattern)].map((match) => match[1] ?? '');
 }
 
-test('every key is documented as it is, in order, and nothing else is', () => {
+test('docs/configuration.md lists every setting as the table has it, in order, and no other', () => {
   const documented = page
     .split('\n')
     .filter((line) => /^\| `[a-z]+\./.test(line))
@@ -39,10 +39,10 @@ test('every key is documented as it is, in order, and nothing else is', () => {
   expect(documented).toEqual(actual);
 });
 
-test('every key and variable that the page speaks of exists', () => {
+test('every key and variable that docs/configuration.md mentions exists', () => {
   const known = new Set(SETTING_LIST.flatMap(({ key, environmentName }) => [key, environmentName]));
   const kubernetesAndOwn = ['LEASEHOLD_CONFIG', 'LEASEHOLD_SERVICE_HOST', 'LEASEHOLD_PORT'];
-  // What the command line gives to the commands that it runs.
+  // The command line gives these to the commands that it runs.
   const given = ['LEASEHOLD_RESOURCE', 'LEASEHOLD_FENCING_TOKEN'];
   const keys = [...page.matchAll(/`((?:server|auth|admin|redis|locks|log)\.[a-z_.]+)[`:]/g)].map(
     (match) => match[1],
@@ -56,16 +56,16 @@ test('every key and variable that the page speaks of exists', () => {
   expect(unknown).toEqual([]);
 });
 
-test('the examples are valid, but for files that only the reader has', () => {
+test('the examples in docs/configuration.md are valid, except for files that only the reader has', () => {
   const blocks = fencedBlocks('yaml');
   expect(blocks.length).toBeGreaterThanOrEqual(4);
-  // A key nobody knows makes each block an error, so that blocks with and without other problems read alike.
+  // An unknown key makes each block an error, so that blocks with and without other problems read alike.
   const problems = blocks.flatMap((block) => directory.linesFor(`${block}made_up: 1\n`));
   const unexpected = problems.filter((line) => !/ made_up: |there is no such file$/.test(line));
   expect(unexpected).toEqual([]);
 });
 
-test('the printed problems are what is printed', () => {
+test('the problems that docs/configuration.md shows are the ones that the server prints', () => {
   const [shown] = fencedBlocks('text').filter((block) => block.includes('unknown key'));
   const yaml = 'redis:\n  address: "r:1"\n\n  adress: "r:2"\n\n\n\nlocks:\n  max_ttl: 30\n';
   const lines = directory.linesFor(yaml, { LEASEHOLD_REDIS_DB: 'one' });

@@ -1,5 +1,5 @@
-// What is refused before any value is looked at: unknown keys and variables, keys given twice, files that aren't the
-// YAML they should be; and that no mistake brings a secret into a message.
+// What the loader refuses before it looks at any value: unknown keys and variables, keys given twice, files that aren't
+// the YAML they should be. And no mistake brings a secret into a message.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ afterAll(() => {
   directory.remove();
 });
 
-describe('keys', () => {
+describe('keys and variables', () => {
   test.each([
     ['redi: {}', 'redi: unknown key; did you mean redis?'],
     [
@@ -39,15 +39,15 @@ describe('keys', () => {
     ['zzz: 1', 'zzz: unknown key'],
     ['log: { level: info, level: warn }', 'log.level: given more than once'],
     ['log: { level: info }\nlog: { format: json }', 'log: given more than once', 2],
-    ['"log.level": info', 'unknown key here, not a plain name; nest the keys instead'],
-    ['3: x', 'unknown key here, not a plain name'],
-    ['? [a, b]\n: x', 'unknown key here, not a plain name'],
-    ['log: { <<: { level: info } }', 'log: unknown key here, not a plain name'],
-  ])('%s', (yaml, expected, line = 1) => {
+    ['"log.level": info', 'unknown key here; expected a plain name, with nested keys instead of dots'],
+    ['3: x', 'unknown key here; expected a plain name'],
+    ['? [a, b]\n: x', 'unknown key here; expected a plain name'],
+    ['log: { <<: { level: info } }', 'log: unknown key here; expected a plain name'],
+  ])('%s is refused', (yaml, expected, line = 1) => {
     expect(directory.linesFor(yaml)).toEqual([`c.yaml:${line}: ${expected}`]);
   });
 
-  test('names that mean something to JavaScript are keys like any other', () => {
+  test('a name that means something to JavaScript is a key like any other', () => {
     const yaml =
       '__proto__: { level: fatal }\nconstructor: 1\nlog:\n  __proto__: { level: fatal }\n  toString: 1\n';
     expect(directory.linesFor(yaml)).toEqual([
@@ -66,13 +66,13 @@ describe('keys', () => {
     ['LEASEHOLD_REDIS_PASWORD', '; did you mean LEASEHOLD_REDIS_PASSWORD?'],
     ['LEASEHOLD_REDIS_PORT', ''],
     ['LEASEHOLD_', ''],
-  ])('variable %s', (name, hint) => {
+  ])('the unknown variable %s is refused', (name, hint) => {
     expect(directory.refusal({ env: { [name]: 'hunter2' } }).message).toBe(
       `${name}: unknown environment variable${hint}`,
     );
   });
 
-  test('a variable that is set but empty is no value', () => {
+  test('a variable that is set but empty counts as given, and is refused', () => {
     const env = { LEASEHOLD_REDIS_ADDRESS: 'r:1', LEASEHOLD_REDIS_PASSWORD: '', LEASEHOLD_REDIS_DB: '' };
     expect(directory.refusal({ env }).message.split('\n').sort()).toEqual([
       'LEASEHOLD_REDIS_DB: redis.db: expected a whole number, 0 or more, got ""',
@@ -86,8 +86,8 @@ describe('keys', () => {
 
 describe('the file as a whole', () => {
   test.each([
-    ['empty', '', 'c.yaml: is empty; to run on defaults alone name no file'],
-    ['blank', ' \n\n', 'c.yaml: is empty; to run on defaults alone name no file'],
+    ['empty', '', 'c.yaml: is empty; to run on the defaults, name no file'],
+    ['blank', ' \n\n', 'c.yaml: is empty; to run on the defaults, name no file'],
     ['not UTF-8', Buffer.from([0x6c, 0x3a, 0x20, 0xff]), 'c.yaml: is not UTF-8 text'],
     ['UTF-16', Buffer.from('\ufefflog: {}', 'utf16le'), 'c.yaml: is not UTF-8 text'],
     ['too large', `# ${'x'.repeat(256 * 1024)}`, 'c.yaml: is larger than 262144 bytes'],
@@ -96,21 +96,21 @@ describe('the file as a whole', () => {
     [
       'two documents',
       'log: {}\n---\nlog: {}',
-      `c.yaml:2: ${NOT_YAML}: there is more than one document in the file (a line with ---)`,
+      `c.yaml:2: ${NOT_YAML}: a line with --- begins a second document; expected only one`,
     ],
-    ['YAML 1.1', '%YAML 1.1\n---\nlog: {}', 'c.yaml: is YAML 1.1; 1.2 is wanted'],
-  ])('%s', (_, content, expected) => {
+    ['YAML 1.1', '%YAML 1.1\n---\nlog: {}', 'c.yaml: is YAML 1.1; expected YAML 1.2'],
+  ])('a file is refused when it is %s', (_, content, expected) => {
     expect(directory.linesFor(content)).toEqual([expected]);
   });
 
-  test('missing, or a directory', () => {
+  test('a file that is missing, or is a directory, cannot be read', () => {
     expect(directory.refusal({ file: 'nope.yaml' }).message).toBe(
       'nope.yaml: cannot be read: there is no such file',
     );
     expect(directory.refusal({ file: 'folder' }).message).toBe('folder: cannot be read: it is a directory');
   });
 
-  test('unreadable, beside a variable that is wrong: nothing is called missing that may be in the file', () => {
+  test('no key is called missing when the file cannot be read, even beside a wrong variable', () => {
     expect(
       directory.refusal({ file: 'nope.yaml', env: { LEASEHOLD_REDIS_DB: 'x' } }).message.split('\n'),
     ).toEqual([
@@ -119,13 +119,13 @@ describe('the file as a whole', () => {
     ]);
   });
 
-  test('nested without end', () => {
+  test('a file that nests without end is refused with a few lines', () => {
     const lines = directory.linesFor('['.repeat(100_000));
     expect(lines.length).toBeLessThanOrEqual(3);
     expect(lines[0]).toContain(NOT_YAML);
   });
 
-  test('references that multiply are not expanded', () => {
+  test('references that multiply are refused, not expanded', () => {
     const levels = Array.from({ length: 12 }, (_, level) => {
       const inner = level === 0 ? '"x:1"' : `*l${level - 1}`;
       return `l${level}: &l${level} [${Array(10).fill(inner).join(', ')}]`;
@@ -136,7 +136,7 @@ describe('the file as a whole', () => {
     );
   });
 
-  test('references that go in a circle end', () => {
+  test('references in a circle end', () => {
     expect(directory.linesFor('redis: { address: &a ["r:1", *a] }')).toEqual([
       `c.yaml:1: redis.address[1]: expected ${ADDRESS}, got a list`,
     ]);

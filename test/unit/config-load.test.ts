@@ -1,4 +1,4 @@
-// What a configuration resolves to: defaults, the file, the environment on top; and what the result is like.
+// What a configuration resolves to: the defaults, the file, and the environment over it; and the form of the result.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 describe('defaults', () => {
-  test('no file and no variables: the embedded store on the loopback address', () => {
+  test('without a file and variables, the server has the embedded store and listens on the loopback address', () => {
     expect(loadConfig({ env: {} })).toEqual({
       server: {
         address: { host: '127.0.0.1', port: 50051 },
@@ -43,7 +43,7 @@ describe('defaults', () => {
     } satisfies Config);
   });
 
-  test('a file of comments, or of empty sections, changes nothing', () => {
+  test('a file of comments or empty sections changes no default', () => {
     const defaults = loadConfig({ env: {} });
     expect(directory.load('# nothing yet\n')).toEqual(defaults);
     expect(directory.load('server:\nadmin: {}\nlocks:\nlog:\n')).toEqual(defaults);
@@ -60,7 +60,7 @@ describe('defaults', () => {
 describe('options of the command line', () => {
   const env = { LEASEHOLD_REDIS_ADDRESS: 'r:1', LEASEHOLD_SERVER_WORKERS: '2' };
 
-  test('win over the environment, and are checked like it', () => {
+  test('an option of the command line wins over the environment, and passes the same checks', () => {
     expect(loadConfig({ env }).server.workers).toBe(2);
     expect(loadConfig({ env, options: { workers: undefined } }).server.workers).toBe(2);
     expect(loadConfig({ env, options: { workers: '3' } }).server.workers).toBe(3);
@@ -72,8 +72,8 @@ describe('options of the command line', () => {
   });
 });
 
-describe('redis', () => {
-  test('the Sentinel block works as it stands', () => {
+describe('the redis section', () => {
+  test('the Sentinel block that most deployments write works as it stands', () => {
     expect(directory.sentinelOf(SENTINEL_BLOCK)).toEqual({
       kind: 'sentinel',
       masterName: 'mymaster',
@@ -100,7 +100,7 @@ describe('redis', () => {
     expect(directory.sentinelOf(SENTINEL_BLOCK).credentials?.password.reveal()).toBe('secret');
   });
 
-  test('users and passwords of Redis and of the Sentinels are kept apart', () => {
+  test('Redis and the Sentinels have separate users and passwords', () => {
     const redis = directory.sentinelOf(`${SENTINEL_BLOCK}  username: app
   sentinel_username: watcher
   sentinel_password: "other"
@@ -112,10 +112,10 @@ describe('redis', () => {
   });
 
   test.each([
-    ['a text', 'redis: { failover_cluster: false, address: "redis:6379", db: 15 }'],
-    ['a list of one', 'redis: { failover_cluster: false, address: ["redis:6379"], db: 15 }'],
-    ['no word about failover', 'redis: { address: "redis:6379", db: 15 }'],
-  ])('a single Redis: %s', (_, yaml) => {
+    ['as text', 'redis: { failover_cluster: false, address: "redis:6379", db: 15 }'],
+    ['as a list of one', 'redis: { failover_cluster: false, address: ["redis:6379"], db: 15 }'],
+    ['without failover_cluster', 'redis: { address: "redis:6379", db: 15 }'],
+  ])('the address of a single Redis is read %s', (_, yaml) => {
     const redis = directory.singleOf(yaml);
     expect(redis.address).toEqual({ host: 'redis', port: 6379 });
     expect(redis.db).toBe(15);
@@ -128,7 +128,7 @@ describe('redis', () => {
     ['10.1.2.3:1', { host: '10.1.2.3', port: 1 }],
     ['redis-0.redis.svc.cluster.local:65535', { host: 'redis-0.redis.svc.cluster.local', port: 65535 }],
     ['redis_1:6379', { host: 'redis_1', port: 6379 }],
-  ])('address %s', (address, expected) => {
+  ])('the address %s is accepted', (address, expected) => {
     expect(directory.singleOf(`redis: { address: "${address}" }`).address).toEqual(expected);
   });
 
@@ -139,7 +139,7 @@ describe('redis', () => {
     );
   });
 
-  test('every other key of the section arrives', () => {
+  test('every other key of the section reaches the configuration', () => {
     expect(
       directory.singleOf(`redis:
   address: "r:1"
@@ -167,8 +167,8 @@ describe('redis', () => {
   });
 });
 
-describe('environment', () => {
-  test('what clients read, and what commands under a lease are given, is nothing to a server', () => {
+describe('the environment', () => {
+  test('a server ignores the variables that clients read and those that commands under a lease are given', () => {
     const names = [...Object.values(CLIENT_VARIABLES), ...Object.values(GIVEN_TO_COMMANDS)];
     const settings = SETTING_LIST.map(({ environmentName }) => environmentName);
     expect(settings.filter((name) => isOfClients(name))).toEqual([]);
@@ -177,7 +177,7 @@ describe('environment', () => {
     );
   });
 
-  test('replaces values of the file, one key at a time', () => {
+  test('a variable replaces the value of its key in the file, and of no other key', () => {
     const redis = directory.sentinelOf(SENTINEL_BLOCK, {
       LEASEHOLD_REDIS_ADDRESS: 'a:1, [::2]:2',
       LEASEHOLD_REDIS_DB: '3',
@@ -189,7 +189,7 @@ describe('environment', () => {
     expect([redis.db, redis.masterName]).toEqual([3, 'mymaster']);
   });
 
-  test('is enough without a file', () => {
+  test('variables are enough without a file', () => {
     const config = loadConfig({
       env: {
         LEASEHOLD_REDIS_FAILOVER_CLUSTER: 'true',
@@ -208,7 +208,7 @@ describe('environment', () => {
     expect(config.locks.maxTtlMs).toBe(60_000);
   });
 
-  test('names the file, unless the caller does', () => {
+  test('LEASEHOLD_CONFIG names the file, unless the command line does', () => {
     const named = directory.write('named.yaml', 'log: { level: warn }');
     const env = { LEASEHOLD_CONFIG: named };
     expect(loadConfig({ env }).log.level).toBe('warn');
@@ -217,7 +217,7 @@ describe('environment', () => {
     );
   });
 
-  test('leaves alone what tests and Kubernetes put there', () => {
+  test('the variables of tests and of Kubernetes are ignored', () => {
     const env = {
       LEASEHOLD_TEST_ANYTHING: '1',
       LEASEHOLD_SERVICE_HOST: '10.0.0.1',
@@ -230,15 +230,15 @@ describe('environment', () => {
     expect(loadConfig({ env })).toEqual(loadConfig({ env: {} }));
   });
 
-  test('gives every key a variable of its own', () => {
+  test('every key has a variable of its own', () => {
     expect(new Set(SETTING_LIST.map(({ environmentName }) => environmentName)).size).toBe(
       SETTING_LIST.length,
     );
   });
 });
 
-describe('the result', () => {
-  test('cannot be changed at any depth', () => {
+describe('a loaded configuration', () => {
+  test('a loaded configuration cannot be changed at any depth', () => {
     const config = directory.load(SENTINEL_BLOCK);
     const loose: unknown[] = [];
     const visit = (value: unknown): void => {
@@ -251,12 +251,12 @@ describe('the result', () => {
     expect(() => Object.assign(config.locks, { maxTtlMs: 1 })).toThrow(TypeError);
   });
 
-  test('does not depend on what an earlier one was', () => {
+  test('a configuration does not depend on one that was loaded before it', () => {
     directory.load(SENTINEL_BLOCK);
     expect(loadConfig({ env: {} }).redis).toBeUndefined();
   });
 
-  test('is described for the log without secrets', () => {
+  test('the description for the log has no secrets', () => {
     const described = describeConfig(
       directory.load(`${SENTINEL_BLOCK}  username: app\nadmin: { address: off }\n`),
     );
@@ -278,7 +278,7 @@ describe('the result', () => {
   });
 });
 
-test('the sample file is a valid configuration that shows every key', () => {
+test('the sample file is a valid configuration and shows every key', () => {
   const sample = join(import.meta.dirname, '../../examples/leasehold.yaml');
   const config = loadConfig({ file: sample, env: {} });
   expect({ ...config, redis: undefined }).toEqual(loadConfig({ env: {} }));

@@ -1,4 +1,4 @@
-// Secrets and TLS files: where they are taken from, what wins, and that secrets stay secret.
+// Secrets and TLS files: where they come from, which source wins, and that secrets stay secret.
 import { chmodSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -20,14 +20,14 @@ afterEach(() => {
 describe('TLS', () => {
   const systemTrust = { caFile: undefined, clientCertificate: undefined, serverName: undefined };
 
-  test('switched on without details, for Redis or for the Sentinels', () => {
+  test('TLS is switched on without details, for Redis or for the Sentinels', () => {
     const redis = directory.sentinelOf(`${SENTINEL_BLOCK}  tls: true\n`);
     expect([redis.tls, redis.sentinelTls]).toEqual([systemTrust, undefined]);
     const sentinels = directory.sentinelOf(`${SENTINEL_BLOCK}  sentinel_tls: {}\n`);
     expect([sentinels.tls, sentinels.sentinelTls]).toEqual([undefined, systemTrust]);
   });
 
-  test('with files, which are relative to the configuration file', () => {
+  test('TLS files in the file are relative to the configuration file', () => {
     mkdirSync(join(directory.path, 'tls'));
     for (const name of ['ca', 'crt', 'key']) directory.write(`tls/${name}.pem`, 'PEM');
     const details =
@@ -49,7 +49,7 @@ describe('TLS', () => {
     expect(redis).toMatchObject({ tls: expected, sentinelTls: expected });
   });
 
-  test('of the server, with paths in variables relative to the working directory', () => {
+  test('TLS files in variables are relative to the working directory', () => {
     for (const name of ['crt', 'key', 'ca']) directory.write(`${name}.pem`, 'PEM');
     const env = {
       LEASEHOLD_SERVER_TLS_CERT_FILE: 'crt.pem',
@@ -66,12 +66,12 @@ describe('TLS', () => {
     expect(mutual.server.tls).toEqual({ ...tls, clientCaFile: join(directory.path, 'ca.pem') });
   });
 
-  test('the environment switches off what the file describes', () => {
+  test('the environment switches off the TLS that the file describes', () => {
     const yaml = 'redis: { address: "r:1", tls: { ca_file: not-there.pem } }';
     expect(directory.singleOf(yaml, { LEASEHOLD_REDIS_TLS: 'false' }).tls).toBeUndefined();
   });
 
-  test('a detail in a variable is enough to switch it on', () => {
+  test('one detail in a variable is enough to switch TLS on', () => {
     const env = { LEASEHOLD_REDIS_TLS_SERVER_NAME: 'r.example' };
     expect(directory.singleOf('redis: { address: "r:1" }', env).tls).toEqual({
       ...systemTrust,
@@ -82,7 +82,7 @@ describe('TLS', () => {
 
 describe('secrets', () => {
   test.each(['top secret', 'top secret\n', 'top secret\r\n'])(
-    'from a file, without its line end: %j',
+    'a secret from a file has no line end: %j',
     (content) => {
       directory.write('password', content);
       const redis = directory.singleOf('redis: { address: "r:1", password_file: password }');
@@ -90,7 +90,7 @@ describe('secrets', () => {
     },
   );
 
-  test('from a file named in a variable', () => {
+  test('a variable names the file of a secret', () => {
     directory.write('password', 'from file');
     directory.write('sentinel-password', 'of sentinels');
     const redis = directory.sentinelOf(SENTINEL_BLOCK, {
@@ -101,13 +101,13 @@ describe('secrets', () => {
     expect(redis.sentinelCredentials?.password.reveal()).toBe('of sentinels');
   });
 
-  test('a variable with the secret takes the place of a file in the file', () => {
+  test('a variable with the secret replaces a password_file in the file', () => {
     const yaml = 'redis: { address: "r:1", password_file: not-there }';
     const redis = directory.singleOf(yaml, { LEASEHOLD_REDIS_PASSWORD: 'from variable' });
     expect(redis.credentials?.password.reveal()).toBe('from variable');
   });
 
-  test('show in no dump of the configuration', () => {
+  test('no dump of the configuration shows a secret', () => {
     const config = directory.load(SENTINEL_BLOCK.replace('"secret"', '"hunter2"'));
     const dumps = [JSON.stringify(config), inspect(config, { depth: 9, showHidden: true })];
     for (const dump of [...dumps, `${directory.redisOf(SENTINEL_BLOCK).credentials?.password}`]) {
@@ -117,7 +117,7 @@ describe('secrets', () => {
   });
 });
 
-// The superuser may read everything, so there is nothing to see then.
+// The superuser can read every file, so the test would show nothing.
 test.skipIf(process.getuid?.() === 0)('a file without read permission is refused', () => {
   chmodSync(directory.write('password', 'x'), 0);
   expect(() => directory.load('redis: { address: "r:1", password_file: password }')).toThrow(

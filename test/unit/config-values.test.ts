@@ -1,4 +1,4 @@
-// Which values and combinations are refused, and the exact words: each problem names its key, where it was given and
+// Which values and combinations are refused, and in which words: each problem names its key, where it was given and
 // what was expected.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,8 +23,8 @@ afterAll(() => {
   directory.remove();
 });
 
-describe('all problems come at once', () => {
-  test('each with key, message and source, and one line each', () => {
+describe('problems', () => {
+  test('all problems come at once, each with its key, message and source, on a line of its own', () => {
     directory.write(
       'c.yaml',
       'redis:\n  adress: "r:1"\n  db: -1\nlocks:\n  max_ttl: 20\nlog: { level: loud }\n',
@@ -41,7 +41,7 @@ describe('all problems come at once', () => {
     expect(error.message.split('\n').sort()).toEqual([
       'LEASEHOLD_LOG_LEVLE: unknown environment variable; did you mean LEASEHOLD_LOG_LEVEL?',
       'LEASEHOLD_SERVER_REFLECTION: server.reflection: expected true or false, got "yes"',
-      'c.yaml:1: redis.address: required in a redis section; without the section the store is in memory',
+      'c.yaml:1: redis.address: required in a redis section; without the section, the store is in memory',
       'c.yaml:2: redis.adress: unknown key; did you mean redis.address?',
       'c.yaml:3: redis.db: expected a whole number, 0 or more, got -1',
       'c.yaml:5: locks.max_ttl: expected a duration with a unit, such as "10m", got the plain number 20',
@@ -88,14 +88,14 @@ describe('values', () => {
     ['server: { reflection: on }', 'server.reflection: expected true or false, got "on"'],
     [
       'server: { address: 50051 }',
-      'server.address: expected host:port with a port from 0 to 65535 (0 = any free one), IPv6 in brackets, got a number',
+      'server.address: expected host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets, got a number',
     ],
     [
       'admin: { address: none }',
-      'admin.address: expected off, or host:port with a port from 0 to 65535 (0 = any free one), IPv6 in brackets',
+      'admin.address: expected off, or host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets',
     ],
     ['log: { format: }', 'log.format: has no value; give it one or leave the key out'],
-  ])('%s', (yaml, expected) => {
+  ])('%s is refused', (yaml, expected) => {
     expect(directory.linesFor(yaml)).toEqual([`c.yaml:1: ${expected}`]);
   });
 
@@ -115,13 +115,13 @@ describe('values', () => {
     '1.2.3:4',
     '300.1.1.1:4',
     'r:1:2',
-  ])('address %j', (address) => {
+  ])('the address %j is refused', (address) => {
     expect(directory.linesFor(`redis: { address: ["${address}"] }`)).toEqual([
       `c.yaml:1: redis.address[0]: expected ${ADDRESS}`,
     ]);
   });
 
-  test("an address written as a URL isn't repeated, since a password may be in it", () => {
+  test("a message doesn't repeat an address written as a URL, because a password may be in it", () => {
     expect(directory.linesFor('redis: { address: "redis://:hunter2@r:1" }')).toEqual([
       `c.yaml:1: redis.address[0]: expected ${ADDRESS}; write it without a scheme such as redis://`,
     ]);
@@ -131,25 +131,25 @@ describe('values', () => {
     ['["a:1", "A:1"]', 1],
     ['["a:1", "b:1", "a.:1"]', 2],
     ['["[::1]:1", "[0:0:0::1]:1"]', 1],
-  ])('the same address twice: %s', (list, index) => {
+  ])('a list with the same address twice is refused: %s', (list, index) => {
     expect(directory.linesFor(`redis: { failover_cluster: true, master_name: m, address: ${list} }`)).toEqual(
-      [`c.yaml:1: redis.address[${index}]: an address that is already in the list`],
+      [`c.yaml:1: redis.address[${index}]: the same address is already in the list`],
     );
   });
 
-  test.each(['[]', '5', '{ a: 1 }'])('no address at all: %s', (value) => {
+  test.each(['[]', '5', '{ a: 1 }'])('a value without an address is refused: %s', (value) => {
     expect(directory.linesFor(`redis: { address: ${value} }`)).toEqual([
       expect.stringMatching(
-        /^c\.yaml:1: redis\.address: expected host:port .* or a list of up to 64 such, got a/,
+        /^c\.yaml:1: redis\.address: expected host:port .* or a list of up to 64 of them, got a/,
       ),
     ]);
   });
 
   test.each([
-    ['key_prefix: "a{b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
-    ['key_prefix: "a b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
-    ['key_prefix: "a\\u0007"', 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
-    [`key_prefix: "${'ä'.repeat(33)}"`, 'redis.key_prefix: expected 0 to 64 bytes without spaces and braces'],
+    ['key_prefix: "a{b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
+    ['key_prefix: "a b"', 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
+    ['key_prefix: "a\\u0007"', 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
+    [`key_prefix: "${'ä'.repeat(33)}"`, 'redis.key_prefix: expected 0 to 64 bytes without spaces or braces'],
     ['db: "0"', 'redis.db: expected a whole number, 0 or more, got "0"'],
     ['command_timeout: 99ms', 'redis.command_timeout: expected a duration from 100ms to 10s, got "99ms"'],
     ['bootstrap: fresh', 'redis.bootstrap: expected wait or new, got "fresh"'],
@@ -158,7 +158,7 @@ describe('values', () => {
       'allow_eviction_policy: noeviction',
       'redis.allow_eviction_policy: expected a maxmemory-policy that evicts, such as allkeys-lru',
     ],
-  ])('redis %s', (entry, expected) => {
+  ])('redis.%s is refused', (entry, expected) => {
     expect(directory.linesFor(`redis: { address: "r:1", ${entry} }`)).toEqual([`c.yaml:1: ${expected}`]);
   });
 });
@@ -185,22 +185,22 @@ describe('combinations', () => {
     ['{ username: u, address: "r:1" }', 'redis.username: needs redis.password or redis.password_file'],
     ['{ address: "r:1", tls: { cert_file: pem } }', 'redis.tls.key_file: required with redis.tls.cert_file'],
     ['{ address: "r:1", tls: { key_file: pem } }', 'redis.tls.cert_file: required with redis.tls.key_file'],
-    ['{ db: 1 }', 'redis.address: required in a redis section; without the section the store is in memory'],
-    ['{}', 'redis.address: required in a redis section; without the section the store is in memory'],
-    ['', 'redis: is empty; leave it out altogether for the embedded in-memory store'],
+    ['{ db: 1 }', 'redis.address: required in a redis section; without the section, the store is in memory'],
+    ['{}', 'redis.address: required in a redis section; without the section, the store is in memory'],
+    ['', 'redis: is empty; leave it out to use the embedded in-memory store'],
     ['"r:1"', 'redis: expected a section with keys such as failover_cluster, master_name'],
-  ])('redis: %s', (section, expected) => {
+  ])('redis: %s is refused', (section, expected) => {
     expect(directory.linesFor(`redis: ${section}`)).toEqual([`c.yaml:1: ${expected}`]);
   });
 
-  test('a lone variable of the redis section asks for an address too', () => {
+  test('a single variable of the redis section makes the address required', () => {
     expect(directory.refusal({ env: { LEASEHOLD_REDIS_PASSWORD: 'hunter2' } }).message).toBe(
-      'environment: redis.address: required in a redis section; without the section the store is in memory',
+      'environment: redis.address: required in a redis section; without the section, the store is in memory',
     );
   });
 
-  test('workers without a Redis: each would have locks of its own', () => {
-    const refused = '2 workers need a redis section: in memory each would have locks of its own';
+  test('more than one server process needs a Redis: in memory, each would have its own locks', () => {
+    const refused = '2 server processes need a redis section: in memory, each would have its own locks';
     expect(directory.linesFor('server:\n  workers: 2\n')).toEqual([`c.yaml:2: server.workers: ${refused}`]);
     expect(directory.refusal({ env: { LEASEHOLD_SERVER_WORKERS: '2' } }).message).toBe(
       `LEASEHOLD_SERVER_WORKERS: server.workers: ${refused}`,
@@ -209,7 +209,7 @@ describe('combinations', () => {
     expect(directory.load('server: { workers: 2 }\nredis: { address: "r:1" }').server.workers).toBe(2);
   });
 
-  test('TLS that is false and described in the same place', () => {
+  test('TLS details beside a false switch in the same source are refused', () => {
     const env = { LEASEHOLD_REDIS_TLS_CA_FILE: 'pem' };
     const expected = ['LEASEHOLD_REDIS_TLS_CA_FILE: redis.tls.ca_file: given although redis.tls is false'];
     expect(directory.linesFor('redis: { address: "r:1", tls: false }', env)).toEqual(expected);
@@ -218,7 +218,7 @@ describe('combinations', () => {
     );
   });
 
-  test('an empty TLS section must not mean plain text', () => {
+  test('an empty TLS section is refused: it must not mean plain text', () => {
     expect(directory.linesFor('server:\n  tls: {}')).toEqual([
       'c.yaml:2: server.tls.cert_file: required for TLS',
       'c.yaml:2: server.tls.key_file: required for TLS',
@@ -228,7 +228,7 @@ describe('combinations', () => {
     ]);
   });
 
-  test('a broken value is not compared with others', () => {
+  test('a value that was refused is not compared with others', () => {
     expect(directory.linesFor('locks: { max_ttl: soon, default_ttl: 60s }')).toEqual([
       'c.yaml:1: locks.max_ttl: expected a duration from 2s to 10m, got "soon"',
     ]);
@@ -238,8 +238,8 @@ describe('combinations', () => {
   });
 });
 
-describe('files that are named', () => {
-  test('TLS files have to be there', () => {
+describe('a file that the configuration names', () => {
+  test('a TLS file that cannot be read is refused', () => {
     expect(directory.linesFor('server:\n  tls:\n    cert_file: nope.pem\n    key_file: folder\n')).toEqual([
       `c.yaml:3: server.tls.cert_file: cannot read ${join(directory.path, 'nope.pem')}: there is no such file`,
       `c.yaml:4: server.tls.key_file: cannot read ${join(directory.path, 'folder')}: it is a directory`,
@@ -247,13 +247,13 @@ describe('files that are named', () => {
   });
 
   test.each([
-    ['hunter2', 'the file it names cannot be read: there is no such file'],
-    ['folder', 'the file it names cannot be read: it is a directory'],
-    ['two-lines', 'the file it names holds more than one line'],
-    ['empty', 'the file it names is empty'],
-    ['latin1', 'the file it names is not UTF-8 text'],
-    ['huge', 'the file it names is larger than 4096 bytes'],
-  ])('secret file %s', (name, expected) => {
+    ['hunter2', 'cannot read the file: there is no such file'],
+    ['folder', 'cannot read the file: it is a directory'],
+    ['two-lines', 'the file has more than one line'],
+    ['empty', 'the file is empty'],
+    ['latin1', 'the file is not UTF-8 text'],
+    ['huge', 'the file is larger than 4096 bytes'],
+  ])('the secret file %s is refused', (name, expected) => {
     expect(directory.linesFor(`redis: { address: "r:1", password_file: ${name} }`)).toEqual([
       `c.yaml:1: redis.password_file: ${expected}`,
     ]);
@@ -263,13 +263,13 @@ describe('files that are named', () => {
     ).toBe(`LEASEHOLD_REDIS_PASSWORD_FILE: redis.password_file: ${expected}`);
   });
 
-  test('a secret beside its file', () => {
+  test('a secret together with its file is refused', () => {
     expect(directory.linesFor('redis: { address: "r:1", password: a, password_file: two-lines }')).toEqual([
-      'c.yaml:1: redis.password_file: given beside redis.password; keep one of the two',
+      'c.yaml:1: redis.password_file: given together with redis.password; keep one of the two',
     ]);
     const env = { LEASEHOLD_REDIS_PASSWORD: 'hunter2', LEASEHOLD_REDIS_PASSWORD_FILE: 'two-lines' };
     expect(directory.linesFor('redis: { address: "r:1" }', env)).toEqual([
-      'LEASEHOLD_REDIS_PASSWORD_FILE: redis.password_file: given beside redis.password; keep one of the two',
+      'LEASEHOLD_REDIS_PASSWORD_FILE: redis.password_file: given together with redis.password; keep one of the two',
     ]);
   });
 });

@@ -1,9 +1,8 @@
-// A configuration that went through the pipe to another process is the same one, secrets included; and what differs
-// for a process that takes the place of another.
+// A configuration is the same on both ends of the pipe to a server process, secrets included; and what differs for a
+// process that replaces another.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
-import { packConfig, unpackConfig } from '../../src/config/pack-config.ts';
-import { replacementConfig } from '../../src/config/replacement-config.ts';
+import { packConfig, replacementConfig, unpackConfig } from '../../src/config/pack-config.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { ConfigDirectory, SENTINEL_BLOCK } from './config-directory.ts';
 
@@ -17,7 +16,7 @@ afterAll(() => {
   directory.remove();
 });
 
-test('what is packed and unpacked is the same configuration, frozen', () => {
+test('a configuration that was packed and unpacked is the same, and frozen', () => {
   const configs = [
     loadConfig({ env: {} }),
     directory.load(`${SENTINEL_BLOCK}  username: app\n  sentinel_password: other\nserver: { workers: 3 }\n`),
@@ -29,7 +28,7 @@ test('what is packed and unpacked is the same configuration, frozen', () => {
   }
 });
 
-test('secrets arrive, and are as secret there', () => {
+test('a packed configuration carries its secrets, which stay secret after it', () => {
   const config = directory.load(SENTINEL_BLOCK);
   const { redis } = unpackConfig(packConfig(config));
   expect(redis?.credentials?.password).toBeInstanceOf(Secret);
@@ -37,7 +36,7 @@ test('secrets arrive, and are as secret there', () => {
   expect(JSON.stringify(redis)).not.toContain('"secret"');
 });
 
-test('one that takes the place of another never takes an empty Redis for a new deployment', () => {
+test('a server process that replaces another never takes an empty Redis for a new deployment', () => {
   const config = directory.load(`${SENTINEL_BLOCK}  bootstrap: new\n`);
   expect(config.redis?.bootstrap).toBe('new');
   const replacement = replacementConfig(config);

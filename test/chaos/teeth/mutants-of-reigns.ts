@@ -225,7 +225,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'place takes that Redis for a new one: it grants at once what is still held by leases of the worker before it.',
     edits: [
       {
-        file: 'src/config/replacement-config.ts',
+        file: 'src/config/pack-config.ts',
         find: "{ ...config.redis, bootstrap: 'wait' }",
         replace: 'config.redis',
       },

@@ -124,7 +124,7 @@ export const RULES: readonly Rule[] = [
     rule: 'A worker that takes the place of another never takes an empty Redis for a new deployment.',
     without: 'replacement-is-not-new',
     file: 'test/unit/pack-config.test.ts',
-    test: 'one that takes the place of another never takes an empty Redis for a new deployment',
+    test: 'a server process that replaces another never takes an empty Redis for a new deployment',
   },
   {
     rule: 'All instances of a deployment have one max_ttl.',
