@@ -166,7 +166,7 @@ export type ReleaseOutcome =
   | { readonly kind: 'absent' };
 
 export interface ForceReleaseOutcome {
-  /** The leases and claims that this call took away; with `immediate` also those that had been taken away and still lived. */
+  /** The leases and offers that this call took away; with `immediate` also those that had been taken away and still lived. */
   readonly count: number;
   /**
    * When all that is left is over, if nobody renews, releases, or is granted the resource first: leases, min_hold and

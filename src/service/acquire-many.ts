@@ -107,7 +107,7 @@ function renewals(taken: Taken, stamp: CallStamp): readonly RenewCommand[] {
 // before: this may be a first try that a frozen server runs late. The second was answered elsewhere, its caller
 // released one of them, and somebody else has that. To give the others back, which bear the stamp of the late repeat
 // now, would take them from under that caller's hands. Of the one that was being tried it isn't known, where the answer
-// was lost: only its place in the queue or its claim is given up, and a lease ends with its TTL, as does what can't be
+// was lost: only its place in the queue or its offer is given up, and a lease ends with its TTL, as does what can't be
 // given back.
 async function giveBack(
   { stamp, store, bounded }: AcquireManyOptions,

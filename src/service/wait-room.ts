@@ -5,7 +5,7 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
-import type { AcquisitionRef, Claim, LockStore, Notice } from '../store/lock-store.ts';
+import type { AcquisitionRef, LockStore, Notice, Offer } from '../store/lock-store.ts';
 import { type WaitEnd, Waiter } from './waiter.ts';
 
 export interface WaitRoomOptions {
@@ -94,9 +94,9 @@ export class WaitRoom {
     if (waiter?.stamp.call === notice.call) {
       if (notice.kind === 'next') waiter.nextInLine(notice.blockedForMs);
       else waiter.tell(notice.kind);
-    } else if (notice.kind === 'claimed') {
+    } else if (notice.kind === 'offered') {
       // A grant to a call that has ended meanwhile, and whose leaving did not come through: it must not block the
-      // queue for the claim window, nor make this instance look absent.
+      // queue for the offer window, nor make this instance look absent.
       this.#giveBack(notice);
     }
   }
@@ -115,8 +115,8 @@ export class WaitRoom {
     while (this.#waiters.size > 0) {
       await pause(clock, REFRESH_MS);
       try {
-        const claims = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
-        for (const claim of claims) this.#heard({ kind: 'claimed', ...claim });
+        const offers = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+        for (const offer of offers) this.#heard({ kind: 'offered', ...offer });
       } catch {
         // The store is away; its return brings a resync.
       }
@@ -124,7 +124,7 @@ export class WaitRoom {
     this.#refreshing = false;
   }
 
-  #giveBack({ waiter, call }: Claim): void {
+  #giveBack({ waiter, call }: Offer): void {
     const { store, clock, instanceId, commandTimeoutMs } = this.#options;
     const command = { ...waiter, stamp: { instanceId, call }, keepPlaceMs: 0 };
     store.leave(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});

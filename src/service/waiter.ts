@@ -3,7 +3,7 @@
 // meanwhile waits in the inbox.
 //
 //   ask ──granted──▶ end
-//    │ queued              claimed: confirm ──granted──▶ end
+//    │ queued              offered: confirm ──granted──▶ end
 //    └──▶ idle ──────────▶                  └─gone──▶ ask
 //          ▲  │ resync, every RE_ASK_MS, an error: ask
 //          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released, revoked: end
@@ -39,7 +39,7 @@ export interface WaiterOptions {
   readonly onPosition: (position: number) => void;
 }
 
-type Event = 'ask' | 'claimed' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
+type Event = 'ask' | 'offered' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
 
 /** A place is kept this long for the same lease id when its call has ended. */
 export const KEEP_PLACE_MS = 5_000;
@@ -114,7 +114,7 @@ export class Waiter {
         'cancelled',
         'draining',
         'time over',
-        'claimed',
+        'offered',
         'ask',
       ] as const) {
         if (this.#inbox.delete(event)) return event;
@@ -130,7 +130,7 @@ export class Waiter {
     switch (event) {
       case 'ask':
         return this.#ask();
-      case 'claimed':
+      case 'offered':
         return this.#confirm();
       case 'time over':
         return this.#tryOnce();

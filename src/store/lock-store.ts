@@ -37,7 +37,7 @@ export interface LeaveCommand extends AcquisitionRef {
   /** How long the place in the queue is kept for the same lease id; 0: not at all. */
   readonly keepPlaceMs: number;
   /**
-   * Gives back a lease too, not a claim alone: nobody was told of it. Only for what this call was granted and what was
+   * Gives back a lease too, not an offer alone: nobody was told of it. Only for what this call was granted and what was
    * no repeat. The stamp doesn't prove that: a repeat puts its own on what a former call told of.
    */
   readonly giveBack?: boolean;
@@ -64,15 +64,15 @@ export function durabilityOf({ minAcks }: { readonly minAcks?: number }): Pick<S
 }
 
 /** A grant by hand-over that its call has not confirmed. */
-export interface Claim {
+export interface Offer {
   readonly waiter: AcquisitionRef;
   readonly call: number;
 }
 
 /** What a store tells an instance about its waiters and leases, unasked. Messages can be lost; `refresh` finds the grants. */
 export type Notice =
-  /** The waiter was granted the resource; its call has a claim window (1 s) to confirm. */
-  | { readonly kind: 'claimed'; readonly waiter: AcquisitionRef; readonly call: number }
+  /** The waiter was granted the resource; its call has an offer window (1 s) to confirm. */
+  | { readonly kind: 'offered'; readonly waiter: AcquisitionRef; readonly call: number }
   /** The waiter is next in line; what blocks it may lapse in `blockedForMs`. */
   | {
       readonly kind: 'next';
@@ -185,7 +185,7 @@ export interface LockStore {
   watchChanges(listener: (notice: ChangeNotice) => void): () => void;
 
   /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
-  refresh(call: StoreCall): Promise<readonly Claim[]>;
+  refresh(call: StoreCall): Promise<readonly Offer[]>;
 
   /** Calls back for this instance's waiters and leases. Returns the unsubscriber. */
   onNotice(listener: (notice: Notice) => void): () => void;

@@ -100,7 +100,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['holder']);
         await h.pass(1);
         expect(await owners()).toEqual(['next']);
-        await told('claimed', next);
+        await told('offered', next);
         expect(await confirm(next)).toMatchObject({ kind: 'granted' });
       });
 
@@ -137,7 +137,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         }
         expect((await view()).queueLength).toBe(1);
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
-        await told('claimed', next);
+        await told('offered', next);
         expect(await owners()).toEqual(['next']);
         expect(toldOf('moved', holder)).toBe(0);
         // It has ended, and ids of leases that have ended are not remembered.
@@ -236,7 +236,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
         expect(await owners()).toEqual(['next']);
         await told('revoked', holder);
-        await told('claimed', next);
+        await told('offered', next);
         expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
         // Repeated by its token, the call does not touch the next one.
         expect(await force(holder, true)).toMatchObject({ count: 0 });
@@ -306,7 +306,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       });
     });
 
-    describe('a claim', () => {
+    describe('an offer', () => {
       test('ends at once, counts, and goes to the next; its call is told', async () => {
         const holder = await held();
         const first = await inQueue('first');

@@ -186,8 +186,8 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'many':
       return many(h, c);
     case 'refresh': {
-      const claims = await h.locks.refresh(inTime());
-      return claims.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
+      const offers = await h.locks.refresh(inTime());
+      return offers.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
     }
     case 'list':
       return h.locks.list(c, inTime());

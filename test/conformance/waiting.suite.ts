@@ -1,4 +1,4 @@
-// How every lock store must let callers wait and hand over: queues, claims, modes. waiting.test.ts runs this for each;
+// How every lock store must let callers wait and hand over: queues, offers, modes. waiting.test.ts runs this for each;
 // there are no exemptions.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import type { Notice } from '../../src/store/lock-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
 
-const CLAIM_MS = 1_000;
+const OFFER_MS = 1_000;
 const FORGET_MS = 30_000;
 const SHARED: Mode = { kind: 'shared' };
 
@@ -91,11 +91,11 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await release(holder);
         expect(await owners()).toEqual(['first']);
         expect(await queued()).toEqual(['second']);
-        await told('claimed', first);
+        await told('offered', first);
         expect(await confirm(first)).toMatchObject({ kind: 'granted' });
         await release(first);
         expect(await owners()).toEqual(['second']);
-        await told('claimed', second);
+        await told('offered', second);
       });
 
       test('says the place, from 1', async () => {
@@ -125,7 +125,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await held({ ttlMs: 5_000 });
         const first = await inQueue('first');
         await h.pass(5_000 + SKEW_ALLOWANCE_MS);
-        await told('claimed', first);
+        await told('offered', first);
         expect((await confirm(first)).kind).toBe('granted');
       });
 
@@ -177,7 +177,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       });
     });
 
-    describe('a claim', () => {
+    describe('an offer', () => {
       test('becomes a lease of full length by its confirmation, with its bounds from then on', async () => {
         const holder = await held();
         const first = await inQueue('first', { ttlMs: 10_000, minHoldMs: 60_000 });
@@ -198,8 +198,8 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const alive = await inQueue('alive');
         await release(holder);
         expect(await owners()).toEqual(['dead']);
-        await h.pass(CLAIM_MS);
-        await told('claimed', alive);
+        await h.pass(OFFER_MS);
+        await told('offered', alive);
         expect(await owners()).toEqual(['alive']);
         expect((await confirm(dead)).kind).toBe('gone');
         expect(await queued()).toEqual([]);
@@ -218,7 +218,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await owners()).toEqual(['first']);
         expect(await leave(first)).toBe(true);
         expect(await owners()).toEqual(['second']);
-        await told('claimed', second);
+        await told('offered', second);
       });
 
       test('that was confirmed is not given back: a late leave does not touch the lease', async () => {
@@ -309,9 +309,9 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await inQueue('next');
         await h.pass(5_000 + SKEW_ALLOWANCE_MS);
         expect(await check(token)).toBe(false);
-        const claimed = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
-        expect(claimed).toBeGreaterThan(token);
-        expect(await check(claimed)).toBe(false); // nobody was told of it
+        const offered = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
+        expect(offered).toBeGreaterThan(token);
+        expect(await check(offered)).toBe(false); // nobody was told of it
         await release(holder);
       });
     });
@@ -330,7 +330,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await leave(again, 5_000)).toBe(true);
         await release(holder);
         expect(await owners()).toEqual(['second']);
-        await told('claimed', second);
+        await told('offered', second);
       });
 
       test('is forgotten when it does not come back', async () => {
@@ -347,7 +347,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const dead = await inQueue('dead', {}, 'dead-instance');
         const alsoDead = await inQueue('also dead', {}, 'dead-instance');
         await release(holder);
-        await h.pass(CLAIM_MS + FORGET_MS);
+        await h.pass(OFFER_MS + FORGET_MS);
         expect(await h.remembered()).toBe(0);
         expect((await tryOnce(alsoDead)).kind).toBe('granted');
         expect((await confirm(dead)).kind).toBe('gone');
@@ -491,10 +491,10 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await owners()).toEqual([]);
         await h.pass(1);
         expect(await owners()).toEqual(['first']);
-        await told('claimed', first);
+        await told('offered', first);
       });
 
-      test('a claim of the former reign is not confirmed', async () => {
+      test('an offer of the former reign is not confirmed', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -527,7 +527,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
           const [renewal] = await h.locks.renew([{ ...holder.spec, fencingToken: token }], inTime());
           expect(renewal?.kind).toBe('renewed');
         }
-        await told('claimed', again);
+        await told('offered', again);
         const same = { kind: 'granted', isRepeat: true, lease: { fencingToken: token } };
         expect(await confirm(again)).toMatchObject(same);
         // So too if the notice was lost: the hand-over put the stamp of this call on a lease that is not its own.

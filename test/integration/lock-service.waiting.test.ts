@@ -15,7 +15,7 @@ import { leaseSpec } from '../support/store-harness.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const RESOURCE = 'invoice:42';
-/** What a machine that does other things beside may add; less than one more claim window would. */
+/** What a machine that does other things beside may add; less than one more offer window would. */
 const BUSY_MS = 900;
 
 function waiting(ms: number) {

@@ -113,7 +113,7 @@ test('10,000 detached waiters at the head cost the next one nothing', { timeout:
   );
 });
 
-test('500 waiters of a dead instance at the head cost the next one a claim window', {
+test('500 waiters of a dead instance at the head cost the next one an offer window', {
   timeout: 60_000,
 }, async () => {
   const resource = 'dead';

@@ -132,7 +132,7 @@ async function queue(
 const release = (store: RedisStore, { resource, leaseId }: Lease): Promise<unknown> =>
   store.locks.release({ resource, leaseId }, inTime());
 
-/** An instance that lets a claim lapse on a resource of its own, of which nothing is left. */
+/** An instance that lets an offer lapse on a resource of its own, of which nothing is left. */
 async function makeAbsent(store: RedisStore, instanceId: string): Promise<void> {
   const holder = await grant(store, { resource: 'elsewhere' });
   await queue(store, { resource: 'elsewhere' }, instanceId);
@@ -164,7 +164,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
     await queue(store, { resource });
     const { spec, stamp } = await queue(store, { resource });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
-    await release(store, holder); // now the first has a claim, for a second
+    await release(store, holder); // now the first has an offer, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {
       expect([key, await client.type(named(key))]).toEqual([key, type]);
@@ -237,24 +237,24 @@ test('the words of a lease are the documented ones, and mean what is said', asyn
   });
 });
 
-test('a claim has no bounds yet and ends a second after the hand-over', async () => {
+test('an offer has no bounds yet and ends a second after the hand-over', async () => {
   await withStore(async (store) => {
     const holder = await grant(store, { resource: 'r' });
     const { spec, stamp } = await queue(store, { resource: 'r', maxHoldMs: 120_000 });
     await release(store, holder);
-    const [text, clock, claims] = await Promise.all([
+    const [text, clock, offers] = await Promise.all([
       client.hget(lockKey('r'), spec.leaseId),
       client.hget(KEYS.meta, 'clock'),
-      client.smembers(`${BUCKET}claims:${INSTANCE}`),
+      client.smembers(`${BUCKET}offers:${INSTANCE}`),
     ]);
     const record = words('Words of a lease', text);
-    expect(record.get('state')).toBe('claim');
+    expect(record.get('state')).toBe('offer');
     expect([record.get('ttl'), record.get('ceiling')]).toEqual(['0', '0']);
     const leftUs = Number(record.get('deadline')) - Number(clock);
     expect(leftUs).toBeGreaterThan(0);
     expect(leftUs).toBeLessThanOrEqual(1_000 * MICROSECONDS);
-    const member = template(dataModel, 'Members of `claims:<instance>` are `([^`]+)`');
-    expect(claims).toEqual([
+    const member = template(dataModel, 'Members of `offers:<instance>` are `([^`]+)`');
+    expect(offers).toEqual([
       filled(member, { lease_id: spec.leaseId, call: `${stamp.call}`, resource: 'r' }),
     ]);
     expect((await store.locks.confirm(spec, stamp, inTime())).kind).toBe('granted');
@@ -262,7 +262,7 @@ test('a claim has no bounds yet and ends a second after the hand-over', async ()
     expect(confirmed.get('state')).toBe('held');
     expect(confirmed.get('token')).toBe(record.get('token'));
     expect(Number(confirmed.get('ceiling'))).toBeGreaterThan(0);
-    expect(await client.exists(`${BUCKET}claims:${INSTANCE}`)).toBe(0);
+    expect(await client.exists(`${BUCKET}offers:${INSTANCE}`)).toBe(0);
   });
 });
 
@@ -340,7 +340,7 @@ test('the messages on a channel are the documented ones, of the documented form'
   await listener.psubscribe('*');
   try {
     await withStore(async (store) => {
-      // Its claim is never confirmed, so this instance is put aside and told so when it asks again.
+      // Its offer is never confirmed, so this instance is put aside and told so when it asks again.
       await makeAbsent(store, INSTANCE);
       heard.length = 0;
       const holder = await grant(store, { resource: 'r' });
@@ -364,7 +364,7 @@ test('the messages on a channel are the documented ones, of the documented form'
           number: '0',
           resource: '-',
         }),
-        about(first, 'claimed', '0'),
+        about(first, 'offered', '0'),
         about(second, 'next', ''),
         about(first, 'moved', '0'),
         about(second, 'released', '0'),
@@ -573,7 +573,7 @@ test('the fields and words of a record are the documented ones', async () => {
     expect(run).toMatchObject({ state: 'running', version: '3', number: '1', counted: '1', claim: claimId });
     expect(run).toMatchObject({ token: fencingToken.toString(), expires: '0', claimable: '0', owner: 'me' });
     expect(run).toMatchObject({
-      offered: '',
+      indexed: '',
       cancel: '',
       reason: '',
       labels: '{"k":"v","n":"w"}',

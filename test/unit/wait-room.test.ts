@@ -11,9 +11,9 @@ import { inTime, leaseSpec, MAX_TTL_MS, quietObserver } from '../support/store-h
 const INSTANCE = 'i1';
 
 /** A store whose waiters hear nothing of their grants. */
-function withoutClaims(store: LockStore): LockStore {
+function withoutOffers(store: LockStore): LockStore {
   const onNotice = (listener: (notice: Notice) => void) =>
-    store.onNotice((notice) => notice.kind !== 'claimed' && listener(notice));
+    store.onNotice((notice) => notice.kind !== 'offered' && listener(notice));
   return new Proxy(store, {
     get(target, name) {
       if (name === 'onNotice') return onNotice;
@@ -34,7 +34,7 @@ test('its wait ends as revoked, and its place is gone', async ({ onTestFinished 
   onTestFinished(() => store.close());
   const { locks } = store;
   const room = new WaitRoom({
-    store: withoutClaims(locks),
+    store: withoutOffers(locks),
     clock: systemClock,
     random: Math.random,
     instanceId: INSTANCE,

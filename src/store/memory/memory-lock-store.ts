@@ -20,13 +20,13 @@ import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
   ChangeNotice,
-  Claim,
   ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
   LockPage,
   LockStore,
   Notice,
+  Offer,
   RenewCommand,
   StoreCall,
 } from '../lock-store.ts';
@@ -40,7 +40,7 @@ export interface MemoryLockStoreOptions {
   readonly clock: Clock;
   readonly maxTtlMs: number;
   readonly observer: StoreObserver;
-  /** Whose claims `refresh` returns and whose waiters notices are for. */
+  /** Whose offers `refresh` returns and whose waiters notices are for. */
   readonly instanceId: string;
   /** The locks, which the operations share. */
   readonly table: LockTable;
@@ -77,7 +77,7 @@ export class MemoryLockStore implements LockStore {
   }
 
   confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome> {
-    return this.#command('confirm-claim', call, () => this.#confirm(spec, stamp));
+    return this.#command('confirm-offer', call, () => this.#confirm(spec, stamp));
   }
 
   leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
@@ -129,11 +129,11 @@ export class MemoryLockStore implements LockStore {
     return this.#table.watchChanges(listener);
   }
 
-  refresh(call: StoreCall): Promise<readonly Claim[]> {
+  refresh(call: StoreCall): Promise<readonly Offer[]> {
     return this.#command('refresh-instance', call, () => {
       const { instanceId } = this.#options;
       if (this.#table.isBack(instanceId)) this.#table.notify({ kind: 'resync' });
-      return [...this.#table.claimsOf(instanceId).values()];
+      return [...this.#table.offersOf(instanceId).values()];
     });
   }
 
@@ -182,9 +182,9 @@ export class MemoryLockStore implements LockStore {
       lock.queue.remove(leaseId);
     }
     this.#table.handOver(lock, true);
-    const claim = lock.leases.get(leaseId);
-    if (claim?.state === 'claim' && sameStamp(claim.stamp, stamp)) {
-      return this.#granted(lock, claim, spec, stamp);
+    const offer = lock.leases.get(leaseId);
+    if (offer?.state === 'offer' && sameStamp(offer.stamp, stamp)) {
+      return this.#granted(lock, offer, spec, stamp);
     }
     this.#table.save(lock);
     return this.#refusal(lock, leaseId, mode);
@@ -204,9 +204,9 @@ export class MemoryLockStore implements LockStore {
   }
 
   #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
-    const isRepeat = record.state !== 'claim';
-    if (record.state === 'claim') {
-      this.#table.forgetClaim(lock, spec.leaseId, record.stamp);
+    const isRepeat = record.state !== 'offer';
+    if (record.state === 'offer') {
+      this.#table.forgetOffer(lock, spec.leaseId, record.stamp);
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
     } else {
@@ -226,11 +226,11 @@ export class MemoryLockStore implements LockStore {
     const lock = this.#table.open(spec.resource);
     const record = lock.leases.get(spec.leaseId);
     if (record && !sameStamp(record.stamp, stamp)) return { kind: 'gone' };
-    this.#table.forgetClaim(lock, spec.leaseId, stamp);
+    this.#table.forgetOffer(lock, spec.leaseId, stamp);
     if (!record || !this.#table.alive(record) || this.#table.quarantined) return { kind: 'gone' };
     if (record.state === 'revoked') return { kind: 'gone' };
-    const isRepeat = record.state !== 'claim';
-    if (record.state === 'claim') {
+    const isRepeat = record.state !== 'offer';
+    if (record.state === 'offer') {
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
       if (spec.minHoldMs > 0) this.#table.save(lock);
@@ -251,9 +251,9 @@ export class MemoryLockStore implements LockStore {
       left = true;
     }
     const record = lock.leases.get(leaseId);
-    if (record && sameStamp(record.stamp, stamp) && (record.state === 'claim' || giveBack)) {
+    if (record && sameStamp(record.stamp, stamp) && (record.state === 'offer' || giveBack)) {
       this.#table.erase(lock, leaseId, record);
-      if (record.state !== 'claim' && lock.leases.size === 0) lock.takenUntilMs = 0;
+      if (record.state !== 'offer' && lock.leases.size === 0) lock.takenUntilMs = 0;
       left = true;
     }
     if (left) this.#table.settle(lock);
@@ -262,7 +262,7 @@ export class MemoryLockStore implements LockStore {
 
   #renew({ resource, leaseId, fencingToken, ttlMs, stamp, takesOver }: RenewCommand): RenewOutcome {
     const record = this.#table.open(resource).leases.get(leaseId);
-    const known = record && BigInt(record.token) === fencingToken && record.state !== 'claim';
+    const known = record && BigInt(record.token) === fencingToken && record.state !== 'offer';
     if (!known || !this.#table.alive(record)) return { kind: 'lost' };
     if (record.state === 'revoked') return { kind: 'revoked' };
     if (stamp && !sameStamp(stamp, record.stamp)) {

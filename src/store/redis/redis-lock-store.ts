@@ -17,13 +17,13 @@ import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquisitionRef,
   ChangeNotice,
-  Claim,
   ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
   LockPage,
   LockStore,
   Notice,
+  Offer,
   RenewCommand,
   StoreCall,
 } from '../lock-store.ts';
@@ -125,13 +125,13 @@ export class RedisLockStore implements LockStore {
       microseconds(spec.minHoldMs),
       microseconds(spec.maxHoldMs),
     ];
-    const answer = await this.#lane.run('confirm-claim', this.#keys, args, call);
+    const answer = await this.#lane.run('confirm-offer', this.#keys, args, call);
     const [word, , ...rest] = answer.reply;
     if (word === 'granted' || word === 'repeated') {
       return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
     }
     if (word === 'gone') return { kind: 'gone' };
-    throw new Error(`confirm-claim: unexpected reply ${word}`);
+    throw new Error(`confirm-offer: unexpected reply ${word}`);
   }
 
   async leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
@@ -247,11 +247,11 @@ export class RedisLockStore implements LockStore {
     return { nowMs: milliseconds(now), watchedUntilMs: milliseconds(until) };
   }
 
-  async refresh(call: StoreCall): Promise<readonly Claim[]> {
+  async refresh(call: StoreCall): Promise<readonly Offer[]> {
     const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], call);
-    const [, , wasAbsent, ...claims] = answer.reply;
+    const [, , wasAbsent, ...offers] = answer.reply;
     if (wasAbsent !== '0') this.#notify({ kind: 'resync' });
-    return claims.map(readClaim);
+    return offers.map(readOffer);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
@@ -265,7 +265,7 @@ export class RedisLockStore implements LockStore {
       /^(\S+) (\S+) (\d+) (\d+) (.*)$/s.exec(message) ?? [];
     const about = { waiter: { resource, leaseId }, call: Number(call) };
     switch (word) {
-      case 'claimed':
+      case 'offered':
       case 'moved':
       case 'released':
       case 'revoked':
@@ -312,7 +312,7 @@ export class RedisLockStore implements LockStore {
 }
 
 /** "lease_id call resource": the resource may hold spaces. */
-function readClaim(text: string): Claim {
+function readOffer(text: string): Offer {
   const [, leaseId = '', call, resource = ''] = /^(\S+) (\d+) (.*)$/s.exec(text) ?? [];
   return { waiter: { resource, leaseId }, call: Number(call) };
 }

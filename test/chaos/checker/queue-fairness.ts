@@ -10,7 +10,7 @@
 import { type Call, type EventOf, grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
-/** A server that says nothing for so long was stopped, or its machine is too busy to keep a claim window. */
+/** A server that says nothing for so long was stopped, or its machine is too busy to keep an offer window. */
 const STALL_MS = 700;
 
 interface Turn {

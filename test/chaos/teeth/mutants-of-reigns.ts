@@ -4,7 +4,7 @@ import type { Mutant } from './mutant.ts';
 
 const ADOPT = 'src/store/redis/lua/adopt-reign.lua';
 const ACQUIRE = 'src/store/redis/lua/acquire-lock.lua';
-const CONFIRM = 'src/store/redis/lua/confirm-claim.lua';
+const CONFIRM = 'src/store/redis/lua/confirm-offer.lua';
 const BEGIN = 'src/store/redis/lua/begin-operation.lua';
 const CLAIM = 'src/store/redis/lua/claim-operations.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';

@@ -44,9 +44,9 @@ if own and not alive(s, own) then own = nil end -- dropped just now
 local quarantined = s.clock < s.quarantine_until
 
 local function granted(l)
-  local word = l.state == 'claim' and 'granted' or 'repeated'
-  if l.state == 'claim' then
-    forget_claim(s, L, lease_id, l.stamp)
+  local word = l.state == 'offer' and 'granted' or 'repeated'
+  if l.state == 'offer' then
+    forget_offer(s, L, lease_id, l.stamp)
     L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
     hold(s, l, ttl, max_hold)
     L.changed = true
@@ -113,7 +113,7 @@ end
 hand_over(s, L, true)
 local text = redis.call('HGET', L.key, lease_id)
 own = text and read_lease(text)
-if own and own.stamp == stamp and own.state == 'claim' and alive(s, own) then return granted(own) end
+if own and own.stamp == stamp and own.state == 'offer' and alive(s, own) then return granted(own) end
 save_lock(s, L)
 
 local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)

@@ -29,7 +29,7 @@ for i = 4, #args, 2 do
   local text = redis.call('HGET', lock, lease_id)
   local l = text and read_lease(text)
   local word, left = nil, '0'
-  if not l or l.token ~= token or not alive(s, l) or l.state == 'claim' then
+  if not l or l.token ~= token or not alive(s, l) or l.state == 'offer' then
     word = 'lost'
   elseif l.state == 'revoked' then
     word = 'revoked'
