@@ -257,13 +257,8 @@ function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
       file: KEEPER,
-      find: `if (locator.hasSentinels && installed !== \`\${named.configEpoch}:\${node.replid}\`) {`,
-      replace: `if (locator.hasSentinels && installed !== \`0:\${node.replid}\`) {`,
-    },
-    {
-      file: KEEPER,
-      find: `if (reign !== \`\${agreed.configEpoch}:\${node.replid}\`)`,
-      replace: `if (reign !== \`0:\${node.replid}\`)`,
+      find: 'return `${configEpoch}:${replid}:${SCHEMA_VERSION}`;',
+      replace: 'return `${configEpoch && 0}:${replid}:${SCHEMA_VERSION}`;',
     },
   ];
 }

@@ -133,7 +133,12 @@ end
 
 local function erase_holder(s, L, lease_id, l)
   redis.call('HDEL', L.key, lease_id, lease_id .. '?')
-  if l.state == 'offer' then forget_offer(s, L, lease_id, l.stamp) end
+  if l.state == 'offer' then
+    forget_offer(s, L, lease_id, l.stamp)
+  elseif l.state == 'claim' then
+    -- An offer in the layout before this one, which ended with the upgrade (adopt-reign.lua).
+    redis.call('DEL', s.bucket .. 'claims:' .. instance_of(l.stamp))
+  end
   L.changed = true
 end
 
