@@ -22,7 +22,7 @@ export type Mode =
 export interface CallStamp {
   readonly instanceId: string;
   /** Unique in the instance. Odd for streams, which are told when their lease is released; even for unary calls. */
-  readonly call: number;
+  readonly callNumber: number;
 }
 
 /** What a caller asks for. */

@@ -4,7 +4,7 @@
 import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallStamp, Granted, Lease, LeaseSpec } from '../domain/lock.ts';
-import type { LockStore, RenewCommand, StoreCall } from '../store/lock-store.ts';
+import type { LockStore, RenewCommand, StoreBound } from '../store/lock-store.ts';
 import { takenAway } from './refusals.ts';
 
 export interface AcquireManyOptions {
@@ -13,7 +13,7 @@ export interface AcquireManyOptions {
   readonly stamp: CallStamp;
   readonly store: LockStore;
   readonly clock: Clock;
-  readonly bounded: () => StoreCall;
+  readonly bounded: () => StoreBound;
   /** Takes one of them, waiting if the call may; throws when it can't be had. */
   readonly acquire: (spec: LeaseSpec) => Promise<Granted>;
 }

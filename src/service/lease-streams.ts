@@ -131,8 +131,8 @@ export class LeaseStreams {
     const { store, waitRoom, clock, commandTimeoutMs } = this.#options;
     if (waitMs <= 0) {
       const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-      const call = { deadlineMs: untilMs, ...durabilityOf(spec) };
-      const outcome = await store.acquire(spec, stamp, false, call);
+      const bound = { deadlineMs: untilMs, ...durabilityOf(spec) };
+      const outcome = await store.acquire(spec, stamp, false, bound);
       if (outcome.kind === 'granted') return outcome.lease;
       throw refusal(outcome);
     }

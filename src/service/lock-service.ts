@@ -20,7 +20,7 @@ import {
   type ListQuery,
   type LockStore,
   type RenewCommand,
-  type StoreCall,
+  type StoreBound,
 } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
@@ -187,8 +187,8 @@ export class LockService {
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
     if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
-    const call = { ...this.#bounded(context), ...durabilityOf(spec) };
-    const outcome = await this.#options.store.acquire(spec, stamp, false, call);
+    const bound = { ...this.#bounded(context), ...durabilityOf(spec) };
+    const outcome = await this.#options.store.acquire(spec, stamp, false, bound);
     if (outcome.kind !== 'granted') throw refusal(outcome);
     return outcome;
   }
@@ -216,7 +216,7 @@ export class LockService {
     throw waitFailure(end);
   }
 
-  #bounded(context: CallContext): StoreCall {
+  #bounded(context: CallContext): StoreBound {
     const { clock, commandTimeoutMs } = this.#options;
     return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
   }

@@ -90,8 +90,8 @@ export class WaitRoom {
       this.#askAll();
       return;
     }
-    const waiter = this.#waiters.get(keyOf(notice.waiter));
-    if (waiter?.stamp.call === notice.call) {
+    const waiter = this.#waiters.get(keyOf(notice.acquisition));
+    if (waiter?.stamp.callNumber === notice.callNumber) {
       if (notice.kind === 'next') waiter.nextInLine(notice.blockedForMs);
       else waiter.tell(notice.kind);
     } else if (notice.kind === 'offered') {
@@ -124,9 +124,9 @@ export class WaitRoom {
     this.#refreshing = false;
   }
 
-  #giveBack({ waiter, call }: Offer): void {
+  #giveBack({ acquisition, callNumber }: Offer): void {
     const { store, clock, instanceId, commandTimeoutMs } = this.#options;
-    const command = { ...waiter, stamp: { instanceId, call }, keepPlaceMs: 0 };
+    const command = { ...acquisition, stamp: { instanceId, callNumber }, keepPlaceMs: 0 };
     store.leave(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
   }
 }

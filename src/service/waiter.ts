@@ -12,7 +12,7 @@ import { fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, type Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
-import { durabilityOf, type LockStore, type StoreCall } from '../store/lock-store.ts';
+import { durabilityOf, type LockStore, type StoreBound } from '../store/lock-store.ts';
 
 /** How a wait ended. */
 export type WaitEnd =
@@ -77,7 +77,7 @@ export class Waiter {
     this.#blocked?.cancel();
     this.#blocked = clock.after(blockedForMs + AFTER_DEADLINE_MS, () => {
       // If it fails, the ticks that every instance sends find what lapsed a little later.
-      store.advance(spec.resource, this.#call()).catch(() => {});
+      store.advance(spec.resource, this.#bound()).catch(() => {});
     });
   }
 
@@ -149,7 +149,7 @@ export class Waiter {
     const { store, spec, stamp, onPosition } = this.#options;
     const again = this.#hasAsked;
     this.#hasAsked = true;
-    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#call(), again));
+    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#bound(), again));
     switch (outcome?.kind) {
       case undefined: // something more urgent came
         return undefined;
@@ -174,7 +174,7 @@ export class Waiter {
   async #confirm(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp } = this.#options;
     try {
-      const outcome = await store.confirm(spec, stamp, this.#call());
+      const outcome = await store.confirm(spec, stamp, this.#bound());
       if (outcome.kind === 'granted') return outcome;
     } catch (error) {
       if (!isPassing(error)) throw error;
@@ -187,7 +187,7 @@ export class Waiter {
   // Not waiting any more takes the waiter out of the queue, and may even succeed.
   async #tryOnce(): Promise<WaitEnd> {
     const { store, spec, stamp } = this.#options;
-    const outcome = await store.acquire(spec, stamp, false, this.#call(), this.#hasAsked);
+    const outcome = await store.acquire(spec, stamp, false, this.#bound(), this.#hasAsked);
     if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
     if (outcome.kind === 'queued') throw new Error('queued without waiting');
     return { kind: 'refused', outcome };
@@ -197,8 +197,8 @@ export class Waiter {
   #leave(): void {
     const { store, spec, stamp, clock, commandTimeoutMs } = this.#options;
     const { resource, leaseId } = spec;
-    const call = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
-    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, call).catch(() => {});
+    const bound = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
+    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, bound).catch(() => {});
   }
 
   /** Repeats what fails in passing, until it succeeds or something other than "ask" is in the inbox. */
@@ -223,7 +223,7 @@ export class Waiter {
     }
   }
 
-  #call(): StoreCall {
+  #bound(): StoreBound {
     const { spec, clock, commandTimeoutMs, callEndsMs } = this.#options;
     // Never later than anybody waits for: a grant that runs after that would block the resource for nobody.
     const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);

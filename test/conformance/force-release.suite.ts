@@ -37,9 +37,12 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     }
 
     /** As a stream, unless it is said otherwise. */
-    function asked(overrides: Partial<LeaseSpec> = {}, call?: number): Asked {
+    function asked(overrides: Partial<LeaseSpec> = {}, callNumber?: number): Asked {
       calls += 2;
-      return { spec: leaseSpec(overrides), stamp: { instanceId: INSTANCE_ID, call: call ?? calls + 1 } };
+      return {
+        spec: leaseSpec(overrides),
+        stamp: { instanceId: INSTANCE_ID, callNumber: callNumber ?? calls + 1 },
+      };
     }
 
     const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
@@ -55,8 +58,8 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         inTime(),
       );
 
-    async function held(overrides: Partial<LeaseSpec> = {}, call?: number): Promise<Held> {
-      const ask = asked({ owner: 'holder', ttlMs: TTL_MS, ...overrides }, call);
+    async function held(overrides: Partial<LeaseSpec> = {}, callNumber?: number): Promise<Held> {
+      const ask = asked({ owner: 'holder', ttlMs: TTL_MS, ...overrides }, callNumber);
       const outcome = await tryOnce(ask);
       if (outcome.kind !== 'granted') throw new Error(`not granted: ${outcome.kind}`);
       const { resource, leaseId } = ask.spec;
@@ -73,10 +76,10 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       notices.filter(
         (notice) =>
           notice.kind === kind &&
-          'waiter' in notice &&
-          notice.call === stamp.call &&
-          notice.waiter.leaseId === spec.leaseId &&
-          notice.waiter.resource === spec.resource,
+          'acquisition' in notice &&
+          notice.callNumber === stamp.callNumber &&
+          notice.acquisition.leaseId === spec.leaseId &&
+          notice.acquisition.resource === spec.resource,
       ).length;
 
     async function told(kind: Notice['kind'], ask: Asked): Promise<void> {
@@ -118,7 +121,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       test('no take-over revives it', async () => {
         const holder = await held();
         await force();
-        const stamp = { instanceId: 'other', call: 1 };
+        const stamp = { instanceId: 'other', callNumber: 1 };
         expect(await renew({ ...holder.renewal, stamp, takesOver: true })).toEqual({ kind: 'revoked' });
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
         expect(await owners()).toEqual([]);
@@ -129,7 +132,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const next = await inQueue('next');
         await force();
         const { spec } = holder;
-        const newer = { spec, stamp: { instanceId: 'other', call: 1 } };
+        const newer = { spec, stamp: { instanceId: 'other', callNumber: 1 } };
         for (const ask of [holder, newer]) {
           expect(await tryOnce(ask)).toEqual({ kind: 'revoked' });
           expect(await wait(ask)).toEqual({ kind: 'revoked' });
@@ -317,7 +320,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['second']);
         expect(await confirm(first)).toEqual({ kind: 'gone' });
         expect(await h.locks.refresh(inTime())).toMatchObject([
-          { waiter: { leaseId: second.spec.leaseId }, call: second.stamp.call },
+          { acquisition: { leaseId: second.spec.leaseId }, callNumber: second.stamp.callNumber },
         ]);
         expect((await confirm(second)).kind).toBe('granted');
       });

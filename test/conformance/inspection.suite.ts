@@ -32,7 +32,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
       await h.close();
     });
 
-    const stampOf = (instanceId = INSTANCE_ID) => ({ instanceId, call: ++calls });
+    const stampOf = (instanceId = INSTANCE_ID) => ({ instanceId, callNumber: ++calls });
 
     async function held(overrides: Partial<LeaseSpec> = {}): Promise<LeaseSpec> {
       const spec = leaseSpec(overrides);

@@ -23,7 +23,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
       await h.close();
     });
 
-    const nextStamp = (instanceId = INSTANCE_ID) => ({ instanceId, call: ++calls });
+    const nextStamp = (instanceId = INSTANCE_ID) => ({ instanceId, callNumber: ++calls });
     const acquire = (spec: LeaseSpec): Promise<AcquireOutcome> =>
       h.locks.acquire(spec, nextStamp(), false, inTime());
     const release = ({ resource, leaseId }: LeaseSpec) => h.locks.release({ resource, leaseId }, inTime());

@@ -276,7 +276,9 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       const heard: AttemptNotice[] = [];
       const stop = h.operations.onAttemptNotice((notice) => heard.push(notice));
       await end(attempt);
-      await expect.poll(() => heard).toEqual([{ kind: 'look', claimId: attempt.claimId, call: STAMP.call }]);
+      await expect
+        .poll(() => heard)
+        .toEqual([{ kind: 'look', claimId: attempt.claimId, callNumber: STAMP.callNumber }]);
       stop();
       expect(await beat(attempt)).toEqual({ kind: 'lost', reason });
       expect(await update(attempt)).toEqual({ kind: 'stale-attempt' });

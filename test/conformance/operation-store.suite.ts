@@ -57,7 +57,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       const [first] = await claimed(id);
       expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
       // Also when the same call asks twice: the first answer to its repeat may have been lost.
-      const another = { stamp: { instanceId: 'another', call: 2 } };
+      const another = { stamp: { instanceId: 'another', callNumber: 2 } };
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       if (first) await complete(first);

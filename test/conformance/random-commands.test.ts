@@ -37,7 +37,10 @@ afterAll(async () => {
 const resource = fc.constantFrom('a', 'a', 'b{}:');
 const leaseId = fc.constantFrom(...LEASE_IDS);
 const ttlMs = fc.constantFrom(1_000, 3_000, 10_000, 30_000);
-const stamp = fc.record({ instanceId: fc.constantFrom('i1', 'i2'), call: fc.integer({ min: 1, max: 3 }) });
+const stamp = fc.record({
+  instanceId: fc.constantFrom('i1', 'i2'),
+  callNumber: fc.integer({ min: 1, max: 3 }),
+});
 const mode = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ kind: 'exclusive' as const }) },
   { weight: 3, arbitrary: fc.constant({ kind: 'shared' as const }) },
@@ -187,7 +190,9 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       return many(h, c);
     case 'refresh': {
       const offers = await h.locks.refresh(inTime());
-      return offers.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
+      return offers
+        .map(({ acquisition: { resource, leaseId }, callNumber }) => `${resource} ${leaseId} ${callNumber}`)
+        .sort();
     }
     case 'list':
       return h.locks.list(c, inTime());

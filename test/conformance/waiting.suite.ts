@@ -37,7 +37,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     }
 
     function asked(overrides: Partial<LeaseSpec> = {}, instanceId = INSTANCE_ID): Asked {
-      return { spec: leaseSpec(overrides), stamp: { instanceId, call: ++calls } };
+      return { spec: leaseSpec(overrides), stamp: { instanceId, callNumber: ++calls } };
     }
 
     const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
@@ -74,9 +74,9 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
             (notice) =>
               notice.kind === kind &&
               notice.kind !== 'resync' &&
-              notice.call === stamp.call &&
-              notice.waiter.leaseId === spec.leaseId &&
-              notice.waiter.resource === spec.resource,
+              notice.callNumber === stamp.callNumber &&
+              notice.acquisition.leaseId === spec.leaseId &&
+              notice.acquisition.resource === spec.resource,
           ),
         { what: `the notice ${kind}`, withinMs: 5_000, everyMs: 2 },
       );
@@ -214,7 +214,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const first = await inQueue('first');
         const second = await inQueue('second');
         await release(holder);
-        expect(await leave({ ...first, stamp: { ...first.stamp, call: 0 } })).toBe(false);
+        expect(await leave({ ...first, stamp: { ...first.stamp, callNumber: 0 } })).toBe(false);
         expect(await owners()).toEqual(['first']);
         expect(await leave(first)).toBe(true);
         expect(await owners()).toEqual(['second']);
@@ -234,7 +234,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
-        const newer = { spec: first.spec, stamp: { instanceId: 'other', call: 1 } };
+        const newer = { spec: first.spec, stamp: { instanceId: 'other', callNumber: 1 } };
         expect((await tryOnce(newer)).kind).toBe('granted');
         await told('moved', first);
         expect((await confirm(first)).kind).toBe('gone');
@@ -248,7 +248,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await release(holder);
         const { resource, leaseId } = first.spec;
         expect(await h.locks.refresh(inTime())).toEqual([
-          { waiter: { resource, leaseId }, call: first.stamp.call },
+          { acquisition: { resource, leaseId }, callNumber: first.stamp.callNumber },
         ]);
         await confirm(first);
         expect(await h.locks.refresh(inTime())).toEqual([]);
@@ -290,7 +290,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const told = await held({ minHoldMs: 60_000 });
         const back = (stamp: CallStamp) =>
           h.locks.leave({ ...told.spec, stamp, keepPlaceMs: 0, giveBack: true }, inTime());
-        expect(await back({ instanceId: 'other', call: 1 })).toBe(false);
+        expect(await back({ instanceId: 'other', callNumber: 1 })).toBe(false);
         expect(await owners()).toEqual(['holder']);
         expect(await back(told.stamp)).toBe(true);
         expect((await tryOnce(asked())).kind).toBe('granted');
@@ -325,7 +325,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await leave(first, 5_000)).toBe(true);
         expect(await queued()).toEqual(['second', 'third']);
         await h.pass(4_000);
-        const again = { spec: first.spec, stamp: { instanceId: 'other', call: 9 } };
+        const again = { spec: first.spec, stamp: { instanceId: 'other', callNumber: 9 } };
         expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
         expect(await leave(again, 5_000)).toBe(true);
         await release(holder);
@@ -375,7 +375,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await held();
         const first = await inQueue('first');
         await inQueue('second');
-        const newer = { spec: first.spec, stamp: { instanceId: 'other', call: 1 } };
+        const newer = { spec: first.spec, stamp: { instanceId: 'other', callNumber: 1 } };
         expect(await wait(newer)).toMatchObject({ kind: 'queued', position: 1 });
         await told('moved', first);
         expect(await leave(first)).toBe(false);
@@ -518,7 +518,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
         const second = await inQueue('second');
         await h.beginReign();
-        const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, call: ++calls } };
+        const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, callNumber: ++calls } };
         expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
         for (let passed = 0; passed < quarantineMs(MAX_TTL_MS); passed += 10_000) {
           await h.pass(10_000);

@@ -66,7 +66,7 @@ function usable(store: RedisStore): Promise<boolean> {
 }
 
 async function acquire(store: RedisStore, spec: LeaseSpec = leaseSpec()): Promise<string> {
-  const outcome = store.locks.acquire(spec, { instanceId: 'i1', call: 1 }, false, inTime(2_000));
+  const outcome = store.locks.acquire(spec, { instanceId: 'i1', callNumber: 1 }, false, inTime(2_000));
   return outcome.then(
     ({ kind }) => kind,
     ({ code }: { code: string }) => code,
@@ -75,7 +75,7 @@ async function acquire(store: RedisStore, spec: LeaseSpec = leaseSpec()): Promis
 
 async function tokenOf(store: RedisStore): Promise<bigint> {
   const spec = leaseSpec({ resource: randomUUID() });
-  const outcome = await store.locks.acquire(spec, { instanceId: 'i1', call: 1 }, false, inTime());
+  const outcome = await store.locks.acquire(spec, { instanceId: 'i1', callNumber: 1 }, false, inTime());
   if (outcome.kind !== 'granted') throw new Error(outcome.kind);
   return outcome.lease.fencingToken;
 }
@@ -187,7 +187,7 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const [first, next] = [leaseSpec(), leaseSpec()];
-    const stamp = { instanceId: 'i1', call: 2 };
+    const stamp = { instanceId: 'i1', callNumber: 2 };
     expect(await acquire(store, first)).toBe('granted');
     expect(await acquire(store, first)).toBe('granted');
     expect((await store.locks.acquire(next, stamp, true, inTime())).kind).toBe('queued');
@@ -214,7 +214,12 @@ describe.concurrent('a command', { timeout: 30_000 }, () => {
     const withinMs = 300;
     await redis.pause();
     const late = { resource: 'late', leaseId: randomUUID() };
-    const call = store.locks.acquire(leaseSpec(late), { instanceId: 'i1', call: 1 }, false, inTime(withinMs));
+    const call = store.locks.acquire(
+      leaseSpec(late),
+      { instanceId: 'i1', callNumber: 1 },
+      false,
+      inTime(withinMs),
+    );
     const outcome = await call.catch(({ code }: { code: string }) => code);
     expect(outcome).toBe('OUTCOME_UNKNOWN');
     const startedMs = performance.now();

@@ -82,7 +82,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       const inStore = numbers.filter((number) => number < LIMITS.waitersPerResource);
       await Promise.all(
         inStore.map((number) => {
-          const stamp = { instanceId: 'another', call: number };
+          const stamp = { instanceId: 'another', callNumber: number };
           return instance.store.locks.acquire(leaseSpec({ resource: RESOURCE }), stamp, true, {
             deadlineMs: performance.now() + 10_000,
           });

@@ -34,7 +34,7 @@ interface Asked {
 }
 
 function asked(resource: string, instanceId = 'i1'): Asked {
-  return { spec: leaseSpec({ resource, ttlMs: 30_000 }), stamp: { instanceId, call: ++calls } };
+  return { spec: leaseSpec({ resource, ttlMs: 30_000 }), stamp: { instanceId, callNumber: ++calls } };
 }
 
 async function inQueue(resource: string, count: number, instanceId?: string): Promise<Asked[]> {

@@ -8,8 +8,8 @@ import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { acquireMany } from '../../src/service/acquire-many.ts';
 import { inTime, leaseSpec, memoryHarness, type StoreHarness } from '../support/store-harness.ts';
 
-const FIRST_TRY: CallStamp = { instanceId: 'frozen', call: 2 };
-const SECOND_TRY: CallStamp = { instanceId: 'awake', call: 2 };
+const FIRST_TRY: CallStamp = { instanceId: 'frozen', callNumber: 2 };
+const SECOND_TRY: CallStamp = { instanceId: 'awake', callNumber: 2 };
 
 let h: StoreHarness;
 let specs: readonly LeaseSpec[];

@@ -27,7 +27,7 @@ const KEYS = keysFor(PREFIX);
 const INSTANCE = '9f2c41d07ab35e68';
 const BUCKET = KEYS.meta.slice(0, -'meta'.length);
 const lockKey = (resource: string): string => `${KEYS.lockPrefix}${resource}`;
-const STAMP = { instanceId: INSTANCE, call: 16 }; // even: a unary call
+const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // even: a unary call
 const FAR = '9007199254740991';
 const MICROSECONDS = 1_000;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -115,7 +115,7 @@ interface Queued {
   readonly stamp: CallStamp;
 }
 
-let calls = STAMP.call;
+let calls = STAMP.callNumber;
 
 async function queue(
   store: RedisStore,
@@ -123,7 +123,7 @@ async function queue(
   instanceId = INSTANCE,
 ): Promise<Queued> {
   calls += 2;
-  const asked = { spec: leaseSpec(overrides), stamp: { instanceId, call: calls } };
+  const asked = { spec: leaseSpec(overrides), stamp: { instanceId, callNumber: calls } };
   const outcome = await store.locks.acquire(asked.spec, asked.stamp, true, inTime());
   if (outcome.kind !== 'queued') throw new Error(`not queued but ${outcome.kind}`);
   return asked;
@@ -226,7 +226,7 @@ test('the words of a lease are the documented ones, and mean what is said', asyn
     expect([...record.keys()]).toEqual(order);
     expect(record.get('token')).toBe(lease.fencingToken.toString());
     expect(record.get('ttl')).toBe(String(20_000 * MICROSECONDS));
-    expect(record.get('stamp')).toBe(`${STAMP.instanceId}/${STAMP.call}`);
+    expect(record.get('stamp')).toBe(`${STAMP.instanceId}/${STAMP.callNumber}`);
     expect(record.get('mode')).toBe('exclusive');
     expect(record.get('state')).toBe('held');
     const span = (from: string, to: string) => Number(record.get(to)) - Number(record.get(from));
@@ -255,7 +255,7 @@ test('an offer has no bounds yet and ends a second after the hand-over', async (
     expect(leftUs).toBeLessThanOrEqual(1_000 * MICROSECONDS);
     const member = template(dataModel, 'Members of `offers:<instance>` are `([^`]+)`');
     expect(offers).toEqual([
-      filled(member, { lease_id: spec.leaseId, call: `${stamp.call}`, resource: 'r' }),
+      filled(member, { lease_id: spec.leaseId, call: `${stamp.callNumber}`, resource: 'r' }),
     ]);
     expect((await store.locks.confirm(spec, stamp, inTime())).kind).toBe('granted');
     const confirmed = words('Words of a lease', await client.hget(lockKey('r'), spec.leaseId));
@@ -310,7 +310,7 @@ test('a waiter is recorded as documented, live and absent', async () => {
     const waiter = words('Words of a waiter', fields[id] ?? null);
     expect([...waiter.keys()]).toEqual(['place', 'stamp', 'queued_at', 'mode']);
     expect([waiter.get('place'), waiter.get('mode')]).toEqual(['2', 'shared']);
-    expect(waiter.get('stamp')).toBe(`${INSTANCE}/${stamp.call}`);
+    expect(waiter.get('stamp')).toBe(`${INSTANCE}/${stamp.callNumber}`);
     const last = await client.hget(KEYS.meta, 'last');
     expect(Math.abs(Number(waiter.get('queued_at')) - Number(last))).toBeLessThan(5_000 * MICROSECONDS);
     expect(await client.zscore(`${BUCKET}queue:r`, id)).toBe('2');
@@ -347,20 +347,20 @@ test('the messages on a channel are the documented ones, of the documented form'
       const first = await queue(store, { resource: 'r' });
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
-      const newer = { instanceId: 'other', call: 2 }; // a unary call: its instance is told of no end
+      const newer = { instanceId: 'other', callNumber: 2 }; // a unary call: its instance is told of no end
       expect((await store.locks.acquire(first.spec, newer, true, inTime())).kind).toBe('granted');
       await store.locks.release(second.spec, inTime());
-      const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, call: 1 } };
+      const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, callNumber: 1 } };
       await store.locks.release(first.spec, inTime());
       expect((await store.locks.acquire(stream.spec, stream.stamp, false, inTime())).kind).toBe('granted');
       await store.locks.forceRelease({ resource: 'r', fencingToken: undefined, immediate: false }, inTime());
       const about = ({ spec, stamp }: Queued, word: string, number: string) =>
-        filled(form, { word, lease_id: spec.leaseId, call: `${stamp.call}`, number, resource: 'r' });
+        filled(form, { word, lease_id: spec.leaseId, call: `${stamp.callNumber}`, number, resource: 'r' });
       const expected = [
         filled(form, {
           word: 'resync',
           lease_id: '-',
-          call: `${first.stamp.call}`,
+          call: `${first.stamp.callNumber}`,
           number: '0',
           resource: '-',
         }),
@@ -579,7 +579,7 @@ test('the fields and words of a record are the documented ones', async () => {
       labels: '{"k":"v","n":"w"}',
       finished: '',
     });
-    expect(run.stamp).toBe(`${STAMP.instanceId}/${STAMP.call}`);
+    expect(run.stamp).toBe(`${STAMP.instanceId}/${STAMP.callNumber}`);
     expect(Number(run.updated)).toBeGreaterThanOrEqual(Number(run.created));
     expect(Number(run.deadline)).toBeGreaterThan(Number(await client.hget(KEYS.meta, 'clock')));
     expect(await client.hgetall(`${BUCKET}open`)).toEqual({ 'a:{b}': 'x' });

@@ -42,10 +42,10 @@ test('its wait ends as revoked, and its place is gone', async ({ onTestFinished 
   });
   onTestFinished(() => room.close());
   const holder = leaseSpec();
-  await locks.acquire(holder, { instanceId: INSTANCE, call: 2 }, false, inTime());
+  await locks.acquire(holder, { instanceId: INSTANCE, callNumber: 2 }, false, inTime());
   const waiting = room.wait({
     spec: leaseSpec({ owner: 'waiter' }),
-    stamp: { instanceId: INSTANCE, call: 4 },
+    stamp: { instanceId: INSTANCE, callNumber: 4 },
     untilMs: systemClock.monotonicMs() + 20_000,
     callEndsMs: Number.POSITIVE_INFINITY,
     ended: new AbortController().signal,

@@ -18,7 +18,7 @@ export function release(table: LockTable, { resource, leaseId }: AcquisitionRef)
   if (record) {
     if (table.alive(record)) kind = record.state === 'offer' ? 'dequeued' : 'released';
     // Streams have odd numbers, and hear of it; of a unary call nobody listens.
-    if (kind === 'released' && record.stamp.call % 2 === 1) {
+    if (kind === 'released' && record.stamp.callNumber % 2 === 1) {
       table.tell(record.stamp, 'released', resource, leaseId);
     }
     table.erase(lock, leaseId, record);
@@ -44,7 +44,7 @@ export function forceRelease(
       if (immediate || record.state !== 'revoked') {
         count++;
         // Of a unary call that holds nobody listens; one that has an offer waits.
-        const isHeard = record.state === 'offer' || record.stamp.call % 2 === 1;
+        const isHeard = record.state === 'offer' || record.stamp.callNumber % 2 === 1;
         if (isHeard) table.tell(record.stamp, 'revoked', resource, leaseId);
       }
       if (immediate || record.state === 'offer') {

@@ -218,9 +218,9 @@ export class LockTable {
         const { deadlineMs } = this.grant(lock, waiter.spec, waiter.stamp);
         lock.nextMs = Math.min(lock.nextMs, deadlineMs);
         lock.queue.remove(leaseId);
-        const { instanceId, call } = waiter.stamp;
-        const offer = { waiter: { resource: lock.resource, leaseId }, call };
-        this.offersOf(instanceId).set(`${leaseId} ${call} ${lock.resource}`, offer);
+        const { instanceId, callNumber } = waiter.stamp;
+        const offer = { acquisition: { resource: lock.resource, leaseId }, callNumber };
+        this.offersOf(instanceId).set(`${leaseId} ${callNumber} ${lock.resource}`, offer);
         this.tell(waiter.stamp, 'offered', lock.resource, leaseId);
         grants++;
       }
@@ -248,7 +248,7 @@ export class LockTable {
   }
 
   forgetOffer(lock: Lock, leaseId: string, stamp: CallStamp): void {
-    this.offersOf(stamp.instanceId).delete(`${leaseId} ${stamp.call} ${lock.resource}`);
+    this.offersOf(stamp.instanceId).delete(`${leaseId} ${stamp.callNumber} ${lock.resource}`);
   }
 
   admits(lock: Lock, mode: Mode): boolean {
@@ -312,12 +312,17 @@ export class LockTable {
     leaseId: string,
   ): void {
     if (stamp.instanceId !== this.#options.instanceId) return;
-    this.notify({ kind, waiter: { resource, leaseId }, call: stamp.call });
+    this.notify({ kind, acquisition: { resource, leaseId }, callNumber: stamp.callNumber });
   }
 
   tellNext(stamp: CallStamp, resource: string, leaseId: string, blockedForMs: number): void {
     if (stamp.instanceId !== this.#options.instanceId) return;
-    this.notify({ kind: 'next', waiter: { resource, leaseId }, call: stamp.call, blockedForMs });
+    this.notify({
+      kind: 'next',
+      acquisition: { resource, leaseId },
+      callNumber: stamp.callNumber,
+      blockedForMs,
+    });
   }
 
   // Later, as a message from Redis would come: never inside the command that caused it.
@@ -329,7 +334,7 @@ export class LockTable {
 }
 
 export function sameStamp(a: CallStamp, b: CallStamp): boolean {
-  return a.instanceId === b.instanceId && a.call === b.call;
+  return a.instanceId === b.instanceId && a.callNumber === b.callNumber;
 }
 
 export function sameMode(a: Mode, b: Mode): boolean {

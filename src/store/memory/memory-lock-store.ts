@@ -28,7 +28,7 @@ import type {
   Notice,
   Offer,
   RenewCommand,
-  StoreCall,
+  StoreBound,
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { forceRelease, release } from './end-leases.ts';
@@ -70,38 +70,38 @@ export class MemoryLockStore implements LockStore {
     spec: LeaseSpec,
     stamp: CallStamp,
     mayWait: boolean,
-    call: StoreCall,
+    bound: StoreBound,
     again = false,
   ): Promise<AcquireOutcome> {
-    return this.#command('acquire-lock', call, () => this.#acquire(spec, stamp, mayWait, again));
+    return this.#command('acquire-lock', bound, () => this.#acquire(spec, stamp, mayWait, again));
   }
 
-  confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome> {
-    return this.#command('confirm-offer', call, () => this.#confirm(spec, stamp));
+  confirm(spec: LeaseSpec, stamp: CallStamp, bound: StoreBound): Promise<ConfirmOutcome> {
+    return this.#command('confirm-offer', bound, () => this.#confirm(spec, stamp));
   }
 
-  leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
-    return this.#command('leave-queue', call, () => this.#leave(command));
+  leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
+    return this.#command('leave-queue', bound, () => this.#leave(command));
   }
 
-  renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
-    return this.#command('renew-locks', call, () => commands.map((command) => this.#renew(command)));
+  renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
+    return this.#command('renew-locks', bound, () => commands.map((command) => this.#renew(command)));
   }
 
-  release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome> {
-    return this.#command('release-lock', call, () => release(this.#table, ref));
+  release(ref: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
+    return this.#command('release-lock', bound, () => release(this.#table, ref));
   }
 
-  forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome> {
-    return this.#command('force-release', call, () => forceRelease(this.#table, command));
+  forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
+    return this.#command('force-release', bound, () => forceRelease(this.#table, command));
   }
 
-  advance(resource: string, call: StoreCall): Promise<void> {
-    return this.#command('advance-queue', call, () => this.#table.settle(this.#table.open(resource)));
+  advance(resource: string, bound: StoreBound): Promise<void> {
+    return this.#command('advance-queue', bound, () => this.#table.settle(this.#table.open(resource)));
   }
 
-  checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean> {
-    return this.#command('check-fencing-token', call, () => {
+  checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
+    return this.#command('check-fencing-token', bound, () => {
       const records = [...this.#table.open(resource).leases.values()];
       return records.some(
         (record) =>
@@ -110,35 +110,35 @@ export class MemoryLockStore implements LockStore {
     });
   }
 
-  get(resource: string, call: StoreCall): Promise<LockView> {
-    return this.#command('get-lock', call, () => this.#views.view(resource, LIMITS.listedPerLock));
+  get(resource: string, bound: StoreBound): Promise<LockView> {
+    return this.#command('get-lock', bound, () => this.#views.view(resource, LIMITS.listedPerLock));
   }
 
-  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]> {
+  getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]> {
     const most = LIMITS.listedPerPagedLock;
-    return this.#command('get-lock', call, () =>
+    return this.#command('get-lock', bound, () =>
       resources.map((resource) => this.#views.view(resource, most)),
     );
   }
 
-  list(query: ListQuery, call: StoreCall): Promise<LockPage> {
-    return this.#command('list-locks', call, () => this.#views.list(query));
+  list(query: ListQuery, bound: StoreBound): Promise<LockPage> {
+    return this.#command('list-locks', bound, () => this.#views.list(query));
   }
 
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {
     return this.#table.watchChanges(listener);
   }
 
-  refresh(call: StoreCall): Promise<readonly Offer[]> {
-    return this.#command('refresh-instance', call, () => {
+  refresh(bound: StoreBound): Promise<readonly Offer[]> {
+    return this.#command('refresh-instance', bound, () => {
       const { instanceId } = this.#options;
       if (this.#table.isBack(instanceId)) this.#table.notify({ kind: 'resync' });
       return [...this.#table.offersOf(instanceId).values()];
     });
   }
 
-  #command<T>(name: string, call: StoreCall, decide: () => T): Promise<T> {
-    return runCommand(this.#options, this.#table, name, call, decide);
+  #command<T>(name: string, bound: StoreBound, decide: () => T): Promise<T> {
+    return runCommand(this.#options, this.#table, name, bound, decide);
   }
 
   #acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, again: boolean): AcquireOutcome {

@@ -257,8 +257,8 @@ function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
       file: KEEPER,
-      find: 'return `${configEpoch}:${replid}:${SCHEMA_VERSION}`;',
-      replace: 'return `${configEpoch && 0}:${replid}:${SCHEMA_VERSION}`;',
+      find: `return \`\${configEpoch}:\${replid}:\${SCHEMA_VERSION}\`;`,
+      replace: `return \`\${configEpoch && 0}:\${replid}:\${SCHEMA_VERSION}\`;`,
     },
   ];
 }
