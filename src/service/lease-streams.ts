@@ -132,7 +132,7 @@ export class LeaseStreams {
     if (waitMs <= 0) {
       const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
       const bound = { deadlineMs: untilMs, ...durabilityOf(spec) };
-      const outcome = await store.acquire(spec, stamp, false, bound);
+      const outcome = await store.acquire({ spec, stamp, mayWait: false }, bound);
       if (outcome.kind === 'granted') return outcome.lease;
       throw refusal(outcome);
     }

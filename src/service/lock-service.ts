@@ -188,7 +188,7 @@ export class LockService {
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
     if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
     const bound = { ...this.#bounded(context), ...durabilityOf(spec) };
-    const outcome = await this.#options.store.acquire(spec, stamp, false, bound);
+    const outcome = await this.#options.store.acquire({ spec, stamp, mayWait: false }, bound);
     if (outcome.kind !== 'granted') throw refusal(outcome);
     return outcome;
   }

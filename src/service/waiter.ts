@@ -147,9 +147,11 @@ export class Waiter {
 
   async #ask(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp, onPosition } = this.#options;
-    const again = this.#hasAsked;
+    const asksAgain = this.#hasAsked;
     this.#hasAsked = true;
-    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#bound(), again));
+    const outcome = await this.#untilAnswered(() =>
+      store.acquire({ spec, stamp, mayWait: true, asksAgain }, this.#bound()),
+    );
     switch (outcome?.kind) {
       case undefined: // something more urgent came
         return undefined;
@@ -174,7 +176,7 @@ export class Waiter {
   async #confirm(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp } = this.#options;
     try {
-      const outcome = await store.confirm(spec, stamp, this.#bound());
+      const outcome = await store.confirm({ spec, stamp }, this.#bound());
       if (outcome.kind === 'granted') return outcome;
     } catch (error) {
       if (!isPassing(error)) throw error;
@@ -187,7 +189,10 @@ export class Waiter {
   // Not waiting any more takes the waiter out of the queue, and may even succeed.
   async #tryOnce(): Promise<WaitEnd> {
     const { store, spec, stamp } = this.#options;
-    const outcome = await store.acquire(spec, stamp, false, this.#bound(), this.#hasAsked);
+    const outcome = await store.acquire(
+      { spec, stamp, mayWait: false, asksAgain: this.#hasAsked },
+      this.#bound(),
+    );
     if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
     if (outcome.kind === 'queued') throw new Error('queued without waiting');
     return { kind: 'refused', outcome };

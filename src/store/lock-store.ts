@@ -22,6 +22,20 @@ export interface AcquisitionRef {
   readonly leaseId: string;
 }
 
+export interface AcquireCommand {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+  /** What can't be granted now is queued under this stamp. */
+  readonly mayWait: boolean;
+  /** The call has asked before, and is answered `moved` if a newer one speaks for the acquisition by now. */
+  readonly asksAgain?: boolean;
+}
+
+export interface ConfirmCommand {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+}
+
 export interface RenewCommand extends AcquisitionRef {
   readonly fencingToken: bigint;
   /** 0: the TTL of the grant. */
@@ -119,25 +133,18 @@ export type ChangeNotice =
 
 export interface LockStore {
   /**
-   * Grants `spec` if nothing contradicts it and nobody waits before it. The same lease id again is the same
+   * Grants the spec if nothing contradicts it and nobody waits before it. The same lease id again is the same
    * acquisition: the lease that lives is returned as a repeat, extended to at least now + TTL, stamped with this call;
    * a waiter keeps its place. During a quarantine nothing is granted, and not even a recorded lease is returned: it may
-   * never have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp. With `again` the
-   * call has asked before, and is answered `moved` if a newer one speaks for the acquisition by now.
+   * never have been confirmed.
    */
-  acquire(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    mayWait: boolean,
-    bound: StoreBound,
-    again?: boolean,
-  ): Promise<AcquireOutcome>;
+  acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome>;
 
   /**
    * Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. What was a lease
    * already, as after a quarantine that it lived through, is a repeat.
    */
-  confirm(spec: LeaseSpec, stamp: CallStamp, bound: StoreBound): Promise<ConfirmOutcome>;
+  confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome>;
 
   /**
    * Takes a waiter out of the queue, or gives back what it was granted without having confirmed it, if this call

@@ -45,9 +45,9 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       };
     }
 
-    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
-    const wait = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, true, inTime());
-    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm(spec, stamp, inTime());
+    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
+    const wait = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: true }, inTime());
+    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm({ spec, stamp }, inTime());
     const release = ({ spec }: Asked) => h.locks.release(spec, inTime());
     const renew = async (command: RenewCommand) => (await h.locks.renew([command], inTime()))[0];
     const view = () => h.locks.get(RESOURCE, inTime());
@@ -136,7 +136,9 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         for (const ask of [holder, newer]) {
           expect(await tryOnce(ask)).toEqual({ kind: 'revoked' });
           expect(await wait(ask)).toEqual({ kind: 'revoked' });
-          expect(await h.locks.acquire(spec, ask.stamp, true, inTime(), true)).toEqual({ kind: 'revoked' });
+          expect(
+            await h.locks.acquire({ spec, stamp: ask.stamp, mayWait: true, asksAgain: true }, inTime()),
+          ).toEqual({ kind: 'revoked' });
         }
         expect((await view()).queueLength).toBe(1);
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);

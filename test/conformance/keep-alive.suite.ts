@@ -25,7 +25,7 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
 
     async function held(overrides: Partial<LeaseSpec> = {}, stamp = first): Promise<RenewCommand> {
       const spec = leaseSpec(overrides);
-      const outcome = await h.locks.acquire(spec, stamp, false, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
       if (outcome.kind !== 'granted') throw new Error(`not granted: ${outcome.kind}`);
       const { resource, leaseId } = spec;
       return { resource, leaseId, fencingToken: outcome.lease.fencingToken, ttlMs: 0, stamp };

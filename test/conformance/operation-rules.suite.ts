@@ -40,7 +40,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
 
     const hold = async (resource = KEY.resource) => {
       const spec = leaseSpec({ resource, ttlMs: MAX_TTL_MS });
-      const outcome = await h.locks.acquire(spec, STAMP, false, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp: STAMP, mayWait: false }, inTime());
       if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
       return { resource, leaseId: spec.leaseId, fencingToken: outcome.lease.fencingToken };
     };

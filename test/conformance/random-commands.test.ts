@@ -165,7 +165,7 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'acquire': {
       const { stamp: by, do: _, mayWait: __, again, ...asked } = c;
       const spec: LeaseSpec = leaseSpec({ ...asked, owner: by.instanceId });
-      return h.locks.acquire(spec, by, c.mayWait, inTime(), again);
+      return h.locks.acquire({ spec, stamp: by, mayWait: c.mayWait, asksAgain: again }, inTime());
     }
     case 'renew': {
       const fencingToken = tokens.at(-1 - c.tokensBack) ?? 7n;
@@ -177,7 +177,7 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       return h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());
     case 'confirm': {
       const { stamp: by, do: _, ...asked } = c;
-      return h.locks.confirm(leaseSpec(asked), by, inTime());
+      return h.locks.confirm({ spec: leaseSpec(asked), stamp: by }, inTime());
     }
     case 'leave':
       return h.locks.leave(c, inTime());
@@ -225,7 +225,7 @@ async function many(h: StoreHarness, c: Extract<Command, { do: 'many' }>): Promi
       clock: systemClock,
       bounded: inTime,
       acquire: async (spec) => {
-        const outcome = await h.locks.acquire(spec, by, false, inTime());
+        const outcome = await h.locks.acquire({ spec, stamp: by, mayWait: false }, inTime());
         if (outcome.kind !== 'granted') throw new Refused(outcome);
         return outcome;
       },

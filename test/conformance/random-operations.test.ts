@@ -212,7 +212,7 @@ class Observed {
         return operations.delete(c, inTime());
       case 'acquire': {
         const spec = leaseSpec({ resource: c.resource, leaseId: c.claimId });
-        return locks.acquire(spec, c.stamp, c.mayWait, inTime());
+        return locks.acquire({ spec, stamp: c.stamp, mayWait: c.mayWait }, inTime());
       }
       case 'release':
         return locks.release({ resource: c.resource, leaseId: c.claimId }, inTime());

@@ -40,9 +40,9 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       return { spec: leaseSpec(overrides), stamp: { instanceId, callNumber: ++calls } };
     }
 
-    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
-    const wait = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, true, inTime());
-    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm(spec, stamp, inTime());
+    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
+    const wait = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: true }, inTime());
+    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm({ spec, stamp }, inTime());
     const release = ({ spec }: Asked) => h.locks.release(spec, inTime());
     const leave = ({ spec, stamp }: Asked, keepPlaceMs = 0) =>
       h.locks.leave({ resource: spec.resource, leaseId: spec.leaseId, stamp, keepPlaceMs }, inTime());

@@ -83,9 +83,12 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       await Promise.all(
         inStore.map((number) => {
           const stamp = { instanceId: 'another', callNumber: number };
-          return instance.store.locks.acquire(leaseSpec({ resource: RESOURCE }), stamp, true, {
-            deadlineMs: performance.now() + 10_000,
-          });
+          return instance.store.locks.acquire(
+            { spec: leaseSpec({ resource: RESOURCE }), stamp, mayWait: true },
+            {
+              deadlineMs: performance.now() + 10_000,
+            },
+          );
         }),
       );
     }

@@ -74,7 +74,7 @@ export class ReplicatedRedis {
 
   acquire(spec: LeaseSpec, withinMs: number, minAcks?: number): Promise<Outcome> {
     const call = { ...inTime(withinMs), ...(minAcks === undefined ? {} : { minAcks }) };
-    return outcomeOf(this.store.locks.acquire(spec, this.stamp(), false, call));
+    return outcomeOf(this.store.locks.acquire({ spec, stamp: this.stamp(), mayWait: false }, call));
   }
 
   /** Waits until Redis has answered so. */

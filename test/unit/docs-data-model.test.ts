@@ -105,7 +105,10 @@ async function withStore(use: (store: RedisStore) => Promise<void>): Promise<voi
 }
 
 async function grant(store: RedisStore, overrides: Parameters<typeof leaseSpec>[0]): Promise<Lease> {
-  const outcome = await store.locks.acquire(leaseSpec(overrides), STAMP, false, inTime());
+  const outcome = await store.locks.acquire(
+    { spec: leaseSpec(overrides), stamp: STAMP, mayWait: false },
+    inTime(),
+  );
   if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
   return outcome.lease;
 }
@@ -124,7 +127,10 @@ async function queue(
 ): Promise<Queued> {
   calls += 2;
   const asked = { spec: leaseSpec(overrides), stamp: { instanceId, callNumber: calls } };
-  const outcome = await store.locks.acquire(asked.spec, asked.stamp, true, inTime());
+  const outcome = await store.locks.acquire(
+    { spec: asked.spec, stamp: asked.stamp, mayWait: true },
+    inTime(),
+  );
   if (outcome.kind !== 'queued') throw new Error(`not queued but ${outcome.kind}`);
   return asked;
 }
@@ -257,7 +263,7 @@ test('an offer has no bounds yet and ends a second after the hand-over', async (
     expect(offers).toEqual([
       filled(member, { lease_id: spec.leaseId, call: `${stamp.callNumber}`, resource: 'r' }),
     ]);
-    expect((await store.locks.confirm(spec, stamp, inTime())).kind).toBe('granted');
+    expect((await store.locks.confirm({ spec, stamp }, inTime())).kind).toBe('granted');
     const confirmed = words('Words of a lease', await client.hget(lockKey('r'), spec.leaseId));
     expect(confirmed.get('state')).toBe('held');
     expect(confirmed.get('token')).toBe(record.get('token'));
@@ -348,11 +354,16 @@ test('the messages on a channel are the documented ones, of the documented form'
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
       const newer = { instanceId: 'other', callNumber: 2 }; // a unary call: its instance is told of no end
-      expect((await store.locks.acquire(first.spec, newer, true, inTime())).kind).toBe('granted');
+      expect(
+        (await store.locks.acquire({ spec: first.spec, stamp: newer, mayWait: true }, inTime())).kind,
+      ).toBe('granted');
       await store.locks.release(second.spec, inTime());
       const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, callNumber: 1 } };
       await store.locks.release(first.spec, inTime());
-      expect((await store.locks.acquire(stream.spec, stream.stamp, false, inTime())).kind).toBe('granted');
+      expect(
+        (await store.locks.acquire({ spec: stream.spec, stamp: stream.stamp, mayWait: false }, inTime()))
+          .kind,
+      ).toBe('granted');
       await store.locks.forceRelease({ resource: 'r', fencingToken: undefined, immediate: false }, inTime());
       const about = ({ spec, stamp }: Queued, word: string, number: string) =>
         filled(form, { word, lease_id: spec.leaseId, call: `${stamp.callNumber}`, number, resource: 'r' });
@@ -428,7 +439,10 @@ test('the procedure to change max_ttl works as it is written', async () => {
   const store = await openStore(60_000);
   try {
     expect(store.status()).toMatchObject({ usable: true, mismatch: false, epoch: 2 });
-    const asked = store.locks.acquire(leaseSpec({ resource: 'new' }), STAMP, false, inTime());
+    const asked = store.locks.acquire(
+      { spec: leaseSpec({ resource: 'new' }), stamp: STAMP, mayWait: false },
+      inTime(),
+    );
     expect((await asked).kind).toBe('quarantined');
     const leftMs = store.status().quarantineRemainingMs;
     expect(leftMs).toBeGreaterThan(safety.quarantineMs(60_000) - 5_000);

@@ -42,7 +42,10 @@ test('its wait ends as revoked, and its place is gone', async ({ onTestFinished 
   });
   onTestFinished(() => room.close());
   const holder = leaseSpec();
-  await locks.acquire(holder, { instanceId: INSTANCE, callNumber: 2 }, false, inTime());
+  await locks.acquire(
+    { spec: holder, stamp: { instanceId: INSTANCE, callNumber: 2 }, mayWait: false },
+    inTime(),
+  );
   const waiting = room.wait({
     spec: leaseSpec({ owner: 'waiter' }),
     stamp: { instanceId: INSTANCE, callNumber: 4 },

@@ -18,8 +18,10 @@ import type {
 } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
+  AcquireCommand,
   AcquisitionRef,
   ChangeNotice,
+  ConfirmCommand,
   ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
@@ -66,18 +68,12 @@ export class MemoryLockStore implements LockStore {
     return this.#table.size;
   }
 
-  acquire(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    mayWait: boolean,
-    bound: StoreBound,
-    again = false,
-  ): Promise<AcquireOutcome> {
-    return this.#command('acquire-lock', bound, () => this.#acquire(spec, stamp, mayWait, again));
+  acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
+    return this.#command('acquire-lock', bound, () => this.#acquire(command));
   }
 
-  confirm(spec: LeaseSpec, stamp: CallStamp, bound: StoreBound): Promise<ConfirmOutcome> {
-    return this.#command('confirm-offer', bound, () => this.#confirm(spec, stamp));
+  confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
+    return this.#command('confirm-offer', bound, () => this.#confirm(command));
   }
 
   leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
@@ -141,12 +137,12 @@ export class MemoryLockStore implements LockStore {
     return runCommand(this.#options, this.#table, name, bound, decide);
   }
 
-  #acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, again: boolean): AcquireOutcome {
+  #acquire({ spec, stamp, mayWait, asksAgain = false }: AcquireCommand): AcquireOutcome {
     const { leaseId, mode } = spec;
     const lock = this.#table.open(spec.resource);
     this.#table.dropLapsed(lock);
     const own = lock.leases.get(leaseId); // alive: what lapsed was dropped
-    const newer = (by: CallStamp): boolean => again && !sameStamp(by, stamp);
+    const newer = (by: CallStamp): boolean => asksAgain && !sameStamp(by, stamp);
     if (own && !sameMode(own.spec.mode, mode)) return { kind: 'reused' };
     if (own?.state === 'revoked') return { kind: 'revoked' };
     if (own && !this.#table.quarantined && newer(own.stamp)) return { kind: 'moved' };
@@ -222,7 +218,7 @@ export class MemoryLockStore implements LockStore {
     if (minHoldMs > 0) lock.takenUntilMs = Math.max(lock.takenUntilMs, this.#table.clockMs + minHoldMs);
   }
 
-  #confirm(spec: LeaseSpec, stamp: CallStamp): ConfirmOutcome {
+  #confirm({ spec, stamp }: ConfirmCommand): ConfirmOutcome {
     const lock = this.#table.open(spec.resource);
     const record = lock.leases.get(spec.leaseId);
     if (record && !sameStamp(record.stamp, stamp)) return { kind: 'gone' };

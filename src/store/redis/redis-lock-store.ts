@@ -4,19 +4,19 @@
 import { LIMITS } from '../../domain/limits.ts';
 import type {
   AcquireOutcome,
-  CallStamp,
   ConfirmOutcome,
   ForceReleaseOutcome,
   Lease,
-  LeaseSpec,
   LockView,
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
+  AcquireCommand,
   AcquisitionRef,
   ChangeNotice,
+  ConfirmCommand,
   ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
@@ -71,11 +71,8 @@ export class RedisLockStore implements LockStore {
   }
 
   async acquire(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    mayWait: boolean,
+    { spec, stamp, mayWait, asksAgain = false }: AcquireCommand,
     bound: StoreBound,
-    again = false,
   ): Promise<AcquireOutcome> {
     const args = [
       SKEW_US,
@@ -89,7 +86,7 @@ export class RedisLockStore implements LockStore {
       aboutText(spec),
       mayWait ? '1' : '0',
       String(LIMITS.waitersPerResource),
-      again ? '1' : '0',
+      asksAgain ? '1' : '0',
     ];
     const answer = await this.#lane.run('acquire-lock', this.#keys, args, bound);
     const [word, , ...rest] = answer.reply;
@@ -115,7 +112,7 @@ export class RedisLockStore implements LockStore {
     }
   }
 
-  async confirm(spec: LeaseSpec, stamp: CallStamp, bound: StoreBound): Promise<ConfirmOutcome> {
+  async confirm({ spec, stamp }: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     const args = [
       SKEW_US,
       spec.resource,

@@ -32,7 +32,7 @@
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stamp, mode, ttl, min_hold, max_hold = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local about, may_wait, most_waiters, again = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14] == '1'
+local about, may_wait, most_waiters, asks_again = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14] == '1'
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
@@ -64,14 +64,14 @@ if own then
   -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
   -- queued and handed the same lease, it would hold the resource for as long as it likes.
   if own.state == 'revoked' then return { 'revoked', s.time } end
-  if again and not quarantined and own.stamp ~= stamp then return { 'moved', s.time } end
+  if asks_again and not quarantined and own.stamp ~= stamp then return { 'moved', s.time } end
 end
 
 local waiting = redis.call('HGET', L.waiters, lease_id)
 local w = waiting and read_waiter(waiting)
 if w and w.mode ~= mode then return { 'reused', s.time } end
 if w and w.stamp ~= stamp then
-  if again then return { 'moved', s.time } end
+  if asks_again then return { 'moved', s.time } end
   tell(s, w.stamp, 'moved', lease_id, '0', resource)
 end
 -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
