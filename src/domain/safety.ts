@@ -27,7 +27,7 @@ export const TICK_MS = 1_000;
 export const SCHEMA_VERSION = 3;
 
 /** An adoption upgrades this layout to the current one (adopt-reign.lua). */
-export const FORMER_SCHEMA_VERSION = 2;
+export const FORMER_SCHEMA = 2;
 
 /**
  * How long after a new reign began nothing is granted. A lease that the new primary has never heard of was

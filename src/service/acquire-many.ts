@@ -5,7 +5,7 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallStamp, Granted, Lease, LeaseSpec } from '../domain/lock.ts';
 import type { LockStore, RenewCommand, StoreBound } from '../store/lock-store.ts';
-import { takenAway } from './refusals.ts';
+import { leaseRevoked } from './refusals.ts';
 
 export interface AcquireManyOptions {
   readonly specs: readonly LeaseSpec[];
@@ -84,7 +84,7 @@ async function renewed(
     if (outcome?.kind === 'moved') {
       throw new CoordinationError('MOVED', 'a newer call with the same lease_id took one of the leases over');
     }
-    if (outcome?.kind === 'revoked') throw takenAway();
+    if (outcome?.kind === 'revoked') throw leaseRevoked();
     if (outcome?.kind !== 'renewed') {
       throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were taken');
     }

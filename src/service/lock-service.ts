@@ -25,7 +25,7 @@ import {
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
 import type { Listing, PageTokens } from './page-tokens.ts';
-import { draining, leaseLost, refusal, takenAway, waitFailure } from './refusals.ts';
+import { draining, leaseLost, leaseRevoked, refusal, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 /** One call of a client, as the transport received it. */
@@ -142,7 +142,7 @@ export class LockService {
   renew(command: RenewCommand, context: CallContext): Promise<GrantedLease> {
     return this.#logged('Renew', command, async () => {
       const [outcome] = await this.#options.store.renew([command], this.#bounded(context));
-      if (outcome?.kind === 'revoked') throw takenAway();
+      if (outcome?.kind === 'revoked') throw leaseRevoked();
       if (outcome?.kind !== 'renewed') throw leaseLost();
       return this.#granted(outcome.lease, context);
     });

@@ -98,7 +98,7 @@ export type Notice =
   | { readonly kind: 'moved'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
   /** The waiter, or the lease that a stream keeps, was released by someone who knows its lease id. */
   | { readonly kind: 'released'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
-  /** The lease that a stream keeps, or what a waiter was granted, was taken away by an administrator. */
+  /** The lease that a stream keeps, or what a waiter was granted, was revoked by an administrator. */
   | { readonly kind: 'revoked'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
   /** Waiters may have been forgotten or put aside: each must ask again. */
   | { readonly kind: 'resync' };
@@ -159,7 +159,7 @@ export interface LockStore {
   release(ref: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome>;
 
   /**
-   * Takes leases away from their holders. Each stays until its recorded deadline, so that its holder never overlaps
+   * Revokes leases. Each stays until its recorded deadline, so that its holder never overlaps
    * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and its token isn't
    * valid. `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over
    * now.
@@ -169,7 +169,7 @@ export interface LockStore {
   /** Frees what lapsed of a resource and hands it over. */
   advance(resource: string, bound: StoreBound): Promise<void>;
 
-  /** Whether a live lease of the resource, which nobody took away, carries this token now. */
+  /** Whether a live lease of the resource, not revoked, carries this token now. */
   checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean>;
 
   /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */

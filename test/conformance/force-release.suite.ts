@@ -1,4 +1,4 @@
-// How every lock store must take leases away: the resource stays taken until the deadline that the holder was told, and
+// How every lock store must revoke leases: the resource stays taken until the deadline that the holder was told, and
 // until then nothing revives the lease; at once if asked. force-release.test.ts runs this for each store.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -201,7 +201,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await tryOnce(asked())).kind).toBe('granted');
       });
 
-      test('a repeat takes nothing away, tells nobody, and still says when', async () => {
+      test('a repeat revokes nothing, tells nobody, and still says when', async () => {
         const holder = await held();
         await force();
         await told('revoked', holder);
@@ -261,7 +261,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await h.remembered()).toBe(1);
       });
 
-      test('ends what was taken away before, and counts it', async () => {
+      test('ends what was revoked before, and counts it', async () => {
         const holder = await held();
         await force();
         expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
@@ -276,7 +276,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     });
 
     describe('of several leases', () => {
-      test('only the one with the token is taken away', async () => {
+      test('only the one with the token is revoked', async () => {
         const first = await held({ mode: SHARED, owner: 'first' });
         await h.pass(2_000);
         const second = await held({ mode: SHARED, owner: 'second' });
@@ -327,7 +327,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await confirm(second)).kind).toBe('granted');
       });
 
-      test('waiters are not touched, and nothing to take away is no error', async () => {
+      test('waiters are not touched, and nothing to revoke is no error', async () => {
         await held();
         await inQueue('first');
         await inQueue('second');
@@ -361,7 +361,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['next']);
       });
 
-      test('a lease is taken away, and its own repeat, which waits for the end, with it', async () => {
+      test('a lease is revoked, and its own repeat, which waits for the end, with it', async () => {
         const holder = await held({ ttlMs: MAX_TTL_MS });
         await h.beginReign();
         const { stamp } = asked();
@@ -374,7 +374,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await renew(holder.renewal)).toEqual({ kind: 'revoked' });
       });
 
-      test('a lease that was taken away stays so, and lapses like every other', async () => {
+      test('a lease that was revoked stays so, and lapses like every other', async () => {
         const long = await held({ ttlMs: MAX_TTL_MS });
         await force();
         await h.beginReign();

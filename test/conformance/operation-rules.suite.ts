@@ -261,7 +261,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
 
     test.each([
       [
-        'taken away by an administrator',
+        'revoked by an administrator',
         'lease-lost',
         (l: AttemptRef) =>
           h.locks.forceRelease({ resource: l.resource, fencingToken: undefined, immediate: false }, inTime()),

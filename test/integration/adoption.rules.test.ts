@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
-import { FORMER_SCHEMA_VERSION, SCHEMA_VERSION } from '../../src/domain/safety.ts';
+import { FORMER_SCHEMA, SCHEMA_VERSION } from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
@@ -187,7 +187,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
         .multi()
         .hset(`${lockPrefix}offered`, offered.leaseId, text.replace(/offer$/, 'claim'))
         .rename(`${bucket}offers:old`, `${bucket}claims:old`)
-        .hset(meta, 'schema', FORMER_SCHEMA_VERSION, 'reign', former)
+        .hset(meta, 'schema', FORMER_SCHEMA, 'reign', former)
         .exec();
     });
     return held.fencingToken;
@@ -244,7 +244,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
       'reign',
       {},
     ]);
-    const asFormer = [FORMER_SCHEMA_VERSION, 30_000_000, 1, 0, 0, 0, 'wait', 'a secret', ''];
+    const asFormer = [FORMER_SCHEMA, 30_000_000, 1, 0, 0, 0, 'wait', 'a secret', ''];
     expect(await run('adopt-reign', '0', NEVER_LATE, ...asFormer)).toMatchObject([
       'mismatch',
       {},

@@ -203,7 +203,7 @@ test('the fields of meta are the documented ones, and who writes them does', asy
     const changed = Object.keys(after).filter((field) => after[field] !== adopted[field]);
     const byOthers = rows.filter((row) => row[3] !== 'adopt-reign').map(([field = '']) => field);
     expect(changed.sort()).toEqual(byOthers.sort());
-    expect(after.reign).toMatch(/^0:[0-9a-f]{40}$/);
+    expect(after.reign).toMatch(/^0:[0-9a-f]{40}:3$/);
     expect(after.place).toBe('1');
   });
   const schema = rows.find(([field]) => field === 'schema')?.[2];

@@ -1,4 +1,4 @@
-// How leases in memory end before their deadlines: released by who knows the lease id, or taken away by an
+// How leases in memory end before their deadlines: released by who knows the lease id, or revoked by an
 // administrator, as in ../redis/lua/release-lock.lua and force-release.lua.
 
 import type { ForceReleaseOutcome, ReleaseOutcome } from '../../domain/lock.ts';

@@ -9,17 +9,13 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, pause, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort } from '../../domain/host-port.ts';
-import {
-  CONFIRMATION_WINDOW_MS,
-  FORMER_SCHEMA_VERSION,
-  SCHEMA_VERSION,
-  TICK_MS,
-} from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, FORMER_SCHEMA, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import { BUCKETS, type Keys } from './keys.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
+import { describeMismatch, reignOf } from './reign.ts';
 import type { Scripts } from './scripts.ts';
 import { evaluate, Session, type TimeSample } from './session.ts';
 
@@ -201,7 +197,7 @@ export class PrimaryKeeper {
       ),
     );
     const installed = await connection.callWithin(STEP_TIMEOUT_MS, 'HGET', keys.meta, 'reign');
-    if (locator.hasSentinels && installed !== reignOf(named, node)) {
+    if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid)) {
       node = await this.#awaitBacklog(connection, node);
     }
     // The majority is asked after the reign was read, or a primary that was demoted and chosen again between
@@ -218,7 +214,8 @@ export class PrimaryKeeper {
     }
     const reply = await this.#adopt(connection, agreed, node);
     const [, timeUs, reign, epoch, token, quarantineLeftUs, pageSecret] = reply.values;
-    if (reign !== reignOf(agreed, node)) throw new Error('the reign changed while it was joined');
+    if (reign !== reignOf(agreed.configEpoch, node.replid))
+      throw new Error('the reign changed while it was joined');
     this.sawToken(Number(token));
     this.#pageSecret = pageSecret;
     this.#knowsDeployment = true;
@@ -296,7 +293,7 @@ export class PrimaryKeeper {
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
       // A Redis that lost its data gets back the secret that this instance knows, and its tokens stay good.
       this.#pageSecret ?? this.#ownSecret,
-      FORMER_SCHEMA_VERSION,
+      FORMER_SCHEMA,
     ];
     const late = (): Error => new Error('adopt-reign: no reply');
     const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
@@ -311,11 +308,9 @@ export class PrimaryKeeper {
         break;
       case 'current':
         break;
-      case 'mismatch': {
-        const [, , name, found] = reply;
-        this.#mismatch = describeMismatch(String(name), String(found));
+      case 'mismatch':
+        this.#mismatch = describeMismatch(String(reply[2]), String(reply[3]));
         throw new CoordinationError('DEPLOYMENT_MISMATCH', this.#mismatch);
-      }
       default:
         throw new Error(`adopt-reign: ${reply[0]}`);
     }
@@ -344,22 +339,6 @@ export class PrimaryKeeper {
       await pause(clock, TICK_MS, session.over);
     }
   }
-}
-
-/** The name that adopt-reign.lua gives the reign. */
-function reignOf({ configEpoch }: NamedPrimary, { replid }: NodeInfo): string {
-  return `${configEpoch}:${replid}:${SCHEMA_VERSION}`;
-}
-
-function describeMismatch(name: string, found: string): string {
-  if (name === 'schema') {
-    return (
-      `the keys in Redis have the layout ${found}, and this version of Leasehold needs ${SCHEMA_VERSION}: ` +
-      'use the version of the other instances, or another redis.key_prefix (docs/deployment.md, "Upgrading")'
-    );
-  }
-  const value = name === 'max_ttl' ? `${Number(found) / 1_000} ms` : found;
-  return `the deployment's ${name} is ${value}, another one than this instance's`;
 }
 
 function ended(signal: AbortSignal): Promise<void> {

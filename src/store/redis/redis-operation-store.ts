@@ -209,10 +209,7 @@ export class RedisOperationStore implements OperationStore {
     };
   }
 
-  async heartbeat(
-    commands: readonly HeartbeatCommand[],
-    bound: StoreBound,
-  ): Promise<readonly HeartbeatOutcome[]> {
+  async heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<HeartbeatOutcome[]> {
     const args = commands.flatMap((command) => [
       nameOf(command),
       command.claimId,

@@ -256,7 +256,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
 function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
-      file: KEEPER,
+      file: 'src/store/redis/reign.ts',
       find: `return \`\${configEpoch}:\${replid}:\${SCHEMA_VERSION}\`;`,
       replace: `return \`\${configEpoch && 0}:\${replid}:\${SCHEMA_VERSION}\`;`,
     },

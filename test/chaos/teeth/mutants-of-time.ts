@@ -25,7 +25,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: 'src/store/redis/command-lane.ts',
-        find: '?? (await this.#attemptAgain(name, keys, args, call))',
+        find: '?? (await this.#attemptAgain(name, keys, args, bound))',
         replace: '?? (await Promise.reject(unavailable("late")))',
       },
     ],

@@ -27,7 +27,7 @@
 --       reused now         (the lease_id names a lease or waiter in another mode)
 --       full now           (too many wait for the resource)
 --       moved now          (asked again, and a newer call speaks for the acquisition)
---       revoked now        (the lease_id names a lease that was taken away)
+--       revoked now        (the lease_id names a lease that was revoked)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

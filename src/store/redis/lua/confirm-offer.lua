@@ -13,7 +13,7 @@
 --       9 max_hold        0: no bound
 -- REPLY granted now token remaining
 --       repeated now token remaining    (it was a lease before: somebody may have been told of it)
---       gone now          it lapsed, was given back or taken away, or a newer call speaks for it
+--       gone now          it lapsed, was given back or revoked, or a newer call speaks for it
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -31,7 +31,7 @@ if l and l.stamp ~= stamp then return { 'gone', s.time } end
 forget_offer(s, L, lease_id, stamp)
 -- In a quarantine an offer is what a repeat is: recorded by a primary that may never have confirmed it.
 if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', s.time } end
--- The repeat of a confirmation whose lease was taken away since.
+-- The repeat of a confirmation whose lease was revoked since.
 if l.state == 'revoked' then return { 'gone', s.time } end
 local word = l.state == 'offer' and 'granted' or 'repeated'
 if l.state == 'offer' then

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Takes leases of a resource away from their holders, whoever they are: all, or the one with a token. A holder may rely
+-- Revokes leases of a resource, all or the one with a token, on an administrator's word. A holder may rely
 -- on its lease until the deadline that it was told. So, unless it is to be at once, the lease stays until then as
 -- 'revoked': it takes the resource, but nothing renews it. An offer ends at once in any case: nobody was told of it.
 --
