@@ -129,7 +129,7 @@ export interface Granted {
 
 export type AcquireOutcome =
   | Granted
-  /** Only for a caller that may wait: its place, from 1, and when the resource may be free for the next in line. */
+  /** Only for a caller that may wait: its position, from 1, and when the resource may be free for the next in line. */
   | { readonly kind: 'queued'; readonly position: number; readonly blockedForMs: number }
   | { readonly kind: 'contended'; readonly contention: Contention }
   | { readonly kind: 'quarantined'; readonly retryAfterMs: number }

@@ -38,7 +38,7 @@ export interface LeaseStreamsOptions {
   readonly maxTtlMs: number;
 }
 
-/** A queued stream says its place again after so long. */
+/** A queued stream says its position again after so long. */
 const REPEAT_QUEUED_MS = 10_000;
 const RETRY_SOON_MS = 1_000;
 const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };

@@ -2,7 +2,7 @@
 
 import { CoordinationError } from '../domain/errors.ts';
 import type { AcquireOutcome, Contention } from '../domain/lock.ts';
-import type { WaitEnd } from './waiter.ts';
+import type { WaitEnd } from './waiting-call.ts';
 
 const RETRY_AT_LEAST_MS = 50;
 /** A holder may release long before its deadline, so nobody is told to wait for that. */

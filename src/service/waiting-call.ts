@@ -24,7 +24,7 @@ export type WaitEnd =
     }
   | { readonly kind: 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining' };
 
-export interface WaiterOptions {
+export interface WaitingCallOptions {
   readonly spec: LeaseSpec;
   readonly stamp: CallStamp;
   readonly store: LockStore;
@@ -35,7 +35,7 @@ export interface WaiterOptions {
   readonly untilMs: number;
   /** The client's own deadline, on the monotonic clock; Infinity when it set none. */
   readonly callEndsMs: number;
-  /** The place in the queue, from 1, each time the store says it. */
+  /** The position in the queue, from 1, each time the store says it. */
   readonly onPosition: (position: number) => void;
 }
 
@@ -49,14 +49,14 @@ const BACKOFF = { firstMs: 50, mostMs: 1_000 };
 /** Later than the deadline that blocks it, by a little: clocks are read at different moments. */
 const AFTER_DEADLINE_MS = 2;
 
-export class Waiter {
-  readonly #options: WaiterOptions;
+export class WaitingCall {
+  readonly #options: WaitingCallOptions;
   readonly #inbox = new Set<Event>();
   #wake: (() => void) | undefined;
   #blocked: Timer | undefined;
   #hasAsked = false;
 
-  constructor(options: WaiterOptions) {
+  constructor(options: WaitingCallOptions) {
     this.#options = options;
   }
 
@@ -64,7 +64,7 @@ export class Waiter {
     return this.#options.stamp;
   }
 
-  /** Something happened that the waiter has to act on. */
+  /** Something happened that the call has to act on. */
   tell(event: Event): void {
     this.#inbox.add(event);
     this.#wake?.();
