@@ -98,10 +98,10 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', second);
       });
 
-      test('says the place, from 1', async () => {
+      test('says the position, from 1', async () => {
         await held();
-        for (const place of [1, 2, 3]) {
-          expect(await wait(asked())).toMatchObject({ kind: 'queued', position: place });
+        for (const position of [1, 2, 3]) {
+          expect(await wait(asked())).toMatchObject({ kind: 'queued', position });
         }
       });
 

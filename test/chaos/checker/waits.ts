@@ -42,7 +42,7 @@ export function checkWaits(run: Run): Findings {
   return finder.findings();
 }
 
-/** Each call that was told a place in the queue, until it was granted or ended. */
+/** Each call that was told a position in the queue, until it was granted or ended. */
 function waitsOf(run: Run): Wait[] {
   const calls = new Map(run.calls.map((call) => [call.began.call, call]));
   const granted = new Map(
