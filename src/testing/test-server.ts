@@ -24,7 +24,7 @@ export interface TestServer extends AsyncDisposable {
   readonly clock: TestClock;
   /** A client on the clock of this server: both must agree on how much time has passed. Closed by `stop`. */
   createClient(options?: Omit<ClientOptions, 'addresses' | 'clock'>): Client;
-  /** Force-releases the leases on a resource, as an administrator would: their holders hear it, and it is free at once. */
+  /** Force-releases a resource, as an administrator would: its holders hear it, and it is free at once. */
   forceRelease(resource: string): Promise<void>;
   /** What a failover of Redis is to callers: nothing is granted for a while (the quarantine), renewals go on. */
   failOver(): void;
