@@ -35,7 +35,7 @@ const validUntil = ({ validFor }: Lease): number =>
 // whatever started it starts it again, and it stands for election anew.
 const stream = client.hold(HoldRequest.fromPartial({ spec, wait: { $case: 'waitForever', value: true } }));
 stream.on('data', ({ event }: HoldResponse) => {
-  if (event?.$case === 'queued') console.log(`${me} follows, place ${event.value.position}`);
+  if (event?.$case === 'queued') console.log(`${me} follows, position ${event.value.position}`);
   if (event?.$case === 'granted' || event?.$case === 'renewed') stopAtMs = validUntil(event.value);
   if (event?.$case === 'lost') stopAtMs = 0;
   if (event?.$case === 'granted') void lead(event.value.fencingToken);

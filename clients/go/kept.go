@@ -28,7 +28,7 @@ const (
 // Event is told to an observer, in order, from the lease's own goroutine: it must not block.
 type Event struct {
 	Kind EventKind
-	// Position is the place in the queue, with Queued.
+	// Position is the rank in the queue, with Queued.
 	Position int
 	// Why says more, with AtRisk, Reopened and Lost.
 	Why string

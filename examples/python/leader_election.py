@@ -29,4 +29,4 @@ for event in locks.Hold(pb.HoldRequest(spec=spec, wait_forever=True)):  # until 
     if kind == "granted":
         threading.Thread(target=lead, args=(lease.fencing_token,)).start()
     elif kind == "queued":
-        print(f"{me} follows, place {event.queued.position}", flush=True)
+        print(f"{me} follows, position {event.queued.position}", flush=True)

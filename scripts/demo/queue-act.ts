@@ -81,7 +81,7 @@ export async function playQueue(
     };
     const { position } = await stream.event('queued'); // it is in the queue before the next one comes
     arrived.push(name);
-    timeline.say(name, `waits, place ${position}`);
+    timeline.say(name, `waits, position ${position}`);
     const turn = granted.then(({ one, leaseId }) => work(client, leaseId, one));
     void turn.catch(() => undefined); // awaited below; until then a failure must not end the process at once
     turns.push(turn);

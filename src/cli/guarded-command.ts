@@ -5,8 +5,8 @@
 //   … renewals … │ none for a while │ grace         │ lead    │ margin of the deadline rule │ somebody else's
 //                                   ▲ SIGTERM       ▲ SIGKILL ▲ the local deadline
 //
-// The lease that a server has taken away is the exception: it may be over before its deadline, and nothing here can be
-// in time for that. The command then has until the deadline that was known, and no longer than the grace.
+// A lease that an administrator has force-released is the exception: it may be over before its deadline, and nothing
+// here can be in time for that. The command then has until the deadline that was known, and no longer than the grace.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

@@ -1,4 +1,4 @@
-// Waits for a lease and tells people how it goes: the place in the queue, and who is before them.
+// Waits for a lease and tells people how it goes: the position in the queue, and who is before them.
 
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -118,9 +118,10 @@ function progressOf(
   return (position) => {
     if (position === newest) return;
     newest = position;
-    const place = position === 0 ? 'the server has no store at the moment' : `place ${position} in the queue`;
+    const where =
+      position === 0 ? 'the server has no store at the moment' : `position ${position} in the queue`;
     const tellWith = (who: string): void => {
-      if (!signal.aborted && newest === position) tell(`waits for ${resource}: ${place}${who}`);
+      if (!signal.aborted && newest === position) tell(`waits for ${resource}: ${where}${who}`);
     };
     const holdersOf = (lock: Lock): void => {
       const [first] = lock.holders;

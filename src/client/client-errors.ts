@@ -78,7 +78,7 @@ export const LOSSES = [
   'expired',
   /** Somebody who knows its id released it. */
   'released',
-  /** An administrator took it away. */
+  /** An administrator force-released it. */
   'force-released',
   /** Its `maxHoldMs` ended. */
   'max-hold',

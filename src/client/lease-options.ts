@@ -39,7 +39,7 @@ export interface AcquireOptions extends LeaseOptions {
   readonly waitMs?: number | undefined;
   /** Gives up waiting, and leaves nothing behind. It does nothing to a lease that was granted. */
   readonly signal?: AbortSignal | undefined;
-  /** Told of the place in the queue, of renewals, of danger and of the end. What it throws is ignored. */
+  /** Told of the position in the queue, of renewals, of danger and of the end. What it throws is ignored. */
   readonly onEvent?: ((event: LeaseEvent) => void) | undefined;
 }
 

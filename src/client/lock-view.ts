@@ -27,7 +27,7 @@ export interface LockHolder {
   /** Until it ends unless it is renewed. */
   readonly remainingMs: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Taken away by an administrator: it is renewed no more. */
+  /** Force-released by an administrator: it is renewed no more. */
   readonly revoked: boolean;
 }
 

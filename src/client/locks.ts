@@ -144,7 +144,7 @@ export class Locks {
     return valid;
   }
 
-  /** For administrators: how many leases were taken away, and in how long the resource is free. */
+  /** For administrators: how many leases were force-released, and in how long the resource is free. */
   async forceRelease(
     resource: string,
     options: ForceReleaseOptions = {},

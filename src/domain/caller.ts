@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 
-/** An admin may do all that a client may, and take leases away from others. */
+/** An admin may do all that a client may, and revoke the leases of others. */
 export type Role = 'client' | 'admin';
 
 export interface Caller {

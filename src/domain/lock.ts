@@ -8,8 +8,8 @@
 //    ├───────── MIN_HOLD ◀─┤ (min_hold not over: taken, but nobody's)
 //    └─────────────────────┘ (no min_hold, or it is over)
 //
-// During a quarantine (safety.ts) nothing leaves FREE; renewals and releases go on. What an administrator takes away
-// stays HELD until its deadline, as a lease that is revoked: nothing renews it.
+// During a quarantine (safety.ts) nothing leaves FREE; renewals and releases go on. What an administrator revokes
+// stays HELD until its deadline, and nothing renews it.
 
 import { createHash } from 'node:crypto';
 
@@ -22,7 +22,7 @@ export type Mode =
 export interface CallStamp {
   readonly instanceId: string;
   /** Unique in the instance. Odd for streams, which are told when their lease is released; even for unary calls. */
-  readonly call: number;
+  readonly callNumber: number;
 }
 
 /** What a caller asks for. */
@@ -70,7 +70,7 @@ export interface Holder {
   /** Until the lease lapses if it isn't renewed. */
   readonly remainingMs: number;
   readonly metadata: ReadonlyMap<string, string>;
-  /** An administrator took it away: it ends at its deadline at the latest. */
+  /** An administrator revoked it: it ends at its deadline at the latest. */
   readonly revoked: boolean;
 }
 
@@ -129,7 +129,7 @@ export interface Granted {
 
 export type AcquireOutcome =
   | Granted
-  /** Only for a caller that may wait: its place, from 1, and when the resource may be free for the next in line. */
+  /** Only for a caller that may wait: its position, from 1, and when the resource may be free for the next in line. */
   | { readonly kind: 'queued'; readonly position: number; readonly blockedForMs: number }
   | { readonly kind: 'contended'; readonly contention: Contention }
   | { readonly kind: 'quarantined'; readonly retryAfterMs: number }
@@ -137,14 +137,14 @@ export type AcquireOutcome =
   | { readonly kind: 'reused' }
   /** Asked again, and a newer call speaks for the acquisition. */
   | { readonly kind: 'moved' }
-  /** The lease id names a lease that an administrator took away. */
+  /** The lease id names a lease that an administrator revoked. */
   | { readonly kind: 'revoked' }
   /** As many wait for the resource as may. */
   | { readonly kind: 'full' };
 
 export type ConfirmOutcome =
   | Granted
-  /** It lapsed, was given back, released or taken away, or a newer call speaks for it. */
+  /** It lapsed, was given back, released or revoked, or a newer call speaks for it. */
   | { readonly kind: 'gone' };
 
 export type RenewOutcome =
@@ -154,7 +154,7 @@ export type RenewOutcome =
   | { readonly kind: 'lost' }
   /** The lease lives, but a newer call speaks for it. Only where the renewal named a stamp. */
   | { readonly kind: 'moved' }
-  /** An administrator took the lease away; it lives on for the others' sake alone. */
+  /** An administrator revoked the lease; it lives on for the others' sake alone. */
   | { readonly kind: 'revoked' };
 
 export type ReleaseOutcome =
@@ -166,7 +166,7 @@ export type ReleaseOutcome =
   | { readonly kind: 'absent' };
 
 export interface ForceReleaseOutcome {
-  /** The leases and claims that this call took away; with `immediate` also those that had been taken away and still lived. */
+  /** The leases and offers that this call revoked; with `immediate` also those that were revoked before and still lived. */
   readonly count: number;
   /**
    * When all that is left is over, if nobody renews, releases, or is granted the resource first: leases, min_hold and

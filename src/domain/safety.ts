@@ -23,8 +23,11 @@ export const SKEW_ALLOWANCE_MS = 2_000;
  */
 export const TICK_MS = 1_000;
 
-/** Version of the key layout, kept in `meta`; an instance refuses to serve on another one. */
-export const SCHEMA_VERSION = 2;
+/** Version of the key layout, kept in `meta`; an instance refuses to serve on another one than this and the former. */
+export const SCHEMA_VERSION = 3;
+
+/** An adoption upgrades this layout to the current one (adopt-reign.lua). */
+export const FORMER_SCHEMA = 2;
 
 /**
  * How long after a new reign began nothing is granted. A lease that the new primary has never heard of was

@@ -4,8 +4,8 @@
 import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallStamp, Granted, Lease, LeaseSpec } from '../domain/lock.ts';
-import type { LockStore, RenewCommand, StoreCall } from '../store/lock-store.ts';
-import { takenAway } from './refusals.ts';
+import type { LockStore, RenewCommand, StoreBound } from '../store/lock-store.ts';
+import { leaseRevoked } from './refusals.ts';
 
 export interface AcquireManyOptions {
   readonly specs: readonly LeaseSpec[];
@@ -13,7 +13,7 @@ export interface AcquireManyOptions {
   readonly stamp: CallStamp;
   readonly store: LockStore;
   readonly clock: Clock;
-  readonly bounded: () => StoreCall;
+  readonly bounded: () => StoreBound;
   /** Takes one of them, waiting if the call may; throws when it can't be had. */
   readonly acquire: (spec: LeaseSpec) => Promise<Granted>;
 }
@@ -84,7 +84,7 @@ async function renewed(
     if (outcome?.kind === 'moved') {
       throw new CoordinationError('MOVED', 'a newer call with the same lease_id took one of the leases over');
     }
-    if (outcome?.kind === 'revoked') throw takenAway();
+    if (outcome?.kind === 'revoked') throw leaseRevoked();
     if (outcome?.kind !== 'renewed') {
       throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were taken');
     }
@@ -107,7 +107,7 @@ function renewals(taken: Taken, stamp: CallStamp): readonly RenewCommand[] {
 // before: this may be a first try that a frozen server runs late. The second was answered elsewhere, its caller
 // released one of them, and somebody else has that. To give the others back, which bear the stamp of the late repeat
 // now, would take them from under that caller's hands. Of the one that was being tried it isn't known, where the answer
-// was lost: only its place in the queue or its claim is given up, and a lease ends with its TTL, as does what can't be
+// was lost: only its place in the queue or its offer is given up, and a lease ends with its TTL, as does what can't be
 // given back.
 async function giveBack(
   { stamp, store, bounded }: AcquireManyOptions,

@@ -12,12 +12,12 @@ export class CallStamps {
 
   forUnary(): CallStamp {
     this.#calls += 2;
-    return { instanceId: this.#instanceId, call: this.#calls };
+    return { instanceId: this.#instanceId, callNumber: this.#calls };
   }
 
   /** Odd: the stores tell a stream when its lease was released. */
   forStream(): CallStamp {
     this.#calls += 2;
-    return { instanceId: this.#instanceId, call: this.#calls + 1 };
+    return { instanceId: this.#instanceId, callNumber: this.#calls + 1 };
   }
 }

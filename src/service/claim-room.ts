@@ -19,7 +19,7 @@ import type {
 import { Linger } from './linger.ts';
 import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
 import { cancelled, draining, refusal } from './refusals.ts';
-import { isPassing } from './waiter.ts';
+import { isPassing } from './waiting-call.ts';
 
 export interface ClaimRoomOptions {
   readonly store: OperationStore;

@@ -1,4 +1,4 @@
-// ForceRelease without gRPC: takes leases away in the store, and leaves a record of every call, whatever became of it.
+// ForceRelease without gRPC: revokes leases in the store, and leaves a record of every call, whatever became of it.
 // Who may call it was decided before (transport/authorization.ts).
 
 import type { Clock } from '../domain/clock.ts';

@@ -17,9 +17,9 @@ export type AttemptWheel = RenewalWheel<KeptAttempt, LivingAttempt, AttemptLoss>
 
 export function attemptRenewals(store: OperationStore): Renewals<KeptAttempt, LivingAttempt, AttemptLoss> {
   return {
-    keyOf: ({ claimId, stamp }) => keyOf(claimId, stamp.call),
-    async renew(attempts, call) {
-      const outcomes = await store.heartbeat(attempts, call);
+    keyOf: ({ claimId, stamp }) => keyOf(claimId, stamp.callNumber),
+    async renew(attempts, bound) {
+      const outcomes = await store.heartbeat(attempts, bound);
       return outcomes.map((outcome): Renewal<LivingAttempt, AttemptLoss> => {
         if (outcome.kind !== 'renewed') return outcome;
         const { attempt, isFinal, cancelReason } = outcome;
@@ -30,11 +30,11 @@ export function attemptRenewals(store: OperationStore): Renewals<KeptAttempt, Li
     // At the end of its lease's max_hold, the lease is what ends.
     lapsed: (isFinal) => (isFinal ? 'lease-lost' : 'expired'),
     listen: (heard) =>
-      store.onAttemptNotice(({ kind, claimId, call }) => heard(keyOf(claimId, call), { kind })),
+      store.onAttemptNotice(({ kind, claimId, callNumber }) => heard(keyOf(claimId, callNumber), { kind })),
   };
 }
 
 // A stream keeps one attempt.
-function keyOf(claimId: string, call: number): string {
-  return `${call} ${claimId}`;
+function keyOf(claimId: string, callNumber: number): string {
+  return `${callNumber} ${claimId}`;
 }

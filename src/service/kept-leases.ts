@@ -16,9 +16,9 @@ export type LeaseWheel = RenewalWheel<KeptLease, Lease, LossReason>;
 
 export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, LossReason> {
   return {
-    keyOf: (lease) => keyOf(lease, lease.stamp.call),
-    async renew(leases, call) {
-      const outcomes = await store.renew(leases, call);
+    keyOf: (lease) => keyOf(lease, lease.stamp.callNumber),
+    async renew(leases, bound) {
+      const outcomes = await store.renew(leases, bound);
       return outcomes.map((outcome): Renewal<Lease, LossReason> => {
         if (outcome.kind === 'lost') return { kind: 'lost', reason: 'unknown-lease' };
         if (outcome.kind === 'revoked') return { kind: 'lost', reason: 'force-released' };
@@ -29,14 +29,14 @@ export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, Loss
     lapsed: (isFinal) => (isFinal ? 'max-hold' : 'expired'),
     listen: (heard) =>
       store.onNotice((notice) => {
-        if (notice.kind === 'moved') heard(keyOf(notice.waiter, notice.call), { kind: 'moved' });
+        if (notice.kind === 'moved') heard(keyOf(notice.acquisition, notice.callNumber), { kind: 'moved' });
         if (notice.kind !== 'released' && notice.kind !== 'revoked') return;
         const reason = notice.kind === 'released' ? 'released' : 'force-released';
-        heard(keyOf(notice.waiter, notice.call), { kind: 'lost', reason });
+        heard(keyOf(notice.acquisition, notice.callNumber), { kind: 'lost', reason });
       }),
   };
 }
 
-function keyOf({ resource, leaseId }: AcquisitionRef, call: number): string {
-  return `${call} ${leaseId} ${resource}`;
+function keyOf({ resource, leaseId }: AcquisitionRef, callNumber: number): string {
+  return `${callNumber} ${leaseId} ${resource}`;
 }

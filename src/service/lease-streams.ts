@@ -38,7 +38,7 @@ export interface LeaseStreamsOptions {
   readonly maxTtlMs: number;
 }
 
-/** A queued stream says its place again after so long. */
+/** A queued stream says its position again after so long. */
 const REPEAT_QUEUED_MS = 10_000;
 const RETRY_SOON_MS = 1_000;
 const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };
@@ -131,8 +131,8 @@ export class LeaseStreams {
     const { store, waitRoom, clock, commandTimeoutMs } = this.#options;
     if (waitMs <= 0) {
       const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-      const call = { deadlineMs: untilMs, ...durabilityOf(spec) };
-      const outcome = await store.acquire(spec, stamp, false, call);
+      const bound = { deadlineMs: untilMs, ...durabilityOf(spec) };
+      const outcome = await store.acquire({ spec, stamp, mayWait: false }, bound);
       if (outcome.kind === 'granted') return outcome.lease;
       throw refusal(outcome);
     }

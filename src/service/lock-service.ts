@@ -20,12 +20,12 @@ import {
   type ListQuery,
   type LockStore,
   type RenewCommand,
-  type StoreCall,
+  type StoreBound,
 } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
 import type { CallStamps } from './call-stamps.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
-import { draining, leaseLost, refusal, takenAway, waitFailure } from './refusals.ts';
+import { draining, leaseLost, leaseRevoked, refusal, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 /** One call of a client, as the transport received it. */
@@ -141,7 +141,7 @@ export class LockService {
   renew(command: RenewCommand, context: CallContext): Promise<GrantedLease> {
     return this.#logged('Renew', command, async () => {
       const [outcome] = await this.#options.store.renew([command], this.#bounded(context));
-      if (outcome?.kind === 'revoked') throw takenAway();
+      if (outcome?.kind === 'revoked') throw leaseRevoked();
       if (outcome?.kind !== 'renewed') throw leaseLost();
       return this.#granted(outcome.lease, context);
     });
@@ -185,8 +185,8 @@ export class LockService {
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
     if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
-    const call = { ...this.#bounded(context), ...durabilityOf(spec) };
-    const outcome = await this.#options.store.acquire(spec, stamp, false, call);
+    const bound = { ...this.#bounded(context), ...durabilityOf(spec) };
+    const outcome = await this.#options.store.acquire({ spec, stamp, mayWait: false }, bound);
     if (outcome.kind !== 'granted') throw refusal(outcome);
     return outcome;
   }
@@ -214,7 +214,7 @@ export class LockService {
     throw waitFailure(end);
   }
 
-  #bounded(context: CallContext): StoreCall {
+  #bounded(context: CallContext): StoreBound {
     const { clock, commandTimeoutMs } = this.#options;
     return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
   }

@@ -28,7 +28,7 @@ export class LockWatch {
           store.watchChanges((notice) =>
             listener(notice.kind === 'changed' ? { kind: 'changed', name: notice.resource } : notice),
           ),
-        getMany: async (names, call) => (await store.getMany(names, call)).map(named),
+        getMany: async (names, bound) => (await store.getMany(names, bound)).map(named),
       },
       clock,
       commandTimeoutMs,
@@ -46,9 +46,9 @@ export class LockWatch {
    */
   watch(filter: WatchFilter, context: CallContext, sink: WatchSink<LockView>): Promise<never> {
     const prefix = filter.kind === 'prefix' ? filter.prefix : '';
-    const readPage: ReadPage<LockView> = async (after, most, call) => {
+    const readPage: ReadPage<LockView> = async (after, most, bound) => {
       const query = { prefix, owner: '', states: NOT_FREE, after, most };
-      const { locks, next } = await this.#store.list(query, call);
+      const { locks, next } = await this.#store.list(query, bound);
       return { states: locks.map(named), next };
     };
     return this.#hub.watch(filter, readPage, context, sink);

@@ -7,7 +7,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import { leaseIdHash } from '../domain/lock.ts';
 import { type Attempt, keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationFilter } from '../domain/operation-filter.ts';
-import type { StoreCall } from '../store/lock-store.ts';
+import type { StoreBound } from '../store/lock-store.ts';
 import type {
   BeginCommand,
   CancelCommand,
@@ -173,22 +173,22 @@ export class OperationService {
   }
 
   complete(command: CompleteCommand, context: CallContext): Promise<Operation> {
-    const work = (call: StoreCall) => this.#options.store.complete(command, call);
+    const work = (bound: StoreBound) => this.#options.store.complete(command, bound);
     return this.#change('CompleteOperation', command, work, context);
   }
 
   yield(command: YieldCommand, context: CallContext): Promise<Operation> {
-    const work = (call: StoreCall) => this.#options.store.yield(command, call);
+    const work = (bound: StoreBound) => this.#options.store.yield(command, bound);
     return this.#change('YieldOperation', command, work, context);
   }
 
   cancel(command: CancelCommand, context: CallContext): Promise<Operation> {
-    const work = (call: StoreCall) => this.#options.store.cancel(command, call);
+    const work = (bound: StoreBound) => this.#options.store.cancel(command, bound);
     return this.#change('CancelOperation', command, work, context);
   }
 
   retry(command: RetryCommand, context: CallContext): Promise<Operation> {
-    const work = (call: StoreCall) => this.#options.store.retry(command, call);
+    const work = (bound: StoreBound) => this.#options.store.retry(command, bound);
     return this.#change('RetryOperation', command, work, context);
   }
 
@@ -207,7 +207,7 @@ export class OperationService {
   #change(
     rpc: string,
     about: About,
-    work: (call: StoreCall) => Promise<ChangeOutcome>,
+    work: (bound: StoreBound) => Promise<ChangeOutcome>,
     context: CallContext,
   ): Promise<Operation> {
     const change = async () => {
@@ -218,7 +218,7 @@ export class OperationService {
     return this.#logged(rpc, about, change, ({ state }) => [{ outcome: state }]);
   }
 
-  #bounded(context: CallContext): StoreCall {
+  #bounded(context: CallContext): StoreBound {
     const { clock, commandTimeoutMs } = this.#options;
     return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
   }

@@ -10,7 +10,7 @@ import { Linger } from './linger.ts';
 import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
 import { operationNotFound } from './operation-refusals.ts';
 import { cancelled, draining } from './refusals.ts';
-import { isPassing } from './waiter.ts';
+import { isPassing } from './waiting-call.ts';
 
 export interface OperationWaitsOptions {
   readonly store: OperationStore;

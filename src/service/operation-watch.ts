@@ -37,9 +37,9 @@ export class OperationWatch {
             else if (notice.kind === 'resync') listener({ kind: 'listening', missed: true });
             else if (notice.kind === 'deaf') listener(notice);
           }),
-        async getMany(names, call) {
+        async getMany(names, bound) {
           const keys = names.map(keyOfName);
-          const found = await store.getMany(keys, call);
+          const found = await store.getMany(keys, bound);
           return keys.map((key, index) => {
             const operation = found[index];
             return { name: nameOf(key), state: operation ? record(operation) : { kind: 'removed', ...key } };
@@ -68,9 +68,9 @@ export class OperationWatch {
   ): Promise<never> {
     const { resource, resourcePrefix } = filter;
     const prefix = resource === undefined ? (resourcePrefix ?? '') : nameOf({ resource, operationId: '' });
-    const readPage: ReadPage<OperationNews> = async (after, most, call) => {
+    const readPage: ReadPage<OperationNews> = async (after, most, bound) => {
       const from = after === '' ? undefined : keyOfName(after);
-      const { operations, last } = await this.#store.list({ filter, after: from, most, withPayloads }, call);
+      const { operations, last } = await this.#store.list({ filter, after: from, most, withPayloads }, bound);
       return { states: operations.map(named), next: last && nameOf(last) };
     };
     const fitting = new FittingSink(filter, withPayloads ? WEIGHT_OF_PAYLOADS : 1, sink);

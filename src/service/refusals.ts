@@ -2,7 +2,7 @@
 
 import { CoordinationError } from '../domain/errors.ts';
 import type { AcquireOutcome, Contention } from '../domain/lock.ts';
-import type { WaitEnd } from './waiter.ts';
+import type { WaitEnd } from './waiting-call.ts';
 
 const RETRY_AT_LEAST_MS = 50;
 /** A holder may release long before its deadline, so nobody is told to wait for that. */
@@ -27,7 +27,7 @@ export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): 
     case 'moved':
       return new CoordinationError('MOVED', 'a newer call speaks for the acquisition');
     case 'revoked':
-      return takenAway();
+      return leaseRevoked();
     case 'queued':
       throw new Error('queued without waiting');
   }
@@ -43,7 +43,7 @@ export function waitFailure(end: Exclude<WaitEnd, { kind: 'granted' }>): Coordin
     case 'released':
       return new CoordinationError('LEASE_LOST', 'the lease_id was released while the call waited');
     case 'revoked':
-      return takenAway();
+      return leaseRevoked();
     case 'cancelled':
       return new CoordinationError('CANCELLED', 'the call was cancelled while it waited');
     case 'draining':
@@ -73,7 +73,7 @@ export function leaseLost(): CoordinationError {
   return new CoordinationError('LEASE_LOST', 'no live lease of the resource has this lease_id and token');
 }
 
-export function takenAway(): CoordinationError {
+export function leaseRevoked(): CoordinationError {
   return new CoordinationError('LEASE_LOST', 'an administrator took the lease away');
 }
 

@@ -10,7 +10,7 @@ import { fullJitterMs } from '../domain/backoff.ts';
 import type { Clock, Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallStamp } from '../domain/lock.ts';
-import type { StoreCall } from '../store/lock-store.ts';
+import type { StoreBound } from '../store/lock-store.ts';
 
 /** What can be kept by a wheel. */
 export interface Kept {
@@ -46,7 +46,7 @@ export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs:
   /** Names what is kept, with the call that keeps it. */
   keyOf(kept: K): string;
   /** In the same order. */
-  renew(batch: readonly K[], call: StoreCall): Promise<readonly Renewal<Granted, Loss>[]>;
+  renew(batch: readonly K[], bound: StoreBound): Promise<readonly Renewal<Granted, Loss>[]>;
   /** Why it is lost when its deadline has passed. */
   lapsed(isFinal: boolean): Loss;
   /** Returns the unsubscriber. */

@@ -5,8 +5,8 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
-import type { AcquisitionRef, Claim, LockStore, Notice } from '../store/lock-store.ts';
-import { type WaitEnd, Waiter } from './waiter.ts';
+import type { AcquisitionRef, LockStore, Notice, Offer } from '../store/lock-store.ts';
+import { type WaitEnd, WaitingCall } from './waiting-call.ts';
 
 export interface WaitRoomOptions {
   readonly store: LockStore;
@@ -35,7 +35,7 @@ const RETRY_SOON_MS = 1_000;
 
 export class WaitRoom {
   readonly #options: WaitRoomOptions;
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #calls = new Map<string, WaitingCall>();
   readonly #stopListening: () => void;
   #refreshing = false;
   #draining = false;
@@ -46,39 +46,39 @@ export class WaitRoom {
   }
 
   get size(): number {
-    return this.#waiters.size;
+    return this.#calls.size;
   }
 
   /** Waits in the queue until granted or ended. Throws OVERLOADED, and what the store throws when the time is over. */
   async wait({ ended, ...request }: WaitRequest): Promise<WaitEnd> {
     if (this.#draining) return { kind: 'draining' };
     if (ended.aborted) return { kind: 'cancelled' };
-    if (this.#waiters.size >= LIMITS.waitersPerInstance) {
+    if (this.#calls.size >= LIMITS.waitersPerInstance) {
       throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
         retryAfterMs: RETRY_SOON_MS,
       });
     }
     const { store, clock, random, commandTimeoutMs } = this.#options;
-    const waiter = new Waiter({ ...request, store, clock, random, commandTimeoutMs });
+    const call = new WaitingCall({ ...request, store, clock, random, commandTimeoutMs });
     const key = keyOf(request.spec);
     // A newer call for the same acquisition on this very instance: the store will say so too, but this is certain.
-    this.#waiters.get(key)?.tell('moved');
-    this.#waiters.set(key, waiter);
-    const cancel = (): void => waiter.tell('cancelled');
+    this.#calls.get(key)?.tell('moved');
+    this.#calls.set(key, call);
+    const cancel = (): void => call.tell('cancelled');
     ended.addEventListener('abort', cancel, { once: true });
     void this.#refresh();
     try {
-      return await waiter.run();
+      return await call.run();
     } finally {
       ended.removeEventListener('abort', cancel);
-      if (this.#waiters.get(key) === waiter) this.#waiters.delete(key);
+      if (this.#calls.get(key) === call) this.#calls.delete(key);
     }
   }
 
   /** Ends all waits; their places are kept for a while, so that the calls can go on elsewhere. */
   drain(): void {
     this.#draining = true;
-    for (const waiter of this.#waiters.values()) waiter.tell('draining');
+    for (const call of this.#calls.values()) call.tell('draining');
   }
 
   close(): void {
@@ -90,21 +90,21 @@ export class WaitRoom {
       this.#askAll();
       return;
     }
-    const waiter = this.#waiters.get(keyOf(notice.waiter));
-    if (waiter?.stamp.call === notice.call) {
-      if (notice.kind === 'next') waiter.nextInLine(notice.blockedForMs);
-      else waiter.tell(notice.kind);
-    } else if (notice.kind === 'claimed') {
+    const call = this.#calls.get(keyOf(notice.acquisition));
+    if (call?.stamp.callNumber === notice.callNumber) {
+      if (notice.kind === 'next') call.nextInLine(notice.blockedForMs);
+      else call.tell(notice.kind);
+    } else if (notice.kind === 'offered') {
       // A grant to a call that has ended meanwhile, and whose leaving did not come through: it must not block the
-      // queue for the claim window, nor make this instance look absent.
+      // queue for the offer window, nor make this instance look absent.
       this.#giveBack(notice);
     }
   }
 
   #askAll(): void {
     let asked = 0;
-    for (const waiter of this.#waiters.values()) {
-      this.#options.clock.after(asked++ / ASKS_PER_MS, () => waiter.tell('ask'));
+    for (const call of this.#calls.values()) {
+      this.#options.clock.after(asked++ / ASKS_PER_MS, () => call.tell('ask'));
     }
   }
 
@@ -112,11 +112,11 @@ export class WaitRoom {
     if (this.#refreshing) return;
     this.#refreshing = true;
     const { store, clock, commandTimeoutMs } = this.#options;
-    while (this.#waiters.size > 0) {
+    while (this.#calls.size > 0) {
       await pause(clock, REFRESH_MS);
       try {
-        const claims = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
-        for (const claim of claims) this.#heard({ kind: 'claimed', ...claim });
+        const offers = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+        for (const offer of offers) this.#heard({ kind: 'offered', ...offer });
       } catch {
         // The store is away; its return brings a resync.
       }
@@ -124,9 +124,9 @@ export class WaitRoom {
     this.#refreshing = false;
   }
 
-  #giveBack({ waiter, call }: Claim): void {
+  #giveBack({ acquisition, callNumber }: Offer): void {
     const { store, clock, instanceId, commandTimeoutMs } = this.#options;
-    const command = { ...waiter, stamp: { instanceId, call }, keepPlaceMs: 0 };
+    const command = { ...acquisition, stamp: { instanceId, callNumber }, keepPlaceMs: 0 };
     store.leave(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
   }
 }

@@ -14,7 +14,7 @@
 import { type Clock, pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { StoreCall } from '../store/lock-store.ts';
+import type { StoreBound } from '../store/lock-store.ts';
 import type { CallContext } from './lock-service.ts';
 import { cancelled, draining } from './refusals.ts';
 import { Turns } from './turns.ts';
@@ -41,13 +41,13 @@ export interface WatchPage<State> {
 }
 
 /** Reads one page of a snapshot, behind the name `after`; '': the first. */
-export type ReadPage<State> = (after: string, most: number, call: StoreCall) => Promise<WatchPage<State>>;
+export type ReadPage<State> = (after: string, most: number, bound: StoreBound) => Promise<WatchPage<State>>;
 
 /** Where the states and their changes come from. */
 export interface WatchSource<State> {
   /** Returns the unsubscriber. */
   listen(listener: (notice: WatchNotice) => void): () => void;
-  getMany(names: readonly string[], call: StoreCall): Promise<readonly NamedState<State>[]>;
+  getMany(names: readonly string[], bound: StoreBound): Promise<readonly NamedState<State>[]>;
 }
 
 export interface WatchHubOptions<State> {
@@ -323,7 +323,7 @@ export class WatchHub<State> {
     });
   }
 
-  #bounded(): StoreCall {
+  #bounded(): StoreBound {
     const { clock, commandTimeoutMs } = this.#options;
     return { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
   }

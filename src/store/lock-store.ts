@@ -22,6 +22,20 @@ export interface AcquisitionRef {
   readonly leaseId: string;
 }
 
+export interface AcquireCommand {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+  /** What can't be granted now is queued under this stamp. */
+  readonly mayWait: boolean;
+  /** The call has asked before, and is answered `moved` if a newer one speaks for the acquisition by now. */
+  readonly asksAgain?: boolean;
+}
+
+export interface ConfirmCommand {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+}
+
 export interface RenewCommand extends AcquisitionRef {
   readonly fencingToken: bigint;
   /** 0: the TTL of the grant. */
@@ -37,7 +51,7 @@ export interface LeaveCommand extends AcquisitionRef {
   /** How long the place in the queue is kept for the same lease id; 0: not at all. */
   readonly keepPlaceMs: number;
   /**
-   * Gives back a lease too, not a claim alone: nobody was told of it. Only for what this call was granted and what was
+   * Gives back a lease too, not an offer alone: nobody was told of it. Only for what this call was granted and what was
    * no repeat. The stamp doesn't prove that: a repeat puts its own on what a former call told of.
    */
   readonly giveBack?: boolean;
@@ -51,7 +65,7 @@ export interface ForceReleaseCommand {
   readonly immediate: boolean;
 }
 
-export interface StoreCall {
+export interface StoreBound {
   /** Nobody waits for an answer after this; a command that has not run by then never runs. */
   readonly deadlineMs: number;
   /** What is answered must be on so many replicas, if that is more than the store's own minimum. */
@@ -59,33 +73,33 @@ export interface StoreCall {
 }
 
 /** What the spec of an acquisition says about the calls that store it. */
-export function durabilityOf({ minAcks }: { readonly minAcks?: number }): Pick<StoreCall, 'minAcks'> {
+export function durabilityOf({ minAcks }: { readonly minAcks?: number }): Pick<StoreBound, 'minAcks'> {
   return minAcks === undefined ? {} : { minAcks };
 }
 
 /** A grant by hand-over that its call has not confirmed. */
-export interface Claim {
-  readonly waiter: AcquisitionRef;
-  readonly call: number;
+export interface Offer {
+  readonly acquisition: AcquisitionRef;
+  readonly callNumber: number;
 }
 
 /** What a store tells an instance about its waiters and leases, unasked. Messages can be lost; `refresh` finds the grants. */
 export type Notice =
-  /** The waiter was granted the resource; its call has a claim window (1 s) to confirm. */
-  | { readonly kind: 'claimed'; readonly waiter: AcquisitionRef; readonly call: number }
+  /** The waiter was granted the resource; its call has an offer window (1 s) to confirm. */
+  | { readonly kind: 'offered'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
   /** The waiter is next in line; what blocks it may lapse in `blockedForMs`. */
   | {
       readonly kind: 'next';
-      readonly waiter: AcquisitionRef;
-      readonly call: number;
+      readonly acquisition: AcquisitionRef;
+      readonly callNumber: number;
       readonly blockedForMs: number;
     }
   /** A newer call speaks for the waiter or lease. */
-  | { readonly kind: 'moved'; readonly waiter: AcquisitionRef; readonly call: number }
+  | { readonly kind: 'moved'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
   /** The waiter, or the lease that a stream keeps, was released by someone who knows its lease id. */
-  | { readonly kind: 'released'; readonly waiter: AcquisitionRef; readonly call: number }
-  /** The lease that a stream keeps, or what a waiter was granted, was taken away by an administrator. */
-  | { readonly kind: 'revoked'; readonly waiter: AcquisitionRef; readonly call: number }
+  | { readonly kind: 'released'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
+  /** The lease that a stream keeps, or what a waiter was granted, was revoked by an administrator. */
+  | { readonly kind: 'revoked'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
   /** Waiters may have been forgotten or put aside: each must ask again. */
   | { readonly kind: 'resync' };
 
@@ -119,63 +133,56 @@ export type ChangeNotice =
 
 export interface LockStore {
   /**
-   * Grants `spec` if nothing contradicts it and nobody waits before it. The same lease id again is the same
+   * Grants the spec if nothing contradicts it and nobody waits before it. The same lease id again is the same
    * acquisition: the lease that lives is returned as a repeat, extended to at least now + TTL, stamped with this call;
    * a waiter keeps its place. During a quarantine nothing is granted, and not even a recorded lease is returned: it may
-   * never have been confirmed. With `mayWait`, what can't be granted now is queued under this stamp. With `again` the
-   * call has asked before, and is answered `moved` if a newer one speaks for the acquisition by now.
+   * never have been confirmed.
    */
-  acquire(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    mayWait: boolean,
-    call: StoreCall,
-    again?: boolean,
-  ): Promise<AcquireOutcome>;
+  acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome>;
 
   /**
    * Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. What was a lease
    * already, as after a quarantine that it lived through, is a repeat.
    */
-  confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome>;
+  confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome>;
 
   /**
    * Takes a waiter out of the queue, or gives back what it was granted without having confirmed it, if this call
    * still speaks for it. Says whether it did.
    */
-  leave(command: LeaveCommand, call: StoreCall): Promise<boolean>;
+  leave(command: LeaveCommand, bound: StoreBound): Promise<boolean>;
 
   /** Extends live leases to now + TTL, never past their max_hold, never backwards. Outcomes in the same order. */
-  renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]>;
+  renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]>;
 
   /** Ends the lease, or the wait for it; hands over what becomes free. A min_hold goes on without it. */
-  release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome>;
+  release(ref: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome>;
 
   /**
-   * Takes leases away from their holders. Each stays until its recorded deadline, so that its holder never overlaps
+   * Revokes leases. Each stays until its recorded deadline, so that its holder never overlaps
    * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and its token isn't
    * valid. `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over
    * now.
    */
-  forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome>;
+  forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome>;
 
   /** Frees what lapsed of a resource and hands it over. */
-  advance(resource: string, call: StoreCall): Promise<void>;
+  advance(resource: string, bound: StoreBound): Promise<void>;
 
-  /** Whether a live lease of the resource, which nobody took away, carries this token now. */
-  checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean>;
+  /** Whether a live lease of the resource, not revoked, carries this token now. */
+  checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean>;
 
   /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */
-  get(resource: string, call: StoreCall): Promise<LockView>;
+  get(resource: string, bound: StoreBound): Promise<LockView>;
 
   /** The same of many at one moment, in their order, with as few holders and waiters as in a page. */
-  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]>;
+  getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]>;
 
   /**
    * A page of what isn't free. It may hold fewer locks than asked for, even none, before the last: it also ends after
    * a bounded amount of searching or bytes. What exists all the while is on exactly one of the pages.
    */
-  list(query: ListQuery, call: StoreCall): Promise<LockPage>;
+  list(query: ListQuery, bound: StoreBound): Promise<LockPage>;
 
   /**
    * Calls back on each change of any lock, and when changes begin and cease to be heard. What is read after `listening`
@@ -185,7 +192,7 @@ export interface LockStore {
   watchChanges(listener: (notice: ChangeNotice) => void): () => void;
 
   /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
-  refresh(call: StoreCall): Promise<readonly Claim[]>;
+  refresh(bound: StoreBound): Promise<readonly Offer[]>;
 
   /** Calls back for this instance's waiters and leases. Returns the unsubscriber. */
   onNotice(listener: (notice: Notice) => void): () => void;

@@ -13,7 +13,7 @@ import type {
   Payload,
 } from '../domain/operation.ts';
 import type { OperationFilter } from '../domain/operation-filter.ts';
-import type { AcquisitionRef, StoreCall } from './lock-store.ts';
+import type { AcquisitionRef, StoreBound } from './lock-store.ts';
 
 export interface BeginCommand {
   readonly spec: OperationSpec;
@@ -202,7 +202,7 @@ export interface AttemptNotice {
    */
   readonly kind: 'moved' | 'look';
   readonly claimId: string;
-  readonly call: number;
+  readonly callNumber: number;
 }
 
 export interface OperationStore {
@@ -212,30 +212,30 @@ export interface OperationStore {
    * or stale is claimed, and one that runs under this claim id answers with that attempt. In a quarantine nothing is
    * begun with a claim id, `exclusive` or `lock`.
    */
-  begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome>;
+  begin(command: BeginCommand, bound: StoreBound): Promise<BeginOutcome>;
 
   /**
    * Claims the oldest operations of these types that are pending or stale. The same claim id again answers with what it
    * claimed and still runs, and claims nothing more. (What was begun under that id is no claim.)
    */
-  claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome>;
+  claim(command: ClaimCommand, bound: StoreBound): Promise<ClaimOutcome>;
 
-  update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome>;
+  update(command: UpdateCommand, bound: StoreBound): Promise<UpdateOutcome>;
 
   /** Signs of life of many attempts, with the renewal of their leases. Outcomes in the same order. */
-  heartbeat(commands: readonly HeartbeatCommand[], call: StoreCall): Promise<readonly HeartbeatOutcome[]>;
+  heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<readonly HeartbeatOutcome[]>;
 
-  complete(command: CompleteCommand, call: StoreCall): Promise<ChangeOutcome>;
-  yield(command: YieldCommand, call: StoreCall): Promise<ChangeOutcome>;
-  cancel(command: CancelCommand, call: StoreCall): Promise<ChangeOutcome>;
-  retry(command: RetryCommand, call: StoreCall): Promise<ChangeOutcome>;
-  delete(command: DeleteCommand, call: StoreCall): Promise<DeleteOutcome>;
+  complete(command: CompleteCommand, bound: StoreBound): Promise<ChangeOutcome>;
+  yield(command: YieldCommand, bound: StoreBound): Promise<ChangeOutcome>;
+  cancel(command: CancelCommand, bound: StoreBound): Promise<ChangeOutcome>;
+  retry(command: RetryCommand, bound: StoreBound): Promise<ChangeOutcome>;
+  delete(command: DeleteCommand, bound: StoreBound): Promise<DeleteOutcome>;
 
   /** With payloads, in the same order; undefined where there is none. */
-  getMany(keys: readonly OperationKey[], call: StoreCall): Promise<readonly (Operation | undefined)[]>;
+  getMany(keys: readonly OperationKey[], bound: StoreBound): Promise<readonly (Operation | undefined)[]>;
 
   /** In the order of the UTF-8 bytes of "resource TAB operation_id". */
-  list(query: OperationQuery, call: StoreCall): Promise<OperationPage>;
+  list(query: OperationQuery, bound: StoreBound): Promise<OperationPage>;
 
   /**
    * Listens to changes of all operations from now on; at first, and after each gap, `resync` comes. Returns the end

@@ -24,8 +24,8 @@ export interface TestServer extends AsyncDisposable {
   readonly clock: TestClock;
   /** A client on the clock of this server: both must agree on how much time has passed. Closed by `stop`. */
   createClient(options?: Omit<ClientOptions, 'addresses' | 'clock'>): Client;
-  /** Takes the leases on a resource away, as an administrator would: their holders hear it, and it is free at once. */
-  takeAway(resource: string): Promise<void>;
+  /** Force-releases a resource, as an administrator would: its holders hear it, and it is free at once. */
+  forceRelease(resource: string): Promise<void>;
   /** What a failover of Redis is to callers: nothing is granted for a while (the quarantine), renewals go on. */
   failOver(): void;
   stop(): Promise<void>;
@@ -62,9 +62,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     address,
     clock,
     createClient: connect,
-    async takeAway(resource) {
+    async forceRelease(resource) {
       using client = createClient({ addresses: address, clock });
-      await client.locks.forceRelease(resource, { immediate: true, reason: 'taken away by a test' });
+      await client.locks.forceRelease(resource, { immediate: true, reason: 'force-released by a test' });
     },
     failOver() {
       if (instance.store instanceof MemoryStore) instance.store.beginReign();

@@ -108,7 +108,7 @@ export interface BeliefEnded {
   readonly why: string;
 }
 
-/** A stream or call that waits was told its place. `stream`: the call. */
+/** A stream or call that waits was told its position. `stream`: the call. */
 export interface Queued {
   readonly kind: 'queued';
   readonly atMs: number;

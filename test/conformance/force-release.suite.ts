@@ -1,4 +1,4 @@
-// How every lock store must take leases away: the resource stays taken until the deadline that the holder was told, and
+// How every lock store must revoke leases: the resource stays taken until the deadline that the holder was told, and
 // until then nothing revives the lease; at once if asked. force-release.test.ts runs this for each store.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -37,14 +37,17 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     }
 
     /** As a stream, unless it is said otherwise. */
-    function asked(overrides: Partial<LeaseSpec> = {}, call?: number): Asked {
+    function asked(overrides: Partial<LeaseSpec> = {}, callNumber?: number): Asked {
       calls += 2;
-      return { spec: leaseSpec(overrides), stamp: { instanceId: INSTANCE_ID, call: call ?? calls + 1 } };
+      return {
+        spec: leaseSpec(overrides),
+        stamp: { instanceId: INSTANCE_ID, callNumber: callNumber ?? calls + 1 },
+      };
     }
 
-    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
-    const wait = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, true, inTime());
-    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm(spec, stamp, inTime());
+    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
+    const wait = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: true }, inTime());
+    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm({ spec, stamp }, inTime());
     const release = ({ spec }: Asked) => h.locks.release(spec, inTime());
     const renew = async (command: RenewCommand) => (await h.locks.renew([command], inTime()))[0];
     const view = () => h.locks.get(RESOURCE, inTime());
@@ -55,8 +58,8 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         inTime(),
       );
 
-    async function held(overrides: Partial<LeaseSpec> = {}, call?: number): Promise<Held> {
-      const ask = asked({ owner: 'holder', ttlMs: TTL_MS, ...overrides }, call);
+    async function held(overrides: Partial<LeaseSpec> = {}, callNumber?: number): Promise<Held> {
+      const ask = asked({ owner: 'holder', ttlMs: TTL_MS, ...overrides }, callNumber);
       const outcome = await tryOnce(ask);
       if (outcome.kind !== 'granted') throw new Error(`not granted: ${outcome.kind}`);
       const { resource, leaseId } = ask.spec;
@@ -73,10 +76,10 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       notices.filter(
         (notice) =>
           notice.kind === kind &&
-          'waiter' in notice &&
-          notice.call === stamp.call &&
-          notice.waiter.leaseId === spec.leaseId &&
-          notice.waiter.resource === spec.resource,
+          'acquisition' in notice &&
+          notice.callNumber === stamp.callNumber &&
+          notice.acquisition.leaseId === spec.leaseId &&
+          notice.acquisition.resource === spec.resource,
       ).length;
 
     async function told(kind: Notice['kind'], ask: Asked): Promise<void> {
@@ -100,7 +103,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['holder']);
         await h.pass(1);
         expect(await owners()).toEqual(['next']);
-        await told('claimed', next);
+        await told('offered', next);
         expect(await confirm(next)).toMatchObject({ kind: 'granted' });
       });
 
@@ -118,7 +121,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       test('no take-over revives it', async () => {
         const holder = await held();
         await force();
-        const stamp = { instanceId: 'other', call: 1 };
+        const stamp = { instanceId: 'other', callNumber: 1 };
         expect(await renew({ ...holder.renewal, stamp, takesOver: true })).toEqual({ kind: 'revoked' });
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
         expect(await owners()).toEqual([]);
@@ -129,15 +132,17 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const next = await inQueue('next');
         await force();
         const { spec } = holder;
-        const newer = { spec, stamp: { instanceId: 'other', call: 1 } };
+        const newer = { spec, stamp: { instanceId: 'other', callNumber: 1 } };
         for (const ask of [holder, newer]) {
           expect(await tryOnce(ask)).toEqual({ kind: 'revoked' });
           expect(await wait(ask)).toEqual({ kind: 'revoked' });
-          expect(await h.locks.acquire(spec, ask.stamp, true, inTime(), true)).toEqual({ kind: 'revoked' });
+          expect(
+            await h.locks.acquire({ spec, stamp: ask.stamp, mayWait: true, asksAgain: true }, inTime()),
+          ).toEqual({ kind: 'revoked' });
         }
         expect((await view()).queueLength).toBe(1);
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
-        await told('claimed', next);
+        await told('offered', next);
         expect(await owners()).toEqual(['next']);
         expect(toldOf('moved', holder)).toBe(0);
         // It has ended, and ids of leases that have ended are not remembered.
@@ -196,7 +201,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await tryOnce(asked())).kind).toBe('granted');
       });
 
-      test('a repeat takes nothing away, tells nobody, and still says when', async () => {
+      test('a repeat revokes nothing, tells nobody, and still says when', async () => {
         const holder = await held();
         await force();
         await told('revoked', holder);
@@ -236,7 +241,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
         expect(await owners()).toEqual(['next']);
         await told('revoked', holder);
-        await told('claimed', next);
+        await told('offered', next);
         expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
         // Repeated by its token, the call does not touch the next one.
         expect(await force(holder, true)).toMatchObject({ count: 0 });
@@ -256,7 +261,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await h.remembered()).toBe(1);
       });
 
-      test('ends what was taken away before, and counts it', async () => {
+      test('ends what was revoked before, and counts it', async () => {
         const holder = await held();
         await force();
         expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
@@ -271,7 +276,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     });
 
     describe('of several leases', () => {
-      test('only the one with the token is taken away', async () => {
+      test('only the one with the token is revoked', async () => {
         const first = await held({ mode: SHARED, owner: 'first' });
         await h.pass(2_000);
         const second = await held({ mode: SHARED, owner: 'second' });
@@ -306,7 +311,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       });
     });
 
-    describe('a claim', () => {
+    describe('an offer', () => {
       test('ends at once, counts, and goes to the next; its call is told', async () => {
         const holder = await held();
         const first = await inQueue('first');
@@ -317,12 +322,12 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['second']);
         expect(await confirm(first)).toEqual({ kind: 'gone' });
         expect(await h.locks.refresh(inTime())).toMatchObject([
-          { waiter: { leaseId: second.spec.leaseId }, call: second.stamp.call },
+          { acquisition: { leaseId: second.spec.leaseId }, callNumber: second.stamp.callNumber },
         ]);
         expect((await confirm(second)).kind).toBe('granted');
       });
 
-      test('waiters are not touched, and nothing to take away is no error', async () => {
+      test('waiters are not touched, and nothing to revoke is no error', async () => {
         await held();
         await inQueue('first');
         await inQueue('second');
@@ -356,7 +361,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['next']);
       });
 
-      test('a lease is taken away, and its own repeat, which waits for the end, with it', async () => {
+      test('a lease is revoked, and its own repeat, which waits for the end, with it', async () => {
         const holder = await held({ ttlMs: MAX_TTL_MS });
         await h.beginReign();
         const { stamp } = asked();
@@ -369,7 +374,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await renew(holder.renewal)).toEqual({ kind: 'revoked' });
       });
 
-      test('a lease that was taken away stays so, and lapses like every other', async () => {
+      test('a lease that was revoked stays so, and lapses like every other', async () => {
         const long = await held({ ttlMs: MAX_TTL_MS });
         await force();
         await h.beginReign();

@@ -32,18 +32,18 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
       await h.close();
     });
 
-    const stampOf = (instanceId = INSTANCE_ID) => ({ instanceId, call: ++calls });
+    const stampOf = (instanceId = INSTANCE_ID) => ({ instanceId, callNumber: ++calls });
 
     async function held(overrides: Partial<LeaseSpec> = {}): Promise<LeaseSpec> {
       const spec = leaseSpec(overrides);
-      const outcome = await h.locks.acquire(spec, stampOf(), false, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp: stampOf(), mayWait: false }, inTime());
       if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
       return spec;
     }
 
     async function queued(overrides: Partial<LeaseSpec> = {}) {
       const [spec, stamp] = [leaseSpec(overrides), stampOf()];
-      const outcome = await h.locks.acquire(spec, stamp, true, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp, mayWait: true }, inTime());
       if (outcome.kind !== 'queued') throw new Error(`not queued but ${outcome.kind}`);
       return { spec, stamp };
     }
@@ -300,8 +300,8 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         const { spec, stamp } = await queued({ resource: 'r' });
         expect(await toldOf(() => release(second))).toEqual(['r']);
         expect(await toldOf(() => release(first))).toEqual(['r']);
-        expect(await toldOf(() => h.locks.confirm(spec, stamp, inTime()))).toEqual(['r']);
-        expect(await toldOf(() => h.locks.confirm(spec, stamp, inTime()))).toEqual([]);
+        expect(await toldOf(() => h.locks.confirm({ spec, stamp }, inTime()))).toEqual(['r']);
+        expect(await toldOf(() => h.locks.confirm({ spec, stamp }, inTime()))).toEqual([]);
       });
 
       test('are not told of what changes nothing', async () => {
@@ -311,10 +311,15 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         const fencingToken = holders[0]?.fencingToken ?? 0n;
         const renewal = { resource: 'r', leaseId: holder.leaseId, fencingToken, ttlMs: 20_000 };
         expect(await toldOf(() => h.locks.renew([renewal], inTime()))).toEqual([]);
-        const refused = () => h.locks.acquire(leaseSpec({ resource: 'r' }), stampOf(), false, inTime());
+        const refused = () =>
+          h.locks.acquire({ spec: leaseSpec({ resource: 'r' }), stamp: stampOf(), mayWait: false }, inTime());
         expect(await toldOf(refused)).toEqual([]);
-        expect(await toldOf(() => h.locks.acquire(spec, stamp, true, inTime(), true))).toEqual([]);
-        expect(await toldOf(() => h.locks.acquire(holder, stampOf(), false, inTime()))).toEqual([]);
+        expect(
+          await toldOf(() => h.locks.acquire({ spec, stamp, mayWait: true, asksAgain: true }, inTime())),
+        ).toEqual([]);
+        expect(
+          await toldOf(() => h.locks.acquire({ spec: holder, stamp: stampOf(), mayWait: false }, inTime())),
+        ).toEqual([]);
         expect(await toldOf(() => h.locks.advance('r', inTime()))).toEqual([]);
         expect(await toldOf(() => release(leaseSpec({ resource: 'r' })))).toEqual([]);
         expect(await toldOf(() => h.locks.get('r', inTime()))).toEqual([]);

@@ -9,8 +9,8 @@ import { INSTANCE_ID, inTime, leaseSpec, type StoreHarness } from '../support/st
 
 export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>): void {
   describe(`leases kept by streams: ${name}`, () => {
-    const first: CallStamp = { instanceId: INSTANCE_ID, call: 1 };
-    const second: CallStamp = { instanceId: 'i2', call: 1 };
+    const first: CallStamp = { instanceId: INSTANCE_ID, callNumber: 1 };
+    const second: CallStamp = { instanceId: 'i2', callNumber: 1 };
     let h: StoreHarness;
     let notices: Notice[];
 
@@ -25,7 +25,7 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
 
     async function held(overrides: Partial<LeaseSpec> = {}, stamp = first): Promise<RenewCommand> {
       const spec = leaseSpec(overrides);
-      const outcome = await h.locks.acquire(spec, stamp, false, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
       if (outcome.kind !== 'granted') throw new Error(`not granted: ${outcome.kind}`);
       const { resource, leaseId } = spec;
       return { resource, leaseId, fencingToken: outcome.lease.fencingToken, ttlMs: 0, stamp };
@@ -33,12 +33,15 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
 
     const renew = async (command: RenewCommand) => (await h.locks.renew([command], inTime()))[0];
 
-    async function told(kind: Notice['kind'], { resource, leaseId }: RenewCommand, call: number) {
-      await eventually(() => expect(notices).toContainEqual({ kind, waiter: { resource, leaseId }, call }), {
-        what: `the notice ${kind}`,
-        withinMs: 5_000,
-        everyMs: 2,
-      });
+    async function told(kind: Notice['kind'], { resource, leaseId }: RenewCommand, callNumber: number) {
+      await eventually(
+        () => expect(notices).toContainEqual({ kind, acquisition: { resource, leaseId }, callNumber }),
+        {
+          what: `the notice ${kind}`,
+          withinMs: 5_000,
+          everyMs: 2,
+        },
+      );
     }
 
     test('a newer call takes a lease over: same token, and the older call no longer renews it', async () => {
@@ -55,11 +58,11 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       const lease = await held();
       await renew({ ...lease, takesOver: true });
       await renew({ ...lease, stamp: second, takesOver: true });
-      await told('moved', lease, first.call);
+      await told('moved', lease, first.callNumber);
       // A notice that every store sends after the others.
       const last = await held({ resource: 'last' });
       await h.locks.release(last, inTime());
-      await told('released', last, first.call);
+      await told('released', last, first.callNumber);
       expect(notices.filter(({ kind }) => kind === 'moved')).toHaveLength(1);
     });
 
@@ -99,11 +102,11 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     test('a stream hears that its lease was released, a unary call has nobody who listens', async () => {
-      const unary = await held({ resource: 'unary' }, { instanceId: INSTANCE_ID, call: 2 });
+      const unary = await held({ resource: 'unary' }, { instanceId: INSTANCE_ID, callNumber: 2 });
       await h.locks.release(unary, inTime());
       const streamed = await held({ resource: 'streamed' });
       await h.locks.release(streamed, inTime());
-      await told('released', streamed, first.call);
+      await told('released', streamed, first.callNumber);
       expect(notices.filter(({ kind }) => kind === 'released')).toHaveLength(1);
     });
 

@@ -23,9 +23,9 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
       await h.close();
     });
 
-    const nextStamp = (instanceId = INSTANCE_ID) => ({ instanceId, call: ++calls });
+    const nextStamp = (instanceId = INSTANCE_ID) => ({ instanceId, callNumber: ++calls });
     const acquire = (spec: LeaseSpec): Promise<AcquireOutcome> =>
-      h.locks.acquire(spec, nextStamp(), false, inTime());
+      h.locks.acquire({ spec, stamp: nextStamp(), mayWait: false }, inTime());
     const release = ({ resource, leaseId }: LeaseSpec) => h.locks.release({ resource, leaseId }, inTime());
 
     async function granted(spec: LeaseSpec): Promise<Lease> {
@@ -108,7 +108,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
       test('says whether it was a lease before, whichever call it spoke for', async () => {
         const spec = leaseSpec();
         const stamp = nextStamp();
-        const ask = (by: CallStamp) => h.locks.acquire(spec, by, false, inTime());
+        const ask = (by: CallStamp) => h.locks.acquire({ spec, stamp: by, mayWait: false }, inTime());
         expect(await ask(stamp)).toMatchObject({ kind: 'granted', isRepeat: false });
         expect(await ask(stamp)).toMatchObject({ kind: 'granted', isRepeat: true });
         const late = nextStamp('another');
@@ -173,7 +173,10 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
 
       test('does nothing when nobody waits for the answer any more', async () => {
         const spec = leaseSpec();
-        const late = h.locks.acquire(spec, nextStamp(), false, { deadlineMs: performance.now() - 1 });
+        const late = h.locks.acquire(
+          { spec, stamp: nextStamp(), mayWait: false },
+          { deadlineMs: performance.now() - 1 },
+        );
         await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
         expect((await h.locks.get(spec.resource, inTime())).holders).toEqual([]);
       });
@@ -254,11 +257,11 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         const spec = leaseSpec();
         const first = nextStamp('instance-1');
         const second = nextStamp('instance-2');
-        const outcome = await h.locks.acquire(spec, first, false, inTime());
+        const outcome = await h.locks.acquire({ spec, stamp: first, mayWait: false }, inTime());
         const fencingToken = outcome.kind === 'granted' ? outcome.lease.fencingToken : 0n;
         const command = { resource: spec.resource, leaseId: spec.leaseId, fencingToken, ttlMs: spec.ttlMs };
         expect((await renewOne({ ...command, stamp: first })).kind).toBe('renewed');
-        await h.locks.acquire(spec, second, false, inTime());
+        await h.locks.acquire({ spec, stamp: second, mayWait: false }, inTime());
         expect((await renewOne({ ...command, stamp: first })).kind).toBe('moved');
         expect((await renewOne({ ...command, stamp: second })).kind).toBe('renewed');
         expect((await renewOne(command)).kind).toBe('renewed');

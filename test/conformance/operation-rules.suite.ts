@@ -40,7 +40,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
 
     const hold = async (resource = KEY.resource) => {
       const spec = leaseSpec({ resource, ttlMs: MAX_TTL_MS });
-      const outcome = await h.locks.acquire(spec, STAMP, false, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp: STAMP, mayWait: false }, inTime());
       if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
       return { resource, leaseId: spec.leaseId, fencingToken: outcome.lease.fencingToken };
     };
@@ -261,7 +261,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
 
     test.each([
       [
-        'taken away by an administrator',
+        'revoked by an administrator',
         'lease-lost',
         (l: AttemptRef) =>
           h.locks.forceRelease({ resource: l.resource, fencingToken: undefined, immediate: false }, inTime()),
@@ -276,7 +276,9 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       const heard: AttemptNotice[] = [];
       const stop = h.operations.onAttemptNotice((notice) => heard.push(notice));
       await end(attempt);
-      await expect.poll(() => heard).toEqual([{ kind: 'look', claimId: attempt.claimId, call: STAMP.call }]);
+      await expect
+        .poll(() => heard)
+        .toEqual([{ kind: 'look', claimId: attempt.claimId, callNumber: STAMP.callNumber }]);
       stop();
       expect(await beat(attempt)).toEqual({ kind: 'lost', reason });
       expect(await update(attempt)).toEqual({ kind: 'stale-attempt' });

@@ -57,7 +57,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       const [first] = await claimed(id);
       expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
       // Also when the same call asks twice: the first answer to its repeat may have been lost.
-      const another = { stamp: { instanceId: 'another', call: 2 } };
+      const another = { stamp: { instanceId: 'another', callNumber: 2 } };
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       if (first) await complete(first);
@@ -156,9 +156,13 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
           lease: { leaseId: attempt.claimId, fencingToken: attempt.fencingToken },
         });
         const waiter = leaseSpec({ resource: 'invoice:42' });
-        expect(await h.locks.acquire(waiter, STAMP, true, inTime())).toMatchObject({ kind: 'queued' });
+        expect(await h.locks.acquire({ spec: waiter, stamp: STAMP, mayWait: true }, inTime())).toMatchObject({
+          kind: 'queued',
+        });
         await complete(attempt, { releaseLease: true });
-        expect(await h.locks.confirm(waiter, STAMP, inTime())).toMatchObject({ kind: 'granted' });
+        expect(await h.locks.confirm({ spec: waiter, stamp: STAMP }, inTime())).toMatchObject({
+          kind: 'granted',
+        });
       });
 
       test('a lease that is gone makes it stale; one that is held keeps others from it', async () => {
@@ -166,7 +170,10 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
         await h.locks.release({ resource: 'invoice:42', leaseId: attempt.claimId }, inTime());
         expect(await update(attempt)).toEqual({ kind: 'stale-attempt' });
         expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'lease-lost' });
-        await h.locks.acquire(leaseSpec({ resource: 'invoice:42', ttlMs: 30_000 }), STAMP, false, inTime());
+        await h.locks.acquire(
+          { spec: leaseSpec({ resource: 'invoice:42', ttlMs: 30_000 }), stamp: STAMP, mayWait: false },
+          inTime(),
+        );
         await h.pass(STALE_MS);
         expect(await claim()).toMatchObject({ kind: 'claimed', claimed: [], blockedOn: ['invoice:42'] });
         await h.pass(MAX_TTL_MS);
@@ -174,7 +181,10 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       });
 
       test('contended: nothing is recorded', async () => {
-        await h.locks.acquire(leaseSpec({ resource: 'invoice:42' }), STAMP, false, inTime());
+        await h.locks.acquire(
+          { spec: leaseSpec({ resource: 'invoice:42' }), stamp: STAMP, mayWait: false },
+          inTime(),
+        );
         const outcome = await begin({ lock }, { claimId: randomUUID() });
         expect(outcome).toMatchObject({ kind: 'contended', contention: { reason: 'held' } });
         expect(await get()).toBe(undefined);
@@ -192,7 +202,10 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
 
     test('a lease that is required must be held', async () => {
       const leaseId = randomUUID();
-      const granted = await h.locks.acquire(leaseSpec({ resource: 'r', leaseId }), STAMP, false, inTime());
+      const granted = await h.locks.acquire(
+        { spec: leaseSpec({ resource: 'r', leaseId }), stamp: STAMP, mayWait: false },
+        inTime(),
+      );
       if (granted.kind !== 'granted') throw new Error('a free lock is granted');
       const { fencingToken } = granted.lease;
       const requireLease = { resource: 'r', leaseId, fencingToken };

@@ -37,7 +37,10 @@ afterAll(async () => {
 const resource = fc.constantFrom('a', 'a', 'b{}:');
 const leaseId = fc.constantFrom(...LEASE_IDS);
 const ttlMs = fc.constantFrom(1_000, 3_000, 10_000, 30_000);
-const stamp = fc.record({ instanceId: fc.constantFrom('i1', 'i2'), call: fc.integer({ min: 1, max: 3 }) });
+const stamp = fc.record({
+  instanceId: fc.constantFrom('i1', 'i2'),
+  callNumber: fc.integer({ min: 1, max: 3 }),
+});
 const mode = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ kind: 'exclusive' as const }) },
   { weight: 3, arbitrary: fc.constant({ kind: 'shared' as const }) },
@@ -162,7 +165,7 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'acquire': {
       const { stamp: by, do: _, mayWait: __, again, ...asked } = c;
       const spec: LeaseSpec = leaseSpec({ ...asked, owner: by.instanceId });
-      return h.locks.acquire(spec, by, c.mayWait, inTime(), again);
+      return h.locks.acquire({ spec, stamp: by, mayWait: c.mayWait, asksAgain: again }, inTime());
     }
     case 'renew': {
       const fencingToken = tokens.at(-1 - c.tokensBack) ?? 7n;
@@ -174,7 +177,7 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       return h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());
     case 'confirm': {
       const { stamp: by, do: _, ...asked } = c;
-      return h.locks.confirm(leaseSpec(asked), by, inTime());
+      return h.locks.confirm({ spec: leaseSpec(asked), stamp: by }, inTime());
     }
     case 'leave':
       return h.locks.leave(c, inTime());
@@ -186,8 +189,10 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'many':
       return many(h, c);
     case 'refresh': {
-      const claims = await h.locks.refresh(inTime());
-      return claims.map(({ waiter, call }) => `${waiter.resource} ${waiter.leaseId} ${call}`).sort();
+      const offers = await h.locks.refresh(inTime());
+      return offers
+        .map(({ acquisition: { resource, leaseId }, callNumber }) => `${resource} ${leaseId} ${callNumber}`)
+        .sort();
     }
     case 'list':
       return h.locks.list(c, inTime());
@@ -220,7 +225,7 @@ async function many(h: StoreHarness, c: Extract<Command, { do: 'many' }>): Promi
       clock: systemClock,
       bounded: inTime,
       acquire: async (spec) => {
-        const outcome = await h.locks.acquire(spec, by, false, inTime());
+        const outcome = await h.locks.acquire({ spec, stamp: by, mayWait: false }, inTime());
         if (outcome.kind !== 'granted') throw new Refused(outcome);
         return outcome;
       },

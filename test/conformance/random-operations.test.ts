@@ -33,7 +33,10 @@ const uuid = (n: number): string => `0000000${n}-0000-4000-8000-000000000000`;
 const resource = fc.constantFrom('a', 'a', 'b{}:é');
 const operationId = fc.constantFrom('1', '1', '2', 'x y');
 const claimId = fc.constantFrom(uuid(1), uuid(2), uuid(3));
-const stamp = fc.record({ instanceId: fc.constantFrom('i1', 'i2'), call: fc.integer({ min: 1, max: 4 }) });
+const stamp = fc.record({
+  instanceId: fc.constantFrom('i1', 'i2'),
+  callNumber: fc.integer({ min: 1, max: 4 }),
+});
 const requestId = fc.oneof({ weight: 4, arbitrary: fc.constant('') }, fc.constantFrom('r1', 'r2'));
 const version = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 4 }));
 const type = fc.constantFrom('t', 't', 'u');
@@ -209,7 +212,7 @@ class Observed {
         return operations.delete(c, inTime());
       case 'acquire': {
         const spec = leaseSpec({ resource: c.resource, leaseId: c.claimId });
-        return locks.acquire(spec, c.stamp, c.mayWait, inTime());
+        return locks.acquire({ spec, stamp: c.stamp, mayWait: c.mayWait }, inTime());
       }
       case 'release':
         return locks.release({ resource: c.resource, leaseId: c.claimId }, inTime());

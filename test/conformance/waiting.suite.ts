@@ -1,4 +1,4 @@
-// How every lock store must let callers wait and hand over: queues, claims, modes. waiting.test.ts runs this for each;
+// How every lock store must let callers wait and hand over: queues, offers, modes. waiting.test.ts runs this for each;
 // there are no exemptions.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import type { Notice } from '../../src/store/lock-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
 
-const CLAIM_MS = 1_000;
+const OFFER_MS = 1_000;
 const FORGET_MS = 30_000;
 const SHARED: Mode = { kind: 'shared' };
 
@@ -37,12 +37,12 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     }
 
     function asked(overrides: Partial<LeaseSpec> = {}, instanceId = INSTANCE_ID): Asked {
-      return { spec: leaseSpec(overrides), stamp: { instanceId, call: ++calls } };
+      return { spec: leaseSpec(overrides), stamp: { instanceId, callNumber: ++calls } };
     }
 
-    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, false, inTime());
-    const wait = ({ spec, stamp }: Asked) => h.locks.acquire(spec, stamp, true, inTime());
-    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm(spec, stamp, inTime());
+    const tryOnce = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
+    const wait = ({ spec, stamp }: Asked) => h.locks.acquire({ spec, stamp, mayWait: true }, inTime());
+    const confirm = ({ spec, stamp }: Asked) => h.locks.confirm({ spec, stamp }, inTime());
     const release = ({ spec }: Asked) => h.locks.release(spec, inTime());
     const leave = ({ spec, stamp }: Asked, keepPlaceMs = 0) =>
       h.locks.leave({ resource: spec.resource, leaseId: spec.leaseId, stamp, keepPlaceMs }, inTime());
@@ -74,9 +74,9 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
             (notice) =>
               notice.kind === kind &&
               notice.kind !== 'resync' &&
-              notice.call === stamp.call &&
-              notice.waiter.leaseId === spec.leaseId &&
-              notice.waiter.resource === spec.resource,
+              notice.callNumber === stamp.callNumber &&
+              notice.acquisition.leaseId === spec.leaseId &&
+              notice.acquisition.resource === spec.resource,
           ),
         { what: `the notice ${kind}`, withinMs: 5_000, everyMs: 2 },
       );
@@ -91,17 +91,17 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await release(holder);
         expect(await owners()).toEqual(['first']);
         expect(await queued()).toEqual(['second']);
-        await told('claimed', first);
+        await told('offered', first);
         expect(await confirm(first)).toMatchObject({ kind: 'granted' });
         await release(first);
         expect(await owners()).toEqual(['second']);
-        await told('claimed', second);
+        await told('offered', second);
       });
 
-      test('says the place, from 1', async () => {
+      test('says the position, from 1', async () => {
         await held();
-        for (const place of [1, 2, 3]) {
-          expect(await wait(asked())).toMatchObject({ kind: 'queued', position: place });
+        for (const position of [1, 2, 3]) {
+          expect(await wait(asked())).toMatchObject({ kind: 'queued', position });
         }
       });
 
@@ -125,7 +125,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await held({ ttlMs: 5_000 });
         const first = await inQueue('first');
         await h.pass(5_000 + SKEW_ALLOWANCE_MS);
-        await told('claimed', first);
+        await told('offered', first);
         expect((await confirm(first)).kind).toBe('granted');
       });
 
@@ -177,7 +177,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       });
     });
 
-    describe('a claim', () => {
+    describe('an offer', () => {
       test('becomes a lease of full length by its confirmation, with its bounds from then on', async () => {
         const holder = await held();
         const first = await inQueue('first', { ttlMs: 10_000, minHoldMs: 60_000 });
@@ -198,8 +198,8 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const alive = await inQueue('alive');
         await release(holder);
         expect(await owners()).toEqual(['dead']);
-        await h.pass(CLAIM_MS);
-        await told('claimed', alive);
+        await h.pass(OFFER_MS);
+        await told('offered', alive);
         expect(await owners()).toEqual(['alive']);
         expect((await confirm(dead)).kind).toBe('gone');
         expect(await queued()).toEqual([]);
@@ -214,11 +214,11 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const first = await inQueue('first');
         const second = await inQueue('second');
         await release(holder);
-        expect(await leave({ ...first, stamp: { ...first.stamp, call: 0 } })).toBe(false);
+        expect(await leave({ ...first, stamp: { ...first.stamp, callNumber: 0 } })).toBe(false);
         expect(await owners()).toEqual(['first']);
         expect(await leave(first)).toBe(true);
         expect(await owners()).toEqual(['second']);
-        await told('claimed', second);
+        await told('offered', second);
       });
 
       test('that was confirmed is not given back: a late leave does not touch the lease', async () => {
@@ -234,7 +234,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
-        const newer = { spec: first.spec, stamp: { instanceId: 'other', call: 1 } };
+        const newer = { spec: first.spec, stamp: { instanceId: 'other', callNumber: 1 } };
         expect((await tryOnce(newer)).kind).toBe('granted');
         await told('moved', first);
         expect((await confirm(first)).kind).toBe('gone');
@@ -248,7 +248,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await release(holder);
         const { resource, leaseId } = first.spec;
         expect(await h.locks.refresh(inTime())).toEqual([
-          { waiter: { resource, leaseId }, call: first.stamp.call },
+          { acquisition: { resource, leaseId }, callNumber: first.stamp.callNumber },
         ]);
         await confirm(first);
         expect(await h.locks.refresh(inTime())).toEqual([]);
@@ -290,7 +290,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const told = await held({ minHoldMs: 60_000 });
         const back = (stamp: CallStamp) =>
           h.locks.leave({ ...told.spec, stamp, keepPlaceMs: 0, giveBack: true }, inTime());
-        expect(await back({ instanceId: 'other', call: 1 })).toBe(false);
+        expect(await back({ instanceId: 'other', callNumber: 1 })).toBe(false);
         expect(await owners()).toEqual(['holder']);
         expect(await back(told.stamp)).toBe(true);
         expect((await tryOnce(asked())).kind).toBe('granted');
@@ -309,9 +309,9 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await inQueue('next');
         await h.pass(5_000 + SKEW_ALLOWANCE_MS);
         expect(await check(token)).toBe(false);
-        const claimed = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
-        expect(claimed).toBeGreaterThan(token);
-        expect(await check(claimed)).toBe(false); // nobody was told of it
+        const offered = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
+        expect(offered).toBeGreaterThan(token);
+        expect(await check(offered)).toBe(false); // nobody was told of it
         await release(holder);
       });
     });
@@ -325,12 +325,12 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await leave(first, 5_000)).toBe(true);
         expect(await queued()).toEqual(['second', 'third']);
         await h.pass(4_000);
-        const again = { spec: first.spec, stamp: { instanceId: 'other', call: 9 } };
+        const again = { spec: first.spec, stamp: { instanceId: 'other', callNumber: 9 } };
         expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
         expect(await leave(again, 5_000)).toBe(true);
         await release(holder);
         expect(await owners()).toEqual(['second']);
-        await told('claimed', second);
+        await told('offered', second);
       });
 
       test('is forgotten when it does not come back', async () => {
@@ -347,7 +347,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const dead = await inQueue('dead', {}, 'dead-instance');
         const alsoDead = await inQueue('also dead', {}, 'dead-instance');
         await release(holder);
-        await h.pass(CLAIM_MS + FORGET_MS);
+        await h.pass(OFFER_MS + FORGET_MS);
         expect(await h.remembered()).toBe(0);
         expect((await tryOnce(alsoDead)).kind).toBe('granted');
         expect((await confirm(dead)).kind).toBe('gone');
@@ -375,7 +375,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await held();
         const first = await inQueue('first');
         await inQueue('second');
-        const newer = { spec: first.spec, stamp: { instanceId: 'other', call: 1 } };
+        const newer = { spec: first.spec, stamp: { instanceId: 'other', callNumber: 1 } };
         expect(await wait(newer)).toMatchObject({ kind: 'queued', position: 1 });
         await told('moved', first);
         expect(await leave(first)).toBe(false);
@@ -491,10 +491,10 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await owners()).toEqual([]);
         await h.pass(1);
         expect(await owners()).toEqual(['first']);
-        await told('claimed', first);
+        await told('offered', first);
       });
 
-      test('a claim of the former reign is not confirmed', async () => {
+      test('an offer of the former reign is not confirmed', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -518,7 +518,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
         const second = await inQueue('second');
         await h.beginReign();
-        const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, call: ++calls } };
+        const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, callNumber: ++calls } };
         expect(await wait(again)).toMatchObject({ kind: 'queued', position: 1 });
         for (let passed = 0; passed < quarantineMs(MAX_TTL_MS); passed += 10_000) {
           await h.pass(10_000);
@@ -527,7 +527,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
           const [renewal] = await h.locks.renew([{ ...holder.spec, fencingToken: token }], inTime());
           expect(renewal?.kind).toBe('renewed');
         }
-        await told('claimed', again);
+        await told('offered', again);
         const same = { kind: 'granted', isRepeat: true, lease: { fencingToken: token } };
         expect(await confirm(again)).toMatchObject(same);
         // So too if the notice was lost: the hand-over put the stamp of this call on a lease that is not its own.

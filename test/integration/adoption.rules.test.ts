@@ -3,7 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
-import type { LeaseSpec } from '../../src/domain/lock.ts';
+import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
+import { FORMER_SCHEMA, SCHEMA_VERSION } from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
@@ -66,7 +67,10 @@ function usable(store: RedisStore): Promise<boolean> {
 }
 
 async function acquire(store: RedisStore, spec: LeaseSpec = leaseSpec()): Promise<string> {
-  const outcome = store.locks.acquire(spec, { instanceId: 'i1', call: 1 }, false, inTime(2_000));
+  const outcome = store.locks.acquire(
+    { spec, stamp: { instanceId: 'i1', callNumber: 1 }, mayWait: false },
+    inTime(2_000),
+  );
   return outcome.then(
     ({ kind }) => kind,
     ({ code }: { code: string }) => code,
@@ -75,7 +79,10 @@ async function acquire(store: RedisStore, spec: LeaseSpec = leaseSpec()): Promis
 
 async function tokenOf(store: RedisStore): Promise<bigint> {
   const spec = leaseSpec({ resource: randomUUID() });
-  const outcome = await store.locks.acquire(spec, { instanceId: 'i1', call: 1 }, false, inTime());
+  const outcome = await store.locks.acquire(
+    { spec, stamp: { instanceId: 'i1', callNumber: 1 }, mayWait: false },
+    inTime(),
+  );
   if (outcome.kind !== 'granted') throw new Error(outcome.kind);
   return outcome.lease.fencingToken;
 }
@@ -156,6 +163,106 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
   });
 });
 
+describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
+  const [holder, next] = [leaseSpec({ leaseId: randomUUID() }), leaseSpec({ leaseId: randomUUID() })];
+  const waiting = { instanceId: 'old', callNumber: 2 };
+
+  /** What an instance of the former layout leaves: a lease, and an offer that nobody has confirmed. */
+  async function formerLayout(keyPrefix: string): Promise<bigint> {
+    const ended: (() => Promise<void> | void)[] = [];
+    const store = await storeOn((end) => ended.push(end), shared.listens, { keyPrefix, instanceId: 'old' });
+    const held = await grant(store, holder);
+    const offered = leaseSpec({ ...next, resource: 'offered' });
+    const blocker = await grant(store, leaseSpec({ resource: 'offered' }));
+    expect((await ask(store, offered)).kind).toBe('queued');
+    await store.locks.release(blocker, inTime());
+    for (const end of ended) await end();
+    const { meta, lockPrefix } = keysFor(keyPrefix);
+    await shared.withClient(async (client) => {
+      const text = (await client.hget(`${lockPrefix}offered`, offered.leaseId)) ?? '';
+      expect(text).toMatch(/ offer$/);
+      const bucket = meta.slice(0, -'meta'.length);
+      const former = ((await client.hget(meta, 'reign')) ?? '').replace(/:\d+$/, '');
+      await client
+        .multi()
+        .hset(`${lockPrefix}offered`, offered.leaseId, text.replace(/offer$/, 'claim'))
+        .rename(`${bucket}offers:old`, `${bucket}claims:old`)
+        .hset(meta, 'schema', FORMER_SCHEMA, 'reign', former)
+        .exec();
+    });
+    return held.fencingToken;
+  }
+
+  async function grant(store: RedisStore, spec: LeaseSpec): Promise<Lease> {
+    const outcome = await store.locks.acquire({ spec, stamp: waiting, mayWait: false }, inTime());
+    if (outcome.kind !== 'granted') throw new Error(outcome.kind);
+    return outcome.lease;
+  }
+
+  function ask(store: RedisStore, spec: LeaseSpec): Promise<AcquireOutcome> {
+    return store.locks.acquire({ spec, stamp: waiting, mayWait: true }, inTime());
+  }
+
+  test.for([true, false])(
+    'keeps leases and ends offers, with a quarantine: %s',
+    async (quarantine, { onTestFinished }) => {
+      const keyPrefix = `t-${randomUUID()}:`;
+      const fencingToken = await formerLayout(keyPrefix);
+      const store = await storeOn(onTestFinished, shared.listens, { keyPrefix, quarantine });
+      expect(store.status().epoch).toBe(2);
+      expect(await store.locks.renew([{ ...holder, fencingToken, ttlMs: 0 }], inTime())).toMatchObject([
+        { kind: 'renewed' },
+      ]);
+      const offered = leaseSpec({ ...next, resource: 'offered' });
+      expect(await store.locks.get('offered', inTime())).toMatchObject({ holders: [] });
+      expect(await store.locks.confirm({ spec: offered, stamp: waiting }, inTime())).toEqual({
+        kind: 'gone',
+      });
+      expect(await acquire(store, leaseSpec({ resource: 'offered' }))).toBe(
+        quarantine ? 'quarantined' : 'granted',
+      );
+      const { meta } = keysFor(keyPrefix);
+      const claims = `${meta.slice(0, -'meta'.length)}claims:old`;
+      await eventually(async () => (await shared.withClient((client) => client.exists(claims))) === 0, {
+        what: 'the removal of the former offers',
+        withinMs: 5_000,
+      });
+      expect(await shared.withClient((client) => client.hget(meta, 'schema'))).toBe(String(SCHEMA_VERSION));
+    },
+  );
+
+  test('stops the instances of the former layout', async ({ onTestFinished }) => {
+    const keyPrefix = `t-${randomUUID()}:`;
+    await formerLayout(keyPrefix);
+    const { meta } = keysFor(keyPrefix);
+    const formerReign = await shared.withClient((client) => client.hget(meta, 'reign'));
+    await storeOn(onTestFinished, shared.listens, { keyPrefix });
+    const scripts = loadScripts();
+    const run = (name: 'refresh-instance' | 'adopt-reign', ...args: (string | number | null)[]) =>
+      shared.withClient((client) => client.eval(scripts[name].source, 1, meta, ...args.map(String)));
+    expect(await run('refresh-instance', formerReign, NEVER_LATE, 2_000_000, 'old')).toMatchObject([
+      'reign',
+      {},
+    ]);
+    const asFormer = [FORMER_SCHEMA, 30_000_000, 1, 0, 0, 0, 'wait', 'a secret', ''];
+    expect(await run('adopt-reign', '0', NEVER_LATE, ...asFormer)).toMatchObject([
+      'mismatch',
+      {},
+      'schema',
+      String(SCHEMA_VERSION),
+    ]);
+  });
+
+  test('does not take over any other layout, and says what to do', async ({ onTestFinished }) => {
+    const keyPrefix = `t-${randomUUID()}:`;
+    await formerLayout(keyPrefix);
+    await shared.withClient((client) => client.hset(keysFor(keyPrefix).meta, 'schema', '99'));
+    const store = storeWith(onTestFinished, shared.listens, { keyPrefix });
+    await eventually(() => store.status().mismatch, { what: 'a mismatch', withinMs: 5_000 });
+    expect(store.status().reason).toMatch(/have the layout 99, .* needs 3: .*redis\.key_prefix/);
+  });
+});
+
 describe.concurrent('a Redis that restarts empty', { timeout: 30_000 }, () => {
   test('gives larger tokens, although nobody who uses it has seen the former ones', async ({
     onTestFinished,
@@ -187,10 +294,10 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const [first, next] = [leaseSpec(), leaseSpec()];
-    const stamp = { instanceId: 'i1', call: 2 };
+    const stamp = { instanceId: 'i1', callNumber: 2 };
     expect(await acquire(store, first)).toBe('granted');
     expect(await acquire(store, first)).toBe('granted');
-    expect((await store.locks.acquire(next, stamp, true, inTime())).kind).toBe('queued');
+    expect((await store.locks.acquire({ spec: next, stamp, mayWait: true }, inTime())).kind).toBe('queued');
     const ttls = (): Promise<number[]> =>
       shared.withClient(async (client) => {
         const keys = await client.keys(`${keyPrefix}*`);
@@ -199,7 +306,7 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
       });
     expect(new Set(await ttls())).toEqual(new Set([-1]));
     expect((await store.locks.release(first, inTime())).kind).toBe('released');
-    expect((await store.locks.confirm(next, stamp, inTime())).kind).toBe('granted');
+    expect((await store.locks.confirm({ spec: next, stamp }, inTime())).kind).toBe('granted');
     expect(new Set(await ttls())).toEqual(new Set([-1]));
   });
 });
@@ -214,7 +321,10 @@ describe.concurrent('a command', { timeout: 30_000 }, () => {
     const withinMs = 300;
     await redis.pause();
     const late = { resource: 'late', leaseId: randomUUID() };
-    const call = store.locks.acquire(leaseSpec(late), { instanceId: 'i1', call: 1 }, false, inTime(withinMs));
+    const call = store.locks.acquire(
+      { spec: leaseSpec(late), stamp: { instanceId: 'i1', callNumber: 1 }, mayWait: false },
+      inTime(withinMs),
+    );
     const outcome = await call.catch(({ code }: { code: string }) => code);
     expect(outcome).toBe('OUTCOME_UNKNOWN');
     const startedMs = performance.now();

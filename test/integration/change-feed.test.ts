@@ -34,11 +34,17 @@ test('a pause longer than what was asked ahead may have missed changes', async (
   try {
     await eventually(() => gaps() === 1, { what: 'that changes are heard', withinMs: 5_000, everyMs: 2 });
     await h.pass(11_000); // on the lease clock, and at once: nobody has asked again
-    await h.locks.acquire(leaseSpec(), { instanceId: 'i', call: 2 }, false, inTime());
+    await h.locks.acquire(
+      { spec: leaseSpec(), stamp: { instanceId: 'i', callNumber: 2 }, mayWait: false },
+      inTime(),
+    );
     await eventually(() => gaps() === 2, { what: 'that something was missed', withinMs: 5_000 });
     expect(notices).not.toContainEqual({ kind: 'changed', resource: 'invoice:42' });
     await h.pass(5_000);
-    await h.locks.acquire(leaseSpec({ resource: 'r' }), { instanceId: 'i', call: 4 }, false, inTime());
+    await h.locks.acquire(
+      { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: 'i', callNumber: 4 }, mayWait: false },
+      inTime(),
+    );
     await eventually(() => notices.some((notice) => notice.kind === 'changed' && notice.resource === 'r'), {
       what: 'a change',
       withinMs: 5_000,

@@ -83,7 +83,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     },
   );
 
-  test('taken away by an administrator: told at once, killed within the grace', async () => {
+  test('revoked by an administrator: told at once, killed within the grace', async () => {
     const tokens = join(mkdtempSync(join(tmpdir(), 'leasehold-tokens-')), 'tokens');
     writeFileSync(
       tokens,

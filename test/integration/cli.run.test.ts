@@ -105,7 +105,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     expect(described).toMatchObject({ owner: 'me', metadata: { job: 'nightly', a: 'b=c' } });
   });
 
-  test('two of them: one after the other, told of its place, and with the larger token', async () => {
+  test('two of them: one after the other, told of its position, and with the larger token', async () => {
     const first = leasehold(server.address, ['run', 'queue', '--owner', 'first', '--', ...counting(0)]);
     await first.logged(/ready/);
     const second = leasehold(server.address, [
@@ -117,8 +117,8 @@ describe('leasehold run', { timeout: 60_000 }, () => {
       '-c',
       'echo $LEASEHOLD_FENCING_TOKEN',
     ]);
-    await eventually(() => /waits for queue: place 1 in the queue; held by first/.test(second.stderr), {
-      what: 'the place in the queue',
+    await eventually(() => /waits for queue: position 1 in the queue; held by first/.test(second.stderr), {
+      what: 'the position in the queue',
       withinMs: 20_000,
     });
     const [holder] = (await clientTo(server.address).locks.get('queue')).holders;

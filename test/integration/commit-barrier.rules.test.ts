@@ -156,7 +156,10 @@ describe.concurrent('a request for more than the default', { timeout: 30_000 }, 
     expect(await rig.acquire(named('safe'), SHORT_MS, 1)).toBe('DURABILITY_UNMET');
     rig.replica.acknowledgeAll(true);
     const call = { ...inTime(PATIENT_MS), minAcks: 1 };
-    const granted = await rig.store.locks.acquire(named('said'), rig.stamp(), false, call);
+    const granted = await rig.store.locks.acquire(
+      { spec: named('said'), stamp: rig.stamp(), mayWait: false },
+      call,
+    );
     expect(granted).toMatchObject({ kind: 'granted', lease: { replicas: 1 } });
   });
 
@@ -200,14 +203,18 @@ describe.concurrent('a Redis that is full', { timeout: 30_000 }, () => {
     const { locks } = rig.store;
     const held = named('held');
     const stamp = rig.stamp();
-    const taken = await locks.acquire(held, stamp, false, inTime(PATIENT_MS));
+    const taken = await locks.acquire({ spec: held, stamp, mayWait: false }, inTime(PATIENT_MS));
     if (taken.kind !== 'granted') throw new Error(taken.kind);
     const next = named('held');
     const nextStamp = rig.stamp();
-    expect((await locks.acquire(next, nextStamp, true, inTime(PATIENT_MS))).kind).toBe('queued');
+    expect(
+      (await locks.acquire({ spec: next, stamp: nextStamp, mayWait: true }, inTime(PATIENT_MS))).kind,
+    ).toBe('queued');
     const last = named('held');
     const lastStamp = rig.stamp();
-    expect((await locks.acquire(last, lastStamp, true, inTime(PATIENT_MS))).kind).toBe('queued');
+    expect(
+      (await locks.acquire({ spec: last, stamp: lastStamp, mayWait: true }, inTime(PATIENT_MS))).kind,
+    ).toBe('queued');
 
     await rig.redis.withClient((client) => client.config('SET', 'maxmemory', '1'));
     expect(await rig.acquire(named('new'), PATIENT_MS)).toBe('STORE_FULL');
@@ -216,7 +223,9 @@ describe.concurrent('a Redis that is full', { timeout: 30_000 }, () => {
     expect(await outcomeOf(renewed)).toBe('renewed');
     expect(await locks.leave({ ...last, stamp: lastStamp, keepPlaceMs: 0 }, inTime(PATIENT_MS))).toBe(true);
     expect(await outcomeOf(locks.release(held, inTime(PATIENT_MS)))).toBe('released');
-    expect(await outcomeOf(locks.confirm(next, nextStamp, inTime(PATIENT_MS)))).toBe('granted');
+    expect(await outcomeOf(locks.confirm({ spec: next, stamp: nextStamp }, inTime(PATIENT_MS)))).toBe(
+      'granted',
+    );
   });
 
   test('has its clock ticked on', async ({ onTestFinished }) => {

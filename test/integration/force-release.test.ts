@@ -30,7 +30,7 @@ function failure(call: Promise<unknown>): Promise<string> {
   );
 }
 
-const TAKEN_AWAY = '10 LEASE_LOST: an administrator took the lease away';
+const REVOKED = '10 LEASE_LOST: an administrator took the lease away';
 
 describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
   let rig: Rig;
@@ -103,9 +103,9 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     const { resource, leaseId, fencingToken } = lease;
     expect((await rig.client.checkFencingToken(resource, fencingToken)).valid).toBe(true);
     await rig.client.forceRelease({ resource });
-    expect(await failure(rig.client.renew(lease))).toBe(TAKEN_AWAY);
-    expect(await failure(rig.client.acquire({ resource, leaseId }))).toBe(TAKEN_AWAY);
-    expect(await failure(rig.client.acquire({ resource, leaseId }, FOREVER))).toBe(TAKEN_AWAY);
+    expect(await failure(rig.client.renew(lease))).toBe(REVOKED);
+    expect(await failure(rig.client.acquire({ resource, leaseId }))).toBe(REVOKED);
+    expect(await failure(rig.client.acquire({ resource, leaseId }, FOREVER))).toBe(REVOKED);
     expect(await hold(rig.client, { resource, leaseId }).ended()).toBe('10 LEASE_LOST');
     const stream = keepAlive(rig.client, [lease]);
     expect((await stream.event('lost')).reason).toBe(LostReason.LOST_REASON_FORCE_RELEASED);
@@ -116,7 +116,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     await rig.client.acquire({ resource });
   });
 
-  test.concurrent('nothing to take away is no error', async () => {
+  test.concurrent('nothing to revoke is no error', async () => {
     expect(await rig.client.forceRelease({ resource: fresh() })).toEqual({
       releasedCount: 0,
       freeIn: undefined,

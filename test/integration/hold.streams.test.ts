@@ -72,7 +72,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     expect(await hold(rig.client, { resource: fresh() }, tooLong).ended()).toBe('3 INVALID_ARGUMENT');
   });
 
-  test.concurrent('waits, says its place as it changes, and is granted by hand-over', async () => {
+  test.concurrent('waits, says its position as it changes, and is granted by hand-over', async () => {
     const resource = fresh();
     const holder = await rig.client.acquire({ resource });
     const first = hold(rig.client, { resource }, FOREVER);

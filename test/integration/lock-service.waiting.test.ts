@@ -15,7 +15,7 @@ import { leaseSpec } from '../support/store-harness.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const RESOURCE = 'invoice:42';
-/** What a machine that does other things beside may add; less than one more claim window would. */
+/** What a machine that does other things beside may add; less than one more offer window would. */
 const BUSY_MS = 900;
 
 function waiting(ms: number) {
@@ -82,10 +82,13 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       const inStore = numbers.filter((number) => number < LIMITS.waitersPerResource);
       await Promise.all(
         inStore.map((number) => {
-          const stamp = { instanceId: 'another', call: number };
-          return instance.store.locks.acquire(leaseSpec({ resource: RESOURCE }), stamp, true, {
-            deadlineMs: performance.now() + 10_000,
-          });
+          const stamp = { instanceId: 'another', callNumber: number };
+          return instance.store.locks.acquire(
+            { spec: leaseSpec({ resource: RESOURCE }), stamp, mayWait: true },
+            {
+              deadlineMs: performance.now() + 10_000,
+            },
+          );
         }),
       );
     }

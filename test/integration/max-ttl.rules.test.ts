@@ -13,7 +13,7 @@ import { type AtEnd, ownRedis } from '../support/watched-redis.ts';
 const LARGE_MS = 30_000;
 const SMALL_MS = 5_000;
 const DAY_MS = 86_400_000;
-const STAMP = { instanceId: 'i1', call: 1 };
+const STAMP = { instanceId: 'i1', callNumber: 1 };
 
 const operation: OperationSpec = {
   resource: 'invoice:42',

@@ -43,11 +43,11 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
 
   test.each([
     [
-      'taken away by an administrator',
+      'revoked by an administrator',
       (resource: string) => rig.client.forceRelease({ resource, reason: 'test' }),
     ],
     [
-      'taken away at once',
+      'revoked at once',
       (resource: string) => rig.client.forceRelease({ resource, reason: 'test', immediate: true }),
     ],
     ['released by its id', (resource: string, leaseId: string) => rig.client.release({ resource, leaseId })],

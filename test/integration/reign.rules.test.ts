@@ -199,8 +199,8 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await inFlight).toBe('PRIMARY_UNCONFIRMED');
 
     await watcher.usable();
-    const [epoch, replid] = watcher.status.reign.split(':');
-    expect(`1:${replid}`).toBe(before.reign);
+    const [epoch, ...rest] = watcher.status.reign.split(':');
+    expect(`1:${rest.join(':')}`).toBe(before.reign);
     expect(epoch).toBe('2');
     expect(watcher.status.epoch).toBe(before.epoch + 1);
     expect(watcher.status.quarantineRemainingMs).toBeGreaterThan(MAX_TTL_MS);

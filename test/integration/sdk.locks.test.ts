@@ -196,7 +196,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(bounded.loss).toBeInstanceOf(LeaseLostError);
   });
 
-  test('taken away: the work hears it, and the caller too', async () => {
+  test('revoked: the work hears it, and the caller too', async () => {
     const { instance } = await rigOf(kind);
     const admin = clientTo(instance.address);
     expect((await refusal(admin.locks.forceRelease('x'))).name).toBe('PermissionDeniedError');

@@ -35,11 +35,11 @@ test('minHoldMs, retention and heartbeat timeouts run on it', async () => {
   expect(await collected(client.operations.list())).toEqual([]);
 });
 
-test('a lease that is taken away; a failover, after which nothing is granted for a while', async () => {
-  const { clock, createClient, takeAway, failOver } = await server();
+test('a lease that is force-released; a failover, after which nothing is granted for a while', async () => {
+  const { clock, createClient, forceRelease, failOver } = await server();
   const client = createClient();
   const work = client.withLock('job', async ({ signal }) => {
-    await takeAway('job');
+    await forceRelease('job');
     await eventually(() => signal.aborted, { what: 'the loss', withinMs: 5_000 });
     signal.throwIfAborted();
   });

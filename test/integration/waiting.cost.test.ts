@@ -34,7 +34,7 @@ interface Asked {
 }
 
 function asked(resource: string, instanceId = 'i1'): Asked {
-  return { spec: leaseSpec({ resource, ttlMs: 30_000 }), stamp: { instanceId, call: ++calls } };
+  return { spec: leaseSpec({ resource, ttlMs: 30_000 }), stamp: { instanceId, callNumber: ++calls } };
 }
 
 async function inQueue(resource: string, count: number, instanceId?: string): Promise<Asked[]> {
@@ -44,7 +44,7 @@ async function inQueue(resource: string, count: number, instanceId?: string): Pr
     const outcomes = await Promise.all(
       all
         .slice(from, from + 500)
-        .map(({ spec, stamp }) => h.locks.acquire(spec, stamp, true, inTime(20_000))),
+        .map(({ spec, stamp }) => h.locks.acquire({ spec, stamp, mayWait: true }, inTime(20_000))),
     );
     expect(outcomes.every(({ kind }) => kind === 'queued')).toBe(true);
   }
@@ -53,7 +53,9 @@ async function inQueue(resource: string, count: number, instanceId?: string): Pr
 
 async function held(resource: string): Promise<Asked> {
   const ask = asked(resource);
-  expect((await h.locks.acquire(ask.spec, ask.stamp, false, inTime())).kind).toBe('granted');
+  expect((await h.locks.acquire({ spec: ask.spec, stamp: ask.stamp, mayWait: false }, inTime())).kind).toBe(
+    'granted',
+  );
   return ask;
 }
 
@@ -83,7 +85,9 @@ test('a hand-over takes as many Redis commands with 10,000 waiters as with 10', 
       runs.push(
         await commandsRun(async () => {
           await h.locks.release(holder.spec, inTime());
-          expect((await h.locks.confirm(next.spec, next.stamp, inTime())).kind).toBe('granted');
+          expect((await h.locks.confirm({ spec: next.spec, stamp: next.stamp }, inTime())).kind).toBe(
+            'granted',
+          );
         }),
       );
       holder = next;
@@ -108,12 +112,13 @@ test('10,000 detached waiters at the head cost the next one nothing', { timeout:
     );
   }
   await h.locks.release(holder.spec, inTime());
-  expect((await h.locks.confirm(next?.spec ?? leaseSpec(), next?.stamp ?? holder.stamp, inTime())).kind).toBe(
-    'granted',
-  );
+  expect(
+    (await h.locks.confirm({ spec: next?.spec ?? leaseSpec(), stamp: next?.stamp ?? holder.stamp }, inTime()))
+      .kind,
+  ).toBe('granted');
 });
 
-test('500 waiters of a dead instance at the head cost the next one a claim window', {
+test('500 waiters of a dead instance at the head cost the next one an offer window', {
   timeout: 60_000,
 }, async () => {
   const resource = 'dead';
@@ -122,9 +127,10 @@ test('500 waiters of a dead instance at the head cost the next one a claim windo
   const [next] = await inQueue(resource, 1);
   await h.locks.release(holder.spec, inTime());
   await h.pass(1_000);
-  expect((await h.locks.confirm(next?.spec ?? leaseSpec(), next?.stamp ?? holder.stamp, inTime())).kind).toBe(
-    'granted',
-  );
+  expect(
+    (await h.locks.confirm({ spec: next?.spec ?? leaseSpec(), stamp: next?.stamp ?? holder.stamp }, inTime()))
+      .kind,
+  ).toBe('granted');
 });
 
 test('a flood meets a bounded queue, and nothing is left of it', { timeout: 60_000 }, async () => {
@@ -132,7 +138,7 @@ test('a flood meets a bounded queue, and nothing is left of it', { timeout: 60_0
   const holder = await held(resource);
   const waiters = await inQueue(resource, LIMITS.waitersPerResource);
   const { spec, stamp } = asked(resource);
-  expect(await h.locks.acquire(spec, stamp, true, inTime())).toEqual({ kind: 'full' });
+  expect(await h.locks.acquire({ spec, stamp, mayWait: true }, inTime())).toEqual({ kind: 'full' });
   await release(waiters);
   await h.locks.release(holder.spec, inTime());
   expect(await client.keys(`*${resource}*`)).toEqual([]);
@@ -146,7 +152,7 @@ test('100,000 times acquire-then-cancel leaves no key and no queue entry', { tim
     await Promise.all(
       Array.from({ length: 500 }, async () => {
         const { spec, stamp } = asked(resource);
-        await h.locks.acquire(spec, stamp, true, inTime(20_000));
+        await h.locks.acquire({ spec, stamp, mayWait: true }, inTime(20_000));
         const leave = { resource, leaseId: spec.leaseId, stamp, keepPlaceMs: 5_000 };
         expect(await h.locks.leave(leave, inTime(20_000))).toBe(true);
       }),
@@ -154,7 +160,7 @@ test('100,000 times acquire-then-cancel leaves no key and no queue entry', { tim
     // Kept places count as waiters until they are forgotten.
     if (from % 10_000 === 0) {
       await h.pass(6_000);
-      await h.locks.acquire(holder.spec, holder.stamp, false, inTime()); // the holder goes on
+      await h.locks.acquire({ spec: holder.spec, stamp: holder.stamp, mayWait: false }, inTime()); // the holder goes on
     }
   }
   await h.locks.release(holder.spec, inTime());

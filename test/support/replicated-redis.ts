@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
-import type { LeaseSpec } from '../../src/domain/lock.ts';
+import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { eventually } from './eventually.ts';
 import { RedisProcess } from './redis/redis-process.ts';
@@ -68,13 +68,13 @@ export class ReplicatedRedis {
     return `${this.prefix}{0}:meta`;
   }
 
-  stamp(): { instanceId: string; call: number } {
-    return { instanceId: 'i1', call: ++this.#calls };
+  stamp(): CallStamp {
+    return { instanceId: 'i1', callNumber: ++this.#calls };
   }
 
   acquire(spec: LeaseSpec, withinMs: number, minAcks?: number): Promise<Outcome> {
     const call = { ...inTime(withinMs), ...(minAcks === undefined ? {} : { minAcks }) };
-    return outcomeOf(this.store.locks.acquire(spec, this.stamp(), false, call));
+    return outcomeOf(this.store.locks.acquire({ spec, stamp: this.stamp(), mayWait: false }, call));
   }
 
   /** Waits until Redis has answered so. */

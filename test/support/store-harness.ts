@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
-import type { LockStore, StoreCall } from '../../src/store/lock-store.ts';
+import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
@@ -52,7 +52,7 @@ const MOST = 100;
 const LIFE = lifeArguments(MAX_TTL_MS);
 const NEVER_LATE = Number.MAX_SAFE_INTEGER;
 
-export function inTime(ms = 5_000): StoreCall {
+export function inTime(ms = 5_000): StoreBound {
   return { deadlineMs: systemClock.monotonicMs() + ms };
 }
 

@@ -11,8 +11,8 @@ export const HEARTBEAT_MS = 10_000;
 export const STALE_MS = HEARTBEAT_MS + SKEW_ALLOWANCE_MS;
 export const DAY_MS = 86_400_000;
 /** A stream of the harness's own instance, which hears notices. */
-export const STAMP = { instanceId: 'i1', call: 1 };
-export const OTHER = { instanceId: 'i2', call: 1 };
+export const STAMP = { instanceId: 'i1', callNumber: 1 };
+export const OTHER = { instanceId: 'i2', callNumber: 1 };
 export const DONE = Uint8Array.from([1]);
 /** The operation that is meant where none is named. */
 export const KEY = { resource: 'invoice:42', operationId: 'send' };

@@ -8,8 +8,8 @@ import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { acquireMany } from '../../src/service/acquire-many.ts';
 import { inTime, leaseSpec, memoryHarness, type StoreHarness } from '../support/store-harness.ts';
 
-const FIRST_TRY: CallStamp = { instanceId: 'frozen', call: 2 };
-const SECOND_TRY: CallStamp = { instanceId: 'awake', call: 2 };
+const FIRST_TRY: CallStamp = { instanceId: 'frozen', callNumber: 2 };
+const SECOND_TRY: CallStamp = { instanceId: 'awake', callNumber: 2 };
 
 let h: StoreHarness;
 let specs: readonly LeaseSpec[];
@@ -29,7 +29,7 @@ function many(stamp: CallStamp, answers: (spec: LeaseSpec) => void = () => {}) {
     clock: systemClock,
     bounded: inTime,
     acquire: async (spec) => {
-      const outcome = await h.locks.acquire(spec, stamp, false, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp, mayWait: false }, inTime());
       answers(spec);
       if (outcome.kind !== 'granted') throw new CoordinationError('LOCK_CONTENDED', 'refused');
       return outcome;
@@ -43,7 +43,10 @@ const owners = async () => {
 };
 
 test('what it was granted is given back, with its min_hold', async () => {
-  await h.locks.acquire(leaseSpec({ resource: 'c', owner: 'other' }), SECOND_TRY, false, inTime());
+  await h.locks.acquire(
+    { spec: leaseSpec({ resource: 'c', owner: 'other' }), stamp: SECOND_TRY, mayWait: false },
+    inTime(),
+  );
   await expect(many(FIRST_TRY)).rejects.toMatchObject({ code: 'LOCK_CONTENDED' });
   expect(await owners()).toEqual(['', '', 'other']);
   const [a] = await h.locks.getMany(['a'], inTime());
@@ -53,8 +56,11 @@ test('what it was granted is given back, with its min_hold', async () => {
 test('what another call of the same ids was told of is not, what is new beside it is', async () => {
   const [, b] = specs;
   if (!b) throw new Error('no b');
-  await h.locks.acquire(b, SECOND_TRY, false, inTime());
-  await h.locks.acquire(leaseSpec({ resource: 'c', owner: 'other' }), SECOND_TRY, false, inTime());
+  await h.locks.acquire({ spec: b, stamp: SECOND_TRY, mayWait: false }, inTime());
+  await h.locks.acquire(
+    { spec: leaseSpec({ resource: 'c', owner: 'other' }), stamp: SECOND_TRY, mayWait: false },
+    inTime(),
+  );
   await expect(many(FIRST_TRY)).rejects.toMatchObject({ code: 'LOCK_CONTENDED' });
   expect(await owners()).toEqual(['', 'me', 'other']);
 });
@@ -70,7 +76,7 @@ test('nor is what it can not know to be new: the answer about it was lost', asyn
 
 test('its place in a queue is left, and what it was handed there and did not confirm', async () => {
   const other = leaseSpec({ resource: 'b', owner: 'other' });
-  await h.locks.acquire(other, SECOND_TRY, false, inTime());
+  await h.locks.acquire({ spec: other, stamp: SECOND_TRY, mayWait: false }, inTime());
   const handedOver = acquireMany({
     specs,
     stamp: FIRST_TRY,
@@ -78,7 +84,7 @@ test('its place in a queue is left, and what it was handed there and did not con
     clock: systemClock,
     bounded: inTime,
     acquire: async (spec) => {
-      const outcome = await h.locks.acquire(spec, FIRST_TRY, true, inTime());
+      const outcome = await h.locks.acquire({ spec, stamp: FIRST_TRY, mayWait: true }, inTime());
       if (outcome.kind === 'granted') return outcome;
       await h.locks.release(other, inTime());
       expect(await owners()).toEqual(['me', 'me', '']);

@@ -7,7 +7,7 @@ import { acquire, call, fault, lockAsked, queued, reign } from './chaos-events.t
 
 const check = (...events: Event[][]) => checkQueueOrder(new Run(events.flat()));
 
-/** The first asks at 1 s, has its place at 2 s, and is granted at 8 s. */
+/** The first asks at 1 s, has its position at 2 s, and is granted at 8 s. */
 const first = (token: number, change = {}): Event[] => [
   ...acquire(1, 8, token, { call: 'first/1', by: 'first', asked: lockAsked('lease-first', change) }),
   queued(2, 'first/1', { leaseId: 'lease-first' }),
@@ -15,7 +15,7 @@ const first = (token: number, change = {}): Event[] => [
 const second = (from: number, to: number, token: number, change = {}): Event[] =>
   acquire(from, to, token, { call: 'second/1', by: 'second', asked: lockAsked('lease-second', change) });
 
-test('who was told a place first, is granted first', () => {
+test('who was told a position first, is granted first', () => {
   const { violations, counts } = check(first(10), second(3, 9, 11));
   expect(violations).toEqual([]);
   expect(counts['pairs in a queue']).toBe(1);
@@ -33,7 +33,7 @@ test('the tokens say the order, not when the answers came', () => {
   expect(check(first(11), second(3, 9, 10)).violations).toHaveLength(1);
 });
 
-test('who asked before the other had its place, or after it was granted, is no pair', () => {
+test('who asked before the other had its position, or after it was granted, is no pair', () => {
   expect(check(first(11), second(1.5, 7, 10)).counts['pairs in a queue']).toBeUndefined();
   expect(check(first(10), second(8.5, 9, 11)).counts['pairs in a queue']).toBeUndefined();
 });

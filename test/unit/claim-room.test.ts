@@ -97,7 +97,7 @@ function claim({
     resourcePrefix: prefix,
     claimId: randomUUID(),
     owner: '',
-    stamp: { instanceId: 'i', call: calls },
+    stamp: { instanceId: 'i', callNumber: calls },
     most: 1,
   };
   const context = { arrivedAtMs: clock.monotonicMs(), deadlineMs, ended: ended.signal, ...NOBODY };

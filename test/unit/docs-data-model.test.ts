@@ -27,7 +27,7 @@ const KEYS = keysFor(PREFIX);
 const INSTANCE = '9f2c41d07ab35e68';
 const BUCKET = KEYS.meta.slice(0, -'meta'.length);
 const lockKey = (resource: string): string => `${KEYS.lockPrefix}${resource}`;
-const STAMP = { instanceId: INSTANCE, call: 16 }; // even: a unary call
+const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // even: a unary call
 const FAR = '9007199254740991';
 const MICROSECONDS = 1_000;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -105,7 +105,10 @@ async function withStore(use: (store: RedisStore) => Promise<void>): Promise<voi
 }
 
 async function grant(store: RedisStore, overrides: Parameters<typeof leaseSpec>[0]): Promise<Lease> {
-  const outcome = await store.locks.acquire(leaseSpec(overrides), STAMP, false, inTime());
+  const outcome = await store.locks.acquire(
+    { spec: leaseSpec(overrides), stamp: STAMP, mayWait: false },
+    inTime(),
+  );
   if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
   return outcome.lease;
 }
@@ -115,7 +118,7 @@ interface Queued {
   readonly stamp: CallStamp;
 }
 
-let calls = STAMP.call;
+let calls = STAMP.callNumber;
 
 async function queue(
   store: RedisStore,
@@ -123,8 +126,11 @@ async function queue(
   instanceId = INSTANCE,
 ): Promise<Queued> {
   calls += 2;
-  const asked = { spec: leaseSpec(overrides), stamp: { instanceId, call: calls } };
-  const outcome = await store.locks.acquire(asked.spec, asked.stamp, true, inTime());
+  const asked = { spec: leaseSpec(overrides), stamp: { instanceId, callNumber: calls } };
+  const outcome = await store.locks.acquire(
+    { spec: asked.spec, stamp: asked.stamp, mayWait: true },
+    inTime(),
+  );
   if (outcome.kind !== 'queued') throw new Error(`not queued but ${outcome.kind}`);
   return asked;
 }
@@ -132,7 +138,7 @@ async function queue(
 const release = (store: RedisStore, { resource, leaseId }: Lease): Promise<unknown> =>
   store.locks.release({ resource, leaseId }, inTime());
 
-/** An instance that lets a claim lapse on a resource of its own, of which nothing is left. */
+/** An instance that lets an offer lapse on a resource of its own, of which nothing is left. */
 async function makeAbsent(store: RedisStore, instanceId: string): Promise<void> {
   const holder = await grant(store, { resource: 'elsewhere' });
   await queue(store, { resource: 'elsewhere' }, instanceId);
@@ -164,7 +170,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
     await queue(store, { resource });
     const { spec, stamp } = await queue(store, { resource });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
-    await release(store, holder); // now the first has a claim, for a second
+    await release(store, holder); // now the first has an offer, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {
       expect([key, await client.type(named(key))]).toEqual([key, type]);
@@ -197,7 +203,7 @@ test('the fields of meta are the documented ones, and who writes them does', asy
     const changed = Object.keys(after).filter((field) => after[field] !== adopted[field]);
     const byOthers = rows.filter((row) => row[3] !== 'adopt-reign').map(([field = '']) => field);
     expect(changed.sort()).toEqual(byOthers.sort());
-    expect(after.reign).toMatch(/^0:[0-9a-f]{40}$/);
+    expect(after.reign).toMatch(/^0:[0-9a-f]{40}:3$/);
     expect(after.place).toBe('1');
   });
   const schema = rows.find(([field]) => field === 'schema')?.[2];
@@ -226,7 +232,7 @@ test('the words of a lease are the documented ones, and mean what is said', asyn
     expect([...record.keys()]).toEqual(order);
     expect(record.get('token')).toBe(lease.fencingToken.toString());
     expect(record.get('ttl')).toBe(String(20_000 * MICROSECONDS));
-    expect(record.get('stamp')).toBe(`${STAMP.instanceId}/${STAMP.call}`);
+    expect(record.get('stamp')).toBe(`${STAMP.instanceId}/${STAMP.callNumber}`);
     expect(record.get('mode')).toBe('exclusive');
     expect(record.get('state')).toBe('held');
     const span = (from: string, to: string) => Number(record.get(to)) - Number(record.get(from));
@@ -237,32 +243,32 @@ test('the words of a lease are the documented ones, and mean what is said', asyn
   });
 });
 
-test('a claim has no bounds yet and ends a second after the hand-over', async () => {
+test('an offer has no bounds yet and ends a second after the hand-over', async () => {
   await withStore(async (store) => {
     const holder = await grant(store, { resource: 'r' });
     const { spec, stamp } = await queue(store, { resource: 'r', maxHoldMs: 120_000 });
     await release(store, holder);
-    const [text, clock, claims] = await Promise.all([
+    const [text, clock, offers] = await Promise.all([
       client.hget(lockKey('r'), spec.leaseId),
       client.hget(KEYS.meta, 'clock'),
-      client.smembers(`${BUCKET}claims:${INSTANCE}`),
+      client.smembers(`${BUCKET}offers:${INSTANCE}`),
     ]);
     const record = words('Words of a lease', text);
-    expect(record.get('state')).toBe('claim');
+    expect(record.get('state')).toBe('offer');
     expect([record.get('ttl'), record.get('ceiling')]).toEqual(['0', '0']);
     const leftUs = Number(record.get('deadline')) - Number(clock);
     expect(leftUs).toBeGreaterThan(0);
     expect(leftUs).toBeLessThanOrEqual(1_000 * MICROSECONDS);
-    const member = template(dataModel, 'Members of `claims:<instance>` are `([^`]+)`');
-    expect(claims).toEqual([
-      filled(member, { lease_id: spec.leaseId, call: `${stamp.call}`, resource: 'r' }),
+    const member = template(dataModel, 'Members of `offers:<instance>` are `([^`]+)`');
+    expect(offers).toEqual([
+      filled(member, { lease_id: spec.leaseId, call: `${stamp.callNumber}`, resource: 'r' }),
     ]);
-    expect((await store.locks.confirm(spec, stamp, inTime())).kind).toBe('granted');
+    expect((await store.locks.confirm({ spec, stamp }, inTime())).kind).toBe('granted');
     const confirmed = words('Words of a lease', await client.hget(lockKey('r'), spec.leaseId));
     expect(confirmed.get('state')).toBe('held');
     expect(confirmed.get('token')).toBe(record.get('token'));
     expect(Number(confirmed.get('ceiling'))).toBeGreaterThan(0);
-    expect(await client.exists(`${BUCKET}claims:${INSTANCE}`)).toBe(0);
+    expect(await client.exists(`${BUCKET}offers:${INSTANCE}`)).toBe(0);
   });
 });
 
@@ -310,7 +316,7 @@ test('a waiter is recorded as documented, live and absent', async () => {
     const waiter = words('Words of a waiter', fields[id] ?? null);
     expect([...waiter.keys()]).toEqual(['place', 'stamp', 'queued_at', 'mode']);
     expect([waiter.get('place'), waiter.get('mode')]).toEqual(['2', 'shared']);
-    expect(waiter.get('stamp')).toBe(`${INSTANCE}/${stamp.call}`);
+    expect(waiter.get('stamp')).toBe(`${INSTANCE}/${stamp.callNumber}`);
     const last = await client.hget(KEYS.meta, 'last');
     expect(Math.abs(Number(waiter.get('queued_at')) - Number(last))).toBeLessThan(5_000 * MICROSECONDS);
     expect(await client.zscore(`${BUCKET}queue:r`, id)).toBe('2');
@@ -340,31 +346,36 @@ test('the messages on a channel are the documented ones, of the documented form'
   await listener.psubscribe('*');
   try {
     await withStore(async (store) => {
-      // Its claim is never confirmed, so this instance is put aside and told so when it asks again.
+      // Its offer is never confirmed, so this instance is put aside and told so when it asks again.
       await makeAbsent(store, INSTANCE);
       heard.length = 0;
       const holder = await grant(store, { resource: 'r' });
       const first = await queue(store, { resource: 'r' });
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
-      const newer = { instanceId: 'other', call: 2 }; // a unary call: its instance is told of no end
-      expect((await store.locks.acquire(first.spec, newer, true, inTime())).kind).toBe('granted');
+      const newer = { instanceId: 'other', callNumber: 2 }; // a unary call: its instance is told of no end
+      expect(
+        (await store.locks.acquire({ spec: first.spec, stamp: newer, mayWait: true }, inTime())).kind,
+      ).toBe('granted');
       await store.locks.release(second.spec, inTime());
-      const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, call: 1 } };
+      const stream = { spec: leaseSpec({ resource: 'r' }), stamp: { instanceId: INSTANCE, callNumber: 1 } };
       await store.locks.release(first.spec, inTime());
-      expect((await store.locks.acquire(stream.spec, stream.stamp, false, inTime())).kind).toBe('granted');
+      expect(
+        (await store.locks.acquire({ spec: stream.spec, stamp: stream.stamp, mayWait: false }, inTime()))
+          .kind,
+      ).toBe('granted');
       await store.locks.forceRelease({ resource: 'r', fencingToken: undefined, immediate: false }, inTime());
       const about = ({ spec, stamp }: Queued, word: string, number: string) =>
-        filled(form, { word, lease_id: spec.leaseId, call: `${stamp.call}`, number, resource: 'r' });
+        filled(form, { word, lease_id: spec.leaseId, call: `${stamp.callNumber}`, number, resource: 'r' });
       const expected = [
         filled(form, {
           word: 'resync',
           lease_id: '-',
-          call: `${first.stamp.call}`,
+          call: `${first.stamp.callNumber}`,
           number: '0',
           resource: '-',
         }),
-        about(first, 'claimed', '0'),
+        about(first, 'offered', '0'),
         about(second, 'next', ''),
         about(first, 'moved', '0'),
         about(second, 'released', '0'),
@@ -428,7 +439,10 @@ test('the procedure to change max_ttl works as it is written', async () => {
   const store = await openStore(60_000);
   try {
     expect(store.status()).toMatchObject({ usable: true, mismatch: false, epoch: 2 });
-    const asked = store.locks.acquire(leaseSpec({ resource: 'new' }), STAMP, false, inTime());
+    const asked = store.locks.acquire(
+      { spec: leaseSpec({ resource: 'new' }), stamp: STAMP, mayWait: false },
+      inTime(),
+    );
     expect((await asked).kind).toBe('quarantined');
     const leftMs = store.status().quarantineRemainingMs;
     expect(leftMs).toBeGreaterThan(safety.quarantineMs(60_000) - 5_000);
@@ -573,13 +587,13 @@ test('the fields and words of a record are the documented ones', async () => {
     expect(run).toMatchObject({ state: 'running', version: '3', number: '1', counted: '1', claim: claimId });
     expect(run).toMatchObject({ token: fencingToken.toString(), expires: '0', claimable: '0', owner: 'me' });
     expect(run).toMatchObject({
-      offered: '',
+      indexed: '',
       cancel: '',
       reason: '',
       labels: '{"k":"v","n":"w"}',
       finished: '',
     });
-    expect(run.stamp).toBe(`${STAMP.instanceId}/${STAMP.call}`);
+    expect(run.stamp).toBe(`${STAMP.instanceId}/${STAMP.callNumber}`);
     expect(Number(run.updated)).toBeGreaterThanOrEqual(Number(run.created));
     expect(Number(run.deadline)).toBeGreaterThan(Number(await client.hget(KEYS.meta, 'clock')));
     expect(await client.hgetall(`${BUCKET}open`)).toEqual({ 'a:{b}': 'x' });

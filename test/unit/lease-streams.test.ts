@@ -61,7 +61,7 @@ function rig() {
   return { clock, store, waitRoom, wheel, open };
 }
 
-test('a queued stream says its place at least every 15 s, and a kept one its deadline', async () => {
+test('a queued stream says its position at least every 15 s, and a kept one its deadline', async () => {
   const { clock, open } = rig();
   const said: { who: string; atMs: number; kind: string }[] = [];
   const alive = new AbortController();

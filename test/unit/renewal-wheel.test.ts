@@ -90,7 +90,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
     resource: 'r',
     leaseId: 'l',
     fencingToken: 1n,
-    stamp: { instanceId: INSTANCE, call: 1 },
+    stamp: { instanceId: INSTANCE, callNumber: 1 },
     ttlMs: TTL_MS,
     deadlineMs: clock.monotonicMs() + TTL_MS,
     minAcks: 0,
@@ -212,16 +212,16 @@ describe('ends', () => {
   });
 
   test('a notice ends it at once, if it is about this very call', async () => {
-    const waiter = { resource: 'r', leaseId: 'l' };
-    const [older, newer] = [keep(), keep({ stamp: { instanceId: INSTANCE, call: 3 } })];
-    notify({ kind: 'moved', waiter, call: 1 });
-    notify({ kind: 'moved', waiter, call: 5 });
+    const acquisition = { resource: 'r', leaseId: 'l' };
+    const [older, newer] = [keep(), keep({ stamp: { instanceId: INSTANCE, callNumber: 3 } })];
+    notify({ kind: 'moved', acquisition, callNumber: 1 });
+    notify({ kind: 'moved', acquisition, callNumber: 5 });
     notify({ kind: 'resync' });
     expect([whats(older.told), whats(newer.told)]).toEqual([['moved'], []]);
-    notify({ kind: 'released', waiter, call: 3 });
+    notify({ kind: 'released', acquisition, callNumber: 3 });
     expect(whats(newer.told)).toEqual(['lost: released']);
     const taken = keep();
-    notify({ kind: 'revoked', waiter, call: 1 });
+    notify({ kind: 'revoked', acquisition, callNumber: 1 });
     expect(whats(taken.told)).toEqual(['lost: force-released']);
   });
 
@@ -304,7 +304,7 @@ describe('a store that fails', () => {
 
 describe('attempts', () => {
   const attempt = { resource: 'r', operationId: 'o', claimId: 'c', fencingToken: 1n };
-  const stamp = { instanceId: INSTANCE, call: 1 };
+  const stamp = { instanceId: INSTANCE, callNumber: 1 };
   let beats: (readonly HeartbeatCommand[])[];
   let beat: () => Promise<HeartbeatOutcome>;
   let tell: (notice: AttemptNotice) => void;
@@ -356,10 +356,10 @@ describe('attempts', () => {
     await clock.pass(120);
     expect([told, beats.flat()]).toMatchObject([['renewed'], [{ ...attempt, stamp, takesOver: true }]]);
     beat = async () => alive('too late');
-    tell({ kind: 'look', ...attempt, call: 3 });
+    tell({ kind: 'look', ...attempt, callNumber: 3 });
     await clock.pass(120);
     expect(beats).toHaveLength(1);
-    tell({ kind: 'look', ...attempt, call: 1 });
+    tell({ kind: 'look', ...attempt, callNumber: 1 });
     await clock.pass(120);
     expect(told).toEqual(['renewed', 'too late']);
   });
@@ -369,7 +369,7 @@ describe('attempts', () => {
     beat = () => onItsWay.promise;
     const told = keepAttempt();
     await clock.pass(120);
-    tell({ kind: 'look', ...attempt, call: 1 });
+    tell({ kind: 'look', ...attempt, callNumber: 1 });
     beat = async () => alive('too late');
     onItsWay.resolve(alive()); // read before someone asked to cancel
     await clock.pass(0);

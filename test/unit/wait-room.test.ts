@@ -1,4 +1,4 @@
-// What a waiting call hears when an administrator takes away what it was handed, before it has confirmed it.
+// What a waiting call hears when an administrator revokes what it was handed, before it has confirmed it.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -11,9 +11,9 @@ import { inTime, leaseSpec, MAX_TTL_MS, quietObserver } from '../support/store-h
 const INSTANCE = 'i1';
 
 /** A store whose waiters hear nothing of their grants. */
-function withoutClaims(store: LockStore): LockStore {
+function withoutOffers(store: LockStore): LockStore {
   const onNotice = (listener: (notice: Notice) => void) =>
-    store.onNotice((notice) => notice.kind !== 'claimed' && listener(notice));
+    store.onNotice((notice) => notice.kind !== 'offered' && listener(notice));
   return new Proxy(store, {
     get(target, name) {
       if (name === 'onNotice') return onNotice;
@@ -34,7 +34,7 @@ test('its wait ends as revoked, and its place is gone', async ({ onTestFinished 
   onTestFinished(() => store.close());
   const { locks } = store;
   const room = new WaitRoom({
-    store: withoutClaims(locks),
+    store: withoutOffers(locks),
     clock: systemClock,
     random: Math.random,
     instanceId: INSTANCE,
@@ -42,10 +42,13 @@ test('its wait ends as revoked, and its place is gone', async ({ onTestFinished 
   });
   onTestFinished(() => room.close());
   const holder = leaseSpec();
-  await locks.acquire(holder, { instanceId: INSTANCE, call: 2 }, false, inTime());
+  await locks.acquire(
+    { spec: holder, stamp: { instanceId: INSTANCE, callNumber: 2 }, mayWait: false },
+    inTime(),
+  );
   const waiting = room.wait({
     spec: leaseSpec({ owner: 'waiter' }),
-    stamp: { instanceId: INSTANCE, call: 4 },
+    stamp: { instanceId: INSTANCE, callNumber: 4 },
     untilMs: systemClock.monotonicMs() + 20_000,
     callEndsMs: Number.POSITIVE_INFINITY,
     ended: new AbortController().signal,

@@ -155,7 +155,7 @@ func (LostReason) EnumDescriptor() ([]byte, []int) {
 // at least every 15 s.
 type Queued struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Place in the queue, 1 for the next one to be granted. 0 while it isn't known, because the store can't be reached.
+	// Position in the queue, 1 for the next one to be granted. 0 while it isn't known, because the store can't be reached.
 	Position      int32 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -70,7 +70,7 @@ export namespace LostReason {
  * at least every 15 s.
  */
 export interface Queued {
-  /** Place in the queue, 1 for the next one to be granted. 0 while it isn't known, because the store can't be reached. */
+  /** Position in the queue, 1 for the next one to be granted. 0 while it isn't known, because the store can't be reached. */
   position: number;
 }
 

@@ -1,4 +1,4 @@
-// How leases in memory end before their deadlines: released by who knows the lease id, or taken away by an
+// How leases in memory end before their deadlines: released by who knows the lease id, or revoked by an
 // administrator, as in ../redis/lua/release-lock.lua and force-release.lua.
 
 import type { ForceReleaseOutcome, ReleaseOutcome } from '../../domain/lock.ts';
@@ -16,9 +16,9 @@ export function release(table: LockTable, { resource, leaseId }: AcquisitionRef)
   }
   const record = lock.leases.get(leaseId);
   if (record) {
-    if (table.alive(record)) kind = record.state === 'claim' ? 'dequeued' : 'released';
+    if (table.alive(record)) kind = record.state === 'offer' ? 'dequeued' : 'released';
     // Streams have odd numbers, and hear of it; of a unary call nobody listens.
-    if (kind === 'released' && record.stamp.call % 2 === 1) {
+    if (kind === 'released' && record.stamp.callNumber % 2 === 1) {
       table.tell(record.stamp, 'released', resource, leaseId);
     }
     table.erase(lock, leaseId, record);
@@ -43,11 +43,11 @@ export function forceRelease(
       lock.queue.remove(leaseId);
       if (immediate || record.state !== 'revoked') {
         count++;
-        // Of a unary call that holds nobody listens; one that has a claim waits.
-        const isHeard = record.state === 'claim' || record.stamp.call % 2 === 1;
+        // Of a unary call that holds nobody listens; one that has an offer waits.
+        const isHeard = record.state === 'offer' || record.stamp.callNumber % 2 === 1;
         if (isHeard) table.tell(record.stamp, 'revoked', resource, leaseId);
       }
-      if (immediate || record.state === 'claim') {
+      if (immediate || record.state === 'offer') {
         table.erase(lock, leaseId, record);
         continue;
       }

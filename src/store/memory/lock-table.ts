@@ -4,7 +4,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
-import type { ChangeNotice, Claim, Notice } from '../lock-store.ts';
+import type { ChangeNotice, Notice, Offer } from '../lock-store.ts';
 import { LockChanges, NOTHING } from './lock-changes.ts';
 import { NameIndex } from './name-index.ts';
 import { WaitQueue } from './wait-queue.ts';
@@ -18,7 +18,7 @@ export interface LockTableOptions {
   readonly systemMs: () => number;
 }
 
-const CLAIM_MS = 1_000;
+const OFFER_MS = 1_000;
 /** A waiter that does not ask again for so long is forgotten. */
 export const FORGET_MS = 30_000;
 
@@ -30,7 +30,7 @@ export interface LeaseRecord {
   ceilingMs: number;
   deadlineMs: number;
   stamp: CallStamp;
-  state: 'held' | 'claim' | 'revoked';
+  state: 'held' | 'offer' | 'revoked';
 }
 
 export interface Lock {
@@ -49,10 +49,10 @@ export interface Lock {
 export class LockTable {
   readonly #options: LockTableOptions;
   readonly #locks = new Map<string, Lock>();
-  /** Instances that let a claim lapse, and when. */
+  /** Instances that let an offer lapse, and when. */
   readonly #absent = new Map<string, number>();
   /** By instance, and by "lease_id call resource": what it was granted and has not confirmed. */
-  readonly #claims = new Map<string, Map<string, Claim>>();
+  readonly #offers = new Map<string, Map<string, Offer>>();
   readonly #listeners = new Set<(notice: Notice) => void>();
   readonly changes = new LockChanges();
   /** The resources of which anything is remembered. */
@@ -190,7 +190,7 @@ export class LockTable {
       }
       this.erase(lock, leaseId, record);
       // Not if an adoption ended it: then its instance had no chance.
-      const unanswered = record.state === 'claim' && record.deadlineMs <= this.#clockMs;
+      const unanswered = record.state === 'offer' && record.deadlineMs <= this.#clockMs;
       if (unanswered) this.#absent.set(record.stamp.instanceId, this.#clockMs);
     }
   }
@@ -208,7 +208,7 @@ export class LockTable {
       } else if (own && this.alive(own)) {
         own.stamp = waiter.stamp;
         lock.queue.remove(leaseId);
-        this.tell(waiter.stamp, 'claimed', lock.resource, leaseId);
+        this.tell(waiter.stamp, 'offered', lock.resource, leaseId);
         grants++;
       } else if (waiter.place === 0) {
         // It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
@@ -218,10 +218,10 @@ export class LockTable {
         const { deadlineMs } = this.grant(lock, waiter.spec, waiter.stamp);
         lock.nextMs = Math.min(lock.nextMs, deadlineMs);
         lock.queue.remove(leaseId);
-        const { instanceId, call } = waiter.stamp;
-        const claim = { waiter: { resource: lock.resource, leaseId }, call };
-        this.claimsOf(instanceId).set(`${leaseId} ${call} ${lock.resource}`, claim);
-        this.tell(waiter.stamp, 'claimed', lock.resource, leaseId);
+        const { instanceId, callNumber } = waiter.stamp;
+        const offer = { acquisition: { resource: lock.resource, leaseId }, callNumber };
+        this.offersOf(instanceId).set(`${leaseId} ${callNumber} ${lock.resource}`, offer);
+        this.tell(waiter.stamp, 'offered', lock.resource, leaseId);
         grants++;
       }
     }
@@ -238,17 +238,17 @@ export class LockTable {
 
   erase(lock: Lock, leaseId: string, record: LeaseRecord): void {
     lock.leases.delete(leaseId);
-    if (record.state === 'claim') this.forgetClaim(lock, leaseId, record.stamp);
+    if (record.state === 'offer') this.forgetOffer(lock, leaseId, record.stamp);
   }
 
-  claimsOf(instanceId: string): Map<string, Claim> {
-    const claims = this.#claims.get(instanceId) ?? new Map<string, Claim>();
-    this.#claims.set(instanceId, claims);
-    return claims;
+  offersOf(instanceId: string): Map<string, Offer> {
+    const offers = this.#offers.get(instanceId) ?? new Map<string, Offer>();
+    this.#offers.set(instanceId, offers);
+    return offers;
   }
 
-  forgetClaim(lock: Lock, leaseId: string, stamp: CallStamp): void {
-    this.claimsOf(stamp.instanceId).delete(`${leaseId} ${stamp.call} ${lock.resource}`);
+  forgetOffer(lock: Lock, leaseId: string, stamp: CallStamp): void {
+    this.offersOf(stamp.instanceId).delete(`${leaseId} ${stamp.callNumber} ${lock.resource}`);
   }
 
   admits(lock: Lock, mode: Mode): boolean {
@@ -271,7 +271,7 @@ export class LockTable {
     return this.#token;
   }
 
-  /** A grant is a claim until `#hold` makes it a lease. */
+  /** A grant is an offer until `#hold` makes it a lease. */
   grant(lock: Lock, spec: LeaseSpec, stamp: CallStamp): LeaseRecord {
     const record: LeaseRecord = {
       spec,
@@ -279,9 +279,9 @@ export class LockTable {
       acquiredAtWallMs: this.#lastMs,
       ttlMs: 0,
       ceilingMs: 0,
-      deadlineMs: this.#clockMs + CLAIM_MS,
+      deadlineMs: this.#clockMs + OFFER_MS,
       stamp,
-      state: 'claim',
+      state: 'offer',
     };
     lock.leases.set(spec.leaseId, record);
     return record;
@@ -307,17 +307,22 @@ export class LockTable {
 
   tell(
     stamp: CallStamp,
-    kind: 'claimed' | 'moved' | 'released' | 'revoked',
+    kind: 'offered' | 'moved' | 'released' | 'revoked',
     resource: string,
     leaseId: string,
   ): void {
     if (stamp.instanceId !== this.#options.instanceId) return;
-    this.notify({ kind, waiter: { resource, leaseId }, call: stamp.call });
+    this.notify({ kind, acquisition: { resource, leaseId }, callNumber: stamp.callNumber });
   }
 
   tellNext(stamp: CallStamp, resource: string, leaseId: string, blockedForMs: number): void {
     if (stamp.instanceId !== this.#options.instanceId) return;
-    this.notify({ kind: 'next', waiter: { resource, leaseId }, call: stamp.call, blockedForMs });
+    this.notify({
+      kind: 'next',
+      acquisition: { resource, leaseId },
+      callNumber: stamp.callNumber,
+      blockedForMs,
+    });
   }
 
   // Later, as a message from Redis would come: never inside the command that caused it.
@@ -329,7 +334,7 @@ export class LockTable {
 }
 
 export function sameStamp(a: CallStamp, b: CallStamp): boolean {
-  return a.instanceId === b.instanceId && a.call === b.call;
+  return a.instanceId === b.instanceId && a.callNumber === b.callNumber;
 }
 
 export function sameMode(a: Mode, b: Mode): boolean {

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
-import type { StoreCall } from '../lock-store.ts';
+import type { StoreBound } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import type { LockTable } from './lock-table.ts';
 
@@ -16,11 +16,11 @@ export async function runCommand<T>(
   { clock, observer }: CommandOptions,
   table: LockTable,
   name: string,
-  call: StoreCall,
+  bound: StoreBound,
   decide: () => T,
 ): Promise<T> {
   const startedMs = clock.monotonicMs();
-  if (startedMs >= call.deadlineMs) {
+  if (startedMs >= bound.deadlineMs) {
     throw new CoordinationError('DEADLINE_EXCEEDED', 'no time left to decide');
   }
   table.advance();

@@ -18,17 +18,19 @@ import type {
 } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
+  AcquireCommand,
   AcquisitionRef,
   ChangeNotice,
-  Claim,
+  ConfirmCommand,
   ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
   LockPage,
   LockStore,
   Notice,
+  Offer,
   RenewCommand,
-  StoreCall,
+  StoreBound,
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { forceRelease, release } from './end-leases.ts';
@@ -40,7 +42,7 @@ export interface MemoryLockStoreOptions {
   readonly clock: Clock;
   readonly maxTtlMs: number;
   readonly observer: StoreObserver;
-  /** Whose claims `refresh` returns and whose waiters notices are for. */
+  /** Whose offers `refresh` returns and whose waiters notices are for. */
   readonly instanceId: string;
   /** The locks, which the operations share. */
   readonly table: LockTable;
@@ -66,42 +68,36 @@ export class MemoryLockStore implements LockStore {
     return this.#table.size;
   }
 
-  acquire(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    mayWait: boolean,
-    call: StoreCall,
-    again = false,
-  ): Promise<AcquireOutcome> {
-    return this.#command('acquire-lock', call, () => this.#acquire(spec, stamp, mayWait, again));
+  acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
+    return this.#command('acquire-lock', bound, () => this.#acquire(command));
   }
 
-  confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome> {
-    return this.#command('confirm-claim', call, () => this.#confirm(spec, stamp));
+  confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
+    return this.#command('confirm-offer', bound, () => this.#confirm(command));
   }
 
-  leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
-    return this.#command('leave-queue', call, () => this.#leave(command));
+  leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
+    return this.#command('leave-queue', bound, () => this.#leave(command));
   }
 
-  renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
-    return this.#command('renew-locks', call, () => commands.map((command) => this.#renew(command)));
+  renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
+    return this.#command('renew-locks', bound, () => commands.map((command) => this.#renew(command)));
   }
 
-  release(ref: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome> {
-    return this.#command('release-lock', call, () => release(this.#table, ref));
+  release(ref: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
+    return this.#command('release-lock', bound, () => release(this.#table, ref));
   }
 
-  forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome> {
-    return this.#command('force-release', call, () => forceRelease(this.#table, command));
+  forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
+    return this.#command('force-release', bound, () => forceRelease(this.#table, command));
   }
 
-  advance(resource: string, call: StoreCall): Promise<void> {
-    return this.#command('advance-queue', call, () => this.#table.settle(this.#table.open(resource)));
+  advance(resource: string, bound: StoreBound): Promise<void> {
+    return this.#command('advance-queue', bound, () => this.#table.settle(this.#table.open(resource)));
   }
 
-  checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean> {
-    return this.#command('check-fencing-token', call, () => {
+  checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
+    return this.#command('check-fencing-token', bound, () => {
       const records = [...this.#table.open(resource).leases.values()];
       return records.some(
         (record) =>
@@ -110,43 +106,43 @@ export class MemoryLockStore implements LockStore {
     });
   }
 
-  get(resource: string, call: StoreCall): Promise<LockView> {
-    return this.#command('get-lock', call, () => this.#views.view(resource, LIMITS.listedPerLock));
+  get(resource: string, bound: StoreBound): Promise<LockView> {
+    return this.#command('get-lock', bound, () => this.#views.view(resource, LIMITS.listedPerLock));
   }
 
-  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]> {
+  getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]> {
     const most = LIMITS.listedPerPagedLock;
-    return this.#command('get-lock', call, () =>
+    return this.#command('get-lock', bound, () =>
       resources.map((resource) => this.#views.view(resource, most)),
     );
   }
 
-  list(query: ListQuery, call: StoreCall): Promise<LockPage> {
-    return this.#command('list-locks', call, () => this.#views.list(query));
+  list(query: ListQuery, bound: StoreBound): Promise<LockPage> {
+    return this.#command('list-locks', bound, () => this.#views.list(query));
   }
 
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {
     return this.#table.watchChanges(listener);
   }
 
-  refresh(call: StoreCall): Promise<readonly Claim[]> {
-    return this.#command('refresh-instance', call, () => {
+  refresh(bound: StoreBound): Promise<readonly Offer[]> {
+    return this.#command('refresh-instance', bound, () => {
       const { instanceId } = this.#options;
       if (this.#table.isBack(instanceId)) this.#table.notify({ kind: 'resync' });
-      return [...this.#table.claimsOf(instanceId).values()];
+      return [...this.#table.offersOf(instanceId).values()];
     });
   }
 
-  #command<T>(name: string, call: StoreCall, decide: () => T): Promise<T> {
-    return runCommand(this.#options, this.#table, name, call, decide);
+  #command<T>(name: string, bound: StoreBound, decide: () => T): Promise<T> {
+    return runCommand(this.#options, this.#table, name, bound, decide);
   }
 
-  #acquire(spec: LeaseSpec, stamp: CallStamp, mayWait: boolean, again: boolean): AcquireOutcome {
+  #acquire({ spec, stamp, mayWait, asksAgain = false }: AcquireCommand): AcquireOutcome {
     const { leaseId, mode } = spec;
     const lock = this.#table.open(spec.resource);
     this.#table.dropLapsed(lock);
     const own = lock.leases.get(leaseId); // alive: what lapsed was dropped
-    const newer = (by: CallStamp): boolean => again && !sameStamp(by, stamp);
+    const newer = (by: CallStamp): boolean => asksAgain && !sameStamp(by, stamp);
     if (own && !sameMode(own.spec.mode, mode)) return { kind: 'reused' };
     if (own?.state === 'revoked') return { kind: 'revoked' };
     if (own && !this.#table.quarantined && newer(own.stamp)) return { kind: 'moved' };
@@ -182,9 +178,9 @@ export class MemoryLockStore implements LockStore {
       lock.queue.remove(leaseId);
     }
     this.#table.handOver(lock, true);
-    const claim = lock.leases.get(leaseId);
-    if (claim?.state === 'claim' && sameStamp(claim.stamp, stamp)) {
-      return this.#granted(lock, claim, spec, stamp);
+    const offer = lock.leases.get(leaseId);
+    if (offer?.state === 'offer' && sameStamp(offer.stamp, stamp)) {
+      return this.#granted(lock, offer, spec, stamp);
     }
     this.#table.save(lock);
     return this.#refusal(lock, leaseId, mode);
@@ -204,9 +200,9 @@ export class MemoryLockStore implements LockStore {
   }
 
   #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
-    const isRepeat = record.state !== 'claim';
-    if (record.state === 'claim') {
-      this.#table.forgetClaim(lock, spec.leaseId, record.stamp);
+    const isRepeat = record.state !== 'offer';
+    if (record.state === 'offer') {
+      this.#table.forgetOffer(lock, spec.leaseId, record.stamp);
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
     } else {
@@ -222,15 +218,15 @@ export class MemoryLockStore implements LockStore {
     if (minHoldMs > 0) lock.takenUntilMs = Math.max(lock.takenUntilMs, this.#table.clockMs + minHoldMs);
   }
 
-  #confirm(spec: LeaseSpec, stamp: CallStamp): ConfirmOutcome {
+  #confirm({ spec, stamp }: ConfirmCommand): ConfirmOutcome {
     const lock = this.#table.open(spec.resource);
     const record = lock.leases.get(spec.leaseId);
     if (record && !sameStamp(record.stamp, stamp)) return { kind: 'gone' };
-    this.#table.forgetClaim(lock, spec.leaseId, stamp);
+    this.#table.forgetOffer(lock, spec.leaseId, stamp);
     if (!record || !this.#table.alive(record) || this.#table.quarantined) return { kind: 'gone' };
     if (record.state === 'revoked') return { kind: 'gone' };
-    const isRepeat = record.state !== 'claim';
-    if (record.state === 'claim') {
+    const isRepeat = record.state !== 'offer';
+    if (record.state === 'offer') {
       this.#keepTaken(lock, spec);
       this.#table.hold(record, spec);
       if (spec.minHoldMs > 0) this.#table.save(lock);
@@ -251,9 +247,9 @@ export class MemoryLockStore implements LockStore {
       left = true;
     }
     const record = lock.leases.get(leaseId);
-    if (record && sameStamp(record.stamp, stamp) && (record.state === 'claim' || giveBack)) {
+    if (record && sameStamp(record.stamp, stamp) && (record.state === 'offer' || giveBack)) {
       this.#table.erase(lock, leaseId, record);
-      if (record.state !== 'claim' && lock.leases.size === 0) lock.takenUntilMs = 0;
+      if (record.state !== 'offer' && lock.leases.size === 0) lock.takenUntilMs = 0;
       left = true;
     }
     if (left) this.#table.settle(lock);
@@ -262,7 +258,7 @@ export class MemoryLockStore implements LockStore {
 
   #renew({ resource, leaseId, fencingToken, ttlMs, stamp, takesOver }: RenewCommand): RenewOutcome {
     const record = this.#table.open(resource).leases.get(leaseId);
-    const known = record && BigInt(record.token) === fencingToken && record.state !== 'claim';
+    const known = record && BigInt(record.token) === fencingToken && record.state !== 'offer';
     if (!known || !this.#table.alive(record)) return { kind: 'lost' };
     if (record.state === 'revoked') return { kind: 'revoked' };
     if (stamp && !sameStamp(stamp, record.stamp)) {

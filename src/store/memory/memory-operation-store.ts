@@ -17,7 +17,7 @@ import {
 import { fits } from '../../domain/operation-filter.ts';
 import { operationBytes } from '../../domain/operation-size.ts';
 import { cancelledStatus } from '../../domain/status-bytes.ts';
-import type { StoreCall } from '../lock-store.ts';
+import type { StoreBound } from '../lock-store.ts';
 import type {
   AttemptNotice,
   BeginCommand,
@@ -85,44 +85,44 @@ export class MemoryOperationStore implements OperationStore {
     return this.#table.onAttemptNotice(listener);
   }
 
-  begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome> {
-    return this.#command('begin-operation', call, () => this.#starts.begin(command));
+  begin(command: BeginCommand, bound: StoreBound): Promise<BeginOutcome> {
+    return this.#command('begin-operation', bound, () => this.#starts.begin(command));
   }
 
-  claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome> {
-    return this.#command('claim-operations', call, () => this.#starts.claim(command));
+  claim(command: ClaimCommand, bound: StoreBound): Promise<ClaimOutcome> {
+    return this.#command('claim-operations', bound, () => this.#starts.claim(command));
   }
 
-  update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome> {
-    return this.#command('update-operation', call, () => this.#update(command));
+  update(command: UpdateCommand, bound: StoreBound): Promise<UpdateOutcome> {
+    return this.#command('update-operation', bound, () => this.#update(command));
   }
 
-  heartbeat(commands: readonly HeartbeatCommand[], call: StoreCall): Promise<readonly HeartbeatOutcome[]> {
-    return this.#command('heartbeat-operations', call, () => commands.map((one) => this.#heartbeat(one)));
+  heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<readonly HeartbeatOutcome[]> {
+    return this.#command('heartbeat-operations', bound, () => commands.map((one) => this.#heartbeat(one)));
   }
 
-  complete(command: CompleteCommand, call: StoreCall): Promise<ChangeOutcome> {
-    return this.#command('complete-operation', call, () => this.#complete(command));
+  complete(command: CompleteCommand, bound: StoreBound): Promise<ChangeOutcome> {
+    return this.#command('complete-operation', bound, () => this.#complete(command));
   }
 
-  yield(command: YieldCommand, call: StoreCall): Promise<ChangeOutcome> {
-    return this.#command('yield-operation', call, () => this.#yield(command));
+  yield(command: YieldCommand, bound: StoreBound): Promise<ChangeOutcome> {
+    return this.#command('yield-operation', bound, () => this.#yield(command));
   }
 
-  cancel(command: CancelCommand, call: StoreCall): Promise<ChangeOutcome> {
-    return this.#command('cancel-operation', call, () => this.#cancel(command));
+  cancel(command: CancelCommand, bound: StoreBound): Promise<ChangeOutcome> {
+    return this.#command('cancel-operation', bound, () => this.#cancel(command));
   }
 
-  retry(command: RetryCommand, call: StoreCall): Promise<ChangeOutcome> {
-    return this.#command('retry-operation', call, () => this.#retry(command));
+  retry(command: RetryCommand, bound: StoreBound): Promise<ChangeOutcome> {
+    return this.#command('retry-operation', bound, () => this.#retry(command));
   }
 
-  delete(command: DeleteCommand, call: StoreCall): Promise<DeleteOutcome> {
-    return this.#command('delete-operation', call, () => this.#delete(command));
+  delete(command: DeleteCommand, bound: StoreBound): Promise<DeleteOutcome> {
+    return this.#command('delete-operation', bound, () => this.#delete(command));
   }
 
-  getMany(keys: readonly OperationKey[], call: StoreCall): Promise<readonly (Operation | undefined)[]> {
-    return this.#command('get-operations', call, () =>
+  getMany(keys: readonly OperationKey[], bound: StoreBound): Promise<readonly (Operation | undefined)[]> {
+    return this.#command('get-operations', bound, () =>
       keys.map((key) => {
         const o = this.#find(key);
         return o && operationView(this.#table, o, true);
@@ -130,12 +130,12 @@ export class MemoryOperationStore implements OperationStore {
     );
   }
 
-  list(query: OperationQuery, call: StoreCall): Promise<OperationPage> {
-    return this.#command('list-operations', call, () => this.#list(query));
+  list(query: OperationQuery, bound: StoreBound): Promise<OperationPage> {
+    return this.#command('list-operations', bound, () => this.#list(query));
   }
 
-  #command<T>(name: string, call: StoreCall, decide: () => T): Promise<T> {
-    return runCommand(this.#options, this.#table.locks, name, call, decide);
+  #command<T>(name: string, bound: StoreBound, decide: () => T): Promise<T> {
+    return runCommand(this.#options, this.#table.locks, name, bound, decide);
   }
 
   #find(key: OperationKey): OperationRecord | undefined {

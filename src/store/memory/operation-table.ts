@@ -38,7 +38,7 @@ export class OperationTable {
     // What is said of a lease is said of its attempt, too: the claim id is the lease id.
     options.locks.onNotice((notice) => {
       if (notice.kind !== 'released' && notice.kind !== 'revoked') return;
-      this.#notify({ kind: 'look', claimId: notice.waiter.leaseId, call: notice.call });
+      this.#notify({ kind: 'look', claimId: notice.acquisition.leaseId, callNumber: notice.callNumber });
     });
   }
 
@@ -235,10 +235,10 @@ export class OperationTable {
   /** Tells the stream that speaks for the attempt, if it is one (odd). */
   tellAttempt(o: OperationRecord, kind: AttemptNotice['kind']): void {
     const { claim: claimId, stamp } = o;
-    if (claimId === undefined || !stamp || stamp.call % 2 === 0) return;
+    if (claimId === undefined || !stamp || stamp.callNumber % 2 === 0) return;
     if (stamp.instanceId !== this.#options.instanceId) return;
-    const { call } = stamp;
-    queueMicrotask(() => this.#notify({ kind, claimId, call }));
+    const { callNumber } = stamp;
+    queueMicrotask(() => this.#notify({ kind, claimId, callNumber }));
   }
 
   #notify(notice: AttemptNotice): void {

@@ -2,7 +2,7 @@
 
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
 
-export interface Waiter {
+export interface QueuedAcquire {
   readonly place: number;
   readonly stamp: CallStamp;
   readonly spec: LeaseSpec;
@@ -10,7 +10,7 @@ export interface Waiter {
 }
 
 export class WaitQueue {
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #waiters = new Map<string, QueuedAcquire>();
   /** Lease ids of live waiters, sorted by place and then by id. */
   readonly #live: string[] = [];
   /** When they are forgotten. */
@@ -25,26 +25,26 @@ export class WaitQueue {
     return this.#live.length;
   }
 
-  get(leaseId: string): Waiter | undefined {
+  get(leaseId: string): QueuedAcquire | undefined {
     return this.#waiters.get(leaseId);
   }
 
-  head(most: number): [leaseId: string, Waiter][] {
+  head(most: number): [leaseId: string, QueuedAcquire][] {
     return this.#live.slice(0, most).map((leaseId) => [leaseId, this.#known(leaseId)]);
   }
 
   /** From 1; undefined for who is not live. */
   position(leaseId: string): number | undefined {
-    const index = this.#placeOf(leaseId);
+    const index = this.#indexOf(leaseId);
     return this.#live[index] === leaseId ? index + 1 : undefined;
   }
 
   /** Adds a live waiter at its place, or makes an absent one live again; forgotten then unless it asks again. */
-  put(leaseId: string, waiter: Waiter, untilMs: number): void {
+  put(leaseId: string, waiter: QueuedAcquire, untilMs: number): void {
     this.#unlist(leaseId);
     this.#forgottenAt.set(leaseId, untilMs);
     this.#waiters.set(leaseId, waiter);
-    this.#live.splice(this.#placeOf(leaseId), 0, leaseId);
+    this.#live.splice(this.#indexOf(leaseId), 0, leaseId);
   }
 
   setAbsent(leaseId: string, untilMs: number): void {
@@ -70,12 +70,12 @@ export class WaitQueue {
       this.#live.shift();
       return;
     }
-    const index = this.#placeOf(leaseId);
+    const index = this.#indexOf(leaseId);
     if (this.#live[index] === leaseId) this.#live.splice(index, 1);
   }
 
-  /** Where it stands in the queue of the live, or would stand. */
-  #placeOf(leaseId: string): number {
+  /** Where it stands among the live, from 0, or would stand. */
+  #indexOf(leaseId: string): number {
     let [low, high] = [0, this.#waiters.has(leaseId) ? this.#live.length : 0];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -90,7 +90,7 @@ export class WaitQueue {
     return difference < 0 || (difference === 0 && a < b);
   }
 
-  #known(leaseId: string): Waiter {
+  #known(leaseId: string): QueuedAcquire {
     const waiter = this.#waiters.get(leaseId);
     if (!waiter) throw new Error('a listed waiter is unknown');
     return waiter;

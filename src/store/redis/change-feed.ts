@@ -7,7 +7,7 @@
 // would be said to nobody; and a connection that a firewall has silently dropped looks as quiet as a calm store.
 
 import { type Clock, pause, within } from '../../domain/clock.ts';
-import type { ChangeNotice, StoreCall } from '../lock-store.ts';
+import type { ChangeNotice, StoreBound } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { ChannelListener } from './channel-listener.ts';
 import type { ConnectionSettings } from './connection.ts';
@@ -27,7 +27,7 @@ export interface ChangeFeedOptions {
   readonly observer: StoreObserver;
   readonly instanceId: string;
   /** Has changes told for `aheadMs` from now, and `mark` at once. Both answers are on the lease clock. */
-  readonly extend: (aheadMs: number, mark: string, call: StoreCall) => Promise<Extension>;
+  readonly extend: (aheadMs: number, mark: string, bound: StoreBound) => Promise<Extension>;
 }
 
 export interface Extension {

@@ -5,7 +5,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { CONFIRMATION_WINDOW_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
-import type { StoreCall } from '../lock-store.ts';
+import type { StoreBound } from '../lock-store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
@@ -81,7 +81,7 @@ export class CommandLane {
     name: ScriptName,
     keys: readonly string[],
     args: readonly string[],
-    call: StoreCall,
+    bound: StoreBound,
   ): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) {
       throw new CoordinationError('OVERLOADED', 'too many commands wait for Redis', {
@@ -92,46 +92,46 @@ export class CommandLane {
     try {
       // A refusal as late did nothing and brought a newer sample of Redis's time: once more with that.
       return (
-        (await this.#attempt(name, keys, args, call)) ?? (await this.#attemptAgain(name, keys, args, call))
+        (await this.#attempt(name, keys, args, bound)) ?? (await this.#attemptAgain(name, keys, args, bound))
       );
     } finally {
       this.#inFlight--;
     }
   }
 
-  async #attemptAgain(name: ScriptName, keys: readonly string[], args: readonly string[], call: StoreCall) {
-    const answer = await this.#attempt(name, keys, args, call);
+  async #attemptAgain(name: ScriptName, keys: readonly string[], args: readonly string[], bound: StoreBound) {
+    const answer = await this.#attempt(name, keys, args, bound);
     if (answer) return answer;
     throw unavailable('Redis runs commands too late; nothing was changed');
   }
 
-  async #attempt(name: ScriptName, keys: readonly string[], args: readonly string[], call: StoreCall) {
+  async #attempt(name: ScriptName, keys: readonly string[], args: readonly string[], bound: StoreBound) {
     const { clock, scripts } = this.#options;
     const session = this.#session();
     if (!this.#isConfirmed(session)) {
       // Not for safety, the question after the reply is: without a majority nothing that runs could be told
       // to anyone, and resources would be taken by leases that nobody learns of.
-      const soonMs = Math.min(call.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
+      const soonMs = Math.min(bound.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
       if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
     }
     const askedAtMs = clock.monotonicMs();
-    const reply = await session.run(scripts[name], keys, args, call.deadlineMs);
+    const reply = await session.run(scripts[name], keys, args, bound.deadlineMs);
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
-    const minAcks = Math.max(this.#options.minAcks, call.minAcks ?? 0);
+    const minAcks = Math.max(this.#options.minAcks, bound.minAcks ?? 0);
     const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);
     const answer = { reply, askedAtMs, replicas: 0, session };
-    return this.#tellable(answer, needsReplicas ? minAcks : 0, call);
+    return this.#tellable(answer, needsReplicas ? minAcks : 0, bound);
   }
 
-  async #tellable(answer: Answer, minAcks: number, call: StoreCall): Promise<Answer> {
+  async #tellable(answer: Answer, minAcks: number, bound: StoreBound): Promise<Answer> {
     const { session } = answer;
-    const replicas = minAcks > 0 ? await this.#barrier(session, minAcks).pass(call.deadlineMs) : 0;
+    const replicas = minAcks > 0 ? await this.#barrier(session, minAcks).pass(bound.deadlineMs) : 0;
     // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect
     // another, and its quarantine passes; our primary still answers, and says "granted" for what the other
     // has granted too. Asking before the command isn't enough: the election may lie between the question and
     // the reply.
-    if (!this.#isConfirmed(session) && !(await this.#confirmed(session, call.deadlineMs))) {
+    if (!this.#isConfirmed(session) && !(await this.#confirmed(session, bound.deadlineMs))) {
       throw unconfirmed('the outcome is unknown');
     }
     return { ...answer, replicas };
@@ -141,8 +141,8 @@ export class CommandLane {
    * The same answer, once so many replicas have what it tells: for a wish that is known only from the reply, such as
    * that of an operation's lock. Rejects by `call.deadlineMs` at the latest.
    */
-  async onReplicas(answer: Answer, minAcks: number, call: StoreCall): Promise<Answer> {
-    return minAcks <= answer.replicas ? answer : this.#tellable(answer, minAcks, call);
+  async onReplicas(answer: Answer, minAcks: number, bound: StoreBound): Promise<Answer> {
+    return minAcks <= answer.replicas ? answer : this.#tellable(answer, minAcks, bound);
   }
 
   #barrier(session: Session, minAcks: number): CommitBarrier {

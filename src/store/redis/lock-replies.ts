@@ -118,5 +118,5 @@ export function milliseconds(us: string | undefined): number {
 }
 
 export function stampText(stamp: CallStamp): string {
-  return `${stamp.instanceId}/${stamp.call}`;
+  return `${stamp.instanceId}/${stamp.callNumber}`;
 }

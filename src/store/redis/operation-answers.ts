@@ -120,7 +120,7 @@ export function operationOfListing(record: readonly string[]): Operation {
  * lease is said of its attempt, too: the claim_id is the lease_id.
  */
 export function attemptNoticeOf(message: string): AttemptNotice | undefined {
-  const [, word = '', claimId = '', call] = /^(\S+) (\S+) (\d+) /.exec(message) ?? [];
+  const [, word = '', claimId = '', callNumber] = /^(\S+) (\S+) (\d+) /.exec(message) ?? [];
   const kind = ATTEMPT_NOTICES.get(word);
-  return kind && { kind, claimId, call: Number(call) };
+  return kind && { kind, claimId, callNumber: Number(callNumber) };
 }

@@ -8,12 +8,13 @@
 import { type Clock, pause, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort } from '../../domain/host-port.ts';
-import { CONFIRMATION_WINDOW_MS, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, FORMER_SCHEMA, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import { BUCKETS, type Keys } from './keys.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
+import { describeMismatch, reignOf } from './reign.ts';
 import type { Scripts } from './scripts.ts';
 import { evaluate, Session, type TimeSample } from './session.ts';
 
@@ -186,7 +187,7 @@ export class PrimaryKeeper {
       ),
     );
     const installed = await connection.callWithin(STEP_TIMEOUT_MS, 'HGET', keys.meta, 'reign');
-    if (locator.hasSentinels && installed !== `${named.configEpoch}:${node.replid}`) {
+    if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid)) {
       node = await this.#awaitBacklog(connection, node);
     }
     // The majority is asked after the reign was read, or a primary that was demoted and chosen again between
@@ -203,7 +204,7 @@ export class PrimaryKeeper {
     }
     const reply = await this.#adopt(connection, agreed, node);
     const [, timeUs, reign, epoch, token, quarantineLeftUs] = reply.values;
-    if (reign !== `${agreed.configEpoch}:${node.replid}`)
+    if (reign !== reignOf(agreed.configEpoch, node.replid))
       throw new Error('the reign changed while it was joined');
     this.sawToken(Number(token));
     this.#knowsDeployment = true;
@@ -279,6 +280,7 @@ export class PrimaryKeeper {
       // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
       // otherwise one that lost its data, and the leases it forgot are still held.
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
+      FORMER_SCHEMA,
     ];
     const late = (): Error => new Error('adopt-reign: no reply');
     const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
@@ -293,12 +295,9 @@ export class PrimaryKeeper {
         break;
       case 'current':
         break;
-      case 'mismatch': {
-        const [, , name, found] = reply;
-        const value = name === 'max_ttl' ? `${Number(found) / 1_000} ms` : found;
-        this.#mismatch = `the deployment's ${name} is ${value}, another one than this instance's`;
+      case 'mismatch':
+        this.#mismatch = describeMismatch(String(reply[2]), String(reply[3]));
         throw new CoordinationError('DEPLOYMENT_MISMATCH', this.#mismatch);
-      }
       default:
         throw new Error(`adopt-reign: ${reply[0]}`);
     }

@@ -4,28 +4,28 @@
 import { LIMITS } from '../../domain/limits.ts';
 import type {
   AcquireOutcome,
-  CallStamp,
   ConfirmOutcome,
   ForceReleaseOutcome,
   Lease,
-  LeaseSpec,
   LockView,
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
+  AcquireCommand,
   AcquisitionRef,
   ChangeNotice,
-  Claim,
+  ConfirmCommand,
   ForceReleaseCommand,
   LeaveCommand,
   ListQuery,
   LockPage,
   LockStore,
   Notice,
+  Offer,
   RenewCommand,
-  StoreCall,
+  StoreBound,
 } from '../lock-store.ts';
 import type { ChangeFeed, Extension } from './change-feed.ts';
 import type { Answer, CommandLane } from './command-lane.ts';
@@ -71,11 +71,8 @@ export class RedisLockStore implements LockStore {
   }
 
   async acquire(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    mayWait: boolean,
-    call: StoreCall,
-    again = false,
+    { spec, stamp, mayWait, asksAgain = false }: AcquireCommand,
+    bound: StoreBound,
   ): Promise<AcquireOutcome> {
     const args = [
       SKEW_US,
@@ -89,9 +86,9 @@ export class RedisLockStore implements LockStore {
       aboutText(spec),
       mayWait ? '1' : '0',
       String(LIMITS.waitersPerResource),
-      again ? '1' : '0',
+      asksAgain ? '1' : '0',
     ];
-    const answer = await this.#lane.run('acquire-lock', this.#keys, args, call);
+    const answer = await this.#lane.run('acquire-lock', this.#keys, args, bound);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'granted':
@@ -115,7 +112,7 @@ export class RedisLockStore implements LockStore {
     }
   }
 
-  async confirm(spec: LeaseSpec, stamp: CallStamp, call: StoreCall): Promise<ConfirmOutcome> {
+  async confirm({ spec, stamp }: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     const args = [
       SKEW_US,
       spec.resource,
@@ -125,30 +122,30 @@ export class RedisLockStore implements LockStore {
       microseconds(spec.minHoldMs),
       microseconds(spec.maxHoldMs),
     ];
-    const answer = await this.#lane.run('confirm-claim', this.#keys, args, call);
+    const answer = await this.#lane.run('confirm-offer', this.#keys, args, bound);
     const [word, , ...rest] = answer.reply;
     if (word === 'granted' || word === 'repeated') {
       return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
     }
     if (word === 'gone') return { kind: 'gone' };
-    throw new Error(`confirm-claim: unexpected reply ${word}`);
+    throw new Error(`confirm-offer: unexpected reply ${word}`);
   }
 
-  async leave(command: LeaveCommand, call: StoreCall): Promise<boolean> {
+  async leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
     const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
     const keep = microseconds(keepPlaceMs);
     const args = [SKEW_US, resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
-    const answer = await this.#lane.run('leave-queue', this.#keys, args, call);
+    const answer = await this.#lane.run('leave-queue', this.#keys, args, bound);
     return answer.reply[0] === 'left';
   }
 
-  async renew(commands: readonly RenewCommand[], call: StoreCall): Promise<readonly RenewOutcome[]> {
+  async renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
     const args: string[] = [SKEW_US];
     for (const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } of commands) {
       const by = stamp ? stampText(stamp) : '';
       args.push(resource, `${leaseId} ${fencingToken} ${by} ${takesOver ? 1 : 0} ${microseconds(ttlMs)}`);
     }
-    const answer = await this.#lane.run('renew-locks', this.#keys, args, call);
+    const answer = await this.#lane.run('renew-locks', this.#keys, args, bound);
     const words = answer.reply[2]?.split(' ') ?? [];
     return commands.map((command, index) => {
       const word = words[2 * index];
@@ -161,56 +158,56 @@ export class RedisLockStore implements LockStore {
     });
   }
 
-  async release({ resource, leaseId }: AcquisitionRef, call: StoreCall): Promise<ReleaseOutcome> {
-    const answer = await this.#lane.run('release-lock', this.#keys, [SKEW_US, resource, leaseId], call);
+  async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
+    const answer = await this.#lane.run('release-lock', this.#keys, [SKEW_US, resource, leaseId], bound);
     const [word] = answer.reply;
     if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
   }
 
-  async forceRelease(command: ForceReleaseCommand, call: StoreCall): Promise<ForceReleaseOutcome> {
+  async forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
     const { resource, fencingToken, immediate } = command;
     const args = [SKEW_US, resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
-    const answer = await this.#lane.run('force-release', this.#keys, args, call);
+    const answer = await this.#lane.run('force-release', this.#keys, args, bound);
     const [word, , count, freeIn] = answer.reply;
     if (word !== 'forced') throw new Error(`force-release: unexpected reply ${word}`);
     return { count: Number(count), freeInMs: milliseconds(freeIn) };
   }
 
-  async advance(resource: string, call: StoreCall): Promise<void> {
-    await this.#lane.run('advance-queue', this.#keys, [SKEW_US, resource], call);
+  async advance(resource: string, bound: StoreBound): Promise<void> {
+    await this.#lane.run('advance-queue', this.#keys, [SKEW_US, resource], bound);
   }
 
-  async checkFencingToken(resource: string, fencingToken: bigint, call: StoreCall): Promise<boolean> {
+  async checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
     const args = [SKEW_US, resource, fencingToken.toString()];
-    const answer = await this.#lane.run('check-fencing-token', this.#keys, args, call);
+    const answer = await this.#lane.run('check-fencing-token', this.#keys, args, bound);
     return answer.reply[0] === 'valid';
   }
 
-  async get(resource: string, call: StoreCall): Promise<LockView> {
-    const [view] = await this.#read([resource], LIMITS.listedPerLock, Number.MAX_SAFE_INTEGER, call);
+  async get(resource: string, bound: StoreBound): Promise<LockView> {
+    const [view] = await this.#read([resource], LIMITS.listedPerLock, Number.MAX_SAFE_INTEGER, bound);
     if (!view) throw new Error('get-lock: nothing about the resource');
     return view;
   }
 
-  getMany(resources: readonly string[], call: StoreCall): Promise<readonly LockView[]> {
-    return this.#read(resources, LIMITS.listedPerPagedLock, MOST_SORTED, call);
+  getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]> {
+    return this.#read(resources, LIMITS.listedPerPagedLock, MOST_SORTED, bound);
   }
 
   async #read(
     resources: readonly string[],
     most: number,
     mostSorted: number,
-    call: StoreCall,
+    bound: StoreBound,
   ): Promise<readonly LockView[]> {
     const args = [SKEW_US, String(most), String(mostSorted), ...resources];
-    const answer = await this.#lane.run('get-lock', this.#keys, args, call);
+    const answer = await this.#lane.run('get-lock', this.#keys, args, bound);
     const [word, , ...views] = answer.reply;
     if (word !== 'locks') throw new Error(`get-lock: unexpected reply ${word}`);
     return readViews(views);
   }
 
-  async list({ prefix, owner, states, after, most }: ListQuery, call: StoreCall): Promise<LockPage> {
+  async list({ prefix, owner, states, after, most }: ListQuery, bound: StoreBound): Promise<LockPage> {
     const args = [
       SKEW_US,
       after,
@@ -223,7 +220,7 @@ export class RedisLockStore implements LockStore {
       String(MOST_SORTED),
       String(LIMITS.pageBytes),
     ];
-    const answer = await this.#lane.run('list-locks', this.#keys, args, call);
+    const answer = await this.#lane.run('list-locks', this.#keys, args, bound);
     const [word, , last, more, ...views] = answer.reply;
     if (word !== 'listed') throw new Error(`list-locks: unexpected reply ${word}`);
     return { locks: readViews(views), next: more === '1' ? last : undefined };
@@ -236,22 +233,22 @@ export class RedisLockStore implements LockStore {
   }
 
   /** Has scripts tell of changes for `aheadMs` from now on, and `mark` at once; answers on the lease clock. */
-  async extendWatch(aheadMs: number, mark: string, call: StoreCall): Promise<Extension> {
+  async extendWatch(aheadMs: number, mark: string, bound: StoreBound): Promise<Extension> {
     const answer = await this.#lane.run(
       'watch-changes',
       this.#keys,
       [SKEW_US, microseconds(aheadMs), mark],
-      call,
+      bound,
     );
     const [, , now, until] = answer.reply;
     return { nowMs: milliseconds(now), watchedUntilMs: milliseconds(until) };
   }
 
-  async refresh(call: StoreCall): Promise<readonly Claim[]> {
-    const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], call);
-    const [, , wasAbsent, ...claims] = answer.reply;
+  async refresh(bound: StoreBound): Promise<readonly Offer[]> {
+    const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], bound);
+    const [, , wasAbsent, ...offers] = answer.reply;
     if (wasAbsent !== '0') this.#notify({ kind: 'resync' });
-    return claims.map(readClaim);
+    return offers.map(readOffer);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
@@ -261,11 +258,11 @@ export class RedisLockStore implements LockStore {
 
   /** A message on this instance's channel: "word lease_id call number resource". */
   heard(message: string): void {
-    const [, word, leaseId = '', call, number, resource = ''] =
+    const [, word, leaseId = '', callNumber, number, resource = ''] =
       /^(\S+) (\S+) (\d+) (\d+) (.*)$/s.exec(message) ?? [];
-    const about = { waiter: { resource, leaseId }, call: Number(call) };
+    const about = { acquisition: { resource, leaseId }, callNumber: Number(callNumber) };
     switch (word) {
-      case 'claimed':
+      case 'offered':
       case 'moved':
       case 'released':
       case 'revoked':
@@ -312,7 +309,7 @@ export class RedisLockStore implements LockStore {
 }
 
 /** "lease_id call resource": the resource may hold spaces. */
-function readClaim(text: string): Claim {
-  const [, leaseId = '', call, resource = ''] = /^(\S+) (\d+) (.*)$/s.exec(text) ?? [];
-  return { waiter: { resource, leaseId }, call: Number(call) };
+function readOffer(text: string): Offer {
+  const [, leaseId = '', callNumber, resource = ''] = /^(\S+) (\d+) (.*)$/s.exec(text) ?? [];
+  return { acquisition: { resource, leaseId }, callNumber: Number(callNumber) };
 }

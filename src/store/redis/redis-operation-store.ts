@@ -12,7 +12,7 @@ import {
 } from '../../domain/operation.ts';
 import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { ATTEMPTS_USED_UP, cancelledStatus, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
-import type { StoreCall } from '../lock-store.ts';
+import type { StoreBound } from '../lock-store.ts';
 import type {
   AttemptNotice,
   BeginCommand,
@@ -99,10 +99,10 @@ export class RedisOperationStore implements OperationStore {
     this.#room = microseconds(recoveryRoomMs(options.maxTtlMs));
   }
 
-  async begin(command: BeginCommand, call: StoreCall): Promise<BeginOutcome> {
+  async begin(command: BeginCommand, bound: StoreBound): Promise<BeginOutcome> {
     const { spec, claimId } = command;
     const args = [...this.#life, ...beginArguments(command), from('claim')];
-    const answer = await this.#run('begin-operation', call, args);
+    const answer = await this.#run('begin-operation', bound, args);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'begun': {
@@ -110,7 +110,7 @@ export class RedisOperationStore implements OperationStore {
         const operation = operationOf(record);
         if (!claimId || !left)
           return { kind: 'begun', operation, attempt: undefined, created: created === '1' };
-        const safe = await this.#asSafeAsWished([operation], answer, call);
+        const safe = await this.#asSafeAsWished([operation], answer, bound);
         const attempt = this.#attemptOf(withLease(operation), claimId, left, safe);
         return { kind: 'begun', operation, attempt, created: created === '1' };
       }
@@ -132,12 +132,12 @@ export class RedisOperationStore implements OperationStore {
 
   // The script looks at some operations only, so that others get their turn: where it found nothing among them, the
   // next call goes on behind them. Without that, a thousand operations whose resource is held would hide the others.
-  async claim(command: ClaimCommand, call: StoreCall): Promise<ClaimOutcome> {
+  async claim(command: ClaimCommand, bound: StoreBound): Promise<ClaimOutcome> {
     const blockedOn = new Set<string>();
     let askAgainInMs = Number.POSITIVE_INFINITY;
     let behind = '0';
     for (let round = 0; round < CLAIM_ROUNDS; round++) {
-      const outcome = await this.#claimBehind(behind, command, call);
+      const outcome = await this.#claimBehind(behind, command, bound);
       if (outcome.kind === 'quarantined') return outcome;
       const { claimed, isRepeat } = outcome;
       for (const resource of outcome.blockedOn) blockedOn.add(resource);
@@ -154,9 +154,9 @@ export class RedisOperationStore implements OperationStore {
   async #claimBehind(
     behind: string,
     { types, resourcePrefix, claimId, owner, stamp, most }: ClaimCommand,
-    call: StoreCall,
+    bound: StoreBound,
   ): Promise<ClaimedPiece | Extract<ClaimOutcome, { kind: 'quarantined' }>> {
-    const answer = await this.#run('claim-operations', call, [
+    const answer = await this.#run('claim-operations', bound, [
       ...this.#life,
       resourcePrefix,
       claimId,
@@ -174,7 +174,7 @@ export class RedisOperationStore implements OperationStore {
     const blockedOn = rest.slice(0, Number(blockedCount));
     const told = grantsOf(rest.slice(blockedOn.length));
     const operations = told.map(([operation]) => operation);
-    const safe = await this.#asSafeAsWished(operations, answer, call);
+    const safe = await this.#asSafeAsWished(operations, answer, bound);
     const claimed = told.map(([operation, left]): ClaimedOperation => {
       return { operation, attempt: this.#attemptOf(withLease(operation), claimId, left, safe) };
     });
@@ -182,11 +182,11 @@ export class RedisOperationStore implements OperationStore {
     return { kind: 'claimed', claimed, isRepeat: repeated === '1', askAgainInMs, blockedOn, behind: next };
   }
 
-  async update(command: UpdateCommand, call: StoreCall): Promise<UpdateOutcome> {
+  async update(command: UpdateCommand, bound: StoreBound): Promise<UpdateOutcome> {
     const { claimId, fencingToken, version, data, progress, setLabels, removeLabels } = command;
     const written = (payload: UpdateCommand['data']): string =>
       payload === 'remove' ? '-' : payloadText(payload);
-    const answer = await this.#run('update-operation', call, [
+    const answer = await this.#run('update-operation', bound, [
       nameOf(command),
       claimId,
       fencingToken.toString(),
@@ -209,10 +209,7 @@ export class RedisOperationStore implements OperationStore {
     };
   }
 
-  async heartbeat(
-    commands: readonly HeartbeatCommand[],
-    call: StoreCall,
-  ): Promise<readonly HeartbeatOutcome[]> {
+  async heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<HeartbeatOutcome[]> {
     const args = commands.flatMap((command) => [
       nameOf(command),
       command.claimId,
@@ -220,7 +217,7 @@ export class RedisOperationStore implements OperationStore {
       stampText(command.stamp),
       command.takesOver ? '1' : '0',
     ]);
-    const answer = await this.#run('heartbeat-operations', call, args);
+    const answer = await this.#run('heartbeat-operations', bound, args);
     const words = answer.reply.slice(2);
     return commands.map((command, index) => {
       const beat = words.slice(BEATEN_WORDS * index, BEATEN_WORDS * (index + 1));
@@ -228,9 +225,9 @@ export class RedisOperationStore implements OperationStore {
     });
   }
 
-  complete(command: CompleteCommand, call: StoreCall): Promise<ChangeOutcome> {
+  complete(command: CompleteCommand, bound: StoreBound): Promise<ChangeOutcome> {
     const { claimId, fencingToken, transition, outcome, releaseLease, requestId } = command;
-    return this.#change('complete-operation', call, [
+    return this.#change('complete-operation', bound, [
       nameOf(command),
       claimId,
       fencingToken.toString(),
@@ -242,9 +239,9 @@ export class RedisOperationStore implements OperationStore {
     ]);
   }
 
-  yield(command: YieldCommand, call: StoreCall): Promise<ChangeOutcome> {
+  yield(command: YieldCommand, bound: StoreBound): Promise<ChangeOutcome> {
     const { claimId, fencingToken, stamp, delayMs, requestId } = command;
-    return this.#change('yield-operation', call, [
+    return this.#change('yield-operation', bound, [
       this.#room,
       nameOf(command),
       claimId,
@@ -256,16 +253,16 @@ export class RedisOperationStore implements OperationStore {
     ]);
   }
 
-  cancel(command: CancelCommand, call: StoreCall): Promise<ChangeOutcome> {
+  cancel(command: CancelCommand, bound: StoreBound): Promise<ChangeOutcome> {
     const { reason, requestId } = command;
     const outcome = payloadText(cancelledStatus(reason));
     const args = [...this.#life, nameOf(command), reason, from('cancel'), outcome, requestId];
-    return this.#change('cancel-operation', call, args);
+    return this.#change('cancel-operation', bound, args);
   }
 
-  retry(command: RetryCommand, call: StoreCall): Promise<ChangeOutcome> {
+  retry(command: RetryCommand, bound: StoreBound): Promise<ChangeOutcome> {
     const { version, requestId } = command;
-    return this.#change('retry-operation', call, [
+    return this.#change('retry-operation', bound, [
       nameOf(command),
       String(version),
       from('retry'),
@@ -273,8 +270,8 @@ export class RedisOperationStore implements OperationStore {
     ]);
   }
 
-  async delete(command: DeleteCommand, call: StoreCall): Promise<DeleteOutcome> {
-    const { reply } = await this.#run('delete-operation', call, [nameOf(command), String(command.version)]);
+  async delete(command: DeleteCommand, bound: StoreBound): Promise<DeleteOutcome> {
+    const { reply } = await this.#run('delete-operation', bound, [nameOf(command), String(command.version)]);
     const [word] = reply;
     if (word === 'deleted' || word === 'absent' || word === 'wrong-state' || word === 'version-mismatch') {
       return { kind: word };
@@ -282,15 +279,18 @@ export class RedisOperationStore implements OperationStore {
     throw new Error(`delete-operation: unexpected reply ${word}`);
   }
 
-  async getMany(keys: readonly OperationKey[], call: StoreCall): Promise<readonly (Operation | undefined)[]> {
-    const { reply } = await this.#run('get-operations', call, keys.map(nameOf));
+  async getMany(
+    keys: readonly OperationKey[],
+    bound: StoreBound,
+  ): Promise<readonly (Operation | undefined)[]> {
+    const { reply } = await this.#run('get-operations', bound, keys.map(nameOf));
     return recordsOf(reply.slice(2)).map((record) => readOperation(record, true));
   }
 
-  list(query: OperationQuery, call: StoreCall): Promise<OperationPage> {
+  list(query: OperationQuery, bound: StoreBound): Promise<OperationPage> {
     const reads = {
-      list: async (args: readonly string[]) => (await this.#run('list-operations', call, args)).reply,
-      getMany: (keys: readonly OperationKey[]) => this.getMany(keys, call),
+      list: async (args: readonly string[]) => (await this.#run('list-operations', bound, args)).reply,
+      getMany: (keys: readonly OperationKey[]) => this.getMany(keys, bound),
     };
     return listOperations(reads, query);
   }
@@ -327,20 +327,20 @@ export class RedisOperationStore implements OperationStore {
     if (notice) for (const listener of this.#listeners) listener(notice);
   }
 
-  #run(name: ScriptName, call: StoreCall, args: readonly string[]): Promise<Answer> {
-    return this.#options.lane.run(name, this.#keys, [SKEW_US, ...args], call);
+  #run(name: ScriptName, bound: StoreBound, args: readonly string[]): Promise<Answer> {
+    return this.#options.lane.run(name, this.#keys, [SKEW_US, ...args], bound);
   }
 
-  async #change(name: ScriptName, call: StoreCall, args: readonly string[]): Promise<ChangeOutcome> {
-    const answer = await this.#run(name, call, args);
+  async #change(name: ScriptName, bound: StoreBound, args: readonly string[]): Promise<ChangeOutcome> {
+    const answer = await this.#run(name, bound, args);
     const [word, , ...record] = answer.reply;
     return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
   }
 
   // The grant of an attempt is also that of its lease, whose spec may want more replicas than the server does.
-  #asSafeAsWished(operations: readonly Operation[], answer: Answer, call: StoreCall): Promise<Answer> {
+  #asSafeAsWished(operations: readonly Operation[], answer: Answer, bound: StoreBound): Promise<Answer> {
     const minAcks = Math.max(0, ...operations.map(({ lock }) => lock?.minAcks ?? 0));
-    return this.#options.lane.onReplicas(answer, minAcks, call);
+    return this.#options.lane.onReplicas(answer, minAcks, bound);
   }
 
   #attemptOf(of: AttemptTold, claimId: string, left: string, answer: Answer): Attempt {

@@ -127,7 +127,7 @@ export class RedisStore implements Store {
       clock,
       observer,
       instanceId,
-      extend: (aheadMs, mark, call) => this.locks.extendWatch(aheadMs, mark, call),
+      extend: (aheadMs, mark, bound) => this.locks.extendWatch(aheadMs, mark, bound),
     });
     const common = { lane, keeper: this.#keeper, keys, changes: this.#changes };
     this.locks = new RedisLockStore({ ...common, instanceId });

@@ -15,7 +15,7 @@ const SCRIPT_NAMES = [
   'check-fencing-token',
   'claim-operations',
   'complete-operation',
-  'confirm-claim',
+  'confirm-offer',
   'delete-operation',
   'force-release',
   'get-lock',

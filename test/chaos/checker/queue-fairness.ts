@@ -1,4 +1,4 @@
-// Judges FIFO within a reign: whoever asked for an exclusive lease after somebody else had been told a place in its
+// Judges FIFO within a reign: whoever asked for an exclusive lease after somebody else had been told a position in its
 // queue is granted after it.
 //
 // Caught: a release that grants whoever asks next, before the queue is looked at; a hand-over that takes the newest
@@ -10,14 +10,14 @@
 import { type Call, type EventOf, grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
-/** A server that says nothing for so long was stopped, or its machine is too busy to keep a claim window. */
+/** A server that says nothing for so long was stopped, or its machine is too busy to keep an offer window. */
 const STALL_MS = 700;
 
 interface Turn {
   readonly call: string;
   readonly by: string;
   readonly askedMs: number;
-  /** Infinity: it was never told a place. */
+  /** Infinity: it was never told a position. */
   readonly queuedMs: number;
   readonly grantedMs: number;
   readonly token: bigint;
@@ -37,7 +37,7 @@ export function checkQueueOrder(run: Run): Findings {
         const text = `${resource}: ${second.call} of ${second.by} got token ${second.token}`;
         finder.violation(
           toMs,
-          `${text} before ${first.call} of ${first.by}, which had a place, got ${first.token}`,
+          `${text} before ${first.call} of ${first.by}, which had a position, got ${first.token}`,
         );
       }
     }

@@ -2,7 +2,7 @@
 // nobody holds is granted to its live waiter, at the latest when an unseen holder's TTL is over, too.
 //
 // Caught: the hand-over's message is lost with a connection, and nobody refreshes the queue; a waiter that a failover
-// forgot is never enqueued again; a claim of a dead instance blocks the queue for good.
+// forgot is never enqueued again; an offer of a dead instance blocks the queue for good.
 //
 // The time in which others believe that they hold the resource is theirs: a long queue is no fault.
 
@@ -10,7 +10,7 @@ import { holdIntervals } from './hold-intervals.ts';
 import { grouped, type Run, type Span } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
-/** How long after all that a grant may take: a refresh of the queue, a claim that lapses, a busy machine. */
+/** How long after all that a grant may take: a refresh of the queue, an offer that lapses, a busy machine. */
 export const GRANT_WITHIN_MS = 10_000;
 
 interface Wait extends Span {
@@ -42,7 +42,7 @@ export function checkWaits(run: Run): Findings {
   return finder.findings();
 }
 
-/** Each call that was told a place in the queue, until it was granted or ended. */
+/** Each call that was told a position in the queue, until it was granted or ended. */
 function waitsOf(run: Run): Wait[] {
   const calls = new Map(run.calls.map((call) => [call.began.call, call]));
   const granted = new Map(

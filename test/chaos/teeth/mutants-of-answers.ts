@@ -7,7 +7,7 @@ const BARRIER = 'src/store/redis/commit-barrier.ts';
 const WATCH = 'src/store/redis/sentinel-watch.ts';
 const CONNECTION = 'src/store/redis/connection.ts';
 const AFTER_THE_REPLY =
-  'if (!this.#isConfirmed(session) && !(await this.#confirmed(session, call.deadlineMs))) {';
+  'if (!this.#isConfirmed(session) && !(await this.#confirmed(session, bound.deadlineMs))) {';
 const NEEDS_REPLICAS = 'const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);';
 
 export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
@@ -220,7 +220,7 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
     edits: [
       {
         file: LANE,
-        find: 'const minAcks = Math.max(this.#options.minAcks, call.minAcks ?? 0);',
+        find: 'const minAcks = Math.max(this.#options.minAcks, bound.minAcks ?? 0);',
         replace: 'const minAcks = this.#options.minAcks;',
       },
     ],
@@ -233,7 +233,7 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/store/redis/redis-operation-store.ts',
-        find: 'return this.#options.lane.onReplicas(answer, minAcks, call);',
+        find: 'return this.#options.lane.onReplicas(answer, minAcks, bound);',
         replace: 'void minAcks;\n    void call;\n    return Promise.resolve(answer);',
       },
     ],

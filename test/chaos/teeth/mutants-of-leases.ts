@@ -6,7 +6,7 @@ const LUA = 'src/store/redis/lua';
 const PRELUDE = `${LUA}/prelude.lua`;
 const RENEW = `${LUA}/renew-locks.lua`;
 const STREAMS = 'src/service/lease-streams.ts';
-const LOST = "if not l or l.token ~= token or not alive(s, l) or l.state == 'claim' then";
+const LOST = "if not l or l.token ~= token or not alive(s, l) or l.state == 'offer' then";
 
 export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
@@ -27,14 +27,14 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     letsThrough:
       'A renewal names the lease_id alone. The lease lapsed and its call was repeated: the same lease_id has a new ' +
       'token, others held in between, and the old holder goes on under the old one.',
-    edits: [{ file: RENEW, find: LOST, replace: "if not l or not alive(s, l) or l.state == 'claim' then" }],
+    edits: [{ file: RENEW, find: LOST, replace: "if not l or not alive(s, l) or l.state == 'offer' then" }],
   },
   {
     name: 'lapsed-is-lapsed',
     letsThrough:
       'A lapsed lease that nobody has swept yet is renewed. An instance that looked at it just then has told others ' +
       'that the resource is free.',
-    edits: [{ file: RENEW, find: LOST, replace: "if not l or l.token ~= token or l.state == 'claim' then" }],
+    edits: [{ file: RENEW, find: LOST, replace: "if not l or l.token ~= token or l.state == 'offer' then" }],
   },
   {
     name: 'call-stamps',
@@ -48,7 +48,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
         replace: 'elseif false then',
       },
       {
-        file: `${LUA}/confirm-claim.lua`,
+        file: `${LUA}/confirm-offer.lua`,
         find: 'if l and l.stamp ~= stamp then',
         replace: 'if false then',
       },
@@ -59,8 +59,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       },
       {
         file: `${LUA}/leave-queue.lua`,
-        find: "if l and l.stamp == stamp and (l.state == 'claim' or give_back) then",
-        replace: "if l and (l.state == 'claim' or give_back) then",
+        find: "if l and l.stamp == stamp and (l.state == 'offer' or give_back) then",
+        replace: "if l and (l.state == 'offer' or give_back) then",
       },
       {
         file: `${LUA}/heartbeat-operations.lua`,
@@ -151,7 +151,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     ],
   },
   ...(
-    ['release-lock', 'renew-locks', 'confirm-claim', 'leave-queue', 'mark-commit', 'tick-clock'] as const
+    ['release-lock', 'renew-locks', 'confirm-offer', 'leave-queue', 'mark-commit', 'tick-clock'] as const
   ).map(
     (script): Mutant => ({
       name: `${script}-when-full`,

@@ -4,7 +4,7 @@ import type { Mutant } from './mutant.ts';
 
 const ADOPT = 'src/store/redis/lua/adopt-reign.lua';
 const ACQUIRE = 'src/store/redis/lua/acquire-lock.lua';
-const CONFIRM = 'src/store/redis/lua/confirm-claim.lua';
+const CONFIRM = 'src/store/redis/lua/confirm-offer.lua';
 const BEGIN = 'src/store/redis/lua/begin-operation.lua';
 const CLAIM = 'src/store/redis/lua/claim-operations.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';
@@ -256,14 +256,9 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
 function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
-      file: KEEPER,
-      find: `if (locator.hasSentinels && installed !== \`\${named.configEpoch}:\${node.replid}\`) {`,
-      replace: `if (locator.hasSentinels && installed !== \`0:\${node.replid}\`) {`,
-    },
-    {
-      file: KEEPER,
-      find: `if (reign !== \`\${agreed.configEpoch}:\${node.replid}\`)`,
-      replace: `if (reign !== \`0:\${node.replid}\`)`,
+      file: 'src/store/redis/reign.ts',
+      find: `return \`\${configEpoch}:\${replid}:\${SCHEMA_VERSION}\`;`,
+      replace: `return \`\${configEpoch && 0}:\${replid}:\${SCHEMA_VERSION}\`;`,
     },
   ];
 }

@@ -25,7 +25,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: 'src/store/redis/command-lane.ts',
-        find: '?? (await this.#attemptAgain(name, keys, args, call))',
+        find: '?? (await this.#attemptAgain(name, keys, args, bound))',
         replace: '?? (await Promise.reject(unavailable("late")))',
       },
     ],
@@ -148,7 +148,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
         find: "  redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)\n",
         replace:
           "  redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)\n" +
-          "  redis.call('PEXPIRE', L.key, math.max(l.ttl, CLAIM) / 1000)\n",
+          "  redis.call('PEXPIRE', L.key, math.max(l.ttl, OFFER) / 1000)\n",
       },
       {
         file: RENEW,
@@ -157,7 +157,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
           "    redis.call('HSET', lock, lease_id, lease_text(l))\n    redis.call('PEXPIRE', lock, (ttl > 0 and ttl or l.ttl) / 1000)\n",
       },
       {
-        file: 'src/store/redis/lua/confirm-claim.lua',
+        file: 'src/store/redis/lua/confirm-offer.lua',
         find: "redis.call('HSET', L.key, lease_id, lease_text(l))\n",
         replace:
           "redis.call('HSET', L.key, lease_id, lease_text(l))\nredis.call('PEXPIRE', L.key, ttl / 1000)\n",

@@ -336,7 +336,7 @@ export const RULES: readonly Rule[] = [
   },
   // Redis is full
   ...(
-    ['no-grant', 'release-lock', 'renew-locks', 'confirm-claim', 'leave-queue', 'mark-commit'] as const
+    ['no-grant', 'release-lock', 'renew-locks', 'confirm-offer', 'leave-queue', 'mark-commit'] as const
   ).map(
     (what): Rule => ({
       rule: `Redis is full: ${what === 'no-grant' ? 'nothing is granted' : `${what} goes on`}.`,

@@ -27,12 +27,12 @@
 --       reused now         (the lease_id names a lease or waiter in another mode)
 --       full now           (too many wait for the resource)
 --       moved now          (asked again, and a newer call speaks for the acquisition)
---       revoked now        (the lease_id names a lease that was taken away)
+--       revoked now        (the lease_id names a lease that was revoked)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stamp, mode, ttl, min_hold, max_hold = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local about, may_wait, most_waiters, again = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14] == '1'
+local about, may_wait, most_waiters, asks_again = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14] == '1'
 
 local s, refusal = enter(meta, reign, not_after, skew)
 if not s then return refusal end
@@ -44,9 +44,9 @@ if own and not alive(s, own) then own = nil end -- dropped just now
 local quarantined = s.clock < s.quarantine_until
 
 local function granted(l)
-  local word = l.state == 'claim' and 'granted' or 'repeated'
-  if l.state == 'claim' then
-    forget_claim(s, L, lease_id, l.stamp)
+  local word = l.state == 'offer' and 'granted' or 'repeated'
+  if l.state == 'offer' then
+    forget_offer(s, L, lease_id, l.stamp)
     L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
     hold(s, l, ttl, max_hold)
     L.changed = true
@@ -64,14 +64,14 @@ if own then
   -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
   -- queued and handed the same lease, it would hold the resource for as long as it likes.
   if own.state == 'revoked' then return { 'revoked', s.time } end
-  if again and not quarantined and own.stamp ~= stamp then return { 'moved', s.time } end
+  if asks_again and not quarantined and own.stamp ~= stamp then return { 'moved', s.time } end
 end
 
 local waiting = redis.call('HGET', L.waiters, lease_id)
 local w = waiting and read_waiter(waiting)
 if w and w.mode ~= mode then return { 'reused', s.time } end
 if w and w.stamp ~= stamp then
-  if again then return { 'moved', s.time } end
+  if asks_again then return { 'moved', s.time } end
   tell(s, w.stamp, 'moved', lease_id, '0', resource)
 end
 -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
@@ -113,7 +113,7 @@ end
 hand_over(s, L, true)
 local text = redis.call('HGET', L.key, lease_id)
 own = text and read_lease(text)
-if own and own.stamp == stamp and own.state == 'claim' and alive(s, own) then return granted(own) end
+if own and own.stamp == stamp and own.state == 'offer' and alive(s, own) then return granted(own) end
 save_lock(s, L)
 
 local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)

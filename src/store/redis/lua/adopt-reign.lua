@@ -1,8 +1,19 @@
 #!lua flags=allow-oom
 -- Joins the reign of this primary: checks that the deployment is the one that the instance was configured
 -- for, and if the reign is a new one installs it, with the quarantine that keeps forgotten grants harmless.
--- The reign's name is made of the config epoch, which a Sentinel majority vouched for, and of the replication
--- id that this very node reports here.
+-- The reign's name is made of the config epoch, which a Sentinel majority vouched for, of the replication id
+-- that this very node reports here, and of the schema.
+--
+-- Upgrades the key layout where it finds the former one. An old instance O, a new one N, one primary:
+--
+-- * O hands a lock over to its waiter: a lease in the state 'claim', which ends within a second. N upgrades. O
+--   confirms. The scripts of N know no 'claim' and would take it for a lease that is held. But the schema in the
+--   reign's name begins a new reign, so `enter` refuses the confirmation; and as that lease ends before
+--   `lapsed_before`, it lives under N for nobody. Nobody was told of it.
+-- * A lease that O did tell of, and that `lapsed_before` ends, was over for its holder a second before: the
+--   deadline that is recorded carries the skew allowance of two.
+-- * O joins again: it finds a schema that isn't its own, and serves no more. Only if a failover loses the upgrade
+--   does O find its own schema on the new primary, and adopt it. The next N that comes upgrades that.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 config_epoch    Sentinel's config epoch of this primary; '0' without Sentinel
@@ -14,6 +25,7 @@
 --       7 lapsed_after    inherited leases with a deadline before adoption + this are lapsed; 0 if waived
 --       8 seen_token      the largest fencing token that the instance has seen
 --       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
+--      10 former_schema   the layout that is upgraded
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
 --       mismatch now name found                            (another deployment's schema, max_ttl or buckets)
@@ -23,19 +35,23 @@ local meta = KEYS[1]
 local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
 local schema, max_ttl, buckets = ARGV[3], ARGV[4], ARGV[5]
 local quarantine, lapsed_after = tonumber(ARGV[6]), tonumber(ARGV[7])
-local seen_token, bootstrap = tonumber(ARGV[8]), ARGV[9]
+local seen_token, bootstrap, former_schema = tonumber(ARGV[8]), ARGV[9], ARGV[10]
+
+-- How long an unconfirmed hand-over lived in the former layout.
+local FORMER_OFFER = 1000000
 
 local now = time_us()
 if now > not_after then return { 'late', int(now) } end
 local info = redis.call('INFO', 'replication')
 if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now) } end
-local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)')
+local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema
 
 local m = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
   'schema', 'max_ttl', 'buckets')
 local fresh = not m[1]
+local upgrades = m[8] == former_schema
 if not fresh then
-  if m[8] ~= schema then return { 'mismatch', int(now), 'schema', m[8] or '' } end
+  if m[8] ~= schema and not upgrades then return { 'mismatch', int(now), 'schema', m[8] or '' } end
   if m[9] ~= max_ttl then return { 'mismatch', int(now), 'max_ttl', m[9] or '' } end
   if m[10] ~= buckets then return { 'mismatch', int(now), 'buckets', m[10] or '' } end
   if m[1] == reign then
@@ -63,6 +79,10 @@ end
 if not (fresh and bootstrap == 'new') and quarantine > 0 then
   quarantine_until = math.max(quarantine_until, clock + quarantine)
   lapsed_before = clock + lapsed_after
+end
+if upgrades then
+  lapsed_before = math.max(lapsed_before, clock + FORMER_OFFER + 1) -- also without a quarantine
+  redis.call('HDEL', meta, 'page_secret') -- a field of the former layout alone
 end
 redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(now),
   'token', int(token), 'quarantine_until', int(quarantine_until), 'lapsed_before', int(lapsed_before),

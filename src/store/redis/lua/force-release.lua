@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Takes leases of a resource away from their holders, whoever they are: all, or the one with a token. A holder may rely
+-- Revokes leases of a resource, all or the one with a token, on an administrator's word. A holder may rely
 -- on its lease until the deadline that it was told. So, unless it is to be at once, the lease stays until then as
--- 'revoked': it takes the resource, but nothing renews it. A claim ends at once in any case: nobody was told of it.
+-- 'revoked': it takes the resource, but nothing renews it. An offer ends at once in any case: nobody was told of it.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -37,12 +37,12 @@ for i = 1, #flat, 2 do
     end
     if immediate or l.state ~= 'revoked' then
       count = count + 1
-      -- Of a unary call that holds nobody listens; one that has a claim waits.
-      if l.state == 'claim' or is_of_stream(l.stamp) then
+      -- Of a unary call that holds nobody listens; one that has an offer waits.
+      if l.state == 'offer' or is_of_stream(l.stamp) then
         tell(s, l.stamp, 'revoked', lease_id, '0', resource)
       end
     end
-    if immediate or l.state == 'claim' then
+    if immediate or l.state == 'offer' then
       remove_holder(s, L, lease_id, l)
       l = nil
     elseif l.state == 'held' then

@@ -5,12 +5,12 @@
 -- queue:R (sorted set: live waiters by place), waiters:R (hash: waiters by lease_id, live or absent, '<lease_id>?' as
 -- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by
 -- itself), patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent
--- (hash: instances that let a claim lapse), claims:I (set: "lease_id call resource", what instance I was granted and
+-- (hash: instances that let an offer lapse), offers:I (set: "lease_id call resource", what instance I was granted and
 -- has not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
 -- instance listens on the channel instance:I, and while it watches, on changes.
 
 -- How long a grant by hand-over waits for its instance's confirmation.
-local CLAIM = 1000000
+local OFFER = 1000000
 -- A waiter that does not ask again for so long is forgotten: a dead instance's would fill the queue of a lock that is
 -- never released.
 local FORGET = 30000000
@@ -122,18 +122,23 @@ local function add_holder(L, lease_id, l, about)
   L.changed = true
 end
 
-local function claim_of(s, L, lease_id, stamp)
+local function offer_of(s, L, lease_id, stamp)
   local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')
-  return s.bucket .. 'claims:' .. instance, lease_id .. ' ' .. call .. ' ' .. L.resource
+  return s.bucket .. 'offers:' .. instance, lease_id .. ' ' .. call .. ' ' .. L.resource
 end
 
-local function forget_claim(s, L, lease_id, stamp)
-  redis.call('SREM', claim_of(s, L, lease_id, stamp))
+local function forget_offer(s, L, lease_id, stamp)
+  redis.call('SREM', offer_of(s, L, lease_id, stamp))
 end
 
 local function erase_holder(s, L, lease_id, l)
   redis.call('HDEL', L.key, lease_id, lease_id .. '?')
-  if l.state == 'claim' then forget_claim(s, L, lease_id, l.stamp) end
+  if l.state == 'offer' then
+    forget_offer(s, L, lease_id, l.stamp)
+  elseif l.state == 'claim' then
+    -- An offer in the layout before this one, which ended with the upgrade (adopt-reign.lua).
+    redis.call('DEL', s.bucket .. 'claims:' .. instance_of(l.stamp))
+  end
   L.changed = true
 end
 
@@ -165,14 +170,14 @@ local function recount(s, L, lapsed)
   end
 end
 
--- Forgets the holders that lapsed. A lapsed claim marks its whole instance as absent: it did not answer for a second,
+-- Forgets the holders that lapsed. A lapsed offer marks its whole instance as absent: it did not answer for a second,
 -- and every waiter of it that came next would cost another one.
 local function drop_lapsed(s, L)
   local recorded = L.count
   recount(s, L, function(lease_id, l)
     erase_holder(s, L, lease_id, l)
     -- (Not if an adoption ended it: then its instance had no chance.)
-    if l.state == 'claim' and l.deadline <= s.clock then
+    if l.state == 'offer' and l.deadline <= s.clock then
       redis.call('HSET', s.bucket .. 'absent', instance_of(l.stamp), int(s.clock))
     end
   end)
@@ -243,7 +248,7 @@ local function hand_over(s, L, if_granted)
       own.stamp = w.stamp
       redis.call('HSET', L.key, lease_id, lease_text(own))
       forget_waiter(s, L, lease_id)
-      tell(s, w.stamp, 'claimed', lease_id, '0', L.resource)
+      tell(s, w.stamp, 'offered', lease_id, '0', L.resource)
       grants = grants + 1
     elseif w.place == '0' then
       -- It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
@@ -253,12 +258,12 @@ local function hand_over(s, L, if_granted)
       if not admits(L, w.mode) then break end
       local about = redis.call('HGET', L.waiters, lease_id .. '?')
       add_holder(L, lease_id, {
-        token = next_token(s), deadline = s.clock + CLAIM, ttl = 0, ceiling = 0,
-        acquired = s.time, stamp = w.stamp, mode = w.mode, state = 'claim',
+        token = next_token(s), deadline = s.clock + OFFER, ttl = 0, ceiling = 0,
+        acquired = s.time, stamp = w.stamp, mode = w.mode, state = 'offer',
       }, about)
       forget_waiter(s, L, lease_id)
-      redis.call('SADD', claim_of(s, L, lease_id, w.stamp))
-      tell(s, w.stamp, 'claimed', lease_id, '0', L.resource)
+      redis.call('SADD', offer_of(s, L, lease_id, w.stamp))
+      tell(s, w.stamp, 'offered', lease_id, '0', L.resource)
       grants = grants + 1
     end
   end

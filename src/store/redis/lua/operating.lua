@@ -64,10 +64,10 @@ local function save_operation(s, name, o, is_stale)
   elseif not o.is_new then
     redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
   end
-  local offered = is_stale or (o.state == 'pending' and o.claimable <= s.clock)
-  if offered ~= o.offered then
-    o.offered = offered
-    if offered then
+  local indexed = is_stale or (o.state == 'pending' and o.claimable <= s.clock)
+  if indexed ~= o.indexed then
+    o.indexed = indexed
+    if indexed then
       redis.call('ZADD', s.bucket .. 'claimable:' .. o.type, o.seq, name)
       if s.watched then redis.call('PUBLISH', s.bucket .. 'changes', 'claimable ' .. o.type) end
     else
@@ -119,7 +119,7 @@ local function remove_operation(s, name, o)
   redis.call('DEL', operation_key(s, name))
   redis.call('ZREM', s.bucket .. 'operations', name)
   redis.call('ZREM', s.bucket .. 'operation-deadlines', name)
-  if o.offered then redis.call('ZREM', s.bucket .. 'claimable:' .. o.type, name) end
+  if o.indexed then redis.call('ZREM', s.bucket .. 'claimable:' .. o.type, name) end
   o.state = 'removed'
   note_open(s, name, o)
   tell_of_operation(s, name)

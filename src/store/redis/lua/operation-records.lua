@@ -7,11 +7,11 @@
 --        type hash begun_by max heartbeat ttl exclusive keep_succeeded keep_failed keep_cancelled keep_dead lock
 --   'r', what has become of it:
 --        state version seq created updated started finished number counted token claim stamp deadline expires claimable
---        offered cancel owner reason labels
+--        indexed cancel owner reason labels
 --   'k', what is known of former calls, if there is something: requests claims (with a space after each but the last)
 --   'data', 'progress', 'outcome': opaque texts, if there are any
 -- Times and spans are microseconds. created, updated, started and finished are Redis's TIME, for people; deadline,
--- expires and claimable are on the lease clock, '0' for none. exclusive, offered (it is in the index of what may be
+-- expires and claimable are on the lease clock, '0' for none. exclusive, indexed (it is in the index of what may be
 -- claimed) and cancel are '1' or ''; lock ('' for none) and labels are JSON.
 
 local SPEC = '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t' ..
@@ -38,7 +38,7 @@ local function record_of(spec, run, known, data, progress, outcome)
   local type_, hash, begun_by, max, heartbeat, ttl, exclusive, succeeded, failed, cancelled, dead, lock =
     string.match(spec, SPEC)
   local state, version, seq, created, updated, started, finished, number, counted, token, claim, stamp, deadline,
-    expires, claimable, offered, cancel, owner, reason, labels = string.match(run, RUN)
+    expires, claimable, indexed, cancel, owner, reason, labels = string.match(run, RUN)
   local requests, claims = '', ''
   if known then requests, claims = string.match(known, '^([^\t]*)\t(.*)$') end
   return {
@@ -48,7 +48,7 @@ local function record_of(spec, run, known, data, progress, outcome)
     run = run, state = state, version = tonumber(version), seq = seq, created = created, updated = updated,
     started = started, finished = finished, number = tonumber(number), counted = tonumber(counted), token = token,
     claim = claim, stamp = stamp, deadline = tonumber(deadline), expires = tonumber(expires),
-    claimable = tonumber(claimable), offered = offered == '1', cancel = cancel == '1', owner = owner, reason = reason,
+    claimable = tonumber(claimable), indexed = indexed == '1', cancel = cancel == '1', owner = owner, reason = reason,
     labels = labels, requests = requests, claims = claims, data = data, progress = progress, outcome = outcome,
     has_payloads = data ~= nil, was_open = state == 'pending' or state == 'running', is_new = false, also = {},
   }
@@ -77,7 +77,7 @@ local function write_operation(s, name, o)
   o.run = o.state .. '\t' .. int(o.version) .. '\t' .. o.seq .. '\t' .. o.created .. '\t' .. o.updated .. '\t' ..
     o.started .. '\t' .. o.finished .. '\t' .. int(o.number) .. '\t' .. int(o.counted) .. '\t' .. o.token .. '\t' ..
     o.claim .. '\t' .. o.stamp .. '\t' .. int(o.deadline) .. '\t' .. int(o.expires) .. '\t' .. int(o.claimable) ..
-    '\t' .. (o.offered and '1' or '') .. '\t' .. (o.cancel and '1' or '') .. '\t' .. o.owner .. '\t' .. o.reason ..
+    '\t' .. (o.indexed and '1' or '') .. '\t' .. (o.cancel and '1' or '') .. '\t' .. o.owner .. '\t' .. o.reason ..
     '\t' .. o.labels
   redis.call('HSET', operation_key(s, name), 'r', o.run, unpack(o.also))
   o.also, o.is_new = {}, false

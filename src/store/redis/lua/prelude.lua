@@ -58,8 +58,8 @@ end
 --   "token deadline ttl ceiling acquired instance/call mode state"
 -- `deadline` is on the lease clock and carries the skew allowance; `ceiling` is what renewals never pass (0: none);
 -- `acquired` is Redis's TIME at the grant, for people, and '=' where that is the token, as nearly always. `state` is
--- 'held'; or 'claim' while a grant by hand-over was not confirmed by its instance: nobody was told of it, it ends after
--- the claim window, and its deadline carries no skew; or 'revoked' when an administrator took it away: it takes the
+-- 'held'; or 'offer' while a grant by hand-over was not confirmed by its instance: nobody was told of it, it ends after
+-- the offer window, and its deadline carries no skew; or 'revoked' by an administrator: it takes the
 -- resource until its deadline, and nothing renews it.
 local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+)$'
 

@@ -16,6 +16,6 @@ if not s then return refusal end
 advance(s)
 
 local reply = { 'refreshed', s.time, int(redis.call('HDEL', s.bucket .. 'absent', instance)) }
-local claims = redis.call('SMEMBERS', s.bucket .. 'claims:' .. instance)
-for i = 1, #claims do reply[i + 3] = claims[i] end
+local offers = redis.call('SMEMBERS', s.bucket .. 'offers:' .. instance)
+for i = 1, #offers do reply[i + 3] = offers[i] end
 return reply

@@ -30,7 +30,7 @@ end
 local text = redis.call('HGET', L.key, lease_id)
 if text then
   local l = read_lease(text)
-  if alive(s, l) then word = l.state == 'claim' and 'dequeued' or 'released' end
+  if alive(s, l) then word = l.state == 'offer' and 'dequeued' or 'released' end
   -- Streams hear of it; of a unary call nobody listens.
   if word == 'released' and is_of_stream(l.stamp) then
     tell(s, l.stamp, 'released', lease_id, '0', resource)

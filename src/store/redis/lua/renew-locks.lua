@@ -11,7 +11,7 @@
 --         from now on, and the former one is told) or '0', ttl: 0 for that of the grant
 -- REPLY renewed now "word remaining word remaining..."      (one text, which is cheaper to send and to read than many)
 --         word: renewed | final (renewed, up to its max_hold) | lost (no live lease of this id and token)
---           | moved (a newer call speaks for it) | revoked (it was taken away, and lives only for the others' sake)
+--           | moved (a newer call speaks for it) | revoked (it lives only for the others' sake)
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
@@ -29,7 +29,7 @@ for i = 4, #args, 2 do
   local text = redis.call('HGET', lock, lease_id)
   local l = text and read_lease(text)
   local word, left = nil, '0'
-  if not l or l.token ~= token or not alive(s, l) or l.state == 'claim' then
+  if not l or l.token ~= token or not alive(s, l) or l.state == 'offer' then
     word = 'lost'
   elseif l.state == 'revoked' then
     word = 'revoked'

@@ -3,7 +3,7 @@ package leasehold;
 /**
  * What happened to a lease, for an observer, in order, in the client's own thread: it must not block.
  *
- * @param detail the place in the queue with QUEUED, else why
+ * @param detail the position in the queue with QUEUED, else why
  */
 public record LeaseEvent(Kind kind, String detail) {
   /** What happened. */

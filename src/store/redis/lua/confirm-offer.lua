@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Makes a claim, a grant by hand-over, a lease: its instance has heard of it and is about to tell its caller.
+-- Makes an offer, a grant by hand-over, a lease: its instance has heard of it and is about to tell its caller.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -13,7 +13,7 @@
 --       9 max_hold        0: no bound
 -- REPLY granted now token remaining
 --       repeated now token remaining    (it was a lease before: somebody may have been told of it)
---       gone now          it lapsed, was given back or taken away, or a newer call speaks for it
+--       gone now          it lapsed, was given back or revoked, or a newer call speaks for it
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -26,21 +26,21 @@ advance(s)
 local L = open_lock(s, resource)
 local text = redis.call('HGET', L.key, lease_id)
 local l = text and read_lease(text)
--- A newer call speaks for it, and has the claim to confirm.
+-- A newer call speaks for it, and has the offer to confirm.
 if l and l.stamp ~= stamp then return { 'gone', s.time } end
-forget_claim(s, L, lease_id, stamp)
--- In a quarantine a claim is what a repeat is: recorded by a primary that may never have confirmed it.
+forget_offer(s, L, lease_id, stamp)
+-- In a quarantine an offer is what a repeat is: recorded by a primary that may never have confirmed it.
 if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', s.time } end
--- The repeat of a confirmation whose lease was taken away since.
+-- The repeat of a confirmation whose lease was revoked since.
 if l.state == 'revoked' then return { 'gone', s.time } end
-local word = l.state == 'claim' and 'granted' or 'repeated'
-if l.state == 'claim' then
+local word = l.state == 'offer' and 'granted' or 'repeated'
+if l.state == 'offer' then
   if min_hold > 0 then
     L.taken_until = math.max(L.taken_until, s.clock + min_hold)
     save_lock(s, L)
   end
   hold(s, l, ttl, max_hold)
-  tell_watchers(s, L) -- a holder that lives on, no more a claim of one second
+  tell_watchers(s, L) -- a holder that lives on, no more an offer of one second
 else
   extend(s, l, ttl)
 end

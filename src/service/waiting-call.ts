@@ -3,7 +3,7 @@
 // meanwhile waits in the inbox.
 //
 //   ask ──granted──▶ end
-//    │ queued              claimed: confirm ──granted──▶ end
+//    │ queued              offered: confirm ──granted──▶ end
 //    └──▶ idle ──────────▶                  └─gone──▶ ask
 //          ▲  │ resync, every RE_ASK_MS, an error: ask
 //          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released, revoked: end
@@ -12,7 +12,7 @@ import { fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, type Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
-import { durabilityOf, type LockStore, type StoreCall } from '../store/lock-store.ts';
+import { durabilityOf, type LockStore, type StoreBound } from '../store/lock-store.ts';
 
 /** How a wait ended. */
 export type WaitEnd =
@@ -24,7 +24,7 @@ export type WaitEnd =
     }
   | { readonly kind: 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining' };
 
-export interface WaiterOptions {
+export interface WaitingCallOptions {
   readonly spec: LeaseSpec;
   readonly stamp: CallStamp;
   readonly store: LockStore;
@@ -35,11 +35,11 @@ export interface WaiterOptions {
   readonly untilMs: number;
   /** The client's own deadline, on the monotonic clock; Infinity when it set none. */
   readonly callEndsMs: number;
-  /** The place in the queue, from 1, each time the store says it. */
+  /** The position in the queue, from 1, each time the store says it. */
   readonly onPosition: (position: number) => void;
 }
 
-type Event = 'ask' | 'claimed' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
+type Event = 'ask' | 'offered' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
 
 /** A place is kept this long for the same lease id when its call has ended. */
 export const KEEP_PLACE_MS = 5_000;
@@ -49,14 +49,14 @@ const BACKOFF = { firstMs: 50, mostMs: 1_000 };
 /** Later than the deadline that blocks it, by a little: clocks are read at different moments. */
 const AFTER_DEADLINE_MS = 2;
 
-export class Waiter {
-  readonly #options: WaiterOptions;
+export class WaitingCall {
+  readonly #options: WaitingCallOptions;
   readonly #inbox = new Set<Event>();
   #wake: (() => void) | undefined;
   #blocked: Timer | undefined;
   #hasAsked = false;
 
-  constructor(options: WaiterOptions) {
+  constructor(options: WaitingCallOptions) {
     this.#options = options;
   }
 
@@ -64,7 +64,7 @@ export class Waiter {
     return this.#options.stamp;
   }
 
-  /** Something happened that the waiter has to act on. */
+  /** Something happened that the call has to act on. */
   tell(event: Event): void {
     this.#inbox.add(event);
     this.#wake?.();
@@ -77,7 +77,7 @@ export class Waiter {
     this.#blocked?.cancel();
     this.#blocked = clock.after(blockedForMs + AFTER_DEADLINE_MS, () => {
       // If it fails, the ticks that every instance sends find what lapsed a little later.
-      store.advance(spec.resource, this.#call()).catch(() => {});
+      store.advance(spec.resource, this.#bound()).catch(() => {});
     });
   }
 
@@ -114,7 +114,7 @@ export class Waiter {
         'cancelled',
         'draining',
         'time over',
-        'claimed',
+        'offered',
         'ask',
       ] as const) {
         if (this.#inbox.delete(event)) return event;
@@ -130,7 +130,7 @@ export class Waiter {
     switch (event) {
       case 'ask':
         return this.#ask();
-      case 'claimed':
+      case 'offered':
         return this.#confirm();
       case 'time over':
         return this.#tryOnce();
@@ -147,9 +147,11 @@ export class Waiter {
 
   async #ask(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp, onPosition } = this.#options;
-    const again = this.#hasAsked;
+    const asksAgain = this.#hasAsked;
     this.#hasAsked = true;
-    const outcome = await this.#untilAnswered(() => store.acquire(spec, stamp, true, this.#call(), again));
+    const outcome = await this.#untilAnswered(() =>
+      store.acquire({ spec, stamp, mayWait: true, asksAgain }, this.#bound()),
+    );
     switch (outcome?.kind) {
       case undefined: // something more urgent came
         return undefined;
@@ -174,7 +176,7 @@ export class Waiter {
   async #confirm(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp } = this.#options;
     try {
-      const outcome = await store.confirm(spec, stamp, this.#call());
+      const outcome = await store.confirm({ spec, stamp }, this.#bound());
       if (outcome.kind === 'granted') return outcome;
     } catch (error) {
       if (!isPassing(error)) throw error;
@@ -187,7 +189,10 @@ export class Waiter {
   // Not waiting any more takes the waiter out of the queue, and may even succeed.
   async #tryOnce(): Promise<WaitEnd> {
     const { store, spec, stamp } = this.#options;
-    const outcome = await store.acquire(spec, stamp, false, this.#call(), this.#hasAsked);
+    const outcome = await store.acquire(
+      { spec, stamp, mayWait: false, asksAgain: this.#hasAsked },
+      this.#bound(),
+    );
     if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
     if (outcome.kind === 'queued') throw new Error('queued without waiting');
     return { kind: 'refused', outcome };
@@ -197,8 +202,8 @@ export class Waiter {
   #leave(): void {
     const { store, spec, stamp, clock, commandTimeoutMs } = this.#options;
     const { resource, leaseId } = spec;
-    const call = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
-    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, call).catch(() => {});
+    const bound = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
+    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, bound).catch(() => {});
   }
 
   /** Repeats what fails in passing, until it succeeds or something other than "ask" is in the inbox. */
@@ -223,7 +228,7 @@ export class Waiter {
     }
   }
 
-  #call(): StoreCall {
+  #bound(): StoreBound {
     const { spec, clock, commandTimeoutMs, callEndsMs } = this.#options;
     // Never later than anybody waits for: a grant that runs after that would block the resource for nobody.
     const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
