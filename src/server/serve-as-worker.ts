@@ -32,7 +32,7 @@ export function serveAsWorker(number: number): void {
     if (config.auth.tokensFile !== undefined) process.on('SIGHUP', reloadTokens);
     const onRefused = (reason: string): void => sayAndEnd({ report: 'refused', reason });
     // The admin port is the supervisor's.
-    const started = await serve({ ...config, admin: undefined }, log, { worker: number, onRefused });
+    const started = await serve({ ...config, admin: undefined }, log, { processNumber: number, onRefused });
     instance = started;
     stop = () => void started.stop().then(() => process.exit(0), dieOf(log, 'could not stop in order'));
     if (tokensAreOld) reloadTokens();
