@@ -110,7 +110,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     expect(await rig.metric(`leasehold_ready{worker="${other.worker}"}`)).toBe(1);
     await clients.get(other.instanceId)?.getServerInfo();
     await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 45_000 });
-    expect(rig.lines('a worker hangs: it has not been heard of for long, and is killed')).toMatchObject([
+    expect(rig.lines('a worker hangs: it has been silent for too long, and is killed')).toMatchObject([
       { level: 50, worker: hanging.worker, workerPid: hanging.pid },
     ]);
     expect(rig.workers().at(-1)?.worker).toBe(hanging.worker);
