@@ -116,7 +116,7 @@ export async function serve(
   };
   const locks = makeLockSide({ ...parts, store: store.locks, instanceId });
   const operations = makeOperationSide({ ...parts, store: store.operations });
-  metrics.observeHolding({
+  metrics.observeCounts({
     ...operations.counts,
     ...locks.counts,
     watches: () => locks.counts.watches() + operations.counts.watches(),
