@@ -37,7 +37,7 @@ function readConfig(file: string | undefined, workers: string | undefined): Conf
 }
 
 function announceEmbedded(config: Config): void {
-  print(`Leasehold, embedded: locks live in this process's memory. No other instance shares them, and they are gone when it
+  print(`Leasehold, embedded: locks live in this process's memory. They are shared with no other instance and gone when it
 ends: for trials and tests. To keep them in your Redis, name its Sentinels and start again:
 
   LEASEHOLD_REDIS_FAILOVER_CLUSTER=true LEASEHOLD_REDIS_MASTER_NAME=mymaster \\
