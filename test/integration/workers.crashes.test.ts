@@ -1,4 +1,4 @@
-// Workers and their supervisor that are killed or hang: what goes on, what is replaced, and that nothing is left.
+// Server processes and their supervisor are killed or hang: what goes on, what is replaced, and that nothing is left.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -27,8 +27,8 @@ async function listens(address: HostPort): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
-  test('kill -9 under a held lease: it is held on by another, and the worker is replaced', async ({
+describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
+  test('when kill -9 ends a server process under a held lease, another one keeps the lease, and a new process takes its place', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
@@ -67,7 +67,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     await lease.release();
   });
 
-  test('one that takes the place of another never takes an empty Redis for a new deployment', async ({
+  test('a server process that takes the place of another never takes an empty Redis for a new deployment', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, redis } = await startedWorkers(atEnd, 2); // with bootstrap: new
@@ -91,7 +91,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     expect(Number(inUse?.quarantineMs)).toBeGreaterThan(20_000);
   });
 
-  test('one that hangs is killed and replaced; the others answer all the while', async ({
+  test('a server process that hangs is killed and replaced, and the others answer all the while', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
@@ -117,7 +117,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     expect((await clients.get(other.instanceId)?.getServerInfo())?.info?.instanceId).toBe(other.instanceId);
   });
 
-  test('when none is left it ends, as one process does that has crashed', async ({
+  test('a server whose last server process is killed ends, as a crashed single process does', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig } = await startedWorkers(atEnd, 2);
@@ -132,8 +132,10 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
   });
 });
 
-describe.concurrent('a supervisor that is killed', { timeout: 60_000 }, () => {
-  test('leaves no process, and its port is free', async ({ onTestFinished: atEnd }) => {
+describe.concurrent('a killed supervisor', { timeout: 60_000 }, () => {
+  test('a killed supervisor leaves no server process, and its port is free', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     await rig.connectToEach(address, 2);
     await rig.server.kill();
@@ -141,7 +143,9 @@ describe.concurrent('a supervisor that is killed', { timeout: 60_000 }, () => {
     await listens(address);
   });
 
-  test('its port is free even while a worker hangs', async ({ onTestFinished: atEnd }) => {
+  test('the port of a killed supervisor is free even while a server process hangs', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     const pids = rig.workers().map(({ pid }) => pid);
     const [hanging = 0] = pids;

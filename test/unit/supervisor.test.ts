@@ -110,7 +110,7 @@ async function servingRig(processes: number, random?: () => number) {
   return all;
 }
 
-test('starts all at once, and serves when the last one does', async () => {
+test('the supervisor starts all server processes at once, and serves when the last one does', async () => {
   const { started, server, serving, clock } = rig(3);
   expect(started.map(({ number }) => number)).toEqual([1, 2, 3]);
   expect(started.map(({ orders }) => orders)).toEqual(
@@ -128,7 +128,7 @@ test('starts all at once, and serves when the last one does', async () => {
   expect(await serving).toMatchObject({ address: ADDRESS, facts: { said: 3 } });
 });
 
-test('what fails at the start fails for good: the others are ended, and the reason is told once', async () => {
+test('a server process that fails at the start fails for good: the others are ended, and the reason is told once', async () => {
   const { server, failures, clock, ends } = rig(3);
   server(1).serve();
   server(0).report({ report: 'failed', message: 'the port is taken' });
@@ -144,7 +144,7 @@ test('what fails at the start fails for good: the others are ended, and the reas
   expect(ends).toEqual([1]);
 });
 
-test('an end without a word at the start is told as it was', async () => {
+test('a server process that ends at the start without a report is told with its signal', async () => {
   const { server, failures, clock } = rig(2);
   server(1).serve();
   server(0).end({ signal: 'SIGSEGV' });
@@ -153,7 +153,7 @@ test('an end without a word at the start is told as it was', async () => {
   expect(failures).toEqual([{ kind: 'failed', message: 'worker 1 has ended before all served (SIGSEGV)' }]);
 });
 
-test('one that ends later is replaced after a pause, which grows with each end in a row', async () => {
+test('a server process that ends later is replaced after a pause, which grows with each end in a row', async () => {
   const { clock, passAlive, started, lines, ends, failures } = await servingRig(2);
   const pauses = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
   for (const [index, pauseMs] of pauses.entries()) {
@@ -175,7 +175,7 @@ test('one that ends later is replaced after a pause, which grows with each end i
   expect(failures).toEqual([]);
 });
 
-test('a minute of service makes the next end a first one', async () => {
+test('a minute of service makes the next end of a server process a first one', async () => {
   const { clock, passAlive, started, server, lines } = await servingRig(2);
   server(1).end();
   await clock.pass(500);
@@ -185,14 +185,14 @@ test('a minute of service makes the next end a first one', async () => {
   expect(lines.at(-1)?.facts).toMatchObject({ worker: 2, how: 'code 1', inARow: 1, pauseMs: 500 });
 });
 
-test('the pause has full jitter', async () => {
+test('the pause before a replacement has full jitter', async () => {
   const { clock, started, server } = await servingRig(2, () => 0);
   server(1).end();
   await clock.pass(0);
   expect(started).toHaveLength(3);
 });
 
-test('a replacement that cannot begin is tried again, and the reason is logged', async () => {
+test('a replacement that cannot begin to serve is tried again, and the reason is logged', async () => {
   const { clock, started, server, lines, failures } = await servingRig(2);
   server(1).end();
   await clock.pass(500);
@@ -204,7 +204,7 @@ test('a replacement that cannot begin is tried again, and the reason is logged',
   expect(failures).toEqual([]);
 });
 
-test('a refusal ends everything in order, whenever it comes', async () => {
+test('a server process that refuses to serve ends all in order, at any time', async () => {
   const { clock, started, server, failures } = await servingRig(2);
   server(1).end();
   await clock.pass(500);
@@ -220,7 +220,7 @@ test('a refusal ends everything in order, whenever it comes', async () => {
   expect(failures).toEqual([{ kind: 'refused', reason: 'it evicts' }]);
 });
 
-test('when none is left, nobody is waited for', async () => {
+test('when no server process is left, the supervisor fails at once and replaces none', async () => {
   const { clock, started, server, failures } = await servingRig(2);
   server(0).end();
   server(1).end({ code: 1 });
@@ -231,7 +231,7 @@ test('when none is left, nobody is waited for', async () => {
   ]);
 });
 
-test('a port that has changed cannot be served: nobody knows it', async () => {
+test('a replacement that gets another port ends all: no client knows that port', async () => {
   const { clock, started, server, failures } = await servingRig(2);
   server(0).end();
   await clock.pass(500);
@@ -243,7 +243,7 @@ test('a port that has changed cannot be served: nobody knows it', async () => {
   expect(failures).toEqual([{ kind: 'failed', message: '127.0.0.1:7 is gone: it would be 127.0.0.1:8 now' }]);
 });
 
-test('it is ready when every worker that takes connections is', async () => {
+test('the supervisor is ready when every server process that takes connections is', async () => {
   const { supervisor, clock, started, server } = await servingRig(2);
   expect(supervisor.ready()).toBe(true);
   server(1).alive(false);
@@ -264,7 +264,7 @@ test('it is ready when every worker that takes connections is', async () => {
   expect(supervisor.ready()).toBe(false);
 });
 
-test('one that is silent for 20 looks is killed; one that was only late is not', async () => {
+test('a server process that is silent for 20 looks is killed; one that is only late is not', async () => {
   const { clock, server, lines } = await servingRig(2);
   for (let look = 0; look < 19; look++) {
     await clock.pass(1_000);
@@ -281,7 +281,7 @@ test('one that is silent for 20 looks is killed; one that was only late is not',
   expect(lines.at(-1)).toMatchObject({ level: 'error', facts: { worker: 2, workerPid: 1_002 } });
 });
 
-test('stops in order: all drain at once, nobody is replaced, and it tells whether each ended well', async () => {
+test('a stop drains all server processes at once, replaces none, and tells whether each ended well', async () => {
   for (const [end, inOrder] of [
     [{ code: 0 }, true],
     [{ code: 1 }, false],
@@ -301,7 +301,7 @@ test('stops in order: all drain at once, nobody is replaced, and it tells whethe
   }
 });
 
-test('stopped while another was about to start, it starts no more', async () => {
+test('a supervisor that stops during the pause before a replacement starts none', async () => {
   const { supervisor, clock, started, server } = await servingRig(2);
   server(0).end();
   const stopped = supervisor.stop();
@@ -311,7 +311,7 @@ test('stopped while another was about to start, it starts no more', async () => 
   expect(started).toHaveLength(2);
 });
 
-test('metrics come from those that answer in time', async () => {
+test('metrics come from the server processes that answer in time', async () => {
   const { supervisor, clock, server } = await servingRig(3);
   const asked = supervisor.metricsTexts();
   for (const index of [0, 2]) {
@@ -323,7 +323,7 @@ test('metrics come from those that answer in time', async () => {
   expect(await asked).toEqual(['of 0', 'of 2']);
 });
 
-test('tokens are read again by all', async () => {
+test('all server processes read the tokens again', async () => {
   const { supervisor, server } = await servingRig(2);
   supervisor.reloadTokens();
   expect([server(0).verbs.at(-1), server(1).verbs.at(-1)]).toEqual(['reload tokens', 'reload tokens']);
