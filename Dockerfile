@@ -35,7 +35,7 @@ LABEL org.opencontainers.image.title="Leasehold" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# Nothing outside a container reaches its loopback. Whoever publishes these ports decides what reaches them.
+# Nothing outside a container reaches its loopback. What reaches these ports is decided where they are published.
 ENV NODE_ENV=production \
     LEASEHOLD_SERVER_ADDRESS=0.0.0.0:50051 \
     LEASEHOLD_ADMIN_ADDRESS=0.0.0.0:9464

@@ -39,7 +39,7 @@ function tokensFile(atEnd: AtEnd, content = `billing client ${CLIENT}\nops admin
   return path;
 }
 
-/** As a careful operator does it: nobody ever sees half a file. */
+/** Replaces the file as a careful operator does: no reader ever sees half a file. */
 function replaceFile(path: string, content: string): void {
   writeFileSync(`${path}.new`, content);
   renameSync(`${path}.new`, path);
@@ -258,7 +258,7 @@ describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
 
     replaceFile(path, `billing client ${NEXT}\nbilling ${CLIENT}\n`);
     server.signal('SIGHUP');
-    await server.logged(/"level":50,.*tokens:2: expected three words.*the tokens of before stay in force/);
+    await server.logged(/"level":50,.*tokens:2: expected three words.*the former tokens stay in force/);
     expect(await outcome(old.getServerInfo())).toBe('ok');
 
     replaceFile(path, `billing client ${NEXT}\n`);

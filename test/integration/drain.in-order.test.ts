@@ -32,7 +32,7 @@ async function stuckClient(
     te: 'trailers',
   });
   stream.on('error', () => undefined);
-  // Only what the server has answered is surely behind the opening of the stream.
+  // An answer on the same connection proves that the server has the stream by now.
   await new Promise((resolve, reject) =>
     session.ping((error) => (error ? reject(error) : resolve(undefined))),
   );

@@ -83,7 +83,7 @@ describe('an asynchronous server', () => {
     const before = await waitsSent();
     expect((await client.acquire({ resource: 'plain' })).lease?.achievedDurability).toEqual(ASYNC);
     expect(await waitsSent()).toBe(before);
-    // 0 is the server's own number, which is 1.
+    // 0 stands for the server's own number, which is 1.
     for (const [minAcks, achieved] of [
       [0, 1],
       [2, 2],
@@ -151,12 +151,12 @@ describe('every answer on both replicas', () => {
       expect(error).toMatchObject({ code: 14, reason: 'DURABILITY_UNMET' });
       expect(error.retryAfterMs).toBeGreaterThan(0);
       expect(performance.now() - startedMs).toBeLessThan(2_500);
-      // Neither is the repeat of what is recorded by now, nor its release.
+      // A repeat of what is recorded by now isn't confirmed either, nor is its release.
       expect((await refusal(client.acquire({ resource, leaseId }))).reason).toBe('DURABILITY_UNMET');
       expect((await refusal(client.release({ resource, leaseId: randomUUID() }))).reason).toBe(
         'DURABILITY_UNMET',
       );
-      // A refusal tells of nothing that could get lost.
+      // A refusal confirms nothing that could get lost.
       expect((await refusal(client.acquire({ resource }))).reason).toBe('LOCK_CONTENDED');
     });
     const { lease } = await client.acquire({ resource, leaseId });
@@ -207,8 +207,8 @@ describe('every answer on both replicas', () => {
     const old = await cluster.primary();
     await old.process.kill();
     await cluster.waitForNewPrimary(old, 30_000);
-    // Without it there is one replica, of the two that must have every answer. It takes itself for a primary until a
-    // Sentinel makes it a replica, some 10 s later.
+    // Until the former primary is back, only one of the two replicas that must have every answer is there. It takes
+    // itself for a primary until a Sentinel makes it a replica, some 10 s later.
     await old.process.start();
     const [first] = leases;
     if (!first) throw new Error('no leases');

@@ -1,4 +1,4 @@
-// The process while it serves and at its end: signals, draining with calls and watches open, and what its log tells.
+// The process while it serves and at its end: signals, draining with open calls and watches, and what it logs.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
@@ -137,7 +137,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
       await client.release(two);
       await client.getLock('logged');
       await rawCall(client.stub, LockServiceService.acquire.path, Buffer.from(`\u000a\u007f${one.leaseId}`));
-      // A defect on the way, too: what Redis says of it goes into the log, with the command or without.
+      // There is a defect on the way, too: what Redis says about it goes into the log, with the command or without.
       await redis.withClient((connection) => connection.set('leasehold:{0}:lock:strange', 'not a lock'));
       await failure(client.acquire({ ...one, resource: 'strange' }));
       await client.release(one);
@@ -148,7 +148,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
       instance.signal('SIGTERM');
       expect(await instance.exit()).toBe(0);
       const log = `${instance.stdout}${instance.stderr}`.toLowerCase();
-      // It is that detailed: each mutation is there, under the hash of its lease.
+      // The log is that detailed: each mutation is there, under the hash of its lease.
       expect(log).toContain(leaseIdHash(one.leaseId));
       expect(log).toContain('"outcome":"lock_contended"');
       expect(log).toContain('"rpc":"release"');

@@ -52,7 +52,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     const stray = command(onTestFinished, ['serve', 'now']);
     expect(await stray.exit()).toBe(2);
     expect(stray.stderr).toMatch(/^leasehold: too many arguments/);
-    // A unit that still starts it without a command shall not look as if it had served.
+    // A unit that still starts it without a command must not look as if it had served.
     const nothing = command(onTestFinished, []);
     expect(await nothing.exit()).toBe(2);
     expect(nothing.stderr).toContain('leasehold serve');

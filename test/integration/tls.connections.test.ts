@@ -1,5 +1,5 @@
-// TLS on both sides of an instance: clients to it, and it to a Redis with everything that a guarded one asks for. The
-// certificates are in test/support/tls.
+// TLS on both sides of an instance: from clients, and to a Redis that asks for everything a guarded one can ask for.
+// The certificates are in test/support/tls.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -93,7 +93,7 @@ describe.concurrent('Leasehold to Redis', () => {
 
   /** A Redis that speaks TLS to clients with a certificate, and to nobody without a name and password. */
   async function guardedRedis(context: TestContext): Promise<{ redis: RedisProcess; tlsPort: number }> {
-    // Its files would have to be copied into it.
+    // The certificates would have to be copied into a container.
     if ((await findRedis()).mode === 'docker') context.skip('a container does not see the certificates');
     const tlsPort = await freePort();
     const redis = await RedisProcess.server({
@@ -111,7 +111,7 @@ describe.concurrent('Leasehold to Redis', () => {
       await redis.start();
     } catch (error) {
       if (!/tls/i.test(await redis.log())) throw error;
-      // Redis is built with TLS or without; what it says then is "Bad directive".
+      // A Redis that was built without TLS says "Bad directive".
       context.skip('this redis-server was built without TLS');
     }
     return { redis, tlsPort };

@@ -8,7 +8,7 @@ import { formatHostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { gone, startedWorkers, type WorkerLine, type WorkerRig } from '../support/worker-rig.ts';
 
-/** The worker that keeps the only lease. */
+/** The server process that keeps the only lease. */
 async function keeperOf(rig: WorkerRig): Promise<WorkerLine> {
   return eventually(
     async () => {
@@ -55,7 +55,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
     const replacement = rig.workers().at(-1);
     expect(replacement?.worker).toBe(before.worker);
     expect(rig.workers().map(({ instanceId }) => instanceId)).toHaveLength(3);
-    // The metrics go on: of both, and they tell of it.
+    // The metrics of both go on, and they show the end.
     expect(await rig.metric(`leasehold_worker_ends_total{worker="${before.worker}"}`)).toBe(1);
     await rig.connectToEach(address, 2);
     for (const worker of [1, 2]) {
@@ -77,7 +77,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
     await rig.server.logged(/"no primary"/);
     process.kill(ending.pid, 'SIGKILL');
     await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 15_000 });
-    // The other one knows that there were leases: it shall not come first, and begin the quarantine for both.
+    // The other one knows that there were leases: it must not come first and begin the quarantine for both.
     process.kill(staying.pid, 'SIGSTOP');
     const said = rig.lines('primary in use').length;
     await redis.start(); // empty: it keeps nothing
@@ -154,10 +154,10 @@ describe.concurrent('a killed supervisor', { timeout: 60_000 }, () => {
       try {
         process.kill(hanging, 'SIGKILL');
       } catch {
-        // It has ended, as it should.
+        // The process has ended, as it should.
       }
     });
-    // Not its end: the worker that hangs keeps the output open.
+    // Don't wait for the end of its output: the server process that hangs keeps that open.
     rig.server.signal('SIGKILL');
     await eventually(() => listens(address), { what: 'a free port', withinMs: 5_000 });
     process.kill(hanging, 'SIGCONT');

@@ -30,7 +30,7 @@ describe.concurrent('several server processes', { timeout: 60_000 }, () => {
         .map(({ worker }) => worker)
         .toSorted(),
     ).toEqual([1, 2, 3]);
-    // Said once, when all serve, with what a user wants to know.
+    // The supervisor says it once, when all serve, with what a user wants to know.
     const [serving, ...more] = rig.lines('serving');
     expect(more).toEqual([]);
     expect(serving).toMatchObject({ address: `127.0.0.1:${address.port}`, workers: 3, store: 'redis' });
@@ -53,7 +53,7 @@ describe.concurrent('several server processes', { timeout: 60_000 }, () => {
       what: 'the waiter in the queue',
       withinMs: 5_000,
     });
-    // By the worker that has not granted it.
+    // The server process that releases it didn't grant it.
     await other.release(first);
     const next = (await waiting).lease;
     expect(next?.fencingToken).toBeGreaterThan(granted.lease?.fencingToken ?? 0n);

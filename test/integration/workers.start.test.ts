@@ -86,10 +86,10 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     const port = await freePort();
     const admin = `127.0.0.1:${port}`;
     const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_ADMIN_ADDRESS: admin });
-    // It answers before there is any worker.
+    // The admin port answers before any server process exists.
     await eventually(() => getHttp(`http://${admin}/healthz`), { what: 'the admin port', withinMs: 20_000 });
     rig.server.signal('SIGTERM');
-    // Its output closes with the last process that has it.
+    // The output closes with the last process that has it.
     expect(await rig.server.exit()).toBe(0);
     expect(rig.lines('a worker has ended; another takes its place')).toEqual([]);
   });
