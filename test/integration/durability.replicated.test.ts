@@ -207,8 +207,8 @@ describe('every answer on both replicas', () => {
     const old = await cluster.primary();
     await old.process.kill();
     await cluster.waitForNewPrimary(old, 30_000);
-    // Until the former primary is back, only one of the two replicas that must have every answer is there. It takes
-    // itself for a primary until a Sentinel makes it a replica, some 10 s later.
+    // Until the old primary is back, only one of the two replicas that must have every answer is there. When it is
+    // back, it takes itself for a primary until a Sentinel makes it a replica, some 10 s later.
     await old.process.start();
     const [first] = leases;
     if (!first) throw new Error('no leases');
