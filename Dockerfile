@@ -1,14 +1,14 @@
-# The server, with nothing that only building or testing needs.
+# The image of the server, without what only the build and the tests need.
 #
 #   docker build -t leasehold .
-#   docker run --rm -p 127.0.0.1:50051:50051 leasehold          (embedded: locks in memory, for a first try)
+#   docker run --rm -p 127.0.0.1:50051:50051 leasehold          (embedded: locks in memory, to try it out)
 #
-# How to run it on Redis is in docs/deployment.md.
+# docs/deployment.md says how to run it on Redis.
 
 ARG NODE_IMAGE=node:24-bookworm-slim
 
-# Install scripts stay off: no package needs one to work here, and the development dependency "node" would download a
-# second Node.js beside the image's own.
+# Install scripts stay off: no package needs one to work here, and the one of the development dependency "node" would
+# download a second Node.js beside the image's own.
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -17,13 +17,13 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY generated generated
 COPY src src
-# Not through npm, which would put the packages' programs first on the PATH, and among them the absent "node".
+# Not through npm: it puts the packages' programs first on the PATH, and among them a "node" that isn't there.
 RUN node scripts/build.ts
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Declarations, source maps and manuals are half of what the packages weigh, and nothing reads them here. Licences stay.
+# Declarations, source maps and manuals are half of the packages' weight, and nothing reads them here. Licences stay.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
  && find node_modules -type f ! -iname '*licen*' \
       \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.md' \) -delete
@@ -35,7 +35,7 @@ LABEL org.opencontainers.image.title="Leasehold" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# A container's own loopback is of no use to anyone else. What may reach these ports is decided where they are published.
+# Nothing outside a container reaches its loopback. What reaches these ports is decided where they are published.
 ENV NODE_ENV=production \
     LEASEHOLD_SERVER_ADDRESS=0.0.0.0:50051 \
     LEASEHOLD_ADMIN_ADDRESS=0.0.0.0:9464
@@ -47,15 +47,15 @@ COPY proto proto
 COPY deploy/healthcheck.mjs deploy/
 COPY --from=build /app/dist dist
 
-# The image's user "node", as numbers because Kubernetes (runAsNonRoot) believes no name. The files belong to root, so
+# The image's user "node", as numbers because Kubernetes (runAsNonRoot) accepts no name. The files belong to root, so
 # the server cannot change its own program.
 USER 1000:1000
 EXPOSE 50051 9464
-# One core and some 350 MB under load are what one process uses. With LEASEHOLD_SERVER_WORKERS as many times that, and 100
-# MB for the supervisor; but more containers of one process each are easier to move and to restart.
-# Drains: see server.drain_timeout (10 s). "docker stop" kills after 10 s unless it is told to wait longer.
+# One process uses one core and some 350 MB under load. LEASEHOLD_SERVER_WORKERS multiplies that and adds 100 MB for the
+# supervisor, but several containers of one process each are easier to move and to restart.
+# On SIGTERM it drains for up to server.drain_timeout (10 s). "docker stop" kills after 10 s unless told otherwise.
 STOPSIGNAL SIGTERM
-# Liveness of the process, not readiness: a server that waits for Redis is healthy, and restarting it would not help.
+# This is liveness, not readiness: a server that waits for Redis is healthy, and a restart would not help.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["node", "deploy/healthcheck.mjs"]
 # "docker run leasehold locks ls --server …" is the client in the same image.
 ENTRYPOINT ["node", "dist/src/main.js"]

@@ -1,7 +1,7 @@
-// How the tests run: one list of folders, generous bounds for real Redis processes, files one after the other on
-// small machines. Chaos, simulation and bench have their own scripts and are not part of `npm test`.
+// How the tests run: one pattern of files, generous bounds for real Redis processes, two files at a time. Chaos,
+// simulation and bench have their own scripts and are not part of `npm test`.
 //
-// With LEASEHOLD_TEST_WITHOUT they run against a product with one mechanism taken out: test:rules shows that way that
+// With LEASEHOLD_TEST_WITHOUT they run against a product that lacks one mechanism. That is how test:rules shows that
 // each rule has a test which fails without it.
 import { defineConfig, type Plugin } from 'vitest/config';
 import { mutated, sourceOf, VARIABLE } from './test/chaos/teeth/mutant.ts';
@@ -24,12 +24,12 @@ function mutation(name: string): Plugin {
 export default defineConfig({
   plugins: without ? [mutation(without)] : [],
   test: {
-    // What is kept on disk is kept by the text before the edits.
+    // The cache on disk goes by the text before the edits of a mutant.
     fsModuleCache: !without,
     include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
     hookTimeout: 120_000,
-    // A busy machine may starve a failover once, and the report says so; what fails twice has failed.
+    // A busy machine may starve a failover once, and the report says so; a test that fails twice has failed.
     retry: process.env.CI ? 1 : 0,
     maxWorkers: 2,
     fileParallelism: true,

@@ -1,6 +1,6 @@
 // Asks the server in this container for the health of its process (grpc.health.v1, service "") and ends with 0 if it
-// is SERVING. Reads the same configuration as the server, where the environment gives it (LEASEHOLD_…, and
-// LEASEHOLD_CONFIG for a file). Owns no judgement of Redis: that is readiness.
+// is SERVING. Reads the server's configuration from where the environment gives it (LEASEHOLD_…, and LEASEHOLD_CONFIG
+// for a file). Doesn't judge Redis: that is readiness.
 import { readFileSync } from 'node:fs';
 import { credentials, makeClientConstructor } from '@grpc/grpc-js';
 import { service } from 'grpc-health-check';
@@ -16,7 +16,7 @@ else byGrpc(server.address);
 function byGrpc(address) {
   const Health = makeClientConstructor(service, 'Health');
   const client = new Health(reachable(address), transportCredentials(), {
-    'grpc.ssl_target_name_override': 'localhost', // an IP address is no name to ask a TLS server for
+    'grpc.ssl_target_name_override': 'localhost', // TLS takes no IP address as the name of a server
   });
   client.check({ service: '' }, { deadline: Date.now() + TIMEOUT_MS }, (error, reply) => {
     finish(address, error === null ? reply.status : error.message, reply?.status === 'SERVING');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The process `leasehold`: hands the command line (src/cli) what only the process has, and the server, which is loaded
-// when it is asked for and not before: a client command shall start quickly.
+// The process `leasehold`: gives the command line (src/cli) what only a process has, and the server, which is loaded only
+// when it is asked for, so that a client command starts quickly.
 
 import { runProgram } from './cli/program.ts';
 import { packageInfo } from './package-info.ts';

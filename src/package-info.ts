@@ -1,4 +1,4 @@
-// Where this package lies and which version it is, seen from src/ and from dist/src/ alike.
+// Where this package lies and which version it is, the same from src/ and from dist/src/.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Starts one Redis node. Its configuration is written anew each time, from redis.conf, the password, and the
-# role that Sentinel gave it last (Redis itself notes that in its file, with CONFIG REWRITE).
+# Starts one Redis node. Each start writes its configuration anew, from redis.conf, the password, and the role that
+# Sentinel gave it last (Redis notes the role in its file when Sentinel sends CONFIG REWRITE).
 #
 #   REDIS_PASSWORD       of all nodes
-#   REDIS_HOST           the name under which the others know this node
+#   REDIS_HOST           the name by which the others know this node
 #   REDIS_FIRST_PRIMARY  the node that is the primary when the deployment starts for the first time
 #   REDIS_RESTART_DELAY  seconds that a primary waits before it is back; longer than the Sentinels'
 #                        down-after-milliseconds
@@ -14,11 +14,11 @@ config=/data/redis.conf
 
 if [ -e "$config" ]; then
   role=$(sed -n '/^replicaof /p' "$config")
-  # A primary that crashed may lack the last writes that its replicas have. Back at once, before any Sentinel
-  # missed it, it would stay the primary and those writes would be gone; by now a replica that has them takes
-  # over. Replicas don't wait: when everything is restarted, one of them has to be there to take over.
+  # A primary that crashed may lack the last writes that its replicas have. If it came back before any Sentinel
+  # missed it, it would stay the primary and those writes would be gone; while it waits, a replica that has them takes
+  # over. Replicas don't wait: when everything restarts, one of them has to be there to take over.
   if [ -z "$role" ]; then
-    echo "a primary before: waiting $REDIS_RESTART_DELAY s, so that the Sentinels notice the restart"
+    echo "this node was the primary: waiting $REDIS_RESTART_DELAY s, so that the Sentinels notice the restart"
     sleep "$REDIS_RESTART_DELAY"
   fi
 elif [ "$REDIS_HOST" = "$REDIS_FIRST_PRIMARY" ]; then

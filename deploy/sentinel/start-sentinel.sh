@@ -1,11 +1,10 @@
 #!/bin/sh
-# Starts one Sentinel. Its file is written once; from then on it is the Sentinel's own, which keeps in it who
-# it is, whom it knows, and the epochs of the failovers that it took part in. Only the password is set anew
-# each time.
+# Starts one Sentinel. The first start writes its file; from then on the file belongs to the Sentinel, which keeps
+# its own id, the nodes it knows, and the epochs of its failovers in it. Later starts only replace the password.
 #
 #   REDIS_PASSWORD       of the Redis nodes
 #   REDIS_FIRST_PRIMARY  the node that is the primary when the deployment starts for the first time
-#   SENTINEL_HOST        the name under which the others know this Sentinel
+#   SENTINEL_HOST        the name by which the others know this Sentinel
 set -eu
 umask 077
 

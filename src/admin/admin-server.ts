@@ -1,4 +1,4 @@
-// The operators' HTTP port: /metrics, /healthz (the process lives) and /readyz (calls should be sent here).
+// The HTTP port for operators: /metrics, /healthz (the process lives) and /readyz (send calls here).
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -27,7 +27,7 @@ export class AdminServer {
         response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);
       };
       if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
-      // Cut, not parsed as a URL: what a client sends as its target need not be one, and "//" is none.
+      // Cut, not parsed as a URL: a client can send a target that is none, such as "//".
       switch (request.url?.split('?', 1)[0]) {
         case '/metrics':
           return reply(200, await metrics.text(), metrics.contentType);
@@ -36,7 +36,7 @@ export class AdminServer {
         case '/readyz':
           return ready() ? reply(200, 'ready\n') : reply(503, 'not ready\n');
         default:
-          return reply(404, 'there are /metrics, /healthz and /readyz\n');
+          return reply(404, 'try /metrics, /healthz or /readyz\n');
       }
     });
     server.requestTimeout = REQUEST_TIMEOUT_MS;

@@ -1,8 +1,8 @@
-// Several texts for Prometheus as one. Each series must already say of whom it is (the label `worker`): nothing is
-// added up here. A sum over workers would fall when one of them starts anew at zero, and to Prometheus a counter that
-// falls has started anew as a whole: it would count everything that the others have counted a second time.
+// Makes one text for Prometheus of several. Each series must already name its process (the label `worker`), since nothing
+// is added up here. A sum over processes falls when one of them restarts at zero, and Prometheus takes a counter that
+// falls for one that restarted as a whole: it would count what the other processes have counted a second time.
 
-/** Families of the same name go together, as the format wants it, in the order of their first appearance. */
+/** Puts families of the same name together, as the format requires, in the order in which they first appear. */
 export function mergeExpositions(texts: readonly string[]): string {
   const families = new Map<string, string[]>();
   for (const text of texts) {

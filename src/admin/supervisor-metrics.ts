@@ -1,22 +1,22 @@
-// What the process that supervises the workers says of itself and of them, beside what they say. Its own series have
-// the label worker="supervisor"; those of a worker have the worker's number.
+// What Prometheus scrapes where several server processes serve: what the supervisor says about itself and about them,
+// and what each of them says. The label `worker` is the number of a server process, or "supervisor".
 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { mergeExpositions } from './merge-expositions.ts';
 
-export interface ObservedWorkers {
-  /** Which worker serves; each of the configured ones has an entry. */
-  readonly serving: () => readonly { readonly worker: number; readonly serving: boolean }[];
-  /** The texts of the workers that answered in time. */
+export interface ObservedProcesses {
+  /** Which server processes serve; each of the configured ones has an entry. */
+  readonly serving: () => readonly { readonly number: number; readonly serving: boolean }[];
+  /** The texts of the server processes that answered in time. */
   readonly texts: () => Promise<readonly string[]>;
 }
 
 export class SupervisorMetrics {
   readonly #registry = new Registry();
   readonly #ends: Counter<'worker'>;
-  readonly #observed: ObservedWorkers;
+  readonly #observed: ObservedProcesses;
 
-  constructor(observed: ObservedWorkers) {
+  constructor(observed: ObservedProcesses) {
     this.#observed = observed;
     const registers = [this.#registry];
     this.#registry.setDefaultLabels({ worker: 'supervisor' });
@@ -27,7 +27,7 @@ export class SupervisorMetrics {
       labelNames: ['worker'],
       registers,
       collect() {
-        for (const { worker, serving } of observed.serving()) this.set({ worker }, Number(serving));
+        for (const { number, serving } of observed.serving()) this.set({ worker: number }, Number(serving));
       },
     });
     this.#ends = new Counter({
@@ -36,11 +36,11 @@ export class SupervisorMetrics {
       labelNames: ['worker'],
       registers,
     });
-    for (const { worker } of observed.serving()) this.#ends.inc({ worker }, 0);
+    for (const { number } of observed.serving()) this.#ends.inc({ worker: number }, 0);
   }
 
-  workerEnded(worker: number): void {
-    this.#ends.inc({ worker });
+  processEnded(number: number): void {
+    this.#ends.inc({ worker: number });
   }
 
   get contentType(): string {

@@ -1,6 +1,6 @@
-// Puts one instance together from its configuration: store, services, gRPC server, admin port. Owns their
-// start and their end in the right order, and what is logged of them; the process around it (arguments,
-// signals) is serve-process.ts.
+// Puts one instance together from its configuration: store, lock side, operation side, gRPC server, admin port. Owns
+// their start, their end in the right order, and what the log says of both; the process around it (arguments, signals)
+// is serve-process.ts.
 
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -11,24 +11,20 @@ import { type Clock, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { packageInfo } from '../package-info.ts';
 import { CallStamps } from '../service/call-stamps.ts';
-import { ForceRelease } from '../service/force-release.ts';
-import { leaseRenewals } from '../service/kept-leases.ts';
-import { LeaseStreams } from '../service/lease-streams.ts';
-import { LockService } from '../service/lock-service.ts';
-import { LockWatch } from '../service/lock-watch.ts';
-import { RenewalWheel } from '../service/renewal-wheel.ts';
 import { ServerInfoService } from '../service/server-info-service.ts';
-import { WaitRoom } from '../service/wait-room.ts';
 import type { Store } from '../store/store.ts';
+import type { Authorization } from '../transport/authorization.ts';
 import { GrpcServer } from '../transport/grpc-server.ts';
 import { lockHandlers } from '../transport/lock-handlers.ts';
 import { longrunningHandlers } from '../transport/longrunning-handlers.ts';
 import { operationHandlers } from '../transport/operation-handlers.ts';
+import type { CallObserver } from '../transport/unary-handler.ts';
+import { type LockSide, makeLockSide } from './lock-side.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
-import { assembleOperations } from './operation-side.ts';
+import { makeOperationSide, type OperationSide } from './operation-side.ts';
 
-/** What the log says of an instance when it serves. */
+/** What the log says about an instance when it begins to serve. */
 export interface ServingFacts {
   readonly version: string;
   readonly instanceId: string;
@@ -41,11 +37,11 @@ export interface ServingFacts {
 
 export interface Instance {
   readonly facts: ServingFacts;
-  /** Where the gRPC port is bound: the configured port, or the one that was free where that was 0. */
+  /** Where the gRPC port is bound: the configured port, or a free one if that is 0. */
   readonly address: HostPort;
   readonly adminAddress: HostPort | undefined;
   readonly store: Store;
-  /** Reads the callers' tokens again; undefined where callers need none. */
+  /** Reads the callers' tokens again; undefined if callers need none. */
   readonly reloadTokens: (() => void) | undefined;
   /** Whether calls should be sent here. */
   ready(): boolean;
@@ -56,17 +52,45 @@ export interface Instance {
 }
 
 const EMBEDDED_TIMEOUT_MS = 1_000;
-/** What is left of the drain timeout is for the bytes of their ends. */
+/** The rest of the drain timeout is for the bytes that end the streams. */
 const STREAMS_PART_OF_DRAIN = 0.75;
 
 export interface Surroundings {
   readonly clock?: Clock;
   /** From 0 to below 1. */
   readonly random?: () => number;
-  /** The store was found to be unfit before it was ever used: another deployment's data, or an evicting Redis. */
+  /** The store is unfit, and was never used: it holds another deployment's data, or it is a Redis that evicts. */
   readonly onRefused?: (reason: string) => void;
-  /** Given where it is one of several behind one port: its number. */
-  readonly worker?: number;
+  /** The number of this server process, if several serve behind one port. */
+  readonly processNumber?: number;
+}
+
+/** What both sides and both ports are built on. */
+interface Core {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly instanceId: string;
+  readonly authorization: Authorization;
+  readonly reloadTokens: (() => void) | undefined;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly info: ServerInfoService;
+  readonly calls: Calls;
+}
+
+interface Calls {
+  readonly observer: CallObserver;
+  /** Calls that are not answered yet. */
+  readonly inProgress: () => number;
+}
+
+/** What clients and operators connect to. */
+interface Ports {
+  readonly grpc: GrpcServer;
+  readonly address: HostPort;
+  readonly admin: AdminServer | undefined;
 }
 
 /**
@@ -76,14 +100,75 @@ export interface Surroundings {
 export async function serve(
   config: Config,
   log: Logger,
-  { clock = systemClock, random = Math.random, onRefused = () => {}, worker }: Surroundings = {},
+  { clock = systemClock, random = Math.random, onRefused = () => {}, processNumber }: Surroundings = {},
 ): Promise<Instance> {
-  const { version, protoFolder } = packageInfo();
-  const instanceId = randomBytes(8).toString('hex');
-  let callsInProgress = 0;
+  const core = openCore(config, log, clock, random, processNumber);
+  const { instanceId, metrics, store, info, calls } = core;
+  const parts = {
+    clock,
+    random,
+    stamps: new CallStamps(instanceId),
+    commandTimeoutMs: config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS,
+    maxTtlMs: config.locks.maxTtlMs,
+    log,
+  };
+  const locks = makeLockSide({ ...parts, store: store.locks, instanceId });
+  const operations = makeOperationSide({ ...parts, store: store.operations });
+  metrics.observeCounts({
+    ...operations.counts,
+    ...locks.counts,
+    watches: () => locks.counts.watches() + operations.counts.watches(),
+  });
+  const stopWatching = watchStore(core, onRefused);
+  try {
+    const { grpc, address, admin } = await openPorts(core, locks, operations);
+    const facts = servingFacts(core, address, admin?.address);
+    // "serving" is said once: of several server processes, the supervisor says it when all of them serve.
+    log.info(facts, processNumber === undefined ? 'serving' : 'worker serving');
+    const stop = async (): Promise<void> => {
+      log.info({ callsInProgress: calls.inProgress(), keptLeases: locks.counts.keptLeases() }, 'draining');
+      info.drain();
+      grpc.updateHealth(); // before anyone is told to move, so that nobody is sent here again
+      const streamsEndMs = STREAMS_PART_OF_DRAIN * config.server.drainTimeoutMs;
+      locks.drain(streamsEndMs);
+      operations.drain(streamsEndMs);
+      await grpc.stop();
+      locks.close();
+      operations.close();
+      stopWatching();
+      await store.close();
+      await admin?.stop();
+      log.info('stopped');
+    };
+    return {
+      facts,
+      address,
+      adminAddress: admin?.address,
+      store,
+      reloadTokens: core.reloadTokens,
+      ready: () => info.ready(),
+      metricsText: () => metrics.text(),
+      stop,
+    };
+  } catch (error) {
+    stopWatching();
+    await store.close();
+    throw error;
+  }
+}
 
+/** Throws when the tokens or the files of Redis's TLS can't be read. */
+function openCore(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  random: () => number,
+  processNumber: number | undefined,
+): Core {
+  const { version } = packageInfo();
+  const instanceId = randomBytes(8).toString('hex');
   const { authorization, reload: reloadTokens } = openAuthorization(config, log);
-  const metrics = new Metrics(worker?.toString());
+  const metrics = new Metrics(processNumber?.toString());
   const store = openStore({
     config,
     instanceId,
@@ -96,140 +181,78 @@ export async function serve(
   });
   const { maxTtlMs, defaultTtlMs } = config.locks;
   const { maxMessageBytes } = config.server;
-  const info = new ServerInfoService({
-    store,
-    clock,
-    version,
-    instanceId,
-    maxTtlMs,
-    defaultTtlMs,
-    maxMessageBytes,
-    minAcks: config.redis?.minAcks ?? 0,
-  });
+  const limits = { maxTtlMs, defaultTtlMs, maxMessageBytes, minAcks: config.redis?.minAcks ?? 0 };
+  const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
-  const commandTimeoutMs = config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS;
-  const stamps = new CallStamps(instanceId);
-  const common = { store: store.locks, clock, commandTimeoutMs };
-  const waitRoom = new WaitRoom({ ...common, instanceId, random });
-  const wheel = new RenewalWheel({
-    renewals: leaseRenewals(store.locks),
-    clock,
-    commandTimeoutMs,
-    random,
-    onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
-  });
-  const watch = new LockWatch(common);
-  const operations = assembleOperations({
-    store: store.operations,
-    clock,
-    random,
-    stamps,
-    commandTimeoutMs,
-    maxTtlMs,
-    log,
-  });
-  metrics.observeHolding({
-    ...operations.counts,
-    waitingCalls: () => waitRoom.size,
-    keptLeases: () => wheel.size,
-    watches: () => watch.size + operations.counts.watches(),
-  });
-  const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs });
-  const locks = new LockService({
-    ...common,
-    waitRoom,
-    stamps,
-    onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
-  });
-  const force = new ForceRelease({ ...common, audit: (record) => log.info(record, 'force release') });
-  const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
-  const environment = {
-    clock,
-    authorization,
+  const calls = observeCalls(metrics, log);
+  const known = { config, log, clock, version, instanceId };
+  return { ...known, authorization, reloadTokens, metrics, store, info, calls };
+}
+
+/** Counts the calls in progress, and tells the metrics and the log about calls. */
+function observeCalls(metrics: Metrics, log: Logger): Calls {
+  let inProgress = 0;
+  return {
     observer: {
       callBegan: () => {
-        callsInProgress++;
+        inProgress++;
       },
-      callEnded: (method: string, code: string, tookMs: number) => {
-        callsInProgress--;
+      callEnded: (method, code, tookMs) => {
+        inProgress--;
         metrics.callEnded(method, code, tookMs);
       },
-      defect: (method: string, thrown: unknown) => log.error({ method, err: thrown }, 'a defect'),
+      defect: (method, thrown) => log.error({ method, err: thrown }, 'a defect'),
     },
+    inProgress: () => inProgress,
   };
-  const stopWatching = watchStore(store, config, info, log, onRefused);
+}
+
+/** Opens both ports or none. */
+async function openPorts(core: Core, locks: LockSide, operations: OperationSide): Promise<Ports> {
+  const { config, clock, authorization, metrics, info, calls } = core;
+  const { maxTtlMs, defaultTtlMs } = config.locks;
+  const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
+  const environment = { clock, authorization, observer: calls.observer };
+  const ready = (): boolean => info.ready();
+  const { server: grpc, address } = await GrpcServer.start({
+    ...config.server,
+    reflectionFolder: config.server.reflection ? packageInfo().protoFolder : undefined,
+    lockHandlers: lockHandlers({ ...locks.services, info }, bounds, environment),
+    operationHandlers: operationHandlers(operations.services, bounds, environment),
+    longrunningHandlers: longrunningHandlers(operations.services, environment),
+    ready,
+    callsInProgress: calls.inProgress,
+    clock,
+  });
+  if (!config.admin) return { grpc, address, admin: undefined };
   try {
-    const { server, address } = await GrpcServer.start({
-      ...config.server,
-      reflectionFolder: config.server.reflection ? protoFolder : undefined,
-      lockHandlers: lockHandlers(locks, streams, watch, info, force, bounds, environment),
-      operationHandlers: operationHandlers(operations.services, bounds, environment),
-      longrunningHandlers: longrunningHandlers(operations.services, environment),
-      ready: () => info.ready(),
-      callsInProgress: () => callsInProgress,
-      clock,
-    });
-    const { admin: adminConfig } = config;
-    const admin =
-      adminConfig &&
-      (await AdminServer.start(adminConfig.address, metrics, () => info.ready()).catch(async (error) => {
-        info.drain();
-        await server.stop();
-        throw error;
-      }));
-    const facts: ServingFacts = {
-      version,
-      instanceId,
-      address: formatHostPort(address),
-      admin: admin && formatHostPort(admin.address),
-      store: store.status().kind,
-      tls: config.server.tls ? (config.server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
-      callers: config.auth.tokensFile === undefined ? 'anybody' : 'with tokens',
-    };
-    // "serving" is said once: of several workers, by whoever knows that all of them do.
-    log.info(facts, worker === undefined ? 'serving' : 'worker serving');
-    const stop = async (): Promise<void> => {
-      log.info({ callsInProgress, keptLeases: wheel.size }, 'draining');
-      info.drain();
-      server.updateHealth(); // before anyone is told to move, so that nobody is sent here again
-      locks.drain();
-      watch.drain();
-      const streamsEndMs = STREAMS_PART_OF_DRAIN * config.server.drainTimeoutMs;
-      streams.drain(streamsEndMs);
-      operations.drain(streamsEndMs);
-      await server.stop();
-      wheel.close();
-      operations.close();
-      waitRoom.close();
-      stopWatching();
-      await store.close();
-      await admin?.stop();
-      log.info('stopped');
-    };
-    return {
-      facts,
-      address,
-      adminAddress: admin?.address,
-      store,
-      reloadTokens,
-      ready: () => info.ready(),
-      metricsText: () => metrics.text(),
-      stop,
-    };
+    return { grpc, address, admin: await AdminServer.start(config.admin.address, metrics, ready) };
   } catch (error) {
-    stopWatching();
-    await store.close();
+    info.drain();
+    await grpc.stop();
     throw error;
   }
 }
 
-function watchStore(
-  store: Store,
-  config: Config,
-  info: ServerInfoService,
-  log: Logger,
-  onRefused: (reason: string) => void,
-): () => void {
+function servingFacts(
+  { config, version, instanceId, store }: Core,
+  address: HostPort,
+  admin: HostPort | undefined,
+): ServingFacts {
+  const { server, auth } = config;
+  return {
+    version,
+    instanceId,
+    address: formatHostPort(address),
+    admin: admin && formatHostPort(admin),
+    store: store.status().kind,
+    tls: server.tls ? (server.tls.clientCaFile ? 'mutual' : 'server') : 'off',
+    callers: auth.tokensFile === undefined ? 'anybody' : 'with tokens',
+  };
+}
+
+/** Refuses a store that is unfit from the start; warns once when the default TTL is too short for the store. */
+function watchStore({ config, log, store, info }: Core, onRefused: (reason: string) => void): () => void {
   let wasUsable = false;
   let warnedOfTtl = false;
   return store.onStatus((status) => {

@@ -1,5 +1,5 @@
-// From the configuration to who may call: reads the tokens, at the start and again when asked, and says what an
-// administrator has to know of it. The rules are in transport/authorization.ts.
+// Reads the tokens that the configuration names, at the start and again when asked, and logs what an administrator has
+// to know about them. The rules of who can call what are in transport/authorization.ts.
 
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -10,11 +10,11 @@ import { Authorization } from '../transport/authorization.ts';
 
 export interface OpenAuthorization {
   readonly authorization: Authorization;
-  /** Reads the tokens again. A file with a mistake changes nothing; undefined where there is no file. */
+  /** Reads the tokens again. A file with a mistake changes nothing. Undefined if there is no file. */
   readonly reload: (() => void) | undefined;
 }
 
-/** Throws when the tokens can't be read any more, or hold a mistake by now. */
+/** Throws if the tokens file can no longer be read, or has a mistake by now. */
 export function openAuthorization({ auth, server }: Config, log: Logger): OpenAuthorization {
   const { tokensFile, anonymousAdmin } = auth;
   const authorization = new Authorization({
@@ -37,7 +37,7 @@ export function openAuthorization({ auth, server }: Config, log: Logger): OpenAu
       log.info({ tokens: credentials.size }, 'tokens read again');
     } catch (error) {
       const problems = error instanceof Error ? error.message.split('\n') : [];
-      log.error({ problems }, 'the tokens file has mistakes; the tokens of before stay in force');
+      log.error({ problems }, 'the tokens file has mistakes; the former tokens stay in force');
     }
   };
   return { authorization, reload };

@@ -1,4 +1,4 @@
-// From the configuration to a store: the only place, with serve.ts, that knows the implementations.
+// Opens the store that the configuration names. Nothing else in the server knows the implementations.
 
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';

@@ -1,4 +1,5 @@
-// Puts together what serves operations on one instance, with its orderly end, so that serve.ts sees one thing.
+// What serves operations in one instance, with its orderly end: the services, the streams, and what they share. Its
+// twin for locks is lock-side.ts; the instance around both is instance.ts.
 
 import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
@@ -13,9 +14,10 @@ import { RenewalWheel } from '../service/renewal-wheel.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 import type { OperationServices } from '../transport/operation-handlers.ts';
 
-export interface OperationParts {
+export interface OperationSideParts {
   readonly store: OperationStore;
   readonly clock: Clock;
+  /** From 0 to below 1. */
   readonly random: () => number;
   readonly stamps: CallStamps;
   readonly commandTimeoutMs: number;
@@ -23,7 +25,7 @@ export interface OperationParts {
   readonly log: Logger;
 }
 
-export interface Operations {
+export interface OperationSide {
   readonly services: OperationServices;
   readonly counts: {
     readonly waitingClaims: () => number;
@@ -31,12 +33,12 @@ export interface Operations {
     readonly keptAttempts: () => number;
     readonly watches: () => number;
   };
-  /** Nothing begins here any more; streams end within `withinMs`. */
-  drain(withinMs: number): void;
+  /** From here on nothing begins; streams end within `streamsEndMs`. */
+  drain(streamsEndMs: number): void;
   close(): void;
 }
 
-export function assembleOperations(parts: OperationParts): Operations {
+export function makeOperationSide(parts: OperationSideParts): OperationSide {
   const { store, clock, random, commandTimeoutMs, stamps, maxTtlMs, log } = parts;
   const common = { store, clock, commandTimeoutMs };
   const claimRoom = new ClaimRoom({ ...common, random });
@@ -64,11 +66,11 @@ export function assembleOperations(parts: OperationParts): Operations {
       keptAttempts: () => wheel.size,
       watches: () => watch.size,
     },
-    drain(withinMs) {
+    drain(streamsEndMs) {
       operations.drain();
       waits.drain();
       watch.drain();
-      streams.drain(withinMs);
+      streams.drain(streamsEndMs);
     },
     close() {
       wheel.close();

@@ -1,17 +1,16 @@
-// One instance, and nothing else, in this process: its signals and its exit code. What it is made of is put together in
-// serve.ts.
+// One instance, and nothing else, in this process: its signals and its exit code. What an instance is made of is in
+// instance.ts.
 
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { sendGrpcLogTo } from '../transport/grpc-log.ts';
-import { endOnSignals } from './end-on-signals.ts';
 import { type Instance, serve } from './instance.ts';
-import { EXIT_FAILED } from './process-log.ts';
+import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
 
 export async function serveAlone(config: Config, log: Logger): Promise<void> {
   sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
   let instance: Instance | undefined;
-  // Where there are no tokens to read again it ends the process, as when a terminal is closed.
+  // Without tokens to read again, SIGHUP ends the process, as it does when a terminal is closed.
   if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => instance?.reloadTokens?.());
   const onRefused = (reason: string): never => {
     log.fatal({ reason }, 'refusing to serve');

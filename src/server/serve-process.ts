@@ -1,14 +1,14 @@
 // `leasehold serve`: reads the configuration, opens the log, and leaves the rest to one instance in this process
-// (serve-alone.ts) or to workers in processes of their own (serve-with-workers.ts).
+// (serve-alone.ts) or to several server processes under a supervisor (serve-with-workers.ts).
 //
-// Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or configuration.
+// Exit codes: 0 it ended as asked, 1 it failed or refused to serve, 2 its arguments or its configuration are wrong.
 
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { describeConfig } from '../config/describe-config.ts';
 import { loadConfig, type ServeOptions } from '../config/load-config.ts';
 import { formatHostPort } from '../domain/host-port.ts';
-import { dieOfDefects, openLog } from './process-log.ts';
+import { dieOfDefects, openLog } from './log-and-signals.ts';
 
 const EXIT_USAGE = 2;
 
@@ -20,8 +20,8 @@ export async function serveProcess({ config: file, checkConfig, workers }: Serve
   if (!config.redis) announceEmbedded(config);
   log.debug({ config: describeConfig(config) }, 'configuration');
   dieOfDefects(log);
-  // Each is loaded when it is the one: the supervisor of workers has no use for what they serve with, and who serves
-  // alone has none for a supervisor.
+  // Only the one that runs is loaded: a supervisor needs none of the code that serves, and an instance alone needs no
+  // supervisor.
   if (config.server.workers > 1)
     return (await import('./serve-with-workers.ts')).serveWithWorkers(config, log);
   return (await import('./serve-alone.ts')).serveAlone(config, log);

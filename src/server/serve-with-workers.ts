@@ -1,5 +1,5 @@
-// `leasehold serve` with more than one worker: the process that supervises them. It has the admin port, the signals and
-// the exit code, and serves no call itself. The rules of starting and replacing are in supervisor/supervisor.ts.
+// `leasehold serve` with several server processes: the process that supervises them. It has the admin port, the signals
+// and the exit code, and serves no call itself. supervisor/supervisor.ts has the rules of starting and replacing.
 
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
@@ -9,29 +9,28 @@ import type { Config } from '../config/config.ts';
 import { packConfig, replacementConfig } from '../config/pack-config.ts';
 import { systemClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
-import { canHaveWorkers, startClusterWorker } from '../supervisor/cluster-workers.ts';
+import { canStartProcesses, startClusterProcess } from '../supervisor/cluster-processes.ts';
 import { type Failure, Supervisor } from '../supervisor/supervisor.ts';
-import { endOnSignals } from './end-on-signals.ts';
-import { EXIT_FAILED } from './process-log.ts';
+import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
 
 export async function serveWithWorkers(config: Config, log: Logger): Promise<void> {
   const { workers } = config.server;
-  if (!canHaveWorkers()) {
+  if (!canStartProcesses()) {
     throw new Error(
-      'server.workers: a worker of somebody else (a cluster) can have none; start it by itself',
+      "server.workers: this process is a worker of another program's cluster, which can't start its own; start it by itself",
     );
   }
   const cores = availableParallelism();
-  if (workers > cores) log.warn({ workers, cores }, 'there are more workers than cores for them');
+  if (workers > cores) log.warn({ workers, cores }, 'there are more workers than cores');
 
   const supervisor = new Supervisor({
-    workers,
+    processes: workers,
     configs: { first: packConfig(config), replacement: packConfig(replacementConfig(config)) },
-    startWorker: startClusterWorker,
+    startProcess: startClusterProcess,
     clock: systemClock,
     random: Math.random,
     log,
-    onWorkerEnded: (worker) => metrics.workerEnded(worker),
+    onEnded: (number) => metrics.processEnded(number),
   });
   const metrics = new SupervisorMetrics({
     serving: () => supervisor.serving(),
@@ -47,7 +46,7 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
     return inOrder ? 0 : EXIT_FAILED;
   };
   endOnSignals(log, stop, () => supervisor.kill());
-  // As with one process: without tokens it ends this one, and with it the workers.
+  // As with one process: without tokens, SIGHUP ends this one, and with it the server processes.
   if (config.auth.tokensFile !== undefined) process.on('SIGHUP', () => supervisor.reloadTokens());
 
   const started = await Promise.race([supervisor.start(), supervisor.failure]);

@@ -1,62 +1,62 @@
-// Keeps N workers: starts them, replaces those that end, and ends them all. What a worker is, the log and the exit code
-// of the process are others' business.
+// Keeps N server processes: starts them, replaces those that end, and ends them all. What they serve, the log, and the
+// exit code of the supervisor's own process are not its business.
 //
-//   starting ──serving──▶ serving          A worker that ends makes way for another after a pause, unless:
+//   starting ──serving──▶ serving          When a server process ends, another takes its place after a pause, unless:
 //      │                     │               · not all have served yet: what fails at the start fails for good;
 //      └───────ended─────────┤               · it refused to serve: Redis isn't fit, and no other would do better;
-//                            ▼               · none is left: it is then as with one process that has crashed, and
-//                         pausing              whoever looks after that process should know.
+//                            ▼               · none is left: that is like the crash of a server of one process, and
+//                         pausing              what looks after this process has to know.
 //                            │             Each of these ends the others in order, and is a failure.
 //                            └──▶ starting
 
 import { type BackoffBounds, fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, within } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
-import type { Report } from './worker-messages.ts';
-import type { ProcessEnd, StartWorker, WorkerProcess } from './worker-process.ts';
+import type { Order, Report } from './process-messages.ts';
+import type { ProcessEnd, StartProcess, SupervisedProcess } from './supervised-process.ts';
 
 export interface SupervisorOptions {
-  readonly workers: number;
-  /** The configuration of a worker, packed: of the first ones, and of those that take the place of another. */
+  readonly processes: number;
+  /** The packed configuration of a server process: of the first ones, and of those that take another's place. */
   readonly configs: { readonly first: string; readonly replacement: string };
-  readonly startWorker: StartWorker;
+  readonly startProcess: StartProcess;
   readonly clock: Clock;
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly log: { error(facts: object, message: string): void };
-  /** A worker has ended without having been asked to. */
-  readonly onWorkerEnded: (worker: number) => void;
+  /** The server process of this number has ended without an order to. */
+  readonly onEnded: (number: number) => void;
 }
 
-/** Why the whole can't go on; the others have ended in order. */
+/** Why the server can't go on; all its processes have ended in order. */
 export type Failure =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface Serving {
   readonly address: HostPort;
-  /** What the first of them said of itself. */
+  /** What the first process that served said about itself. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
 const BACKOFF: BackoffBounds = { firstMs: 500, mostMs: 30_000 };
-/** One that has served for so long ends for a reason of its own, not for that of the one before. */
+/** One that has served for this long ends for a reason of its own, not for the reason that ended the one before. */
 const STEADY_MS = 60_000;
 const WATCH_EVERY_MS = 1_000;
-/** Without a word for so many looks, it hangs. Counted, not timed: a machine that was paused wakes up to no verdict. */
+/** A process that is silent for this many looks hangs. Looks are counted, so a pause of the machine proves nothing. */
 const SILENT_LOOKS = 20;
 const METRICS_WITHIN_MS = 1_000;
 
 interface Slot {
   readonly number: number;
   state: 'starting' | 'serving' | 'pausing' | 'ended';
-  process: WorkerProcess | undefined;
+  process: SupervisedProcess | undefined;
   ready: boolean;
   servingSinceMs: number;
   silentLooks: number;
-  /** In a row, without a steady time between them. */
+  /** How many in a row, without a steady time between them. */
   ends: number;
-  /** What it reported to be wrong. */
+  /** What it reported as wrong. */
   complaint: Failure | undefined;
 }
 
@@ -75,7 +75,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#slots = Array.from({ length: options.workers }, (_, index) => ({
+    this.#slots = Array.from({ length: options.processes }, (_, index) => ({
       number: index + 1,
       state: 'ended',
       process: undefined,
@@ -87,44 +87,44 @@ export class Supervisor {
     }));
   }
 
-  /** Resolves when all serve; for ever pending when that doesn't come to be: see `failure`. */
+  /** Resolves when all serve. If that never happens, it stays pending for ever: see `failure`. */
   start(): Promise<Serving> {
     for (const slot of this.#slots) this.#launch(slot, this.#options.configs.first);
     void this.#watch();
     return this.#allServing.promise;
   }
 
-  /** Resolves if it ever can't go on, when the workers that were left have ended. */
+  /** Resolves if the server can't go on, once the processes that were left have ended. */
   get failure(): Promise<Failure> {
     return this.#failure.promise;
   }
 
   /**
-   * A connection may get to any worker that serves, so all of those have to be ready. One that is about to take the
-   * place of another gets no connections yet.
+   * A connection may get to any process that serves, so each of those has to be ready. A process that is about to take
+   * the place of another gets no connections yet.
    */
   ready(): boolean {
     const serving = this.#slots.filter(({ state }) => state === 'serving');
     return !this.#stopping.signal.aborted && serving.length > 0 && serving.every(({ ready }) => ready);
   }
 
-  /** Which workers serve. */
-  serving(): readonly { readonly worker: number; readonly serving: boolean }[] {
-    return this.#slots.map(({ number, state }) => ({ worker: number, serving: state === 'serving' }));
+  /** Which server processes serve. */
+  serving(): readonly { readonly number: number; readonly serving: boolean }[] {
+    return this.#slots.map(({ number, state }) => ({ number, serving: state === 'serving' }));
   }
 
   reloadTokens(): void {
     this.#tellAll({ order: 'reload tokens' });
   }
 
-  /** Of those that answer in time: one that hangs must not hide the others. */
+  /** The metrics of the processes that answer in time: one that hangs must not hide the others. */
   async metricsTexts(): Promise<readonly string[]> {
     const asked = this.#slots.filter(({ state }) => state === 'serving').map((slot) => this.#ask(slot));
     const answers = await Promise.allSettled(asked);
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   }
 
-  /** Drains all at once. Resolves when none is left: true when each has ended in order. */
+  /** Drains all at once. Resolves when none is left, with true if each has ended in order. */
   async stop(): Promise<boolean> {
     this.#stopping.abort();
     this.#tellAll({ order: 'drain' });
@@ -140,7 +140,7 @@ export class Supervisor {
 
   #launch(slot: Slot, config: string): void {
     Object.assign(slot, { state: 'starting', ready: false, silentLooks: 0, complaint: undefined });
-    slot.process = this.#options.startWorker(slot.number, {
+    slot.process = this.#options.startProcess(slot.number, {
       reported: (report) => this.#reported(slot, report),
       ended: (end) => this.#ended(slot, end),
     });
@@ -172,7 +172,7 @@ export class Supervisor {
     slot.state = 'serving';
     slot.servingSinceMs = this.#options.clock.monotonicMs();
     this.#serving ??= serving;
-    // Where any free port would do, and all workers that held it had ended, it may be another one now.
+    // If any free port would do, and every process that held the port had ended, the port may be another one now.
     const [announced, bound] = [this.#serving.address, serving.address].map(formatHostPort);
     if (announced !== bound) {
       this.#fail({ kind: 'failed', message: `${announced} is gone: it would be ${bound} now` });
@@ -184,25 +184,25 @@ export class Supervisor {
   }
 
   #ended(slot: Slot, { code, signal }: ProcessEnd): void {
-    const { clock, onWorkerEnded } = this.#options;
+    const { clock, onEnded } = this.#options;
     const { state, process } = slot;
     const servedMs = state === 'serving' ? clock.monotonicMs() - slot.servingSinceMs : 0;
     Object.assign(slot, { state: 'ended', process: undefined, ready: false });
     if (this.#stopping.signal.aborted) {
-      // One that did not serve yet could leave nothing undone.
+      // A process that didn't serve yet leaves nothing undone.
       this.#endedInOrder &&= code === 0 || state !== 'serving';
       this.#lookWhetherAllEnded();
       return;
     }
     if (servedMs >= STEADY_MS) slot.ends = 0;
-    onWorkerEnded(slot.number);
+    onEnded(slot.number);
     const how = signal ?? `code ${code}`;
     const failure = this.#failureBy(slot, how);
     if (failure) this.#fail(failure);
     else this.#replace(slot, { workerPid: process?.pid, how });
   }
 
-  /** Whether this end is that of all. */
+  /** Why this end is the end of all, if it is. */
   #failureBy({ number, complaint }: Slot, how: string): Failure | undefined {
     if (complaint?.kind === 'refused') return complaint;
     if (!this.#allHaveServed) {
@@ -243,7 +243,7 @@ export class Supervisor {
       for (const slot of this.#slots) {
         if (!slot.process || ++slot.silentLooks !== SILENT_LOOKS) continue;
         const facts = { worker: slot.number, workerPid: slot.process.pid };
-        log.error(facts, 'a worker hangs: it has not been heard of for long, and is killed');
+        log.error(facts, 'a worker hangs: it has been silent for too long, and is killed');
         slot.process.kill();
       }
     }
@@ -260,7 +260,7 @@ export class Supervisor {
     }
   }
 
-  #tellAll(order: Parameters<WorkerProcess['tell']>[0]): void {
+  #tellAll(order: Order): void {
     for (const { process } of this.#slots) process?.tell(order);
   }
 }

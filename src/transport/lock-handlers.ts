@@ -26,12 +26,16 @@ import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
 import { watchSink } from './watch-events.ts';
 
+export interface LockServices {
+  readonly locks: LockService;
+  readonly streams: LeaseStreams;
+  readonly watch: LockWatch;
+  readonly info: ServerInfoService;
+  readonly force: ForceRelease;
+}
+
 export function lockHandlers(
-  locks: LockService,
-  streams: LeaseStreams,
-  watch: LockWatch,
-  info: ServerInfoService,
-  force: ForceRelease,
+  { locks, streams, watch, info, force }: LockServices,
   bounds: LeaseBounds,
   environment: CallEnvironment,
 ): LockServiceServer {

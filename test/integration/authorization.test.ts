@@ -1,4 +1,4 @@
-// Who may call what, over a real channel: with tokens, without, and when they change while the server runs.
+// Who can call what, over a real channel: with tokens, without, and when they change while the server runs.
 
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ function tokensFile(atEnd: AtEnd, content = `billing client ${CLIENT}\nops admin
   return path;
 }
 
-/** As a careful operator does it: nobody ever sees half a file. */
+/** Replaces the file as a careful operator does: no reader ever sees half a file. */
 function replaceFile(path: string, content: string): void {
   writeFileSync(`${path}.new`, content);
   renameSync(`${path}.new`, path);
@@ -95,7 +95,7 @@ describe.concurrent('with a tokens file', () => {
     }
   });
 
-  test('health and reflection need none', async ({ onTestFinished: atEnd }) => {
+  test('health and reflection need no token', async ({ onTestFinished: atEnd }) => {
     const { instance } = await served(atEnd, { LEASEHOLD_AUTH_TOKENS_FILE: tokensFile(atEnd) });
     const health = new HealthClient(instance.address);
     atEnd(() => health.close());
@@ -103,7 +103,7 @@ describe.concurrent('with a tokens file', () => {
     await eventually(() => watched.at(-1) === 'SERVING', { what: 'readiness', withinMs: 5_000 });
   });
 
-  test('a token in another form, or one that nobody has, is refused', async ({ onTestFinished: atEnd }) => {
+  test('a token in another form, or an unknown one, is refused', async ({ onTestFinished: atEnd }) => {
     const { instance } = await served(atEnd, { LEASEHOLD_AUTH_TOKENS_FILE: tokensFile(atEnd) });
     const { stub } = clientOf(atEnd, instance.address);
     const ask = (authorization: string) => {
@@ -123,7 +123,7 @@ describe.concurrent('with a tokens file', () => {
     expect(await ask(`bearer ${CLIENT}`)).toBe('ok');
   });
 
-  test('a client may do all but force a release; an admin may do that too; both are on record', async ({
+  test('a client can do all but force a release, an admin can do that too, and both are on record', async ({
     onTestFinished: atEnd,
   }) => {
     const { instance, log } = await served(atEnd, { LEASEHOLD_AUTH_TOKENS_FILE: tokensFile(atEnd) });
@@ -170,7 +170,7 @@ describe.concurrent('with a tokens file', () => {
     for (const secret of [CLIENT, ADMIN, NEXT, lease.leaseId]) expect(everything).not.toContain(secret);
   });
 
-  test('one that fails is on record too', async ({ onTestFinished: atEnd }) => {
+  test('a forced release that fails is on record too', async ({ onTestFinished: atEnd }) => {
     const { instance, log } = await served(atEnd, {
       LEASEHOLD_AUTH_TOKENS_FILE: tokensFile(atEnd),
       LEASEHOLD_REDIS_ADDRESS: '127.0.0.1:1',
@@ -206,7 +206,9 @@ describe.concurrent('with a tokens file', () => {
 });
 
 describe.concurrent('without a tokens file', () => {
-  test('everybody may call, but for forced releases', async ({ onTestFinished: atEnd }) => {
+  test('without a tokens file everyone can call everything but forced releases', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { instance, log } = await served(atEnd, {});
     const client = clientOf(atEnd, instance.address);
     await client.acquire({ resource: 'r' });
@@ -222,7 +224,9 @@ describe.concurrent('without a tokens file', () => {
     expect(instance.reloadTokens).toBeUndefined();
   });
 
-  test('everybody may, if the operator says so', async ({ onTestFinished: atEnd }) => {
+  test('without a tokens file everyone can force releases if the operator says so', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { instance, log } = await served(atEnd, { LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
     const client = clientOf(atEnd, instance.address);
     await client.acquire({ resource: 'r' });
@@ -234,7 +238,7 @@ describe.concurrent('without a tokens file', () => {
 });
 
 describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
-  test('reads the tokens again: new ones count, old ones no more, open streams go on', async ({
+  test('SIGHUP reads the tokens again: new ones count, old ones no longer do, and open streams go on', async ({
     onTestFinished: atEnd,
   }) => {
     const path = tokensFile(atEnd);
@@ -254,7 +258,7 @@ describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
 
     replaceFile(path, `billing client ${NEXT}\nbilling ${CLIENT}\n`);
     server.signal('SIGHUP');
-    await server.logged(/"level":50,.*tokens:2: expected three words.*the tokens of before stay in force/);
+    await server.logged(/"level":50,.*tokens:2: expected three words.*the former tokens stay in force/);
     expect(await outcome(old.getServerInfo())).toBe('ok');
 
     replaceFile(path, `billing client ${NEXT}\n`);
@@ -270,7 +274,7 @@ describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
     for (const token of [CLIENT, NEXT]) expect(`${server.stdout}${server.stderr}`).not.toContain(token);
   });
 
-  test('without a tokens file ends the process, as when its terminal is closed', async ({
+  test('SIGHUP without a tokens file ends the process, as when its terminal is closed', async ({
     onTestFinished: atEnd,
   }) => {
     const server = CommandLine.serve();
@@ -280,7 +284,9 @@ describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
     expect(await server.exit()).toBe('SIGHUP');
   });
 
-  test('a broken file at the start: status 2, the line, and no token', async ({ onTestFinished: atEnd }) => {
+  test('a broken tokens file at the start ends with status 2, and names the line but no token', async ({
+    onTestFinished: atEnd,
+  }) => {
     const server = CommandLine.serve({ LEASEHOLD_AUTH_TOKENS_FILE: tokensFile(atEnd, `ops ${ADMIN}\n`) });
     atEnd(() => server.kill());
     expect(await server.exit()).toBe(2);

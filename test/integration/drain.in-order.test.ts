@@ -1,4 +1,4 @@
-// How an instance ends: what is in progress may finish, nothing new begins, and no client can keep it from stopping.
+// How an instance ends: calls in progress can finish, nothing new begins, and no client can keep it from stopping.
 // The same with a real process and signals is in process.signals.test.ts.
 import { once } from 'node:events';
 import { connect } from 'node:http2';
@@ -32,7 +32,7 @@ async function stuckClient(
     te: 'trailers',
   });
   stream.on('error', () => undefined);
-  // Only what the server has answered is surely behind the opening of the stream.
+  // An answer on the same connection proves that the server has the stream by now.
   await new Promise((resolve, reject) =>
     session.ping((error) => (error ? reject(error) : resolve(undefined))),
   );
@@ -40,12 +40,12 @@ async function stuckClient(
 }
 
 describe.concurrent('draining', () => {
-  test('with nobody there it ends at once', async () => {
+  test('an instance without clients ends at once', async () => {
     const instance = await startInstance({ LEASEHOLD_SERVER_DRAIN_TIMEOUT: '10s' });
     expect(await timed(instance.stop())).toBeLessThan(5_000);
   });
 
-  test('an idle connection does not hold it up', async ({ onTestFinished }) => {
+  test('an idle connection does not delay the end of an instance', async ({ onTestFinished }) => {
     const instance = await startInstance({ LEASEHOLD_SERVER_DRAIN_TIMEOUT: '10s' });
     const client = new TestClient(instance.address);
     onTestFinished(() => client.close());
@@ -62,7 +62,7 @@ describe.concurrent('draining', () => {
     '/grpc.health.v1.Health/Watch',
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
   ]) {
-    test(`a client that never finishes ${path} delays it by no more than that`, async ({
+    test(`a client that never finishes ${path} delays the end of an instance by no more than the drain timeout`, async ({
       onTestFinished,
     }) => {
       const instance = await startInstance({
@@ -75,7 +75,7 @@ describe.concurrent('draining', () => {
     });
   }
 
-  test('a call in progress is answered before the end', async ({ onTestFinished }) => {
+  test('a call in progress is answered before the instance ends', async ({ onTestFinished }) => {
     const rig = await startRig('redis', {
       LEASEHOLD_REDIS_COMMAND_TIMEOUT: '5s',
       LEASEHOLD_SERVER_DRAIN_TIMEOUT: '5s',

@@ -1,4 +1,4 @@
-// Durability `replicated`: what is answered is on the replicas, and what can't be there is not answered as a success.
+// Durability `replicated`: what an answer confirms is on the replicas, and what can't get there is not confirmed.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -79,11 +79,11 @@ describe('an asynchronous server', () => {
     ({ client } = await startRig({}));
   }, 60_000);
 
-  test('asks no replica, unless a request wants it', async () => {
+  test('an asynchronous server asks no replica, unless a request wants it', async () => {
     const before = await waitsSent();
     expect((await client.acquire({ resource: 'plain' })).lease?.achievedDurability).toEqual(ASYNC);
     expect(await waitsSent()).toBe(before);
-    // 0 is the server's own number, which is 1.
+    // 0 stands for the server's own number, which is 1.
     for (const [minAcks, achieved] of [
       [0, 1],
       [2, 2],
@@ -97,7 +97,7 @@ describe('an asynchronous server', () => {
     expect((await client.getServerInfo()).info?.defaultDurability).toEqual(ASYNC);
   });
 
-  test('a stream keeps the durability that it was asked for', async () => {
+  test('a stream keeps the durability of its request', async () => {
     const held = hold(client, { resource: 'stream', ttl: duration(2_000), durability: onReplicas(2) });
     expect((await held.event('granted')).achievedDurability).toEqual(onReplicas(2));
     expect((await held.event('renewed', { count: 2 })).achievedDurability).toEqual(onReplicas(2));
@@ -113,7 +113,7 @@ describe('every answer on both replicas', () => {
     ({ client } = await startRig(environment));
   }, 60_000);
 
-  test('says what was achieved, and GetServerInfo the default', async () => {
+  test('an answer says which durability was achieved, and GetServerInfo says the default', async () => {
     const { lease } = await client.acquire({ resource: 'said' });
     expect(lease?.achievedDurability).toEqual(onReplicas(2));
     expect((await client.getServerInfo()).info?.defaultDurability).toEqual(onReplicas(2));
@@ -130,7 +130,7 @@ describe('every answer on both replicas', () => {
     expect(sent).toBeLessThan(128);
   });
 
-  test('a request for more replicas than there are is refused and holds up nobody else', async () => {
+  test('a request for more replicas than exist is refused and holds up no other call', async () => {
     const many = refusal(client.acquire({ resource: 'too-many', durability: onReplicas(3) }));
     for (let i = 0; i < 5; i++) await client.acquire({ resource: `meanwhile-${i}` });
     let isOver = false;
@@ -142,7 +142,7 @@ describe('every answer on both replicas', () => {
     expect((await many).reason).toBe('DURABILITY_UNMET');
   });
 
-  test('one frozen replica: nothing is granted as if it were safe, no call hangs, and a repeat finds the lease', async () => {
+  test('with one frozen replica nothing is granted as if it were safe, no call hangs, and a repeat finds the lease', async () => {
     const leaseId = randomUUID();
     const resource = 'frozen';
     await frozen(1, async () => {
@@ -151,19 +151,19 @@ describe('every answer on both replicas', () => {
       expect(error).toMatchObject({ code: 14, reason: 'DURABILITY_UNMET' });
       expect(error.retryAfterMs).toBeGreaterThan(0);
       expect(performance.now() - startedMs).toBeLessThan(2_500);
-      // Neither is the repeat of what is recorded by now, nor its release.
+      // A repeat of what is recorded by now isn't confirmed either, nor is its release.
       expect((await refusal(client.acquire({ resource, leaseId }))).reason).toBe('DURABILITY_UNMET');
       expect((await refusal(client.release({ resource, leaseId: randomUUID() }))).reason).toBe(
         'DURABILITY_UNMET',
       );
-      // A refusal tells of nothing that could get lost.
+      // A refusal confirms nothing that could get lost.
       expect((await refusal(client.acquire({ resource }))).reason).toBe('LOCK_CONTENDED');
     });
     const { lease } = await client.acquire({ resource, leaseId });
     expect(lease?.achievedDurability).toEqual(onReplicas(2));
   });
 
-  test('a holder hears at_risk, its deadline stands, and renewals go on afterwards', {
+  test('a holder gets at_risk while replicas are missing, its deadline stands, and renewals go on afterwards', {
     timeout: 30_000,
   }, async () => {
     const held = hold(client, { resource: 'at-risk', ttl: duration(12_000) });
@@ -179,7 +179,7 @@ describe('every answer on both replicas', () => {
     held.call.cancel();
   });
 
-  test('a waiter is told of its grant only when the replicas have it', async () => {
+  test('a waiter gets its grant only when the replicas have it', async () => {
     const resource = 'queued';
     const leaseId = randomUUID();
     await client.acquire({ resource, leaseId });
@@ -193,7 +193,7 @@ describe('every answer on both replicas', () => {
     waiting.call.cancel();
   });
 
-  test('the primary is killed right after the answers: no lease is forgotten', {
+  test('when the primary is killed right after the answers, no lease is forgotten', {
     timeout: 90_000,
   }, async () => {
     const leases = await Promise.all(
@@ -207,8 +207,8 @@ describe('every answer on both replicas', () => {
     const old = await cluster.primary();
     await old.process.kill();
     await cluster.waitForNewPrimary(old, 30_000);
-    // Without it there is one replica, of the two that must have every answer. It takes itself for a primary until a
-    // Sentinel makes it a replica, some 10 s later.
+    // Until the old primary is back, only one of the two replicas that must have every answer is there. When it is
+    // back, it takes itself for a primary until a Sentinel makes it a replica, some 10 s later.
     await old.process.start();
     const [first] = leases;
     if (!first) throw new Error('no leases');

@@ -1,4 +1,4 @@
-// What load balancers, Kubernetes and Prometheus see of an instance: grpc.health.v1, and the admin port.
+// What load balancers, Kubernetes and Prometheus see of an instance: grpc.health.v1 and the admin port.
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { pino } from 'pino';
@@ -22,7 +22,7 @@ interface Reply {
   readonly type: string;
 }
 
-/** Sends the target as it is, which fetch would not. */
+/** Sends the target as it is; fetch would change it. */
 function http(address: HostPort | undefined, path: string, method = 'GET'): Promise<Reply> {
   if (!address) throw new Error('no admin port');
   return new Promise((resolve, reject) => {
@@ -47,7 +47,7 @@ function healthOf({ onTestFinished }: TestContext, address: HostPort): HealthCli
 }
 
 describe.concurrent('health', () => {
-  test('before the store was usable, while it is, 10 s after it went, and when it is back', {
+  test('health follows the store: before it is usable, while it is, 10 s after it went away, and when it is back', {
     timeout: 45_000,
   }, async (context) => {
     const redis = await RedisProcess.server();
@@ -75,7 +75,7 @@ describe.concurrent('health', () => {
     await redis.kill();
     await eventually(() => !instance.store.status().usable, { what: 'the loss', withinMs: 5_000 });
     const lostAtMs = performance.now();
-    // Short breaks are the clients' to retry: nothing is said for 10 s.
+    // Clients retry over short breaks: health says nothing for 10 s.
     expect(await health.check(LOCK_SERVICE)).toBe('SERVING');
     await eventually(() => watched.length === 3, { what: 'unreadiness', withinMs: 12_000 });
     expect(performance.now() - lostAtMs).toBeGreaterThan(9_500);
@@ -89,7 +89,7 @@ describe.concurrent('health', () => {
     expect(await ready()).toBe(200);
   });
 
-  test('while it drains an instance is not ready, and ends its watches', async (context) => {
+  test('an instance that drains is not ready, and ends its health watches', async (context) => {
     const instance = await startInstance();
     const health = healthOf(context, instance.address);
     const watched = health.watch(LOCK_SERVICE);
@@ -109,7 +109,7 @@ describe.concurrent('health', () => {
     expect(process).toEqual(['SERVING', 'ended']);
   });
 
-  test('a service that there is not is NOT_FOUND', async (context) => {
+  test('the health of an unknown service is NOT_FOUND', async (context) => {
     const instance = await startInstance();
     context.onTestFinished(() => instance.stop());
     await expect(healthOf(context, instance.address).check('leasehold.v1.Other')).rejects.toThrow(
@@ -119,7 +119,7 @@ describe.concurrent('health', () => {
 });
 
 describe.concurrent('the admin port', () => {
-  test('tells of calls, store and readiness in the form of Prometheus', async (context) => {
+  test('the admin port shows calls, store and readiness in the form that Prometheus reads', async (context) => {
     const instance = await startInstance(WITH_ADMIN);
     const client = new TestClient(instance.address);
     context.onTestFinished(async () => {
@@ -150,7 +150,7 @@ describe.concurrent('the admin port', () => {
     expect(text).toMatch(/^process_cpu_seconds_total \d/m);
   });
 
-  test('answers what it knows, and survives whatever else it is asked', async (context) => {
+  test('the admin port answers what it knows, and survives any other request', async (context) => {
     const instance = await startInstance(WITH_ADMIN);
     context.onTestFinished(() => instance.stop());
     const get = (path: string, method?: string): Promise<Reply> => http(instance.adminAddress, path, method);
@@ -165,7 +165,7 @@ describe.concurrent('the admin port', () => {
     expect((await get('/healthz')).code).toBe(200);
   });
 
-  test('that is taken keeps the instance from starting, and nothing of it is left', async (context) => {
+  test('an admin port that is taken keeps the instance from starting, and nothing of it is left', async (context) => {
     const first = await startInstance(WITH_ADMIN);
     context.onTestFinished(() => first.stop());
     const port = await freePort();
@@ -181,7 +181,7 @@ describe.concurrent('the admin port', () => {
   });
 });
 
-/** What no HTTP client sends. */
+/** Sends what no HTTP client sends. */
 async function rubbish(address: HostPort | undefined): Promise<void> {
   await new Promise<void>((resolve) => {
     const socket = connect({ ...address, port: address?.port ?? 0 });

@@ -61,7 +61,7 @@ function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8');
 }
 
-test('lists the services', async () => {
+test('reflection lists the services', async () => {
   const [list] = fieldsOf(await ask(LIST_SERVICES, ''), LIST_SERVICES_RESPONSE);
   const services = fieldsOf(list ?? new Uint8Array(), 1).map((service) =>
     fieldsOf(service, 1).map(text).join(),
@@ -72,7 +72,7 @@ test('lists the services', async () => {
 });
 
 test.each(['leasehold.v1.LockService', 'leasehold.v1.Contention', 'google.rpc.BadRequest'])(
-  'describes %s',
+  'reflection describes %s',
   async (symbol) => {
     const [response] = fieldsOf(await ask(FILE_CONTAINING_SYMBOL, symbol), FILE_DESCRIPTOR_RESPONSE);
     // Of google.protobuf.FileDescriptorProto: 2 is the package, 4 messages, 6 services; 1 of those the name.
@@ -86,7 +86,7 @@ test.each(['leasehold.v1.LockService', 'leasehold.v1.Contention', 'google.rpc.Ba
   },
 );
 
-test('is not there when it is switched off', async () => {
+test('reflection is not there when it is switched off', async () => {
   const quiet = await startInstance({ LEASEHOLD_SERVER_REFLECTION: 'false' });
   const other = new (makeGenericClientConstructor({}, 'Reflection'))(
     formatHostPort(quiet.address),

@@ -1,4 +1,4 @@
-// The process while it serves and at its end: signals, draining with calls and watches open, and what its log tells.
+// The process while it serves and at its end: signals, draining with open calls and watches, and what it logs.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
@@ -42,38 +42,41 @@ async function failure(call: Promise<unknown>): Promise<CallError> {
 }
 
 describe.concurrent('the process', { timeout: 40_000 }, () => {
-  test.for(['SIGTERM', 'SIGINT'] as const)('%s: drains and ends with status 0', async (signal, context) => {
-    const atEnd = context.onTestFinished;
-    const redis = await redisFor(atEnd);
-    const instance = server(atEnd, {
-      ...singleRedis(redis),
-      LEASEHOLD_REDIS_COMMAND_TIMEOUT: '8s',
-      LEASEHOLD_SERVER_DRAIN_TIMEOUT: '8s',
-    });
-    const address = await instance.address();
-    await instance.logged(/primary in use/);
-    const client = clientOf(atEnd, address);
-    const other = clientOf(atEnd, address);
-    const health = new HealthClient(address);
-    atEnd(() => health.close());
-    const watched = health.watch(LOCK_SERVICE);
-    await other.getServerInfo();
-    await eventually(() => watched.at(-1) === 'SERVING', { what: 'readiness', withinMs: 5_000 });
+  test.for(['SIGTERM', 'SIGINT'] as const)(
+    'on %s the server drains and ends with status 0',
+    async (signal, context) => {
+      const atEnd = context.onTestFinished;
+      const redis = await redisFor(atEnd);
+      const instance = server(atEnd, {
+        ...singleRedis(redis),
+        LEASEHOLD_REDIS_COMMAND_TIMEOUT: '8s',
+        LEASEHOLD_SERVER_DRAIN_TIMEOUT: '8s',
+      });
+      const address = await instance.address();
+      await instance.logged(/primary in use/);
+      const client = clientOf(atEnd, address);
+      const other = clientOf(atEnd, address);
+      const health = new HealthClient(address);
+      atEnd(() => health.close());
+      const watched = health.watch(LOCK_SERVICE);
+      await other.getServerInfo();
+      await eventually(() => watched.at(-1) === 'SERVING', { what: 'readiness', withinMs: 5_000 });
 
-    await redis.pause();
-    const call = client.acquire({ resource: 'in-progress' });
-    await client.getServerInfo(); // on the same connection, behind it
-    instance.signal(signal);
-    await eventually(() => watched.at(-1) === 'NOT_SERVING', { what: 'unreadiness', withinMs: 3_000 });
-    const refused = await failure(other.acquire({ resource: 'new' }));
-    expect(refused.code).toBe(14); // UNAVAILABLE, by DRAINING or because nobody listens any more
-    await redis.resume();
-    expect((await call).lease?.resource).toBe('in-progress');
-    expect(await instance.exit(7_000)).toBe(0);
-    expect(watched.slice(-3)).toEqual(['SERVING', 'NOT_SERVING', 'ended']);
-    expect(instance.stdout).toMatch(/"msg":"draining".*\n.*"msg":"stopped"/s);
-    expect(instance.stderr).toBe('');
-  });
+      await redis.pause();
+      const call = client.acquire({ resource: 'in-progress' });
+      await client.getServerInfo(); // on the same connection, behind it
+      instance.signal(signal);
+      await eventually(() => watched.at(-1) === 'NOT_SERVING', { what: 'unreadiness', withinMs: 3_000 });
+      const refused = await failure(other.acquire({ resource: 'new' }));
+      expect(refused.code).toBe(14); // UNAVAILABLE, by DRAINING or because nobody listens any more
+      await redis.resume();
+      expect((await call).lease?.resource).toBe('in-progress');
+      expect(await instance.exit(7_000)).toBe(0);
+      expect(watched.slice(-3)).toEqual(['SERVING', 'NOT_SERVING', 'ended']);
+      expect(instance.stdout).toMatch(/"msg":"draining".*\n.*"msg":"stopped"/s);
+      expect(instance.stderr).toBe('');
+    },
+  );
 
   test('a lease outlives the instance that granted it', async ({ onTestFinished: atEnd }) => {
     const redis = await redisFor(atEnd);
@@ -90,7 +93,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
     expect((await client.renew({ ...lease, fencingToken })).lease?.fencingToken).toBe(fencingToken);
   });
 
-  test('a second signal ends it at once, with status 1', async ({ onTestFinished: atEnd }) => {
+  test('a second signal ends the server at once, with status 1', async ({ onTestFinished: atEnd }) => {
     const redis = await redisFor(atEnd);
     const instance = server(atEnd, {
       ...singleRedis(redis),
@@ -110,7 +113,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
   });
 
   test.for(['trace', 'debug'])(
-    'its log at %s has no secret and no whole lease id',
+    'the log at %s has no secret and no whole lease id',
     async (level, context) => {
       const atEnd = context.onTestFinished;
       const auth = { username: 'locks', password: `pass-${randomUUID()}` };
@@ -134,7 +137,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
       await client.release(two);
       await client.getLock('logged');
       await rawCall(client.stub, LockServiceService.acquire.path, Buffer.from(`\u000a\u007f${one.leaseId}`));
-      // A defect on the way, too: what Redis says of it goes into the log, with the command or without.
+      // There is a defect on the way, too: what Redis says about it goes into the log, with the command or without.
       await redis.withClient((connection) => connection.set('leasehold:{0}:lock:strange', 'not a lock'));
       await failure(client.acquire({ ...one, resource: 'strange' }));
       await client.release(one);
@@ -145,7 +148,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
       instance.signal('SIGTERM');
       expect(await instance.exit()).toBe(0);
       const log = `${instance.stdout}${instance.stderr}`.toLowerCase();
-      // It is that detailed: each mutation is there, under the hash of its lease.
+      // The log is that detailed: each mutation is there, under the hash of its lease.
       expect(log).toContain(leaseIdHash(one.leaseId));
       expect(log).toContain('"outcome":"lock_contended"');
       expect(log).toContain('"rpc":"release"');

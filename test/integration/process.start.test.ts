@@ -28,7 +28,7 @@ async function redisWith(atEnd: AtEnd, directives: readonly string[] = []): Prom
 }
 
 describe.concurrent('the command', { timeout: 40_000 }, () => {
-  test('--version, --help: prints and ends', async ({ onTestFinished }) => {
+  test('--version and --help print and end', async ({ onTestFinished }) => {
     const version = command(onTestFinished, ['--version']);
     expect(await version.exit()).toBe(0);
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -38,7 +38,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect(help.stderr).toBe('');
   });
 
-  test('an unknown option, a stray word, no command: status 2, and what to do', async ({
+  test('an unknown option, a stray word or a missing command ends with status 2, and says what to do', async ({
     onTestFinished,
   }) => {
     const option = command(onTestFinished, ['serve', '--cnofig', 'x.yaml']);
@@ -52,14 +52,16 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     const stray = command(onTestFinished, ['serve', 'now']);
     expect(await stray.exit()).toBe(2);
     expect(stray.stderr).toMatch(/^leasehold: too many arguments/);
-    // A unit that still starts it without a command shall not look as if it had served.
+    // A unit that still starts it without a command must not look as if it had served.
     const nothing = command(onTestFinished, []);
     expect(await nothing.exit()).toBe(2);
     expect(nothing.stderr).toContain('leasehold serve');
     expect(nothing.stdout).toBe('');
   });
 
-  test('--check-config: 0 for a good one, 2 and what is wrong for a bad one', async ({ onTestFinished }) => {
+  test('--check-config ends with 0 for a good configuration, and with 2 and what is wrong for a bad one', async ({
+    onTestFinished,
+  }) => {
     const good = command(onTestFinished, ['serve', '--check-config'], {
       LEASEHOLD_REDIS_ADDRESS: 'redis:6379',
     });
@@ -83,14 +85,14 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect(missing.stderr).toContain('/does/not/exist.yaml');
   });
 
-  test('a bad configuration does not start either', async ({ onTestFinished }) => {
+  test('a server with a bad configuration does not start', async ({ onTestFinished }) => {
     const bad = server(onTestFinished, { LEASEHOLD_LOCKS_MAX_TTL: '30' });
     expect(await bad.exit()).toBe(2);
     expect(bad.stderr).toMatch(/^LEASEHOLD_LOCKS_MAX_TTL: locks\.max_ttl: expected a duration .*\n$/);
     expect(bad.stdout).toBe('');
   });
 
-  test('without a Redis: says first of all that the locks are shared with nobody', async ({
+  test('without a Redis the server says first of all that its locks are shared with nobody', async ({
     onTestFinished,
   }) => {
     const embedded = server(onTestFinished);
@@ -104,7 +106,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
   });
 
-  test('with a Redis: no such banner', async ({ onTestFinished }) => {
+  test('with a Redis the server prints no banner', async ({ onTestFinished }) => {
     const redis = await redisWith(onTestFinished);
     const instance = server(onTestFinished, singleRedis(redis));
     await instance.address();
@@ -117,7 +119,9 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     ).toBe(true);
   });
 
-  test('a port that is taken: one line that says which, and status 1', async ({ onTestFinished }) => {
+  test('a server whose port is taken says which in one line, and ends with status 1', async ({
+    onTestFinished,
+  }) => {
     const first = server(onTestFinished);
     const { port } = await first.address();
     const second = server(onTestFinished, { LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}` });
@@ -133,7 +137,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     );
   });
 
-  test('a Redis that evicts: refuses to serve, unless it is told to put up with it', async ({
+  test('a server refuses a Redis that evicts, unless it is configured to accept it', async ({
     onTestFinished,
   }) => {
     const redis = await redisWith(onTestFinished, ['maxmemory-policy allkeys-lru']);
@@ -157,7 +161,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
   });
 
-  test("another max_ttl than the deployment's: refuses to serve", async ({ onTestFinished }) => {
+  test("a server refuses to serve with another max_ttl than the deployment's", async ({ onTestFinished }) => {
     const redis = await redisWith(onTestFinished);
     const first = server(onTestFinished, singleRedis(redis));
     await first.logged(/primary in use/);
@@ -171,7 +175,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
   });
 
-  test('a Redis that is not there yet: serves and waits for it', async ({ onTestFinished }) => {
+  test('a server whose Redis is not there yet serves and waits for it', async ({ onTestFinished }) => {
     const port = await freePort();
     const instance = server(onTestFinished, { LEASEHOLD_REDIS_ADDRESS: `127.0.0.1:${port}` });
     const client = new TestClient(await instance.address());

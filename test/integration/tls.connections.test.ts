@@ -1,5 +1,5 @@
-// TLS on both sides of an instance: clients to it, and it to a Redis with everything that a guarded one asks for. The
-// certificates are in test/support/tls.
+// TLS on both sides of an instance: from clients, and to a Redis that asks for everything a guarded one can ask for.
+// The certificates are in test/support/tls.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,7 +57,7 @@ async function codeOf(call: Promise<unknown>): Promise<number> {
 }
 
 describe.concurrent('clients to Leasehold', () => {
-  test('with a server certificate, over TLS only', async (context) => {
+  test('an instance with a server certificate serves over TLS only', async (context) => {
     const instance = await started(context, SERVER_TLS);
     const trusting = clientWith(context, instance, credentials.createSsl(pem('ca.crt')));
     expect((await trusting.acquire({ resource: 'tls' })).lease?.resource).toBe('tls');
@@ -67,7 +67,7 @@ describe.concurrent('clients to Leasehold', () => {
     expect(await codeOf(distrusting.getServerInfo())).toBe(UNAVAILABLE);
   });
 
-  test('with client certificates demanded: none, a stranger’s, and the right one', async (context) => {
+  test('an instance that demands client certificates refuses none and a stranger’s, and serves the right one', async (context) => {
     const instance = await started(context, {
       ...SERVER_TLS,
       LEASEHOLD_SERVER_TLS_CLIENT_CA_FILE: path('ca.crt'),
@@ -82,7 +82,7 @@ describe.concurrent('clients to Leasehold', () => {
     expect((await known.acquire({ resource: 'mtls' })).lease?.resource).toBe('mtls');
   });
 
-  test('a key that is not the certificate’s keeps it from starting', async () => {
+  test('a key that is not the certificate’s keeps the instance from starting', async () => {
     const overrides = { ...SERVER_TLS, LEASEHOLD_SERVER_TLS_KEY_FILE: path('client.key') };
     await expect(startInstance(overrides)).rejects.toThrow(/key/i);
   });
@@ -93,7 +93,7 @@ describe.concurrent('Leasehold to Redis', () => {
 
   /** A Redis that speaks TLS to clients with a certificate, and to nobody without a name and password. */
   async function guardedRedis(context: TestContext): Promise<{ redis: RedisProcess; tlsPort: number }> {
-    // Its files would have to be copied into it.
+    // The certificates would have to be copied into a container.
     if ((await findRedis()).mode === 'docker') context.skip('a container does not see the certificates');
     const tlsPort = await freePort();
     const redis = await RedisProcess.server({
@@ -111,7 +111,7 @@ describe.concurrent('Leasehold to Redis', () => {
       await redis.start();
     } catch (error) {
       if (!/tls/i.test(await redis.log())) throw error;
-      // Redis is built with TLS or without; what it says then is "Bad directive".
+      // A Redis that was built without TLS says "Bad directive".
       context.skip('this redis-server was built without TLS');
     }
     return { redis, tlsPort };
@@ -134,7 +134,7 @@ describe.concurrent('Leasehold to Redis', () => {
     await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
   }
 
-  test('TLS with certificates on both sides, an ACL user, its password and database 3', async (context) => {
+  test('an instance connects to Redis with TLS certificates on both sides, an ACL user, its password and database 3', async (context) => {
     const { redis, tlsPort } = await guardedRedis(context);
     const instance = await started(context, environment(tlsPort));
     const client = clientWith(context, instance, credentials.createInsecure());
@@ -155,7 +155,7 @@ describe.concurrent('Leasehold to Redis', () => {
     ['another name than the certificate’s', { LEASEHOLD_REDIS_TLS_SERVER_NAME: 'redis.other' }, /altnames/i],
     ['a wrong password', { LEASEHOLD_REDIS_PASSWORD: 'wrong-horse' }, /WRONGPASS|invalid username/i],
   ] as const) {
-    test(`${name}: no connection, and callers are not told why`, async (context) => {
+    test(`${name}: the instance gets no connection to Redis, and does not tell callers why`, async (context) => {
       const { tlsPort } = await guardedRedis(context);
       const instance = await started(context, { ...environment(tlsPort), ...overrides });
       const client = clientWith(context, instance, credentials.createInsecure());

@@ -1,4 +1,4 @@
-// Workers and their supervisor that are killed or hang: what goes on, what is replaced, and that nothing is left.
+// Server processes and their supervisor are killed or hang: what goes on, what is replaced, and that nothing is left.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { formatHostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { gone, startedWorkers, type WorkerLine, type WorkerRig } from '../support/worker-rig.ts';
 
-/** The worker that keeps the only lease. */
+/** The server process that keeps the only lease. */
 async function keeperOf(rig: WorkerRig): Promise<WorkerLine> {
   return eventually(
     async () => {
@@ -27,8 +27,8 @@ async function listens(address: HostPort): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
-  test('kill -9 under a held lease: it is held on by another, and the worker is replaced', async ({
+describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
+  test('when kill -9 ends a server process under a held lease, another one keeps the lease, and a new process takes its place', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
@@ -55,7 +55,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     const replacement = rig.workers().at(-1);
     expect(replacement?.worker).toBe(before.worker);
     expect(rig.workers().map(({ instanceId }) => instanceId)).toHaveLength(3);
-    // The metrics go on: of both, and they tell of it.
+    // The metrics of both go on, and they show the end.
     expect(await rig.metric(`leasehold_worker_ends_total{worker="${before.worker}"}`)).toBe(1);
     await rig.connectToEach(address, 2);
     for (const worker of [1, 2]) {
@@ -67,7 +67,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     await lease.release();
   });
 
-  test('one that takes the place of another never takes an empty Redis for a new deployment', async ({
+  test('a server process that takes the place of another never takes an empty Redis for a new deployment', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, redis } = await startedWorkers(atEnd, 2); // with bootstrap: new
@@ -77,7 +77,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     await rig.server.logged(/"no primary"/);
     process.kill(ending.pid, 'SIGKILL');
     await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 15_000 });
-    // The other one knows that there were leases: it shall not come first, and begin the quarantine for both.
+    // The other one knows that there were leases: it must not come first and begin the quarantine for both.
     process.kill(staying.pid, 'SIGSTOP');
     const said = rig.lines('primary in use').length;
     await redis.start(); // empty: it keeps nothing
@@ -91,7 +91,7 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     expect(Number(inUse?.quarantineMs)).toBeGreaterThan(20_000);
   });
 
-  test('one that hangs is killed and replaced; the others answer all the while', async ({
+  test('a server process that hangs is killed and replaced, and the others answer all the while', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
@@ -110,14 +110,14 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
     expect(await rig.metric(`leasehold_ready{worker="${other.worker}"}`)).toBe(1);
     await clients.get(other.instanceId)?.getServerInfo();
     await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 45_000 });
-    expect(rig.lines('a worker hangs: it has not been heard of for long, and is killed')).toMatchObject([
+    expect(rig.lines('a worker hangs: it has been silent for too long, and is killed')).toMatchObject([
       { level: 50, worker: hanging.worker, workerPid: hanging.pid },
     ]);
     expect(rig.workers().at(-1)?.worker).toBe(hanging.worker);
     expect((await clients.get(other.instanceId)?.getServerInfo())?.info?.instanceId).toBe(other.instanceId);
   });
 
-  test('when none is left it ends, as one process does that has crashed', async ({
+  test('a server whose last server process is killed ends, as a crashed single process does', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig } = await startedWorkers(atEnd, 2);
@@ -132,8 +132,10 @@ describe.concurrent('workers that are killed', { timeout: 90_000 }, () => {
   });
 });
 
-describe.concurrent('a supervisor that is killed', { timeout: 60_000 }, () => {
-  test('leaves no process, and its port is free', async ({ onTestFinished: atEnd }) => {
+describe.concurrent('a killed supervisor', { timeout: 60_000 }, () => {
+  test('a killed supervisor leaves no server process, and its port is free', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     await rig.connectToEach(address, 2);
     await rig.server.kill();
@@ -141,7 +143,9 @@ describe.concurrent('a supervisor that is killed', { timeout: 60_000 }, () => {
     await listens(address);
   });
 
-  test('its port is free even while a worker hangs', async ({ onTestFinished: atEnd }) => {
+  test('the port of a killed supervisor is free even while a server process hangs', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     const pids = rig.workers().map(({ pid }) => pid);
     const [hanging = 0] = pids;
@@ -150,10 +154,10 @@ describe.concurrent('a supervisor that is killed', { timeout: 60_000 }, () => {
       try {
         process.kill(hanging, 'SIGKILL');
       } catch {
-        // It has ended, as it should.
+        // The process has ended, as it should.
       }
     });
-    // Not its end: the worker that hangs keeps the output open.
+    // Don't wait for the end of its output: the server process that hangs keeps that open.
     rig.server.signal('SIGKILL');
     await eventually(() => listens(address), { what: 'a free port', withinMs: 5_000 });
     process.kill(hanging, 'SIGCONT');

@@ -1,12 +1,13 @@
-// Several workers behind one port: each an instance of its own, and together as safe as instances on several hosts.
+// Several server processes behind one port: each runs an instance of its own, and together they are as safe as
+// instances on several hosts.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { CallError } from '../support/instance.ts';
 import { startedWorkers } from '../support/worker-rig.ts';
 
-describe.concurrent('workers that serve', { timeout: 60_000 }, () => {
-  test('share one port: connections are spread evenly over instances of their own', async ({
+describe.concurrent('several server processes', { timeout: 60_000 }, () => {
+  test('server processes share one port, and connections are spread evenly over their instances', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 3);
@@ -29,7 +30,7 @@ describe.concurrent('workers that serve', { timeout: 60_000 }, () => {
         .map(({ worker }) => worker)
         .toSorted(),
     ).toEqual([1, 2, 3]);
-    // Said once, when all serve, with what a user wants to know.
+    // The supervisor says it once, when all serve, with what a user wants to know.
     const [serving, ...more] = rig.lines('serving');
     expect(more).toEqual([]);
     expect(serving).toMatchObject({ address: `127.0.0.1:${address.port}`, workers: 3, store: 'redis' });
@@ -37,7 +38,7 @@ describe.concurrent('workers that serve', { timeout: 60_000 }, () => {
     expect(serving).not.toHaveProperty('worker');
   });
 
-  test('exclude each other, hand over to each other, and release what another has granted', async ({
+  test('server processes exclude each other, hand over to each other, and release what another one granted', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
@@ -52,14 +53,14 @@ describe.concurrent('workers that serve', { timeout: 60_000 }, () => {
       what: 'the waiter in the queue',
       withinMs: 5_000,
     });
-    // By the worker that has not granted it.
+    // The server process that releases it didn't grant it.
     await other.release(first);
     const next = (await waiting).lease;
     expect(next?.fencingToken).toBeGreaterThan(granted.lease?.fencingToken ?? 0n);
     await expect(one.acquire(first)).rejects.toBeInstanceOf(CallError);
   });
 
-  test('that start together on an empty Redis begin one reign, and grant at once', async ({
+  test('server processes that start together on an empty Redis begin one reign, and grant at once', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address, redis } = await startedWorkers(atEnd, 4);
@@ -71,7 +72,7 @@ describe.concurrent('workers that serve', { timeout: 60_000 }, () => {
     expect(await redis.withClient((connection) => connection.hget('leasehold:{0}:meta', 'epoch'))).toBe('1');
   });
 
-  test('have one admin port: readiness of all, and the series of each under its number', async ({
+  test('one admin port tells the readiness of all server processes, and the series of each under its number', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);

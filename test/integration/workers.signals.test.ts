@@ -1,4 +1,5 @@
-// Signals to a server with workers: what is drained, what ends at once, what is read again, and with which exit code.
+// Signals to a server with several processes: what drains, what ends at once, what is read again, and with which exit
+// code.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +8,8 @@ import { eventually } from '../support/eventually.ts';
 import { hold } from '../support/lease-stream.ts';
 import { gone, startedWorkers } from '../support/worker-rig.ts';
 
-describe.concurrent('signals to a server with workers', { timeout: 60_000 }, () => {
-  test('SIGTERM: every worker drains, calls in progress are answered, status 0', async ({
+describe.concurrent('signals to a server with several processes', { timeout: 60_000 }, () => {
+  test('on SIGTERM every server process drains, calls in progress are answered, and the status is 0', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address, redis } = await startedWorkers(atEnd, 2, {
@@ -37,7 +38,7 @@ describe.concurrent('signals to a server with workers', { timeout: 60_000 }, () 
     await gone(rig.workers().map(({ pid }) => pid));
   });
 
-  test('a signal that the workers get as well, as from a terminal or systemd, counts once', async ({
+  test('a signal that the server processes get too, as from a terminal or systemd, counts once', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig } = await startedWorkers(atEnd, 2);
@@ -47,7 +48,9 @@ describe.concurrent('signals to a server with workers', { timeout: 60_000 }, () 
     expect(await rig.server.exit(9_000)).toBe(0);
   });
 
-  test('a second one ends all at once, with status 1', async ({ onTestFinished: atEnd }) => {
+  test('a second signal ends all server processes at once, with status 1', async ({
+    onTestFinished: atEnd,
+  }) => {
     const { rig, address } = await startedWorkers(atEnd, 2, { LEASEHOLD_SERVER_DRAIN_TIMEOUT: '60s' });
     const streams = [...(await rig.connectToEach(address, 2)).values()].map((client, index) =>
       hold(client, { resource: `held-${index}` }),
@@ -62,7 +65,7 @@ describe.concurrent('signals to a server with workers', { timeout: 60_000 }, () 
     await gone(rig.workers().map(({ pid }) => pid));
   });
 
-  test('SIGTERM to one worker restarts it in order, and the others go on', async ({
+  test('SIGTERM to one server process restarts it in order, and the others go on', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
@@ -77,7 +80,7 @@ describe.concurrent('signals to a server with workers', { timeout: 60_000 }, () 
     expect(await rig.server.exit(9_000)).toBe(0);
   });
 
-  test('SIGHUP: every worker reads the tokens again', async ({ onTestFinished: atEnd }) => {
+  test('on SIGHUP every server process reads the tokens again', async ({ onTestFinished: atEnd }) => {
     const folder = mkdtempSync(join(tmpdir(), 'tokens-'));
     atEnd(() => rmSync(folder, { recursive: true }));
     const file = join(folder, 'tokens');

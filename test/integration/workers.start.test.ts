@@ -1,4 +1,4 @@
-// The start of a server with workers: what it refuses, once and in one line, and every way in which it can be reached.
+// The start of a server with several processes: what it refuses, once and in one line, and each way to reach it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
@@ -11,8 +11,8 @@ import { getHttp, gone, startedRedis, startedWorkers, WorkerRig } from '../suppo
 
 const TLS = join(import.meta.dirname, '../support/tls');
 
-describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, () => {
-  test('without a Redis it is refused: each worker would have locks of its own', async ({
+describe.concurrent('the start of a server with several processes', { timeout: 60_000 }, () => {
+  test('several workers are refused without a Redis: each would have locks of its own', async ({
     onTestFinished: atEnd,
   }) => {
     const refused =
@@ -38,7 +38,9 @@ describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, 
     expect(bad.stderr).toBe('--workers: server.workers: expected a whole number from 1 to 64, got "all"\n');
   });
 
-  test('a port that is taken: one line that says which, and status 1', async ({ onTestFinished: atEnd }) => {
+  test('a server of several processes whose port is taken says which in one line, and ends with status 1', async ({
+    onTestFinished: atEnd,
+  }) => {
     const redis = await startedRedis(atEnd);
     const taken = `127.0.0.1:${redis.listens.port}`;
     const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: taken });
@@ -50,7 +52,7 @@ describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, 
     expect(admin.server.stderr).toBe(`leasehold: admin.address: ${said}\n`);
   });
 
-  test('a Redis that evicts: refuses to serve, says so once, and leaves no process', async ({
+  test('a server of several processes refuses a Redis that evicts, says so once, and leaves no process', async ({
     onTestFinished: atEnd,
   }) => {
     const redis = await startedRedis(atEnd, ['maxmemory-policy allkeys-lru']);
@@ -62,7 +64,7 @@ describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, 
     await gone(rig.workers().map(({ pid }) => pid));
   });
 
-  test('a Redis that comes later, and is not fit: ends with status 1, and replaces nobody', async ({
+  test('an unfit Redis that comes up later ends all server processes with status 1, and none is replaced', async ({
     onTestFinished: atEnd,
   }) => {
     const redis = await startedRedis(atEnd, ['maxmemory-policy allkeys-lru']);
@@ -77,15 +79,17 @@ describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, 
     expect(rig.workers()).toHaveLength(2);
   });
 
-  test('signalled while it starts: ends, and leaves no process', async ({ onTestFinished: atEnd }) => {
+  test('a server of several processes that gets a signal while it starts ends, and leaves no process', async ({
+    onTestFinished: atEnd,
+  }) => {
     const redis = await startedRedis(atEnd);
     const port = await freePort();
     const admin = `127.0.0.1:${port}`;
     const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_ADMIN_ADDRESS: admin });
-    // It answers before there is any worker.
+    // The admin port answers before any server process exists.
     await eventually(() => getHttp(`http://${admin}/healthz`), { what: 'the admin port', withinMs: 20_000 });
     rig.server.signal('SIGTERM');
-    // Its output closes with the last process that has it.
+    // The output closes with the last process that has it.
     expect(await rig.server.exit()).toBe(0);
     expect(rig.lines('a worker has ended; another takes its place')).toEqual([]);
   });
@@ -93,21 +97,24 @@ describe.concurrent('a server with workers, at its start', { timeout: 60_000 }, 
   test.for([
     ['IPv6', '[::1]:0'],
     ['a name', 'localhost:0'],
-  ])('%s', async ([, listen = ''], { onTestFinished: atEnd }) => {
-    const redis = await startedRedis(atEnd);
-    const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: listen });
-    const [serving] = await eventually(() => rig.lines('serving').length > 0 && rig.lines('serving'), {
-      what: `serving by ${rig.server}`,
-      withinMs: 20_000,
-    });
-    const address = String(serving?.address);
-    const port = Number(address.slice(address.lastIndexOf(':') + 1));
-    expect(address).toBe(listen.replace(/0$/, String(port)));
-    const host = listen.startsWith('[') ? '::1' : 'localhost';
-    expect((await rig.connectToEach({ host, port }, 2)).size).toBe(2);
-  });
+  ])(
+    'several server processes can be reached over %s',
+    async ([, listen = ''], { onTestFinished: atEnd }) => {
+      const redis = await startedRedis(atEnd);
+      const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: listen });
+      const [serving] = await eventually(() => rig.lines('serving').length > 0 && rig.lines('serving'), {
+        what: `serving by ${rig.server}`,
+        withinMs: 20_000,
+      });
+      const address = String(serving?.address);
+      const port = Number(address.slice(address.lastIndexOf(':') + 1));
+      expect(address).toBe(listen.replace(/0$/, String(port)));
+      const host = listen.startsWith('[') ? '::1' : 'localhost';
+      expect((await rig.connectToEach({ host, port }, 2)).size).toBe(2);
+    },
+  );
 
-  test('TLS', async ({ onTestFinished: atEnd }) => {
+  test('several server processes can be reached over TLS', async ({ onTestFinished: atEnd }) => {
     const { rig, address } = await startedWorkers(atEnd, 2, {
       LEASEHOLD_SERVER_TLS_CERT_FILE: join(TLS, 'server.crt'),
       LEASEHOLD_SERVER_TLS_KEY_FILE: join(TLS, 'server.key'),

@@ -1,5 +1,5 @@
-// A server with several workers, as a user starts it, and what tests ask of it: which processes there are, connections
-// that are told apart, what its admin port says.
+// A server with several processes, as a user starts it with --workers, and what tests ask of it: its server processes,
+// connections to each of them, and what its admin port says.
 import { request } from 'node:http';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { expect, type TestContext } from 'vitest';
@@ -27,7 +27,7 @@ export class WorkerRig {
     this.#atEnd = atEnd;
   }
 
-  /** Not waited for: see `address`. */
+  /** Doesn't wait for the start: see `address`. */
   static start(atEnd: AtEnd, workers: number, overrides: Readonly<Record<string, string>>): WorkerRig {
     const server = CommandLine.serve({
       LEASEHOLD_SERVER_WORKERS: String(workers),
@@ -51,7 +51,7 @@ export class WorkerRig {
       .filter(({ msg }) => msg === message);
   }
 
-  /** Every worker that has ever served, in order. */
+  /** Every server process that has ever served, in order. */
   workers(): readonly WorkerLine[] {
     return this.lines('worker serving').map(({ worker, pid, instanceId }) => ({
       worker: Number(worker),
@@ -72,7 +72,7 @@ export class WorkerRig {
     return client;
   }
 
-  /** One client for each worker: as many connections as it takes. */
+  /** One client for each server process, over as many connections as it takes. */
   async connectToEach(address: HostPort, workers: number): Promise<ReadonlyMap<string, TestClient>> {
     const clients = new Map<string, TestClient>();
     await eventually(
@@ -108,7 +108,7 @@ export async function startedRedis(atEnd: AtEnd, directives: readonly string[] =
   return redis;
 }
 
-/** On an empty Redis of its own; returns when all workers serve and grants are possible. */
+/** Starts on an empty Redis of its own; returns when all server processes serve and grants are possible. */
 export async function startedWorkers(
   atEnd: AtEnd,
   workers: number,
@@ -137,7 +137,7 @@ export async function gone(pids: readonly number[]): Promise<void> {
   await eventually(() => !pids.some(lives), { what: `the end of processes ${pids}`, withinMs: 10_000 });
 }
 
-// With an agent of its own: none is left open that would keep the admin port from closing.
+// An agent of its own leaves no connection open that would keep the admin port from closing.
 export function getHttp(url: string): Promise<{ readonly status: number; readonly text: string }> {
   return new Promise((resolve, reject) => {
     request(url, { agent: false, timeout: 5_000 }, (response) => {

@@ -1,4 +1,4 @@
-// The network of chaos runs: rules that overlap end one by one, and each holds only whom it is about.
+// The network of chaos runs: rules that overlap end one by one, and each holds only the parties that it names.
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -55,7 +55,7 @@ async function call(from: Party, to: Party) {
   return { say: (text: string) => socket.write(text), hears, heard: () => heard, socket };
 }
 
-test('two sides that are parted do not reach each other, whoever made the connection; others reach both', async () => {
+test('two parted sides do not reach each other, on connections made by either; others reach both', async () => {
   const [ab, ba, ca] = [await call(a, b), await call(b, a), await call(caller, a)];
   const end = network.part([a], [b]);
   for (const one of [ab, ba, ca]) one.say('x');
@@ -66,7 +66,7 @@ test('two sides that are parted do not reach each other, whoever made the connec
   await ba.hears('x');
 });
 
-test('what two rules hold flows when both have ended', async () => {
+test('bytes that two network rules hold flow when both rules have ended', async () => {
   const line = await call(caller, a);
   const endFirst = network.hold([caller], [a]);
   const endSecond = network.hold([caller], [a, b], 'requests');
@@ -81,7 +81,7 @@ test('what two rules hold flows when both have ended', async () => {
   await line.hears('x');
 });
 
-test('held replies break with their connections, and later ones pass', async () => {
+test('held replies break with their connections, and replies on later connections pass', async () => {
   const line = await call(caller, a);
   const end = network.hold([caller], [a], 'replies');
   line.say('x');
@@ -96,7 +96,7 @@ test('held replies break with their connections, and later ones pass', async () 
   expect(line.heard()).toBe('');
 });
 
-test('of several delays the longest counts, and then the next', () => {
+test('the longest of several network delays counts, and then the next', () => {
   const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, 'requests'));
   const endLong = network.delay([a, b], 200);
   const endShort = network.delay([a], 50);
@@ -107,7 +107,7 @@ test('of several delays the longest counts, and then the next', () => {
   expect(delays(caller)).toEqual([0, 0]);
 });
 
-test('a delay may be for some callers alone, and in one direction', () => {
+test('a network delay can hold for some callers alone, and in one direction', () => {
   const end = network.delay([a, b], 200, { callers: [a], of: 'replies' });
   const delays = (from: Party, direction: 'requests' | 'replies') =>
     [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, direction));

@@ -1,9 +1,9 @@
-// Several texts for Prometheus as one: families go together, and every series is there as it was.
+// One text for Prometheus of several: families go together, and every series is there as it was.
 import { expect, test } from 'vitest';
 import { mergeExpositions } from '../../src/admin/merge-expositions.ts';
 import { Metrics } from '../../src/admin/metrics.ts';
 
-test('families that both have go together, in the order of their first appearance', () => {
+test('metric families that both texts have go together, in the order in which they first appear', () => {
   const one =
     '# HELP a A\n# TYPE a counter\na{worker="1"} 1\n\n# HELP b B\n# TYPE b gauge\nb{worker="1"} Nan\n';
   const two = '# HELP b B\n# TYPE b gauge\nb{worker="2"} 3\n\n# HELP c C\n# TYPE c gauge\n';
@@ -18,7 +18,7 @@ test('families that both have go together, in the order of their first appearanc
   expect(mergeExpositions([])).toBe('');
 });
 
-test('of what workers really say no line is lost, and each family has one header', async () => {
+test('no line of real server processes is lost, and each metric family has one header', async () => {
   const texts = await Promise.all(
     ['1', '2'].map((worker) => {
       const metrics = new Metrics(worker);

@@ -1,21 +1,21 @@
-// The supervisor's rules on workers that are no processes, and on time that the test moves: when another worker takes
-// the place of one, after which pause, and what ends everything.
+// The supervisor's rules, with server processes that are only objects and a clock that the test moves: when another
+// process takes the place of one, after which pause, and what ends everything.
 import { expect, test } from 'vitest';
+import type { Order, Report } from '../../src/supervisor/process-messages.ts';
+import type { ProcessEnd, ProcessListener } from '../../src/supervisor/supervised-process.ts';
 import { type Failure, Supervisor } from '../../src/supervisor/supervisor.ts';
-import type { Order, Report } from '../../src/supervisor/worker-messages.ts';
-import type { ProcessEnd, WorkerListener } from '../../src/supervisor/worker-process.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const ADDRESS = { host: '127.0.0.1', port: 7 };
 
-class FakeWorker {
+class FakeProcess {
   readonly orders: Order[] = [];
   readonly number: number;
-  readonly #listener: WorkerListener;
+  readonly #listener: ProcessListener;
   killed = false;
   ended = false;
 
-  constructor(number: number, listener: WorkerListener) {
+  constructor(number: number, listener: ProcessListener) {
     this.number = number;
     this.#listener = listener;
   }
@@ -53,9 +53,9 @@ interface LogLine {
 }
 
 /** `random` is 1 as nearly as it can be, so that pauses are the longest possible. */
-function rig(workers: number, random = () => 1) {
+function rig(processes: number, random = () => 1) {
   const clock = new ManualClock();
-  const started: FakeWorker[] = [];
+  const started: FakeProcess[] = [];
   const lines: LogLine[] = [];
   const ends: number[] = [];
   const write =
@@ -64,10 +64,10 @@ function rig(workers: number, random = () => 1) {
       lines.push({ level, facts: { ...facts }, message });
     };
   const supervisor = new Supervisor({
-    workers,
+    processes,
     configs: { first: 'first', replacement: 'replacement' },
-    startWorker: (number, listener) => {
-      const fake = new FakeWorker(number, listener);
+    startProcess: (number, listener) => {
+      const fake = new FakeProcess(number, listener);
       started.push(fake);
       return {
         pid: 1_000 + started.length,
@@ -80,7 +80,7 @@ function rig(workers: number, random = () => 1) {
     clock,
     random,
     log: { error: write('error') },
-    onWorkerEnded: (worker) => ends.push(worker),
+    onEnded: (number) => ends.push(number),
   });
   const failures: Failure[] = [];
   void supervisor.failure.then((failure) => failures.push(failure));
@@ -92,16 +92,16 @@ function rig(workers: number, random = () => 1) {
       await clock.pass(Math.min(1_000, leftMs));
     }
   };
-  const worker = (index: number): FakeWorker => {
+  const server = (index: number): FakeProcess => {
     const found = started[index];
-    if (!found) throw new Error(`only ${started.length} workers were started`);
+    if (!found) throw new Error(`only ${started.length} processes were started`);
     return found;
   };
-  return { clock, passAlive, supervisor, started, worker, lines, ends, failures, serving };
+  return { clock, passAlive, supervisor, started, server, lines, ends, failures, serving };
 }
 
-async function servingRig(workers: number, random?: () => number) {
-  const all = rig(workers, random);
+async function servingRig(processes: number, random?: () => number) {
+  const all = rig(processes, random);
   for (const fake of all.started) {
     fake.serve();
     fake.alive();
@@ -110,8 +110,8 @@ async function servingRig(workers: number, random?: () => number) {
   return all;
 }
 
-test('starts all at once, and serves when the last one does', async () => {
-  const { started, worker, serving, clock } = rig(3);
+test('the supervisor starts all server processes at once, and serves when the last one does', async () => {
+  const { started, server, serving, clock } = rig(3);
   expect(started.map(({ number }) => number)).toEqual([1, 2, 3]);
   expect(started.map(({ orders }) => orders)).toEqual(
     started.map(() => [{ order: 'serve', config: 'first' }]),
@@ -120,40 +120,40 @@ test('starts all at once, and serves when the last one does', async () => {
   void serving.then(() => {
     resolved = true;
   });
-  worker(2).serve();
-  worker(0).serve();
+  server(2).serve();
+  server(0).serve();
   await clock.pass(1);
   expect(resolved).toBe(false);
-  worker(1).serve();
+  server(1).serve();
   expect(await serving).toMatchObject({ address: ADDRESS, facts: { said: 3 } });
 });
 
-test('what fails at the start fails for good: the others are ended, and the reason is told once', async () => {
-  const { worker, failures, clock, ends } = rig(3);
-  worker(1).serve();
-  worker(0).report({ report: 'failed', message: 'the port is taken' });
-  worker(2).report({ report: 'failed', message: 'the port is taken' });
-  worker(0).end({ code: 1 });
-  worker(2).end({ code: 1 });
+test('a server process that fails at the start fails for good: the others are ended, and the reason is told once', async () => {
+  const { server, failures, clock, ends } = rig(3);
+  server(1).serve();
+  server(0).report({ report: 'failed', message: 'the port is taken' });
+  server(2).report({ report: 'failed', message: 'the port is taken' });
+  server(0).end({ code: 1 });
+  server(2).end({ code: 1 });
   await clock.pass(1);
-  expect(worker(1).verbs).toEqual(['serve', 'drain']);
+  expect(server(1).verbs).toEqual(['serve', 'drain']);
   expect(failures).toEqual([]); // not before the last one has ended
-  worker(1).end({ code: 0 });
+  server(1).end({ code: 0 });
   await clock.pass(1);
   expect(failures).toEqual([{ kind: 'failed', message: 'the port is taken' }]);
   expect(ends).toEqual([1]);
 });
 
-test('an end without a word at the start is told as it was', async () => {
-  const { worker, failures, clock } = rig(2);
-  worker(1).serve();
-  worker(0).end({ signal: 'SIGSEGV' });
-  worker(1).end({ code: 0 });
+test('a server process that ends at the start without a report is told with its signal', async () => {
+  const { server, failures, clock } = rig(2);
+  server(1).serve();
+  server(0).end({ signal: 'SIGSEGV' });
+  server(1).end({ code: 0 });
   await clock.pass(1);
   expect(failures).toEqual([{ kind: 'failed', message: 'worker 1 has ended before all served (SIGSEGV)' }]);
 });
 
-test('one that ends later is replaced after a pause, which grows with each end in a row', async () => {
+test('a server process that ends later is replaced after a pause, which grows with each end in a row', async () => {
   const { clock, passAlive, started, lines, ends, failures } = await servingRig(2);
   const pauses = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
   for (const [index, pauseMs] of pauses.entries()) {
@@ -175,9 +175,9 @@ test('one that ends later is replaced after a pause, which grows with each end i
   expect(failures).toEqual([]);
 });
 
-test('a minute of service makes the next end a first one', async () => {
-  const { clock, passAlive, started, worker, lines } = await servingRig(2);
-  worker(1).end();
+test('a minute of service makes the next end of a server process a first one', async () => {
+  const { clock, passAlive, started, server, lines } = await servingRig(2);
+  server(1).end();
   await clock.pass(500);
   started.at(-1)?.serve();
   await passAlive(60_000);
@@ -185,16 +185,16 @@ test('a minute of service makes the next end a first one', async () => {
   expect(lines.at(-1)?.facts).toMatchObject({ worker: 2, how: 'code 1', inARow: 1, pauseMs: 500 });
 });
 
-test('the pause has full jitter', async () => {
-  const { clock, started, worker } = await servingRig(2, () => 0);
-  worker(1).end();
+test('the pause before a replacement has full jitter', async () => {
+  const { clock, started, server } = await servingRig(2, () => 0);
+  server(1).end();
   await clock.pass(0);
   expect(started).toHaveLength(3);
 });
 
-test('a replacement that cannot begin is tried again, and the reason is logged', async () => {
-  const { clock, started, worker, lines, failures } = await servingRig(2);
-  worker(1).end();
+test('a replacement that cannot begin to serve is tried again, and the reason is logged', async () => {
+  const { clock, started, server, lines, failures } = await servingRig(2);
+  server(1).end();
   await clock.pass(500);
   started.at(-1)?.report({ report: 'failed', message: 'no such file: server.crt' });
   started.at(-1)?.end({ code: 1 });
@@ -204,26 +204,26 @@ test('a replacement that cannot begin is tried again, and the reason is logged',
   expect(failures).toEqual([]);
 });
 
-test('a refusal ends everything in order, whenever it comes', async () => {
-  const { clock, started, worker, failures } = await servingRig(2);
-  worker(1).end();
+test('a server process that refuses to serve ends all in order, at any time', async () => {
+  const { clock, started, server, failures } = await servingRig(2);
+  server(1).end();
   await clock.pass(500);
   started.at(-1)?.serve();
   started.at(-1)?.report({ report: 'refused', reason: 'it evicts' });
   started.at(-1)?.end({ code: 1 });
-  expect(worker(0).verbs).toEqual(['serve', 'drain']);
+  expect(server(0).verbs).toEqual(['serve', 'drain']);
   await clock.pass(60_000);
   expect(started).toHaveLength(3);
   expect(failures).toEqual([]);
-  worker(0).end({ code: 0 });
+  server(0).end({ code: 0 });
   await clock.pass(1);
   expect(failures).toEqual([{ kind: 'refused', reason: 'it evicts' }]);
 });
 
-test('when none is left, nobody is waited for', async () => {
-  const { clock, started, worker, failures } = await servingRig(2);
-  worker(0).end();
-  worker(1).end({ code: 1 });
+test('when no server process is left, the supervisor fails at once and replaces none', async () => {
+  const { clock, started, server, failures } = await servingRig(2);
+  server(0).end();
+  server(1).end({ code: 1 });
   await clock.pass(60_000);
   expect(started).toHaveLength(2);
   expect(failures).toEqual([
@@ -231,28 +231,28 @@ test('when none is left, nobody is waited for', async () => {
   ]);
 });
 
-test('a port that has changed cannot be served: nobody knows it', async () => {
-  const { clock, started, worker, failures } = await servingRig(2);
-  worker(0).end();
+test('a replacement that gets another port ends all: no client knows that port', async () => {
+  const { clock, started, server, failures } = await servingRig(2);
+  server(0).end();
   await clock.pass(500);
   started.at(-1)?.serve(8);
-  expect(worker(1).verbs).toEqual(['serve', 'drain']);
-  worker(1).end({ code: 0 });
+  expect(server(1).verbs).toEqual(['serve', 'drain']);
+  server(1).end({ code: 0 });
   started.at(-1)?.end({ code: 0 });
   await clock.pass(1);
   expect(failures).toEqual([{ kind: 'failed', message: '127.0.0.1:7 is gone: it would be 127.0.0.1:8 now' }]);
 });
 
-test('it is ready when every worker that takes connections is', async () => {
-  const { supervisor, clock, started, worker } = await servingRig(2);
+test('the supervisor is ready when every server process that takes connections is', async () => {
+  const { supervisor, clock, started, server } = await servingRig(2);
   expect(supervisor.ready()).toBe(true);
-  worker(1).alive(false);
+  server(1).alive(false);
   expect(supervisor.ready()).toBe(false);
-  worker(1).end();
+  server(1).end();
   expect(supervisor.ready()).toBe(true);
   expect(supervisor.serving()).toEqual([
-    { worker: 1, serving: true },
-    { worker: 2, serving: false },
+    { number: 1, serving: true },
+    { number: 2, serving: false },
   ]);
   await clock.pass(500);
   expect(supervisor.ready()).toBe(true);
@@ -264,67 +264,67 @@ test('it is ready when every worker that takes connections is', async () => {
   expect(supervisor.ready()).toBe(false);
 });
 
-test('one that is silent for 20 looks is killed; one that was only late is not', async () => {
-  const { clock, worker, lines } = await servingRig(2);
+test('a server process that is silent for 20 looks is killed; one that is only late is not', async () => {
+  const { clock, server, lines } = await servingRig(2);
   for (let look = 0; look < 19; look++) {
     await clock.pass(1_000);
-    worker(0).alive();
+    server(0).alive();
   }
-  expect(worker(1).killed).toBe(false);
-  worker(1).alive();
+  expect(server(1).killed).toBe(false);
+  server(1).alive();
   for (let look = 0; look < 20; look++) {
-    expect(worker(1).killed).toBe(false);
+    expect(server(1).killed).toBe(false);
     await clock.pass(1_000);
-    worker(0).alive();
+    server(0).alive();
   }
-  expect([worker(0).killed, worker(1).killed]).toEqual([false, true]);
+  expect([server(0).killed, server(1).killed]).toEqual([false, true]);
   expect(lines.at(-1)).toMatchObject({ level: 'error', facts: { worker: 2, workerPid: 1_002 } });
 });
 
-test('stops in order: all drain at once, nobody is replaced, and it tells whether each ended well', async () => {
+test('a stop drains all server processes at once, replaces none, and tells whether each ended well', async () => {
   for (const [end, inOrder] of [
     [{ code: 0 }, true],
     [{ code: 1 }, false],
     [{ signal: 'SIGKILL' }, false],
   ] as const) {
-    const { supervisor, clock, started, worker, failures, ends } = await servingRig(2);
+    const { supervisor, clock, started, server, failures, ends } = await servingRig(2);
     const stopped = supervisor.stop();
-    expect([worker(0).verbs, worker(1).verbs]).toEqual([
+    expect([server(0).verbs, server(1).verbs]).toEqual([
       ['serve', 'drain'],
       ['serve', 'drain'],
     ]);
-    worker(0).end({ code: 0 });
-    worker(1).end(end);
+    server(0).end({ code: 0 });
+    server(1).end(end);
     expect(await stopped).toBe(inOrder);
     await clock.pass(60_000);
     expect([started.length, failures, ends]).toEqual([2, [], []]);
   }
 });
 
-test('stopped while another was about to start, it starts no more', async () => {
-  const { supervisor, clock, started, worker } = await servingRig(2);
-  worker(0).end();
+test('a supervisor that stops during the pause before a replacement starts none', async () => {
+  const { supervisor, clock, started, server } = await servingRig(2);
+  server(0).end();
   const stopped = supervisor.stop();
-  worker(1).end({ code: 0 });
+  server(1).end({ code: 0 });
   expect(await stopped).toBe(true);
   await clock.pass(60_000);
   expect(started).toHaveLength(2);
 });
 
-test('metrics come from those that answer in time', async () => {
-  const { supervisor, clock, worker } = await servingRig(3);
+test('metrics come from the server processes that answer in time', async () => {
+  const { supervisor, clock, server } = await servingRig(3);
   const asked = supervisor.metricsTexts();
   for (const index of [0, 2]) {
-    const order = worker(index).orders.at(-1);
+    const order = server(index).orders.at(-1);
     if (order?.order !== 'tell metrics') throw new Error('not asked');
-    worker(index).report({ report: 'metrics', question: order.question, text: `of ${index}` });
+    server(index).report({ report: 'metrics', question: order.question, text: `of ${index}` });
   }
   await clock.pass(1_000);
   expect(await asked).toEqual(['of 0', 'of 2']);
 });
 
-test('tokens are read again by all', async () => {
-  const { supervisor, worker } = await servingRig(2);
+test('all server processes read the tokens again', async () => {
+  const { supervisor, server } = await servingRig(2);
   supervisor.reloadTokens();
-  expect([worker(0).verbs.at(-1), worker(1).verbs.at(-1)]).toEqual(['reload tokens', 'reload tokens']);
+  expect([server(0).verbs.at(-1), server(1).verbs.at(-1)]).toEqual(['reload tokens', 'reload tokens']);
 });

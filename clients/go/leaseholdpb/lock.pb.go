@@ -30,7 +30,7 @@ const (
 type LockState int32
 
 const (
-	// Not said.
+	// Not specified.
 	LockState_LOCK_STATE_UNSPECIFIED LockState = 0
 	// Nobody holds it. Also the state of a resource that was never locked.
 	LockState_LOCK_STATE_FREE LockState = 1
@@ -204,7 +204,7 @@ func (x *Lock) GetMinHoldRemaining() *durationpb.Duration {
 // One live lease, as others see it.
 type LockHolder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A short hash of the lease_id, to recognise a lease by. It gives no power over the lease.
+	// A short hash of the lease_id, to recognise the lease by. It gives no power over the lease.
 	LeaseIdHash string `protobuf:"bytes,1,opt,name=lease_id_hash,json=leaseIdHash,proto3" json:"lease_id_hash,omitempty"`
 	// The owner that the holder gave.
 	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
@@ -224,7 +224,7 @@ type LockHolder struct {
 	Remaining *durationpb.Duration `protobuf:"bytes,8,opt,name=remaining,proto3" json:"remaining,omitempty"`
 	// The metadata that the holder gave.
 	Metadata map[string]string `protobuf:"bytes,9,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// ForceRelease took it away. It takes the resource until `remaining` is over, because its holder may not have heard,
+	// ForceRelease has revoked it. It takes the resource until `remaining` is over, because its holder may not know yet,
 	// but nothing renews it.
 	Revoked       bool `protobuf:"varint,10,opt,name=revoked,proto3" json:"revoked,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -386,7 +386,7 @@ type LockWaiter struct {
 	Mode isLockWaiter_Mode `protobuf_oneof:"mode"`
 	// When it joined the queue, by the server's wall clock. For people.
 	QueueTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=queue_time,json=queueTime,proto3" json:"queue_time,omitempty"`
-	// Its call has ended or its server is gone: it is passed over until it comes back, and then forgotten.
+	// Its call has ended or its server is gone: it is passed over until it comes back, and forgotten if it doesn't.
 	Absent        bool `protobuf:"varint,7,opt,name=absent,proto3" json:"absent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

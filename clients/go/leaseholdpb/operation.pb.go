@@ -36,11 +36,11 @@ const (
 type OperationState int32
 
 const (
-	// Not said.
+	// Not specified.
 	OperationState_OPERATION_STATE_UNSPECIFIED OperationState = 0
 	// Waits for a worker.
 	OperationState_OPERATION_STATE_PENDING OperationState = 1
-	// A worker is at it, or was when it was last heard of: see heartbeat_remaining.
+	// A worker runs it, or did when it was last heard from: see heartbeat_remaining.
 	OperationState_OPERATION_STATE_RUNNING OperationState = 2
 	// Done, with a result.
 	OperationState_OPERATION_STATE_SUCCEEDED OperationState = 3
@@ -48,7 +48,7 @@ const (
 	OperationState_OPERATION_STATE_FAILED OperationState = 4
 	// Cancelled.
 	OperationState_OPERATION_STATE_CANCELLED OperationState = 5
-	// Given up by the server: too many attempts were lost, or its time_to_live ended.
+	// The server gave it up: too many attempts were lost, or its time_to_live ended.
 	OperationState_OPERATION_STATE_DEAD OperationState = 6
 )
 
@@ -106,19 +106,19 @@ type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the work is about: 1 to 512 bytes of UTF-8 without control characters.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
-	// Names the operation within its resource: 1 to 128 bytes of UTF-8 without control characters, made by the client.
+	// Names the operation within its resource. The client makes it: 1 to 128 bytes of UTF-8 without control characters.
 	OperationId string `protobuf:"bytes,2,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// The name under which google.longrunning.Operations serves the record:
 	// `resources/{resource}/operations/{operation_id}`, both percent-encoded. Set by the server.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// The kind of work, by which workers claim: 1 to 128 bytes of `[A-Za-z0-9._/-]`.
+	// The kind of work; workers claim by it: 1 to 128 bytes of `[A-Za-z0-9._/-]`.
 	Type string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
 	// Where it stands.
 	State OperationState `protobuf:"varint,5,opt,name=state,proto3,enum=leasehold.v1.OperationState" json:"state,omitempty"`
-	// What a worker needs to know to do the work, or to go on with it. Never unpacked by the server. Left out of
-	// listings and watches unless asked for.
+	// What a worker needs to know to do the work, or to go on with it. The server never unpacks it. Listings and watches
+	// leave it out unless asked for it.
 	Data *anypb.Any `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
-	// How far the work is, for those who watch. Left out like `data`.
+	// How far the work is, for everyone who watches. Left out like `data`.
 	Progress *anypb.Any `protobuf:"bytes,7,opt,name=progress,proto3" json:"progress,omitempty"`
 	// How it ended. Unset unless the state is SUCCEEDED, FAILED, CANCELLED or DEAD.
 	//
@@ -129,12 +129,12 @@ type Operation struct {
 	Outcome isOperation_Outcome `protobuf_oneof:"outcome"`
 	// To find operations by. The same limits as the metadata of a lease.
 	Labels map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Who runs it, or ran it last. Tells people only.
+	// Who runs it, or ran it last. For people only.
 	Owner string `protobuf:"bytes,11,opt,name=owner,proto3" json:"owner,omitempty"`
 	// The number of the current or latest attempt, 0 if there was none. Never goes back.
 	AttemptNumber int32 `protobuf:"varint,12,opt,name=attempt_number,json=attemptNumber,proto3" json:"attempt_number,omitempty"`
-	// How many attempts count towards max_attempts: not those that were given back with YieldOperation, nor those before
-	// the last RetryOperation.
+	// How many attempts count towards max_attempts. Those that YieldOperation gave back don't, nor do those before the
+	// last RetryOperation.
 	AttemptsCounted int32 `protobuf:"varint,13,opt,name=attempts_counted,json=attemptsCounted,proto3" json:"attempts_counted,omitempty"`
 	// How many attempts may go stale or be lost before the operation becomes DEAD.
 	MaxAttempts int32 `protobuf:"varint,14,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
@@ -144,17 +144,17 @@ type Operation struct {
 	Version int64 `protobuf:"varint,16,opt,name=version,proto3" json:"version,omitempty"`
 	// Someone asked to cancel it. The worker decides what it can still do about it.
 	CancelRequested bool `protobuf:"varint,17,opt,name=cancel_requested,json=cancelRequested,proto3" json:"cancel_requested,omitempty"`
-	// What was said when cancellation was asked for.
+	// The reason given with the request to cancel it.
 	CancelReason string `protobuf:"bytes,18,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
-	// Whether it was begun as the only open operation of its resource.
+	// Whether it began as the only open operation of its resource.
 	Exclusive bool `protobuf:"varint,19,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
 	// The lease that every attempt takes together with the operation, without its lease_id. Unset: none.
 	Lock *LeaseSpec `protobuf:"bytes,20,opt,name=lock,proto3" json:"lock,omitempty"`
 	// How long a running attempt may be silent.
 	HeartbeatTimeout *durationpb.Duration `protobuf:"bytes,21,opt,name=heartbeat_timeout,json=heartbeatTimeout,proto3" json:"heartbeat_timeout,omitempty"`
-	// How long the running attempt has left before it is stale, from now. Unset unless RUNNING.
+	// How long the running attempt still has, from now, before it is stale. Unset unless RUNNING.
 	HeartbeatRemaining *durationpb.Duration `protobuf:"bytes,22,opt,name=heartbeat_remaining,json=heartbeatRemaining,proto3" json:"heartbeat_remaining,omitempty"`
-	// When it was begun, like all times here by the server's wall clock, for people.
+	// When it began. Like all times here it is by the server's wall clock, for people.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the current or latest attempt started. Unset if there was none.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
@@ -162,10 +162,10 @@ type Operation struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When it reached its final state. Unset before.
 	FinishTime *timestamppb.Timestamp `protobuf:"bytes,26,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
-	// Before this time a PENDING operation isn't given to a claim. Unset: no such time.
+	// Before this time no claim gets the operation while it is PENDING. Unset: no such time.
 	ClaimableTime *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=claimable_time,json=claimableTime,proto3" json:"claimable_time,omitempty"`
-	// When the record ends: an open one becomes DEAD then (while its worker lives, later, see time_to_live of
-	// BeginOperation), a finished one is removed. Unset: never, as it stands.
+	// When the record ends: an open operation then becomes DEAD (later, while its worker lives: see time_to_live of
+	// BeginOperation), and a finished one is removed. Unset: never, as things stand.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// How long the finished record stays.
 	Retention     *Retention `protobuf:"bytes,29,opt,name=retention,proto3" json:"retention,omitempty"`
@@ -422,7 +422,7 @@ type isOperation_Outcome interface {
 }
 
 type Operation_Result struct {
-	// What the work brought, with SUCCEEDED. Left out of listings like `data`: then an empty Any.
+	// What the work produced, with SUCCEEDED. Listings leave it out like `data`: it is then an empty Any.
 	Result *anypb.Any `protobuf:"bytes,8,opt,name=result,proto3,oneof"`
 }
 
@@ -435,7 +435,7 @@ func (*Operation_Result) isOperation_Outcome() {}
 
 func (*Operation_Error) isOperation_Outcome() {}
 
-// One run of an operation by one worker. Only who got an attempt may do the work.
+// One run of an operation by one worker. Only the caller that got the attempt does the work.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 for the first attempt of the operation, then counting up.
@@ -445,11 +445,11 @@ type Attempt struct {
 	// Larger than the token of every earlier attempt of the operation and of every earlier lease on its resource. Send
 	// it with every write that the work does; see Lease.fencing_token.
 	FencingToken int64 `protobuf:"varint,3,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
-	// From the arrival of this call's request at the server to the moment when the attempt is stale and may be given to
-	// another worker. The deadline rule of Lease.valid_for applies.
+	// The time from the arrival of this call's request at the server to the moment when the attempt is stale and another
+	// worker can claim the operation. The deadline rule of Lease.valid_for applies.
 	ValidFor *durationpb.Duration `protobuf:"bytes,4,opt,name=valid_for,json=validFor,proto3" json:"valid_for,omitempty"`
-	// The lease that belongs to the attempt, if the operation was begun with `lock`. Its lease_id is the claim_id, its
-	// token and deadline are those of the attempt.
+	// The lease that belongs to the attempt, if the operation was begun with `lock`. Its lease_id is the claim_id; its
+	// token and its deadline are those of the attempt.
 	Lease         *Lease `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -593,7 +593,7 @@ func (x *Retention) GetDead() *durationpb.Duration {
 	return nil
 }
 
-// Which operations are meant. Empty fields don't restrict; those that are set must all be met.
+// Selects operations. Empty fields don't restrict; an operation has to meet all that are set.
 type OperationFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of exactly this resource.

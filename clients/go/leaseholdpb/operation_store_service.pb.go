@@ -31,7 +31,7 @@ const (
 type AttemptLostReason int32
 
 const (
-	// Not said.
+	// Not specified.
 	AttemptLostReason_ATTEMPT_LOST_REASON_UNSPECIFIED AttemptLostReason = 0
 	// Its deadline passed without a heartbeat. Nobody may have claimed the operation yet.
 	AttemptLostReason_ATTEMPT_LOST_REASON_EXPIRED AttemptLostReason = 1
@@ -102,11 +102,11 @@ type BeginOperationRequest struct {
 	// What the work is about: 1 to 512 bytes of UTF-8 without control characters. Required.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// Names the operation within its resource: 1 to 128 bytes of UTF-8 without control characters. Required. Derive it
-	// from what triggered the work (an order number, a date), and triggering it twice does it once.
+	// from what triggers the work (an order number, a date): work that is triggered twice is then done once.
 	OperationId string `protobuf:"bytes,2,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// The kind of work: 1 to 128 bytes of `[A-Za-z0-9._/-]`. Required.
 	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
-	// What a worker needs to know. Up to 32 KiB, never unpacked by the server.
+	// What a worker needs to know. Up to 32 KiB. The server never unpacks it.
 	Data *anypb.Any `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	// To find it by. The same limits as the metadata of a lease.
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -119,7 +119,7 @@ type BeginOperationRequest struct {
 	// `lock`, the time to live of the lease applies instead.
 	HeartbeatTimeout *durationpb.Duration `protobuf:"bytes,8,opt,name=heartbeat_timeout,json=heartbeatTimeout,proto3" json:"heartbeat_timeout,omitempty"`
 	// An operation that isn't finished by then becomes DEAD; it never just disappears. It is never taken from a live
-	// worker: a running one becomes DEAD only when, after its worker fell silent, nobody has claimed it within the server's
+	// worker: a running operation becomes DEAD only if its worker falls silent and nobody claims it within the server's
 	// recovery time (the quarantine after a failover, and 30 s). From 1 s to 365 days. Unset: no such time.
 	TimeToLive *durationpb.Duration `protobuf:"bytes,9,opt,name=time_to_live,json=timeToLive,proto3" json:"time_to_live,omitempty"`
 	// Every attempt takes this lease on the resource in the same step, shares its token, deadline and keep-alive, and is
@@ -129,15 +129,15 @@ type BeginOperationRequest struct {
 	// How many attempts may go stale or be lost before the operation becomes DEAD: 1 to 1,000. Unset (0): the server's
 	// default.
 	MaxAttempts int32 `protobuf:"varint,11,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
-	// Makes a repeat of this call recognisable, see the service. Optional.
+	// Lets the server recognise a repeat of this call; see the service. Optional.
 	RequestId string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Refuse if the resource has an open (pending or running) operation, and refuse others while this one is open.
 	Exclusive bool `protobuf:"varint,13,opt,name=exclusive,proto3" json:"exclusive,omitempty"`
 	// Record nothing and start no attempt unless this lease is held. It is checked in the same step, and not again while
 	// the attempt runs; a repeat that starts nothing is answered without it. With `lock`: INVALID_ARGUMENT.
 	RequireLease *LeaseRef `protobuf:"bytes,14,opt,name=require_lease,json=requireLease,proto3" json:"require_lease,omitempty"`
-	// How long the finished record stays. As long as it does, a Begin of the same id finds it; after that, one begins the
-	// work anew. Unset: the server's default.
+	// How long the finished record stays. As long as it does, a Begin with the same id finds it; after that, such a Begin
+	// starts the work anew. Unset: the server's default.
 	Retention     *Retention `protobuf:"bytes,15,opt,name=retention,proto3" json:"retention,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -448,8 +448,8 @@ type ListOperationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which ones. Unset: all.
 	Filter *OperationFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// At most this many records in the page. Unset (0): 100; more than 500 means 500. A page may have fewer, even none,
-	// before the last: it also ends after about 1 MiB or a bounded amount of searching.
+	// The page has at most this many records. Unset (0): 100; more than 500 means 500. A page that isn't the last may
+	// have fewer, even none: it also ends after about 1 MiB or a bounded amount of searching.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before, with the same filter. Empty: the first page.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -586,7 +586,7 @@ type ClaimOperationsRequest struct {
 	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	// At most this many: 1 to 32. Unset (0): 1.
 	MaxOperations int32 `protobuf:"varint,5,opt,name=max_operations,json=maxOperations,proto3" json:"max_operations,omitempty"`
-	// How long to wait until there is one: 0 to 30 min. Unset: answer at once.
+	// How long to wait for one: 0 to 30 min. Unset: answer at once.
 	WaitTimeout   *durationpb.Duration `protobuf:"bytes,6,opt,name=wait_timeout,json=waitTimeout,proto3" json:"wait_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -667,7 +667,7 @@ func (x *ClaimOperationsRequest) GetWaitTimeout() *durationpb.Duration {
 // The response of ClaimOperations.
 type ClaimOperationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the caller now runs; may be empty.
+	// What the caller now runs. May be empty.
 	Claimed       []*ClaimedOperation `protobuf:"bytes,1,rep,name=claimed,proto3" json:"claimed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -784,9 +784,9 @@ type UpdateOperationRequest struct {
 	Progress *anypb.Any `protobuf:"bytes,7,opt,name=progress,proto3" json:"progress,omitempty"`
 	// Labels to add or to change.
 	SetLabels map[string]string `protobuf:"bytes,8,rep,name=set_labels,json=setLabels,proto3" json:"set_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Keys of labels to remove, up to 64; none that is in set_labels. Those that don't exist are ignored.
+	// Keys of labels to remove, up to 64, none of them in set_labels. Keys that don't exist are ignored.
 	RemoveLabels []string `protobuf:"bytes,9,rep,name=remove_labels,json=removeLabels,proto3" json:"remove_labels,omitempty"`
-	// Makes a repeat of this call recognisable, see the service. Optional.
+	// Lets the server recognise a repeat of this call; see the service. Optional.
 	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1157,13 +1157,13 @@ type KeepAliveOperationResponse_Renewed struct {
 }
 
 type KeepAliveOperationResponse_AtRisk struct {
-	// The last heartbeat couldn't be stored, the deadline stands.
+	// The last heartbeat couldn't be stored; the deadline stands.
 	AtRisk *AtRisk `protobuf:"bytes,4,opt,name=at_risk,json=atRisk,proto3,oneof"`
 }
 
 type KeepAliveOperationResponse_CancelRequested struct {
-	// Someone asked to cancel the operation. Said once on every stream. Come to an end and answer with
-	// CompleteOperation, cancelled or otherwise.
+	// Someone asked to cancel the operation. Sent once on every stream. Finish the work and call CompleteOperation,
+	// with `cancelled` or another outcome.
 	CancelRequested *CancelRequested `protobuf:"bytes,5,opt,name=cancel_requested,json=cancelRequested,proto3,oneof"`
 }
 
@@ -1197,7 +1197,7 @@ func (*KeepAliveOperationResponse_Draining) isKeepAliveOperationResponse_Event()
 // Someone asked to cancel the operation.
 type CancelRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was said about it.
+	// The reason that was given.
 	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1307,7 +1307,7 @@ type CompleteOperationRequest struct {
 	Outcome isCompleteOperationRequest_Outcome `protobuf_oneof:"outcome"`
 	// Release the lease that belongs to the attempt in the same step. Without it the lease runs to its deadline.
 	ReleaseLease bool `protobuf:"varint,8,opt,name=release_lease,json=releaseLease,proto3" json:"release_lease,omitempty"`
-	// Makes a repeat of this call recognisable, see the service. Optional.
+	// Lets the server recognise a repeat of this call; see the service. Optional.
 	RequestId     string `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1547,9 +1547,9 @@ type YieldOperationRequest struct {
 	ClaimId string `protobuf:"bytes,3,opt,name=claim_id,json=claimId,proto3" json:"claim_id,omitempty"`
 	// The attempt's token. Required, positive.
 	FencingToken int64 `protobuf:"varint,4,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
-	// How long it isn't given to a claim: 0 to 365 days. Unset: 0.
+	// For how long no claim gets it: 0 to 365 days. Unset: 0.
 	Delay *durationpb.Duration `protobuf:"bytes,5,opt,name=delay,proto3" json:"delay,omitempty"`
-	// Makes a repeat of this call recognisable, see the service. Optional.
+	// Lets the server recognise a repeat of this call; see the service. Optional.
 	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1680,9 +1680,9 @@ type CancelOperationRequest struct {
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// The operation's id. Required.
 	OperationId string `protobuf:"bytes,2,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
-	// Why, told to the worker. Up to 256 bytes of UTF-8.
+	// Why; the worker is told. Up to 256 bytes of UTF-8.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Makes a repeat of this call recognisable, see the service. Optional.
+	// Lets the server recognise a repeat of this call; see the service. Optional.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1801,7 +1801,7 @@ type RetryOperationRequest struct {
 	OperationId string `protobuf:"bytes,2,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// Only if the record has this version: 1 or more. Unset: whatever its version.
 	Version *int64 `protobuf:"varint,3,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// Makes a repeat of this call recognisable, see the service. Optional.
+	// Lets the server recognise a repeat of this call; see the service. Optional.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1920,7 +1920,7 @@ type DeleteOperationRequest struct {
 	OperationId string `protobuf:"bytes,2,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
 	// Only if the record has this version: 1 or more. Unset: whatever its version.
 	Version *int64 `protobuf:"varint,3,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// Accepted like everywhere; the removed record remembers nothing, and a repeat answers `deleted: false`. Optional.
+	// Accepted as everywhere, but a removed record remembers nothing: a repeat answers `deleted: false`. Optional.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2099,7 +2099,7 @@ type WaitOperationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The record. Always set.
 	Operation *Operation `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
-	// Whether it is finished, in whichever final state.
+	// Whether it is finished, in any final state.
 	Done          bool `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2152,7 +2152,8 @@ func (x *WaitOperationResponse) GetDone() bool {
 // The request of WatchOperations.
 type WatchOperationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which ones. Unset: all. One that is told and then no longer fits the filter is told once more, as it then is.
+	// Which ones. Unset: all. An operation that was sent and then no longer fits the filter is sent once more, as it then
+	// is.
 	Filter *OperationFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Whether the records come with data, progress and result.
 	WithPayloads  bool `protobuf:"varint,2,opt,name=with_payloads,json=withPayloads,proto3" json:"with_payloads,omitempty"`

@@ -45,52 +45,52 @@ const (
 //
 // A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
 // writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
-// operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+// operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
 //
-// Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+// You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
 // other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
-// last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+// last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+// record as it is.
 //
 // Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
 //
-// The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
-// Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
-// `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+// google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+// metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+// percent-encoded; `resources/-` or an empty name means all resources.
 //
-// Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-// UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
-// that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
-// what else can happen. As everywhere: the end of a stream proves nothing.
+// Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+// REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+// names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+// name what else can happen. As everywhere, the end of a stream proves nothing.
 type OperationStoreServiceClient interface {
 	// Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
 	//
 	// If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-	// count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+	// count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
 	//
 	// With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-	// answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-	// caller do the work.**
+	// answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
 	//
-	// Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-	// with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-	// was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-	// claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+	// Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+	// `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+	// recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+	// UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
 	BeginOperation(ctx context.Context, in *BeginOperationRequest, opts ...grpc.CallOption) (*BeginOperationResponse, error)
 	// Reads one record.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
 	// Lists records page by page, in no particular order. The pages together are no snapshot.
 	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
-	// Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-	// claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-	// passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+	// Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+	// new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+	// while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
 	//
-	// The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-	// the list is empty.
+	// A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+	// is no error: the list is empty.
 	//
-	// What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-	// the same claim_id got it. Where even that fails, the attempts go stale.
+	// If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+	// attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
 	//
-	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
 	ClaimOperations(ctx context.Context, in *ClaimOperationsRequest, opts ...grpc.CallOption) (*ClaimOperationsResponse, error)
 	// Writes data, progress and labels of a running operation. Counts as a heartbeat.
 	//
@@ -101,7 +101,7 @@ type OperationStoreServiceClient interface {
 	// about every quarter of the heartbeat timeout.
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-	// after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+	// after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
 	KeepAliveOperation(ctx context.Context, in *KeepAliveOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[KeepAliveOperationResponse], error)
 	// Ends an operation: succeeded with a result, failed with an error, or cancelled.
 	//
@@ -112,26 +112,26 @@ type OperationStoreServiceClient interface {
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
 	YieldOperation(ctx context.Context, in *YieldOperationRequest, opts ...grpc.CallOption) (*YieldOperationResponse, error)
-	// Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-	// decides. Already asked, or already CANCELLED, is no error.
+	// Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+	// decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
 	CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error)
-	// Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-	// attempts count from 0 again.
+	// Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+	// its attempts count from 0 again.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
 	// ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
 	RetryOperation(ctx context.Context, in *RetryOperationRequest, opts ...grpc.CallOption) (*RetryOperationResponse, error)
-	// Removes a record that isn't running. None to remove is no error: `deleted` is false.
+	// Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
 	DeleteOperation(ctx context.Context, in *DeleteOperationRequest, opts ...grpc.CallOption) (*DeleteOperationResponse, error)
 	// Waits until an operation is finished, and answers with the record as it then is; look at `done`. The end of the
 	// wait, or of the call, never cancels the operation.
 	WaitOperation(ctx context.Context, in *WaitOperationRequest, opts ...grpc.CallOption) (*WaitOperationResponse, error)
-	// Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-	// between may be left out. After a reconnect there is a new snapshot.
+	// Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+	// may leave out states in between. After a reconnect there is a new snapshot.
 	//
 	// Errors: UNAVAILABLE / DRAINING when the server stops.
 	WatchOperations(ctx context.Context, in *WatchOperationsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOperationsResponse], error)
@@ -301,52 +301,52 @@ type OperationStoreService_WatchOperationsClient = grpc.ServerStreamingClient[Wa
 //
 // A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
 // writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
-// operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+// operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
 //
-// Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+// You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
 // other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
-// last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+// last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+// record as it is.
 //
 // Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
 //
-// The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
-// Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
-// `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+// google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+// metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+// percent-encoded; `resources/-` or an empty name means all resources.
 //
-// Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-// UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
-// that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
-// what else can happen. As everywhere: the end of a stream proves nothing.
+// Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+// REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+// names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+// name what else can happen. As everywhere, the end of a stream proves nothing.
 type OperationStoreServiceServer interface {
 	// Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
 	//
 	// If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-	// count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+	// count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
 	//
 	// With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-	// answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-	// caller do the work.**
+	// answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
 	//
-	// Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-	// with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-	// was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-	// claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+	// Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+	// `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+	// recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+	// UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
 	BeginOperation(context.Context, *BeginOperationRequest) (*BeginOperationResponse, error)
 	// Reads one record.
 	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
 	// Lists records page by page, in no particular order. The pages together are no snapshot.
 	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
-	// Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-	// claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-	// passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+	// Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+	// new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+	// while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
 	//
-	// The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-	// the list is empty.
+	// A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+	// is no error: the list is empty.
 	//
-	// What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-	// the same claim_id got it. Where even that fails, the attempts go stale.
+	// If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+	// attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
 	//
-	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
 	ClaimOperations(context.Context, *ClaimOperationsRequest) (*ClaimOperationsResponse, error)
 	// Writes data, progress and labels of a running operation. Counts as a heartbeat.
 	//
@@ -357,7 +357,7 @@ type OperationStoreServiceServer interface {
 	// about every quarter of the heartbeat timeout.
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-	// after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+	// after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
 	KeepAliveOperation(*KeepAliveOperationRequest, grpc.ServerStreamingServer[KeepAliveOperationResponse]) error
 	// Ends an operation: succeeded with a result, failed with an error, or cancelled.
 	//
@@ -368,26 +368,26 @@ type OperationStoreServiceServer interface {
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
 	YieldOperation(context.Context, *YieldOperationRequest) (*YieldOperationResponse, error)
-	// Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-	// decides. Already asked, or already CANCELLED, is no error.
+	// Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+	// decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
 	CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error)
-	// Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-	// attempts count from 0 again.
+	// Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+	// its attempts count from 0 again.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
 	// ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
 	RetryOperation(context.Context, *RetryOperationRequest) (*RetryOperationResponse, error)
-	// Removes a record that isn't running. None to remove is no error: `deleted` is false.
+	// Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
 	DeleteOperation(context.Context, *DeleteOperationRequest) (*DeleteOperationResponse, error)
 	// Waits until an operation is finished, and answers with the record as it then is; look at `done`. The end of the
 	// wait, or of the call, never cancels the operation.
 	WaitOperation(context.Context, *WaitOperationRequest) (*WaitOperationResponse, error)
-	// Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-	// between may be left out. After a reconnect there is a new snapshot.
+	// Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+	// may leave out states in between. After a reconnect there is a new snapshot.
 	//
 	// Errors: UNAVAILABLE / DRAINING when the server stops.
 	WatchOperations(*WatchOperationsRequest, grpc.ServerStreamingServer[WatchOperationsResponse]) error

@@ -28,9 +28,9 @@ const (
 type StoreKind int32
 
 const (
-	// Not said.
+	// Not specified.
 	StoreKind_STORE_KIND_UNSPECIFIED StoreKind = 0
-	// In the process itself: nothing is shared with other servers, and a restart loses it. For trials and tests.
+	// In the process itself: it shares nothing with other servers, and a restart loses everything. For trials and tests.
 	StoreKind_STORE_KIND_MEMORY StoreKind = 1
 	// In Redis.
 	StoreKind_STORE_KIND_REDIS StoreKind = 2
@@ -93,11 +93,12 @@ type ServerInfo struct {
 	Reign string `protobuf:"bytes,5,opt,name=reign,proto3" json:"reign,omitempty"`
 	// How many reigns the store has seen. For people.
 	Epoch int64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// How long nothing is granted yet that a forgotten grant could contradict. Unset when no quarantine is in force.
+	// For how long the server still grants nothing that a forgotten grant could contradict. Unset when no quarantine is
+	// in force.
 	QuarantineRemaining *durationpb.Duration `protobuf:"bytes,7,opt,name=quarantine_remaining,json=quarantineRemaining,proto3" json:"quarantine_remaining,omitempty"`
-	// What applies to a request that names no durability.
+	// The durability of a request that names none.
 	DefaultDurability *Durability `protobuf:"bytes,8,opt,name=default_durability,json=defaultDurability,proto3" json:"default_durability,omitempty"`
-	// A shorter time to live may not survive a failover of the store. Unset if the store can't fail over.
+	// A lease with a shorter time to live may not survive a failover of the store. Unset if the store can't fail over.
 	SmallestAdvisableTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=smallest_advisable_ttl,json=smallestAdvisableTtl,proto3" json:"smallest_advisable_ttl,omitempty"`
 	// What requests may ask for.
 	Limits        *ServerLimits `protobuf:"bytes,10,opt,name=limits,proto3" json:"limits,omitempty"`

@@ -7,7 +7,7 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { LockHolder } from "./lock.ts";
 
 /**
- * What Leasehold puts into the details of an error status, besides the standard messages of google.rpc.
+ * What Leasehold adds to the details of an error status, besides the standard messages of google.rpc.
  *
  * Every error carries a google.rpc.ErrorInfo with domain `leasehold` and one of these reasons, in the standard
  * `grpc-status-details-bin` trailer. Decide by reason, not by message text. A reason always comes with the same code.
@@ -15,12 +15,12 @@ import { LockHolder } from "./lock.ts";
  *   reason                code                  meaning
  *   INVALID_ARGUMENT      INVALID_ARGUMENT      a field is wrong; google.rpc.BadRequest names it
  *   LOCK_CONTENDED        ABORTED               not granted, others hold it or were first; with Contention, RetryInfo
- *   LEASE_LOST            ABORTED               the lease named is not held (any more)
+ *   LEASE_LOST            ABORTED               the named lease is not held
  *   MOVED                 ABORTED               a newer call speaks for the lease, waiter or attempt
  *   LEASE_ID_REUSED       FAILED_PRECONDITION   the lease_id names an acquisition in another mode
- *   UNAUTHENTICATED       UNAUTHENTICATED       the server wants credentials, and these aren't it
- *   PERMISSION_DENIED     PERMISSION_DENIED     the caller may not do this
- *   QUARANTINE            UNAVAILABLE           nothing may be granted for a while after a failover; with RetryInfo
+ *   UNAUTHENTICATED       UNAUTHENTICATED       the server requires credentials; these are missing or wrong
+ *   PERMISSION_DENIED     PERMISSION_DENIED     the caller lacks the right to do this
+ *   QUARANTINE            UNAVAILABLE           for a while after a failover nothing is granted; with RetryInfo
  *   REDIS_UNAVAILABLE     UNAVAILABLE           the store didn't take the command; nothing was changed; with RetryInfo
  *   PRIMARY_UNCONFIRMED   UNAVAILABLE           the store isn't confirmed to be in charge; outcome unknown; with RetryInfo
  *   OUTCOME_UNKNOWN       UNAVAILABLE           the store didn't answer in time; outcome unknown; with RetryInfo
@@ -31,18 +31,18 @@ import { LockHolder } from "./lock.ts";
  *   STORE_FULL            RESOURCE_EXHAUSTED    the store has no memory left; with QuotaFailure
  *   QUEUE_FULL            RESOURCE_EXHAUSTED    too many callers wait for this resource; with QuotaFailure
  *   WATCH_INTERRUPTED     UNAVAILABLE           changes may have been missed, watch again; with RetryInfo
- *   WATCHER_TOO_SLOW      RESOURCE_EXHAUSTED    the client of a watch didn't read what it was told
+ *   WATCHER_TOO_SLOW      RESOURCE_EXHAUSTED    the client of a watch didn't read its events
  *   DEADLINE_EXCEEDED     DEADLINE_EXCEEDED     the call's deadline passed; outcome unknown
  *   CANCELLED             CANCELLED             the caller cancelled the call; outcome unknown
  *   NOT_IMPLEMENTED       UNIMPLEMENTED         this server doesn't serve the rpc
  *   INTERNAL              INTERNAL              a defect of the server
  *   OPERATION_NOT_FOUND   NOT_FOUND             no such operation
  *   OPERATION_EXISTS      ALREADY_EXISTS        the operation_id names an operation with another type, data or labels
- *   OPERATION_OPEN        ABORTED               another operation of the resource is open, and one of them is exclusive
+ *   OPERATION_OPEN        ABORTED               another operation of the resource is open; one of the two is exclusive
  *   ATTEMPT_HELD          ABORTED               another attempt runs the operation; with RetryInfo
- *   STALE_ATTEMPT         FAILED_PRECONDITION   the attempt named is not the one that runs the operation
+ *   STALE_ATTEMPT         FAILED_PRECONDITION   the named attempt is not the one that runs the operation
  *   WRONG_STATE           FAILED_PRECONDITION   the operation's state doesn't allow this
- *   VERSION_MISMATCH      ABORTED               the record has changed since the version named
+ *   VERSION_MISMATCH      ABORTED               the record has changed since the named version
  *   LEASE_REQUIRED        FAILED_PRECONDITION   the lease that the operation requires is not held
  *
  * "Outcome unknown" means: it may or may not have happened. Repeat the call with the same ids; a repeat has no second
@@ -51,7 +51,7 @@ import { LockHolder } from "./lock.ts";
 
 /** What stood in the way of a grant. */
 export const ContentionReason = {
-  /** CONTENTION_REASON_UNSPECIFIED - Not said. */
+  /** CONTENTION_REASON_UNSPECIFIED - Not specified. */
   CONTENTION_REASON_UNSPECIFIED: 0,
   /** CONTENTION_REASON_HELD - Live leases hold it, or too many of its permits. */
   CONTENTION_REASON_HELD: 1,
@@ -74,11 +74,11 @@ export namespace ContentionReason {
 
 /** Why a resource wasn't granted; a detail of ABORTED / LOCK_CONTENDED. */
 export interface Contention {
-  /** The resource. Of several, the first that couldn't be had. */
+  /** The resource. If the call named several, the first that couldn't be granted. */
   resource: string;
-  /** Who holds it: at most 4, without metadata, since details travel in a trailer. */
+  /** Who holds it: at most 4 holders, without metadata, since details travel in a trailer. */
   holders: LockHolder[];
-  /** When it can be free at the earliest if nobody releases, renews or is granted first. Unset: not known. */
+  /** How long until it can be free at the earliest, if nobody releases, renews or is granted before. Unset: not known. */
   timeLeft:
     | Duration
     | undefined;

@@ -7,8 +7,8 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 
 /**
- * A lease and what is asked of it: the words shared by every rpc that grants, renews or shows one.
- * The rpcs are in lock_service.proto, what a held lease says about itself over time in lease_events.proto.
+ * A lease and how to ask for one: the messages shared by every rpc that grants, renews or shows leases. The rpcs are in
+ * lock_service.proto; what a stream says about a held lease over time is in lease_events.proto.
  */
 
 /** What a caller asks for: one lease on one resource. */
@@ -16,25 +16,25 @@ export interface LeaseSpec {
   /** The name to lock. 1 to 512 bytes of UTF-8 without control characters; compared byte by byte. Required. */
   resource: string;
   /**
-   * Names this acquisition; made by the client, a random UUID in 8-4-4-4-12 hex form and not the nil UUID. Required.
+   * Names this acquisition. The client makes it: a random UUID in 8-4-4-4-12 hex form, not the nil UUID. Required.
    *
    * The same lease_id again is the same acquisition: a repeat after a lost reply gets the same lease with the same
-   * token, never a second one. Use a new one for every new acquisition. With another mode than the recorded one:
+   * token, never a second one. Use a new one for every new acquisition. A mode other than the recorded one is
    * FAILED_PRECONDITION / LEASE_ID_REUSED.
    *
-   * Whoever knows it can renew and release the lease, so treat it as a secret. It is returned only to a caller who
-   * sent it; everyone else sees a short hash.
+   * Anyone who knows it can renew and release the lease, so treat it as a secret. The server returns it only to a
+   * caller who sent it; everyone else sees a short hash.
    */
   leaseId: string;
   /**
-   * Tells people who holds the lease, for example `billing-7f9c@host-3`. Up to 256 bytes of UTF-8, may be empty.
-   * It has no part in any decision.
+   * Tells people who holds the lease, for example `billing-7f9c@host-3`. Up to 256 bytes of UTF-8, may be empty. No
+   * decision depends on it.
    */
   owner: string;
   /**
-   * How long the lease lives without a renewal: from 1 s to the server's max_ttl (30 s unless configured).
-   * Unset: the server's default_ttl (20 s unless configured). The time to live doesn't bound how long a lease is
-   * held (it is renewed), but how long the resource stays blocked after its holder has died.
+   * How long the lease lives without a renewal: from 1 s to the server's max_ttl (30 s unless configured). Unset: the
+   * server's default_ttl (20 s unless configured). It doesn't limit how long a lease is held, since renewals extend it,
+   * but how long the resource stays blocked after its holder dies.
    */
   ttl:
     | Duration
@@ -52,8 +52,8 @@ export interface LeaseSpec {
     { $case: "permits"; value: Permits }
     | undefined;
   /**
-   * Shown to whoever looks at the lock; no part in any decision, so put no secrets here. Up to 16 entries, keys of
-   * 1 to 64 bytes of `[a-z0-9._-]`, values of up to 256 bytes of UTF-8, 2 KiB in all.
+   * Shown to everyone who looks at the lock, so put no secrets here. No decision depends on it. Up to 16 entries, keys
+   * of 1 to 64 bytes of `[a-z0-9._-]`, values of up to 256 bytes of UTF-8, 2 KiB in all.
    */
   metadata: Map<string, string>;
   /**
@@ -66,8 +66,8 @@ export interface LeaseSpec {
     | Duration
     | undefined;
   /**
-   * Renewals never carry the lease past this time from the grant, so that a hung job which still answers pings can't
-   * hold it for ever. From 1 s to 30 days, may exceed max_ttl. Unset: no bound.
+   * Renewals never carry the lease past this time from the grant, so that a job which hangs but still answers pings
+   * can't hold it for ever. From 1 s to 30 days, may exceed max_ttl. Unset: no bound.
    */
   maxHold:
     | Duration
@@ -96,7 +96,8 @@ export interface Lease {
    */
   fencingToken: bigint;
   /**
-   * From the arrival of *this call's request* at the server to the lease's deadline, by the server's monotonic clock.
+   * The time from the arrival of *this call's request* at the server to the lease's deadline, by the server's monotonic
+   * clock.
    *
    * The deadline rule: the holder must stop at
    *
@@ -115,7 +116,7 @@ export interface Lease {
   expireTime:
     | Timestamp
     | undefined;
-  /** How safely the grant or renewal was stored when this was said. */
+  /** How safely the grant or renewal was stored when the server sent this. */
   achievedDurability: Durability | undefined;
 }
 
@@ -128,8 +129,8 @@ export interface LeaseRef {
   /** The token of the grant. Required, positive: it keeps a caller from taking a later grant for its own. */
   fencingToken: bigint;
   /**
-   * The time to live that renewals give, from 1 s to max_ttl. Unset: that of the grant. A smaller one never brings a
-   * deadline forward that was already promised.
+   * The time to live that renewals give, from 1 s to max_ttl. Unset: that of the grant. A smaller one never brings
+   * forward a deadline that was already promised.
    */
   ttl: Duration | undefined;
 }
@@ -147,18 +148,18 @@ export interface Permits {
   /** How many permits this lease takes. 1 to `limit`. */
   permits: number;
   /**
-   * How many there are. 1 to 1,000,000. Callers should agree on it; while they don't (a rollout that changes it), a
-   * grant obeys the smallest limit among the live leases and itself.
+   * How many permits the resource has. 1 to 1,000,000. Callers should agree on it; while they don't (a rollout that
+   * changes it), a grant obeys the smallest limit among the live leases and itself.
    */
   limit: number;
 }
 
-/** How safely something is stored before the server says that it is. Exclusion doesn't depend on it; survival does. */
+/** How safely the server stores something before it says that it did. Exclusion doesn't depend on it; survival does. */
 export interface Durability {
   /** Unset: the server's default, see GetServerInfo. */
   level:
     | //
-    /** Stored on the primary. A failover may forget it: the holder then hears `lost`. */
+    /** Stored on the primary. A failover may forget it: the holder then gets `lost`. */
     { $case: "asynchronous"; value: Asynchronous }
     | //
     /** Stored on the primary and acknowledged by replicas. Unmet: UNAVAILABLE / DURABILITY_UNMET, outcome unknown. */

@@ -6,17 +6,17 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.ts";
 
 /**
- * What a server says on a stream about leases and attempts that it keeps alive. The grant and its renewals
+ * What a server says on a stream about the leases and attempts that it keeps alive. The grant and the renewals
  * themselves are `Lease` (lease.proto) and `Attempt` (operation.proto).
  */
 
-/** Why a renewal didn't succeed. */
+/** Why a renewal failed. */
 export const AtRiskReason = {
-  /** AT_RISK_REASON_UNSPECIFIED - Not said. */
+  /** AT_RISK_REASON_UNSPECIFIED - Not specified. */
   AT_RISK_REASON_UNSPECIFIED: 0,
   /** AT_RISK_REASON_STORE_UNAVAILABLE - The store doesn't answer. */
   AT_RISK_REASON_STORE_UNAVAILABLE: 1,
-  /** AT_RISK_REASON_PRIMARY_UNCONFIRMED - The store answers, but isn't confirmed to be the one in charge. */
+  /** AT_RISK_REASON_PRIMARY_UNCONFIRMED - The store answers, but isn't confirmed to be in charge. */
   AT_RISK_REASON_PRIMARY_UNCONFIRMED: 2,
   /** AT_RISK_REASON_DURABILITY_UNMET - Too few replicas acknowledge. */
   AT_RISK_REASON_DURABILITY_UNMET: 3,
@@ -38,17 +38,17 @@ export namespace AtRiskReason {
 
 /** Why a lease has ended. */
 export const LostReason = {
-  /** LOST_REASON_UNSPECIFIED - Not said. */
+  /** LOST_REASON_UNSPECIFIED - Not specified. */
   LOST_REASON_UNSPECIFIED: 0,
   /** LOST_REASON_EXPIRED - Its deadline passed without a successful renewal. */
   LOST_REASON_EXPIRED: 1,
   /** LOST_REASON_RELEASED - It was released with its lease_id. */
   LOST_REASON_RELEASED: 2,
-  /** LOST_REASON_FORCE_RELEASED - An administrator took it away. */
+  /** LOST_REASON_FORCE_RELEASED - An administrator force-released it. */
   LOST_REASON_FORCE_RELEASED: 3,
   /** LOST_REASON_MAX_HOLD - Its max_hold ended. */
   LOST_REASON_MAX_HOLD: 4,
-  /** LOST_REASON_UNKNOWN_LEASE - The store doesn't know such a lease: a failover forgot it, it ended long ago, or its token or id is wrong. */
+  /** LOST_REASON_UNKNOWN_LEASE - The store doesn't know the lease: a failover forgot it, it ended long ago, or its token or id is wrong. */
   LOST_REASON_UNKNOWN_LEASE: 5,
   UNRECOGNIZED: -1,
 } as const;
@@ -66,16 +66,19 @@ export namespace LostReason {
 }
 
 /**
- * The caller waits in the queue. Said when it enters, when its position changes (not necessarily at every step) and
- * at least every 15 s.
+ * The caller waits in the queue. Sent when it enters, when its position changes (not necessarily at every step) and at
+ * least every 15 s.
  */
 export interface Queued {
-  /** Position in the queue, 1 for the next one to be granted. 0 while it isn't known, because the store can't be reached. */
+  /**
+   * The position in the queue, from 1 for the next one to be granted. 0 while it isn't known, because the store can't be
+   * reached.
+   */
   position: number;
 }
 
 /**
- * The last renewal didn't succeed. The deadline last told stands, and the server goes on trying. A holder that can
+ * The last renewal failed. The deadline that was last sent stands, and the server goes on trying. A holder that can
  * reach a safe point should go there.
  */
 export interface AtRisk {
@@ -83,7 +86,7 @@ export interface AtRisk {
   reason: AtRiskReason;
 }
 
-/** The lease has ended: stop now. It never comes back; acquire anew, with a new lease_id. */
+/** The lease has ended: stop now. It never comes back; acquire again, with a new lease_id. */
 export interface Lost {
   /** Why. */
   reason: LostReason;

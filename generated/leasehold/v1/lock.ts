@@ -14,7 +14,7 @@ import { Exclusive, Permits, Shared } from "./lease.ts";
 
 /** Whether a resource is taken. */
 export const LockState = {
-  /** LOCK_STATE_UNSPECIFIED - Not said. */
+  /** LOCK_STATE_UNSPECIFIED - Not specified. */
   LOCK_STATE_UNSPECIFIED: 0,
   /** LOCK_STATE_FREE - Nobody holds it. Also the state of a resource that was never locked. */
   LOCK_STATE_FREE: 1,
@@ -59,7 +59,7 @@ export interface Lock {
 
 /** One live lease, as others see it. */
 export interface LockHolder {
-  /** A short hash of the lease_id, to recognise a lease by. It gives no power over the lease. */
+  /** A short hash of the lease_id, to recognise the lease by. It gives no power over the lease. */
   leaseIdHash: string;
   /** The owner that the holder gave. */
   owner: string;
@@ -88,7 +88,7 @@ export interface LockHolder {
   /** The metadata that the holder gave. */
   metadata: Map<string, string>;
   /**
-   * ForceRelease took it away. It takes the resource until `remaining` is over, because its holder may not have heard,
+   * ForceRelease has revoked it. It takes the resource until `remaining` is over, because its holder may not know yet,
    * but nothing renews it.
    */
   revoked: boolean;
@@ -121,7 +121,7 @@ export interface LockWaiter {
   queueTime:
     | Timestamp
     | undefined;
-  /** Its call has ended or its server is gone: it is passed over until it comes back, and then forgotten. */
+  /** Its call has ended or its server is gone: it is passed over until it comes back, and forgotten if it doesn't. */
   absent: boolean;
 }
 

@@ -25,8 +25,8 @@ import { ServerInfo } from "./server_info.ts";
 import { Heartbeat, SnapshotComplete } from "./watch_events.ts";
 
 /**
- * The lock service: leases on named resources, held by renewing them or by keeping a stream open.
- * What a lease is and the deadline rule that its holder must obey: `Lease` in lease.proto. Errors: error_details.proto.
+ * The lock service: leases on named resources, held by renewing them or by keeping a stream open. `Lease` in
+ * lease.proto says what a lease is and which deadline rule its holder must obey. Errors: error_details.proto.
  */
 
 /** The request of Acquire. */
@@ -82,7 +82,7 @@ export interface HoldRequest {
   /** How long to wait in the queue. Unset: try once. */
   wait:
     | //
-    /** At most this long: 0 to 365 days. Once granted, it has no meaning any more. */
+    /** At most this long: 0 to 365 days. Once the lease is granted, it has no meaning any more. */
     { $case: "waitTimeout"; value: Duration }
     | //
     /** As long as the stream lives. Must be true. */
@@ -108,7 +108,7 @@ export interface HoldResponse {
     /** The lease has a new deadline. */
     { $case: "renewed"; value: Lease }
     | //
-    /** The last renewal failed, the deadline stands. */
+    /** The last renewal failed; the deadline stands. */
     { $case: "atRisk"; value: AtRisk }
     | //
     /** The lease has ended. The last event. */
@@ -140,7 +140,7 @@ export interface KeepAliveResponse {
     /** The lease is held, with a new deadline. */
     { $case: "renewed"; value: Lease }
     | //
-    /** The last renewal failed, the deadline stands. */
+    /** The last renewal failed; the deadline stands. */
     { $case: "atRisk"; value: AtRisk }
     | //
     /** The lease has ended. The last event about it. */
@@ -210,8 +210,8 @@ export interface ListLocksRequest {
   /** Only locks in one of these states; FREE is never listed. Empty: all. */
   states: LockState[];
   /**
-   * At most this many locks in the page. Unset (0): 100; more than 500 means 500. A page may have fewer, even none,
-   * before the last: it also ends after about 1 MiB or a bounded amount of searching.
+   * The page has at most this many locks. Unset (0): 100; more than 500 means 500. A page that isn't the last may have
+   * fewer, even none: it also ends after about 1 MiB or a bounded amount of searching.
    */
   pageSize: number;
   /** The next_page_token of the page before, with the same filters. Empty: the first page. */
@@ -228,11 +228,11 @@ export interface ListLocksResponse {
 
 /** The request of WatchLocks. With both fields empty, all locks are watched. */
 export interface WatchLocksRequest {
-  /** Only these resources, up to 100; each of them is told in the snapshot, also when it is free. */
+  /** Only these resources, up to 100; the snapshot has each of them, even if it is free. */
   resources: string[];
   /**
-   * Only resources whose name begins with this, up to 512 bytes. Those that aren't free are told in the snapshot. Not
-   * together with `resources`.
+   * Only resources whose name begins with this, up to 512 bytes; the snapshot has those that aren't free. Not together
+   * with `resources`.
    */
   resourcePrefix: string;
 }
@@ -277,8 +277,8 @@ export interface ForceReleaseRequest {
     | undefined;
   /**
    * Free the resource now instead of at the deadline promised to the holder, and end a min_hold too. The holder may
-   * still be at work: for a moment two of them can believe to hold the resource, and only fencing tokens tell them
-   * apart.
+   * still be at work: for a moment two holders can believe that the resource is theirs, and only fencing tokens tell
+   * them apart.
    */
   immediate: boolean;
   /** Why, for the log. Up to 256 bytes. */
@@ -287,11 +287,12 @@ export interface ForceReleaseRequest {
 
 /** The response of ForceRelease. */
 export interface ForceReleaseResponse {
-  /** How many leases were taken away by this call. One that was taken away before counts again when `immediate` ends it. */
+  /** How many leases this call force-released. One that was force-released before counts again when `immediate` ends it. */
   releasedCount: number;
   /**
-   * When the resource can be granted again, from now, by what its leases, a min_hold and a quarantine left of it when the
-   * call took effect. Leases that the call didn't name count too, as if they weren't renewed. Unset: at once.
+   * How long until the resource can be granted again, by the leases, the min_hold and the quarantine that stood in the
+   * way when the call took effect. Leases that the call didn't name count too, as if nobody renewed them. Unset: at
+   * once.
    */
   freeIn: Duration | undefined;
 }
@@ -302,7 +303,7 @@ export interface GetServerInfoRequest {
 
 /** The response of GetServerInfo. */
 export interface GetServerInfoResponse {
-  /** What the server tells about itself. Always set. */
+  /** What the server says about itself. Always set. */
   info: ServerInfo | undefined;
 }
 
@@ -2223,17 +2224,17 @@ export const GetServerInfoResponse: MessageFns<GetServerInfoResponse> = {
 /**
  * Leases on named resources.
  *
- * Whatever isn't granted is an error status, never a response that reads like a lease. Every rpc may be repeated after
- * a lost reply, with the same ids: a repeat has no second effect. A request message may have up to 64 KiB; enum values
- * that the server doesn't know are INVALID_ARGUMENT.
+ * What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
+ * reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
+ * server doesn't know are INVALID_ARGUMENT.
  *
  * The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
  * never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
  * other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
  *
- * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
- * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
- * comments name what else can happen.
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+ * REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the comments of
+ * each rpc name what else can happen.
  */
 export type LockServiceDefinition = typeof LockServiceDefinition;
 export const LockServiceDefinition = {
@@ -2243,15 +2244,14 @@ export const LockServiceDefinition = {
     /**
      * Takes one lease; waits in the queue if asked to. First come, first served: nobody overtakes a queued caller.
      *
-     * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The ids of leases
-     * that have ended are not remembered: such a call is granted anew, with a new token.
-     * A caller that gives up waiting, or that got no reply, should Release its lease_id.
+     * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The server doesn't
+     * remember the ids of leases that have ended: it grants such a call anew, with a new token. A caller that gives up
+     * waiting, or that got no reply, should Release its lease_id.
      *
      * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-     * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-     * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
-     * same lease_id took over;
-     * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+     * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
+     * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
+     * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
      */
     acquire: {
       name: "Acquire",
@@ -2265,7 +2265,7 @@ export const LockServiceDefinition = {
      * Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
      * deadlock; while the call waits for one it may already hold others.
      *
-     * Errors: those of Acquire. Contention names the first resource that couldn't be had.
+     * Errors: those of Acquire. Contention names the first resource that couldn't be granted.
      */
     acquireMany: {
       name: "AcquireMany",
@@ -2281,11 +2281,10 @@ export const LockServiceDefinition = {
      * pings; those prove the process, not the job, so bound a job that may hang with max_hold.
      *
      * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
-     * Open the stream anew at least every 30 minutes, and set no deadline of more than 24 days.
+     * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
      *
-     * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`,
-     * UNAVAILABLE / DRAINING after `draining`. A stream that ends in any other way, also without an error, says nothing
-     * about the lease.
+     * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
+     * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
      */
     hold: {
       name: "Hold",
@@ -2296,9 +2295,9 @@ export const LockServiceDefinition = {
       options: {},
     },
     /**
-     * Keeps leases alive that the caller already holds, several on one stream: how a holder goes on after a broken Hold,
-     * on any instance, and how a lease of Acquire is kept without calling Renew. `renewed` (or `lost`) comes at once for
-     * each of them.
+     * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
+     * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
+     * at once for each lease.
      *
      * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
      * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
@@ -2331,7 +2330,7 @@ export const LockServiceDefinition = {
      * Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
      * During a quarantine and within the lease's min_hold the resource stays taken until that is over.
      *
-     * Nothing to release is no error: `released` is false. Make it so in `finally`: a repeat does no harm.
+     * Nothing to release is no error: `released` is false. Call it in `finally`: a repeat does no harm.
      */
     release: {
       name: "Release",
@@ -2341,7 +2340,7 @@ export const LockServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
+    /** Shows who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
     getLock: {
       name: "GetLock",
       requestType: GetLockRequest as typeof GetLockRequest,
@@ -2351,9 +2350,9 @@ export const LockServiceDefinition = {
       options: {},
     },
     /**
-     * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
-     * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
-     * not, and each lock is shown as it was when its page was read.
+     * Lists locks that are not free, page by page, in the order of the bytes of their names. A lock that is never free
+     * during the listing appears exactly once. The pages together are no snapshot: a lock that comes or goes during the
+     * listing may or may not appear, and each is shown as it was when its page was read.
      *
      * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
      */
@@ -2366,11 +2365,11 @@ export const LockServiceDefinition = {
       options: {},
     },
     /**
-     * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-     * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
-     * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
-     * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
-     * lock, use Acquire or Hold.
+     * Watches locks: sends their states, `snapshot_complete`, and then the newest state of each lock that changes. It may
+     * leave out states in between, and never sends an older one after a newer one. It sends a lock that nobody holds any
+     * more as FREE. It doesn't send renewals: `remaining` counts from the moment at which the lock was read. It sends a
+     * lapse within about a second. After a reconnect there is a new snapshot. Meant for observing leaders and for
+     * dashboards; to wait for a lock, use Acquire or Hold.
      *
      * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
      * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
@@ -2384,9 +2383,9 @@ export const LockServiceDefinition = {
       options: {},
     },
     /**
-     * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-     * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
-     * valid, although the resource may stay taken for a while.
+     * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
+     * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
+     * resource may stay taken for a while.
      */
     checkFencingToken: {
       name: "CheckFencingToken",
@@ -2397,9 +2396,9 @@ export const LockServiceDefinition = {
       options: {},
     },
     /**
-     * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-     * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
-     * places, and the next one is granted as soon as it is free. Every call is logged.
+     * For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
+     * is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait
+     * keep their places, and the next one is granted as soon as the resource is free. Every call is logged.
      *
      * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
      *
@@ -2413,7 +2412,7 @@ export const LockServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Tells what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
+    /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
     getServerInfo: {
       name: "GetServerInfo",
       requestType: GetServerInfoRequest as typeof GetServerInfoRequest,
@@ -2428,32 +2427,31 @@ export const LockServiceDefinition = {
 /**
  * Leases on named resources.
  *
- * Whatever isn't granted is an error status, never a response that reads like a lease. Every rpc may be repeated after
- * a lost reply, with the same ids: a repeat has no second effect. A request message may have up to 64 KiB; enum values
- * that the server doesn't know are INVALID_ARGUMENT.
+ * What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
+ * reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
+ * server doesn't know are INVALID_ARGUMENT.
  *
  * The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
  * never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
  * other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
  *
- * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
- * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
- * comments name what else can happen.
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+ * REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the comments of
+ * each rpc name what else can happen.
  */
 export type LockServiceService = typeof LockServiceService;
 export const LockServiceService = {
   /**
    * Takes one lease; waits in the queue if asked to. First come, first served: nobody overtakes a queued caller.
    *
-   * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The ids of leases
-   * that have ended are not remembered: such a call is granted anew, with a new token.
-   * A caller that gives up waiting, or that got no reply, should Release its lease_id.
+   * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The server doesn't
+   * remember the ids of leases that have ended: it grants such a call anew, with a new token. A caller that gives up
+   * waiting, or that got no reply, should Release its lease_id.
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-   * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
-   * same lease_id took over;
-   * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
+   * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
+   * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire: {
     path: "/leasehold.v1.LockService/Acquire" as const,
@@ -2468,7 +2466,7 @@ export const LockServiceService = {
    * Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
    * deadlock; while the call waits for one it may already hold others.
    *
-   * Errors: those of Acquire. Contention names the first resource that couldn't be had.
+   * Errors: those of Acquire. Contention names the first resource that couldn't be granted.
    */
   acquireMany: {
     path: "/leasehold.v1.LockService/AcquireMany" as const,
@@ -2485,11 +2483,10 @@ export const LockServiceService = {
    * pings; those prove the process, not the job, so bound a job that may hang with max_hold.
    *
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
-   * Open the stream anew at least every 30 minutes, and set no deadline of more than 24 days.
+   * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
-   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`,
-   * UNAVAILABLE / DRAINING after `draining`. A stream that ends in any other way, also without an error, says nothing
-   * about the lease.
+   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
+   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
    */
   hold: {
     path: "/leasehold.v1.LockService/Hold" as const,
@@ -2501,9 +2498,9 @@ export const LockServiceService = {
     responseDeserialize: (value: Buffer): HoldResponse => HoldResponse.decode(value),
   },
   /**
-   * Keeps leases alive that the caller already holds, several on one stream: how a holder goes on after a broken Hold,
-   * on any instance, and how a lease of Acquire is kept without calling Renew. `renewed` (or `lost`) comes at once for
-   * each of them.
+   * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
+   * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
+   * at once for each lease.
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
    * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
@@ -2538,7 +2535,7 @@ export const LockServiceService = {
    * Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
    * During a quarantine and within the lease's min_hold the resource stays taken until that is over.
    *
-   * Nothing to release is no error: `released` is false. Make it so in `finally`: a repeat does no harm.
+   * Nothing to release is no error: `released` is false. Call it in `finally`: a repeat does no harm.
    */
   release: {
     path: "/leasehold.v1.LockService/Release" as const,
@@ -2549,7 +2546,7 @@ export const LockServiceService = {
     responseSerialize: (value: ReleaseResponse): Buffer => Buffer.from(ReleaseResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReleaseResponse => ReleaseResponse.decode(value),
   },
-  /** Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
+  /** Shows who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
   getLock: {
     path: "/leasehold.v1.LockService/GetLock" as const,
     requestStream: false as const,
@@ -2560,9 +2557,9 @@ export const LockServiceService = {
     responseDeserialize: (value: Buffer): GetLockResponse => GetLockResponse.decode(value),
   },
   /**
-   * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
-   * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
-   * not, and each lock is shown as it was when its page was read.
+   * Lists locks that are not free, page by page, in the order of the bytes of their names. A lock that is never free
+   * during the listing appears exactly once. The pages together are no snapshot: a lock that comes or goes during the
+   * listing may or may not appear, and each is shown as it was when its page was read.
    *
    * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
    */
@@ -2576,11 +2573,11 @@ export const LockServiceService = {
     responseDeserialize: (value: Buffer): ListLocksResponse => ListLocksResponse.decode(value),
   },
   /**
-   * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-   * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
-   * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
-   * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
-   * lock, use Acquire or Hold.
+   * Watches locks: sends their states, `snapshot_complete`, and then the newest state of each lock that changes. It may
+   * leave out states in between, and never sends an older one after a newer one. It sends a lock that nobody holds any
+   * more as FREE. It doesn't send renewals: `remaining` counts from the moment at which the lock was read. It sends a
+   * lapse within about a second. After a reconnect there is a new snapshot. Meant for observing leaders and for
+   * dashboards; to wait for a lock, use Acquire or Hold.
    *
    * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
    * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
@@ -2595,9 +2592,9 @@ export const LockServiceService = {
     responseDeserialize: (value: Buffer): WatchLocksResponse => WatchLocksResponse.decode(value),
   },
   /**
-   * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-   * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
-   * valid, although the resource may stay taken for a while.
+   * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
+   * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
+   * resource may stay taken for a while.
    */
   checkFencingToken: {
     path: "/leasehold.v1.LockService/CheckFencingToken" as const,
@@ -2611,9 +2608,9 @@ export const LockServiceService = {
     responseDeserialize: (value: Buffer): CheckFencingTokenResponse => CheckFencingTokenResponse.decode(value),
   },
   /**
-   * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-   * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
-   * places, and the next one is granted as soon as it is free. Every call is logged.
+   * For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
+   * is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait
+   * keep their places, and the next one is granted as soon as the resource is free. Every call is logged.
    *
    * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
    *
@@ -2629,7 +2626,7 @@ export const LockServiceService = {
       Buffer.from(ForceReleaseResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ForceReleaseResponse => ForceReleaseResponse.decode(value),
   },
-  /** Tells what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
+  /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
   getServerInfo: {
     path: "/leasehold.v1.LockService/GetServerInfo" as const,
     requestStream: false as const,
@@ -2646,22 +2643,21 @@ export interface LockServiceServer extends UntypedServiceImplementation {
   /**
    * Takes one lease; waits in the queue if asked to. First come, first served: nobody overtakes a queued caller.
    *
-   * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The ids of leases
-   * that have ended are not remembered: such a call is granted anew, with a new token.
-   * A caller that gives up waiting, or that got no reply, should Release its lease_id.
+   * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The server doesn't
+   * remember the ids of leases that have ended: it grants such a call anew, with a new token. A caller that gives up
+   * waiting, or that got no reply, should Release its lease_id.
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-   * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
-   * same lease_id took over;
-   * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
+   * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
+   * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire: handleUnaryCall<AcquireRequest, AcquireResponse>;
   /**
    * Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
    * deadlock; while the call waits for one it may already hold others.
    *
-   * Errors: those of Acquire. Contention names the first resource that couldn't be had.
+   * Errors: those of Acquire. Contention names the first resource that couldn't be granted.
    */
   acquireMany: handleUnaryCall<AcquireManyRequest, AcquireManyResponse>;
   /**
@@ -2670,17 +2666,16 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * pings; those prove the process, not the job, so bound a job that may hang with max_hold.
    *
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
-   * Open the stream anew at least every 30 minutes, and set no deadline of more than 24 days.
+   * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
-   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`,
-   * UNAVAILABLE / DRAINING after `draining`. A stream that ends in any other way, also without an error, says nothing
-   * about the lease.
+   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
+   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
    */
   hold: handleServerStreamingCall<HoldRequest, HoldResponse>;
   /**
-   * Keeps leases alive that the caller already holds, several on one stream: how a holder goes on after a broken Hold,
-   * on any instance, and how a lease of Acquire is kept without calling Renew. `renewed` (or `lost`) comes at once for
-   * each of them.
+   * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
+   * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
+   * at once for each lease.
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
    * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
@@ -2699,47 +2694,47 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
    * During a quarantine and within the lease's min_hold the resource stays taken until that is over.
    *
-   * Nothing to release is no error: `released` is false. Make it so in `finally`: a repeat does no harm.
+   * Nothing to release is no error: `released` is false. Call it in `finally`: a repeat does no harm.
    */
   release: handleUnaryCall<ReleaseRequest, ReleaseResponse>;
-  /** Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
+  /** Shows who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
   getLock: handleUnaryCall<GetLockRequest, GetLockResponse>;
   /**
-   * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
-   * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
-   * not, and each lock is shown as it was when its page was read.
+   * Lists locks that are not free, page by page, in the order of the bytes of their names. A lock that is never free
+   * during the listing appears exactly once. The pages together are no snapshot: a lock that comes or goes during the
+   * listing may or may not appear, and each is shown as it was when its page was read.
    *
    * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
    */
   listLocks: handleUnaryCall<ListLocksRequest, ListLocksResponse>;
   /**
-   * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-   * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
-   * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
-   * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
-   * lock, use Acquire or Hold.
+   * Watches locks: sends their states, `snapshot_complete`, and then the newest state of each lock that changes. It may
+   * leave out states in between, and never sends an older one after a newer one. It sends a lock that nobody holds any
+   * more as FREE. It doesn't send renewals: `remaining` counts from the moment at which the lock was read. It sends a
+   * lapse within about a second. After a reconnect there is a new snapshot. Meant for observing leaders and for
+   * dashboards; to wait for a lock, use Acquire or Hold.
    *
    * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
    * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
    */
   watchLocks: handleServerStreamingCall<WatchLocksRequest, WatchLocksResponse>;
   /**
-   * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-   * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
-   * valid, although the resource may stay taken for a while.
+   * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
+   * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
+   * resource may stay taken for a while.
    */
   checkFencingToken: handleUnaryCall<CheckFencingTokenRequest, CheckFencingTokenResponse>;
   /**
-   * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-   * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
-   * places, and the next one is granted as soon as it is free. Every call is logged.
+   * For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
+   * is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait
+   * keep their places, and the next one is granted as soon as the resource is free. Every call is logged.
    *
    * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
    *
    * Errors: PERMISSION_DENIED. Nothing to release is no error.
    */
   forceRelease: handleUnaryCall<ForceReleaseRequest, ForceReleaseResponse>;
-  /** Tells what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
+  /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
   getServerInfo: handleUnaryCall<GetServerInfoRequest, GetServerInfoResponse>;
 }
 
@@ -2747,15 +2742,14 @@ export interface LockServiceClient extends Client {
   /**
    * Takes one lease; waits in the queue if asked to. First come, first served: nobody overtakes a queued caller.
    *
-   * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The ids of leases
-   * that have ended are not remembered: such a call is granted anew, with a new token.
-   * A caller that gives up waiting, or that got no reply, should Release its lease_id.
+   * The same lease_id again returns the same lease, with a deadline that is not earlier than before. The server doesn't
+   * remember the ids of leases that have ended: it grants such a call anew, with a new token. A caller that gives up
+   * waiting, or that got no reply, should Release its lease_id.
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-   * it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
-   * same lease_id took over;
-   * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
+   * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
+   * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire(
     request: AcquireRequest,
@@ -2776,7 +2770,7 @@ export interface LockServiceClient extends Client {
    * Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
    * deadlock; while the call waits for one it may already hold others.
    *
-   * Errors: those of Acquire. Contention names the first resource that couldn't be had.
+   * Errors: those of Acquire. Contention names the first resource that couldn't be granted.
    */
   acquireMany(
     request: AcquireManyRequest,
@@ -2799,18 +2793,17 @@ export interface LockServiceClient extends Client {
    * pings; those prove the process, not the job, so bound a job that may hang with max_hold.
    *
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
-   * Open the stream anew at least every 30 minutes, and set no deadline of more than 24 days.
+   * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
-   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`,
-   * UNAVAILABLE / DRAINING after `draining`. A stream that ends in any other way, also without an error, says nothing
-   * about the lease.
+   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
+   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
    */
   hold(request: HoldRequest, options?: Partial<CallOptions>): ClientReadableStream<HoldResponse>;
   hold(request: HoldRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<HoldResponse>;
   /**
-   * Keeps leases alive that the caller already holds, several on one stream: how a holder goes on after a broken Hold,
-   * on any instance, and how a lease of Acquire is kept without calling Renew. `renewed` (or `lost`) comes at once for
-   * each of them.
+   * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
+   * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
+   * at once for each lease.
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
    * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
@@ -2848,7 +2841,7 @@ export interface LockServiceClient extends Client {
    * Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
    * During a quarantine and within the lease's min_hold the resource stays taken until that is over.
    *
-   * Nothing to release is no error: `released` is false. Make it so in `finally`: a repeat does no harm.
+   * Nothing to release is no error: `released` is false. Call it in `finally`: a repeat does no harm.
    */
   release(
     request: ReleaseRequest,
@@ -2865,7 +2858,7 @@ export interface LockServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReleaseResponse) => void,
   ): ClientUnaryCall;
-  /** Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
+  /** Shows who holds a resource and who waits for it. An unknown resource is FREE, not an error. */
   getLock(
     request: GetLockRequest,
     callback: (error: ServiceError | null, response: GetLockResponse) => void,
@@ -2882,9 +2875,9 @@ export interface LockServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetLockResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
-   * while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
-   * not, and each lock is shown as it was when its page was read.
+   * Lists locks that are not free, page by page, in the order of the bytes of their names. A lock that is never free
+   * during the listing appears exactly once. The pages together are no snapshot: a lock that comes or goes during the
+   * listing may or may not appear, and each is shown as it was when its page was read.
    *
    * Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
    */
@@ -2904,11 +2897,11 @@ export interface LockServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListLocksResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-   * between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
-   * Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
-   * second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
-   * lock, use Acquire or Hold.
+   * Watches locks: sends their states, `snapshot_complete`, and then the newest state of each lock that changes. It may
+   * leave out states in between, and never sends an older one after a newer one. It sends a lock that nobody holds any
+   * more as FREE. It doesn't send renewals: `remaining` counts from the moment at which the lock was read. It sends a
+   * lapse within about a second. After a reconnect there is a new snapshot. Meant for observing leaders and for
+   * dashboards; to wait for a lock, use Acquire or Hold.
    *
    * Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
    * RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
@@ -2920,9 +2913,9 @@ export interface LockServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchLocksResponse>;
   /**
-   * Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-   * themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
-   * valid, although the resource may stay taken for a while.
+   * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
+   * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
+   * resource may stay taken for a while.
    */
   checkFencingToken(
     request: CheckFencingTokenRequest,
@@ -2940,9 +2933,9 @@ export interface LockServiceClient extends Client {
     callback: (error: ServiceError | null, response: CheckFencingTokenResponse) => void,
   ): ClientUnaryCall;
   /**
-   * For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-   * at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
-   * places, and the next one is granted as soon as it is free. Every call is logged.
+   * For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
+   * is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait
+   * keep their places, and the next one is granted as soon as the resource is free. Every call is logged.
    *
    * Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
    *
@@ -2963,7 +2956,7 @@ export interface LockServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ForceReleaseResponse) => void,
   ): ClientUnaryCall;
-  /** Tells what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
+  /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
   getServerInfo(
     request: GetServerInfoRequest,
     callback: (error: ServiceError | null, response: GetServerInfoResponse) => void,

@@ -22,11 +22,11 @@ import { Lease, LeaseSpec } from "./lease.ts";
  *   RUNNING --yield--> PENDING,  FAILED or DEAD --retry--> PENDING,  PENDING --cancel--> CANCELLED
  */
 export const OperationState = {
-  /** OPERATION_STATE_UNSPECIFIED - Not said. */
+  /** OPERATION_STATE_UNSPECIFIED - Not specified. */
   OPERATION_STATE_UNSPECIFIED: 0,
   /** OPERATION_STATE_PENDING - Waits for a worker. */
   OPERATION_STATE_PENDING: 1,
-  /** OPERATION_STATE_RUNNING - A worker is at it, or was when it was last heard of: see heartbeat_remaining. */
+  /** OPERATION_STATE_RUNNING - A worker runs it, or did when it was last heard from: see heartbeat_remaining. */
   OPERATION_STATE_RUNNING: 2,
   /** OPERATION_STATE_SUCCEEDED - Done, with a result. */
   OPERATION_STATE_SUCCEEDED: 3,
@@ -34,7 +34,7 @@ export const OperationState = {
   OPERATION_STATE_FAILED: 4,
   /** OPERATION_STATE_CANCELLED - Cancelled. */
   OPERATION_STATE_CANCELLED: 5,
-  /** OPERATION_STATE_DEAD - Given up by the server: too many attempts were lost, or its time_to_live ended. */
+  /** OPERATION_STATE_DEAD - The server gave it up: too many attempts were lost, or its time_to_live ended. */
   OPERATION_STATE_DEAD: 6,
   UNRECOGNIZED: -1,
 } as const;
@@ -56,32 +56,32 @@ export namespace OperationState {
 export interface Operation {
   /** What the work is about: 1 to 512 bytes of UTF-8 without control characters. */
   resource: string;
-  /** Names the operation within its resource: 1 to 128 bytes of UTF-8 without control characters, made by the client. */
+  /** Names the operation within its resource. The client makes it: 1 to 128 bytes of UTF-8 without control characters. */
   operationId: string;
   /**
    * The name under which google.longrunning.Operations serves the record:
    * `resources/{resource}/operations/{operation_id}`, both percent-encoded. Set by the server.
    */
   name: string;
-  /** The kind of work, by which workers claim: 1 to 128 bytes of `[A-Za-z0-9._/-]`. */
+  /** The kind of work; workers claim by it: 1 to 128 bytes of `[A-Za-z0-9._/-]`. */
   type: string;
   /** Where it stands. */
   state: OperationState;
   /**
-   * What a worker needs to know to do the work, or to go on with it. Never unpacked by the server. Left out of
-   * listings and watches unless asked for.
+   * What a worker needs to know to do the work, or to go on with it. The server never unpacks it. Listings and watches
+   * leave it out unless asked for it.
    */
   data:
     | Any
     | undefined;
-  /** How far the work is, for those who watch. Left out like `data`. */
+  /** How far the work is, for everyone who watches. Left out like `data`. */
   progress:
     | Any
     | undefined;
   /** How it ended. Unset unless the state is SUCCEEDED, FAILED, CANCELLED or DEAD. */
   outcome:
     | //
-    /** What the work brought, with SUCCEEDED. Left out of listings like `data`: then an empty Any. */
+    /** What the work produced, with SUCCEEDED. Listings leave it out like `data`: it is then an empty Any. */
     { $case: "result"; value: Any }
     | //
     /** Why it did not succeed, with FAILED, CANCELLED and DEAD. */
@@ -89,13 +89,13 @@ export interface Operation {
     | undefined;
   /** To find operations by. The same limits as the metadata of a lease. */
   labels: Map<string, string>;
-  /** Who runs it, or ran it last. Tells people only. */
+  /** Who runs it, or ran it last. For people only. */
   owner: string;
   /** The number of the current or latest attempt, 0 if there was none. Never goes back. */
   attemptNumber: number;
   /**
-   * How many attempts count towards max_attempts: not those that were given back with YieldOperation, nor those before
-   * the last RetryOperation.
+   * How many attempts count towards max_attempts. Those that YieldOperation gave back don't, nor do those before the
+   * last RetryOperation.
    */
   attemptsCounted: number;
   /** How many attempts may go stale or be lost before the operation becomes DEAD. */
@@ -106,9 +106,9 @@ export interface Operation {
   version: bigint;
   /** Someone asked to cancel it. The worker decides what it can still do about it. */
   cancelRequested: boolean;
-  /** What was said when cancellation was asked for. */
+  /** The reason given with the request to cancel it. */
   cancelReason: string;
-  /** Whether it was begun as the only open operation of its resource. */
+  /** Whether it began as the only open operation of its resource. */
   exclusive: boolean;
   /** The lease that every attempt takes together with the operation, without its lease_id. Unset: none. */
   lock:
@@ -118,11 +118,11 @@ export interface Operation {
   heartbeatTimeout:
     | Duration
     | undefined;
-  /** How long the running attempt has left before it is stale, from now. Unset unless RUNNING. */
+  /** How long the running attempt still has, from now, before it is stale. Unset unless RUNNING. */
   heartbeatRemaining:
     | Duration
     | undefined;
-  /** When it was begun, like all times here by the server's wall clock, for people. */
+  /** When it began. Like all times here it is by the server's wall clock, for people. */
   createTime:
     | Timestamp
     | undefined;
@@ -138,13 +138,13 @@ export interface Operation {
   finishTime:
     | Timestamp
     | undefined;
-  /** Before this time a PENDING operation isn't given to a claim. Unset: no such time. */
+  /** Before this time no claim gets the operation while it is PENDING. Unset: no such time. */
   claimableTime:
     | Timestamp
     | undefined;
   /**
-   * When the record ends: an open one becomes DEAD then (while its worker lives, later, see time_to_live of
-   * BeginOperation), a finished one is removed. Unset: never, as it stands.
+   * When the record ends: an open operation then becomes DEAD (later, while its worker lives: see time_to_live of
+   * BeginOperation), and a finished one is removed. Unset: never, as things stand.
    */
   expireTime:
     | Timestamp
@@ -158,7 +158,7 @@ export interface Operation_LabelsEntry {
   value: string;
 }
 
-/** One run of an operation by one worker. Only who got an attempt may do the work. */
+/** One run of an operation by one worker. Only the caller that got the attempt does the work. */
 export interface Attempt {
   /** 1 for the first attempt of the operation, then counting up. */
   number: number;
@@ -170,15 +170,15 @@ export interface Attempt {
    */
   fencingToken: bigint;
   /**
-   * From the arrival of this call's request at the server to the moment when the attempt is stale and may be given to
-   * another worker. The deadline rule of Lease.valid_for applies.
+   * The time from the arrival of this call's request at the server to the moment when the attempt is stale and another
+   * worker can claim the operation. The deadline rule of Lease.valid_for applies.
    */
   validFor:
     | Duration
     | undefined;
   /**
-   * The lease that belongs to the attempt, if the operation was begun with `lock`. Its lease_id is the claim_id, its
-   * token and deadline are those of the attempt.
+   * The lease that belongs to the attempt, if the operation was begun with `lock`. Its lease_id is the claim_id; its
+   * token and its deadline are those of the attempt.
    */
   lease: Lease | undefined;
 }
@@ -201,7 +201,7 @@ export interface Retention {
   dead: Duration | undefined;
 }
 
-/** Which operations are meant. Empty fields don't restrict; those that are set must all be met. */
+/** Selects operations. Empty fields don't restrict; an operation has to meet all that are set. */
 export interface OperationFilter {
   /** Of exactly this resource. */
   resource: string;

@@ -32,7 +32,7 @@ import { Heartbeat, SnapshotComplete } from "./watch_events.ts";
 
 /** Why an attempt has ended. */
 export const AttemptLostReason = {
-  /** ATTEMPT_LOST_REASON_UNSPECIFIED - Not said. */
+  /** ATTEMPT_LOST_REASON_UNSPECIFIED - Not specified. */
   ATTEMPT_LOST_REASON_UNSPECIFIED: 0,
   /** ATTEMPT_LOST_REASON_EXPIRED - Its deadline passed without a heartbeat. Nobody may have claimed the operation yet. */
   ATTEMPT_LOST_REASON_EXPIRED: 1,
@@ -68,12 +68,12 @@ export interface BeginOperationRequest {
   resource: string;
   /**
    * Names the operation within its resource: 1 to 128 bytes of UTF-8 without control characters. Required. Derive it
-   * from what triggered the work (an order number, a date), and triggering it twice does it once.
+   * from what triggers the work (an order number, a date): work that is triggered twice is then done once.
    */
   operationId: string;
   /** The kind of work: 1 to 128 bytes of `[A-Za-z0-9._/-]`. Required. */
   type: string;
-  /** What a worker needs to know. Up to 32 KiB, never unpacked by the server. */
+  /** What a worker needs to know. Up to 32 KiB. The server never unpacks it. */
   data:
     | Any
     | undefined;
@@ -95,7 +95,7 @@ export interface BeginOperationRequest {
     | undefined;
   /**
    * An operation that isn't finished by then becomes DEAD; it never just disappears. It is never taken from a live
-   * worker: a running one becomes DEAD only when, after its worker fell silent, nobody has claimed it within the server's
+   * worker: a running operation becomes DEAD only if its worker falls silent and nobody claims it within the server's
    * recovery time (the quarantine after a failover, and 30 s). From 1 s to 365 days. Unset: no such time.
    */
   timeToLive:
@@ -114,7 +114,7 @@ export interface BeginOperationRequest {
    * default.
    */
   maxAttempts: number;
-  /** Makes a repeat of this call recognisable, see the service. Optional. */
+  /** Lets the server recognise a repeat of this call; see the service. Optional. */
   requestId: string;
   /** Refuse if the resource has an open (pending or running) operation, and refuse others while this one is open. */
   exclusive: boolean;
@@ -126,8 +126,8 @@ export interface BeginOperationRequest {
     | LeaseRef
     | undefined;
   /**
-   * How long the finished record stays. As long as it does, a Begin of the same id finds it; after that, one begins the
-   * work anew. Unset: the server's default.
+   * How long the finished record stays. As long as it does, a Begin with the same id finds it; after that, such a Begin
+   * starts the work anew. Unset: the server's default.
    */
   retention: Retention | undefined;
 }
@@ -172,8 +172,8 @@ export interface ListOperationsRequest {
     | OperationFilter
     | undefined;
   /**
-   * At most this many records in the page. Unset (0): 100; more than 500 means 500. A page may have fewer, even none,
-   * before the last: it also ends after about 1 MiB or a bounded amount of searching.
+   * The page has at most this many records. Unset (0): 100; more than 500 means 500. A page that isn't the last may
+   * have fewer, even none: it also ends after about 1 MiB or a bounded amount of searching.
    */
   pageSize: number;
   /** The next_page_token of the page before, with the same filter. Empty: the first page. */
@@ -205,13 +205,13 @@ export interface ClaimOperationsRequest {
   owner: string;
   /** At most this many: 1 to 32. Unset (0): 1. */
   maxOperations: number;
-  /** How long to wait until there is one: 0 to 30 min. Unset: answer at once. */
+  /** How long to wait for one: 0 to 30 min. Unset: answer at once. */
   waitTimeout: Duration | undefined;
 }
 
 /** The response of ClaimOperations. */
 export interface ClaimOperationsResponse {
-  /** What the caller now runs; may be empty. */
+  /** What the caller now runs. May be empty. */
   claimed: ClaimedOperation[];
 }
 
@@ -249,9 +249,9 @@ export interface UpdateOperationRequest {
     | undefined;
   /** Labels to add or to change. */
   setLabels: Map<string, string>;
-  /** Keys of labels to remove, up to 64; none that is in set_labels. Those that don't exist are ignored. */
+  /** Keys of labels to remove, up to 64, none of them in set_labels. Keys that don't exist are ignored. */
   removeLabels: string[];
-  /** Makes a repeat of this call recognisable, see the service. Optional. */
+  /** Lets the server recognise a repeat of this call; see the service. Optional. */
   requestId: string;
 }
 
@@ -294,12 +294,12 @@ export interface KeepAliveOperationResponse {
     /** The attempt runs, with a new deadline. */
     { $case: "renewed"; value: Attempt }
     | //
-    /** The last heartbeat couldn't be stored, the deadline stands. */
+    /** The last heartbeat couldn't be stored; the deadline stands. */
     { $case: "atRisk"; value: AtRisk }
     | //
     /**
-     * Someone asked to cancel the operation. Said once on every stream. Come to an end and answer with
-     * CompleteOperation, cancelled or otherwise.
+     * Someone asked to cancel the operation. Sent once on every stream. Finish the work and call CompleteOperation,
+     * with `cancelled` or another outcome.
      */
     { $case: "cancelRequested"; value: CancelRequested }
     | //
@@ -316,7 +316,7 @@ export interface KeepAliveOperationResponse {
 
 /** Someone asked to cancel the operation. */
 export interface CancelRequested {
-  /** What was said about it. */
+  /** The reason that was given. */
   reason: string;
 }
 
@@ -350,7 +350,7 @@ export interface CompleteOperationRequest {
     | undefined;
   /** Release the lease that belongs to the attempt in the same step. Without it the lease runs to its deadline. */
   releaseLease: boolean;
-  /** Makes a repeat of this call recognisable, see the service. Optional. */
+  /** Lets the server recognise a repeat of this call; see the service. Optional. */
   requestId: string;
 }
 
@@ -376,11 +376,11 @@ export interface YieldOperationRequest {
   claimId: string;
   /** The attempt's token. Required, positive. */
   fencingToken: bigint;
-  /** How long it isn't given to a claim: 0 to 365 days. Unset: 0. */
+  /** For how long no claim gets it: 0 to 365 days. Unset: 0. */
   delay:
     | Duration
     | undefined;
-  /** Makes a repeat of this call recognisable, see the service. Optional. */
+  /** Lets the server recognise a repeat of this call; see the service. Optional. */
   requestId: string;
 }
 
@@ -396,9 +396,9 @@ export interface CancelOperationRequest {
   resource: string;
   /** The operation's id. Required. */
   operationId: string;
-  /** Why, told to the worker. Up to 256 bytes of UTF-8. */
+  /** Why; the worker is told. Up to 256 bytes of UTF-8. */
   reason: string;
-  /** Makes a repeat of this call recognisable, see the service. Optional. */
+  /** Lets the server recognise a repeat of this call; see the service. Optional. */
   requestId: string;
 }
 
@@ -418,7 +418,7 @@ export interface RetryOperationRequest {
   version?:
     | bigint
     | undefined;
-  /** Makes a repeat of this call recognisable, see the service. Optional. */
+  /** Lets the server recognise a repeat of this call; see the service. Optional. */
   requestId: string;
 }
 
@@ -438,7 +438,7 @@ export interface DeleteOperationRequest {
   version?:
     | bigint
     | undefined;
-  /** Accepted like everywhere; the removed record remembers nothing, and a repeat answers `deleted: false`. Optional. */
+  /** Accepted as everywhere, but a removed record remembers nothing: a repeat answers `deleted: false`. Optional. */
   requestId: string;
 }
 
@@ -464,13 +464,16 @@ export interface WaitOperationResponse {
   operation:
     | Operation
     | undefined;
-  /** Whether it is finished, in whichever final state. */
+  /** Whether it is finished, in any final state. */
   done: boolean;
 }
 
 /** The request of WatchOperations. */
 export interface WatchOperationsRequest {
-  /** Which ones. Unset: all. One that is told and then no longer fits the filter is told once more, as it then is. */
+  /**
+   * Which ones. Unset: all. An operation that was sent and then no longer fits the filter is sent once more, as it then
+   * is.
+   */
   filter:
     | OperationFilter
     | undefined;
@@ -3480,22 +3483,23 @@ export const OperationRemoved: MessageFns<OperationRemoved> = {
  *
  * A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
  * writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
- * operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+ * operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
  *
- * Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+ * You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
  * other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
- * last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+ * last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+ * record as it is.
  *
  * Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
  *
- * The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
- * Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
- * `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+ * google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+ * metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+ * percent-encoded; `resources/-` or an empty name means all resources.
  *
- * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
- * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
- * that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
- * what else can happen. As everywhere: the end of a stream proves nothing.
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+ * REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+ * names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+ * name what else can happen. As everywhere, the end of a stream proves nothing.
  */
 export type OperationStoreServiceDefinition = typeof OperationStoreServiceDefinition;
 export const OperationStoreServiceDefinition = {
@@ -3506,16 +3510,15 @@ export const OperationStoreServiceDefinition = {
      * Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
      *
      * If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-     * count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+     * count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
      *
      * With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-     * answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-     * caller do the work.**
+     * answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
      *
-     * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-     * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-     * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-     * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+     * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+     * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+     * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+     * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
      */
     beginOperation: {
       name: "BeginOperation",
@@ -3544,17 +3547,17 @@ export const OperationStoreServiceDefinition = {
       options: {},
     },
     /**
-     * Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-     * claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-     * passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+     * Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+     * new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+     * while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
      *
-     * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-     * the list is empty.
+     * A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+     * is no error: the list is empty.
      *
-     * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-     * the same claim_id got it. Where even that fails, the attempts go stale.
+     * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+     * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
      *
-     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
      */
     claimOperations: {
       name: "ClaimOperations",
@@ -3583,7 +3586,7 @@ export const OperationStoreServiceDefinition = {
      * about every quarter of the heartbeat timeout.
      *
      * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-     * after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+     * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
      */
     keepAliveOperation: {
       name: "KeepAliveOperation",
@@ -3621,8 +3624,8 @@ export const OperationStoreServiceDefinition = {
       options: {},
     },
     /**
-     * Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-     * decides. Already asked, or already CANCELLED, is no error.
+     * Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+     * decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
      *
      * Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
      */
@@ -3635,8 +3638,8 @@ export const OperationStoreServiceDefinition = {
       options: {},
     },
     /**
-     * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-     * attempts count from 0 again.
+     * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+     * its attempts count from 0 again.
      *
      * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
      * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
@@ -3650,7 +3653,7 @@ export const OperationStoreServiceDefinition = {
       options: {},
     },
     /**
-     * Removes a record that isn't running. None to remove is no error: `deleted` is false.
+     * Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
      *
      * Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
      */
@@ -3675,8 +3678,8 @@ export const OperationStoreServiceDefinition = {
       options: {},
     },
     /**
-     * Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-     * between may be left out. After a reconnect there is a new snapshot.
+     * Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+     * may leave out states in between. After a reconnect there is a new snapshot.
      *
      * Errors: UNAVAILABLE / DRAINING when the server stops.
      */
@@ -3696,22 +3699,23 @@ export const OperationStoreServiceDefinition = {
  *
  * A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
  * writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
- * operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+ * operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
  *
- * Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+ * You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
  * other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
- * last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+ * last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+ * record as it is.
  *
  * Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
  *
- * The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
- * Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
- * `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+ * google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+ * metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+ * percent-encoded; `resources/-` or an empty name means all resources.
  *
- * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
- * UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
- * that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
- * what else can happen. As everywhere: the end of a stream proves nothing.
+ * Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+ * REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+ * names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+ * name what else can happen. As everywhere, the end of a stream proves nothing.
  */
 export type OperationStoreServiceService = typeof OperationStoreServiceService;
 export const OperationStoreServiceService = {
@@ -3719,16 +3723,15 @@ export const OperationStoreServiceService = {
    * Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
    *
    * If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-   * count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+   * count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
    *
    * With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-   * answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-   * caller do the work.**
+   * answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
    *
-   * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-   * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-   * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+   * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+   * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: {
     path: "/leasehold.v1.OperationStoreService/BeginOperation" as const,
@@ -3765,17 +3768,17 @@ export const OperationStoreServiceService = {
     responseDeserialize: (value: Buffer): ListOperationsResponse => ListOperationsResponse.decode(value),
   },
   /**
-   * Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-   * claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-   * passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+   * Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+   * new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+   * while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
    *
-   * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-   * the list is empty.
+   * A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+   * is no error: the list is empty.
    *
-   * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-   * the same claim_id got it. Where even that fails, the attempts go stale.
+   * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+   * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
    */
   claimOperations: {
     path: "/leasehold.v1.OperationStoreService/ClaimOperations" as const,
@@ -3810,7 +3813,7 @@ export const OperationStoreServiceService = {
    * about every quarter of the heartbeat timeout.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
    */
   keepAliveOperation: {
     path: "/leasehold.v1.OperationStoreService/KeepAliveOperation" as const,
@@ -3857,8 +3860,8 @@ export const OperationStoreServiceService = {
     responseDeserialize: (value: Buffer): YieldOperationResponse => YieldOperationResponse.decode(value),
   },
   /**
-   * Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-   * decides. Already asked, or already CANCELLED, is no error.
+   * Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+   * decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
    */
@@ -3874,8 +3877,8 @@ export const OperationStoreServiceService = {
     responseDeserialize: (value: Buffer): CancelOperationResponse => CancelOperationResponse.decode(value),
   },
   /**
-   * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-   * attempts count from 0 again.
+   * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+   * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
    * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
@@ -3892,7 +3895,7 @@ export const OperationStoreServiceService = {
     responseDeserialize: (value: Buffer): RetryOperationResponse => RetryOperationResponse.decode(value),
   },
   /**
-   * Removes a record that isn't running. None to remove is no error: `deleted` is false.
+   * Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
    */
@@ -3922,8 +3925,8 @@ export const OperationStoreServiceService = {
     responseDeserialize: (value: Buffer): WaitOperationResponse => WaitOperationResponse.decode(value),
   },
   /**
-   * Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-   * between may be left out. After a reconnect there is a new snapshot.
+   * Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+   * may leave out states in between. After a reconnect there is a new snapshot.
    *
    * Errors: UNAVAILABLE / DRAINING when the server stops.
    */
@@ -3945,16 +3948,15 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
    *
    * If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-   * count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+   * count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
    *
    * With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-   * answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-   * caller do the work.**
+   * answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
    *
-   * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-   * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-   * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+   * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+   * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: handleUnaryCall<BeginOperationRequest, BeginOperationResponse>;
   /** Reads one record. */
@@ -3962,17 +3964,17 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
   /** Lists records page by page, in no particular order. The pages together are no snapshot. */
   listOperations: handleUnaryCall<ListOperationsRequest, ListOperationsResponse>;
   /**
-   * Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-   * claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-   * passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+   * Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+   * new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+   * while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
    *
-   * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-   * the list is empty.
+   * A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+   * is no error: the list is empty.
    *
-   * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-   * the same claim_id got it. Where even that fails, the attempts go stale.
+   * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+   * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
    */
   claimOperations: handleUnaryCall<ClaimOperationsRequest, ClaimOperationsResponse>;
   /**
@@ -3987,7 +3989,7 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * about every quarter of the heartbeat timeout.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
    */
   keepAliveOperation: handleServerStreamingCall<KeepAliveOperationRequest, KeepAliveOperationResponse>;
   /**
@@ -4004,22 +4006,22 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    */
   yieldOperation: handleUnaryCall<YieldOperationRequest, YieldOperationResponse>;
   /**
-   * Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-   * decides. Already asked, or already CANCELLED, is no error.
+   * Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+   * decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
    */
   cancelOperation: handleUnaryCall<CancelOperationRequest, CancelOperationResponse>;
   /**
-   * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-   * attempts count from 0 again.
+   * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+   * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
    * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
    */
   retryOperation: handleUnaryCall<RetryOperationRequest, RetryOperationResponse>;
   /**
-   * Removes a record that isn't running. None to remove is no error: `deleted` is false.
+   * Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
    */
@@ -4030,8 +4032,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    */
   waitOperation: handleUnaryCall<WaitOperationRequest, WaitOperationResponse>;
   /**
-   * Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-   * between may be left out. After a reconnect there is a new snapshot.
+   * Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+   * may leave out states in between. After a reconnect there is a new snapshot.
    *
    * Errors: UNAVAILABLE / DRAINING when the server stops.
    */
@@ -4043,16 +4045,15 @@ export interface OperationStoreServiceClient extends Client {
    * Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
    *
    * If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-   * count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+   * count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
    *
    * With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-   * answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-   * caller do the work.**
+   * answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
    *
-   * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-   * with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-   * was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-   * claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+   * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+   * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation(
     request: BeginOperationRequest,
@@ -4102,17 +4103,17 @@ export interface OperationStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListOperationsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-   * claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-   * passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+   * Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+   * new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+   * while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
    *
-   * The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-   * the list is empty.
+   * A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+   * is no error: the list is empty.
    *
-   * What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-   * the same claim_id got it. Where even that fails, the attempts go stale.
+   * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+   * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
    */
   claimOperations(
     request: ClaimOperationsRequest,
@@ -4155,7 +4156,7 @@ export interface OperationStoreServiceClient extends Client {
    * about every quarter of the heartbeat timeout.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
    */
   keepAliveOperation(
     request: KeepAliveOperationRequest,
@@ -4208,8 +4209,8 @@ export interface OperationStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: YieldOperationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-   * decides. Already asked, or already CANCELLED, is no error.
+   * Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+   * decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
    */
@@ -4229,8 +4230,8 @@ export interface OperationStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: CancelOperationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-   * attempts count from 0 again.
+   * Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+   * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
    * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
@@ -4251,7 +4252,7 @@ export interface OperationStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: RetryOperationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Removes a record that isn't running. None to remove is no error: `deleted` is false.
+   * Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
    */
@@ -4290,8 +4291,8 @@ export interface OperationStoreServiceClient extends Client {
     callback: (error: ServiceError | null, response: WaitOperationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-   * between may be left out. After a reconnect there is a new snapshot.
+   * Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+   * may leave out states in between. After a reconnect there is a new snapshot.
    *
    * Errors: UNAVAILABLE / DRAINING when the server stops.
    */

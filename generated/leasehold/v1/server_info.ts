@@ -10,9 +10,9 @@ import { Durability } from "./lease.ts";
 
 /** Where a server keeps its state. */
 export const StoreKind = {
-  /** STORE_KIND_UNSPECIFIED - Not said. */
+  /** STORE_KIND_UNSPECIFIED - Not specified. */
   STORE_KIND_UNSPECIFIED: 0,
-  /** STORE_KIND_MEMORY - In the process itself: nothing is shared with other servers, and a restart loses it. For trials and tests. */
+  /** STORE_KIND_MEMORY - In the process itself: it shares nothing with other servers, and a restart loses everything. For trials and tests. */
   STORE_KIND_MEMORY: 1,
   /** STORE_KIND_REDIS - In Redis. */
   STORE_KIND_REDIS: 2,
@@ -45,15 +45,18 @@ export interface ServerInfo {
   reign: string;
   /** How many reigns the store has seen. For people. */
   epoch: bigint;
-  /** How long nothing is granted yet that a forgotten grant could contradict. Unset when no quarantine is in force. */
+  /**
+   * For how long the server still grants nothing that a forgotten grant could contradict. Unset when no quarantine is
+   * in force.
+   */
   quarantineRemaining:
     | Duration
     | undefined;
-  /** What applies to a request that names no durability. */
+  /** The durability of a request that names none. */
   defaultDurability:
     | Durability
     | undefined;
-  /** A shorter time to live may not survive a failover of the store. Unset if the store can't fail over. */
+  /** A lease with a shorter time to live may not survive a failover of the store. Unset if the store can't fail over. */
   smallestAdvisableTtl:
     | Duration
     | undefined;

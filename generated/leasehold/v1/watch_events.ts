@@ -4,18 +4,18 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
-/** What every watching stream says besides the states themselves. */
+/** What every watch sends besides the states themselves. */
 
 /**
- * Everything that existed when the watch began has been said; changes follow. What the caller remembers from an
- * earlier watch and hasn't heard by now doesn't exist any more.
+ * Everything that existed when the watch began has been sent; changes follow. What the caller remembers from an earlier
+ * watch and hasn't received by now no longer exists.
  */
 export interface SnapshotComplete {
 }
 
 /**
- * Nothing new. Said after some seconds of silence, 15 at most, so that a caller can tell a quiet stream from a dead one;
- * never while changes can't be heard.
+ * Nothing new. Sent after some seconds of silence, 15 at most, so that a caller can tell a quiet stream from a dead
+ * one, and never while the server can't hear about changes.
  */
 export interface Heartbeat {
 }

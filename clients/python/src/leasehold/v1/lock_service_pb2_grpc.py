@@ -28,17 +28,17 @@ if _version_not_supported:
 class LockServiceStub(object):
     """Leases on named resources.
 
-    Whatever isn't granted is an error status, never a response that reads like a lease. Every rpc may be repeated after
-    a lost reply, with the same ids: a repeat has no second effect. A request message may have up to 64 KiB; enum values
-    that the server doesn't know are INVALID_ARGUMENT.
+    What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
+    reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
+    server doesn't know are INVALID_ARGUMENT.
 
     The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
     never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
     other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
 
-    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-    UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
-    comments name what else can happen.
+    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+    REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the comments of
+    each rpc name what else can happen.
     """
 
     def __init__(self, channel):
@@ -112,31 +112,30 @@ class LockServiceStub(object):
 class LockServiceServicer(object):
     """Leases on named resources.
 
-    Whatever isn't granted is an error status, never a response that reads like a lease. Every rpc may be repeated after
-    a lost reply, with the same ids: a repeat has no second effect. A request message may have up to 64 KiB; enum values
-    that the server doesn't know are INVALID_ARGUMENT.
+    What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
+    reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
+    server doesn't know are INVALID_ARGUMENT.
 
     The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
     never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
     other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
 
-    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-    UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
-    comments name what else can happen.
+    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+    REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the comments of
+    each rpc name what else can happen.
     """
 
     def Acquire(self, request, context):
         """Takes one lease; waits in the queue if asked to. First come, first served: nobody overtakes a queued caller.
 
-        The same lease_id again returns the same lease, with a deadline that is not earlier than before. The ids of leases
-        that have ended are not remembered: such a call is granted anew, with a new token.
-        A caller that gives up waiting, or that got no reply, should Release its lease_id.
+        The same lease_id again returns the same lease, with a deadline that is not earlier than before. The server doesn't
+        remember the ids of leases that have ended: it grants such a call anew, with a new token. A caller that gives up
+        waiting, or that got no reply, should Release its lease_id.
 
         Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-        UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when
-        it was released while the call waited, or an administrator took it away; ABORTED / MOVED when a newer call with the
-        same lease_id took over;
-        FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+        UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
+        released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
+        same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +145,7 @@ class LockServiceServicer(object):
         """Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
         deadlock; while the call waits for one it may already hold others.
 
-        Errors: those of Acquire. Contention names the first resource that couldn't be had.
+        Errors: those of Acquire. Contention names the first resource that couldn't be granted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,20 +157,19 @@ class LockServiceServicer(object):
         pings; those prove the process, not the job, so bound a job that may hang with max_hold.
 
         The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
-        Open the stream anew at least every 30 minutes, and set no deadline of more than 24 days.
+        Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
 
-        Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`,
-        UNAVAILABLE / DRAINING after `draining`. A stream that ends in any other way, also without an error, says nothing
-        about the lease.
+        Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
+        after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def KeepAlive(self, request, context):
-        """Keeps leases alive that the caller already holds, several on one stream: how a holder goes on after a broken Hold,
-        on any instance, and how a lease of Acquire is kept without calling Renew. `renewed` (or `lost`) comes at once for
-        each of them.
+        """Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
+        Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
+        at once for each lease.
 
         `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
         ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
@@ -196,23 +194,23 @@ class LockServiceServicer(object):
         """Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
         During a quarantine and within the lease's min_hold the resource stays taken until that is over.
 
-        Nothing to release is no error: `released` is false. Make it so in `finally`: a repeat does no harm.
+        Nothing to release is no error: `released` is false. Call it in `finally`: a repeat does no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLock(self, request, context):
-        """Tells who holds a resource and who waits for it. An unknown resource is FREE, not an error.
+        """Shows who holds a resource and who waits for it. An unknown resource is FREE, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLocks(self, request, context):
-        """Lists locks that are not free, page by page, in the order of the bytes of their names. What is not free all the
-        while appears exactly once. The pages together are no snapshot: what comes or goes during the listing may appear or
-        not, and each lock is shown as it was when its page was read.
+        """Lists locks that are not free, page by page, in the order of the bytes of their names. A lock that is never free
+        during the listing appears exactly once. The pages together are no snapshot: a lock that comes or goes during the
+        listing may or may not appear, and each is shown as it was when its page was read.
 
         Errors: INVALID_ARGUMENT for a page_token of another listing, of other filters, or of a store that has lost its data.
         """
@@ -221,11 +219,11 @@ class LockServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchLocks(self, request, context):
-        """Watches locks: their states, `snapshot_complete`, and then the newest state of each lock that changes. States in
-        between may be left out, and none is followed by an older one. A lock that nobody holds any more is told as FREE.
-        Renewals are not told: `remaining` is as of the moment at which the lock was read. A lapse is told within about a
-        second. After a reconnect there is a new snapshot. Meant for observing leaders and for dashboards; to wait for a
-        lock, use Acquire or Hold.
+        """Watches locks: sends their states, `snapshot_complete`, and then the newest state of each lock that changes. It may
+        leave out states in between, and never sends an older one after a newer one. It sends a lock that nobody holds any
+        more as FREE. It doesn't send renewals: `remaining` counts from the moment at which the lock was read. It sends a
+        lapse within about a second. After a reconnect there is a new snapshot. Meant for observing leaders and for
+        dashboards; to wait for a lock, use Acquire or Hold.
 
         Errors: UNAVAILABLE / WATCH_INTERRUPTED when changes may have been missed, after a failover for example: watch again;
         RESOURCE_EXHAUSTED / WATCHER_TOO_SLOW when the client doesn't read; UNAVAILABLE / DRAINING when the server stops.
@@ -235,18 +233,18 @@ class LockServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CheckFencingToken(self, request, context):
-        """Tells whether a live lease of the resource carries this token now. For stores that can't compare tokens
-        themselves: it makes the window for a late write small, it doesn't close it. A lease that was taken away is not
-        valid, although the resource may stay taken for a while.
+        """Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
+        it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
+        resource may stay taken for a while.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForceRelease(self, request, context):
-        """For administrators: takes leases away. Their renewals are refused and their holders are told. The resource is free
-        at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait keep their
-        places, and the next one is granted as soon as it is free. Every call is logged.
+        """For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
+        is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait
+        keep their places, and the next one is granted as soon as the resource is free. Every call is logged.
 
         Name the token of the lease that you mean. Without it, a repeat after a lost reply may hit the next holder.
 
@@ -257,7 +255,7 @@ class LockServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetServerInfo(self, request, context):
-        """Tells what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't.
+        """Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,17 +335,17 @@ def add_LockServiceServicer_to_server(servicer, server):
 class LockService(object):
     """Leases on named resources.
 
-    Whatever isn't granted is an error status, never a response that reads like a lease. Every rpc may be repeated after
-    a lost reply, with the same ids: a repeat has no second effect. A request message may have up to 64 KiB; enum values
-    that the server doesn't know are INVALID_ARGUMENT.
+    What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
+    reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
+    server doesn't know are INVALID_ARGUMENT.
 
     The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
     never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
     other way round, a broken stream is no loss yet: open KeepAlive, on any instance, before the deadline.
 
-    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-    UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the
-    comments name what else can happen.
+    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+    REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING; the comments of
+    each rpc name what else can happen.
     """
 
     @staticmethod

@@ -30,22 +30,23 @@ class OperationStoreServiceStub(object):
 
     A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
     writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
-    operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+    operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
 
-    Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+    You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
     other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
-    last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+    last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+    record as it is.
 
     Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
 
-    The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
-    Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
-    `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+    google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+    metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+    percent-encoded; `resources/-` or an empty name means all resources.
 
-    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-    UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
-    that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
-    what else can happen. As everywhere: the end of a stream proves nothing.
+    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+    REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+    names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+    name what else can happen. As everywhere, the end of a stream proves nothing.
     """
 
     def __init__(self, channel):
@@ -126,38 +127,38 @@ class OperationStoreServiceServicer(object):
 
     A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
     writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
-    operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+    operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
 
-    Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+    You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
     other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
-    last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+    last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+    record as it is.
 
     Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
 
-    The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
-    Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
-    `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+    google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+    metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+    percent-encoded; `resources/-` or an empty name means all resources.
 
-    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-    UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
-    that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
-    what else can happen. As everywhere: the end of a stream proves nothing.
+    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+    REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+    names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+    name what else can happen. As everywhere, the end of a stream proves nothing.
     """
 
     def BeginOperation(self, request, context):
         """Records an operation. With a claim_id it starts running for this caller; without, it waits for a claim.
 
         If the operation exists, its type, data and labels decide, as the first Begin sent them (owner and timeouts don't
-        count). The same: the existing record. Others: ALREADY_EXISTS / OPERATION_EXISTS.
+        count). If they are the same, the answer is the existing record; if not, ALREADY_EXISTS / OPERATION_EXISTS.
 
         With a claim_id, an existing record that is PENDING or stale is claimed, one that is RUNNING under this claim_id
-        answers with that attempt, and a finished one answers without an attempt. **Only if `attempt` is set may the
-        caller do the work.**
+        answers with that attempt, and a finished one answers without an attempt. **Do the work only if `attempt` is set.**
 
-        Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs;
-        with `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and then nothing
-        was recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a
-        claim_id, `exclusive` or `lock`, UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+        Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
+        `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
+        recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
+        UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,17 +179,17 @@ class OperationStoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ClaimOperations(self, request, context):
-        """Claims operations of some types that are pending or stale, the oldest first, each for exactly one claimer. Every
-        claim is a new attempt with a new token; an operation begun with `lock` gets its lease in the same step and is
-        passed over while its resource is held. One with max_attempts used up becomes DEAD instead.
+        """Claims pending or stale operations of some types, the oldest first, each for exactly one claimer. Every claim is a
+        new attempt with a new token. An operation begun with `lock` gets its lease in the same step and is passed over
+        while its resource is held. An operation that has used up its max_attempts becomes DEAD instead.
 
-        The same claim_id again answers with what was claimed under it and is still running. Nothing to claim is no error:
-        the list is empty.
+        A call with the same claim_id again answers with what was claimed under it and is still running. Nothing to claim
+        is no error: the list is empty.
 
-        What the server claimed for a call that ended before it was answered is given back, not counted, unless a repeat with
-        the same claim_id got it. Where even that fails, the attempts go stale.
+        If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
+        attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
 
-        Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait is longer than that.
+        Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,7 +210,7 @@ class OperationStoreServiceServicer(object):
         about every quarter of the heartbeat timeout.
 
         Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-        after `draining`. A stream that ends in any other way, also without an error, says nothing about the attempt.
+        after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,8 +236,8 @@ class OperationStoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelOperation(self, request, context):
-        """Asks for an operation to be cancelled. A pending one is CANCELLED at once; of a running one the worker is told and
-        decides. Already asked, or already CANCELLED, is no error.
+        """Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
+        decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
 
         Errors: FAILED_PRECONDITION / WRONG_STATE when it is finished otherwise.
         """
@@ -245,8 +246,8 @@ class OperationStoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryOperation(self, request, context):
-        """Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, its
-        attempts count from 0 again.
+        """Makes a FAILED or DEAD operation PENDING again. Its outcome and a request for its cancellation are forgotten, and
+        its attempts count from 0 again.
 
         Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
         ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
@@ -256,7 +257,7 @@ class OperationStoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteOperation(self, request, context):
-        """Removes a record that isn't running. None to remove is no error: `deleted` is false.
+        """Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
 
         Errors: FAILED_PRECONDITION / WRONG_STATE when it is running; ABORTED / VERSION_MISMATCH.
         """
@@ -273,8 +274,8 @@ class OperationStoreServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchOperations(self, request, context):
-        """Watches operations: their records, `snapshot_complete`, and then the newest record of each that changes. States in
-        between may be left out. After a reconnect there is a new snapshot.
+        """Watches operations: sends their records, `snapshot_complete`, and then the newest record of each that changes. It
+        may leave out states in between. After a reconnect there is a new snapshot.
 
         Errors: UNAVAILABLE / DRAINING when the server stops.
         """
@@ -363,22 +364,23 @@ class OperationStoreService(object):
 
     A worker gets an *attempt*, by BeginOperation with a claim_id or by ClaimOperations, and names it in everything it
     writes. When it dies, its attempt goes stale after the heartbeat timeout, exactly one other worker can claim the
-    operation, and what the former one writes later is refused with FAILED_PRECONDITION / STALE_ATTEMPT.
+    operation, and later writes of the former one are refused with FAILED_PRECONDITION / STALE_ATTEMPT.
 
-    Every rpc may be repeated after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
+    You can repeat any rpc after a lost reply. Begin repeats by operation_id and claim_id, Claim by claim_id, and the
     other mutations by request_id: a UUID in 8-4-4-4-12 hex form, new for each intended change. The record remembers the
-    last 8 request_ids; without one, a repeat counts as a new call. A repeated request_id answers with the record as it is.
+    last 8 request_ids; without one, a repeat counts as a new call. A call with a repeated request_id answers with the
+    record as it is.
 
     Whether a record survives a failover of the store depends on the server's durability, see GetServerInfo.
 
-    The same records are served by google.longrunning.Operations (Get, List, Cancel, Delete, Wait) under
-    Operation.name, with the Operation, without data, progress and outcome, as metadata. List takes
-    `resources/{resource}` as the parent, percent-encoded; `resources/-` or an empty name mean all of them.
+    google.longrunning.Operations (Get, List, Cancel, Delete, Wait) serves the same records under Operation.name. Their
+    metadata is the Operation without data, progress and outcome. List takes `resources/{resource}` as the parent,
+    percent-encoded; `resources/-` or an empty name means all resources.
 
-    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or
-    UNAVAILABLE with one of REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any
-    that names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments name
-    what else can happen. As everywhere: the end of a stream proves nothing.
+    Any rpc may fail with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, or UNAVAILABLE with one of
+    REDIS_UNAVAILABLE, PRIMARY_UNCONFIRMED, OUTCOME_UNKNOWN, DURABILITY_UNMET, OVERLOADED and DRAINING. Any rpc that
+    names one operation, except Begin and Delete, may fail with NOT_FOUND / OPERATION_NOT_FOUND. The comments of each rpc
+    name what else can happen. As everywhere, the end of a stream proves nothing.
     """
 
     @staticmethod

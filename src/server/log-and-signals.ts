@@ -1,4 +1,5 @@
-// The log of a process that serves, and its end when something happens that nobody has foreseen.
+// What every process of the server has around it: its log, its end on a defect, and its end on the signals that ask for
+// one, SIGTERM, or SIGINT from a terminal. What it serves, and what SIGHUP does, is in the serve-*.ts files.
 
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -13,7 +14,7 @@ export function openLog(config: Config, bindings?: Readonly<Record<string, unkno
   return bindings ? log.child(bindings) : log;
 }
 
-/** What ends the process with a line in the log. */
+/** Ends the process with a line in the log. */
 export function dieOf(log: Logger, what: string): (error: unknown) => never {
   return (error) => {
     log.fatal({ err: error }, what);
@@ -24,4 +25,22 @@ export function dieOf(log: Logger, what: string): (error: unknown) => never {
 export function dieOfDefects(log: Logger): void {
   process.on('uncaughtException', dieOf(log, 'uncaught exception'));
   process.on('unhandledRejection', dieOf(log, 'unhandled rejection'));
+}
+
+/**
+ * The first signal ends the process in order, with the exit code that `stop` resolves with; a second one ends it at
+ * once, after `atOnce`.
+ */
+export function endOnSignals(log: Logger, stop: () => Promise<number>, atOnce: () => void = () => {}): void {
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) {
+        atOnce();
+        process.exit(EXIT_FAILED);
+      }
+      stopping = true;
+      stop().then((code) => process.exit(code), dieOf(log, 'could not stop in order'));
+    });
+  }
 }

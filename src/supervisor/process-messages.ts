@@ -1,15 +1,15 @@
-// What the supervisor and a worker tell each other over the channel between them. Both are the same version of the
-// program, so nothing here has to be compatible with anything.
+// What the supervisor and a server process tell each other over the channel between them. Both run the same version of
+// the program, so nothing here has to be compatible with another version.
 
 import type { HostPort } from '../domain/host-port.ts';
 
-/** How often a worker says that it lives. */
+/** How often a server process says that it lives. */
 export const ALIVE_EVERY_MS = 500;
 
 export type Order =
-  /** The first one: the configuration, packed. */
+  /** Comes first. The configuration is packed. */
   | { readonly order: 'serve'; readonly config: string }
-  /** To end in order; from a worker that isn't serving yet: to end. */
+  /** End in order; end at once if you don't serve yet. */
   | { readonly order: 'drain' }
   | { readonly order: 'reload tokens' }
   | { readonly order: 'tell metrics'; readonly question: number };
@@ -22,7 +22,7 @@ export type Report =
       readonly facts: Readonly<Record<string, unknown>>;
     }
   | { readonly report: 'alive'; readonly ready: boolean }
-  /** Redis holds another deployment's data, or isn't fit. No other worker would do better. */
+  /** Redis holds another deployment's data, or isn't fit. No other server process would do better. */
   | { readonly report: 'refused'; readonly reason: string }
   /** It could not begin to serve. */
   | { readonly report: 'failed'; readonly message: string }

@@ -1,0 +1,78 @@
+// What serves locks in one instance, with its orderly end: the services, the streams, and what they share. Its twin for
+// operations is operation-side.ts; the instance around both is instance.ts.
+
+import type { Logger } from 'pino';
+import type { Clock } from '../domain/clock.ts';
+import type { CallStamps } from '../service/call-stamps.ts';
+import { ForceRelease } from '../service/force-release.ts';
+import { leaseRenewals } from '../service/kept-leases.ts';
+import { LeaseStreams } from '../service/lease-streams.ts';
+import { LockService } from '../service/lock-service.ts';
+import { LockWatch } from '../service/lock-watch.ts';
+import { RenewalWheel } from '../service/renewal-wheel.ts';
+import { WaitRoom } from '../service/wait-room.ts';
+import type { LockStore } from '../store/lock-store.ts';
+import type { LockServices } from '../transport/lock-handlers.ts';
+
+export interface LockSideParts {
+  readonly store: LockStore;
+  readonly instanceId: string;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly stamps: CallStamps;
+  readonly commandTimeoutMs: number;
+  readonly maxTtlMs: number;
+  readonly log: Logger;
+}
+
+export interface LockSide {
+  readonly services: Omit<LockServices, 'info'>;
+  readonly counts: {
+    readonly waitingCalls: () => number;
+    readonly keptLeases: () => number;
+    readonly watches: () => number;
+  };
+  /** From here on nothing begins; streams end within `streamsEndMs`. */
+  drain(streamsEndMs: number): void;
+  close(): void;
+}
+
+export function makeLockSide(parts: LockSideParts): LockSide {
+  const { store, instanceId, clock, random, stamps, commandTimeoutMs, maxTtlMs, log } = parts;
+  const common = { store, clock, commandTimeoutMs };
+  const waitRoom = new WaitRoom({ ...common, instanceId, random });
+  const wheel = new RenewalWheel({
+    renewals: leaseRenewals(store),
+    clock,
+    commandTimeoutMs,
+    random,
+    onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
+  });
+  const watch = new LockWatch(common);
+  const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs });
+  const locks = new LockService({
+    ...common,
+    waitRoom,
+    stamps,
+    onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
+  });
+  const force = new ForceRelease({ ...common, audit: (record) => log.info(record, 'force release') });
+  return {
+    services: { locks, streams, watch, force },
+    counts: {
+      waitingCalls: () => waitRoom.size,
+      keptLeases: () => wheel.size,
+      watches: () => watch.size,
+    },
+    drain(streamsEndMs) {
+      locks.drain();
+      watch.drain();
+      streams.drain(streamsEndMs);
+    },
+    close() {
+      wheel.close();
+      waitRoom.close();
+    },
+  };
+}
