@@ -14,7 +14,7 @@ import {
   UnauthenticatedError,
   UnavailableError,
 } from '../client/client.ts';
-import { EXIT } from './exit-codes.ts';
+import { EXIT } from './exit.ts';
 import { printable } from './text.ts';
 
 const IN_OUR_WORDS: readonly (readonly [RegExp, string])[] = [
