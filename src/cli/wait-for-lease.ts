@@ -77,9 +77,10 @@ function progressOf(
   return (position) => {
     if (position === newest) return;
     newest = position;
-    const place = position === 0 ? 'the server has no store at the moment' : `place ${position} in the queue`;
+    const where =
+      position === 0 ? 'the server has no store at the moment' : `position ${position} in the queue`;
     const tellWith = (who: string): void => {
-      if (!signal.aborted && newest === position) tell(`waiting for ${resource}: ${place}${who}`);
+      if (!signal.aborted && newest === position) tell(`waiting for ${resource}: ${where}${who}`);
     };
     const holdersOf = (lock: Lock): void => {
       const [first] = lock.holders;

@@ -117,7 +117,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
       '-c',
       'echo $LEASEHOLD_FENCING_TOKEN',
     ]);
-    await eventually(() => /waiting for queue: place 1 in the queue; held by first/.test(second.stderr), {
+    await eventually(() => /waiting for queue: position 1 in the queue; held by first/.test(second.stderr), {
       what: 'the position in the queue',
       withinMs: 20_000,
     });

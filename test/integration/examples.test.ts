@@ -93,7 +93,7 @@ for (const { name, command, prepare } of LANGUAGES) {
       const first = run('leader-election');
       await says(first, /leads, term \d+/);
       const second = run('leader-election');
-      await says(second, /follows, place 1/);
+      await says(second, /follows, position 1/);
       expect(second.output()).not.toMatch(/leads/);
     });
 
