@@ -81,7 +81,7 @@ export function messageOf(error: LeaseholdError): string {
     return printable(`${told.join('; ')}. ${ADVICE.INVALID_ARGUMENT}`);
   }
   const { reason } = error;
-  const message = error.message.replace(ADVICE[reason], ADVICE_ON_CONNECTION[reason] ?? ADVICE[reason]);
+  const message = error.message.replace(ADVICE[reason], () => ADVICE_ON_CONNECTION[reason] ?? ADVICE[reason]);
   return printable(
     NAMES.reduce((text, [ofClient, ofCommands]) => text.replace(ofClient, ofCommands), message),
   );
