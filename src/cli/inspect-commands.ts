@@ -31,7 +31,7 @@ export function addInspectCommands(program: Command, env: Env): void {
 function addLocksCommands(program: Command, env: Env): void {
   const locks = program
     .command('locks')
-    .description('inspect locks and take them away: ls, show, watch, force-release');
+    .description('inspect and force-release locks: ls, show, watch, force-release');
   const load = () => import('./locks-actions.ts');
 
   const ls = locks
@@ -74,11 +74,11 @@ function addLocksCommands(program: Command, env: Env): void {
   const force = locks
     .command('force-release <resource>')
     .description(
-      paragraph(`take a lock away from its holders (administrators only): they are told, and the resource becomes
-        free at the deadline that they were promised`),
+      paragraph(`force-release a lock (administrators only): its holders are told, and the resource becomes free at the
+        deadline that they were promised`),
     )
     .addOption(
-      new Option('--fencing-token <token>', 'take away only the lease with this token').argParser(
+      new Option('--fencing-token <token>', 'force-release only the lease with this token').argParser(
         fencingToken,
       ),
     )

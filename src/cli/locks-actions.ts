@@ -1,4 +1,4 @@
-// `leasehold locks …`: inspects locks, and takes them away for administrators.
+// `leasehold locks …`: inspects locks, and force-releases them for administrators.
 
 import type { Lock, LockMode, LockState } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
