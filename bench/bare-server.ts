@@ -1,4 +1,4 @@
-// How the bare servers of the benchmarks serve: on a free port, which they say as Leasehold does, until SIGTERM.
+// How the bare servers of the benchmarks serve: on a free port, which they log as Leasehold does, until SIGTERM.
 import {
   Server,
   ServerCredentials,
@@ -6,7 +6,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 
-/** A unary method without anything that a bare server has no use for. */
+/** A unary method reduced to what a bare server needs. */
 export type Unary<Request> = (
   call: { readonly request: Request },
   callback: (error: Error | null, response?: object) => void,

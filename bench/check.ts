@@ -1,5 +1,5 @@
-// `npm run bench:check`: a quick run of the scenarios against the recorded ratios; fails when one is worse by more than
-// 15 %, in each of three runs. With --record it writes them, the medians of three runs. See bench/README.md.
+// `npm run bench:check`: a quick run of the scenarios against the recorded ratios. It fails if a ratio is more than 15
+// % worse in each of three runs. With --record it records the medians of three runs. See bench/README.md.
 //
 //   node bench/check.ts [--only NAME]... [--record] [--runs N]
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
 const runsOfEach = Number(options.runs);
 
 function readRecorded(): Recorded {
-  return JSON.parse(readFileSync(RECORDED, 'utf8')) as Recorded; // written by recordOf alone
+  return JSON.parse(readFileSync(RECORDED, 'utf8')) as Recorded; // only recordOf writes it
 }
 
 function belongsTo(scenario: Scenario): (key: string) => boolean {
@@ -45,7 +45,7 @@ async function record(chosen: readonly Scenario[]): Promise<void> {
   writeFileSync(RECORDED, `${JSON.stringify(recorded, null, 2)}\n`);
 }
 
-/** Again while something is worse: a busy machine is no regression. */
+/** Runs the scenario again while something is worse: a busy machine is not a regression. */
 async function check(scenario: Scenario, all: Recorded): Promise<readonly Regression[]> {
   const isOurs = belongsTo(scenario);
   const recorded = Object.fromEntries(Object.entries(all).filter(([key]) => isOurs(key)));
@@ -71,7 +71,7 @@ try {
     const recorded = readRecorded();
     const worse: Regression[] = [];
     const keys = Object.keys(recorded);
-    // The others compare with what this machine has, or aren't steady.
+    // The other figures depend on this machine, or aren't steady.
     for (const scenario of chosen.filter((each) => keys.some(belongsTo(each)))) {
       worse.push(...(await check(scenario, recorded)));
     }

@@ -1,7 +1,7 @@
-// Whether figures are worse than the recorded ones. Owns the rule; what is run, and how often, is check.ts's business.
+// Decides whether figures are worse than the recorded ones. Owns the rule; check.ts decides what to run, and how often.
 import { type Figure, median, steadyPart } from './figures.ts';
 
-/** What was measured once, by the figures' keys. */
+/** The figures of one measurement, by their keys. */
 export type Recorded = Readonly<Record<string, RecordedFigure>>;
 
 export interface RecordedFigure {
@@ -12,11 +12,11 @@ export interface RecordedFigure {
 export interface Regression {
   readonly key: string;
   readonly recorded: number;
-  /** undefined: it was not measured. */
+  /** undefined if it was not measured. */
   readonly measured: number | undefined;
 }
 
-/** By so much, as a part of the recorded one, a figure may be worse. */
+/** How much worse a figure can be, as a part of the recorded one. */
 export const TOLERANCE = 0.15;
 
 export function keyOf({ scenario, name }: Figure): string {
@@ -34,7 +34,7 @@ export function recordOf(runs: readonly (readonly Figure[])[]): Recorded {
   return Object.fromEntries(entries);
 }
 
-/** Each figure counts with the best of its runs: noise only makes it worse. */
+/** For each figure, its best run counts, because noise only makes it worse. */
 export function regressions(recorded: Recorded, runs: readonly (readonly Figure[])[]): readonly Regression[] {
   return Object.entries(recorded).flatMap(([key, { is, better }]): Regression[] => {
     const measured = runs

@@ -1,27 +1,27 @@
-// Many records in Redis at a fraction of the time that calls would take: the server writes one, and a script copies
-// what it wrote for other resources. Knows no form of any record: it looks for every key and every member of a sorted
-// set or a hash in which the resource's name occurs, and refuses what it couldn't copy truly.
+// Makes many records in Redis in a fraction of the time that calls would take: the server writes one record, and a
+// script copies it for other resources. It doesn't know the form of any record: it looks for every key, and every
+// member of a sorted set or hash, in which the resource's name occurs, and refuses what it can't copy faithfully.
 import type { Redis } from 'ioredis';
 
-/** A text with the resource's name in it, without that. */
+/** A text that contains the resource's name, with the name cut out. */
 interface Around {
   readonly before: string;
   readonly after: string;
 }
 
 interface Found {
-  /** Whole keys of the resource. */
+  /** The keys that belong to the resource alone. */
   readonly keys: readonly Around[];
-  /** Of sorted sets that hold other resources too. */
+  /** Members of sorted sets that hold other resources, too. */
   readonly members: readonly (Around & { readonly set: string; readonly score: string })[];
-  /** Of hashes that hold other resources too. */
+  /** Fields of hashes that hold other resources, too. */
   readonly fields: readonly (Around & { readonly hash: string; readonly value: string })[];
 }
 
 const BATCH = 2_000;
 
-// ARGV: the template, the first and last number of the copies, how many keys, members and fields, what the copies'
-// names begin with; then of each key, member and field what `grow` lays out.
+// ARGV: the template; the first and last number of the copies; the counts of keys, members and fields; the beginning of
+// the copies' names; then, for each key, member and field, what `grow` lays out.
 const COPY = `
 local template, from, to = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local keys, members, fields = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -60,7 +60,7 @@ export class CopiedRecords {
     this.#found = found;
   }
 
-  /** What was written for this resource, while little else is there. Its name occurs in no other. */
+  /** Finds what was written for this resource, while Redis holds little else. No other name contains this one. */
   static async of(redis: Redis, template: string, prefix: string): Promise<CopiedRecords> {
     const around = (text: string): Around => {
       const at = text.indexOf(template);
@@ -99,7 +99,7 @@ export class CopiedRecords {
     return new CopiedRecords(redis, template, prefix, found);
   }
 
-  /** So many copies in all. */
+  /** Grows the number of copies to this. */
   async grow(count: number): Promise<void> {
     const { keys, members, fields } = this.#found;
     const parts = [

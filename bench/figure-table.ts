@@ -1,4 +1,4 @@
-// Figures as lines of a table for people.
+// Prints figures as lines of a table for people.
 import { type Budget, budgeted, type Figure, isMet } from './figures.ts';
 
 const WIDTHS = [52, 9, 11, 11, 7, 22] as const;

@@ -1,8 +1,8 @@
-// What a scenario finds: figures, each beside its floor and its budget. Owns what a budget speaks of, whether it is
-// met, and which part of a figure holds on another machine.
+// What a scenario finds: figures, each with its floor and its budget. Owns what a budget limits, whether it is met, and
+// which part of a figure holds on another machine.
 
 export interface Budget {
-  /** `ratio` to the floor, `excess` over it, or the figure by itself. */
+  /** The `ratio` to the floor, the `excess` over it, or the figure itself. */
   readonly of: 'value' | 'ratio' | 'excess';
   readonly atMost?: number;
   readonly atLeast?: number;
@@ -10,7 +10,7 @@ export interface Budget {
 
 /** Where a figure lies on a curve: how it grows with the number of something. */
 export interface CurvePoint {
-  /** The same for all points of one curve, unique within its scenario. */
+  /** The same for all points of one curve, and unique within its scenario. */
   readonly name: string;
   readonly n: number;
 }
@@ -19,45 +19,45 @@ export interface Figure {
   readonly scenario: string;
   /** Unique within its scenario. */
   readonly name: string;
-  /** undefined: it depends on no number. */
+  /** undefined if it depends on no number. */
   readonly curve?: CurvePoint;
   readonly unit: string;
   readonly value: number;
-  /** The same of the parts by themselves, in the same run and in turn with it. */
+  /** The same measurement of the bare parts, in the same run and in turn with it. */
   readonly floor?: number;
   /** The median of the ratios of the pairs, not the ratio of the medians. */
   readonly ratio?: number;
   readonly budget?: Budget;
-  /** What is compared with the recorded runs; undefined: nothing, because it depends on the machine. */
+  /** What is compared with the recorded runs; undefined if it depends on the machine. */
   readonly steady?: 'value' | 'ratio';
   readonly better: 'less' | 'more';
 }
 
-/** What the budget speaks of; NaN where there is no such part. */
+/** What the budget limits; NaN if the figure has no such part. */
 export function budgeted({ value, floor, ratio, budget }: Figure): number {
   if (budget?.of === 'ratio') return ratio ?? Number.NaN;
   return budget?.of === 'excess' ? value - (floor ?? Number.NaN) : value;
 }
 
-/** undefined: it has no budget. */
+/** undefined if the figure has no budget. */
 export function isMet(figure: Figure): boolean | undefined {
   const { budget } = figure;
   if (!budget) return undefined;
   const measured = budgeted(figure);
-  // Each the right way round, so that a figure that is missing (NaN) meets nothing.
+  // Each comparison is written so that a missing figure (NaN) never meets its budget.
   return (
     measured <= (budget.atMost ?? Number.POSITIVE_INFINITY) &&
     measured >= (budget.atLeast ?? Number.NEGATIVE_INFINITY)
   );
 }
 
-/** What holds on another machine too: a ratio, a count, a size. undefined: nothing of it. */
+/** What also holds on another machine: a ratio, a count or a size; undefined if nothing does. */
 export function steadyPart({ value, ratio, steady }: Figure): number | undefined {
   if (steady === undefined) return undefined;
   return steady === 'ratio' ? ratio : value;
 }
 
-/** The name of a figure of so many of something, and its place on the curve over that number. */
+/** The name of a figure for a number of something, and its place on the curve over that number. */
 export function ofMany(n: number, what: string, figure: string): Required<Pick<Figure, 'name' | 'curve'>> {
   return { name: `${n} ${what}: ${figure}`, curve: { name: `${what}: ${figure}`, n } };
 }
@@ -69,7 +69,7 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
 }
 
-/** Samples of the two in turn: the medians of both, and the median of the ratios of the pairs. */
+/** From samples taken in turn: the medians of both, and the median of the ratios of the pairs. */
 export function paired<Sample>(
   pairs: readonly { readonly ours: Sample; readonly floor: Sample }[],
   of: (sample: Sample) => number,

@@ -1,5 +1,5 @@
-// The scripts of the floor, and the keys that they touch: as many and of the same kinds as those of Leasehold's
-// scripts, with nothing checked. Run by floor-server.ts, and straight from redis-benchmark.
+// The scripts of the floor. They touch as many keys of the same kinds as Leasehold's scripts, and check nothing.
+// floor-server.ts runs them, and redis-benchmark runs them directly.
 import { keysFor } from '../src/store/redis/keys.ts';
 
 const ENTER = `
@@ -44,7 +44,7 @@ export function inBucket(name: string): string {
   return FLOOR_KEYS.meta.replace(/meta$/, name);
 }
 
-/** What follows the hash of ACQUIRE or RELEASE in EVALSHA. */
+/** The arguments of EVALSHA after the hash of ACQUIRE or RELEASE. */
 export function argumentsOf(resource: string, ...args: readonly string[]): readonly string[] {
   const [lock = '', waiters = '', queue = ''] = ['lock', 'waiters', 'queue'].map((kind) =>
     inBucket(`${kind}:${resource}`),

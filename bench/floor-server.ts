@@ -1,7 +1,7 @@
 // The floor that Leasehold is compared with: a bare grpc-js server whose Acquire and Release each run one script that
-// reads and writes the same keys through ioredis; its Hold writes a key now and then, in scripts for many at once, and
-// tells the stream. No checks, no reign, no confirmation, no metrics: what the parts cost by themselves. It promises
-// nothing and is no lock service.
+// reads and writes the same keys through ioredis. Its Hold writes a key from time to time, in scripts for many leases
+// at once, and tells the stream. It has no checks, no reign, no confirmation and no metrics, so it shows what the parts
+// cost by themselves. It promises nothing and is not a lock service.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Redis } from 'ioredis';
 import {
@@ -15,7 +15,7 @@ import {
 import { serveBare, type Unary } from './bare-server.ts';
 import { ACQUIRE, argumentsOf, FLOOR_KEYS, inBucket, RELEASE, RENEW, TTL_US } from './floor-scripts.ts';
 
-/** The same turns as Leasehold's: at each, those that are due. */
+/** Uses the same turns as Leasehold: each renews the leases that are due. */
 const TURN_MS = 50;
 const TURNS_PER_RENEWAL = 140;
 const BATCH = 200;

@@ -1,5 +1,5 @@
 // The steps below the floor: a server that answers each call with the bytes of an Acquire's answer and does nothing
-// else, on grpc-js or, as `http2`, on node:http2 without gRPC. It promises nothing and is no lock service.
+// else, on grpc-js or, as `http2`, on node:http2 without gRPC. It promises nothing and is not a lock service.
 //
 //   node bench/ladder-server.ts http2|echo
 import { createServer } from 'node:http2';
@@ -42,7 +42,7 @@ function overGrpc(): void {
   const echo = (_call: unknown, callback: (error: null, answer: AcquireResponse) => void): void =>
     callback(null, ANSWER);
   const { acquire, release } = LockServiceService;
-  // Both calls get the same answer: their bytes are what is compared, and nobody reads them.
+  // Both calls get the same answer: only their bytes matter, and nobody reads them.
   serveBare(
     { acquire, release: { ...release, responseSerialize: acquire.responseSerialize } },
     { acquire: echo, release: echo },

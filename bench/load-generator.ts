@@ -1,4 +1,4 @@
-// Makes the load, in a process of its own, so that the server is what is measured. Gets its orders (load-order.ts) from
+// Makes the load in a process of its own, so that only the server is measured. It gets its orders (load-order.ts) from
 // the parent, one after the other, and answers each with what it saw.
 import type { LoadOrder } from './load-order.ts';
 import { acquireMany } from './loads/acquire-many.ts';

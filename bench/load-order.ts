@@ -1,4 +1,4 @@
-// What the load generator is asked to do and what it answers: one kind of load each. Owns the messages between the
+// What the load generator is asked to do and what it answers, for each kind of load. Owns the messages between the
 // scenarios and load-generator.ts.
 import type { AcquireManyOrder } from './loads/acquire-many.ts';
 import type { Percentiles } from './loads/latencies.ts';
@@ -8,31 +8,31 @@ import type { WatchersOrder } from './loads/watchers.ts';
 
 export interface UncontendedOrder {
   readonly kind: 'uncontended';
-  /** Of a server, or of Redis itself for the peers that need no server. */
+  /** The address of a server, or of Redis for the peers that need no server. */
   readonly address: string;
-  /** `frames` calls the same server as `grpc`, with a client that costs much less than grpc-js. */
+  /** `frames` calls the same server as `grpc` does, with a client that costs much less than grpc-js. */
   readonly peer: 'frames' | 'grpc' | 'set-nx' | 'redlock' | 'etcd';
   readonly callers: number;
   readonly forMs: number;
 }
 
 export interface Uncontended {
-  /** Acquire and Release, both answered. */
+  /** Pairs of Acquire and Release, both answered. */
   readonly cycles: number;
   readonly tookMs: number;
   readonly acquireP50Ms: number;
   readonly acquireP99Ms: number;
-  /** With enough cycles. */
+  /** Present if there were enough cycles. */
   readonly acquireP999Ms?: number;
   readonly releaseP50Ms: number;
   readonly releaseP99Ms: number;
-  /** What the load generator itself needed. */
+  /** What the load generator itself used. */
   readonly generatorCpuUs: number;
 }
 
 /**
- * Fills a queue of so many. Then `expect` says in which order they stand, `pass` passes the lock on, one hand-over after
- * the other, `cycle` lets everybody give it back and queue again at once, and `empty` ends it.
+ * Fills a queue of this many callers. Then `expect` says in which order they stand, `pass` passes the lock on, one
+ * hand-over after the other, `cycle` lets everybody release it and queue again at once, and `empty` ends the queue.
  */
 export type HandOverOrder =
   | { readonly kind: 'queue'; readonly address: string; readonly resource: string; readonly waiters: number }
@@ -43,10 +43,10 @@ export type HandOverOrder =
 
 export interface HandOvers {
   readonly times: number;
-  /** From before Release is sent until the next caller has the grant; of all that were passed on after the warm-up. */
+  /** From before Release is sent until the next caller has the grant, for all hand-overs after the warm-up. */
   readonly latency: Percentiles;
   readonly tookMs: number;
-  /** Grants to somebody before whom another stood in the queue. */
+  /** Grants to a caller while another stood before it in the queue. */
   readonly outOfOrder: number;
 }
 
@@ -54,12 +54,12 @@ export interface Cycles {
   readonly grants: number;
   readonly tookMs: number;
   readonly outOfOrder: number;
-  /** Grants of the caller that got the most, and of the one that got the fewest. */
+  /** The grants of the caller that got the most, and of the one that got the fewest. */
   readonly most: number;
   readonly fewest: number;
 }
 
-/** Opens streams that hold a lease each; `watch` reads them for a time, and `end` closes them. */
+/** Opens streams that each hold a lease; `watch` reads them for a time, and `end` closes them. */
 export type HoldOrder =
   | { readonly kind: 'hold'; readonly address: string; readonly streams: number; readonly ttlMs: number }
   | { readonly kind: 'watch'; readonly forMs: number }
@@ -67,17 +67,17 @@ export type HoldOrder =
 
 export interface Renewals {
   readonly renewals: number;
-  /** Leases that the server said were lost, and streams that have ended. */
+  /** Leases that the server reported as lost, and streams that have ended. */
   readonly lost: number;
   readonly tookMs: number;
-  /** What is left of a lease when its renewal arrives, of its TTL: 0.75 when each comes after a quarter. */
+  /** The part of its TTL that a lease has left when its renewal arrives: 0.75 if each comes after a quarter. */
   readonly leftP1: number;
-  /** How much later than a quarter of its TTL after the one before a renewal arrives; 0 when none is late. */
+  /** How late a renewal arrives, past a quarter of its TTL after the one before; 0 if none is late. */
   readonly lagP50Ms: number;
   readonly lagP99Ms: number;
-  /** With enough renewals. */
+  /** Present if there were enough renewals. */
   readonly lagP999Ms?: number;
-  /** What reading them cost the load generator. */
+  /** What it cost the load generator to read them. */
   readonly generatorCpuUs: number;
 }
 
@@ -89,7 +89,7 @@ export interface FillOrder {
 }
 
 export interface OperationsOrder {
-  /** `run` begins, updates and completes; `claim` completes what others have begun, `count` in all. */
+  /** `run` begins, updates and completes operations; `claim` completes `count` operations that others have begun. */
   readonly kind: 'operations';
   readonly address: string;
   readonly mode: 'run' | 'claim';
@@ -101,7 +101,7 @@ export interface Operations {
   readonly operations: number;
   readonly calls: number;
   readonly tookMs: number;
-  /** Of the first call of each operation: Begin, or the Claim that brought it. */
+  /** For the first call of each operation: Begin, or the Claim that returned it. */
   readonly firstP50Ms: number;
   readonly firstP99Ms: number;
 }

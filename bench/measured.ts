@@ -1,18 +1,18 @@
-// What a server and its Redis used up while a load went on. Owns the question before and after; what the load is, and
-// by what the sums are divided, is the scenario's business.
+// What a server and its Redis used during a load. Owns the questions before and after it. The scenario decides what the
+// load is and by what to divide the sums.
 import type { ChildServer } from '../scripts/demo/child-server.ts';
 import { type Backend, redisUsage, usageOf } from './rig.ts';
 
 export interface Measured<Seen> {
   readonly seen: Seen;
-  /** Of the server's process. */
+  /** The CPU time of the server's process. */
   readonly cpuUs: number;
   readonly redisCpuUs: number;
-  /** Those that scripts run included. */
+  /** Includes the commands that scripts run. */
   readonly redisCommands: number;
 }
 
-/** Ours and its floor, in turn. */
+/** Measures ours and its floor in turn. */
 export interface Pair<Sample> {
   readonly ours: Sample;
   readonly floor: Sample;

@@ -1,12 +1,12 @@
-// Loaded before a process that is measured (node --expose-gc --import): answers the parent's question with what the
-// process has used so far. The measured program itself knows nothing of it.
+// Loaded into a process that is measured, before its program (node --expose-gc --import). It answers the parent's
+// question with what the process has used so far; the program knows nothing of it.
 
 export interface Usage {
-  /** User and system time since the start. */
+  /** The user and system time since the start. */
   readonly cpuUs: number;
-  /** Resident, after a forced collection when the question asks for one. */
+  /** Resident memory, after a forced collection if the question asks for one. */
   readonly memoryBytes: number;
-  /** Of that, what JavaScript's objects take. */
+  /** The part of it that JavaScript objects take. */
   readonly heapBytes: number;
 }
 
@@ -14,7 +14,7 @@ export type UsageQuestion = 'usage' | 'usage-after-collection';
 
 process.on('message', (question: UsageQuestion) => {
   if (question === 'usage-after-collection') {
-    // Twice: the first leaves what has finalizers.
+    // It collects twice: the first time leaves objects with finalizers.
     globalThis.gc?.();
     globalThis.gc?.();
   }

@@ -1,4 +1,4 @@
-// What `npm run bench -- --json` writes: the figures of a run, and what they were measured on.
+// What `npm run bench -- --json` writes: the figures of a run, and the machine they were measured on.
 import type { Figure } from './figures.ts';
 
 export interface Report {

@@ -1,5 +1,5 @@
 // What scenarios measure with: Redis or a Sentinel deployment, servers and the load generator, each in a process of its
-// own, all ended again by `close`. Owns the processes and the questions to them, no scenario.
+// own; `close` ends them all. Owns the processes and the questions to them, but no scenario.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ const LADDER = join(import.meta.dirname, 'ladder-server.ts');
 const WATCH_FLOOR = join(import.meta.dirname, 'watch-floor-server.ts');
 const PROBE = ['--expose-gc', '--import', join(import.meta.dirname, 'probe.ts')];
 
-/** A Redis for one scenario, and what makes a server use it. */
+/** A Redis for one scenario, and the environment that makes a server use it. */
 export interface Backend {
   readonly redis: RedisProcess;
   readonly environment: Readonly<Record<string, string>>;
@@ -27,7 +27,7 @@ export interface Backend {
 
 export interface RedisUsage {
   readonly cpuUs: number;
-  /** Those that scripts run included. */
+  /** Includes the commands that scripts run. */
   readonly commands: number;
   readonly memoryBytes: number;
 }
@@ -35,7 +35,7 @@ export interface RedisUsage {
 export class Rig {
   readonly #ending: (() => Promise<unknown> | unknown)[] = [];
 
-  /** `directives`: more lines of its configuration. */
+  /** `directives` are more lines of its configuration. */
   async redis(directives: readonly string[] = []): Promise<Backend> {
     const redis = await RedisProcess.server({ directives });
     this.#ending.push(() => redis.stop());
@@ -114,10 +114,10 @@ export class LoadGenerator {
     return ask<Seen>(this.#child, order);
   }
 
-  /** Before the end of the scenario: what it holds is free for the next one. */
+  /** Ends it before the scenario does, which frees its memory and CPU for the next one. */
   async close(): Promise<void> {
     const ended = once(this.#child, 'exit');
-    if (!this.#child.kill()) return; // it has ended by itself
+    if (!this.#child.kill()) return; // it ended by itself
     await ended;
   }
 }
@@ -136,7 +136,7 @@ export async function redisUsage({ redis }: Backend): Promise<RedisUsage> {
   };
 }
 
-/** Sends a message and resolves with the answer; rejects when the process ends instead. */
+/** Sends a message and resolves with the answer; rejects if the process ends instead. */
 async function ask<Answer>(child: ChildProcess, message: LoadOrder | UsageQuestion): Promise<Answer> {
   const over = new AbortController();
   const { signal } = over;
@@ -147,7 +147,7 @@ async function ask<Answer>(child: ChildProcess, message: LoadOrder | UsageQuesti
     });
     child.send(message);
     const [answer] = await Promise.race([answered, ended]);
-    return answer as Answer; // our own processes; each kind of question has one kind of answer
+    return answer as Answer; // they are our own processes, and each kind of question has one kind of answer
   } finally {
     over.abort();
   }

@@ -1,4 +1,4 @@
-// One scenario from its start to the end of all its processes, also when it fails or is interrupted.
+// Runs one scenario and ends all its processes, even if it fails or is interrupted.
 import type { Figure } from './figures.ts';
 import { Rig } from './rig.ts';
 import type { Scenario, Scope } from './scenario.ts';

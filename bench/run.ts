@@ -1,5 +1,5 @@
-// `npm run bench`: runs the scenarios one after the other, each with its floor in the same run, and prints their figures
-// against the budgets; see bench/README.md. Owns the arguments, the table and the JSON.
+// `npm run bench`: runs the scenarios one after the other, each with its floor in the same run, and prints their
+// figures beside the budgets; see bench/README.md. Owns the arguments, the table and the JSON.
 //
 //   node bench/run.ts [--quick] [--only NAME]... [--json FILE] [--plots FOLDER]
 import { execFileSync } from 'node:child_process';
@@ -62,7 +62,7 @@ function commit(): string {
       stdio: 'pipe',
     }).trim();
   } catch {
-    return 'unknown'; // a copy without its history
+    return 'unknown'; // a copy without git history
   }
 }
 

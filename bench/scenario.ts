@@ -1,13 +1,13 @@
-// What a scenario is: a name to choose it by, and a run that brings figures.
+// What a scenario is: a name to choose it by, and a run that yields figures.
 import type { Figure } from './figures.ts';
 import type { Rig } from './rig.ts';
 
 export interface Scope {
-  /** Shorter rounds, and fewer. */
+  /** Fewer and shorter rounds. */
   readonly quick: boolean;
 }
 
-/** A figure before it knows its scenario. */
+/** A figure without the name of its scenario. */
 export type Found = Omit<Figure, 'scenario'>;
 
 export interface Scenario {

@@ -1,5 +1,5 @@
-// The floor of a watch: a bare grpc-js server that sends each Acquire and Release of it to all who watch, at once and
-// from its own memory. No store, no filter, no snapshot but an empty one: what the messages cost by themselves.
+// The floor of a watch: a bare grpc-js server that sends each Acquire and Release to all watchers, at once and from its
+// own memory. It has no store, no filter, and only an empty snapshot, so it shows what the messages cost by themselves.
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Lock, LockState } from '../generated/leasehold/v1/lock.ts';
 import {

@@ -1,5 +1,5 @@
-// A key in Redis that refuses late writers: a script compares the token of the write with the largest that has written
-// the key, and does both in one step. Use it where the key's data lives; it needn't be the Redis of Leasehold. Tokens
+// A key in Redis that refuses late writers: a script compares the token of a write with the largest token so far, and
+// writes, in one step. Use it in the Redis that stores your data, which need not be the one that Leasehold uses. Tokens
 // stay below 2^53, so Lua's numbers hold them exactly. Needs a running server (npm start) and a Redis.
 //
 //   npx node examples/fencing-redis.ts [host:port] [redis://host:port]
@@ -16,14 +16,14 @@ if token < largest then return 0 end
 redis.call('HSET', KEYS[1], 'token', ARGV[1], 'value', ARGV[2])
 return 1`;
 
-/** Whether it was written. */
+/** Returns whether the value was written. */
 async function fencedSet(key: string, value: string, token: bigint): Promise<boolean> {
   return (await redis.eval(FENCED_SET, 1, key, token.toString(), value)) === 1;
 }
 
-// A holder that is paused: its lease ends while it believes to hold it, and it writes when it wakes up.
+// A holder that is paused: its lease ends while it still believes that it holds it, and it writes when it wakes up.
 const paused = await client.acquire('report');
-await paused.release(); // what its end looks like to everybody else
+await paused.release(); // To everybody else, the end of the lease looks like this.
 
 await client.withLock('report', async (lease) => {
   console.log(`written: ${await fencedSet('report:latest', 'new', lease.fencingToken)}`);

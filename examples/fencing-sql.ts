@@ -1,6 +1,6 @@
 // A table that refuses late writers: each row remembers the largest fencing token that has written it, and a write with
-// a smaller one changes nothing. Works in every SQL database; here SQLite, which comes with Node.js. Needs a running
-// server (npm start).
+// a smaller token changes nothing. This works in every SQL database; here it is SQLite, which comes with Node.js. Needs
+// a running server (npm start).
 //
 //   npx node examples/fencing-sql.ts [host:port]
 import { DatabaseSync } from 'node:sqlite';
@@ -14,16 +14,16 @@ db.exec(
 );
 db.exec("INSERT INTO invoice VALUES ('42', 0, 0)");
 
-/** Whether it was written: the comparison and the write are one statement, so nothing comes between them. */
+/** Returns whether it was written. Comparison and write are one statement, so nothing comes between them. */
 function writeTotal(id: string, total: number, token: bigint): boolean {
   const update =
     'UPDATE invoice SET total = :total, fencing_token = :token WHERE id = :id AND fencing_token <= :token';
   return db.prepare(update).run({ id, total, token }).changes === 1;
 }
 
-// A holder that is paused: its lease ends while it believes to hold it, and it writes when it wakes up.
+// A holder that is paused: its lease ends while it still believes that it holds it, and it writes when it wakes up.
 const paused = await client.acquire('invoice:42');
-await paused.release(); // what its end looks like to everybody else
+await paused.release(); // To everybody else, the end of the lease looks like this.
 
 await client.withLock('invoice:42', (lease) => {
   console.log(`written: ${writeTotal('42', 100, lease.fencingToken)}`);

@@ -1,5 +1,5 @@
-// Holds a lock the right way: acquire, renew, hand the fencing token to whatever is written to, stop at the deadline,
-// release. Needs a running server (npm start). Run it twice at the same time to see the second one wait its turn.
+// Holds a lock the right way: acquire, renew, send the fencing token with every write, stop at the deadline, release.
+// Needs a running server (npm start). Run it twice at the same time to see the second one wait its turn.
 //
 //   npx node examples/hold-a-lock.ts [resource] [seconds of work] [host:port]
 import { randomUUID } from 'node:crypto';
@@ -25,11 +25,11 @@ const renew = promisify<RenewRequest, RenewResponse>(client.renew.bind(client));
 const release = promisify<ReleaseRequest, ReleaseResponse>(client.release.bind(client));
 
 const TTL_S = 20;
-const WAIT_S = 600n; // who has waited in vain and asks again begins at the tail of the queue
+const WAIT_S = 600n; // a caller whose wait ends in vain starts again at the tail of the queue
 const MARGIN_MS = 1_000; // the larger of 200 ms and TTL / 20
-const leaseId = randomUUID(); // names this acquisition and is the key to it: one for all tries, and a secret
-let deadlineMs = 0; // of the monotonic clock, which no clock step moves
-let wallDeadlineMs = 0; // for a machine that was suspended: its monotonic clock may have stood still
+const leaseId = randomUUID(); // identifies this acquisition: the same for all tries, and a secret
+let deadlineMs = 0; // on the monotonic clock, which no clock step moves
+let wallDeadlineMs = 0; // for a machine that was suspended: its monotonic clock may have stopped
 
 // The deadline rule: valid_for counts from the moment just before the call was sent, not from its reply.
 function validFrom(sentMs: number, lease: Lease | undefined): void {
@@ -56,11 +56,11 @@ async function acquired(): Promise<bigint> {
       validFrom(sentMs, lease);
       if (lease && mayWork()) return lease.fencingToken;
     } catch (error) {
-      const { code, details } = error as ServiceError; // what a call rejects with
+      const { code, details } = error as ServiceError; // every call rejects with this
       if (code !== status.ABORTED && code !== status.UNAVAILABLE) throw error;
       console.log(`not yet: ${details}`);
     }
-    await sleep(500 + Math.random() * 500); // jitter: those who failed together should not come back together
+    await sleep(500 + Math.random() * 500); // jitter: callers that failed together should not come back together
   }
 }
 
@@ -74,7 +74,7 @@ async function keepRenewing(fencingToken: bigint, done: AbortSignal): Promise<vo
       if (mayWork()) validFrom(sentMs, lease); // nothing that arrives after the deadline revives the lease
       console.log(`renewed, ${((deadlineMs - performance.now()) / 1_000).toFixed(1)} s left`);
     } catch (error) {
-      console.log(`not renewed: ${(error as ServiceError).details}`); // the next try may do; the deadline stands
+      console.log(`not renewed: ${(error as ServiceError).details}`); // the next try may succeed; the deadline stays
       if ((error as ServiceError).code === status.ABORTED) deadlineMs = 0; // LEASE_LOST
     }
   }

@@ -1,6 +1,6 @@
-// Started by cron on every host, run by one: min_hold keeps the resource taken until the last host's clock has struck.
-// The job may take hours: it renews its lease, and max_hold bounds a job that hangs. Needs a running server
-// (npm start).
+// cron starts it on every host, and one host runs the job: min_hold keeps the resource taken until the last host's
+// clock has struck. The job can take hours: it renews its lease, and max_hold bounds a job that hangs. Needs a running
+// server (npm start).
 //
 //   npx node examples/nightly-job.ts [host:port]
 import { randomUUID } from 'node:crypto';
@@ -38,7 +38,7 @@ async function job(fencingToken: bigint, validUntilMs: number): Promise<void> {
     const sentMs = performance.now();
     const { lease } = await renew({ ...mine, fencingToken, ttl: undefined }).catch(
       ({ details }: ServiceError) => {
-        console.log(`not renewed: ${details}`); // the next try may do; the deadline stands
+        console.log(`not renewed: ${details}`); // the next try may succeed; the deadline stays
         return { lease: undefined };
       },
     );
@@ -60,7 +60,7 @@ async function job(fencingToken: bigint, validUntilMs: number): Promise<void> {
 try {
   const sentMs = performance.now();
   const spec = { ...mine, ...bounds, owner: `cron@${hostname()}` };
-  const { lease } = await acquire(AcquireRequest.fromPartial({ spec })); // no wait: who comes second has nothing to do
+  const { lease } = await acquire(AcquireRequest.fromPartial({ spec })); // no wait: the second host has nothing to do
   await job(lease?.fencingToken ?? 0n, validUntil(sentMs, lease));
 } catch (error) {
   console.log(`not run here: ${(error as ServiceError).details ?? error}`);

@@ -1,5 +1,5 @@
-// The .proto files of this package with @grpc/proto-loader: no generated code, any version of grpc-js. Needs a running
-// server (npm start).
+// Loads the .proto files of this package with @grpc/proto-loader: no generated code, any version of grpc-js. Needs a
+// running server (npm start).
 //
 //   npx node examples/proto-loader.ts [host:port]
 import { randomUUID } from 'node:crypto';
@@ -7,7 +7,7 @@ import { type Client, credentials, loadPackageDefinition, type ServiceError } fr
 import { loadSync } from '@grpc/proto-loader';
 import { protoFiles } from '../src/client/proto.ts'; // in your project: 'leasehold/proto'
 
-/** Proto-loader knows the methods only while it runs; its own generator of types could say more. */
+/** Proto-loader finds the methods only at run time; its type generator could write these types. */
 interface LockService extends Client {
   acquire(request: object, callback: (error: ServiceError | null, answer: { lease: Lease }) => void): void;
   release(
@@ -22,7 +22,7 @@ interface Lease {
 
 const [server = '127.0.0.1:50051'] = process.argv.slice(2);
 const { files, includeDirs } = protoFiles();
-// Tokens as text: they exceed what half of the libraries take for an integer.
+// Tokens are loaded as text: they are larger than the integers of many libraries.
 const loaded = loadPackageDefinition(
   loadSync([...files], { includeDirs: [...includeDirs], longs: String, oneofs: true }),
 );

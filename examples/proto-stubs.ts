@@ -1,5 +1,6 @@
-// The generated grpc-js clients of this package, for those who want every call as the contract has it. What to get
-// right then is in docs/clients.md; leasehold/client does it for you. Needs a running server (npm start).
+// Uses the generated grpc-js clients of this package, for callers who want every call exactly as in the contract.
+// docs/clients.md says what such a caller has to get right; leasehold/client does it for you. Needs a running server
+// (npm start).
 //
 //   npx node examples/proto-stubs.ts [host:port]
 import { randomUUID } from 'node:crypto';

@@ -1,5 +1,5 @@
-// Readers beside each other, a writer alone; nobody overtakes, so readers can't starve a writer. Needs a running server
-// (npm start). Start some readers, a writer, and a reader more: that one waits behind the writer.
+// Readers hold the lock together, a writer holds it alone; nobody overtakes, so readers can't starve a writer. Needs a
+// running server (npm start). Start some readers, a writer, and one more reader: it waits behind the writer.
 //
 //   npx node examples/readers-and-writer.ts read|write [host:port]
 import { randomUUID } from 'node:crypto';
@@ -28,7 +28,7 @@ const wait = { $case: 'waitTimeout' as const, value: { seconds: 60n, nanos: 0 } 
 try {
   const sentMs = performance.now(); // valid_for counts from before the call, however long it waited
   const { lease } = await acquire(AcquireRequest.fromPartial({ spec, wait }));
-  // 0.1 % less, for clocks that run apart.
+  // 0.1 % less, because clocks drift apart.
   const stopAtMs = sentMs + Number(lease?.validFor?.seconds ?? 0n) * 999 - MARGIN_MS;
   console.log(`${role}s with token ${lease?.fencingToken}`);
   const doneMs = performance.now() + WORK_MS;

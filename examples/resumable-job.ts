@@ -1,6 +1,6 @@
-// Does a job that survives its worker: records it once, claims it, does it step by step, and tells the record after
-// each step how far it is. Kill it in the middle (Ctrl-C) and start it again: it goes on where it was, as soon as the
-// former attempt is stale. Needs a running server (npm start).
+// A job that survives its worker: it is recorded once, claimed, and done step by step, and its progress is recorded
+// after each step. Kill it in the middle (Ctrl-C) and start it again: it goes on where it was as soon as the former
+// attempt is stale. Needs a running server (npm start).
 //
 //   npx node examples/resumable-job.ts [name of the job] [steps] [host:port]
 import { randomUUID } from 'node:crypto';
@@ -32,9 +32,9 @@ const complete = promisify<CompleteOperationRequest, CompleteOperationResponse>(
   client.completeOperation.bind(client),
 );
 
-const HEARTBEAT_S = 5n; // an update is a sign of life: longer than a step, or open KeepAliveOperation beside the work
+const HEARTBEAT_S = 5n; // each update is a heartbeat: allow more than one step, or keep KeepAliveOperation open
 const MARGIN_MS = 250; // the larger of 200 ms and the timeout / 20
-let deadlineMs = 0; // of the monotonic clock
+let deadlineMs = 0; // on the monotonic clock
 
 // The deadline rule: valid_for counts from the moment just before the call was sent, not from its reply.
 function validFrom(sentMs: number, attempt: Attempt | undefined): void {
@@ -42,7 +42,7 @@ function validFrom(sentMs: number, attempt: Attempt | undefined): void {
   deadlineMs = sentMs + Number(seconds) * 1_000 + nanos / 1e6 - MARGIN_MS;
 }
 
-/** The job and our attempt, if there is one to claim in the next seconds. A claim_id is new for each, and a secret. */
+/** The job and our attempt, if it can be claimed within seconds. Each claim has a new claim_id, which is a secret. */
 async function claimed(): Promise<{ operation: Operation; attempt: Attempt } | undefined> {
   const request = ClaimOperationsRequest.fromPartial({
     types: [job],
@@ -65,7 +65,8 @@ const begun = () => begin(BeginOperationRequest.fromPartial(wanted));
 const { created, operation: known } = await begun();
 console.log(created ? 'recorded' : `known, ${known?.attemptNumber} attempts so far`);
 
-// Nothing to claim: another worker is at it, or has just finished it. Beginning it again says which.
+// If there is nothing to claim, another worker is doing the job or has just finished it. Beginning it again tells
+// which.
 let found = known?.finishTime ? undefined : await claimed();
 while (!found && !(await begun()).operation?.finishTime) found = await claimed();
 
@@ -91,7 +92,7 @@ if (!found) {
     const written = await update(
       UpdateOperationRequest.fromPartial({ ...ours, progress, requestId: randomUUID() }),
     );
-    validFrom(sentMs, written.attempt); // STALE_ATTEMPT throws: someone else does the job now
+    validFrom(sentMs, written.attempt); // throws STALE_ATTEMPT when another worker has taken over
   }
   const result = { typeUrl: 'example.com/Report', value: Buffer.from(`${steps} steps`) };
   const outcome = { $case: 'result' as const, value: result };

@@ -1,13 +1,12 @@
-// Builds dist/ from src/ and generated/: compiled by tsc, with the Lua scripts beside the module that reads
-// them. What is shipped as it is (proto/) isn't copied.
+// Builds dist/ from src/ and generated/: tsc compiles them, and the Lua scripts go beside the module that reads them.
+// Files that are shipped as they are (proto/) are not copied.
 //
 //   node scripts/build.ts               writes dist/
 //   node scripts/build.ts --out <dir>   writes another folder of the same file system
 //
-// Everything is made in a scratch folder first, and each file is then put in place by a rename. So a build
-// that fails changes nothing, and neither a server that is just starting nor a second build at the same time
-// ever finds a file missing or half written. What an earlier build left and this one no longer makes is
-// removed at the end.
+// The build makes everything in a scratch folder first and then renames each file into place. So a build that fails
+// changes nothing, and neither a server that is just starting nor a second build at the same time finds a file missing
+// or half written. At the end, it removes the files of earlier builds that this one no longer makes.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -35,7 +34,7 @@ function filesBelow(folder: string): string[] {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
-/** Makes everything in an empty folder. False: the compiler has complained. */
+/** Makes everything in an empty folder. Returns false if the compiler has complained. */
 function make(folder: string): boolean {
   const tsc = spawnSync(
     join(ROOT, 'node_modules/.bin/tsc'),
@@ -52,7 +51,7 @@ function make(folder: string): boolean {
   return true;
 }
 
-/** Moves the files over those in `out`, and removes what else is there. Returns how many there are. */
+/** Moves the files into `out` and removes all others there. Returns how many were moved. */
 function put(folder: string, out: string): number {
   const made = filesBelow(folder);
   for (const path of made) {
@@ -70,8 +69,11 @@ const { values } = parseArgs({ options: { out: { type: 'string', default: join(R
 const startMs = performance.now();
 const out = resolve(values.out);
 const foreign = existsSync(out) && filesBelow(out).find((path) => !MADE_BY_A_BUILD.test(path));
-// A build empties its folder; a slip in the argument must not empty somebody's home.
-if (foreign) throw new Error(`${out} is not a former build: it has ${foreign}`);
+// A build removes other files from its folder, and a mistyped --out must not empty somebody's home.
+if (foreign)
+  throw new Error(
+    `--out: ${out} is not an earlier build, because it contains ${foreign}. Give an empty folder.`,
+  );
 mkdirSync(SCRATCH, { recursive: true });
 const scratch = mkdtempSync(join(SCRATCH, 'build-'));
 try {

@@ -1,5 +1,5 @@
-// Fails if the contract in proto/ would break clients of the last release: of the newest tag v* that leads here, or,
-// before the first release, of the branch main. Says so, and succeeds, when there is nothing to compare with.
+// Fails if the contract in proto/ would break clients of the last release, which is the newest tag v* that leads here,
+// or of the branch main before the first release. If there is nothing to compare with, it says so and succeeds.
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 
@@ -13,7 +13,7 @@ function git(...args: string[]): string | undefined {
 
 /** What to compare with, as git names it (`ref`) and as buf selects it (`selector`). */
 function baseline(): { ref: string; selector: string } | { skipped: string } {
-  if (git('rev-parse', '--git-dir') === undefined) return { skipped: 'this is no git repository' };
+  if (git('rev-parse', '--git-dir') === undefined) return { skipped: 'this is not a git repository' };
   const tag = git('describe', '--tags', '--abbrev=0', '--match', 'v*');
   const found =
     tag !== undefined
@@ -29,7 +29,7 @@ function baseline(): { ref: string; selector: string } | { skipped: string } {
 
 const base = baseline();
 if ('skipped' in base) {
-  console.log(`breaking changes were not checked: ${base.skipped}`);
+  console.log(`did not check for breaking changes: ${base.skipped}`);
 } else {
   const gitDir = resolve(ROOT, git('rev-parse', '--git-common-dir') ?? '.git');
   const buf = spawnSync(

@@ -1,7 +1,7 @@
-// `npm run demo`: a crashed holder and a failover of Redis, watched. Starts a Sentinel deployment and two servers, lets
-// callers queue up behind a holder and kills that, lets workers contend for one lease and kills the primary under the
-// holder, and prints what everybody saw and what the records prove. Owns the story; the parts are in scripts/demo/.
-// Exit codes: 0 all promises kept, 1 not or something failed, 130 Ctrl-C.
+// `npm run demo`: watch a crashed holder and a failover of Redis. The demo starts a Sentinel deployment and two
+// servers. It kills a holder in front of a queue of callers; then workers contend for one lease, and it kills the
+// primary under the holder. It prints what everybody saw and what the records prove. Owns the story; the parts are in
+// scripts/demo/. Exit codes: 0 all promises kept, 1 a promise broken or a failure, 130 Ctrl-C.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { quarantineMs } from '../src/domain/safety.ts';
@@ -23,14 +23,14 @@ const RESOURCE = 'nightly-billing';
 const WORKERS = 4;
 const CALLERS_IN_QUEUE = 5;
 const DOWN_AFTER_MS = 1_000;
-// The shortest that survives a failover with this down-after: see "Choosing TTLs" in the README.
+// The shortest TTL that survives a failover with this down-after: see "Choosing TTLs" in the docs.
 const TTL_MS = 13_000;
 const SHORT_JOB_MS = [300, 900] as const;
 const GRANTS_BEFORE = 4;
 const GRANTS_AFTER = 4;
-/** Spans the failover, and ends well within the quarantine. */
+/** Longer than the failover, and over well within the quarantine. */
 const LONG_JOB_MS = 15_000;
-/** So long before a renewal is due the primary is killed: the worst moment, that renewal will fail. */
+/** The primary dies this long before a renewal is due. That is the worst moment: the renewal will fail. */
 const KILL_BEFORE_RENEWAL_MS = 400;
 const WITHIN_MS = 30_000;
 
@@ -65,13 +65,13 @@ function introduce(redis: string): void {
 
   Redis     a primary, two replicas and three Sentinels on free ports of this machine
             (${redis})
-  servers   two Leasehold processes; every call of a worker goes to the other one than its last
-  first     ${CALLERS_IN_QUEUE} callers wait by Hold behind a holder whose process is killed (SIGKILL)
-  to see    its lease ends with its TTL; they are served in the order in which they came
+  servers   two Leasehold processes; a worker sends each call to the other one than the call before
+  first     ${CALLERS_IN_QUEUE} callers wait with Hold behind a holder whose process is killed (SIGKILL)
+  watch     its lease ends with its TTL, and the callers are served in the order in which they came
   then      ${WORKERS} workers, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s.
-            One of them begins a long job, and the primary is killed under it
-  to see    the holder goes on renewing; nothing new is granted for max_ttl + 4 s = ${quarantine} s
-  takes     about 50 s; Ctrl-C ends it and everything that it has started
+            One of them begins a long job, and the primary is killed during it
+  watch     the holder keeps renewing; nothing new is granted for max_ttl + 4 s = ${quarantine} s
+  takes     about 50 s; Ctrl-C stops the demo and everything that it has started
 `);
 }
 
@@ -144,7 +144,7 @@ async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): 
     return new Worker(options, index);
   });
   const working = Promise.all(workers.map((worker) => worker.run()));
-  void working.catch(() => undefined); // awaited below; until then a failure must not end the process at once
+  void working.catch(() => undefined); // Awaited below; until then a failure must not end the process.
 
   const grants = (count: number, afterMs = startMs): Promise<unknown> =>
     eventually(() => journal.beliefs.filter(({ fromMs }) => fromMs > afterMs).length >= count, {
@@ -212,9 +212,10 @@ async function main(): Promise<number> {
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => {
-        if (stopWorkers.signal.aborted) process.exit(130); // asked twice: at once; the orphan guard ends the rest
+        // The second request ends it at once; the orphan guard ends what is left.
+        if (stopWorkers.signal.aborted) process.exit(130);
         stopWorkers.abort();
-        console.log('\nending: stopping the servers and Redis');
+        console.log('\nstopping the servers and Redis');
         resolve(130);
       });
   });

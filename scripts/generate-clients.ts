@@ -1,11 +1,11 @@
-// Generates the stubs that clients in other languages commit, from proto/ and with local plugins only: Python with
-// grpcio-tools in a virtual environment, Go with protoc-gen-go and protoc-gen-go-grpc run by buf; these are fetched
-// from their registries, at the versions named here, into .cache. Java has none: Maven generates them when it builds.
+// Generates the stubs that the clients in other languages commit, from proto/ and with local plugins only: grpcio-tools
+// in a virtual environment for Python, and buf with protoc-gen-go and protoc-gen-go-grpc for Go. It fetches these tools
+// from their registries, at the versions named here, into .cache. Java commits none: Maven generates them in its build.
 //
-//   node scripts/generate-clients.ts            writes the stubs anew
-//   node scripts/generate-clients.ts --check    writes nothing, and fails if they are not what would be written
+//   node scripts/generate-clients.ts            rewrites the stubs
+//   node scripts/generate-clients.ts --check    writes nothing, and fails if the stubs are out of date
 //
-// A language whose toolchain isn't here is left out, and it is said.
+// It leaves out a language whose toolchain isn't installed, and says so.
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,
@@ -37,7 +37,7 @@ const PROTOS = readdirSync(join(ROOT, 'proto/leasehold/v1'))
 
 interface Stubs {
   readonly language: string;
-  /** Where they are committed; everything in it is generated. */
+  /** Where the stubs are committed; everything in it is generated. */
   readonly folder: string;
   readonly needs: string;
   generateInto(folder: string): void;
@@ -60,7 +60,7 @@ const STUBS: readonly Stubs[] = [
       cpSync(join(out, 'leasehold/v1'), folder, { recursive: true });
       rmSync(out, { recursive: true });
       for (const name of filesBelow(folder).filter((file) => file.endsWith('_pb2_grpc.py'))) {
-        // Of files without a service nothing but imports.
+        // For a .proto file without a service, it contains only imports.
         if (!readFileSync(join(folder, name), 'utf8').includes('Stub')) rmSync(join(folder, name));
       }
       const says = '"""The stubs of the contract, by `npm run generate:clients`."""\n';
@@ -74,7 +74,7 @@ const STUBS: readonly Stubs[] = [
     generateInto(folder) {
       const bin = join(CACHE, 'generate-go');
       for (const plugin of GO_PLUGINS) run('go', ['install', plugin], { GOBIN: bin });
-      // The files name a package of their own; here they are part of this module.
+      // The .proto files name a Go package of their own; here they are part of this module.
       const packages = PROTOS.map((proto) => `M${proto}=${GO_PACKAGE}`);
       const plugin = (name: string) => ({
         local: name,
@@ -122,7 +122,7 @@ function differences(expected: string, actual: string): string[] {
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 for (const { language, folder, needs, generateInto } of STUBS) {
   if (spawnSync(needs, [needs === 'go' ? 'version' : '--version']).status !== 0) {
-    console.log(`${language} is left out: ${needs} does not run here`);
+    console.log(`left out ${language}: ${needs} does not run here`);
     continue;
   }
   const scratch = mkdtempSync(join(tmpdir(), 'leasehold-generate-'));
@@ -132,7 +132,7 @@ for (const { language, folder, needs, generateInto } of STUBS) {
     if (values.check) {
       const stale = differences(scratch, folder);
       for (const path of stale)
-        console.error(`${name}/${path} is not what \`npm run generate:clients\` writes`);
+        console.error(`${name}/${path} is out of date: run \`npm run generate:clients\``);
       if (stale.length > 0) process.exitCode = 1;
       continue;
     }

@@ -1,10 +1,10 @@
-// Generates generated/ from proto/ with buf and ts-proto, both from node_modules and without the network. What they are
-// told is in buf.gen.yaml.
+// Generates generated/ from proto/ with buf and ts-proto, both from node_modules and without the network. Their
+// settings are in buf.gen.yaml.
 //
-//   node scripts/generate.ts            writes generated/ anew
-//   node scripts/generate.ts --check    writes nothing, and fails if generated/ is not what would be written
+//   node scripts/generate.ts            rewrites generated/
+//   node scripts/generate.ts --check    writes nothing, and fails if generated/ is out of date
 //
-// Breaking changes of the contract are scripts/check-breaking.ts's business.
+// scripts/check-breaking.ts looks for breaking changes of the contract.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ function filesBelow(folder: string): string[] {
 
 /** Generates everything into a new folder inside `scratch`. */
 function generateInto(scratch: string): string {
-  // The plugin is found through PATH, and starts whichever node comes first there.
+  // buf finds the plugin through PATH, and the plugin runs on the first node there.
   const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` };
   const buf = spawnSync(join(BIN, 'buf'), ['generate', '--output', scratch], {
     cwd: ROOT,
@@ -38,7 +38,7 @@ function generateInto(scratch: string): string {
   return join(scratch, 'generated');
 }
 
-/** The paths that exist on one side only or differ by a byte. */
+/** The paths that exist on one side only, or whose contents differ. */
 function differences(expected: string, actual: string): string[] {
   const paths = new Set([...filesBelow(expected), ...filesBelow(actual)]);
   return [...paths].sort().filter((path) => {
@@ -53,7 +53,7 @@ try {
   const fresh = generateInto(scratch);
   if (values.check) {
     const stale = differences(fresh, GENERATED);
-    for (const path of stale) console.error(`generated/${path} is not what \`npm run generate\` writes`);
+    for (const path of stale) console.error(`generated/${path} is out of date: run \`npm run generate\``);
     if (stale.length > 0) process.exitCode = 1;
   } else {
     rmSync(GENERATED, { recursive: true, force: true });

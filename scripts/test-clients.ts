@@ -1,9 +1,9 @@
-// `npm run test:clients`: the conformance script of clients/conformance, played in every language whose toolchain is
-// here, against real servers. Prints a table of scenarios and languages. Exit codes: 0 all as they should be, 1 not.
+// `npm run test:clients`: plays the scenarios of clients/conformance in every language whose toolchain is installed,
+// against real servers, and prints a table of scenarios and languages. Exit codes: 0 all passed, 1 something failed.
 //
-//   --only python,go    these languages
-//   --scenario cut      scenarios whose name contains it
-//   --no-build          with what was built before, and without the clients' own tests
+//   --only python,go    plays these languages only
+//   --scenario cut      plays only scenarios whose name contains this
+//   --no-build          uses what was built before, and leaves out the clients' own tests
 //   --no-tests          leaves out the clients' own tests (units, types, the quickstart of their README)
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -28,7 +28,7 @@ const { values: options } = parseArgs({
 const scenarios = readScenarios(join(import.meta.dirname, '../clients/conformance')).filter(({ name }) =>
   name.includes(options.scenario),
 );
-if (scenarios.length === 0) throw new Error(`no scenario's name contains "${options.scenario}"`);
+if (scenarios.length === 0) throw new Error(`--scenario: no scenario's name contains "${options.scenario}"`);
 
 const notes: string[] = [];
 const outcomes = new Map<string, Map<string, Outcome>>();
@@ -38,7 +38,7 @@ let passes = 0;
 function wanted(): Language[] {
   const names = options.only?.split(',') ?? LANGUAGES.map(({ name }) => name);
   const unknown = names.filter((name) => !LANGUAGES.some((language) => language.name === name));
-  if (unknown.length > 0) throw new Error(`no client in ${unknown.join(', ')}`);
+  if (unknown.length > 0) throw new Error(`--only: there is no client in ${unknown.join(', ')}`);
   return LANGUAGES.filter(({ name }) => names.includes(name)).filter((language) => {
     const missing = language.missing();
     if (missing !== undefined) notes.push(`left out: ${language.name}, because ${missing}`);
@@ -46,7 +46,7 @@ function wanted(): Language[] {
   });
 }
 
-/** A failover leaves a deployment behind that is another one: of these each play gets its own. */
+/** A failover changes a deployment for good, so each play of such a scenario gets its own. */
 const isSpent = (needs: Needs): boolean => needs === 'sentinel';
 
 async function playAll(language: Language): Promise<void> {
@@ -59,18 +59,18 @@ async function playAll(language: Language): Promise<void> {
     failures += 1;
     const said = `its build or its own tests: ${error instanceof Error ? error.message : error}`;
     console.log(`  FAILED  ${said}`);
-    notes.push(`${language.name}: nothing was played, because of ${said}`);
+    notes.push(`${language.name}: no scenario was played, because of ${said}`);
     return;
   }
   const standing = new Map<Needs, Surroundings>();
   try {
     for (const scenario of scenarios) {
       let outcome = await playWith(standing, language, scenario, 1);
-      // What starves once on a busy machine is no failure yet, but said; twice is.
+      // A scenario may starve once on a busy machine: that is reported. Failing twice is a failure.
       if (outcome === 'FAILED') {
         outcome = await playWith(standing, language, scenario, 2);
         if (outcome === 'ok')
-          notes.push(`${language.name}: "${scenario.name}" was ok only when played again`);
+          notes.push(`${language.name}: "${scenario.name}" passed only when it was played again`);
       }
       column.set(scenario.name, outcome);
       if (outcome === 'FAILED') failures += 1;
@@ -91,11 +91,11 @@ async function playWith(
   const surroundings = standing.get(needs) ?? (await Surroundings.start(needs));
   standing.set(needs, surroundings);
   const outcome = await playOne(language, scenario, surroundings, time);
-  // What a scenario left behind that failed is not what the next one asked for.
+  // A failed scenario may leave anything behind, and the next one needs clean surroundings.
   if (isSpent(needs) || outcome === 'FAILED') {
     standing.delete(needs);
     await surroundings.stop();
-  } else await surroundings.mend();
+  } else await surroundings.repair();
   return outcome;
 }
 
@@ -160,5 +160,5 @@ for (const language of wanted()) await playAll(language);
 console.log(`\n${table()}\n`);
 for (const note of notes) console.log(note);
 console.log(`${passes} passed, ${failures} failed`);
-// What stands still must not keep the process; what was started has been stopped above.
+// Everything that was started has been stopped above, so a handle that is still open must not keep the process alive.
 process.exit(failures === 0 ? 0 : 1);

@@ -1,7 +1,7 @@
-// `npm run test:compose`: docker-compose.yml and the image, booted for real. Starts the deployment on empty volumes,
+// `npm run test:compose`: boots docker-compose.yml and the image for real. It starts the deployment on empty volumes,
 // stops the primary's container under a client that holds a lease, restarts an instance, starts everything again on the
-// kept volumes, and prints what happened when; three minutes. Owns the story; the parts are in scripts/test-compose/.
-// Exit codes: 0 all as promised, or skipped because no engine answers; 1 not; 130 Ctrl-C.
+// kept volumes, and prints what happened when. It takes three minutes. Owns the story; the parts are in
+// scripts/test-compose/. Exit codes: 0 all as promised, or skipped because no engine answers; 1 a failure; 130 Ctrl-C.
 //
 // LEASEHOLD_TEST_IMAGE names an image to use instead of building one.
 import assert from 'node:assert/strict';
@@ -24,14 +24,14 @@ import { LeaseKeeper } from './test-compose/lease-keeper.ts';
 const IMAGE = 'leasehold:test-compose';
 const DOWN_AFTER_MS = 5_000;
 const QUARANTINE_MS = quarantineMs(30_000);
-/** Far below the quarantine, and enough for six Redis processes on a busy machine to find each other. */
+/** Far below the quarantine, yet enough for six Redis processes to find one another on a busy machine. */
 const AT_ONCE_WITHIN_MS = 15_000;
-/** What the smallest advisable TTL counts on for detection and switch, and slack for a busy machine. */
+/** What the smallest advisable TTL allows for detection and switch, plus slack for a busy machine. */
 const NEW_PRIMARY_WITHIN_MS = DOWN_AFTER_MS + 2_500 + 5_000;
 const HEALTHY_WITHIN_MS = 90_000;
-/** The quarantine is told to us late and its end is polled, so neither end is exact. */
+/** We hear of the quarantine late and poll for its end, so neither end is exact. */
 const SLACK_MS = 3_000;
-/** Restart delay, detection of the roles, then the quarantine. */
+/** The restart delay and the detection of the roles, then the quarantine. */
 const SECOND_START_WITHIN_MS = 40_000 + QUARANTINE_MS;
 
 const timeline = new Timeline(performance.now());
@@ -45,19 +45,22 @@ async function story(engine: Engine): Promise<void> {
   say('engine', `Docker ${engine.version}, compose ${engine.composeVersion} (${engine.compose.join(' ')})`);
   const image = await anImage();
   const bare = await runBare(image);
-  say('image', `without configuration: answers ${seconds(bare.servesAfterMs)} after "docker run" and grants`);
   say(
     'image',
-    `is healthy after ${seconds(bare.healthyAfterMs)}; ends ${seconds(bare.stopsAfterMs)} after SIGTERM with 0`,
+    `without configuration, it answers and grants ${seconds(bare.servesAfterMs)} after "docker run"`,
+  );
+  say(
+    'image',
+    `healthy after ${seconds(bare.healthyAfterMs)}; exits with 0 ${seconds(bare.stopsAfterMs)} after SIGTERM`,
   );
 
   const deployment = await Deployment.prepare(engine, image);
-  await deployment.remove(); // what a run that was killed may have left
+  await deployment.remove(); // A run that was killed may have left something.
   ending.push(async () => {
     const left = await deployment.remove();
     say(
       'end',
-      left.length === 0 ? 'containers, networks and volumes are removed' : `left: ${left.join(' ')}`,
+      left.length === 0 ? 'removed the containers, networks and volumes' : `left behind: ${left.join(' ')}`,
     );
     assert.deepEqual(left, [], 'left behind');
   });
@@ -100,7 +103,7 @@ async function firstStart(deployment: Deployment, clients: readonly TestClient[]
   const startMs = performance.now();
   await deployment.up();
   const upMs = performance.now();
-  say('compose', `up on empty volumes returns after ${seconds(upMs - startMs)}`, 'bold');
+  say('compose', `"up" on empty volumes returns after ${seconds(upMs - startMs)}`, 'bold');
   await grant(clients, 'first', AT_ONCE_WITHIN_MS);
   say(
     'client',
@@ -111,12 +114,15 @@ async function firstStart(deployment: Deployment, clients: readonly TestClient[]
   await Promise.all([assertNobodyIsRoot(deployment), assertPublished(deployment), assertOneName(deployment)]);
   await assertRedisSettings(deployment);
   await eventually(() => assertSentinelSettings(deployment), {
-    what: 'Sentinels that know everybody',
+    what: 'Sentinels that know all others',
     withinMs: 20_000,
     everyMs: 500,
   });
-  say('check', 'no process of root; only the ports of the instances, on loopback; one name for both');
-  say('check', 'Redis and Sentinel are set as the docs say, and Redis wants the password');
+  say(
+    'check',
+    'nothing runs as root; only the instances publish ports, on loopback; one name stands for both',
+  );
+  say('check', 'Redis and Sentinel have the documented settings, and Redis requires the password');
 }
 
 async function failover(
@@ -130,7 +136,7 @@ async function failover(
   const stopMs = performance.now();
   await deployment.stop(old);
   const goneMs = performance.now();
-  say('redis', `docker stop of the primary, ${old} (it took ${seconds(goneMs - stopMs)})`, ['bold', 'red']);
+  say('redis', `docker stop of the primary, ${old} (took ${seconds(goneMs - stopMs)})`, ['bold', 'red']);
 
   for (const client of clients)
     await eventually(async () => ![before, ''].includes(await reignOf(client)), {
@@ -150,13 +156,13 @@ async function failover(
   });
   say(
     'client',
-    `renewed, ${seconds(renewedMs - goneMs)} after the stop; token ${keeper.token} as before`,
+    `renewed ${seconds(renewedMs - goneMs)} after the stop; still token ${keeper.token}`,
     'green',
   );
   for (const client of clients)
     await assert.rejects(client.acquire({ resource: 'too-early' }), { reason: 'QUARANTINE' });
 
-  // Meanwhile, the repair.
+  // The repair takes place during the quarantine.
   await deployment.start(old);
   const restartMs = performance.now();
   await sentinelRestart(deployment);
@@ -165,18 +171,18 @@ async function failover(
     withinMs: 60_000,
     everyMs: 500,
   });
-  say('redis', `${old} was started again and is a replica after ${seconds(performance.now() - restartMs)}`);
+  say('redis', `${old}, started again, is a replica after ${seconds(performance.now() - restartMs)}`);
 
   await grant(clients, 'after-failover', QUARANTINE_MS + SLACK_MS);
   const quietMs = performance.now() - reignMs;
   assert.ok(quietMs > QUARANTINE_MS - SLACK_MS, `granted ${seconds(quietMs)} after the new reign began`);
   keeper.assertHeld();
-  say('client', `new grants again, ${seconds(quietMs)} after the new reign began; a larger token`, 'green');
+  say('client', `grants again, ${seconds(quietMs)} after the new reign began; the token is larger`, 'green');
   const left = seconds(keeper.leastLeftMs);
-  say('client', `the held lease was never closer than ${left} to its end, all in all`);
+  say('client', `the held lease was never closer than ${left} to its end`);
 }
 
-/** A Sentinel that comes back is the same one, and knows the others. */
+/** A Sentinel that comes back has the same id and knows the others. */
 async function sentinelRestart(deployment: Deployment): Promise<void> {
   const [, , third = ''] = SENTINELS;
   const [id] = await deployment.ask(third, 'SENTINEL', 'MYID');
@@ -187,7 +193,7 @@ async function sentinelRestart(deployment: Deployment): Promise<void> {
     everyMs: 250,
   });
   await assertSentinelSettings(deployment);
-  say('sentinels', `${third} was restarted, while ${REDIS[0]} was away: same id, knows everybody`);
+  say('sentinels', `${third}, restarted while ${REDIS[0]} was away, has the same id and knows all others`);
 }
 
 async function restartOfAnInstance(deployment: Deployment, keeper: LeaseKeeper): Promise<void> {
@@ -197,7 +203,7 @@ async function restartOfAnInstance(deployment: Deployment, keeper: LeaseKeeper):
   const tookMs = performance.now() - stopMs;
   const { ExitCode: code } = await deployment.state(first);
   assert.equal(code, 0, `exit code of ${first}`);
-  say(first, `SIGTERM: drained and ended after ${seconds(tookMs)} with ${code}`, 'bold');
+  say(first, `SIGTERM: drained, and exited with ${code} after ${seconds(tookMs)}`, 'bold');
   await eventually(() => keeper.renewedAfter(stopMs + tookMs), {
     what: 'a renewal at the other instance',
     withinMs: 15_000,
@@ -205,15 +211,15 @@ async function restartOfAnInstance(deployment: Deployment, keeper: LeaseKeeper):
   await deployment.start(first);
   await allHealthy(deployment);
   keeper.assertHeld();
-  say(first, 'was started again; the held lease went on at the other instance', 'green');
+  say(first, 'started again; the held lease lived on at the other instance', 'green');
 }
 
 async function secondStart(deployment: Deployment, clients: readonly TestClient[]): Promise<void> {
   await deployment.down();
-  say('compose', 'down, without the volumes', 'bold');
+  say('compose', '"down", which keeps the volumes', 'bold');
   const startMs = performance.now();
   await deployment.up();
-  say('compose', `up on kept volumes returns after ${seconds(performance.now() - startMs)}`);
+  say('compose', `"up" on kept volumes returns after ${seconds(performance.now() - startMs)}`);
   await eventually(async () => (await Promise.all(clients.map(reignOf))).every((reign) => reign !== ''), {
     what: 'a primary in use',
     withinMs: SECOND_START_WITHIN_MS - QUARANTINE_MS,
@@ -224,11 +230,15 @@ async function secondStart(deployment: Deployment, clients: readonly TestClient[
   const quietMs = performance.now() - reignMs;
   assert.ok(quietMs > QUARANTINE_MS - SLACK_MS, `the second start granted after ${seconds(quietMs)}`);
   const total = seconds(performance.now() - startMs);
-  say('client', `first grant ${seconds(quietMs)} later, ${total} after "up" began; a larger token`, 'green');
+  say(
+    'client',
+    `first grant ${seconds(quietMs)} later, ${total} after "up" began; the token is larger`,
+    'green',
+  );
   await allHealthy(deployment);
 }
 
-/** Waits for a grant; its token must be larger than all before. */
+/** Waits for a grant, whose token must be larger than all before. */
 async function grant(clients: readonly TestClient[], resource: string, within: number): Promise<void> {
   let calls = 0;
   const granted = await eventually(() => clients[calls++ % clients.length]?.acquire({ resource }), {

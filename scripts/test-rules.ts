@@ -1,7 +1,7 @@
-// `npm run test:rules`: each safety rule has a test that passes, and fails when the rule is taken out of the product.
-// Runs each test of test/chaos/teeth/rules.ts once as it is and once with the mutant, and prints the matrix; some
-// minutes. `npm run test:rules -- mark confirmation` looks at the rules without those mutants alone.
-// Exit codes: 0 every rule is found missing by its test; 1 not; 2 no such rule.
+// `npm run test:rules`: each safety rule has a test that passes, and that fails when the rule is taken out of the
+// product. It runs each test of test/chaos/teeth/rules.ts once as it is and once with the rule's mutant, and prints the
+// matrix. It takes some minutes; `npm run test:rules -- mark confirmation` tries those two mutants only.
+// Exit codes: 0 every test notices that its rule is missing; 1 one does not; 2 there is no such rule.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ const chosen = process.argv.slice(2);
 const rules = RULES.filter(({ without }) => chosen.length === 0 || chosen.includes(without));
 const unknown = chosen.filter((name) => !RULES.some(({ without }) => without === name));
 if (unknown.length > 0) {
-  console.error(`there is no rule without: ${unknown.join(', ')}`);
+  console.error(`no rule has a mutant called ${unknown.join(', ')}`);
   process.exit(2);
 }
 const folder = mkdtempSync(join(tmpdir(), 'leasehold-rules-'));
@@ -42,11 +42,13 @@ async function main(): Promise<boolean> {
     console.log(`${isFound ? 'found ' : 'MISSED'} ${rule.without.padEnd(32)} ${rule.rule}`);
     console.log(`       ${''.padEnd(32)} ${test} (as it is: ${before}; without: ${after})`);
   }
-  console.log(`${rules.length} rules; ${all ? 'each is found missing by its test' : 'some have no teeth'}`);
+  console.log(
+    `${rules.length} rules; ${all ? 'each test notices that its rule is missing' : 'some tests have no teeth'}`,
+  );
   return all;
 }
 
-/** How the tests of some rules end, in one run of all of them. */
+/** Runs the tests of these rules at once. Returns how each ended. */
 async function resultsOf(of: readonly Rule[], without: string | undefined): Promise<(rule: Rule) => string> {
   const outputFile = join(folder, `${without ?? 'as-it-is'}.json`);
   const files = [...new Set(of.map(({ file }) => file))];
@@ -63,7 +65,7 @@ async function resultsOf(of: readonly Rule[], without: string | undefined): Prom
   const report = JSON.parse(readFileSync(outputFile, 'utf8')) as Report;
   const results = report.testResults.flatMap(({ assertionResults }) => assertionResults);
   return ({ test }) => {
-    const name = test.replaceAll(' > ', ' '); // as the report joins them
+    const name = test.replaceAll(' > ', ' '); // The report joins names with spaces.
     const own = results.filter(({ fullName, status }) => fullName.includes(name) && status !== 'skipped');
     const states = new Set(own.map(({ status }) => status));
     if (own.length === 0) return 'no such test';

@@ -1,7 +1,7 @@
-// Copies the .proto files of Google's common APIs that the contract imports, and what those import in turn, from the
-// npm package google-gax into proto/third_party. Run by hand after an update of that package; the copies are committed,
-// so that generating, building and serving reflection need neither the network nor this package.
-// google/protobuf is not copied: every protobuf tool brings it along.
+// Copies the .proto files of Google's common APIs that the contract imports, and the files that those import, from the
+// npm package google-gax into proto/third_party. Run it by hand after an update of that package. The copies are
+// committed, so that generating, building and serving reflection need neither the network nor the package.
+// It does not copy google/protobuf, because every protobuf tool brings it along.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -42,7 +42,7 @@ async function packageVersion(): Promise<string> {
 
 const texts = await closure(WANTED);
 for (const [path, text] of texts) {
-  // Section 4 of the licence: the notices must stay. A file that came without one is not ours to pass on.
+  // Section 4 of the licence requires the notices to stay. A file without one is not ours to pass on.
   if (!text.includes('Licensed under the Apache License, Version 2.0')) {
     throw new Error(`${path} doesn't carry the licence that proto/third_party/README.md states`);
   }

@@ -1,5 +1,5 @@
-// So many callers, each of which takes a number of resources that nobody else wants, with one AcquireMany or with one
-// Acquire after the other, and gives all of them back at once.
+// Many callers, each of which takes a number of resources that nobody else wants, with one AcquireMany or with one
+// Acquire after the other, and releases all of them at once.
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import {
@@ -13,7 +13,7 @@ import { promised } from './promised.ts';
 export interface AcquireManyOrder {
   readonly kind: 'acquire-many';
   readonly address: string;
-  /** Resources of each caller. */
+  /** The number of resources per caller. */
   readonly resources: number;
   readonly by: 'one call' | 'single calls';
   readonly callers: number;
@@ -21,10 +21,10 @@ export interface AcquireManyOrder {
 }
 
 export interface AcquireManySeen {
-  /** Taken and given back. */
+  /** Sets of resources that were taken and released. */
   readonly resources: number;
   readonly tookMs: number;
-  /** Until a caller has all of its resources. */
+  /** The time until a caller has all its resources. */
   readonly taken: Percentiles;
 }
 

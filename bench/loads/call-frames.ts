@@ -1,6 +1,6 @@
-// A gRPC call with one request as the bytes that go over the wire, made once and sent many times: one HEADERS and one
-// DATA frame of HTTP/2 in one buffer, in which only the number of the stream and the ids of the message change. The
-// headers are literals that enter no table, so each call's bytes stand for themselves. Owns how both clients by hand
+// A gRPC call with one request as the bytes on the wire, made once and sent many times: one HEADERS and one DATA frame
+// of HTTP/2 in one buffer, in which only the number of the stream and the ids in the message change. The headers are
+// literals that enter no table, so the bytes of a call don't depend on other calls. Owns how both handwritten clients
 // (frame-client.ts, raw-streams.ts) begin a connection and write frames.
 
 /** What a client sends first. */
@@ -19,13 +19,13 @@ export const FRAME = {
 } as const;
 export const FLAG = { ack: 1, endStream: 1, endHeaders: 4, padded: 8 } as const;
 
-/** One byte "not compressed" and four of length come before a message. */
+/** A message follows one byte "not compressed" and four bytes of length. */
 export const MESSAGE_PREFIX_BYTES = 5;
-/** In the static table of HPACK. */
+/** Indices in the static table of HPACK. */
 const METHOD_POST = 0x83;
 const SCHEME_HTTP = 0x86;
 const PATH_NAME = 0x04;
-/** A literal of HPACK is written here with one byte of length. */
+/** Literals of HPACK are written here with one byte of length. */
 const LONGEST_LITERAL = 126;
 
 export class CallFrames {
@@ -52,12 +52,12 @@ export class CallFrames {
     this.#dataAt = FRAME_HEADER_BYTES + headers.length;
   }
 
-  /** What of the receiver's window it takes. */
+  /** How much of the receiver's window the call takes. */
   get dataBytes(): number {
     return this.bytes.length - this.#dataAt - FRAME_HEADER_BYTES;
   }
 
-  /** Where in `bytes` these are, which stand in the message once. */
+  /** Where the ids are in `bytes`; each occurs in the message once. */
   placeOf(text: string): number {
     const at = this.bytes.indexOf(text, this.#dataAt, 'latin1');
     if (at < 0 || this.bytes.includes(text, at + 1, 'latin1'))
@@ -65,7 +65,7 @@ export class CallFrames {
     return at;
   }
 
-  /** Puts others of the same length there. */
+  /** Replaces the ids by others of the same length. */
   patch(place: number, text: string): void {
     this.bytes.write(text, place, 'latin1');
   }
@@ -86,7 +86,7 @@ export function frame(type: number, flags: number, payload: Uint8Array, stream =
   return Buffer.concat([head, payload]);
 }
 
-/** One frame as it came: its payload lies between two places of what was read. */
+/** One frame as it arrived: its payload lies between two offsets of what was read. */
 export type FrameSink = (
   type: number,
   flags: number,
@@ -96,7 +96,7 @@ export type FrameSink = (
   to: number,
 ) => void;
 
-/** Hands over each frame that is whole, and returns what is left of the bytes. */
+/** Passes on each complete frame, and returns the bytes that are left. */
 export function readFrames(bytes: Buffer, each: FrameSink): Buffer {
   let at = 0;
   while (bytes.length - at >= FRAME_HEADER_BYTES) {
@@ -109,7 +109,7 @@ export function readFrames(bytes: Buffer, each: FrameSink): Buffer {
   return bytes.subarray(at);
 }
 
-/** The first bytes of a connection. What comes over it may have any size: its windows are as large as they can be. */
+/** The first bytes of a connection. Its windows are as large as possible, so answers can have any size. */
 export function opening(settings: readonly (readonly [id: number, value: number])[] = []): Buffer {
   const all = [...settings, [SETTING.initialWindowSize, LARGEST_WINDOW] as const];
   const payload = Buffer.alloc(all.length * 6);

@@ -1,4 +1,4 @@
-// Puts so many locks or operations into a server's Redis and leaves them there.
+// Puts a number of locks or operations into a server's Redis and leaves them there.
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import { AcquireRequest, LockServiceClient } from '../../generated/leasehold/v1/lock_service.ts';
@@ -10,7 +10,7 @@ import type { FillOrder } from '../load-order.ts';
 import { duration, promised } from './promised.ts';
 
 const AT_ONCE = 64;
-/** The longest that a server allows unless configured. */
+/** The longest TTL that a server allows by default. */
 const TTL_MS = 30_000;
 
 export async function fill({ address, what, count }: FillOrder): Promise<number> {

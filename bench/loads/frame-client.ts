@@ -1,7 +1,7 @@
-// A client that makes unary gRPC calls with as little work as there can be, so that the load generator doesn't take
-// from the server what it measures: prepared frames (call-frames.ts) over one TCP connection, and of the answer the
-// message and the status. Owns the parts of HTTP/2 that this needs. It knows no deadlines, retries or metadata, and is
-// for servers of this machine.
+// A client that makes unary gRPC calls with as little work as possible, so that the load generator doesn't take CPU
+// from the server that it measures: it sends prepared frames (call-frames.ts) over one TCP connection, and reads only
+// the message and status of the answer. Owns the parts of HTTP/2 that this needs. It has no deadlines, retries or
+// metadata, and is for servers on this machine.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { parseHostPort } from '../../src/domain/host-port.ts';
@@ -25,9 +25,9 @@ interface OpenCall {
   data: Buffer;
 }
 
-/** After so many bytes the server is told that they were read. */
+/** After this many bytes, the server is told that they were read. */
 const READ_BEFORE_UPDATE = 0x2000_0000;
-/** When they are none of those that are answered. */
+/** Frames that can be ignored, once those that need an answer have been answered. */
 const HARMLESS: ReadonlySet<number> = new Set([
   FRAME.headers,
   FRAME.settings,
@@ -41,7 +41,7 @@ const STATUS_NAME = Buffer.from('889acac8b21234da8f', 'hex');
 export class FrameClient {
   readonly #socket: Socket;
   readonly #open = new Map<number, OpenCall>();
-  /** Calls for which the server's window has no room yet. */
+  /** Calls that wait for room in the server's window. */
   readonly #held: { readonly frames: CallFrames; readonly call: OpenCall }[] = [];
   #nextStream = 1;
   #window = FIRST_WINDOW;
@@ -62,7 +62,7 @@ export class FrameClient {
     if (!target) throw new Error(`no address: ${address}`);
     const socket = connect({ ...target, noDelay: true });
     await once(socket, 'connect');
-    // The table of headers is empty, so that the same trailers are the same bytes.
+    // The header table is empty, so that equal trailers are equal bytes.
     socket.write(
       opening([
         [SETTING.headerTableSize, 0],
@@ -72,7 +72,7 @@ export class FrameClient {
     return new FrameClient(socket);
   }
 
-  /** The message of the answer. Rejects unless the status is OK. The frames may be used again once it has settled. */
+  /** Resolves with the answer's message; rejects unless the status is OK. Then the frames can be used again. */
   call(frames: CallFrames): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const call = { path: frames.path, resolve, reject, data: NOTHING };
@@ -94,7 +94,7 @@ export class FrameClient {
     this.#write(frames.onStream(stream));
   }
 
-  /** What is written in one turn of the event loop leaves in one piece. */
+  /** Everything that is written in one turn of the event loop leaves in one piece. */
   #write(bytes: Buffer): void {
     if (!this.#isCorked) {
       this.#isCorked = true;
@@ -117,7 +117,7 @@ export class FrameClient {
   #frame(type: number, flags: number, stream: number, payload: Buffer): void {
     const isAnswer = (flags & FLAG.ack) !== 0;
     if (type === FRAME.data) this.#data(flags, stream, payload);
-    // Those before the message say nothing that is needed; the last ones have the status.
+    // The headers before the message aren't needed; the trailers have the status.
     else if (type === FRAME.headers && (flags & FLAG.endStream) !== 0) this.#ended(stream, payload);
     else if (type === FRAME.settings && !isAnswer) this.#write(frame(type, FLAG.ack, NOTHING));
     else if (type === FRAME.ping && !isAnswer) this.#write(frame(type, FLAG.ack, payload));
@@ -169,7 +169,7 @@ export class FrameClient {
   }
 }
 
-/** 'unknown' when the trailers are written in a way that servers on grpc-js and grpc-go don't use. */
+/** 'unknown' if the trailers are encoded in a way that grpc-js and grpc-go don't use. */
 function statusIn(trailers: Buffer): string {
   const at = trailers.indexOf(STATUS_NAME);
   const length = trailers[at + STATUS_NAME.length] ?? 0;

@@ -1,6 +1,6 @@
-// One lock with a queue of callers that stays as long as it is: whoever gets the lock gives it back when told to, and
-// queues again. Measures from before Release is sent until the next one has the grant, and whether they are granted in
-// the order in which they stand.
+// One lock with a queue of callers that keeps its length: the caller that gets the lock releases it when told to, and
+// queues again. Measures the time from before Release is sent until the next caller has the grant, and whether callers
+// are granted in the order in which they stand.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials } from '@grpc/grpc-js';
@@ -16,10 +16,10 @@ interface Grant {
 }
 
 const WAIT_MS = 600_000;
-/** A server allows a connection only so many calls at once. */
+/** A server limits the calls at once on a connection. */
 const CALLS_PER_CONNECTION = 1_000;
 const GROUP = 500;
-/** Between two hand-overs: the one who gave it back is in the queue again before the next. */
+/** The pause between two hand-overs, so that the caller that released it is in the queue before the next one. */
 const PAUSE_MS = 8;
 
 export class HandOverQueue {
@@ -32,7 +32,7 @@ export class HandOverQueue {
   #isOver = false;
   #granted: (grant: Grant) => void = () => {};
 
-  /** Of callers there is one more than of waiters: one has the lock. */
+  /** One more than there are waiters: one caller has the lock. */
   constructor(address: string, resource: string, waiters: number) {
     this.#resource = resource;
     this.#callers = waiters + 1;
@@ -48,7 +48,7 @@ export class HandOverQueue {
     this.#holder = this.#nextGrant();
   }
 
-  /** Resolves when all of them wait, but the one who has the lock. They come in groups: no server is overrun. */
+  /** Resolves when all wait except the one that has the lock. They come in groups, so that no server is overrun. */
   async fill(): Promise<void> {
     for (let caller = 0; caller < this.#callers; caller++) {
       this.#queue(caller);
@@ -68,7 +68,9 @@ export class HandOverQueue {
     }
   }
 
-  /** How they stand: they came over several connections, so nobody here knows. Later ones come one by one. */
+  /**
+   * The order in which they stand: they came over several connections, so it is unknown here. Later ones come singly.
+   */
   expect(leaseIds: readonly string[]): void {
     this.#order.expect(leaseIds);
   }

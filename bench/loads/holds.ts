@@ -1,4 +1,4 @@
-// Streams that hold a lease each, and nothing else: reads what the server sends, and when.
+// Streams that each hold a lease and do nothing else: records what the server sends, and when.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldRequest } from '../../generated/leasehold/v1/lock_service.ts';
@@ -8,18 +8,18 @@ import { duration } from './promised.ts';
 import { fieldBehind, RawConnection } from './raw-streams.ts';
 
 const HOLD = '/leasehold.v1.LockService/Hold';
-/** Fields of HoldResponse: its resource and lease_id come before the event. */
+/** The fields of HoldResponse: its resource and lease_id come before the event. */
 const TEXTS = 2;
 const EVENT = { granted: 4, renewed: 5, lost: 7 } as const;
 const STREAMS_PER_CONNECTION = 1_000;
-/** So many wait for their grant at once. */
+/** This many wait for their grant at once. */
 const OPENING = 100;
 
 export class Holds {
   readonly #run = randomUUID().slice(0, 8);
   readonly #address: string;
   readonly #ttlMs: number;
-  /** When each stream was last told something. */
+  /** When each stream last got a message. */
   readonly #lastMs: Float64Array;
   readonly #connections: RawConnection[] = [];
   #lag = new Latencies();

@@ -1,13 +1,13 @@
-// A histogram of latencies in milliseconds, with the resolution of a microsecond.
+// A histogram of latencies in milliseconds, with a resolution of one microsecond.
 import { createHistogram } from 'node:perf_hooks';
 
-/** Fewer samples than this say nothing of one in a thousand. */
+/** Fewer samples than this say nothing about one in a thousand. */
 const MANY_SAMPLES = 10_000;
 
 export interface Percentiles {
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Left out where there are fewer than 10,000 samples. */
+  /** Left out if there are fewer than 10,000 samples. */
   readonly p999Ms?: number;
 }
 
@@ -18,7 +18,7 @@ export class Latencies {
     this.#histogram.record(Math.max(1, Math.round(ms * 1_000)));
   }
 
-  /** NaN when there are none. */
+  /** NaN if there are no samples. */
   percentile(of: number): number {
     return this.#histogram.count === 0 ? Number.NaN : this.#histogram.percentile(of) / 1_000;
   }
@@ -28,7 +28,7 @@ export class Latencies {
     return this.#histogram.count < MANY_SAMPLES ? few : { ...few, p999Ms: this.percentile(99.9) };
   }
 
-  /** Settles as `work` does, and counts how long that took. */
+  /** Settles as `work` does, and records how long that took. */
   async of<T>(work: () => Promise<T>): Promise<T> {
     const startedMs = performance.now();
     try {

@@ -1,5 +1,5 @@
-// Pages of ListLocks or ListOperations, one after the other, from a given token on. And what they list: one record to
-// make copies of, and whether the server knows a copy.
+// Reads pages of ListLocks or ListOperations, one after the other, from a given token on. It also writes the one record
+// that is copied, and checks whether the server knows a copy.
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import { LockState } from '../../generated/leasehold/v1/lock.ts';
@@ -22,7 +22,7 @@ import { duration, promised } from './promised.ts';
 export type Listed = 'locks' | 'operations';
 
 export interface RecordOrder {
-  /** `write` writes the record of a resource; `check` fails where there is none like it. */
+  /** `write` writes the record of a resource; `check` fails if the server has no such record. */
   readonly kind: 'write' | 'check';
   readonly address: string;
   readonly what: Listed;
@@ -35,11 +35,11 @@ export interface ListOrder {
   readonly address: string;
   readonly what: Listed;
   readonly pageSize: number;
-  /** '': from the first. */
+  /** Empty for the first page. */
   readonly token: string;
-  /** At most; fewer where the list ends. */
+  /** The most pages to read; the list may end sooner. */
   readonly pages: number;
-  /** How often these pages are read. */
+  /** How often to read these pages. */
   readonly times: number;
 }
 
@@ -48,7 +48,7 @@ export interface ListSeen {
   readonly tookMs: number;
   readonly pages: number;
   readonly page: Percentiles;
-  /** Of the page behind each, once; the last is '' where the list has ended. */
+  /** The token of the page behind each page, once; the last one is empty if the list has ended. */
   readonly tokens: readonly string[];
 }
 
@@ -57,7 +57,7 @@ interface Page {
   readonly nextPageToken: string;
 }
 
-/** A page of many records is larger than what a client takes unless told otherwise. */
+/** A page of many records is larger than a client accepts by default. */
 const LARGEST_MESSAGE = 16 * 1_048_576;
 
 const OPERATION_ID = 'bench';

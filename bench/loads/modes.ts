@@ -1,5 +1,5 @@
-// So many callers that take and release leases of one mode, one call after the other: shared leases and permits all of
-// one resource, exclusive ones each of its own. And holders that stay, so that the resource has many.
+// Callers that take and release leases of one mode, one call after the other: all shared leases and permits are of one
+// resource, each exclusive lease is of its own. Other holders stay, so that the resource has many.
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
@@ -17,12 +17,12 @@ export type ModesOrder =
       readonly callers: number;
       readonly forMs: number;
     }
-  /** So many holders, from now on for the TTL; those that are there already are kept. */
+  /** Makes this many holders, which stay for the TTL; earlier ones are kept. */
   | { readonly kind: 'join'; readonly address: string; readonly mode: Mode; readonly holders: number }
   | { readonly kind: 'leave' };
 
 export interface ModesSeen {
-  /** Acquire and Release, both answered. */
+  /** Pairs of Acquire and Release, both answered. */
   readonly cycles: number;
   readonly tookMs: number;
   readonly acquire: Percentiles;
@@ -67,7 +67,7 @@ export class Holders {
     this.#mode = mode;
   }
 
-  /** Also again, before the TTL is over: the repeat of an Acquire extends its lease. */
+  /** Can be called again before the TTL is over: repeating an Acquire extends its lease. */
   async hold(holders: number): Promise<void> {
     while (this.#leaseIds.length < holders) this.#leaseIds.push(randomUUID());
     const resource = resourceOf(this.#mode, 0);

@@ -1,5 +1,5 @@
-// Workers that run operations: each begins its own, updates and completes it, or claims what was begun before and
-// completes that.
+// Workers that run operations: each begins, updates and completes its own operations, or claims operations that were
+// begun before and completes those.
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import {

@@ -1,4 +1,4 @@
-// A unary call of a generated client as a promise.
+// Makes a promise of a unary call of a generated client.
 import type { ServiceError } from '@grpc/grpc-js';
 
 export function promised<Response>(

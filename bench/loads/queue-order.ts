@@ -1,7 +1,7 @@
-// In which order callers stand in a queue, and how many were granted before another who stood before them.
+// Knows in which order callers stand in a queue, and counts grants to a caller while another stood before it.
 
 export class QueueOrder {
-  /** Sets keep the order in which their members came. */
+  /** A Set keeps the order in which its members came. */
   #standing = new Set<string>();
   #outOfOrder = 0;
 
@@ -9,12 +9,12 @@ export class QueueOrder {
     return this.#outOfOrder;
   }
 
-  /** At the tail. */
+  /** Adds a caller at the tail. */
   queued(leaseId: string): void {
     this.#standing.add(leaseId);
   }
 
-  /** How they really stand, first to last. Those that aren't named keep standing behind them. */
+  /** The real order, first to last. Callers that aren't named stay behind them. */
   expect(leaseIds: readonly string[]): void {
     this.#standing = new Set([...leaseIds, ...this.#standing]);
   }

@@ -1,13 +1,12 @@
-// Server streams of gRPC over HTTP/2 by hand, for loads of many streams: a client of grpc-js needs as much CPU and
-// memory for a stream as the server that is to be measured. One connection opens streams of one method, and understands
-// of what comes no more than frames and the messages in them. It reads no headers, so it can't tell why a stream has
-// ended.
+// Handwritten gRPC server streams over HTTP/2, for loads of many streams: for a stream, a client of grpc-js needs as
+// much CPU and memory as the server that is measured. One connection opens streams of one method, and understands only
+// frames and the messages in them. It reads no headers, so it can't tell why a stream has ended.
 import { connect, type Socket } from 'node:net';
 import { parseHostPort } from '../../src/domain/host-port.ts';
 import { CallFrames, FLAG, FRAME, frame, MESSAGE_PREFIX_BYTES, opening, readFrames } from './call-frames.ts';
 
 export interface RawStream {
-  /** One message; the bytes are another's after the call. */
+  /** Gets one message; its bytes are reused after the call. */
   message(bytes: Buffer): void;
   ended(): void;
 }
@@ -19,7 +18,7 @@ export class RawConnection {
   readonly #authority: string;
   readonly #path: string;
   readonly #streams = new Map<number, RawStream>();
-  /** Messages that have come in part, by stream. */
+  /** Messages that have arrived in part, by stream. */
   readonly #begun = new Map<number, Buffer>();
   #unread: Buffer = NOTHING;
   #nextId = 1;
@@ -30,11 +29,11 @@ export class RawConnection {
     this.#authority = authority;
     this.#path = path;
     socket.on('data', (bytes) => this.#read(bytes));
-    socket.on('error', () => undefined); // close follows
+    socket.on('error', () => undefined); // 'close' follows
     socket.on('close', () => this.#endAll());
   }
 
-  /** `path`: the method of all its streams, '/package.Service/Method'. */
+  /** `path` is the method of all streams, '/package.Service/Method'. */
   static async open(address: string, path: string): Promise<RawConnection> {
     const target = parseHostPort(address, 1);
     if (!target) throw new Error(`no address: ${address}`);
@@ -55,7 +54,7 @@ export class RawConnection {
     this.#socket.write(new CallFrames(this.#authority, this.#path, request).onStream(id));
   }
 
-  /** Its streams are told nothing more. */
+  /** Its streams get no further message. */
   close(): void {
     this.#isClosed = true;
     this.#socket.destroy();
@@ -113,8 +112,8 @@ export class RawConnection {
 }
 
 /**
- * The number of the first field behind those that are texts of fewer than 128 bytes and numbered up to `texts`: the
- * kind of an event, where that is a oneof. 0: there is none.
+ * The number of the first field after the texts, which are numbered up to `texts` and shorter than 128 bytes: the kind
+ * of an event, if that is a oneof. 0 if there is no such field.
  */
 export function fieldBehind(texts: number, message: Buffer): number {
   let at = 0;

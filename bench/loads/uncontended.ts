@@ -1,4 +1,4 @@
-// So many callers, each takes and gives back a lock that nobody else wants, one call after the other.
+// Callers that each take and release a lock that nobody else wants, one call after the other.
 
 import type { Uncontended, UncontendedOrder } from '../load-order.ts';
 import { etcdLocks } from '../peers/etcd-peer.ts';

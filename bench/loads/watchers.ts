@@ -1,5 +1,5 @@
-// Streams that all watch the same lock or operation, and a caller that changes it again and again: each time once the
-// last of them has heard of the change before.
+// Streams that all watch the same lock or operation, and a caller that changes it again and again, each time after the
+// last of them has heard of the previous change.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { credentials } from '@grpc/grpc-js';
@@ -33,12 +33,12 @@ export type WatchersOrder =
 
 export interface Changes {
   readonly changes: number;
-  /** That came to the watchers, all together. */
+  /** The messages that all watchers together received. */
   readonly messages: number;
   readonly tookMs: number;
-  /** From before the call that changes it until the last watcher was told. */
+  /** From before the call that makes the change until the last watcher was told. */
   readonly all: Percentiles;
-  /** The same from the reply to that call; 0 where all were told before. */
+  /** The same from the reply to that call; 0 if all were told before. */
   readonly fromReply: Percentiles;
 }
 
@@ -46,14 +46,14 @@ const METHODS = {
   locks: '/leasehold.v1.LockService/WatchLocks',
   operations: '/leasehold.v1.OperationStoreService/WatchOperations',
 };
-/** Fields of the events of the two responses. */
+/** The fields of the events in the two responses. */
 const EVENTS = {
   locks: { state: 1, snapshotComplete: 2 },
   operations: { state: 1, snapshotComplete: 3 },
 };
 const WATCHERS_PER_CONNECTION = 1_000;
 const HEARTBEAT_MS = 30_000;
-/** A change that somebody has not heard of for so long is an error. */
+/** If a watcher hasn't heard of a change for this long, it is an error. */
 const HEARD_WITHIN_MS = 10_000;
 const RESOURCE = `bench-watched-${randomUUID().slice(0, 8)}`;
 
@@ -80,7 +80,7 @@ export class Watchers {
     this.#operations = new OperationStoreServiceClient(address, credentials.createInsecure());
   }
 
-  /** Returns when all of them have their snapshot. */
+  /** Returns when all watchers have their snapshot. */
   async open(): Promise<void> {
     this.#change = this.#what === 'locks' ? this.#lockChange() : await this.#operationChange();
     const request =

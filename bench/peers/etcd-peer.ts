@@ -1,5 +1,5 @@
 // etcd's lock service, v3lockpb.Lock on its gRPC port, called with the same frames as Leasehold. Each caller has a
-// lease of its own, granted once, as a process that uses etcd has; a cycle is Lock and Unlock. Owns the few fields of
+// lease of its own, granted once, like a process that uses etcd; a cycle is Lock and Unlock. Owns the few fields of
 // etcd's messages that this needs.
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import { CallFrames } from '../loads/call-frames.ts';
@@ -9,7 +9,7 @@ import { type LockPeer, resourceOf } from './lock-peer.ts';
 const GRANT = '/etcdserverpb.Lease/LeaseGrant';
 const LOCK = '/v3lockpb.Lock/Lock';
 const UNLOCK = '/v3lockpb.Lock/Unlock';
-/** Longer than a round: no renewals in between. */
+/** Longer than a round, so that no renewals are needed. */
 const TTL_S = 60;
 const WIRE_BYTES = 2;
 

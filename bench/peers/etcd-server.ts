@@ -1,4 +1,4 @@
-// An etcd of one node with a folder and ports of its own, which is gone afterwards. Owns its process.
+// A single-node etcd with a folder and ports of its own, which are gone afterwards. Owns its process.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -61,10 +61,10 @@ export class EtcdServer {
     return server;
   }
 
-  /** User and system time since the start. */
+  /** The user and system time since the start. */
   cpuUs(): number {
     const stat = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
-    // The second field is the name, in parentheses, and may have spaces; user and system time are the 14th and 15th.
+    // The second field is the name in parentheses, which can have spaces; the 14th and 15th are user and system time.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) * TICK_US;
   }

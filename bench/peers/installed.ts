@@ -1,5 +1,5 @@
-// The programs and packages of others that the benchmarks use where this machine has them, and how to have them. Owns
-// where they are looked for; without one, what it would measure is left out and a line says so.
+// The third-party programs and packages that the benchmarks use if this machine has them, and how to install them. Owns
+// where to look for them. If one is missing, its figures are left out and a line says so.
 import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -21,10 +21,10 @@ export interface Program {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** undefined, and a line that says so, when this machine doesn't have it. */
+/** Returns undefined, and prints a line, if this machine doesn't have it. */
 export async function program(name: Exclude<Installable, typeof REDLOCK>): Promise<Program | undefined> {
   const redis = await findRedis();
-  // The package that is unpacked in the cache has Redis's other programs and the libraries that they need.
+  // The package in the cache also contains Redis's other programs and the libraries that they need.
   const unpacked = redis.mode === 'package' ? [join(dirname(redis.executable), '../usr/bin')] : [];
   const onPath = (process.env.PATH ?? '').split(delimiter);
   const ofGo = join(process.env.GOPATH ?? join(homedir(), 'go'), 'bin');
@@ -57,5 +57,5 @@ function isExecutable(path: string): boolean {
 }
 
 function sayAbsent(name: Installable): void {
-  console.log(`  no figures of ${name}, which isn't installed here: ${HOW_TO_HAVE[name]}`);
+  console.log(`  no figures for ${name}, which isn't installed here: ${HOW_TO_HAVE[name]}`);
 }

@@ -1,5 +1,5 @@
-// Leasehold, or a server with the same two calls: by prepared frames, or by a client of grpc-js as its users have it,
-// which needs some twenty times the CPU.
+// Leasehold, or a server with the same two calls, called with prepared frames, or with a grpc-js client as users have
+// it, which needs some twenty times the CPU.
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import {

@@ -1,5 +1,6 @@
-// Load from programs of others: the same call again and again, made by h2load or ghz, and scripts straight to Redis by
-// redis-benchmark. Owns their arguments and how their reports are read; each must say that every call was answered.
+// Load from third-party programs: h2load or ghz makes the same call again and again, and redis-benchmark sends scripts
+// directly to Redis. Owns their arguments and the reading of their reports, which must say that every call was
+// answered.
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AcquireRequest, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
@@ -20,9 +21,9 @@ export interface ToolLoad {
 }
 
 /**
- * The same Acquire, so that all but the first are repeats of an acquisition that is held already: the same bytes each
- * way, and a script that writes, on Leasehold too. It looks at no trailers: that the bodies of all answers are there
- * tells that none was an error.
+ * Makes the same Acquire each time, so that all but the first repeat an acquisition that is already held: the same
+ * bytes each way, and a script that writes, on Leasehold, too. h2load reads no trailers: the bodies of all answers show
+ * that none was an error.
  */
 export async function byH2load(
   { path, env }: Program,
@@ -49,7 +50,7 @@ export async function byH2load(
   return { calls, tookMs: Number(seconds) * unitMs };
 }
 
-/** Each an Acquire of a lock of its own, which is left to expire. */
+/** Makes each Acquire for a lock of its own, which is left to expire. */
 export async function byGhz(
   { path, env }: Program,
   address: string,
@@ -72,7 +73,7 @@ export async function byGhz(
     timeoutMs: TIMEOUT_MS,
     env,
   });
-  // What its documentation says of the report; `total` in nanoseconds.
+  // As ghz documents its report; `total` is in nanoseconds.
   const report = JSON.parse(output) as { total: number; statusCodeDistribution: Record<string, number> };
   if (report.statusCodeDistribution.OK !== calls) {
     throw new Error(`ghz: ${JSON.stringify(report.statusCodeDistribution)}`);
@@ -80,7 +81,7 @@ export async function byGhz(
   return { calls, tookMs: report.total / 1e6 };
 }
 
-/** The floor's two scripts, on as many locks as there are callers. */
+/** Runs the floor's two scripts on as many locks as there are callers. */
 export async function byRedisBenchmark(
   { path, env }: Program,
   redis: RedisProcess,

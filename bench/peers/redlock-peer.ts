@@ -1,5 +1,5 @@
-// node-redlock on one Redis, where it is installed. It is no dependency of the project: its last release is a beta of
-// 2022, and its last stable one is older still. Owns the little of its interface that is needed.
+// node-redlock on one Redis, if it is installed. It is not a dependency of the project: its last release is a beta of
+// 2022, and its last stable one is even older. Owns the small part of its interface that is needed.
 import { Redis } from 'ioredis';
 import { parseHostPort } from '../../src/domain/host-port.ts';
 import { type LockPeer, resourceOf } from './lock-peer.ts';
@@ -15,7 +15,7 @@ export const REDLOCK = 'redlock' as const;
 const TTL_MS = 20_000;
 
 export async function redlock(address: string): Promise<LockPeer> {
-  const { default: Redlock } = (await import(REDLOCK)) as RedlockModule; // as its declarations say
+  const { default: Redlock } = (await import(REDLOCK)) as RedlockModule; // its declarations say so
   const redis = new Redis({ ...parseHostPort(address, 1), protocol: 2 });
   const locks = new Redlock([redis], { retryCount: 0 });
   return {

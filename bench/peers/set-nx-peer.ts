@@ -1,5 +1,5 @@
-// What most teams write by hand, straight from the client to Redis: SET NX PX, and a script that compares and deletes.
-// No queue, no tokens, and two holders after a failover.
+// What most teams write by hand, directly from the client to Redis: SET NX PX, and a script that compares and deletes.
+// It has no queue and no tokens, and allows two holders after a failover.
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { parseHostPort } from '../../src/domain/host-port.ts';

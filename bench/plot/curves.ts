@@ -1,11 +1,11 @@
-// The figures of a run as curves: those that tell the same for different numbers of something, put in order.
+// The figures of a run as curves: a curve joins the figures that measure the same for different numbers of something.
 import type { Figure } from '../figures.ts';
 
 export interface Curve {
-  /** By its scenario and its own name. */
+  /** Made of its scenario's name and its own. */
   readonly key: string;
   readonly unit: string;
-  /** By n, each once. */
+  /** Ordered by n, each n once. */
   readonly points: readonly CurvePoint[];
 }
 
@@ -15,7 +15,7 @@ export interface CurvePoint {
   readonly floor?: number;
 }
 
-/** Those of at least two points that can be drawn on axes of logarithms. */
+/** The curves with at least two points that can be drawn on logarithmic axes. */
 export function curvesOf(figures: readonly Figure[]): readonly Curve[] {
   const drawable = figures.filter(({ curve, value }) => curve && curve.n > 0 && value > 0);
   const groups = Map.groupBy(drawable, ({ scenario, curve }) => `${scenario}: ${curve?.name}`);

@@ -1,5 +1,5 @@
-// Which curves are drawn, and how each should grow: the claims that the plots let everybody check. A curve is named by
-// its scenario and its own name (see Figure.curve); one without an entry is not drawn.
+// Which curves are drawn, and how each should grow: the statements that the plots let everybody check. A curve is named
+// by its scenario and its own name (see Figure.curve); a curve without an entry is not drawn.
 
 export type Order = 'O(1)' | 'O(log n)' | 'O(n)';
 
@@ -9,13 +9,13 @@ export interface Expectation {
   /** What n is. */
   readonly n: string;
   readonly order: Order;
-  /** Why it should be so. */
+  /** Why it should grow like this. */
   readonly because: string;
-  /** What the figures are measured beside; undefined: that is no curve of its own. */
+  /** What the figures are compared with; undefined if that has no curve of its own. */
   readonly floor?: string;
 }
 
-/** How many times as much as for one. */
+/** The factor by which n costs more than one. */
 export const GROWTH: Readonly<Record<Order, (n: number) => number>> = {
   'O(1)': () => 1,
   'O(log n)': (n) => Math.log2(n + 1),

@@ -1,9 +1,9 @@
-// An axis of logarithms: the range that it spans, where a value lies on it, and which values are written beside it.
+// A logarithmic axis: the range that it spans, where a value lies on it, and which values are written beside it.
 
 const STEPS = [1, 2, 5];
-/** So that a curve that is flat within the noise also looks flat. */
+/** Makes a curve that is flat within the noise look flat. */
 const LEAST_SPAN = 20;
-/** More than so many decades are written by their powers of ten alone. */
+/** With more decades than this, only powers of ten are written. */
 const FEW_DECADES = 2.2;
 
 export interface LogAxis {
@@ -14,11 +14,11 @@ export interface LogAxis {
   at(value: number): number;
 }
 
-/** Spans these values, all above 0, from one step of 1, 2 or 5 to another, and some twenty times the least. */
+/** Spans these values, all above 0, between steps of 1, 2 or 5, and at least a factor of some twenty. */
 export function logAxis(values: readonly number[]): LogAxis {
   const [smallest, largest] = [Math.min(...values), Math.max(...values)];
   const span = largest / smallest;
-  // And room for what is written above and below the points.
+  // This leaves room for the texts above and below the points.
   const room = Math.max(1.3, span ** 0.1, Math.sqrt(LEAST_SPAN / span));
   const least = stepBelow(smallest / room);
   const most = stepAbove(largest * room);
@@ -30,7 +30,7 @@ export function logAxis(values: readonly number[]): LogAxis {
   };
 }
 
-/** Spans exactly the values of n that were measured, with some room, and names these. */
+/** Spans exactly the measured values of n, with some room, and names them. */
 export function axisOf(numbers: readonly number[]): LogAxis {
   const [smallest, largest] = [Math.min(...numbers), Math.max(...numbers)];
   const room = (largest / smallest) ** 0.06;
@@ -49,7 +49,7 @@ function ticks(least: number, most: number): readonly number[] {
   for (let power = Math.floor(Math.log10(least)); power <= Math.ceil(Math.log10(most)); power++) {
     found.push(...steps.map((step) => Number(`${step}e${power}`)));
   }
-  // Steps are powers of ten and their multiples, which aren't exact: a hair of room.
+  // Steps are powers of ten and their multiples, which aren't exact, so a little room is left.
   return found.filter((value) => value >= least * 0.999 && value <= most * 1.001);
 }
 

@@ -1,7 +1,7 @@
-// One curve as an SVG: the points that were measured, those of the floor, and a dashed line that grows as expected from
-// the first point. Axes are of logarithms, so that an order of growth is a slope. Strings and no library, because a
-// plot here is some lines, marks and words; on a background of its own, so that it reads the same on light and dark
-// pages.
+// One curve as an SVG: the measured points, those of the floor, and a dashed line that grows as expected from the first
+// point. Its axes are logarithmic, so that an order of growth is a slope. It is made of strings without a library,
+// because a plot here is some lines, marks and words. It has a background of its own, so that it looks the same on
+// light and dark pages.
 import type { Curve, CurvePoint } from './curves.ts';
 import { type Expectation, GROWTH } from './expected-orders.ts';
 import { axisOf, type LogAxis, logAxis } from './log-axis.ts';
@@ -30,7 +30,7 @@ type Place = (point: { readonly n: number; readonly value: number }) => {
   readonly y: number;
 };
 
-/** `note`: where the figures are from. */
+/** `note` says where the figures come from. */
 export function logLogPlot(curve: Curve, expectation: Expectation, note: string): string {
   const { unit } = curve;
   const points = expectation.floor ? curve.points : curve.points.map(({ n, value }) => ({ n, value }));
@@ -130,7 +130,7 @@ function grid(x: LogAxis, y: LogAxis): readonly string[] {
   ];
 }
 
-/** The larger one above its point, the smaller one below. */
+/** The larger value is written above its point, the smaller one below. */
 function values({ n, value, floor }: CurvePoint, place: Place): readonly string[] {
   const ours = place({ n, value });
   const isAbove = floor === undefined || value >= floor;

@@ -1,4 +1,4 @@
-// Draws the curves of a report into a folder, one file each.
+// Draws the curves of a report into a folder, one file per curve.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../report.ts';
@@ -8,9 +8,9 @@ import { logLogPlot } from './log-log-plot.ts';
 
 export interface Drawn {
   readonly files: readonly string[];
-  /** Curves that nobody has said anything of. */
+  /** Curves in the report without an entry in expected-orders.ts. */
   readonly notExpected: readonly string[];
-  /** Those that should be there. */
+  /** Curves with an entry that the report doesn't have. */
   readonly notMeasured: readonly string[];
 }
 

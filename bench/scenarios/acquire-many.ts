@@ -1,5 +1,5 @@
-// AcquireMany, against the same resources taken with one Acquire after the other (in the column of the floor); given
-// back alike.
+// AcquireMany, compared with one Acquire after the other for the same resources (in the column of the floor). Both
+// release in the same way.
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { ofMany, paired } from '../figures.ts';

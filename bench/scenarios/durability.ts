@@ -1,5 +1,5 @@
-// What it costs that a replica has each answer: the same server with `replicated` and with `async`, on a primary with two
-// replicas and three Sentinels.
+// What it costs to wait until a replica has each change: the same server with `replicated` and with `async`, on a
+// primary with two replicas and three Sentinels.
 import { paired } from '../figures.ts';
 import type { Scenario } from '../scenario.ts';
 import { type Sample, sampleServer } from './uncontended.ts';

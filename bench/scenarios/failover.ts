@@ -1,6 +1,7 @@
-// A primary that is killed under load, and when what goes on again: callers contend through two servers for two locks,
-// one keeps a lease, and Sentinel finds a new primary. What must hold meanwhile (one holder at a time, no lease lost,
-// no call that hangs) is checked too. Only in a full run: most of its time is the quarantine.
+// Kills a primary under load, and measures when what goes on again: callers contend through two servers for two locks,
+// one caller keeps a lease, and Sentinel finds a new primary. It also checks what must hold meanwhile: one holder at a
+// time, no lease lost, no call that hangs. It takes part only in a full run, because the quarantine takes most of its
+// time.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quarantineMs } from '../../src/domain/safety.ts';
 import { eventually } from '../../test/support/eventually.ts';
@@ -13,7 +14,7 @@ import type { Scenario } from '../scenario.ts';
 const DOWN_AFTER_MS = 1_000;
 const MAX_TTL_MS = 9_000;
 const COMMAND_TIMEOUT_MS = 1_000;
-/** What a call may take beyond the command timeout. */
+/** How much longer than the command timeout a call can take. */
 const SLACK_MS = 1_000;
 const SETTINGS = {
   LEASEHOLD_LOCKS_MAX_TTL: `${MAX_TTL_MS}ms`,
@@ -23,7 +24,7 @@ const SETTINGS = {
 const WARM_UP_MS = 3_000;
 const WITHIN_MS = 60_000;
 
-/** From the moment of the kill. */
+/** All counted from the kill. */
 interface Moments {
   readonly namedMs: number;
   readonly renewedMs: number;
@@ -86,7 +87,7 @@ async function round(rig: Rig): Promise<Moments> {
   const killedMs = performance.now();
   await backend.cluster.waitForNewPrimary(old, WITHIN_MS);
   const namedMs = performance.now();
-  // Asked for after the kill: an answer that was on its way is none.
+  // The request follows the kill, so an answer that was under way doesn't count.
   const renewal = await eventually(
     () =>
       load.calls.find(

@@ -1,5 +1,5 @@
-// One hot lock: how long the next of so many waiters has to wait for its grant, what Redis does for it, and whether all
-// get their turn. The floor of the latency is one Release of a bare server, in turn with it.
+// One hot lock: how long the next of many waiters waits for its grant, what Redis does for it, and whether everybody
+// gets a turn. The floor of the latency is one Release of a bare server, measured in turn with it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -12,11 +12,11 @@ import type { Found, Scenario } from '../scenario.ts';
 
 const QUEUES = [10, 100, 1_000, 10_000];
 const QUICK_QUEUES = [10, 1_000];
-/** So few that all of them get the lock many times. */
+/** Few enough that all of them get the lock many times. */
 const MOST_IN_TURN = 100;
 /**
- * Waiters ask for their place again each 10 s, and those that came together do so together: what Redis does for them
- * is measured right before and after each of many short rounds.
+ * Waiters ask for their place again every 10 s, and those that came together ask together. What Redis does for them is
+ * measured right before and after each of many short rounds.
  */
 const IDLE_MS = 300;
 const ROUND_MS = 500;
@@ -26,7 +26,7 @@ interface Sample {
   readonly latency: HandOvers['latency'];
   readonly outOfOrder: number;
   readonly floorMs: number;
-  /** Of Redis, per hand-over. */
+  /** What Redis does per hand-over. */
   readonly commands: number;
 }
 
@@ -43,7 +43,7 @@ export const handOver: Scenario = {
       const leasehold = await rig.leasehold(backend);
       const generator = rig.generator();
       const address = formatHostPort(leasehold.address);
-      // Each on a lock of its own: the last holder of the one before keeps it until its TTL is over.
+      // Each round has a lock of its own: the last holder of the round before keeps its lock until the TTL is over.
       const resource = `bench-hot-${waiters}`;
       await generator.order({ kind: 'queue', address, resource, waiters });
       await generator.order({ kind: 'expect', leaseIds: await standing(backend, resource) });
@@ -60,7 +60,7 @@ export const handOver: Scenario = {
   },
 };
 
-/** The queue as Redis has it, first to last. */
+/** The queue in Redis, first to last. */
 function standing({ redis }: Backend, resource: string): Promise<readonly string[]> {
   const queue = keysFor('leasehold:').meta.replace(/meta$/, `queue:${resource}`);
   return redis.withClient((client) => client.zrange(queue, '0', '-1'));
@@ -125,13 +125,13 @@ function figures(waiters: number, sample: Sample, fewest: number): readonly Foun
     },
     { ...named('p99'), unit: 'ms', value: latency.p99Ms, better: 'less' },
     {
-      // Both directions: one that releases and queues again, and one that is granted.
+      // Both directions count: one caller releases and queues again, and one is granted.
       ...named('Redis commands per hand-over'),
       unit: '',
       value: commands,
       floor: fewest,
       ratio: commands / fewest,
-      // The same whatever the queue's length; the rest is how well the idle ones are known.
+      // It doesn't depend on the queue's length; the rest is how well the idle waiters are known.
       budget: { of: 'ratio', atMost: 1.1 },
       steady: 'value',
       better: 'less',
@@ -146,7 +146,7 @@ function figures(waiters: number, sample: Sample, fewest: number): readonly Foun
   ];
 }
 
-/** Everybody queues again as soon as it has given the lock back. */
+/** Each caller queues again as soon as it has released the lock. */
 async function inTurn(
   generator: LoadGenerator,
   backend: Backend,
@@ -170,7 +170,7 @@ async function inTurn(
       better: 'less',
     },
     {
-      // At the end of the time some have had one turn more than others.
+      // When the time is over, some have had one turn more than others.
       ...named('most turns beyond the fewest'),
       unit: '',
       value: seen.most - seen.fewest,

@@ -1,5 +1,5 @@
-// Streams that hold a lease each, with a TTL of 30 s: what each costs while nothing happens but renewals. The floor is
-// a bare server with as many streams, which writes as many keys in scripts of 200 and sends as many messages.
+// Streams that each hold a lease with a TTL of 30 s: what each costs while there are only renewals. The floor is a bare
+// server with as many streams, which writes as many keys in scripts of 200 and sends as many messages.
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { ofMany } from '../figures.ts';
@@ -8,14 +8,14 @@ import { type Backend, type Rig, redisUsage, usageOf } from '../rig.ts';
 import type { Found, Scenario } from '../scenario.ts';
 
 const TTL_MS = 30_000;
-/** From here on a figure tells of the streams. */
+/** From this number on, a figure is about the streams. */
 const MANY = 20_000;
 const INSTANCE_STREAMS = 100_000;
 
 interface Sample {
   readonly memoryPerLease: number;
   readonly cpuUsPerRenewal: number;
-  /** Of one core, if there were 100,000. */
+  /** The part of a core that 100,000 streams would take. */
   readonly corePercent: number;
   readonly redisCpuUsPerRenewal: number;
   readonly redisCommandsPerRenewal: number;
@@ -29,9 +29,10 @@ export const holds: Scenario = {
     const found: Found[] = [];
     for (const streams of quick ? [MANY] : [1_000, 10_000, INSTANCE_STREAMS]) {
       const forMs = quick ? 10_000 : 22_000;
-      // Leases that were left behind lapse: their Redis ends with those who might sweep them.
+      // The leases that are left behind don't matter: their Redis ends, too.
       const backend = await rig.redis();
-      // Each with a process of its own, which ends before the next begins: memory that was once used isn't given back.
+      // Each has a process of its own, which ends before the next begins, because memory that was once used isn't given
+      // back.
       const ours = await sample(rig, backend, await rig.leasehold(backend), streams, forMs);
       const floor = await sample(rig, backend, await rig.floor(backend), streams, forMs);
       await backend.redis.stop();
@@ -56,14 +57,14 @@ async function sample(
     streams,
     ttlMs: TTL_MS,
   });
-  // The first renewals, before which the streams are not what they are from then on.
+  // Wait for the first renewals: only from then on do the streams behave as they will for the rest of their lives.
   await generator.order({ kind: 'watch', forMs: TTL_MS / 4 });
   const before = await usageOf(server);
   const redisBefore = await redisUsage(backend);
   const renewals = await generator.order<Renewals>({ kind: 'watch', forMs });
   const after = await usageOf(server);
   const redisAfter = await redisUsage(backend);
-  // Last, because with so many streams it stops the server for a moment, and renewals fail.
+  // This comes last, because with so many streams it stops the server for a moment, and renewals fail.
   const full = await usageOf(server, 'usage-after-collection');
   await generator.order({ kind: 'end' });
   await generator.close();
@@ -86,7 +87,7 @@ function figures(streams: number, ours: Sample, floor: Sample): readonly Found[]
     ratio: of(ours) / of(floor),
   });
   const name = (what: string) => ofMany(streams, 'streams', what);
-  // With few streams, what the server does by itself is most of it.
+  // With few streams, most of it is what the server does anyway.
   const isMany = streams >= MANY;
   return [
     {
@@ -100,7 +101,7 @@ function figures(streams: number, ours: Sample, floor: Sample): readonly Found[]
       ...against((sample) => sample.cpuUsPerRenewal),
       ...name('server CPU per renewal'),
       unit: 'us',
-      // Not steady: how its streams fall into turns, and so what leaves in one piece, is the floor's luck.
+      // It isn't steady: how the floor's streams fall into turns, and so what leaves in one piece, is luck.
       better: 'less',
     },
     {
@@ -153,7 +154,7 @@ function figures(streams: number, ours: Sample, floor: Sample): readonly Found[]
       better: 'less',
     },
     {
-      // It has to be small beside the server's: they share the machine.
+      // It has to be small compared with the server's, because they share the machine.
       ...against(({ renewals }) => renewals.generatorCpuUs / renewals.renewals),
       ...name('load generator CPU per renewal'),
       unit: 'us',

@@ -1,5 +1,5 @@
-// What each layer adds: a bare HTTP/2 server, gRPC on it, a script of Redis in it (the floor), and Leasehold, all under
-// the same load and in turn. The load is our own; h2load, ghz and redis-benchmark make some too where they are
+// What each layer adds: a bare HTTP/2 server, gRPC on it, a Redis script behind it (the floor), and Leasehold, all
+// under the same load and in turn. The load is our own; h2load, ghz and redis-benchmark make some, too, if they are
 // installed.
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -45,7 +45,7 @@ export const ladder: Scenario = {
     const load = { callers: 64, calls: quick ? 10_000 : 50_000 };
     const tools = [
       { name: 'h2load', run: byH2load, at: servers },
-      // Each of its calls takes another lock, so only from those that have any.
+      // Each of its calls takes another lock, so it runs only on the steps that have locks.
       { name: 'ghz', run: byGhz, at: servers.slice(2) },
     ] as const;
     for (const { name, run, at } of tools) {
@@ -110,7 +110,7 @@ async function underTool(
       value: (after.cpuUs - before.cpuUs) / calls,
       better: 'less',
     },
-    ...(redisCpuUs / calls < 1 // it runs no scripts
+    ...(redisCpuUs / calls < 1 // this step runs no scripts
       ? []
       : [
           {

@@ -1,7 +1,7 @@
-// Lists of many locks and operations: what a page costs at the beginning, in the middle and at the end of them, and
-// whether a script keeps everybody else waiting. A page costs the same wherever it is and however long the list. The
-// records are copies (copied-records.ts). The floor is a script that reads as many names and their hashes, straight
-// from ioredis.
+// Lists of many locks and operations: what a page costs at the beginning, in the middle and at the end, and whether a
+// script keeps everybody else waiting. A page costs the same wherever it is and however long the list is. The records
+// are copies (copied-records.ts). The floor is a script that reads as many names and their hashes, called directly from
+// ioredis.
 import { randomInt } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -19,7 +19,7 @@ const PAGE = 100;
 const PAGES = 30;
 const LARGEST_PAGE = 500;
 const ALL_PAGES = 1_000_000;
-/** The copies of the locks must not lapse meanwhile. */
+/** Long enough that the copied locks don't expire meanwhile. */
 const TTL_MS = 600_000;
 const PLACES = ['at the beginning', 'in the middle', 'at the end'] as const;
 const CHECKED = 20;
@@ -139,7 +139,7 @@ async function logSlowScripts(redis: Redis): Promise<void> {
 }
 
 async function slowScriptsMs(redis: Redis): Promise<{ longest: number; p99: number }> {
-  // As Redis documents it: a number, when it was, how long it took, and the command.
+  // As Redis documents it: an id, the time, the duration, and the command.
   const entries = (await redis.slowlog('GET', RECORDED)) as [number, number, number, string[]][];
   const scripts = entries.filter(([, , , [command]]) => command?.toUpperCase() === 'EVALSHA');
   const tookMs = scripts.map(([, , us]) => us / 1_000).toSorted((a, b) => a - b);

@@ -1,7 +1,7 @@
-// Shared leases and permits, of which one resource has many holders. In the column of the floor: as many callers with
+// Shared leases and permits, with which one resource has many holders. In the column of the floor: as many callers with
 // exclusive leases, each on a resource of its own. The summary of a lock (lua/locking.lua) makes admission cost the
-// same for one holder as for many; all are looked at only once the earliest deadline that it knows is over, so once in
-// a TTL.
+// same for one holder as for many: a script looks at all holders only when the earliest known deadline has passed,
+// which is once per TTL.
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { ofMany, paired } from '../figures.ts';
@@ -15,7 +15,7 @@ type Named = Pick<Found, 'name' | 'curve'>;
 
 const MODES = ['shared', 'permits'] as const;
 const CALLERS = 64;
-/** Beside many holders: so few that those stay the most. */
+/** Callers beside the lasting holders: few, so that the lasting ones remain the most. */
 const CALLERS_BESIDE = 16;
 const HOLDERS = [1, 10, 100, 500];
 const MANY_SAMPLES = 10_000;

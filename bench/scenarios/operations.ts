@@ -1,5 +1,5 @@
-// Operations from begin to complete, and 50 workers that claim what others have begun. The floor of the CPU is a
-// call of the bare server, in turn with it.
+// Operations from begin to complete, and 50 workers that claim operations that others have begun. The floor of the CPU
+// time is a call of the bare server, measured in turn with it.
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { paired } from '../figures.ts';
 import type { Operations } from '../load-order.ts';

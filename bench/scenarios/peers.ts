@@ -1,6 +1,6 @@
-// The same cycles with what others use: SET NX by hand, node-redlock, and etcd's lock service, beside Leasehold. What
-// they promise is different, and so is where the work is done: the client's CPU is shown too. etcd writes each grant to
-// its disk, so Leasehold also runs on a Redis that does (`appendfsync always`).
+// The same cycles with what others use: handwritten SET NX, node-redlock, and etcd's lock service, beside Leasehold.
+// They promise different things and do the work in different places, so the client's CPU time is shown, too. etcd
+// writes each grant to disk, so Leasehold also runs on a Redis that does (`appendfsync always`).
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { median } from '../figures.ts';
 import type { Uncontended, UncontendedOrder } from '../load-order.ts';
@@ -15,7 +15,7 @@ interface Contender {
   readonly name: string;
   readonly address: string;
   readonly peer: UncontendedOrder['peer'];
-  /** Of all processes that serve it, since their start. */
+  /** The CPU time of all processes that serve it, since their start. */
   cpuUs(): Promise<number>;
 }
 

@@ -1,6 +1,6 @@
-// Several server processes on one Redis, with 256 callers spread over them: what a call costs must not depend on how
-// many there are, and Redis's share of a core says how many it could feed. Whether they serve more together depends on
-// how many cores are free.
+// Several server processes on one Redis, with 256 callers spread over them: the cost of a call must not depend on the
+// number of processes, and Redis's share of a core tells how many it could feed. Whether they serve more together
+// depends on how many cores are free.
 
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -12,7 +12,7 @@ import type { Found, Scenario } from '../scenario.ts';
 const PROCESSES = [1, 2, 4];
 const CALLERS = 256;
 
-/** A server with the part of the load that it gets. */
+/** A server process with its part of the load. */
 interface Seat {
   readonly server: ChildServer;
   readonly generator: LoadGenerator;
@@ -20,7 +20,7 @@ interface Seat {
 
 interface Sample {
   readonly cyclesPerSecond: number;
-  /** Of all servers together. */
+  /** The sum over all server processes. */
   readonly cpuUsPerCall: number;
   readonly redisCpuUsPerCall: number;
   readonly redisCorePercent: number;

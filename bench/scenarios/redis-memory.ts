@@ -1,4 +1,4 @@
-// Bytes that Redis needs for a lock that is held and for an operation that waits to be claimed, with its indices.
+// The bytes that Redis needs for a held lock and for an operation that waits to be claimed, with their indices.
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { FillOrder } from '../load-order.ts';
 import { type Backend, type Rig, redisUsage } from '../rig.ts';
@@ -42,7 +42,7 @@ async function growth(rig: Rig, backend: Backend, what: FillOrder['what'], count
   const server = await rig.leasehold(backend);
   const address = formatHostPort(server.address);
   const generator = rig.generator();
-  // What is there once, whatever follows: scripts, connections, the meta hash.
+  // This exists once, whatever follows: scripts, connections, the meta hash.
   await generator.order({ kind: 'fill', address, what, count: 1 });
   const before = await redisUsage(backend);
   await generator.order({ kind: 'fill', address, what, count });

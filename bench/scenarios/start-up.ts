@@ -1,4 +1,4 @@
-// How long the built program needs from its start until it serves, beside the bare server.
+// How long the built program takes from its start until it serves, compared with the bare server.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

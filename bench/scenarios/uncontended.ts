@@ -1,5 +1,5 @@
-// Acquire and Release of locks that nobody else wants, against a bare server that runs one script of the same keys
-// (floor-server.ts), and beside what teams write by hand: SET NX PX and a script that compares and deletes.
+// Acquire and Release of locks that nobody else wants, compared with a bare server that runs one script on the same
+// keys (floor-server.ts), and with what teams write by hand: SET NX PX and a script that compares and deletes.
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { median, ofMany, paired } from '../figures.ts';
@@ -10,12 +10,12 @@ import type { Found, Scenario } from '../scenario.ts';
 
 const CALLERS = [1, 16, 64, 256];
 const WARM_UP_CALLERS = 64;
-/** With one caller CPU contains much waking up: the budget is for a server that is in use. */
+/** With one caller, the process spends much CPU on waking up: the budget is for a server that is in use. */
 const BUDGETED_CALLERS = 64;
 
 export interface Sample extends Uncontended {
   readonly cyclesPerSecond: number;
-  /** Of the server's process, both calls alike. */
+  /** The CPU time of the server's process, the same for both calls. */
   readonly cpuUsPerCall: number;
   readonly redisCpuUsPerCall: number;
   readonly generatorCpuUsPerCall: number;
@@ -65,7 +65,7 @@ export const uncontended: Scenario = {
   },
 };
 
-/** Of one server under this load, for so long. */
+/** Measures one server under this load for this long. */
 export async function sampleServer(
   generator: LoadGenerator,
   backend: Backend,
@@ -93,7 +93,7 @@ export async function sampleServer(
   };
 }
 
-/** When the load is over: the heap tells whether anything stays of calls that have ended. */
+/** Asked after the load: the heap shows whether calls that have ended leave anything behind. */
 async function memory(leasehold: ChildServer, floor: ChildServer): Promise<readonly Found[]> {
   const ours = await usageOf(leasehold, 'usage-after-collection');
   const theirs = await usageOf(floor, 'usage-after-collection');
@@ -151,7 +151,7 @@ function figures(
       ...paired(pairs, (sample) => sample.acquireP50Ms),
       ...named('Acquire p50'),
       unit: 'ms',
-      // With many callers at once it is the rate once more: callers divided by cycles.
+      // With many callers at once, it is the rate again: callers divided by cycles.
       ...(callers === 1 ? { budget: { of: 'excess', atMost: 0.3 } } : {}),
       better: 'less',
     },

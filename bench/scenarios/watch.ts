@@ -1,6 +1,6 @@
-// One lock or operation that changes, and many who watch it on one server: what a message costs, and when the last of
-// them has it. Redis is asked once for all of them. A server collects changes for 50 ms before it reads them, so no
-// watcher hears sooner; the floor (watch-floor-server.ts) tells at once, and without a store.
+// One lock or operation that changes, and many watchers on one server: what a message costs, and when the last watcher
+// has it. The server asks Redis once for all of them. It collects changes for 50 ms before it reads them, so no watcher
+// hears sooner; the floor (watch-floor-server.ts) tells its watchers at once, without a store.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
@@ -14,7 +14,7 @@ const WATCHERS = [1, 10, 100, 1_000];
 const WARM_UP_CHANGES = 5;
 const IDLE_MS = 1_000;
 
-/** What an idle server with these watches uses is taken off. */
+/** What an idle server with these watches uses is subtracted. */
 interface Sample {
   readonly seen: Changes;
   readonly cpuUs: number;
@@ -82,7 +82,7 @@ function figures(
   const isMany = watchers >= 1_000;
   return [
     {
-      // With few watchers it is what the change itself costs.
+      // With few watchers, it is what the change itself costs.
       ...against(({ cpuUs, seen }) => cpuUs / seen.messages),
       ...named('server CPU per message'),
       unit: 'us',

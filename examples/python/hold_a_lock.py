@@ -58,7 +58,7 @@ try:
                     stop_at, renewed = max(stop_at, deadline(sent, lease)), sent
                 print(f"renewed, {stop_at - time.monotonic():.1f} s left")
             except grpc.RpcError as error:
-                print("not renewed:", error.details())  # the next try may do; the deadline stands
+                print("not renewed:", error.details())  # the next try may succeed; the deadline stays
                 if error.code() == grpc.StatusCode.ABORTED:  # LEASE_LOST
                     stop_at = 0
 finally:

@@ -15,7 +15,7 @@ def lead(term):
     while time.monotonic() < stop_at:  # the deadline rule: nobody has to tell a leader that is cut off
         print(f"{me} leads, term {term}", flush=True)  # send the term with every write: it is the fencing token
         time.sleep(1)
-    print(f"{me} leads no more", flush=True)
+    print(f"{me} no longer leads", flush=True)
     locks.Release(pb.ReleaseRequest(resource=spec.resource, lease_id=spec.lease_id), timeout=5)  # this ends the stream
 
 

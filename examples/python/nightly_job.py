@@ -28,7 +28,7 @@ def keep_renewing():
             renewed = deadline(sent, locks.Renew(request, timeout=5).lease)
             stop_at = max(stop_at, renewed) if time.monotonic() < stop_at else stop_at
         except grpc.RpcError as error:
-            print("not renewed:", error.details(), flush=True)  # the next try may do; the deadline stands
+            print("not renewed:", error.details(), flush=True)  # the next try may succeed; the deadline stays
 
 
 try:

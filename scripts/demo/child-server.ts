@@ -1,5 +1,5 @@
 // A server in a process of its own, for the demo and the benchmarks: any script that logs JSON lines and says "serving"
-// with its address. Owns the process's start and end; what is asked of the server is the caller's business.
+// with its address. Owns the start and end of the process; the callers decide what to ask the server.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { type HostPort, parseHostPort } from '../../src/domain/host-port.ts';
 import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
 
-/** The server itself, and what it is told to do. */
+/** Leasehold's own program and its argument. */
 export const LEASEHOLD: readonly string[] = [join(import.meta.dirname, '../../src/main.ts'), 'serve'];
 
 const STARTS_WITHIN_MS = 20_000;
@@ -15,17 +15,17 @@ const STOPS_WITHIN_MS = 5_000;
 const KEPT_LINES = 20;
 
 export interface ChildServerOptions {
-  /** And its arguments. */
+  /** The script, followed by its arguments. */
   readonly script: readonly string[];
-  /** On top of this process's environment without its LEASEHOLD_ variables. */
+  /** Added to this process's environment, which is passed on without its LEASEHOLD_ variables. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Further arguments for node. */
+  /** Additional arguments for node. */
   readonly nodeArguments?: readonly string[];
 }
 
 export class ChildServer {
   readonly address: HostPort;
-  /** Has a channel for messages (`send`, `on('message')`). */
+  /** Its IPC channel is open (`send`, `on('message')`). */
   readonly process: ChildProcess;
   #stopping = false;
 
@@ -36,7 +36,7 @@ export class ChildServer {
 
   /** Returns when it serves. */
   static async start(options: ChildServerOptions): Promise<ChildServer> {
-    // A process group of its own: a Ctrl-C at the terminal is for us, and what we stop then, we stop in order.
+    // It gets a process group of its own: Ctrl-C at the terminal reaches only us, and we stop our processes in order.
     const child = spawn(process.execPath, [...(options.nodeArguments ?? []), ...options.script], {
       env: { ...foreignEnvironment(), ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -64,14 +64,14 @@ export class ChildServer {
     }
   }
 
-  /** Rejects when it ends without having been asked to. */
+  /** Rejects if the server ends without being asked to. */
   async diedEarly(): Promise<never> {
     await this.#ended();
     if (this.#stopping) return new Promise(() => undefined);
-    throw new Error(`the server at port ${this.address.port} has ended by itself`);
+    throw new Error(`the server at port ${this.address.port} ended by itself`);
   }
 
-  /** Asks it to end in order, and kills it if that takes too long. */
+  /** Asks the server to end in order, and kills it if that takes too long. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.process.kill('SIGTERM');

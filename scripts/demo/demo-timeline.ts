@@ -1,5 +1,5 @@
-// Prints the demo: aligned lines with the time and who speaks, and the picture of who held the lease when. In colour on
-// a terminal only. Decides nothing about what is worth a line.
+// Prints the demo: aligned lines with the time and the speaker, and the picture of who held the lease when. It uses
+// colour on a terminal only. What is worth a line is decided elsewhere.
 import { styleText } from 'node:util';
 import type { Belief } from './journal.ts';
 
@@ -19,7 +19,7 @@ export class Timeline {
     console.log(`${styled('dim', time.padStart(8))}  ${who.padEnd(9)} ${styled(style, text)}`);
   }
 
-  /** One row per worker and a row that marks moments; `untilMs` is the right end. */
+  /** Draws one row per worker and a row that marks moments; `untilMs` is the right end. */
   picture(
     workers: readonly string[],
     beliefs: readonly Belief[],

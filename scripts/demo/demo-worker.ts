@@ -1,5 +1,5 @@
-// One worker of the demo: contends for the resource, holds it by the deadline rule, gives it back, and begins again.
-// Every call goes to the next server, since no lease belongs to a server. What is told of it goes to the observer.
+// One worker of the demo: it contends for the resource, holds it by the deadline rule, releases it, and begins again.
+// Each call goes to the next server, since no lease belongs to a server. The worker reports to its observer.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -22,7 +22,7 @@ export interface WorkerOptions {
   readonly ttlMs: number;
   readonly journal: Journal;
   readonly observer: WorkerObserver;
-  /** How long the job takes for which a lease was just granted. */
+  /** How long the job takes for which the lease was just granted. */
   readonly nextJobMs: () => number;
   /** Begin nothing new. */
   readonly signal: AbortSignal;
@@ -47,14 +47,14 @@ export class Worker {
     const { signal } = this.#options;
     while (!signal.aborted) {
       await this.#acquireAndHold();
-      // No head start for who has just held it.
+      // The worker that has just held it gets no head start.
       await pause(BACKOFF_MOST_MS * (1 + Math.random()), signal);
     }
   }
 
   async #acquireAndHold(): Promise<void> {
     const { resource, ttlMs, signal } = this.#options;
-    // The same id for all tries: if one of them was granted and its reply lost, the next one gets that same lease.
+    // All tries use the same id: if one was granted but its reply was lost, the next try gets the same lease.
     const leaseId = randomUUID();
     try {
       for (let tries = 0; !signal.aborted; tries++) {
@@ -87,7 +87,7 @@ export class Worker {
       observer.ended(this, belief, why);
     };
     let deadlineMs = this.#deadline(sentAtMs, lease);
-    // The timer stops the work also while a renewal is still under way.
+    // The timer stops the work even while a renewal is under way.
     const stopAtDeadline = (): NodeJS.Timeout =>
       setTimeout(() => end('stops: its deadline has come'), deadlineMs - performance.now());
     let timer = stopAtDeadline();
@@ -103,11 +103,11 @@ export class Worker {
       if (signal.aborted) end('is told to stop, releases');
       else if (performance.now() >= jobEndsMs) end('finished, releases');
       if (over.signal.aborted) break;
-      if (performance.now() < nextRenewalMs) continue; // timers may fire a little early
+      if (performance.now() < nextRenewalMs) continue; // A timer may fire a little early.
       const askedAtMs = performance.now();
       const request = { resource, leaseId, fencingToken };
       const { value, reason, retryAfterMs } = await this.#try('Renew', (client) => client.renew(request));
-      if (over.signal.aborted) break; // nothing that arrives after the deadline revives the lease
+      if (over.signal.aborted) break; // Nothing that arrives after the deadline revives the lease.
       if (reason === 'LEASE_LOST') end('stops: LEASE_LOST');
       if (!value?.lease) {
         nextRenewalMs = performance.now() + retryAfterMs + fullJitterMs(0);
@@ -123,19 +123,19 @@ export class Worker {
     clearTimeout(timer);
   }
 
-  /** Whatever the outcome of the call that acquired it; a repeat does no harm. */
+  /** Releases the lease whatever the outcome of Acquire was; a repeat does no harm. */
   async #release(leaseId: string): Promise<void> {
     const { resource, signal } = this.#options;
     for (let tries = 0; tries < RELEASE_TRIES; tries++) {
       const { value, retryAfterMs } = await this.#try('Release', (client) =>
         client.release({ resource, leaseId }),
       );
-      if (value || signal.aborted) return; // at its deadline it is free anyway
+      if (value || signal.aborted) return; // It ends at its deadline anyway.
       await pause(retryAfterMs + fullJitterMs(tries), signal);
     }
   }
 
-  /** The deadline rule: from before the call was sent, less the margin. */
+  /** The deadline rule: valid_for counts from before the call was sent, less the margin. */
   #deadline(sentAtMs: number, lease: Lease): number {
     return sentAtMs + validForMs(lease) - Math.max(200, this.#options.ttlMs / 20);
   }
@@ -166,7 +166,7 @@ function validForMs({ validFor }: Lease): number {
   return Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
 }
 
-/** Anything up to a bound that doubles with each try, so that callers who failed together don't come back together. */
+/** A random delay below a bound that doubles with each try, so that callers who failed together come back apart. */
 function fullJitterMs(tries: number): number {
   return Math.random() * Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** tries);
 }

@@ -1,9 +1,9 @@
-// What happened in a demo, as records, and what follows from them. Nothing in the summary comes from anywhere else.
-// All moments are milliseconds on this one process's monotonic clock, so that they may be compared.
+// The records of what happened in a demo, and what follows from them. The summary uses nothing else. All moments are
+// milliseconds on the monotonic clock of this one process, so that they can be compared.
 
 export type Rpc = 'Acquire' | 'Renew' | 'Release';
 
-/** A span in which a worker took itself for the holder. */
+/** A span in which a worker believed that it was the holder. */
 export interface Belief {
   readonly worker: string;
   readonly token: bigint;
@@ -20,7 +20,7 @@ export interface Renewal {
 export class Journal {
   readonly beliefs: Belief[] = [];
   readonly renewals: Renewal[] = [];
-  /** Number of calls by rpc and outcome. */
+  /** The number of calls by rpc and outcome. */
   readonly calls = new Map<Rpc, Map<string, number>>();
 
   count(rpc: Rpc, outcome: string): void {
@@ -30,12 +30,12 @@ export class Journal {
   }
 }
 
-/** The demo's verdict: no two holders at once, and tokens that only grew. */
+/** The verdict of the demo: there were never two holders at once, and tokens only grew. */
 export function promisesKept({ beliefs }: Journal, nowMs: number): boolean {
   return overlaps(beliefs, nowMs).length === 0 && shrinkingTokens(beliefs).length === 0;
 }
 
-/** Pairs of spans that overlap, one line each; spans that haven't ended reach to `nowMs`. */
+/** The pairs of spans that overlap, one line each. A span that hasn't ended reaches to `nowMs`. */
 export function overlaps(beliefs: readonly Belief[], nowMs: number): string[] {
   const found: string[] = [];
   for (const [index, one] of beliefs.entries()) {
@@ -51,7 +51,7 @@ export function overlaps(beliefs: readonly Belief[], nowMs: number): string[] {
   return found;
 }
 
-/** Grants whose token is not larger than that of the grant before, one line each. */
+/** The grants whose token is not larger than the token before, one line each. */
 export function shrinkingTokens(beliefs: readonly Belief[]): string[] {
   const inOrder = beliefs.toSorted((a, b) => a.fromMs - b.fromMs);
   return inOrder.flatMap(({ worker, token }, index) => {

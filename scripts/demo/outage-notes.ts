@@ -1,5 +1,5 @@
-// Sums up the UNAVAILABLE answers that callers get: a line when a reason is heard for the first time, and one with the
-// counts when it is over, in place of a line for each of many calls.
+// Sums up the UNAVAILABLE answers that callers get: it prints a line when a reason occurs for the first time and a line
+// with the counts when the outage is over, in place of a line per call.
 import type { Timeline } from './demo-timeline.ts';
 
 interface Note {
@@ -24,7 +24,7 @@ export class OutageNotes {
     this.#notes.set(what, note);
   }
 
-  /** Says how often each was heard since the last time, and forgets it. */
+  /** Prints how often each answer came since the last time, and forgets them. */
   sumUp(): void {
     for (const [what, { count, workers }] of this.#notes) {
       const times = count === 1 ? 'once' : `${count} times`;

@@ -1,5 +1,5 @@
-// The demo's first act: callers queue up behind a holder by `Hold`, and the holder's process is killed. Owns the queue and
-// its records; what is printed of it goes through the timeline.
+// The demo's first act: callers queue up behind a holder with `Hold`, and the holder's process is killed. Owns the
+// queue and its records; the timeline prints.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ const TTL_MS = 3_000;
 const WORK_MS = 250;
 const HOLDER = join(import.meta.dirname, 'crashing-holder.ts');
 
-/** One that waited, on this process's monotonic clock. */
+/** A caller that waited; its moments are on this process's monotonic clock. */
 export interface Served {
   readonly name: string;
   readonly token: bigint;
@@ -25,9 +25,9 @@ export interface Served {
 }
 
 export interface QueueRecord {
-  /** In the order in which they entered the queue. */
+  /** The callers in the order in which they entered the queue. */
   readonly arrived: readonly string[];
-  /** In the order of their grants. */
+  /** The callers in the order of their grants. */
   readonly served: readonly Served[];
   readonly crashedToken: bigint;
   readonly killedMs: number;
@@ -38,7 +38,7 @@ export interface QueueServer {
   readonly client: TestClient;
 }
 
-/** The servers serve and grant. The waiters are spread over them; the queue is in Redis, one for all. */
+/** Expects servers that grant. The waiters are spread over them; the queue is in Redis, the same for all. */
 export async function playQueue(
   servers: readonly QueueServer[],
   waiterCount: number,
@@ -49,7 +49,7 @@ export async function playQueue(
   const holder = fork(HOLDER, [formatHostPort(first.server.address), RESOURCE, String(TTL_MS)]);
   const pid = holder.pid ?? 0;
   guardFromOrphaning('pid', pid);
-  const [said] = (await once(holder, 'message')) as [string]; // it sends nothing but this text
+  const [said] = (await once(holder, 'message')) as [string]; // It sends only this text.
   const crashedToken = BigInt(said.replace('held ', ''));
   timeline.say('crasher', `holds ${RESOURCE}: token ${crashedToken}, TTL ${TTL_MS / 1_000} s`, 'green');
 
@@ -79,11 +79,11 @@ export async function playQueue(
       one.releasedMs = performance.now();
       await from.release({ resource: RESOURCE, leaseId });
     };
-    const { position } = await stream.event('queued'); // it is in the queue before the next one comes
+    const { position } = await stream.event('queued'); // The caller is in the queue before the next one comes.
     arrived.push(name);
     timeline.say(name, `waits, position ${position}`);
     const turn = granted.then(({ one, leaseId }) => work(client, leaseId, one));
-    void turn.catch(() => undefined); // awaited below; until then a failure must not end the process at once
+    void turn.catch(() => undefined); // Awaited below; until then a failure must not end the process.
     turns.push(turn);
   }
   timeline.say('crasher', 'SIGKILL: nobody says goodbye', ['bold', 'red']);
@@ -102,7 +102,7 @@ export function isInOrder({ arrived, served, crashedToken }: QueueRecord): boole
   return grows && served.map(({ name }) => name).join() === arrived.join();
 }
 
-/** From the request to release to the next one's grant, for each hand-over, in milliseconds. */
+/** For each hand-over, the milliseconds from the call of Release to the next caller's grant. */
 export function handOversMs({ served }: QueueRecord): number[] {
   return served.slice(1).map(({ grantedMs }, i) => grantedMs - (served[i]?.releasedMs ?? grantedMs));
 }

@@ -1,5 +1,5 @@
-// Watches one server of the demo through GetServerInfo, as any caller could: whether it can be used, and whether a
-// quarantine is in force. Owns the polling; what a change means is said by the caller.
+// Watches one server of the demo through GetServerInfo, as any caller could: whether it is usable, and whether a
+// quarantine is in force. Owns the polling; the caller says what a change means.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError, type TestClient } from '../../test/support/instance.ts';
 
@@ -40,7 +40,7 @@ async function ask(client: TestClient): Promise<ServerState | undefined> {
       quarantineMs: Number(seconds) * 1_000 + nanos / 1e6,
     };
   } catch (error) {
-    if (error instanceof CallError) return undefined; // it is starting or stopping
+    if (error instanceof CallError) return undefined; // The server is starting or stopping.
     throw error;
   }
 }

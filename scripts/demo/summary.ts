@@ -1,10 +1,10 @@
-// The end of the demo: what the records say. Owns the words and the verdict; the arithmetic is the journal's.
+// The end of the demo: what the records say. Owns the words and the verdict; journal.ts does the arithmetic.
 
 import { styled } from './demo-timeline.ts';
 import { type Journal, overlaps, promisesKept, renewalGapMs, shrinkingTokens } from './journal.ts';
 import { handOversMs, isInOrder, type QueueRecord } from './queue-act.ts';
 
-/** Moments of the story, on the journal's clock; undefined is what didn't happen. */
+/** The moments of the story, on the journal's clock; undefined if it didn't happen. */
 export interface Moments {
   killedMs: number | undefined;
   switchedMs: number | undefined;
@@ -14,7 +14,7 @@ export interface Moments {
 
 const UNKNOWN = 'not seen';
 
-/** Prints it. */
+/** Prints the summary. */
 export function summarise(journal: Journal, moments: Moments, queue: QueueRecord, nowMs: number): void {
   const { beliefs, renewals } = journal;
   const { killedMs = Number.POSITIVE_INFINITY, switchedMs, quarantineFromMs, quarantineToMs } = moments;

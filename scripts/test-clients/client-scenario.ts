@@ -1,5 +1,5 @@
-// The scenarios in clients/conformance/*.yaml, read and checked. Owns their form, which that folder's README tells;
-// what a verb does is the runners' and the surroundings' business.
+// Reads and checks the scenarios in clients/conformance/*.yaml. Owns their form, which that folder's README documents.
+// What a verb does is up to the runners and the surroundings.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -42,11 +42,14 @@ const STEP = z.record(z.string(), z.unknown()).transform((step, context): Step =
   const verbs = Object.keys(step).filter((key) => !(key in MODIFIERS));
   const [verb = ''] = verbs;
   if (!modifiers.success || verbs.length !== 1) {
-    context.addIssue({ code: 'custom', message: `not one verb with known words: ${JSON.stringify(step)}` });
+    context.addIssue({
+      code: 'custom',
+      message: `a step needs one verb, and known words beside it: ${JSON.stringify(step)}`,
+    });
     return z.NEVER;
   }
   const given = step[verb];
-  // `finish: name` and `redis: failover` are short for one argument.
+  // `finish: name` and `redis: failover` are shorthands for a single argument.
   const args = VALUES.safeParse(given);
   return { verb, args: args.success ? args.data : { value: given }, ...modifiers.data };
 });
@@ -55,7 +58,7 @@ const FILE = z.array(
   z.strictObject({ name: z.string(), says: z.string(), needs: z.enum(NEEDS), steps: z.array(STEP).min(1) }),
 );
 
-/** All scenarios, in the order of the files' names given. */
+/** All scenarios, in the order in which the folder lists its files. */
 export function readScenarios(folder: string): Scenario[] {
   const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   const scenarios = files.flatMap((name) => FILE.parse(parse(readFileSync(join(folder, name), 'utf8'))));
@@ -65,7 +68,7 @@ export function readScenarios(folder: string): Scenario[] {
   return scenarios;
 }
 
-/** What in `actual` is not as `expected` wants it; undefined if nothing. */
+/** How `actual` differs from `expected`; undefined if it doesn't. */
 export function mismatch(expected: unknown, actual: unknown, path = ''): string | undefined {
   if (expected === null || typeof expected !== 'object' || Array.isArray(expected)) {
     const [left, right] = [JSON.stringify(expected), JSON.stringify(actual)];
@@ -91,7 +94,7 @@ const COMPARISONS: Readonly<Record<string, (actual: unknown, value: unknown) => 
   matches: (actual, value) => new RegExp(String(value)).test(String(actual)),
 };
 
-/** `$name.field` anywhere in `value`, replaced by what was answered. */
+/** Replaces `$name.field` anywhere in `value` by that field of the answer. */
 export function resolved(value: unknown, answers: ReadonlyMap<string, unknown>): unknown {
   if (typeof value === 'string' && value.startsWith('$')) {
     const [name = '', ...fields] = value.slice(1).split('.');

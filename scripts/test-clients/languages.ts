@@ -1,5 +1,5 @@
-// How each language's client is built and its runner started, and whether what that takes is here. Owns the commands;
-// everything that they fetch or make stays in .cache and in the languages' own caches.
+// How to build each language's client and start its runner, and whether the tools for that are installed. Owns the
+// commands. Everything that they fetch or make stays in .cache and in the languages' own caches.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -10,9 +10,11 @@ const CACHE = join(ROOT, '.cache');
 
 export interface Language {
   readonly name: string;
-  /** Why it is left out here; undefined if it is not. */
+  /** Why the language is left out here; undefined if it is not. */
   missing(): string | undefined;
-  /** Makes what the runner needs; with a server's address, runs the client's own tests, too. Throws if either fails. */
+  /**
+   * Builds what the runner needs and, given a server's address, runs the client's own tests. Throws if either fails.
+   */
   prepare(testAddress?: string): void;
   readonly runner: RunnerCommand;
 }

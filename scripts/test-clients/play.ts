@@ -1,5 +1,5 @@
-// Plays one scenario with one runner: steps in order, those of clients given to the runner, those of the surroundings
-// done here, answers compared with what is expected.
+// Plays one scenario with one runner, step by step: it sends the clients' steps to the runner, carries out those of the
+// surroundings here, and compares the answers with the expected ones.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
@@ -12,7 +12,7 @@ const WITHIN_S = 15;
 const LOOK_MS = 100;
 const SECOND_MS = 1_000;
 
-/** A verb that a runner doesn't have: the scenario is left out for it. */
+/** The runner doesn't have a verb, so the scenario is left out in its language. */
 export class LeftOut extends Error {
   override readonly name = 'LeftOut';
 }
@@ -21,7 +21,7 @@ export interface Play {
   readonly runner: Runner;
   readonly surroundings: Surroundings;
   readonly scenario: Scenario;
-  /** Goes before the names of resources and types, so that scenarios don't meet. */
+  /** Goes before the names of resources and types, so that scenarios don't disturb one another. */
   readonly prefix: string;
 }
 
@@ -60,7 +60,7 @@ export async function play({ runner, surroundings, scenario, prefix }: Play): Pr
       ? own({ args, runner, surroundings, withinMs: (step.within ?? WITHIN_S) * SECOND_MS })
       : runner.ask(step.verb, forRunner(step, args));
     if (step.start === undefined) return settle(step, work);
-    work.catch(() => {}); // told when it is finished
+    work.catch(() => {}); // `finish` reports it.
     started.set(step.start, work);
   }
 
@@ -84,7 +84,7 @@ export async function play({ runner, surroundings, scenario, prefix }: Play): Pr
       if (!step.fails) throw new Error(`failed: ${answer.message}`);
       const wrong = mismatch(resolved(step.fails, answers), answer.fields);
       if (wrong) throw new Error(`failed, but ${wrong}; the error was ${answer.message}`);
-      if (!answer.fields.message) throw new Error('failed, and says nothing to people');
+      if (!answer.fields.message) throw new Error('failed without a message');
       return;
     }
     if (step.fails) throw new Error(`did not fail, but answered ${JSON.stringify(answer)}`);
@@ -113,7 +113,7 @@ function valuesOf(value: unknown): Values {
   return value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value)) : {};
 }
 
-/** A resource that is empty on purpose stays so. */
+/** A resource that is empty on purpose stays empty. */
 function prefixed(args: Values, prefix: string): Values {
   const put = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(put);
@@ -138,7 +138,7 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
       const seat = surroundings.seat(String(name));
       if (how === 'start') await seat.start();
       else if (how === 'kill' || how === 'stop') await seat.end(how);
-      else throw new Error(`a server can't ${how}`);
+      else throw new Error(`server: there is no "${how}"`);
     }
     return {};
   },
@@ -152,7 +152,7 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
       else if (how === 'refuse') await proxy.refuse();
       else if (how === 'accept') await proxy.accept();
       else if (how === 'hold_replies') proxy.holdReplies();
-      else throw new Error(`a network can't ${how}`);
+      else throw new Error(`network: there is no "${how}"`);
     }
     return {};
   },

@@ -1,5 +1,5 @@
-// A language's runner as a child process: commands in, answers out, one JSON object a line. Owns the process and which
-// answer belongs to which command.
+// A language's runner as a child process: commands in, answers out, one JSON object per line. Owns the process, and
+// matches answers to commands.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -14,7 +14,7 @@ export interface RunnerCommand {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** What the client threw: code, reason, message and what else the runner tells of it. */
+/** What the client threw: code, reason, message, and whatever else the runner reports. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
   readonly fields: Values;
@@ -51,7 +51,7 @@ export class Runner {
     if (pid !== undefined) guardFromOrphaning('pid', pid);
     if (stdout) createInterface(stdout).on('line', (line) => this.#read(line));
     if (stderr) createInterface(stderr).on('line', (line) => this.#note(line));
-    stdin?.on('error', () => {}); // its end is told by 'close'
+    stdin?.on('error', () => {}); // 'close' reports its end.
     this.#child.once('error', (error) => this.#fail(`did not start: ${error.message}`));
     this.#child.once('close', (code, signal) => {
       if (pid !== undefined) releaseFromGuard('pid', pid);
@@ -74,7 +74,7 @@ export class Runner {
     });
   }
 
-  /** Closes its input, upon which it has to end by itself; throws if it hangs. */
+  /** Closes the runner's input, which has to end it. Throws if it hangs. */
   async end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
@@ -83,7 +83,7 @@ export class Runner {
     const [code, signal] = await ended;
     clearTimeout(timer);
     if (code !== 0)
-      throw new Error(`a runner whose input ended did not exit: ${code ?? signal}\n${this.log}`);
+      throw new Error(`the runner did not exit when its input ended: ${code ?? signal}\n${this.log}`);
   }
 
   #read(line: string): void {
@@ -91,7 +91,7 @@ export class Runner {
     try {
       parsed = JSON.parse(line);
     } catch {
-      this.#note(line); // a library that prints
+      this.#note(line); // A library has printed it.
       return;
     }
     const { id, ok, error } = ANSWER.parse(parsed);

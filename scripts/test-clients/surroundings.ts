@@ -1,5 +1,5 @@
-// Servers, proxies and Redis of a scenario, and the verbs that do something to them. Owns their start, their repair
-// after each scenario and their end; what clients make of it is played.ts's business.
+// The servers, proxies and Redis of a scenario. Owns their start, their repair after each scenario, and their end. The
+// verbs that act on them are in play.ts.
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -23,7 +23,7 @@ const TOKENS = 'runner client the-token-of-a-client\nroot admin the-token-of-an-
 const STORE_WITHIN_MS = 60_000;
 const FAILOVER_WITHIN_MS = 30_000;
 
-/** One server, behind a proxy, that can be ended and started again on its port. */
+/** One server behind a proxy, which can be ended and started again on its port. */
 class Seat {
   readonly direct: HostPort;
   readonly proxy: TcpProxy;
@@ -102,7 +102,7 @@ export class Surroundings {
     const names = needs === 'two servers' || needs === 'sentinel' ? ['first', 'second'] : ['first'];
     const seats = new Map<string, Seat>();
     for (const name of names) seats.set(name, await Seat.start(environment));
-    const http = createServer((_request, response) => response.end('this is no gRPC server'));
+    const http = createServer((_request, response) => response.end('this is not a gRPC server'));
     const [httpPort, nobody] = [await freePort(), await freePort()];
     await new Promise<void>((resolve) => http.listen(httpPort, '127.0.0.1', resolve));
     const addresses = new Map([
@@ -112,12 +112,12 @@ export class Surroundings {
       ['http', `127.0.0.1:${httpPort}`],
     ]);
     const surroundings = new Surroundings(seats, http, addresses, store);
-    // Of those that want a token or TLS nothing is asked: their store is the embedded one.
+    // Servers that require a token or TLS are not asked: their store is the embedded one, which grants at once.
     if (needs !== 'tls' && needs !== 'tokens') for (const seat of seats.values()) await seat.grants();
     return surroundings;
   }
 
-  /** Where clients reach the named servers; all servers, if none is named. */
+  /** Where clients reach the named servers, or all servers if none is named. */
   addresses(names?: readonly string[]): string[] {
     return (names ?? [...this.#seats.keys()]).map((name) => {
       const address = this.#addresses.get(name);
@@ -132,8 +132,8 @@ export class Surroundings {
     return seat;
   }
 
-  /** For the next scenario: all servers run, no proxy misbehaves. */
-  async mend(): Promise<void> {
+  /** Prepares for the next scenario: all servers run, and all proxies pass everything on. */
+  async repair(): Promise<void> {
     for (const seat of this.#seats.values()) {
       seat.proxy.heal();
       await seat.proxy.accept();
@@ -142,7 +142,7 @@ export class Surroundings {
   }
 
   async failover(): Promise<void> {
-    if (!this.cluster) throw new Error('no Sentinel here');
+    if (!this.cluster) throw new Error('this scenario has no Sentinel');
     const old = await this.cluster.primary();
     await old.process.kill();
     await this.cluster.waitForNewPrimary(old, FAILOVER_WITHIN_MS);
@@ -183,7 +183,7 @@ async function storeFor(needs: Needs): Promise<{
       return { environment: singleRedis(redis), redis };
     }
     case 'sentinel': {
-      // Twice the time between two pings of a Sentinel: with less it may take the next primary for dead, too.
+      // Twice the time between two pings of a Sentinel: with less, it may declare the next primary dead, too.
       const cluster = await SentinelCluster.start({ masterName: 'clients', downAfterMs: 2_000 });
       const environment = {
         ...clusterEnvironment(cluster, 'clients'),

@@ -1,5 +1,5 @@
-// The runner of the conformance script in TypeScript, on what users import as leasehold/client. Verbs to calls and
-// back, nothing else; what they mean is told in clients/conformance/README.md.
+// The TypeScript runner of the conformance scenarios, on top of what users import as leasehold/client. It turns verbs
+// into calls and answers into JSON, no more. clients/conformance/README.md explains the verbs.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -30,7 +30,7 @@ interface Plan {
   readonly result?: unknown;
 }
 
-/** As scripts/test-clients/play.ts sends them: each verb reads those that the scenarios' README gives it. */
+/** What scripts/test-clients/play.ts sends. Each verb reads the arguments that the scenarios' README lists for it. */
 interface Args {
   readonly as: string;
   readonly client: string;
@@ -63,7 +63,7 @@ interface Args {
   readonly work: Plan;
 }
 
-/** What the function of a run or of a worker does, as the scenario says. */
+/** What the function of a run or worker does, according to the scenario. */
 class PlannedWork {
   readonly begun = Promise.withResolvers<AttemptContext>();
   readonly mayGo = Promise.withResolvers<void>();
@@ -137,7 +137,7 @@ const VERBS: Readonly<Record<string, (args: Args) => object | Promise<object>>> 
     return {};
   },
 
-  /** One says whether it was there; several, how many of them were. */
+  /** A lease answers whether it was released, a set of leases how many of them were. */
   async release({ lease }) {
     return { released: Number(await the(leases, lease).release()) > 0 };
   },
@@ -213,7 +213,7 @@ const VERBS: Readonly<Record<string, (args: Args) => object | Promise<object>>> 
   },
 };
 
-/** Rejects with the reason of `signal` when it aborts. */
+/** Rejects with the reason of `signal` once it aborts. */
 async function told(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort');
   throw signal.reason;
@@ -238,13 +238,15 @@ function remaining(lease: Lease | LeaseSet): number {
   return lease.remainingMs() / SECOND_MS;
 }
 
-/** Such as FORCE_RELEASED; null while it is held, and if it was released here. */
+/** For example FORCE_RELEASED; null while the lease is held, and after a release here. */
 function lossOf({ signal }: Lease | LeaseSet): string | null {
   const { reason }: { readonly reason: unknown } = signal;
   return reason instanceof LeaseLostError ? reason.loss.replace('-', '_').toUpperCase() : null;
 }
 
-/** Of what is found out in the client. Else it is the status that ended the call: the cause of the error. */
+/**
+ * The codes of errors that the client itself finds. For the others, it is the status that ended the call: the cause.
+ */
 const OWN_CODES: { readonly [reason in ErrorReason]?: keyof typeof status } = {
   LEASE_LOST: 'ABORTED',
   STALE_ATTEMPT: 'ABORTED',
@@ -263,13 +265,13 @@ function errorOf(error: unknown): object {
     const { name: type, reason, message } = error;
     return { type, code: codeOf(error), reason, message, holders, fields };
   }
-  // A `timeout` that is over: the call rejects with the reason of its signal.
+  // The `timeout` is over: the call rejects with the reason of its signal.
   const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
   return { code: isTimeout ? 'DEADLINE_EXCEEDED' : 'UNKNOWN', message: String(error) };
 }
 
 async function answer(line: string): Promise<void> {
-  // Written by play.ts, whose form README.md beside the scenarios tells.
+  // play.ts writes it, in the form that the scenarios' README documents.
   const { id, verb, args } = JSON.parse(line) as { id: number; verb: string; args: Args };
   const say = (answered: object): boolean => process.stdout.write(`${JSON.stringify({ id, ...answered })}\n`);
   try {

@@ -1,5 +1,5 @@
-// What a deployment from docker-compose.yml has to be like while nothing happens to it: who runs it, what it publishes,
-// how Redis and Sentinel are set. Owns the expectations; each function throws what is wrong.
+// The rules for a deployment from docker-compose.yml at rest: which users run it, what it publishes, and the settings
+// of Redis and Sentinel. Owns the expectations; each function throws if one is not met.
 import assert from 'node:assert/strict';
 import { type Deployment, INSTANCES, PROJECT, REDIS, SENTINELS, SERVICES } from './deployment.ts';
 import { docker } from './engine.ts';
@@ -27,7 +27,7 @@ export async function assertNobodyIsRoot(deployment: Deployment): Promise<void> 
   for (const service of SERVICES) {
     const ids = await deployment.userIds(service);
     assert.ok(ids.length > 0, `${service} has processes`);
-    assert.ok(!ids.includes(0), `${service} runs processes of root`);
+    assert.ok(!ids.includes(0), `${service} runs processes as root`);
   }
 }
 
@@ -38,7 +38,7 @@ export async function assertPublished(deployment: Deployment): Promise<void> {
   assert.equal(internal, 'true', 'the network of Redis is internal');
 }
 
-/** Inside the network one name stands for both instances. */
+/** Inside the network, one name stands for both instances. */
 export async function assertOneName(deployment: Deployment): Promise<void> {
   const script = "require('node:dns').resolve4('leasehold', (e, found) => console.log((found ?? []).length))";
   const found = await deployment.exec('leasehold-1', 'node', '-e', script);
@@ -53,7 +53,7 @@ export async function assertRedisSettings(deployment: Deployment): Promise<void>
     }
     const script = 'REDISCLI_AUTH= redis-cli ping';
     const stranger = await deployment.exec(service, 'sh', '-c', script);
-    assert.match(stranger, /NOAUTH/, `${service} wants a password`);
+    assert.match(stranger, /NOAUTH/, `${service} requires a password`);
   }
 }
 

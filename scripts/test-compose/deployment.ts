@@ -1,6 +1,5 @@
-// docker-compose.yml as a project of its own: own name, own ports, own network, own volumes, so that a deployment that
-// somebody runs from the same file is left alone. Owns its start, its end and the look into its containers; judges
-// nothing.
+// docker-compose.yml as a project with its own name, ports, network and volumes, so that it doesn't touch a deployment
+// that somebody runs from the same file. Owns its start, its end, and the questions to its containers; judges nothing.
 import { join } from 'node:path';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import { freePorts } from '../../test/support/ports.ts';
@@ -27,9 +26,9 @@ export interface ContainerState {
 export class Deployment {
   readonly image: string;
   readonly password = PASSWORD;
-  /** Where the instances' gRPC is published, in their order. */
+  /** Where the instances publish gRPC, in the order of INSTANCES. */
   readonly grpc: readonly HostPort[];
-  /** All ports that may be published, as "address:port". */
+  /** The only ports that the deployment may publish, as "address:port". */
   readonly published: readonly string[];
   readonly #engine: Engine;
   readonly #environment: NodeJS.ProcessEnv;
@@ -45,8 +44,8 @@ export class Deployment {
       HOME: process.env.HOME,
       ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('DOCKER_'))),
       LEASEHOLD_IMAGE: image,
-      // All variables of the file are given: what somebody keeps in .env is for the deployment that they run. An empty
-      // one means the file's own default.
+      // This sets every variable of the file: a .env file here belongs to somebody's own deployment. An empty value
+      // means the file's default.
       LEASEHOLD_REDIS_BOOTSTRAP: '',
       REDIS_PASSWORD: PASSWORD,
       REDIS_NETWORK: `10.214.${process.pid % 256}`,
@@ -61,7 +60,7 @@ export class Deployment {
     return new Deployment(engine, image, await freePorts(4));
   }
 
-  /** Starts what doesn't run, and returns when the engine has started all of it. */
+  /** Starts whatever doesn't run, and returns when the engine has started everything. */
   async up(): Promise<void> {
     await this.#compose('up', '--detach', '--no-build');
   }
@@ -71,7 +70,7 @@ export class Deployment {
     await this.#compose('down', '--remove-orphans');
   }
 
-  /** Removes everything, also what a run that was killed has left. Returns what is there all the same. */
+  /** Removes everything, even what a killed run has left. Returns what is still there. */
   async remove(): Promise<string[]> {
     await this.#compose('down', '--volumes', '--remove-orphans');
     const ours = ['--filter', `label=com.docker.compose.project=${PROJECT}`, '--quiet'];
@@ -96,7 +95,7 @@ export class Deployment {
   }
 
   async state(service: string): Promise<ContainerState> {
-    // The engine's own words; only what the interface names is looked at.
+    // The engine writes it; only the fields of the interface are read.
     return JSON.parse(await this.#on(service, 'inspect', '--format', '{{json .State}}')) as ContainerState;
   }
 
@@ -104,13 +103,13 @@ export class Deployment {
     return (await this.state(service)).Health?.Status === 'healthy';
   }
 
-  /** The user ids of all its processes, as the machine sees them. */
+  /** The user ids of the service's processes, as the host sees them. */
   async userIds(service: string): Promise<number[]> {
     const [, ...rows] = linesOf(await docker(['top', await this.container(service), '-eo', 'uid,pid,args']));
     return rows.map((row) => Number.parseInt(row, 10));
   }
 
-  /** The ports that it publishes, as "address:port". */
+  /** The ports that the service publishes, as "address:port". */
   async ports(service: string): Promise<string[]> {
     const published = linesOf(await docker(['port', await this.container(service)]));
     return published.map((line) => line.replace(/^.* -> /, ''));
@@ -126,7 +125,7 @@ export class Deployment {
     return linesOf(await this.exec(service, 'redis-cli', '-p', port, ...command));
   }
 
-  /** The last lines of everybody's log, for a failure. */
+  /** The last lines of every service's log, to explain a failure. */
   logs(): Promise<string> {
     return this.#compose('logs', '--no-color', '--tail', '6');
   }
@@ -137,7 +136,7 @@ export class Deployment {
       `label=com.docker.compose.${label}`,
     ]);
     const [id] = linesOf(await docker(['ps', '--all', '--quiet', ...labels]));
-    if (id === undefined) throw new Error(`there is no container of ${service}`);
+    if (id === undefined) throw new Error(`${service} has no container`);
     return id;
   }
 

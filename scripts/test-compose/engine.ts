@@ -1,5 +1,5 @@
-// The container engine of this machine and the compose command that goes with it: version 2 (`docker compose`) or 1
-// (`docker-compose`). Owns how they are found and called; what is run on them is the callers' business.
+// The container engine of this machine and its compose command, version 2 (`docker compose`) or 1 (`docker-compose`).
+// Owns how to find and call them; the callers decide what to run.
 import { runCommand } from '../../test/support/redis/run-program.ts';
 
 const LOOK_MS = 15_000;
@@ -11,7 +11,7 @@ export interface Engine {
   readonly composeVersion: string;
 }
 
-/** A string says why there is none. */
+/** Returns a string that says why, if there is none. */
 export async function findEngine(): Promise<Engine | string> {
   let version: string;
   try {
@@ -26,7 +26,7 @@ export async function findEngine(): Promise<Engine | string> {
   return 'there is neither "docker compose" nor "docker-compose"';
 }
 
-/** What it prints, without white space around it. */
+/** Returns what the command prints, without white space around it. */
 export function docker(args: readonly string[], timeoutMs = COMMAND_MS): Promise<string> {
   return run(['docker', ...args], timeoutMs);
 }

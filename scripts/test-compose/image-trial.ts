@@ -1,5 +1,5 @@
-// The image by itself: built from the Dockerfile, run without any configuration, and run with each way to configure it.
-// Owns the containers that it starts for that.
+// Tries the image alone: builds it from the Dockerfile, runs it without any configuration, and with every kind of
+// configuration. Owns the containers that it starts for that.
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const SERVES_WITHIN_MS = 20_000;
 
 /** Returns its size in megabytes, as the engine counts them. */
 export async function buildImage(image: string): Promise<number> {
-  // With the machine's network, so that the registry of the packages is reached wherever it is reached from here.
+  // The build uses the host's network, so that it reaches the package registry the way the host does.
   await docker(['build', '--quiet', '--network', 'host', '--tag', image, ROOT], BUILD_MS);
   return imageMegabytes(image);
 }
@@ -31,7 +31,7 @@ export interface BareRun {
   readonly stopsAfterMs: number;
 }
 
-/** Without configuration it serves the embedded store, tells its health, and ends in order. */
+/** Without configuration, the image serves the embedded store, reports its health, and ends in order. */
 export async function runBare(image: string): Promise<BareRun> {
   const port = await freePort();
   const client = new TestClient({ host: '127.0.0.1', port });
@@ -59,7 +59,7 @@ export async function runBare(image: string): Promise<BareRun> {
   }
 }
 
-/** A third instance beside the deployment's: a mounted file, a secret in a file, and the environment on top. */
+/** Adds a third instance to the deployment, with a mounted file, a secret in a file, and the environment on top. */
 export async function runConfigured(deployment: Deployment): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'leasehold-compose-'));
   let container: string | undefined;

@@ -1,5 +1,5 @@
-// A client that holds one lease and renews it at a quarter of its TTL, at another instance each time, as a careful
-// client would: it counts its deadline from before each call. Owns the record of what it was told.
+// A client that holds one lease and renews it every quarter of its TTL, each time at another instance. Like a careful
+// client, it counts its deadline from before each call. Owns the record of its renewals.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError, duration, type TestClient } from '../../test/support/instance.ts';
@@ -10,7 +10,7 @@ const RETRY_MS = 250;
 export class LeaseKeeper {
   readonly resource: string;
   readonly token: bigint;
-  /** When each renewal was answered. Monotonic milliseconds. */
+  /** When each renewal was answered, in monotonic milliseconds. */
   readonly renewals: number[] = [];
   readonly #leaseId: string;
   readonly #clients: readonly TestClient[];
@@ -50,7 +50,7 @@ export class LeaseKeeper {
     });
   }
 
-  /** How long the lease was still good when a renewal was answered, at its worst. */
+  /** The least time that was left when a renewal was answered. */
   get leastLeftMs(): number {
     return this.#leastLeftMs;
   }
@@ -66,14 +66,14 @@ export class LeaseKeeper {
     return this.renewals.find((atMs) => atMs > sinceMs) ?? false;
   }
 
-  /** Ends it, with a release unless the lease was lost. */
+  /** Stops the renewals, and releases the lease unless it was lost. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
     if (this.#lost !== undefined) return;
     await this.#next()
       .release({ resource: this.resource, leaseId: this.#leaseId })
-      .catch(() => undefined); // it runs out by itself
+      .catch(() => undefined); // The lease will end by itself.
   }
 
   async #renewUntilStopped(): Promise<void> {

@@ -1,4 +1,4 @@
-// Completion scripts, made from the commands and options that there are.
+// Completion scripts, generated from the program's own commands and options.
 
 import type { Command } from 'commander';
 
@@ -38,7 +38,7 @@ function nodesOf(command: Command, path: readonly string[]): Node[] {
   return [node, ...command.commands.flatMap((one) => nodesOf(one, [...path, one.name()]))];
 }
 
-// Works on COMP_WORDS alone, so that it needs no package of completions, and in zsh through bashcompinit.
+// The script reads COMP_WORDS only, so it needs no completion package and works in zsh through bashcompinit.
 function bash(nodes: readonly Node[]): string {
   const cases = nodes.map(({ path, commands, options }) => {
     const words = [...commands.map(({ name }) => name), ...options.map(({ flag }) => flag)].join(' ');

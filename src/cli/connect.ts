@@ -1,23 +1,23 @@
-// From the options of a command to a client, and the client's end: a command leaves no connection behind.
+// From the options and variables of a command to a client, and the end of that client: a command leaves no connection
+// behind.
 
 import { readFileSync } from 'node:fs';
 import { type Client, type ClientOptions, type ClientTls, createClient } from '../client/client.ts';
 import { CLIENT_PREFIX, CLIENT_VARIABLES } from '../config/client-environment.ts';
 import { closestName } from '../config/closest-name.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { EXIT, Exit } from './exit.ts';
 import type { ConnectionOptions } from './options.ts';
-import type { ProgramContext } from './program.ts';
+import type { Env } from './program-context.ts';
 
-type Env = ProgramContext['env'];
-
-/** Runs it with a client, and closes that. */
+/** Calls `work` with a client, and closes the client afterwards. */
 export async function withClient<Value>(
   options: ConnectionOptions,
   env: Env,
   work: (client: Client) => Promise<Value>,
 ): Promise<Value> {
   checkVariables(env);
-  // Node.js would warn the people at the terminal of what a library does, such as TLS to an address that is no name.
+  // Node.js would warn about what a library does, such as TLS to an IP address, and people at a terminal can't help
+  // that.
   process.noDeprecation = true;
   const tls = tlsOf(options, env);
   const token = tokenOf(options, env);
@@ -33,13 +33,13 @@ export async function withClient<Value>(
   }
 }
 
-// With a spelling mistake one would otherwise be ignored without a word.
+// Without this, a misspelt variable would be ignored silently.
 function checkVariables(env: Env): void {
   const known: readonly string[] = Object.values(CLIENT_VARIABLES);
   const unknown = Object.keys(env).find((name) => name.startsWith(CLIENT_PREFIX) && !known.includes(name));
   if (unknown === undefined) return;
   const near = closestName(unknown, known);
-  const hint = near === undefined ? `They are ${known.join(', ')}.` : `Did you mean ${near}?`;
+  const hint = near === undefined ? `The known ones are ${known.join(', ')}.` : `Did you mean ${near}?`;
   throw new Exit(EXIT.usage, `${unknown}: unknown environment variable. ${hint}`);
 }
 
@@ -48,7 +48,7 @@ function tlsOf(options: ConnectionOptions, env: Env): ClientTls | boolean | unde
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     const [given, missing] =
       tlsCert === undefined ? ['--tls-key', '--tls-cert'] : ['--tls-cert', '--tls-key'];
-    throw new Exit(EXIT.usage, `${given}: give ${missing}, too: a certificate and its key belong together.`);
+    throw new Exit(EXIT.usage, `${given} needs ${missing}, too: a certificate and its key belong together.`);
   }
   const wanted = tls ?? wantsTls(env);
   const isGiven = [tlsCa, tlsCert, serverName].some((value) => value !== undefined);
@@ -69,7 +69,7 @@ function wantsTls(env: Env): boolean | undefined {
   throw new Exit(EXIT.usage, `${CLIENT_VARIABLES.tls}: "${text}" is neither true nor false.`);
 }
 
-// The file is read before each call, so that a token can be exchanged while a command runs under a lease.
+// The file is read before each call, so that the token can be replaced while a command runs under a lease.
 function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['token'] {
   if (tokenFile === undefined) return env[CLIENT_VARIABLES.token] || undefined;
   let last = tokenIn(tokenFile);
@@ -77,7 +77,7 @@ function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['tok
     try {
       last = tokenIn(tokenFile);
     } catch {
-      // It is being exchanged just now: the last one will do until the next call.
+      // The file is being replaced right now: the last token will do until the next call.
     }
     return last;
   };
@@ -86,7 +86,10 @@ function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['tok
 function tokenIn(file: string): string {
   const token = read('--token-file', file).trim();
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw new Exit(EXIT.usage, `--token-file: there is no token in ${file}.`);
+    throw new Exit(
+      EXIT.usage,
+      `--token-file: ${file} does not contain a token. Put the token alone into it.`,
+    );
   return token;
 }
 

@@ -1,9 +1,11 @@
-// How an error ends a command: its exit code, and the sentence for stderr. The messages of the SDK speak of the
-// options of createClient; here they speak of those of the command line.
+// How an error ends a command: its exit code, and the sentences for stderr. What happened and what to do are the
+// client's own words. Here, only the options of createClient become those of the command line.
 
+import { ADVICE } from '../client/advice.ts';
 import {
   AttemptLostError,
   ContendedError,
+  type ErrorReason,
   InvalidArgumentError,
   LeaseholdError,
   LeaseLostError,
@@ -14,21 +16,26 @@ import {
   UnauthenticatedError,
   UnavailableError,
 } from '../client/client.ts';
-import { EXIT } from './exit-codes.ts';
+import { EXIT } from './exit.ts';
 import { printable } from './text.ts';
 
-const IN_OUR_WORDS: readonly (readonly [RegExp, string])[] = [
-  [/Check the addresses given to createClient/g, 'Check --server'],
-  [/Give createClient the addresses of all instances/g, 'Give --server the addresses of all instances'],
-  [/Compare the `tls` options of createClient/g, 'Compare --tls and the options after it'],
-  [/Give createClient a `token` that is/g, 'Give with --token-file a token that is'],
-  [/Wait longer \(waitMs\)/g, 'Wait longer (--wait)'],
-  [/give a `waitMs` of a minute or more/g, 'give a --wait of a minute or more'],
-  [/and retry\(\) it/g, 'and retry it ("leasehold ops retry")'],
-  [/its maxHoldMs is over/g, 'its --max-hold is over'],
+/** In place of the client's advice, where that is about what was given to createClient. */
+const ADVICE_ON_CONNECTION: Partial<Record<ErrorReason, string>> = {
+  SERVER_UNREACHABLE: 'Check --server, and that a server runs there.',
+  NOT_LEASEHOLD: 'Check --server: what answers there is not a Leasehold server.',
+  TLS_FAILED: 'Compare --tls and the options after it with the server.tls settings of the server.',
+  UNAUTHENTICATED: 'Give --token-file a file with a token that is in the tokens file of this server.',
+  DRAINING: 'Give --server the addresses of all servers, so that the command can go on with another one.',
+};
+
+/** What the client calls its options and methods, and what the command line calls them. */
+const NAMES: readonly (readonly [ofClient: RegExp, ofCommands: string])[] = [
+  [/`?\bwaitMs\b`?/g, '--wait'],
+  [/`?\bmaxHoldMs\b`?/g, '--max-hold'],
+  [/\bretry\(\) it\b/g, 'retry it ("leasehold ops retry")'],
 ];
 
-/** What fills the fields of the contract, which are what a server complains of. Longer names first. */
+/** What fills the fields of the contract, which a server names when it refuses them. Longer names come first. */
 const FILLED_BY: readonly (readonly [field: string, given: string])[] = [
   ['spec.resource', 'RESOURCE'],
   ['spec.ttl', '--ttl'],
@@ -62,7 +69,7 @@ export interface DescribedError {
 export function describeError(error: unknown): DescribedError {
   if (!(error instanceof LeaseholdError)) {
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { code: EXIT.internal, message: `A defect of this program, please report it: ${what}` };
+    return { code: EXIT.internal, message: `This is a defect of leasehold; please report it: ${what}` };
   }
   return { code: codeOf(error), message: messageOf(error) };
 }
@@ -71,9 +78,13 @@ export function messageOf(error: LeaseholdError): string {
   const violations = error instanceof InvalidArgumentError ? error.violations : [];
   if (violations.length > 0) {
     const told = violations.map(({ field, description }) => `${optionOf(field)}: ${description}`);
-    return printable(`${told.join('; ')}. Mend it; the same again changes nothing.`);
+    return printable(`${told.join('; ')}. ${ADVICE.INVALID_ARGUMENT}`);
   }
-  return printable(IN_OUR_WORDS.reduce((text, [from, to]) => text.replace(from, to), error.message));
+  const { reason } = error;
+  const message = error.message.replace(ADVICE[reason], () => ADVICE_ON_CONNECTION[reason] ?? ADVICE[reason]);
+  return printable(
+    NAMES.reduce((text, [ofClient, ofCommands]) => text.replace(ofClient, ofCommands), message),
+  );
 }
 
 function codeOf(error: LeaseholdError): number {

@@ -1,18 +1,17 @@
-// A command that runs while a lease is held. When the lease is lost, or its end comes near without a renewal, the
-// command and what it has started are told to end (SIGTERM), and what is left of them is killed before the deadline
-// passes:
+// A command that runs while a lease is held. When the lease is lost, or its end is near and no renewal has come, the
+// command and the processes that it has started get SIGTERM, and those that are left get SIGKILL before the deadline:
 //
 //   … renewals … │ none for a while │ grace         │ lead    │ margin of the deadline rule │ somebody else's
 //                                   ▲ SIGTERM       ▲ SIGKILL ▲ the local deadline
 //
-// A lease that an administrator has force-released is the exception: it may be over before its deadline, and nothing
-// here can be in time for that. The command then has until the deadline that was known, and no longer than the grace.
+// A revoked lease is the exception: it may end before its deadline, and nothing here can be in time for that. The
+// command then has until the deadline that was known, and no longer than the grace.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Lease } from '../client/client.ts';
 import { type Clock, type Timer, wakefulClock } from '../domain/clock.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { EXIT, Exit } from './exit.ts';
 import { killTree, type ProcessId, processTree, signalAll, stillRunning } from './process-tree.ts';
 import type { Signals } from './signals.ts';
 import { span } from './text.ts';
@@ -24,23 +23,23 @@ export interface GuardedCommand {
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
   readonly signals: Signals;
-  /** Told once, when the command is told to end. */
+  /** Called once, when the command is told to end. */
   readonly onLoss: (why: string, killInMs: number) => void;
 }
 
 export type CommandEnd =
   | { readonly kind: 'exited'; readonly code: number }
   | { readonly kind: 'signalled'; readonly signal: NodeJS.Signals }
-  /** It was stopped, or ended after its lease had. */
+  /** We stopped it, or it ended after its lease. */
   | { readonly kind: 'lost' };
 
-/** How long SIGKILL may take to have done its work; a part of the grace, at most this. */
+/** The most that is set aside of the grace for SIGKILL to take effect. */
 const LEAD_MS = 500;
-/** The wall clock may have moved, after a suspension: looked at so often. */
+/** How often the lease is checked: after a suspension, the wall clock has moved. */
 const LOOK_MS = 500;
 const LEFTOVERS_MS = 20;
 
-/** Resolves when the command has ended. Throws Exit, 126 or 127, when it couldn't be started. */
+/** Resolves when the command has ended. Rejects with Exit, 126 or 127, if the command can't be started. */
 export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock): Promise<CommandEnd> {
   const { command, env, lease, signals, onLoss } = guarded;
   const [program, ...args] = command;
@@ -51,7 +50,7 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(program, error)));
     return promise;
   }
-  child.on('error', () => {}); // a signal that could not be sent: it has ended, which is told anyway
+  child.on('error', () => {}); // A signal could not be sent: the child has ended, and 'exit' reports that.
   signals.target = (signal) => child.kill(signal);
 
   let deadlineMs = clock.monotonicMs() + lease.remainingMs();
@@ -75,7 +74,7 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     const leadMs = Math.min(LEAD_MS, guarded.graceMs / 4);
     const leftMs = Math.min(deadlineMs - clock.monotonicMs(), guarded.graceMs) - leadMs;
     if (leftMs <= 0) {
-      kill(); // this process was stopped or asleep, and the deadline has passed meanwhile
+      kill(); // This process was stopped or suspended, and the deadline passed meanwhile.
     } else {
       told = processTree(pid);
       signalAll(told, 'SIGTERM');
@@ -83,8 +82,8 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     }
     onLoss(why, Math.max(0, leftMs));
   };
-  const lost = (): void => stop(lease.loss?.message ?? `The lease on ${lease.resource} is over.`);
-  // Renewals are seen here, too: what is left has grown.
+  const lost = (): void => stop(lease.loss?.message ?? `The lease on ${lease.resource} has ended.`);
+  // A renewal shows here, too: more time is left than before.
   const look = (): void => {
     const leftMs = lease.remainingMs();
     if (lease.state !== 'held') {
@@ -102,12 +101,12 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
   look();
 
   child.once('exit', (code, signal) => {
-    // Asked by the clocks: the timer of a process that was asleep may not have had its turn.
+    // `loss` reads the clocks: after a suspension, the timer that would have noticed may not have fired yet.
     if (!isTold && lease.loss === undefined) {
       finish(signal === null ? { kind: 'exited', code: code ?? 0 } : { kind: 'signalled', signal });
       return;
     }
-    // What it has started may still run; it has the same time.
+    // Its descendants may still run; they have the same time.
     const waitForRest = (): void => {
       if (stillRunning(told).some((one) => one.pid !== pid)) clock.after(LEFTOVERS_MS, waitForRest);
       else finish({ kind: 'lost' });
@@ -121,10 +120,12 @@ function startFailure(program: string, { code, errno, message }: NodeJS.ErrnoExc
   if (code === 'ENOENT') {
     return new Exit(
       EXIT.notFound,
-      `${program}: there is no such command. Check its name, its path and PATH.`,
+      `${program}: there is no such command. Check its name and path, and your PATH.`,
     );
   }
   const isText = errno === -constants.errno.ENOEXEC;
-  const why = isText ? 'it is no program and has no "#!" line' : (code ?? message);
-  return new Exit(EXIT.notExecutable, `${program}: it can't be executed (${why}). Check its permissions.`);
+  const [why, next] = isText
+    ? ['it is neither a program nor a script with a "#!" line', 'Start it through its interpreter.']
+    : [code ?? message, 'Check its permissions.'];
+  return new Exit(EXIT.notExecutable, `${program}: it can't be executed (${why}). ${next}`);
 }

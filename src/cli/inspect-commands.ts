@@ -1,4 +1,5 @@
-// The commands that look at locks and operations, and steer them: their arguments, options and examples.
+// The commands that inspect and manage locks, operations and servers: their arguments, options and examples. What they
+// do is in locks-actions.ts, ops-actions.ts and info-action.ts.
 
 import { type Command, Option } from 'commander';
 import {
@@ -11,24 +12,38 @@ import {
   withConnection,
   withJson,
 } from './options.ts';
-import type { ProgramContext } from './program.ts';
+import type { Env } from './program-context.ts';
 
-type Env = ProgramContext['env'];
-
-const JSON_LINES = 'print one JSON document for each line';
+const JSON_LINES = 'print one JSON document per line';
 const LOCK_STATES = ['held', 'min-hold'] as const;
 const OPERATION_STATES = ['pending', 'running', 'succeeded', 'failed', 'cancelled', 'dead'] as const;
 
-export function addLocksCommands(program: Command, env: Env): void {
-  const locks = program.command('locks').description('look at locks: ls, show, watch, force-release');
-  const load = () => import('./locks-commands.ts');
+export function addInspectCommands(program: Command, env: Env): void {
+  addLocksCommands(program, env);
+  addOpsCommands(program, env);
+  const info = program
+    .command('info')
+    .description('what the server says about itself: version, store, limits')
+    .action(async (options) => (await import('./info-action.ts')).showInfo(options, env));
+  withConnection(withJson(info));
+}
+
+function addLocksCommands(program: Command, env: Env): void {
+  const locks = program
+    .command('locks')
+    .description('inspect and force-release locks: ls, show, watch, force-release');
+  const load = () => import('./locks-actions.ts');
 
   const ls = locks
     .command('ls')
-    .description('the locks that are not free')
-    .option('--prefix <text>', 'only resources that begin with this')
-    .addOption(new Option('--owner <text>', 'with a holder or a waiter of exactly this owner'))
-    .addOption(new Option('--state <state,…>', LOCK_STATES.join(', ')).argParser(severalOf(LOCK_STATES)))
+    .description('list the locks that are not free')
+    .option('--prefix <text>', 'only resources whose name begins with this')
+    .addOption(new Option('--owner <text>', 'only locks with a holder or a waiter of exactly this owner'))
+    .addOption(
+      new Option('--state <state,…>', `only these: ${LOCK_STATES.join(', ')}`).argParser(
+        severalOf(LOCK_STATES),
+      ),
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  leasehold locks ls --prefix billing/\n  leasehold locks ls --json | jq .',
@@ -38,7 +53,7 @@ export function addLocksCommands(program: Command, env: Env): void {
 
   const show = locks
     .command('show <resource>')
-    .description('one lock, with its holders and waiters')
+    .description('show one lock with its holders and waiters')
     .addHelpText('after', '\nExample:\n  leasehold locks show nightly-billing')
     .action(async (resource: string, options) => (await load()).showLock(resource, options, env));
   withConnection(withJson(show));
@@ -46,9 +61,9 @@ export function addLocksCommands(program: Command, env: Env): void {
   const watch = locks
     .command('watch [resources...]')
     .description(
-      'the locks as they are, and then each change, until Ctrl-C; all of them unless some are named',
+      'print the locks as they are, then each change, until Ctrl-C; all locks unless you name some',
     )
-    .option('--prefix <text>', 'only resources that begin with this')
+    .option('--prefix <text>', 'only resources whose name begins with this')
     .addHelpText(
       'after',
       '\nExamples:\n  leasehold locks watch scheduler\n  leasehold locks watch --prefix billing/ --json',
@@ -59,14 +74,16 @@ export function addLocksCommands(program: Command, env: Env): void {
   const force = locks
     .command('force-release <resource>')
     .description(
-      paragraph(`take a lock away from its holders, as an administrator: they are told, and the resource is free at the
-        deadline that was promised to them`),
+      paragraph(`force-release a lock (administrators only): its holders are told, and the resource becomes free at the
+        deadline that they were promised`),
     )
     .addOption(
-      new Option('--fencing-token <token>', 'only the lease with this token').argParser(fencingToken),
+      new Option('--fencing-token <token>', 'force-release only the lease with this token').argParser(
+        fencingToken,
+      ),
     )
-    .option('--immediate', 'free it now, although its holder may be at work')
-    .option('--reason <text>', "for the server's log")
+    .option('--immediate', 'free the resource now, although a holder may still be at work')
+    .option('--reason <text>', "the reason, for the server's log")
     .addHelpText(
       'after',
       '\nExample:\n  leasehold locks force-release deploy --reason "host is gone" --token-file admin.token',
@@ -75,15 +92,15 @@ export function addLocksCommands(program: Command, env: Env): void {
   withConnection(withJson(force));
 }
 
-export function addOpsCommands(program: Command, env: Env): void {
+function addOpsCommands(program: Command, env: Env): void {
   const ops = program
     .command('ops')
-    .description('look at long-running operations and steer them: ls, show, wait, watch, cancel, retry');
-  const load = () => import('./ops-commands.ts');
+    .description('inspect and steer long-running operations: ls, show, wait, watch, cancel, retry');
+  const load = () => import('./ops-actions.ts');
 
   const ls = ops
     .command('ls')
-    .description('the operations')
+    .description('list operations')
     .addHelpText(
       'after',
       '\nExamples:\n  leasehold ops ls --state failed,dead\n  leasehold ops ls --type mail --json | jq .',
@@ -93,7 +110,7 @@ export function addOpsCommands(program: Command, env: Env): void {
 
   const show = ops
     .command('show <resource> <id>')
-    .description('one operation, with its data, progress and result')
+    .description('show one operation with its data, progress and result')
     .addHelpText('after', '\nExample:\n  leasehold ops show reports/monthly 2026-11')
     .action(async (resource: string, id: string, options) =>
       (await load()).showOperation(resource, id, options, env),
@@ -102,9 +119,9 @@ export function addOpsCommands(program: Command, env: Env): void {
 
   const wait = ops
     .command('wait <resource> <id>')
-    .description('wait until it is done and print its result; exit code 1 unless it succeeded')
+    .description('wait until an operation is done and print its result; exit code 1 unless it succeeded')
     .addOption(
-      new Option('--wait <duration>', 'how long: forever, 30s')
+      new Option('--wait <duration>', 'how long to wait: forever, or a duration such as 30s')
         .argParser(waiting)
         .default(Number.POSITIVE_INFINITY, 'forever'),
     )
@@ -116,7 +133,7 @@ export function addOpsCommands(program: Command, env: Env): void {
 
   const watch = ops
     .command('watch')
-    .description('the operations as they are, and then each change, until Ctrl-C')
+    .description('print the operations as they are, then each change, until Ctrl-C')
     .addHelpText('after', '\nExample:\n  leasehold ops watch --type mail --json')
     .action(async (options) => (await load()).watchOperations(options, env));
   withConnection(withJson(withFilter(watch), JSON_LINES));
@@ -124,9 +141,9 @@ export function addOpsCommands(program: Command, env: Env): void {
   const cancel = ops
     .command('cancel <resource> <id>')
     .description(
-      'ask for its cancellation: a pending one is cancelled at once, the worker of a running one is told',
+      'cancel an operation: at once if it is pending; if it is running, its worker is asked to stop',
     )
-    .option('--reason <text>', 'for its worker and whoever looks at it')
+    .option('--reason <text>', 'the reason, for its worker and for people who inspect it')
     .addHelpText('after', '\nExample:\n  leasehold ops cancel reports/monthly 2026-11 --reason "wrong month"')
     .action(async (resource: string, id: string, options) =>
       (await load()).cancelOperation(resource, id, options, env),
@@ -135,7 +152,7 @@ export function addOpsCommands(program: Command, env: Env): void {
 
   const retry = ops
     .command('retry <resource> <id>')
-    .description('make a failed or dead one pending again')
+    .description('make a failed or dead operation pending again')
     .addHelpText('after', '\nExample:\n  leasehold ops retry reports/monthly 2026-11')
     .action(async (resource: string, id: string, options) =>
       (await load()).retryOperation(resource, id, options, env),
@@ -145,12 +162,14 @@ export function addOpsCommands(program: Command, env: Env): void {
 
 function withFilter(command: Command): Command {
   return command
-    .option('--resource <name>', 'only of this resource')
-    .option('--prefix <text>', 'only of resources that begin with this')
-    .addOption(new Option('--type <type,…>', 'only of these types').argParser(several))
+    .option('--resource <name>', 'only operations of this resource')
+    .option('--prefix <text>', 'only operations of resources whose name begins with this')
+    .addOption(new Option('--type <type,…>', 'only operations of these types').argParser(several))
     .addOption(
-      new Option('--state <state,…>', OPERATION_STATES.join(', ')).argParser(severalOf(OPERATION_STATES)),
+      new Option('--state <state,…>', `only these: ${OPERATION_STATES.join(', ')}`).argParser(
+        severalOf(OPERATION_STATES),
+      ),
     )
-    .option('--owner <text>', 'run, now or last, by exactly this owner')
-    .option('--label <key=value>', 'only with this label; may be repeated', pairs);
+    .option('--owner <text>', 'only operations whose current or last worker has exactly this owner')
+    .option('--label <key=value>', 'only operations with this label; can be repeated', pairs);
 }

@@ -1,7 +1,8 @@
-// The options that several commands share, and how the texts of options become values. A text that is none is refused
-// by commander in a sentence that names the option; what is thrown here says what would have been right.
+// The options that several commands share, and how their texts become values. Commander names the option of a text that
+// is refused; the errors thrown here add what would have been right.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { LeaseOptions } from '../client/client.ts';
 import { CLIENT_VARIABLES } from '../config/client-environment.ts';
 import { parseDurationMs } from '../config/duration.ts';
 import { parseHostPort } from '../domain/host-port.ts';
@@ -21,7 +22,7 @@ export interface OutputOptions {
   readonly json?: true;
 }
 
-/** How a lease is acquired: of `run`, `acquire`, and in part of `elect`. */
+/** How a lease is acquired: by `run` and `acquire`, and in part by `elect`. */
 export interface LeaseFlags {
   readonly shared?: true;
   readonly permits?: { readonly permits: number; readonly limit: number };
@@ -33,7 +34,7 @@ export interface LeaseFlags {
 }
 
 export interface WaitFlags {
-  /** Milliseconds; Infinity: for ever. */
+  /** Milliseconds; Infinity waits forever. */
   readonly wait: number;
   readonly conflictExitCode: number;
   readonly verbose?: true;
@@ -46,13 +47,13 @@ export function withConnection(command: Command): Command {
   return command
     .optionsGroup('Connection:')
     .addOption(
-      new Option('--server <host:port,…>', 'one or several instances of one deployment')
+      new Option('--server <host:port,…>', 'one or more servers of one deployment')
         .env(CLIENT_VARIABLES.server)
         .argParser(servers)
         .default([DEFAULT_SERVER], DEFAULT_SERVER),
     )
     .addOption(
-      new Option('--timeout <duration>', 'how long to go without an answer')
+      new Option('--timeout <duration>', 'how long to wait for an answer')
         .env(CLIENT_VARIABLES.timeout)
         .argParser(duration)
         .default(DEFAULT_TIMEOUT_MS, '10s'),
@@ -60,46 +61,57 @@ export function withConnection(command: Command): Command {
     .addOption(
       new Option(
         '--token-file <file>',
-        `a file with the token; else the token in ${CLIENT_VARIABLES.token}`,
+        `a file that contains the token (or the token itself in ${CLIENT_VARIABLES.token})`,
       ).env(CLIENT_VARIABLES.tokenFile),
     )
     .addOption(
-      new Option('--tls', `use TLS (or ${CLIENT_VARIABLES.tls}=true); each of the following does, too`),
+      new Option(
+        '--tls',
+        `use TLS (or ${CLIENT_VARIABLES.tls}=true); each of the following options implies it`,
+      ),
     )
-    .addOption(new Option('--tls-ca <file>', 'trust these authorities, in PEM').env(CLIENT_VARIABLES.tlsCa))
     .addOption(
-      new Option('--tls-cert <file>', 'certificate of this client, in PEM').env(CLIENT_VARIABLES.tlsCert),
+      new Option('--tls-ca <file>', 'trust these certificate authorities (PEM)').env(CLIENT_VARIABLES.tlsCa),
     )
-    .addOption(new Option('--tls-key <file>', 'and its key, in PEM').env(CLIENT_VARIABLES.tlsKey))
+    .addOption(
+      new Option('--tls-cert <file>', 'the certificate of this client (PEM)').env(CLIENT_VARIABLES.tlsCert),
+    )
+    .addOption(
+      new Option('--tls-key <file>', 'the key of that certificate (PEM)').env(CLIENT_VARIABLES.tlsKey),
+    )
     .addOption(
       new Option(
         '--tls-server-name <name>',
-        "the name in the servers' certificates, if it isn't the host",
+        "the name in the servers' certificates, if it isn't their host",
       ).env(CLIENT_VARIABLES.tlsServerName),
     );
 }
 
-/** Everything about one lease but its mode, which an election has none of. */
+/** Everything about a lease except its mode, which an election does not have. */
 export function withLease(command: Command): Command {
   return command
     .optionsGroup('Lease:')
     .option('--ttl <duration>', 'how long the resource stays taken if its holder dies', duration)
-    .option('--min-hold <duration>', 'keep it taken at least this long, also when released sooner', duration)
-    .option('--max-hold <duration>', 'never hold it longer than this', duration)
+    .option(
+      '--min-hold <duration>',
+      'keep the resource taken at least this long, even if the lease is released sooner',
+      duration,
+    )
+    .option('--max-hold <duration>', 'never hold the lease longer than this', duration)
     .addOption(
-      new Option('--owner <text>', 'tells people who holds it (default: pid@host)').env(
+      new Option('--owner <text>', 'the name of the holder that others see (default: pid@host)').env(
         CLIENT_VARIABLES.owner,
       ),
     )
-    .option('--metadata <key=value>', 'shown to whoever looks at the lock; may be repeated', pairs);
+    .option('--metadata <key=value>', 'shown to people who inspect the lock; can be repeated', pairs);
 }
 
 export function withMode(command: Command): Command {
   return command
     .optionsGroup('Lease:')
-    .addOption(new Option('--shared', 'hold it together with others that share it'))
+    .addOption(new Option('--shared', 'hold the lock together with other shared holders'))
     .addOption(
-      new Option('--permits <n/limit>', 'hold n of a limited number of permits, such as 1/5')
+      new Option('--permits <n/limit>', 'hold n of a limited number of permits, for example 1/5')
         .argParser(permits)
         .conflicts('shared'),
     );
@@ -109,27 +121,39 @@ export function withWait(command: Command): Command {
   return command
     .optionsGroup('Waiting:')
     .addOption(
-      new Option('--wait <duration>', 'how long to wait for it: forever, 30s, 0')
+      new Option('--wait <duration>', 'how long to wait for the lock: forever, 0, or a duration such as 30s')
         .argParser(waiting)
         .default(Number.POSITIVE_INFINITY, 'forever'),
     )
     .addOption(new Option('-n, --no-wait', 'do not wait: the same as --wait 0'))
     .option('-E, --conflict-exit-code <n>', 'the exit code when others hold it', exitCode, 1)
-    .option('-v, --verbose', 'tell of the wait and of the lease also where stderr is no terminal');
+    .option('-v, --verbose', 'report the wait and the lease even if stderr is not a terminal');
 }
 
 export function withJson(command: Command, what = 'print one JSON document'): Command {
   return command.optionsGroup('Output:').option('--json', what);
 }
 
-/** A text as it is wrapped again, to the width of the terminal. */
+/** On one line: commander wraps it to the width of the terminal. */
 export function paragraph(text: string): string {
   return text.replace(/\s+/g, ' ');
 }
 
-/** Milliseconds of `wait`, which commander makes `false` of for --no-wait. */
+/** Milliseconds; for --no-wait, commander sets `wait` to false. */
 export function waitMsOf({ wait }: { readonly wait: number | boolean }): number {
   return typeof wait === 'number' ? wait : 0;
+}
+
+export function leaseOptionsOf(flags: LeaseFlags): LeaseOptions {
+  const { shared, permits, ttl, minHold, maxHold, owner, metadata } = flags;
+  return {
+    mode: shared ? 'shared' : permits,
+    ttlMs: ttl,
+    minHoldMs: minHold,
+    maxHoldMs: maxHold,
+    owner,
+    metadata,
+  };
 }
 
 export function duration(text: string): number {
@@ -143,16 +167,16 @@ export function waiting(text: string): number {
   if (text === 'forever') return Number.POSITIVE_INFINITY;
   if (text === '0') return 0;
   const ms = parseDurationMs(text);
-  if (ms === undefined) throw new InvalidArgumentError('Give "forever", 0, or a duration such as 30s or 5m.');
+  if (ms === undefined) throw new InvalidArgumentError('Give forever, 0, or a duration such as 30s or 5m.');
   return ms;
 }
 
 export function permits(text: string): { readonly permits: number; readonly limit: number } {
   const [, n, limit] = /^([1-9]\d{0,6})\/([1-9]\d{0,6})$/.exec(text) ?? [];
   if (n === undefined || limit === undefined) {
-    throw new InvalidArgumentError('Give how many, and of how many, such as 1/5.');
+    throw new InvalidArgumentError('Give a number of permits and their limit, such as 1/5.');
   }
-  if (Number(n) > Number(limit)) throw new InvalidArgumentError('It is more than its limit.');
+  if (Number(n) > Number(limit)) throw new InvalidArgumentError('The first number is more than the limit.');
   return { permits: Number(n), limit: Number(limit) };
 }
 
@@ -169,12 +193,12 @@ export function several(text: string, previous: readonly string[] = []): readonl
   return [...previous, ...text.split(',')];
 }
 
-/** For options that take some words only, one or several of them. */
+/** For options that take one or more of a fixed set of words. */
 export function severalOf<Word extends string>(words: readonly Word[]) {
   return (text: string, previous: readonly Word[] = []): readonly Word[] => {
     const given = text.split(',').map((part) => {
       const word = words.find((candidate) => candidate === part);
-      if (word === undefined) throw new InvalidArgumentError(`Give one or several of ${words.join(', ')}.`);
+      if (word === undefined) throw new InvalidArgumentError(`Give one or more of ${words.join(', ')}.`);
       return word;
     });
     return [...previous, ...given];
@@ -183,7 +207,7 @@ export function severalOf<Word extends string>(words: readonly Word[]) {
 
 export function fencingToken(text: string): bigint {
   if (!/^[1-9]\d{0,18}$/.test(text))
-    throw new InvalidArgumentError('Give the whole number that was granted.');
+    throw new InvalidArgumentError('Give the whole number that came with the lease.');
   return BigInt(text);
 }
 

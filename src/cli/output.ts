@@ -1,7 +1,7 @@
-// What goes to stdout: JSON for programs, texts for people.
+// What goes to stdout: JSON for programs, texts for people. What goes to stderr is in notices.ts.
 //
-// JSON has the names of the contract (fencing_token); 64-bit numbers are strings, as protobuf's JSON has them, spans
-// of time are milliseconds, moments are RFC 3339. Metadata, labels and payloads are somebody else's: their keys stay.
+// The JSON uses the names of the contract (fencing_token). 64-bit numbers are strings, as in protobuf's JSON; spans of
+// time are milliseconds; moments are RFC 3339. Metadata, labels and payloads belong to users, so their keys stay.
 
 import { type Payload, RawPayload } from '../client/client.ts';
 
@@ -15,13 +15,13 @@ export function print(text: string): void {
   process.stdout.write(text);
 }
 
-/** The columns of the terminal; undefined where stdout is none. */
+/** The columns of the terminal; undefined if stdout is not one. */
 export function terminalWidth(): number | undefined {
-  // Some pseudo-terminals say 0.
+  // Some pseudo-terminals report 0.
   return process.stdout.isTTY ? process.stdout.columns || undefined : undefined;
 }
 
-/** A payload by itself: its keys stay. */
+/** A payload alone: its keys stay. */
 export function payloadJson(payload: Payload): string {
   return payload instanceof RawPayload ? jsonOf(payload) : JSON.stringify(payload);
 }

@@ -1,15 +1,15 @@
-// What a command has started, and what that has started: a shell that is told to end leaves those behind who did the
-// work. Read from /proc; where there is none (macOS), the command itself is all that is known.
+// A command and all its descendants: a shell that is told to end leaves behind the processes that did the work. They
+// are read from /proc; without it (macOS), only the command itself is known.
 //
-// No process group of its own is used instead: the command then couldn't read from the terminal, Ctrl-C and Ctrl-Z
-// wouldn't reach it, and a supervisor that kills this process with its group would leave it running without a lease.
+// A process group of its own would not do: the command couldn't read from the terminal, Ctrl-C and Ctrl-Z wouldn't
+// reach it, and a supervisor that kills this process with its group would leave the command running without a lease.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 export interface ProcessId {
   readonly pid: number;
-  /** When it started, in ticks since the boot: the number of a process that has ended may be given again. */
+  /** When it started, in ticks since the boot: the system may reuse the number of a process that has ended. */
   readonly startedAt: string;
 }
 
@@ -27,12 +27,12 @@ export function processTree(root: number): ProcessId[] {
   const children = Map.groupBy(all, ({ parent }) => parent);
   const found: ProcessId[] = all.filter(({ pid }) => pid === root);
   if (found.length === 0) return [{ pid: root, startedAt: '' }];
-  // The array grows while it is walked through: that is the walk.
+  // The loop appends to the array that it walks: that is how it descends.
   for (const { pid } of found) found.push(...(children.get(pid) ?? []));
   return found;
 }
 
-/** Those that still run; where that can't be known, all. */
+/** The processes that still run; all of them where that can't be known. */
 export function stillRunning(processes: readonly ProcessId[]): ProcessId[] {
   return processes.filter(({ pid, startedAt }) => {
     if (startedAt === '') return true;
@@ -41,21 +41,21 @@ export function stillRunning(processes: readonly ProcessId[]): ProcessId[] {
   });
 }
 
-/** Sends it to all that still run. */
+/** Sends the signal to the processes that still run. */
 export function signalAll(processes: readonly ProcessId[], signal: NodeJS.Signals): void {
   for (const { pid } of stillRunning(processes)) {
     try {
       process.kill(pid, signal);
     } catch {
-      // It has ended meanwhile, or has become somebody else's (setuid) and can't be signalled by anybody here.
+      // It has ended meanwhile, or it runs as another user now (setuid) and we may not signal it.
     }
   }
 }
 
 /**
- * Kills those of them that still run, and what they have started. All are stopped first, from the top: a process that
- * runs could start another one between the look and the kill, and one whose parent is dead is nobody's descendant any
- * more.
+ * Kills the processes that still run, and their descendants. It stops all of them first, from the top: a running
+ * process could start another one between the look and the kill, and a process whose parent is dead is no descendant
+ * any more.
  */
 export function killTree(processes: readonly ProcessId[]): void {
   const stopped: ProcessId[] = [];
@@ -69,7 +69,7 @@ export function killTree(processes: readonly ProcessId[]): void {
   signalAll(stopped, 'SIGKILL');
 }
 
-/** Whether this process is in the foreground of its terminal: a signal that is typed there reaches the whole group. */
+/** Whether this process is in its terminal's foreground group, all of which gets the signals that are typed there. */
 export function isInForeground(): boolean {
   const own = statOf('self');
   if (own === undefined) return isatty(0) || isatty(2);
@@ -87,7 +87,7 @@ function allProcesses(): Stat[] {
   }
 }
 
-// proc_pid_stat(5). The name of the program comes before the fields and may contain anything, also parentheses.
+// See proc_pid_stat(5). The program's name precedes the fields and can contain anything, even parentheses.
 function statOf(pid: string): Stat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -104,6 +104,6 @@ function statOf(pid: string): Stat | undefined {
       startedAt: rest[13] ?? '',
     };
   } catch {
-    return undefined; // it has ended
+    return undefined; // The process has ended.
   }
 }

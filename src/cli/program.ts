@@ -1,29 +1,17 @@
-// The command line: which commands there are, with their options and examples, and how they end. What a command does
-// is in a module of its own, loaded when the command is called, so that none waits for the code of another.
+// The program: its commands with their options and examples, and how it ends. What a command does is its action, in a
+// module that is loaded when the command is called, so that no command waits for the code of another.
 
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import type { ServeOptions } from '../config/load-config.ts';
-import { addClientCommands } from './client-commands.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { EXIT, Exit } from './exit.ts';
+import { addHoldingCommands } from './holding-commands.ts';
+import { addInspectCommands } from './inspect-commands.ts';
+import type { Arguments, ProgramContext } from './program-context.ts';
 import { printable } from './text.ts';
-
-/** What only the process has. */
-export interface ProgramContext {
-  readonly version: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Serves; the server's code is not known here. */
-  readonly serve: (options: ServeOptions) => Promise<void>;
-}
-
-/** The arguments, those after `--` apart: they belong to the command that is run. */
-export interface Arguments {
-  readonly own: readonly string[];
-  readonly command: readonly string[] | undefined;
-}
 
 /** Ends the process, unless it serves. */
 export async function runProgram(args: readonly string[], context: ProgramContext): Promise<void> {
-  // `leasehold locks ls | head`: who reads no further wants no complaint.
+  // `leasehold locks ls | head`: a reader that has read enough is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : EXIT.internal);
   });
@@ -48,13 +36,13 @@ async function endOf(error: unknown): Promise<{ readonly code: number; readonly 
   return describeError(error);
 }
 
-export function programOf(args: Arguments, context: ProgramContext): Command {
+function programOf(args: Arguments, context: ProgramContext): Command {
   const program = new Command('leasehold')
     .description('Distributed locks and long-running operations over gRPC, on Redis Sentinel.')
     .version(context.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
-    .showHelpAfterError('(add --help for what can be given)')
+    .showHelpAfterError('(add --help to see the options)')
     .exitOverride()
     .configureOutput({
       outputError: (text, write) =>
@@ -68,26 +56,31 @@ export function programOf(args: Arguments, context: ProgramContext): Command {
       'after',
       `
 Examples:
-  leasehold serve                                      a server with its locks in memory, for a first look
+  leasehold serve                                      a server that keeps its locks in memory, to try it out
   leasehold run nightly-billing -- ./bill.sh           hold a lock while a command runs
-  leasehold run -n report -- make report               ... or do not run it, if it runs elsewhere
+  leasehold run -n report -- make report               ... or don't run it if it already runs elsewhere
   leasehold locks ls                                   who holds what
 
 Exit codes: 0 done, 1 held by others or refused, 2 wrong usage, 75 no server, 76 lease lost, 77 token refused.`,
     );
   program.commandsGroup('Server:');
-  serveCommand(program, context);
-  addClientCommands(program, args, context);
+  addServeCommand(program, context);
+  program.commandsGroup('Hold a lock:');
+  addHoldingCommands(program, args, context.env);
+  program.commandsGroup('Inspect and manage:');
+  addInspectCommands(program, context.env);
+  program.commandsGroup('Shell:');
+  addCompletionCommand(program);
   return program;
 }
 
-function serveCommand(program: Command, context: ProgramContext): void {
+function addServeCommand(program: Command, context: ProgramContext): void {
   program
     .command('serve')
-    .description('serve; without a redis section in the configuration: in memory, for trials')
-    .option('--config <file>', 'the configuration (or LEASEHOLD_CONFIG)')
-    .option('--check-config', 'check the configuration and end')
-    .option('--workers <n>', 'processes that share the port, for more than one core (default: 1)')
+    .description('run a server; without a redis section in the configuration it keeps its locks in memory')
+    .option('--config <file>', 'the configuration file (or LEASEHOLD_CONFIG)')
+    .option('--check-config', 'check the configuration and exit')
+    .option('--workers <n>', 'server processes that share the port, to use more than one core (default: 1)')
     .addHelpText(
       'after',
       `
@@ -106,5 +99,24 @@ Exit codes: 0 ended as asked, 1 failed or refused to serve, 2 wrong arguments or
       } catch (error) {
         throw new Exit(EXIT.no, error instanceof Error ? error.message : String(error));
       }
+    });
+}
+
+function addCompletionCommand(program: Command): void {
+  program
+    .command('completion')
+    .description('print the completion script for a shell')
+    .addArgument(new Argument('<shell>', 'your shell').choices(['bash', 'zsh', 'fish']))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  source <(leasehold completion bash)
+  leasehold completion zsh >> ~/.zshrc
+  leasehold completion fish > ~/.config/fish/completions/leasehold.fish`,
+    )
+    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
+      const { completionOf } = await import('./completion.ts');
+      process.stdout.write(completionOf(shell, program));
     });
 }

@@ -1,23 +1,22 @@
-// Signals to this process: they end the wait for a lease, and once a command runs they are passed on to it. Ctrl-C and
-// its like reach it without us: the terminal sends them to the whole group in its foreground, the command included,
-// and a second one would be one too many.
+// The signals that this process receives. They end the wait for a lease; once a command runs, they are passed on to it.
+// Ctrl-C and the like reach the command without us: the terminal sends them to its whole foreground group, the command
+// included, so passing them on would deliver them twice.
 
-import { constants } from 'node:os';
-import { EXIT } from './exit-codes.ts';
+import { codeOfSignal } from './exit.ts';
 import { isInForeground } from './process-tree.ts';
 
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
-/** Mean something to the command only. */
+/** These mean something to the command only. */
 const PASSED_ON = ['SIGUSR1', 'SIGUSR2'] as const;
-/** Sent by the terminal itself. (What a shell sends when it is closed also goes to the group.) */
+/** The terminal itself sends these. (A shell that is closed sends SIGHUP to the group, too.) */
 const OF_TERMINALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGHUP'];
 
 export class Signals {
-  /** Aborts with the first signal that asks for an end. */
+  /** Aborts at the first signal that asks this process to end. */
   readonly stop: AbortSignal;
   /** That signal. */
   received: NodeJS.Signals | undefined;
-  /** Gets what is passed on; undefined while no command runs. */
+  /** Receives the signals that are passed on; undefined while no command runs. */
   target: ((signal: NodeJS.Signals) => void) | undefined;
   readonly #stop = new AbortController();
 
@@ -36,24 +35,7 @@ export class Signals {
     if (this.target) {
       if (!(OF_TERMINALS.includes(signal) && isInForeground())) this.target(signal);
     } else if (isEnding && wasStopped) {
-      process.exit(codeOfSignal(signal)); // asked twice: at once, also if something should be given back
+      process.exit(codeOfSignal(signal)); // The second request ends it at once, even if a release is under way.
     }
   }
-}
-
-export function codeOfSignal(signal: NodeJS.Signals): number {
-  return EXIT.signalled + constants.signals[signal];
-}
-
-/**
- * Ends the process as the signal would have: a shell that runs a loop goes on after an exit code, and ends with its
- * child that was ended by Ctrl-C.
- */
-export function endBy(signal: NodeJS.Signals): never {
-  if (signal === 'SIGINT') {
-    process.removeAllListeners(signal);
-    process.kill(process.pid, signal);
-  }
-  // Also where the signal does nothing: to the first process of a container.
-  process.exit(codeOfSignal(signal));
 }

@@ -1,11 +1,11 @@
-// Texts for people: spans of time, moments, tables that fit the terminal. What others have put into a name or an owner
-// can't move the cursor or change colours.
+// Texts for people: spans of time, moments, and tables that fit the terminal. Whatever others put into a name or an
+// owner, it can't move the cursor or change colours.
 
 const ELLIPSIS = '…';
 const NARROWEST = 6;
 const GAP = '  ';
 
-/** Without what a terminal would obey. */
+/** Replaces the characters that a terminal would obey. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
@@ -33,11 +33,16 @@ export function within(ms: number): string {
   return `in ${span(ms)}`;
 }
 
-/** A moment by the clock of a server, seen from the clock here: for people only. */
+/** The moment is from a server's clock and `nowMs` from the clock here, so the result is for people only. */
 export function ago(date: Date | undefined, nowMs: number): string {
   if (date === undefined) return '-';
   const ms = nowMs - date.getTime();
   return ms >= 0 ? `${span(ms)} ago` : within(-ms);
+}
+
+/** "14:03:59", in UTC. */
+export function timeOfDay(wallMs: number): string {
+  return new Date(wallMs).toISOString().slice(11, 19);
 }
 
 export function labelsText(labels: Readonly<Record<string, string>>): string {
@@ -46,7 +51,7 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
     .join(' ');
 }
 
-/** Aligned columns. `width`: that of the terminal; undefined: nothing is cut off. */
+/** Aligns the columns. `width` is the terminal's; if it is undefined, nothing is cut off. */
 export function table(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
@@ -54,7 +59,7 @@ export function table(
 ): string {
   const cells = [headings, ...rows].map((row) => row.map((cell) => [...printable(cell === '' ? '-' : cell)]));
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  // The widest column gives way first: names and owners can be long, the others never are.
+  // The widest column gives way first: only names and owners can be long.
   const spare = (): number =>
     (width ?? Number.POSITIVE_INFINITY) -
     widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1));
@@ -76,7 +81,7 @@ export function table(
   return cells.map((row) => `${line(row)}\n`).join('');
 }
 
-/** Names and values below each other; those without a value are left out. */
+/** One name and value per line; entries without a value are left out. */
 export function fields(entries: readonly (readonly [name: string, value: string | undefined])[]): string {
   const given = entries.filter(([, value]) => value !== undefined && value !== '');
   const width = Math.max(...given.map(([name]) => name.length));

@@ -1,7 +1,5 @@
-// Waits for a lease and tells people how it goes: the position in the queue, and who is before them.
+// Waits for a lease and reports the wait to people: their position in the queue, and who holds the lock.
 
-import { writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import {
   type Client,
   type Lease,
@@ -11,68 +9,29 @@ import {
   UnavailableError,
 } from '../client/client.ts';
 import { systemClock, type Timer } from '../domain/clock.ts';
-import type { LeaseFlags } from './options.ts';
-import { printable, span } from './text.ts';
+import type { Tell } from './notices.ts';
+import { span } from './text.ts';
 
 export interface WantedLease {
   readonly resource: string;
   readonly lease: LeaseOptions;
   readonly waitMs: number;
-  /** How long it may take until a server is found. */
+  /** How long it may take to find a server. */
   readonly timeoutMs: number;
   readonly tell: Tell;
-  /** Gives up; then it rejects with its reason. */
+  /** Gives up the wait, which then rejects with the signal's reason. */
   readonly stop: AbortSignal;
 }
 
-/** Tells people something on stderr, where there are any; otherwise does nothing. */
-export type Tell = (text: string) => void;
-
-const STDERR = 2;
-/** Whoever is in the queue keeps waiting through a restart of the servers, and not through their end. */
+/** Long enough for a waiter to outlast a restart of the servers, but not their end. */
 const PATIENCE_MS = 30_000;
-/** Who holds it, for people; nobody waits for it. */
+/** How long to ask who holds the lock. It is for people only, and nothing waits for the answer. */
 const LOOK_MS = 2_000;
 
-export function teller(isVerbose: boolean | undefined): Tell {
-  return isVerbose || isatty(STDERR) ? complain : () => {};
-}
-
-/**
- * Not through process.stderr: Node.js would make a pipe non-blocking, also for the command that runs at the same time
- * and shares it, and few programs expect that of theirs.
- */
-export function complain(text: string): void {
-  try {
-    writeSync(STDERR, `leasehold: ${printable(text)}\n`);
-  } catch {
-    // Nobody reads it.
-  }
-}
-
-export function leaseOptionsOf({
-  shared,
-  permits,
-  ttl,
-  minHold,
-  maxHold,
-  owner,
-  metadata,
-}: LeaseFlags): LeaseOptions {
-  return {
-    mode: shared ? 'shared' : permits,
-    ttlMs: ttl,
-    minHoldMs: minHold,
-    maxHoldMs: maxHold,
-    owner,
-    metadata,
-  };
-}
-
-/** Throws the errors of the SDK, UnavailableError when no server answers any more, and the reason of `stop`. */
+/** Throws the errors of the client, UnavailableError once the servers stop answering, and the reason of `stop`. */
 export async function waitForLease(client: Client, wanted: WantedLease): Promise<Lease> {
   const { resource, lease, waitMs, timeoutMs, tell, stop } = wanted;
-  // So that a wrong address or token is told at once, also to somebody who would wait for ever.
+  // This reports a wrong address or token at once, even to somebody who would wait forever.
   await client.serverInfo({ timeoutMs, signal: stop });
   const patienceMs = Math.max(timeoutMs, PATIENCE_MS);
   const patience = new AbortController();
@@ -81,8 +40,8 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
   let timer: Timer | undefined;
   const onEvent = (event: LeaseEvent): void => {
     if (event.kind === 'reopened') {
-      if (timer === undefined) tell(`has lost the connection (${event.why}) and tries again`);
-      // The first reason tells more than those of the tries that follow.
+      if (timer === undefined) tell(`lost the connection (${event.why}); trying again`);
+      // The first reason says more than those of the retries.
       timer ??= systemClock.after(patienceMs, () => patience.abort(goneFor(patienceMs, event.why)));
       return;
     }
@@ -95,7 +54,7 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
   try {
     const signal = AbortSignal.any([stop, patience.signal]);
     const held = await client.acquire(resource, { ...lease, waitMs, signal, onEvent });
-    tell(`holds ${resource} with fencing token ${held.fencingToken}`);
+    tell(`holding ${resource} with fencing token ${held.fencingToken}`);
     return held;
   } finally {
     timer?.cancel();
@@ -104,7 +63,7 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
 }
 
 function goneFor(ms: number, why: string): UnavailableError {
-  const message = `No server has answered for ${span(ms)} (${why}). See whether they run, and try again later.`;
+  const message = `No server has answered for ${span(ms)} (${why}). Check that the servers run, and try again later.`;
   return new UnavailableError(message, { reason: 'NO_ANSWER' });
 }
 
@@ -121,13 +80,13 @@ function progressOf(
     const where =
       position === 0 ? 'the server has no store at the moment' : `position ${position} in the queue`;
     const tellWith = (who: string): void => {
-      if (!signal.aborted && newest === position) tell(`waits for ${resource}: ${where}${who}`);
+      if (!signal.aborted && newest === position) tell(`waiting for ${resource}: ${where}${who}`);
     };
     const holdersOf = (lock: Lock): void => {
       const [first] = lock.holders;
       const others = lock.holderCount > 1 ? ` and ${lock.holderCount - 1} more` : '';
       const who = first
-        ? `; held by ${first.owner || 'somebody'}${others} for ${span(first.remainingMs)} unless renewed`
+        ? `; held by ${first.owner || 'an unnamed owner'}${others} for ${span(first.remainingMs)} unless renewed`
         : '';
       tellWith(who);
     };

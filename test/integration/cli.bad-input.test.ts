@@ -1,5 +1,5 @@
-// What can be wrong about a command: its options, its environment, its server. Each is told in a sentence, in time, and
-// the process ends.
+// What can be wrong with a command: its options, its environment, its server. Each is reported in a sentence, in time,
+// and the process ends.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,18 +15,18 @@ const path = (name: string): string => join(TLS, name);
 test.for([
   [['run', 'r', '--ttl', '5', '--', 'true'], /--ttl .*'5' is invalid.*such as 30s/],
   [['run', 'r', '--wait', 'soon', '--', 'true'], /--wait .*'soon' is invalid/],
-  [['run', 'r', '--permits', '5/2', '--', 'true'], /--permits .*more than its limit/],
+  [['run', 'r', '--permits', '5/2', '--', 'true'], /--permits .*more than the limit/],
   [['run', 'r', '--permits', '1', '--', 'true'], /--permits .*such as 1\/5/],
   [['run', 'r', '--shared', '--permits', '1/2', '--', 'true'], /--permits .*cannot be used with .*--shared/],
   [['run', 'r', '--metadata', 'x', '--', 'true'], /--metadata .*such as job=nightly/],
   [['run', 'r', '-E', '256', '--', 'true'], /--conflict-exit-code .*0 to 255/],
   [['run', 'r', '--server', 'here', '--', 'true'], /--server .*"here" is not host:port/],
-  [['run', 'r', '--tls-cert', 'x', '--', 'true'], /--tls-cert: give --tls-key, too/],
+  [['run', 'r', '--tls-cert', 'x', '--', 'true'], /--tls-cert needs --tls-key, too/],
   [['run', 'r', '--token-file', '/none', '--', 'true'], /--token-file: .*\/none/],
   [['run', 'r', '--tls-ca', '/none', '--', 'true'], /--tls-ca: .*\/none/],
   [['run', 'r', '--token', 'x', '--', 'true'], /unknown option '--token'/],
-  [['run', 'r'], /after "--" what to run/],
-  [['run', 'r', '--'], /after "--" what to run/],
+  [['run', 'r'], /command to run after "--"/],
+  [['run', 'r', '--'], /command to run after "--"/],
   [['run', 'r', 'true'], /too many arguments/],
   [['run', '--', 'true'], /missing required argument 'resource'/],
   [['renew', 'r', '--fencing-token', '1'], /--lease-id .*not specified/],
@@ -34,12 +34,16 @@ test.for([
   [['locks'], /force-release/],
   [['locks', 'lst'], /unknown command 'lst'/],
   [['completion', 'csh'], /'csh' is invalid/],
-] as const)('%j', { timeout: 30_000 }, async ([args, message]) => {
-  const { code, stdout, stderr } = await ended(undefined, args);
-  expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toMatch(message);
-  expect(stderr).not.toMatch(/^\s+at /m);
-});
+] as const)(
+  'leasehold %j is refused with exit code 2 and a sentence',
+  { timeout: 30_000 },
+  async ([args, message]) => {
+    const { code, stdout, stderr } = await ended(undefined, args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  },
+);
 
 test.for([
   [
@@ -48,14 +52,18 @@ test.for([
   ],
   [{ LEASEHOLD_CLIENT_TLS: 'maybe' }, 'LEASEHOLD_CLIENT_TLS: "maybe" is neither true nor false'],
   [{ LEASEHOLD_CLIENT_TIMEOUT: '3' }, 'LEASEHOLD_CLIENT_TIMEOUT'],
-] as const)('%j', { timeout: 30_000 }, async ([environment, message]) => {
-  const { code, stderr } = await ended(undefined, ['locks', 'ls'], environment);
-  expect(code).toBe(2);
-  expect(stderr).toContain(message);
-});
+] as const)(
+  'The environment %j is refused with the name of the variable',
+  { timeout: 30_000 },
+  async ([environment, message]) => {
+    const { code, stderr } = await ended(undefined, ['locks', 'ls'], environment);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+  },
+);
 
-describe('what a server refuses', { timeout: 60_000 }, () => {
-  test('names the option', async () => {
+describe('a refusal by the server', { timeout: 60_000 }, () => {
+  test('A refusal by the server names the option', async () => {
     const { address } = await started();
     for (const [args, option] of [
       [['run', 'r', '--ttl', '5h', '--', 'true'], '--ttl: '],
@@ -71,8 +79,8 @@ describe('what a server refuses', { timeout: 60_000 }, () => {
   });
 });
 
-describe('servers that are none', { timeout: 60_000 }, () => {
-  /** Ends within the time that it was given, and a second or two for the process itself. */
+describe('a server that cannot be used', { timeout: 60_000 }, () => {
+  /** The command ends within its --timeout, plus a second or two for the process itself. */
   async function refused(
     args: readonly string[],
     environment: Readonly<Record<string, string>>,
@@ -89,7 +97,7 @@ describe('servers that are none', { timeout: 60_000 }, () => {
 
   const at = (port: number) => ({ LEASEHOLD_CLIENT_SERVER: `127.0.0.1:${port}` });
 
-  test('nobody listens: 75, by every command', async () => {
+  test('Every command ends with 75 when nothing listens at the address', async () => {
     const environment = {
       ...at(await freePort()),
       LEASEHOLD_CLIENT_LEASE_ID: '9b0ee1f2-4b3c-4a6e-9a52-0f6a2d0c1e11',
@@ -109,7 +117,7 @@ describe('servers that are none', { timeout: 60_000 }, () => {
     expect(run).toMatchObject({ code: 75, stdout: '' });
   });
 
-  test('one that accepts and says nothing: 75', async () => {
+  test('A command ends with 75 when the server accepts the connection and stays silent', async () => {
     const silent: Server = createServer();
     onTestFinished(() => void silent.close());
     const port = await freePort();
@@ -117,7 +125,7 @@ describe('servers that are none', { timeout: 60_000 }, () => {
     await refused(['info'], at(port), 75);
   });
 
-  test('TLS that does not fit: 75, and which options to look at', async () => {
+  test('A command ends with 75 when its TLS does not match the server, and names the options to check', async () => {
     const secure = await started({
       LEASEHOLD_SERVER_TLS_CERT_FILE: path('server.crt'),
       LEASEHOLD_SERVER_TLS_KEY_FILE: path('server.key'),
@@ -130,7 +138,7 @@ describe('servers that are none', { timeout: 60_000 }, () => {
     expect(right).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('a token that is wrong, or none: 77', async () => {
+  test('A command ends with 77 when its token is missing, wrong or not allowed to do this', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'leasehold-tokens-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const tokens = join(folder, 'tokens');

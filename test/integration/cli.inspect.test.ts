@@ -1,4 +1,4 @@
-// The commands for scripts and for people who look: acquire, renew, release, locks, ops, info, completion.
+// The commands for scripts and for people who inspect: acquire, renew, release, locks, ops, info, completion.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ beforeAll(async () => {
 const call = (args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
   ended(server.address, args, { LEASEHOLD_CLIENT_TOKEN: ADMIN, ...more });
 const sdk = (owner = 'test') => clientTo(server.address, { token: ADMIN, owner });
-/** One document for each line. */
+/** One document per line. */
 const documents = (text: string): unknown[] =>
   text
     .trim()
@@ -36,7 +36,7 @@ const documents = (text: string): unknown[] =>
     .map((line): unknown => JSON.parse(line));
 
 describe('leasehold acquire, renew, release', { timeout: 60_000 }, () => {
-  test('a lease that a script carries from one command to the next', async () => {
+  test('A script carries a lease from one command to the next', async () => {
     const acquired = await call(['acquire', 'deploy', '--ttl', '30s']);
     expect(acquired).toMatchObject({ code: 0, stderr: '' });
     const pattern = /^lease_id=([0-9a-f-]{36})\nfencing_token=(\d+)\nvalid_for_ms=(\d+)\n$/;
@@ -62,11 +62,11 @@ describe('leasehold acquire, renew, release', { timeout: 60_000 }, () => {
     expect((await call(['release', 'deploy'], secret)).code).toBe(0);
     const again = await call(['release', 'deploy'], secret);
     expect(again).toMatchObject({ code: 1, stdout: '' });
-    expect(again.stderr).toContain('there is no lease with this id');
+    expect(again.stderr).toContain('there is no lease with this --lease-id');
     expect((await call(['renew', 'deploy', '--fencing-token', token], secret)).code).toBe(76);
   });
 
-  test('held by others: 1, or what -E says', async () => {
+  test('leasehold acquire ends with 1, or with the code of -E, when others hold the lock', async () => {
     await using _lease = await sdk().acquire('taken');
     expect((await call(['acquire', 'taken', '-n'])).code).toBe(1);
     expect((await call(['acquire', 'taken', '--wait', '100ms', '-E', '5'])).code).toBe(5);
@@ -74,7 +74,7 @@ describe('leasehold acquire, renew, release', { timeout: 60_000 }, () => {
 });
 
 describe('leasehold locks', { timeout: 60_000 }, () => {
-  test('ls, show, watch, force-release', async () => {
+  test('leasehold locks lists, shows, watches and force-releases locks', async () => {
     const client = sdk('billing@host');
     const lease = await client.acquire('look/a', { metadata: { job_name: 'x' }, ttlMs: 30_000 });
     await using _shared = await client.acquire('look/b', { mode: 'shared' });
@@ -130,7 +130,7 @@ describe('leasehold locks', { timeout: 60_000 }, () => {
     });
     await watch.logged(/"snapshot_complete"/);
     const forced = await call(['locks', 'force-release', 'look/a', '--immediate', '--reason', 'test']);
-    expect(forced.stdout).toBe('took 1 lease away; look/a is free\n');
+    expect(forced.stdout).toBe('force-released 1 lease; look/a is free\n');
     await watch.logged(/"state":"free"/);
     const changes = documents(watch.stdout);
     expect(changes[0]).toMatchObject({ kind: 'lock', lock: { resource: 'look/a', state: 'held' } });
@@ -142,7 +142,7 @@ describe('leasehold locks', { timeout: 60_000 }, () => {
 });
 
 describe('leasehold ops', { timeout: 90_000 }, () => {
-  test('ls, show, wait, watch, cancel, retry', async () => {
+  test('leasehold ops lists, shows, awaits, watches, cancels and retries operations', async () => {
     const { operations } = sdk('worker@host');
     await operations.run('reports', 'done', () => ({ pageCount: 7 }), {
       type: 'report',
@@ -191,14 +191,14 @@ describe('leasehold ops', { timeout: 90_000 }, () => {
   });
 });
 
-describe('beside these', { timeout: 60_000 }, () => {
-  test('info', async () => {
+describe('leasehold info, help, completion', { timeout: 60_000 }, () => {
+  test('leasehold info prints what the server says about itself', async () => {
     expect((await call(['info'])).stdout).toMatch(/^store +memory$/m);
     const [info] = documents((await call(['info', '--json'])).stdout);
     expect(info).toMatchObject({ store: 'memory', serving: true, default_ttl_ms: 20_000 });
   });
 
-  test('every command has a help with an example', async () => {
+  test('The help of every command has an example', async () => {
     const { stdout } = await ended(undefined, ['--help']);
     expect(stdout).toMatch(/^Exit codes: /m);
     const commands = [
@@ -214,7 +214,7 @@ describe('beside these', { timeout: 60_000 }, () => {
     }
   });
 
-  test('completion: bash offers commands, options and files', async () => {
+  test('Completion in bash offers commands, options and files', async () => {
     const { stdout } = await ended(undefined, ['completion', 'bash']);
     const folder = mkdtempSync(join(tmpdir(), 'leasehold-completion-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,5 @@
-// `leasehold run` when its lease is lost: what runs under it is dead before the resource can be somebody else's. The
-// commands here ignore SIGTERM, and so does what they have started, which is no child of ours.
+// `leasehold run` when its lease is lost: everything that runs under it is dead before somebody else can have the
+// resource. The commands here ignore SIGTERM, and so do their descendants, which are not children of ours.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { RedisProcess } from '../support/redis/redis-process.ts';
 import { clientTo, started } from '../support/sdk-rig.ts';
 import { singleRedis } from '../support/store-kinds.ts';
 
-/** Beats into a file until it is killed, from a process that the command has started. */
+/** A command that starts a process which writes beats into a file until it is killed. */
 function beating(): {
   readonly command: string[];
   readonly beats: () => readonly { pid: number; atMs: number }[];
@@ -53,7 +53,7 @@ function isRunning(pid: number): boolean {
 
 describe('a lost lease', { timeout: 60_000 }, () => {
   test.for(['frozen', 'killed'] as const)(
-    'its server is %s: all is dead before the next holder',
+    'When its server is %s, the command and its descendants are dead before the next grant',
     async (how) => {
       const redis = await RedisProcess.server({});
       onTestFinished(() => redis.stop());
@@ -77,13 +77,13 @@ describe('a lost lease', { timeout: 60_000 }, () => {
       expect(await holder.exit(5_000)).toBe(76);
       expect(beats()).toHaveLength(seen.length);
       expect(holder.stdout).toBe('told\n');
-      expect(holder.stderr).toMatch(/The lease on r ends in .* was told to end, and is killed in/);
+      expect(holder.stderr).toMatch(/The lease on r ends in .* was told to end and will be killed in/);
       if (process.env.LEASEHOLD_TEST_LOG)
         console.log(`${how}: dead ${grantedAtMs - (last?.atMs ?? 0)} ms before the next grant`);
     },
   );
 
-  test('revoked by an administrator: told at once, killed within the grace', async () => {
+  test('When an administrator force-releases the lock, the command is told at once and killed within the grace', async () => {
     const tokens = join(mkdtempSync(join(tmpdir(), 'leasehold-tokens-')), 'tokens');
     writeFileSync(
       tokens,
@@ -106,7 +106,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect(holder.stderr).toMatch(/^leasehold: The lease on r is lost: an administrator took it away\./);
   });
 
-  test('max-hold: told to end in time; a command that obeys isn’t killed, and the lock is free at once', async () => {
+  test('At the end of --max-hold, a command that obeys SIGTERM is not killed, and the lock is free at once', async () => {
     const server = await started();
     const holder = leasehold(server.address, [
       ...['run', 'r', '--ttl', '3s', '--max-hold', '3s', '--grace', '1s', '--', 'sh', '-c'],
@@ -117,10 +117,10 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect((await clientTo(server.address).locks.get('r')).state).toBe('free');
   });
 
-  test('this process is stopped past the deadline: the command is killed as soon as it goes on', async () => {
+  test('A run that was stopped past its deadline kills the command as soon as it goes on', async () => {
     const server = await started();
     const { command, beats } = beating();
-    // A server goes on renewing for as long as the connection looks alive: max-hold ends it sooner.
+    // The server renews for as long as the connection looks alive, so --max-hold has to end the lease.
     const holder = leasehold(server.address, [
       'run',
       'r',
@@ -143,7 +143,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect(holder.stdout).toBe('');
   });
 
-  test('a grace that would be most of the lease is refused, before anything runs', async () => {
+  test('A --grace of more than half the lease is refused before anything runs', async () => {
     const server = await started();
     const holder = leasehold(server.address, [
       'run',

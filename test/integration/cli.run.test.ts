@@ -1,5 +1,5 @@
-// `leasehold run` and `leasehold elect` against a real server: who holds when, signals, and every exit code but that of a
-// loss, which is cli.loss.test.ts.
+// `leasehold run` and `leasehold elect` against a real server: who holds when, signals, and every exit code but that of
+// a loss, which is in cli.loss.test.ts.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 const run = (...args: string[]) => ended(server.address, ['run', ...args]);
 
-/** Prints the number of each signal that it gets, and ends with `code` at the first that isn't INT. */
+/** Prints each signal that it gets, and exits with `code` at the first one that isn't USR1. */
 const counting = (code: number): string[] => [
   process.execPath,
   '-e',
@@ -40,32 +40,32 @@ async function isWaiting(resource: string): Promise<void> {
 }
 
 describe('leasehold run', { timeout: 60_000 }, () => {
-  test('the command has the lease in its environment, and its exit code is passed on', async () => {
+  test('The command finds its lease in the environment, and its exit code is passed on', async () => {
     const { code, stdout, stderr } = await run('env', '--', 'sh', '-c', 'env | grep LEASEHOLD_; exit 3');
     expect([code, stderr]).toEqual([3, '']);
     expect(stdout).toMatch(/^LEASEHOLD_FENCING_TOKEN=\d+$/m);
     expect(stdout).toMatch(/^LEASEHOLD_RESOURCE=env$/m);
-    expect(stdout).not.toContain('LEASE_ID'); // a secret: whoever has it can release
+    expect(stdout).not.toContain('LEASE_ID'); // A secret: anyone who has it can release.
     expect((await clientTo(server.address).locks.get('env')).state).toBe('free');
   });
 
-  test('no shell, and nothing is taken from the words of the command', async () => {
+  test('The command is started without a shell, and its arguments stay as they are', async () => {
     const { code, stdout } = await run('words', '--', 'printf', '%s|', '-n', '$HOME', '--', '--ttl', 'a b');
     expect([code, stdout]).toEqual([0, '-n|$HOME|--|--ttl|a b|']);
   });
 
   test.for([
-    ['the command ended by a signal', ['sh', '-c', 'kill -KILL $$'], 137, ''],
-    ['no such command', ['no-such-command'], 127, 'no-such-command: there is no such command'],
-    ['a file that is no program', ['/etc/passwd'], 126, "/etc/passwd: it can't be executed"],
-  ] as const)('%s', async ([, command, expected, message]) => {
+    ['a signal ends the command', ['sh', '-c', 'kill -KILL $$'], 137, ''],
+    ['the command does not exist', ['no-such-command'], 127, 'no-such-command: there is no such command'],
+    ['the command is not a program', ['/etc/passwd'], 126, "/etc/passwd: it can't be executed"],
+  ] as const)('leasehold run has an exit code for this: %s', async ([, command, expected, message]) => {
     const { code, stderr } = await run('codes', '--', ...command);
     expect(code).toBe(expected);
     expect(stderr).toContain(message);
     expect((await clientTo(server.address).locks.get('codes')).state).toBe('free');
   });
 
-  test('held by others: 1, or what -E says, and who it is', async () => {
+  test('leasehold run ends with 1, or with the code of -E, when others hold the lock, and names them', async () => {
     const client = clientTo(server.address, { owner: 'somebody@else' });
     await using _lease = await client.acquire('contended');
     const plain = await run('-n', 'contended', '--', 'echo', 'ran');
@@ -78,7 +78,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     });
   });
 
-  test('shared, permits, owner and metadata', async () => {
+  test('leasehold run passes on --shared, --permits, --owner and --metadata', async () => {
     const client = clientTo(server.address);
     await using _one = await client.acquire('shared', { mode: 'shared' });
     expect((await run('-n', '--shared', 'shared', '--', 'true')).code).toBe(0);
@@ -105,7 +105,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     expect(described).toMatchObject({ owner: 'me', metadata: { job: 'nightly', a: 'b=c' } });
   });
 
-  test('two of them: one after the other, told of its position, and with the larger token', async () => {
+  test('A second run waits for the first, reports its position, and gets a larger token', async () => {
     const first = leasehold(server.address, ['run', 'queue', '--owner', 'first', '--', ...counting(0)]);
     await first.logged(/ready/);
     const second = leasehold(server.address, [
@@ -117,7 +117,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
       '-c',
       'echo $LEASEHOLD_FENCING_TOKEN',
     ]);
-    await eventually(() => /waits for queue: position 1 in the queue; held by first/.test(second.stderr), {
+    await eventually(() => /waiting for queue: position 1 in the queue; held by first/.test(second.stderr), {
       what: 'the position in the queue',
       withinMs: 20_000,
     });
@@ -126,14 +126,14 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     first.signal('SIGTERM');
     expect([await first.exit(), await second.exit()]).toEqual([0, 0]);
     expect(BigInt(second.stdout.trim())).toBeGreaterThan(holder?.fencingToken ?? 0n);
-    expect(first.stderr).toBe(''); // no progress where there is nobody to read it
+    expect(first.stderr).toBe(''); // No progress is printed where nobody reads it.
   });
 
   test.for([
     ['SIGTERM', 143],
     ['SIGHUP', 129],
     ['SIGINT', 'SIGINT'],
-  ] as const)('%s while it waits: it ends, and leaves the queue', async ([signal, expected]) => {
+  ] as const)('%s ends a run that waits, which leaves the queue', async ([signal, expected]) => {
     const client = clientTo(server.address);
     await using _lease = await client.acquire(`waiting-${signal}`);
     const waiting = leasehold(server.address, ['run', `waiting-${signal}`, '--', 'echo', 'ran']);
@@ -145,7 +145,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
   });
 
   test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    '%s goes to the command, which decides',
+    '%s is passed on to the command, which decides what to do',
     async (signal) => {
       const running = leasehold(server.address, ['run', `running-${signal}`, '--', ...counting(7)]);
       await running.logged(/ready/);
@@ -153,7 +153,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
       await running.logged(/got SIGUSR1/);
       running.signal(signal);
       await running.logged(new RegExp(`got ${signal}`));
-      // Held until the command has ended, and no longer.
+      // The lock is held until the command has ended, and no longer.
       const client = clientTo(server.address);
       expect((await client.locks.get(`running-${signal}`)).state).toBe('held');
       expect(await running.exit(10_000)).toBe(7);
@@ -162,7 +162,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     },
   );
 
-  // Part of util-linux: macOS has another one, with other arguments.
+  // This is the `script` of util-linux: macOS has another one, with other arguments.
   test.skipIf(!existsSync(SCRIPT))('Ctrl-C at a terminal reaches the command once', async () => {
     const command = [process.execPath, MAIN, 'run', 'terminal', '--', ...counting(7)];
     const quoted = command.map((word) => `'${word.replace(/'/g, `'\\''`)}'`).join(' ');
@@ -179,20 +179,20 @@ describe('leasehold run', { timeout: 60_000 }, () => {
       what: 'the command at the terminal',
       withinMs: 20_000,
     });
-    expect(output).toMatch(/leasehold: holds terminal with fencing token \d+/);
+    expect(output).toMatch(/leasehold: holding terminal with fencing token \d+/);
     terminal.stdin.write('\u0003');
     expect(await exit).toBe(7);
     expect(output.match(/got SIGINT/g)).toHaveLength(1);
   });
 
-  test('min-hold: it stays taken after the command has ended', async () => {
+  test('With --min-hold, the resource stays taken after the command has ended', async () => {
     expect((await run('cron', '--min-hold', '1h', '--', 'true')).code).toBe(0);
     expect(await run('-n', 'cron', '--', 'echo', 'ran')).toMatchObject({ code: 1, stdout: '' });
   });
 });
 
 describe('leasehold elect', { timeout: 60_000 }, () => {
-  test('runs the command while it leads, and again when it leads again', async () => {
+  test('leasehold elect runs the command in every term that it wins', async () => {
     const client = clientTo(server.address);
     const candidate = leasehold(server.address, [
       ...['elect', 'office', '--ttl', '2s', '--max-hold', '2s', '--', 'sh', '-c'],
@@ -204,13 +204,13 @@ describe('leasehold elect', { timeout: 60_000 }, () => {
     expect(candidate.stderr).toMatch(
       /^leasehold: The lease on office ends in .* The command was told to end/,
     );
-    expect(candidate.stderr).toContain('stands for election to office again');
+    expect(candidate.stderr).toContain('standing for election to office again');
     candidate.signal('SIGTERM');
     expect(await candidate.exit()).toBe(143);
     expect((await client.locks.get('office')).state).toBe('free');
   });
 
-  test('stands again when the servers come back that were gone', async () => {
+  test('leasehold elect stands again when its servers come back', async () => {
     const environment = { LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${await freePort()}` };
     const first = CommandLine.serve(environment);
     onTestFinished(() => first.kill());
@@ -220,7 +220,7 @@ describe('leasehold elect', { timeout: 60_000 }, () => {
     ]);
     await candidate.logged(/term \d+\n/);
     await first.kill();
-    const stands = () => /stands for election/.test(candidate.stderr);
+    const stands = () => /standing for election/.test(candidate.stderr);
     await eventually(stands, { what: 'the end of the term', withinMs: 20_000 });
     const second = CommandLine.serve(environment);
     onTestFinished(() => second.kill());
@@ -229,7 +229,7 @@ describe('leasehold elect', { timeout: 60_000 }, () => {
     expect(await candidate.exit()).toBe('SIGINT');
   });
 
-  test('ends with its command', async () => {
+  test('leasehold elect ends with its command', async () => {
     expect((await ended(server.address, ['elect', 'resigns', '--', 'sh', '-c', 'exit 4'])).code).toBe(4);
     expect((await clientTo(server.address).locks.get('resigns')).state).toBe('free');
   });

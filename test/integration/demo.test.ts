@@ -1,5 +1,5 @@
-// The demo as a user runs it, and its judgement: what it says must follow from the records, and a broken promise must
-// show. The failover tests themselves are elsewhere.
+// The demo as a user runs it, and its verdict: what it says must follow from the records, and a broken promise must
+// show. Tests of failovers are elsewhere.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ function start(atEnd: (stop: () => void) => void): Run {
   return { stop: (signal) => child.kill(signal), ended, output: () => output };
 }
 
-test('the demo runs through a crash and a failover, keeps its promises and says so', {
+test('The demo survives a crash and a failover, keeps its promises and says so', {
   timeout: 90_000,
 }, async ({ onTestFinished }) => {
   const run = start(onTestFinished);
@@ -37,7 +37,7 @@ test('the demo runs through a crash and a failover, keeps its promises and says 
   const output = run.output();
   expect({ code, output }).toMatchObject({ code: 0 });
   expect(output).toMatch(/callers served in the order of arrival +yes\n/);
-  // Its TTL of 3 s and the allowance of 2 s, counted from the grant; the kill came a little later.
+  // Its TTL of 3 s and the allowance of 2 s count from the grant, and the kill came a little later.
   const [, freed] =
     /first one served, after its holder was killed +(\d+\.\d) s after it\n/.exec(output) ?? [];
   expect(Number(freed)).toBeGreaterThan(3);
@@ -46,7 +46,7 @@ test('the demo runs through a crash and a failover, keeps its promises and says 
   expect(output).toMatch(/every token larger than the one before +yes\n/);
   expect(output).toMatch(/new primary named by the Sentinels +\d+\.\d s after it\n/);
   expect(output).toMatch(/first renewal after the kill +\d+\.\d s after it\n/);
-  // As the servers tell it: 17 s from the adoption, seen by polling.
+  // The servers report 17 s from the adoption on; the demo polls.
   const [, quarantine] = /quarantine, as the servers told it +(\d+\.\d) s\n/.exec(output) ?? [];
   expect(Number(quarantine)).toBeGreaterThan(16);
   const [, withoutGrants] = /time without new grants, from the kill on +(\d+\.\d) s\n/.exec(output) ?? [];
@@ -74,7 +74,7 @@ const belief = (worker: string, token: bigint, fromMs: number, untilMs?: number)
   untilMs,
 });
 
-test('overlapping beliefs and shrinking tokens are found, and fail the demo', () => {
+test('The demo finds overlapping beliefs and shrinking tokens, and fails on them', () => {
   const good = [belief('a', 1n, 0, 10), belief('b', 2n, 10, 20), belief('a', 3n, 25)];
   expect(overlaps(good, 30)).toEqual([]);
   expect(shrinkingTokens(good)).toEqual([]);
@@ -94,7 +94,7 @@ test('overlapping beliefs and shrinking tokens are found, and fail the demo', ()
   expect(judged([belief('a', 2n, 0, 10), belief('b', 1n, 10, 20)])).toBe(false);
 });
 
-test('a queue that is served out of order, or with a token that does not grow, fails the demo', () => {
+test('The demo fails on a queue that is served out of order or with a token that does not grow', () => {
   const served = (name: string, token: bigint): Served => ({ name, token, grantedMs: 0, releasedMs: 0 });
   const queue = { arrived: ['a', 'b'], crashedToken: 1n, killedMs: 0 };
   expect(isInOrder({ ...queue, served: [served('a', 2n), served('b', 3n)] })).toBe(true);

@@ -137,9 +137,8 @@ test('the program loads neither client nor server until a command needs it, and 
     folders: ['src', 'src/cli', 'src/config', 'src/domain'],
     packages: ['commander'],
   });
-  const commands = ['run', 'lease', 'locks', 'ops', 'info'].map((name) => `src/cli/${name}-command`);
-  const modules = commands.map((name) => (/(run|info)-command$/.test(name) ? `${name}.js` : `${name}s.js`));
-  const { folders, packages } = await loadedBy(...modules);
+  const actions = ['run-actions', 'lease-actions', 'locks-actions', 'ops-actions', 'info-action'];
+  const { folders, packages } = await loadedBy(...actions.map((name) => `src/cli/${name}.js`));
   expect(folders).toEqual([...OF_THE_CLIENT.folders, 'src/cli', 'src/config'].sort());
   expect(packages).toEqual([...OF_THE_CLIENT.packages, 'commander'].sort());
   const server = await loadedBy('src/server/serve-process.js');

@@ -1,4 +1,4 @@
-// The client commands of the command line for tests, as processes that are gone when the test has finished.
+// Runs the client commands of the command line for tests, as processes that are gone when the test has finished.
 import { onTestFinished } from 'vitest';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import { CommandLine } from './command-line.ts';
@@ -10,7 +10,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts it: what follows the name of the program, against this server. */
+/** Starts `leasehold` with these arguments, against this server. */
 export function leasehold(
   server: HostPort | undefined,
   args: readonly string[],
@@ -18,7 +18,7 @@ export function leasehold(
 ): CommandLine {
   const address = server && { LEASEHOLD_CLIENT_SERVER: formatHostPort(server) };
   const started = CommandLine.start(args, { ...address, ...environment });
-  // Killed at once, it would leave behind what it runs; and what it has left behind keeps its output open.
+  // Killed at once, it would leave its command behind, and that command would keep its output open.
   onTestFinished(async () => {
     started.signal('SIGTERM');
     await started.exit(5_000).catch(() => started.signal('SIGKILL'));
@@ -26,7 +26,7 @@ export function leasehold(
   return started;
 }
 
-/** The same, until it has ended by itself. */
+/** The same, and waits until it has ended by itself. */
 export async function ended(
   server: HostPort | undefined,
   args: readonly string[],

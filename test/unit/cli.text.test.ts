@@ -1,4 +1,4 @@
-// Texts of the command line: spans, tables that fit, and names that can't command a terminal.
+// The texts of the command line: spans of time, tables that fit, and names that can't control a terminal.
 import { expect, test } from 'vitest';
 import { fields, printable, span, table } from '../../src/cli/text.ts';
 
@@ -12,11 +12,11 @@ test.for([
   [7_500_000, '2 h 5 min'],
   [273_600_000, '3 d 4 h'],
   [-5, '0.0 s'],
-] as const)('%d ms are %s', ([ms, text]) => {
+] as const)('A span of %d ms is printed as %s', ([ms, text]) => {
   expect(span(ms)).toBe(text);
 });
 
-test('a table is aligned, and nothing is cut off where there is no terminal', () => {
+test('A table is aligned, and nothing is cut off without a terminal', () => {
   const rows = [
     ['a'.repeat(40), 'x', '1'],
     ['b', '', '22'],
@@ -29,7 +29,7 @@ test('a table is aligned, and nothing is cut off where there is no terminal', ()
   ]);
 });
 
-test('on a terminal the widest columns give way', () => {
+test('On a terminal, the widest columns of a table give way', () => {
   const lines = table(['NAME', 'OWNER', 'N'], [['a'.repeat(40), 'b'.repeat(30), '123']], 40)
     .trimEnd()
     .split('\n');
@@ -37,7 +37,7 @@ test('on a terminal the widest columns give way', () => {
   expect(lines[1]).toMatch(/^a+… {2}b+… {2}123$/);
 });
 
-test('what others have named does not command the terminal', () => {
+test('Names that others have chosen cannot control the terminal', () => {
   expect(printable('\u001b[31mred\u0007\n\u202e')).toBe('\ufffd[31mred\ufffd\ufffd\ufffd');
   expect(table(['A'], [['\u001b[2J']], undefined)).not.toContain('\u001b');
   expect(fields([['owner', '\u001b[2J']])).toBe('owner  \ufffd[2J\n');

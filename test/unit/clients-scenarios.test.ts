@@ -1,5 +1,5 @@
-// The scenarios that clients in all languages play: that they can be read, that their verbs are documented, and that an
-// expectation which isn't met is found. Playing them is `npm run test:clients`.
+// The scenarios that clients in all languages play: they can be read, their verbs are documented, and an expectation
+// that isn't met is found. `npm run test:clients` plays them.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,18 +9,18 @@ const FOLDER = join(import.meta.dirname, '../../clients/conformance');
 const scenarios = readScenarios(FOLDER);
 const readme = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 
-test('there are scenarios of every kind of surroundings', () => {
+test('Every kind of surroundings has a scenario', () => {
   const needs = new Set(scenarios.map((scenario) => scenario.needs));
   expect([...needs].sort()).toEqual(['one server', 'sentinel', 'tls', 'tokens', 'two servers']);
 });
 
-test('every verb is documented', () => {
+test('Every verb of the scenarios is documented', () => {
   const verbs = new Set(scenarios.flatMap(({ steps }) => steps.map(({ verb }) => verb)));
   const documented = [...readme.matchAll(/^\| `([a-z_]+)[`:]/gm)].map((match) => match[1]);
   expect([...verbs].filter((verb) => verb !== 'finish' && !documented.includes(verb))).toEqual([]);
 });
 
-test('what was started is finished, and what is named was answered', () => {
+test('A scenario finishes what it starts, and only that', () => {
   for (const { name, steps } of scenarios) {
     const finished = steps.filter(({ verb }) => verb === 'finish').map(({ args }) => args.value);
     const started = steps.map(({ start }) => start).filter((start) => start !== undefined);
@@ -41,11 +41,11 @@ test.each([
   [{ a: { lte: 1 } }, { a: 1.5 }, 'a is 1.5, expected lte 1'],
   [{ a: { matches: 'b|c' } }, { a: 'xcx' }, undefined],
   [{ a: { matches: '^b' } }, { a: 'ab' }, 'a is "ab", expected matches "^b"'],
-])('%j of %j: %s', (expected, actual, wrong) => {
+])('The expectation %j of %j yields %s', (expected, actual, wrong) => {
   expect(mismatch(expected, actual)).toBe(wrong);
 });
 
-test('names of earlier answers are replaced by what was answered', () => {
+test('The name of an earlier answer is replaced by that answer', () => {
   const answers = new Map([['first', { token: 7 }]]);
   expect(resolved({ token: { gt: '$first.token' }, text: 'first' }, answers)).toEqual({
     token: { gt: 7 },

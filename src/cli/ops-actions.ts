@@ -1,15 +1,14 @@
-// `leasehold ops …`: looking at operations, and steering them.
+// `leasehold ops …`: inspects operations, and cancels and retries them.
 
 import type { FilterOptions, Operation, OperationState, Payload } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { EXIT, Exit } from './exit.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';
 import { payloadJson, print, printJson, terminalWidth } from './output.ts';
-import type { ProgramContext } from './program.ts';
-import { ago, fields, labelsText, printable, span, table } from './text.ts';
+import type { Env } from './program-context.ts';
+import { ago, fields, labelsText, printable, span, table, timeOfDay } from './text.ts';
 
-type Env = ProgramContext['env'];
 type Options = ConnectionOptions & OutputOptions;
 
 interface FilterFlags {
@@ -63,7 +62,7 @@ export async function waitForOperation(
 ): Promise<never> {
   const { wait: waitMs, timeout: timeoutMs, json } = options;
   const operation = await withClient(options, env, async (client) => {
-    await client.operations.get(resource, id, { timeoutMs }); // no server, or no such operation: told at once
+    await client.operations.get(resource, id, { timeoutMs }); // reports a missing server or operation at once
     return client.operations.wait(resource, id, { waitMs });
   });
   if (json) printJson(operation);
@@ -101,7 +100,7 @@ export async function cancelOperation(
   );
   if (json) printJson(operation);
   else if (operation.state === 'running')
-    print(printable(`${resource} ${id} is running; its worker is told`).concat('\n'));
+    print(printable(`${resource} ${id} is running; its worker has been asked to stop`).concat('\n'));
   else print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
   process.exit(0);
 }
@@ -167,15 +166,15 @@ function described(operation: Operation, nowMs: number): string {
     ],
     ['token', operation.attempt > 0 ? operation.fencingToken.toString() : undefined],
     [
-      'stale unless heard',
+      'stale without news',
       heartbeatRemainingMs === undefined ? undefined : `in ${span(heartbeatRemainingMs)}`,
     ],
     ['created', ago(operation.createdAt, nowMs)],
     ['started', operation.startedAt && ago(operation.startedAt, nowMs)],
     ['updated', ago(operation.updatedAt, nowMs)],
     ['finished', operation.finishedAt && ago(operation.finishedAt, nowMs)],
-    ['removed', expiresAt && ago(expiresAt, nowMs)],
-    ['cancellation', cancelReason === '' ? 'asked for' : cancelReason],
+    ['removal', expiresAt && ago(expiresAt, nowMs)],
+    ['cancellation', cancelReason === '' ? 'requested' : cancelReason],
     ['labels', labelsText(operation.labels)],
     ['data', payload(data)],
     ['progress', payload(progress)],
@@ -191,5 +190,5 @@ function changed(operation: Operation): string {
 }
 
 function now(): string {
-  return new Date(systemClock.wallMs()).toISOString().slice(11, 19);
+  return timeOfDay(systemClock.wallMs());
 }

@@ -1,15 +1,14 @@
-// `leasehold locks …`: looking at locks, and what administrators do with them.
+// `leasehold locks …`: inspects locks, and force-releases them for administrators.
 
 import type { Lock, LockMode, LockState } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { EXIT, Exit } from './exit.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';
 import { print, printJson, terminalWidth } from './output.ts';
-import type { ProgramContext } from './program.ts';
-import { ago, fields, labelsText, printable, span, table, within } from './text.ts';
+import type { Env } from './program-context.ts';
+import { ago, fields, labelsText, printable, span, table, timeOfDay, within } from './text.ts';
 
-type Env = ProgramContext['env'];
 type Options = ConnectionOptions & OutputOptions;
 
 interface ListOptions extends Options {
@@ -49,7 +48,7 @@ export async function watchLocks(
 ): Promise<never> {
   const { prefix, json, timeout: timeoutMs } = options;
   if (prefix !== undefined && resources.length > 0) {
-    throw new Exit(EXIT.usage, '--prefix: give either a prefix or the names of resources.');
+    throw new Exit(EXIT.usage, '--prefix: give either a prefix or the names of resources, not both.');
   }
   await withClient(options, env, async (client) => {
     for await (const change of client.locks.watch({ resources, prefix, timeoutMs })) {
@@ -66,18 +65,18 @@ export async function forceRelease(
   env: Env,
 ): Promise<never> {
   const { fencingToken, immediate, reason, timeout: timeoutMs, json } = options;
-  const taken = await withClient(options, env, (client) =>
+  const revoked = await withClient(options, env, (client) =>
     client.locks.forceRelease(resource, { fencingToken, immediate, reason, timeoutMs }),
   );
-  if (json) printJson({ resource, ...taken });
-  if (taken.releasedCount === 0) {
+  if (json) printJson({ resource, ...revoked });
+  if (revoked.releasedCount === 0) {
     const which =
       fencingToken === undefined ? 'nobody holds it' : `no live lease has the token ${fencingToken}`;
     throw new Exit(EXIT.no, json ? '' : `${printable(resource)}: ${which}; nothing was changed.`);
   }
-  const free = taken.freeInMs > 0 ? `is free ${within(taken.freeInMs)}` : 'is free';
-  const leases = taken.releasedCount === 1 ? '1 lease' : `${taken.releasedCount} leases`;
-  if (!json) print(`took ${leases} away; ${printable(resource)} ${free}\n`);
+  const free = revoked.freeInMs > 0 ? `will be free ${within(revoked.freeInMs)}` : 'is free';
+  const leases = revoked.releasedCount === 1 ? '1 lease' : `${revoked.releasedCount} leases`;
+  if (!json) print(`force-released ${leases}; ${printable(resource)} ${free}\n`);
   process.exit(0);
 }
 
@@ -98,7 +97,7 @@ function rowOf(lock: Lock): string[] {
 function holdersText({ holders, holderCount }: Lock): string {
   const [first] = holders;
   if (!first) return '';
-  const revoked = first.revoked ? ' (taken away)' : '';
+  const revoked = first.revoked ? ' (force-released)' : '';
   return `${first.owner || '(no owner)'}${revoked}${holderCount > 1 ? ` and ${holderCount - 1} more` : ''}`;
 }
 
@@ -120,13 +119,13 @@ function described(lock: Lock, nowMs: number): string {
     ['mode', first && modeText(first.mode, lock)],
     [
       'taken for',
-      minHoldRemainingMs === undefined ? undefined : `${span(minHoldRemainingMs)} more, at least`,
+      minHoldRemainingMs === undefined ? undefined : `at least another ${span(minHoldRemainingMs)}`,
     ],
     ['holders', holderCount > 0 ? holderCount.toString() : undefined],
     ['waiters', waiterCount > 0 ? waiterCount.toString() : undefined],
   ]);
   const held = holders.map((holder) => [
-    `${holder.owner}${holder.revoked ? ' (taken away)' : ''}`,
+    `${holder.owner}${holder.revoked ? ' (force-released)' : ''}`,
     holder.fencingToken.toString(),
     ago(holder.acquiredAt, nowMs),
     within(holder.remainingMs),
@@ -144,14 +143,14 @@ function described(lock: Lock, nowMs: number): string {
   return [
     head,
     held.length > 0 && table(['HOLDER', 'TOKEN', 'SINCE', 'ENDS', 'LEASE', 'METADATA'], held, width),
-    waiting.length > 0 && table(['PLACE', 'WAITER', 'MODE', 'SINCE', 'LEASE'], waiting, width),
+    waiting.length > 0 && table(['POSITION', 'WAITER', 'MODE', 'SINCE', 'LEASE'], waiting, width),
   ]
     .filter((part) => part !== false)
     .join('\n');
 }
 
 function changed(lock: Lock): string {
-  const time = new Date(systemClock.wallMs()).toISOString().slice(11, 19);
+  const time = timeOfDay(systemClock.wallMs());
   const [first] = lock.holders;
   const what = first
     ? `held by ${holdersText(lock)}, token ${first.fencingToken}, ends ${within(first.remainingMs)}`

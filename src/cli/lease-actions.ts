@@ -1,23 +1,23 @@
-// `leasehold acquire`, `renew` and `release`: a lease that no process keeps, for scripts.
+// `leasehold acquire`, `renew` and `release`: a lease for scripts, which no process keeps alive.
 
 import { ContendedError } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
 import { messageOf } from './describe-error.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { EXIT, Exit, endBy } from './exit.ts';
+import { teller } from './notices.ts';
 import {
   type ConnectionOptions,
   type LeaseFlags,
+  leaseOptionsOf,
   type OutputOptions,
   type WaitFlags,
   waitMsOf,
 } from './options.ts';
 import { print, printJson } from './output.ts';
-import type { ProgramContext } from './program.ts';
-import { endBy, Signals } from './signals.ts';
-import { leaseOptionsOf, teller, waitForLease } from './wait-for-lease.ts';
-
-type Env = ProgramContext['env'];
+import type { Env } from './program-context.ts';
+import { Signals } from './signals.ts';
+import { waitForLease } from './wait-for-lease.ts';
 
 interface ScriptLease {
   readonly resource: string;
@@ -34,7 +34,7 @@ export async function acquireForScript(
   const signals = new Signals();
   await withClient(options, env, async (client) => {
     try {
-      // By the stream of a holder, which keeps its place in the queue. Its end releases nothing.
+      // This uses a holder's stream, which keeps the place in the queue. The end of the stream releases nothing.
       const lease = await waitForLease(client, {
         resource,
         lease: leaseOptionsOf(options),
@@ -76,12 +76,12 @@ export async function releaseForScript(
 ): Promise<never> {
   const { leaseId, timeout: timeoutMs } = options;
   const released = await withClient(options, env, async (client) => {
-    await client.serverInfo({ timeoutMs }); // a server that isn't there is told in time
+    await client.serverInfo({ timeoutMs }); // reports a missing server within the timeout
     return client.locks.release({ resource, leaseId });
   });
   if (options.json) printJson({ resource, released });
   if (!released) {
-    const message = `${resource}: there is no lease with this id to release; it was released before, or has ended.`;
+    const message = `${resource}: there is no lease with this --lease-id. It was released before, or it has ended.`;
     throw new Exit(EXIT.no, options.json ? '' : message);
   }
   process.exit(0);

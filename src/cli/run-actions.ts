@@ -1,17 +1,24 @@
-// `leasehold run` and `leasehold elect`: a command under a lease, once, or whenever elected.
+// `leasehold run` and `leasehold elect`: a command under a lease, once, or in every term.
 
 import { type Client, ContendedError, type Lease, LeaseholdError } from '../client/client.ts';
 import { GIVEN_TO_COMMANDS } from '../config/client-environment.ts';
 import { pause, wakefulClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
 import { describeError, messageOf } from './describe-error.ts';
-import { EXIT, Exit } from './exit-codes.ts';
+import { codeOfSignal, EXIT, Exit, endBy } from './exit.ts';
 import { type CommandEnd, runGuarded } from './guarded-command.ts';
-import { type ConnectionOptions, type LeaseFlags, type WaitFlags, waitMsOf } from './options.ts';
-import type { ProgramContext } from './program.ts';
-import { codeOfSignal, endBy, Signals } from './signals.ts';
+import { complain, type Tell, teller } from './notices.ts';
+import {
+  type ConnectionOptions,
+  type LeaseFlags,
+  leaseOptionsOf,
+  type WaitFlags,
+  waitMsOf,
+} from './options.ts';
+import type { Env } from './program-context.ts';
+import { Signals } from './signals.ts';
 import { span } from './text.ts';
-import { complain, leaseOptionsOf, type Tell, teller, waitForLease } from './wait-for-lease.ts';
+import { waitForLease } from './wait-for-lease.ts';
 
 interface GraceFlags {
   readonly grace?: number;
@@ -22,7 +29,7 @@ interface UnderLease<Options> {
   readonly resource: string;
   readonly command: readonly [string, ...string[]];
   readonly options: Options;
-  readonly env: ProgramContext['env'];
+  readonly env: Env;
 }
 
 type RunOptions = ConnectionOptions & LeaseFlags & WaitFlags & GraceFlags;
@@ -31,15 +38,15 @@ type ElectOptions = ConnectionOptions & LeaseFlags & GraceFlags;
 interface Candidacy {
   readonly signals: Signals;
   readonly tell: Tell;
-  /** Infinity: it has led before. */
+  /** Infinity if it has led before. */
   readonly timeoutMs: number;
 }
 
-/** The part of a lease that is the grace unless it is given, and the most that it may be. */
+/** The grace as a part of the lease: without --grace, and at most. */
 const GRACE = { usual: 1 / 5, most: 1 / 2 };
-/** How long the end of the command waits for the release. */
+/** How long the end of the process waits for the release. */
 const RELEASE_MS = 2_000;
-/** Between two tries of a candidate that has led before. */
+/** The pause between two tries of a candidate that has led before. */
 const AGAIN_MS = 1_000;
 
 export async function runUnderLock({
@@ -76,14 +83,14 @@ export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<
   const signals = new Signals();
   const tell = teller(options.verbose);
   const end = await withClient(options, env, async (client) => {
-    // Who has led before goes on trying: that no server answers may be just why the term was lost.
+    // A candidate that has led before keeps trying: silent servers may be the very reason why it lost the term.
     for (let timeoutMs = options.timeout; ; timeoutMs = Number.POSITIVE_INFINITY) {
       const lease = await elected(client, given, { signals, tell, timeoutMs });
       if (lease === undefined) return { kind: 'signalled', signal: signals.received ?? 'SIGTERM' } as const;
       const ended = await underLease(given, lease, signals);
-      // Told to end while it was being stopped: it doesn't stand again.
+      // A signal that came while the command was being stopped means: don't stand again.
       if (ended.kind !== 'lost' || signals.received) return ended;
-      complain(`stands for election to ${resource} again`);
+      complain(`standing for election to ${resource} again`);
     }
   });
   return endAs(end, signals);
@@ -106,7 +113,7 @@ async function elected(
       });
     } catch (error) {
       if (signals.received) return undefined;
-      // A server that is just ending, or starting, may answer with more than "unavailable".
+      // A server that is just starting or ending may answer with other errors than "unavailable".
       const { code, message } = describeError(error);
       if (Number.isFinite(timeoutMs) || code !== EXIT.unavailable) throw error;
       tell(`${message} Trying again.`);
@@ -133,7 +140,7 @@ async function underLease(
       graceMs: graceOf(options, lease),
       signals,
       onLoss: (why, killInMs) => {
-        const until = killInMs > 0 ? `was told to end, and is killed in ${span(killInMs)}` : 'was killed';
+        const until = killInMs > 0 ? `was told to end and will be killed in ${span(killInMs)}` : 'was killed';
         complain(`${why} The command ${until}.`);
       },
     });
@@ -142,8 +149,7 @@ async function underLease(
   }
 }
 
-// The end of the command is what counts, so a release that fails is told and no more. It isn't waited for long,
-// either.
+// The command's own end decides the exit code, so a release that fails is only reported, and the wait for it is short.
 async function released(lease: Lease): Promise<void> {
   if (lease.loss?.loss === 'deadline') return;
   const failed = lease.release().then(
@@ -153,16 +159,16 @@ async function released(lease: Lease): Promise<void> {
   const late = pause(wakefulClock, RELEASE_MS).then((): unknown => new Error('too late'));
   const result = await Promise.race([failed, late]);
   if (result === undefined) return;
-  const why = result instanceof LeaseholdError ? messageOf(result) : 'No server has answered in time.';
-  complain(`The lease on ${lease.resource} could not be released; it ends by itself. ${why}`);
+  const why = result instanceof LeaseholdError ? messageOf(result) : 'No server answered in time.';
+  complain(`The lease on ${lease.resource} could not be released and will end by itself. ${why}`);
 }
 
 function graceOf({ grace }: GraceFlags, lease: Lease): number {
   const validMs = lease.remainingMs();
   if (grace === undefined) return validMs * GRACE.usual;
   if (grace <= validMs * GRACE.most) return grace;
-  const text = `--grace: ${span(grace)} is more than half of the ${span(validMs)} that the lease is valid.`;
-  throw new Exit(EXIT.usage, `${text} Give a longer --ttl, or a shorter --grace.`);
+  const text = `--grace: ${span(grace)} is more than half of the ${span(validMs)} that the lease lasts.`;
+  throw new Exit(EXIT.usage, `${text} Give a longer --ttl or a shorter --grace.`);
 }
 
 function endAs(end: CommandEnd, { received }: Signals): never {
