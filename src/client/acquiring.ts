@@ -12,7 +12,7 @@ import { release } from './core/release.ts';
 import { Lease, LeaseEnd } from './lease.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 /** A resource, with what differs from the options of the call. */
 export type WantedLease =
@@ -101,7 +101,7 @@ function oneWait(
   signal: AbortSignal | undefined,
 ) {
   const waitMs = Math.min(leftMs, LIMITS.unaryWaitMs);
-  const value = durationOf(Math.floor(waitMs));
+  const value = spanOf('waitMs', Math.floor(waitMs));
   const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
   const request = AcquireManyRequest.fromPartial({ specs, wait });
   return caller.unary<AcquireManyResponse>(

@@ -16,7 +16,7 @@ import type { HeldAttempt } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import type { Answered, Invoke } from './core/unary-call.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 export interface RecordUpdate {
   readonly progress?: unknown;
@@ -78,7 +78,7 @@ export class AttemptRecord {
   }
 
   async giveBack(delayMs: number): Promise<void> {
-    const request = { ...this.#held.name, delay: durationOf(delayMs), requestId: randomUUID() };
+    const request = { ...this.#held.name, delay: spanOf('delayMs', delayMs), requestId: randomUUID() };
     await this.#write<YieldOperationResponse>(({ operations }, metadata, options, callback) =>
       operations.yieldOperation(request, metadata, options, callback),
     );

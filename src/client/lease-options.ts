@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import type { LeaseEvent } from './lease.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 /** `permits`: so many of a limited number, on which the callers should agree. */
 export type ModeOption = 'exclusive' | 'shared' | { readonly permits: number; readonly limit: number };
@@ -54,11 +54,11 @@ export function specOf(
     resource,
     leaseId: options.leaseId ?? randomUUID(),
     owner: options.owner ?? owner,
-    ttl: durationOf(options.ttlMs),
+    ttl: spanOf('ttlMs', options.ttlMs),
     mode: modeOf(options.mode),
     metadata: new Map(Object.entries(options.metadata ?? {})),
-    minHold: durationOf(options.minHoldMs),
-    maxHold: durationOf(options.maxHoldMs),
+    minHold: spanOf('minHoldMs', options.minHoldMs),
+    maxHold: spanOf('maxHoldMs', options.maxHoldMs),
     durability: durabilityOf(options.durability),
   });
 }

@@ -6,7 +6,7 @@ import {
   LockState as LockStateNumber,
   type LockWaiter as WaiterMessage,
 } from '../../generated/leasehold/v1/lock.ts';
-import { dateOf, msOf } from './time-spans.ts';
+import { dateOf, msOf } from './core/time-spans.ts';
 
 export type LockMode =
   | { readonly kind: 'exclusive' }

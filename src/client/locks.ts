@@ -16,9 +16,10 @@ import {
 import { LIMITS } from '../domain/limits.ts';
 import type { Caller, CallOptions } from './client-calls.ts';
 import { release } from './core/release.ts';
+import { msOf } from './core/time-spans.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, specOf } from './lease-options.ts';
 import { freeLock, LOCK_STATES, type Lock, type LockState, lockOf } from './lock-view.ts';
-import { durationOf, msOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 import { type WatchOptions, watchAgain } from './watch-loop.ts';
 
 export interface ListLocksOptions extends CallOptions {
@@ -171,7 +172,7 @@ export class Locks {
     const { signal } = options;
     const waitMs = Math.min(options.waitMs ?? DEFAULT_WAIT_MS, LIMITS.unaryWaitMs);
     const spec = specOf(resource, options, this.#caller.owner);
-    const value = durationOf(Math.floor(waitMs));
+    const value = spanOf('waitMs', Math.floor(waitMs));
     const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
     const request = AcquireRequest.fromPartial({ spec, wait });
     const bounds = wait ? { tryForMs: waitMs + ANSWER_MS, timeoutMs: waitMs + ANSWER_MS } : {};
@@ -192,7 +193,7 @@ export class Locks {
     options: CallOptions & { readonly ttlMs?: number | undefined } = {},
   ): Promise<UnkeptLease> {
     const { resource, leaseId, fencingToken } = lease;
-    const request = { resource, leaseId, fencingToken, ttl: durationOf(options.ttlMs) };
+    const request = { resource, leaseId, fencingToken, ttl: spanOf('ttlMs', options.ttlMs) };
     const { response, sentAtMs } = await this.#caller.unary<RenewResponse>(
       ({ locks }, metadata, call, callback) => locks.renew(request, metadata, call, callback),
       options,

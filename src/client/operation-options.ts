@@ -3,9 +3,10 @@
 import type { OperationFilter } from '../../generated/leasehold/v1/operation.ts';
 import { BeginOperationRequest } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { encodePayload } from './core/json-payload.ts';
+import { timestampOf } from './core/time-spans.ts';
 import { type LeaseOptions, specOf } from './lease-options.ts';
 import { OPERATION_STATES, type OperationState } from './operation-view.ts';
-import { durationOf, timestampOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 export interface BeginOptions {
   /** The kind of work, by which workers claim it; `run` unless given. */
@@ -65,16 +66,16 @@ export function beginRequestOf(
     labels: new Map(Object.entries(options.labels ?? {})),
     claimId,
     owner: options.owner ?? owner,
-    heartbeatTimeout: durationOf(options.heartbeatTimeoutMs),
-    timeToLive: durationOf(options.timeToLiveMs),
+    heartbeatTimeout: spanOf('heartbeatTimeoutMs', options.heartbeatTimeoutMs),
+    timeToLive: spanOf('timeToLiveMs', options.timeToLiveMs),
     lock: spec,
     maxAttempts: options.maxAttempts ?? 0,
     exclusive: options.exclusive ?? false,
     retention: retention && {
-      succeeded: durationOf(retention.succeeded),
-      failed: durationOf(retention.failed),
-      cancelled: durationOf(retention.cancelled),
-      dead: durationOf(retention.dead),
+      succeeded: spanOf('retentionMs', retention.succeeded),
+      failed: spanOf('retentionMs', retention.failed),
+      cancelled: spanOf('retentionMs', retention.cancelled),
+      dead: spanOf('retentionMs', retention.dead),
     },
   });
 }

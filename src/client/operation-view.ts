@@ -7,7 +7,7 @@ import {
 import { ADVICE } from './advice.ts';
 import { OperationEndedError } from './client-errors.ts';
 import { decodePayload, type Json, type RawPayload } from './core/json-payload.ts';
-import { dateOf, msOf } from './time-spans.ts';
+import { dateOf, msOf } from './core/time-spans.ts';
 
 export type OperationState =
   | 'pending'

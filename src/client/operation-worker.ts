@@ -17,9 +17,9 @@ import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
 import type { Caller } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
+import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
-import { durationOf } from './time-spans.ts';
 
 /** How one attempt of a worker ended. */
 export type Handled = Pick<AttemptOutcome<unknown>, 'kind'> & {

@@ -20,7 +20,7 @@ import { ContendedError, LeaseholdError, OperationRefusedError, UnavailableError
 import { BACKOFF } from './core/unary-call.ts';
 import { type BeginOptions, beginRequestOf } from './operation-options.ts';
 import { operationOf, type Payload, resultOf } from './operation-view.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 export interface RunOptions extends BeginOptions {
   /** How long to wait for somebody else who runs it, and for its lock: for ever unless given. */
@@ -101,7 +101,7 @@ export async function untilDone(
   forMs: number,
   signal: AbortSignal | undefined,
 ): Promise<WaitOperationResponse> {
-  const request = { resource, operationId, waitTimeout: durationOf(Math.ceil(forMs)) };
+  const request = { resource, operationId, waitTimeout: spanOf('waitMs', Math.ceil(forMs)) };
   return caller.answer<WaitOperationResponse>(
     ({ operations }, metadata, call, callback) => operations.waitOperation(request, metadata, call, callback),
     { signal, timeoutMs: forMs + 2 * ANSWER_MS, tryForMs: forMs + ANSWER_MS },

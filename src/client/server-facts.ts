@@ -3,7 +3,7 @@
 import type { GetServerInfoResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import { StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import type { Caller, CallOptions } from './client-calls.ts';
-import { msOf } from './time-spans.ts';
+import { msOf } from './core/time-spans.ts';
 
 export interface ServerInfo {
   readonly version: string;

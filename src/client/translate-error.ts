@@ -16,8 +16,8 @@ import {
   UnavailableError,
 } from './client-errors.ts';
 import { CallError } from './core/call-error.ts';
+import { msOf } from './core/time-spans.ts';
 import { holderOf } from './lock-view.ts';
-import { msOf } from './time-spans.ts';
 
 // The numbers of the gRPC codes that are looked at where no reason is given.
 const CANCELLED = 1;

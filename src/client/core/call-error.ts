@@ -5,6 +5,7 @@ import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../../generated/google/rpc/error_details.ts';
 import { Status } from '../../../generated/google/rpc/status.ts';
 import { Contention } from '../../../generated/leasehold/v1/error_details.ts';
+import { msOf } from './time-spans.ts';
 
 const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
 
@@ -36,8 +37,7 @@ export class CallError extends Error {
       find('leasehold.v1.Contention'),
     ];
     this.reason = info ? ErrorInfo.decode(info).reason : '';
-    const delay = retry && RetryInfo.decode(retry).retryDelay;
-    this.retryAfterMs = delay && Number(delay.seconds) * 1_000 + delay.nanos / 1e6;
+    this.retryAfterMs = retry && msOf(RetryInfo.decode(retry).retryDelay);
     this.violations = bad ? BadRequest.decode(bad).fieldViolations : [];
     this.contention = contention && Contention.decode(contention);
   }

@@ -14,6 +14,7 @@ import type { Channel } from './channel.ts';
 import { KeptStreams } from './kept-streams.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import type { StreamCall } from './stream-call.ts';
+import { msOf } from './time-spans.ts';
 
 export type AttemptEvent =
   | { readonly kind: 'renewed' }
@@ -76,7 +77,7 @@ export class HeldAttempt {
   /** Takes what any answer says of it. Says whether it is held. */
   extend({ validFor }: Attempt, sent: SentAt): boolean {
     if (this.#state !== 'held') return false;
-    const validForMs = Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
+    const validForMs = msOf(validFor) ?? 0;
     const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
     this.#streams.ttlMs = Math.max(this.#streams.ttlMs, leftMs);
     return this.#deadline.extend(sent, validForMs, this.#streams.ttlMs);

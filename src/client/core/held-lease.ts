@@ -13,6 +13,7 @@ import { type KeepOptions, KeptStreams } from './kept-streams.ts';
 import { keepAliveStream, type LeaseCall, type LeaseMessage, type LeaseName } from './lease-call.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import { release } from './release.ts';
+import { msOf } from './time-spans.ts';
 
 export type HeldEvent =
   /** `position` is from 1, and 0 while the instance can't reach the store and so doesn't know it. */
@@ -130,7 +131,7 @@ export class HeldLease implements LeaseName {
   }
 
   #extend(sent: SentAt, { validFor }: Lease): boolean {
-    const validForMs = Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
+    const validForMs = msOf(validFor) ?? 0;
     // What is left when it arrives is at most the TTL.
     const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
     this.streams.ttlMs = Math.max(this.streams.ttlMs, leftMs);

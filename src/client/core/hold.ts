@@ -14,6 +14,7 @@ import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts'
 import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
 import { ANSWER_WITHIN_MS, release } from './release.ts';
 import { StreamCall } from './stream-call.ts';
+import { durationOf } from './time-spans.ts';
 import { BACKOFF } from './unary-call.ts';
 
 export interface HoldOptions extends LeaseOptions {
@@ -165,7 +166,5 @@ function gaveUp(): CallError {
 function waitOf(waitMs: number, leftMs: number): HoldRequest['wait'] {
   if (waitMs <= 0) return undefined;
   if (!Number.isFinite(leftMs)) return { $case: 'waitForever', value: true };
-  const ms = Math.max(1, Math.floor(leftMs));
-  const value = { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1e6 };
-  return { $case: 'waitTimeout', value };
+  return { $case: 'waitTimeout', value: durationOf(Math.max(1, Math.floor(leftMs))) };
 }
