@@ -12,13 +12,11 @@ import type {
   Attempt as AttemptMessage,
   Operation as OperationMessage,
 } from '../../generated/leasehold/v1/operation.ts';
-import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { ADVICE } from './advice.ts';
 import { AttemptContext } from './attempt-context.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import type { Caller } from './client-calls.ts';
 import {
-  type AttemptLossReason,
   AttemptLostError,
   InvalidArgumentError,
   LeaseholdError,
@@ -29,6 +27,7 @@ import { HeldAttempt, type AttemptEvent as HeldAttemptEvent } from './core/held-
 import { encodePayload } from './core/json-payload.ts';
 import type { SentAt } from './core/lease-deadline.ts';
 import { type AtRisk, riskOf } from './lease.ts';
+import { attemptLossOf, WHY_ATTEMPT_LOST } from './losses.ts';
 import { operationOf } from './operation-view.ts';
 
 /** Thrown by the work: another worker shall go on with the operation, after `delayMs`. */
@@ -77,24 +76,6 @@ export interface AttemptOptions {
 
 export type Work<Data, Value> = (context: AttemptContext<Data>) => Value | PromiseLike<Value>;
 
-const LOSS: ReadonlyMap<number, AttemptLossReason> = new Map<number, AttemptLossReason>([
-  [AttemptLostReason.ATTEMPT_LOST_REASON_EXPIRED, 'expired'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_SUPERSEDED, 'superseded'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_YIELDED, 'yielded'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_FINISHED, 'finished'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_LEASE_LOST, 'lease-lost'],
-]);
-
-const WHY: Readonly<Record<AttemptLossReason, string>> = {
-  deadline: 'no server was heard before its deadline',
-  expired: 'no heartbeat was heard in time',
-  superseded: 'another worker has taken the operation over',
-  yielded: 'it was given back',
-  finished: 'the operation is in a final state',
-  'lease-lost': 'its lease is gone',
-  'unknown-attempt': 'the store does not know it any more, after a failover for example',
-};
-
 /** Runs the work of an attempt that was just given to this caller; it has ended, or is lost, when this resolves. */
 export async function runAttempt<Data, Value>(
   caller: Caller,
@@ -119,7 +100,7 @@ export async function runAttempt<Data, Value>(
       over.abort(cancelled(resource, operationId, event.reason));
       tell(event);
     } else if (event.kind === 'lost') {
-      lost = lossOf(resource, operationId, event.reason);
+      lost = lostBy(resource, operationId, event.reason);
       over.abort(lost);
       tell({ kind: 'lost', error: lost });
     } else if (event.kind === 'at-risk') tell({ kind: 'at-risk', reason: riskOf(event.reason) });
@@ -256,8 +237,8 @@ function cancelled(resource: string, operationId: string, detail: string): Opera
   return new OperationEndedError(message, { reason: 'OPERATION_CANCELLED', resource, operationId, detail });
 }
 
-function lossOf(resource: string, operationId: string, reason: number | undefined): AttemptLostError {
-  const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-attempt');
-  const message = `The attempt at the operation ${operationId} on ${resource} is lost: ${WHY[loss]}. ${ADVICE.STALE_ATTEMPT}`;
+function lostBy(resource: string, operationId: string, reason: number | undefined): AttemptLostError {
+  const loss = attemptLossOf(reason);
+  const message = `The attempt at the operation ${operationId} on ${resource} is lost: ${WHY_ATTEMPT_LOST[loss]}. ${ADVICE.STALE_ATTEMPT}`;
   return new AttemptLostError(message, { reason: 'STALE_ATTEMPT', loss });
 }

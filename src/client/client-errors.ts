@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../domain/errors.ts';
 import type { CallError } from './core/call-error.ts';
 import type { LockHolder } from './lock-view.ts';
+import type { AttemptLossReason, LossReason } from './losses.ts';
 
 /** Said by no server, but found out here. */
 export const LOCAL_REASONS = [
@@ -71,23 +72,6 @@ export class ContendedError extends LeaseholdError {
   }
 }
 
-export const LOSSES = [
-  /** Its local deadline passed: no server could be heard in time. */
-  'deadline',
-  /** Its deadline passed at the server. */
-  'expired',
-  /** Somebody who knows its id released it. */
-  'released',
-  /** An administrator took it away. */
-  'force-released',
-  /** Its `maxHoldMs` ended. */
-  'max-hold',
-  /** The store doesn't know it: a failover forgot it, for example. */
-  'unknown-lease',
-] as const;
-
-export type LossReason = (typeof LOSSES)[number];
-
 /** A lease that was held is over. */
 export class LeaseLostError extends LeaseholdError {
   override readonly name = 'LeaseLostError';
@@ -97,6 +81,17 @@ export class LeaseLostError extends LeaseholdError {
   constructor(message: string, facts: ErrorFacts & Pick<LeaseLostError, 'resource' | 'loss'>) {
     super(message, facts);
     this.resource = facts.resource;
+    this.loss = facts.loss;
+  }
+}
+
+/** The attempt at an operation is over: what its worker writes is refused. */
+export class AttemptLostError extends LeaseholdError {
+  override readonly name = 'AttemptLostError';
+  readonly loss: AttemptLossReason;
+
+  constructor(message: string, facts: ErrorFacts & Pick<AttemptLostError, 'loss'>) {
+    super(message, facts);
     this.loss = facts.loss;
   }
 }
@@ -132,33 +127,6 @@ export class PermissionDeniedError extends LeaseholdError {
 /** The state of an operation doesn't allow this: `reason` says which. */
 export class OperationRefusedError extends LeaseholdError {
   override readonly name = 'OperationRefusedError';
-}
-
-export const ATTEMPT_LOSSES = [
-  /** Its local deadline passed: no server could be heard in time. */
-  'deadline',
-  'expired',
-  /** Another worker has taken the operation over. */
-  'superseded',
-  'yielded',
-  /** The operation is in a final state. */
-  'finished',
-  /** The lease that belongs to it is gone. */
-  'lease-lost',
-  'unknown-attempt',
-] as const;
-
-export type AttemptLossReason = (typeof ATTEMPT_LOSSES)[number];
-
-/** The attempt at an operation is over: what its worker writes is refused. */
-export class AttemptLostError extends LeaseholdError {
-  override readonly name = 'AttemptLostError';
-  readonly loss: AttemptLossReason;
-
-  constructor(message: string, facts: ErrorFacts & Pick<AttemptLostError, 'loss'>) {
-    super(message, facts);
-    this.loss = facts.loss;
-  }
 }
 
 /** The operation ended without a result: FAILED, CANCELLED or DEAD, as `reason` says. */

@@ -30,14 +30,12 @@ export type { AttemptContext } from './attempt-context.ts';
 export type { RecordUpdate } from './attempt-record.ts';
 export type { CallOptions } from './client-calls.ts';
 export {
-  type AttemptLossReason,
   AttemptLostError,
   ContendedError,
   type ErrorReason,
   InvalidArgumentError,
   LeaseholdError,
   LeaseLostError,
-  type LossReason,
   NotHeldError,
   OperationEndedError,
   OperationRefusedError,
@@ -60,6 +58,7 @@ export type {
   UnkeptLease,
   WatchLocksOptions,
 } from './locks.ts';
+export type { AttemptLossReason, LossReason } from './losses.ts';
 export type { BeginOptions, FilterOptions } from './operation-options.ts';
 export type { Operation, OperationState, Payload } from './operation-view.ts';
 export type { Handled, Worker, WorkerOptions } from './operation-worker.ts';

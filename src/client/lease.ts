@@ -1,12 +1,13 @@
 // A lease as its holder sees it: until when it may act, and its end. It is kept alive by the client core; this adds
 // what users catch. A lease that is over stays over: it is never acquired again silently.
 
-import { AtRiskReason, LostReason } from '../../generated/leasehold/v1/lease_events.ts';
+import { AtRiskReason } from '../../generated/leasehold/v1/lease_events.ts';
 import { pause } from '../domain/clock.ts';
 import { ADVICE } from './advice.ts';
 import type { Caller } from './client-calls.ts';
-import { LeaseLostError, type LossReason, NotHeldError } from './client-errors.ts';
+import { LeaseLostError, NotHeldError } from './client-errors.ts';
 import type { HeldEvent, HeldLease } from './core/held-lease.ts';
+import { lossOf, WHY_LEASE_LOST } from './losses.ts';
 
 export type AtRisk =
   | 'store-unavailable'
@@ -27,22 +28,6 @@ export type LeaseEvent =
   | { readonly kind: 'released' }
   /** The release that ends a `withLock` or an `await using` couldn't be sent: it ends with its time to live. */
   | { readonly kind: 'release-failed'; readonly error: unknown };
-
-const LOSS: ReadonlyMap<number, LossReason> = new Map<number, LossReason>([
-  [LostReason.LOST_REASON_EXPIRED, 'expired'],
-  [LostReason.LOST_REASON_RELEASED, 'released'],
-  [LostReason.LOST_REASON_FORCE_RELEASED, 'force-released'],
-  [LostReason.LOST_REASON_MAX_HOLD, 'max-hold'],
-]);
-
-const WHY: Readonly<Record<LossReason, string>> = {
-  deadline: 'no server was heard before its deadline',
-  expired: 'it was not renewed in time',
-  released: 'somebody who knows its id released it',
-  'force-released': 'an administrator took it away',
-  'max-hold': 'its maxHoldMs is over',
-  'unknown-lease': 'the store does not know it any more, after a failover for example',
-};
 
 const RISKS: ReadonlyMap<number, AtRisk> = new Map<number, AtRisk>([
   [AtRiskReason.AT_RISK_REASON_STORE_UNAVAILABLE, 'store-unavailable'],
@@ -92,7 +77,7 @@ export class LeaseEnd {
   #told(event: HeldEvent): LeaseEvent {
     switch (event.kind) {
       case 'lost': {
-        const error = this.#lossOf(event.reason);
+        const error = this.#lostBy(event.reason);
         this.#over.abort(error);
         return { kind: 'lost', error };
       }
@@ -112,9 +97,9 @@ export class LeaseEnd {
     }
   }
 
-  #lossOf(reason: number | undefined): LeaseLostError {
-    const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-lease');
-    const message = `The lease on ${this.resource} is lost: ${WHY[loss]}. ${ADVICE.LEASE_LOST}`;
+  #lostBy(reason: number | undefined): LeaseLostError {
+    const loss = lossOf(reason);
+    const message = `The lease on ${this.resource} is lost: ${WHY_LEASE_LOST[loss]}. ${ADVICE.LEASE_LOST}`;
     return new LeaseLostError(message, { reason: 'LEASE_LOST', resource: this.resource, loss });
   }
 }
