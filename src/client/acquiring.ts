@@ -2,26 +2,20 @@
 
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
-import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Caller } from './client-calls.ts';
+import { ANSWER_MS, boundsOfWait, type Caller } from './client-calls.ts';
 import { ContendedError, InvalidArgumentError } from './client-errors.ts';
 import { keep } from './core/held-lease.ts';
 import { hold } from './core/hold.ts';
-import { release } from './core/release.ts';
+import { giveBack } from './core/release.ts';
 import { Lease, LeaseEnd } from './lease.ts';
-import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf } from './lease-options.ts';
+import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf, waitOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
-import { spanOf } from './span-options.ts';
 
 /** A resource, with what differs from the options of the call. */
 export type WantedLease =
   | string
   | (LeaseOptions & Pick<AcquireOptions, 'leaseId'> & { readonly resource: string });
-
-/** An instance that hangs is noticed by its connection; a wait isn't cut into pieces, which would cost its place. */
-const BEYOND_THE_WAIT_MS = 3_000;
-const GIVE_BACK_MS = 1_000;
 
 export async function acquire(
   caller: Caller,
@@ -81,13 +75,13 @@ export async function acquireMany(
       return new LeaseSet(leases);
     } catch (error) {
       // The longest wait of one call is over, and the caller's isn't.
-      const canGoOn = error instanceof ContendedError && clock.monotonicMs() + BEYOND_THE_WAIT_MS < giveUpMs;
+      const canGoOn = error instanceof ContendedError && clock.monotonicMs() + ANSWER_MS < giveUpMs;
       if (waitMs > LIMITS.unaryWaitMs && canGoOn) continue;
       // One that is refused leaves what a former try was granted whose answer was lost: the server can't know whether
       // somebody was told of it.
       const leavesNothing =
         (error instanceof ContendedError && tries === 1) || error instanceof InvalidArgumentError;
-      if (!leavesNothing) await giveBack(caller, specs);
+      if (!leavesNothing) await giveBack(caller.channel, specs);
       throw error;
     }
   }
@@ -101,25 +95,13 @@ function oneWait(
   signal: AbortSignal | undefined,
 ) {
   const waitMs = Math.min(leftMs, LIMITS.unaryWaitMs);
-  const value = spanOf('waitMs', Math.floor(waitMs));
-  const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
+  const wait = waitOf(waitMs);
   const request = AcquireManyRequest.fromPartial({ specs, wait });
   return caller.unary<AcquireManyResponse>(
     ({ locks }, metadata, options, callback) => {
       onTry();
       return locks.acquireMany(request, metadata, options, callback);
     },
-    {
-      signal,
-      ...(wait ? { tryForMs: waitMs + BEYOND_THE_WAIT_MS, timeoutMs: waitMs + BEYOND_THE_WAIT_MS } : {}),
-    },
+    { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
   );
-}
-
-// They may be queued, or even granted, where we don't hear of it any more.
-async function giveBack({ channel }: Caller, specs: readonly LeaseSpec[]): Promise<void> {
-  const done = new AbortController();
-  const releases = specs.map((spec) => release(channel, spec).catch(() => false));
-  void Promise.all(releases).then(() => done.abort());
-  await pause(channel.clock, GIVE_BACK_MS, done.signal);
 }

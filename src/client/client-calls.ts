@@ -1,5 +1,6 @@
 // What all parts of the client call through: the channel, the client's defaults, and errors that users can catch.
 
+import { ADVICE } from './advice.ts';
 import type { Channel } from './core/channel.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import { type Answered, callUnary, type Invoke } from './core/unary-call.ts';
@@ -22,6 +23,23 @@ export interface CallOptions {
 interface UnaryBounds extends CallOptions {
   /** How long one try may take; 3 s unless given. */
   readonly tryForMs?: number;
+}
+
+/**
+ * How long an answer may take to arrive after the wait that its call asks for. A wait isn't cut into pieces, which
+ * would cost its place in the queue: the connection notices an instance that hangs.
+ */
+export const ANSWER_MS = 3_000;
+
+/** The bounds of a call that waits at the server: one try, which takes all of the wait. */
+export function boundsOfWait(waitMs: number): Required<Pick<UnaryBounds, 'timeoutMs' | 'tryForMs'>> {
+  return { timeoutMs: waitMs + ANSWER_MS, tryForMs: waitMs + ANSWER_MS };
+}
+
+/** Throws where an answer lacks what every answer has. `what` is a noun with its article. */
+export function present<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`The server answered without ${what}. ${ADVICE.INTERNAL}`);
+  return value;
 }
 
 export class Caller {

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
+import type { AcquireRequest } from '../../generated/leasehold/v1/lock_service.ts';
 import type { LeaseEvent } from './lease.ts';
 import { spanOf } from './span-options.ts';
 
@@ -61,6 +62,12 @@ export function specOf(
     maxHold: spanOf('maxHoldMs', options.maxHoldMs),
     durability: durabilityOf(options.durability),
   });
+}
+
+/** The wait of a unary Acquire or AcquireMany; undefined: none. */
+export function waitOf(ms: number): AcquireRequest['wait'] {
+  const value = spanOf('waitMs', Math.floor(ms));
+  return ms >= 1 && value ? { $case: 'waitTimeout', value } : undefined;
 }
 
 function modeOf(mode: ModeOption | undefined): LeaseSpec['mode'] {

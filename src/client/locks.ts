@@ -14,10 +14,10 @@ import {
   WatchLocksRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Caller, CallOptions } from './client-calls.ts';
+import { boundsOfWait, type Caller, type CallOptions, present } from './client-calls.ts';
 import { release } from './core/release.ts';
 import { msOf } from './core/time-spans.ts';
-import { type AcquireOptions, DEFAULT_WAIT_MS, specOf } from './lease-options.ts';
+import { type AcquireOptions, DEFAULT_WAIT_MS, specOf, waitOf } from './lease-options.ts';
 import { freeLock, LOCK_STATES, type Lock, type LockState, lockOf } from './lock-view.ts';
 import { spanOf } from './span-options.ts';
 import { type WatchOptions, watchAgain } from './watch-loop.ts';
@@ -60,9 +60,6 @@ export interface UnkeptLease {
   /** How long it is still held, counted from before the call was sent, without any margin. */
   readonly remainingMs: number;
 }
-
-/** What a wait may take beyond its time until its answer is here. */
-const ANSWER_MS = 3_000;
 
 export class Locks {
   readonly #caller: Caller;
@@ -172,14 +169,12 @@ export class Locks {
     const { signal } = options;
     const waitMs = Math.min(options.waitMs ?? DEFAULT_WAIT_MS, LIMITS.unaryWaitMs);
     const spec = specOf(resource, options, this.#caller.owner);
-    const value = spanOf('waitMs', Math.floor(waitMs));
-    const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
+    const wait = waitOf(waitMs);
     const request = AcquireRequest.fromPartial({ spec, wait });
-    const bounds = wait ? { tryForMs: waitMs + ANSWER_MS, timeoutMs: waitMs + ANSWER_MS } : {};
     try {
       const { response, sentAtMs } = await this.#caller.unary<AcquireResponse>(
         ({ locks }, metadata, call, callback) => locks.acquire(request, metadata, call, callback),
-        { signal, ...bounds },
+        { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
       );
       return this.#unkept(response.lease, sentAtMs);
     } catch (error) {
@@ -207,8 +202,7 @@ export class Locks {
   }
 
   #unkept(lease: LeaseMessage | undefined, sentAtMs: number): UnkeptLease {
-    if (!lease) throw new Error('the server answered without a lease');
-    const { resource, leaseId, fencingToken, validFor } = lease;
+    const { resource, leaseId, fencingToken, validFor } = present(lease, 'a lease');
     const goneMs = this.#caller.channel.clock.monotonicMs() - sentAtMs;
     return { resource, leaseId, fencingToken, remainingMs: Math.max(0, (msOf(validFor) ?? 0) - goneMs) };
   }

@@ -15,7 +15,7 @@ import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
-import type { Caller } from './client-calls.ts';
+import { ANSWER_MS, type Caller } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
 import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
@@ -49,7 +49,6 @@ export interface WorkerOptions<Data> {
 const GRACE_MS = 10_000;
 /** One claim waits so long for something to do: a dead connection is noticed in between. */
 const CLAIM_WAIT_MS = 20_000;
-const ANSWER_MS = 3_000;
 
 export class Worker<Data = Payload | undefined> implements AsyncDisposable {
   /** Resolves when it was stopped and everything it held is finished or given back; rejects with what ended it. */

@@ -13,9 +13,8 @@ import {
   type RetryOperationResponse,
   WatchOperationsRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { ADVICE } from './advice.ts';
 import type { Work } from './attempt.ts';
-import type { Caller, CallOptions } from './client-calls.ts';
+import { type Caller, type CallOptions, present } from './client-calls.ts';
 import { UnavailableError } from './client-errors.ts';
 import { type BeginOptions, beginRequestOf, type FilterOptions, filterOf } from './operation-options.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
@@ -232,6 +231,5 @@ export class Operations {
 }
 
 function recordOf(operation: OperationMessage | undefined): Operation {
-  if (!operation) throw new Error(`the server answered without an operation. ${ADVICE.INTERNAL}`);
-  return operationOf(operation);
+  return operationOf(present(operation, 'an operation'));
 }

@@ -15,7 +15,7 @@ import type {
 import { fullJitterMs } from '../domain/backoff.ts';
 import { pause } from '../domain/clock.ts';
 import { type AttemptEvent, runAttempt, type Work } from './attempt.ts';
-import type { Caller } from './client-calls.ts';
+import { ANSWER_MS, type Caller, present } from './client-calls.ts';
 import { ContendedError, LeaseholdError, OperationRefusedError, UnavailableError } from './client-errors.ts';
 import { BACKOFF } from './core/unary-call.ts';
 import { type BeginOptions, beginRequestOf } from './operation-options.ts';
@@ -33,7 +33,6 @@ export interface RunOptions extends BeginOptions {
 /** What is waited for at a time: a dead connection is noticed in between. */
 const LONGEST_WAIT_MS = 20_000;
 const SHORTEST_WAIT_MS = 100;
-const ANSWER_MS = 3_000;
 
 export async function runOperation<Data, Value>(
   caller: Caller,
@@ -78,9 +77,7 @@ async function begin(caller: Caller, request: BeginOperationRequest, signal: Abo
         operations.beginOperation(request, metadata, call, callback),
       { signal },
     );
-    const { operation, attempt } = response;
-    if (!operation) throw new Error('the server answered without an operation');
-    return { operation, attempt, sent };
+    return { operation: present(response.operation, 'an operation'), attempt: response.attempt, sent };
   } catch (error) {
     if (error instanceof LeaseholdError) return error;
     throw error;

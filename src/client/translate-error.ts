@@ -81,10 +81,11 @@ export function translated(error: unknown, addresses: readonly string[]): unknow
   }
 }
 
-function reasonOf({ reason, code, message }: CallError): ErrorReason {
+function reasonOf(error: CallError): ErrorReason {
+  const { reason, code, message } = error;
   if (isErrorCode(reason)) return reason;
   if (reason !== '') return 'UNKNOWN';
-  if (code === CANCELLED && message === 'the channel is closed') return 'CLIENT_CLOSED';
+  if (error.isChannelClosed) return 'CLIENT_CLOSED';
   if (code !== UNAVAILABLE) return BY_CODE.get(code) ?? 'NOT_LEASEHOLD';
   if (OF_TLS.test(message)) return 'TLS_FAILED';
   return UNREACHED.test(message) ? 'SERVER_UNREACHABLE' : 'NO_ANSWER';

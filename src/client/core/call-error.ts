@@ -7,6 +7,7 @@ import { Status } from '../../../generated/google/rpc/status.ts';
 import { Contention } from '../../../generated/leasehold/v1/error_details.ts';
 import { msOf } from './time-spans.ts';
 
+const CHANNEL_CLOSED = 'the channel is closed';
 const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
 
 export class CallError extends Error {
@@ -42,6 +43,11 @@ export class CallError extends Error {
     this.contention = contention && Contention.decode(contention);
   }
 
+  /** Whether the channel was closed here. */
+  get isChannelClosed(): boolean {
+    return this.#isLocal && this.message === CHANNEL_CLOSED;
+  }
+
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
     if (this.code === status.UNAVAILABLE) return true;
@@ -49,6 +55,11 @@ export class CallError extends Error {
     // of a server or of a proxy looks from the other side: a stream that was reset, a connection that broke under it.
     return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
   }
+}
+
+/** What calls end with when their channel is closed. */
+export function channelClosed(): CallError {
+  return localError(status.CANCELLED, CHANNEL_CLOSED);
 }
 
 /** For what ends here, before any server says so. */

@@ -2,11 +2,11 @@
 // waits behind a thousand streams for a place on the connection. Both services go over the same ones. All instances are
 // alike; calls stay with one for as long as it answers, and go on to the next when it doesn't.
 
-import { type ChannelCredentials, Metadata, status } from '@grpc/grpc-js';
+import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceClient } from '../../../generated/leasehold/v1/operation_store_service.ts';
 import type { Clock } from '../../domain/clock.ts';
-import { localError } from './call-error.ts';
+import { channelClosed } from './call-error.ts';
 
 export interface ChannelOptions {
   /** "host:port" of the instances; at least one. */
@@ -85,7 +85,7 @@ export class Channel {
 
   /** Where calls go now. Throws CallError, CANCELLED, once the channel is closed. */
   get seat(): Seat {
-    if (this.#isClosed) throw localError(status.CANCELLED, 'the channel is closed');
+    if (this.#isClosed) throw channelClosed();
     const seat = this.#seats[this.#at];
     if (!seat) throw new Error('a channel has seats');
     return seat;

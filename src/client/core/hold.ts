@@ -12,7 +12,7 @@ import type { Channel } from './channel.ts';
 import { HeldLease, type LeaseOptions, tell } from './held-lease.ts';
 import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
 import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
-import { ANSWER_WITHIN_MS, release } from './release.ts';
+import { ANSWER_WITHIN_MS, giveBack } from './release.ts';
 import { StreamCall } from './stream-call.ts';
 import { durationOf } from './time-spans.ts';
 import { BACKOFF } from './unary-call.ts';
@@ -31,8 +31,6 @@ type StreamEnd =
   /** To be followed by another one. It goes on until that one is heard of: else its place would be passed over. */
   | { readonly kind: 'old'; readonly call: LeaseCall }
   | { readonly kind: 'failed'; readonly error: CallError; readonly wasHeardOf: boolean };
-
-const GIVE_BACK_MS = 1_000;
 
 /**
  * Acquires by Hold and keeps. Throws CallError: LOCK_CONTENDED when the wait is over, what no repeat mends, CANCELLED
@@ -69,7 +67,7 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     if (isOver || !canPass || clock.monotonicMs() + pauseMs >= giveUpMs) {
       // It may be queued, or even granted, where we don't hear of it any more.
       if (error.reason !== 'LOCK_CONTENDED' && error.code !== status.INVALID_ARGUMENT) {
-        await giveBack(channel, spec);
+        await giveBack(channel, [spec]);
       }
       throw error;
     }
@@ -77,15 +75,6 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     tell(observer, { kind: 'reopened', why: error.message });
     await pause(clock, pauseMs, signal);
   }
-}
-
-// That it couldn't be given back is no news to whoever gets no lease; it goes on trying for a while.
-async function giveBack(channel: Channel, spec: LeaseSpec): Promise<void> {
-  const done = new AbortController();
-  const givenBack = release(channel, spec)
-    .catch(() => false)
-    .finally(() => done.abort());
-  await Promise.race([givenBack, pause(channel.clock, GIVE_BACK_MS, done.signal)]);
 }
 
 // One stream, until it grants, ends, or grows old. `former` is cancelled as soon as this one is heard of.

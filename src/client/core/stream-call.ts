@@ -4,7 +4,7 @@
 import type { ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import type { Timer } from '../../domain/clock.ts';
-import { CallError, localError } from './call-error.ts';
+import { CallError, channelClosed, localError } from './call-error.ts';
 import type { Channel, Seat, Stubs } from './channel.ts';
 import type { SentAt } from './lease-deadline.ts';
 
@@ -50,7 +50,7 @@ export class StreamCall<Message> implements SentAt {
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));
     this.#ended = channel.began(() => {
       this.#stream.cancel();
-      this.#end(localError(status.CANCELLED, 'the channel is closed'));
+      this.#end(channelClosed());
     });
     this.#listen();
   }
