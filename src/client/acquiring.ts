@@ -1,4 +1,4 @@
-// From the wish for a lease to a lease: one, or none at once, or several together.
+// Acquires leases for users: one with a wait, one without, or several together.
 
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
@@ -12,7 +12,7 @@ import { Lease, LeaseEnd } from './lease.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf, waitOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
 
-/** A resource, with what differs from the options of the call. */
+/** A resource, with the options that differ from those of the call. */
 export type WantedLease =
   | string
   | (LeaseOptions & Pick<AcquireOptions, 'leaseId'> & { readonly resource: string });
@@ -32,7 +32,7 @@ export async function acquire(
   return new Lease(held, end, caller);
 }
 
-/** `undefined` when others hold it. */
+/** Resolves to `undefined` when others hold the lock. */
 export async function tryAcquire(
   caller: Caller,
   resource: string,
@@ -74,11 +74,11 @@ export async function acquireMany(
       });
       return new LeaseSet(leases);
     } catch (error) {
-      // The longest wait of one call is over, and the caller's isn't.
+      // The longest wait that one call may ask for is over, and the caller's isn't.
       const canGoOn = error instanceof ContendedError && clock.monotonicMs() + ANSWER_MS < giveUpMs;
       if (waitMs > LIMITS.unaryWaitMs && canGoOn) continue;
-      // One that is refused leaves what a former try was granted whose answer was lost: the server can't know whether
-      // somebody was told of it.
+      // A refusal leaves in place what an earlier try was granted when the answer to that try was lost: the server
+      // can't know whether the caller heard of it.
       const leavesNothing =
         (error instanceof ContendedError && tries === 1) || error instanceof InvalidArgumentError;
       if (!leavesNothing) await giveBack(caller.channel, specs);

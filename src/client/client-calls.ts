@@ -1,4 +1,5 @@
-// What all parts of the client call through: the channel, the client's defaults, and errors that users can catch.
+// How all parts of the client make calls: over one channel, with the client's defaults and with errors that users can
+// catch.
 
 import { ADVICE } from './advice.ts';
 import type { Channel } from './core/channel.ts';
@@ -12,16 +13,16 @@ export interface CallerOptions {
   readonly owner: string;
 }
 
-/** Of every call that is answered at once. */
+/** Options of every call that a server answers at once. */
 export interface CallOptions {
-  /** Gives up; the call then rejects with its reason. */
+  /** Its abort gives up the call, which then rejects with the reason of the abort. */
   readonly signal?: AbortSignal | undefined;
-  /** How long it is tried, over all instances: 10 s unless given. */
+  /** How long the client tries, over all instances, in milliseconds; 10 s by default. */
   readonly timeoutMs?: number | undefined;
 }
 
 interface UnaryBounds extends CallOptions {
-  /** How long one try may take; 3 s unless given. */
+  /** How long one try may take, in milliseconds; 3 s by default. */
   readonly tryForMs?: number;
 }
 
@@ -53,7 +54,7 @@ export class Caller {
     this.#addresses = addresses;
   }
 
-  /** Repeats what may pass, with the same ids, until it is answered or its time is over. */
+  /** Repeats a call whose failure may pass, with the same ids, until it is answered or its time is over. */
   async unary<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Answered<Response>> {
     const { signal, timeoutMs = ANSWER_WITHIN_MS, tryForMs } = bounds;
     const deadlineMs = this.channel.clock.monotonicMs() + timeoutMs;
@@ -72,7 +73,9 @@ export class Caller {
     return (await this.unary(invoke, bounds)).response;
   }
 
-  /** Runs it, and rejects with what users catch: the reason of `signal` if that is why, else a LeaseholdError. */
+  /**
+   * Runs `work`, and rejects with what users catch: the reason of `signal` where that aborted, else a LeaseholdError.
+   */
   async caught<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();

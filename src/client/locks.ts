@@ -1,4 +1,5 @@
-// Looking at locks, and what administrators and command lines do with them. Holding one is lease.ts's business.
+// Reads and watches locks, and does what administrators and command lines do with them. A lease that this process holds
+// and keeps is in lease.ts.
 
 import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
 import {
@@ -24,40 +25,40 @@ import { type WatchOptions, watchAgain } from './watch-loop.ts';
 
 export interface ListLocksOptions extends CallOptions {
   readonly prefix?: string | undefined;
-  /** With a holder or a waiter of exactly this owner. */
+  /** Only locks with a holder or a waiter of exactly this owner. */
   readonly owner?: string | undefined;
   readonly states?: readonly Exclude<LockState, 'free' | 'unknown'>[] | undefined;
-  /** Locks asked for at a time. */
+  /** How many locks each call asks for. */
   readonly pageSize?: number | undefined;
 }
 
 export interface WatchLocksOptions extends WatchOptions {
-  /** Only these, up to 100. Not together with `prefix`; neither: all. */
+  /** Only these, up to 100; not together with `prefix`. Without either, all locks. */
   readonly resources?: readonly string[] | undefined;
   readonly prefix?: string | undefined;
 }
 
 export type LockChange =
   | { readonly kind: 'lock'; readonly lock: Lock }
-  /** All that isn't free has been told; changes follow. Comes again after a reconnect. */
+  /** Every lock that isn't free has been told; changes follow. It comes again after a reconnect. */
   | { readonly kind: 'snapshot-complete' };
 
 export interface ForceReleaseOptions extends CallOptions {
-  /** Only the lease with this token; without it, a repeat after a lost answer may hit the next holder. */
+  /** Releases only the lease with this token. Without it, a repeat after a lost answer may hit the next holder. */
   readonly fencingToken?: bigint | undefined;
-  /** Free it now, although its holder may be at work. */
+  /** Frees the resource now, although its holder may still be at work. */
   readonly immediate?: boolean | undefined;
   /** For the server's log. */
   readonly reason?: string | undefined;
 }
 
-/** A lease that nobody here keeps alive: renew it in time, from whatever process knows its id. */
+/** A lease that this process doesn't keep alive: any process that knows its id can renew it in time. */
 export interface UnkeptLease {
   readonly resource: string;
-  /** The right to renew and to release it: a secret. */
+  /** It gives the right to renew and to release the lease: a secret. */
   readonly leaseId: string;
   readonly fencingToken: bigint;
-  /** How long it is still held, counted from before the call was sent, without any margin. */
+  /** Milliseconds until it ends, counted from before the call was sent, without any margin. */
   readonly remainingMs: number;
 }
 
@@ -68,7 +69,7 @@ export class Locks {
     this.#caller = caller;
   }
 
-  /** A resource that was never locked is `free`. */
+  /** Reads one lock. A resource that was never locked is `free`. */
   async get(resource: string, options?: CallOptions): Promise<Lock> {
     const { lock } = await this.#caller.answer<GetLockResponse>(
       ({ locks }, metadata, call, callback) => locks.getLock({ resource }, metadata, call, callback),
@@ -77,7 +78,7 @@ export class Locks {
     return lock ? lockOf(lock) : freeLock(resource);
   }
 
-  /** All locks that aren't free, page by page, by the bytes of their names. No snapshot. */
+  /** Yields all locks that aren't free, page by page, in the order of the bytes of their names. It is no snapshot. */
   async *list(options: ListLocksOptions = {}): AsyncGenerator<Lock, void, undefined> {
     const { prefix = '', owner = '', states = [], pageSize = 0 } = options;
     const wanted = {
@@ -99,8 +100,8 @@ export class Locks {
   }
 
   /**
-   * The locks as they are, and then each change, also over reconnects: what was freed meanwhile is told as `free`. A
-   * state between two others may be left out.
+   * Yields the locks as they are, and then each change, also over reconnects: a lock that was freed in the meantime
+   * comes as `free`. A state between two others may be left out.
    */
   async *watch(options: WatchLocksOptions = {}): AsyncGenerator<LockChange, void, undefined> {
     const { resources = [], prefix = '' } = options;
@@ -132,7 +133,7 @@ export class Locks {
     }
   }
 
-  /** Whether a live lease of the resource carries this token now. */
+  /** Says whether a live lease on the resource carries this token now. */
   async checkFencingToken(resource: string, fencingToken: bigint, options?: CallOptions): Promise<boolean> {
     const { valid } = await this.#caller.answer<CheckFencingTokenResponse>(
       ({ locks }, metadata, call, callback) =>
@@ -142,7 +143,7 @@ export class Locks {
     return valid;
   }
 
-  /** For administrators: how many leases were taken away, and in how long the resource is free. */
+  /** For administrators. Says how many leases it revoked, and in how many milliseconds the resource is free. */
   async forceRelease(
     resource: string,
     options: ForceReleaseOptions = {},
@@ -162,8 +163,8 @@ export class Locks {
   }
 
   /**
-   * A lease that outlives this process and is renewed by hand. To hold one, use `acquire` or `withLock` of the client.
-   * It waits for 30 minutes at most. When it rejects, nothing is left behind as far as a server could be reached.
+   * Acquires a lease that outlives this process and is renewed by hand. To hold one, use `acquire` or `withLock` of the
+   * client. It waits for 30 minutes at most. When it rejects, it leaves nothing behind if it can reach a server.
    */
   async acquireUnkept(resource: string, options: Omit<AcquireOptions, 'onEvent'> = {}): Promise<UnkeptLease> {
     const { signal } = options;
@@ -196,7 +197,7 @@ export class Locks {
     return this.#unkept(response.lease, sentAtMs);
   }
 
-  /** Whether a live lease, or a wait for one, was ended. */
+  /** Says whether it ended a live lease, or a wait for one. */
   async release({ resource, leaseId }: Pick<UnkeptLease, 'resource' | 'leaseId'>): Promise<boolean> {
     return this.#caller.caught(() => release(this.#caller.channel, { resource, leaseId }));
   }

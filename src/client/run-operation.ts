@@ -1,8 +1,8 @@
-// Begin or join: whoever runs an operation first does the work, everybody else gets its result.
+// Begin or join: the first caller of an operation does the work, and every other caller gets its result.
 //
 //   begin ─ attempt ────────▶ work ──▶ its value, or what it threw
 //     │ ├─ finished ────────▶ the stored result, or OperationEndedError
-//     │ ├─ somebody runs it ─▶ wait until it is done, or stale ──▶ begin again
+//     │ ├─ another runs it ──▶ wait until it is done, or stale ──▶ begin again
 //     │ └─ its lock is held, a quarantine ─▶ wait ──▶ begin again
 //     └─ anything else ─────▶ thrown
 
@@ -23,14 +23,16 @@ import { operationOf, type Payload, resultOf } from './operation-view.ts';
 import { spanOf } from './span-options.ts';
 
 export interface RunOptions extends BeginOptions {
-  /** How long to wait for somebody else who runs it, and for its lock: for ever unless given. */
+  /** How long to wait for another caller that runs it, and for its lock, in milliseconds; for ever by default. */
   readonly waitMs?: number | undefined;
-  /** Gives up waiting; tells work that has begun here to stop, and gives the operation back when it obeys. */
+  /**
+   * Its abort gives up the wait; it tells work that has begun here to stop, and gives the operation back if that obeys.
+   */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: AttemptEvent) => void) | undefined;
 }
 
-/** What is waited for at a time: a dead connection is noticed in between. */
+/** How long one call waits; between two, a dead connection is noticed. */
 const LONGEST_WAIT_MS = 20_000;
 const SHORTEST_WAIT_MS = 100;
 
@@ -52,7 +54,7 @@ export async function runOperation<Data, Value>(
       const leftMs = giveUpMs - clock.monotonicMs();
       if (!isWorthWaiting(begun) || leftMs <= 0) throw begun;
       if (begun.reason === 'ATTEMPT_HELD') {
-        // Until it is done, or could be stale; when that is, the server has said.
+        // Wait until it is done, or until it could be stale, which the server has said.
         const forMs = Math.min(leftMs, LONGEST_WAIT_MS, Math.max(begun.retryAfterMs ?? 0, SHORTEST_WAIT_MS));
         await untilDone(caller, resource, operationId, forMs, signal);
       } else {
@@ -69,7 +71,7 @@ export async function runOperation<Data, Value>(
   }
 }
 
-// Its errors are values here: those of the work, which may look the same, must never be taken for them.
+// It returns its errors as values, so that errors of the work, which may look the same, are never taken for them.
 async function begin(caller: Caller, request: BeginOperationRequest, signal: AbortSignal | undefined) {
   try {
     const { response, ...sent } = await caller.unary<BeginOperationResponse>(
@@ -90,7 +92,7 @@ function isWorthWaiting(error: LeaseholdError): boolean {
   return error instanceof ContendedError;
 }
 
-/** One wait; look at `done`. */
+/** Waits once, for `forMs` milliseconds; look at `done`. */
 export async function untilDone(
   caller: Caller,
   resource: string,

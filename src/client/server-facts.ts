@@ -1,4 +1,4 @@
-// What a server tells about itself, in plain values.
+// What a server says about itself, in plain values.
 
 import type { GetServerInfoResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import { StoreKind } from '../../generated/leasehold/v1/server_info.ts';
@@ -9,10 +9,10 @@ export interface ServerInfo {
   readonly version: string;
   readonly instanceId: string;
   readonly store: 'memory' | 'redis' | 'unknown';
-  /** Whether the store is usable and confirmed. During a quarantine it is. */
+  /** Whether the store is usable and confirmed, which it also is during a quarantine. */
   readonly serving: boolean;
   readonly reign: string;
-  /** How long nothing is granted yet; undefined: no quarantine. */
+  /** How long the server still grants nothing; undefined where there is no quarantine. */
   readonly quarantineRemainingMs: number | undefined;
   readonly smallestAdvisableTtlMs: number | undefined;
   readonly minTtlMs: number | undefined;

@@ -13,9 +13,9 @@ const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, statu
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: status;
-  /** Of google.rpc.ErrorInfo, such as LOCK_CONTENDED; '' where there is none. */
+  /** The reason of google.rpc.ErrorInfo, such as LOCK_CONTENDED; '' where there is none. */
   readonly reason: string;
-  /** How long the server asks to wait; undefined if it doesn't say. */
+  /** How many milliseconds the server asks to wait; undefined if it doesn't say. */
   readonly retryAfterMs: number | undefined;
   readonly violations: readonly { readonly field: string; readonly description: string }[];
   readonly contention: Contention | undefined;
@@ -51,18 +51,18 @@ export class CallError extends Error {
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
     if (this.code === status.UNAVAILABLE) return true;
-    // Leasehold gives a reason with every error. Without one, and not of our own making, these are how the sudden end
-    // of a server or of a proxy looks from the other side: a stream that was reset, a connection that broke under it.
+    // Leasehold gives a reason with every error. An error without one that wasn't made here is how the sudden end of a
+    // server or a proxy looks from this side: a stream that was reset, or a connection that broke under it.
     return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
   }
 }
 
-/** What calls end with when their channel is closed. */
+/** Makes the error that calls end with when their channel is closed. */
 export function channelClosed(): CallError {
   return localError(status.CANCELLED, CHANNEL_CLOSED);
 }
 
-/** For what ends here, before any server says so. */
+/** Makes the error of a call that ends here, before any server says so. */
 export function localError(code: status, details: string): CallError {
   return new CallError({ code, details }, { isLocal: true });
 }
@@ -73,6 +73,6 @@ function detailsOf(metadata: Metadata): Status['details'] {
   try {
     return Status.decode(bytes).details;
   } catch {
-    return []; // whoever wrote it, it is no status: the code has to do
+    return []; // something in between wrote it and it is no status: the code has to do
   }
 }

@@ -1,10 +1,10 @@
-// Ends a lease, or the wait for it. Only this does: the end of a stream never releases.
+// Ends a lease, or the wait for it. Nothing else does: the end of a stream never releases.
 
 import { pause } from '../../domain/clock.ts';
 import type { Channel } from './channel.ts';
 import { callUnary } from './unary-call.ts';
 
-/** How long a call that doesn't wait is tried, over all instances. */
+/** How long the client tries a call that doesn't wait, over all instances. */
 export const ANSWER_WITHIN_MS = 10_000;
 
 /** How long a caller that got no lease waits for it to be given back; the release goes on after that. */
