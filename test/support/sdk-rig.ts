@@ -1,4 +1,4 @@
-// Clients of the SDK for tests: closed when the test has finished, and errors as values to look at.
+// TypeScript clients for tests, which are closed when the test has finished, and their errors as values to look at.
 
 import { onTestFinished } from 'vitest';
 import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/client/client.ts';
