@@ -23,7 +23,7 @@ import {
   OperationEndedError,
   UnavailableError,
 } from './client-errors.ts';
-import { HeldAttempt, type AttemptEvent as HeldAttemptEvent } from './core/held-attempt.ts';
+import { HeldAttempt, type HeldAttemptEvent } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
 import type { SentAt } from './core/lease-deadline.ts';
 import { type AtRisk, riskOf } from './lease.ts';

@@ -6,7 +6,7 @@ import { pause } from '../domain/clock.ts';
 import { ADVICE } from './advice.ts';
 import type { Caller } from './client-calls.ts';
 import { LeaseLostError, NotHeldError } from './client-errors.ts';
-import type { HeldEvent, HeldLease } from './core/held-lease.ts';
+import type { HeldLease, HeldLeaseEvent } from './core/held-lease.ts';
 import { lossOf, WHY_LEASE_LOST } from './losses.ts';
 
 export type AtRisk =
@@ -64,7 +64,7 @@ export class LeaseEnd {
   }
 
   /** The observer that the client core calls. */
-  readonly heard = (event: HeldEvent): void => this.tell(this.#told(event));
+  readonly heard = (event: HeldLeaseEvent): void => this.tell(this.#told(event));
 
   tell(event: LeaseEvent): void {
     try {
@@ -74,7 +74,7 @@ export class LeaseEnd {
     }
   }
 
-  #told(event: HeldEvent): LeaseEvent {
+  #told(event: HeldLeaseEvent): LeaseEvent {
     switch (event.kind) {
       case 'lost': {
         const error = this.#lostBy(event.reason);

@@ -16,7 +16,7 @@ import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import type { StreamCall } from './stream-call.ts';
 import { msOf } from './time-spans.ts';
 
-export type AttemptEvent =
+export type HeldAttemptEvent =
   | { readonly kind: 'renewed' }
   | { readonly kind: 'at-risk'; readonly reason: AtRiskReason }
   /** Its stream ended or moves; the attempt is still held. */
@@ -37,7 +37,7 @@ export interface AttemptName {
 export class HeldAttempt {
   readonly name: AttemptName;
   readonly #channel: Channel;
-  readonly #observer: (event: AttemptEvent) => void;
+  readonly #observer: (event: HeldAttemptEvent) => void;
   readonly #deadline: LeaseDeadline;
   readonly #streams: KeptStreams<KeepAliveOperationResponse>;
   #state: 'held' | 'ended' | 'lost' = 'held';
@@ -48,7 +48,7 @@ export class HeldAttempt {
     name: AttemptName,
     attempt: Attempt,
     sent: SentAt,
-    observer: (event: AttemptEvent) => void,
+    observer: (event: HeldAttemptEvent) => void,
   ) {
     this.name = name;
     this.#channel = channel;

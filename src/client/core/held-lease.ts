@@ -15,7 +15,7 @@ import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import { release } from './release.ts';
 import { msOf } from './time-spans.ts';
 
-export type HeldEvent =
+export type HeldLeaseEvent =
   /** `position` counts from 1; it is 0 while the instance can't reach the store and so doesn't know it. */
   | { readonly kind: 'queued'; readonly position: number }
   | { readonly kind: 'granted' | 'renewed'; readonly lease: Lease }
@@ -26,14 +26,14 @@ export type HeldEvent =
   | { readonly kind: 'lost'; readonly reason: Lost['reason'] | undefined }
   | { readonly kind: 'released' };
 
-export type Observer = (event: HeldEvent) => void;
+export type Observer = (event: HeldLeaseEvent) => void;
 
-export interface LeaseOptions extends KeepOptions {
+export interface HeldLeaseOptions extends KeepOptions {
   /** Hears of every event, for logs and measurements. What it throws is ignored: it must not cost a lease. */
   readonly observer?: Observer;
 }
 
-export function tell(observer: Observer | undefined, event: HeldEvent): void {
+export function tell(observer: Observer | undefined, event: HeldLeaseEvent): void {
   try {
     observer?.(event);
   } catch {
@@ -42,7 +42,12 @@ export function tell(observer: Observer | undefined, event: HeldEvent): void {
 }
 
 /** Keeps a lease that a unary Acquire was answered with; `sent` is when that call was sent. */
-export function keep(channel: Channel, lease: Lease, sent: SentAt, options: LeaseOptions = {}): HeldLease {
+export function keep(
+  channel: Channel,
+  lease: Lease,
+  sent: SentAt,
+  options: HeldLeaseOptions = {},
+): HeldLease {
   const held = new HeldLease(channel, lease, sent, options);
   held.streams.reopen('taken over from Acquire');
   return held;
@@ -60,7 +65,7 @@ export class HeldLease implements LeaseName {
   readonly #deadline: LeaseDeadline;
   #state: 'held' | 'released' | 'lost' = 'held';
 
-  constructor(channel: Channel, lease: Lease, sent: SentAt, options: LeaseOptions) {
+  constructor(channel: Channel, lease: Lease, sent: SentAt, options: HeldLeaseOptions) {
     const { resource, leaseId, fencingToken } = lease;
     this.resource = resource;
     this.leaseId = leaseId;
@@ -138,7 +143,7 @@ export class HeldLease implements LeaseName {
     return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);
   }
 
-  #finish(state: 'released' | 'lost', event: HeldEvent): void {
+  #finish(state: 'released' | 'lost', event: HeldLeaseEvent): void {
     if (this.#state !== 'held') return;
     this.#state = state;
     this.#deadline.end();

@@ -9,7 +9,7 @@ import { fullJitterMs } from '../../domain/backoff.ts';
 import { pause } from '../../domain/clock.ts';
 import { type CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
-import { HeldLease, type LeaseOptions, tell } from './held-lease.ts';
+import { HeldLease, type HeldLeaseOptions, tell } from './held-lease.ts';
 import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
 import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
 import { ANSWER_WITHIN_MS, giveBack } from './release.ts';
@@ -17,7 +17,7 @@ import { StreamCall } from './stream-call.ts';
 import { durationOf } from './time-spans.ts';
 import { BACKOFF } from './unary-call.ts';
 
-export interface HoldOptions extends LeaseOptions {
+export interface HoldOptions extends HeldLeaseOptions {
   /** Its lease_id names the acquisition: a random UUID, a new one for each. */
   readonly spec: Parameters<typeof LeaseSpec.fromPartial>[0] & { resource: string; leaseId: string };
   /** How long to wait, over all streams, in milliseconds; Infinity waits for ever, 0 or undefined not at all. */
