@@ -6,7 +6,7 @@
 //   throws its signal's reason, AbortError  cancelling     CANCELLED
 //   throws its signal's reason, AbortError  stopping       PENDING again, as with GiveBack
 //   throws anything else                   held           FAILED, with the message of the error
-//   does anything                          lost           nothing: the operation belongs to another worker
+//   ends in any way                        lost           nothing: the operation belongs to another worker
 
 import type {
   Attempt as AttemptMessage,

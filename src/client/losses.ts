@@ -11,7 +11,7 @@ export type LossReason =
   | 'expired'
   /** Someone who knows its id released it. */
   | 'released'
-  /** An administrator revoked it. */
+  /** An administrator force-released it. */
   | 'force-released'
   /** Its `maxHoldMs` ended. */
   | 'max-hold'

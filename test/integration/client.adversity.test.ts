@@ -28,7 +28,7 @@ import { duration } from '../support/instance.ts';
 import { keepAlive } from '../support/lease-stream.ts';
 import { freePort } from '../support/ports.ts';
 
-/** Accepts calls and then resets them, as a server looks that is being killed. */
+/** Accepts calls and then resets them, as a server does that is being killed. */
 async function dyingServer(): Promise<{ readonly address: HostPort; readonly calls: () => number }> {
   let calls = 0;
   const server = createServer();

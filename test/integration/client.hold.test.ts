@@ -1,5 +1,5 @@
 // The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and
-// no holder ever believes longer than it may.
+// no holder believes in its lease longer than it may.
 
 import { status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -251,7 +251,7 @@ test('Ten leases stay held under their tokens through a failover of Redis', {
   timeout: 120_000,
 }, async () => {
   // Not 1 s, the time between two pings of Sentinel: then the node that was just promoted sometimes counts as dead,
-  // another one is promoted, and until the first has become its replica, 10 s later, nobody acknowledges a renewal.
+  // another one is promoted, and until the first has become its replica, 10 s later, no replica acknowledges a renewal.
   const cluster = await SentinelCluster.start({ masterName: 'client', downAfterMs: 2_000 });
   onTestFinished(() => cluster.stop());
   const environment = { ...clusterEnvironment(cluster, 'client'), LEASEHOLD_REDIS_DURABILITY: 'replicated' };

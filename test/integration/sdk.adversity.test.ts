@@ -286,7 +286,7 @@ test('A closed client ends calls in progress and refuses further ones', async ()
   client.close();
   expect([(await waiting).reason, (await watching).reason]).toEqual(['CLIENT_CLOSED', 'CLIENT_CLOSED']);
   expect((await refusal(client.locks.get('closed'))).reason).toBe('CLIENT_CLOSED');
-  expect(lease.state).toBe('held'); // until its deadline: nobody has taken it away
+  expect(lease.state).toBe('held'); // until its deadline: no one has released it
 });
 
 describe('a process that has nothing else to do', () => {

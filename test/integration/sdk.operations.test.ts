@@ -69,7 +69,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
       'mail',
       '1',
       async (context) => {
-        const { progress, remainingMs } = context; // may be taken apart
+        const { progress, remainingMs } = context; // can be destructured
         expect([context.data.to, context.attempt, context.lastProgress]).toEqual(['you', 1, undefined]);
         expect(context.fencingToken).toBeGreaterThan(0n);
         expect(remainingMs()).toBeGreaterThan(3_000);

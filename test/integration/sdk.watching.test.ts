@@ -1,5 +1,5 @@
-// Watching by the SDK: elections and their observers, locks as they change, over a server that comes back; and the
-// trace of the caller, which goes with each call.
+// Watches of the TypeScript client: elections and their observers, locks as they change, also over a server that comes
+// back; and the trace of the caller, which goes with each call.
 import { once } from 'node:events';
 import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ import { STORE_KINDS } from '../support/store-kinds.ts';
 
 const soon = { withinMs: 10_000, everyMs: 5 };
 
-/** Reads in the background; the iteration ends with the test. */
+/** Reads in the background; the end of the test ends the iteration. */
 function reading<T>(items: (signal: AbortSignal) => AsyncIterable<T>): {
   readonly seen: T[];
   end(): Promise<void>;

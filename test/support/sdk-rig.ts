@@ -47,7 +47,7 @@ export async function thrown(work: Promise<unknown>): Promise<unknown> {
   throw new Error(`it resolved, with ${String(value)}`);
 }
 
-/** The same, where it must be one of the SDK's errors, with a message that says what to do. */
+/** The same, where it must be one of the client's errors, with a message that says what to do. */
 export async function refusal(work: Promise<unknown>): Promise<LeaseholdError> {
   const error = await thrown(work);
   if (!(error instanceof LeaseholdError)) throw new Error('not an error of the SDK', { cause: error });

@@ -1,5 +1,5 @@
-// Which errors pass, so that the same call is asked again: a wrong "yes" repeats what can't succeed, a wrong "no" ends
-// a hold because one server died.
+// Which errors may pass, so that the client repeats the call: a wrong "yes" repeats what can't succeed, a wrong "no"
+// ends a hold because one server died.
 
 import { Metadata, status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';

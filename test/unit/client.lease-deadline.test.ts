@@ -91,7 +91,7 @@ test('Whatever the delays, a holder stops before the lease lapses at the server'
           isOver = true;
         },
       });
-      // Of the server: when the lease lapses, as its last answer promised.
+      // When the lease lapses at the server, as its last answer promised.
       let lapsesMs = 0;
       for (const { toServer, atServer, back, pause } of events) {
         const sent = { sentAtMs: time.monotonicMs(), sentAtWallMs: time.wallMs() };

@@ -61,7 +61,7 @@ test('A reason that this client does not know becomes UNKNOWN', () => {
   expect(error(answered('NEW_REASON', 9))).toMatchObject({ name: 'LeaseholdError', reason: 'UNKNOWN' });
 });
 
-// As @grpc/grpc-js 1.14 on Node.js 24 says them; that it still does is tested in test/integration/sdk.adversity.
+// The texts of @grpc/grpc-js 1.14 on Node.js 24; test/integration/sdk.adversity checks that it still says them.
 const CONNECTIONS: readonly (readonly [says: string, reason: string])[] = [
   [
     'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
