@@ -1,27 +1,21 @@
-// From the wish for a lease to a lease: one, or none at once, or several together.
+// Acquires leases for users: one with a wait, one without, or several together.
 
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
-import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Caller } from './client-calls.ts';
+import { ANSWER_MS, boundsOfWait, type Caller } from './client-calls.ts';
 import { ContendedError, InvalidArgumentError } from './client-errors.ts';
 import { keep } from './core/held-lease.ts';
 import { hold } from './core/hold.ts';
-import { release } from './core/release.ts';
+import { giveBack } from './core/release.ts';
 import { Lease, LeaseEnd } from './lease.ts';
-import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf } from './lease-options.ts';
+import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf, waitOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
-import { durationOf } from './time-spans.ts';
 
-/** A resource, with what differs from the options of the call. */
+/** A resource, with the options that differ from those of the call. */
 export type WantedLease =
   | string
   | (LeaseOptions & Pick<AcquireOptions, 'leaseId'> & { readonly resource: string });
-
-/** An instance that hangs is noticed by its connection; a wait isn't cut into pieces, which would cost its place. */
-const BEYOND_THE_WAIT_MS = 3_000;
-const GIVE_BACK_MS = 1_000;
 
 export async function acquire(
   caller: Caller,
@@ -38,7 +32,7 @@ export async function acquire(
   return new Lease(held, end, caller);
 }
 
-/** `undefined` when others hold it. */
+/** Resolves to `undefined` when others hold the lock. */
 export async function tryAcquire(
   caller: Caller,
   resource: string,
@@ -80,14 +74,14 @@ export async function acquireMany(
       });
       return new LeaseSet(leases);
     } catch (error) {
-      // The longest wait of one call is over, and the caller's isn't.
-      const canGoOn = error instanceof ContendedError && clock.monotonicMs() + BEYOND_THE_WAIT_MS < giveUpMs;
+      // The longest wait that one call may ask for is over, and the caller's isn't.
+      const canGoOn = error instanceof ContendedError && clock.monotonicMs() + ANSWER_MS < giveUpMs;
       if (waitMs > LIMITS.unaryWaitMs && canGoOn) continue;
-      // One that is refused leaves what a former try was granted whose answer was lost: the server can't know whether
-      // somebody was told of it.
+      // A refusal leaves in place what an earlier try was granted when the answer to that try was lost: the server
+      // can't know whether the caller heard of it.
       const leavesNothing =
         (error instanceof ContendedError && tries === 1) || error instanceof InvalidArgumentError;
-      if (!leavesNothing) await giveBack(caller, specs);
+      if (!leavesNothing) await giveBack(caller.channel, specs);
       throw error;
     }
   }
@@ -101,25 +95,13 @@ function oneWait(
   signal: AbortSignal | undefined,
 ) {
   const waitMs = Math.min(leftMs, LIMITS.unaryWaitMs);
-  const value = durationOf(Math.floor(waitMs));
-  const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
+  const wait = waitOf(waitMs);
   const request = AcquireManyRequest.fromPartial({ specs, wait });
   return caller.unary<AcquireManyResponse>(
     ({ locks }, metadata, options, callback) => {
       onTry();
       return locks.acquireMany(request, metadata, options, callback);
     },
-    {
-      signal,
-      ...(wait ? { tryForMs: waitMs + BEYOND_THE_WAIT_MS, timeoutMs: waitMs + BEYOND_THE_WAIT_MS } : {}),
-    },
+    { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
   );
-}
-
-// They may be queued, or even granted, where we don't hear of it any more.
-async function giveBack({ channel }: Caller, specs: readonly LeaseSpec[]): Promise<void> {
-  const done = new AbortController();
-  const releases = specs.map((spec) => release(channel, spec).catch(() => false));
-  void Promise.all(releases).then(() => done.abort());
-  await pause(channel.clock, GIVE_BACK_MS, done.signal);
 }

@@ -1,11 +1,12 @@
-// What to do about each reason, in one sentence. Total: a new reason breaks the build until it is here.
+// What users can do about each reason, in one sentence each; every message takes its sentence from here. The table is
+// total: a new reason breaks the build until it has a line.
 
 import type { ErrorReason } from './client-errors.ts';
 
 const REPEAT = 'Repeat it later; a repeat with the same ids has no second effect.';
 
 export const ADVICE: Readonly<Record<ErrorReason, string>> = {
-  INVALID_ARGUMENT: 'Mend the request; repeating it changes nothing.',
+  INVALID_ARGUMENT: 'Correct the request; repeating it changes nothing.',
   LOCK_CONTENDED: 'Wait longer (waitMs), or do without.',
   LEASE_LOST: 'Stop what it protects, and acquire anew.',
   MOVED: 'A newer call with the same id has taken over; listen to that one.',
@@ -42,7 +43,7 @@ export const ADVICE: Readonly<Record<ErrorReason, string>> = {
   NO_ANSWER: `Check that the server is alive and the network lets its answers through. ${REPEAT}`,
   NOT_LEASEHOLD: 'Check the addresses given to createClient: what answers there is no Leasehold server.',
   CLIENT_CLOSED: 'Make calls before close(), or make a new client.',
-  OPERATION_FAILED: 'Mend what made it fail, and retry() it.',
+  OPERATION_FAILED: 'Fix what made it fail, and retry() it.',
   OPERATION_CANCELLED: 'Begin another one if it is wanted after all.',
   OPERATION_DEAD: 'See why its workers were lost, and retry() it.',
   WORKER_STOPPING: 'Come to an end: another worker goes on with the operation.',

@@ -1,4 +1,4 @@
-// What the work of an operation is given: what it is about, until when it may act, and how it tells how far it is.
+// What the work of an operation receives: the operation, until when the work may act, and how it reports its progress.
 
 import type { AttemptRecord, RecordUpdate } from './attempt-record.ts';
 import type { HeldAttempt } from './core/held-attempt.ts';
@@ -9,23 +9,24 @@ export class AttemptContext<Data = Payload | undefined> {
   readonly operation: Operation;
   readonly resource: string;
   readonly operationId: string;
-  /** As it was begun, or last updated. Its type is the caller's word: nobody checks it. */
+  /** The data as it was begun with, or last updated. The caller vouches for its type: nothing checks it. */
   readonly data: Data;
-  /** 1 for the first. */
+  /** The number of this attempt, from 1. */
   readonly attempt: number;
-  /** Send it with every write that the work does, and refuse writes with a smaller one. */
+  /** Send it with every write of the work to somewhere else, which must refuse a write with a smaller token. */
   readonly fencingToken: bigint;
   /**
-   * Aborts when the attempt is lost (AttemptLostError), when the operation shall be cancelled (OperationEndedError),
-   * and when the worker shall stop (the reason of the stop). Then come to an end, and throw its reason.
+   * Aborts when the attempt is lost (AttemptLostError), when someone asked to cancel the operation
+   * (OperationEndedError), and when the worker is told to stop (the reason of the stop). Then come to an end, and throw
+   * its reason.
    */
   readonly signal: AbortSignal;
-  /** How far an earlier attempt came, as it told; undefined if none did. */
+  /** The last progress that an earlier attempt reported; undefined if none did. */
   readonly lastProgress: Payload | undefined;
-  // Functions of their own, and no methods: handlers like to take them apart.
-  /** Until the deadline of the attempt, by the clocks; 0 when it is over. */
+  // Functions rather than methods, so that handlers can destructure them.
+  /** Milliseconds until the deadline of the attempt, by the clocks; 0 when it is over. */
   readonly remainingMs: () => number;
-  /** Tells how far the work is, for those who watch and for the attempt after this one. Rejects when it is lost. */
+  /** Reports progress to watchers and to the attempt after this one. Rejects when the attempt is lost. */
   readonly progress: (value: unknown) => Promise<void>;
   /** Changes the data, the progress or the labels. Rejects when the attempt is lost. */
   readonly update: (update: RecordUpdate) => Promise<void>;
@@ -34,7 +35,7 @@ export class AttemptContext<Data = Payload | undefined> {
     this.operation = operation;
     this.resource = operation.resource;
     this.operationId = operation.operationId;
-    this.data = operation.data as Data; // the caller's word, see above
+    this.data = operation.data as Data; // the caller vouches for it, see above
     this.attempt = operation.attempt;
     this.fencingToken = held.name.fencingToken;
     this.signal = signal;

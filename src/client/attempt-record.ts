@@ -1,5 +1,5 @@
-// What the worker of an attempt writes into the record of its operation: every write names the attempt and carries a
-// request_id, so that a repeat has no second effect.
+// Writes what the worker of an attempt has to say into the record of its operation. Every write names the attempt and
+// carries a request_id, so that a repeat has no second effect.
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -16,7 +16,7 @@ import type { HeldAttempt } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import type { Answered, Invoke } from './core/unary-call.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 export interface RecordUpdate {
   readonly progress?: unknown;
@@ -27,7 +27,7 @@ export interface RecordUpdate {
 
 /** google.rpc.Code.UNKNOWN: the work threw, and only people can say what it means. */
 const UNKNOWN = 2;
-/** Enough for any message that people read, and far below the limit of the record. */
+/** Enough for any message that people read, and far below the limit of a record. */
 const MESSAGE_CHARS = 4_096;
 
 export class AttemptRecord {
@@ -72,19 +72,19 @@ export class AttemptRecord {
 
   fail(error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
-    // Half a pair of surrogates would be no UTF-8.
+    // Half of a surrogate pair is no valid UTF-8.
     const value = { code: UNKNOWN, message: message.slice(0, MESSAGE_CHARS).toWellFormed(), details: [] };
     return this.complete({ $case: 'error', value });
   }
 
   async giveBack(delayMs: number): Promise<void> {
-    const request = { ...this.#held.name, delay: durationOf(delayMs), requestId: randomUUID() };
+    const request = { ...this.#held.name, delay: spanOf('delayMs', delayMs), requestId: randomUUID() };
     await this.#write<YieldOperationResponse>(({ operations }, metadata, options, callback) =>
       operations.yieldOperation(request, metadata, options, callback),
     );
   }
 
-  // Tried for as long as the attempt lives: what was done shall not be done again for want of a record.
+  // It tries for as long as the attempt lives: finished work must not be done again because its record is missing.
   async #write<Response>(invoke: Invoke<Response>): Promise<Answered<Response>> {
     try {
       const timeoutMs = Math.max(ANSWER_WITHIN_MS, this.#held.remainingMs());

@@ -1,4 +1,4 @@
-// One attempt at an operation: the work, kept alive while it runs, and the record of how it ended.
+// One attempt at an operation: it runs the work, keeps the attempt alive meanwhile, and records how the work ended.
 //
 //   the work                               while          recorded
 //   returns                                held           SUCCEEDED, with its value
@@ -6,32 +6,31 @@
 //   throws its signal's reason, AbortError  cancelling     CANCELLED
 //   throws its signal's reason, AbortError  stopping       PENDING again, as with GiveBack
 //   throws anything else                   held           FAILED, with the message of the error
-//   whatever                               lost           nothing: the operation is somebody else's
+//   ends in any way                        lost           nothing: the operation belongs to another worker
 
 import type {
   Attempt as AttemptMessage,
   Operation as OperationMessage,
 } from '../../generated/leasehold/v1/operation.ts';
-import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { ADVICE } from './advice.ts';
 import { AttemptContext } from './attempt-context.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import type { Caller } from './client-calls.ts';
 import {
-  type AttemptLossReason,
   AttemptLostError,
   InvalidArgumentError,
   LeaseholdError,
   OperationEndedError,
   UnavailableError,
 } from './client-errors.ts';
-import { HeldAttempt, type AttemptEvent as HeldAttemptEvent } from './core/held-attempt.ts';
+import { HeldAttempt, type HeldAttemptEvent } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
 import type { SentAt } from './core/lease-deadline.ts';
 import { type AtRisk, riskOf } from './lease.ts';
+import { attemptLossOf, WHY_ATTEMPT_LOST } from './losses.ts';
 import { operationOf } from './operation-view.ts';
 
-/** Thrown by the work: another worker shall go on with the operation, after `delayMs`. */
+/** Thrown by the work to give the operation back: another worker goes on with it after `delayMs` milliseconds. */
 export class GiveBack extends Error {
   override readonly name = 'GiveBack';
   readonly delayMs: number;
@@ -55,7 +54,7 @@ export type AttemptOutcome<Value> =
   | { readonly kind: 'failed' | 'cancelled' | 'given-back'; readonly error: unknown }
   /** `error` is what the work threw, or the AttemptLostError. */
   | { readonly kind: 'lost'; readonly error: unknown }
-  /** The work has ended and no server has heard how: the attempt goes stale, and another worker starts again. */
+  /** The work has ended but no server has heard how: the attempt goes stale, and another worker starts again. */
   | { readonly kind: 'unrecorded'; readonly error: unknown };
 
 export interface AttemptGiven {
@@ -65,11 +64,11 @@ export interface AttemptGiven {
 }
 
 export interface AttemptOptions {
-  /** Tells the work to come to an end. */
+  /** Its abort tells the work to come to an end. */
   readonly stop?: AbortSignal | undefined;
   /**
-   * How long after `stop` the work is waited for before its operation is given back without it; asked when that aborts.
-   * Unset: for ever.
+   * How many milliseconds the work has after `stop` aborts, before its operation is given back without it; asked at the
+   * abort. Unset: for ever.
    */
   readonly graceMs?: (() => number) | undefined;
   readonly onEvent?: ((event: AttemptEvent) => void) | undefined;
@@ -77,25 +76,7 @@ export interface AttemptOptions {
 
 export type Work<Data, Value> = (context: AttemptContext<Data>) => Value | PromiseLike<Value>;
 
-const LOSS: ReadonlyMap<number, AttemptLossReason> = new Map<number, AttemptLossReason>([
-  [AttemptLostReason.ATTEMPT_LOST_REASON_EXPIRED, 'expired'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_SUPERSEDED, 'superseded'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_YIELDED, 'yielded'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_FINISHED, 'finished'],
-  [AttemptLostReason.ATTEMPT_LOST_REASON_LEASE_LOST, 'lease-lost'],
-]);
-
-const WHY: Readonly<Record<AttemptLossReason, string>> = {
-  deadline: 'no server was heard before its deadline',
-  expired: 'no heartbeat was heard in time',
-  superseded: 'another worker has taken the operation over',
-  yielded: 'it was given back',
-  finished: 'the operation is in a final state',
-  'lease-lost': 'its lease is gone',
-  'unknown-attempt': 'the store does not know it any more, after a failover for example',
-};
-
-/** Runs the work of an attempt that was just given to this caller; it has ended, or is lost, when this resolves. */
+/** Runs the work of an attempt that this caller has just got. When it resolves, the attempt has ended or is lost. */
 export async function runAttempt<Data, Value>(
   caller: Caller,
   { operation, attempt, sent }: AttemptGiven,
@@ -110,7 +91,7 @@ export async function runAttempt<Data, Value>(
     try {
       onEvent?.(event);
     } catch {
-      // It is told from sockets and timers, where nobody could catch it; and it must not cost the attempt.
+      // Sockets and timers call this, where no one could catch the error; and it must not cost the attempt.
     }
   };
   const heard = (event: HeldAttemptEvent): void => {
@@ -119,7 +100,7 @@ export async function runAttempt<Data, Value>(
       over.abort(cancelled(resource, operationId, event.reason));
       tell(event);
     } else if (event.kind === 'lost') {
-      lost = lossOf(resource, operationId, event.reason);
+      lost = lostBy(resource, operationId, event.reason);
       over.abort(lost);
       tell({ kind: 'lost', error: lost });
     } else if (event.kind === 'at-risk') tell({ kind: 'at-risk', reason: riskOf(event.reason) });
@@ -163,7 +144,7 @@ async function settled<Data, Value>(
   }
 }
 
-/** `undefined`: it didn't end in the time that it has after `stop`. */
+/** Resolves to `undefined` when the work didn't end in the time that it has after `stop`. */
 function withGrace<Value>(
   ended: Promise<Ended<Value>>,
   { channel }: Caller,
@@ -189,7 +170,7 @@ function withGrace<Value>(
 
 async function succeeded<Value>(record: AttemptRecord, value: Value): Promise<AttemptOutcome<Value>> {
   try {
-    // Encoded first: what can't be recorded is a failure of the work, and not of the store.
+    // Encode it first: a result that can't be recorded is a failure of the work, and not of the store.
     const result = encodePayload(value ?? null);
     return await recorded(() => record.complete({ $case: 'result', value: result }), {
       kind: 'succeeded',
@@ -222,7 +203,7 @@ function givenBack(record: AttemptRecord, delayMs: number, error: unknown): Prom
   return recorded(() => record.giveBack(delayMs), { kind: 'given-back', error });
 }
 
-// Throws InvalidArgumentError: a result that the server doesn't take.
+// Throws InvalidArgumentError for a result that the server doesn't accept.
 async function recorded<Outcome extends AttemptOutcome<unknown>>(
   write: () => Promise<void>,
   outcome: Outcome,
@@ -233,7 +214,7 @@ async function recorded<Outcome extends AttemptOutcome<unknown>>(
   } catch (error) {
     if (error instanceof InvalidArgumentError && outcome.kind === 'succeeded') throw error;
     const isLost = error instanceof AttemptLostError;
-    // What the work threw is more to the point than that nobody could be told of it.
+    // What the work threw matters more than that no server heard of it.
     const told = 'error' in outcome ? outcome.error : isLost ? error : unrecorded(error);
     return { kind: isLost ? 'lost' : 'unrecorded', error: told };
   }
@@ -252,12 +233,12 @@ function isAbortError(error: unknown): boolean {
 
 function cancelled(resource: string, operationId: string, detail: string): OperationEndedError {
   const said = detail === '' ? '' : `: ${detail.replace(/\.$/, '')}`;
-  const message = `Somebody asked to cancel the operation ${operationId} on ${resource}${said}. Come to an end, and throw this.`;
+  const message = `Someone asked to cancel the operation ${operationId} on ${resource}${said}. Come to an end, and throw this.`;
   return new OperationEndedError(message, { reason: 'OPERATION_CANCELLED', resource, operationId, detail });
 }
 
-function lossOf(resource: string, operationId: string, reason: number | undefined): AttemptLostError {
-  const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-attempt');
-  const message = `The attempt at the operation ${operationId} on ${resource} is lost: ${WHY[loss]}. ${ADVICE.STALE_ATTEMPT}`;
+function lostBy(resource: string, operationId: string, reason: number | undefined): AttemptLostError {
+  const loss = attemptLossOf(reason);
+  const message = `The attempt at the operation ${operationId} on ${resource} is lost: ${WHY_ATTEMPT_LOST[loss]}. ${ADVICE.STALE_ATTEMPT}`;
   return new AttemptLostError(message, { reason: 'STALE_ATTEMPT', loss });
 }

@@ -1,5 +1,7 @@
-// What all parts of the client call through: the channel, the client's defaults, and errors that users can catch.
+// How all parts of the client make calls: over one channel, with the client's defaults and with errors that users can
+// catch.
 
+import { ADVICE } from './advice.ts';
 import type { Channel } from './core/channel.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import { type Answered, callUnary, type Invoke } from './core/unary-call.ts';
@@ -11,17 +13,34 @@ export interface CallerOptions {
   readonly owner: string;
 }
 
-/** Of every call that is answered at once. */
+/** Options of every call that a server answers at once. */
 export interface CallOptions {
-  /** Gives up; the call then rejects with its reason. */
+  /** Its abort gives up the call, which then rejects with the reason of the abort. */
   readonly signal?: AbortSignal | undefined;
-  /** How long it is tried, over all instances: 10 s unless given. */
+  /** How long the client tries, over all instances, in milliseconds; 10 s by default. */
   readonly timeoutMs?: number | undefined;
 }
 
 interface UnaryBounds extends CallOptions {
-  /** How long one try may take; 3 s unless given. */
+  /** How long one try may take, in milliseconds; 3 s by default. */
   readonly tryForMs?: number;
+}
+
+/**
+ * How long an answer may take to arrive after the wait that its call asks for. A wait isn't cut into pieces, which
+ * would cost its place in the queue: the connection notices an instance that hangs.
+ */
+export const ANSWER_MS = 3_000;
+
+/** The bounds of a call that waits at the server: one try, which takes all of the wait. */
+export function boundsOfWait(waitMs: number): Required<Pick<UnaryBounds, 'timeoutMs' | 'tryForMs'>> {
+  return { timeoutMs: waitMs + ANSWER_MS, tryForMs: waitMs + ANSWER_MS };
+}
+
+/** Throws where an answer lacks what every answer has. `what` is a noun with its article. */
+export function present<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`The server answered without ${what}. ${ADVICE.INTERNAL}`);
+  return value;
 }
 
 export class Caller {
@@ -35,7 +54,7 @@ export class Caller {
     this.#addresses = addresses;
   }
 
-  /** Repeats what may pass, with the same ids, until it is answered or its time is over. */
+  /** Repeats a call whose failure may pass, with the same ids, until it is answered or its time is over. */
   async unary<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Answered<Response>> {
     const { signal, timeoutMs = ANSWER_WITHIN_MS, tryForMs } = bounds;
     const deadlineMs = this.channel.clock.monotonicMs() + timeoutMs;
@@ -54,7 +73,9 @@ export class Caller {
     return (await this.unary(invoke, bounds)).response;
   }
 
-  /** Runs it, and rejects with what users catch: the reason of `signal` if that is why, else a LeaseholdError. */
+  /**
+   * Runs `work`, and rejects with what users catch: the reason of `signal` where that aborted, else a LeaseholdError.
+   */
   async caught<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       signal?.throwIfAborted();

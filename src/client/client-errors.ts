@@ -1,29 +1,30 @@
-// What can go wrong, as users of the SDK catch it: one class for each thing that one may want to treat by itself, and a
-// `reason` for telling apart what shares a class. A message is one or two sentences: what happened, and what to do.
-// How an answer of a server becomes one of these is translate-error.ts.
+// The errors that users of the TypeScript client catch: one class for each thing that they may want to handle by
+// itself, and a `reason` that tells apart what shares a class. A message is one or two sentences: what happened, and
+// what to do. translate-error.ts makes these errors from the answers of servers.
 
 import type { ErrorCode } from '../domain/errors.ts';
 import type { CallError } from './core/call-error.ts';
 import type { LockHolder } from './lock-view.ts';
+import type { AttemptLossReason, LossReason } from './losses.ts';
 
-/** Said by no server, but found out here. */
+/** The reasons that no server gives: this client finds them out. */
 export const LOCAL_REASONS = [
-  /** No instance could be reached. */
+  /** The client could not reach any instance. */
   'SERVER_UNREACHABLE',
-  /** An instance was reached, and no TLS connection came about. */
+  /** The client reached an instance, but the TLS handshake failed. */
   'TLS_FAILED',
-  /** An instance was reached and didn't answer in time. Outcome unknown. */
+  /** An instance was reached and didn't answer in time. The outcome is unknown. */
   'NO_ANSWER',
   /** What answered doesn't speak this protocol. */
   'NOT_LEASEHOLD',
-  /** `close` was called. */
+  /** The user called `close`. */
   'CLIENT_CLOSED',
   'OPERATION_FAILED',
   'OPERATION_CANCELLED',
   'OPERATION_DEAD',
   /** The worker was told to stop. */
   'WORKER_STOPPING',
-  /** An error of a server that is newer than this client. */
+  /** The server is newer than this client, and gave a reason that this client doesn't know. */
   'UNKNOWN',
 ] as const;
 
@@ -35,7 +36,7 @@ export interface ErrorFacts {
   readonly cause?: unknown;
 }
 
-/** The base of all of them. */
+/** The base of all these errors. */
 export class LeaseholdError extends Error {
   override readonly name: string = 'LeaseholdError';
   readonly reason: ErrorReason;
@@ -49,14 +50,14 @@ export class LeaseholdError extends Error {
   }
 }
 
-/** Others hold the resource, or were first. */
+/** Others hold the resource, or wait for it in front of this caller. */
 export class ContendedError extends LeaseholdError {
   override readonly name = 'ContendedError';
   readonly resource: string;
-  /** At most 4, without metadata. */
+  /** At most 4 of them, without metadata. */
   readonly holders: readonly LockHolder[];
   readonly queueLength: number;
-  /** For how long it stays taken if nobody releases or renews; undefined: not known. */
+  /** How long the resource stays taken if no holder releases or renews; undefined where that isn't known. */
   readonly timeLeftMs: number | undefined;
 
   constructor(
@@ -71,24 +72,7 @@ export class ContendedError extends LeaseholdError {
   }
 }
 
-export const LOSSES = [
-  /** Its local deadline passed: no server could be heard in time. */
-  'deadline',
-  /** Its deadline passed at the server. */
-  'expired',
-  /** Somebody who knows its id released it. */
-  'released',
-  /** An administrator force-released it. */
-  'force-released',
-  /** Its `maxHoldMs` ended. */
-  'max-hold',
-  /** The store doesn't know it: a failover forgot it, for example. */
-  'unknown-lease',
-] as const;
-
-export type LossReason = (typeof LOSSES)[number];
-
-/** A lease that was held is over. */
+/** This client held the lease, and the lease is over. */
 export class LeaseLostError extends LeaseholdError {
   override readonly name = 'LeaseLostError';
   readonly resource: string;
@@ -101,12 +85,23 @@ export class LeaseLostError extends LeaseholdError {
   }
 }
 
-/** The lease that this needs isn't held (any more): released here, or named and unknown there. */
+/** The attempt at an operation is over: the server refuses what its worker writes. */
+export class AttemptLostError extends LeaseholdError {
+  override readonly name = 'AttemptLostError';
+  readonly loss: AttemptLossReason;
+
+  constructor(message: string, facts: ErrorFacts & Pick<AttemptLostError, 'loss'>) {
+    super(message, facts);
+    this.loss = facts.loss;
+  }
+}
+
+/** The call needs a lease that isn't held: it was released here, or the server doesn't know it. */
 export class NotHeldError extends LeaseholdError {
   override readonly name = 'NotHeldError';
 }
 
-/** No answer that counts was to be had in time; the same again may succeed later. */
+/** No instance gave an answer that counts in time; the same call may succeed later. */
 export class UnavailableError extends LeaseholdError {
   override readonly name = 'UnavailableError';
 }
@@ -129,36 +124,9 @@ export class PermissionDeniedError extends LeaseholdError {
   override readonly name = 'PermissionDeniedError';
 }
 
-/** The state of an operation doesn't allow this: `reason` says which. */
+/** The state of an operation doesn't allow this call: `reason` says why. */
 export class OperationRefusedError extends LeaseholdError {
   override readonly name = 'OperationRefusedError';
-}
-
-export const ATTEMPT_LOSSES = [
-  /** Its local deadline passed: no server could be heard in time. */
-  'deadline',
-  'expired',
-  /** Another worker has taken the operation over. */
-  'superseded',
-  'yielded',
-  /** The operation is in a final state. */
-  'finished',
-  /** The lease that belongs to it is gone. */
-  'lease-lost',
-  'unknown-attempt',
-] as const;
-
-export type AttemptLossReason = (typeof ATTEMPT_LOSSES)[number];
-
-/** The attempt at an operation is over: what its worker writes is refused. */
-export class AttemptLostError extends LeaseholdError {
-  override readonly name = 'AttemptLostError';
-  readonly loss: AttemptLossReason;
-
-  constructor(message: string, facts: ErrorFacts & Pick<AttemptLostError, 'loss'>) {
-    super(message, facts);
-    this.loss = facts.loss;
-  }
 }
 
 /** The operation ended without a result: FAILED, CANCELLED or DEAD, as `reason` says. */
@@ -166,7 +134,7 @@ export class OperationEndedError extends LeaseholdError {
   override readonly name = 'OperationEndedError';
   readonly resource: string;
   readonly operationId: string;
-  /** What its worker said, or the server. */
+  /** What its worker said, or the server did. */
   readonly detail: string;
 
   constructor(

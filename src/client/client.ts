@@ -1,5 +1,5 @@
-// The TypeScript client, `leasehold/client`: what users import. It speaks to servers only through src/client, and has
-// no code of the server in it.
+// The TypeScript client, `leasehold/client`: what users import. It talks to servers only through src/client/core, and
+// contains no code of the server.
 //
 //   const client = createClient({ addresses: ['127.0.0.1:50051'] });
 //   await client.withLock('invoice:42', async (lease) => { … lease.fencingToken … lease.signal … });
@@ -30,14 +30,12 @@ export type { AttemptContext } from './attempt-context.ts';
 export type { RecordUpdate } from './attempt-record.ts';
 export type { CallOptions } from './client-calls.ts';
 export {
-  type AttemptLossReason,
   AttemptLostError,
   ContendedError,
   type ErrorReason,
   InvalidArgumentError,
   LeaseholdError,
   LeaseLostError,
-  type LossReason,
   NotHeldError,
   OperationEndedError,
   OperationRefusedError,
@@ -60,6 +58,7 @@ export type {
   UnkeptLease,
   WatchLocksOptions,
 } from './locks.ts';
+export type { AttemptLossReason, LossReason } from './losses.ts';
 export type { BeginOptions, FilterOptions } from './operation-options.ts';
 export type { Operation, OperationState, Payload } from './operation-view.ts';
 export type { Handled, Worker, WorkerOptions } from './operation-worker.ts';
@@ -75,34 +74,34 @@ export type { ServerInfo } from './server-facts.ts';
 export type { WatchOptions } from './watch-loop.ts';
 
 export interface ClientOptions {
-  /** `host:port` of one or several instances; calls go on to the next when one doesn't answer. */
+  /** `host:port` of one or more instances; a call goes on to the next one when an instance doesn't answer. */
   readonly addresses: string | readonly string[];
-  /** TLS: `true` with the authorities that Node.js trusts, or PEM texts; `cert` and `key` for mutual TLS. */
+  /** TLS: `true` to trust the authorities that Node.js trusts, or PEM texts; `cert` and `key` for mutual TLS. */
   readonly tls?: boolean | ClientTls | undefined;
-  /** Sent as a bearer token; a function is asked before each call, for tokens that are exchanged. */
+  /** The bearer token of each call; a function is asked before each call, for tokens that rotate. */
   readonly token?: string | (() => string) | undefined;
-  /** Tells people who holds what; `pid@host` unless given. */
+  /** Tells people who holds what; `pid@host` by default. */
   readonly owner?: string | undefined;
-  /** For tests: the clock of startTestServer, for example. */
+  /** For tests: for example the clock of startTestServer. */
   readonly clock?: Clock | undefined;
-  /** For tests: from 0 to below 1. */
+  /** For tests: a number from 0 to below 1. */
   readonly random?: (() => number) | undefined;
 }
 
 export interface ClientTls extends TlsIdentity {
-  /** The name that the servers' certificates are for, where it isn't the host of the address. */
+  /** The name in the servers' certificates, where it isn't the host of the address. */
   readonly serverName?: string | undefined;
 }
 
-/** Connects when the first call is made. Throws InvalidArgumentError for addresses or certificates that are none. */
+/** Connects with the first call. Throws InvalidArgumentError for an address or a certificate that isn't one. */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
 }
 
 export class Client implements Disposable {
-  /** Looking at locks, and what administrators do with them. */
+  /** Reads and watches locks, and does what administrators do with them. */
   readonly locks: Locks;
-  /** Long-running work that is done once. */
+  /** Runs long-running work once. */
   readonly operations: Operations;
   readonly #caller: Caller;
 
@@ -126,8 +125,9 @@ export class Client implements Disposable {
   }
 
   /**
-   * Does the work while the lock is held, and releases it. See with-lock.ts for every way in which that can end; in
-   * short: the error of the work is never masked, and LeaseLostError tells that it may not have been protected.
+   * Runs the work while it holds the lock, and then releases the lock. with-lock.ts lists every way in which that can
+   * end; in short: it never masks the error of the work, and LeaseLostError says that the work may not have been
+   * protected.
    */
   withLock<Value>(
     resource: string,
@@ -137,7 +137,7 @@ export class Client implements Disposable {
     return underLock(this.acquire(resource, options), work);
   }
 
-  /** The same under several locks, all or none. */
+  /** Runs the work under several locks, all or none. */
   withLocks<Value>(
     resources: readonly WantedLease[],
     work: (leases: LeaseSet) => Value | PromiseLike<Value>,
@@ -146,17 +146,17 @@ export class Client implements Disposable {
     return underLock(this.acquireMany(resources, options), work);
   }
 
-  /** Waits for the lock. Throws ContendedError when the wait is over. `await using` releases it. */
+  /** Waits for the lock. Rejects with ContendedError when the wait is over. `await using` releases it. */
   acquire(resource: string, options?: AcquireOptions): Promise<Lease> {
     return acquire(this.#caller, resource, options);
   }
 
-  /** Doesn't wait: `undefined` when others hold it. */
+  /** Doesn't wait: resolves to `undefined` when others hold the lock. */
   tryAcquire(resource: string, options?: Omit<AcquireOptions, 'waitMs'>): Promise<Lease | undefined> {
     return tryAcquire(this.#caller, resource, options);
   }
 
-  /** Up to 32, all or none, in one global order: two callers can't deadlock. */
+  /** Acquires up to 32 locks, all or none, in one global order: two callers can't deadlock. */
   acquireMany(
     resources: readonly WantedLease[],
     options?: Omit<AcquireOptions, 'leaseId'>,
@@ -164,7 +164,7 @@ export class Client implements Disposable {
     return acquireMany(this.#caller, resources, options);
   }
 
-  /** An election, by the name of the office: `campaign` to lead, `observe` to know who does. */
+  /** An election, named after its office: `campaign` to lead, `observe` to learn who leads. */
   elect(name: string, options: ElectionOptions = {}): Election {
     return new Election(name, options, this.#caller, this.locks);
   }
@@ -174,8 +174,8 @@ export class Client implements Disposable {
   }
 
   /**
-   * Ends the connections; calls in progress fail. It releases nothing: leases that are held end at their deadlines. The
-   * process could end without it, as soon as no call is in progress and no lease is held.
+   * Closes the connections; calls in progress fail. It releases nothing: leases that are held end at their deadlines.
+   * A process can also exit without it, as soon as no call is in progress and no lease is held.
    */
   close(): void {
     this.#caller.channel.close();
@@ -189,8 +189,7 @@ export class Client implements Disposable {
 function checkAddresses(addresses: readonly string[]): void {
   const wrong = addresses.filter((address) => parseHostPort(address, 1) === undefined);
   if (addresses.length > 0 && wrong.length === 0) return;
-  const description =
-    addresses.length === 0 ? 'there must be at least one' : `"${wrong[0]}" is not host:port`;
+  const description = addresses.length === 0 ? 'at least one is needed' : `"${wrong[0]}" is not host:port`;
   const message = `addresses: ${description}. Give the host and gRPC port of your servers, such as "127.0.0.1:50051".`;
   const violations = [{ field: 'addresses', description }];
   throw new InvalidArgumentError(message, { reason: 'INVALID_ARGUMENT', violations });

@@ -1,4 +1,5 @@
-// One of many leads: who holds the lease of the election's name. The fencing token is the number of the term.
+// One of many candidates leads: the one that holds the lease on the election's name. Its fencing token is the number of
+// the term.
 
 import { acquire } from './acquiring.ts';
 import type { Caller } from './client-calls.ts';
@@ -8,7 +9,7 @@ import type { LockHolder } from './lock-view.ts';
 import type { Locks } from './locks.ts';
 import type { WatchOptions } from './watch-loop.ts';
 
-/** How this candidate holds the office. */
+/** The lease by which this candidate holds the office. */
 export type ElectionOptions = Omit<LeaseOptions, 'mode'>;
 
 export type Leader = Pick<LockHolder, 'owner' | 'fencingToken' | 'metadata' | 'acquiredAt'>;
@@ -27,17 +28,17 @@ export class Election {
   }
 
   /**
-   * Resolves when this candidate is elected, with its term: lead until `term.signal` aborts, `release()` to resign.
-   * Waits for ever unless `waitMs` or `signal` say otherwise. For the next term, call it again.
+   * Resolves to the term of this candidate when it is elected: lead until `term.signal` aborts; `release()` resigns.
+   * Waits for ever unless `waitMs` or `signal` ends the wait. Call it again for the next term.
    */
   campaign(options: Pick<AcquireOptions, 'waitMs' | 'signal' | 'onEvent'> = {}): Promise<Lease> {
     const waitMs = options.waitMs ?? Number.POSITIVE_INFINITY;
     return acquire(this.#caller, this.name, { ...this.#options, ...options, waitMs });
   }
 
-  /** Who leads, now and from then on: `undefined` while nobody does. */
+  /** Yields who leads, now and after each change: `undefined` while there is no leader. */
   async *observe(options: WatchOptions = {}): AsyncGenerator<Leader | undefined, void, undefined> {
-    // No leader that was told yet, not even that there is none.
+    // Undefined until the first leader, or that there is none, has been yielded.
     let told: bigint | undefined | 'nobody';
     for await (const change of this.#locks.watch({ ...options, resources: [this.name] })) {
       if (change.kind !== 'lock') continue;

@@ -1,45 +1,53 @@
-// What callers may ask of a lease, and how it becomes a LeaseSpec.
+// The options of a lease, and the LeaseSpec that they become.
 
 import { randomUUID } from 'node:crypto';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
+import type { AcquireRequest } from '../../generated/leasehold/v1/lock_service.ts';
 import type { LeaseEvent } from './lease.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
-/** `permits`: so many of a limited number, on which the callers should agree. */
+/** `permits`: that many of a limited number; all callers should give the same `limit`. */
 export type ModeOption = 'exclusive' | 'shared' | { readonly permits: number; readonly limit: number };
 
-/** `replicated`: acknowledged by so many replicas before it counts. */
+/** `replicated`: that many replicas acknowledge the grant before it counts. */
 export type DurabilityOption = 'async' | 'replicated' | { readonly replicated: number };
 
-/** What one lease is like. */
+/** What a lease is like. */
 export interface LeaseOptions {
-  /** `exclusive` unless given. */
+  /** `exclusive` by default. */
   readonly mode?: ModeOption | undefined;
-  /** How long it lives without renewals, and so how long the resource stays taken after its holder has died. */
+  /**
+   * How long the lease lives without renewals, in milliseconds, and so how long the resource stays taken after its
+   * holder has died; the default is the server's.
+   */
   readonly ttlMs?: number | undefined;
-  /** The resource stays taken for at least this long, also when it is released sooner. */
+  /** How long the resource stays taken at least, in milliseconds, also when the lease is released sooner. */
   readonly minHoldMs?: number | undefined;
-  /** It is never renewed past this time from the grant. */
+  /** No renewal extends the lease past this time from its grant, in milliseconds. */
   readonly maxHoldMs?: number | undefined;
-  /** Shown to whoever looks at the lock: no secrets. */
+  /** Everyone who may look at the lock sees it: no secrets. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly durability?: DurabilityOption | undefined;
-  /** Tells people who holds it; the client's `owner` unless given. */
+  /** Tells people who holds the lease; the client's `owner` by default. */
   readonly owner?: string | undefined;
 }
 
-/** How it is acquired. */
+/** What a lease is like, and how to acquire it. */
 export interface AcquireOptions extends LeaseOptions {
   /**
-   * A UUID, random unless given. The same again is the same acquisition, with the same token, while that is held or
-   * waits: for a caller that keeps it over its own restarts. Whoever knows it can release the lease: a secret.
+   * A UUID, random by default. While an acquisition waits or is held, another with the same id is the same one and gets
+   * the same token: for a caller that keeps the id over its own restarts. Everyone who knows the id can release the
+   * lease, so it is a secret.
    */
   readonly leaseId?: string | undefined;
-  /** How long to wait for it, in the queue or for a server: 30 s unless given; Infinity for ever; 0: not at all. */
+  /**
+   * How long to wait, in the queue or for a server, in milliseconds; 30 s by default. Infinity waits for ever, 0 not at
+   * all.
+   */
   readonly waitMs?: number | undefined;
-  /** Gives up waiting, and leaves nothing behind. It does nothing to a lease that was granted. */
+  /** Its abort gives up the wait, and leaves nothing behind. It does nothing to a lease that was granted. */
   readonly signal?: AbortSignal | undefined;
-  /** Told of the position in the queue, of renewals, of danger and of the end. What it throws is ignored. */
+  /** Hears of the position in the queue, of renewals, of danger and of the end. What it throws is ignored. */
   readonly onEvent?: ((event: LeaseEvent) => void) | undefined;
 }
 
@@ -54,13 +62,19 @@ export function specOf(
     resource,
     leaseId: options.leaseId ?? randomUUID(),
     owner: options.owner ?? owner,
-    ttl: durationOf(options.ttlMs),
+    ttl: spanOf('ttlMs', options.ttlMs),
     mode: modeOf(options.mode),
     metadata: new Map(Object.entries(options.metadata ?? {})),
-    minHold: durationOf(options.minHoldMs),
-    maxHold: durationOf(options.maxHoldMs),
+    minHold: spanOf('minHoldMs', options.minHoldMs),
+    maxHold: spanOf('maxHoldMs', options.maxHoldMs),
     durability: durabilityOf(options.durability),
   });
+}
+
+/** The wait of a unary Acquire or AcquireMany; undefined: none. */
+export function waitOf(ms: number): AcquireRequest['wait'] {
+  const value = spanOf('waitMs', Math.floor(ms));
+  return ms >= 1 && value ? { $case: 'waitTimeout', value } : undefined;
 }
 
 function modeOf(mode: ModeOption | undefined): LeaseSpec['mode'] {

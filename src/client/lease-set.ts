@@ -1,11 +1,11 @@
-// Several leases that were acquired together, and end together.
+// Several leases that were acquired together and end together.
 
 import type { Lease } from './lease.ts';
 
 export class LeaseSet implements AsyncDisposable, Iterable<Lease> {
-  /** In the order in which they were asked for. */
+  /** In the order in which the caller named them. */
   readonly leases: readonly Lease[];
-  /** Aborts when the first of them is over, with the reason of that one. */
+  /** Aborts when the first of the leases is over, with the reason of that one. */
   readonly signal: AbortSignal;
 
   constructor(leases: readonly Lease[]) {
@@ -17,24 +17,24 @@ export class LeaseSet implements AsyncDisposable, Iterable<Lease> {
     return this.leases[Symbol.iterator]();
   }
 
-  /** Of one of the resources that were asked for; throws RangeError for another. */
+  /** The lease on a resource. Throws RangeError for a resource that the caller didn't name. */
   of(resource: string): Lease {
     const lease = this.leases.find((one) => one.resource === resource);
-    if (!lease) throw new RangeError(`${resource} is none of those that were acquired`);
+    if (!lease) throw new RangeError(`${resource} is not one of the resources that were acquired`);
     return lease;
   }
 
-  /** Until the first deadline; 0 when one of them is over. */
+  /** Milliseconds until the first deadline; 0 when one of the leases is over. */
   remainingMs(): number {
     return Math.min(...this.leases.map((lease) => lease.remainingMs()));
   }
 
-  /** Throws what ended the first of them that isn't held. */
+  /** Throws the reason why the first lease that isn't held is over. */
   assertHeld(): void {
     for (const lease of this.leases) lease.assertHeld();
   }
 
-  /** Gives all of them back; how many live leases were ended. Throws UnavailableError if one couldn't be. */
+  /** Releases all of them. Resolves to how many live leases that ended; rejects with UnavailableError if one failed. */
   async release(): Promise<number> {
     const released = await Promise.allSettled(this.leases.map((lease) => lease.release()));
     const failed = released.find((one) => one.status === 'rejected');

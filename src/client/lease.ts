@@ -1,12 +1,13 @@
-// A lease as its holder sees it: until when it may act, and its end. It is kept alive by the client core; this adds
-// what users catch. A lease that is over stays over: it is never acquired again silently.
+// A lease as its holder sees it: until when the holder may act, and how the lease ended. The client core keeps it
+// alive; this file adds what users catch. A lease that is over stays over: the client never acquires it again silently.
 
-import { AtRiskReason, LostReason } from '../../generated/leasehold/v1/lease_events.ts';
+import { AtRiskReason } from '../../generated/leasehold/v1/lease_events.ts';
 import { pause } from '../domain/clock.ts';
 import { ADVICE } from './advice.ts';
 import type { Caller } from './client-calls.ts';
-import { LeaseLostError, type LossReason, NotHeldError } from './client-errors.ts';
-import type { HeldEvent, HeldLease } from './core/held-lease.ts';
+import { LeaseLostError, NotHeldError } from './client-errors.ts';
+import type { HeldLease, HeldLeaseEvent } from './core/held-lease.ts';
+import { lossOf, WHY_LEASE_LOST } from './losses.ts';
 
 export type AtRisk =
   | 'store-unavailable'
@@ -16,33 +17,17 @@ export type AtRisk =
   | 'unknown';
 
 export type LeaseEvent =
-  /** `position` is from 1, and 0 while it isn't known. */
+  /** `position` counts from 1; it is 0 while it isn't known. */
   | { readonly kind: 'queued'; readonly position: number }
   | { readonly kind: 'granted' | 'renewed'; readonly fencingToken: bigint }
-  /** The last renewal failed; the deadline stands. A holder that can reach a safe point should go there. */
+  /** The last renewal failed; the deadline stands. A holder that can reach a safe point should do so. */
   | { readonly kind: 'at-risk'; readonly reason: AtRisk }
-  /** Its connection broke or moves; it is held on. */
+  /** Its connection broke or moves; the lease is still held. */
   | { readonly kind: 'reopened'; readonly why: string }
   | { readonly kind: 'lost'; readonly error: LeaseLostError }
   | { readonly kind: 'released' }
-  /** The release that ends a `withLock` or an `await using` couldn't be sent: it ends with its time to live. */
+  /** The release at the end of a `withLock` or an `await using` failed: the lease ends with its time to live. */
   | { readonly kind: 'release-failed'; readonly error: unknown };
-
-const LOSS: ReadonlyMap<number, LossReason> = new Map<number, LossReason>([
-  [LostReason.LOST_REASON_EXPIRED, 'expired'],
-  [LostReason.LOST_REASON_RELEASED, 'released'],
-  [LostReason.LOST_REASON_FORCE_RELEASED, 'force-released'],
-  [LostReason.LOST_REASON_MAX_HOLD, 'max-hold'],
-]);
-
-const WHY: Readonly<Record<LossReason, string>> = {
-  deadline: 'no server was heard before its deadline',
-  expired: 'it was not renewed in time',
-  released: 'somebody who knows its id released it',
-  'force-released': 'an administrator took it away',
-  'max-hold': 'its maxHoldMs is over',
-  'unknown-lease': 'the store does not know it any more, after a failover for example',
-};
 
 const RISKS: ReadonlyMap<number, AtRisk> = new Map<number, AtRisk>([
   [AtRiskReason.AT_RISK_REASON_STORE_UNAVAILABLE, 'store-unavailable'],
@@ -55,10 +40,10 @@ export function riskOf(reason: number): AtRisk {
   return RISKS.get(reason) ?? 'unknown';
 }
 
-/** How long the end of a `withLock` waits for its release; it goes on trying for a while in the background. */
+/** How long the end of a `withLock` waits for its release, which goes on in the background after that. */
 const GIVE_BACK_MS = 2_000;
 
-/** The end of one lease, from before it is granted: made first, and given what the client core tells of it. */
+/** Turns what the client core says of one lease into events and errors. It exists before the lease is granted. */
 export class LeaseEnd {
   readonly resource: string;
   readonly #over = new AbortController();
@@ -78,26 +63,26 @@ export class LeaseEnd {
     return reason instanceof LeaseLostError ? reason : undefined;
   }
 
-  /** The observer of the client core. */
-  readonly heard = (event: HeldEvent): void => this.tell(this.#told(event));
+  /** The observer that the client core calls. */
+  readonly heard = (event: HeldLeaseEvent): void => this.tell(this.#told(event));
 
   tell(event: LeaseEvent): void {
     try {
       this.#onEvent?.(event);
     } catch {
-      // It is told from sockets and timers, where nobody could catch it; and it must not cost the lease.
+      // Sockets and timers call this, where no one could catch the error; and it must not cost the lease.
     }
   }
 
-  #told(event: HeldEvent): LeaseEvent {
+  #told(event: HeldLeaseEvent): LeaseEvent {
     switch (event.kind) {
       case 'lost': {
-        const error = this.#lossOf(event.reason);
+        const error = this.#lostBy(event.reason);
         this.#over.abort(error);
         return { kind: 'lost', error };
       }
       case 'released': {
-        const message = `The lease on ${this.resource} was released. Do the work before that, or acquire anew.`;
+        const message = `The lease on ${this.resource} was released. Do the work before that, or acquire it again.`;
         this.#over.abort(new NotHeldError(message, { reason: 'LEASE_LOST' }));
         return event;
       }
@@ -112,20 +97,20 @@ export class LeaseEnd {
     }
   }
 
-  #lossOf(reason: number | undefined): LeaseLostError {
-    const loss = reason === undefined ? 'deadline' : (LOSS.get(reason) ?? 'unknown-lease');
-    const message = `The lease on ${this.resource} is lost: ${WHY[loss]}. ${ADVICE.LEASE_LOST}`;
+  #lostBy(reason: number | undefined): LeaseLostError {
+    const loss = lossOf(reason);
+    const message = `The lease on ${this.resource} is lost: ${WHY_LEASE_LOST[loss]}. ${ADVICE.LEASE_LOST}`;
     return new LeaseLostError(message, { reason: 'LEASE_LOST', resource: this.resource, loss });
   }
 }
 
 export class Lease implements AsyncDisposable {
   readonly resource: string;
-  /** Send it with every write to what the lease protects, and refuse writes with a smaller one there. */
+  /** Send it with every write to what the lease protects, which must refuse a write with a smaller token. */
   readonly fencingToken: bigint;
   /**
    * Aborts when the lease is over: with a LeaseLostError when it was lost or its deadline passed here, with a
-   * NotHeldError when it was released. Then, at the latest, stop.
+   * NotHeldError when it was released. Stop then at the latest.
    */
   readonly signal: AbortSignal;
   readonly #held: HeldLease;
@@ -142,7 +127,7 @@ export class Lease implements AsyncDisposable {
     this.#caller = caller;
   }
 
-  /** The right to renew and to release it: a secret. */
+  /** It gives the right to renew and to release the lease: a secret. */
   get leaseId(): string {
     return this.#held.leaseId;
   }
@@ -151,38 +136,39 @@ export class Lease implements AsyncDisposable {
     return this.#held.state;
   }
 
-  /** Until the deadline, by the clocks and not by a timer; 0 when it is over. */
+  /** Milliseconds until the deadline, by the clocks and not by a timer; 0 when the lease is over. */
   remainingMs(): number {
     return this.#held.remainingMs();
   }
 
-  /** Throws LeaseLostError or NotHeldError unless it is held: to be called before what must not happen without it. */
+  /** Throws LeaseLostError or NotHeldError unless it is held. Call it before what must not happen without the lease. */
   assertHeld(): void {
     if (this.state !== 'held') throw this.signal.reason;
   }
 
   /**
-   * Gives it back. Whether a live lease was ended; a second call answers as the first. Throws UnavailableError when no
-   * server could be asked in time: it is over here all the same, and there with its time to live.
+   * Releases it. Says whether that ended a live lease; a second call answers as the first did. Rejects with
+   * UnavailableError when no server answered in time: the lease is over here all the same, and at the servers with its
+   * time to live.
    */
   release(): Promise<boolean> {
     this.#released ??= this.#caller.caught(() => this.#held.release());
     return this.#released;
   }
 
-  /** Why it was lost; undefined while it is held, and when it was released. */
+  /** Why it was lost; undefined while it is held, and after a release. */
   get loss(): LeaseLostError | undefined {
     return this.state === 'lost' ? this.#end.loss : undefined;
   }
 
-  /** Gives it back, and never throws: the error of the work that it protected is what matters. */
+  /** Releases it, and never throws: the error of the work that it protected is what matters. */
   async [Symbol.asyncDispose](): Promise<void> {
     const isHopeless = this.loss?.loss === 'deadline';
     const released = this.release().then(
       () => {},
       (error: unknown) => this.#end.tell({ kind: 'release-failed', error }),
     );
-    // No server was heard for the time of a whole lease: nobody waits for one again now.
+    // No server was heard for as long as a lease lives: it isn't worth another wait.
     if (isHopeless) return;
     const done = new AbortController();
     void released.then(() => done.abort());

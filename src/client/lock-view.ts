@@ -1,4 +1,4 @@
-// Locks as users see them: plain values with units in their names. What they mean is in lock.proto.
+// Locks as users see them: plain values with units in their names. lock.proto says what they mean.
 
 import {
   type LockHolder as HolderMessage,
@@ -6,28 +6,28 @@ import {
   LockState as LockStateNumber,
   type LockWaiter as WaiterMessage,
 } from '../../generated/leasehold/v1/lock.ts';
-import { dateOf, msOf } from './time-spans.ts';
+import { dateOf, msOf } from './core/time-spans.ts';
 
 export type LockMode =
   | { readonly kind: 'exclusive' }
   | { readonly kind: 'shared' }
   | { readonly kind: 'permits'; readonly permits: number; readonly limit: number };
 
-/** `min-hold`: nobody holds it, but it stays taken until the minHold of an ended lease is over. */
+/** `min-hold`: it has no holder, but it stays taken until the minHold of a lease that ended is over. */
 export type LockState = 'free' | 'held' | 'min-hold' | 'unknown';
 
 export interface LockHolder {
-  /** To recognise a lease by; gives no power over it. */
+  /** Identifies a lease; gives no power over it. */
   readonly leaseIdHash: string;
   readonly owner: string;
   readonly mode: LockMode;
   readonly fencingToken: bigint;
-  /** By the server's wall clock. For people. */
+  /** By the server's wall clock, for people. */
   readonly acquiredAt: Date | undefined;
-  /** Until it ends unless it is renewed. */
+  /** Milliseconds until the lease ends unless it is renewed. */
   readonly remainingMs: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Force-released by an administrator: it is renewed no more. */
+  /** An administrator force-released it: the server no longer renews it. */
   readonly revoked: boolean;
 }
 
@@ -36,14 +36,14 @@ export interface LockWaiter {
   readonly owner: string;
   readonly mode: LockMode;
   readonly queuedAt: Date | undefined;
-  /** Its call has ended or its server is gone: passed over until it comes back. */
+  /** Its call has ended or its server is gone: the queue passes over it until it comes back. */
   readonly absent: boolean;
 }
 
 export interface Lock {
   readonly resource: string;
   readonly state: LockState;
-  /** The oldest grant first; a part of many, see holderCount. */
+  /** The oldest grant first. Where there are many, only the first of them: see holderCount. */
   readonly holders: readonly LockHolder[];
   readonly holderCount: number;
   /** The head of the queue. */

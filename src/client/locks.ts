@@ -1,4 +1,5 @@
-// Looking at locks, and what administrators and command lines do with them. Holding one is lease.ts's business.
+// Reads and watches locks, and does what administrators and command lines do with them. A lease that this process holds
+// and keeps is in lease.ts.
 
 import type { Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
 import {
@@ -14,54 +15,52 @@ import {
   WatchLocksRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Caller, CallOptions } from './client-calls.ts';
+import { boundsOfWait, type Caller, type CallOptions, present } from './client-calls.ts';
 import { release } from './core/release.ts';
-import { type AcquireOptions, DEFAULT_WAIT_MS, specOf } from './lease-options.ts';
+import { msOf } from './core/time-spans.ts';
+import { type AcquireOptions, DEFAULT_WAIT_MS, specOf, waitOf } from './lease-options.ts';
 import { freeLock, LOCK_STATES, type Lock, type LockState, lockOf } from './lock-view.ts';
-import { durationOf, msOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 import { type WatchOptions, watchAgain } from './watch-loop.ts';
 
 export interface ListLocksOptions extends CallOptions {
   readonly prefix?: string | undefined;
-  /** With a holder or a waiter of exactly this owner. */
+  /** Only locks with a holder or a waiter of exactly this owner. */
   readonly owner?: string | undefined;
   readonly states?: readonly Exclude<LockState, 'free' | 'unknown'>[] | undefined;
-  /** Locks asked for at a time. */
+  /** How many locks each call asks for. */
   readonly pageSize?: number | undefined;
 }
 
 export interface WatchLocksOptions extends WatchOptions {
-  /** Only these, up to 100. Not together with `prefix`; neither: all. */
+  /** Only these, up to 100; not together with `prefix`. Without either, all locks. */
   readonly resources?: readonly string[] | undefined;
   readonly prefix?: string | undefined;
 }
 
 export type LockChange =
   | { readonly kind: 'lock'; readonly lock: Lock }
-  /** All that isn't free has been told; changes follow. Comes again after a reconnect. */
+  /** Every lock that isn't free has been told; changes follow. It comes again after a reconnect. */
   | { readonly kind: 'snapshot-complete' };
 
 export interface ForceReleaseOptions extends CallOptions {
-  /** Only the lease with this token; without it, a repeat after a lost answer may hit the next holder. */
+  /** Releases only the lease with this token. Without it, a repeat after a lost answer may hit the next holder. */
   readonly fencingToken?: bigint | undefined;
-  /** Free it now, although its holder may be at work. */
+  /** Frees the resource now, although its holder may still be at work. */
   readonly immediate?: boolean | undefined;
   /** For the server's log. */
   readonly reason?: string | undefined;
 }
 
-/** A lease that nobody here keeps alive: renew it in time, from whatever process knows its id. */
+/** A lease that this process doesn't keep alive: any process that knows its id can renew it in time. */
 export interface UnkeptLease {
   readonly resource: string;
-  /** The right to renew and to release it: a secret. */
+  /** It gives the right to renew and to release the lease: a secret. */
   readonly leaseId: string;
   readonly fencingToken: bigint;
-  /** How long it is still held, counted from before the call was sent, without any margin. */
+  /** Milliseconds until it ends, counted from before the call was sent, without any margin. */
   readonly remainingMs: number;
 }
-
-/** What a wait may take beyond its time until its answer is here. */
-const ANSWER_MS = 3_000;
 
 export class Locks {
   readonly #caller: Caller;
@@ -70,7 +69,7 @@ export class Locks {
     this.#caller = caller;
   }
 
-  /** A resource that was never locked is `free`. */
+  /** Reads one lock. A resource that was never locked is `free`. */
   async get(resource: string, options?: CallOptions): Promise<Lock> {
     const { lock } = await this.#caller.answer<GetLockResponse>(
       ({ locks }, metadata, call, callback) => locks.getLock({ resource }, metadata, call, callback),
@@ -79,7 +78,7 @@ export class Locks {
     return lock ? lockOf(lock) : freeLock(resource);
   }
 
-  /** All locks that aren't free, page by page, by the bytes of their names. No snapshot. */
+  /** Yields all locks that aren't free, page by page, in the order of the bytes of their names. It is no snapshot. */
   async *list(options: ListLocksOptions = {}): AsyncGenerator<Lock, void, undefined> {
     const { prefix = '', owner = '', states = [], pageSize = 0 } = options;
     const wanted = {
@@ -101,8 +100,8 @@ export class Locks {
   }
 
   /**
-   * The locks as they are, and then each change, also over reconnects: what was freed meanwhile is told as `free`. A
-   * state between two others may be left out.
+   * Yields the locks as they are, and then each change, also over reconnects: a lock that was freed in the meantime
+   * comes as `free`. A state between two others may be left out.
    */
   async *watch(options: WatchLocksOptions = {}): AsyncGenerator<LockChange, void, undefined> {
     const { resources = [], prefix = '' } = options;
@@ -134,7 +133,7 @@ export class Locks {
     }
   }
 
-  /** Whether a live lease of the resource carries this token now. */
+  /** Says whether a live lease on the resource carries this token now. */
   async checkFencingToken(resource: string, fencingToken: bigint, options?: CallOptions): Promise<boolean> {
     const { valid } = await this.#caller.answer<CheckFencingTokenResponse>(
       ({ locks }, metadata, call, callback) =>
@@ -144,7 +143,7 @@ export class Locks {
     return valid;
   }
 
-  /** For administrators: how many leases were force-released, and in how long the resource is free. */
+  /** For administrators. Says how many leases it revoked, and in how many milliseconds the resource is free. */
   async forceRelease(
     resource: string,
     options: ForceReleaseOptions = {},
@@ -164,21 +163,19 @@ export class Locks {
   }
 
   /**
-   * A lease that outlives this process and is renewed by hand. To hold one, use `acquire` or `withLock` of the client.
-   * It waits for 30 minutes at most. When it rejects, nothing is left behind as far as a server could be reached.
+   * Acquires a lease that outlives this process and is renewed by hand. To hold one, use `acquire` or `withLock` of the
+   * client. It waits for 30 minutes at most. When it rejects, it leaves nothing behind if it can reach a server.
    */
   async acquireUnkept(resource: string, options: Omit<AcquireOptions, 'onEvent'> = {}): Promise<UnkeptLease> {
     const { signal } = options;
     const waitMs = Math.min(options.waitMs ?? DEFAULT_WAIT_MS, LIMITS.unaryWaitMs);
     const spec = specOf(resource, options, this.#caller.owner);
-    const value = durationOf(Math.floor(waitMs));
-    const wait = waitMs >= 1 && value ? { $case: 'waitTimeout' as const, value } : undefined;
+    const wait = waitOf(waitMs);
     const request = AcquireRequest.fromPartial({ spec, wait });
-    const bounds = wait ? { tryForMs: waitMs + ANSWER_MS, timeoutMs: waitMs + ANSWER_MS } : {};
     try {
       const { response, sentAtMs } = await this.#caller.unary<AcquireResponse>(
         ({ locks }, metadata, call, callback) => locks.acquire(request, metadata, call, callback),
-        { signal, ...bounds },
+        { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
       );
       return this.#unkept(response.lease, sentAtMs);
     } catch (error) {
@@ -192,7 +189,7 @@ export class Locks {
     options: CallOptions & { readonly ttlMs?: number | undefined } = {},
   ): Promise<UnkeptLease> {
     const { resource, leaseId, fencingToken } = lease;
-    const request = { resource, leaseId, fencingToken, ttl: durationOf(options.ttlMs) };
+    const request = { resource, leaseId, fencingToken, ttl: spanOf('ttlMs', options.ttlMs) };
     const { response, sentAtMs } = await this.#caller.unary<RenewResponse>(
       ({ locks }, metadata, call, callback) => locks.renew(request, metadata, call, callback),
       options,
@@ -200,14 +197,13 @@ export class Locks {
     return this.#unkept(response.lease, sentAtMs);
   }
 
-  /** Whether a live lease, or a wait for one, was ended. */
+  /** Says whether it ended a live lease, or a wait for one. */
   async release({ resource, leaseId }: Pick<UnkeptLease, 'resource' | 'leaseId'>): Promise<boolean> {
     return this.#caller.caught(() => release(this.#caller.channel, { resource, leaseId }));
   }
 
   #unkept(lease: LeaseMessage | undefined, sentAtMs: number): UnkeptLease {
-    if (!lease) throw new Error('the server answered without a lease');
-    const { resource, leaseId, fencingToken, validFor } = lease;
+    const { resource, leaseId, fencingToken, validFor } = present(lease, 'a lease');
     const goneMs = this.#caller.channel.clock.monotonicMs() - sentAtMs;
     return { resource, leaseId, fencingToken, remainingMs: Math.max(0, (msOf(validFor) ?? 0) - goneMs) };
   }

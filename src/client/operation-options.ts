@@ -1,32 +1,33 @@
-// What callers may ask of an operation, and how it becomes the request that begins it.
+// The options of an operation and of a filter for operations, and the requests that they become.
 
 import type { OperationFilter } from '../../generated/leasehold/v1/operation.ts';
 import { BeginOperationRequest } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { encodePayload } from './core/json-payload.ts';
+import { timestampOf } from './core/time-spans.ts';
 import { type LeaseOptions, specOf } from './lease-options.ts';
 import { OPERATION_STATES, type OperationState } from './operation-view.ts';
-import { durationOf, timestampOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 export interface BeginOptions {
-  /** The kind of work, by which workers claim it; `run` unless given. */
+  /** The kind of work, by which workers claim it; `run` by default. */
   readonly type?: string | undefined;
-  /** What a worker needs to know: JSON, or a RawPayload. Part of what the operation is recognised by. */
+  /** What a worker needs to know: JSON, or a RawPayload. A repeat must have the same. */
   readonly data?: unknown;
-  /** To find it by. Part of what the operation is recognised by. */
+  /** Filters find the operation by them. A repeat must have the same. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** Tells people who runs it; the client's `owner` unless given. */
+  /** Tells people who runs it; the client's `owner` by default. */
   readonly owner?: string | undefined;
-  /** How long an attempt may be silent before another worker may take it over. */
+  /** How long an attempt may be silent before another worker may take the operation over, in milliseconds. */
   readonly heartbeatTimeoutMs?: number | undefined;
-  /** An operation that isn't finished by then becomes DEAD. */
+  /** How long the operation may take, in milliseconds, before it becomes DEAD. */
   readonly timeToLiveMs?: number | undefined;
-  /** How many attempts may be lost before it becomes DEAD. */
+  /** How many attempts may be lost before the operation becomes DEAD. */
   readonly maxAttempts?: number | undefined;
-  /** The only open operation of its resource. */
+  /** Whether it must be the only open operation of its resource. */
   readonly exclusive?: boolean | undefined;
-  /** Every attempt also holds the lock of the resource, under the same token. */
+  /** Makes every attempt also hold the lock of the resource, under the same token. */
   readonly lock?: boolean | LeaseOptions | undefined;
-  /** How long the finished record stays, for each way in which it can end. */
+  /** How long the finished record stays, in milliseconds: one number, or one for each way to end. */
   readonly retentionMs?:
     | number
     | { readonly [state in 'succeeded' | 'failed' | 'cancelled' | 'dead']?: number | undefined }
@@ -38,7 +39,7 @@ export interface FilterOptions {
   readonly prefix?: string | undefined;
   readonly types?: readonly string[] | undefined;
   readonly states?: readonly Exclude<OperationState, 'unknown'>[] | undefined;
-  /** Run, now or last, by exactly this owner. */
+  /** Only operations that exactly this owner runs, or ran last. */
   readonly owner?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly createdFrom?: Date | undefined;
@@ -47,7 +48,7 @@ export interface FilterOptions {
   readonly updatedBefore?: Date | undefined;
 }
 
-/** `claimId` empty: it waits for a worker. */
+/** With an empty `claimId` the operation waits for a worker. */
 export function beginRequestOf(
   resource: string,
   operationId: string,
@@ -65,16 +66,16 @@ export function beginRequestOf(
     labels: new Map(Object.entries(options.labels ?? {})),
     claimId,
     owner: options.owner ?? owner,
-    heartbeatTimeout: durationOf(options.heartbeatTimeoutMs),
-    timeToLive: durationOf(options.timeToLiveMs),
+    heartbeatTimeout: spanOf('heartbeatTimeoutMs', options.heartbeatTimeoutMs),
+    timeToLive: spanOf('timeToLiveMs', options.timeToLiveMs),
     lock: spec,
     maxAttempts: options.maxAttempts ?? 0,
     exclusive: options.exclusive ?? false,
     retention: retention && {
-      succeeded: durationOf(retention.succeeded),
-      failed: durationOf(retention.failed),
-      cancelled: durationOf(retention.cancelled),
-      dead: durationOf(retention.dead),
+      succeeded: spanOf('retentionMs', retention.succeeded),
+      failed: spanOf('retentionMs', retention.failed),
+      cancelled: spanOf('retentionMs', retention.cancelled),
+      dead: spanOf('retentionMs', retention.dead),
     },
   });
 }

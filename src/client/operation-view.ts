@@ -1,4 +1,4 @@
-// Operations as users see them: plain values with units in their names. What they mean is in operation.proto.
+// Operations as users see them: plain values with units in their names. operation.proto says what they mean.
 
 import {
   type Operation as OperationMessage,
@@ -7,7 +7,7 @@ import {
 import { ADVICE } from './advice.ts';
 import { OperationEndedError } from './client-errors.ts';
 import { decodePayload, type Json, type RawPayload } from './core/json-payload.ts';
-import { dateOf, msOf } from './time-spans.ts';
+import { dateOf, msOf } from './core/time-spans.ts';
 
 export type OperationState =
   | 'pending'
@@ -24,7 +24,7 @@ export type Payload = Json | RawPayload;
 export interface Operation {
   readonly resource: string;
   readonly operationId: string;
-  /** Under which google.longrunning.Operations serves it. */
+  /** The name under which google.longrunning.Operations serves it. */
   readonly name: string;
   readonly type: string;
   readonly state: OperationState;
@@ -38,17 +38,17 @@ export interface Operation {
   readonly labels: Readonly<Record<string, string>>;
   /** Who runs it, or ran it last. */
   readonly owner: string;
-  /** 0: none yet. */
+  /** The number of the running or last attempt; 0 before the first. */
   readonly attempt: number;
   readonly attemptsCounted: number;
   readonly maxAttempts: number;
   readonly fencingToken: bigint;
   readonly version: bigint;
-  /** What was said when its cancellation was asked for; undefined: it wasn't. */
+  /** The reason given with the request to cancel it; undefined if there was no such request. */
   readonly cancelReason: string | undefined;
   readonly exclusive: boolean;
   readonly heartbeatTimeoutMs: number | undefined;
-  /** Until the running attempt is stale; undefined unless it runs. */
+  /** How long until the running attempt is stale; undefined unless the operation runs. */
   readonly heartbeatRemainingMs: number | undefined;
   readonly createdAt: Date | undefined;
   readonly startedAt: Date | undefined;
@@ -102,7 +102,7 @@ export function operationOf(operation: OperationMessage): Operation {
   };
 }
 
-/** The result of one that is done. Throws OperationEndedError unless it succeeded. */
+/** Returns the result of an operation that is done. Throws OperationEndedError unless it succeeded. */
 export function resultOf(operation: Operation): Payload | undefined {
   const { state, resource, operationId } = operation;
   if (state === 'succeeded') return operation.result;

@@ -1,8 +1,8 @@
-// A worker: claims operations of its types in a loop, and does so many of them at a time. Told to stop, it claims no
-// more, tells the work that runs to come to an end, and gives back what doesn't finish.
+// A worker claims operations of its types in a loop, and runs up to `concurrency` of them at a time. When it is told to
+// stop, it claims no more, tells running handlers to come to an end, and gives back what doesn't finish.
 //
-// Servers that are away for a while don't end it: it goes on trying, and tells `onError`. What doesn't pass (a wrong
-// token, a type that is no name) ends it, and `finished` rejects.
+// Servers that are away for a while don't end it: it goes on trying, and tells `onError`. An error that doesn't pass (a
+// wrong token, an invalid type) ends it, and `finished` rejects.
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -15,11 +15,11 @@ import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
-import type { Caller } from './client-calls.ts';
+import { ANSWER_MS, type Caller } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
+import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
-import { durationOf } from './time-spans.ts';
 
 /** How one attempt of a worker ended. */
 export type Handled = Pick<AttemptOutcome<unknown>, 'kind'> & {
@@ -30,29 +30,31 @@ export type Handled = Pick<AttemptOutcome<unknown>, 'kind'> & {
 
 export interface WorkerOptions<Data> {
   readonly types: string | readonly string[];
-  /** How many at a time: 1 unless given. */
+  /** How many operations it runs at a time, from 1; 1 by default. */
   readonly concurrency?: number | undefined;
-  /** Does one; what it returns is the result. See attempt.ts for all the ways in which it can end. */
+  /** Runs one operation and returns its result. attempt.ts lists all the ways in which it can end. */
   readonly handler: Work<Data, unknown>;
-  /** Only operations of resources that begin with this. */
+  /** Claims only operations of resources that begin with this. */
   readonly prefix?: string | undefined;
   readonly owner?: string | undefined;
-  /** Stops it, as `stop` does. */
+  /** Its abort stops the worker, as `stop` does. */
   readonly signal?: AbortSignal | undefined;
-  /** How long running handlers have after a stop before their operations are given back without them: 10 s. */
+  /**
+   * How many milliseconds running handlers have after a stop, before their operations are given back without them;
+   * 10 s by default.
+   */
   readonly graceMs?: number | undefined;
-  /** Told of what keeps it from claiming. */
+  /** Hears why it can't claim at the moment. */
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly onHandled?: ((handled: Handled) => void) | undefined;
 }
 
 const GRACE_MS = 10_000;
-/** One claim waits so long for something to do: a dead connection is noticed in between. */
+/** How long one claim waits for something to do; between two, a dead connection is noticed. */
 const CLAIM_WAIT_MS = 20_000;
-const ANSWER_MS = 3_000;
 
 export class Worker<Data = Payload | undefined> implements AsyncDisposable {
-  /** Resolves when it was stopped and everything it held is finished or given back; rejects with what ended it. */
+  /** Resolves when it has stopped and all it held is finished or given back; rejects with the error that ended it. */
   readonly finished: Promise<void>;
   readonly #caller: Caller;
   readonly #options: WorkerOptions<Data>;
@@ -65,7 +67,7 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
   constructor(caller: Caller, options: WorkerOptions<Data>) {
     const { types, concurrency = 1, signal, graceMs = GRACE_MS, onError } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1) {
-      throw new RangeError(`concurrency must be a whole number from 1, is ${concurrency}`);
+      throw new RangeError(`concurrency must be a whole number from 1, but it is ${concurrency}`);
     }
     this.#caller = caller;
     this.#options = options;
@@ -76,18 +78,19 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
     this.finished = this.#work().finally(() => signal?.removeEventListener('abort', onAbort));
-    // Who is told of errors need not look at `finished`; who isn't shall hear of one as an unhandled rejection.
+    // A caller with `onError` hears of errors there and need not look at `finished`. For any other, an error must
+    // surface as an unhandled rejection.
     if (onError) this.finished.catch(() => {});
   }
 
-  /** How many operations it is working on. */
+  /** How many operations it is running. */
   get running(): number {
     return this.#running.size;
   }
 
   /**
-   * Claims no more, tells the handlers to end, and resolves when what it held is finished or given back. `graceMs` is
-   * that of the options unless given; the first stop decides.
+   * Claims no more, tells the handlers to end, and resolves when all it held is finished or given back. `graceMs` is
+   * that of the options by default; the first stop decides.
    */
   async stop({ graceMs = this.#graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
     if (!this.#stop.signal.aborted) this.#graceMs = graceMs;
@@ -125,7 +128,7 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
         }
       }
     } finally {
-      this.#end(); // also what runs beside a claim that has failed
+      this.#end(); // also ends the handlers that run while a claim fails
       await Promise.all(this.#running);
     }
   }

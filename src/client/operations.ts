@@ -1,4 +1,4 @@
-// The operation store as users call it: begin work for others or run it here, look at it, and steer it.
+// The operation store as users call it: it begins work for others or runs it here, and reads, watches and steers it.
 
 import { randomUUID } from 'node:crypto';
 import type { Operation as OperationMessage } from '../../generated/leasehold/v1/operation.ts';
@@ -13,9 +13,8 @@ import {
   type RetryOperationResponse,
   WatchOperationsRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { ADVICE } from './advice.ts';
 import type { Work } from './attempt.ts';
-import type { Caller, CallOptions } from './client-calls.ts';
+import { type Caller, type CallOptions, present } from './client-calls.ts';
 import { UnavailableError } from './client-errors.ts';
 import { type BeginOptions, beginRequestOf, type FilterOptions, filterOf } from './operation-options.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
@@ -24,7 +23,7 @@ import { type RunOptions, runOperation, untilDone } from './run-operation.ts';
 import { type WatchOptions, watchAgain } from './watch-loop.ts';
 
 export interface ListOperationsOptions extends FilterOptions, CallOptions {
-  /** Whether they come with data, progress and result. */
+  /** Whether the operations come with data, progress and result. */
   readonly withPayloads?: boolean | undefined;
   readonly pageSize?: number | undefined;
 }
@@ -36,12 +35,12 @@ export interface WatchOperationsOptions extends FilterOptions, WatchOptions {
 export type OperationChange =
   | { readonly kind: 'operation'; readonly operation: Operation }
   | { readonly kind: 'removed'; readonly resource: string; readonly operationId: string }
-  /** All that exist have been told; changes follow. Comes again after a reconnect. */
+  /** Every operation that exists has been told; changes follow. It comes again after a reconnect. */
   | { readonly kind: 'snapshot-complete' };
 
 export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
-  /** How long to wait: for ever unless given. The end of the wait doesn't cancel the operation. */
+  /** How long to wait, in milliseconds; for ever by default. The end of the wait doesn't cancel the operation. */
   readonly waitMs?: number | undefined;
 }
 
@@ -55,10 +54,10 @@ export class Operations {
   }
 
   /**
-   * Does the work if nobody has done it or does it, and else gives what it brought: the stored result, also of somebody
-   * else who is at it now. One whose worker has fallen silent is taken over. Rejects with what the work threw, or with
-   * OperationEndedError where it ended without a result before. The result of another is what JSON made of it; its type
-   * is the caller's word.
+   * Does the work, unless it is done or another caller is doing it: then resolves to the stored result, after a wait
+   * for it. Takes over an operation whose worker has fallen silent. Rejects with what the work threw, or with
+   * OperationEndedError where an earlier end left no result. A result of another caller has been through JSON; the
+   * caller vouches for its type.
    */
   async run<Value, Data = Payload | undefined>(
     resource: string,
@@ -69,15 +68,15 @@ export class Operations {
     const value = await this.#caller.caught(() =>
       runOperation(this.#caller, resource, operationId, work, options),
     );
-    return value as Value; // the caller's word, see above
+    return value as Value; // the caller vouches for it, see above
   }
 
-  /** Claims operations and does them, until it is stopped. */
+  /** Starts a worker, which claims operations and runs them until it is stopped. */
   worker<Data = Payload | undefined>(options: WorkerOptions<Data>): Worker<Data> {
     return new Worker(this.#caller, options);
   }
 
-  /** Records work for a worker to claim. The same again is the same operation. */
+  /** Records work for a worker to claim. A repeat with the same ids finds the same operation. */
   async begin(
     resource: string,
     operationId: string,
@@ -102,7 +101,7 @@ export class Operations {
     return recordOf(operation);
   }
 
-  /** All that fit, page by page, in no particular order. No snapshot. */
+  /** Yields all operations that pass the filter, page by page, in no particular order. It is no snapshot. */
   async *list(options: ListOperationsOptions = {}): AsyncGenerator<Operation, void, undefined> {
     const { withPayloads = false, pageSize = 0 } = options;
     let pageToken = '';
@@ -124,8 +123,8 @@ export class Operations {
   }
 
   /**
-   * The operations as they are, and then each change, also over reconnects: what was removed meanwhile is told as
-   * `removed`. A state between two others may be left out.
+   * Yields the operations as they are, and then each change, also over reconnects: an operation that was removed in the
+   * meantime comes as `removed`. A state between two others may be left out.
    */
   async *watch(options: WatchOperationsOptions = {}): AsyncGenerator<OperationChange, void, undefined> {
     const { withPayloads = false } = options;
@@ -167,7 +166,10 @@ export class Operations {
     }
   }
 
-  /** Resolves when it is done, in whichever final state. Throws UnavailableError, NO_ANSWER, when the wait is over. */
+  /**
+   * Resolves when the operation is done, in any final state. Rejects with UnavailableError, DEADLINE_EXCEEDED, when the
+   * wait is over.
+   */
   async wait(resource: string, operationId: string, options: WaitOptions = {}): Promise<Operation> {
     const { signal, waitMs = Number.POSITIVE_INFINITY } = options;
     const { clock } = this.#caller.channel;
@@ -183,7 +185,7 @@ export class Operations {
     }
   }
 
-  /** A pending one is cancelled at once; the worker of a running one is told, and decides. */
+  /** Cancels a pending operation at once; the worker of a running one hears of it, and decides. */
   async cancel(
     resource: string,
     operationId: string,
@@ -198,7 +200,7 @@ export class Operations {
     return recordOf(operation);
   }
 
-  /** Makes a failed or dead one pending again. */
+  /** Makes a failed or dead operation pending again. */
   async retry(
     resource: string,
     operationId: string,
@@ -219,7 +221,7 @@ export class Operations {
     return recordOf(operation);
   }
 
-  /** Removes the record of one that doesn't run. Whether there was one. */
+  /** Removes the record of an operation that doesn't run. Says whether there was one. */
   async remove(resource: string, operationId: string, options?: CallOptions): Promise<boolean> {
     const request = { resource, operationId, version: undefined, requestId: randomUUID() };
     const { deleted } = await this.#caller.answer<DeleteOperationResponse>(
@@ -232,6 +234,5 @@ export class Operations {
 }
 
 function recordOf(operation: OperationMessage | undefined): Operation {
-  if (!operation) throw new Error(`the server answered without an operation. ${ADVICE.INTERNAL}`);
-  return operationOf(operation);
+  return operationOf(present(operation, 'an operation'));
 }

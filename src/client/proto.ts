@@ -1,10 +1,10 @@
-// The contract, `leasehold/proto`: the generated messages and clients for users of grpc-js, and where the .proto files
-// lie for those who load or compile them themselves.
+// The contract, `leasehold/proto`: the generated messages and clients for users of grpc-js, and the paths of the .proto
+// files for users who load or compile those themselves.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-// A namespace: its messages have the names of Leasehold's own.
+// As a namespace, because its messages have the same names as Leasehold's own.
 export * as longrunning from '../../generated/google/longrunning/operations.ts';
 export * from '../../generated/google/protobuf/any.ts';
 export * from '../../generated/google/protobuf/duration.ts';
@@ -21,18 +21,20 @@ export * from '../../generated/leasehold/v1/operation_store_service.ts';
 export * from '../../generated/leasehold/v1/server_info.ts';
 export * from '../../generated/leasehold/v1/watch_events.ts';
 
-/** What protoc, buf and @grpc/proto-loader need to know. */
+/** What protoc, buf and @grpc/proto-loader need. */
 export interface ProtoFiles {
   /** Paths below the first include directory. */
   readonly files: readonly string[];
-  /** Absolute: where imports are found. */
+  /** Absolute paths, below which imports are found. */
   readonly includeDirs: readonly string[];
 }
 
-/** Seen from src/client and from dist/src/client. */
+/** Relative to src/client and to dist/src/client. */
 const FOLDERS = ['../../proto', '../../../proto'];
 
-/** The .proto files of this package: `loadSync(files, { includeDirs })` of @grpc/proto-loader takes them as they are. */
+/**
+ * Finds the .proto files of this package, in the form that `loadSync(files, { includeDirs })` of proto-loader takes.
+ */
 export function protoFiles(): ProtoFiles {
   const folder = FOLDERS.map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path));
   if (folder === undefined) throw new Error('the proto/ folder of this package is missing: install it again');

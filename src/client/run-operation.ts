@@ -1,8 +1,8 @@
-// Begin or join: whoever runs an operation first does the work, everybody else gets its result.
+// Begin or join: the first caller of an operation does the work, and every other caller gets its result.
 //
 //   begin ─ attempt ────────▶ work ──▶ its value, or what it threw
 //     │ ├─ finished ────────▶ the stored result, or OperationEndedError
-//     │ ├─ somebody runs it ─▶ wait until it is done, or stale ──▶ begin again
+//     │ ├─ another runs it ──▶ wait until it is done, or stale ──▶ begin again
 //     │ └─ its lock is held, a quarantine ─▶ wait ──▶ begin again
 //     └─ anything else ─────▶ thrown
 
@@ -15,25 +15,26 @@ import type {
 import { fullJitterMs } from '../domain/backoff.ts';
 import { pause } from '../domain/clock.ts';
 import { type AttemptEvent, runAttempt, type Work } from './attempt.ts';
-import type { Caller } from './client-calls.ts';
+import { ANSWER_MS, type Caller, present } from './client-calls.ts';
 import { ContendedError, LeaseholdError, OperationRefusedError, UnavailableError } from './client-errors.ts';
 import { BACKOFF } from './core/unary-call.ts';
 import { type BeginOptions, beginRequestOf } from './operation-options.ts';
 import { operationOf, type Payload, resultOf } from './operation-view.ts';
-import { durationOf } from './time-spans.ts';
+import { spanOf } from './span-options.ts';
 
 export interface RunOptions extends BeginOptions {
-  /** How long to wait for somebody else who runs it, and for its lock: for ever unless given. */
+  /** How long to wait for another caller that runs it, and for its lock, in milliseconds; for ever by default. */
   readonly waitMs?: number | undefined;
-  /** Gives up waiting; tells work that has begun here to stop, and gives the operation back when it obeys. */
+  /**
+   * Its abort gives up the wait; it tells work that has begun here to stop, and gives the operation back if that obeys.
+   */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: AttemptEvent) => void) | undefined;
 }
 
-/** What is waited for at a time: a dead connection is noticed in between. */
+/** How long one call waits; between two, a dead connection is noticed. */
 const LONGEST_WAIT_MS = 20_000;
 const SHORTEST_WAIT_MS = 100;
-const ANSWER_MS = 3_000;
 
 export async function runOperation<Data, Value>(
   caller: Caller,
@@ -53,7 +54,7 @@ export async function runOperation<Data, Value>(
       const leftMs = giveUpMs - clock.monotonicMs();
       if (!isWorthWaiting(begun) || leftMs <= 0) throw begun;
       if (begun.reason === 'ATTEMPT_HELD') {
-        // Until it is done, or could be stale; when that is, the server has said.
+        // Wait until it is done, or until it could be stale, which the server has said.
         const forMs = Math.min(leftMs, LONGEST_WAIT_MS, Math.max(begun.retryAfterMs ?? 0, SHORTEST_WAIT_MS));
         await untilDone(caller, resource, operationId, forMs, signal);
       } else {
@@ -70,7 +71,7 @@ export async function runOperation<Data, Value>(
   }
 }
 
-// Its errors are values here: those of the work, which may look the same, must never be taken for them.
+// It returns its errors as values, so that errors of the work, which may look the same, are never taken for them.
 async function begin(caller: Caller, request: BeginOperationRequest, signal: AbortSignal | undefined) {
   try {
     const { response, ...sent } = await caller.unary<BeginOperationResponse>(
@@ -78,9 +79,7 @@ async function begin(caller: Caller, request: BeginOperationRequest, signal: Abo
         operations.beginOperation(request, metadata, call, callback),
       { signal },
     );
-    const { operation, attempt } = response;
-    if (!operation) throw new Error('the server answered without an operation');
-    return { operation, attempt, sent };
+    return { operation: present(response.operation, 'an operation'), attempt: response.attempt, sent };
   } catch (error) {
     if (error instanceof LeaseholdError) return error;
     throw error;
@@ -93,7 +92,7 @@ function isWorthWaiting(error: LeaseholdError): boolean {
   return error instanceof ContendedError;
 }
 
-/** One wait; look at `done`. */
+/** Waits once, for `forMs` milliseconds; look at `done`. */
 export async function untilDone(
   caller: Caller,
   resource: string,
@@ -101,7 +100,7 @@ export async function untilDone(
   forMs: number,
   signal: AbortSignal | undefined,
 ): Promise<WaitOperationResponse> {
-  const request = { resource, operationId, waitTimeout: durationOf(Math.ceil(forMs)) };
+  const request = { resource, operationId, waitTimeout: spanOf('waitMs', Math.ceil(forMs)) };
   return caller.answer<WaitOperationResponse>(
     ({ operations }, metadata, call, callback) => operations.waitOperation(request, metadata, call, callback),
     { signal, timeoutMs: forMs + 2 * ANSWER_MS, tryForMs: forMs + ANSWER_MS },

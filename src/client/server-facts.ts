@@ -1,18 +1,18 @@
-// What a server tells about itself, in plain values.
+// What a server says about itself, in plain values.
 
 import type { GetServerInfoResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import { StoreKind } from '../../generated/leasehold/v1/server_info.ts';
 import type { Caller, CallOptions } from './client-calls.ts';
-import { msOf } from './time-spans.ts';
+import { msOf } from './core/time-spans.ts';
 
 export interface ServerInfo {
   readonly version: string;
   readonly instanceId: string;
   readonly store: 'memory' | 'redis' | 'unknown';
-  /** Whether the store is usable and confirmed. During a quarantine it is. */
+  /** Whether the store is usable and confirmed, which it also is during a quarantine. */
   readonly serving: boolean;
   readonly reign: string;
-  /** How long nothing is granted yet; undefined: no quarantine. */
+  /** How long the server still grants nothing; undefined where there is no quarantine. */
   readonly quarantineRemainingMs: number | undefined;
   readonly smallestAdvisableTtlMs: number | undefined;
   readonly minTtlMs: number | undefined;

@@ -1,5 +1,5 @@
-// Passes the caller's trace on with each call, in the metadata, as OpenTelemetry's propagators write it. Without an
-// OpenTelemetry SDK in the process nothing is written.
+// Passes the caller's trace on with each call, in the metadata, as OpenTelemetry's propagators write it. It writes
+// nothing where the process has no OpenTelemetry SDK.
 
 import { context, propagation } from '@opentelemetry/api';
 

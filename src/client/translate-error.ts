@@ -1,5 +1,5 @@
-// From what a call ended with to what users catch: by google.rpc.ErrorInfo.reason where a server said one, else by what
-// the gRPC library says of the connection.
+// Turns the error that a call ended with into the one that users catch: by google.rpc.ErrorInfo.reason where a server
+// gave one, else by what the gRPC library says of the connection.
 
 import { ERROR_CODES, type ErrorCode } from '../domain/errors.ts';
 import { ADVICE } from './advice.ts';
@@ -16,10 +16,10 @@ import {
   UnavailableError,
 } from './client-errors.ts';
 import { CallError } from './core/call-error.ts';
+import { msOf } from './core/time-spans.ts';
 import { holderOf } from './lock-view.ts';
-import { msOf } from './time-spans.ts';
 
-// The numbers of the gRPC codes that are looked at where no reason is given.
+// The gRPC codes that decide where the error has no reason.
 const CANCELLED = 1;
 const INVALID_ARGUMENT = 3;
 const DEADLINE_EXCEEDED = 4;
@@ -30,11 +30,11 @@ const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
 const BY_CODE: ReadonlyMap<number, ErrorReason> = new Map<number, ErrorReason>([
-  [CANCELLED, 'NO_ANSWER'], // by a server or proxy that ended; what the caller cancels isn't translated
+  [CANCELLED, 'NO_ANSWER'], // from a server or proxy that ended; what the caller cancels isn't translated
   [INVALID_ARGUMENT, 'INVALID_ARGUMENT'],
   [DEADLINE_EXCEEDED, 'NO_ANSWER'],
   [PERMISSION_DENIED, 'PERMISSION_DENIED'],
-  [RESOURCE_EXHAUSTED, 'INVALID_ARGUMENT'], // a message that is larger than the server takes
+  [RESOURCE_EXHAUSTED, 'INVALID_ARGUMENT'], // the message is larger than the server accepts
   [UNIMPLEMENTED, 'NOT_LEASEHOLD'],
   [UNAUTHENTICATED, 'UNAUTHENTICATED'],
 ]);
@@ -43,7 +43,7 @@ const OF_TLS = /SSL routines|certificate|ERR_TLS|self.signed|wrong version numbe
 const UNREACHED =
   /No connection established|Name resolution failed|Failed to parse|ECONN|ENOTFOUND|EHOSTUNREACH/i;
 
-/** Everything but a CallError is passed on as it is: it is a defect, or the user's own. */
+/** Returns anything but a CallError unchanged: it is a bug, or the user's own error. */
 export function translated(error: unknown, addresses: readonly string[]): unknown {
   if (!(error instanceof CallError)) return error;
   const reason = reasonOf(error);
@@ -81,10 +81,11 @@ export function translated(error: unknown, addresses: readonly string[]): unknow
   }
 }
 
-function reasonOf({ reason, code, message }: CallError): ErrorReason {
+function reasonOf(error: CallError): ErrorReason {
+  const { reason, code, message } = error;
   if (isErrorCode(reason)) return reason;
   if (reason !== '') return 'UNKNOWN';
-  if (code === CANCELLED && message === 'the channel is closed') return 'CLIENT_CLOSED';
+  if (error.isChannelClosed) return 'CLIENT_CLOSED';
   if (code !== UNAVAILABLE) return BY_CODE.get(code) ?? 'NOT_LEASEHOLD';
   if (OF_TLS.test(message)) return 'TLS_FAILED';
   return UNREACHED.test(message) ? 'SERVER_UNREACHABLE' : 'NO_ANSWER';
@@ -113,7 +114,7 @@ function messageOf(
   return `No answer that counts from ${where} (${said}). ${advice}`;
 }
 
-// Without what the library wraps around the one thing that matters.
+// Strips what the library wraps around the one thing that matters.
 function plain(details: string): string {
   return details
     .replace(/^No connection established\. Last error: (Error( \[\w+\])?: )?/, '')

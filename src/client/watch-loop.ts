@@ -1,5 +1,5 @@
-// Watching without a gap: one stream after another, each beginning with a snapshot. A watch ends when its reader stops
-// reading, when its signal aborts, and with an error when what is wrong doesn't pass or no server is to be had.
+// Watches without a gap: one stream after another, each of which begins with a snapshot. A watch ends when its reader
+// stops reading and when its signal aborts; it ends with an error when what is wrong doesn't pass or no server answers.
 
 import { fullJitterMs } from '../domain/backoff.ts';
 import { pause } from '../domain/clock.ts';
@@ -10,15 +10,15 @@ import type { OpenStream } from './core/stream-call.ts';
 import { BACKOFF } from './core/unary-call.ts';
 
 export interface WatchOptions {
-  /** Ends the watch: the iteration is over, without an error. */
+  /** Its abort ends the watch: the iteration is over, without an error. */
   readonly signal?: AbortSignal | undefined;
-  /** How long it may be without a server before it throws: 30 s unless given; Infinity for ever. */
+  /** How long it may be without a server before it throws, in milliseconds; 30 s by default, Infinity for ever. */
   readonly timeoutMs?: number | undefined;
 }
 
 const WITHOUT_SERVER_MS = 30_000;
 
-/** `undefined` is the beginning of a snapshot. */
+/** Yields `undefined` at the beginning of each snapshot. */
 export async function* watchAgain<Message>(
   caller: Caller,
   open: OpenStream<Message>,

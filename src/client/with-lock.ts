@@ -7,8 +7,7 @@
 //   throws the signal's   lost                 that is the LeaseLostError
 //   reason
 //
-// A release that fails is told to `onEvent` and to nobody else: neither the value nor the error of the work may be
-// masked by it.
+// Only `onEvent` hears of a release that fails: it must mask neither the value nor the error of the work.
 
 import type { Lease } from './lease.ts';
 import { LeaseSet } from './lease-set.ts';

@@ -1,5 +1,5 @@
-// A clock that runs like any other and can be sent ahead: what would be due on the way is done in order, and what that
-// sets off, also over connections of this process, is done before the next. For tests of what takes long.
+// A clock for tests of what takes long. It runs like any other and can be sent ahead: timers that fall due on the way
+// fire in order, and what one sets off, also over connections of this process, is done before the next one fires.
 
 import { type Clock, type Timer, wakefulClock } from '../domain/clock.ts';
 
@@ -9,7 +9,7 @@ interface Due {
   readonly real: Timer;
 }
 
-/** Turns of the event loop in which a message gets through both ends of a connection, and its answer back. */
+/** How many turns of the event loop a message needs to get through both ends of a connection, and its answer back. */
 const TURNS = 25;
 
 export class TestClock implements Clock {
@@ -20,7 +20,7 @@ export class TestClock implements Clock {
     return wakefulClock.monotonicMs() + this.#aheadMs;
   }
 
-  /** Isn't sent ahead: gRPC counts its deadlines by the system's own. */
+  /** `advance` doesn't change it: gRPC counts its deadlines by the system's wall clock. */
   wallMs(): number {
     return wakefulClock.wallMs();
   }
@@ -35,7 +35,7 @@ export class TestClock implements Clock {
     return { cancel: () => this.#drop(due) };
   }
 
-  /** Resolves when everything that is due within `ms` was done, as if that time had passed. */
+  /** Sends the clock ahead by `ms`. Resolves when everything that fell due on the way is done. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.monotonicMs() + ms;
     for (let next = this.#next(untilMs); next; next = this.#next(untilMs)) {
@@ -53,7 +53,7 @@ export class TestClock implements Clock {
     return first;
   }
 
-  // Real time passes too, and may have come further already.
+  // Real time passes too, and may already be further on.
   #goTo(atMs: number): void {
     this.#aheadMs += Math.max(0, atMs - this.monotonicMs());
   }

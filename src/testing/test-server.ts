@@ -1,5 +1,5 @@
-// A server for the tests of those who use Leasehold, `leasehold/testing`: the real one, in this process, on a free port
-// and with its locks in memory, on a clock that the test can send ahead.
+// A server for the tests of users, `leasehold/testing`: the real server, in this process, on a free port, with its
+// locks in memory and a clock that the test can send ahead.
 
 import { pino } from 'pino';
 import { type Client, type ClientOptions, createClient } from '../client/client.ts';
@@ -12,9 +12,9 @@ import { TestClock } from './test-clock.ts';
 export { TestClock } from './test-clock.ts';
 
 export interface TestServerOptions {
-  /** Of another test server, so that both are sent ahead together; its own unless given. */
+  /** The clock of another test server, so that both are sent ahead together; a new one by default. */
   readonly clock?: TestClock | undefined;
-  /** Settings by their names in the environment, such as LEASEHOLD_LOCKS_MAX_TTL. */
+  /** Settings, by their names in the environment, such as LEASEHOLD_LOCKS_MAX_TTL. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -22,11 +22,11 @@ export interface TestServer extends AsyncDisposable {
   /** `host:port`. */
   readonly address: string;
   readonly clock: TestClock;
-  /** A client on the clock of this server: both must agree on how much time has passed. Closed by `stop`. */
+  /** Makes a client on the clock of this server: both must agree on how much time has passed. `stop` closes it. */
   createClient(options?: Omit<ClientOptions, 'addresses' | 'clock'>): Client;
-  /** Force-releases a resource, as an administrator would: its holders hear it, and it is free at once. */
+  /** Revokes the leases on a resource, as an administrator would: their holders hear it, and it is free at once. */
   forceRelease(resource: string): Promise<void>;
-  /** What a failover of Redis is to callers: nothing is granted for a while (the quarantine), renewals go on. */
+  /** Does what a failover of Redis does to callers: nothing is granted for a while (the quarantine), renewals go on. */
   failOver(): void;
   stop(): Promise<void>;
 }
@@ -37,7 +37,7 @@ const SETTINGS = {
   LEASEHOLD_SERVER_REFLECTION: 'false',
   LEASEHOLD_LOG_LEVEL: 'fatal',
   LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true',
-  // Tests don't wait for clients to move elsewhere: there is nowhere else.
+  // A test doesn't wait for clients to move to another instance: it has none.
   LEASEHOLD_SERVER_DRAIN_TIMEOUT: '1s',
 };
 
@@ -64,7 +64,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     createClient: connect,
     async forceRelease(resource) {
       using client = createClient({ addresses: address, clock });
-      await client.locks.forceRelease(resource, { immediate: true, reason: 'force-released by a test' });
+      await client.locks.forceRelease(resource, { immediate: true, reason: 'a test asked for it' });
     },
     failOver() {
       if (instance.store instanceof MemoryStore) instance.store.beginReign();

@@ -103,7 +103,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect(performance.now() - beginMs).toBeGreaterThan(1_000);
     expect(performance.now() - beginMs).toBeLessThan(3_000);
     expect(isRunning(beats().at(-1)?.pid ?? 0)).toBe(false);
-    expect(holder.stderr).toMatch(/^leasehold: The lease on r is lost: an administrator took it away\./);
+    expect(holder.stderr).toMatch(/^leasehold: The lease on r is lost: an administrator force-released it\./);
   });
 
   test('At the end of --max-hold, a command that obeys SIGTERM is not killed, and the lock is free at once', async () => {

@@ -1,5 +1,5 @@
-// The client core where something is wrong in more than one place: instances that answer and can't renew, that die or
-// fall silent while somebody waits, observers that throw; and that nothing is left behind of what went wrong.
+// The client core where something is wrong in more than one place: instances that answer but can't renew, instances
+// that die or fall silent while a caller waits, observers that throw. And none of it leaves anything behind.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http2';
@@ -28,7 +28,7 @@ import { duration } from '../support/instance.ts';
 import { keepAlive } from '../support/lease-stream.ts';
 import { freePort } from '../support/ports.ts';
 
-/** Accepts calls and then resets them, as a server looks that is being killed. */
+/** Accepts calls and then resets them, as a server does that is being killed. */
 async function dyingServer(): Promise<{ readonly address: HostPort; readonly calls: () => number }> {
   let calls = 0;
   const server = createServer();
@@ -52,7 +52,7 @@ const passed = (ms: number): Promise<unknown> => {
 };
 
 describe('a lease that is held', () => {
-  test('one instance alone cannot reach Redis: at risk there, renewed by the other', {
+  test('A lease that is at risk at the one instance that cannot reach Redis is renewed by the other', {
     timeout: 90_000,
   }, async () => {
     const { redis, environment } = await startRedis();
@@ -75,7 +75,7 @@ describe('a lease that is held', () => {
     await toRedis.accept();
   });
 
-  test('an observer that throws costs nothing: it is kept, and its end is told', async () => {
+  test('An observer that throws costs no lease, and still hears of its end', async () => {
     const instance = await started();
     const lease = await hold(channelTo([instance.address]), {
       ...observed('thrown').options,
@@ -90,7 +90,7 @@ describe('a lease that is held', () => {
     expect(lease.state).toBe('lost');
   });
 
-  test('taken over by another call of the same holder: the client takes it back', async () => {
+  test('The client takes back a lease that another call of the same holder took over', async () => {
     const instance = await started();
     const { options, seen, events } = observed('moved');
     const lease = await hold(channelTo([instance.address]), options);
@@ -103,7 +103,7 @@ describe('a lease that is held', () => {
     expect(lease.state).toBe('held');
   });
 
-  test('released on a channel that is closed: over at once, and the caller hears that nobody was asked', async () => {
+  test('A release on a closed channel ends the lease at once, and fails because no server was asked', async () => {
     const { address } = await started();
     const channel = channelTo([address]);
     const lease = await hold(channel, observed('closed').options);
@@ -112,7 +112,7 @@ describe('a lease that is held', () => {
     expect([lease.state, lease.signal.aborted]).toEqual(['released', true]);
   });
 
-  test('a server that dies resets its calls: the next one is asked, for a release too', async () => {
+  test('A call, also a release, goes on to the next server when a dying one resets it', async () => {
     const { address } = await started();
     const dying = await dyingServer();
     const channel = channelTo([dying.address, address]);
@@ -125,7 +125,7 @@ describe('a lease that is held', () => {
 });
 
 describe('a lease that is waited for', () => {
-  test('a server that falls silent keeps nobody longer than they wait', { timeout: 30_000 }, async () => {
+  test('A server that falls silent keeps no caller longer than its wait', { timeout: 30_000 }, async () => {
     const instance = await started();
     await directTo(instance).acquire({ resource: 'silent' });
     const proxy = await proxyTo(instance.address);
@@ -139,7 +139,7 @@ describe('a lease that is waited for', () => {
     proxy.heal();
   });
 
-  test('a queued stream that grows old is opened anew, and keeps its place', {
+  test('A queued stream that grows old is reopened, and the wait keeps its place', {
     timeout: 30_000,
   }, async () => {
     const instance = await started();
@@ -166,7 +166,7 @@ describe('a lease that is waited for', () => {
     expect((await behind).lease?.fencingToken).toBeGreaterThan(lease.fencingToken);
   });
 
-  test('its stream is as old as its request: opened anew soon after a late grant', {
+  test('The age of a stream counts from its request: it is reopened soon after a late grant', {
     timeout: 30_000,
   }, async () => {
     const instance = await started();
@@ -184,7 +184,7 @@ describe('a lease that is waited for', () => {
     expect(performance.now() - grantedMs).toBeLessThan(3_500);
   });
 
-  test('a grant that arrives after its deadline is none, and is given back', {
+  test('A grant that arrives after its deadline does not count, and is released', {
     timeout: 30_000,
   }, async () => {
     const instance = await started();
@@ -209,7 +209,7 @@ describe('a lease that is waited for', () => {
     });
   });
 
-  test('given up between two tries: at once', { timeout: 30_000 }, async () => {
+  test('A wait that is given up between two tries ends at once', { timeout: 30_000 }, async () => {
     const channel = channelTo([{ host: '127.0.0.1', port: await freePort() }]);
     const cancel = new AbortController();
     const { options, seen } = observed('nobody', { waitMs: 60_000, signal: cancel.signal });
@@ -221,7 +221,7 @@ describe('a lease that is waited for', () => {
     expect(performance.now() - cancelledMs).toBeLessThan(2_500);
   });
 
-  test('given up before it begins: nobody is asked', async () => {
+  test('A wait that is given up before it begins asks no server', async () => {
     const dying = await dyingServer();
     const { options } = observed('never', { waitMs: 60_000, signal: AbortSignal.abort() });
     expect((await failure(hold(channelTo([dying.address]), options))).code).toBe(status.CANCELLED);
@@ -229,7 +229,7 @@ describe('a lease that is waited for', () => {
   });
 });
 
-test('no timer is left, however a lease ends', { timeout: 60_000 }, async () => {
+test('No timer is left, however a lease ends', { timeout: 60_000 }, async () => {
   const { proxy, first, second } = await pair();
   const clock = new CountingClock();
   const channel = channelTo([addressOf(proxy), second.address], clock);
@@ -266,7 +266,7 @@ test('no timer is left, however a lease ends', { timeout: 60_000 }, async () => 
   await first.stop();
 });
 
-test('release says whether there was anything to end', async () => {
+test('A release says whether there was anything to end', async () => {
   const { address } = await started();
   const channel = channelTo([address]);
   const { options } = observed('released');

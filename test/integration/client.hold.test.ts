@@ -1,5 +1,5 @@
 // The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and
-// no holder ever believes longer than it may.
+// no holder believes in its lease longer than it may.
 
 import { status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -23,7 +23,9 @@ import { freePort } from '../support/ports.ts';
 import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
 
 describe('one instance behind a proxy', () => {
-  test('renewals that are delayed on their way stretch nothing', { timeout: 20_000 }, async () => {
+  test('Renewals that are delayed on their way do not stretch the deadline', {
+    timeout: 20_000,
+  }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const channel = channelTo([addressOf(proxy)]);
@@ -42,7 +44,9 @@ describe('one instance behind a proxy', () => {
     expect([lease.state, lease.remainingMs(), lease.signal.aborted]).toEqual(['released', 0, true]);
   });
 
-  test('what is held back until after the deadline revives nothing', { timeout: 20_000 }, async () => {
+  test('An answer that is held back until after the deadline does not revive the lease', {
+    timeout: 20_000,
+  }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const { options, seen, events } = observed('held-back');
@@ -64,7 +68,7 @@ describe('one instance behind a proxy', () => {
     expect([events.length, lease.state, lease.remainingMs()]).toEqual([told, 'lost', 0]);
   });
 
-  test('a server that is gone for good: held until the deadline, and not longer', {
+  test('A lease whose server is gone for good is held until its deadline, and no longer', {
     timeout: 20_000,
   }, async () => {
     const { address } = await started();
@@ -83,7 +87,7 @@ describe('one instance behind a proxy', () => {
     await proxy.accept();
   });
 
-  test('a stream that grows old is opened anew, and nothing is lost', async () => {
+  test('A stream that grows old is reopened, and its lease stays held', async () => {
     const { address } = await started();
     const { options, seen } = observed('old', { reopenAfterMs: 500 });
     const lease = await hold(channelTo([address]), options);
@@ -92,7 +96,7 @@ describe('one instance behind a proxy', () => {
     expect(await lease.release()).toBe(true);
   });
 
-  test('released by somebody who knows the id: told why', async () => {
+  test('A holder hears that someone who knows the id released its lease', async () => {
     const { address } = await started();
     const { options, events } = observed('released');
     const lease = await hold(channelTo([address]), options);
@@ -104,7 +108,7 @@ describe('one instance behind a proxy', () => {
     expect(lease.state).toBe('lost');
   });
 
-  test('cancelled while it waits: nothing is left in the queue', async () => {
+  test('A wait that is cancelled leaves nothing in the queue', async () => {
     const { address } = await started();
     const direct = new TestClient(address);
     onTestFinished(() => direct.close());
@@ -120,7 +124,9 @@ describe('one instance behind a proxy', () => {
 });
 
 describe('a channel that is closed', () => {
-  test('ends no lease before its deadline, and throws at nobody', { timeout: 20_000 }, async () => {
+  test('A channel that is closed ends no lease before its deadline, and throws no unhandled error', {
+    timeout: 20_000,
+  }, async () => {
     const { address } = await started();
     const channel = channelTo([address]);
     const { options, seen, events } = observed('closed');
@@ -135,7 +141,7 @@ describe('a channel that is closed', () => {
     expect(events.at(-1)).toEqual({ kind: 'lost', reason: undefined });
   });
 
-  test('takes no more calls, and says why', async () => {
+  test('A closed channel refuses further calls, and says why', async () => {
     const { address } = await started();
     const channel = channelTo([address]);
     channel.close();
@@ -145,7 +151,7 @@ describe('a channel that is closed', () => {
 });
 
 describe('when no lease is to be had', () => {
-  test('contended: the reason and who holds it, at once', async () => {
+  test('A contended lock is refused at once, with the reason and its holder', async () => {
     const { address } = await started();
     const channel = channelTo([address]);
     await hold(channel, observed('taken').options);
@@ -154,13 +160,13 @@ describe('when no lease is to be had', () => {
     expect(error.contention?.holders).toHaveLength(1);
   });
 
-  test('bad input: the field', async () => {
+  test('Bad input is refused by the name of the field', async () => {
     const { address } = await started();
     const error = await failure(hold(channelTo([address]), observed('').options));
     expect(error).toMatchObject({ reason: 'INVALID_ARGUMENT', violations: [{ field: 'spec.resource' }] });
   });
 
-  test('nobody listens: an error that says so, in time', { timeout: 40_000 }, async () => {
+  test('A caller hears in time that no server listens', { timeout: 40_000 }, async () => {
     const channel = channelTo([{ host: '127.0.0.1', port: await freePort() }]);
     const startedMs = performance.now();
     const error = await failure(hold(channel, observed('nobody', { waitMs: 1_000 }).options));
@@ -170,7 +176,9 @@ describe('when no lease is to be had', () => {
 });
 
 describe('two instances', () => {
-  test('a cut stream goes on with the other one, under the same token', { timeout: 90_000 }, async () => {
+  test('When its stream is cut, a lease goes on with the other instance under the same token', {
+    timeout: 90_000,
+  }, async () => {
     const { proxy, channel, direct } = await pair();
     const { options, seen } = observed('cut');
     const lease = await hold(channel, options);
@@ -184,7 +192,7 @@ describe('two instances', () => {
     await proxy.accept();
   });
 
-  test('an instance that accepts and says nothing is left', { timeout: 90_000 }, async () => {
+  test('The client leaves an instance that accepts calls and says nothing', { timeout: 90_000 }, async () => {
     const { proxy, channel, direct } = await pair();
     const { options, seen } = observed('silent');
     const lease = await hold(channel, options);
@@ -195,7 +203,9 @@ describe('two instances', () => {
     expect(await lease.release()).toBe(true);
   });
 
-  test('an instance that stops: moved before its end, never lost', { timeout: 90_000 }, async () => {
+  test('Leases move away from an instance that stops before its end, and none is lost', {
+    timeout: 90_000,
+  }, async () => {
     const { first, channel, direct } = await pair();
     const { options, seen, events } = observed('drained');
     const lease = await hold(channel, options);
@@ -207,7 +217,7 @@ describe('two instances', () => {
     expect(await lease.release()).toBe(true);
   });
 
-  test('a cut stream in the queue keeps its place', { timeout: 90_000 }, async () => {
+  test('A wait keeps its place in the queue when its stream is cut', { timeout: 90_000 }, async () => {
     const { proxy, channel, direct } = await pair();
     const first = await direct.acquire({ resource: 'queue' });
     const { options, seen, events } = observed('queue', { waitMs: 60_000 });
@@ -237,9 +247,11 @@ describe('two instances', () => {
   });
 });
 
-test('a failover of Redis: ten leases stay held, under their tokens', { timeout: 120_000 }, async () => {
+test('Ten leases stay held under their tokens through a failover of Redis', {
+  timeout: 120_000,
+}, async () => {
   // Not 1 s, the time between two pings of Sentinel: then the node that was just promoted sometimes counts as dead,
-  // another one is promoted, and until the first has become its replica, 10 s later, nobody acknowledges a renewal.
+  // another one is promoted, and until the first has become its replica, 10 s later, no replica acknowledges a renewal.
   const cluster = await SentinelCluster.start({ masterName: 'client', downAfterMs: 2_000 });
   onTestFinished(() => cluster.stop());
   const environment = { ...clusterEnvironment(cluster, 'client'), LEASEHOLD_REDIS_DURABILITY: 'replicated' };

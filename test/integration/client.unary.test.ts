@@ -37,7 +37,7 @@ function begin(channel: Channel, operationId: string) {
   );
 }
 
-test('an operation is begun on the instance that answers, and a repeat finds it', async () => {
+test('Begin goes to the instance that answers, and a repeat finds the operation', async () => {
   const instance = await startInstance();
   onTestFinished(() => instance.stop());
   const nobody = `127.0.0.1:${await freePort()}`;
@@ -50,7 +50,7 @@ test('an operation is begun on the instance that answers, and a repeat finds it'
   expect((await begin(channel, operationId)).response.created).toBe(false);
 });
 
-test('a closed channel takes no calls to operations', async () => {
+test('A closed channel refuses calls to operations', async () => {
   const channel = channelTo('127.0.0.1:1');
   channel.close();
   const error: unknown = await begin(channel, 'closed').catch((thrown: unknown) => thrown);

@@ -1,5 +1,5 @@
-// The SDK when things go wrong around it: servers that aren't there, aren't what they seem, stop, or never come back.
-// Each is an error with a sentence that says what to do, in time; and no process hangs because of it.
+// The TypeScript client when things go wrong around it: servers that aren't there, aren't what they seem, stop, or
+// never come back. Each is an error with a sentence that says what to do, in time; and no process hangs because of it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -61,19 +61,21 @@ async function reasons(client: Client): Promise<unknown[]> {
 }
 
 describe('no server to speak to', () => {
-  test('nobody listens', { timeout: 30_000 }, async () => {
+  test('A call where no server listens fails with SERVER_UNREACHABLE', { timeout: 30_000 }, async () => {
     const client = clientTo(await nowhere());
     expect(await reasons(client)).toEqual(['UnavailableError SERVER_UNREACHABLE']);
   });
 
-  test('a web server', { timeout: 30_000 }, async () => {
+  test('A call to a web server fails with UnavailableError', { timeout: 30_000 }, async () => {
     const client = clientTo(await listening(httpServer((_, response) => response.end('hello'))));
     expect(await refusal(client.serverInfo({ timeoutMs: 1_500 }))).toMatchObject({
       name: 'UnavailableError',
     });
   });
 
-  test('one that accepts and says nothing', { timeout: 30_000 }, async () => {
+  test('A call to a server that accepts and says nothing fails in time with NO_ANSWER', {
+    timeout: 30_000,
+  }, async () => {
     const client = clientTo(await listening(tcpServer(() => {})));
     const error = await refusal(client.serverInfo({ timeoutMs: 1_000 }));
     expect(error).toMatchObject({ name: 'UnavailableError', reason: 'NO_ANSWER' });
@@ -83,7 +85,7 @@ describe('no server to speak to', () => {
     expect(performance.now() - startedMs).toBeLessThan(6_000);
   });
 
-  test('the second of two answers: it is used', { timeout: 30_000 }, async () => {
+  test('Calls go to the second address when the first does not answer', { timeout: 30_000 }, async () => {
     const { address } = await started();
     const client = clientTo([await nowhere(), address], { random: () => 0 });
     expect(await client.withLock('second', () => 'held')).toBe('held');
@@ -91,7 +93,7 @@ describe('no server to speak to', () => {
 });
 
 test.each(['127.0.0.1', 'http://127.0.0.1:50051', '127.0.0.1:0', ''])(
-  'the address %j is refused at once',
+  'The address %j is refused at once',
   (address) => {
     expect(() => createClient({ addresses: address })).toThrow(
       /addresses: .* is not host:port\. Give the host/,
@@ -102,14 +104,14 @@ test.each(['127.0.0.1', 'http://127.0.0.1:50051', '127.0.0.1:0', ''])(
 describe('TLS that does not fit', () => {
   const bounds = { timeoutMs: 1_500 };
 
-  test('none, to a server that wants it', { timeout: 30_000 }, async () => {
+  test('A client without TLS hears that the server may want it', { timeout: 30_000 }, async () => {
     const { address } = await started(SERVER_TLS);
     const error = await refusal(clientTo(address).serverInfo(bounds));
     expect(error.message).toMatch(/may want TLS/);
     expect(error).toBeInstanceOf(UnavailableError);
   });
 
-  test('to a server that has none; with another authority; for another name', {
+  test('A server without TLS, a wrong authority and a wrong name are TLS_FAILED', {
     timeout: 30_000,
   }, async () => {
     const plain = await started();
@@ -127,7 +129,9 @@ describe('TLS that does not fit', () => {
     expect((await right.serverInfo()).store).toBe('memory');
   });
 
-  test('a client certificate: none, a stranger’s, and the right one', { timeout: 30_000 }, async () => {
+  test('A server with mutual TLS refuses a client without a certificate and a stranger, and takes its own', {
+    timeout: 30_000,
+  }, async () => {
     const { address } = await started(MUTUAL_TLS);
     const ca = pem('ca.crt');
     const without = await refusal(clientTo(address, { tls: { ca } }).serverInfo(bounds));
@@ -138,13 +142,13 @@ describe('TLS that does not fit', () => {
     expect(await known.withLock('mutual', () => 1)).toBe(1);
   });
 
-  test('what is no certificate is refused at once, by the name of the option', () => {
+  test('An invalid certificate is refused at once, by the name of the option', () => {
     const tls = { ca: 'junk', cert: 'junk', key: 'junk' };
     expect(() => createClient({ addresses: 'a:1', tls })).toThrow(/^tls: .*PEM texts, not paths\.$/);
   });
 });
 
-test('tokens: a wrong one, none, one that was exchanged, and what a client may not do', async () => {
+test('A missing or wrong token is refused at once, a new one is used, and a client cannot force a release', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'leasehold-tokens-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'tokens');
@@ -162,7 +166,7 @@ test('tokens: a wrong one, none, one that was exchanged, and what a client may n
     ]);
     expect(errors.map(({ name }) => name)).toEqual(Array(4).fill('UnauthenticatedError'));
   }
-  expect(performance.now() - startedMs).toBeLessThan(5_000); // no repeat mends it
+  expect(performance.now() - startedMs).toBeLessThan(5_000); // a repeat would not help
   let token = 'wrong';
   const client = clientTo(address, { token: () => token });
   await refusal(client.serverInfo());
@@ -171,7 +175,7 @@ test('tokens: a wrong one, none, one that was exchanged, and what a client may n
   expect(await refusal(client.locks.forceRelease('x'))).toMatchObject({ name: 'PermissionDeniedError' });
 });
 
-test('bad input: each field, at once', async () => {
+test('Bad input is refused at once, with each field', async () => {
   const { address } = await started();
   const client = clientTo(address);
   const error = await refusal(client.acquire('', { ttlMs: 1, waitMs: 60_000 }));
@@ -182,7 +186,9 @@ test('bad input: each field, at once', async () => {
 });
 
 describe('a server that goes away while a lease is held', () => {
-  test('for good: the signal aborts at the local deadline, and not later', { timeout: 30_000 }, async () => {
+  test('The signal aborts at the local deadline when the server has gone for good', {
+    timeout: 30_000,
+  }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const client = clientTo({ host: proxy.host, port: proxy.port });
@@ -204,7 +210,7 @@ describe('a server that goes away while a lease is held', () => {
     await proxy.accept();
   });
 
-  test('work that does not look at the signal: LeaseLostError all the same', {
+  test('Work that ignores the signal of a lost lease still ends in LeaseLostError', {
     timeout: 30_000,
   }, async () => {
     const { address } = await started();
@@ -221,7 +227,9 @@ describe('a server that goes away while a lease is held', () => {
     await proxy.accept();
   });
 
-  test('and comes back: the lease is held on, under its token', { timeout: 60_000 }, async () => {
+  test('A lease stays held under its token when its server goes away and comes back', {
+    timeout: 60_000,
+  }, async () => {
     const redis = await RedisProcess.server();
     onTestFinished(() => redis.stop());
     await redis.start();
@@ -243,7 +251,7 @@ describe('a server that goes away while a lease is held', () => {
   });
 });
 
-test('a server that restarts without its memory: the lease is lost, long before its deadline', async () => {
+test('A server that restarts without its memory loses the lease long before its deadline', async () => {
   const port = await freePort();
   const environment = {
     LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}`,
@@ -261,7 +269,7 @@ test('a server that restarts without its memory: the lease is lost, long before 
   );
 });
 
-test('a closed client: calls in progress end, further ones are refused', async () => {
+test('A closed client ends calls in progress and refuses further ones', async () => {
   const { address } = await started();
   const client = clientTo(address);
   const lease = await client.acquire('closed');
@@ -278,7 +286,7 @@ test('a closed client: calls in progress end, further ones are refused', async (
   client.close();
   expect([(await waiting).reason, (await watching).reason]).toEqual(['CLIENT_CLOSED', 'CLIENT_CLOSED']);
   expect((await refusal(client.locks.get('closed'))).reason).toBe('CLIENT_CLOSED');
-  expect(lease.state).toBe('held'); // until its deadline: nobody has taken it away
+  expect(lease.state).toBe('held'); // until its deadline: no one has released it
 });
 
 describe('a process that has nothing else to do', () => {
@@ -300,7 +308,7 @@ describe('a process that has nothing else to do', () => {
     return { child, lines, ended: once(child, 'close').then(([code]: (number | null)[]) => code ?? null) };
   }
 
-  test('ends by itself after its last call, without close()', { timeout: 40_000 }, async () => {
+  test('A process ends by itself after its last call, without close()', { timeout: 40_000 }, async () => {
     const { address } = await started();
     const server = formatHostPort(address);
     const client = clientTo(address);
@@ -315,7 +323,7 @@ describe('a process that has nothing else to do', () => {
     ]);
   });
 
-  test('holds its lease on while its server is away, and ends when that is lost', {
+  test('A process holds its lease while its server is away, and ends when the lease is lost', {
     timeout: 40_000,
   }, async () => {
     const { address } = await started();

@@ -1,5 +1,5 @@
-// Locks by the SDK, against real servers on both stores: what is held, what is told, and how the end of the work and
-// the end of the lease go together.
+// Locks of the TypeScript client, against real servers on both stores: what it holds, what it tells, and how the end of
+// the work and the end of the lease go together.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
@@ -21,7 +21,7 @@ async function waiters(client: Client, resource: string, count: number): Promise
 }
 
 describe.each(STORE_KINDS)('on the %s store', (kind) => {
-  test('withLock holds while the work runs, gives its value, and releases', async () => {
+  test('withLock holds the lock while the work runs, returns its value, and releases', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address, { owner: 'billing' });
     const value = await client.withLock(
@@ -48,7 +48,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect((await client.locks.get('invoice:42')).state).toBe('free');
   });
 
-  test('contention: undefined, or an error that says who holds it; the next token is larger', async () => {
+  test('A taken lock is undefined or an error that names its holder, and its next token is larger', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address, { owner: 'first' });
     const first = await client.acquire('taken');
@@ -68,7 +68,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(first.signal.reason).toMatchObject({ reason: 'LEASE_LOST' });
   });
 
-  test('the same leaseId is the same acquisition: again, from another client, and by hand', async () => {
+  test('The same leaseId is the same acquisition, again, from another client, and by hand', async () => {
     const { instance } = await rigOf(kind);
     const leaseId = randomUUID();
     const first = await clientTo(instance.address).acquire('named', { leaseId, waitMs: 0 });
@@ -81,7 +81,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(set.of('unnamed').leaseId).not.toBe(leaseId);
   });
 
-  test('await using releases it', async () => {
+  test('await using releases the lease', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     {
@@ -91,7 +91,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect((await client.locks.get('using')).state).toBe('free');
   });
 
-  test('ten withLock of one process queue up, first come, first served', async () => {
+  test('Ten withLock calls of one process are served in the order in which they came', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const order: number[] = [];
@@ -113,7 +113,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  test('shared leases beside each other, permits up to their limit', async () => {
+  test('Shared leases are held side by side, and permits up to their limit', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     await using one = await client.acquire('shared', { mode: 'shared' });
@@ -128,7 +128,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     await fourth?.release();
   });
 
-  test('several at once: all or none, released together', async () => {
+  test('Several locks are acquired all or none, and released together', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const set = await client.acquireMany(['a', { resource: 'b', mode: 'shared' }], { ttlMs: 8_000 });
@@ -148,7 +148,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await collected(client.locks.list())).toEqual([]);
   });
 
-  test('an abort while it waits leaves nothing, and rejects with its reason', async () => {
+  test('An abort of a wait leaves nothing behind, and rejects with its reason', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const first = await client.acquire('wanted');
@@ -173,7 +173,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await thrown(client.acquire('wanted', { signal: cancel.signal }))).toBe(reason);
   });
 
-  test('aborts at every moment of acquiring leave nothing', { timeout: 30_000 }, async () => {
+  test('An abort at any moment of an acquisition leaves nothing behind', { timeout: 30_000 }, async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     for (let i = 0; i < 30; i++) {
@@ -185,7 +185,9 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     await eventually(isEmpty, { what: 'no lock left', ...soon });
   });
 
-  test('minHoldMs keeps it taken after the release; maxHoldMs ends it', { timeout: 30_000 }, async () => {
+  test('minHoldMs keeps a lock taken after its release, and maxHoldMs ends a lease', {
+    timeout: 30_000,
+  }, async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     await client.withLock('cron', () => {}, { minHoldMs: 60_000 });
@@ -196,7 +198,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(bounded.loss).toBeInstanceOf(LeaseLostError);
   });
 
-  test('revoked: the work hears it, and the caller too', async () => {
+  test('The work and its caller hear that an administrator force-released the lease', async () => {
     const { instance } = await rigOf(kind);
     const admin = clientTo(instance.address);
     expect((await refusal(admin.locks.forceRelease('x'))).name).toBe('PermissionDeniedError');
@@ -206,11 +208,11 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     const client = clientTo(open.address);
     const events: LeaseEvent['kind'][] = [];
     const work = client.withLock(
-      'taken-away',
+      'force-released',
       async (lease) => {
         const lost = new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
         const { fencingToken } = lease;
-        const told = await client.locks.forceRelease('taken-away', { fencingToken, immediate: true });
+        const told = await client.locks.forceRelease('force-released', { fencingToken, immediate: true });
         expect(told).toMatchObject({ releasedCount: 1 });
         await lost;
         expect(() => lease.assertHeld()).toThrow(LeaseLostError);
@@ -223,7 +225,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
   });
 });
 
-test('times that are none are refused here; waits for ever are none of those', async () => {
+test('A time that is not finite is refused here, but a wait for ever is not', async () => {
   const { address } = await started();
   const client = clientTo(address);
   for (const ttlMs of [Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -235,7 +237,7 @@ test('times that are none are refused here; waits for ever are none of those', a
   expect(await client.locks.release(await client.locks.acquireUnkept('x', { waitMs }))).toBe(true);
 });
 
-test('an abort while the grant is on its way: given back at once, and not left to its time to live', async () => {
+test('A grant that is on its way when the caller aborts is released at once, and does not stay for its TTL', async () => {
   const { address } = await started();
   const proxy = await proxyTo(address);
   const [cut, direct] = [clientTo({ host: proxy.host, port: proxy.port }), clientTo(address)];
@@ -257,7 +259,7 @@ test('an abort while the grant is on its way: given back at once, and not left t
   proxy.heal();
 });
 
-test('acquireMany whose first answer is lost, and whose second try is refused, leaves nothing', async () => {
+test('acquireMany leaves nothing behind when its first answer is lost and its second try is refused', async () => {
   const { address } = await started({ LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
   const proxy = await proxyTo(address);
   const [cut, direct] = [clientTo({ host: proxy.host, port: proxy.port }), clientTo(address)];
@@ -276,7 +278,9 @@ test('acquireMany whose first answer is lost, and whose second try is refused, l
 });
 
 describe('the error of the work', () => {
-  test('is what the caller gets, also when the release fails', { timeout: 30_000 }, async () => {
+  test('The caller gets the error of the work, also when the release fails', {
+    timeout: 30_000,
+  }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const client = clientTo({ host: proxy.host, port: proxy.port });
@@ -298,7 +302,9 @@ describe('the error of the work', () => {
     await proxy.accept();
   });
 
-  test('with await using: unchanged too, no SuppressedError', { timeout: 30_000 }, async () => {
+  test('await using passes on the error of the work, and makes no SuppressedError of it', {
+    timeout: 30_000,
+  }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const client = clientTo({ host: proxy.host, port: proxy.port });
@@ -313,7 +319,9 @@ describe('the error of the work', () => {
     await proxy.accept();
   });
 
-  test('a value is given also when the release then fails', { timeout: 30_000 }, async () => {
+  test('The caller gets the value of the work, also when the release then fails', {
+    timeout: 30_000,
+  }, async () => {
     const { address } = await started();
     const proxy = await proxyTo(address);
     const client = clientTo({ host: proxy.host, port: proxy.port });
@@ -326,7 +334,7 @@ describe('the error of the work', () => {
     await proxy.accept();
   });
 
-  test('an observer that throws costs nothing', async () => {
+  test('An observer that throws costs no lease', async () => {
     const { address } = await started();
     const onEvent = (): void => {
       throw new Error('an observer');
@@ -335,7 +343,7 @@ describe('the error of the work', () => {
   });
 });
 
-test('a lease that nobody keeps: renewed and released by its id', async () => {
+test('A lease that no process keeps is renewed and released by its id', async () => {
   const { address } = await started();
   const client = clientTo(address);
   const lease = await client.locks.acquireUnkept('by-hand', { ttlMs: 5_000 });

@@ -1,5 +1,5 @@
-// Operations by the SDK, against real servers on both stores: run once however often it is asked for, taken over when a
-// worker is lost, given back when one stops.
+// Operations of the TypeScript client, against real servers on both stores: run once however many callers ask, taken
+// over when a worker is lost, given back when one stops.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -45,7 +45,7 @@ const untilAborted = (signal: AbortSignal): Promise<never> =>
   });
 
 describe.each(STORE_KINDS)('on the %s store', (kind) => {
-  test('asked for by many at once: done once, and all get the result; so does a repeat', async () => {
+  test('An operation that many ask for at once is done once, and all of them and a repeat get the result', async () => {
     const { instance } = await rigOf(kind);
     const [here, there] = [clientTo(instance.address), clientTo(instance.address)];
     const { work, entered, resolve, count } = gate<{ pages: number }>();
@@ -62,14 +62,14 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(other).toMatchObject({ name: 'OperationRefusedError', reason: 'OPERATION_EXISTS' });
   });
 
-  test('what the work is given, and what it tells', async () => {
+  test('The work receives its data, token and signal, and its progress and updates are recorded', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address, { owner: 'me' });
     const work = client.operations.run<string, { to: string }>(
       'mail',
       '1',
       async (context) => {
-        const { progress, remainingMs } = context; // may be taken apart
+        const { progress, remainingMs } = context; // can be destructured
         expect([context.data.to, context.attempt, context.lastProgress]).toEqual(['you', 1, undefined]);
         expect(context.fencingToken).toBeGreaterThan(0n);
         expect(remainingMs()).toBeGreaterThan(3_000);
@@ -89,7 +89,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await work).toBe('sent');
   });
 
-  test('work that throws: FAILED, its error here, and what it said to a repeat; retried, it runs again', async () => {
+  test('Work that throws fails its operation, a repeat hears why, and a retry runs it again', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const own = new RangeError('no such month');
@@ -107,7 +107,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await refusal(client.operations.get('r', '1'))).toMatchObject({ reason: 'OPERATION_NOT_FOUND' });
   });
 
-  test('an error of the work that looks like one of Leasehold’s is still the work’s', async () => {
+  test('An error of the work that looks like one of Leasehold’s is still the work’s', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     await using _taken = await client.acquire('inner');
@@ -116,7 +116,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect((await client.operations.get('outer', '1')).state).toBe('failed');
   });
 
-  test('what can’t be recorded as a result fails the operation', async () => {
+  test('A result that can’t be recorded fails the operation', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     expect(await thrown(client.operations.run('r', 'bigint', () => 1n))).toBeInstanceOf(TypeError);
@@ -129,7 +129,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await client.operations.run('r', 'raw', () => expect.fail('again'))).toEqual(raw);
   });
 
-  test('cancelled: the work hears it, and its end is recorded as that', async () => {
+  test('The work hears of a request to cancel, and its end is recorded as CANCELLED', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const run = client.operations.run('r', '1', ({ signal }) => untilAborted(signal));
@@ -146,7 +146,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect((await client.operations.cancel('r', '2')).state).toBe('cancelled');
   });
 
-  test('given up by its caller: given back, and the next one goes on from its progress', async () => {
+  test('An operation whose caller gives up is given back, and the next one goes on from its progress', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const cancel = new AbortController();
@@ -165,7 +165,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await client.operations.run('r', '1', ({ attempt }) => attempt)).toBe(2);
   });
 
-  test('with the lock of its resource: held while it runs, waited for before', async () => {
+  test('An operation with a lock waits for the lock of its resource, and holds it while it runs', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const before = await client.acquire('locked');
@@ -185,7 +185,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect((await client.locks.get('locked')).state).toBe('free');
   });
 
-  test('a worker does many, so many at a time, each once; told to stop, it gives back', async () => {
+  test('A worker runs each operation once, up to its concurrency, and gives back what runs when it stops', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     let [now, most] = [0, 0];
@@ -216,7 +216,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(handled.map(({ kind: how }) => how)).toEqual(Array(12).fill('succeeded'));
   });
 
-  test('a worker that stops: obedient and stubborn handlers, GiveBack, and failures', async () => {
+  test('A worker that stops records handlers that obey, handlers that do not, GiveBack, and failures', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const handled = new Map<string, Handled['kind']>();
@@ -257,7 +257,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(states[0]?.attemptsCounted).toBe(0);
   });
 
-  test('who stops a worker can give it another grace', async () => {
+  test('The caller who stops a worker can change its grace', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     const begun = Promise.withResolvers<void>();
@@ -272,7 +272,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect((await client.operations.get('r', 'left')).state).toBe('pending');
   });
 
-  test('lists by filter, page by page; watches, also what is removed', async () => {
+  test('Operations are listed by filter and page, and a watch also tells of removals', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);
     for (let n = 0; n < 5; n++) {
@@ -297,7 +297,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
   });
 });
 
-test('a worker that is killed: another one goes on from its progress', { timeout: 60_000 }, async () => {
+test('Another worker goes on from the progress of one that was killed', { timeout: 60_000 }, async () => {
   const { address } = await started();
   const client = clientTo(address);
   await client.operations.begin('job', '1', { type: 'killed', heartbeatTimeoutMs: 1_000 });
@@ -320,7 +320,7 @@ test('a worker that is killed: another one goes on from its progress', { timeout
   expect(await joined).toEqual([2, 'half']);
 });
 
-test('no server hears the worker: at its deadline its signal aborts, and the other one runs', {
+test('The signal of a worker that no server hears aborts at its deadline, and another one runs', {
   timeout: 60_000,
 }, async () => {
   const { address } = await started();
@@ -344,7 +344,7 @@ test('no server hears the worker: at its deadline its signal aborts, and the oth
   await proxy.accept();
 });
 
-test('an instance that stops: the attempt goes on with the other one', { timeout: 90_000 }, async () => {
+test('An attempt goes on with the other instance when its own stops', { timeout: 90_000 }, async () => {
   const redis = await RedisProcess.server();
   onTestFinished(() => redis.stop());
   await redis.start();
@@ -370,7 +370,9 @@ test('an instance that stops: the attempt goes on with the other one', { timeout
   expect(events).toContain('reopened');
 });
 
-test('a result that nobody could be told of is an error that says so', { timeout: 60_000 }, async () => {
+test('A result that could not be recorded at any server is an error that says so', {
+  timeout: 60_000,
+}, async () => {
   const { address } = await started();
   const proxy = await proxyTo(address);
   const client = clientTo({ host: proxy.host, port: proxy.port });

@@ -1,5 +1,5 @@
-// Watching by the SDK: elections and their observers, locks as they change, over a server that comes back; and the
-// trace of the caller, which goes with each call.
+// Watches of the TypeScript client: elections and their observers, locks as they change, also over a server that comes
+// back; and the trace of the caller, which goes with each call.
 import { once } from 'node:events';
 import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ import { STORE_KINDS } from '../support/store-kinds.ts';
 
 const soon = { withinMs: 10_000, everyMs: 5 };
 
-/** Reads in the background; the iteration ends with the test. */
+/** Reads in the background; the end of the test ends the iteration. */
 function reading<T>(items: (signal: AbortSignal) => AsyncIterable<T>): {
   readonly seen: T[];
   end(): Promise<void>;
@@ -34,7 +34,7 @@ function reading<T>(items: (signal: AbortSignal) => AsyncIterable<T>): {
 }
 
 test.each(STORE_KINDS)(
-  'an election on the %s store: one leads, all know who, resigning hands over',
+  'In an election on the %s store one candidate leads, all know who, and a resignation hands over',
   async (kind) => {
     const { instance } = await rigOf(kind);
     const [a, b, c] = ['a', 'b', 'c'].map((owner) => clientTo(instance.address, { owner }));
@@ -61,7 +61,7 @@ test.each(STORE_KINDS)(
   },
 );
 
-test('a campaign that is given up leaves the queue', async () => {
+test('A campaign that is given up leaves the queue', async () => {
   const { address } = await started();
   const client = clientTo(address);
   await using _leader = await client.elect('leader').campaign();
@@ -70,26 +70,29 @@ test('a campaign that is given up leaves the queue', async () => {
   expect((await client.locks.get('leader')).waiterCount).toBe(0);
 });
 
-test.each(STORE_KINDS)('locks on the %s store: listed by filter, watched as they change', async (kind) => {
-  const { instance } = await rigOf(kind);
-  const client = clientTo(instance.address, { owner: 'x' });
-  const leases = await Promise.all(['a/1', 'a/2', 'b/1'].map((resource) => client.acquire(resource)));
-  const names = async (options: Parameters<typeof client.locks.list>[0]): Promise<string[]> =>
-    (await collected(client.locks.list(options))).map(({ resource }) => resource);
-  expect(await names({ pageSize: 1 })).toEqual(['a/1', 'a/2', 'b/1']);
-  expect([await names({ prefix: 'a/' }), await names({ owner: 'y' })]).toEqual([['a/1', 'a/2'], []]);
-  expect(await names({ states: ['min-hold'] })).toEqual([]);
-  const { seen, end } = reading<LockChange>((signal) => client.locks.watch({ prefix: 'a/', signal }));
-  const last = (): LockChange | undefined => seen.at(-1);
-  await eventually(() => last()?.kind === 'snapshot-complete', { what: 'the snapshot', ...soon });
-  expect(seen).toHaveLength(3);
-  await Promise.all(leases.map((lease) => lease.release()));
-  await eventually(() => seen.length === 5, { what: 'two changes', ...soon });
-  expect(seen.slice(3)).toMatchObject([{ lock: { state: 'free' } }, { lock: { state: 'free' } }]);
-  await end();
-});
+test.each(STORE_KINDS)(
+  'Locks on the %s store are listed by filter, and watched as they change',
+  async (kind) => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address, { owner: 'x' });
+    const leases = await Promise.all(['a/1', 'a/2', 'b/1'].map((resource) => client.acquire(resource)));
+    const names = async (options: Parameters<typeof client.locks.list>[0]): Promise<string[]> =>
+      (await collected(client.locks.list(options))).map(({ resource }) => resource);
+    expect(await names({ pageSize: 1 })).toEqual(['a/1', 'a/2', 'b/1']);
+    expect([await names({ prefix: 'a/' }), await names({ owner: 'y' })]).toEqual([['a/1', 'a/2'], []]);
+    expect(await names({ states: ['min-hold'] })).toEqual([]);
+    const { seen, end } = reading<LockChange>((signal) => client.locks.watch({ prefix: 'a/', signal }));
+    const last = (): LockChange | undefined => seen.at(-1);
+    await eventually(() => last()?.kind === 'snapshot-complete', { what: 'the snapshot', ...soon });
+    expect(seen).toHaveLength(3);
+    await Promise.all(leases.map((lease) => lease.release()));
+    await eventually(() => seen.length === 5, { what: 'two changes', ...soon });
+    expect(seen.slice(3)).toMatchObject([{ lock: { state: 'free' } }, { lock: { state: 'free' } }]);
+    await end();
+  },
+);
 
-test('a watch goes on after a broken connection: what was freed meanwhile is told', {
+test('A watch goes on after a broken connection, and tells of what was freed in the meantime', {
   timeout: 30_000,
 }, async () => {
   const { address } = await started();
@@ -112,7 +115,7 @@ test('a watch goes on after a broken connection: what was freed meanwhile is tol
   await end();
 });
 
-test('a watch without a server ends with an error, in time', { timeout: 30_000 }, async () => {
+test('A watch without a server ends in time with an error', { timeout: 30_000 }, async () => {
   const { address } = await started();
   const proxy = await proxyTo(address);
   const client = clientTo({ host: proxy.host, port: proxy.port });
@@ -126,7 +129,7 @@ test('a watch without a server ends with an error, in time', { timeout: 30_000 }
   await proxy.accept();
 });
 
-test('a reader that stops ends the watch, and leaves no call open', async () => {
+test('A reader that stops ends the watch, and leaves no call open', async () => {
   const { address } = await started();
   const client = clientTo(address);
   for await (const change of client.locks.watch()) if (change.kind === 'snapshot-complete') break;
@@ -134,7 +137,7 @@ test('a reader that stops ends the watch, and leaves no call open', async () => 
   expect(await collected(client.locks.watch({ signal }))).toEqual([]);
 });
 
-test('the trace of the caller goes with each call', async () => {
+test('The trace of the caller goes with each call', async () => {
   const seen: (string | string[] | undefined)[] = [];
   const server = createServer();
   server.on('stream', (stream, headers) => {

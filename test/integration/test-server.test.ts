@@ -10,7 +10,7 @@ async function server(options?: Parameters<typeof startTestServer>[0]): Promise<
   return started;
 }
 
-test('hours pass in a moment, and a lease that is kept stays held', async () => {
+test('Hours pass in a moment, and a lease that is kept stays held', async () => {
   const { clock, createClient } = await server();
   const client = createClient();
   const startedMs = performance.now();
@@ -21,7 +21,7 @@ test('hours pass in a moment, and a lease that is kept stays held', async () => 
   await lease.release();
 });
 
-test('minHoldMs, retention and heartbeat timeouts run on it', async () => {
+test('minHoldMs, retention and heartbeat timeouts run on the test clock', async () => {
   const { clock, createClient } = await server();
   const client = createClient();
   await client.withLock('cron', () => {}, { minHoldMs: 3_600_000 });
@@ -35,7 +35,7 @@ test('minHoldMs, retention and heartbeat timeouts run on it', async () => {
   expect(await collected(client.operations.list())).toEqual([]);
 });
 
-test('a lease that is force-released; a failover, after which nothing is granted for a while', async () => {
+test('A test server can force a release, and a failover after which it grants nothing for a while', async () => {
   const { clock, createClient, forceRelease, failOver } = await server();
   const client = createClient();
   const work = client.withLock('job', async ({ signal }) => {
@@ -51,7 +51,7 @@ test('a lease that is force-released; a failover, after which nothing is granted
   expect(await client.withLock('job', () => 'granted')).toBe('granted');
 });
 
-test('settings, and several servers on one clock; stop closes the clients', async () => {
+test('A test server takes settings, shares its clock with others, and closes its clients when it stops', async () => {
   const first = await server({
     settings: { LEASEHOLD_LOCKS_MAX_TTL: '5s', LEASEHOLD_LOCKS_DEFAULT_TTL: '5s' },
   });

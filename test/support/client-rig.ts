@@ -6,7 +6,7 @@ import { credentials } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
 import { CallError } from '../../src/client/core/call-error.ts';
 import { Channel } from '../../src/client/core/channel.ts';
-import type { HeldEvent, HeldLease } from '../../src/client/core/held-lease.ts';
+import type { HeldLease, HeldLeaseEvent } from '../../src/client/core/held-lease.ts';
 import type { HoldOptions } from '../../src/client/core/hold.ts';
 import { type Clock, systemClock } from '../../src/domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
@@ -33,13 +33,13 @@ export function channelTo(addresses: readonly HostPort[], clock: Clock = systemC
 }
 
 export interface Observed {
-  readonly events: HeldEvent[];
-  readonly seen: (kind: HeldEvent['kind'], count?: number) => Promise<unknown>;
+  readonly events: HeldLeaseEvent[];
+  readonly seen: (kind: HeldLeaseEvent['kind'], count?: number) => Promise<unknown>;
   readonly options: HoldOptions;
 }
 
 export function observed(resource: string, more: Partial<HoldOptions> = {}): Observed {
-  const events: HeldEvent[] = [];
+  const events: HeldLeaseEvent[] = [];
   const spec = { resource, leaseId: randomUUID(), ttl: duration(TTL_MS) };
   return {
     events,

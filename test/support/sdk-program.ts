@@ -1,4 +1,5 @@
-// A program that uses the SDK and ends by itself, for tests of how processes end: no close(), no process.exit().
+// A program that uses the TypeScript client and ends by itself, for tests of how processes end: it calls neither
+// close() nor process.exit().
 //
 //   node test/support/sdk-program.ts <what> <host:port> [resource]
 //

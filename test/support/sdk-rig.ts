@@ -1,4 +1,4 @@
-// Clients of the SDK for tests: closed when the test has finished, and errors as values to look at.
+// TypeScript clients for tests, which are closed when the test has finished, and their errors as values to look at.
 
 import { onTestFinished } from 'vitest';
 import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/client/client.ts';
@@ -47,7 +47,7 @@ export async function thrown(work: Promise<unknown>): Promise<unknown> {
   throw new Error(`it resolved, with ${String(value)}`);
 }
 
-/** The same, where it must be one of the SDK's errors, with a message that says what to do. */
+/** The same, where it must be one of the client's errors, with a message that says what to do. */
 export async function refusal(work: Promise<unknown>): Promise<LeaseholdError> {
   const error = await thrown(work);
   if (!(error instanceof LeaseholdError)) throw new Error('not an error of the SDK', { cause: error });

@@ -1,5 +1,5 @@
-// Which errors pass, so that the same call is asked again: a wrong "yes" repeats what can't succeed, a wrong "no" ends
-// a hold because one server died.
+// Which errors may pass, so that the client repeats the call: a wrong "yes" repeats what can't succeed, a wrong "no"
+// ends a hold because one server died.
 
 import { Metadata, status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
@@ -19,20 +19,20 @@ function withReason(reason: string): Metadata {
 }
 
 test.each([
-  ['UNAVAILABLE, whoever says it', status.UNAVAILABLE, undefined, true],
+  ['UNAVAILABLE, with or without a reason', status.UNAVAILABLE, undefined, true],
   ['UNAVAILABLE with a reason', status.UNAVAILABLE, withReason('QUARANTINE'), true],
-  ['a reset without a reason: CANCELLED', status.CANCELLED, undefined, true],
-  ['a reset without a reason: INTERNAL', status.INTERNAL, undefined, true],
-  ['a reset without a reason: UNKNOWN', status.UNKNOWN, undefined, true],
-  ['a defect that the server reports', status.INTERNAL, withReason('INTERNAL'), false],
-  ['contended', status.ABORTED, withReason('LOCK_CONTENDED'), false],
-  ['bad input without a reason', status.INVALID_ARGUMENT, undefined, false],
-  ['no such rpc', status.UNIMPLEMENTED, undefined, false],
-])('%s', (_what, code, metadata, passes) => {
+  ['CANCELLED without a reason, as after a reset', status.CANCELLED, undefined, true],
+  ['INTERNAL without a reason, as after a reset', status.INTERNAL, undefined, true],
+  ['UNKNOWN without a reason, as after a reset', status.UNKNOWN, undefined, true],
+  ['INTERNAL with a reason, a bug that the server reports', status.INTERNAL, withReason('INTERNAL'), false],
+  ['LOCK_CONTENDED', status.ABORTED, withReason('LOCK_CONTENDED'), false],
+  ['INVALID_ARGUMENT without a reason', status.INVALID_ARGUMENT, undefined, false],
+  ['UNIMPLEMENTED, no such rpc', status.UNIMPLEMENTED, undefined, false],
+])('Whether the same call may succeed later after an error: %s', (_what, code, metadata, passes) => {
   const error = new CallError({ code, details: '', ...(metadata && { metadata }) });
   expect(error.isPassing).toBe(passes);
 });
 
-test('what was ended here does not pass', () => {
+test('A call that was ended here is not repeated', () => {
   expect(localError(status.CANCELLED, 'the caller gave up').isPassing).toBe(false);
 });

@@ -20,7 +20,7 @@ beforeEach(() => {
 
 const now = () => ({ sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() });
 
-test('counts from before the call was sent, less the margin and the drift', () => {
+test('The deadline counts from before the call was sent, less the margin and the drift', () => {
   const sent = now();
   clock.advance(3_000); // on its way
   expect(deadline.extend(sent, TTL_MS, TTL_MS)).toBe(true);
@@ -31,12 +31,12 @@ test('counts from before the call was sent, less the margin and the drift', () =
   expect([passed, deadline.remainingMs()]).toEqual([1, 0]);
 });
 
-test('the margin of a short lease is 200 ms', () => {
+test('The margin of a short lease is 200 ms', () => {
   deadline.extend(now(), 2_000, 2_000);
   expect(deadline.remainingMs()).toBeCloseTo(2_000 - 200 - 2);
 });
 
-test('never comes forward, and nothing revives it', () => {
+test('The deadline never moves forward in time, and no answer revives a lease after it', () => {
   const sent = now();
   deadline.extend(sent, TTL_MS, TTL_MS);
   const before = deadline.remainingMs();
@@ -48,7 +48,7 @@ test('never comes forward, and nothing revives it', () => {
   expect([deadline.remainingMs(), passed, clock.timers]).toEqual([0, 1, 0]);
 });
 
-test('nothing revives it either where the answer is read before the timer had its turn', () => {
+test('An answer that is read before the timer of the deadline fires does not revive the lease', () => {
   deadline.extend(now(), TTL_MS, TTL_MS);
   clock.advance(500); // less than until the next look
   clock.stepWall(TTL_MS);
@@ -56,14 +56,14 @@ test('nothing revives it either where the answer is read before the timer had it
   expect([deadline.remainingMs(), passed]).toEqual([0, 1]);
 });
 
-test('a lease that arrives after its deadline was never held', () => {
+test('A lease that arrives after its deadline was never held', () => {
   const sent = now();
   clock.advance(TTL_MS);
   expect(deadline.extend(sent, TTL_MS, TTL_MS)).toBe(false);
   expect(passed).toBe(1);
 });
 
-test('a machine that was suspended: the wall clock says so, when the monotonic one stood still', () => {
+test('The wall clock ends a lease when the monotonic clock of a suspended machine stood still', () => {
   deadline.extend(now(), TTL_MS, TTL_MS);
   clock.stepWall(TTL_MS);
   expect(deadline.remainingMs()).toBe(0);
@@ -71,14 +71,14 @@ test('a machine that was suspended: the wall clock says so, when the monotonic o
   expect(passed).toBe(1);
 });
 
-test('after the end nothing is called', () => {
+test('After the end of a lease no timer runs and nothing is called', () => {
   deadline.extend(now(), TTL_MS, TTL_MS);
   deadline.end();
   clock.advance(2 * TTL_MS);
   expect([passed, deadline.remainingMs(), clock.timers]).toEqual([0, 0, 0]);
 });
 
-test('whatever the delays, a holder stops before the server lets the lease go', () => {
+test('Whatever the delays, a holder stops before the lease lapses at the server', () => {
   const delay = fc.integer({ min: 0, max: 40_000 });
   const event = fc.record({ toServer: delay, atServer: delay, back: delay, pause: delay });
   fc.assert(
@@ -91,7 +91,7 @@ test('whatever the delays, a holder stops before the server lets the lease go', 
           isOver = true;
         },
       });
-      // Of the server: when the lease lapses, as its last answer promised.
+      // When the lease lapses at the server, as its last answer promised.
       let lapsesMs = 0;
       for (const { toServer, atServer, back, pause } of events) {
         const sent = { sentAtMs: time.monotonicMs(), sentAtWallMs: time.wallMs() };

@@ -1,4 +1,4 @@
-// How the streams of an instance that drains are told, and ended, on a clock that the test moves.
+// How an instance that drains tells its streams to move, and ends them, on a clock that the test moves.
 
 import { expect, test } from 'vitest';
 import { OpenStreams } from '../../src/service/open-streams.ts';
@@ -24,7 +24,7 @@ function streams(count: number) {
   return { clock, open, told, ended, all, stream };
 }
 
-test('they are told one after the other, within half of the time, and how much each has left', () => {
+test('A draining instance tells its streams one after the other, within half of the time, how long each has left', () => {
   const { clock, open, told, ended } = streams(1_000);
   open.drain(10_000);
   clock.advance(10);
@@ -40,12 +40,12 @@ test('they are told one after the other, within half of the time, and how much e
   expect(ended).toEqual(Array(1_000).fill(10_000));
 });
 
-test('one that has ended is not told, and one that comes late is told what is left', () => {
+test('A draining instance skips a stream that has ended, and tells a late one how long it has left', () => {
   const { clock, open, told, ended, all, stream } = streams(2);
   open.drain(10_000);
   for (const each of all) open.delete(each);
   clock.advance(6_000);
-  expect(told).toHaveLength(0); // nobody is left to be told
+  expect(told).toHaveLength(0); // no stream is left to tell
   open.add(stream());
   expect(told).toEqual([{ atMs: 6_000, moveWithinMs: 4_000 }]);
   clock.advance(4_000);

@@ -1,4 +1,5 @@
-// How the SDK tells errors: each reason of a server, and what the gRPC library says when no connection comes about.
+// The errors of the TypeScript client: one for each reason of a server, and for what the gRPC library says when it has
+// no connection.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Metadata } from '@grpc/grpc-js';
@@ -47,7 +48,7 @@ const CLASSES: Readonly<Partial<Record<ErrorCode, string>>> = {
   VERSION_MISMATCH: 'OperationRefusedError',
 };
 
-test.each(ERROR_CODES)('%s: its reason, its class, what was said and what to do', (code) => {
+test.each(ERROR_CODES)('An error with the reason %s has its class, its message and its advice', (code) => {
   const told = error(answered(code, STATUS_OF[code]));
   const isPassing = STATUS_OF[code] === 14 || code === 'DEADLINE_EXCEEDED';
   expect(told.reason).toBe(code);
@@ -56,11 +57,11 @@ test.each(ERROR_CODES)('%s: its reason, its class, what was said and what to do'
   expect(told.cause).toBeInstanceOf(CallError);
 });
 
-test('a reason that this client does not know', () => {
+test('A reason that this client does not know becomes UNKNOWN', () => {
   expect(error(answered('NEW_REASON', 9))).toMatchObject({ name: 'LeaseholdError', reason: 'UNKNOWN' });
 });
 
-// As @grpc/grpc-js 1.14 on Node.js 24 says them; that it still does is tested in test/integration/sdk.adversity.
+// The texts of @grpc/grpc-js 1.14 on Node.js 24; test/integration/sdk.adversity checks that it still says them.
 const CONNECTIONS: readonly (readonly [says: string, reason: string])[] = [
   [
     'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
@@ -91,7 +92,7 @@ const CONNECTIONS: readonly (readonly [says: string, reason: string])[] = [
   ['the server does not answer', 'NO_ANSWER'],
 ];
 
-test.each(CONNECTIONS)('no details, %j: %s', (says, reason) => {
+test.each(CONNECTIONS)('An UNAVAILABLE error without details that says %j becomes %s', (says, reason) => {
   const told = error(localError(14, says));
   expect([told.name, told.reason]).toEqual(['UnavailableError', reason]);
   expect(told.message).toContain(WHERE[0]);
@@ -107,16 +108,16 @@ test.each([
   [2, 'Received HTTP status code 404', 'NOT_LEASEHOLD'],
   [8, 'Received message larger than max', 'INVALID_ARGUMENT'],
   [16, 'no', 'UNAUTHENTICATED'],
-] as const)('no details, code %i, %j: %s', (code, says, reason) => {
+] as const)('An error without details with the code %i that says %j becomes %s', (code, says, reason) => {
   expect(error(localError(code, says)).reason).toBe(reason);
 });
 
-test("what is no answer of a call is passed on as it is: it is the user's own", () => {
+test("An error of the user's own is passed on unchanged", () => {
   const own = new Error('mine');
   expect(translated(own, WHERE)).toBe(own);
 });
 
-test('docs/sdk.md tells of every class and of every reason of the client’s own', () => {
+test('docs/sdk.md describes every error class and every reason of the client’s own', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/sdk.md'), 'utf8');
   const classes = Object.keys(errors).filter((name) => name.endsWith('Error'));
   expect(classes.length).toBeGreaterThan(10);

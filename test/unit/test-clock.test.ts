@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { TestClock } from '../../src/testing/test-clock.ts';
 
-test('what is due on the way is done in order, also what that sets off, and nothing later', async () => {
+test('The clock fires timers on the way in order, also those that others set, and none that is due later', async () => {
   const clock = new TestClock();
   const done: string[] = [];
   const startMs = clock.monotonicMs();
@@ -21,7 +21,7 @@ test('what is due on the way is done in order, also what that sets off, and noth
   expect(clock.monotonicMs() - startMs).toBeLessThan(36_000);
 });
 
-test('it runs by itself, and is never early', async () => {
+test('The clock runs by itself, and no timer fires early', async () => {
   const clock = new TestClock();
   await clock.advance(3_600_000);
   const startMs = clock.monotonicMs();
@@ -30,7 +30,7 @@ test('it runs by itself, and is never early', async () => {
   expect(clock.monotonicMs() - startMs).toBeLessThan(10_000);
 });
 
-test('the wall clock is the real one, whatever was skipped: gRPC counts its deadlines by it', async () => {
+test('The wall clock is the real one, however far the test clock was sent ahead', async () => {
   const clock = new TestClock();
   await clock.advance(3_600_000);
   expect(Math.abs(clock.wallMs() - Date.now())).toBeLessThan(5_000);

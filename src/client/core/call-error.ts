@@ -5,15 +5,17 @@ import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from '../../../generated/google/rpc/error_details.ts';
 import { Status } from '../../../generated/google/rpc/status.ts';
 import { Contention } from '../../../generated/leasehold/v1/error_details.ts';
+import { msOf } from './time-spans.ts';
 
+const CHANNEL_CLOSED = 'the channel is closed';
 const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
 
 export class CallError extends Error {
   override readonly name = 'CallError';
   readonly code: status;
-  /** Of google.rpc.ErrorInfo, such as LOCK_CONTENDED; '' where there is none. */
+  /** The reason of google.rpc.ErrorInfo, such as LOCK_CONTENDED; '' where there is none. */
   readonly reason: string;
-  /** How long the server asks to wait; undefined if it doesn't say. */
+  /** How many milliseconds the server asks to wait; undefined if it doesn't say. */
   readonly retryAfterMs: number | undefined;
   readonly violations: readonly { readonly field: string; readonly description: string }[];
   readonly contention: Contention | undefined;
@@ -36,22 +38,31 @@ export class CallError extends Error {
       find('leasehold.v1.Contention'),
     ];
     this.reason = info ? ErrorInfo.decode(info).reason : '';
-    const delay = retry && RetryInfo.decode(retry).retryDelay;
-    this.retryAfterMs = delay && Number(delay.seconds) * 1_000 + delay.nanos / 1e6;
+    this.retryAfterMs = retry && msOf(RetryInfo.decode(retry).retryDelay);
     this.violations = bad ? BadRequest.decode(bad).fieldViolations : [];
     this.contention = contention && Contention.decode(contention);
+  }
+
+  /** Whether the channel was closed here. */
+  get isChannelClosed(): boolean {
+    return this.#isLocal && this.message === CHANNEL_CLOSED;
   }
 
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
     if (this.code === status.UNAVAILABLE) return true;
-    // Leasehold gives a reason with every error. Without one, and not of our own making, these are how the sudden end
-    // of a server or of a proxy looks from the other side: a stream that was reset, a connection that broke under it.
+    // Leasehold gives a reason with every error. An error without one that wasn't made here is how the sudden end of a
+    // server or a proxy looks from this side: a stream that was reset, or a connection that broke under it.
     return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
   }
 }
 
-/** For what ends here, before any server says so. */
+/** Makes the error that calls end with when their channel is closed. */
+export function channelClosed(): CallError {
+  return localError(status.CANCELLED, CHANNEL_CLOSED);
+}
+
+/** Makes the error of a call that ends here, before any server says so. */
 export function localError(code: status, details: string): CallError {
   return new CallError({ code, details }, { isLocal: true });
 }
@@ -62,6 +73,6 @@ function detailsOf(metadata: Metadata): Status['details'] {
   try {
     return Status.decode(bytes).details;
   } catch {
-    return []; // whoever wrote it, it is no status: the code has to do
+    return []; // something in between wrote it and it is no status: the code has to do
   }
 }

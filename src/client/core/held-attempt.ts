@@ -1,5 +1,5 @@
-// An attempt at an operation that is held: until when, by the deadline rule, and its end. What keeps it alive are its
-// streams (kept-streams.ts), as with a lease (held-lease.ts); only operations have a request to cancel.
+// An attempt at an operation that this client holds: until when, by the deadline rule, and how it ended. Streams keep
+// it alive (kept-streams.ts), as they do a lease (held-lease.ts); unlike a lease it can be asked to cancel.
 //
 //   held ──▶ ended   (end: the worker completed it or gave it back)
 //     └────▶ lost    (said by a server, or the deadline)
@@ -14,18 +14,19 @@ import type { Channel } from './channel.ts';
 import { KeptStreams } from './kept-streams.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import type { StreamCall } from './stream-call.ts';
+import { msOf } from './time-spans.ts';
 
-export type AttemptEvent =
+export type HeldAttemptEvent =
   | { readonly kind: 'renewed' }
   | { readonly kind: 'at-risk'; readonly reason: AtRiskReason }
-  /** Its stream ended or moves; the attempt is held on. */
+  /** Its stream ended or moves; the attempt is still held. */
   | { readonly kind: 'reopened'; readonly why: string }
-  /** Said again by every stream. */
+  /** Every new stream says it again. */
   | { readonly kind: 'cancel-requested'; readonly reason: string }
-  /** `reason` undefined: the deadline passed here, whatever the servers know. */
+  /** Without a `reason` the deadline passed here, whatever the servers know. */
   | { readonly kind: 'lost'; readonly reason: AttemptLost['reason'] | undefined };
 
-/** An attempt, as every write of its worker names it. */
+/** How every write of its worker names an attempt. */
 export interface AttemptName {
   readonly resource: string;
   readonly operationId: string;
@@ -36,18 +37,18 @@ export interface AttemptName {
 export class HeldAttempt {
   readonly name: AttemptName;
   readonly #channel: Channel;
-  readonly #observer: (event: AttemptEvent) => void;
+  readonly #observer: (event: HeldAttemptEvent) => void;
   readonly #deadline: LeaseDeadline;
   readonly #streams: KeptStreams<KeepAliveOperationResponse>;
   #state: 'held' | 'ended' | 'lost' = 'held';
 
-  /** Keeps an attempt that an answer brought, `sent` as that call was. The observer must not throw. */
+  /** Keeps an attempt that an answer brought; `sent` is when its call was sent. The observer must not throw. */
   constructor(
     channel: Channel,
     name: AttemptName,
     attempt: Attempt,
     sent: SentAt,
-    observer: (event: AttemptEvent) => void,
+    observer: (event: HeldAttemptEvent) => void,
   ) {
     this.name = name;
     this.#channel = channel;
@@ -68,28 +69,28 @@ export class HeldAttempt {
     return this.#state;
   }
 
-  /** Until the deadline; 0 when it is over. */
+  /** Milliseconds until the deadline; 0 when the attempt is over. */
   remainingMs(): number {
     return this.#state === 'held' ? this.#deadline.remainingMs() : 0;
   }
 
-  /** Takes what any answer says of it. Says whether it is held. */
+  /** Takes over how long any answer says that it is valid. Says whether it is held. */
   extend({ validFor }: Attempt, sent: SentAt): boolean {
     if (this.#state !== 'held') return false;
-    const validForMs = Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
+    const validForMs = msOf(validFor) ?? 0;
     const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
     this.#streams.ttlMs = Math.max(this.#streams.ttlMs, leftMs);
     return this.#deadline.extend(sent, validForMs, this.#streams.ttlMs);
   }
 
-  /** An answer said that it is over. */
+  /** Ends it because an answer said that it is over. */
   lose(reason: AttemptLost['reason'] | undefined): void {
     if (this.#state !== 'held') return;
     this.#stop('lost');
     this.#observer({ kind: 'lost', reason });
   }
 
-  /** The work has ended: nothing keeps it alive any more, and nothing more is told. */
+  /** Ends it because the work has ended: nothing keeps it alive any more, and the observer hears nothing more. */
   end(): void {
     if (this.#state === 'held') this.#stop('ended');
   }

@@ -1,5 +1,5 @@
-// A lease that is held: until when, by the deadline rule, and its end. What keeps it alive are its streams
-// (kept-streams.ts): a broken one is no loss yet.
+// A lease that this client holds: until when, by the deadline rule, and how it ended. Streams keep it alive
+// (kept-streams.ts): a broken stream doesn't lose it yet.
 //
 //   held ──▶ released   (release)
 //     └────▶ lost       (said by a server, or the deadline)
@@ -13,35 +13,41 @@ import { type KeepOptions, KeptStreams } from './kept-streams.ts';
 import { keepAliveStream, type LeaseCall, type LeaseMessage, type LeaseName } from './lease-call.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import { release } from './release.ts';
+import { msOf } from './time-spans.ts';
 
-export type HeldEvent =
-  /** `position` is from 1, and 0 while the instance can't reach the store and so doesn't know it. */
+export type HeldLeaseEvent =
+  /** `position` counts from 1; it is 0 while the instance can't reach the store and so doesn't know it. */
   | { readonly kind: 'queued'; readonly position: number }
   | { readonly kind: 'granted' | 'renewed'; readonly lease: Lease }
   | { readonly kind: 'at-risk'; readonly reason: AtRisk['reason'] }
-  /** Its stream ended or moves; the lease is held on. */
+  /** Its stream ended or moves; the lease is still held. */
   | { readonly kind: 'reopened'; readonly why: string }
-  /** `reason` undefined: the deadline passed here, whatever the servers know. */
+  /** Without a `reason` the deadline passed here, whatever the servers know. */
   | { readonly kind: 'lost'; readonly reason: Lost['reason'] | undefined }
   | { readonly kind: 'released' };
 
-export type Observer = (event: HeldEvent) => void;
+export type Observer = (event: HeldLeaseEvent) => void;
 
-export interface LeaseOptions extends KeepOptions {
-  /** For logs and measurements. What it throws is ignored: it must not cost a lease. */
+export interface HeldLeaseOptions extends KeepOptions {
+  /** Hears of every event, for logs and measurements. What it throws is ignored: it must not cost a lease. */
   readonly observer?: Observer;
 }
 
-export function tell(observer: Observer | undefined, event: HeldEvent): void {
+export function tell(observer: Observer | undefined, event: HeldLeaseEvent): void {
   try {
     observer?.(event);
   } catch {
-    // It may be called between a loss and the abort that tells of it, or from a socket: nobody is there to catch.
+    // A loss may call it before the abort that tells of that loss, or a socket may: no one is there to catch.
   }
 }
 
-/** Keeps a lease that a unary Acquire was answered with, `sent` as that call was. */
-export function keep(channel: Channel, lease: Lease, sent: SentAt, options: LeaseOptions = {}): HeldLease {
+/** Keeps a lease that a unary Acquire was answered with; `sent` is when that call was sent. */
+export function keep(
+  channel: Channel,
+  lease: Lease,
+  sent: SentAt,
+  options: HeldLeaseOptions = {},
+): HeldLease {
   const held = new HeldLease(channel, lease, sent, options);
   held.streams.reopen('taken over from Acquire');
   return held;
@@ -51,7 +57,7 @@ export class HeldLease implements LeaseName {
   readonly resource: string;
   readonly leaseId: string;
   readonly fencingToken: bigint;
-  /** What keeps it. */
+  /** The streams that keep it. */
   readonly streams: KeptStreams<LeaseMessage>;
   readonly #channel: Channel;
   readonly #observer: Observer | undefined;
@@ -59,7 +65,7 @@ export class HeldLease implements LeaseName {
   readonly #deadline: LeaseDeadline;
   #state: 'held' | 'released' | 'lost' = 'held';
 
-  constructor(channel: Channel, lease: Lease, sent: SentAt, options: LeaseOptions) {
+  constructor(channel: Channel, lease: Lease, sent: SentAt, options: HeldLeaseOptions) {
     const { resource, leaseId, fencingToken } = lease;
     this.resource = resource;
     this.leaseId = leaseId;
@@ -81,7 +87,7 @@ export class HeldLease implements LeaseName {
     if (this.#extend(sent, lease)) tell(options.observer, { kind: 'granted', lease });
   }
 
-  /** Aborts when the lease is over: lost, or the deadline passed, or released. Then, at the latest, stop. */
+  /** Aborts when the lease is over: lost, released, or past its deadline. The holder must stop then at the latest. */
   get signal(): AbortSignal {
     return this.#over.signal;
   }
@@ -93,12 +99,12 @@ export class HeldLease implements LeaseName {
     return this.#state;
   }
 
-  /** Until the deadline; 0 when it is over. */
+  /** Milliseconds until the deadline; 0 when the lease is over. */
   remainingMs(): number {
     return this.#state === 'held' ? this.#deadline.remainingMs() : 0;
   }
 
-  /** Gives it back. Whether a live lease was ended; throws CallError when no server could be asked in time. */
+  /** Releases it. Says whether that ended a live lease; throws CallError when no server answered in time. */
   async release(): Promise<boolean> {
     this.#finish('released', { kind: 'released' });
     return release(this.#channel, this);
@@ -124,20 +130,20 @@ export class HeldLease implements LeaseName {
         break;
       case 'moved':
       case 'queued':
-      case 'granted': // of `moved` the end of the stream says more
+      case 'granted': // the end of the stream says more about `moved`
       case undefined:
     }
   }
 
   #extend(sent: SentAt, { validFor }: Lease): boolean {
-    const validForMs = Number(validFor?.seconds ?? 0n) * 1_000 + (validFor?.nanos ?? 0) / 1e6;
-    // What is left when it arrives is at most the TTL.
+    const validForMs = msOf(validFor) ?? 0;
+    // What is left of it on arrival is at most the TTL.
     const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
     this.streams.ttlMs = Math.max(this.streams.ttlMs, leftMs);
     return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);
   }
 
-  #finish(state: 'released' | 'lost', event: HeldEvent): void {
+  #finish(state: 'released' | 'lost', event: HeldLeaseEvent): void {
     if (this.#state !== 'held') return;
     this.#state = state;
     this.#deadline.end();

@@ -1,6 +1,6 @@
-// Takes a lease by Hold: waits in the queue, over as many streams as it takes, and hands what was granted to a
-// HeldLease. Streams that break, move or grow old are followed by others with the same lease_id, so the place in the
-// queue is kept; what ends without a lease leaves nothing behind, as far as a server can be reached.
+// Acquires a lease by Hold: it waits in the queue, over as many streams as that takes, and hands the grant to a
+// HeldLease. A stream that breaks, moves or grows old is followed by another with the same lease_id, so that the lease
+// keeps its place in the queue. A wait that ends without a lease leaves nothing behind, if a server can be reached.
 
 import { status } from '@grpc/grpc-js';
 import { LeaseSpec } from '../../../generated/leasehold/v1/lease.ts';
@@ -9,33 +9,32 @@ import { fullJitterMs } from '../../domain/backoff.ts';
 import { pause } from '../../domain/clock.ts';
 import { type CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
-import { HeldLease, type LeaseOptions, tell } from './held-lease.ts';
+import { HeldLease, type HeldLeaseOptions, tell } from './held-lease.ts';
 import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
 import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
-import { ANSWER_WITHIN_MS, release } from './release.ts';
+import { ANSWER_WITHIN_MS, giveBack } from './release.ts';
 import { StreamCall } from './stream-call.ts';
+import { durationOf } from './time-spans.ts';
 import { BACKOFF } from './unary-call.ts';
 
-export interface HoldOptions extends LeaseOptions {
-  /** Its lease_id names the acquisition; a random UUID, new for each. */
+export interface HoldOptions extends HeldLeaseOptions {
+  /** Its lease_id names the acquisition: a random UUID, a new one for each. */
   readonly spec: Parameters<typeof LeaseSpec.fromPartial>[0] & { resource: string; leaseId: string };
-  /** How long to wait for it, over all streams; Infinity for ever, 0 or undefined: not at all. */
+  /** How long to wait, over all streams, in milliseconds; Infinity waits for ever, 0 or undefined not at all. */
   readonly waitMs?: number;
-  /** Gives up waiting. */
+  /** Its abort gives up the wait. */
   readonly signal?: AbortSignal;
 }
 
 type StreamEnd =
   | { readonly kind: 'granted'; readonly held: HeldLease }
-  /** To be followed by another one. It goes on until that one is heard of: else its place would be passed over. */
+  /** Another stream must follow. This one goes on until that one is heard of: else the queue would pass over it. */
   | { readonly kind: 'old'; readonly call: LeaseCall }
   | { readonly kind: 'failed'; readonly error: CallError; readonly wasHeardOf: boolean };
 
-const GIVE_BACK_MS = 1_000;
-
 /**
- * Acquires by Hold and keeps. Throws CallError: LOCK_CONTENDED when the wait is over, what no repeat mends, CANCELLED
- * after `signal`; nothing is left in a queue then, as far as a server could be reached.
+ * Acquires a lease by Hold and keeps it. Throws CallError: LOCK_CONTENDED when the wait is over, CANCELLED after
+ * `signal`, and any error that a repeat doesn't help. It then leaves nothing in a queue, if it can reach a server.
  */
 export async function hold(channel: Channel, options: HoldOptions): Promise<HeldLease> {
   const { clock, random } = channel;
@@ -66,9 +65,8 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     const canPass = error.isPassing || error.reason === 'MOVED';
     const pauseMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(tries++, BACKOFF, random));
     if (isOver || !canPass || clock.monotonicMs() + pauseMs >= giveUpMs) {
-      // It may be queued, or even granted, where we don't hear of it any more.
       if (error.reason !== 'LOCK_CONTENDED' && error.code !== status.INVALID_ARGUMENT) {
-        await giveBack(channel, spec);
+        await giveBack(channel, [spec]);
       }
       throw error;
     }
@@ -78,16 +76,7 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
   }
 }
 
-// That it couldn't be given back is no news to whoever gets no lease; it goes on trying for a while.
-async function giveBack(channel: Channel, spec: LeaseSpec): Promise<void> {
-  const done = new AbortController();
-  const givenBack = release(channel, spec)
-    .catch(() => false)
-    .finally(() => done.abort());
-  await Promise.race([givenBack, pause(channel.clock, GIVE_BACK_MS, done.signal)]);
-}
-
-// One stream, until it grants, ends, or grows old. `former` is cancelled as soon as this one is heard of.
+// Runs one stream until it grants, ends or grows old. Cancels `former` as soon as this stream is heard of.
 function oneStream(
   channel: Channel,
   request: HoldRequest,
@@ -116,7 +105,7 @@ function oneStream(
         silenceMs,
         onMessage: (from, message) => {
           if (held) return held.heard(from, message);
-          if (isOver) return; // an older stream, which goes on for the sake of its place
+          if (isOver) return; // an older stream, which goes on only to keep its place in the queue
           firstAnswer.cancel();
           former?.cancel();
           wasHeardOf = true;
@@ -143,13 +132,13 @@ function oneStream(
     };
     const cancel = endWith(gaveUp());
     const silent = endWith(localError(status.UNAVAILABLE, 'the server does not answer'));
-    // An instance that accepts and says nothing is not waited for. (One that queues says so every 15 s.)
+    // An instance that accepts the call and says nothing isn't worth a wait. (One that queues says so every 15 s.)
     const lastAnswerMs = leftMs + FIRST_ANSWER_MS;
     const firstAnswer = clock.after(
       request.wait ? Math.min(silenceMs, lastAnswerMs) : FIRST_ANSWER_MS,
       silent,
     );
-    // Nor is one that goes on queueing after the time that it was given.
+    // Nor is one that still queues after the time that it was given.
     const lastAnswer = Number.isFinite(leftMs) ? clock.after(lastAnswerMs, silent) : undefined;
     const age = clock.after(reopenAfterMs * (1 - 0.1 * channel.random()), () =>
       finish({ kind: 'old', call }),
@@ -165,7 +154,5 @@ function gaveUp(): CallError {
 function waitOf(waitMs: number, leftMs: number): HoldRequest['wait'] {
   if (waitMs <= 0) return undefined;
   if (!Number.isFinite(leftMs)) return { $case: 'waitForever', value: true };
-  const ms = Math.max(1, Math.floor(leftMs));
-  const value = { seconds: BigInt(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1e6 };
-  return { $case: 'waitTimeout', value };
+  return { $case: 'waitTimeout', value: durationOf(Math.max(1, Math.floor(leftMs))) };
 }

@@ -1,5 +1,5 @@
-// The streams of a lease: Hold, which takes it, and KeepAlive, which keeps it. They say the same words, so a stream of
-// either kind can keep it.
+// The two kinds of streams of a lease: Hold acquires it, and KeepAlive keeps it. Both send the same events, so that a
+// stream of either kind can keep a lease.
 
 import type {
   HoldRequest,
@@ -11,7 +11,7 @@ import type { OpenStream, StreamCall } from './stream-call.ts';
 export type LeaseMessage = HoldResponse | KeepAliveResponse;
 export type LeaseCall = StreamCall<LeaseMessage>;
 
-/** A lease that exists, as KeepAlive names it. */
+/** How KeepAlive names a lease that exists. */
 export interface LeaseName {
   readonly resource: string;
   readonly leaseId: string;

@@ -1,5 +1,5 @@
-// A server stream as an async iterable: read as fast as its reader asks, so that a slow reader costs no memory here and
-// the server may leave out what is obsolete by then.
+// A server stream as an async iterable. It reads as fast as its reader asks, so that a slow reader costs no memory here
+// and the server can leave out what is obsolete by then.
 
 import type { CallError } from './call-error.ts';
 import type { Channel } from './channel.ts';
@@ -7,15 +7,15 @@ import { type OpenStream, StreamCall } from './stream-call.ts';
 
 export interface ReadOptions {
   readonly silenceMs?: number;
-  /** Ends the iteration. */
+  /** Its abort ends the iteration. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const SILENCE_MS = 20_000;
-/** Messages that wait here for the reader; the stream is stopped then. */
+/** How many messages wait here for the reader before the stream is paused. */
 const MOST_UNREAD = 64;
 
-/** Throws the CallError that the stream ends with; returns only after `signal`. */
+/** Throws the CallError that the stream ends with; returns only after `signal` aborts. */
 export async function* readStream<Message>(
   channel: Channel,
   open: OpenStream<Message>,

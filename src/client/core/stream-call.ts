@@ -1,10 +1,10 @@
-// One server stream of any kind: when it was sent, what it says, that it has fallen silent, and how it is read no
-// faster than its reader can take it. Owns no decision about what a message or an end means.
+// One server stream of any kind: when it was sent, what it says, whether it has fallen silent, and how a reader slows
+// it down. Its owner decides what a message or an end means.
 
 import type { ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import type { Timer } from '../../domain/clock.ts';
-import { CallError, localError } from './call-error.ts';
+import { CallError, channelClosed, localError } from './call-error.ts';
 import type { Channel, Seat, Stubs } from './channel.ts';
 import type { SentAt } from './lease-deadline.ts';
 
@@ -12,10 +12,10 @@ export type OpenStream<Message> = (stubs: Stubs, metadata: Metadata) => ClientRe
 
 export interface StreamCallOptions<Message> {
   readonly channel: Channel;
-  /** Servers say something every 15 s. */
+  /** How many milliseconds the stream may say nothing. Servers say something every 15 s. */
   readonly silenceMs: number;
   readonly onMessage: (call: StreamCall<Message>, message: Message) => void;
-  /** Once, unless it was cancelled here. */
+  /** Called once, unless the stream was cancelled here. */
   readonly onEnd: (call: StreamCall<Message>, error: CallError) => void;
 }
 
@@ -23,7 +23,7 @@ export class StreamCall<Message> implements SentAt {
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
   readonly seat: Seat;
-  /** Counts from the message that is being told. */
+  /** In milliseconds. A change counts from the message that is being told. */
   silenceMs: number;
   readonly #options: StreamCallOptions<Message>;
   readonly #stream: ClientReadableStream<Message>;
@@ -44,18 +44,18 @@ export class StreamCall<Message> implements SentAt {
     this.#stream.on('data', (message: Message) => {
       if (this.#isOver) return;
       options.onMessage(this, message);
-      this.#listen(); // by then it may be clear how long it may be silent
+      this.#listen(); // the message may have set how long the stream may be silent
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));
     this.#ended = channel.began(() => {
       this.#stream.cancel();
-      this.#end(localError(status.CANCELLED, 'the channel is closed'));
+      this.#end(channelClosed());
     });
     this.#listen();
   }
 
-  /** No more messages until `resume`, and no silence either: nobody listens. */
+  /** Stops messages until `resume`. Nor does silence count meanwhile: no one listens. */
   pause(): void {
     this.#isPaused = true;
     this.#silence?.cancel();
@@ -69,7 +69,7 @@ export class StreamCall<Message> implements SentAt {
     this.#stream.resume();
   }
 
-  /** Nothing more is heard of it. */
+  /** Ends it: no callback is called any more. */
   cancel(): void {
     this.#over();
     this.#stream.cancel();

@@ -1,4 +1,4 @@
-// One unary call, repeated with the same ids until it is answered or its time is over: every rpc may be repeated, a
+// One unary call, repeated with the same ids until it is answered or its time is over. Every rpc can be repeated: a
 // repeat has no second effect.
 
 import type { CallOptions, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
@@ -16,16 +16,16 @@ export type Invoke<Response> = (
 ) => ClientUnaryCall;
 
 export interface UnaryOptions {
-  /** When the caller stops waiting, on the channel's monotonic clock. */
+  /** When the caller stops waiting, in milliseconds of the channel's monotonic clock. */
   readonly deadlineMs: number;
-  /** How long one try may take: an instance that hangs must not use up all the time. */
+  /** How long one try may take, in milliseconds: an instance that hangs must not use up all the time. */
   readonly tryForMs?: number;
   readonly signal?: AbortSignal;
 }
 
 export interface Answered<Response> {
   readonly response: Response;
-  /** Just before the try was sent that was answered: `valid_for` counts from here. */
+  /** Just before the client sent the try that was answered: `valid_for` counts from here. */
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
 }
@@ -33,7 +33,7 @@ export interface Answered<Response> {
 export const BACKOFF = { firstMs: 100, mostMs: 2_000 };
 const TRY_FOR_MS = 3_000;
 
-/** Throws CallError: what can't pass at once, else the last one when the time is over. */
+/** Throws CallError: at once an error that doesn't pass, else the last one when the time is over. */
 export async function callUnary<Response>(
   channel: Channel,
   invoke: Invoke<Response>,

@@ -3,7 +3,7 @@
 import { LostReason } from '../../../generated/leasehold/v1/lease_events.ts';
 import { CallError } from '../../../src/client/core/call-error.ts';
 import type { Channel } from '../../../src/client/core/channel.ts';
-import { type HeldEvent, type HeldLease, keep } from '../../../src/client/core/held-lease.ts';
+import { type HeldLease, type HeldLeaseEvent, keep } from '../../../src/client/core/held-lease.ts';
 import { hold } from '../../../src/client/core/hold.ts';
 import { nowMs } from '../history.ts';
 import { Belief } from './belief.ts';
@@ -79,7 +79,7 @@ class Story {
     this.#call = call;
   }
 
-  readonly observer = (event: HeldEvent): void => {
+  readonly observer = (event: HeldLeaseEvent): void => {
     const { recorder } = this.#client;
     const { resource, leaseId } = this.#request;
     switch (event.kind) {

@@ -386,19 +386,19 @@ export const RULES: readonly Rule[] = [
     rule: 'The end of a stream ends no lease.',
     without: 'streams-end-nothing',
     file: CLIENT,
-    test: 'a cut stream goes on with the other one, under the same token',
+    test: 'When its stream is cut, a lease goes on with the other instance under the same token',
   },
   {
     rule: 'A holder counts from before it sent the call.',
     without: 'deadline-from-before-the-call',
     file: CLIENT,
-    test: 'renewals that are delayed on their way stretch nothing',
+    test: 'Renewals that are delayed on their way do not stretch the deadline',
   },
   {
     rule: 'Nothing revives a lease after its deadline.',
     without: 'over-for-good',
     file: 'test/unit/client.lease-deadline.test.ts',
-    test: 'nothing revives it either where the answer is read before the timer had its turn',
+    test: 'An answer that is read before the timer of the deadline fires does not revive the lease',
   },
   {
     rule: 'Nor does a server say that it lives.',
