@@ -1,5 +1,5 @@
-// Runs a conformance suite on the memory store and on Redis. Owns the Redis that the suite's stores share; the stores are
-// store-harness.ts's.
+// Runs a conformance suite on the memory store and on Redis. Owns the Redis that the suite's stores share; the stores
+// are store-harness.ts's.
 
 import { afterAll, beforeAll } from 'vitest';
 import type { RedisProcess } from './redis/redis-process.ts';
