@@ -1,7 +1,8 @@
 // Watches one server of the demo through GetServerInfo, as any caller could: whether it can be used, and whether a
 // quarantine is in force. Owns the polling; what a change means is said by the caller.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CallError, type TestClient } from '../../test/support/instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import type { TestClient } from '../../test/support/instance.ts';
 
 export interface ServerState {
   readonly serving: boolean;

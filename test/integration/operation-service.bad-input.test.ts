@@ -6,8 +6,9 @@ import { credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OperationsClient } from '../../generated/google/longrunning/operations.ts';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
+import type { CallError } from '../../src/client/core/call-error.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { type CallError, duration } from '../support/instance.ts';
+import { duration } from '../support/instance.ts';
 import { type HeldAttempt, OperationClient, payload, unaryCall } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 

@@ -1,8 +1,8 @@
 // Several workers behind one port: each an instance of its own, and together as safe as instances on several hosts.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError } from '../support/instance.ts';
 import { startedWorkers } from '../support/worker-rig.ts';
 
 describe.concurrent('workers that serve', { timeout: 60_000 }, () => {

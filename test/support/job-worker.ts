@@ -7,7 +7,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { CallError, duration } from './instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import { duration } from './instance.ts';
 import { type HeldAttempt, held, OperationClient, payload } from './operation-client.ts';
 
 const STEPS = 20;

@@ -8,8 +8,9 @@ import type {
   HoldResponse,
   KeepAliveResponse,
 } from '../../generated/leasehold/v1/lock_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from './eventually.ts';
-import { CallError, type TestClient } from './instance.ts';
+import type { TestClient } from './instance.ts';
 
 type Response = HoldResponse | KeepAliveResponse;
 type Event<R extends Response> = NonNullable<R['event']>;

@@ -35,9 +35,9 @@ import {
   type WatchOperationsResponse,
   YieldOperationRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { eventually } from './eventually.ts';
-import { CallError } from './instance.ts';
 
 type Fields<T extends { fromPartial(object: never): unknown }> = Parameters<T['fromPartial']>[0];
 

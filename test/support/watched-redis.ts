@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import type { StoreStatus } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
 import { FakeSentinel, type FakeSentinelOptions } from './fake-sentinel.ts';
-import { CallError, startInstance, TestClient } from './instance.ts';
+import { startInstance, TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
