@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '../../src/domain/clock.ts';
 import type { CallStamp, Lease, LeaseSpec } from '../../src/domain/lock.ts';
 import type { OperationSpec } from '../../src/domain/operation.ts';
 import * as safety from '../../src/domain/safety.ts';
@@ -16,7 +15,7 @@ import { loadScripts } from '../../src/store/redis/scripts.ts';
 import { table } from '../support/doc-table.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import { inTime, leaseSpec, MAX_TTL_MS, quietObserver, startHarnessRedis } from '../support/store-harness.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, startHarnessRedis, storeOptions } from '../support/store-harness.ts';
 
 const dataModel = readFileSync(join(import.meta.dirname, '../../docs/data-model.md'), 'utf8');
 
@@ -57,20 +56,9 @@ afterAll(async () => {
 });
 
 async function openStore(maxTtlMs: number): Promise<RedisStore> {
-  const store = new RedisStore({
-    deployment: { kind: 'single', address: redis.listens },
-    connection: { connectTimeoutMs: 2_000, name: 'docs' },
-    keyPrefix: PREFIX,
-    maxTtlMs,
-    maxInFlight: 100,
-    minAcks: 0,
-    quarantine: true,
-    bootstrapNew: true,
-    clock: systemClock,
-    observer: quietObserver,
-    random: Math.random,
-    instanceId: INSTANCE,
-  });
+  const store = new RedisStore(
+    storeOptions(redis.listens, { keyPrefix: PREFIX, maxTtlMs, instanceId: INSTANCE }),
+  );
   await eventually(() => store.status().usable || store.status().mismatch, {
     what: 'a store that knows its deployment',
     withinMs: 10_000,

@@ -367,7 +367,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     await client.cancel({ resource: attempt.resource, operationId: attempt.operationId, reason: 'enough' });
     expect(await stream.event('cancelRequested')).toEqual({ reason: 'enough' });
     expect(performance.now() - askedMs).toBeLessThan(1_000);
-    const later = await stream.event('renewed', 8);
+    const later = await stream.event('renewed', { count: 8 });
     expect(validForMs(later)).toBeGreaterThan(1_500);
     expect(stream.all('cancelRequested')).toHaveLength(1);
     await client.complete(attempt);

@@ -74,7 +74,7 @@ test('who waits and watches at one instance is woken by an end at the other', as
   const completedMs = performance.now();
   await client(0).complete(attempt);
   for (const { done } of await Promise.all(waits)) expect(done).toBe(true);
-  const { state } = await watch.event('operation', told + 1);
+  const { state } = await watch.event('operation', { count: told + 1 });
   expect(performance.now() - completedMs).toBeLessThan(1_000);
   expect(state).toBe(OperationState.OPERATION_STATE_SUCCEEDED);
   watch.call.cancel();
