@@ -2,7 +2,7 @@
 // quarantine is in force. Owns the polling; what a change means is said by the caller.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '../../src/client/core/call-error.ts';
-import type { TestClient } from '../../test/support/instance.ts';
+import type { TestClient } from '../../test/support/test-instance.ts';
 
 export interface ServerState {
   readonly serving: boolean;

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '../../src/client/core/call-error.ts';
-import { duration, type TestClient } from '../../test/support/instance.ts';
+import { duration, type TestClient } from '../../test/support/test-instance.ts';
 
 const TTL_MS = 20_000;
 const RETRY_MS = 250;

@@ -16,9 +16,9 @@ import { type Instance, serve } from '../../src/server/instance.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
-import { TestClient, testEnvironment } from '../support/instance.ts';
 import { hold, keepAlive } from '../support/lease-stream.ts';
 import { rawError, rawStreamError } from '../support/raw-call.ts';
+import { TestClient, testEnvironment } from '../support/test-instance.ts';
 
 type AtEnd = TestContext['onTestFinished'];
 

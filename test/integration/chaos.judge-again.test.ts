@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Event } from '../chaos/history.ts';
 import { written } from '../support/chaos-events.ts';
 
-const CHECKER = join(import.meta.dirname, '../chaos/checker/main.ts');
+const CHECKER = join(import.meta.dirname, '../chaos/checker/judge-run.ts');
 
 const lines = (...events: Event[]): string => events.map((event) => `${JSON.stringify(event)}\n`).join('');
 

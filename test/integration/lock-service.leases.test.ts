@@ -13,9 +13,9 @@ import { CallError } from '../../src/client/core/call-error.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { packageInfo } from '../../src/package-info.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration } from '../support/instance.ts';
 import { rawError } from '../support/raw-call.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const ACQUIRE = LockServiceService.acquire.path;
 const _SERVED = [

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { duration } from '../support/instance.ts';
 import { validForMs } from '../support/lease-stream.ts';
 import { held, type Key, OperationClient, payload } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const {
   OPERATION_STATE_PENDING: PENDING,

@@ -9,9 +9,9 @@ import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_
 import { CallError } from '../../src/client/core/call-error.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration } from '../support/instance.ts';
 import { OperationClient, payload } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const fresh = (what: string): string => `${what}-${randomUUID()}`;
 

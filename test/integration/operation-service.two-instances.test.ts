@@ -6,10 +6,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, startInstance } from '../support/instance.ts';
 import { OperationClient } from '../support/operation-client.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { duration, startInstance } from '../support/test-instance.ts';
 
 const waitTimeout = duration(60_000);
 const LOOKING_MS = 3_000;

@@ -13,9 +13,9 @@ import {
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { EventStream } from '../support/event-stream.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration } from '../support/instance.ts';
 import { held, OperationClient, payload } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const { OPERATION_STATE_RUNNING: RUNNING, OPERATION_STATE_PENDING: PENDING } = OperationState;
 const fresh = (what: string): string => `${what}-${randomUUID()}`;

@@ -7,10 +7,10 @@ import { leaseIdHash } from '../../src/domain/lock.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
-import { TestClient } from '../support/instance.ts';
 import { rawCall } from '../support/raw-call.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { TestClient } from '../support/test-instance.ts';
 
 type AtEnd = TestContext['onTestFinished'];
 

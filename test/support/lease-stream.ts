@@ -8,7 +8,7 @@ import type {
   KeepAliveResponse,
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { EventStream } from './event-stream.ts';
-import type { TestClient } from './instance.ts';
+import type { TestClient } from './test-instance.ts';
 
 type SpecFields = Parameters<typeof LeaseSpec.fromPartial>[0];
 

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { type HostPort, parseHostPort } from '../../src/domain/host-port.ts';
-import { testEnvironment } from './instance.ts';
 import { guardFromOrphaning, releaseFromGuard } from './redis/orphan-guard.ts';
+import { testEnvironment } from './test-instance.ts';
 
 /** The server itself, and what it is told to do. */
 export const LEASEHOLD: readonly string[] = [join(import.meta.dirname, '../../src/main.ts'), 'serve'];

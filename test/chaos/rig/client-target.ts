@@ -7,7 +7,7 @@ import { NodeProcess } from './node-process.ts';
 import { ProcessSeat } from './process-seat.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const SCRIPT = join(ROOT, 'test/chaos/client/main.ts');
+const SCRIPT = join(ROOT, 'test/chaos/client/chaos-client-main.ts');
 const SOURCE_ADDRESS_MODULE = join(ROOT, 'test/support/redis/source-address.ts');
 /** What a client has to give back everything and to close. */
 const ENDS_WITHIN_MS = 15_000;
