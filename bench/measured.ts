@@ -1,6 +1,6 @@
 // What a server and its Redis used during a load. Owns the questions before and after it. The scenario decides what the
 // load is and by what to divide the sums.
-import type { ChildServer } from '../scripts/demo/child-server.ts';
+import type { ServerProcess } from '../test/support/server-process.ts';
 import { type Backend, redisUsage, usageOf } from './rig.ts';
 
 export interface Measured<Seen> {
@@ -19,7 +19,7 @@ export interface Pair<Sample> {
 }
 
 export async function measured<Seen>(
-  server: ChildServer,
+  server: ServerProcess,
   backend: Backend,
   load: () => Promise<Seen>,
 ): Promise<Measured<Seen>> {

@@ -3,11 +3,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { ChildServer, LEASEHOLD } from '../scripts/demo/child-server.ts';
 import { formatHostPort } from '../src/domain/host-port.ts';
-import { clusterEnvironment, testEnvironment } from '../test/support/instance.ts';
 import { RedisProcess } from '../test/support/redis/redis-process.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
+import { LEASEHOLD, ServerProcess } from '../test/support/server-process.ts';
+import { clusterEnvironment } from '../test/support/test-instance.ts';
 import type { LoadOrder } from './load-order.ts';
 import { EtcdServer } from './peers/etcd-server.ts';
 import type { Program } from './peers/installed.ts';
@@ -58,20 +58,16 @@ export class Rig {
     { environment }: Backend,
     more: Readonly<Record<string, string>> = {},
     script: readonly string[] = LEASEHOLD,
-  ): Promise<ChildServer> {
-    return this.#server(script, {
-      ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
-      ...environment,
-      ...more,
-    });
+  ): Promise<ServerProcess> {
+    return this.#server(script, { ...environment, ...more });
   }
 
-  floor({ redis }: Backend): Promise<ChildServer> {
+  floor({ redis }: Backend): Promise<ServerProcess> {
     return this.#server([FLOOR], { FLOOR_REDIS_PORT: String(redis.listens.port) });
   }
 
   /** A server that answers and does nothing else. */
-  answering(by: 'http2' | 'echo'): Promise<ChildServer> {
+  answering(by: 'http2' | 'echo'): Promise<ServerProcess> {
     return this.#server([LADDER, by], {});
   }
 
@@ -81,7 +77,7 @@ export class Rig {
     return server;
   }
 
-  watchFloor(): Promise<ChildServer> {
+  watchFloor(): Promise<ServerProcess> {
     return this.#server([WATCH_FLOOR], {});
   }
 
@@ -96,8 +92,8 @@ export class Rig {
     this.#ending.length = 0;
   }
 
-  async #server(script: readonly string[], environment: Record<string, string>): Promise<ChildServer> {
-    const server = await ChildServer.start({ script, environment, nodeArguments: PROBE });
+  async #server(script: readonly string[], environment: Record<string, string>): Promise<ServerProcess> {
+    const server = await ServerProcess.start({ script, environment, nodeArguments: PROBE });
     this.#ending.push(() => server.stop());
     return server;
   }
@@ -122,7 +118,7 @@ export class LoadGenerator {
   }
 }
 
-export function usageOf(server: ChildServer, question: UsageQuestion = 'usage'): Promise<Usage> {
+export function usageOf(server: ServerProcess, question: UsageQuestion = 'usage'): Promise<Usage> {
   return ask<Usage>(server.process, question);
 }
 

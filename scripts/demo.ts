@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { quarantineMs } from '../src/domain/safety.ts';
 import { eventually } from '../test/support/eventually.ts';
-import { clusterEnvironment, TestClient, testEnvironment } from '../test/support/instance.ts';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
-import { ChildServer, LEASEHOLD } from './demo/child-server.ts';
+import { ServerProcess } from '../test/support/server-process.ts';
+import { clusterEnvironment, TestClient } from '../test/support/test-instance.ts';
 import { styled, Timeline } from './demo/demo-timeline.ts';
 import { Worker } from './demo/demo-worker.ts';
 import { type Belief, Journal, promisesKept } from './demo/journal.ts';
@@ -43,14 +43,13 @@ async function demo(): Promise<boolean> {
   const cluster = await SentinelCluster.start({ masterName: MASTER_NAME, downAfterMs: DOWN_AFTER_MS });
   ending.push(() => cluster.stop());
   const environment = {
-    ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
     ...clusterEnvironment(cluster, MASTER_NAME),
     LEASEHOLD_LOCKS_MAX_TTL: `${TTL_MS}ms`,
     LEASEHOLD_SERVER_DRAIN_TIMEOUT: '1s',
   };
   const servers = await Promise.all(
     ['server-a', 'server-b'].map(async (name) => {
-      const server = await ChildServer.start({ script: LEASEHOLD, environment });
+      const server = await ServerProcess.start({ environment });
       ending.push(() => server.stop());
       return { name, server, client: new TestClient(server.address) };
     }),
@@ -77,7 +76,7 @@ function introduce(redis: string): void {
 
 interface DemoServer {
   readonly name: string;
-  readonly server: ChildServer;
+  readonly server: ServerProcess;
   readonly client: TestClient;
 }
 

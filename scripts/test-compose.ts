@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { quarantineMs, smallestAdvisableTtlMs } from '../src/domain/safety.ts';
 import { eventually } from '../test/support/eventually.ts';
-import { TestClient } from '../test/support/instance.ts';
+import { TestClient } from '../test/support/test-instance.ts';
 import { styled, Timeline } from './demo/demo-timeline.ts';
 import { Deployment, INSTANCES, REDIS, SENTINELS, SERVICES } from './test-compose/deployment.ts';
 import {

@@ -21,7 +21,10 @@ const FOLDERS = [
   'test',
 ];
 const MAX_COLUMNS = 120;
-const MAX_SOURCE_LINES = 350;
+/** Past these, a file's opening comment says why it is longer. */
+const SOURCE_LINES = 300;
+const MAX_SOURCE_LINES = 400;
+const REASON = /^\/\/ Over 300 lines because \S/;
 /** A word or literal of so many characters may pass the last column: nobody could break it. */
 const UNBREAKABLE = 40;
 
@@ -36,6 +39,26 @@ interface Rule {
   readonly at: RegExp;
   readonly check: Check;
 }
+
+// ---- What is not yet as it should be: both lists are to be emptied, and then removed.
+
+const LONG_WITHOUT_A_REASON: readonly string[] = [
+  'src/service/claim-room.ts',
+  'src/service/renewal-wheel.ts',
+  'src/service/watch-hub.ts',
+  'src/store/memory/lock-table.ts',
+  'src/store/memory/memory-operation-store.ts',
+  'src/store/memory/operation-table.ts',
+  'src/store/redis/primary-keeper.ts',
+  'src/transport/decode-operation.ts',
+];
+
+const CIRCLES_TO_REMOVE: readonly (readonly string[])[] = [
+  ['src/store/memory/lock-changes.ts', 'src/store/memory/lock-table.ts'],
+];
+
+/** The folders and files where the banned words are gone; in the end, all of src, proto/leasehold, docs, README.md. */
+const CLEAN_ENGLISH = ['src/store/memory', 'src/testing'];
 
 // ---- Layers: main → server → transport, admin → service → store → domain; the stores beside the interface they
 // implement.
@@ -133,6 +156,32 @@ function importsOf(text: string): Import[] {
   }));
 }
 
+// ---- Circles: a file that is read with those that it needs must not need itself. Imports of types count.
+
+/** The files that reach each other by imports: each circle, or circles that touch, as one sorted group. */
+function importCircles(sources: ReadonlyMap<string, string>): string[][] {
+  const reached = new Map([...sources.keys()].map((path) => [path, reachedFrom(path, sources)]));
+  return [...reached].flatMap(([path, all]) => {
+    const circle = [...all].filter((other) => reached.get(other)?.has(path)).sort();
+    return circle[0] === path ? [circle] : [];
+  });
+}
+
+/** Every file that it imports, directly or not; itself only if there is a circle. */
+function reachedFrom(path: string, sources: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  const left = [path];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    for (const { specifier } of importsOf(sources.get(next) ?? '')) {
+      const imported = posix.join(posix.dirname(next), specifier);
+      if (!specifier.startsWith('.') || !sources.has(imported) || found.has(imported)) continue;
+      found.add(imported);
+      left.push(imported);
+    }
+  }
+  return found;
+}
+
 // ---- What only some files may say.
 
 interface Ban {
@@ -210,16 +259,58 @@ const columns: Check = (_path, text) => {
   });
 };
 
-const sourceLength: Check = (_path, text) => {
-  const lines = text.trimEnd().split('\n').length;
-  return lines > MAX_SOURCE_LINES ? [`${lines}: more than ${MAX_SOURCE_LINES} lines; split it by noun`] : [];
+const sourceLength: Check = (path, text) => {
+  const lines = text.trimEnd().split('\n');
+  const opening = lines.slice(
+    0,
+    lines.findIndex((line) => !COMMENT_LINE.test(line)),
+  );
+  const hasReason = opening.some((line) => REASON.test(line));
+  const { length } = lines;
+  if (length > MAX_SOURCE_LINES) return [`${length}: more than ${MAX_SOURCE_LINES} lines; split it by noun`];
+  if (length > SOURCE_LINES && !hasReason && !LONG_WITHOUT_A_REASON.includes(path)) {
+    return [`${length}: split it by noun, or write in its opening comment "// Over 300 lines because …"`];
+  }
+  return length <= SOURCE_LINES && hasReason
+    ? [`1: it has only ${length} lines; take out why it is longer`]
+    : [];
 };
+
+/** Names that stand twice: nobody who opens a file by its name gets the wrong one. */
+function sharedNames(paths: readonly string[]): string[] {
+  const byName = Map.groupBy(paths, (path) => basename(path));
+  return [...byName].flatMap(([name, all]) => (all.length > 1 ? [`${name}: ${all.sort().join(', ')}`] : []));
+}
 
 const unfinished: Check = (_path, text) =>
   text
     .split('\n')
     .flatMap((line, index) =>
       /\b(TO[D]O|FIX[M]E)\b/.test(line) ? [`${index + 1}: do it, or write down where it is planned`] : [],
+    );
+
+// ---- English: words that a maintainer who grew up with the language would not write here.
+
+/** Between two words: a space, or the end of a comment's line and the beginning of the next one. */
+const GAP = String.raw`\s+(?:(?://|\*|--|#)\s*)?`;
+const BANNED_WORDS = new RegExp(String.raw`\b(of${GAP}whom|whoever|mend(s|ed)?|shall|may${GAP}do)\b`, 'gi');
+
+const plainEnglish: Check = (_path, text) =>
+  [...text.matchAll(BANNED_WORDS)].map(
+    (match) => `${lineAt(text, match.index)}: say "${match[1]}" in plainer words`,
+  );
+
+// ---- Unit tests: one module, nothing started.
+
+const STARTS_SOMETHING =
+  /^node:(child_process|cluster|http2?|net|worker_threads)$|\/support\/(redis\/|server-process|store-kinds|test-instance)/;
+
+const nothingStarted: Check = (_path, text) =>
+  importsOf(text)
+    .filter(({ specifier }) => STARTS_SOMETHING.test(specifier))
+    .map(
+      ({ line, specifier }) =>
+        `${line}: a unit test starts nothing: with ${specifier} it is an integration test`,
     );
 
 // ---- Tests that don't run.
@@ -379,7 +470,9 @@ const RULES: readonly Rule[] = [
   },
   { name: 'length of sources', at: /^src\/.+\.ts$/, check: sourceLength },
   { name: 'nothing left to do', at: /./, check: unfinished },
+  { name: 'plain English', at: new RegExp(`^(${CLEAN_ENGLISH.join('|')})(/|$)`), check: plainEnglish },
   { name: 'tests that run', at: /^test\/.+\.ts$/, check: skippedTests },
+  { name: 'unit tests', at: /^test\/unit\/.+\.ts$/, check: nothingStarted },
   { name: 'Lua header', at: /\.lua$/, check: luaHeader },
   { name: 'Lua names', at: /\.lua$/, check: luaNames },
 ];
@@ -403,6 +496,18 @@ test.each(RULES)('$name', ({ at, check }) => {
   expect(seen.flatMap(([path, text]) => check(path, text).map((breach) => `${path}:${breach}`))).toEqual([]);
 });
 
+test('no file of src/ imports itself through others', () => {
+  const sources = new Map([...files].filter(([path]) => /^src\/.+\.ts$/.test(path)));
+  const circles = importCircles(sources).filter(
+    (circle) => !CIRCLES_TO_REMOVE.some((known) => circle.every((path) => known.includes(path))),
+  );
+  expect(circles).toEqual([]);
+});
+
+test('no two files of src/, test/ and scripts/ have one name', () => {
+  expect(sharedNames([...files.keys()].filter((path) => /^(src|test|scripts)\//.test(path)))).toEqual([]);
+});
+
 test('SCRIPT_NAMES names every Lua script and no other', () => {
   const scripts = files.get('src/store/redis/scripts.ts') ?? '';
   expect(
@@ -421,6 +526,8 @@ test('docs/dependencies.md gives the reason for every dependency and no other', 
 
 const lua = (body: string): string =>
   `#!lua\n-- Does it.\n--\n-- KEYS  1 a\n-- ARGV  1 b\n-- REPLY ok\n${body}`;
+
+const LONG = '// Over 300 lines because each command of the interface has its method here.\n';
 
 const PROBES: readonly (readonly [rule: string, path: string, text: string, breach: string])[] = [
   [
@@ -517,9 +624,46 @@ const PROBES: readonly (readonly [rule: string, path: string, text: string, brea
   ],
   ['columns', 'src/a.ts', `// see https://example.com/${'a'.repeat(100)}`, ''],
   ['columns', 'src/a.ts', `  throw new Error('${'word '.repeat(25)}');`, ''],
-  ['length of sources', 'src/a.ts', '// A\n'.repeat(351), '351: more than 350 lines'],
+  ['length of sources', 'src/a.ts', `// A\n${'f();\n'.repeat(299)}`, ''],
+  ['length of sources', 'src/a.ts', `// A\n${'f();\n'.repeat(300)}`, '301: split it by noun, or write'],
+  ['length of sources', 'src/a.ts', `// A\n${LONG}${'f();\n'.repeat(398)}`, ''],
+  [
+    'length of sources',
+    'src/a.ts',
+    `// A\n\n${LONG}${'f();\n'.repeat(300)}`,
+    '303: split it by noun, or write',
+  ],
+  ['length of sources', 'src/a.ts', `// A\n${LONG}${'f();\n'.repeat(399)}`, '401: more than 400 lines'],
+  ['length of sources', 'src/a.ts', `// A\n${LONG}f();\n`, '1: it has only 3 lines'],
   ['nothing left to do', 'docs/a.md', `well\n${'TO'}${'DO'}: more`, '2: do it'],
   ['nothing left to do', 'src/a.ts', `f(); // ${'FIX'}${'ME'}`, '1: do it'],
+  ['plain English', 'src/testing/a.ts', "f('Whoever it is');", '1: say "Whoever" in plainer words'],
+  [
+    'plain English',
+    'src/testing/a.ts',
+    '// A lease that\n  // shall be mended.',
+    '2: say "shall"|2: say "mended"',
+  ],
+  [
+    'plain English',
+    'src/testing/a.ts',
+    '/** What it may\n * do, and of whom\n */',
+    '1: say "may|2: say "of whom"',
+  ],
+  ['plain English', 'src/testing/a.ts', '// Recommend it: the lease may end, and shallow does', ''],
+  [
+    'unit tests',
+    'test/unit/a.test.ts',
+    "// A\nimport { spawn } from 'node:child_process';",
+    '2: a unit test starts nothing',
+  ],
+  [
+    'unit tests',
+    'test/unit/a.test.ts',
+    "import { RedisProcess } from '../support/redis/redis-process.ts';",
+    '1: a unit test starts nothing',
+  ],
+  ['unit tests', 'test/unit/a.test.ts', "import { ManualClock } from '../support/manual-clock.ts';", ''],
   ['tests that run', 'test/a.test.ts', "test.only('a', f);", '1: .only switches'],
   ['tests that run', 'test/a.test.ts', "f();\ndescribe.skip('a', f);", '2: say in a comment'],
   ['tests that run', 'test/a.test.ts', "test.skipIf(windows)('a', f);", '1: say in a comment'],
@@ -553,13 +697,31 @@ test.each(PROBES)('%s, shown by %s: %j', (name, path, text, breach) => {
   const rule = RULES.find((candidate) => candidate.name === name);
   expect(rule?.at.test(path)).toBe(true);
   const found = rule?.check(path, text) ?? [];
-  const expected = breach === '' ? [] : [breach];
-  expect(found.map((line) => line.slice(0, breach.length))).toEqual(expected);
+  const expected = breach === '' ? [] : breach.split('|');
+  expect(found.map((line, index) => line.slice(0, expected[index]?.length))).toEqual(expected);
 });
 
 test('every rule has been shown to fail', () => {
   const shown = PROBES.filter(([, , , breach]) => breach !== '').map(([name]) => name);
   expect(RULES.map(({ name }) => name).filter((name) => !shown.includes(name))).toEqual([]);
+});
+
+test('circles of imports are found, also of types alone and through files between, and nothing else', () => {
+  const graph = new Map([
+    ['src/a.ts', "import { b } from './b.ts';"],
+    ['src/b.ts', "import type { C } from './deep/c.ts';\nimport { d } from './d.ts';"],
+    ['src/deep/c.ts', "export * from '../a.ts';"],
+    ['src/d.ts', "// import { a } from './a.ts';\nimport { x } from 'left-pad';"],
+    ['src/e.ts', "const e = await import('./e.ts');"],
+    ['src/f.ts', "import { a } from './a.ts';\nimport { e } from './e.ts';"],
+  ]);
+  expect(importCircles(graph)).toEqual([['src/a.ts', 'src/b.ts', 'src/deep/c.ts'], ['src/e.ts']]);
+});
+
+test('names that stand twice are found', () => {
+  expect(sharedNames(['src/b/lock.ts', 'test/a/lock.ts', 'src/c.ts', 'test/c.test.ts'])).toEqual([
+    'lock.ts: src/b/lock.ts, test/a/lock.ts',
+  ]);
 });
 
 test('scripts that are missing or forgotten are found', () => {

@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quarantineMs } from '../../src/domain/safety.ts';
 import { eventually } from '../../test/support/eventually.ts';
-import { TestClient } from '../../test/support/instance.ts';
 import { LockLoad } from '../../test/support/lock-load.ts';
+import { TestClient } from '../../test/support/test-instance.ts';
 import { median } from '../figures.ts';
 import type { Rig } from '../rig.ts';
 import type { Scenario } from '../scenario.ts';

@@ -1,9 +1,9 @@
 // One hot lock: how long the next of many waiters waits for its grant, what Redis does for it, and whether everybody
 // gets a turn. The floor of the latency is one Release of a bare server, measured in turn with it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { median, ofMany } from '../figures.ts';
 import type { Cycles, HandOvers, Uncontended } from '../load-order.ts';
 import { measured } from '../measured.ts';
@@ -70,7 +70,7 @@ async function handOvers(
   generator: LoadGenerator,
   backend: Backend,
   floorGenerator: LoadGenerator,
-  floor: ChildServer,
+  floor: ServerProcess,
   rounds: number,
 ): Promise<Sample> {
   const pass = (forMs: number, isWarmUp: boolean): Promise<HandOvers> =>
@@ -150,7 +150,7 @@ function figures(waiters: number, sample: Sample, fewest: number): readonly Foun
 async function inTurn(
   generator: LoadGenerator,
   backend: Backend,
-  server: ChildServer,
+  server: ServerProcess,
   waiters: number,
   quick: boolean,
 ): Promise<readonly Found[]> {

@@ -1,7 +1,7 @@
 // Streams that each hold a lease with a TTL of 30 s: what each costs while there are only renewals. The floor is a bare
 // server with as many streams, which writes as many keys in scripts of 200 and sends as many messages.
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { ofMany } from '../figures.ts';
 import type { Renewals } from '../load-order.ts';
 import { type Backend, type Rig, redisUsage, usageOf } from '../rig.ts';
@@ -45,7 +45,7 @@ export const holds: Scenario = {
 async function sample(
   rig: Rig,
   backend: Backend,
-  server: ChildServer,
+  server: ServerProcess,
   streams: number,
   forMs: number,
 ): Promise<Sample> {

@@ -1,8 +1,9 @@
 // What each layer adds: a bare HTTP/2 server, gRPC on it, a Redis script behind it (the floor), and Leasehold, all
 // under the same load and in turn. The load is our own; h2load, ghz and redis-benchmark make some, too, if they are
 // installed.
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
+
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { median } from '../figures.ts';
 import { type Program, program } from '../peers/installed.ts';
 import { byGhz, byH2load, byRedisBenchmark, type ToolLoad } from '../peers/load-tools.ts';
@@ -12,7 +13,7 @@ import { type Sample, sampleServer } from './uncontended.ts';
 
 interface Step {
   readonly name: string;
-  readonly server: ChildServer;
+  readonly server: ServerProcess;
   readonly samples: Sample[];
 }
 
@@ -95,7 +96,7 @@ function figures(callers: number, steps: readonly Step[]): readonly Found[] {
 async function underTool(
   name: string,
   backend: Backend,
-  server: ChildServer,
+  server: ServerProcess,
   run: (address: string) => Promise<ToolLoad>,
 ): Promise<readonly Found[]> {
   const [before, redisBefore] = [await usageOf(server), await redisUsage(backend)];

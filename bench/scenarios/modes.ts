@@ -2,8 +2,8 @@
 // exclusive leases, each on a resource of its own. The summary of a lock (lua/locking.lua) makes admission cost the
 // same for one holder as for many: a script looks at all holders only when the earliest known deadline has passed,
 // which is once per TTL.
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { ofMany, paired } from '../figures.ts';
 import type { Mode, ModesSeen } from '../loads/modes.ts';
 import { type Measured, measured, type Pair } from '../measured.ts';
@@ -65,7 +65,7 @@ export const modes: Scenario = {
   },
 };
 
-function loadOn(generator: LoadGenerator, server: ChildServer, backend: Backend) {
+function loadOn(generator: LoadGenerator, server: ServerProcess, backend: Backend) {
   const address = formatHostPort(server.address);
   return (mode: Mode, callers: number, forMs: number): Promise<Sample> =>
     measured(server, backend, () => generator.order({ kind: 'modes', address, mode, callers, forMs }));

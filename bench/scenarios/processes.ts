@@ -2,8 +2,8 @@
 // number of processes, and Redis's share of a core tells how many it could feed. Whether they serve more together
 // depends on how many cores are free.
 
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { median, ofMany } from '../figures.ts';
 import type { Uncontended } from '../load-order.ts';
 import { type Backend, type LoadGenerator, redisUsage, usageOf } from '../rig.ts';
@@ -14,7 +14,7 @@ const CALLERS = 256;
 
 /** A server process with its part of the load. */
 interface Seat {
-  readonly server: ChildServer;
+  readonly server: ServerProcess;
   readonly generator: LoadGenerator;
 }
 

@@ -1,7 +1,7 @@
 // Acquire and Release of locks that nobody else wants, compared with a bare server that runs one script on the same
 // keys (floor-server.ts), and with what teams write by hand: SET NX PX and a script that compares and deletes.
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { median, ofMany, paired } from '../figures.ts';
 import type { Uncontended, UncontendedOrder } from '../load-order.ts';
 import type { Usage } from '../probe.ts';
@@ -32,7 +32,7 @@ export const uncontended: Scenario = {
     const rounds = quick ? 5 : 9;
     const forMs = quick ? 700 : 2_500;
     const warmUpMs = quick ? 1_500 : 5_000;
-    const sample = (server: ChildServer, callers: number, ms: number): Promise<Sample> =>
+    const sample = (server: ServerProcess, callers: number, ms: number): Promise<Sample> =>
       sampleServer(generator, backend, server, callers, ms);
     for (const server of [leasehold, floor]) await sample(server, WARM_UP_CALLERS, warmUpMs);
     const found: Found[] = [];
@@ -69,7 +69,7 @@ export const uncontended: Scenario = {
 export async function sampleServer(
   generator: LoadGenerator,
   backend: Backend,
-  server: ChildServer,
+  server: ServerProcess,
   callers: number,
   forMs: number,
   peer: UncontendedOrder['peer'] = 'frames',
@@ -94,7 +94,7 @@ export async function sampleServer(
 }
 
 /** Asked after the load: the heap shows whether calls that have ended leave anything behind. */
-async function memory(leasehold: ChildServer, floor: ChildServer): Promise<readonly Found[]> {
+async function memory(leasehold: ServerProcess, floor: ServerProcess): Promise<readonly Found[]> {
   const ours = await usageOf(leasehold, 'usage-after-collection');
   const theirs = await usageOf(floor, 'usage-after-collection');
   const figure = (name: string, of: (usage: Usage) => number): Found => ({

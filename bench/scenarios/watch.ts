@@ -2,8 +2,8 @@
 // has it. The server asks Redis once for all of them. It collects changes for 50 ms before it reads them, so no watcher
 // hears sooner; the floor (watch-floor-server.ts) tells its watchers at once, without a store.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ChildServer } from '../../scripts/demo/child-server.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
 import { ofMany } from '../figures.ts';
 import type { Changes, Watched } from '../loads/watchers.ts';
 import { measured } from '../measured.ts';
@@ -45,7 +45,7 @@ export const watch: Scenario = {
 
 async function sample(
   rig: Rig,
-  server: ChildServer,
+  server: ServerProcess,
   backend: Backend,
   what: Watched,
   watchers: number,

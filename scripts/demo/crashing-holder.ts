@@ -2,8 +2,8 @@
 //
 //   node crashing-holder.ts HOST:PORT RESOURCE TTL_MS
 import { parseHostPort } from '../../src/domain/host-port.ts';
-import { duration, TestClient } from '../../test/support/instance.ts';
 import { hold } from '../../test/support/lease-stream.ts';
+import { duration, TestClient } from '../../test/support/test-instance.ts';
 
 const [server = '', resource = '', ttlMs = ''] = process.argv.slice(2);
 const address = parseHostPort(server, 1);

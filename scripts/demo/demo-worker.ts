@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import type { Lease } from '../../generated/leasehold/v1/lease.ts';
-import { CallError, duration, type TestClient } from '../../test/support/instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import { duration, type TestClient } from '../../test/support/test-instance.ts';
 import type { Belief, Journal, Rpc } from './journal.ts';
 
 export interface WorkerObserver {

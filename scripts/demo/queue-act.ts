@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { duration, type TestClient } from '../../test/support/instance.ts';
 import { hold } from '../../test/support/lease-stream.ts';
 import { guardFromOrphaning, releaseFromGuard } from '../../test/support/redis/orphan-guard.ts';
-import type { ChildServer } from './child-server.ts';
+import type { ServerProcess } from '../../test/support/server-process.ts';
+import { duration, type TestClient } from '../../test/support/test-instance.ts';
 import type { Timeline } from './demo-timeline.ts';
 
 const RESOURCE = 'print-queue';
@@ -34,7 +34,7 @@ export interface QueueRecord {
 }
 
 export interface QueueServer {
-  readonly server: ChildServer;
+  readonly server: ServerProcess;
   readonly client: TestClient;
 }
 

@@ -1,7 +1,8 @@
 // Watches one server of the demo through GetServerInfo, as any caller could: whether it is usable, and whether a
 // quarantine is in force. Owns the polling; the caller says what a change means.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CallError, type TestClient } from '../../test/support/instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import type { TestClient } from '../../test/support/test-instance.ts';
 
 export interface ServerState {
   readonly serving: boolean;

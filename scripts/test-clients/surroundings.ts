@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../../test/support/eventually.ts';
-import { clusterEnvironment, TestClient } from '../../test/support/instance.ts';
 import { OperationClient } from '../../test/support/operation-client.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { RedisProcess } from '../../test/support/redis/redis-process.ts';
@@ -16,6 +15,7 @@ import { SentinelCluster } from '../../test/support/redis/sentinel-cluster.ts';
 import { ServerProcess } from '../../test/support/server-process.ts';
 import { singleRedis } from '../../test/support/store-kinds.ts';
 import { TcpProxy } from '../../test/support/tcp-proxy.ts';
+import { clusterEnvironment, TestClient } from '../../test/support/test-instance.ts';
 import type { Needs } from './client-scenario.ts';
 
 export const TLS_FOLDER = join(import.meta.dirname, '../../test/support/tls');

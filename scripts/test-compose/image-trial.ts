@@ -5,8 +5,8 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../test/support/eventually.ts';
-import { TestClient } from '../../test/support/instance.ts';
 import { freePort } from '../../test/support/ports.ts';
+import { TestClient } from '../../test/support/test-instance.ts';
 import { type Deployment, PROJECT, SENTINELS } from './deployment.ts';
 import { docker } from './engine.ts';
 

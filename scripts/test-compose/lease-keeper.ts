@@ -2,7 +2,8 @@
 // client, it counts its deadline from before each call. Owns the record of its renewals.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CallError, duration, type TestClient } from '../../test/support/instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import { duration, type TestClient } from '../../test/support/test-instance.ts';
 
 const TTL_MS = 20_000;
 const RETRY_MS = 250;

@@ -1,18 +1,6 @@
-// Runs the inspection suite for both stores.
+// Runs inspection.suite.ts on both stores.
 
-import { afterAll, beforeAll } from 'vitest';
-import type { RedisProcess } from '../support/redis/redis-process.ts';
-import { memoryHarness, redisHarness, startHarnessRedis } from '../support/store-harness.ts';
+import { onBothStores } from '../support/both-stores.ts';
 import { inspectionSuite } from './inspection.suite.ts';
 
-let redis: RedisProcess;
-
-beforeAll(async () => {
-  redis = await startHarnessRedis();
-});
-afterAll(async () => {
-  await redis?.stop();
-});
-
-inspectionSuite('memory', memoryHarness);
-inspectionSuite('Redis', () => redisHarness(redis));
+onBothStores(inspectionSuite);

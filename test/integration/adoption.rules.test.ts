@@ -2,7 +2,6 @@
 // to see it. Real Redis, no Sentinels: how they are asked is in reign.rules.test.ts.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/domain/clock.ts';
 import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
 import { FORMER_SCHEMA, SCHEMA_VERSION } from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
@@ -10,7 +9,7 @@ import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-
 import { loadScripts } from '../../src/store/redis/scripts.ts';
 import { eventually } from '../support/eventually.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
-import { inTime, leaseSpec, MAX_TTL_MS, quietObserver } from '../support/store-harness.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, storeOptions } from '../support/store-harness.ts';
 import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from '../support/virtual-time.ts';
 import { type AtEnd, ownRedis, proxyTo } from '../support/watched-redis.ts';
 
@@ -32,22 +31,7 @@ function storeWith(
   address: { readonly host: string; readonly port: number },
   overrides: Partial<RedisStoreOptions>,
 ): RedisStore {
-  const connection = { connectTimeoutMs: 2_000, name: 'adoption' };
-  const store = new RedisStore({
-    deployment: { kind: 'single', address },
-    instanceId: 'i1',
-    connection,
-    keyPrefix: `t-${randomUUID()}:`,
-    maxTtlMs: MAX_TTL_MS,
-    maxInFlight: 100,
-    minAcks: 0,
-    quarantine: true,
-    bootstrapNew: true,
-    clock: systemClock,
-    observer: quietObserver,
-    random: Math.random,
-    ...overrides,
-  });
+  const store = new RedisStore(storeOptions(address, overrides));
   atEnd(() => store.close());
   return store;
 }

@@ -10,14 +10,15 @@ import { pino } from 'pino';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceService } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { type Instance, serve } from '../../src/server/instance.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
-import { CallError, TestClient, testEnvironment } from '../support/instance.ts';
 import { hold, keepAlive } from '../support/lease-stream.ts';
 import { rawError, rawStreamError } from '../support/raw-call.ts';
+import { TestClient, testEnvironment } from '../support/test-instance.ts';
 
 type AtEnd = TestContext['onTestFinished'];
 

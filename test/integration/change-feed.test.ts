@@ -2,7 +2,6 @@
 // nothing is ever missed.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '../../src/domain/clock.ts';
 import type { ChangeNotice } from '../../src/store/lock-store.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
@@ -11,10 +10,9 @@ import type { RedisProcess } from '../support/redis/redis-process.ts';
 import {
   inTime,
   leaseSpec,
-  MAX_TTL_MS,
-  quietObserver,
   redisHarness,
   startHarnessRedis,
+  storeOptions,
 } from '../support/store-harness.ts';
 
 let redis: RedisProcess;
@@ -63,21 +61,9 @@ test('who does not hear its own mark says that it is deaf', { timeout: 30_000 },
     return source.replace(MARK, `redis.call('EXISTS', meta .. ':mute') == 1 and 'lost' or ${MARK}`);
   });
   const client = redis.client();
-  const store = new RedisStore({
-    deployment: { kind: 'single', address: redis.listens },
-    connection: { connectTimeoutMs: 2_000, name: 'feed' },
-    keyPrefix: 'mute:',
-    maxTtlMs: MAX_TTL_MS,
-    maxInFlight: 100,
-    minAcks: 0,
-    quarantine: true,
-    bootstrapNew: true,
-    clock: systemClock,
-    observer: quietObserver,
-    random: Math.random,
-    instanceId: 'feed',
-    scripts,
-  });
+  const store = new RedisStore(
+    storeOptions(redis.listens, { keyPrefix: 'mute:', instanceId: 'feed', scripts }),
+  );
   const kinds: string[] = [];
   const stop = store.locks.watchChanges(({ kind }) => {
     kinds.push(kind);

@@ -10,15 +10,15 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import type { ChaosClientArguments } from '../chaos/client/chaos-client-main.ts';
 import { type Guard, type GuardAnswer, startGuard } from '../chaos/client/guard.ts';
-import type { ChaosClientArguments } from '../chaos/client/main.ts';
 import type { Role } from '../chaos/client/roles.ts';
 import { type Event, nowMs } from '../chaos/history.ts';
 import { eventually } from '../support/eventually.ts';
 import { guardFromOrphaning, releaseFromGuard } from '../support/redis/orphan-guard.ts';
 import { ServerProcess } from '../support/server-process.ts';
 
-const MAIN = join(import.meta.dirname, '../chaos/client/main.ts');
+const MAIN = join(import.meta.dirname, '../chaos/client/chaos-client-main.ts');
 const MAX_TTL_MS = 2_000;
 const ENDS_WITHIN_MS = 15_000;
 const EVERY_ROLE: readonly Role[] = [

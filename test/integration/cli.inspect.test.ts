@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Instance } from '../../src/server/instance.ts';
 import { ended, leasehold } from '../support/cli-rig.ts';
-import { startInstance } from '../support/instance.ts';
 import { clientTo } from '../support/sdk-rig.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const ADMIN = 'admin-token-0123456789abcdef';
 

@@ -9,9 +9,9 @@ import type { Instance } from '../../src/server/instance.ts';
 import { ended, leasehold } from '../support/cli-rig.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
-import { startInstance } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
 import { clientTo } from '../support/sdk-rig.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const SCRIPT = '/usr/bin/script';

@@ -24,9 +24,9 @@ import {
 } from '../support/client-rig.ts';
 import { CountingClock } from '../support/counting-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration } from '../support/instance.ts';
 import { keepAlive } from '../support/lease-stream.ts';
 import { freePort } from '../support/ports.ts';
+import { duration } from '../support/test-instance.ts';
 
 /** Accepts calls and then resets them, as a server does that is being killed. */
 async function dyingServer(): Promise<{ readonly address: HostPort; readonly calls: () => number }> {

@@ -18,9 +18,9 @@ import {
   TTL_MS,
 } from '../support/client-rig.ts';
 import { eventually } from '../support/eventually.ts';
-import { clusterEnvironment, duration, TestClient } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
 import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
+import { clusterEnvironment, duration, TestClient } from '../support/test-instance.ts';
 
 describe('one instance behind a proxy', () => {
   test('Renewals that are delayed on their way do not stretch the deadline', {

@@ -13,8 +13,8 @@ import { Channel } from '../../src/client/core/channel.ts';
 import { callUnary } from '../../src/client/core/unary-call.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { startInstance } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 function channelTo(...addresses: string[]): Channel {
   const channel = new Channel({

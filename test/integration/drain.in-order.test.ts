@@ -3,9 +3,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { describe, expect, type TestContext, test } from 'vitest';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, startInstance, TestClient } from '../support/instance.ts';
 import { startRig } from '../support/store-kinds.ts';
+import { startInstance, TestClient } from '../support/test-instance.ts';
 
 const DRAIN_MS = 700;
 

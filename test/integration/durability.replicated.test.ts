@@ -3,11 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AtRiskReason } from '../../generated/leasehold/v1/lease_events.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, clusterEnvironment, duration, startInstance, TestClient } from '../support/instance.ts';
 import { hold, validForMs } from '../support/lease-stream.ts';
 import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
+import { clusterEnvironment, duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const MASTER_NAME = 'durable';
 const DOWN_AFTER_MS = 5_000; // longer than any freeze here

@@ -9,9 +9,9 @@ import { ContentionReason } from '../../generated/leasehold/v1/error_details.ts'
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import type { LockHolder } from '../../generated/leasehold/v1/lock.ts';
 import { AcquireRequest, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
-import { duration } from '../support/instance.ts';
 import { type RawError, rawError } from '../support/raw-call.ts';
 import { type Rig, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/errors.md'), 'utf8');
 const [contended = '', refused = '', ...others] = [...page.matchAll(/^```json\n(.*?)^```$/gms)].map(

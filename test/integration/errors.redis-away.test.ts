@@ -13,11 +13,12 @@ import {
   ReleaseRequest,
   RenewRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, duration } from '../support/instance.ts';
 import { type RawError, rawCall, rawError } from '../support/raw-call.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import { type Rig, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const COMMAND_TIMEOUT_MS = 1_000;
 /** What a call may take beyond the command timeout. */

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
-import { startInstance } from '../support/instance.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 let instance: Instance;
 

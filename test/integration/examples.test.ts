@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { startInstance } from '../support/instance.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PYTHON = process.env.LEASEHOLD_TEST_PYTHON ?? 'python3';

@@ -8,10 +8,10 @@ import type { HostPort } from '../../src/domain/host-port.ts';
 import { serve } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
-import { startInstance, TestClient, testEnvironment } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { startInstance, TestClient, testEnvironment } from '../support/test-instance.ts';
 
 const OPERATIONS = 'leasehold.v1.OperationStoreService';
 const WITH_ADMIN = { LEASEHOLD_ADMIN_ADDRESS: '127.0.0.1:0' };

@@ -5,7 +5,7 @@ import { type Client, credentials, makeGenericClientConstructor } from '@grpc/gr
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
-import { startInstance } from '../support/instance.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const PATH = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
 

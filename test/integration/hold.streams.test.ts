@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AtRiskReason, LostReason } from '../../generated/leasehold/v1/lease_events.ts';
 import { LockState } from '../../generated/leasehold/v1/lock.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { hold, validForMs } from '../support/lease-stream.ts';
 import { type Rig, STORE_KINDS, singleRedis, startRig } from '../support/store-kinds.ts';
+import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const TTL_MS = 1_000;
 const FOREVER = { $case: 'waitForever', value: true } as const;

@@ -10,9 +10,9 @@ import { LockState } from '../../generated/leasehold/v1/lock.ts';
 import { KeepAliveRequest } from '../../generated/leasehold/v1/lock_service.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { type HeldLease, hold, keepAlive, validForMs } from '../support/lease-stream.ts';
 import { type Rig, STORE_KINDS, singleRedis, startRig } from '../support/store-kinds.ts';
+import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const fresh = (): string => `r-${randomUUID()}`;
 

@@ -11,9 +11,9 @@ import {
   ReleaseRequest,
   RenewRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
-import { duration } from '../support/instance.ts';
 import { type RawError, rawCall, rawError } from '../support/raw-call.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 type Partially<T> = { [K in keyof T]?: T[K] | undefined };
 

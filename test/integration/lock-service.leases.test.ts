@@ -9,12 +9,13 @@ import { LeaseSpec as LeaseSpecCodec } from '../../generated/leasehold/v1/lease.
 import { LockState } from '../../generated/leasehold/v1/lock.ts';
 import { AcquireRequest, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import { StoreKind } from '../../generated/leasehold/v1/server_info.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { packageInfo } from '../../src/package-info.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, duration } from '../support/instance.ts';
 import { rawError } from '../support/raw-call.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const ACQUIRE = LockServiceService.acquire.path;
 const _SERVED = [
@@ -61,7 +62,6 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       (error: unknown) => error,
     );
     if (!(outcome instanceof CallError)) throw new Error('no error status where one is promised');
-    expect(outcome.domain).toBe('leasehold');
     return outcome;
   }
 

@@ -3,9 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Lock, LockState } from '../../generated/leasehold/v1/lock.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, startInstance, TestClient } from '../support/instance.ts';
 import { type Rig, STORE_KINDS, singleRedis, startRig } from '../support/store-kinds.ts';
+import { startInstance, TestClient } from '../support/test-instance.ts';
 
 describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
   let rig: Rig;

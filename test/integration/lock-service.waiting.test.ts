@@ -8,11 +8,11 @@ import type { Lease } from '../../generated/leasehold/v1/lease.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { ServerProcess } from '../support/server-process.ts';
 import { leaseSpec } from '../support/store-harness.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const RESOURCE = 'invoice:42';
 /** What a machine that does other things beside may add; less than one more offer window would. */

@@ -4,8 +4,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { type Lock, LockState } from '../../generated/leasehold/v1/lock.ts';
-import { CallError, duration, startInstance, TestClient } from '../support/instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { type Rig, STORE_KINDS, singleRedis, startRig } from '../support/store-kinds.ts';
+import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 import { WatchStream } from '../support/watch-stream.ts';
 
 describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OperationsClient } from '../../generated/google/longrunning/operations.ts';
 import { Operation, OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { duration } from '../support/instance.ts';
 import { OperationClient, payload, unaryCall } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const { longrunning } = operationsProtos.google;
 

@@ -7,7 +7,7 @@ import type { Attempt, OperationSpec } from '../../src/domain/operation.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { inTime, leaseSpec, quietObserver } from '../support/store-harness.ts';
+import { inTime, leaseSpec, storeOptions } from '../support/store-harness.ts';
 import { type AtEnd, ownRedis } from '../support/watched-redis.ts';
 
 const LARGE_MS = 30_000;
@@ -41,21 +41,7 @@ test.for([
     const redis = await ownRedis(onTestFinished);
     const keyPrefix = `t-${randomUUID()}:`;
     async function start(atEnd: AtEnd, maxTtlMs: number): Promise<RedisStore> {
-      const connection = { connectTimeoutMs: 2_000, name: 'max-ttl' };
-      const store = new RedisStore({
-        deployment: { kind: 'single', address: redis.listens },
-        instanceId: 'i1',
-        connection,
-        keyPrefix,
-        maxTtlMs,
-        maxInFlight: 100,
-        minAcks: 0,
-        quarantine: false,
-        bootstrapNew: true,
-        clock: systemClock,
-        observer: quietObserver,
-        random: Math.random,
-      });
+      const store = new RedisStore(storeOptions(redis.listens, { keyPrefix, maxTtlMs, quarantine: false }));
       atEnd(() => store.close());
       await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 8_000, everyMs: 5 });
       return store;

@@ -9,10 +9,10 @@ import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import { quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import { eventually } from '../support/eventually.ts';
-import { clusterEnvironment, duration, startInstance } from '../support/instance.ts';
 import { type Key, OperationClient, payload } from '../support/operation-client.ts';
 import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
 import { STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { clusterEnvironment, duration, startInstance } from '../support/test-instance.ts';
 
 const WORKER = join(import.meta.dirname, '../support/job-worker.ts');
 const TYPE = 'job';

@@ -6,10 +6,11 @@ import { credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OperationsClient } from '../../generated/google/longrunning/operations.ts';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
+import type { CallError } from '../../src/client/core/call-error.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { type CallError, duration } from '../support/instance.ts';
 import { type HeldAttempt, OperationClient, payload, unaryCall } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const ID = '3f2b8c1e-9d47-4a60-8b11-0c5e7a9d2f34';
 const NIL = '00000000-0000-0000-0000-000000000000';

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { duration } from '../support/instance.ts';
 import { validForMs } from '../support/lease-stream.ts';
 import { held, type Key, OperationClient, payload } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const {
   OPERATION_STATE_PENDING: PENDING,
@@ -367,7 +367,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     await client.cancel({ resource: attempt.resource, operationId: attempt.operationId, reason: 'enough' });
     expect(await stream.event('cancelRequested')).toEqual({ reason: 'enough' });
     expect(performance.now() - askedMs).toBeLessThan(1_000);
-    const later = await stream.event('renewed', 8);
+    const later = await stream.event('renewed', { count: 8 });
     expect(validForMs(later)).toBeGreaterThan(1_500);
     expect(stream.all('cancelRequested')).toHaveLength(1);
     await client.complete(attempt);

@@ -6,10 +6,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Operation, OperationState } from '../../generated/leasehold/v1/operation.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { startInstance } from '../support/instance.ts';
 import { type HeldAttempt, held, OperationClient, payload } from '../support/operation-client.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const KEY = { resource: 'r', operationId: 'o' };
 

@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, duration } from '../support/instance.ts';
 import { OperationClient, payload } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const fresh = (what: string): string => `${what}-${randomUUID()}`;
 

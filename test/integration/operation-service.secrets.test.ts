@@ -12,10 +12,10 @@ import { formatHostPort } from '../../src/domain/host-port.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { serve } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, TestClient, testEnvironment } from '../support/instance.ts';
 import { OperationClient, payload, unaryCall } from '../support/operation-client.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { STORE_KINDS, singleRedis } from '../support/store-kinds.ts';
+import { duration, TestClient, testEnvironment } from '../support/test-instance.ts';
 import { WatchStream } from '../support/watch-stream.ts';
 
 /** Everything in it as one text, bytes too. */

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, startInstance } from '../support/instance.ts';
 import { OperationClient } from '../support/operation-client.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { duration, startInstance } from '../support/test-instance.ts';
 
 const waitTimeout = duration(60_000);
 const LOOKING_MS = 3_000;
@@ -74,7 +74,7 @@ test('who waits and watches at one instance is woken by an end at the other', as
   const completedMs = performance.now();
   await client(0).complete(attempt);
   for (const { done } of await Promise.all(waits)) expect(done).toBe(true);
-  const { state } = await watch.event('operation', told + 1);
+  const { state } = await watch.event('operation', { count: told + 1 });
   expect(performance.now() - completedMs).toBeLessThan(1_000);
   expect(state).toBe(OperationState.OPERATION_STATE_SUCCEEDED);
   watch.call.cancel();

@@ -11,10 +11,11 @@ import {
   type WatchOperationsResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import type { EventStream } from '../support/event-stream.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration } from '../support/instance.ts';
-import { type EventStream, held, OperationClient, payload } from '../support/operation-client.ts';
+import { held, OperationClient, payload } from '../support/operation-client.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration } from '../support/test-instance.ts';
 
 const { OPERATION_STATE_RUNNING: RUNNING, OPERATION_STATE_PENDING: PENDING } = OperationState;
 const fresh = (what: string): string => `${what}-${randomUUID()}`;
@@ -161,9 +162,9 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     const told = stream.all('operation').length;
     expect(stream.all('operation')[0]).toMatchObject({ operationId: 'a', state: PENDING, data: undefined });
     const attempt = await client.started({ resource, operationId: 'b', data: payload('data') });
-    await stream.event('operation', told + 1);
+    await stream.event('operation', { count: told + 1 });
     await client.complete(attempt);
-    const done = await stream.event('operation', told + 2);
+    const done = await stream.event('operation', { count: told + 2 });
     expect(done).toMatchObject({ operationId: 'b', outcome: { $case: 'result' }, data: undefined });
     await client.delete({ resource, operationId: 'a' });
     expect(await stream.event('removed')).toEqual({ resource, operationId: 'a' });
@@ -181,7 +182,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     const attempt = await client.started({ resource, operationId: 'b', data: payload('data') });
     expect((await stream.event('operation')).data).toEqual(payload('data'));
     await client.yield({ ...attempt, delay: duration(60_000) });
-    expect((await stream.event('operation', 2)).state).toBe(PENDING);
+    expect((await stream.event('operation', { count: 2 })).state).toBe(PENDING);
     await client.cancel({ resource, operationId: 'b' });
     await client.delete({ resource, operationId: 'b' });
     await stream.event('heartbeat');
@@ -197,7 +198,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     const stream = client.watch({ filter: { resourcePrefix: prefix } });
     await stream.event('snapshotComplete');
     await client.begin({ resource: `${prefix}/2`, operationId: 'c' });
-    await stream.event('operation', 2);
+    await stream.event('operation', { count: 2 });
     expect(stream.all('operation').map(({ operationId }) => operationId)).toEqual(['a', 'c']);
     stream.call.cancel();
   });

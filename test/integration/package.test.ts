@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
-import { startInstance } from '../support/instance.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');

@@ -2,14 +2,15 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
-import { CallError, TestClient } from '../support/instance.ts';
 import { rawCall } from '../support/raw-call.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { TestClient } from '../support/test-instance.ts';
 
 type AtEnd = TestContext['onTestFinished'];
 

@@ -1,10 +1,10 @@
 // The command at its start: arguments, configuration, what it prints, and when it refuses to serve.
 import { describe, expect, type TestContext, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
-import { TestClient } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { TestClient } from '../support/test-instance.ts';
 
 type AtEnd = TestContext['onTestFinished'];
 

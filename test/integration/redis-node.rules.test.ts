@@ -2,7 +2,7 @@
 // database that isn't there, a script that was forgotten or fails. Real Redis; one test needs Sentinels that are wrong.
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CallError } from '../support/instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import {
   directly,

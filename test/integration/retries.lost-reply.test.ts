@@ -5,10 +5,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { duration, startInstance, TestClient } from '../support/instance.ts';
 import { hold, keepAlive } from '../support/lease-stream.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
+import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const RESOURCE = 'invoice:42';
 

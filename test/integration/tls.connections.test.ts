@@ -5,12 +5,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { describe, expect, type TestContext, test } from 'vitest';
+import { CallError } from '../../src/client/core/call-error.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError, startInstance, TestClient } from '../support/instance.ts';
 import { freePort } from '../support/ports.ts';
 import { findRedis } from '../support/redis/find-redis.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
+import { startInstance, TestClient } from '../support/test-instance.ts';
 
 const FOLDER = join(import.meta.dirname, '../support/tls');
 const UNAVAILABLE = 14;

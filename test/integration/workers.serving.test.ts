@@ -2,8 +2,8 @@
 // instances on several hosts.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
-import { CallError } from '../support/instance.ts';
 import { startedWorkers } from '../support/worker-rig.ts';
 
 describe.concurrent('several server processes', { timeout: 60_000 }, () => {

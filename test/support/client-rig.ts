@@ -12,10 +12,10 @@ import { type Clock, systemClock } from '../../src/domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from './eventually.ts';
-import { duration, startInstance, TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { singleRedis } from './store-kinds.ts';
 import { TcpProxy } from './tcp-proxy.ts';
+import { duration, startInstance, TestClient } from './test-instance.ts';
 
 export const TTL_MS = 4_000;
 export const MARGIN_MS = 200;

@@ -1,11 +1,11 @@
 // The command as a user starts it: arguments and environment in, output and exit code out. For tests of the process
-// itself; an instance that is only to be there is server-process.ts or, in this process, instance.ts.
+// itself; an instance that is only to be there is server-process.ts or, in this process, test-instance.ts.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
-import { testEnvironment } from './instance.ts';
 import { guardFromOrphaning, releaseFromGuard } from './redis/orphan-guard.ts';
+import { testEnvironment } from './test-instance.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const STARTS_WITHIN_MS = 20_000;

@@ -4,10 +4,10 @@
 import { expect } from 'vitest';
 import { quarantineMs } from '../../src/domain/safety.ts';
 import { eventually } from './eventually.ts';
-import { clusterEnvironment, startInstance, TestClient } from './instance.ts';
 import { LockLoad } from './lock-load.ts';
 import { SentinelCluster, type SentinelClusterOptions } from './redis/sentinel-cluster.ts';
 import { ServerProcess } from './server-process.ts';
+import { clusterEnvironment, startInstance, TestClient } from './test-instance.ts';
 
 const MASTER_NAME = 'mymaster';
 /**

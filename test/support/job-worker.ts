@@ -7,8 +7,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { AttemptLostReason } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { CallError, duration } from './instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { type HeldAttempt, held, OperationClient, payload } from './operation-client.ts';
+import { duration } from './test-instance.ts';
 
 const STEPS = 20;
 const [address = '', type = '', stepMs = '100'] = process.argv.slice(2);

@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lease } from '../../generated/leasehold/v1/lease.ts';
-import { CallError, duration, type TestClient } from './instance.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
+import { duration, type TestClient } from './test-instance.ts';
 
 export interface CallRecord {
   readonly client: number;

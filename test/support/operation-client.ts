@@ -2,14 +2,7 @@
 // decoded, streams with all their events so far. No retries and no deadline rule: tests see each answer as it came.
 
 import { randomUUID } from 'node:crypto';
-import {
-  type Client,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { type Client, type ClientUnaryCall, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Any } from '../../generated/google/protobuf/any.ts';
 import type { Attempt, Operation } from '../../generated/leasehold/v1/operation.ts';
 import {
@@ -35,9 +28,9 @@ import {
   type WatchOperationsResponse,
   YieldOperationRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import { eventually } from './eventually.ts';
-import { CallError } from './instance.ts';
+import { EventStream } from './event-stream.ts';
 
 type Fields<T extends { fromPartial(object: never): unknown }> = Parameters<T['fromPartial']>[0];
 
@@ -192,55 +185,4 @@ export function held({
 function record({ operation }: { operation?: Operation | undefined }): Operation {
   if (!operation) throw new Error('the answer has no operation');
   return operation;
-}
-
-type Told = KeepAliveOperationResponse | WatchOperationsResponse;
-type Event<R extends Told> = NonNullable<R['event']>;
-type Value<R extends Told, K> = Extract<Event<R>, { $case: K }>['value'];
-
-/** A stream as a test reads it: all events so far, the next one of a kind, and how it ended. */
-export class EventStream<R extends Told> {
-  readonly events: R[] = [];
-  readonly call: ClientReadableStream<R>;
-  #end: CallError | 'without an error' | undefined;
-
-  constructor(call: ClientReadableStream<R>) {
-    this.call = call;
-    call.on('data', (event: R) => this.events.push(event));
-    call.on('error', (error: ServiceError) => {
-      this.#end = new CallError(error);
-    });
-    call.on('end', () => {
-      this.#end ??= 'without an error';
-    });
-  }
-
-  kinds(): string[] {
-    return this.events.map(({ event }) => event?.$case ?? 'none');
-  }
-
-  all<K extends Event<R>['$case']>(kind: K): Value<R, K>[] {
-    return this.events
-      .filter(({ event }) => event?.$case === kind)
-      .map(({ event }) => event?.value as Value<R, K>); // of this kind, by the line above
-  }
-
-  /** Waits for the event number `count` of this kind. */
-  event<K extends Event<R>['$case']>(kind: K, count = 1, withinMs = 10_000): Promise<Value<R, K>> {
-    return eventually<Value<R, K> | false>(() => this.all(kind)[count - 1] ?? false, {
-      what: `event ${count} of ${kind}`,
-      withinMs,
-      everyMs: 5,
-    }) as Promise<Value<R, K>>; // what is awaited is never false
-  }
-
-  /** Waits for the end; "CODE-NUMBER REASON". */
-  async ended(withinMs = 10_000): Promise<string> {
-    const end = await eventually(() => this.#end ?? false, {
-      what: 'the end of the stream',
-      withinMs,
-      everyMs: 5,
-    });
-    return end instanceof CallError ? `${end.code} ${end.reason}` : end;
-  }
 }

@@ -1,5 +1,5 @@
 // Calls past the generated client: bytes as they are, and an error with everything that came with it. For tests of what
-// is really on the wire; the ordinary client for tests is instance.ts.
+// is really on the wire; the ordinary client for tests is test-instance.ts.
 import { type Client, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';

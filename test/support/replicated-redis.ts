@@ -1,14 +1,13 @@
 // A Redis with one scripted replica, and a store on it that tells when its commands were answered. Owns what the tests
 // of the commit barrier all start with, and its end.
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../../src/domain/clock.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { eventually } from './eventually.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { ScriptedReplica } from './redis/scripted-replica.ts';
-import { inTime, MAX_TTL_MS } from './store-harness.ts';
+import { inTime, storeOptions } from './store-harness.ts';
 import type { AtEnd } from './watched-redis.ts';
 
 /** How a call ended: 'granted', 'renewed' …, or the code of its error. */
@@ -26,24 +25,16 @@ export class ReplicatedRedis {
   private constructor(redis: RedisProcess, replica: ScriptedReplica, minAcks: number, address: HostPort) {
     this.redis = redis;
     this.replica = replica;
-    const connection = { connectTimeoutMs: 2_000, name: 'replicated' };
-    this.store = new RedisStore({
-      deployment: { kind: 'single', address },
-      instanceId: 'i1',
-      connection,
-      keyPrefix: this.prefix,
-      maxTtlMs: MAX_TTL_MS,
-      maxInFlight: 100,
-      minAcks,
-      quarantine: true,
-      bootstrapNew: true,
-      clock: systemClock,
-      observer: {
-        commandEnded: (name, outcome) => void this.replies.push(`${name} ${outcome}`),
-        event: () => {},
-      },
-      random: Math.random,
-    });
+    this.store = new RedisStore(
+      storeOptions(address, {
+        keyPrefix: this.prefix,
+        minAcks,
+        observer: {
+          commandEnded: (name, outcome) => void this.replies.push(`${name} ${outcome}`),
+          event: () => {},
+        },
+      }),
+    );
   }
 
   /** Returns when the store is usable. `minAcks` is its default; `via` stands between it and Redis. */

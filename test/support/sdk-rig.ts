@@ -4,9 +4,9 @@ import { onTestFinished } from 'vitest';
 import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/client/client.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
-import { startInstance } from './instance.ts';
 import { type Rig, type StoreKindName, startRig } from './store-kinds.ts';
 import { TcpProxy } from './tcp-proxy.ts';
+import { startInstance } from './test-instance.ts';
 
 export function clientTo(
   addresses: HostPort | readonly HostPort[],

@@ -1,78 +1,133 @@
-// A Leasehold instance as a child process, as it is run in earnest: for tests that must tell instances apart,
-// freeze or kill them. Owns the process's life; what it does is asked over gRPC.
+// A server as a child process, as it is run in earnest: for tests that must tell instances apart, freeze or kill them,
+// for the demo and for the benchmarks. Leasehold itself, or any script that logs JSON lines and says "serving" with its
+// address. Owns the process's start and end; what it does is asked over gRPC.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import { eventually } from './eventually.ts';
-import { testEnvironment } from './instance.ts';
+import { type HostPort, parseHostPort } from '../../src/domain/host-port.ts';
 import { guardFromOrphaning, releaseFromGuard } from './redis/orphan-guard.ts';
+import { testEnvironment } from './test-instance.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+/** The server itself, and what it is told to do. */
+export const LEASEHOLD: readonly string[] = [join(import.meta.dirname, '../../src/main.ts'), 'serve'];
+
 const SOURCE_ADDRESS = pathToFileURL(join(import.meta.dirname, 'redis/source-address.ts')).href;
 const STARTS_WITHIN_MS = 20_000;
+/** A server drains for 10 s if it is not told otherwise. */
+const STOPS_WITHIN_MS = 15_000;
+const KEPT_LINES = 20;
 
 export interface ServerProcessOptions {
-  /** The configuration, on top of the tests' own. */
+  /** And its arguments; LEASEHOLD if there is none. */
+  readonly script?: readonly string[];
+  /** On top of the tests' own configuration, and of this process's environment without its LEASEHOLD_ variables. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Further arguments for node. */
+  readonly nodeArguments?: readonly string[];
   /** Its connections leave from here, so that a partition can tell it apart. */
   readonly sourceAddress?: string;
 }
 
 export class ServerProcess {
-  readonly address: { readonly host: string; readonly port: number };
-  readonly #child: ChildProcess;
+  readonly address: HostPort;
+  /** Has a channel for messages (`send`, `on('message')`). */
+  readonly process: ChildProcess;
+  #isAskedToEnd = false;
 
-  private constructor(child: ChildProcess, address: { host: string; port: number }) {
-    this.#child = child;
+  private constructor(child: ChildProcess, address: HostPort, lastLines: readonly string[]) {
+    this.process = child;
     this.address = address;
+    child.once('close', () => {
+      if (!this.#isAskedToEnd) console.error(`${this.#hasEnded()}. It printed:\n${lastLines.join('\n')}`);
+    });
   }
 
   /** Returns when it serves. */
-  static async start({ environment, sourceAddress }: ServerProcessOptions): Promise<ServerProcess> {
-    const preload = sourceAddress ? ['--import', SOURCE_ADDRESS] : [];
-    const child = spawn(process.execPath, [...preload, join(ROOT, 'src/main.ts'), 'serve'], {
+  static async start(options: ServerProcessOptions): Promise<ServerProcess> {
+    const { script = LEASEHOLD, environment, nodeArguments = [], sourceAddress } = options;
+    const preload = sourceAddress === undefined ? [] : ['--import', SOURCE_ADDRESS];
+    // A process group of its own: a Ctrl-C at the terminal is for us, and what we stop then, we stop in order.
+    const child = spawn(process.execPath, [...nodeArguments, ...preload, ...script], {
       env: {
-        PATH: process.env.PATH ?? '',
+        ...foreignEnvironment(),
         ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
         ...environment,
-        ...(sourceAddress ? { LEASEHOLD_TEST_SOURCE_ADDRESS: sourceAddress } : {}),
+        ...(sourceAddress === undefined ? {} : { LEASEHOLD_TEST_SOURCE_ADDRESS: sourceAddress }),
       },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
     });
-    if (child.pid !== undefined) guardFromOrphaning('pid', child.pid);
-    let output = '';
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      if (process.env.LEASEHOLD_TEST_LOG) process.stdout.write(text);
+    const { pid } = child;
+    if (pid !== undefined) {
+      guardFromOrphaning('pid', pid);
+      child.once('exit', () => releaseFromGuard('pid', pid));
+    }
+    const lines: string[] = [];
+    const address = new Promise<HostPort>((resolve, reject) => {
+      const read = (line: string): void => {
+        lines.push(line);
+        if (lines.length > KEPT_LINES) lines.shift();
+        if (process.env.LEASEHOLD_TEST_LOG) console.log(line);
+        const serving = addressIn(line);
+        if (serving) resolve(serving);
+      };
+      for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on('line', read);
+      const fail = (what: string) =>
+        reject(new Error(`the server ${what}. It printed:\n${lines.join('\n')}`));
+      child.once('error', reject);
+      child.once('close', () => fail('ended'));
+      setTimeout(() => fail('did not start in time'), STARTS_WITHIN_MS).unref();
     });
     try {
-      const [, host, port] = await eventually(
-        () => /"address":"([^":]+):(\d+)".*"msg":"serving"/.exec(output) ?? false,
-        { what: 'a server that serves', withinMs: STARTS_WITHIN_MS },
-      );
-      return new ServerProcess(child, { host: String(host), port: Number(port) });
+      return new ServerProcess(child, await address, lines);
     } catch (error) {
       child.kill('SIGKILL');
-      throw new Error(`the server did not start; it printed:\n${output}`, { cause: error });
+      throw error;
     }
   }
 
+  /** Rejects when it ends without having been asked to. */
+  async diedEarly(): Promise<never> {
+    await this.#ended();
+    if (this.#isAskedToEnd) return new Promise(() => undefined);
+    throw new Error(this.#hasEnded());
+  }
+
   /** Ends it at once. */
-  kill(): Promise<void> {
-    return this.#end('SIGKILL');
+  async kill(): Promise<void> {
+    this.#isAskedToEnd = true;
+    this.process.kill('SIGKILL');
+    await this.#ended();
   }
 
-  /** Asks it to stop, and returns when it has drained and ended. */
-  stop(): Promise<void> {
-    return this.#end('SIGTERM');
+  /** Asks it to stop, and returns when it has drained and ended; it is killed if that takes too long. */
+  async stop(): Promise<void> {
+    this.#isAskedToEnd = true;
+    this.process.kill('SIGTERM');
+    const late = setTimeout(() => this.process.kill('SIGKILL'), STOPS_WITHIN_MS);
+    await this.#ended();
+    clearTimeout(late);
   }
 
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill(signal);
-    await once(this.#child, 'exit');
-    if (this.#child.pid !== undefined) releaseFromGuard('pid', this.#child.pid);
+  #hasEnded(): string {
+    return `the server at port ${this.address.port} has ended by itself`;
   }
+
+  async #ended(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    await once(this.process, 'exit');
+  }
+}
+
+function foreignEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LEASEHOLD_')));
+}
+
+function addressIn(line: string): HostPort | undefined {
+  if (!line.includes('"serving"')) return undefined;
+  const { msg, address } = JSON.parse(line) as { msg?: string; address?: string }; // our own log line
+  return msg === 'serving' ? parseHostPort(address ?? '', 1) : undefined;
 }

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
+import type { HostPort } from '../../src/domain/host-port.ts';
 import type { LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
@@ -11,7 +12,7 @@ import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { lifeArguments } from '../../src/store/redis/redis-operation-store.ts';
-import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import type { StoreObserver } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
 import { RedisProcess } from './redis/redis-process.ts';
@@ -135,6 +136,25 @@ class MemoryHarness extends Harness {
   }
 }
 
+/** What a store on a single Redis needs, with keys of its own; what is given wins. */
+export function storeOptions(address: HostPort, given: Partial<RedisStoreOptions> = {}): RedisStoreOptions {
+  return {
+    deployment: { kind: 'single', address },
+    instanceId: INSTANCE_ID,
+    connection: { connectTimeoutMs: 2_000, name: 'test' },
+    keyPrefix: `t-${randomUUID()}:`,
+    maxTtlMs: MAX_TTL_MS,
+    maxInFlight: 100,
+    minAcks: 0,
+    quarantine: true,
+    bootstrapNew: true,
+    clock: systemClock,
+    observer: quietObserver,
+    random: Math.random,
+    ...given,
+  };
+}
+
 class RedisHarness extends Harness {
   override readonly locks: LockStore;
   override readonly operations: OperationStore;
@@ -147,21 +167,9 @@ class RedisHarness extends Harness {
     super();
     this.#client = client;
     this.#keys = keysFor(prefix);
-    this.#store = new RedisStore({
-      deployment: { kind: 'single', address: redis.listens },
-      connection: { connectTimeoutMs: 2_000, name: 'harness' },
-      keyPrefix: prefix,
-      maxTtlMs: MAX_TTL_MS,
-      maxInFlight: 10_000,
-      minAcks: 0,
-      quarantine: true,
-      bootstrapNew: true,
-      clock: systemClock,
-      observer: quietObserver,
-      random: Math.random,
-      scripts: this.#scripts,
-      instanceId: INSTANCE_ID,
-    });
+    this.#store = new RedisStore(
+      storeOptions(redis.listens, { keyPrefix: prefix, maxInFlight: 10_000, scripts: this.#scripts }),
+    );
     this.locks = this.#store.locks;
     this.operations = this.#store.operations;
   }

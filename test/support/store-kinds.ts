@@ -1,11 +1,11 @@
 // An instance on each kind of store, for tests of what must be the same on both, and a look at what the store holds
-// past the service. Owns their start and end; the rpcs are called with instance.ts.
+// past the service. Owns their start and end; the rpcs are called with test-instance.ts.
 import type { Redis } from 'ioredis';
 import type { Instance } from '../../src/server/instance.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { eventually } from './eventually.ts';
-import { startInstance, TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';
+import { startInstance, TestClient } from './test-instance.ts';
 
 export const STORE_KINDS = ['embedded', 'redis'] as const;
 export type StoreKindName = (typeof STORE_KINDS)[number];

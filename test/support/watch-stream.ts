@@ -3,8 +3,9 @@
 import { type ClientReadableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Lock } from '../../generated/leasehold/v1/lock.ts';
 import { WatchLocksRequest, type WatchLocksResponse } from '../../generated/leasehold/v1/lock_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from './eventually.ts';
-import { CallError, type TestClient } from './instance.ts';
+import type { TestClient } from './test-instance.ts';
 
 const WITHIN_MS = 20_000;
 

@@ -3,14 +3,15 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import type { StoreStatus } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
 import { FakeSentinel, type FakeSentinelOptions } from './fake-sentinel.ts';
-import { CallError, startInstance, TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
+import { startInstance, TestClient } from './test-instance.ts';
 
 export const MASTER_NAME = 'mymaster';
 export const COMMAND_TIMEOUT_MS = 1_000;

@@ -6,9 +6,9 @@ import { expect, type TestContext } from 'vitest';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import { CommandLine } from './command-line.ts';
 import { eventually } from './eventually.ts';
-import { TestClient } from './instance.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { singleRedis } from './store-kinds.ts';
+import { TestClient } from './test-instance.ts';
 
 export interface WorkerLine {
   readonly worker: number;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { checkAcknowledgedOperations } from '../chaos/checker/acknowledged-operations.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { call, fault, operationCall, record, reign, runBegan } from './chaos-events.ts';
+import { call, fault, operationCall, record, reign, runBegan } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkAcknowledgedOperations(new Run(events));
 const completed = operationCall('CompleteOperation', 11, 12, 'SUCCEEDED 5 1');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { checkBeliefs } from '../chaos/checker/beliefs.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { beliefEnded, believed, fault, reign } from './chaos-events.ts';
+import { beliefEnded, believed, fault, reign } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkBeliefs(new Run(events)).violations;
 const shared = { mode: 'shared' };

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { checkCallDeadlines } from '../chaos/checker/call-deadlines.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { acquire, call, fault, leftovers } from './chaos-events.ts';
+import { acquire, call, fault, leftovers } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkCallDeadlines(new Run(events));
 const UNSEEN = Number.POSITIVE_INFINITY;

@@ -4,7 +4,7 @@ import { leaseIdHash } from '../../src/domain/lock.ts';
 import { checkGhosts } from '../chaos/checker/ghosts.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event, Outcome, SeenHeld } from '../chaos/history.ts';
-import { call, fault, lockAsked, reign, runBegan } from './chaos-events.ts';
+import { call, fault, lockAsked, reign, runBegan } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkGhosts(new Run([runBegan(), reign(0, 'first'), ...events]));
 const asks = (from: number, to: number, outcome: Outcome = 'unknown', waitMs = 0): Event[] =>

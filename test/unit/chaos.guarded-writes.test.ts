@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { checkGuardedWrites } from '../chaos/checker/guarded-writes.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { beliefEnded, believed, written } from './chaos-events.ts';
+import { beliefEnded, believed, written } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkGuardedWrites(new Run(events));
 const late = { accepted: false, highest: '7' };

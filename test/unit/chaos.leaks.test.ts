@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { checkLeaks } from '../chaos/checker/leaks.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { leftovers } from './chaos-events.ts';
+import { leftovers } from '../support/chaos-events.ts';
 
 const MIB = 1024 * 1024;
 const leftKeys = (...keys: string[]): Event => ({ kind: 'left-keys', atMs: 91_000, keys });

@@ -1,7 +1,7 @@
 // The search for an order that explains the answers, with the smallest model there is: a register.
 import { describe, expect, test } from 'vitest';
 import { checkLinearizable, type TimedOp } from '../chaos/checker/linearizability.ts';
-import { REGISTER, type RegisterOp } from './chaos-register.ts';
+import { REGISTER, type RegisterOp } from '../support/chaos-register.ts';
 
 const UNKNOWN = Number.POSITIVE_INFINITY;
 const write = (fromMs: number, toMs: number, value: number): TimedOp<RegisterOp> => ({

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { checkProgress } from '../chaos/checker/progress.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { acquire, believed, fault, lockAsked, reign, runBegan } from './chaos-events.ts';
+import { acquire, believed, fault, lockAsked, reign, runBegan } from '../support/chaos-events.ts';
 
 const check = (...events: Event[][]) => checkProgress(new Run(events.flat()));
 const end = [reign(200, 'b')];

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { checkQueueOrder } from '../chaos/checker/queue-fairness.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { acquire, call, fault, lockAsked, queued, reign } from './chaos-events.ts';
+import { acquire, call, fault, lockAsked, queued, reign } from '../support/chaos-events.ts';
 
 const check = (...events: Event[][]) => checkQueueOrder(new Run(events.flat()));
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { checkRecordOrder } from '../chaos/checker/record-order.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { call, fault, operationCall, record, reign, runBegan } from './chaos-events.ts';
+import { call, fault, operationCall, record, reign, runBegan } from '../support/chaos-events.ts';
 
 const UNKNOWN = Number.POSITIVE_INFINITY;
 const check = (...events: Event[][]) => checkRecordOrder(new Run(events.flat()));

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkRetries } from '../chaos/checker/retries.ts';
 import type { Event } from '../chaos/history.ts';
-import { call, fault, operationCall, reign, runBegan } from './chaos-events.ts';
+import { call, fault, operationCall, reign, runBegan } from '../support/chaos-events.ts';
 
 const check = (...events: Event[][]) => checkRetries(new Run(events.flat()));
 const update = (at: number, shown: string, requestId: string): Event[] =>

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkTokenAnswers } from '../chaos/checker/token-answers.ts';
 import type { Event } from '../chaos/history.ts';
-import { believed, call, lockAsked } from './chaos-events.ts';
+import { believed, call, lockAsked } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkTokenAnswers(new Run(events));
 const asks = (token: string, valid: boolean, mode = 'exclusive'): Event[] =>

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { checkGrants } from '../chaos/checker/grants.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import type { Event } from '../chaos/history.ts';
-import { acquire, believed, call, lockAsked, operationCall, reign } from './chaos-events.ts';
+import { acquire, believed, call, lockAsked, operationCall, reign } from '../support/chaos-events.ts';
 
 const check = (...events: Event[]) => checkGrants(new Run(events));
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkWaits } from '../chaos/checker/waits.ts';
 import type { Event } from '../chaos/history.ts';
-import { believed, call, fault, lockAsked, queued, runBegan } from './chaos-events.ts';
+import { believed, call, fault, lockAsked, queued, runBegan } from '../support/chaos-events.ts';
 
 const check = (...events: Event[][]) => checkWaits(new Run([runBegan(), ...events.flat()]));
 

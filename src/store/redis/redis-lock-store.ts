@@ -1,5 +1,6 @@
 // The lock store on Redis: turns each operation into one script call, and the script's words into outcomes.
 // Decides nothing itself; the scripts decide atomically, the lane decides what may be told.
+// Over 300 lines because each command of the interface has its method here, with its arguments and its reply.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type {

@@ -5,9 +5,9 @@
 // Caught: Complete is answered with version 5, the primary dies before a replica has it, the new one shows version 4
 // (no WAIT; WAIT without a tick on Redis 7.0). A worker would do finished work again.
 
-import { explainsLoss, losingReigns } from './losses.ts';
 import { type RecordCall, recordCalls, versionShown } from './record-calls.ts';
 import type { Run } from './recorded-run.ts';
+import { explainsLoss, losingReigns } from './unexplained-losses.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 export function checkAcknowledgedOperations(run: Run): Findings {

@@ -10,10 +10,10 @@
 // and a call around it has its place before, after, or nowhere.
 
 import { checkLinearizable, type TimedOp } from './linearizability.ts';
-import { losingReigns, REIGN_BLUR_MS } from './losses.ts';
 import { type RecordCall, recordCalls, TROUBLED_MS } from './record-calls.ts';
 import { type RecordOp, recordModel } from './record-model.ts';
 import type { Run } from './recorded-run.ts';
+import { losingReigns, REIGN_BLUR_MS } from './unexplained-losses.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 const MOST_CALLS = 2_000;

@@ -5,10 +5,10 @@
 // where nobody else was at it; a connection that resends its buffer after a reconnect does the same without anybody's
 // asking. (That a lease_id has one token is judged with the tokens.)
 
-import { explainsLoss, losingReigns } from './losses.ts';
 import { type RecordCall, recordCalls, versionShown } from './record-calls.ts';
 import { stateName } from './record-model.ts';
 import { grouped, type Run } from './recorded-run.ts';
+import { explainsLoss, losingReigns } from './unexplained-losses.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 /** Whose answers, while the record runs, tell of the caller's own attempt. */

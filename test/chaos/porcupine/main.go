@@ -1,5 +1,5 @@
 // Says of each history in its input whether it is linearizable, by porcupine: what the suite's own search for an order is
-// compared with. The model is the register of test/unit/chaos-register.ts.
+// compared with. The model is the register of test/support/chaos-register.ts.
 //
 // Input: a JSON list of histories, each a list of calls. Output: a JSON list of true and false.
 package main

@@ -3,8 +3,8 @@
 // to them is the catalogue's.
 import { join } from 'node:path';
 import { quarantineMs } from '../../../src/domain/safety.ts';
-import { clusterEnvironment } from '../../support/instance.ts';
 import { SentinelCluster } from '../../support/redis/sentinel-cluster.ts';
+import { clusterEnvironment } from '../../support/test-instance.ts';
 import type { ClientKind } from '../client/roles.ts';
 import { ClientTarget } from './client-target.ts';
 import { Clocks } from './clocks.ts';

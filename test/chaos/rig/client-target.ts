@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { Role } from '../client/roles.ts';
 import type { Party } from './network.ts';
 import { NodeProcess } from './node-process.ts';
+import { ProcessSeat } from './process-seat.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const SCRIPT = join(ROOT, 'test/chaos/client/main.ts');
+const SCRIPT = join(ROOT, 'test/chaos/client/chaos-client-main.ts');
 const SOURCE_ADDRESS_MODULE = join(ROOT, 'test/support/redis/source-address.ts');
 /** What a client has to give back everything and to close. */
 const ENDS_WITHIN_MS = 15_000;
@@ -30,14 +31,14 @@ export interface ClientOptions {
   readonly onCrash: (what: string) => void;
 }
 
-export class ClientTarget implements Party {
+export class ClientTarget extends ProcessSeat implements Party {
   readonly sourceAddress: string;
   readonly proxy = undefined;
   readonly #options: ClientOptions;
   #generation = 0;
-  #process: NodeProcess | undefined;
 
   constructor(options: ClientOptions) {
+    super(ENDS_WITHIN_MS);
     this.sourceAddress = options.sourceAddress;
     this.#options = options;
   }
@@ -58,7 +59,7 @@ export class ClientTarget implements Party {
       historyFile: join(folder, `${name}.jsonl`),
       seed: seed * 1_000 + this.#generation,
     };
-    this.#process = NodeProcess.start({
+    this.process = NodeProcess.start({
       name,
       script: SCRIPT,
       args: [JSON.stringify(settings)],
@@ -67,22 +68,5 @@ export class ClientTarget implements Party {
       logFile: join(folder, `${name}.log`),
       onCrash,
     });
-  }
-
-  async kill(): Promise<void> {
-    await this.#process?.kill();
-  }
-
-  async pause(): Promise<void> {
-    this.#process?.pause();
-  }
-
-  async resume(): Promise<void> {
-    this.#process?.resume();
-  }
-
-  /** An orderly end: says what was wrong with it, or undefined. */
-  async end(): Promise<string | undefined> {
-    return this.#process?.end(ENDS_WITHIN_MS);
   }
 }

@@ -7,11 +7,12 @@ import type { Lock } from '../../../generated/leasehold/v1/lock.ts';
 import { ListLocksRequest, LockServiceClient } from '../../../generated/leasehold/v1/lock_service.ts';
 import type { ServerInfo } from '../../../generated/leasehold/v1/server_info.ts';
 import { eventually } from '../../support/eventually.ts';
-import { testEnvironment } from '../../support/instance.ts';
 import { freePort } from '../../support/ports.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
+import { testEnvironment } from '../../support/test-instance.ts';
 import type { Party } from './network.ts';
 import { NodeProcess } from './node-process.ts';
+import { ProcessSeat } from './process-seat.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const SOURCE_ADDRESS_MODULE = join(ROOT, 'test/support/redis/source-address.ts');
@@ -29,7 +30,7 @@ export interface ServerOptions {
   readonly onCrash: (what: string) => void;
 }
 
-export class ServerTarget implements Party {
+export class ServerTarget extends ProcessSeat implements Party {
   readonly name: string;
   readonly sourceAddress: string;
   readonly proxy: TcpProxy;
@@ -37,9 +38,9 @@ export class ServerTarget implements Party {
   readonly #port: number;
   readonly #adminPort: number;
   readonly #stub: LockServiceClient;
-  #process: NodeProcess | undefined;
 
   private constructor(options: ServerOptions, port: number, adminPort: number, proxy: TcpProxy) {
+    super(ENDS_WITHIN_MS);
     this.name = options.name;
     this.sourceAddress = options.sourceAddress;
     this.proxy = proxy;
@@ -83,27 +84,10 @@ export class ServerTarget implements Party {
       logFile: join(folder, `${name}.log`),
       onCrash,
     });
-    this.#process = process;
+    this.process = process;
     const serves = (): boolean => !process.isRunning || process.printed().includes('"msg":"serving"');
     await eventually(serves, { what: `${name} serving`, withinMs: SERVES_WITHIN_MS });
     if (!process.isRunning) throw new Error(`${name} did not start: ${process.lastWords()}`);
-  }
-
-  async kill(): Promise<void> {
-    await this.#process?.kill();
-  }
-
-  async pause(): Promise<void> {
-    this.#process?.pause();
-  }
-
-  async resume(): Promise<void> {
-    this.#process?.resume();
-  }
-
-  /** An orderly end: says what was wrong with it, or undefined. */
-  async end(): Promise<string | undefined> {
-    return this.#process?.end(ENDS_WITHIN_MS);
   }
 
   /** Past the network; undefined where it doesn't answer in a second. */

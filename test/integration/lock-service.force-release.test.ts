@@ -5,11 +5,12 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LostReason } from '../../generated/leasehold/v1/lease_events.ts';
 import { LockState } from '../../generated/leasehold/v1/lock.ts';
+import type { CallError } from '../../src/client/core/call-error.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { type CallError, duration, type TestClient } from '../support/instance.ts';
 import { type HeldLease, hold, keepAlive, validForMs } from '../support/lease-stream.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
+import { duration, type TestClient } from '../support/test-instance.ts';
 
 const SKEW_MS = 2_000;
 const FOREVER = { $case: 'waitForever' as const, value: true };

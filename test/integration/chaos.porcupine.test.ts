@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { checkLinearizable, type TimedOp } from '../chaos/checker/linearizability.ts';
-import { REGISTER, type RegisterOp } from './chaos-register.ts';
+import { REGISTER, type RegisterOp } from '../support/chaos-register.ts';
 
 const RUNS = Number(process.env.LEASEHOLD_TEST_RUNS ?? 600);
 const SEED = Number(process.env.LEASEHOLD_TEST_SEED ?? 1);

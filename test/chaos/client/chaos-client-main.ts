@@ -1,7 +1,7 @@
 // One client process of a chaos run: several loops side by side that take locks and run operations as the clients of a
 // deployment do, and write down what they asked, heard and believed. It judges nothing.
 //
-//   node test/chaos/client/main.ts '{"name": "client-1", "servers": ["127.0.0.1:50051"], …}'
+//   node test/chaos/client/chaos-client-main.ts '{"name": "client-1", "servers": ["127.0.0.1:50051"], …}'
 //
 // SIGTERM ends it in good order: what it holds is given back, and the exit code is 0. Any error that isn't an answer of
 // a server ends it with the exit code 1: a defect.

@@ -1,26 +1,23 @@
-// docs/data-model.md and docs/architecture.md against the code and a real Redis: every key, field, word, script and
-// number that the pages name is as they say, and nothing is there that they don't name.
+// docs/data-model.md against the code and a real Redis: every key, field, word and script that the page names is as it
+// says, and nothing is there that it doesn't name.
 
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemClock } from '../../src/domain/clock.ts';
 import type { CallStamp, Lease, LeaseSpec } from '../../src/domain/lock.ts';
 import type { OperationSpec } from '../../src/domain/operation.ts';
 import * as safety from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
+import { table } from '../support/doc-table.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import { inTime, leaseSpec, MAX_TTL_MS, quietObserver, startHarnessRedis } from '../support/store-harness.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, startHarnessRedis, storeOptions } from '../support/store-harness.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');
-const dataModel = page('data-model.md');
-const architecture = page('architecture.md');
+const dataModel = readFileSync(join(import.meta.dirname, '../../docs/data-model.md'), 'utf8');
 
 const PREFIX = 'doc:';
 const KEYS = keysFor(PREFIX);
@@ -31,19 +28,6 @@ const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // even: a unary call
 const FAR = '9007199254740991';
 const MICROSECONDS = 1_000;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
-
-/** The rows of the first table under a heading, each cell without its code marks. */
-function table(text: string, heading: string): string[][] {
-  const section = text.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`));
-  const [first = ''] = /(^\|.*\n)+/m.exec(section ?? '') ?? [];
-  const lines = first.trim().split('\n');
-  if (lines.length < 3) throw new Error(`no table under "${heading}"`);
-  return lines.slice(2).map((line) => line.slice(2, -2).split(' | ').map(withoutMarks));
-}
-
-function withoutMarks(cell: string): string {
-  return cell.trim().replaceAll('`', '');
-}
 
 function column(rows: readonly (readonly string[])[], index: number): string[] {
   return rows.map((row) => row[index] ?? '');
@@ -72,20 +56,9 @@ afterAll(async () => {
 });
 
 async function openStore(maxTtlMs: number): Promise<RedisStore> {
-  const store = new RedisStore({
-    deployment: { kind: 'single', address: redis.listens },
-    connection: { connectTimeoutMs: 2_000, name: 'docs' },
-    keyPrefix: PREFIX,
-    maxTtlMs,
-    maxInFlight: 100,
-    minAcks: 0,
-    quarantine: true,
-    bootstrapNew: true,
-    clock: systemClock,
-    observer: quietObserver,
-    random: Math.random,
-    instanceId: INSTANCE,
-  });
+  const store = new RedisStore(
+    storeOptions(redis.listens, { keyPrefix: PREFIX, maxTtlMs, instanceId: INSTANCE }),
+  );
   await eventually(() => store.status().usable || store.status().mismatch, {
     what: 'a store that knows its deployment',
     withinMs: 10_000,
@@ -451,50 +424,6 @@ test('the procedure to change max_ttl works as it is written', async () => {
   } finally {
     await store.close();
   }
-});
-
-test('the numbers of the safety core are the documented ones', () => {
-  const rows = table(architecture, 'The numbers').map(([name, value]) => [name?.replace(' (G)', ''), value]);
-  expect(rows).toEqual([
-    ['CONFIRMATION_WINDOW_MS', String(safety.CONFIRMATION_WINDOW_MS)],
-    ['SENTINEL_POLL_MS', String(safety.SENTINEL_POLL_MS)],
-    ['SKEW_ALLOWANCE_MS', String(safety.SKEW_ALLOWANCE_MS)],
-    ['TICK_MS', String(safety.TICK_MS)],
-    ['LAPSED_AFTER_ADOPTION_MS', String(safety.LAPSED_AFTER_ADOPTION_MS)],
-    ['quarantineMs(30000)', String(safety.quarantineMs(30_000))],
-    ['smallestAdvisableTtlMs(5000)', String(safety.smallestAdvisableTtlMs(5_000))],
-  ]);
-});
-
-test.each(['architecture.md', 'data-model.md'])('%s links only to what exists', (name) => {
-  const targets = [...page(name).matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1] ?? '');
-  expect(targets.length).toBeGreaterThan(0);
-  const docs = join(ROOT, 'docs');
-  expect(targets.filter((target) => !existsSync(join(docs, target)))).toEqual([]);
-});
-
-test('every test that architecture.md names as proof exists in a file that is named before it', () => {
-  const paragraphs = architecture.split(/\n\n/).map((text) => text.replaceAll(/\s+/g, ' '));
-  const proofs = paragraphs.flatMap((text) => {
-    const proof = text.slice(Math.max(text.indexOf('Proof:'), 0));
-    if (!text.includes('Proof:')) return [];
-    const files = [...proof.matchAll(/\]\((\.\.\/test\/[^)]+)\)/g)].map((match) => match[1] ?? '');
-    const sources = files.map((file) => readFileSync(join(ROOT, 'docs', file), 'utf8')).join('\n');
-    return [...proof.matchAll(/"([^"]+)"/g)].map((match) => ({ title: match[1] ?? '', sources }));
-  });
-  expect(proofs.length).toBeGreaterThan(15);
-  expect(proofs.filter(({ title, sources }) => !sources.includes(`'${title}'`)).map((p) => p.title)).toEqual(
-    [],
-  );
-});
-
-test('the files that architecture.md walks through hold what it names', () => {
-  const named = [...architecture.matchAll(/`([#\w]+)` in\s+\[[^\]]+\]\(([^)]+)\)/g)];
-  expect(named.length).toBeGreaterThan(6);
-  const missing = named.filter(([, word = '', file = '']) => {
-    return !readFileSync(join(dirname(join(ROOT, 'docs/x')), file), 'utf8').includes(word);
-  });
-  expect(missing.map(([whole]) => whole)).toEqual([]);
 });
 
 const OPERATION: OperationSpec = {

@@ -12,9 +12,6 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { pino } from 'pino';
-import { BadRequest, ErrorInfo, RetryInfo } from '../../generated/google/rpc/error_details.ts';
-import { Status } from '../../generated/google/rpc/status.ts';
-import { Contention } from '../../generated/leasehold/v1/error_details.ts';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import {
   type AcquireManyResponse,
@@ -32,9 +29,11 @@ import {
   type RenewRequest,
   type RenewResponse,
 } from '../../generated/leasehold/v1/lock_service.ts';
+import { CallError } from '../../src/client/core/call-error.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { type Instance, serve } from '../../src/server/instance.ts';
+import { readError } from './raw-call.ts';
 import type { SentinelCluster } from './redis/sentinel-cluster.ts';
 
 /** The environment that configures an instance for tests: free ports, quiet. Overrides win. */
@@ -63,39 +62,17 @@ export function startInstance(overrides: Readonly<Record<string, string>> = {}):
   return serve(config, pino({ level: process.env.LEASEHOLD_TEST_LOG ?? 'silent' }));
 }
 
-/** An error status with its details decoded. */
-export class CallError extends Error {
-  override readonly name = 'CallError';
-  readonly code: number;
-  readonly reason: string;
-  readonly domain: string;
-  readonly violations: readonly { field: string; description: string }[];
-  readonly retryAfterMs: number | undefined;
-  readonly contention: Contention | undefined;
-
-  constructor(error: ServiceError) {
-    super(error.details);
-    this.code = error.code;
-    const [bytes] = error.metadata?.get('grpc-status-details-bin') ?? [];
-    const details = bytes instanceof Buffer ? Status.decode(bytes).details : [];
-    const find = (type: string): Buffer | undefined =>
-      details.find((d) => d.typeUrl.endsWith(`/${type}`))?.value;
-    const info = find('google.rpc.ErrorInfo');
-    const bad = find('google.rpc.BadRequest');
-    const retry = find('google.rpc.RetryInfo');
-    const contention = find('leasehold.v1.Contention');
-    this.reason = info ? ErrorInfo.decode(info).reason : '';
-    this.domain = info ? ErrorInfo.decode(info).domain : '';
-    this.violations = bad ? BadRequest.decode(bad).fieldViolations : [];
-    const delay = retry ? RetryInfo.decode(retry).retryDelay : undefined;
-    this.retryAfterMs = delay && Number(delay.seconds) * 1_000 + delay.nanos / 1e6;
-    this.contention = contention && Contention.decode(contention);
-  }
-}
-
 /** Milliseconds as a google.protobuf.Duration. */
 export function duration(ms: number): { seconds: bigint; nanos: number } {
   return { seconds: BigInt(Math.floor(ms / 1_000)), nanos: Math.round((ms % 1_000) * 1e6) };
+}
+
+/** Every reason that Leasehold gives is of its own domain. */
+function refusal(error: ServiceError): Error {
+  const info = readError(error).details['google.rpc.ErrorInfo'];
+  if (info && info.domain !== 'leasehold')
+    return new Error(`${info.reason} is of the domain "${info.domain}"`);
+  return new CallError(error);
 }
 
 export class TestClient {
@@ -189,7 +166,7 @@ export class TestClient {
     return new Promise((resolve, reject) => {
       const callback = (error: ServiceError | null, response: Response): void => {
         this.#open.delete(call);
-        if (error) reject(new CallError(error));
+        if (error) reject(refusal(error));
         else resolve(response);
       };
       // All unary methods have this form.

@@ -1,4 +1,4 @@
-// Judges a recorded run again: `node test/chaos/checker/main.ts FOLDER` reads the histories in it, prints the
+// Judges a recorded run again: `node test/chaos/checker/judge-run.ts FOLDER` reads the histories in it, prints the
 // verdict, and exits with 1 if a promise was broken.
 
 import { checkHistory } from './check-history.ts';
@@ -7,7 +7,7 @@ import { report } from './verdict-report.ts';
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) {
-  console.error('Which folder? node test/chaos/checker/main.ts FOLDER');
+  console.error('Which folder? node test/chaos/checker/judge-run.ts FOLDER');
   process.exit(2);
 }
 const events = readHistory(folder);

@@ -1,0 +1,23 @@
+// Runs a conformance suite on the memory store and on Redis. Owns the Redis that the suite's stores share; the stores
+// are store-harness.ts's.
+
+import { afterAll, beforeAll } from 'vitest';
+import type { RedisProcess } from './redis/redis-process.ts';
+import { memoryHarness, redisHarness, type StoreHarness, startHarnessRedis } from './store-harness.ts';
+
+/** Registers its tests under the name of a store; `open` gives each test a store of its own. */
+export type ConformanceSuite = (storeName: string, open: () => Promise<StoreHarness>) => void;
+
+export function onBothStores(suite: ConformanceSuite): void {
+  let redis: RedisProcess;
+
+  beforeAll(async () => {
+    redis = await startHarnessRedis();
+  });
+  afterAll(async () => {
+    await redis?.stop();
+  });
+
+  suite('memory', memoryHarness);
+  suite('Redis', () => redisHarness(redis));
+}
