@@ -23,7 +23,7 @@ const RESOURCE = 'nightly-billing';
 const WORKERS = 4;
 const CALLERS_IN_QUEUE = 5;
 const DOWN_AFTER_MS = 1_000;
-// The shortest that survives a failover with this down-after: see "Choosing TTLs" in the README.
+// The shortest that survives a failover with this down-after: see docs/choosing.md.
 const TTL_MS = 13_000;
 const SHORT_JOB_MS = [300, 900] as const;
 const GRANTS_BEFORE = 4;
