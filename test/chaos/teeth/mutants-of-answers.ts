@@ -133,7 +133,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
   },
   {
     name: 'mark-after-the-reply',
-    letsThrough: 'What comes while a WAIT is under way passes with it, although the mark was written before.',
+    letsThrough:
+      'A reply that comes while a WAIT is under way passes with it, although the mark was written before.',
     edits: [
       {
         file: BARRIER,
@@ -169,8 +170,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
   {
     name: 'repeats-on-replicas',
     letsThrough:
-      'A repeat is answered without the replicas. The first answer was withheld for want of them; its repeat says ' +
-      'success, the primary dies, and what was acknowledged is forgotten.',
+      'A repeat is answered without the replicas. The first answer was withheld because they had not ' +
+      'acknowledged it; its repeat says success, the primary dies, and what was acknowledged is forgotten.',
     edits: [
       {
         file: LANE,
@@ -215,8 +216,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
   {
     name: 'durability-of-a-request',
     letsThrough:
-      'A request that asks for more replicas than the server does gets what all get, and acts on what it believes to ' +
-      'be safe.',
+      'A request that asks for more replicas than the server does gets what all get, and its caller acts on what ' +
+      'it believes to be safe.',
     edits: [
       {
         file: LANE,
@@ -228,8 +229,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
   {
     name: 'durability-of-an-operation',
     letsThrough:
-      'The lock of an operation is as safe as the server does it, whatever its spec wants: the worker acts on a lease ' +
-      'that it believes to survive a failover.',
+      'The lock of an operation waits for the default number of replicas, whatever its spec wants: the worker ' +
+      'acts on a lease that it believes to survive a failover.',
     edits: [
       {
         file: 'src/store/redis/redis-operation-store.ts',
@@ -241,8 +242,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
   {
     name: 'nothing-is-sent-again',
     letsThrough:
-      'The library connects again and sends what was not answered again. A command runs twice: the second time after its ' +
-      'caller was told that the outcome is unknown, and has done something about it.',
+      'The library reconnects and sends unanswered commands again. A command runs twice: the second time after ' +
+      'its caller was told that the outcome is unknown, and has done something about it.',
     edits: [
       { file: CONNECTION, find: 'retryStrategy: () => null,', replace: 'retryStrategy: () => 50,' },
       {

@@ -12,8 +12,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
     name: 'deadlines-only-grow',
     letsThrough:
-      'A repeat or renewal with a smaller TTL brings the deadline forward. Its holder believes in the answer that came ' +
-      'before, and the resource is given away under its hands.',
+      'A repeat or renewal with a smaller TTL brings the deadline forward. Its holder believes in the answer ' +
+      'that came before, and somebody else gets the resource while the holder works.',
     edits: [
       {
         file: PRELUDE,
@@ -25,22 +25,22 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
     name: 'renewals-name-the-token',
     letsThrough:
-      'A renewal names the lease_id alone. The lease lapsed and its call was repeated: the same lease_id has a new ' +
-      'token, others held in between, and the old holder goes on under the old one.',
-    edits: [{ file: RENEW, find: LOST, replace: "if not l or not alive(s, l) or l.state == 'offer' then" }],
+      'A renewal names the lease_id alone. The lease lapsed and its call was repeated: the same lease_id has a ' +
+      'new token, others held the lock in between, and the old holder goes on under the old one.',
+    edits: [{ file: RENEW, find: LOST, replace: "if not l or not alive(s, l) or l.state == 'claim' then" }],
   },
   {
     name: 'lapsed-is-lapsed',
     letsThrough:
-      'A lapsed lease that nobody has swept yet is renewed. An instance that looked at it just then has told others ' +
-      'that the resource is free.',
-    edits: [{ file: RENEW, find: LOST, replace: "if not l or l.token ~= token or l.state == 'offer' then" }],
+      'A lapsed lease that no tick has swept yet is renewed. An instance that looked at it just then has told ' +
+      'others that the resource is free.',
+    edits: [{ file: RENEW, find: LOST, replace: "if not l or l.token ~= token or l.state == 'claim' then" }],
   },
   {
     name: 'call-stamps',
     letsThrough:
       'Any call speaks for a lease or a waiter. The stream of a holder moves to another instance; the former one ' +
-      'renews, confirms or gives back what is not its own any more.',
+      'renews, confirms or gives back what is no longer its own.',
     edits: [
       {
         file: RENEW,
@@ -72,8 +72,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
     name: 'gives-back-no-repeat',
     letsThrough:
-      'An AcquireMany that fails gives back what it only repeated. It is a first try that a frozen server runs late, and ' +
-      'takes a lease from under the hands of the caller who was told of it by the second.',
+      'An AcquireMany that fails gives back what it only repeated. A frozen server runs a first try late, and ' +
+      'ends a lease that the second try has told its caller of.',
     edits: [
       {
         file: 'src/service/acquire-many.ts',
@@ -133,8 +133,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
     name: 'kept-to-the-deadline',
     letsThrough:
-      'A server tells a holder of a renewal although the deadline that it was told has passed, and the holder, if it ' +
-      'has not stopped, goes on with what may have been given away.',
+      'A server tells a holder of a renewal although the deadline that it told before has passed, and the ' +
+      'holder, if it has not stopped, works on with what somebody else may hold.',
     edits: [
       {
         file: 'src/service/renewal-wheel.ts',

@@ -16,7 +16,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
   {
     name: 'reign-check',
     letsThrough:
-      'Scripts run under whatever reign is recorded. A replica is promoted that lacks the last grants, and an instance ' +
+      'Scripts run under any recorded reign. A replica that lacks the last grants is promoted, and an instance ' +
       'whose connection outlives that, or that reaches it first, grants what the old primary granted.',
     edits: [{ file: PRELUDE, find: 'if m[1] ~= reign then', replace: 'if not m[1] then' }],
   },
@@ -49,8 +49,9 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
   {
     name: 'no-repeat-in-quarantine',
     letsThrough:
-      'The repeat of a recorded grant is answered in the quarantine. The old primary had recorded it, never confirmed ' +
-      'it, saw it lapse and granted the resource to another, of whom the new primary has never heard.',
+      'The repeat of a recorded grant is answered in the quarantine. The old primary had recorded it, never ' +
+      'confirmed it, saw it lapse and granted the resource to another. The new primary has never heard of that ' +
+      'grant.',
     edits: [{ file: ACQUIRE, find: 'if own and not quarantined then', replace: 'if own then' }],
   },
   {
@@ -208,8 +209,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
   {
     name: 'known-deployment-is-not-new',
     letsThrough:
-      'An instance with `bootstrap: new` takes a Redis that lost its data for a new one, although it has seen what it ' +
-      'held: what was granted before is given out again at once.',
+      'An instance with `bootstrap: new` takes a Redis that lost its data for a new one, although it has seen ' +
+      'what Redis held: it grants again at once what was granted before.',
     edits: [
       {
         file: KEEPER,
@@ -221,8 +222,9 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
   {
     name: 'replacement-is-not-new',
     letsThrough:
-      'A worker with `bootstrap: new` ends at the moment at which Redis loses its data, and the one that takes its ' +
-      'place takes that Redis for a new one: it grants at once what is still held by leases of the worker before it.',
+      'A server process with `bootstrap: new` ends at the moment at which Redis loses its data, and the one that ' +
+      'replaces it takes that Redis for a new one: it grants at once what leases of the former process still ' +
+      'hold.',
     edits: [
       {
         file: 'src/config/pack-config.ts',

@@ -12,8 +12,8 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
   {
     name: 'not-after',
     letsThrough:
-      'Late commands run. A primary that stood still runs what its socket buffers hold when it goes on: a renewal or a ' +
-      'grant that its caller was told nothing of, and has long ceased to believe in.',
+      'Late commands run. A primary that stood still runs what its socket buffers hold when it goes on: a ' +
+      'renewal or a grant that its caller has heard nothing of, and has long given up.',
     edits: [
       { file: PRELUDE, find: 'if now > tonumber(not_after) then', replace: 'if false then' },
       { file: ADOPT, find: 'if now > not_after then', replace: 'if false then' },
