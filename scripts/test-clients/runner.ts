@@ -28,6 +28,8 @@ export class ClientError extends Error {
 const VALUES = z.record(z.string(), z.unknown());
 const ANSWER = z.object({ id: z.number(), ok: VALUES.optional(), error: VALUES.optional() });
 const EXITS_WITHIN_MS = 10_000;
+/** The longest that a scenario lets a client wait is a minute. */
+const ANSWERS_WITHIN_MS = 120_000;
 const KEPT_LINES = 40;
 
 interface Pending {
@@ -64,12 +66,24 @@ export class Runner {
     return this.#log.join('\n');
   }
 
-  /** Throws ClientError. */
+  /** Throws ClientError, and Error when the runner has ended or doesn't answer. */
   ask(verb: string, args: Values): Promise<Values> {
     this.#ids += 1;
     const id = this.#ids;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
+      const late = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(
+          new Error(`the runner has not answered "${verb}" for ${ANSWERS_WITHIN_MS / 1_000} s\n${this.log}`),
+        );
+      }, ANSWERS_WITHIN_MS);
+      const settled =
+        <T>(settle: (value: T) => void) =>
+        (value: T): void => {
+          clearTimeout(late);
+          settle(value);
+        };
+      this.#pending.set(id, { resolve: settled(resolve), reject: settled(reject) });
       this.#child.stdin?.write(`${JSON.stringify({ id, verb, args })}\n`);
     });
   }
