@@ -18,7 +18,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Scripts run under whatever reign is recorded. A replica is promoted that lacks the last grants, and an instance ' +
       'whose connection outlives that, or that reaches it first, grants what the old primary granted.',
-    edits: [{ file: PRELUDE, find: 'if m[1] ~= reign then', replace: 'if not m[1] then' }],
+    edits: [{ file: PRELUDE, find: 'if recorded[1] ~= reign then', replace: 'if not recorded[1] then' }],
   },
   {
     name: 'quarantine',
@@ -61,8 +61,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: LOCKING,
-        find: 'while grants < GRANTS and s.clock >= s.quarantine_until and s.clock >= L.taken_until do',
-        replace: 'while grants < GRANTS and s.clock >= L.taken_until do',
+        find: 'while grants < GRANTS and state.clock >= state.quarantine_until and state.clock >= lock.taken_until do',
+        replace: 'while grants < GRANTS and state.clock >= lock.taken_until do',
       },
     ],
   },
@@ -74,8 +74,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: CONFIRM,
-        find: 'if not l or not alive(s, l) or s.clock < s.quarantine_until then',
-        replace: 'if not l or not alive(s, l) then',
+        find: 'if not lease or not alive(state, lease) or state.clock < state.quarantine_until then',
+        replace: 'if not lease or not alive(state, lease) then',
       },
     ],
   },
@@ -87,7 +87,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: BEGIN,
-        find: "if s.clock < s.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then",
+        find: "if state.clock < state.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then",
         replace: 'if false then',
       },
     ],
@@ -97,7 +97,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Operations are claimed in the quarantine. The claim of another worker was lost with the old primary, and two ' +
       'run one operation.',
-    edits: [{ file: CLAIM, find: 'if s.clock < s.quarantine_until then', replace: 'if false then' }],
+    edits: [{ file: CLAIM, find: 'if state.clock < state.quarantine_until then', replace: 'if false then' }],
   },
   {
     name: 'lapsed-before',
@@ -194,15 +194,15 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: ADOPT,
-        find: 'token = math.max(tonumber(m[5]), seen_token)',
-        replace: 'token = tonumber(m[5])',
+        find: 'token = math.max(tonumber(recorded[5]), seen_token)',
+        replace: 'token = tonumber(recorded[5])',
       },
       {
         file: ADOPT,
         find: 'local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0',
         replace: 'local epoch, token, quarantine_until, lapsed_before = 1, 0, now, 0',
       },
-      { file: ADOPT, find: 'if seen_token > tonumber(m[5]) then', replace: 'if false then' },
+      { file: ADOPT, find: 'if seen_token > tonumber(recorded[5]) then', replace: 'if false then' },
     ],
   },
   {
@@ -236,7 +236,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Instances with different max_ttl share a Redis. The quarantine of the one is shorter than the leases of the ' +
       'other.',
-    edits: [{ file: ADOPT, find: 'if m[9] ~= max_ttl then', replace: 'if false then' }],
+    edits: [{ file: ADOPT, find: 'if recorded[9] ~= max_ttl then', replace: 'if false then' }],
   },
   {
     name: 'waits-for-the-first-replica',

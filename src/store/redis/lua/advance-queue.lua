@@ -11,9 +11,9 @@
 --       late now | reign now
 local meta, reign, not_after, skew, resource = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-settle(s, open_lock(s, resource))
-return { 'advanced', s.time }
+settle(state, open_lock(state, resource))
+return { 'advanced', state.time }

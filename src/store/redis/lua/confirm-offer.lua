@@ -19,30 +19,30 @@ local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stamp, ttl, min_hold, max_hold = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
-local text = redis.call('HGET', L.key, lease_id)
-local l = text and read_lease(text)
+local lock = open_lock(state, resource)
+local text = redis.call('HGET', lock.key, lease_id)
+local lease = text and read_lease(text)
 -- A newer call speaks for it, and has the offer to confirm.
-if l and l.stamp ~= stamp then return { 'gone', s.time } end
-forget_offer(s, L, lease_id, stamp)
+if lease and lease.stamp ~= stamp then return { 'gone', state.time } end
+forget_offer(state, lock, lease_id, stamp)
 -- In a quarantine an offer is what a repeat is: recorded by a primary that may never have confirmed it.
-if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', s.time } end
+if not lease or not alive(state, lease) or state.clock < state.quarantine_until then return { 'gone', state.time } end
 -- The repeat of a confirmation whose lease was revoked since.
-if l.state == 'revoked' then return { 'gone', s.time } end
-local word = l.state == 'offer' and 'granted' or 'repeated'
-if l.state == 'offer' then
+if lease.state == 'revoked' then return { 'gone', state.time } end
+local word = lease.state == 'offer' and 'granted' or 'repeated'
+if lease.state == 'offer' then
   if min_hold > 0 then
-    L.taken_until = math.max(L.taken_until, s.clock + min_hold)
-    save_lock(s, L)
+    lock.taken_until = math.max(lock.taken_until, state.clock + min_hold)
+    save_lock(state, lock)
   end
-  hold(s, l, ttl, max_hold)
-  tell_watchers(s, L) -- a holder that lives on, no more an offer of one second
+  hold(state, lease, ttl, max_hold)
+  tell_watchers(state, lock) -- a holder that lives on, no more an offer of one second
 else
-  extend(s, l, ttl)
+  extend(state, lease, ttl)
 end
-redis.call('HSET', L.key, lease_id, lease_text(l))
-return { word, s.time, l.token, remaining(s, l) }
+redis.call('HSET', lock.key, lease_id, lease_text(lease))
+return { word, state.time, lease.token, remaining(state, lease) }

@@ -16,45 +16,45 @@ local meta = KEYS[1]
 local reign, not_after, skew, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local immediate = ARGV[6] == '1'
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
-drop_lapsed(s, L)
+local lock = open_lock(state, resource)
+drop_lapsed(state, lock)
 local named, count, free_at = token == '', 0, 0
-local flat = redis.call('HGETALL', L.key)
+local flat = redis.call('HGETALL', lock.key)
 for i = 1, #flat, 2 do
   local lease_id = flat[i]
-  local l = is_lease(lease_id) and read_lease(flat[i + 1])
-  if l and (token == '' or l.token == token) then
+  local lease = is_lease(lease_id) and read_lease(flat[i + 1])
+  if lease and (token == '' or lease.token == token) then
     named = true
     -- Its holder's repeat, which waits for the end of a quarantine to get this very lease.
-    local waiting = redis.call('HGET', L.waiters, lease_id)
+    local waiting = redis.call('HGET', lock.waiters, lease_id)
     if waiting then
-      tell(s, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
-      forget_waiter(s, L, lease_id)
+      tell(state, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
+      forget_waiter(state, lock, lease_id)
     end
-    if immediate or l.state ~= 'revoked' then
+    if immediate or lease.state ~= 'revoked' then
       count = count + 1
       -- Of a unary call that holds nobody listens; one that has an offer waits.
-      if l.state == 'offer' or is_of_stream(l.stamp) then
-        tell(s, l.stamp, 'revoked', lease_id, '0', resource)
+      if lease.state == 'offer' or is_of_stream(lease.stamp) then
+        tell(state, lease.stamp, 'revoked', lease_id, '0', resource)
       end
     end
-    if immediate or l.state == 'offer' then
-      remove_holder(s, L, lease_id, l)
-      l = nil
-    elseif l.state == 'held' then
-      l.state = 'revoked'
-      L.changed = true
-      redis.call('HSET', L.key, lease_id, lease_text(l))
+    if immediate or lease.state == 'offer' then
+      remove_holder(state, lock, lease_id, lease)
+      lease = nil
+    elseif lease.state == 'held' then
+      lease.state = 'revoked'
+      lock.changed = true
+      redis.call('HSET', lock.key, lease_id, lease_text(lease))
     end
   end
-  if l then free_at = math.max(free_at, l.deadline) end
+  if lease then free_at = math.max(free_at, lease.deadline) end
 end
 -- With a token that names nothing this is the repeat of a call, and the min_hold may be that of a later holder.
-if immediate and named and L.count == 0 then L.taken_until = 0 end
-local free_in = math.max(free_at, L.taken_until, s.quarantine_until) - s.clock
-settle(s, L)
-return { 'forced', s.time, int(count), int(math.max(free_in, 0)) }
+if immediate and named and lock.count == 0 then lock.taken_until = 0 end
+local free_in = math.max(free_at, lock.taken_until, state.quarantine_until) - state.clock
+settle(state, lock)
+return { 'forced', state.time, int(count), int(math.max(free_in, 0)) }

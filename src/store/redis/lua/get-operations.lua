@@ -11,14 +11,14 @@
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
 
-local reply = { 'operations', s.time }
+local reply = { 'operations', state.time }
 for i = 4, #args do
-  local o = read_operation(s, args[i], true)
-  if o then
-    add_operation(s, reply, args[i], o, true)
+  local op = read_operation(state, args[i], true)
+  if op then
+    add_operation(state, reply, args[i], op, true)
   else
     for _ = 1, 9 do reply[#reply + 1] = '' end
   end

@@ -17,24 +17,24 @@ local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stamp, keep, give_back = ARGV[6], tonumber(ARGV[7]), ARGV[8] == '1'
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
+local lock = open_lock(state, resource)
 local left = 'gone'
-local waiting = redis.call('HGET', L.waiters, lease_id)
+local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting and read_waiter(waiting).stamp == stamp then
-  if keep > 0 then set_absent(s, L, lease_id, keep) else forget_waiter(s, L, lease_id) end
+  if keep > 0 then set_absent(state, lock, lease_id, keep) else forget_waiter(state, lock, lease_id) end
   left = 'left'
 end
-local text = redis.call('HGET', L.key, lease_id)
-local l = text and read_lease(text)
-if l and l.stamp == stamp and (l.state == 'offer' or give_back) then
-  remove_holder(s, L, lease_id, l)
+local text = redis.call('HGET', lock.key, lease_id)
+local lease = text and read_lease(text)
+if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then
+  remove_holder(state, lock, lease_id, lease)
   -- The min_hold of a grant that nobody was told of. An offer has none yet; beside others it may be theirs.
-  if l.state ~= 'offer' and L.count == 0 then L.taken_until = 0 end
+  if lease.state ~= 'offer' and lock.count == 0 then lock.taken_until = 0 end
   left = 'left'
 end
-if left == 'left' then settle(s, L) end
-return { left, s.time }
+if left == 'left' then settle(state, lock) end
+return { left, state.time }

@@ -10,7 +10,7 @@
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
-return { 'marked', s.time }
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
+return { 'marked', state.time }

@@ -21,11 +21,11 @@ local function int(n) return string.format('%.0f', n) end
 local function enter(meta, reign, not_after, skew)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
-  local m = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
+  local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
     'watched_until', 'max_ttl')
-  if m[1] ~= reign then return nil, { 'reign', int(now) } end
+  if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   skew = tonumber(skew)
-  local clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew)
+  local clock = tonumber(recorded[2]) + math.min(math.max(now - tonumber(recorded[3]), 0), skew)
   return {
     meta = meta,
     bucket = string.sub(meta, 1, -5), -- all keys of the bucket are this and a name
@@ -33,25 +33,25 @@ local function enter(meta, reign, not_after, skew)
     now = now,
     time = int(now), -- the same as text
     clock = clock,
-    token = tonumber(m[4]),
-    quarantine_until = tonumber(m[5]),
-    lapsed_before = tonumber(m[6]),
-    max_ttl = tonumber(m[8]),
-    watched = m[7] and tonumber(m[7]) > clock, -- somebody wants to hear of changes
+    token = tonumber(recorded[4]),
+    quarantine_until = tonumber(recorded[5]),
+    lapsed_before = tonumber(recorded[6]),
+    max_ttl = tonumber(recorded[8]),
+    watched = recorded[7] and tonumber(recorded[7]) > clock, -- somebody wants to hear of changes
   }
 end
 
 -- Writes the advanced clock. Every mutating script does so whatever its outcome, first of all writes: on a node that
 -- was demoted meanwhile this fails with READONLY, so that no such node answers anything.
-local function advance(s)
-  redis.call('HSET', s.meta, 'clock', int(s.clock), 'last', s.time)
+local function advance(state)
+  redis.call('HSET', state.meta, 'clock', int(state.clock), 'last', state.time)
 end
 
 -- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost writes.
-local function next_token(s)
-  s.token = math.max(s.token + 1, s.now)
-  redis.call('HSET', s.meta, 'token', int(s.token))
-  return int(s.token)
+local function next_token(state)
+  state.token = math.max(state.token + 1, state.now)
+  redis.call('HSET', state.meta, 'token', int(state.token))
+  return int(state.token)
 end
 
 -- A lease is a field of the lock's hash, named by its lease_id:
@@ -77,42 +77,43 @@ local function read_lease(text)
   }
 end
 
-local function lease_text(l)
-  return l.token .. ' ' .. int(l.deadline) .. ' ' .. int(l.ttl) .. ' ' .. int(l.ceiling) .. ' ' ..
-    (l.acquired == l.token and '=' or l.acquired) .. ' ' .. l.stamp .. ' ' .. l.mode .. ' ' .. l.state
+local function lease_text(lease)
+  local acquired = lease.acquired == lease.token and '=' or lease.acquired
+  return lease.token .. ' ' .. int(lease.deadline) .. ' ' .. int(lease.ttl) .. ' ' .. int(lease.ceiling) .. ' ' ..
+    acquired .. ' ' .. lease.stamp .. ' ' .. lease.mode .. ' ' .. lease.state
 end
 
 -- A lease lives until its deadline. One that was inherited at an adoption and whose deadline lies before
 -- `lapsed_before` does not: the former primary may have seen it lapse by its own clock, and given the resource away.
-local function alive(s, l)
-  return l.deadline > s.clock and l.deadline >= s.lapsed_before
+local function alive(state, lease)
+  return lease.deadline > state.clock and lease.deadline >= state.lapsed_before
 end
 
 -- The deadline of what is given `ttl` now. Never more than the deployment's largest TTL: an operation may be older than a
 -- change of that, and a forgotten grant that lives longer would outlive the quarantine that is to cover it.
-local function deadline_after(s, ttl)
-  return s.clock + math.min(ttl, s.max_ttl) + s.skew
+local function deadline_after(state, ttl)
+  return state.clock + math.min(ttl, state.max_ttl) + state.skew
 end
 
 -- Moves the deadline to now + ttl, never past the ceiling, and never back: a repeat with a smaller TTL must not shorten
 -- what the holder was promised.
-local function extend(s, l, ttl)
-  local deadline = deadline_after(s, ttl)
-  if l.ceiling > 0 then deadline = math.min(deadline, l.ceiling) end
-  l.deadline = math.max(l.deadline, deadline)
+local function extend(state, lease, ttl)
+  local deadline = deadline_after(state, ttl)
+  if lease.ceiling > 0 then deadline = math.min(deadline, lease.ceiling) end
+  lease.deadline = math.max(lease.deadline, deadline)
 end
 
 -- How long the holder may count on the lease: without the skew allowance that the recorded deadline carries.
-local function remaining(s, l)
-  return int(l.deadline - s.skew - s.clock)
+local function remaining(state, lease)
+  return int(lease.deadline - state.skew - state.clock)
 end
 
 -- What makes a grant a lease that its caller is told of: its bounds begin now.
-local function hold(s, l, ttl, max_hold)
-  l.state = 'held'
-  l.ttl = ttl
-  if max_hold > 0 then l.ceiling = s.clock + max_hold + s.skew end
-  extend(s, l, ttl)
+local function hold(state, lease, ttl, max_hold)
+  lease.state = 'held'
+  lease.ttl = ttl
+  if max_hold > 0 then lease.ceiling = state.clock + max_hold + state.skew end
+  extend(state, lease, ttl)
 end
 
 -- The instance in a stamp "instance/call".
@@ -126,8 +127,8 @@ local function is_of_stream(stamp)
 end
 
 -- Says on the channel of a call's instance what became of what the call speaks for.
-local function tell(s, stamp, word, lease_id, number, resource)
+local function tell(state, stamp, word, lease_id, number, resource)
   local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')
-  redis.call('PUBLISH', s.bucket .. 'instance:' .. instance,
+  redis.call('PUBLISH', state.bucket .. 'instance:' .. instance,
     word .. ' ' .. lease_id .. ' ' .. call .. ' ' .. number .. ' ' .. resource)
 end

@@ -15,29 +15,29 @@
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
+local lock = open_lock(state, resource)
 local word = 'absent'
-local waiting = redis.call('HGET', L.waiters, lease_id)
+local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting then
-  tell(s, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
-  forget_waiter(s, L, lease_id)
+  tell(state, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
+  forget_waiter(state, lock, lease_id)
   word = 'dequeued'
 end
-local text = redis.call('HGET', L.key, lease_id)
+local text = redis.call('HGET', lock.key, lease_id)
 if text then
-  local l = read_lease(text)
-  if alive(s, l) then word = l.state == 'offer' and 'dequeued' or 'released' end
+  local lease = read_lease(text)
+  if alive(state, lease) then word = lease.state == 'offer' and 'dequeued' or 'released' end
   -- Streams hear of it; of a unary call nobody listens.
-  if word == 'released' and is_of_stream(l.stamp) then
-    tell(s, l.stamp, 'released', lease_id, '0', resource)
+  if word == 'released' and is_of_stream(lease.stamp) then
+    tell(state, lease.stamp, 'released', lease_id, '0', resource)
   end
-  remove_holder(s, L, lease_id, l)
+  remove_holder(state, lock, lease_id, lease)
 end
 if word ~= 'absent' or text then
-  settle(s, L)
+  settle(state, lock)
 end
-return { word, s.time }
+return { word, state.time }
