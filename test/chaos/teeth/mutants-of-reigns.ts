@@ -51,7 +51,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'The repeat of a recorded grant is answered in the quarantine. The old primary had recorded it, never confirmed ' +
       'it, saw it lapse and granted the resource to another, of whom the new primary has never heard.',
-    edits: [{ file: ACQUIRE, find: 'if own and not quarantined then', replace: 'if own then' }],
+    edits: [{ file: ACQUIRE, find: 'if own and not in_quarantine(state) then', replace: 'if own then' }],
   },
   {
     name: 'release-frees-at-the-end',
@@ -61,7 +61,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: LOCKING,
-        find: 'while grants < GRANTS and state.clock >= state.quarantine_until and state.clock >= lock.taken_until do',
+        find: 'while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do',
         replace: 'while grants < GRANTS and state.clock >= lock.taken_until do',
       },
     ],
@@ -74,7 +74,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: CONFIRM,
-        find: 'if not lease or not alive(state, lease) or state.clock < state.quarantine_until then',
+        find: 'if not lease or not alive(state, lease) or in_quarantine(state) then',
         replace: 'if not lease or not alive(state, lease) then',
       },
     ],
@@ -87,7 +87,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: BEGIN,
-        find: "if state.clock < state.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then",
+        find: "if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then",
         replace: 'if false then',
       },
     ],
@@ -97,7 +97,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Operations are claimed in the quarantine. The claim of another worker was lost with the old primary, and two ' +
       'run one operation.',
-    edits: [{ file: CLAIM, find: 'if state.clock < state.quarantine_until then', replace: 'if false then' }],
+    edits: [{ file: CLAIM, find: 'if in_quarantine(state) then', replace: 'if false then' }],
   },
   {
     name: 'lapsed-before',

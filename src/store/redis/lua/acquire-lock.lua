@@ -41,18 +41,10 @@ advance(state)
 local lock, own = open_lock(state, resource, lease_id)
 drop_lapsed(state, lock)
 if own and not alive(state, own) then own = nil end -- dropped just now
-local quarantined = state.clock < state.quarantine_until
 
 local function granted(lease)
-  local word = lease.state == 'offer' and 'granted' or 'repeated'
-  if lease.state == 'offer' then
-    forget_offer(state, lock, lease_id, lease.stamp)
-    lock.taken_until = math.max(lock.taken_until, min_hold > 0 and state.clock + min_hold or 0)
-    hold(state, lease, ttl, max_hold)
-    lock.changed = true
-  else
-    extend(state, lease, ttl)
-  end
+  if lease.state == 'offer' then forget_offer(state, lock, lease_id, lease.stamp) end
+  local word = accept(state, lock, lease, ttl, min_hold, max_hold)
   lease.stamp = stamp
   redis.call('HSET', lock.key, lease_id, lease_text(lease))
   save_lock(state, lock)
@@ -64,7 +56,7 @@ if own then
   -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
   -- queued and handed the same lease, it would hold the resource for as long as it likes.
   if own.state == 'revoked' then return { 'revoked', state.time } end
-  if asks_again and not quarantined and own.stamp ~= stamp then return { 'moved', state.time } end
+  if asks_again and not in_quarantine(state) and own.stamp ~= stamp then return { 'moved', state.time } end
 end
 
 local waiting = redis.call('HGET', lock.waiters, lease_id)
@@ -76,14 +68,15 @@ if waiter and waiter.stamp ~= stamp then
 end
 -- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
 -- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
-if own and not quarantined then
+if own and not in_quarantine(state) then
   if own.stamp ~= stamp then tell(state, own.stamp, 'moved', lease_id, '0', resource) end
   if waiter then forget_waiter(state, lock, lease_id) end
   return granted(own)
 end
 
 local queued = redis.call('ZCARD', lock.queue)
-if queued == 0 and not waiter and not quarantined and state.clock >= lock.taken_until and admits(lock, mode) then
+if queued == 0 and not waiter and not in_quarantine(state) and state.clock >= lock.taken_until
+  and admits(lock, mode) then
   local lease = {
     token = next_token(state), deadline = 0, ttl = ttl, ceiling = 0,
     acquired = state.time, stamp = stamp, mode = mode, state = 'held',
@@ -113,25 +106,15 @@ elseif waiter then
 end
 -- What lapsed may have freed the resource for those who wait, and among them perhaps for this very call.
 hand_over(state, lock, true)
-local text = redis.call('HGET', lock.key, lease_id)
-own = text and read_lease(text)
+own = find_lease(lock.key, lease_id)
 if own and own.stamp == stamp and own.state == 'offer' and alive(state, own) then return granted(own) end
 save_lock(state, lock)
 
-local free_at = math.max(state.quarantine_until, lock.taken_until, lock.count > 0 and lock.next or 0)
-local time_left = int(math.max(free_at - state.clock, 0))
+local time_left = int(math.max(free_at(state, lock) - state.clock, 0))
 local position = redis.call('ZRANK', lock.queue, lease_id)
 if position then return { 'queued', state.time, int(position + 1), time_left } end
-if quarantined and (lock.count == 0 or (own and alive(state, own))) then
+-- Only the quarantine stands in its way.
+if in_quarantine(state) and (lock.count == 0 or (own and alive(state, own)) or admits(lock, mode)) then
   return { 'quarantined', state.time, time_left }
 end
-local queue_length = int(redis.call('ZCARD', lock.queue))
-local word = 'held'
-if admits(lock, mode) then
-  if quarantined then return { 'quarantined', state.time, time_left } end
-  word = state.clock < lock.taken_until and 'min-hold' or 'ahead'
-end
-local reply = { word, state.time, time_left, queue_length }
-local earliest = add_holders(state, lock, reply, 4)
-if earliest then reply[3] = int(math.max(earliest, lock.taken_until, state.quarantine_until) - state.clock) end
-return reply
+return contended(state, lock, mode)

@@ -36,9 +36,7 @@ state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by
 
 local asked = new_record(spec)
 -- The record of the first Begin may be one that this primary has never heard of, and its attempt may be running.
-if state.clock < state.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then
-  return { 'quarantined', state.time, int(state.quarantine_until - state.clock) }
-end
+if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
 
 local function begun(op, created, has_attempt)
   local reply = { 'begun', state.time, created and '1' or '0', has_attempt and attempt_left(state, op) or '' }
@@ -46,24 +44,11 @@ local function begun(op, created, has_attempt)
   return reply
 end
 
--- Why the lock of an attempt can't be had, as acquire-lock says it.
-local function contended(lock, mode)
-  if lock.changed then settle(state, lock) end
-  local free_at = math.max(state.quarantine_until, lock.taken_until, lock.count > 0 and lock.next or 0)
-  local word = 'held'
-  if admits(lock, mode) then word = state.clock < lock.taken_until and 'min-hold' or 'ahead' end
-  local reply = { word, state.time, int(math.max(free_at - state.clock, 0)), int(redis.call('ZCARD', lock.queue)) }
-  local earliest = add_holders(state, lock, reply, 4)
-  if earliest then reply[3] = int(math.max(earliest, lock.taken_until, state.quarantine_until) - state.clock) end
-  return reply
-end
-
 -- Whether a lease is required and not held.
 local function lacks_lease()
   if required == '' then return false end
   local lease_id, token, on = string.match(required, '^(%S+) (%d+) (.*)$')
-  local text = redis.call('HGET', state.bucket .. 'lock:' .. on, lease_id)
-  local lease = text and read_lease(text)
+  local lease = find_lease(state.bucket .. 'lock:' .. on, lease_id)
   return not lease or lease.token ~= token or lease.state ~= 'held' or not alive(state, lease)
 end
 
@@ -88,7 +73,7 @@ if op then
   if not is_one_of(op.state, claim_from) then return begun(op, created, false) end
   if lacks_lease() then return { 'lease-required', state.time } end
   local started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json)
-  if not started then return contended(lock, op.lock.mode) end
+  if not started then return contended(state, lock, op.lock.mode) end
   return begun(op, created, true)
 end
 
@@ -101,7 +86,7 @@ op.expires = op.ttl > 0 and state.clock + op.ttl or 0
 if claim ~= '' then
   if op.lock then
     local lease, lock = take_lock(state, op, resource, claim, stamp, owner_json)
-    if not lease then return contended(lock, op.lock.mode) end
+    if not lease then return contended(state, lock, op.lock.mode) end
     op.token, op.deadline = lease.token, lease.deadline
   else
     op.token, op.deadline = next_token(state), deadline_after(state, op.heartbeat)

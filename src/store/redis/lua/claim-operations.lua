@@ -34,9 +34,7 @@ if not state then return refusal end
 advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
-if state.clock < state.quarantine_until then
-  return { 'quarantined', state.time, int(state.quarantine_until - state.clock) }
-end
+if in_quarantine(state) then return quarantined(state) end
 
 local claimed, blocked, is_blocked = {}, {}, {}
 local ask_again, behind, repeated = FAR, '-', '0'
@@ -124,7 +122,6 @@ while #claimed < most do
       if started then
         claimed[#claimed + 1] = { name = name, op = op }
       else
-        if lock.changed then settle(state, lock) end
         if lock.count > 0 then ask_again = math.min(ask_again, lock.next - state.clock) end
         if state.clock < lock.taken_until then ask_again = math.min(ask_again, lock.taken_until - state.clock) end
         if not is_blocked[resource] and #blocked < 100 then

@@ -23,26 +23,19 @@ local state, refusal = enter(meta, reign, not_after, skew)
 if not state then return refusal end
 advance(state)
 
-local lock = open_lock(state, resource)
-local text = redis.call('HGET', lock.key, lease_id)
-local lease = text and read_lease(text)
+local lock, lease = open_lock(state, resource, lease_id)
 -- A newer call speaks for it, and has the offer to confirm.
 if lease and lease.stamp ~= stamp then return { 'gone', state.time } end
 forget_offer(state, lock, lease_id, stamp)
 -- In a quarantine an offer is what a repeat is: recorded by a primary that may never have confirmed it.
-if not lease or not alive(state, lease) or state.clock < state.quarantine_until then return { 'gone', state.time } end
+if not lease or not alive(state, lease) or in_quarantine(state) then return { 'gone', state.time } end
 -- The repeat of a confirmation whose lease was revoked since.
 if lease.state == 'revoked' then return { 'gone', state.time } end
-local word = lease.state == 'offer' and 'granted' or 'repeated'
-if lease.state == 'offer' then
-  if min_hold > 0 then
-    lock.taken_until = math.max(lock.taken_until, state.clock + min_hold)
-    save_lock(state, lock)
-  end
-  hold(state, lease, ttl, max_hold)
-  tell_watchers(state, lock) -- a holder that lives on, no more an offer of one second
-else
-  extend(state, lease, ttl)
+local word = accept(state, lock, lease, ttl, min_hold, max_hold)
+if word == 'granted' then
+  -- The summary has counted the offer; only a min_hold is new to it. Those who watch see a holder that lives on, no
+  -- more an offer of one second.
+  if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock) end
 end
 redis.call('HSET', lock.key, lease_id, lease_text(lease))
 return { word, state.time, lease.token, remaining(state, lease) }

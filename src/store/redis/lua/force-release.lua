@@ -22,7 +22,7 @@ advance(state)
 
 local lock = open_lock(state, resource)
 drop_lapsed(state, lock)
-local named, count, free_at = token == '', 0, 0
+local named, count, last_deadline = token == '', 0, 0
 local flat = redis.call('HGETALL', lock.key)
 for i = 1, #flat, 2 do
   local lease_id = flat[i]
@@ -51,10 +51,10 @@ for i = 1, #flat, 2 do
       redis.call('HSET', lock.key, lease_id, lease_text(lease))
     end
   end
-  if lease then free_at = math.max(free_at, lease.deadline) end
+  if lease then last_deadline = math.max(last_deadline, lease.deadline) end
 end
 -- With a token that names nothing this is the repeat of a call, and the min_hold may be that of a later holder.
 if immediate and named and lock.count == 0 then lock.taken_until = 0 end
-local free_in = math.max(free_at, lock.taken_until, state.quarantine_until) - state.clock
+local free_in = math.max(last_deadline, lock.taken_until, state.quarantine_until) - state.clock
 settle(state, lock)
 return { 'forced', state.time, int(count), int(math.max(free_in, 0)) }

@@ -21,15 +21,13 @@ local state, refusal = enter(meta, reign, not_after, skew)
 if not state then return refusal end
 advance(state)
 
-local lock = open_lock(state, resource)
+local lock, lease = open_lock(state, resource, lease_id)
 local left = 'gone'
 local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting and read_waiter(waiting).stamp == stamp then
   if keep > 0 then set_absent(state, lock, lease_id, keep) else forget_waiter(state, lock, lease_id) end
   left = 'left'
 end
-local text = redis.call('HGET', lock.key, lease_id)
-local lease = text and read_lease(text)
 if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then
   remove_holder(state, lock, lease_id, lease)
   -- The min_hold of a grant that nobody was told of. An offer has none yet; beside others it may be theirs.

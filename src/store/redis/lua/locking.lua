@@ -58,7 +58,7 @@ local function save_lock(state, lock)
   end
   local look = lock.more and state.clock or lock.next
   if lock.taken_until > state.clock then look = math.min(look, lock.taken_until) end
-  if state.clock < state.quarantine_until or lock.count == 0 then
+  if in_quarantine(state) or lock.count == 0 then
     if redis.call('EXISTS', lock.queue) == 1 then
       look = math.min(look, math.max(state.quarantine_until, lock.taken_until, state.clock))
     end
@@ -71,6 +71,11 @@ local function save_lock(state, lock)
     redis.call('ZADD', state.bucket .. 'names', 0, lock.resource)
   end
   if lock.changed then tell_watchers(state, lock) end
+end
+
+-- The earliest moment at which the resource may become free: no holder's deadline is known to be earlier.
+local function free_at(state, lock)
+  return math.max(state.quarantine_until, lock.taken_until, lock.count > 0 and lock.next or 0)
 end
 
 local function permits_of(mode)
@@ -235,13 +240,12 @@ end
 -- Where `if_granted`, the next in line is told only if somebody was granted: nothing has changed for it otherwise.
 local function hand_over(state, lock, if_granted)
   local grants = 0
-  while grants < GRANTS and state.clock >= state.quarantine_until and state.clock >= lock.taken_until do
+  while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do
     local lease_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]
     if not lease_id then return end
     local waiter = read_waiter(redis.call('HGET', lock.waiters, lease_id))
     local instance = instance_of(waiter.stamp)
-    local text = redis.call('HGET', lock.key, lease_id)
-    local own = text and read_lease(text)
+    local own = find_lease(lock.key, lease_id)
     if redis.call('HEXISTS', state.bucket .. 'absent', instance) == 1 then
       set_absent(state, lock, lease_id, FORGET)
     elseif own and alive(state, own) then
@@ -273,8 +277,7 @@ local function hand_over(state, lock, if_granted)
   local next_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]
   if next_id then
     local waiter = read_waiter(redis.call('HGET', lock.waiters, next_id))
-    local blocked_until = math.max(state.quarantine_until, lock.taken_until, lock.count > 0 and lock.next or 0)
-    local blocked = math.max(math.min(blocked_until - state.clock, FORGET), 0)
+    local blocked = math.max(math.min(free_at(state, lock) - state.clock, FORGET), 0)
     tell(state, waiter.stamp, 'next', next_id, int(blocked), lock.resource)
   end
 end
@@ -311,4 +314,28 @@ local function add_holders(state, lock, reply, most)
     end
   end
   return earliest
+end
+
+-- The reply to what can't have the lock: whether it is held, comes after others, or has to wait for the end of a
+-- min_hold; and for how long at least.
+local function contended(state, lock, mode)
+  local word = 'held'
+  if admits(lock, mode) then word = state.clock < lock.taken_until and 'min-hold' or 'ahead' end
+  local time_left = math.max(free_at(state, lock) - state.clock, 0)
+  local reply = { word, state.time, int(time_left), int(redis.call('ZCARD', lock.queue)) }
+  local earliest = add_holders(state, lock, reply, 4)
+  if earliest then reply[3] = int(math.max(earliest, lock.taken_until, state.quarantine_until) - state.clock) end
+  return reply
+end
+
+-- Makes an offer a lease. What is one already is extended, as its holder may have been told of it. Says which it was.
+local function accept(state, lock, lease, ttl, min_hold, max_hold)
+  if lease.state ~= 'offer' then
+    extend(state, lease, ttl)
+    return 'repeated'
+  end
+  if min_hold > 0 then lock.taken_until = math.max(lock.taken_until, state.clock + min_hold) end
+  hold(state, lease, ttl, max_hold)
+  lock.changed = true
+  return 'granted'
 end

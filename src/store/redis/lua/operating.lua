@@ -8,8 +8,7 @@
 
 -- The lock of the attempt and its lease, if that is what the attempt says: held, alive, with the attempt's token.
 local function lease_of(state, op, resource)
-  local text = redis.call('HGET', state.bucket .. 'lock:' .. resource, op.claim)
-  local lease = text and read_lease(text)
+  local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
   if lease and lease.token == op.token and lease.state == 'held' and alive(state, lease) then return lease end
 end
 
@@ -188,14 +187,14 @@ local function sweep_operations(state, most)
   return #due
 end
 
--- Takes the lease of an attempt. Returns it, or nil and the lock where it can't be had: `settle` or `save_lock` is then
--- the caller's to do if it wants what has lapsed to be seen.
+-- Takes the lease of an attempt. Returns it, or nil and the lock where it can't be had.
 local function take_lock(state, op, resource, claim, stamp, owner_json)
   local wanted = op.lock
   local lock, own = open_lock(state, resource, claim)
   drop_lapsed(state, lock)
-  if own and alive(state, own) then return nil, lock end
-  if redis.call('ZCARD', lock.queue) > 0 or state.clock < lock.taken_until or not admits(lock, wanted.mode) then
+  if own and alive(state, own) or redis.call('ZCARD', lock.queue) > 0 or state.clock < lock.taken_until
+    or not admits(lock, wanted.mode) then
+    if lock.changed then settle(state, lock) end -- what has lapsed is seen
     return nil, lock
   end
   local lease = {
@@ -260,9 +259,7 @@ end
 
 local function release_attempt(state, op, resource)
   if not op.lock then return end
-  local lock = open_lock(state, resource)
-  local text = redis.call('HGET', lock.key, op.claim)
-  local lease = text and read_lease(text)
+  local lock, lease = open_lock(state, resource, op.claim)
   if not lease or lease.token ~= op.token then return end
   remove_holder(state, lock, op.claim, lease)
   settle(state, lock)

@@ -47,6 +47,16 @@ local function advance(state)
   redis.call('HSET', state.meta, 'clock', int(state.clock), 'last', state.time)
 end
 
+-- Whether a lease that this primary has never heard of may still be held: until then nothing is granted.
+local function in_quarantine(state)
+  return state.clock < state.quarantine_until
+end
+
+-- The reply to what starts nothing in a quarantine.
+local function quarantined(state)
+  return { 'quarantined', state.time, int(state.quarantine_until - state.clock) }
+end
+
 -- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost writes.
 local function next_token(state)
   state.token = math.max(state.token + 1, state.now)
@@ -101,6 +111,12 @@ local function extend(state, lease, ttl)
   local deadline = deadline_after(state, ttl)
   if lease.ceiling > 0 then deadline = math.min(deadline, lease.ceiling) end
   lease.deadline = math.max(lease.deadline, deadline)
+end
+
+-- The lease of this id in a lock's hash, nil for none.
+local function find_lease(key, lease_id)
+  local text = redis.call('HGET', key, lease_id)
+  return text and read_lease(text) or nil
 end
 
 -- How long the holder may count on the lease: without the skew allowance that the recorded deadline carries.

@@ -19,7 +19,7 @@ local state, refusal = enter(meta, reign, not_after, skew)
 if not state then return refusal end
 advance(state)
 
-local lock = open_lock(state, resource)
+local lock, lease = open_lock(state, resource, lease_id)
 local word = 'absent'
 local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting then
@@ -27,9 +27,7 @@ if waiting then
   forget_waiter(state, lock, lease_id)
   word = 'dequeued'
 end
-local text = redis.call('HGET', lock.key, lease_id)
-if text then
-  local lease = read_lease(text)
+if lease then
   if alive(state, lease) then word = lease.state == 'offer' and 'dequeued' or 'released' end
   -- Streams hear of it; of a unary call nobody listens.
   if word == 'released' and is_of_stream(lease.stamp) then
@@ -37,7 +35,5 @@ if text then
   end
   remove_holder(state, lock, lease_id, lease)
 end
-if word ~= 'absent' or text then
-  settle(state, lock)
-end
+if word ~= 'absent' or lease then settle(state, lock) end
 return { word, state.time }

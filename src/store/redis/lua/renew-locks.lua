@@ -26,8 +26,7 @@ for i = 4, #args, 2 do
   local lease_id, token, stamp, take_over, ttl = string.match(args[i + 1], '^(%S+) (%d+) (%S*) ([01]) (%d+)$')
   take_over, ttl = take_over == '1', tonumber(ttl)
   local key = state.bucket .. 'lock:' .. resource
-  local text = redis.call('HGET', key, lease_id)
-  local lease = text and read_lease(text)
+  local lease = find_lease(key, lease_id)
   local word, left = nil, '0'
   if not lease or lease.token ~= token or not alive(state, lease) or lease.state == 'offer' then
     word = 'lost'

@@ -27,9 +27,7 @@ if not is_repeat(op, 'retry', request_id) then
   if not is_one_of(op.state, from) then return { 'wrong-state', state.time } end
   if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
   -- Another open one may have been forgotten.
-  if op.exclusive and state.clock < state.quarantine_until then
-    return { 'quarantined', state.time, int(state.quarantine_until - state.clock) }
-  end
+  if op.exclusive and in_quarantine(state) then return quarantined(state) end
   if is_open_elsewhere(state, (split_name(name)), op.exclusive) then return { 'open', state.time } end
   remember_request(op, 'retry', request_id)
   redis.call('HDEL', operation_key(state, name), 'outcome')
