@@ -150,7 +150,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
         find: "  redis.call('HSET', lock.key, lease_id, lease_text(lease), lease_id .. '?', about)\n",
         replace:
           "  redis.call('HSET', lock.key, lease_id, lease_text(lease), lease_id .. '?', about)\n" +
-          "  redis.call('PEXPIRE', lock.key, math.max(lease.ttl, OFFER) / 1000)\n",
+          "  redis.call('PEXPIRE', lock.key, math.max(lease.ttl, OFFER_WINDOW) / 1000)\n",
       },
       {
         file: RENEW,

@@ -9,11 +9,6 @@
 -- has not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
 -- instance listens on the channel instance:I, and while it watches, on changes.
 
--- How long a grant by hand-over waits for its instance's confirmation.
-local OFFER = 1000000
--- A waiter that does not ask again for so long is forgotten: a dead instance's would fill the queue of a lock that is
--- never released.
-local FORGET = 30000000
 -- Grants of one hand-over, at most; the rest follows at the next look, which is due at once.
 local GRANTS = 500
 local FAR = 9007199254740991 -- 2^53 - 1
@@ -220,7 +215,8 @@ local function enqueue(state, lock, lease_id, waiter, about)
   write_waiter(lock, lease_id, waiter, about)
   -- (Not where a waiter asks again.)
   if redis.call('ZADD', lock.queue, waiter.place, lease_id) == 1 then lock.changed = true end
-  redis.call('ZADD', state.bucket .. 'patience', int(state.clock + FORGET), lease_id .. ' ' .. lock.resource)
+  local forgotten_at = int(state.clock + FORGOTTEN_AFTER)
+  redis.call('ZADD', state.bucket .. 'patience', forgotten_at, lease_id .. ' ' .. lock.resource)
 end
 
 -- Out of the live queue, so that passing over it costs nothing; its place is remembered for a while.
@@ -247,7 +243,7 @@ local function hand_over(state, lock, if_granted)
     local instance = instance_of(waiter.stamp)
     local own = find_lease(lock.key, lease_id)
     if redis.call('HEXISTS', state.bucket .. 'absent', instance) == 1 then
-      set_absent(state, lock, lease_id, FORGET)
+      set_absent(state, lock, lease_id, FORGOTTEN_AFTER)
     elseif own and alive(state, own) then
       -- A lease of this very id that outlived a quarantine, repeated by a waiting call: the same lease, no second one.
       own.stamp = waiter.stamp
@@ -263,7 +259,7 @@ local function hand_over(state, lock, if_granted)
       if not admits(lock, waiter.mode) then break end
       local about = redis.call('HGET', lock.waiters, lease_id .. '?')
       add_holder(lock, lease_id, {
-        token = next_token(state), deadline = state.clock + OFFER, ttl = 0, ceiling = 0,
+        token = next_token(state), deadline = state.clock + OFFER_WINDOW, ttl = 0, ceiling = 0,
         acquired = state.time, stamp = waiter.stamp, mode = waiter.mode, state = 'offer',
       }, about)
       forget_waiter(state, lock, lease_id)
@@ -277,7 +273,7 @@ local function hand_over(state, lock, if_granted)
   local next_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]
   if next_id then
     local waiter = read_waiter(redis.call('HGET', lock.waiters, next_id))
-    local blocked = math.max(math.min(free_at(state, lock) - state.clock, FORGET), 0)
+    local blocked = math.max(math.min(free_at(state, lock) - state.clock, FORGOTTEN_AFTER), 0)
     tell(state, waiter.stamp, 'next', next_id, int(blocked), lock.resource)
   end
 end

@@ -108,7 +108,7 @@ end
 -- What the record knows of it; `claims` is for the caller to write.
 local function remember_claim(state, name, op, claim)
   local forgotten
-  op.claims, forgotten = add_word(op.claims, claim, CLAIMS)
+  op.claims, forgotten = add_word(op.claims, claim, REMEMBERED_CLAIMS)
   put_along(op, 'k', op.requests .. '\t' .. op.claims)
   if forgotten then forget_claim_of(state, name, forgotten) end
 end

@@ -89,9 +89,6 @@ local function put_along(op, field, text)
   op.also[n + 1], op.also[n + 2] = field, text
 end
 
--- Remembered of each record.
-local REQUESTS, CLAIMS = 8, 8
-
 local function has_word(words, word)
   return string.find(' ' .. words .. ' ', ' ' .. word .. ' ', 1, true) ~= nil
 end
@@ -113,6 +110,6 @@ end
 
 local function remember_request(op, verb, request_id)
   if request_id == '' then return end
-  op.requests = add_word(op.requests, verb .. ':' .. request_id, REQUESTS)
+  op.requests = add_word(op.requests, verb .. ':' .. request_id, REMEMBERED_REQUESTS)
   put_along(op, 'k', op.requests .. '\t' .. op.claims)
 end

@@ -1,6 +1,7 @@
 -- Prelude: put before the body of every script (scripts.ts does), so that the reign check, the lease clock and the form
 -- of a lease stand in one place. All numbers are whole microseconds below 2^53 unless a name says otherwise. The only
--- declared key is the bucket's meta hash; all others are derived from it and lie under the same hash tag.
+-- declared key is the bucket's meta hash; all others are derived from it and lie under the same hash tag. Before this
+-- stand the numbers of script-constants.ts that a script uses: OFFER_WINDOW and the like.
 
 -- Redis's own time. The random-sequence tests replace this one line to bring their own clock.
 local function time_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end

@@ -43,7 +43,9 @@ end
 
 local absent = redis.call('HGETALL', state.bucket .. 'absent')
 for i = 1, #absent, 2 do
-  if tonumber(absent[i + 1]) + 2 * FORGET < state.clock then redis.call('HDEL', state.bucket .. 'absent', absent[i]) end
+  if tonumber(absent[i + 1]) + 2 * FORGOTTEN_AFTER < state.clock then
+    redis.call('HDEL', state.bucket .. 'absent', absent[i])
+  end
 end
 
 most = tonumber(most)
