@@ -107,6 +107,19 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [{ file: ADOPT, find: 'lapsed_before = clock + lapsed_after', replace: 'lapsed_before = 0' }],
   },
   {
+    name: 'upgrade-ends-offers',
+    letsThrough:
+      'An upgrade of the key layout leaves the unconfirmed hand-overs of the former layout alone. The scripts take one ' +
+      'for a lease that is held, and its resource is taken by a waiter who was never told of it.',
+    edits: [
+      {
+        file: ADOPT,
+        find: 'lapsed_before = math.max(lapsed_before, clock + FORMER_OFFER + 1)',
+        replace: 'lapsed_before = lapsed_before',
+      },
+    ],
+  },
+  {
     name: 'replid-in-the-reign',
     letsThrough:
       'The reign is the run_id. A primary is demoted and promoted again without a restart; meanwhile another granted, ' +
