@@ -4,7 +4,7 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
-import { CONFIRMATION_WINDOW_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
 import type { StoreBound } from '../lock-store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
@@ -158,7 +158,6 @@ export class CommandLane {
       mark: scripts['mark-commit'],
       keys,
       minAcks,
-      skewUs: String(SKEW_ALLOWANCE_MS * 1_000),
       clock,
     });
     barriers.set(minAcks, barrier);

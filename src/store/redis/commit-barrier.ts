@@ -8,6 +8,7 @@
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { SKEW_US } from './lock-arguments.ts';
 import type { Script } from './scripts.ts';
 import { evaluate, type Session } from './session.ts';
 
@@ -19,8 +20,6 @@ export interface CommitBarrierOptions {
   readonly keys: readonly string[];
   /** So many replicas must have it. One number for each barrier: who wants more than there are holds up nobody else. */
   readonly minAcks: number;
-  /** The skew allowance, as the script takes it. */
-  readonly skewUs: string;
   readonly clock: Clock;
 }
 
@@ -83,13 +82,13 @@ export class CommitBarrier {
   }
 
   async #commit(batch: readonly Passer[]): Promise<number> {
-    const { session, mark, keys, skewUs, minAcks, clock } = this.#options;
+    const { session, mark, keys, minAcks, clock } = this.#options;
     const lastMs = Math.max(...batch.map(({ deadlineMs }) => deadlineMs));
     const leftMs = (): number => lastMs - clock.monotonicMs();
     const late = (): Error => new Error('no reply in time');
     const connection = await this.#open();
     const notAfterUs = session.notAfterUs(lastMs);
-    const args = [keys.length, ...keys, session.reign, notAfterUs, skewUs];
+    const args = [keys.length, ...keys, session.reign, notAfterUs, SKEW_US];
     const [word] = await within(clock, leftMs(), evaluate(connection, mark, args), late);
     if (word !== 'marked') throw new Error(`the mark was refused: ${word}`);
     const waitMs = Math.ceil(Math.max(leftMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));

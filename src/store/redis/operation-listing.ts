@@ -6,7 +6,7 @@ import { keyOfName, nameOf, type Operation, type OperationKey } from '../../doma
 import { fits } from '../../domain/operation-filter.ts';
 import { operationBytes } from '../../domain/operation-size.ts';
 import type { OperationPage, OperationQuery } from '../operation-store.ts';
-import { operationOfListing, recordsOf } from './operation-answers.ts';
+import { operationOfListing, recordsOf } from './operation-replies.ts';
 
 /** Pieces that one page looks at. */
 const ROUNDS = 5;

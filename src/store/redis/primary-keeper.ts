@@ -5,18 +5,19 @@
 //        ▲                                                                                            │
 //        └────────────── closed · another primary or epoch named · reign refused · READONLY ◀──────────┘
 
-import { type Clock, pause, within } from '../../domain/clock.ts';
+import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort } from '../../domain/host-port.ts';
-import { CONFIRMATION_WINDOW_MS, FORMER_SCHEMA, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
-import { BUCKETS, type Keys } from './keys.ts';
+import type { Keys } from './keys.ts';
+import { SKEW_US } from './lock-arguments.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
-import { describeMismatch, reignOf } from './reign.ts';
+import { ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { Scripts } from './scripts.ts';
-import { evaluate, Session, type TimeSample } from './session.ts';
+import { Session } from './session.ts';
 
 export interface PrimaryKeeperOptions {
   readonly locator: PrimaryLocator;
@@ -30,21 +31,6 @@ export interface PrimaryKeeperOptions {
   readonly random: () => number;
 }
 
-/** What an adoption installs, and what a node must be like. */
-export interface ReignPolicy {
-  readonly maxTtlMs: number;
-  /** 0 where the operator waived it. */
-  readonly quarantineMs: number;
-  readonly lapsedAfterMs: number;
-  readonly lifeOfOperations: readonly string[]; // arguments of the ticks' script
-  readonly skewMs: number;
-  /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
-  readonly bootstrapNew: boolean;
-  /** A `maxmemory-policy` that is accepted although it evicts. */
-  readonly allowEvictionPolicy?: string | undefined;
-}
-
-const STEP_TIMEOUT_MS = 2_000;
 const RETRY_MS = 100;
 const RETRY_SPREAD_MS = 150;
 const BACKLOG_WAIT_MS = 5_000;
@@ -60,16 +46,16 @@ export class PrimaryKeeper {
   readonly #closing = new AbortController();
   readonly #stopListening: () => void;
   readonly #finished: Promise<void>;
+  readonly #adoption: ReignAdoption;
   #session: Session | undefined;
   #reason = 'connecting';
   #mismatch = '';
   #quarantineEndsMs = 0;
-  #seenToken = 0;
-  #knowsDeployment = false;
   #onChange: () => void = () => {};
 
   constructor(options: PrimaryKeeperOptions) {
     this.#options = options;
+    this.#adoption = new ReignAdoption(options);
     this.#stopListening = options.locator.onAnswer(this.#retireIfReplaced);
     this.#finished = this.#run();
   }
@@ -99,7 +85,7 @@ export class PrimaryKeeper {
 
   /** Remembers the largest token seen, so that an adoption after lost writes starts above it. */
   sawToken(token: number): void {
-    if (token > this.#seenToken) this.#seenToken = token;
+    this.#adoption.sawToken(token);
   }
 
   async close(): Promise<void> {
@@ -202,22 +188,18 @@ export class PrimaryKeeper {
       const who = formatHostPort(named.address);
       throw new Error(`no majority of the Sentinels confirms ${who} as primary (${locator.describe()})`);
     }
-    const reply = await this.#adopt(connection, agreed, node);
-    const [, timeUs, reign, epoch, token, quarantineLeftUs] = reply.values;
+    const joined = await this.#adoption.adopt(connection, agreed, node);
+    if (joined.kind === 'mismatch') {
+      this.#mismatch = joined.reason;
+      throw new CoordinationError('DEPLOYMENT_MISMATCH', joined.reason);
+    }
+    this.#mismatch = '';
+    const { reign, epoch, token, sample } = joined;
     if (reign !== reignOf(agreed.configEpoch, node.replid))
       throw new Error('the reign changed while it was joined');
-    this.sawToken(Number(token));
-    this.#knowsDeployment = true;
-    this.#quarantineEndsMs = reply.sample.atMs + Number(quarantineLeftUs) / 1_000;
-    return new Session({
-      connection,
-      primary: agreed,
-      reign,
-      epoch: Number(epoch),
-      clock,
-      observer,
-      sample: { timeUs: Number(timeUs), atMs: reply.sample.atMs },
-    });
+    this.#adoption.knowsDeployment(token);
+    this.#quarantineEndsMs = sample.atMs + joined.quarantineLeftMs;
+    return new Session({ connection, primary: agreed, reign, epoch, clock, observer, sample });
   }
 
   async #readNode(connection: Connection): Promise<NodeInfo> {
@@ -258,57 +240,10 @@ export class PrimaryKeeper {
     return node;
   }
 
-  async #adopt(
-    connection: Connection,
-    agreed: NamedPrimary,
-    node: NodeInfo,
-  ): Promise<{ values: readonly string[]; sample: TimeSample }> {
-    const { clock, keys, scripts, policy } = this.#options;
-    const time = await connection.callWithin(STEP_TIMEOUT_MS, 'TIME');
-    const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
-    const notAfterUs = Number(seconds) * 1_000_000 + Number(micros) + STEP_TIMEOUT_MS * 1_000;
-    const us = (ms: number): number => Math.round(ms * 1_000);
-    const args = [
-      agreed.configEpoch,
-      notAfterUs,
-      SCHEMA_VERSION,
-      us(policy.maxTtlMs),
-      BUCKETS,
-      us(policy.quarantineMs),
-      us(policy.lapsedAfterMs),
-      this.#seenToken,
-      // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
-      // otherwise one that lost its data, and the leases it forgot are still held.
-      policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
-      FORMER_SCHEMA,
-    ];
-    const late = (): Error => new Error('adopt-reign: no reply');
-    const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
-    const reply = await within(clock, STEP_TIMEOUT_MS, work, late);
-    switch (reply[0]) {
-      case 'adopted':
-        this.#options.observer.event('warn', 'a new reign begins', {
-          primary: agreed.key,
-          replid: node.replid,
-          quarantineMs: Math.round(Number(reply[5]) / 1_000),
-        });
-        break;
-      case 'current':
-        break;
-      case 'mismatch':
-        this.#mismatch = describeMismatch(String(reply[2]), String(reply[3]));
-        throw new CoordinationError('DEPLOYMENT_MISMATCH', this.#mismatch);
-      default:
-        throw new Error(`adopt-reign: ${reply[0]}`);
-    }
-    this.#mismatch = '';
-    return { values: reply, sample: { timeUs: Number(reply[1]), atMs: clock.monotonicMs() } };
-  }
-
   // The lease clock stands still when nobody advances it, and lapsed locks are removed on the way.
   async #tickUntilOver(session: Session): Promise<void> {
     const { clock, keys, scripts, policy } = this.#options;
-    const args = [String(policy.skewMs * 1_000), String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
+    const args = [SKEW_US, String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
       try {

@@ -11,7 +11,6 @@ import type {
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
-import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquireCommand,
   AcquisitionRef,
@@ -32,17 +31,17 @@ import type { Answer, CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
 import {
   aboutOwner,
-  aboutText,
+  acquireArguments,
+  confirmArguments,
   microseconds,
-  milliseconds,
-  modeText,
-  readContention,
-  readViews,
+  renewArguments,
+  SKEW_US,
   stampText,
-} from './lock-replies.ts';
+} from './lock-arguments.ts';
+import { milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
+import type { ScriptName } from './scripts.ts';
 
-const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
 /** The oldest of more holders are listed by GetLock alone: to find them takes a look at every one. */
 const MOST_SORTED = 1_000;
 
@@ -70,25 +69,9 @@ export class RedisLockStore implements LockStore {
     this.#instanceId = instanceId;
   }
 
-  async acquire(
-    { spec, stamp, mayWait, asksAgain = false }: AcquireCommand,
-    bound: StoreBound,
-  ): Promise<AcquireOutcome> {
-    const args = [
-      SKEW_US,
-      spec.resource,
-      spec.leaseId,
-      stampText(stamp),
-      modeText(spec.mode),
-      microseconds(spec.ttlMs),
-      microseconds(spec.minHoldMs),
-      microseconds(spec.maxHoldMs),
-      aboutText(spec),
-      mayWait ? '1' : '0',
-      String(LIMITS.waitersPerResource),
-      asksAgain ? '1' : '0',
-    ];
-    const answer = await this.#lane.run('acquire-lock', this.#keys, args, bound);
+  async acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
+    const { spec } = command;
+    const answer = await this.#run('acquire-lock', acquireArguments(command), bound);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'granted':
@@ -112,17 +95,9 @@ export class RedisLockStore implements LockStore {
     }
   }
 
-  async confirm({ spec, stamp }: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
-    const args = [
-      SKEW_US,
-      spec.resource,
-      spec.leaseId,
-      stampText(stamp),
-      microseconds(spec.ttlMs),
-      microseconds(spec.minHoldMs),
-      microseconds(spec.maxHoldMs),
-    ];
-    const answer = await this.#lane.run('confirm-offer', this.#keys, args, bound);
+  async confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
+    const { spec } = command;
+    const answer = await this.#run('confirm-offer', confirmArguments(command), bound);
     const [word, , ...rest] = answer.reply;
     if (word === 'granted' || word === 'repeated') {
       return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
@@ -134,18 +109,13 @@ export class RedisLockStore implements LockStore {
   async leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
     const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
     const keep = microseconds(keepPlaceMs);
-    const args = [SKEW_US, resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
-    const answer = await this.#lane.run('leave-queue', this.#keys, args, bound);
+    const args = [resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
+    const answer = await this.#run('leave-queue', args, bound);
     return answer.reply[0] === 'left';
   }
 
   async renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
-    const args: string[] = [SKEW_US];
-    for (const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } of commands) {
-      const by = stamp ? stampText(stamp) : '';
-      args.push(resource, `${leaseId} ${fencingToken} ${by} ${takesOver ? 1 : 0} ${microseconds(ttlMs)}`);
-    }
-    const answer = await this.#lane.run('renew-locks', this.#keys, args, bound);
+    const answer = await this.#run('renew-locks', commands.flatMap(renewArguments), bound);
     const words = answer.reply[2]?.split(' ') ?? [];
     return commands.map((command, index) => {
       const word = words[2 * index];
@@ -159,7 +129,7 @@ export class RedisLockStore implements LockStore {
   }
 
   async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
-    const answer = await this.#lane.run('release-lock', this.#keys, [SKEW_US, resource, leaseId], bound);
+    const answer = await this.#run('release-lock', [resource, leaseId], bound);
     const [word] = answer.reply;
     if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
@@ -167,20 +137,20 @@ export class RedisLockStore implements LockStore {
 
   async forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
     const { resource, fencingToken, immediate } = command;
-    const args = [SKEW_US, resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
-    const answer = await this.#lane.run('force-release', this.#keys, args, bound);
+    const args = [resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
+    const answer = await this.#run('force-release', args, bound);
     const [word, , count, freeIn] = answer.reply;
     if (word !== 'forced') throw new Error(`force-release: unexpected reply ${word}`);
     return { count: Number(count), freeInMs: milliseconds(freeIn) };
   }
 
   async advance(resource: string, bound: StoreBound): Promise<void> {
-    await this.#lane.run('advance-queue', this.#keys, [SKEW_US, resource], bound);
+    await this.#run('advance-queue', [resource], bound);
   }
 
   async checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
-    const args = [SKEW_US, resource, fencingToken.toString()];
-    const answer = await this.#lane.run('check-fencing-token', this.#keys, args, bound);
+    const args = [resource, fencingToken.toString()];
+    const answer = await this.#run('check-fencing-token', args, bound);
     return answer.reply[0] === 'valid';
   }
 
@@ -200,8 +170,8 @@ export class RedisLockStore implements LockStore {
     mostSorted: number,
     bound: StoreBound,
   ): Promise<readonly LockView[]> {
-    const args = [SKEW_US, String(most), String(mostSorted), ...resources];
-    const answer = await this.#lane.run('get-lock', this.#keys, args, bound);
+    const args = [String(most), String(mostSorted), ...resources];
+    const answer = await this.#run('get-lock', args, bound);
     const [word, , ...views] = answer.reply;
     if (word !== 'locks') throw new Error(`get-lock: unexpected reply ${word}`);
     return readViews(views);
@@ -209,7 +179,6 @@ export class RedisLockStore implements LockStore {
 
   async list({ prefix, owner, states, after, most }: ListQuery, bound: StoreBound): Promise<LockPage> {
     const args = [
-      SKEW_US,
       after,
       prefix,
       owner === '' ? '' : aboutOwner(owner),
@@ -220,7 +189,7 @@ export class RedisLockStore implements LockStore {
       String(MOST_SORTED),
       String(LIMITS.pageBytes),
     ];
-    const answer = await this.#lane.run('list-locks', this.#keys, args, bound);
+    const answer = await this.#run('list-locks', args, bound);
     const [word, , last, more, ...views] = answer.reply;
     if (word !== 'listed') throw new Error(`list-locks: unexpected reply ${word}`);
     return { locks: readViews(views), next: more === '1' ? last : undefined };
@@ -234,18 +203,13 @@ export class RedisLockStore implements LockStore {
 
   /** Has scripts tell of changes for `aheadMs` from now on, and `mark` at once; answers on the lease clock. */
   async extendWatch(aheadMs: number, mark: string, bound: StoreBound): Promise<Extension> {
-    const answer = await this.#lane.run(
-      'watch-changes',
-      this.#keys,
-      [SKEW_US, microseconds(aheadMs), mark],
-      bound,
-    );
+    const answer = await this.#run('watch-changes', [microseconds(aheadMs), mark], bound);
     const [, , now, until] = answer.reply;
     return { nowMs: milliseconds(now), watchedUntilMs: milliseconds(until) };
   }
 
   async refresh(bound: StoreBound): Promise<readonly Offer[]> {
-    const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], bound);
+    const answer = await this.#run('refresh-instance', [this.#instanceId], bound);
     const [, , wasAbsent, ...offers] = answer.reply;
     if (wasAbsent !== '0') this.#notify({ kind: 'resync' });
     return offers.map(readOffer);
@@ -285,6 +249,10 @@ export class RedisLockStore implements LockStore {
 
   #notify(notice: Notice): void {
     for (const listener of this.#listeners) listener(notice);
+  }
+
+  #run(name: ScriptName, args: readonly string[], bound: StoreBound): Promise<Answer> {
+    return this.#lane.run(name, this.#keys, [SKEW_US, ...args], bound);
   }
 
   #granted(of: AcquisitionRef, answer: Answer, [token, remaining]: readonly string[]): Lease {

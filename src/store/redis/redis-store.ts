@@ -3,22 +3,18 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
-import {
-  CONFIRMATION_WINDOW_MS,
-  LAPSED_AFTER_ADOPTION_MS,
-  quarantineMs,
-  SKEW_ALLOWANCE_MS,
-} from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { keysFor } from './keys.ts';
+import { lifeArguments } from './operation-arguments.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
 import { RedisLockStore } from './redis-lock-store.ts';
-import { lifeArguments, RedisOperationStore } from './redis-operation-store.ts';
+import { RedisOperationStore } from './redis-operation-store.ts';
 import { loadScripts, type Scripts } from './scripts.ts';
 import { SentinelWatch } from './sentinel-watch.ts';
 
@@ -94,7 +90,6 @@ export class RedisStore implements Store {
         maxTtlMs: options.maxTtlMs,
         quarantineMs: options.quarantine ? quarantineMs(options.maxTtlMs) : 0,
         lapsedAfterMs: options.quarantine ? LAPSED_AFTER_ADOPTION_MS : 0,
-        skewMs: SKEW_ALLOWANCE_MS,
         lifeOfOperations: lifeArguments(options.maxTtlMs),
         bootstrapNew: options.bootstrapNew,
         allowEvictionPolicy: options.allowEvictionPolicy,

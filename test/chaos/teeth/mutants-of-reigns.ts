@@ -10,6 +10,7 @@ const CLAIM = 'src/store/redis/lua/claim-operations.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';
 const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
+const REIGN = 'src/store/redis/reign.ts';
 const INFO = 'src/store/redis/info.ts';
 
 export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
@@ -225,7 +226,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'held: what was granted before is given out again at once.',
     edits: [
       {
-        file: KEEPER,
+        file: REIGN,
         find: "policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait'",
         replace: "policy.bootstrapNew ? 'new' : 'wait'",
       },
@@ -269,7 +270,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
 function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
-      file: 'src/store/redis/reign.ts',
+      file: REIGN,
       find: `return \`\${configEpoch}:\${replid}:\${SCHEMA_VERSION}\`;`,
       replace: `return \`\${configEpoch && 0}:\${replid}:\${SCHEMA_VERSION}\`;`,
     },
