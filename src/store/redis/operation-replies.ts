@@ -18,7 +18,7 @@ export function readOperation(
   withPayloads: boolean,
 ): Operation | undefined {
   if (name === '') return undefined;
-  // In the order of lua/operation-records.lua. What is left out is between the scripts and their record.
+  // In the order of lua/operation-records.lua. Only the scripts use the words that are left out.
   const [type = '', , , max, heartbeat, , exclusive, succeeded, failed, cancelled, dead, lock = ''] =
     spec.split('\t');
   const [word, version, , created, updated, started, finished, number, counted, token = '', ...others] =
@@ -172,7 +172,7 @@ export function recordsOf(words: readonly string[]): (readonly string[])[] {
   );
 }
 
-/** Records with the time that their attempts have left, as a claim replies them. */
+/** The records of a reply to a claim, each with the time that its attempt has left. */
 export function grantsOf(words: readonly string[]): (readonly [operation: Operation, left: string])[] {
   return Array.from({ length: words.length / (RECORD_WORDS + 1) }, (_, index) => {
     const [left = '', ...record] = words.slice((RECORD_WORDS + 1) * index, (RECORD_WORDS + 1) * (index + 1));

@@ -1,5 +1,5 @@
-// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it all again
-// when the connection closes, the Sentinels name someone else, or a script was refused. Nothing else runs commands.
+// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does all of it
+// again when the connection closes, the Sentinels name someone else, or a script is refused. Commands run nowhere else.
 //
 // Read role and replication id ──▶ ask the Sentinels *after that* ──▶ join or adopt the reign ──▶ session in use
 //        ▲                                                                                            │
@@ -35,9 +35,9 @@ const RETRY_MS = 100;
 const RETRY_SPREAD_MS = 150;
 const BACKLOG_WAIT_MS = 5_000;
 const BACKLOG_POLL_MS = 100;
-/** Without a reply to a tick for so long, it is a frozen process or a dead network. */
+/** No reply to a tick for so long means a frozen process or a dead network. */
 const SILENCE_MS = 3_000;
-/** Commands in flight on a retired session may still be answered for so long. */
+/** How long commands in flight on a retired session can still be answered. */
 const RETIRED_GRACE_MS = 1_000;
 const LOOKS_PER_TICK = 100;
 
@@ -60,7 +60,7 @@ export class PrimaryKeeper {
     this.#finished = this.#run();
   }
 
-  /** What commands may be sent on now. */
+  /** The session that commands can use now. */
   get session(): Session | undefined {
     return this.#session;
   }
@@ -70,7 +70,7 @@ export class PrimaryKeeper {
     return this.#session ? '' : this.#mismatch || this.#reason;
   }
 
-  /** The node's data belong to a deployment with other constants: no retry will help. */
+  /** Set when the node's data belong to a deployment with other constants: no retry helps. */
   get mismatch(): string {
     return this.#mismatch;
   }
@@ -95,8 +95,8 @@ export class PrimaryKeeper {
     await this.#finished;
   }
 
-  // A majority that names another node, or this one under another epoch (it was chosen again without ever
-  // having been demoted): no answer from the old session would be confirmed any more.
+  // When a majority names another node, or this one under another epoch (it was chosen again and never demoted),
+  // nothing confirms an answer from the old session any more.
   #retireIfReplaced = (): void => {
     const session = this.#session;
     if (!session) return;
@@ -111,7 +111,7 @@ export class PrimaryKeeper {
         const session = await this.#establish();
         this.#become(session, '');
         this.#retireIfReplaced();
-        // Not after the last tick: one that waits for a dead primary's reply must not hold back the next session.
+        // Doesn't await the last tick: one that waits for a dead primary's reply must not hold back the next session.
         void this.#tickUntilOver(session);
         await ended(session.over);
         this.#become(undefined, String(session.over.reason));
@@ -176,8 +176,8 @@ export class PrimaryKeeper {
     if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid)) {
       node = await this.#awaitBacklog(connection, node);
     }
-    // The majority is asked after the reign was read, or a primary that was demoted and chosen again between
-    // the two would be adopted under the name of a reign that has ended.
+    // Asks the majority after it has read the reign. Otherwise it would adopt a primary that was demoted and chosen
+    // again between the two under the name of a reign that has ended.
     const readAtMs = clock.monotonicMs();
     const agreed = await locator.awaitNamed(
       () => readAtMs,
@@ -226,9 +226,8 @@ export class PrimaryKeeper {
     return node;
   }
 
-  // The first replica that attaches changes the replication id, and so the reign, and so begins a quarantine.
-  // On a primary that has just started the replicas come within seconds: better to adopt once, after they
-  // came.
+  // The first replica that attaches changes the replication id, and with it the reign, and so begins a quarantine.
+  // The replicas of a primary that has just started come within seconds: better to adopt it once, after that.
   async #awaitBacklog(connection: Connection, first: NodeInfo): Promise<NodeInfo> {
     const { clock } = this.#options;
     const giveUpMs = clock.monotonicMs() + BACKLOG_WAIT_MS;
@@ -240,7 +239,7 @@ export class PrimaryKeeper {
     return node;
   }
 
-  // The lease clock stands still when nobody advances it, and lapsed locks are removed on the way.
+  // The lease clock stands still when nobody advances it. A tick also removes locks that have lapsed.
   async #tickUntilOver(session: Session): Promise<void> {
     const { clock, keys, scripts, policy } = this.#options;
     const args = [SKEW_US, String(LOOKS_PER_TICK), ...policy.lifeOfOperations];

@@ -1,5 +1,5 @@
-// The lock store on Redis: turns each operation into one script call, and the script's words into outcomes.
-// Decides nothing itself; the scripts decide atomically, the lane decides what may be told.
+// The lock store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
+// nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type {
@@ -42,7 +42,7 @@ import { milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
 
-/** The oldest of more holders are listed by GetLock alone: to find them takes a look at every one. */
+/** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
 
 export interface RedisLockStoreOptions {
@@ -201,7 +201,7 @@ export class RedisLockStore implements LockStore {
     });
   }
 
-  /** Has scripts tell of changes for `aheadMs` from now on, and `mark` at once; answers on the lease clock. */
+  /** Makes scripts tell of changes for `aheadMs` from now on, and leaves `mark` at once. Answers on the lease clock. */
   async extendWatch(aheadMs: number, mark: string, bound: StoreBound): Promise<Extension> {
     const answer = await this.#run('watch-changes', [microseconds(aheadMs), mark], bound);
     const [, , now, until] = answer.reply;
@@ -242,7 +242,7 @@ export class RedisLockStore implements LockStore {
     }
   }
 
-  /** Messages may have been missed, or the primary is another one. */
+  /** Messages may have been lost, or the primary is another one. */
   resync(): void {
     this.#notify({ kind: 'resync' });
   }

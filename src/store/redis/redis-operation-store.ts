@@ -1,5 +1,5 @@
 // The operation store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
-// nothing itself; the scripts decide atomically, the lane decides what may be told.
+// nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
 
 import {
   type Attempt,
@@ -69,10 +69,10 @@ import type { ScriptName } from './scripts.ts';
 
 /** Scripts that one claim runs. */
 const CLAIM_ROUNDS = 50;
-/** When to look again where even that was not all. */
+/** When to look again if even that did not reach all of them. */
 const CLAIM_AGAIN_MS = 1_000;
 
-/** What one script found, and behind which operation the next one goes on; '-' where that was all. */
+/** What one script found, and behind which operation the next one goes on; '-' if it reached all of them. */
 type ClaimedPiece = Extract<ClaimOutcome, { kind: 'claimed' }> & { readonly behind: string };
 
 export interface RedisOperationStoreOptions {
@@ -128,8 +128,9 @@ export class RedisOperationStore implements OperationStore {
     }
   }
 
-  // The script looks at some operations only, so that others get their turn: where it found nothing among them, the
-  // next call goes on behind them. Without that, a thousand operations whose resource is held would hide the others.
+  // One script looks at a bounded number of operations, so that other commands get their turn. If it finds nothing
+  // among them, the next one goes on behind them: otherwise a thousand operations whose resource is held would hide the
+  // rest.
   async claim(command: ClaimCommand, bound: StoreBound): Promise<ClaimOutcome> {
     const blockedOn = new Set<string>();
     let askAgainInMs = Number.POSITIVE_INFINITY;
@@ -283,7 +284,7 @@ export class RedisOperationStore implements OperationStore {
     return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
   }
 
-  // The grant of an attempt is also that of its lease, whose spec may want more replicas than the server does.
+  // Who is granted an attempt is granted its lease too, whose spec may want more replicas than the server does.
   #asSafeAsWished(operations: readonly Operation[], answer: Answer, bound: StoreBound): Promise<Answer> {
     const minAcks = Math.max(0, ...operations.map(({ lock }) => lock?.minAcks ?? 0));
     return this.#options.lane.onReplicas(answer, minAcks, bound);

@@ -1,5 +1,5 @@
-// The store on Redis, put together: who says which node is the primary, the keeper of the session to it, the
-// command lane, and the lock store on top.
+// The store on Redis, put together: the locator that says which node is the primary, the keeper of the session to it,
+// the command lane, and on top the stores of locks and operations.
 
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
@@ -36,9 +36,9 @@ export interface RedisStoreOptions {
   readonly keyPrefix: string;
   readonly maxTtlMs: number;
   readonly maxInFlight: number;
-  /** So many replicas must have what an answer tells; 0: none. */
+  /** How many replicas must have what an answer tells. */
   readonly minAcks: number;
-  /** False waives promise 1: new grants are possible at once after a failover, also of what is still held. */
+  /** False waives promise 1: after a failover a resource can be granted at once, even one that somebody still holds. */
   readonly quarantine: boolean;
   readonly bootstrapNew: boolean;
   readonly allowEvictionPolicy?: string | undefined;
@@ -174,8 +174,8 @@ export class RedisStore implements Store {
     await this.#keeper.close();
   }
 
-  // A session whose primary no majority confirms lately answers nothing: not usable, however well the
-  // connection works.
+  // A session answers nothing unless a majority has confirmed its primary lately. Without that the store isn't usable,
+  // however well the connection works.
   #noteUsable(): boolean {
     const { session } = this.#keeper;
     const nowMs = this.#clock.monotonicMs();

@@ -1,7 +1,6 @@
 // The Lua scripts: one file per command, and before each body what it uses of the domain's numbers and of the shared
-// parts (compose-script.ts).
-// Owns their text and their hashes, not how they are sent (command-lane.ts) or what their replies mean
-// (redis-lock-store.ts, primary-keeper.ts).
+// parts (compose-script.ts). Owns their text and their hashes, not how they are sent (command-lane.ts) or what their
+// replies mean (redis-lock-store.ts, reign.ts).
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';

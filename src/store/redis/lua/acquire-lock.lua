@@ -1,6 +1,6 @@
 #!lua
--- Grants a lease if nothing contradicts it, or returns the same acquisition again; puts the caller in the queue if it
--- may wait. Nobody overtakes a queued waiter.
+-- Grants a lease if nothing stands in its way, or returns what the same acquisition has already. Else puts the caller
+-- in the queue if it may wait. Nobody overtakes a queued waiter.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -66,8 +66,8 @@ if waiter and waiter.stamp ~= stamp then
   if asks_again then return { 'moved', state.time } end
   tell(state, waiter.stamp, 'moved', lease_id, '0', resource)
 end
--- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
--- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
+-- In the quarantine not even a repeat is answered. The old primary may have recorded this grant, never confirmed it,
+-- seen it lapse, and granted the resource to someone whose lease this primary has never heard of.
 if own and not in_quarantine(state) then
   if own.stamp ~= stamp then tell(state, own.stamp, 'moved', lease_id, '0', resource) end
   if waiter then forget_waiter(state, lock, lease_id) end
@@ -96,7 +96,7 @@ if may_wait then
     if own then waiter.place = '0' end
   end
   waiter.stamp = stamp
-  -- An instance that asks is not absent. Its other waiters were put aside meanwhile: it has to bring them back.
+  -- An instance that asks is not absent. Its other waiters were put aside in the meantime: it has to bring them back.
   if redis.call('HDEL', state.bucket .. 'absent', instance_of(stamp)) == 1 then
     tell(state, stamp, 'resync', '-', '0', '-')
   end
@@ -104,7 +104,7 @@ if may_wait then
 elseif waiter then
   forget_waiter(state, lock, lease_id) -- it waits no more
 end
--- What lapsed may have freed the resource for those who wait, and among them perhaps for this very call.
+-- A lease that lapsed may have freed the resource for those who wait, and among them for this very call.
 hand_over(state, lock, true)
 own = find_lease(lock.key, lease_id)
 if own and own.stamp == stamp and own.state == 'offer' and alive(state, own) then return granted(own) end

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Joins the reign of this primary: checks that the deployment is the one that the instance was configured
--- for, and if the reign is a new one installs it, with the quarantine that keeps forgotten grants harmless.
--- The reign's name is made of the config epoch, which a Sentinel majority vouched for, of the replication id
--- that this very node reports here, and of the schema.
+-- Joins the reign of this primary. Checks that the deployment is the one that the instance is configured for. A new
+-- reign it installs, with the quarantine that keeps forgotten grants harmless. The name of a reign consists of the
+-- config epoch, which a Sentinel majority vouched for, of the replication id that this very node reports here, and of
+-- the schema.
 --
 -- Upgrades the key layout where it finds the former one. An old instance O, a new one N, one primary:
 --
@@ -24,7 +24,7 @@
 --       6 quarantine      how long nothing is granted; 0 where the operator waived it
 --       7 lapsed_after    inherited leases with a deadline before adoption + this are lapsed; 0 if waived
 --       8 seen_token      the largest fencing token that the instance has seen
---       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
+--       9 bootstrap       'new': without any meta no lease can exist, so nothing needs to wait
 --      10 former_schema   the layout that is upgraded
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Frees what lapsed of one resource and hands it over: called by the instance whose waiter is next, when the deadline
--- that blocks it has passed.
+-- Frees what lapsed of one resource and hands it over. The instance whose waiter is next calls it when the deadline
+-- that blocks that waiter has passed.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

@@ -1,6 +1,6 @@
 #!lua
--- Records an operation, or finds it; starts an attempt for the caller if it wants one. All or nothing: what can't be
--- had together is not recorded.
+-- Records an operation, or finds it, and starts an attempt if the caller wants one. All or nothing: it records no
+-- operation whose attempt can't start.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,7 +9,7 @@
 --       4 room            how long a stale attempt's operation is left for recovery
 --       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
 --       7 name            "resource TAB operation_id"
---       8 spec            what is to be recorded of it for ever: 's' of operation-records.lua
+--       8 spec            what its record keeps for ever: 's' of operation-records.lua
 --       9 data            '' for none
 --      10 labels          JSON object
 --      11 owner
@@ -35,7 +35,7 @@ advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
 local asked = new_record(spec)
--- The record of the first Begin may be one that this primary has never heard of, and its attempt may be running.
+-- There may be a record that this primary has never heard of, that of a first Begin, and its attempt may be running.
 if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
 
 local function begun(op, created, has_attempt)
@@ -62,7 +62,7 @@ if op then
   local created = asked.begun_by ~= '' and op.begun_by == asked.begun_by
   if claim == '' or not is_open(op) then return begun(op, created, false) end
   if op.state == 'running' and not is_stale then
-    -- Until it is stale: later than its worker counts on it.
+    -- How long until it is stale, which is later than its worker counts on it.
     if op.claim ~= claim then return { 'attempt-held', state.time, int(op.deadline - state.clock) } end
     if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
     op.stamp = stamp
@@ -93,7 +93,7 @@ if claim ~= '' then
   end
   op.state, op.claim, op.stamp, op.number, op.counted, op.started = 'running', claim, stamp, 1, 1, state.time
 end
--- Nothing is written before the lock is had.
+-- Nothing is written before the lease is taken.
 op.seq = int(redis.call('HINCRBY', meta, 'operation', 1))
 redis.call('ZADD', state.bucket .. 'operations', 0, name)
 put_along(op, 's', spec)

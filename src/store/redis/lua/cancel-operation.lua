@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Asks for an operation to be cancelled: a pending one is, of a running one the worker is told and decides.
+-- Cancels a pending operation, or tells the worker of a running one, who decides.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,8 +9,8 @@
 --       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
 --       7 name            "resource TAB operation_id"
 --       8 reason
---       9 from            the states that are cancelled at once
---      10 outcome         of one that is cancelled at once
+--       9 from            the states in which it is cancelled at once
+--      10 outcome         of an operation that is cancelled at once
 --      11 request_id      '' for none
 -- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | wrong-state now
@@ -24,7 +24,7 @@ if not state then return refusal end
 advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
--- First what is due: one that has just gone stale for the last time is dead, and not to be cancelled any more.
+-- First does what is due: an operation that has just gone stale for the last time is dead, and can't be cancelled.
 local op, is_stale = read_operation(state, name, true), false
 if op then op, is_stale = settle_operation(state, name, op) end
 if not op then return { 'not-found', state.time } end

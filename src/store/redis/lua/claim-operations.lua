@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Claims the oldest operations of some types that are pending or stale. The same claim_id again gets what it claimed
--- and still runs, and nothing more. (It may run when Redis is full: it frees nothing, but without it nothing is
+-- Claims the oldest pending or stale operations of some types. A repeat with the same claim_id gets what that claimed
+-- and still runs, and nothing more. (It runs even when Redis is full: it frees nothing, but without it no operation is
 -- finished.)
 --
 -- KEYS  1 meta            the bucket's meta hash
@@ -19,9 +19,9 @@
 --      14 after           only operations that are younger than the one of this number; '0' for all
 --      15… types
 -- REPLY claimed now ask_again behind repeated blocked resource... {left operation...}...
---         ask_again: until something may be claimable by itself, '-' if nothing; behind: the `after` of a call that goes
---         on looking, '-' if all was looked at; repeated: '1' if they were claimed before, and somebody may have been
---         told of them; blocked: how many resources follow
+--         ask_again: how long until something may become claimable by itself, '-' for never; behind: the `after` with
+--         which a call goes on looking, '-' if this one looked at all; repeated: '1' if they were claimed before, and
+--         somebody may have been told of them; blocked: how many resources follow
 --       quarantined now time_left
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -52,7 +52,7 @@ end
 
 local known = redis.call('HGET', state.bucket .. 'claims', claim)
 if known then
-  -- Whichever stamp they bear: a late call may have put its own on them with a repeat whose answer was lost.
+  -- Whatever stamp they bear: a late call may have put its own on them, with a repeat whose answer was lost.
   repeated = '1'
   for name in string.gmatch(known, '[^\n]+') do
     local op = read_operation(state, name)
@@ -69,8 +69,8 @@ end
 
 sweep_operations(state, 100)
 
--- The types' indices merged by age, read piece by piece: first as many as are wanted, then more. No two operations have
--- one age.
+-- Merges the types' indices by age, and reads them piece by piece: first as many as are wanted, then more. No two
+-- operations have the same age.
 local LARGEST_PIECE = 32
 local heads = {}
 for i = 15, #args do

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Ends an operation, for the worker that runs it; releases its lease in the same step if asked to.
+-- Ends an operation for the worker that runs it. If asked to, releases its lease in the same step.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,7 +11,7 @@
 --       7 from            the states from which it may end so
 --       8 final           the state that it comes to
 --       9 outcome         the result or the status
---      10 release         '1': the attempt's lease, too
+--      10 release         '1': release the attempt's lease too
 --      11 request_id      '' for none
 -- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Makes an offer, a grant by hand-over, a lease: its instance has heard of it and is about to tell its caller.
+-- Makes an offer a lease: the instance has heard of the hand-over and is about to tell its caller.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -24,17 +24,17 @@ if not state then return refusal end
 advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
--- A newer call speaks for it, and has the offer to confirm.
+-- A newer call speaks for it. That one confirms the offer.
 if lease and lease.stamp ~= stamp then return { 'gone', state.time } end
 forget_offer(state, lock, lease_id, stamp)
--- In a quarantine an offer is what a repeat is: recorded by a primary that may never have confirmed it.
+-- In a quarantine an offer is like a repeat: the primary that recorded it may never have confirmed it.
 if not lease or not alive(state, lease) or in_quarantine(state) then return { 'gone', state.time } end
--- The repeat of a confirmation whose lease was revoked since.
+-- This repeats a confirmation, and the lease was revoked since.
 if lease.state == 'revoked' then return { 'gone', state.time } end
 local word = accept(state, lock, lease, ttl, min_hold, max_hold)
 if word == 'granted' then
-  -- The summary has counted the offer; only a min_hold is new to it. Those who watch see a holder that lives on, no
-  -- more an offer of one second.
+  -- The summary counts the offer already; only a min_hold is new to it. Those who watch see a holder that lives on,
+  -- where they saw an offer.
   if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock) end
 end
 redis.call('HSET', lock.key, lease_id, lease_text(lease))

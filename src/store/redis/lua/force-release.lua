@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Revokes leases of a resource, all or the one with a token, on an administrator's word. A holder may rely
--- on its lease until the deadline that it was told. So, unless it is to be at once, the lease stays until then as
--- 'revoked': it takes the resource, but nothing renews it. An offer ends at once in any case: nobody was told of it.
+-- Revokes leases of a resource, all or the one with a token, for an administrator. A holder relies on its lease until
+-- the deadline that it was told. So the lease stays 'revoked' until then, unless `immediate`: it takes the resource,
+-- but nothing renews it. An offer ends at once in any case: nobody was told of it.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,8 +9,8 @@
 --       3 skew            the skew allowance
 --       4 resource
 --       5 token           '': all leases
---       6 immediate       '1': remove them, and end a min_hold that nobody else holds
--- REPLY forced now count free_in      (free_in: when what is left of leases, min_hold and quarantine is over)
+--       6 immediate       '1': remove them, and end the min_hold if no lease is left
+-- REPLY forced now count free_in      (free_in: until all leases, the min_hold and the quarantine are over)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -37,7 +37,7 @@ for i = 1, #flat, 2 do
     end
     if immediate or lease.state ~= 'revoked' then
       count = count + 1
-      -- Of a unary call that holds nobody listens; one that has an offer waits.
+      -- Nobody listens for a unary call that holds; one that has an offer still waits.
       if lease.state == 'offer' or is_of_stream(lease.stamp) then
         tell(state, lease.stamp, 'revoked', lease_id, '0', resource)
       end
@@ -53,7 +53,7 @@ for i = 1, #flat, 2 do
   end
   if lease then last_deadline = math.max(last_deadline, lease.deadline) end
 end
--- With a token that names nothing this is the repeat of a call, and the min_hold may be that of a later holder.
+-- A token that names nothing is that of a repeated call, and the min_hold may be a later holder's.
 if immediate and named and lock.count == 0 then lock.taken_until = 0 end
 local free_in = math.max(last_deadline, lock.taken_until, state.quarantine_until) - state.clock
 settle(state, lock)

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- Who holds each of some resources and who waits for it now. Writes nothing; the clock is read as a mutating script
--- would advance it.
+-- Shows who holds each of some resources and who waits for it now. Writes nothing, and reads the clock as a mutating
+-- script would advance it.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

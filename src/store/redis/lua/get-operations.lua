@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- The records of some operations, with payloads. Writes nothing.
+-- Reads the records of some operations, with payloads. Writes nothing.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Signs of life of running attempts, many in one call, with the renewal of their leases. A stale one is never revived:
--- its operation may be somebody else's. A stream that opens takes its attempt over in the same way.
+-- Takes signs of life of running attempts, many in one call, and renews their leases. It never revives a stale attempt:
+-- somebody else may run its operation. A stream that opens takes its attempt over in the same way.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

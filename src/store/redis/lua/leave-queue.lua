@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Takes a waiter out of the queue, or gives back what it was granted and nobody was told of. Acts only while the record
--- bears this call's stamp: the same lease_id may have been resumed by a newer call, on another instance.
+-- Takes a waiter out of the queue, or gives back a grant that nobody was told of. Acts only while the record bears this
+-- call's stamp: a newer call, on another instance, may have resumed the same lease_id.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,8 +9,8 @@
 --       4 resource
 --       5 lease_id
 --       6 stamp           "instance/call" of the call that leaves
---       7 keep            how long its place is kept for the same lease_id; 0: not at all
---       8 give_back       '1': also a lease that was confirmed, but that its caller was not told of
+--       7 keep            how long to keep its place for the same lease_id; 0: not at all
+--       8 give_back       '1': also give back a lease that was confirmed, but that its caller was not told of
 -- REPLY left now | gone now
 --       late now | reign now
 local meta = KEYS[1]
@@ -30,7 +30,7 @@ if waiting and read_waiter(waiting).stamp == stamp then
 end
 if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then
   remove_holder(state, lock, lease_id, lease)
-  -- The min_hold of a grant that nobody was told of. An offer has none yet; beside others it may be theirs.
+  -- Ends the min_hold of a grant that nobody was told of. An offer has none yet; with other holders it may be theirs.
   if lease.state ~= 'offer' and lock.count == 0 then lock.taken_until = 0 end
   left = 'left'
 end

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- A page of the locks that are not free, in the order of their names' bytes. Writes nothing; the clock is read as a
--- mutating script would advance it. Where a page begins is a name and no number, so what comes or goes between two
--- pages moves nothing else.
+-- Lists a page of the locks that are not free, in the order of their names' bytes. Writes nothing, and reads the clock
+-- as a mutating script would advance it. A page begins behind a name, not at a number, so locks that come or go between
+-- two pages move no other.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,10 +9,10 @@
 --       3 skew            the skew allowance
 --       4 after           only names behind this one; '': from the first
 --       5 prefix          only names that begin with this
---       6 owner           only locks with a holder or waiter of whom people are told what begins with this; '': all
+--       6 owner           only locks with a holder or waiter whose text for people begins with this; '': all
 --       7 states          the wanted ones, each between commas: ',held,min-hold,'
 --       8 most            locks in the page
---       9 most_looks      names, holders and waiters to look at; what exceeds it ends the page
+--       9 most_looks      names, holders and waiters to look at; more end the page
 --      10 most_listed     holders and waiters of each lock
 --      11 most_sorted     of more holders than this, some are listed and not the oldest
 --      12 most_bytes      a page that is longer ends

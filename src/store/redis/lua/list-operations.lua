@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- The records behind a name, in the order of the names' bytes, without payloads. Which of them fit a filter is decided
--- by whoever asks. Writes nothing.
+-- Lists the records behind a name, in the order of the names' bytes, without payloads. The caller decides which of them
+-- fit its filter. Writes nothing.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

@@ -1,11 +1,11 @@
--- Views: put after locking.lua in the scripts that show locks to people. Writes nothing. A view is what replies carry
+-- Views: stands after locking.lua in the scripts that show locks to people. Writes nothing. A view is what a reply says
 -- of one lock:
 --   resource min_hold_left holders permits limit waiters listed_waiters listed_holders
 --     {about lease_id queued_at mode}... {about lease_id token acquired remaining mode state}...
--- `holders`, `permits` and `limit` (the smallest that a holder names; 0 without permits) are of the live ones; a waiter is
--- a live one, in order; holders are the oldest grants first.
+-- `holders`, `permits` and `limit` count live holders; `limit` is the smallest that one of them names, 0 without
+-- permits. The waiters are the live ones in their order. Of the holders the oldest grant comes first.
 
--- A lock without what has lapsed but was not swept.
+-- The lock without leases that have lapsed and that nobody has swept yet.
 local function look_at(state, resource)
   local lock = open_lock(state, resource)
   recount(state, lock)
@@ -29,8 +29,8 @@ local function oldest_holders(state, lock)
   return holders
 end
 
--- Adds the view of a lock, with up to `most` waiters and `most` holders. Where there are more holders than
--- `most_sorted`, some are listed and not the oldest: to find those it would have to look at every one.
+-- Adds the view of a lock, with up to `most` waiters and `most` holders. With more than `most_sorted` holders it lists
+-- any of them, not the oldest: to find those it would have to look at each.
 local function add_view(state, lock, reply, most, most_sorted)
   local start = #reply
   local ids = redis.call('ZRANGE', lock.queue, 0, most - 1)

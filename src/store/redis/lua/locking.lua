@@ -1,22 +1,22 @@
--- Locking: put after the prelude in the scripts that change who holds or waits. Owns the lock's summary, admission, the
--- queue and the direct hand-over.
+-- Locking: stands after the prelude in the scripts that change who holds or waits. Owns the lock's summary, admission,
+-- the queue and the direct hand-over.
 --
 -- Keys of a resource: lock:R (hash: leases by lease_id, '<lease_id>?' what people are told of each, ':' the summary),
 -- queue:R (sorted set: live waiters by place), waiters:R (hash: waiters by lease_id, live or absent, '<lease_id>?' as
--- above). Of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by
+-- above). Keys of the bucket: deadlines (sorted set: a lock by the moment before which nothing about it changes by
 -- itself), patience (sorted set: "lease_id resource" of waiters by the moment at which they are forgotten), absent
--- (hash: instances that let an offer lapse), offers:I (set: "lease_id call resource", what instance I was granted and
--- has not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
+-- (hash: instances that let an offer lapse), offers:I (set: "lease_id call resource", the offers that instance I has
+-- not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
 -- instance listens on the channel instance:I, and while it watches, on changes.
 
--- Grants of one hand-over, at most; the rest follows at the next look, which is due at once.
+-- The most grants of one hand-over. The rest follows at the next look, which is due at once.
 local GRANTS = 500
 local FAR = 9007199254740991 -- 2^53 - 1
 
 -- The summary ":" is "mode count permits limits next taken_until": the holders' common mode, their number, the sum of
--- their permits, how often each limit is named ("10=2,20=1"), a lower bound of their deadlines, and the end of a
--- min_hold. It makes admission cost the same for one holder as for ten thousand. Returns the lock, and the lease of
--- `lease_id` if that is named and recorded.
+-- their permits, how many of them name each limit ("10=2,20=1"), a lower bound of their deadlines, and the end of a
+-- min_hold. With it, admission costs the same for one holder as for ten thousand. Returns the lock, and the recorded
+-- lease of `lease_id` if the caller names one.
 local function open_lock(state, resource, lease_id)
   local lock = {
     resource = resource,
@@ -35,14 +35,14 @@ local function open_lock(state, resource, lease_id)
   return lock, own and read_lease(own)
 end
 
--- Tells who watches that the lock may look otherwise now; what it looks like they read. Renewals tell nothing.
+-- Tells those who watch that the lock may have changed. They read for themselves how. Renewals tell nothing.
 local function tell_watchers(state, lock)
   if state.watched then redis.call('PUBLISH', state.bucket .. 'changes', 'changed ' .. lock.resource) end
 end
 
--- Writes the summary, and when to look at the lock again: when a holder may lapse, and while someone waits or a
--- min_hold lasts, when that or the quarantine is over. Whatever changes who holds or waits sets `lock.changed` and comes
--- here, so this is the one place that tells those who watch.
+-- Writes the summary, and when to look at the lock again: when a holder may lapse; and while someone waits or a
+-- min_hold lasts, when that or the quarantine is over. Every change of who holds or waits sets `lock.changed` and comes
+-- here, so only this place tells those who watch.
 local function save_lock(state, lock)
   if lock.count == 0 then lock.mode, lock.permits, lock.limits, lock.next = '-', 0, '-', FAR end
   if lock.count == 0 and lock.taken_until <= state.clock then
@@ -68,7 +68,7 @@ local function save_lock(state, lock)
   if lock.changed then tell_watchers(state, lock) end
 end
 
--- The earliest moment at which the resource may become free: no holder's deadline is known to be earlier.
+-- The moment before which the resource cannot become free by itself.
 local function free_at(state, lock)
   return math.max(state.quarantine_until, lock.taken_until, lock.count > 0 and lock.next or 0)
 end
@@ -136,7 +136,7 @@ local function erase_holder(state, lock, lease_id, lease)
   if lease.state == 'offer' then
     forget_offer(state, lock, lease_id, lease.stamp)
   elseif lease.state == 'claim' then
-    -- An offer in the layout before this one, which ended with the upgrade (adopt-reign.lua).
+    -- An offer of the former layout. It ended with the upgrade (adopt-reign.lua).
     redis.call('DEL', state.bucket .. 'claims:' .. instance_of(lease.stamp))
   end
   lock.changed = true
@@ -147,13 +147,13 @@ local function remove_holder(state, lock, lease_id, lease)
   count_out(lock, lease)
 end
 
--- Whether a field of a lock's hash is a lease, not the summary or what people are told ('?' is 63).
+-- Whether a field of a lock's hash is a lease: not the summary, nor what people are told ('?' is 63).
 local function is_lease(name)
   return name ~= ':' and string.byte(name, -1) ~= 63
 end
 
--- Looks at each holder once the lower bound is reached (or lies where an adoption made leases lapse), and makes the
--- summary that of the live ones. The others are passed to `lapsed`, if there is one.
+-- Once the lower bound is reached, or lies where an adoption made leases lapse: looks at each holder, and makes the
+-- summary that of the live ones. Calls `lapsed`, if it is given, for each of the others.
 local function recount(state, lock, lapsed)
   if lock.count == 0 or (state.clock < lock.next and lock.next >= state.lapsed_before) then return end
   local flat = redis.call('HGETALL', lock.key)
@@ -170,23 +170,23 @@ local function recount(state, lock, lapsed)
   end
 end
 
--- Forgets the holders that lapsed. A lapsed offer marks its whole instance as absent: it did not answer for a second,
--- and every waiter of it that came next would cost another one.
+-- Forgets the holders that lapsed. A lapsed offer marks its whole instance as absent: the instance did not answer
+-- within the window, and each of its waiters whose turn comes would cost the others another one.
 local function drop_lapsed(state, lock)
   local recorded = lock.count
   recount(state, lock, function(lease_id, lease)
     erase_holder(state, lock, lease_id, lease)
-    -- (Not if an adoption ended it: then its instance had no chance.)
+    -- (Not when an adoption ended it: then the instance had no chance to confirm.)
     if lease.state == 'offer' and lease.deadline <= state.clock then
       redis.call('HSET', state.bucket .. 'absent', instance_of(lease.stamp), int(state.clock))
     end
   end)
-  -- Also where an earlier script dropped them and had no reason to save the lock.
+  -- Also when an earlier script dropped them and had no reason to save the lock.
   if lock.count ~= recorded then lock.changed = true end
 end
 
--- Whether a lease in `mode` goes together with the live holders. Of permits, the smallest limit that anybody names
--- counts, so that a rollout which changes the limit converges.
+-- Whether a lease in `mode` goes together with the live holders. For permits the smallest limit counts that anybody
+-- names, so that a rollout which changes the limit converges.
 local function admits(lock, mode)
   if lock.count == 0 then
     local permits, limit = permits_of(mode)
@@ -219,7 +219,7 @@ local function enqueue(state, lock, lease_id, waiter, about)
   redis.call('ZADD', state.bucket .. 'patience', forgotten_at, lease_id .. ' ' .. lock.resource)
 end
 
--- Out of the live queue, so that passing over it costs nothing; its place is remembered for a while.
+-- Takes a waiter out of the live queue, so that skipping it costs nothing. Its place is remembered for a while.
 local function set_absent(state, lock, lease_id, for_us)
   if redis.call('ZREM', lock.queue, lease_id) == 1 then lock.changed = true end
   redis.call('ZADD', state.bucket .. 'patience', int(state.clock + for_us), lease_id .. ' ' .. lock.resource)
@@ -231,9 +231,9 @@ local function forget_waiter(state, lock, lease_id)
   redis.call('ZREM', state.bucket .. 'patience', lease_id .. ' ' .. lock.resource)
 end
 
--- Grants the next live waiters what is free, in this very step, and tells their instances; then tells the next one in
--- line when what blocks it may lapse. Nobody is asked, nobody polls, and the cost does not depend on how many wait.
--- Where `if_granted`, the next in line is told only if somebody was granted: nothing has changed for it otherwise.
+-- Grants the next live waiters what is free, in this very step, and tells their instances. Then tells the next in line
+-- when what blocks it may lapse. Nobody is asked, nobody polls, and the cost does not depend on how many wait. With
+-- `if_granted` the next in line hears something only if somebody was granted: otherwise nothing has changed for it.
 local function hand_over(state, lock, if_granted)
   local grants = 0
   while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do
@@ -245,14 +245,14 @@ local function hand_over(state, lock, if_granted)
     if redis.call('HEXISTS', state.bucket .. 'absent', instance) == 1 then
       set_absent(state, lock, lease_id, FORGOTTEN_AFTER)
     elseif own and alive(state, own) then
-      -- A lease of this very id that outlived a quarantine, repeated by a waiting call: the same lease, no second one.
+      -- A waiting call repeats this very lease, which has outlived a quarantine: it gets the same one, not a second.
       own.stamp = waiter.stamp
       redis.call('HSET', lock.key, lease_id, lease_text(own))
       forget_waiter(state, lock, lease_id)
       tell(state, waiter.stamp, 'offered', lease_id, '0', lock.resource)
       grants = grants + 1
     elseif waiter.place == '0' then
-      -- It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
+      -- It stood before the others because it had a lease. That has lapsed, and now it is one of them.
       waiter.place = nil
       enqueue(state, lock, lease_id, waiter, redis.call('HGET', lock.waiters, lease_id .. '?'))
     else
@@ -278,15 +278,15 @@ local function hand_over(state, lock, if_granted)
   end
 end
 
--- Brings a lock up to date after something about it may have changed: frees what lapsed, hands over what is free.
+-- Brings a lock up to date when something about it may have changed: frees what lapsed, and hands over what is free.
 local function settle(state, lock)
   drop_lapsed(state, lock)
   hand_over(state, lock)
   save_lock(state, lock)
 end
 
--- Adds up to `most` holders as replies carry them: about lease_id token acquired remaining mode state. Returns the
--- earliest deadline among them.
+-- Adds up to `most` holders, each as "about lease_id token acquired remaining mode state". Returns the earliest of
+-- their deadlines.
 local function add_holders(state, lock, reply, most)
   local flat, earliest
   if lock.count <= most then
@@ -312,8 +312,8 @@ local function add_holders(state, lock, reply, most)
   return earliest
 end
 
--- The reply to what can't have the lock: whether it is held, comes after others, or has to wait for the end of a
--- min_hold; and for how long at least.
+-- The reply to a call that can't have the lock: why (it is held, others come first, or a min_hold lasts), for how long
+-- at least, how many wait, and some of the holders.
 local function contended(state, lock, mode)
   local word = 'held'
   if admits(lock, mode) then word = state.clock < lock.taken_until and 'min-hold' or 'ahead' end
@@ -324,7 +324,7 @@ local function contended(state, lock, mode)
   return reply
 end
 
--- Makes an offer a lease. What is one already is extended, as its holder may have been told of it. Says which it was.
+-- Makes an offer a lease; or extends it if it is one already, because somebody may have been told of it. Says which.
 local function accept(state, lock, lease, ttl, min_hold, max_hold)
   if lease.state ~= 'offer' then
     extend(state, lease, ttl)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Writes a mark behind everything that was replied so far: the replicas that have the mark have all of that. The mark
--- is the advanced lease clock. (A WAIT that follows no write of its own connection acknowledges what it never checked.)
+-- Writes a mark behind all replies so far: a replica that has the mark has what they tell. The mark is the advanced
+-- lease clock. (A WAIT that follows no write of its own connection acknowledges what it has never checked.)
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

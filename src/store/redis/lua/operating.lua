@@ -1,18 +1,18 @@
--- Operating: put after operation-records.lua in the scripts that read or change operations. Owns the indices of the
+-- Operating: stands after operation-records.lua in the scripts that read or change operations. Owns the indices of the
 -- records, what happens to them by itself, and the attempts.
 --
 -- Keys of the bucket: operations (sorted set: all names in the order of their bytes), operation-deadlines (sorted set:
--- a name by the moment before which nothing about it happens by itself), claimable:<type> (sorted set: what may be
--- claimed, by age), open (hash: how many operations of a resource are open, 'x' where it is an exclusive one, which is
--- alone), claims (hash: claim_id to the names that it claimed, a line each).
+-- a name by the moment before which nothing about it happens by itself), claimable:<type> (sorted set: what a claim can
+-- get, by age), open (hash: how many operations of a resource are open, or 'x' for an exclusive one, which is alone),
+-- claims (hash: claim_id to the names that it claimed, a line each).
 
--- The lock of the attempt and its lease, if that is what the attempt says: held, alive, with the attempt's token.
+-- The lease of the attempt, if there is still the one that the attempt speaks of: held, alive, and with its token.
 local function lease_of(state, op, resource)
   local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
   if lease and lease.token == op.token and lease.state == 'held' and alive(state, lease) then return lease end
 end
 
--- Whether its attempt lives, and its deadline as far as it is known.
+-- Whether its attempt lives. Brings the deadline up to date with that of the lease.
 local function living(state, op, resource)
   if not op.lock then return alive(state, op) end
   local lease = lease_of(state, op, resource)
@@ -29,7 +29,7 @@ local function tell_attempt(state, op, name, word)
   if is_of_stream(op.stamp) then tell(state, op.stamp, word, op.claim, '0', name) end
 end
 
--- The moment at which something about it happens by itself. (Of a stale one only the end of its time is left.)
+-- The moment at which something happens to it by itself. (To a stale one only the end of its time can.)
 local function next_moment(state, op, is_stale)
   if not is_open(op) then return op.expires end
   local at = FAR
@@ -84,7 +84,7 @@ local function change_operation(state, name, op, is_stale)
   tell_of_operation(state, name)
 end
 
--- A change that people see of a living attempt: the indices stay as they are, for they hold lower bounds.
+-- A change that people see while the attempt lives. The indices stay as they are, for they hold lower bounds.
 local function amend_operation(state, name, op)
   op.version, op.updated = op.version + 1, state.time
   write_operation(state, name, op)
@@ -105,7 +105,7 @@ local function forget_claim_of(state, name, claim)
   end
 end
 
--- What the record knows of it; `claims` is for the caller to write.
+-- Notes the claim in the record. The caller writes `claims`.
 local function remember_claim(state, name, op, claim)
   local forgotten
   op.claims, forgotten = add_word(op.claims, claim, REMEMBERED_CLAIMS)
@@ -124,7 +124,7 @@ local function remove_operation(state, name, op)
   tell_of_operation(state, name)
 end
 
--- Its last state, from which its retention counts.
+-- Brings it to a final state. Its retention counts from then.
 local function finish_operation(state, name, op, final, outcome)
   op.state, op.finished, op.claimable, op.outcome = final, state.time, 0, outcome
   op.expires = state.clock + tonumber(op['keep_' .. final])
@@ -132,9 +132,9 @@ local function finish_operation(state, name, op, final, outcome)
   change_operation(state, name, op)
 end
 
--- Does what is due about an operation by itself: it goes when its retention is over, becomes dead when its time or its
--- attempts are used up, and claimable when it is stale or its delay over. Returns the record, nil where there is none
--- (any more), and whether it is stale.
+-- Does what is due: an operation goes when its retention is over, becomes dead when its time or its attempts are used
+-- up, and claimable when it is stale or its delay is over. Returns the record, or nil when it is gone, and whether it
+-- is stale.
 local function settle_operation(state, name, op)
   if not is_open(op) then
     if op.expires > state.clock then return op end
@@ -209,8 +209,8 @@ local function take_lock(state, op, resource, claim, stamp, owner_json)
   return lease, lock
 end
 
--- Makes a pending or stale operation run. Returns false and the lock where that can't be had; nothing was changed then.
--- `is_claimed`: by a claim, whose repeat is to find it.
+-- Makes a pending or stale operation run. Returns false and the lock if it can't have that; then nothing has changed.
+-- `is_claimed`: a claim asks, and its repeat has to find the operation.
 local function start_attempt(state, name, op, claim, stamp, owner, owner_json, is_claimed)
   local resource = split_name(name)
   local token, deadline
@@ -229,7 +229,7 @@ local function start_attempt(state, name, op, claim, stamp, owner, owner_json, i
   return true
 end
 
--- Moves the deadline of a living attempt on, its lease's with it. Says whether it is at the end of its max_hold.
+-- Moves the deadline of a living attempt on, and that of its lease. Says whether that is at the end of its max_hold.
 local function extend_attempt(state, op, resource)
   if not op.lock then
     op.deadline = math.max(op.deadline, deadline_after(state, op.heartbeat))
@@ -269,7 +269,7 @@ local function is_one_of(word, list)
   return word == list or string.find(',' .. list .. ',', ',' .. word .. ',', 1, true) ~= nil
 end
 
--- Whether an open operation of the resource stands in the way of one that is to be opened.
+-- Whether an open operation of the resource stands in the way of another one.
 local function is_open_elsewhere(state, resource, exclusive)
   local open = redis.call('HGET', state.bucket .. 'open', resource)
   return open == 'x' or (exclusive and open ~= false)

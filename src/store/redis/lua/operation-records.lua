@@ -1,5 +1,5 @@
--- Operation records: put before operating.lua. Owns the form of a record, how it is read and how it is written; not its
--- indices, and not what it means.
+-- Operation records: stands before operating.lua. Owns the form of a record, how it is read and how it is written, but
+-- neither its indices nor what it means.
 --
 -- An operation's name is "resource TAB operation_id"; neither holds a control character. Its record is the hash
 -- operation:<name>. The first three fields are words with a tab after each but the last, in this order:
@@ -31,9 +31,8 @@ local function is_open(op)
   return op.state == 'pending' or op.state == 'running'
 end
 
--- The record that these texts make; 'k' and the payloads may be false or nil. What is to be written beside 'r' the next
--- time is collected in `also`. (One constructor, and no field that comes later: a table that grows costs more than all of
--- this.)
+-- The record that these texts make; 'k' and the payloads may be false or nil. `also` collects what the next write
+-- stores beside 'r'. (One constructor has all fields: a table that grows costs more than all of this.)
 local function record_of(spec, run, known, data, progress, outcome)
   local type_, hash, begun_by, max, heartbeat, ttl, exclusive, succeeded, failed, cancelled, dead, lock =
     string.match(spec, SPEC)
@@ -54,14 +53,14 @@ local function record_of(spec, run, known, data, progress, outcome)
   }
 end
 
--- One that is not recorded yet.
+-- A record that is not written yet.
 local function new_record(spec)
   local op = record_of(spec, '\t0\t\t\t\t\t\t0\t0\t0\t\t\t0\t0\t0\t\t\t\t\t', false, false, false, false)
   op.is_new = true
   return op
 end
 
--- The record, nil for none; `with_payloads`: also its data, progress and outcome, false for none.
+-- The record, nil for none. `with_payloads`: also its data, progress and outcome, false for none.
 local function read_operation(state, name, with_payloads)
   local texts
   if with_payloads then
@@ -83,7 +82,7 @@ local function write_operation(state, name, op)
   op.also, op.is_new = {}, false
 end
 
--- To be written with the record.
+-- The next write of the record stores this too.
 local function put_along(op, field, text)
   local n = #op.also
   op.also[n + 1], op.also[n + 2] = field, text
@@ -93,7 +92,7 @@ local function has_word(words, word)
   return string.find(' ' .. words .. ' ', ' ' .. word .. ' ', 1, true) ~= nil
 end
 
--- The words with one more; of more than `most` not the first, which is returned, too.
+-- The words and one more. If they are more than `most`, without the first, which is returned too.
 local function add_word(words, word, most)
   if words == '' then return word end
   words = words .. ' ' .. word
@@ -103,7 +102,7 @@ local function add_word(words, word, most)
   return others, first
 end
 
--- Whether this very request was answered before.
+-- Whether this very request has been answered before.
 local function is_repeat(op, verb, request_id)
   return request_id ~= '' and op.requests ~= '' and has_word(op.requests, verb .. ':' .. request_id)
 end

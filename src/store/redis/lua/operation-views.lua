@@ -1,5 +1,5 @@
--- Operation views: put after operating.lua in the scripts that answer with operations. Owns what a reply says of one;
--- writes nothing.
+-- Operation views: stands after operating.lua in the scripts that answer with operations. Owns what a reply says of
+-- one. Writes nothing.
 
 -- A moment on the lease clock as Redis's TIME; '' for none.
 local function wall(state, at)
@@ -8,8 +8,8 @@ local function wall(state, at)
 end
 
 -- Adds an operation as replies carry it, nine words: name, 's' and 'r' as they are recorded, how long the attempt has
--- left ('' unless running), the wall times of claimable ('' if it may be claimed now) and expires, data, progress and
--- outcome ('' for none). Without payloads data, progress and a result are left out, and not even read.
+-- left ('' unless running), the wall times of claimable ('' if a claim can get it now) and expires, data, progress and
+-- outcome ('' for none). Without payloads it leaves out data, progress and a result, and doesn't even read them.
 local function add_operation(state, reply, name, op, with_payloads)
   local left, claimable = '', ''
   if op.state == 'running' then
@@ -30,7 +30,7 @@ local function add_operation(state, reply, name, op, with_payloads)
   reply[n + 7], reply[n + 8], reply[n + 9] = data or '', progress or '', outcome or ''
 end
 
--- How long the running attempt's worker may count on it.
+-- How long the worker can count on its running attempt.
 local function attempt_left(state, op)
   return int(op.deadline - state.skew - state.clock)
 end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- An instance's sign of life while it has waiters: it is not absent (any more), and learns of grants whose message was
--- lost.
+-- Takes the sign of life of an instance that has waiters: it is not absent, or no longer, and learns of offers whose
+-- message was lost.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

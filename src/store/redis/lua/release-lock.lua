@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Ends a lease, or takes a waiter out of the queue, whoever's call asks: the lease_id is the capability. What becomes
--- free is handed over in the same step. A min_hold goes on without the lease.
+-- Ends a lease, or takes a waiter out of the queue. Any call that names the lease_id may ask for it: the lease_id is
+-- the capability. The same step hands over what becomes free. A min_hold goes on without the lease.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -10,7 +10,7 @@
 --       5 lease_id
 -- REPLY released now      this call ended a live lease
 --       dequeued now      this call took a waiter out of the queue
---       absent now        there was neither
+--       absent now        there was no lease and no waiter
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -29,7 +29,7 @@ if waiting then
 end
 if lease then
   if alive(state, lease) then word = lease.state == 'offer' and 'dequeued' or 'released' end
-  -- Streams hear of it; of a unary call nobody listens.
+  -- Only a stream hears of it: nobody listens for a unary call.
   if word == 'released' and is_of_stream(lease.stamp) then
     tell(state, lease.stamp, 'released', lease_id, '0', resource)
   end

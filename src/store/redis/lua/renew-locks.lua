@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- Extends live leases that carry their tokens, many in one call. A lapsed one is never renewed: its resource may have
--- been given away. A stream that opens takes its leases over in the same way: from then on its call speaks for them.
+-- Extends live leases that carry the caller's tokens, many in one call. It never renews a lapsed lease: its resource
+-- may have been given away. A stream that opens takes its leases over in the same way: from then on its call speaks for
+-- them.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,7 +12,7 @@
 --         from now on, and the former one is told) or '0', ttl: 0 for that of the grant
 -- REPLY renewed now "word remaining word remaining..."      (one text, which is cheaper to send and to read than many)
 --         word: renewed | final (renewed, up to its max_hold) | lost (no live lease of this id and token)
---           | moved (a newer call speaks for it) | revoked (it lives only for the others' sake)
+--           | moved (a newer call speaks for it) | revoked (it lives on only to keep others out)
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
@@ -46,5 +47,5 @@ for i = 4, #args, 2 do
   words[#words + 1] = word
   words[#words + 1] = left
 end
--- The summary and the index are left as they are: their bounds are lower ones.
+-- The summary and the index stay as they are: they hold lower bounds.
 return { 'renewed', state.time, table.concat(words, ' ') }

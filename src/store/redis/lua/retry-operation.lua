@@ -1,5 +1,5 @@
 #!lua
--- Makes a failed or dead operation pending again, as if it had never been tried, but for the numbers of its attempts.
+-- Makes a failed or dead operation pending again, as if nobody had tried it. Only the numbers of its attempts go on.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -26,7 +26,7 @@ if not op then return { 'not-found', state.time } end
 if not is_repeat(op, 'retry', request_id) then
   if not is_one_of(op.state, from) then return { 'wrong-state', state.time } end
   if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
-  -- Another open one may have been forgotten.
+  -- There may be another open one that this primary has never heard of.
   if op.exclusive and in_quarantine(state) then return quarantined(state) end
   if is_open_elsewhere(state, (split_name(name)), op.exclusive) then return { 'open', state.time } end
   remember_request(op, 'retry', request_id)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Advances the lease clock, as every instance does once a second, and looks at what is due: frees what lapsed, hands
--- it over, forgets waiters that stayed away. Locks are forgotten by the lease clock alone, never by a key's TTL, so
--- that no step of a system clock drops one.
+-- Advances the lease clock, as every instance does once a second, and does what is due: frees what lapsed, hands it
+-- over, forgets waiters that stayed away. Only the lease clock ends a lock, never the TTL of a key, so no step of a
+-- system clock drops one.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -50,7 +50,7 @@ end
 
 most = tonumber(most)
 more = more or #due == most or #gone == most
--- After the locks: an attempt whose lease has just lapsed is seen as stale.
+-- After the locks, so that it sees an attempt as stale whose lease has just lapsed.
 more = sweep_operations(state, most) == most or more
 local left = math.max(state.quarantine_until - state.clock, 0)
 return { 'ticked', state.time, int(left), more and '1' or '0' }

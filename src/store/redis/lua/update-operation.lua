@@ -1,5 +1,5 @@
 #!lua
--- Writes data, progress and labels of a running operation, for the worker that runs it. A sign of life, too.
+-- Writes data, progress and labels of a running operation for the worker that runs it. Counts as a sign of life.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,7 +9,7 @@
 --       5 claim
 --       6 token
 --       7 version         0: whatever its version
---       8 data            '' stays, '-' there is none afterwards
+--       8 data            '' to keep what is there, '-' to remove it
 --       9 progress        the same
 --      10 set_labels      JSON object
 --      11 remove_labels   JSON array

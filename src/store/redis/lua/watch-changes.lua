@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Has scripts tell of changes for a while: an instance that watches asks for it again and again. Says on the same
--- channel that it did, so that the instance knows that it hears.
+-- Makes scripts tell of changes for a while; an instance that watches runs it again and again. Leaves a mark on the
+-- same channel, from which the instance knows that it hears.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Gives a running operation back, for another worker to go on with. Its lease is released in the same step.
+-- Gives a running operation back, so that another worker can go on with it. Releases its lease in the same step.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,7 +11,7 @@
 --       7 token
 --       8 stamp           '' or "instance/call": only while this call speaks for the attempt
 --       9 from            the states from which it may be given back
---      10 delay           how long it isn't given to a claim
+--      10 delay           how long no claim gets it
 --      11 request_id      '' for none
 -- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now
@@ -34,7 +34,7 @@ if not is_repeat(op, 'yield', request_id) then
   tell_attempt(state, op, name, 'attempt-look')
   op.state, op.counted = 'pending', op.counted - 1
   op.claimable = delay > 0 and state.clock + delay or 0
-  -- Whoever goes on with it has at least as much time as with a stale one.
+  -- The next worker has at least as much time for it as for a stale one.
   if op.expires > 0 then op.expires = math.max(op.expires, state.clock + delay + tonumber(room)) end
   change_operation(state, name, op)
   release_attempt(state, op, (split_name(name)))
