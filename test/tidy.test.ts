@@ -49,7 +49,6 @@ const LONG_WITHOUT_A_REASON: readonly string[] = [
   'src/store/memory/lock-table.ts',
   'src/store/memory/memory-operation-store.ts',
   'src/store/memory/operation-table.ts',
-  'src/store/redis/primary-keeper.ts',
   'src/transport/decode-operation.ts',
 ];
 

@@ -78,6 +78,10 @@ export const LIMITS = {
   /** How long a finished operation may stay. */
   retentionMs: 365 * 24 * 3_600_000,
   defaultRetentionMs: 7 * 24 * 3_600_000,
+  /** Requests that the record of an operation remembers, so that the repeat of one of them has no second effect. */
+  rememberedRequests: 8,
+  /** Claims that it remembers, so that the repeat of one of them finds what it got. */
+  rememberedClaims: 8,
   /** Operations of one ClaimOperations. */
   claimedOperations: 32,
   /** Types that one claim or filter may name. */

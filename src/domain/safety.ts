@@ -23,6 +23,18 @@ export const SKEW_ALLOWANCE_MS = 2_000;
  */
 export const TICK_MS = 1_000;
 
+/**
+ * How long a hand-over is an offer: the server process of the waiter has to confirm it within this, or it ends and the
+ * process counts as absent. A dead process costs those behind its waiters this once. Milliseconds.
+ */
+export const OFFER_WINDOW_MS = 1_000;
+
+/**
+ * A waiter that hasn't asked again for so long is forgotten: those of a dead process would fill the queue of a lock
+ * that nobody releases. A process that lives asks every 10 s. Milliseconds.
+ */
+export const FORGOTTEN_AFTER_MS = 30_000;
+
 /** Version of the key layout, kept in `meta`; an instance refuses to serve on another one than this and the former. */
 export const SCHEMA_VERSION = 3;
 

@@ -11,7 +11,7 @@ import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
-import { lifeArguments } from '../../src/store/redis/redis-operation-store.ts';
+import { lifeArguments } from '../../src/store/redis/operation-arguments.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import type { StoreObserver } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';

@@ -18,6 +18,8 @@ test('the numbers of the safety core are the documented ones', () => {
     ['SENTINEL_POLL_MS', String(safety.SENTINEL_POLL_MS)],
     ['SKEW_ALLOWANCE_MS', String(safety.SKEW_ALLOWANCE_MS)],
     ['TICK_MS', String(safety.TICK_MS)],
+    ['OFFER_WINDOW_MS', String(safety.OFFER_WINDOW_MS)],
+    ['FORGOTTEN_AFTER_MS', String(safety.FORGOTTEN_AFTER_MS)],
     ['LAPSED_AFTER_ADOPTION_MS', String(safety.LAPSED_AFTER_ADOPTION_MS)],
     ['quarantineMs(30000)', String(safety.quarantineMs(30_000))],
     ['smallestAdvisableTtlMs(5000)', String(safety.smallestAdvisableTtlMs(5_000))],

@@ -3,7 +3,13 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
-import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import {
+  FORGOTTEN_AFTER_MS,
+  LAPSED_AFTER_ADOPTION_MS,
+  OFFER_WINDOW_MS,
+  quarantineMs,
+  SKEW_ALLOWANCE_MS,
+} from '../../domain/safety.ts';
 import type { ChangeNotice, Notice, Offer } from '../lock-store.ts';
 import { LockChanges, NOTHING } from './lock-changes.ts';
 import { NameIndex } from './name-index.ts';
@@ -17,10 +23,6 @@ export interface LockTableOptions {
   /** What tokens and the lease clock are made from, in milliseconds since 1970. */
   readonly systemMs: () => number;
 }
-
-const OFFER_MS = 1_000;
-/** A waiter that does not ask again for so long is forgotten. */
-export const FORGET_MS = 30_000;
 
 export interface LeaseRecord {
   readonly spec: LeaseSpec;
@@ -106,7 +108,7 @@ export class LockTable {
       if (lock.queue.forget(this.#clockMs)) this.settle(lock);
     }
     for (const [instance, since] of this.#absent) {
-      if (since + 2 * FORGET_MS < this.#clockMs) this.#absent.delete(instance);
+      if (since + 2 * FORGOTTEN_AFTER_MS < this.#clockMs) this.#absent.delete(instance);
     }
   }
 
@@ -204,7 +206,7 @@ export class LockTable {
       const [leaseId, waiter] = head;
       const own = lock.leases.get(leaseId);
       if (this.#absent.has(waiter.stamp.instanceId)) {
-        lock.queue.setAbsent(leaseId, this.#clockMs + FORGET_MS);
+        lock.queue.setAbsent(leaseId, this.#clockMs + FORGOTTEN_AFTER_MS);
       } else if (own && this.alive(own)) {
         own.stamp = waiter.stamp;
         lock.queue.remove(leaseId);
@@ -212,7 +214,7 @@ export class LockTable {
         grants++;
       } else if (waiter.place === 0) {
         // It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
-        lock.queue.put(leaseId, { ...waiter, place: this.nextPlace() }, this.#clockMs + FORGET_MS);
+        lock.queue.put(leaseId, { ...waiter, place: this.nextPlace() }, this.#clockMs + FORGOTTEN_AFTER_MS);
       } else {
         if (!this.admits(lock, waiter.spec.mode)) break;
         const { deadlineMs } = this.grant(lock, waiter.spec, waiter.stamp);
@@ -231,7 +233,7 @@ export class LockTable {
       const [leaseId, { stamp }] = next;
       const nextMs = lock.leases.size > 0 ? lock.nextMs : 0;
       const blockedUntilMs = Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nextMs);
-      const blockedForMs = Math.min(Math.max(blockedUntilMs - this.#clockMs, 0), FORGET_MS);
+      const blockedForMs = Math.min(Math.max(blockedUntilMs - this.#clockMs, 0), FORGOTTEN_AFTER_MS);
       this.tellNext(stamp, lock.resource, leaseId, blockedForMs);
     }
   }
@@ -279,7 +281,7 @@ export class LockTable {
       acquiredAtWallMs: this.#lastMs,
       ttlMs: 0,
       ceilingMs: 0,
-      deadlineMs: this.#clockMs + OFFER_MS,
+      deadlineMs: this.#clockMs + OFFER_WINDOW_MS,
       stamp,
       state: 'offer',
     };

@@ -16,7 +16,7 @@ import type {
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
-import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { FORGOTTEN_AFTER_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquireCommand,
   AcquisitionRef,
@@ -34,7 +34,7 @@ import type {
 } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { forceRelease, release } from './end-leases.ts';
-import { FORGET_MS, type LeaseRecord, type Lock, type LockTable, sameMode, sameStamp } from './lock-table.ts';
+import { type LeaseRecord, type Lock, type LockTable, sameMode, sameStamp } from './lock-table.ts';
 import { LockViews } from './lock-views.ts';
 import { runCommand } from './memory-command.ts';
 
@@ -171,7 +171,7 @@ export class MemoryLockStore implements LockStore {
       if (!waiter && lock.queue.size >= LIMITS.waitersPerResource) return { kind: 'full' };
       const place = waiter?.place ?? (own ? 0 : this.#table.nextPlace());
       const queuedAtWallMs = waiter?.queuedAtWallMs ?? this.#table.systemMs;
-      const forgetAtMs = this.#table.clockMs + FORGET_MS;
+      const forgetAtMs = this.#table.clockMs + FORGOTTEN_AFTER_MS;
       lock.queue.put(leaseId, { place, stamp, spec, queuedAtWallMs }, forgetAtMs);
       if (this.#table.isBack(stamp.instanceId)) this.#table.notify({ kind: 'resync' });
     } else {

@@ -2,6 +2,7 @@
 // function by function. What callers ask for is in memory-operation-store.ts. Times are on the lease clock, in
 // milliseconds, unless a name says otherwise.
 
+import { LIMITS } from '../../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
 import { type AttemptLock, isFinal, type Payload } from '../../domain/operation.ts';
 import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
@@ -10,8 +11,6 @@ import type { AttemptNotice, OperationNotice } from '../operation-store.ts';
 import { type LeaseRecord, type Lock, type LockTable, sameStamp } from './lock-table.ts';
 import type { OperationRecord } from './operation-record.ts';
 
-const REQUESTS = 8;
-const CLAIMS = 8;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export interface OperationTableOptions {
@@ -139,7 +138,7 @@ export class OperationTable {
   rememberRequest(o: OperationRecord, verb: string, requestId: string): void {
     if (requestId === '') return;
     o.requests.push(`${verb}:${requestId}`);
-    if (o.requests.length > REQUESTS) o.requests.shift();
+    if (o.requests.length > LIMITS.rememberedRequests) o.requests.shift();
   }
 
   // ---- Attempts.
@@ -309,7 +308,7 @@ export class OperationTable {
     const names = this.#claims.get(claimId) ?? new Set<string>();
     this.#claims.set(claimId, names.add(o.name));
     o.claims.push(claimId);
-    const forgotten = o.claims.length > CLAIMS ? o.claims.shift() : undefined;
+    const forgotten = o.claims.length > LIMITS.rememberedClaims ? o.claims.shift() : undefined;
     if (forgotten !== undefined) this.#forgetClaim(o.name, forgotten);
   }
 

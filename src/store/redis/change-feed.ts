@@ -1,10 +1,11 @@
-// Hears which locks change, for as long as somebody on this instance wants to know: listens on the channel of
-// changes, and has the scripts speak on it (watch-changes.lua) for a while ahead, again and again. While nobody
-// watches no script publishes anything, and this costs nothing.
+// Hears which locks change, as long as somebody on this instance wants to know: listens on the channel of changes, and
+// makes the scripts speak on it (watch-changes.lua) for a while ahead, again and again. While nobody watches, no script
+// publishes anything, and this costs nothing.
 //
-// Says that changes are heard only when, in this order, the channel was subscribed, the scripts were told to speak, and
-// the mark that this step left on the channel has arrived. Told to speak first and subscribed then, a change in between
-// would be said to nobody; and a connection that a firewall has silently dropped looks as quiet as a calm store.
+// Says that it hears changes only when these have happened, in this order: it subscribed to the channel, told the
+// scripts to speak, and received the mark that this left on the channel. If it told the scripts first and subscribed
+// then, nobody would hear of a change in between. And a connection that a firewall has silently dropped looks as quiet
+// as a calm store.
 
 import { type Clock, pause, within } from '../../domain/clock.ts';
 import type { ChangeNotice, StoreBound } from '../lock-store.ts';
@@ -99,7 +100,7 @@ export class ChangeFeed {
     const { clock } = this.#options;
     end.addEventListener('abort', () => this.#becomeDeaf(), { once: true });
     // What this connection heard is complete up to here: each step reaches further before the last one's time is over.
-    // Another instance's steps don't count, there may have been none for a while between ours and theirs.
+    // Another instance's steps don't count: between ours and theirs the scripts may have been silent for a while.
     let completeUntilMs = Number.NEGATIVE_INFINITY;
     while (!end.aborted) {
       try {

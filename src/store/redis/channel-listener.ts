@@ -1,5 +1,5 @@
-// Listens on one channel for as long as a session lives, on a connection of its own; made anew when it closes.
-// Messages can be lost at any time, so whenever it begins to listen it says so, and who depends on them asks.
+// Listens on one channel as long as a session lives, on a connection of its own, which it makes anew when it closes.
+// Messages can be lost at any time. So it says whenever it begins to listen, and those who depend on them ask.
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import type { StoreObserver } from '../store.ts';
@@ -41,7 +41,7 @@ export class ChannelListener {
     void this.#listen(session, AbortSignal.any([session.over, this.#end.signal]));
   }
 
-  /** Gives up the connection, on which nothing seems to arrive, for a new one. */
+  /** Replaces the connection: nothing seems to arrive on it. */
   reconnect(): void {
     this.#connection?.destroy();
   }

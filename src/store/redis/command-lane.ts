@@ -1,10 +1,10 @@
-// The one lane that every script of a caller goes through: what must be true before a reply becomes an answer
-// is decided here and nowhere else. A script's reply passes, in this order: not late, same reign, on enough replicas
-// (commit-barrier.ts), and confirmed, after it came, by a majority of the Sentinels.
+// The one lane that every script of a caller goes through. Here and nowhere else is decided what must be true before a
+// reply becomes an answer: it was not late; it came under the same reign; enough replicas have what it tells
+// (commit-barrier.ts); and after it came, a majority of the Sentinels confirmed the primary. In this order.
 
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
-import { CONFIRMATION_WINDOW_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
 import type { StoreBound } from '../lock-store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
@@ -20,7 +20,7 @@ export interface CommandLaneOptions {
   readonly clock: Clock;
   /** Commands that may wait for Redis at once; the next one is refused at once. */
   readonly maxInFlight: number;
-  /** So many replicas must have what an answer tells; 0: none. A call may ask for more. */
+  /** How many replicas must have what an answer tells. A call can ask for more. */
   readonly minAcks: number;
   /** For the commit barrier's own connection. */
   readonly connection: ConnectionSettings;
@@ -32,13 +32,13 @@ export interface Answer {
   readonly reply: Reply;
   /** When Redis was asked, on the monotonic clock: deadlines are counted from here, never from the reply. */
   readonly askedAtMs: number;
-  /** So many replicas have it; 0: nobody asked them. */
+  /** How many replicas have it; 0: nobody asked them. */
   readonly replicas: number;
   /** What it came on. */
   readonly session: Session;
 }
 
-/** Replies that tell nobody of anything that has to outlast the primary: refusals, and looks at locks. */
+/** Replies that tell of nothing that has to outlast the primary: refusals, and looks at locks. */
 const NEEDS_NO_REPLICA: readonly string[] = [
   'advanced',
   'ahead',
@@ -59,8 +59,8 @@ const NEEDS_NO_REPLICA: readonly string[] = [
 
 const RETRY_SOON_MS = 500;
 /**
- * How long to ask the Sentinels before a command when the last answers are too old: a pause of this process,
- * mostly.
+ * How long to ask the Sentinels before a command when their last answers are too old, mostly because this process
+ * stood still.
  */
 const CONFIRM_BEFORE_MS = 250;
 
@@ -74,8 +74,8 @@ export class CommandLane {
   }
 
   /**
-   * Runs a script and resolves with a reply that may be told to the caller. Rejects by `call.deadlineMs` at
-   * the latest.
+   * Runs a script and resolves with a reply that can be told to the caller. Rejects by `bound.deadlineMs` at the
+   * latest.
    */
   async run(
     name: ScriptName,
@@ -90,7 +90,7 @@ export class CommandLane {
     }
     this.#inFlight++;
     try {
-      // A refusal as late did nothing and brought a newer sample of Redis's time: once more with that.
+      // Refused as late, the command did nothing and brought a newer sample of Redis's time: try once more with that.
       return (
         (await this.#attempt(name, keys, args, bound)) ?? (await this.#attemptAgain(name, keys, args, bound))
       );
@@ -109,8 +109,8 @@ export class CommandLane {
     const { clock, scripts } = this.#options;
     const session = this.#session();
     if (!this.#isConfirmed(session)) {
-      // Not for safety, the question after the reply is: without a majority nothing that runs could be told
-      // to anyone, and resources would be taken by leases that nobody learns of.
+      // Not for safety, which the question after the reply is for. But without a majority nobody could be told of what
+      // the command did, and leases that nobody learns of would take resources.
       const soonMs = Math.min(bound.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
       if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
     }
@@ -127,10 +127,9 @@ export class CommandLane {
   async #tellable(answer: Answer, minAcks: number, bound: StoreBound): Promise<Answer> {
     const { session } = answer;
     const replicas = minAcks > 0 ? await this.#barrier(session, minAcks).pass(bound.deadlineMs) : 0;
-    // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect
-    // another, and its quarantine passes; our primary still answers, and says "granted" for what the other
-    // has granted too. Asking before the command isn't enough: the election may lie between the question and
-    // the reply.
+    // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect another, and
+    // its quarantine passes. Our primary still answers, and says "granted" for what the other has granted too. To ask
+    // before the command isn't enough: the election may lie between the question and the reply.
     if (!this.#isConfirmed(session) && !(await this.#confirmed(session, bound.deadlineMs))) {
       throw unconfirmed('the outcome is unknown');
     }
@@ -138,8 +137,8 @@ export class CommandLane {
   }
 
   /**
-   * The same answer, once so many replicas have what it tells: for a wish that is known only from the reply, such as
-   * that of an operation's lock. Rejects by `call.deadlineMs` at the latest.
+   * The same answer, once so many replicas have what it tells: for a wish that only the reply shows, such as that of an
+   * operation's lock. Rejects by `bound.deadlineMs` at the latest.
    */
   async onReplicas(answer: Answer, minAcks: number, bound: StoreBound): Promise<Answer> {
     return minAcks <= answer.replicas ? answer : this.#tellable(answer, minAcks, bound);
@@ -158,7 +157,6 @@ export class CommandLane {
       mark: scripts['mark-commit'],
       keys,
       minAcks,
-      skewUs: String(SKEW_ALLOWANCE_MS * 1_000),
       clock,
     });
     barriers.set(minAcks, barrier);

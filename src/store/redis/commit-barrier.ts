@@ -1,13 +1,14 @@
-// Holds answers back until replicas have what they tell. Many answers pass at once: one mark is written behind all
-// of them, on a connection of its own, and one WAIT asks for the mark. A WAIT for each call would block its
+// Holds answers back until replicas have what they tell. Many answers pass at once: the barrier writes one mark behind
+// all of them, on a connection of its own, and asks for the mark with one WAIT. A WAIT for each call would block the
 // connection, and with it every other call.
 //
-// The interleaving that needs the mark's reign check: this node restarts empty between a reply and the mark; its
-// replicas acknowledge the mark of the new data, and the answer would be told although nobody has it.
+// The interleaving that needs the mark's reign check: this node restarts empty between a reply and the mark. Its
+// replicas acknowledge the mark of the new data, and the caller would be told of something that nobody has.
 
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { SKEW_US } from './lock-arguments.ts';
 import type { Script } from './scripts.ts';
 import { evaluate, type Session } from './session.ts';
 
@@ -17,10 +18,8 @@ export interface CommitBarrierOptions {
   readonly connection: ConnectionSettings;
   readonly mark: Script;
   readonly keys: readonly string[];
-  /** So many replicas must have it. One number for each barrier: who wants more than there are holds up nobody else. */
+  /** How many replicas must have it, one number per barrier: a call that wants more than exist holds up no other. */
   readonly minAcks: number;
-  /** The skew allowance, as the script takes it. */
-  readonly skewUs: string;
   readonly clock: Clock;
 }
 
@@ -59,7 +58,7 @@ export class CommitBarrier {
     return within(this.#options.clock, leftMs, passed, () => unmet('they did not answer in time'));
   }
 
-  // One batch at a time: what comes while a WAIT is under way is in the next one.
+  // One batch at a time: what comes while a WAIT is under way belongs to the next one.
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -83,13 +82,13 @@ export class CommitBarrier {
   }
 
   async #commit(batch: readonly Passer[]): Promise<number> {
-    const { session, mark, keys, skewUs, minAcks, clock } = this.#options;
+    const { session, mark, keys, minAcks, clock } = this.#options;
     const lastMs = Math.max(...batch.map(({ deadlineMs }) => deadlineMs));
     const leftMs = (): number => lastMs - clock.monotonicMs();
     const late = (): Error => new Error('no reply in time');
     const connection = await this.#open();
     const notAfterUs = session.notAfterUs(lastMs);
-    const args = [keys.length, ...keys, session.reign, notAfterUs, skewUs];
+    const args = [keys.length, ...keys, session.reign, notAfterUs, SKEW_US];
     const [word] = await within(clock, leftMs(), evaluate(connection, mark, args), late);
     if (word !== 'marked') throw new Error(`the mark was refused: ${word}`);
     const waitMs = Math.ceil(Math.max(leftMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));
@@ -101,7 +100,7 @@ export class CommitBarrier {
     if (this.#connection && !this.#connection.isClosed) return this.#connection;
     if (session.over.aborted) throw new Error('the session is over');
     const connection = await Connection.open(session.connection.address, settings, clock, session.over);
-    // In the moment between, nobody would have closed it.
+    // The session may have ended while it opened, and then nobody would close it.
     if (session.over.aborted) {
       connection.destroy();
       throw new Error('the session is over');

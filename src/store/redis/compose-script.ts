@@ -1,8 +1,8 @@
 // Puts the shared Lua parts before the body of a script: of what they declare only what the script uses, directly or
 // through another declaration. Owns how that is found; which parts and scripts there are is in scripts.ts.
 //
-// Redis makes a new closure for each function that a script defines, every time it runs. Of some seventy in the parts,
-// a script uses about a third.
+// Redis makes a new closure for each function that a script defines, each time it runs. Of some eighty functions in the
+// parts, a script uses about a third.
 
 /** A declaration at the left margin, with the indented lines that belong to it. */
 const DECLARATION = /^local (?:function (\w+)|(\w+(?:, \w+)*) =).*\n(?:(?:[ \t].*|end)\n)*/gm;

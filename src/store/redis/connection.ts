@@ -1,6 +1,5 @@
-// One TCP connection to one Redis or Sentinel process. When it closes it stays closed: which node to talk to
-// next is the topology's decision, and nothing is ever sent again by itself (a resent acquire would land on
-// another primary).
+// One TCP connection to one Redis or Sentinel process. When it closes it stays closed. The topology decides which node
+// to talk to next, and nothing is ever sent again by itself: a resent acquire would land on another primary.
 
 import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
@@ -20,12 +19,12 @@ export interface ConnectionSettings {
   readonly name: string;
 }
 
-/** A peer that does not answer the end of the connection is not waited for longer. */
+/** How long to wait for a peer that doesn't answer the end of the connection. */
 const CLOSE_WITHIN_MS = 50;
 
 export class Connection {
   readonly address: HostPort;
-  /** Resolves, never rejects, once the connection is closed, with what is known of the reason. */
+  /** Resolves once the connection is closed, with what is known of the reason. Never rejects. */
   readonly closed: Promise<Error | undefined>;
   readonly #redis: Redis;
   readonly #clock: Clock;
@@ -98,7 +97,7 @@ export class Connection {
     }
   }
 
-  /** Closed, or about to be: nothing more is sent. */
+  /** Closed, or about to be: it sends nothing more. */
   get isClosed(): boolean {
     return this.#isClosed;
   }

@@ -1,9 +1,9 @@
-// Reading what Redis says of itself: INFO texts and flat name-value replies. Owns the forms, not what follows
-// from them.
+// Reads what Redis says of itself: INFO texts and flat name-value replies. Owns their forms, not what follows from
+// them.
 
 export interface NodeInfo {
   readonly role: string;
-  /** The replication id: changes at every promotion, start, and when a first replica attaches. */
+  /** The replication id. Changes at every promotion and start, and when a first replica attaches. */
   readonly replid: string;
   readonly backlogActive: boolean;
   readonly version: string;

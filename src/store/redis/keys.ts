@@ -1,6 +1,5 @@
-// The names of all keys. Each starts with the configured prefix and the hash tag of its bucket, so that a
-// bucket lies in one slot of a cluster; what a caller chose comes last, so that no two resources share a key
-// whatever they contain.
+// The names of all keys. Each starts with the configured prefix and the hash tag of its bucket, so a bucket lies in one
+// slot of a cluster. What a caller chose comes last, so no two resources share a key, whatever they contain.
 
 const BUCKET = 0;
 

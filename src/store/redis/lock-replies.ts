@@ -1,7 +1,7 @@
-// The words of the scripts' replies that tell of locks, as domain values, and the texts that are kept of them. Owns
-// their form; what is asked and what an answer means is redis-lock-store.ts's business.
+// What the scripts' replies tell of locks, as domain values. Owns how their words are read. lock-arguments.ts has what
+// scripts are asked, redis-lock-store.ts what an answer means.
 
-import type { CallStamp, Contention, Holder, LeaseSpec, LockView, Mode, Waiter } from '../../domain/lock.ts';
+import type { Contention, Holder, LockView, Mode, Waiter } from '../../domain/lock.ts';
 import { leaseIdHash } from '../../domain/lock.ts';
 
 const VIEW_HEAD = 8;
@@ -79,23 +79,9 @@ function readHolders(flat: readonly string[]): readonly Holder[] {
   return holders;
 }
 
-// Metadata as pairs, not as an object: `__proto__` is a key like any other.
-export function aboutText(spec: LeaseSpec): string {
-  return JSON.stringify([spec.owner, [...spec.metadata]]);
-}
-
-/** What the text about each lease and waiter of this owner begins with, and that of nobody else. */
-export function aboutOwner(owner: string): string {
-  return `${JSON.stringify([owner]).slice(0, -1)},`;
-}
-
 function readAbout(text: string): { owner: string; metadata: ReadonlyMap<string, string> } {
   const [owner, metadata] = JSON.parse(text) as [string, [string, string][]]; // written by aboutText alone
   return { owner, metadata: new Map(metadata) };
-}
-
-export function modeText(mode: Mode): string {
-  return mode.kind === 'permits' ? `permits:${mode.permits}/${mode.limit}` : mode.kind;
 }
 
 export function readMode(text: string): Mode {
@@ -109,14 +95,6 @@ function inOrderOfGrants(holders: readonly Holder[]): readonly Holder[] {
   return holders.toSorted((a, b) => Number(a.fencingToken - b.fencingToken));
 }
 
-export function microseconds(ms: number): string {
-  return Math.round(ms * 1_000).toFixed(0);
-}
-
 export function milliseconds(us: string | undefined): number {
   return Number(us) / 1_000;
-}
-
-export function stampText(stamp: CallStamp): string {
-  return `${stamp.instanceId}/${stamp.callNumber}`;
 }

@@ -1,16 +1,16 @@
-// Pages of operations in Redis: the script knows names alone and lists piece by piece; what fits is decided here by
-// the filter's one place, up to a bound of looks and of bytes.
+// Pages of operations in Redis. The script knows only names, and lists piece by piece. Here the filter of the domain
+// decides which operations fit, up to a bound of looks and of bytes.
 
 import { LIMITS } from '../../domain/limits.ts';
 import { keyOfName, nameOf, type Operation, type OperationKey } from '../../domain/operation.ts';
 import { fits } from '../../domain/operation-filter.ts';
 import { operationBytes } from '../../domain/operation-size.ts';
 import type { OperationPage, OperationQuery } from '../operation-store.ts';
-import { operationOfListing, recordsOf } from './operation-answers.ts';
+import { operationOfListing, recordsOf } from './operation-replies.ts';
 
-/** Pieces that one page looks at. */
+/** The most pieces that one page looks at. */
 const ROUNDS = 5;
-/** Records of one piece: Redis runs it in one go. */
+/** Records of one piece. Redis does nothing else while it reads them. */
 const PIECE = 200;
 /** Records with payloads of one reply. */
 const WHOLE_PIECE = 10;
@@ -34,7 +34,7 @@ async function pageWithoutPayloads(reads: ListingReads, query: OperationQuery): 
   let bytes = 0;
   let looks = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    // As long as all of them fit: what is missing, and one that says whether another page follows.
+    // While all of them fit: as many as the page lacks, and one that tells whether another page follows.
     const piece = looks === operations.length ? Math.min(PIECE, most - operations.length + 1) : PIECE;
     const args = [last ? nameOf(last) : '', prefix, String(piece), String(LIMITS.pageBytes)];
     const [, , more, ...records] = await reads.list(args);
@@ -51,7 +51,7 @@ async function pageWithoutPayloads(reads: ListingReads, query: OperationQuery): 
   return { operations, last };
 }
 
-/** As far as the page goes with them. */
+/** The page with payloads, which may end earlier because of them. */
 async function withPayloads(reads: ListingReads, page: OperationPage): Promise<OperationPage> {
   const operations: Operation[] = [];
   let bytes = 0;

@@ -1,26 +1,16 @@
-// The words of the scripts' replies that tell of operations, as domain values, and the texts that scripts keep of them.
-// Owns their form; what is asked and what an answer means is redis-operation-store.ts's business.
+// What the scripts' replies and messages tell of operations, as domain values: records, attempts with their deadlines,
+// refusals. Owns how their words are read. operation-arguments.ts has what scripts are asked,
+// redis-operation-store.ts what an answer means.
 
-import type { AttemptLock, Operation, OperationState, Payload } from '../../domain/operation.ts';
-import { isFinal, keyOfName, nameOf } from '../../domain/operation.ts';
-import type { BeginCommand } from '../operation-store.ts';
-import { microseconds, milliseconds, modeText, readMode, stampText } from './lock-replies.ts';
+import type { Attempt, AttemptLock, Operation, OperationState, Payload } from '../../domain/operation.ts';
+import { isFinal, keyOfName } from '../../domain/operation.ts';
+import type { AttemptNotice, HeartbeatCommand, HeartbeatOutcome, Refused } from '../operation-store.ts';
+import type { Answer } from './command-lane.ts';
+import { milliseconds, readMode } from './lock-replies.ts';
+import type { RecordedLock } from './operation-arguments.ts';
 
 /** Words of one record in a reply, as lua/operation-views.lua adds them. */
 export const RECORD_WORDS = 9;
-
-/** JSON; spans in microseconds. */
-interface RecordedLock {
-  readonly mode: string;
-  readonly ttl: number;
-  readonly min_hold: number;
-  readonly max_hold: number;
-  /** JSON text. */
-  readonly owner: string;
-  /** JSON text of pairs. */
-  readonly metadata: string;
-  readonly acks?: number;
-}
 
 /** Undefined for empty words. `withPayloads`: whether the caller asked for them. */
 export function readOperation(
@@ -28,7 +18,7 @@ export function readOperation(
   withPayloads: boolean,
 ): Operation | undefined {
   if (name === '') return undefined;
-  // In the order of lua/operation-records.lua. What is left out is between the scripts and their record.
+  // In the order of lua/operation-records.lua. Only the scripts use the words that are left out.
   const [type = '', , , max, heartbeat, , exclusive, succeeded, failed, cancelled, dead, lock = ''] =
     spec.split('\t');
   const [word, version, , created, updated, started, finished, number, counted, token = '', ...others] =
@@ -72,61 +62,9 @@ export function readOperation(
   };
 }
 
-/** '' for none, so that an empty payload is another text. */
-export function payloadText(payload: Payload | undefined): string {
-  return payload === undefined ? '' : `=${Buffer.from(payload).toString('base64')}`;
-}
-
 function readPayload(text: string | undefined): Payload | undefined {
   if (!text) return undefined;
   return new Uint8Array(Buffer.from(text.slice(1), 'base64'));
-}
-
-/** What begin-operation takes of its command. */
-export function beginArguments(command: BeginCommand): readonly string[] {
-  const { spec, claimId, stamp, requireLease: required } = command;
-  return [
-    nameOf(spec),
-    specText(command),
-    payloadText(spec.data),
-    JSON.stringify(Object.fromEntries(spec.labels)),
-    spec.owner,
-    JSON.stringify(spec.owner),
-    claimId ?? '',
-    stampText(stamp),
-    required ? `${required.leaseId} ${required.fencingToken} ${required.resource}` : '',
-  ];
-}
-
-/** What is recorded of an operation for ever: the field 's' of lua/operation-records.lua. */
-function specText({ spec, requestId }: BeginCommand): string {
-  const { succeededMs, failedMs, cancelledMs, deadMs } = spec.retention;
-  return [
-    spec.type,
-    spec.contentHash,
-    requestId,
-    spec.maxAttempts,
-    microseconds(spec.heartbeatTimeoutMs),
-    microseconds(spec.timeToLiveMs),
-    spec.exclusive ? '1' : '',
-    ...[succeededMs, failedMs, cancelledMs, deadMs].map(microseconds),
-    lockText(spec.lock),
-  ].join('\t');
-}
-
-/** '' for none. Owner and metadata are texts that scripts put together and don't read. */
-function lockText(lock: AttemptLock | undefined): string {
-  if (!lock) return '';
-  const recorded: RecordedLock = {
-    mode: modeText(lock.mode),
-    ttl: Number(microseconds(lock.ttlMs)),
-    min_hold: Number(microseconds(lock.minHoldMs)),
-    max_hold: Number(microseconds(lock.maxHoldMs)),
-    owner: JSON.stringify(lock.owner),
-    metadata: JSON.stringify([...lock.metadata]),
-    ...(lock.minAcks === undefined ? {} : { acks: lock.minAcks }),
-  };
-  return JSON.stringify(recorded);
 }
 
 function readLock(text: string): AttemptLock | undefined {
@@ -150,4 +88,116 @@ function readLabels(text: string): ReadonlyMap<string, string> {
 
 function optional(us: string | undefined): number | undefined {
   return us ? milliseconds(us) : undefined;
+}
+
+/** What messages mean for the keeper of an attempt. */
+const ATTEMPT_NOTICES = new Map<string, AttemptNotice['kind']>([
+  ['attempt-moved', 'moved'],
+  ['attempt-look', 'look'],
+  ['released', 'look'],
+  ['revoked', 'look'],
+]);
+
+/** Words of one attempt in the reply to heartbeats. */
+export const BEATEN_WORDS = 6;
+
+/** What an answer tells of an attempt. */
+export type AttemptTold = Pick<Operation, 'resource' | 'attemptNumber' | 'fencingToken'> & {
+  readonly hasLease: boolean;
+};
+
+/** `left`: how long it is valid, in microseconds from when Redis was asked. */
+export function attemptOf(of: AttemptTold, claimId: string, left: string, answer: Answer): Attempt {
+  const { fencingToken, resource, attemptNumber: number } = of;
+  const remainingMs = milliseconds(left);
+  const deadlineMs = answer.askedAtMs + remainingMs;
+  const expiresAtWallMs = milliseconds(answer.reply[1]) + remainingMs;
+  const replicas = answer.replicas > 0 ? { replicas: answer.replicas } : {};
+  const lease = { resource, leaseId: claimId, fencingToken, deadlineMs, expiresAtWallMs, ...replicas };
+  return { number, claimId, fencingToken, deadlineMs, lease: of.hasLease ? lease : undefined };
+}
+
+/** What became of one heartbeat. */
+export function heartbeatOf(
+  command: HeartbeatCommand,
+  [word, number, left = '', isCancelled, reason = '', hasLease]: readonly string[],
+  answer: Answer,
+): HeartbeatOutcome {
+  switch (word) {
+    case 'renewed':
+    case 'final': {
+      const told = { ...command, attemptNumber: Number(number), hasLease: hasLease === '1' };
+      const attempt = attemptOf(told, command.claimId, left, answer);
+      const cancelReason = isCancelled === '1' ? reason : undefined;
+      return { kind: 'renewed', attempt, isFinal: word === 'final', cancelReason };
+    }
+    case 'moved':
+      return { kind: word };
+    case 'expired':
+    case 'superseded':
+    case 'yielded':
+    case 'finished':
+    case 'lease-lost':
+    case 'unknown-attempt':
+      return { kind: 'lost', reason: word };
+    default:
+      throw new Error(`heartbeat-operations: unexpected reply ${word}`);
+  }
+}
+
+export function withLease(operation: Operation): Operation & { readonly hasLease: boolean } {
+  return { ...operation, hasLease: operation.lock !== undefined };
+}
+
+export function refused(name: string, { reply }: Answer): Refused {
+  const [word, , left] = reply;
+  switch (word) {
+    case 'not-found':
+    case 'stale-attempt':
+    case 'wrong-state':
+    case 'version-mismatch':
+    case 'open':
+    case 'labels-full':
+      return { kind: word };
+    case 'quarantined':
+      return { kind: word, retryAfterMs: milliseconds(left) };
+    default:
+      throw new Error(`${name}: unexpected reply ${word}`);
+  }
+}
+
+export function recordsOf(words: readonly string[]): (readonly string[])[] {
+  return Array.from({ length: words.length / RECORD_WORDS }, (_, index) =>
+    words.slice(RECORD_WORDS * index, RECORD_WORDS * (index + 1)),
+  );
+}
+
+/** The records of a reply to a claim, each with the time that its attempt has left. */
+export function grantsOf(words: readonly string[]): (readonly [operation: Operation, left: string])[] {
+  return Array.from({ length: words.length / (RECORD_WORDS + 1) }, (_, index) => {
+    const [left = '', ...record] = words.slice((RECORD_WORDS + 1) * index, (RECORD_WORDS + 1) * (index + 1));
+    return [operationOf(record), left] as const;
+  });
+}
+
+export function operationOf(record: readonly string[]): Operation {
+  const operation = readOperation(record, true);
+  if (!operation) throw new Error('a reply without its record');
+  return operation;
+}
+
+export function operationOfListing(record: readonly string[]): Operation {
+  const operation = readOperation(record, false);
+  if (!operation) throw new Error('a listed record that is not there');
+  return operation;
+}
+
+/**
+ * What a message on an instance's channel, "word claim_id call …", says to the keeper of an attempt. What is said
+ * of a lease is said of its attempt, too: the claim_id is the lease_id.
+ */
+export function attemptNoticeOf(message: string): AttemptNotice | undefined {
+  const [, word = '', claimId = '', callNumber] = /^(\S+) (\S+) (\d+) /.exec(message) ?? [];
+  const kind = ATTEMPT_NOTICES.get(word);
+  return kind && { kind, claimId, callNumber: Number(callNumber) };
 }

@@ -1,22 +1,23 @@
-// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does it all again
-// when the connection closes, the Sentinels name someone else, or a script was refused. Nothing else runs commands.
+// Keeps one session to the primary: finds it, reads its reign, adopts the reign when it is new, and does all of it
+// again when the connection closes, the Sentinels name someone else, or a script is refused. Commands run nowhere else.
 //
 // Read role and replication id ──▶ ask the Sentinels *after that* ──▶ join or adopt the reign ──▶ session in use
 //        ▲                                                                                            │
 //        └────────────── closed · another primary or epoch named · reign refused · READONLY ◀──────────┘
 
-import { type Clock, pause, within } from '../../domain/clock.ts';
+import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort } from '../../domain/host-port.ts';
-import { CONFIRMATION_WINDOW_MS, FORMER_SCHEMA, SCHEMA_VERSION, TICK_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
-import { BUCKETS, type Keys } from './keys.ts';
+import type { Keys } from './keys.ts';
+import { SKEW_US } from './lock-arguments.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
-import { describeMismatch, reignOf } from './reign.ts';
+import { ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { Scripts } from './scripts.ts';
-import { evaluate, Session, type TimeSample } from './session.ts';
+import { Session } from './session.ts';
 
 export interface PrimaryKeeperOptions {
   readonly locator: PrimaryLocator;
@@ -30,28 +31,13 @@ export interface PrimaryKeeperOptions {
   readonly random: () => number;
 }
 
-/** What an adoption installs, and what a node must be like. */
-export interface ReignPolicy {
-  readonly maxTtlMs: number;
-  /** 0 where the operator waived it. */
-  readonly quarantineMs: number;
-  readonly lapsedAfterMs: number;
-  readonly lifeOfOperations: readonly string[]; // arguments of the ticks' script
-  readonly skewMs: number;
-  /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
-  readonly bootstrapNew: boolean;
-  /** A `maxmemory-policy` that is accepted although it evicts. */
-  readonly allowEvictionPolicy?: string | undefined;
-}
-
-const STEP_TIMEOUT_MS = 2_000;
 const RETRY_MS = 100;
 const RETRY_SPREAD_MS = 150;
 const BACKLOG_WAIT_MS = 5_000;
 const BACKLOG_POLL_MS = 100;
-/** Without a reply to a tick for so long, it is a frozen process or a dead network. */
+/** No reply to a tick for so long means a frozen process or a dead network. */
 const SILENCE_MS = 3_000;
-/** Commands in flight on a retired session may still be answered for so long. */
+/** How long commands in flight on a retired session can still be answered. */
 const RETIRED_GRACE_MS = 1_000;
 const LOOKS_PER_TICK = 100;
 
@@ -60,21 +46,21 @@ export class PrimaryKeeper {
   readonly #closing = new AbortController();
   readonly #stopListening: () => void;
   readonly #finished: Promise<void>;
+  readonly #adoption: ReignAdoption;
   #session: Session | undefined;
   #reason = 'connecting';
   #mismatch = '';
   #quarantineEndsMs = 0;
-  #seenToken = 0;
-  #knowsDeployment = false;
   #onChange: () => void = () => {};
 
   constructor(options: PrimaryKeeperOptions) {
     this.#options = options;
+    this.#adoption = new ReignAdoption(options);
     this.#stopListening = options.locator.onAnswer(this.#retireIfReplaced);
     this.#finished = this.#run();
   }
 
-  /** What commands may be sent on now. */
+  /** The session that commands can use now. */
   get session(): Session | undefined {
     return this.#session;
   }
@@ -84,7 +70,7 @@ export class PrimaryKeeper {
     return this.#session ? '' : this.#mismatch || this.#reason;
   }
 
-  /** The node's data belong to a deployment with other constants: no retry will help. */
+  /** Set when the node's data belong to a deployment with other constants: no retry helps. */
   get mismatch(): string {
     return this.#mismatch;
   }
@@ -99,7 +85,7 @@ export class PrimaryKeeper {
 
   /** Remembers the largest token seen, so that an adoption after lost writes starts above it. */
   sawToken(token: number): void {
-    if (token > this.#seenToken) this.#seenToken = token;
+    this.#adoption.sawToken(token);
   }
 
   async close(): Promise<void> {
@@ -109,8 +95,8 @@ export class PrimaryKeeper {
     await this.#finished;
   }
 
-  // A majority that names another node, or this one under another epoch (it was chosen again without ever
-  // having been demoted): no answer from the old session would be confirmed any more.
+  // When a majority names another node, or this one under another epoch (it was chosen again and never demoted),
+  // nothing confirms an answer from the old session any more.
   #retireIfReplaced = (): void => {
     const session = this.#session;
     if (!session) return;
@@ -125,7 +111,7 @@ export class PrimaryKeeper {
         const session = await this.#establish();
         this.#become(session, '');
         this.#retireIfReplaced();
-        // Not after the last tick: one that waits for a dead primary's reply must not hold back the next session.
+        // Doesn't await the last tick: one that waits for a dead primary's reply must not hold back the next session.
         void this.#tickUntilOver(session);
         await ended(session.over);
         this.#become(undefined, String(session.over.reason));
@@ -190,8 +176,8 @@ export class PrimaryKeeper {
     if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid)) {
       node = await this.#awaitBacklog(connection, node);
     }
-    // The majority is asked after the reign was read, or a primary that was demoted and chosen again between
-    // the two would be adopted under the name of a reign that has ended.
+    // Asks the majority after it has read the reign. Otherwise it would adopt a primary that was demoted and chosen
+    // again between the two under the name of a reign that has ended.
     const readAtMs = clock.monotonicMs();
     const agreed = await locator.awaitNamed(
       () => readAtMs,
@@ -202,22 +188,18 @@ export class PrimaryKeeper {
       const who = formatHostPort(named.address);
       throw new Error(`no majority of the Sentinels confirms ${who} as primary (${locator.describe()})`);
     }
-    const reply = await this.#adopt(connection, agreed, node);
-    const [, timeUs, reign, epoch, token, quarantineLeftUs] = reply.values;
+    const joined = await this.#adoption.adopt(connection, agreed, node);
+    if (joined.kind === 'mismatch') {
+      this.#mismatch = joined.reason;
+      throw new CoordinationError('DEPLOYMENT_MISMATCH', joined.reason);
+    }
+    this.#mismatch = '';
+    const { reign, epoch, token, sample } = joined;
     if (reign !== reignOf(agreed.configEpoch, node.replid))
       throw new Error('the reign changed while it was joined');
-    this.sawToken(Number(token));
-    this.#knowsDeployment = true;
-    this.#quarantineEndsMs = reply.sample.atMs + Number(quarantineLeftUs) / 1_000;
-    return new Session({
-      connection,
-      primary: agreed,
-      reign,
-      epoch: Number(epoch),
-      clock,
-      observer,
-      sample: { timeUs: Number(timeUs), atMs: reply.sample.atMs },
-    });
+    this.#adoption.knowsDeployment(token);
+    this.#quarantineEndsMs = sample.atMs + joined.quarantineLeftMs;
+    return new Session({ connection, primary: agreed, reign, epoch, clock, observer, sample });
   }
 
   async #readNode(connection: Connection): Promise<NodeInfo> {
@@ -244,9 +226,8 @@ export class PrimaryKeeper {
     return node;
   }
 
-  // The first replica that attaches changes the replication id, and so the reign, and so begins a quarantine.
-  // On a primary that has just started the replicas come within seconds: better to adopt once, after they
-  // came.
+  // The first replica that attaches changes the replication id, and with it the reign, and so begins a quarantine.
+  // The replicas of a primary that has just started come within seconds: better to adopt it once, after that.
   async #awaitBacklog(connection: Connection, first: NodeInfo): Promise<NodeInfo> {
     const { clock } = this.#options;
     const giveUpMs = clock.monotonicMs() + BACKLOG_WAIT_MS;
@@ -258,57 +239,10 @@ export class PrimaryKeeper {
     return node;
   }
 
-  async #adopt(
-    connection: Connection,
-    agreed: NamedPrimary,
-    node: NodeInfo,
-  ): Promise<{ values: readonly string[]; sample: TimeSample }> {
-    const { clock, keys, scripts, policy } = this.#options;
-    const time = await connection.callWithin(STEP_TIMEOUT_MS, 'TIME');
-    const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
-    const notAfterUs = Number(seconds) * 1_000_000 + Number(micros) + STEP_TIMEOUT_MS * 1_000;
-    const us = (ms: number): number => Math.round(ms * 1_000);
-    const args = [
-      agreed.configEpoch,
-      notAfterUs,
-      SCHEMA_VERSION,
-      us(policy.maxTtlMs),
-      BUCKETS,
-      us(policy.quarantineMs),
-      us(policy.lapsedAfterMs),
-      this.#seenToken,
-      // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
-      // otherwise one that lost its data, and the leases it forgot are still held.
-      policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
-      FORMER_SCHEMA,
-    ];
-    const late = (): Error => new Error('adopt-reign: no reply');
-    const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
-    const reply = await within(clock, STEP_TIMEOUT_MS, work, late);
-    switch (reply[0]) {
-      case 'adopted':
-        this.#options.observer.event('warn', 'a new reign begins', {
-          primary: agreed.key,
-          replid: node.replid,
-          quarantineMs: Math.round(Number(reply[5]) / 1_000),
-        });
-        break;
-      case 'current':
-        break;
-      case 'mismatch':
-        this.#mismatch = describeMismatch(String(reply[2]), String(reply[3]));
-        throw new CoordinationError('DEPLOYMENT_MISMATCH', this.#mismatch);
-      default:
-        throw new Error(`adopt-reign: ${reply[0]}`);
-    }
-    this.#mismatch = '';
-    return { values: reply, sample: { timeUs: Number(reply[1]), atMs: clock.monotonicMs() } };
-  }
-
-  // The lease clock stands still when nobody advances it, and lapsed locks are removed on the way.
+  // The lease clock stands still when nobody advances it. A tick also removes locks that have lapsed.
   async #tickUntilOver(session: Session): Promise<void> {
     const { clock, keys, scripts, policy } = this.#options;
-    const args = [String(policy.skewMs * 1_000), String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
+    const args = [SKEW_US, String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
       try {

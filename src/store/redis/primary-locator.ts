@@ -8,7 +8,7 @@ export interface NamedPrimary {
   readonly address: HostPort;
   /** Sentinel's `config-epoch`; '0' without Sentinel. */
   readonly configEpoch: string;
-  /** Both in one string: equal exactly when they are. */
+  /** Both in one string, for comparison. */
   readonly key: string;
 }
 
@@ -17,12 +17,11 @@ export function namedPrimary(address: HostPort, configEpoch: string): NamedPrima
 }
 
 export interface PrimaryLocator {
-  /** Whether someone stands behind what is named: then it can change, and every answer rests on it. */
+  /** Whether Sentinels name the primary: then it can change, and every answer rests on what they say. */
   readonly hasSentinels: boolean;
 
   /**
-   * The primary that is named, resting only on questions asked at or after `askedSinceMs` on the monotonic
-   * clock.
+   * The primary that answers name to questions asked at or after `askedSinceMs` on the monotonic clock.
    */
   named(askedSinceMs: number): NamedPrimary | undefined;
 

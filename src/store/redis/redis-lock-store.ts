@@ -1,6 +1,5 @@
-// The lock store on Redis: turns each operation into one script call, and the script's words into outcomes.
-// Decides nothing itself; the scripts decide atomically, the lane decides what may be told.
-// Over 300 lines because each command of the interface has its method here, with its arguments and its reply.
+// The lock store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
+// nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type {
@@ -12,7 +11,6 @@ import type {
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
-import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquireCommand,
   AcquisitionRef,
@@ -33,18 +31,18 @@ import type { Answer, CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
 import {
   aboutOwner,
-  aboutText,
+  acquireArguments,
+  confirmArguments,
   microseconds,
-  milliseconds,
-  modeText,
-  readContention,
-  readViews,
+  renewArguments,
+  SKEW_US,
   stampText,
-} from './lock-replies.ts';
+} from './lock-arguments.ts';
+import { milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
+import type { ScriptName } from './scripts.ts';
 
-const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
-/** The oldest of more holders are listed by GetLock alone: to find them takes a look at every one. */
+/** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
 
 export interface RedisLockStoreOptions {
@@ -71,25 +69,9 @@ export class RedisLockStore implements LockStore {
     this.#instanceId = instanceId;
   }
 
-  async acquire(
-    { spec, stamp, mayWait, asksAgain = false }: AcquireCommand,
-    bound: StoreBound,
-  ): Promise<AcquireOutcome> {
-    const args = [
-      SKEW_US,
-      spec.resource,
-      spec.leaseId,
-      stampText(stamp),
-      modeText(spec.mode),
-      microseconds(spec.ttlMs),
-      microseconds(spec.minHoldMs),
-      microseconds(spec.maxHoldMs),
-      aboutText(spec),
-      mayWait ? '1' : '0',
-      String(LIMITS.waitersPerResource),
-      asksAgain ? '1' : '0',
-    ];
-    const answer = await this.#lane.run('acquire-lock', this.#keys, args, bound);
+  async acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
+    const { spec } = command;
+    const answer = await this.#run('acquire-lock', acquireArguments(command), bound);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'granted':
@@ -113,17 +95,9 @@ export class RedisLockStore implements LockStore {
     }
   }
 
-  async confirm({ spec, stamp }: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
-    const args = [
-      SKEW_US,
-      spec.resource,
-      spec.leaseId,
-      stampText(stamp),
-      microseconds(spec.ttlMs),
-      microseconds(spec.minHoldMs),
-      microseconds(spec.maxHoldMs),
-    ];
-    const answer = await this.#lane.run('confirm-offer', this.#keys, args, bound);
+  async confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
+    const { spec } = command;
+    const answer = await this.#run('confirm-offer', confirmArguments(command), bound);
     const [word, , ...rest] = answer.reply;
     if (word === 'granted' || word === 'repeated') {
       return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
@@ -135,18 +109,13 @@ export class RedisLockStore implements LockStore {
   async leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
     const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
     const keep = microseconds(keepPlaceMs);
-    const args = [SKEW_US, resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
-    const answer = await this.#lane.run('leave-queue', this.#keys, args, bound);
+    const args = [resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
+    const answer = await this.#run('leave-queue', args, bound);
     return answer.reply[0] === 'left';
   }
 
   async renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
-    const args: string[] = [SKEW_US];
-    for (const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } of commands) {
-      const by = stamp ? stampText(stamp) : '';
-      args.push(resource, `${leaseId} ${fencingToken} ${by} ${takesOver ? 1 : 0} ${microseconds(ttlMs)}`);
-    }
-    const answer = await this.#lane.run('renew-locks', this.#keys, args, bound);
+    const answer = await this.#run('renew-locks', commands.flatMap(renewArguments), bound);
     const words = answer.reply[2]?.split(' ') ?? [];
     return commands.map((command, index) => {
       const word = words[2 * index];
@@ -160,7 +129,7 @@ export class RedisLockStore implements LockStore {
   }
 
   async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
-    const answer = await this.#lane.run('release-lock', this.#keys, [SKEW_US, resource, leaseId], bound);
+    const answer = await this.#run('release-lock', [resource, leaseId], bound);
     const [word] = answer.reply;
     if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
@@ -168,20 +137,20 @@ export class RedisLockStore implements LockStore {
 
   async forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
     const { resource, fencingToken, immediate } = command;
-    const args = [SKEW_US, resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
-    const answer = await this.#lane.run('force-release', this.#keys, args, bound);
+    const args = [resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
+    const answer = await this.#run('force-release', args, bound);
     const [word, , count, freeIn] = answer.reply;
     if (word !== 'forced') throw new Error(`force-release: unexpected reply ${word}`);
     return { count: Number(count), freeInMs: milliseconds(freeIn) };
   }
 
   async advance(resource: string, bound: StoreBound): Promise<void> {
-    await this.#lane.run('advance-queue', this.#keys, [SKEW_US, resource], bound);
+    await this.#run('advance-queue', [resource], bound);
   }
 
   async checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
-    const args = [SKEW_US, resource, fencingToken.toString()];
-    const answer = await this.#lane.run('check-fencing-token', this.#keys, args, bound);
+    const args = [resource, fencingToken.toString()];
+    const answer = await this.#run('check-fencing-token', args, bound);
     return answer.reply[0] === 'valid';
   }
 
@@ -201,8 +170,8 @@ export class RedisLockStore implements LockStore {
     mostSorted: number,
     bound: StoreBound,
   ): Promise<readonly LockView[]> {
-    const args = [SKEW_US, String(most), String(mostSorted), ...resources];
-    const answer = await this.#lane.run('get-lock', this.#keys, args, bound);
+    const args = [String(most), String(mostSorted), ...resources];
+    const answer = await this.#run('get-lock', args, bound);
     const [word, , ...views] = answer.reply;
     if (word !== 'locks') throw new Error(`get-lock: unexpected reply ${word}`);
     return readViews(views);
@@ -210,7 +179,6 @@ export class RedisLockStore implements LockStore {
 
   async list({ prefix, owner, states, after, most }: ListQuery, bound: StoreBound): Promise<LockPage> {
     const args = [
-      SKEW_US,
       after,
       prefix,
       owner === '' ? '' : aboutOwner(owner),
@@ -221,7 +189,7 @@ export class RedisLockStore implements LockStore {
       String(MOST_SORTED),
       String(LIMITS.pageBytes),
     ];
-    const answer = await this.#lane.run('list-locks', this.#keys, args, bound);
+    const answer = await this.#run('list-locks', args, bound);
     const [word, , last, more, ...views] = answer.reply;
     if (word !== 'listed') throw new Error(`list-locks: unexpected reply ${word}`);
     return { locks: readViews(views), next: more === '1' ? last : undefined };
@@ -233,20 +201,15 @@ export class RedisLockStore implements LockStore {
     });
   }
 
-  /** Has scripts tell of changes for `aheadMs` from now on, and `mark` at once; answers on the lease clock. */
+  /** Makes scripts tell of changes for `aheadMs` from now on, and leaves `mark` at once. Answers on the lease clock. */
   async extendWatch(aheadMs: number, mark: string, bound: StoreBound): Promise<Extension> {
-    const answer = await this.#lane.run(
-      'watch-changes',
-      this.#keys,
-      [SKEW_US, microseconds(aheadMs), mark],
-      bound,
-    );
+    const answer = await this.#run('watch-changes', [microseconds(aheadMs), mark], bound);
     const [, , now, until] = answer.reply;
     return { nowMs: milliseconds(now), watchedUntilMs: milliseconds(until) };
   }
 
   async refresh(bound: StoreBound): Promise<readonly Offer[]> {
-    const answer = await this.#lane.run('refresh-instance', this.#keys, [SKEW_US, this.#instanceId], bound);
+    const answer = await this.#run('refresh-instance', [this.#instanceId], bound);
     const [, , wasAbsent, ...offers] = answer.reply;
     if (wasAbsent !== '0') this.#notify({ kind: 'resync' });
     return offers.map(readOffer);
@@ -279,13 +242,17 @@ export class RedisLockStore implements LockStore {
     }
   }
 
-  /** Messages may have been missed, or the primary is another one. */
+  /** Messages may have been lost, or the primary is another one. */
   resync(): void {
     this.#notify({ kind: 'resync' });
   }
 
   #notify(notice: Notice): void {
     for (const listener of this.#listeners) listener(notice);
+  }
+
+  #run(name: ScriptName, args: readonly string[], bound: StoreBound): Promise<Answer> {
+    return this.#lane.run(name, this.#keys, [SKEW_US, ...args], bound);
   }
 
   #granted(of: AcquisitionRef, answer: Answer, [token, remaining]: readonly string[]): Lease {

@@ -1,18 +1,15 @@
 // The operation store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
-// nothing itself; the scripts decide atomically, the lane decides what may be told.
-// Over 300 lines because each command of the interface has its method here, with its arguments and its reply.
+// nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
 
-import { LIMITS } from '../../domain/limits.ts';
 import {
   type Attempt,
   keyOfName,
   nameOf,
   type Operation,
   type OperationKey,
-  TRANSITIONS,
 } from '../../domain/operation.ts';
-import { recoveryRoomMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
-import { ATTEMPTS_USED_UP, cancelledStatus, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
+import { recoveryRoomMs } from '../../domain/safety.ts';
+import { cancelledStatus } from '../../domain/status-bytes.ts';
 import type { StoreBound } from '../lock-store.ts';
 import type {
   AttemptNotice,
@@ -40,33 +37,42 @@ import type {
 import type { ChangeFeed } from './change-feed.ts';
 import type { Answer, CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
-import { microseconds, milliseconds, readContention, stampText } from './lock-replies.ts';
+import { microseconds, SKEW_US } from './lock-arguments.ts';
+import { milliseconds, readContention } from './lock-replies.ts';
+import {
+  beginArguments,
+  claimArguments,
+  completeArguments,
+  heartbeatArguments,
+  lifeArguments,
+  payloadText,
+  statesBefore,
+  updateArguments,
+  yieldArguments,
+} from './operation-arguments.ts';
+import { listOperations } from './operation-listing.ts';
 import {
   type AttemptTold,
   attemptNoticeOf,
   attemptOf,
   BEATEN_WORDS,
-  from,
   grantsOf,
   heartbeatOf,
   operationOf,
+  readOperation,
   recordsOf,
   refused,
   withLease,
-} from './operation-answers.ts';
-import { listOperations } from './operation-listing.ts';
-import { beginArguments, payloadText, readOperation } from './operation-replies.ts';
+} from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
 
-const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
-/** Operations that one script looks at for a claim, and how many scripts one claim runs. */
-const CLAIM_LOOKS = 1_000;
+/** Scripts that one claim runs. */
 const CLAIM_ROUNDS = 50;
-/** When to look again where even that was not all. */
+/** When to look again if even that did not reach all of them. */
 const CLAIM_AGAIN_MS = 1_000;
 
-/** What one script found, and behind which operation the next one goes on; '-' where that was all. */
+/** What one script found, and behind which operation the next one goes on; '-' if it reached all of them. */
 type ClaimedPiece = Extract<ClaimOutcome, { kind: 'claimed' }> & { readonly behind: string };
 
 export interface RedisOperationStoreOptions {
@@ -75,15 +81,6 @@ export interface RedisOperationStoreOptions {
   readonly keys: Keys;
   readonly changes: ChangeFeed;
   readonly maxTtlMs: number;
-}
-
-/** What scripts are told about what happens to operations by itself: the same for the sweep of the ticks. */
-export function lifeArguments(maxTtlMs: number): readonly string[] {
-  return [
-    microseconds(recoveryRoomMs(maxTtlMs)),
-    payloadText(ATTEMPTS_USED_UP),
-    payloadText(TIME_TO_LIVE_OVER),
-  ];
 }
 
 export class RedisOperationStore implements OperationStore {
@@ -102,7 +99,7 @@ export class RedisOperationStore implements OperationStore {
 
   async begin(command: BeginCommand, bound: StoreBound): Promise<BeginOutcome> {
     const { spec, claimId } = command;
-    const args = [...this.#life, ...beginArguments(command), from('claim')];
+    const args = [...this.#life, ...beginArguments(command), statesBefore('claim')];
     const answer = await this.#run('begin-operation', bound, args);
     const [word, , ...rest] = answer.reply;
     switch (word) {
@@ -131,8 +128,9 @@ export class RedisOperationStore implements OperationStore {
     }
   }
 
-  // The script looks at some operations only, so that others get their turn: where it found nothing among them, the
-  // next call goes on behind them. Without that, a thousand operations whose resource is held would hide the others.
+  // One script looks at a bounded number of operations, so that other commands get their turn. If it finds nothing
+  // among them, the next one goes on behind them: otherwise a thousand operations whose resource is held would hide the
+  // rest.
   async claim(command: ClaimCommand, bound: StoreBound): Promise<ClaimOutcome> {
     const blockedOn = new Set<string>();
     let askAgainInMs = Number.POSITIVE_INFINITY;
@@ -154,21 +152,11 @@ export class RedisOperationStore implements OperationStore {
 
   async #claimBehind(
     behind: string,
-    { types, resourcePrefix, claimId, owner, stamp, most }: ClaimCommand,
+    command: ClaimCommand,
     bound: StoreBound,
   ): Promise<ClaimedPiece | Extract<ClaimOutcome, { kind: 'quarantined' }>> {
-    const answer = await this.#run('claim-operations', bound, [
-      ...this.#life,
-      resourcePrefix,
-      claimId,
-      owner,
-      JSON.stringify(owner),
-      stampText(stamp),
-      String(most),
-      String(CLAIM_LOOKS),
-      behind,
-      ...types,
-    ]);
+    const args = [...this.#life, ...claimArguments(command, behind)];
+    const answer = await this.#run('claim-operations', bound, args);
     const [word, , first, next = '-', repeated, blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
     if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
@@ -177,48 +165,26 @@ export class RedisOperationStore implements OperationStore {
     const operations = told.map(([operation]) => operation);
     const safe = await this.#asSafeAsWished(operations, answer, bound);
     const claimed = told.map(([operation, left]): ClaimedOperation => {
-      return { operation, attempt: this.#attemptOf(withLease(operation), claimId, left, safe) };
+      return { operation, attempt: this.#attemptOf(withLease(operation), command.claimId, left, safe) };
     });
     const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
     return { kind: 'claimed', claimed, isRepeat: repeated === '1', askAgainInMs, blockedOn, behind: next };
   }
 
   async update(command: UpdateCommand, bound: StoreBound): Promise<UpdateOutcome> {
-    const { claimId, fencingToken, version, data, progress, setLabels, removeLabels } = command;
-    const written = (payload: UpdateCommand['data']): string =>
-      payload === 'remove' ? '-' : payloadText(payload);
-    const answer = await this.#run('update-operation', bound, [
-      nameOf(command),
-      claimId,
-      fencingToken.toString(),
-      String(version),
-      written(data),
-      written(progress),
-      JSON.stringify(Object.fromEntries(setLabels)),
-      JSON.stringify(removeLabels),
-      command.requestId,
-      String(LIMITS.metadataEntries),
-      String(LIMITS.metadataTotalBytes),
-    ]);
+    const answer = await this.#run('update-operation', bound, updateArguments(command));
     const [word, , left = '', ...record] = answer.reply;
     if (word !== 'changed') return refused('update-operation', answer);
     const operation = operationOf(record);
     return {
       kind: 'changed',
       operation,
-      attempt: this.#attemptOf(withLease(operation), claimId, left, answer),
+      attempt: this.#attemptOf(withLease(operation), command.claimId, left, answer),
     };
   }
 
   async heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<HeartbeatOutcome[]> {
-    const args = commands.flatMap((command) => [
-      nameOf(command),
-      command.claimId,
-      command.fencingToken.toString(),
-      stampText(command.stamp),
-      command.takesOver ? '1' : '0',
-    ]);
-    const answer = await this.#run('heartbeat-operations', bound, args);
+    const answer = await this.#run('heartbeat-operations', bound, commands.flatMap(heartbeatArguments));
     const words = answer.reply.slice(2);
     return commands.map((command, index) => {
       const beat = words.slice(BEATEN_WORDS * index, BEATEN_WORDS * (index + 1));
@@ -227,37 +193,17 @@ export class RedisOperationStore implements OperationStore {
   }
 
   complete(command: CompleteCommand, bound: StoreBound): Promise<ChangeOutcome> {
-    const { claimId, fencingToken, transition, outcome, releaseLease, requestId } = command;
-    return this.#change('complete-operation', bound, [
-      nameOf(command),
-      claimId,
-      fencingToken.toString(),
-      from(transition),
-      TRANSITIONS[transition].to,
-      payloadText(outcome),
-      releaseLease ? '1' : '0',
-      requestId,
-    ]);
+    return this.#change('complete-operation', bound, completeArguments(command));
   }
 
   yield(command: YieldCommand, bound: StoreBound): Promise<ChangeOutcome> {
-    const { claimId, fencingToken, stamp, delayMs, requestId } = command;
-    return this.#change('yield-operation', bound, [
-      this.#room,
-      nameOf(command),
-      claimId,
-      fencingToken.toString(),
-      stamp ? stampText(stamp) : '',
-      from('yield'),
-      microseconds(delayMs),
-      requestId,
-    ]);
+    return this.#change('yield-operation', bound, [this.#room, ...yieldArguments(command)]);
   }
 
   cancel(command: CancelCommand, bound: StoreBound): Promise<ChangeOutcome> {
     const { reason, requestId } = command;
     const outcome = payloadText(cancelledStatus(reason));
-    const args = [...this.#life, nameOf(command), reason, from('cancel'), outcome, requestId];
+    const args = [...this.#life, nameOf(command), reason, statesBefore('cancel'), outcome, requestId];
     return this.#change('cancel-operation', bound, args);
   }
 
@@ -266,7 +212,7 @@ export class RedisOperationStore implements OperationStore {
     return this.#change('retry-operation', bound, [
       nameOf(command),
       String(version),
-      from('retry'),
+      statesBefore('retry'),
       requestId,
     ]);
   }
@@ -338,7 +284,7 @@ export class RedisOperationStore implements OperationStore {
     return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
   }
 
-  // The grant of an attempt is also that of its lease, whose spec may want more replicas than the server does.
+  // Who is granted an attempt is granted its lease too, whose spec may want more replicas than the server does.
   #asSafeAsWished(operations: readonly Operation[], answer: Answer, bound: StoreBound): Promise<Answer> {
     const minAcks = Math.max(0, ...operations.map(({ lock }) => lock?.minAcks ?? 0));
     return this.#options.lane.onReplicas(answer, minAcks, bound);

@@ -1,24 +1,20 @@
-// The store on Redis, put together: who says which node is the primary, the keeper of the session to it, the
-// command lane, and the lock store on top.
+// The store on Redis, put together: the locator that says which node is the primary, the keeper of the session to it,
+// the command lane, and on top the stores of locks and operations.
 
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
-import {
-  CONFIRMATION_WINDOW_MS,
-  LAPSED_AFTER_ADOPTION_MS,
-  quarantineMs,
-  SKEW_ALLOWANCE_MS,
-} from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
 import type { ConnectionSettings } from './connection.ts';
 import { keysFor } from './keys.ts';
+import { lifeArguments } from './operation-arguments.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
 import { RedisLockStore } from './redis-lock-store.ts';
-import { lifeArguments, RedisOperationStore } from './redis-operation-store.ts';
+import { RedisOperationStore } from './redis-operation-store.ts';
 import { loadScripts, type Scripts } from './scripts.ts';
 import { SentinelWatch } from './sentinel-watch.ts';
 
@@ -40,9 +36,9 @@ export interface RedisStoreOptions {
   readonly keyPrefix: string;
   readonly maxTtlMs: number;
   readonly maxInFlight: number;
-  /** So many replicas must have what an answer tells; 0: none. */
+  /** How many replicas must have what an answer tells. */
   readonly minAcks: number;
-  /** False waives promise 1: new grants are possible at once after a failover, also of what is still held. */
+  /** False waives promise 1: after a failover a resource can be granted at once, even one that somebody still holds. */
   readonly quarantine: boolean;
   readonly bootstrapNew: boolean;
   readonly allowEvictionPolicy?: string | undefined;
@@ -94,7 +90,6 @@ export class RedisStore implements Store {
         maxTtlMs: options.maxTtlMs,
         quarantineMs: options.quarantine ? quarantineMs(options.maxTtlMs) : 0,
         lapsedAfterMs: options.quarantine ? LAPSED_AFTER_ADOPTION_MS : 0,
-        skewMs: SKEW_ALLOWANCE_MS,
         lifeOfOperations: lifeArguments(options.maxTtlMs),
         bootstrapNew: options.bootstrapNew,
         allowEvictionPolicy: options.allowEvictionPolicy,
@@ -179,8 +174,8 @@ export class RedisStore implements Store {
     await this.#keeper.close();
   }
 
-  // A session whose primary no majority confirms lately answers nothing: not usable, however well the
-  // connection works.
+  // A session answers nothing unless a majority has confirmed its primary lately. Without that the store isn't usable,
+  // however well the connection works.
   #noteUsable(): boolean {
     const { session } = this.#keeper;
     const nowMs = this.#clock.monotonicMs();

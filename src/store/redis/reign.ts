@@ -1,13 +1,123 @@
-// What a reign is called, and why an instance can't join one, in words. Both as adopt-reign.lua has them.
+// What a reign is called, and how an instance joins the one of a primary: adopt-reign.lua installs it when it is new.
+// Owns what this process has seen of its deployment, and says in words why it can't join. primary-keeper.ts decides
+// which node is asked, and when.
 
-import { SCHEMA_VERSION } from '../../domain/safety.ts';
+import { type Clock, within } from '../../domain/clock.ts';
+import { FORMER_SCHEMA, SCHEMA_VERSION } from '../../domain/safety.ts';
+import type { StoreObserver } from '../store.ts';
+import type { Connection } from './connection.ts';
+import type { NodeInfo } from './info.ts';
+import { BUCKETS, type Keys } from './keys.ts';
+import { microseconds } from './lock-arguments.ts';
+import { milliseconds } from './lock-replies.ts';
+import type { NamedPrimary } from './primary-locator.ts';
+import type { Scripts } from './scripts.ts';
+import { evaluate, type TimeSample } from './session.ts';
+
+/** What an adoption installs, and what a node must be like. */
+export interface ReignPolicy {
+  readonly maxTtlMs: number;
+  /** 0 where the operator waived it. */
+  readonly quarantineMs: number;
+  readonly lapsedAfterMs: number;
+  readonly lifeOfOperations: readonly string[]; // arguments of the ticks' script
+  /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
+  readonly bootstrapNew: boolean;
+  /** A `maxmemory-policy` that is accepted although it evicts. */
+  readonly allowEvictionPolicy?: string | undefined;
+}
+
+export interface ReignAdoptionOptions {
+  readonly keys: Keys;
+  readonly scripts: Scripts;
+  readonly clock: Clock;
+  readonly observer: StoreObserver;
+  readonly policy: ReignPolicy;
+}
+
+/** The reign, whether this call or another one installed it; or why the instance can't join it. */
+export type Joined =
+  | {
+      readonly kind: 'joined';
+      readonly reign: string;
+      readonly epoch: number;
+      readonly token: number;
+      readonly quarantineLeftMs: number;
+      readonly sample: TimeSample;
+    }
+  | { readonly kind: 'mismatch'; readonly reason: string };
+
+/** Each step on the way to a session gets so long. */
+export const STEP_TIMEOUT_MS = 2_000;
+
+export class ReignAdoption {
+  readonly #options: ReignAdoptionOptions;
+  #seenToken = 0;
+  #knowsDeployment = false;
+
+  constructor(options: ReignAdoptionOptions) {
+    this.#options = options;
+  }
+
+  /** Remembers the largest token seen, so that an adoption after lost writes starts above it. */
+  sawToken(token: number): void {
+    if (token > this.#seenToken) this.#seenToken = token;
+  }
+
+  /** This process has been part of the deployment, whose last token was this. */
+  knowsDeployment(token: number): void {
+    this.sawToken(token);
+    this.#knowsDeployment = true;
+  }
+
+  /** Rejects when the node is no primary any more, or doesn't answer in time. */
+  async adopt(connection: Connection, agreed: NamedPrimary, node: NodeInfo): Promise<Joined> {
+    const { clock, keys, scripts, policy, observer } = this.#options;
+    const time = await connection.callWithin(STEP_TIMEOUT_MS, 'TIME');
+    const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
+    const notAfterUs = Number(seconds) * 1_000_000 + Number(micros) + STEP_TIMEOUT_MS * 1_000;
+    const args = [
+      agreed.configEpoch,
+      notAfterUs,
+      SCHEMA_VERSION,
+      microseconds(policy.maxTtlMs),
+      BUCKETS,
+      microseconds(policy.quarantineMs),
+      microseconds(policy.lapsedAfterMs),
+      this.#seenToken,
+      // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
+      // otherwise one that lost its data, and the leases it forgot are still held.
+      policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
+      FORMER_SCHEMA,
+    ];
+    const late = (): Error => new Error('adopt-reign: no reply');
+    const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
+    const [word, timeUs, ...rest] = await within(clock, STEP_TIMEOUT_MS, work, late);
+    if (word === 'mismatch') {
+      const [name = '', found = ''] = rest;
+      return { kind: 'mismatch', reason: describeMismatch(name, found) };
+    }
+    if (word !== 'adopted' && word !== 'current') throw new Error(`adopt-reign: ${word}`);
+    const [reign = '', epoch, token, quarantineLeft] = rest;
+    const quarantineLeftMs = milliseconds(quarantineLeft);
+    if (word === 'adopted') {
+      observer.event('warn', 'a new reign begins', {
+        primary: agreed.key,
+        replid: node.replid,
+        quarantineMs: Math.round(quarantineLeftMs),
+      });
+    }
+    const sample = { timeUs: Number(timeUs), atMs: clock.monotonicMs() };
+    return { kind: 'joined', reign, epoch: Number(epoch), token: Number(token), quarantineLeftMs, sample };
+  }
+}
 
 export function reignOf(configEpoch: string | number, replid: string): string {
   return `${configEpoch}:${replid}:${SCHEMA_VERSION}`;
 }
 
 /** `name`: the constant of the deployment that is another one than this instance's. */
-export function describeMismatch(name: string, found: string): string {
+function describeMismatch(name: string, found: string): string {
   if (name === 'schema') {
     return (
       `the keys in Redis have the layout ${found}, and this version of Leasehold needs ${SCHEMA_VERSION}: ` +

@@ -1,10 +1,11 @@
-// The Lua scripts: one file per command, and before each body what it uses of the shared parts (compose-script.ts).
-// Owns their text and their hashes, not how they are sent (command-lane.ts) or what their replies mean
-// (redis-lock-store.ts, primary-keeper.ts).
+// The Lua scripts: one file per command, and before each body what it uses of the domain's numbers and of the shared
+// parts (compose-script.ts). Owns their text and their hashes, not how they are sent (command-lane.ts) or what their
+// replies mean (redis-lock-store.ts, reign.ts).
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { composeScript } from './compose-script.ts';
+import { CONSTANTS_IN_LUA } from './script-constants.ts';
 
 const SCRIPT_NAMES = [
   'acquire-lock',
@@ -63,7 +64,7 @@ export function loadScripts(
   edit: (source: string, name: ScriptName) => string = (source) => source,
 ): Scripts {
   const read = (file: string): string => readFileSync(new URL(`./lua/${file}`, import.meta.url), 'utf8');
-  const parts = SHARED_PARTS.map((part) => read(`${part}.lua`)).join('');
+  const parts = [CONSTANTS_IN_LUA, ...SHARED_PARTS.map((part) => read(`${part}.lua`))].join('');
   const entries = SCRIPT_NAMES.map((name) => {
     const text = read(`${name}.lua`);
     const endOfShebang = text.indexOf('\n') + 1;

@@ -1,6 +1,6 @@
-// What the Sentinels say: who the primary is and under which config epoch, asked of each one twice a second
-// and at once when a switch is announced. Answers the question that every success rests on: does a majority
-// of them, asked recently enough, name this node under this epoch? Knows nothing of scripts or reigns.
+// What the Sentinels say: who the primary is, and under which config epoch. Asks each of them twice a second, and at
+// once when one announces a switch. Answers the question that every success rests on: does a majority of them, asked
+// recently enough, name this node under this epoch? Knows nothing of scripts or reigns.
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
@@ -123,7 +123,7 @@ export class SentinelWatch implements PrimaryLocator {
   #sentinelCount(): number {
     const { addresses, clock } = this.#options;
     let count = addresses.length;
-    // One that was taken away for good stops counting with what it last said.
+    // A Sentinel that was removed for good stops counting with what it last said.
     const since = clock.monotonicMs() - GONE_FOR_GOOD_MS;
     for (const view of this.#views.values()) {
       if (view.askedAtMs >= since) count = Math.max(count, view.sentinels);
@@ -135,7 +135,7 @@ export class SentinelWatch implements PrimaryLocator {
     return Math.floor(this.#sentinelCount() / 2) + 1;
   }
 
-  // Worked out at each answer and not at each question: every success of every call asks.
+  // Works this out at each answer, not at each question: every success of every call asks.
   #findAgreement(): { primary: NamedPrimary; askedAtMs: number } | undefined {
     const needed = this.#majoritySize();
     const askedBy = new Map<string, number[]>();

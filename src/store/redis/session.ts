@@ -1,7 +1,6 @@
-// One connection under one reign: what scripts are sent on. Sends them, bounds the wait for their replies,
-// keeps the newest sample of Redis's time, and says when it must not be used any more. It never outlives its
-// connection and its reign never changes: after a failover, a restart or a new config epoch,
-// primary-keeper.ts makes a new one.
+// One connection under one reign, on which scripts are sent. Sends them, bounds the wait for their replies, keeps the
+// newest sample of Redis's time, and says when it must not be used any more. It never outlives its connection, and its
+// reign never changes: after a failover, a restart or a new config epoch, primary-keeper.ts makes a new one.
 
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
@@ -143,7 +142,7 @@ export class Session {
   }
 }
 
-/** By hash, and with the whole text when Redis doesn't know it (a restart, SCRIPT FLUSH); that teaches it. */
+/** Runs a script by its hash, or by its whole text when Redis doesn't know it (a restart, SCRIPT FLUSH). */
 export async function evaluate(
   connection: Connection,
   script: Script,

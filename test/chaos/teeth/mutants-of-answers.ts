@@ -162,8 +162,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/store/redis/lua/mark-commit.lua',
-        find: 'if not s then return refusal end\nadvance(s)\n',
-        replace: "redis.call('HSET', meta, 'mark', reign)\nif not s then return { 'marked', '0' } end\n",
+        find: 'if not state then return refusal end\nadvance(state)\n',
+        replace: "redis.call('HSET', meta, 'mark', reign)\nif not state then return { 'marked', '0' } end\n",
       },
     ],
   },
@@ -235,7 +235,7 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
       {
         file: 'src/store/redis/redis-operation-store.ts',
         find: 'return this.#options.lane.onReplicas(answer, minAcks, bound);',
-        replace: 'void minAcks;\n    void call;\n    return Promise.resolve(answer);',
+        replace: 'void minAcks;\n    void bound;\n    return Promise.resolve(answer);',
       },
     ],
   },

@@ -6,7 +6,7 @@ const LUA = 'src/store/redis/lua';
 const PRELUDE = `${LUA}/prelude.lua`;
 const RENEW = `${LUA}/renew-locks.lua`;
 const STREAMS = 'src/service/lease-streams.ts';
-const LOST = "if not l or l.token ~= token or not alive(s, l) or l.state == 'offer' then";
+const LOST = "if not lease or lease.token ~= token or not alive(state, lease) or lease.state == 'offer' then";
 
 export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
@@ -17,8 +17,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: 'l.deadline = math.max(l.deadline, deadline)',
-        replace: 'l.deadline = deadline',
+        find: 'lease.deadline = math.max(lease.deadline, deadline)',
+        replace: 'lease.deadline = deadline',
       },
     ],
   },
@@ -27,14 +27,26 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     letsThrough:
       'A renewal names the lease_id alone. The lease lapsed and its call was repeated: the same lease_id has a ' +
       'new token, others held the lock in between, and the old holder goes on under the old one.',
-    edits: [{ file: RENEW, find: LOST, replace: "if not l or not alive(s, l) or l.state == 'claim' then" }],
+    edits: [
+      {
+        file: RENEW,
+        find: LOST,
+        replace: "if not lease or not alive(state, lease) or lease.state == 'offer' then",
+      },
+    ],
   },
   {
     name: 'lapsed-is-lapsed',
     letsThrough:
       'A lapsed lease that no tick has swept yet is renewed. An instance that looked at it just then has told ' +
       'others that the resource is free.',
-    edits: [{ file: RENEW, find: LOST, replace: "if not l or l.token ~= token or l.state == 'claim' then" }],
+    edits: [
+      {
+        file: RENEW,
+        find: LOST,
+        replace: "if not lease or lease.token ~= token or lease.state == 'offer' then",
+      },
+    ],
   },
   {
     name: 'call-stamps',
@@ -44,12 +56,12 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: RENEW,
-        find: "elseif stamp ~= '' and l.stamp ~= stamp and not take_over then",
+        find: "elseif stamp ~= '' and lease.stamp ~= stamp and not take_over then",
         replace: 'elseif false then',
       },
       {
         file: `${LUA}/confirm-offer.lua`,
-        find: 'if l and l.stamp ~= stamp then',
+        find: 'if lease and lease.stamp ~= stamp then',
         replace: 'if false then',
       },
       {
@@ -59,12 +71,12 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       },
       {
         file: `${LUA}/leave-queue.lua`,
-        find: "if l and l.stamp == stamp and (l.state == 'offer' or give_back) then",
-        replace: "if l and (l.state == 'offer' or give_back) then",
+        find: "if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then",
+        replace: "if lease and (lease.state == 'offer' or give_back) then",
       },
       {
         file: `${LUA}/heartbeat-operations.lua`,
-        find: 'if not word and o.stamp ~= stamp and not take_over then',
+        find: 'if not word and op.stamp ~= stamp and not take_over then',
         replace: 'if false then',
       },
     ],

@@ -10,6 +10,7 @@ const CLAIM = 'src/store/redis/lua/claim-operations.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';
 const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
+const REIGN = 'src/store/redis/reign.ts';
 const INFO = 'src/store/redis/info.ts';
 
 export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
@@ -18,7 +19,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Scripts run under any recorded reign. A replica that lacks the last grants is promoted, and an instance ' +
       'whose connection outlives that, or that reaches it first, grants what the old primary granted.',
-    edits: [{ file: PRELUDE, find: 'if m[1] ~= reign then', replace: 'if not m[1] then' }],
+    edits: [{ file: PRELUDE, find: 'if recorded[1] ~= reign then', replace: 'if not recorded[1] then' }],
   },
   {
     name: 'quarantine',
@@ -52,7 +53,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'The repeat of a recorded grant is answered in the quarantine. The old primary had recorded it, never ' +
       'confirmed it, saw it lapse and granted the resource to another. The new primary has never heard of that ' +
       'grant.',
-    edits: [{ file: ACQUIRE, find: 'if own and not quarantined then', replace: 'if own then' }],
+    edits: [{ file: ACQUIRE, find: 'if own and not in_quarantine(state) then', replace: 'if own then' }],
   },
   {
     name: 'release-frees-at-the-end',
@@ -62,8 +63,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: LOCKING,
-        find: 'while grants < GRANTS and s.clock >= s.quarantine_until and s.clock >= L.taken_until do',
-        replace: 'while grants < GRANTS and s.clock >= L.taken_until do',
+        find: 'while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do',
+        replace: 'while grants < GRANTS and state.clock >= lock.taken_until do',
       },
     ],
   },
@@ -75,8 +76,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: CONFIRM,
-        find: 'if not l or not alive(s, l) or s.clock < s.quarantine_until then',
-        replace: 'if not l or not alive(s, l) then',
+        find: 'if not lease or not alive(state, lease) or in_quarantine(state) then',
+        replace: 'if not lease or not alive(state, lease) then',
       },
     ],
   },
@@ -88,7 +89,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: BEGIN,
-        find: "if s.clock < s.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then",
+        find: "if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then",
         replace: 'if false then',
       },
     ],
@@ -98,7 +99,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Operations are claimed in the quarantine. The claim of another worker was lost with the old primary, and two ' +
       'run one operation.',
-    edits: [{ file: CLAIM, find: 'if s.clock < s.quarantine_until then', replace: 'if false then' }],
+    edits: [{ file: CLAIM, find: 'if in_quarantine(state) then', replace: 'if false then' }],
   },
   {
     name: 'lapsed-before',
@@ -106,6 +107,19 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'A lease that was inherited shortly before its deadline is renewed. An isolated primary, whose clock is ahead, ' +
       'saw it lapse and granted the resource before its last answer was confirmed.',
     edits: [{ file: ADOPT, find: 'lapsed_before = clock + lapsed_after', replace: 'lapsed_before = 0' }],
+  },
+  {
+    name: 'upgrade-ends-offers',
+    letsThrough:
+      'An upgrade of the key layout leaves the unconfirmed hand-overs of the former layout alone. The scripts take one ' +
+      'for a lease that is held, and its resource is taken by a waiter who was never told of it.',
+    edits: [
+      {
+        file: ADOPT,
+        find: 'lapsed_before = math.max(lapsed_before, clock + FORMER_OFFER + 1)',
+        replace: 'lapsed_before = lapsed_before',
+      },
+    ],
   },
   {
     name: 'replid-in-the-reign',
@@ -195,15 +209,15 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: ADOPT,
-        find: 'token = math.max(tonumber(m[5]), seen_token)',
-        replace: 'token = tonumber(m[5])',
+        find: 'token = math.max(tonumber(recorded[5]), seen_token)',
+        replace: 'token = tonumber(recorded[5])',
       },
       {
         file: ADOPT,
         find: 'local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0',
         replace: 'local epoch, token, quarantine_until, lapsed_before = 1, 0, now, 0',
       },
-      { file: ADOPT, find: 'if seen_token > tonumber(m[5]) then', replace: 'if false then' },
+      { file: ADOPT, find: 'if seen_token > tonumber(recorded[5]) then', replace: 'if false then' },
     ],
   },
   {
@@ -213,7 +227,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'what Redis held: it grants again at once what was granted before.',
     edits: [
       {
-        file: KEEPER,
+        file: REIGN,
         find: "policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait'",
         replace: "policy.bootstrapNew ? 'new' : 'wait'",
       },
@@ -238,7 +252,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Instances with different max_ttl share a Redis. The quarantine of the one is shorter than the leases of the ' +
       'other.',
-    edits: [{ file: ADOPT, find: 'if m[9] ~= max_ttl then', replace: 'if false then' }],
+    edits: [{ file: ADOPT, find: 'if recorded[9] ~= max_ttl then', replace: 'if false then' }],
   },
   {
     name: 'waits-for-the-first-replica',
@@ -258,7 +272,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
 function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
-      file: 'src/store/redis/reign.ts',
+      file: REIGN,
       find: `return \`\${configEpoch}:\${replid}:\${SCHEMA_VERSION}\`;`,
       replace: `return \`\${configEpoch && 0}:\${replid}:\${SCHEMA_VERSION}\`;`,
     },

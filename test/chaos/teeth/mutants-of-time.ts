@@ -6,7 +6,8 @@ const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const ADOPT = 'src/store/redis/lua/adopt-reign.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';
 const RENEW = 'src/store/redis/lua/renew-locks.lua';
-const ADVANCE = 'local clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew)';
+const ADVANCE =
+  'local clock = tonumber(recorded[2]) + math.min(math.max(now - tonumber(recorded[3]), 0), skew)';
 
 export const MUTANTS_OF_TIME: readonly Mutant[] = [
   {
@@ -58,7 +59,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
       {
         file: PRELUDE,
         find: ADVANCE,
-        replace: 'local clock = tonumber(m[2]) + math.max(now - tonumber(m[3]), 0)',
+        replace: 'local clock = tonumber(recorded[2]) + math.max(now - tonumber(recorded[3]), 0)',
       },
     ],
   },
@@ -71,7 +72,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
       {
         file: PRELUDE,
         find: ADVANCE,
-        replace: 'local clock = tonumber(m[2]) + math.min(now - tonumber(m[3]), skew)',
+        replace: 'local clock = tonumber(recorded[2]) + math.min(now - tonumber(recorded[3]), skew)',
       },
     ],
   },
@@ -96,8 +97,9 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: ADOPT,
-        find: 'clock = tonumber(m[3]) + math.max(now - tonumber(m[4]), 0)',
-        replace: 'clock = tonumber(m[3]) + math.min(math.max(now - tonumber(m[4]), 0), 2000000)',
+        find: 'clock = tonumber(recorded[3]) + math.max(now - tonumber(recorded[4]), 0)',
+        replace:
+          'clock = tonumber(recorded[3]) + math.min(math.max(now - tonumber(recorded[4]), 0), 2000000)',
       },
     ],
   },
@@ -109,18 +111,18 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: 'return s.clock + math.min(ttl, s.max_ttl) + s.skew',
-        replace: 'return s.clock + math.min(ttl, s.max_ttl)',
+        find: 'return state.clock + math.min(ttl, state.max_ttl) + state.skew',
+        replace: 'return state.clock + math.min(ttl, state.max_ttl)',
       },
       {
         file: PRELUDE,
-        find: 'return int(l.deadline - s.skew - s.clock)',
-        replace: 'return int(l.deadline - s.clock)',
+        find: 'return int(lease.deadline - state.skew - state.clock)',
+        replace: 'return int(lease.deadline - state.clock)',
       },
       {
         file: PRELUDE,
-        find: 'l.ceiling = s.clock + max_hold + s.skew',
-        replace: 'l.ceiling = s.clock + max_hold',
+        find: 'lease.ceiling = state.clock + max_hold + state.skew',
+        replace: 'lease.ceiling = state.clock + max_hold',
       },
     ],
   },
@@ -132,8 +134,8 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: 'return s.clock + math.min(ttl, s.max_ttl) + s.skew',
-        replace: 'return s.clock + ttl + s.skew',
+        find: 'return state.clock + math.min(ttl, state.max_ttl) + state.skew',
+        replace: 'return state.clock + ttl + state.skew',
       },
     ],
   },
@@ -145,22 +147,22 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: LOCKING,
-        find: "  redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)\n",
+        find: "  redis.call('HSET', lock.key, lease_id, lease_text(lease), lease_id .. '?', about)\n",
         replace:
-          "  redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)\n" +
-          "  redis.call('PEXPIRE', L.key, math.max(l.ttl, OFFER) / 1000)\n",
+          "  redis.call('HSET', lock.key, lease_id, lease_text(lease), lease_id .. '?', about)\n" +
+          "  redis.call('PEXPIRE', lock.key, math.max(lease.ttl, OFFER_WINDOW) / 1000)\n",
       },
       {
         file: RENEW,
-        find: "    redis.call('HSET', lock, lease_id, lease_text(l))\n",
+        find: "    redis.call('HSET', key, lease_id, lease_text(lease))\n",
         replace:
-          "    redis.call('HSET', lock, lease_id, lease_text(l))\n    redis.call('PEXPIRE', lock, (ttl > 0 and ttl or l.ttl) / 1000)\n",
+          "    redis.call('HSET', key, lease_id, lease_text(lease))\n    redis.call('PEXPIRE', key, (ttl > 0 and ttl or lease.ttl) / 1000)\n",
       },
       {
         file: 'src/store/redis/lua/confirm-offer.lua',
-        find: "redis.call('HSET', L.key, lease_id, lease_text(l))\n",
+        find: "redis.call('HSET', lock.key, lease_id, lease_text(lease))\n",
         replace:
-          "redis.call('HSET', L.key, lease_id, lease_text(l))\nredis.call('PEXPIRE', L.key, ttl / 1000)\n",
+          "redis.call('HSET', lock.key, lease_id, lease_text(lease))\nredis.call('PEXPIRE', lock.key, ttl / 1000)\n",
       },
     ],
   },
@@ -170,13 +172,23 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
       'Tokens only count. A failover loses the last grants, and the next ones get the same tokens again: a late writer ' +
       'passes the check of the resource.',
     edits: [
-      { file: PRELUDE, find: 's.token = math.max(s.token + 1, s.now)', replace: 's.token = s.token + 1' },
+      {
+        file: PRELUDE,
+        find: 'state.token = math.max(state.token + 1, state.now)',
+        replace: 'state.token = state.token + 1',
+      },
     ],
   },
   {
     name: 'count-in-tokens',
     letsThrough: 'Tokens are the time. It steps back, and later grants get smaller tokens.',
-    edits: [{ file: PRELUDE, find: 's.token = math.max(s.token + 1, s.now)', replace: 's.token = s.now' }],
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'state.token = math.max(state.token + 1, state.now)',
+        replace: 'state.token = state.now',
+      },
+    ],
   },
   {
     name: 'whole-numbers',

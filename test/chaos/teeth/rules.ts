@@ -91,6 +91,12 @@ export const RULES: readonly Rule[] = [
     test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
   },
   {
+    rule: 'An upgrade of the key layout ends the offers of the former one.',
+    without: 'upgrade-ends-offers',
+    file: ADOPTION,
+    test: 'keeps leases and ends offers, with a quarantine',
+  },
+  {
     rule: 'An adoption needs a majority of the Sentinels.',
     without: 'adoption-majority',
     file: SENTINELS,

@@ -1,6 +1,6 @@
 #!lua
--- Grants a lease if nothing contradicts it, or returns the same acquisition again; puts the caller in the queue if it
--- may wait. Nobody overtakes a queued waiter.
+-- Grants a lease if nothing stands in its way, or returns what the same acquisition has already. Else puts the caller
+-- in the queue if it may wait. Nobody overtakes a queued waiter.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -34,100 +34,87 @@ local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], AR
 local stamp, mode, ttl, min_hold, max_hold = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local about, may_wait, most_waiters, asks_again = ARGV[11], ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14] == '1'
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L, own = open_lock(s, resource, lease_id)
-drop_lapsed(s, L)
-if own and not alive(s, own) then own = nil end -- dropped just now
-local quarantined = s.clock < s.quarantine_until
+local lock, own = open_lock(state, resource, lease_id)
+drop_lapsed(state, lock)
+if own and not alive(state, own) then own = nil end -- dropped just now
 
-local function granted(l)
-  local word = l.state == 'offer' and 'granted' or 'repeated'
-  if l.state == 'offer' then
-    forget_offer(s, L, lease_id, l.stamp)
-    L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
-    hold(s, l, ttl, max_hold)
-    L.changed = true
-  else
-    extend(s, l, ttl)
-  end
-  l.stamp = stamp
-  redis.call('HSET', L.key, lease_id, lease_text(l))
-  save_lock(s, L)
-  return { word, s.time, l.token, remaining(s, l) }
+local function granted(lease)
+  if lease.state == 'offer' then forget_offer(state, lock, lease_id, lease.stamp) end
+  local word = accept(state, lock, lease, ttl, min_hold, max_hold)
+  lease.stamp = stamp
+  redis.call('HSET', lock.key, lease_id, lease_text(lease))
+  save_lock(state, lock)
+  return { word, state.time, lease.token, remaining(state, lease) }
 end
 
 if own then
-  if own.mode ~= mode then return { 'reused', s.time } end
+  if own.mode ~= mode then return { 'reused', state.time } end
   -- An administrator was told when this lease ends. Its holder, cut off just then, repeats its call: extended, or
   -- queued and handed the same lease, it would hold the resource for as long as it likes.
-  if own.state == 'revoked' then return { 'revoked', s.time } end
-  if asks_again and not quarantined and own.stamp ~= stamp then return { 'moved', s.time } end
+  if own.state == 'revoked' then return { 'revoked', state.time } end
+  if asks_again and not in_quarantine(state) and own.stamp ~= stamp then return { 'moved', state.time } end
 end
 
-local waiting = redis.call('HGET', L.waiters, lease_id)
-local w = waiting and read_waiter(waiting)
-if w and w.mode ~= mode then return { 'reused', s.time } end
-if w and w.stamp ~= stamp then
-  if asks_again then return { 'moved', s.time } end
-  tell(s, w.stamp, 'moved', lease_id, '0', resource)
+local waiting = redis.call('HGET', lock.waiters, lease_id)
+local waiter = waiting and read_waiter(waiting)
+if waiter and waiter.mode ~= mode then return { 'reused', state.time } end
+if waiter and waiter.stamp ~= stamp then
+  if asks_again then return { 'moved', state.time } end
+  tell(state, waiter.stamp, 'moved', lease_id, '0', resource)
 end
--- Not even a repeat is answered in the quarantine: the old primary may have recorded this grant and never confirmed
--- it, found it lapsed, and granted the resource to someone whose lease this primary has not heard of.
-if own and not quarantined then
-  if own.stamp ~= stamp then tell(s, own.stamp, 'moved', lease_id, '0', resource) end
-  if w then forget_waiter(s, L, lease_id) end
+-- In the quarantine not even a repeat is answered. The old primary may have recorded this grant, never confirmed it,
+-- seen it lapse, and granted the resource to someone whose lease this primary has never heard of.
+if own and not in_quarantine(state) then
+  if own.stamp ~= stamp then tell(state, own.stamp, 'moved', lease_id, '0', resource) end
+  if waiter then forget_waiter(state, lock, lease_id) end
   return granted(own)
 end
 
-local queued = redis.call('ZCARD', L.queue)
-if queued == 0 and not w and not quarantined and s.clock >= L.taken_until and admits(L, mode) then
-  local l = {
-    token = next_token(s), deadline = 0, ttl = ttl, ceiling = 0,
-    acquired = s.time, stamp = stamp, mode = mode, state = 'held',
+local queued = redis.call('ZCARD', lock.queue)
+if queued == 0 and not waiter and not in_quarantine(state) and state.clock >= lock.taken_until
+  and admits(lock, mode) then
+  local lease = {
+    token = next_token(state), deadline = 0, ttl = ttl, ceiling = 0,
+    acquired = state.time, stamp = stamp, mode = mode, state = 'held',
   }
-  hold(s, l, ttl, max_hold)
-  add_holder(L, lease_id, l, about)
-  L.taken_until = min_hold > 0 and s.clock + min_hold or 0
-  save_lock(s, L)
-  return { 'granted', s.time, l.token, remaining(s, l) }
+  hold(state, lease, ttl, max_hold)
+  add_holder(lock, lease_id, lease, about)
+  lock.taken_until = min_hold > 0 and state.clock + min_hold or 0
+  save_lock(state, lock)
+  return { 'granted', state.time, lease.token, remaining(state, lease) }
 end
 
 if may_wait then
-  if not w then
-    if redis.call('HLEN', L.waiters) >= 2 * most_waiters then return { 'full', s.time } end
-    w = { queued_at = s.time, mode = mode }
+  if not waiter then
+    if redis.call('HLEN', lock.waiters) >= 2 * most_waiters then return { 'full', state.time } end
+    waiter = { queued_at = state.time, mode = mode }
     -- The repeat of a lease that lives on through a quarantine: nobody can be granted the resource before it anyway.
-    if own then w.place = '0' end
+    if own then waiter.place = '0' end
   end
-  w.stamp = stamp
-  -- An instance that asks is not absent. Its other waiters were put aside meanwhile: it has to bring them back.
-  if redis.call('HDEL', s.bucket .. 'absent', instance_of(stamp)) == 1 then tell(s, stamp, 'resync', '-', '0', '-') end
-  enqueue(s, L, lease_id, w, about)
-elseif w then
-  forget_waiter(s, L, lease_id) -- it waits no more
+  waiter.stamp = stamp
+  -- An instance that asks is not absent. Its other waiters were put aside in the meantime: it has to bring them back.
+  if redis.call('HDEL', state.bucket .. 'absent', instance_of(stamp)) == 1 then
+    tell(state, stamp, 'resync', '-', '0', '-')
+  end
+  enqueue(state, lock, lease_id, waiter, about)
+elseif waiter then
+  forget_waiter(state, lock, lease_id) -- it waits no more
 end
--- What lapsed may have freed the resource for those who wait, and among them perhaps for this very call.
-hand_over(s, L, true)
-local text = redis.call('HGET', L.key, lease_id)
-own = text and read_lease(text)
-if own and own.stamp == stamp and own.state == 'offer' and alive(s, own) then return granted(own) end
-save_lock(s, L)
+-- A lease that lapsed may have freed the resource for those who wait, and among them for this very call.
+hand_over(state, lock, true)
+own = find_lease(lock.key, lease_id)
+if own and own.stamp == stamp and own.state == 'offer' and alive(state, own) then return granted(own) end
+save_lock(state, lock)
 
-local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)
-local time_left = int(math.max(free_at - s.clock, 0))
-local position = redis.call('ZRANK', L.queue, lease_id)
-if position then return { 'queued', s.time, int(position + 1), time_left } end
-if quarantined and (L.count == 0 or (own and alive(s, own))) then return { 'quarantined', s.time, time_left } end
-local queue_length = int(redis.call('ZCARD', L.queue))
-local word = 'held'
-if admits(L, mode) then
-  if quarantined then return { 'quarantined', s.time, time_left } end
-  word = s.clock < L.taken_until and 'min-hold' or 'ahead'
+local time_left = int(math.max(free_at(state, lock) - state.clock, 0))
+local position = redis.call('ZRANK', lock.queue, lease_id)
+if position then return { 'queued', state.time, int(position + 1), time_left } end
+-- Only the quarantine stands in its way.
+if in_quarantine(state) and (lock.count == 0 or (own and alive(state, own)) or admits(lock, mode)) then
+  return { 'quarantined', state.time, time_left }
 end
-local reply = { word, s.time, time_left, queue_length }
-local earliest = add_holders(s, L, reply, 4)
-if earliest then reply[3] = int(math.max(earliest, L.taken_until, s.quarantine_until) - s.clock) end
-return reply
+return contended(state, lock, mode)

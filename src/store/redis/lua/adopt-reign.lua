@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Joins the reign of this primary: checks that the deployment is the one that the instance was configured
--- for, and if the reign is a new one installs it, with the quarantine that keeps forgotten grants harmless.
--- The reign's name is made of the config epoch, which a Sentinel majority vouched for, of the replication id
--- that this very node reports here, and of the schema.
+-- Joins the reign of this primary. Checks that the deployment is the one that the instance is configured for. A new
+-- reign it installs, with the quarantine that keeps forgotten grants harmless. The name of a reign consists of the
+-- config epoch, which a Sentinel majority vouched for, of the replication id that this very node reports here, and of
+-- the schema.
 --
 -- Upgrades the key layout where it finds the former one. An old instance O, a new one N, one primary:
 --
@@ -24,7 +24,7 @@
 --       6 quarantine      how long nothing is granted; 0 where the operator waived it
 --       7 lapsed_after    inherited leases with a deadline before adoption + this are lapsed; 0 if waived
 --       8 seen_token      the largest fencing token that the instance has seen
---       9 bootstrap       'new': if there is no meta at all, no lease can exist and nothing needs to wait
+--       9 bootstrap       'new': without any meta no lease can exist, so nothing needs to wait
 --      10 former_schema   the layout that is upgraded
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
@@ -46,21 +46,21 @@ local info = redis.call('INFO', 'replication')
 if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now) } end
 local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema
 
-local m = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-  'schema', 'max_ttl', 'buckets')
-local fresh = not m[1]
-local upgrades = m[8] == former_schema
+local recorded = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until',
+  'lapsed_before', 'schema', 'max_ttl', 'buckets')
+local fresh = not recorded[1]
+local upgrades = recorded[8] == former_schema
 if not fresh then
-  if m[8] ~= schema and not upgrades then return { 'mismatch', int(now), 'schema', m[8] or '' } end
-  if m[9] ~= max_ttl then return { 'mismatch', int(now), 'max_ttl', m[9] or '' } end
-  if m[10] ~= buckets then return { 'mismatch', int(now), 'buckets', m[10] or '' } end
-  if m[1] == reign then
+  if recorded[8] ~= schema and not upgrades then return { 'mismatch', int(now), 'schema', recorded[8] or '' } end
+  if recorded[9] ~= max_ttl then return { 'mismatch', int(now), 'max_ttl', recorded[9] or '' } end
+  if recorded[10] ~= buckets then return { 'mismatch', int(now), 'buckets', recorded[10] or '' } end
+  if recorded[1] == reign then
     -- Another instance adopted first and may have seen less: what this one saw must not be granted again
     -- either.
-    if seen_token > tonumber(m[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
-    local left = math.max(tonumber(m[6]) - tonumber(m[3]), 0)
-    local token = math.max(seen_token, tonumber(m[5]))
-    return { 'current', int(now), reign, m[2], int(token), int(left) }
+    if seen_token > tonumber(recorded[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
+    local left = math.max(tonumber(recorded[6]) - tonumber(recorded[3]), 0)
+    local token = math.max(seen_token, tonumber(recorded[5]))
+    return { 'current', int(now), reign, recorded[2], int(token), int(left) }
   end
 end
 
@@ -70,11 +70,11 @@ end
 local clock = now
 local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0
 if not fresh then
-  clock = tonumber(m[3]) + math.max(now - tonumber(m[4]), 0)
-  epoch = tonumber(m[2]) + 1
-  token = math.max(tonumber(m[5]), seen_token)
-  quarantine_until = tonumber(m[6])
-  lapsed_before = tonumber(m[7])
+  clock = tonumber(recorded[3]) + math.max(now - tonumber(recorded[4]), 0)
+  epoch = tonumber(recorded[2]) + 1
+  token = math.max(tonumber(recorded[5]), seen_token)
+  quarantine_until = tonumber(recorded[6])
+  lapsed_before = tonumber(recorded[7])
 end
 if not (fresh and bootstrap == 'new') and quarantine > 0 then
   quarantine_until = math.max(quarantine_until, clock + quarantine)

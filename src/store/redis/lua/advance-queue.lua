@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Frees what lapsed of one resource and hands it over: called by the instance whose waiter is next, when the deadline
--- that blocks it has passed.
+-- Frees what lapsed of one resource and hands it over. The instance whose waiter is next calls it when the deadline
+-- that blocks that waiter has passed.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,9 +11,9 @@
 --       late now | reign now
 local meta, reign, not_after, skew, resource = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-settle(s, open_lock(s, resource))
-return { 'advanced', s.time }
+settle(state, open_lock(state, resource))
+return { 'advanced', state.time }

@@ -1,6 +1,6 @@
 #!lua
--- Records an operation, or finds it; starts an attempt for the caller if it wants one. All or nothing: what can't be
--- had together is not recorded.
+-- Records an operation, or finds it, and starts an attempt if the caller wants one. All or nothing: it records no
+-- operation whose attempt can't start.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,7 +9,7 @@
 --       4 room            how long a stale attempt's operation is left for recovery
 --       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
 --       7 name            "resource TAB operation_id"
---       8 spec            what is to be recorded of it for ever: 's' of operation-records.lua
+--       8 spec            what its record keeps for ever: 's' of operation-records.lua
 --       9 data            '' for none
 --      10 labels          JSON object
 --      11 owner
@@ -29,32 +29,18 @@ local room, dead_by_attempts, dead_by_time, name = ARGV[4], ARGV[5], ARGV[6], AR
 local spec, data, labels, owner, owner_json, claim = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
 local stamp, required, claim_from = ARGV[14], ARGV[15], ARGV[16]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
-s.room, s.dead_by_attempts, s.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
+state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
 local asked = new_record(spec)
--- The record of the first Begin may be one that this primary has never heard of, and its attempt may be running.
-if s.clock < s.quarantine_until and (claim ~= '' or asked.exclusive or asked.lock) then
-  return { 'quarantined', s.time, int(s.quarantine_until - s.clock) }
-end
+-- There may be a record that this primary has never heard of, that of a first Begin, and its attempt may be running.
+if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
 
-local function begun(o, created, has_attempt)
-  local reply = { 'begun', s.time, created and '1' or '0', has_attempt and attempt_left(s, o) or '' }
-  add_operation(s, reply, name, o, true)
-  return reply
-end
-
--- Why the lock of an attempt can't be had, as acquire-lock says it.
-local function contended(L, mode)
-  if L.changed then settle(s, L) end
-  local free_at = math.max(s.quarantine_until, L.taken_until, L.count > 0 and L.next or 0)
-  local word = 'held'
-  if admits(L, mode) then word = s.clock < L.taken_until and 'min-hold' or 'ahead' end
-  local reply = { word, s.time, int(math.max(free_at - s.clock, 0)), int(redis.call('ZCARD', L.queue)) }
-  local earliest = add_holders(s, L, reply, 4)
-  if earliest then reply[3] = int(math.max(earliest, L.taken_until, s.quarantine_until) - s.clock) end
+local function begun(op, created, has_attempt)
+  local reply = { 'begun', state.time, created and '1' or '0', has_attempt and attempt_left(state, op) or '' }
+  add_operation(state, reply, name, op, true)
   return reply
 end
 
@@ -62,56 +48,55 @@ end
 local function lacks_lease()
   if required == '' then return false end
   local lease_id, token, on = string.match(required, '^(%S+) (%d+) (.*)$')
-  local text = redis.call('HGET', s.bucket .. 'lock:' .. on, lease_id)
-  local l = text and read_lease(text)
-  return not l or l.token ~= token or l.state ~= 'held' or not alive(s, l)
+  local lease = find_lease(state.bucket .. 'lock:' .. on, lease_id)
+  return not lease or lease.token ~= token or lease.state ~= 'held' or not alive(state, lease)
 end
 
 local resource = split_name(name)
-local o = read_operation(s, name, true)
+local op = read_operation(state, name, true)
 local is_stale = false
-if o then o, is_stale = settle_operation(s, name, o) end
+if op then op, is_stale = settle_operation(state, name, op) end
 
-if o then
-  if o.hash ~= asked.hash then return { 'exists', s.time } end
-  local created = asked.begun_by ~= '' and o.begun_by == asked.begun_by
-  if claim == '' or not is_open(o) then return begun(o, created, false) end
-  if o.state == 'running' and not is_stale then
-    -- Until it is stale: later than its worker counts on it.
-    if o.claim ~= claim then return { 'attempt-held', s.time, int(o.deadline - s.clock) } end
-    if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
-    o.stamp = stamp
-    extend_attempt(s, o, resource)
-    note_heartbeat(s, name, o)
-    return begun(o, created, true)
+if op then
+  if op.hash ~= asked.hash then return { 'exists', state.time } end
+  local created = asked.begun_by ~= '' and op.begun_by == asked.begun_by
+  if claim == '' or not is_open(op) then return begun(op, created, false) end
+  if op.state == 'running' and not is_stale then
+    -- How long until it is stale, which is later than its worker counts on it.
+    if op.claim ~= claim then return { 'attempt-held', state.time, int(op.deadline - state.clock) } end
+    if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
+    op.stamp = stamp
+    extend_attempt(state, op, resource)
+    note_heartbeat(state, name, op)
+    return begun(op, created, true)
   end
-  if not is_one_of(o.state, claim_from) then return begun(o, created, false) end
-  if lacks_lease() then return { 'lease-required', s.time } end
-  local started, L = start_attempt(s, name, o, claim, stamp, owner, owner_json)
-  if not started then return contended(L, o.lock.mode) end
-  return begun(o, created, true)
+  if not is_one_of(op.state, claim_from) then return begun(op, created, false) end
+  if lacks_lease() then return { 'lease-required', state.time } end
+  local started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json)
+  if not started then return contended(state, lock, op.lock.mode) end
+  return begun(op, created, true)
 end
 
-if is_open_elsewhere(s, resource, asked.exclusive) then return { 'open', s.time } end
-if lacks_lease() then return { 'lease-required', s.time } end
+if is_open_elsewhere(state, resource, asked.exclusive) then return { 'open', state.time } end
+if lacks_lease() then return { 'lease-required', state.time } end
 
-o = asked
-o.state, o.created, o.updated, o.owner, o.labels, o.data = 'pending', s.time, s.time, owner, labels, data
-o.expires = o.ttl > 0 and s.clock + o.ttl or 0
+op = asked
+op.state, op.created, op.updated, op.owner, op.labels, op.data = 'pending', state.time, state.time, owner, labels, data
+op.expires = op.ttl > 0 and state.clock + op.ttl or 0
 if claim ~= '' then
-  if o.lock then
-    local l, L = take_lock(s, o, resource, claim, stamp, owner_json)
-    if not l then return contended(L, o.lock.mode) end
-    o.token, o.deadline = l.token, l.deadline
+  if op.lock then
+    local lease, lock = take_lock(state, op, resource, claim, stamp, owner_json)
+    if not lease then return contended(state, lock, op.lock.mode) end
+    op.token, op.deadline = lease.token, lease.deadline
   else
-    o.token, o.deadline = next_token(s), deadline_after(s, o.heartbeat)
+    op.token, op.deadline = next_token(state), deadline_after(state, op.heartbeat)
   end
-  o.state, o.claim, o.stamp, o.number, o.counted, o.started = 'running', claim, stamp, 1, 1, s.time
+  op.state, op.claim, op.stamp, op.number, op.counted, op.started = 'running', claim, stamp, 1, 1, state.time
 end
--- Nothing is written before the lock is had.
-o.seq = int(redis.call('HINCRBY', meta, 'operation', 1))
-redis.call('ZADD', s.bucket .. 'operations', 0, name)
-put_along(o, 's', spec)
-if data ~= '' then put_along(o, 'data', data) end
-change_operation(s, name, o)
-return begun(o, true, claim ~= '')
+-- Nothing is written before the lease is taken.
+op.seq = int(redis.call('HINCRBY', meta, 'operation', 1))
+redis.call('ZADD', state.bucket .. 'operations', 0, name)
+put_along(op, 's', spec)
+if data ~= '' then put_along(op, 'data', data) end
+change_operation(state, name, op)
+return begun(op, true, claim ~= '')

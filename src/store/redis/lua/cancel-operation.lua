@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Asks for an operation to be cancelled: a pending one is, of a running one the worker is told and decides.
+-- Cancels a pending operation, or tells the worker of a running one, who decides.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,8 +9,8 @@
 --       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
 --       7 name            "resource TAB operation_id"
 --       8 reason
---       9 from            the states that are cancelled at once
---      10 outcome         of one that is cancelled at once
+--       9 from            the states in which it is cancelled at once
+--      10 outcome         of an operation that is cancelled at once
 --      11 request_id      '' for none
 -- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | wrong-state now
@@ -19,29 +19,29 @@ local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, dead_by_attempts, dead_by_time, name = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local reason, from, outcome, request_id = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
-s.room, s.dead_by_attempts, s.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
+state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
--- First what is due: one that has just gone stale for the last time is dead, and not to be cancelled any more.
-local o, is_stale = read_operation(s, name, true), false
-if o then o, is_stale = settle_operation(s, name, o) end
-if not o then return { 'not-found', s.time } end
-if not is_repeat(o, 'cancel', request_id) and o.state ~= 'cancelled' then
-  if not is_open(o) then return { 'wrong-state', s.time } end
-  remember_request(o, 'cancel', request_id)
-  if is_one_of(o.state, from) then
-    o.cancel, o.reason = true, reason
-    finish_operation(s, name, o, 'cancelled', outcome)
-  elseif not o.cancel then
-    o.cancel, o.reason = true, reason
-    if is_stale then change_operation(s, name, o, true) else amend_operation(s, name, o) end
-    tell_attempt(s, o, name, 'attempt-look')
+-- First does what is due: an operation that has just gone stale for the last time is dead, and can't be cancelled.
+local op, is_stale = read_operation(state, name, true), false
+if op then op, is_stale = settle_operation(state, name, op) end
+if not op then return { 'not-found', state.time } end
+if not is_repeat(op, 'cancel', request_id) and op.state ~= 'cancelled' then
+  if not is_open(op) then return { 'wrong-state', state.time } end
+  remember_request(op, 'cancel', request_id)
+  if is_one_of(op.state, from) then
+    op.cancel, op.reason = true, reason
+    finish_operation(state, name, op, 'cancelled', outcome)
+  elseif not op.cancel then
+    op.cancel, op.reason = true, reason
+    if is_stale then change_operation(state, name, op, true) else amend_operation(state, name, op) end
+    tell_attempt(state, op, name, 'attempt-look')
   elseif request_id ~= '' then
-    save_operation(s, name, o, is_stale) -- so that its repeat does not cancel what was tried again meanwhile
+    save_operation(state, name, op, is_stale) -- so that its repeat does not cancel what was tried again meanwhile
   end
 end
-local reply = { 'changed', s.time }
-add_operation(s, reply, name, o, true)
+local reply = { 'changed', state.time }
+add_operation(state, reply, name, op, true)
 return reply

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Tells whether a live lease of the resource carries this token. It advances the clock, as a write does, so that a node
--- that was demoted meanwhile answers nothing.
+-- Tells whether a live lease of the resource carries this token. It writes the clock, so that a node that was demoted
+-- in the meantime answers nothing.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -12,17 +12,17 @@
 --       late now | reign now
 local meta, reign, not_after, skew, resource, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local flat = redis.call('HGETALL', s.bucket .. 'lock:' .. resource)
+local flat = redis.call('HGETALL', state.bucket .. 'lock:' .. resource)
 for i = 1, #flat, 2 do
   if is_lease(flat[i]) then
-    local l = read_lease(flat[i + 1])
-    -- A revoked lease is over for its holder: that the resource stays taken protects the next one from a holder that
-    -- has not heard of it, and is no permission to write.
-    if l.token == token and l.state == 'held' and alive(s, l) then return { 'valid', s.time } end
+    local lease = read_lease(flat[i + 1])
+    -- A revoked lease is over for its holder. The resource stays taken to protect the next holder from one that has
+    -- not heard of it yet; that is no permission to write.
+    if lease.token == token and lease.state == 'held' and alive(state, lease) then return { 'valid', state.time } end
   end
 end
-return { 'invalid', s.time }
+return { 'invalid', state.time }

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Ends an operation, for the worker that runs it; releases its lease in the same step if asked to.
+-- Ends an operation for the worker that runs it. If asked to, releases its lease in the same step.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,32 +9,32 @@
 --       5 claim
 --       6 token
 --       7 from            the states from which it may end so
---       8 state           the final one
+--       8 final           the state that it comes to
 --       9 outcome         the result or the status
---      10 release         '1': the attempt's lease, too
+--      10 release         '1': release the attempt's lease too
 --      11 request_id      '' for none
 -- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now
 local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local claim, token, from, state, outcome = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local claim, token, from, final, outcome = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local release, request_id = ARGV[10] == '1', ARGV[11]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local o = read_operation(s, name, true)
-if not o then return { 'not-found', s.time } end
-if not is_repeat(o, 'complete', request_id) then
-  local refused = refusal_of(s, name, o, claim, token)
-  if not refused and not is_one_of(o.state, from) then refused = 'wrong-state' end
-  if refused then return { refused, s.time } end
-  remember_request(o, 'complete', request_id)
-  tell_attempt(s, o, name, 'attempt-look')
-  finish_operation(s, name, o, state, outcome)
-  if release then release_attempt(s, o, (split_name(name))) end
+local op = read_operation(state, name, true)
+if not op then return { 'not-found', state.time } end
+if not is_repeat(op, 'complete', request_id) then
+  local refused = refusal_of(state, name, op, claim, token)
+  if not refused and not is_one_of(op.state, from) then refused = 'wrong-state' end
+  if refused then return { refused, state.time } end
+  remember_request(op, 'complete', request_id)
+  tell_attempt(state, op, name, 'attempt-look')
+  finish_operation(state, name, op, final, outcome)
+  if release then release_attempt(state, op, (split_name(name))) end
 end
-local reply = { 'changed', s.time }
-add_operation(s, reply, name, o, true)
+local reply = { 'changed', state.time }
+add_operation(state, reply, name, op, true)
 return reply

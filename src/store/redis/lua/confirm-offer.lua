@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Makes an offer, a grant by hand-over, a lease: its instance has heard of it and is about to tell its caller.
+-- Makes an offer a lease: the instance has heard of the hand-over and is about to tell its caller.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -19,30 +19,23 @@ local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stamp, ttl, min_hold, max_hold = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
-local text = redis.call('HGET', L.key, lease_id)
-local l = text and read_lease(text)
--- A newer call speaks for it, and has the offer to confirm.
-if l and l.stamp ~= stamp then return { 'gone', s.time } end
-forget_offer(s, L, lease_id, stamp)
--- In a quarantine an offer is what a repeat is: recorded by a primary that may never have confirmed it.
-if not l or not alive(s, l) or s.clock < s.quarantine_until then return { 'gone', s.time } end
--- The repeat of a confirmation whose lease was revoked since.
-if l.state == 'revoked' then return { 'gone', s.time } end
-local word = l.state == 'offer' and 'granted' or 'repeated'
-if l.state == 'offer' then
-  if min_hold > 0 then
-    L.taken_until = math.max(L.taken_until, s.clock + min_hold)
-    save_lock(s, L)
-  end
-  hold(s, l, ttl, max_hold)
-  tell_watchers(s, L) -- a holder that lives on, no more an offer of one second
-else
-  extend(s, l, ttl)
+local lock, lease = open_lock(state, resource, lease_id)
+-- A newer call speaks for it. That one confirms the offer.
+if lease and lease.stamp ~= stamp then return { 'gone', state.time } end
+forget_offer(state, lock, lease_id, stamp)
+-- In a quarantine an offer is like a repeat: the primary that recorded it may never have confirmed it.
+if not lease or not alive(state, lease) or in_quarantine(state) then return { 'gone', state.time } end
+-- This repeats a confirmation, and the lease was revoked since.
+if lease.state == 'revoked' then return { 'gone', state.time } end
+local word = accept(state, lock, lease, ttl, min_hold, max_hold)
+if word == 'granted' then
+  -- The summary counts the offer already; only a min_hold is new to it. Those who watch see a holder that lives on,
+  -- where they saw an offer.
+  if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock) end
 end
-redis.call('HSET', L.key, lease_id, lease_text(l))
-return { word, s.time, l.token, remaining(s, l) }
+redis.call('HSET', lock.key, lease_id, lease_text(lease))
+return { word, state.time, lease.token, remaining(state, lease) }

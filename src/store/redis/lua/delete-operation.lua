@@ -11,13 +11,13 @@
 --       late now | reign now
 local meta, reign, not_after, skew, name, version = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local o = read_operation(s, name)
-if not o then return { 'absent', s.time } end
-if o.state == 'running' then return { 'wrong-state', s.time } end
-if version > 0 and version ~= o.version then return { 'version-mismatch', s.time } end
-remove_operation(s, name, o)
-return { 'deleted', s.time }
+local op = read_operation(state, name)
+if not op then return { 'absent', state.time } end
+if op.state == 'running' then return { 'wrong-state', state.time } end
+if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
+remove_operation(state, name, op)
+return { 'deleted', state.time }

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Revokes leases of a resource, all or the one with a token, on an administrator's word. A holder may rely
--- on its lease until the deadline that it was told. So, unless it is to be at once, the lease stays until then as
--- 'revoked': it takes the resource, but nothing renews it. An offer ends at once in any case: nobody was told of it.
+-- Revokes leases of a resource, all or the one with a token, for an administrator. A holder relies on its lease until
+-- the deadline that it was told. So the lease stays 'revoked' until then, unless `immediate`: it takes the resource,
+-- but nothing renews it. An offer ends at once in any case: nobody was told of it.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,52 +9,52 @@
 --       3 skew            the skew allowance
 --       4 resource
 --       5 token           '': all leases
---       6 immediate       '1': remove them, and end a min_hold that nobody else holds
--- REPLY forced now count free_in      (free_in: when what is left of leases, min_hold and quarantine is over)
+--       6 immediate       '1': remove them, and end the min_hold if no lease is left
+-- REPLY forced now count free_in      (free_in: until all leases, the min_hold and the quarantine are over)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local immediate = ARGV[6] == '1'
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
-drop_lapsed(s, L)
-local named, count, free_at = token == '', 0, 0
-local flat = redis.call('HGETALL', L.key)
+local lock = open_lock(state, resource)
+drop_lapsed(state, lock)
+local named, count, last_deadline = token == '', 0, 0
+local flat = redis.call('HGETALL', lock.key)
 for i = 1, #flat, 2 do
   local lease_id = flat[i]
-  local l = is_lease(lease_id) and read_lease(flat[i + 1])
-  if l and (token == '' or l.token == token) then
+  local lease = is_lease(lease_id) and read_lease(flat[i + 1])
+  if lease and (token == '' or lease.token == token) then
     named = true
     -- Its holder's repeat, which waits for the end of a quarantine to get this very lease.
-    local waiting = redis.call('HGET', L.waiters, lease_id)
+    local waiting = redis.call('HGET', lock.waiters, lease_id)
     if waiting then
-      tell(s, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
-      forget_waiter(s, L, lease_id)
+      tell(state, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
+      forget_waiter(state, lock, lease_id)
     end
-    if immediate or l.state ~= 'revoked' then
+    if immediate or lease.state ~= 'revoked' then
       count = count + 1
-      -- Of a unary call that holds nobody listens; one that has an offer waits.
-      if l.state == 'offer' or is_of_stream(l.stamp) then
-        tell(s, l.stamp, 'revoked', lease_id, '0', resource)
+      -- Nobody listens for a unary call that holds; one that has an offer still waits.
+      if lease.state == 'offer' or is_of_stream(lease.stamp) then
+        tell(state, lease.stamp, 'revoked', lease_id, '0', resource)
       end
     end
-    if immediate or l.state == 'offer' then
-      remove_holder(s, L, lease_id, l)
-      l = nil
-    elseif l.state == 'held' then
-      l.state = 'revoked'
-      L.changed = true
-      redis.call('HSET', L.key, lease_id, lease_text(l))
+    if immediate or lease.state == 'offer' then
+      remove_holder(state, lock, lease_id, lease)
+      lease = nil
+    elseif lease.state == 'held' then
+      lease.state = 'revoked'
+      lock.changed = true
+      redis.call('HSET', lock.key, lease_id, lease_text(lease))
     end
   end
-  if l then free_at = math.max(free_at, l.deadline) end
+  if lease then last_deadline = math.max(last_deadline, lease.deadline) end
 end
--- With a token that names nothing this is the repeat of a call, and the min_hold may be that of a later holder.
-if immediate and named and L.count == 0 then L.taken_until = 0 end
-local free_in = math.max(free_at, L.taken_until, s.quarantine_until) - s.clock
-settle(s, L)
-return { 'forced', s.time, int(count), int(math.max(free_in, 0)) }
+-- A token that names nothing is that of a repeated call, and the min_hold may be a later holder's.
+if immediate and named and lock.count == 0 then lock.taken_until = 0 end
+local free_in = math.max(last_deadline, lock.taken_until, state.quarantine_until) - state.clock
+settle(state, lock)
+return { 'forced', state.time, int(count), int(math.max(free_in, 0)) }

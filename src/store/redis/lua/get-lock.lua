@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- Who holds each of some resources and who waits for it now. Writes nothing; the clock is read as a mutating script
--- would advance it.
+-- Shows who holds each of some resources and who waits for it now. Writes nothing, and reads the clock as a mutating
+-- script would advance it.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -15,9 +15,9 @@ local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local most, most_sorted = tonumber(ARGV[4]), tonumber(ARGV[5])
 local args = ARGV
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
 
-local reply = { 'locks', s.time }
-for i = 6, #args do add_view(s, look_at(s, args[i]), reply, most, most_sorted) end
+local reply = { 'locks', state.time }
+for i = 6, #args do add_view(state, look_at(state, args[i]), reply, most, most_sorted) end
 return reply

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- The records of some operations, with payloads. Writes nothing.
+-- Reads the records of some operations, with payloads. Writes nothing.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,14 +11,14 @@
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
 
-local reply = { 'operations', s.time }
+local reply = { 'operations', state.time }
 for i = 4, #args do
-  local o = read_operation(s, args[i], true)
-  if o then
-    add_operation(s, reply, args[i], o, true)
+  local op = read_operation(state, args[i], true)
+  if op then
+    add_operation(state, reply, args[i], op, true)
   else
     for _ = 1, 9 do reply[#reply + 1] = '' end
   end

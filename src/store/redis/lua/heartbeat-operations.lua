@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Signs of life of running attempts, many in one call, with the renewal of their leases. A stale one is never revived:
--- its operation may be somebody else's. A stream that opens takes its attempt over in the same way.
+-- Takes signs of life of running attempts, many in one call, and renews their leases. It never revives a stale attempt:
+-- somebody else may run its operation. A stream that opens takes its attempt over in the same way.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -16,36 +16,36 @@
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local function loss_of(o, name, claim, token)
-  if not o then return 'unknown-attempt' end
-  local is_its = o.claim == claim and o.token == token
-  if o.state == 'pending' then return is_its and 'yielded' or 'superseded' end
-  if o.state ~= 'running' then return is_its and 'finished' or 'superseded' end
+local function loss_of(op, name, claim, token)
+  if not op then return 'unknown-attempt' end
+  local is_its = op.claim == claim and op.token == token
+  if op.state == 'pending' then return is_its and 'yielded' or 'superseded' end
+  if op.state ~= 'running' then return is_its and 'finished' or 'superseded' end
   if not is_its then return 'superseded' end
-  if living(s, o, (split_name(name))) then return nil end
-  return o.lock and s.clock < o.deadline and 'lease-lost' or 'expired'
+  if living(state, op, (split_name(name))) then return nil end
+  return op.lock and state.clock < op.deadline and 'lease-lost' or 'expired'
 end
 
-local reply = { 'beaten', s.time }
+local reply = { 'beaten', state.time }
 for i = 4, #args, 5 do
   local name, claim, token, stamp, take_over = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4] == '1'
-  local o = read_operation(s, name)
-  local word, number, left, canceled, reason = loss_of(o, name, claim, token), '0', '0', '0', ''
-  if not word and o.stamp ~= stamp and not take_over then word = 'moved' end
+  local op = read_operation(state, name)
+  local word, number, left, canceled, reason = loss_of(op, name, claim, token), '0', '0', '0', ''
+  if not word and op.stamp ~= stamp and not take_over then word = 'moved' end
   if not word then
-    if o.stamp ~= stamp then tell_attempt(s, o, name, 'attempt-moved') end
-    o.stamp = stamp
-    word = extend_attempt(s, o, (split_name(name))) and 'final' or 'renewed'
-    note_heartbeat(s, name, o)
-    number, left = int(o.number), attempt_left(s, o)
-    if o.cancel then canceled, reason = '1', o.reason end
+    if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
+    op.stamp = stamp
+    word = extend_attempt(state, op, (split_name(name))) and 'final' or 'renewed'
+    note_heartbeat(state, name, op)
+    number, left = int(op.number), attempt_left(state, op)
+    if op.cancel then canceled, reason = '1', op.reason end
   end
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = word, number, left, canceled, reason
-  reply[n + 6] = o and o.lock and '1' or '0'
+  reply[n + 6] = op and op.lock and '1' or '0'
 end
 return reply

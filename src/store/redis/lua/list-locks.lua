@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- A page of the locks that are not free, in the order of their names' bytes. Writes nothing; the clock is read as a
--- mutating script would advance it. Where a page begins is a name and no number, so what comes or goes between two
--- pages moves nothing else.
+-- Lists a page of the locks that are not free, in the order of their names' bytes. Writes nothing, and reads the clock
+-- as a mutating script would advance it. A page begins behind a name, not at a number, so locks that come or go between
+-- two pages move no other.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,10 +9,10 @@
 --       3 skew            the skew allowance
 --       4 after           only names behind this one; '': from the first
 --       5 prefix          only names that begin with this
---       6 owner           only locks with a holder or waiter of whom people are told what begins with this; '': all
+--       6 owner           only locks with a holder or waiter whose text for people begins with this; '': all
 --       7 states          the wanted ones, each between commas: ',held,min-hold,'
 --       8 most            locks in the page
---       9 most_looks      names, holders and waiters to look at; what exceeds it ends the page
+--       9 most_looks      names, holders and waiters to look at; more end the page
 --      10 most_listed     holders and waiters of each lock
 --      11 most_sorted     of more holders than this, some are listed and not the oldest
 --      12 most_bytes      a page that is longer ends
@@ -23,43 +23,43 @@ local meta, reign, not_after, skew, after, prefix = KEYS[1], ARGV[1], ARGV[2], A
 local owner, states, most, most_looks = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local most_listed, most_sorted, most_bytes = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
 
-local reply = { 'listed', s.time, after, '0' }
+local reply = { 'listed', state.time, after, '0' }
 local looks, locks, bytes, measured = 0, 0, 0, #reply
 
 local function is_owner(about) return string.sub(about, 1, #owner) == owner end
 
 -- Who is shown counts: live holders, and waiters that are in the queue.
-local function has_owner(L)
-  if L.count > 0 then
-    looks = looks + L.count
-    for _, l in ipairs(oldest_holders(s, L)) do
-      if is_owner(redis.call('HGET', L.key, l.lease_id .. '?')) then return true end
+local function has_owner(lock)
+  if lock.count > 0 then
+    looks = looks + lock.count
+    for _, lease in ipairs(oldest_holders(state, lock)) do
+      if is_owner(redis.call('HGET', lock.key, lease.lease_id .. '?')) then return true end
     end
   end
-  local flat = redis.call('HGETALL', L.waiters)
+  local flat = redis.call('HGETALL', lock.waiters)
   looks = looks + #flat / 4
   for i = 1, #flat, 2 do
     if string.byte(flat[i], -1) == 63 and is_owner(flat[i + 1]) then
-      if redis.call('ZSCORE', L.queue, string.sub(flat[i], 1, -2)) then return true end
+      if redis.call('ZSCORE', lock.queue, string.sub(flat[i], 1, -2)) then return true end
     end
   end
   return false
 end
 
-local function is_wanted(L)
-  local state = L.count > 0 and 'held' or L.taken_until > s.clock and 'min-hold' or 'free'
-  if not string.find(states, ',' .. state .. ',', 1, true) then return false end
-  return owner == '' or has_owner(L)
+local function is_wanted(lock)
+  local look = lock.count > 0 and 'held' or lock.taken_until > state.clock and 'min-hold' or 'free'
+  if not string.find(states, ',' .. look .. ',', 1, true) then return false end
+  return owner == '' or has_owner(lock)
 end
 
 -- No byte of UTF-8 is 255, so this lies behind every name with the prefix.
 local to = prefix == '' and '+' or '(' .. prefix .. '\255'
 local from = after ~= '' and '(' .. after or prefix ~= '' and '[' .. prefix or '-'
 while true do
-  local names = redis.call('ZRANGE', s.bucket .. 'names', from, to, 'BYLEX', 'LIMIT', 0, 100)
+  local names = redis.call('ZRANGE', state.bucket .. 'names', from, to, 'BYLEX', 'LIMIT', 0, 100)
   for _, name in ipairs(names) do
     if locks >= most or looks >= most_looks or bytes >= most_bytes then
       reply[4] = '1'
@@ -67,11 +67,11 @@ while true do
     end
     reply[3] = name
     looks = looks + 1
-    local L = look_at(s, name)
-    if is_wanted(L) then
-      add_view(s, L, reply, most_listed, most_sorted)
+    local lock = look_at(state, name)
+    if is_wanted(lock) then
+      add_view(state, lock, reply, most_listed, most_sorted)
       locks = locks + 1
-      looks = looks + (L.count <= most_sorted and L.count or most_listed)
+      looks = looks + (lock.count <= most_sorted and lock.count or most_listed)
       for i = measured + 1, #reply do bytes = bytes + #reply[i] end
       measured = #reply
     end

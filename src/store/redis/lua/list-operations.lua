@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- The records behind a name, in the order of the names' bytes, without payloads. Which of them fit a filter is decided
--- by whoever asks. Writes nothing.
+-- Lists the records behind a name, in the order of the names' bytes, without payloads. The caller decides which of them
+-- fit its filter. Writes nothing.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -16,15 +16,15 @@
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local after, prefix, most, most_bytes = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
 
 local from = after ~= '' and '(' .. after or '[' .. prefix
 local to = '[' .. prefix .. '\255' -- no byte of UTF-8
-local reply, bytes = { 'operations', s.time, '0' }, 0
-local names = redis.call('ZRANGE', s.bucket .. 'operations', from, to, 'BYLEX', 'LIMIT', 0, most)
+local reply, bytes = { 'operations', state.time, '0' }, 0
+local names = redis.call('ZRANGE', state.bucket .. 'operations', from, to, 'BYLEX', 'LIMIT', 0, most)
 for i, name in ipairs(names) do
-  add_operation(s, reply, name, read_operation(s, name), false)
+  add_operation(state, reply, name, read_operation(state, name), false)
   bytes = bytes + #reply[#reply - 7] + #reply[#reply - 6] + #reply[#reply]
   if i == most or bytes >= most_bytes then
     reply[3] = '1'

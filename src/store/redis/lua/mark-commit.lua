@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Writes a mark behind everything that was replied so far: the replicas that have the mark have all of that. The mark
--- is the advanced lease clock. (A WAIT that follows no write of its own connection acknowledges what it never checked.)
+-- Writes a mark behind all replies so far: a replica that has the mark has what they tell. The mark is the advanced
+-- lease clock. (A WAIT that follows no write of its own connection acknowledges what it has never checked.)
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -10,7 +10,7 @@
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
-return { 'marked', s.time }
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
+return { 'marked', state.time }

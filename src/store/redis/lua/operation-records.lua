@@ -1,5 +1,5 @@
--- Operation records: put before operating.lua. Owns the form of a record, how it is read and how it is written; not its
--- indices, and not what it means.
+-- Operation records: stands before operating.lua. Owns the form of a record, how it is read and how it is written, but
+-- neither its indices nor what it means.
 --
 -- An operation's name is "resource TAB operation_id"; neither holds a control character. Its record is the hash
 -- operation:<name>. The first three fields are words with a tab after each but the last, in this order:
@@ -23,17 +23,16 @@ local function split_name(name)
   return string.match(name, '^([^\t]*)\t(.*)$')
 end
 
-local function operation_key(s, name)
-  return s.bucket .. 'operation:' .. name
+local function operation_key(state, name)
+  return state.bucket .. 'operation:' .. name
 end
 
-local function is_open(o)
-  return o.state == 'pending' or o.state == 'running'
+local function is_open(op)
+  return op.state == 'pending' or op.state == 'running'
 end
 
--- The record that these texts make; 'k' and the payloads may be false or nil. What is to be written beside 'r' the next
--- time is collected in `also`. (One constructor, and no field that comes later: a table that grows costs more than all of
--- this.)
+-- The record that these texts make; 'k' and the payloads may be false or nil. `also` collects what the next write
+-- stores beside 'r'. (One constructor has all fields: a table that grows costs more than all of this.)
 local function record_of(spec, run, known, data, progress, outcome)
   local type_, hash, begun_by, max, heartbeat, ttl, exclusive, succeeded, failed, cancelled, dead, lock =
     string.match(spec, SPEC)
@@ -54,49 +53,46 @@ local function record_of(spec, run, known, data, progress, outcome)
   }
 end
 
--- One that is not recorded yet.
+-- A record that is not written yet.
 local function new_record(spec)
-  local o = record_of(spec, '\t0\t\t\t\t\t\t0\t0\t0\t\t\t0\t0\t0\t\t\t\t\t', false, false, false, false)
-  o.is_new = true
-  return o
+  local op = record_of(spec, '\t0\t\t\t\t\t\t0\t0\t0\t\t\t0\t0\t0\t\t\t\t\t', false, false, false, false)
+  op.is_new = true
+  return op
 end
 
--- The record, nil for none; `with_payloads`: also its data, progress and outcome, false for none.
-local function read_operation(s, name, with_payloads)
+-- The record, nil for none. `with_payloads`: also its data, progress and outcome, false for none.
+local function read_operation(state, name, with_payloads)
   local texts
   if with_payloads then
-    texts = redis.call('HMGET', operation_key(s, name), 's', 'r', 'k', 'data', 'progress', 'outcome')
+    texts = redis.call('HMGET', operation_key(state, name), 's', 'r', 'k', 'data', 'progress', 'outcome')
   else
-    texts = redis.call('HMGET', operation_key(s, name), 's', 'r', 'k')
+    texts = redis.call('HMGET', operation_key(state, name), 's', 'r', 'k')
   end
   return texts[1] and record_of(unpack(texts)) or nil
 end
 
 -- Writes the record and no index.
-local function write_operation(s, name, o)
-  o.run = o.state .. '\t' .. int(o.version) .. '\t' .. o.seq .. '\t' .. o.created .. '\t' .. o.updated .. '\t' ..
-    o.started .. '\t' .. o.finished .. '\t' .. int(o.number) .. '\t' .. int(o.counted) .. '\t' .. o.token .. '\t' ..
-    o.claim .. '\t' .. o.stamp .. '\t' .. int(o.deadline) .. '\t' .. int(o.expires) .. '\t' .. int(o.claimable) ..
-    '\t' .. (o.indexed and '1' or '') .. '\t' .. (o.cancel and '1' or '') .. '\t' .. o.owner .. '\t' .. o.reason ..
-    '\t' .. o.labels
-  redis.call('HSET', operation_key(s, name), 'r', o.run, unpack(o.also))
-  o.also, o.is_new = {}, false
+local function write_operation(state, name, op)
+  op.run = op.state .. '\t' .. int(op.version) .. '\t' .. op.seq .. '\t' .. op.created .. '\t' .. op.updated ..
+    '\t' .. op.started .. '\t' .. op.finished .. '\t' .. int(op.number) .. '\t' .. int(op.counted) .. '\t' ..
+    op.token .. '\t' .. op.claim .. '\t' .. op.stamp .. '\t' .. int(op.deadline) .. '\t' .. int(op.expires) .. '\t' ..
+    int(op.claimable) .. '\t' .. (op.indexed and '1' or '') .. '\t' .. (op.cancel and '1' or '') .. '\t' ..
+    op.owner .. '\t' .. op.reason .. '\t' .. op.labels
+  redis.call('HSET', operation_key(state, name), 'r', op.run, unpack(op.also))
+  op.also, op.is_new = {}, false
 end
 
--- To be written with the record.
-local function put_along(o, field, text)
-  local n = #o.also
-  o.also[n + 1], o.also[n + 2] = field, text
+-- The next write of the record stores this too.
+local function put_along(op, field, text)
+  local n = #op.also
+  op.also[n + 1], op.also[n + 2] = field, text
 end
-
--- Remembered of each record.
-local REQUESTS, CLAIMS = 8, 8
 
 local function has_word(words, word)
   return string.find(' ' .. words .. ' ', ' ' .. word .. ' ', 1, true) ~= nil
 end
 
--- The words with one more; of more than `most` not the first, which is returned, too.
+-- The words and one more. If they are more than `most`, without the first, which is returned too.
 local function add_word(words, word, most)
   if words == '' then return word end
   words = words .. ' ' .. word
@@ -106,13 +102,13 @@ local function add_word(words, word, most)
   return others, first
 end
 
--- Whether this very request was answered before.
-local function is_repeat(o, verb, request_id)
-  return request_id ~= '' and o.requests ~= '' and has_word(o.requests, verb .. ':' .. request_id)
+-- Whether this very request has been answered before.
+local function is_repeat(op, verb, request_id)
+  return request_id ~= '' and op.requests ~= '' and has_word(op.requests, verb .. ':' .. request_id)
 end
 
-local function remember_request(o, verb, request_id)
+local function remember_request(op, verb, request_id)
   if request_id == '' then return end
-  o.requests = add_word(o.requests, verb .. ':' .. request_id, REQUESTS)
-  put_along(o, 'k', o.requests .. '\t' .. o.claims)
+  op.requests = add_word(op.requests, verb .. ':' .. request_id, REMEMBERED_REQUESTS)
+  put_along(op, 'k', op.requests .. '\t' .. op.claims)
 end

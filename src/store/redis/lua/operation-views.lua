@@ -1,36 +1,36 @@
--- Operation views: put after operating.lua in the scripts that answer with operations. Owns what a reply says of one;
--- writes nothing.
+-- Operation views: stands after operating.lua in the scripts that answer with operations. Owns what a reply says of
+-- one. Writes nothing.
 
 -- A moment on the lease clock as Redis's TIME; '' for none.
-local function wall(s, at)
+local function wall(state, at)
   if at == 0 then return '' end
-  return at > s.clock and int(s.now + at - s.clock) or s.time
+  return at > state.clock and int(state.now + at - state.clock) or state.time
 end
 
 -- Adds an operation as replies carry it, nine words: name, 's' and 'r' as they are recorded, how long the attempt has
--- left ('' unless running), the wall times of claimable ('' if it may be claimed now) and expires, data, progress and
--- outcome ('' for none). Without payloads data, progress and a result are left out, and not even read.
-local function add_operation(s, reply, name, o, with_payloads)
+-- left ('' unless running), the wall times of claimable ('' if a claim can get it now) and expires, data, progress and
+-- outcome ('' for none). Without payloads it leaves out data, progress and a result, and doesn't even read them.
+local function add_operation(state, reply, name, op, with_payloads)
   local left, claimable = '', ''
-  if o.state == 'running' then
-    left = living(s, o, (split_name(name))) and int(math.max(o.deadline - s.skew - s.clock, 0)) or '0'
-  elseif o.state == 'pending' and o.claimable > s.clock then
-    claimable = wall(s, o.claimable)
+  if op.state == 'running' then
+    left = living(state, op, (split_name(name))) and int(math.max(op.deadline - state.skew - state.clock, 0)) or '0'
+  elseif op.state == 'pending' and op.claimable > state.clock then
+    claimable = wall(state, op.claimable)
   end
-  local data, progress, outcome = o.data, o.progress, o.outcome
-  if with_payloads and not o.has_payloads then
-    local payloads = redis.call('HMGET', operation_key(s, name), 'data', 'progress', 'outcome')
+  local data, progress, outcome = op.data, op.progress, op.outcome
+  if with_payloads and not op.has_payloads then
+    local payloads = redis.call('HMGET', operation_key(state, name), 'data', 'progress', 'outcome')
     data, progress, outcome = payloads[1], payloads[2], payloads[3]
-  elseif not with_payloads and o.state ~= 'succeeded' and not is_open(o) then
-    outcome = redis.call('HGET', operation_key(s, name), 'outcome')
+  elseif not with_payloads and op.state ~= 'succeeded' and not is_open(op) then
+    outcome = redis.call('HGET', operation_key(state, name), 'outcome')
   end
   local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = name, o.spec, o.run, left
-  reply[n + 5], reply[n + 6] = claimable, wall(s, o.expires)
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = name, op.spec, op.run, left
+  reply[n + 5], reply[n + 6] = claimable, wall(state, op.expires)
   reply[n + 7], reply[n + 8], reply[n + 9] = data or '', progress or '', outcome or ''
 end
 
--- How long the running attempt's worker may count on it.
-local function attempt_left(s, o)
-  return int(o.deadline - s.skew - s.clock)
+-- How long the worker can count on its running attempt.
+local function attempt_left(state, op)
+  return int(op.deadline - state.skew - state.clock)
 end

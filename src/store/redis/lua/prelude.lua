@@ -1,31 +1,32 @@
--- Prelude: put before the body of every script (scripts.ts does), so that the reign check, the lease clock and the form
--- of a lease stand in one place. All numbers are whole microseconds below 2^53 unless a name says otherwise. The only
--- declared key is the bucket's meta hash; all others are derived from it and lie under the same hash tag.
+-- Prelude: stands before the body of every script (scripts.ts puts it there), so that the reign check, the lease clock
+-- and the form of a lease are in one place. Before it come the numbers that the script uses of script-constants.ts,
+-- such as OFFER_WINDOW. All numbers are whole microseconds below 2^53 unless a name says otherwise. A script declares
+-- one key, the bucket's meta hash. It derives all others from that one; they lie under the same hash tag.
 
 -- Redis's own time. The random-sequence tests replace this one line to bring their own clock.
 local function time_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
--- Lua 5.1's tostring keeps 14 digits; these numbers have 16.
+-- Lua 5.1's tostring keeps 14 digits. These numbers have 16.
 local function int(n) return string.format('%.0f', n) end
 
--- Every script enters here. Refuses what comes too late or under another reign, and advances the lease clock:
+-- Every script enters here. Refuses a command that comes too late or under another reign, and advances the lease clock:
 --
--- * late: a primary that was frozen runs what its socket buffers hold when it is thawed, long after the caller was told
---   that the outcome is unknown, and perhaps after someone else was granted the lock elsewhere.
--- * reign: a promoted replica may not know the last grants; before its reign is adopted (and its quarantine begun) a
---   script here could grant what the old primary granted a moment ago.
--- * the clock advances by what Redis's TIME moved since the last script, but never back and by at most `skew`: a step
---   of the system clock then ends no lease early.
+-- * Late: a frozen primary that goes on runs what its socket buffers hold. By then the caller has long been told that
+--   the outcome is unknown, and another primary may have granted the lock to someone else.
+-- * Reign: a promoted replica may not know the last grants. Until an instance adopts its reign, and so begins a
+--   quarantine, a script here could grant what the old primary granted a moment ago.
+-- * The clock moves on by as much as Redis's TIME has since the last script, but never back, and by at most `skew`. So
+--   a step of the system clock ends no lease early.
 --
 -- Returns the state, or nil and the refusal to reply.
 local function enter(meta, reign, not_after, skew)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
-  local m = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
+  local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
     'watched_until', 'max_ttl')
-  if m[1] ~= reign then return nil, { 'reign', int(now) } end
+  if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   skew = tonumber(skew)
-  local clock = tonumber(m[2]) + math.min(math.max(now - tonumber(m[3]), 0), skew)
+  local clock = tonumber(recorded[2]) + math.min(math.max(now - tonumber(recorded[3]), 0), skew)
   return {
     meta = meta,
     bucket = string.sub(meta, 1, -5), -- all keys of the bucket are this and a name
@@ -33,34 +34,47 @@ local function enter(meta, reign, not_after, skew)
     now = now,
     time = int(now), -- the same as text
     clock = clock,
-    token = tonumber(m[4]),
-    quarantine_until = tonumber(m[5]),
-    lapsed_before = tonumber(m[6]),
-    max_ttl = tonumber(m[8]),
-    watched = m[7] and tonumber(m[7]) > clock, -- somebody wants to hear of changes
+    token = tonumber(recorded[4]),
+    quarantine_until = tonumber(recorded[5]),
+    lapsed_before = tonumber(recorded[6]),
+    max_ttl = tonumber(recorded[8]),
+    watched = recorded[7] and tonumber(recorded[7]) > clock, -- somebody wants to hear of changes
   }
 end
 
--- Writes the advanced clock. Every mutating script does so whatever its outcome, first of all writes: on a node that
--- was demoted meanwhile this fails with READONLY, so that no such node answers anything.
-local function advance(s)
-  redis.call('HSET', s.meta, 'clock', int(s.clock), 'last', s.time)
+-- Writes the advanced clock. Every mutating script does so before all other writes, whatever its outcome: on a node
+-- that was demoted in the meantime this fails with READONLY, so no such node answers anything.
+local function advance(state)
+  redis.call('HSET', state.meta, 'clock', int(state.clock), 'last', state.time)
 end
 
--- Larger than every earlier token: the counter carries it over a clock that stepped back, the time over lost writes.
-local function next_token(s)
-  s.token = math.max(s.token + 1, s.now)
-  redis.call('HSET', s.meta, 'token', int(s.token))
-  return int(s.token)
+-- Whether somebody may still hold a lease that this primary has never heard of. As long as that is so, nothing is
+-- granted.
+local function in_quarantine(state)
+  return state.clock < state.quarantine_until
+end
+
+-- The reply of a script that starts nothing in a quarantine.
+local function quarantined(state)
+  return { 'quarantined', state.time, int(state.quarantine_until - state.clock) }
+end
+
+-- Larger than every earlier token: the counter sees to that when the clock has stepped back, the time when writes were
+-- lost.
+local function next_token(state)
+  state.token = math.max(state.token + 1, state.now)
+  redis.call('HSET', state.meta, 'token', int(state.token))
+  return int(state.token)
 end
 
 -- A lease is a field of the lock's hash, named by its lease_id:
 --   "token deadline ttl ceiling acquired instance/call mode state"
--- `deadline` is on the lease clock and carries the skew allowance; `ceiling` is what renewals never pass (0: none);
--- `acquired` is Redis's TIME at the grant, for people, and '=' where that is the token, as nearly always. `state` is
--- 'held'; or 'offer' while a grant by hand-over was not confirmed by its instance: nobody was told of it, it ends after
--- the offer window, and its deadline carries no skew; or 'revoked' by an administrator: it takes the
--- resource until its deadline, and nothing renews it.
+-- `deadline` is on the lease clock and carries the skew allowance. Renewals never pass `ceiling` (0: none). `acquired`
+-- is Redis's TIME at the grant, for people; '=' says that it is the token, as it nearly always is. `state` is one of
+--   'held'
+--   'offer'    a hand-over that its instance has not confirmed yet: nobody was told of it, it ends after the offer
+--              window, and its deadline carries no skew
+--   'revoked'  by an administrator: it takes the resource until its deadline, and nothing renews it
 local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+)$'
 
 local function read_lease(text)
@@ -77,42 +91,49 @@ local function read_lease(text)
   }
 end
 
-local function lease_text(l)
-  return l.token .. ' ' .. int(l.deadline) .. ' ' .. int(l.ttl) .. ' ' .. int(l.ceiling) .. ' ' ..
-    (l.acquired == l.token and '=' or l.acquired) .. ' ' .. l.stamp .. ' ' .. l.mode .. ' ' .. l.state
+local function lease_text(lease)
+  local acquired = lease.acquired == lease.token and '=' or lease.acquired
+  return lease.token .. ' ' .. int(lease.deadline) .. ' ' .. int(lease.ttl) .. ' ' .. int(lease.ceiling) .. ' ' ..
+    acquired .. ' ' .. lease.stamp .. ' ' .. lease.mode .. ' ' .. lease.state
 end
 
--- A lease lives until its deadline. One that was inherited at an adoption and whose deadline lies before
--- `lapsed_before` does not: the former primary may have seen it lapse by its own clock, and given the resource away.
-local function alive(s, l)
-  return l.deadline > s.clock and l.deadline >= s.lapsed_before
+-- A lease lives until its deadline. But one with a deadline before `lapsed_before` was inherited at an adoption, and is
+-- over: the former primary may have seen it lapse by its own clock, and given the resource away.
+local function alive(state, lease)
+  return lease.deadline > state.clock and lease.deadline >= state.lapsed_before
 end
 
--- The deadline of what is given `ttl` now. Never more than the deployment's largest TTL: an operation may be older than a
--- change of that, and a forgotten grant that lives longer would outlive the quarantine that is to cover it.
-local function deadline_after(s, ttl)
-  return s.clock + math.min(ttl, s.max_ttl) + s.skew
+-- The deadline of what gets `ttl` now, at most the deployment's largest TTL. An operation may be older than a change of
+-- that; a grant that lives longer, and that a failover forgets, would outlive the quarantine that has to cover it.
+local function deadline_after(state, ttl)
+  return state.clock + math.min(ttl, state.max_ttl) + state.skew
 end
 
--- Moves the deadline to now + ttl, never past the ceiling, and never back: a repeat with a smaller TTL must not shorten
--- what the holder was promised.
-local function extend(s, l, ttl)
-  local deadline = deadline_after(s, ttl)
-  if l.ceiling > 0 then deadline = math.min(deadline, l.ceiling) end
-  l.deadline = math.max(l.deadline, deadline)
+-- Moves the deadline to now + ttl, but never past the ceiling and never back: a repeat with a smaller TTL must not
+-- shorten what the holder was promised.
+local function extend(state, lease, ttl)
+  local deadline = deadline_after(state, ttl)
+  if lease.ceiling > 0 then deadline = math.min(deadline, lease.ceiling) end
+  lease.deadline = math.max(lease.deadline, deadline)
 end
 
--- How long the holder may count on the lease: without the skew allowance that the recorded deadline carries.
-local function remaining(s, l)
-  return int(l.deadline - s.skew - s.clock)
+-- The lease of this id in a lock's hash, nil for none.
+local function find_lease(key, lease_id)
+  local text = redis.call('HGET', key, lease_id)
+  return text and read_lease(text) or nil
 end
 
--- What makes a grant a lease that its caller is told of: its bounds begin now.
-local function hold(s, l, ttl, max_hold)
-  l.state = 'held'
-  l.ttl = ttl
-  if max_hold > 0 then l.ceiling = s.clock + max_hold + s.skew end
-  extend(s, l, ttl)
+-- How long the holder can count on the lease: the recorded deadline without its skew allowance.
+local function remaining(state, lease)
+  return int(lease.deadline - state.skew - state.clock)
+end
+
+-- Makes a grant a lease that its caller is told of. Its bounds begin now.
+local function hold(state, lease, ttl, max_hold)
+  lease.state = 'held'
+  lease.ttl = ttl
+  if max_hold > 0 then lease.ceiling = state.clock + max_hold + state.skew end
+  extend(state, lease, ttl)
 end
 
 -- The instance in a stamp "instance/call".
@@ -120,14 +141,14 @@ local function instance_of(stamp)
   return string.match(stamp, '^[^/]+')
 end
 
--- Whether the stamp is that of a stream: those have odd numbers (and so have the codes of odd digits).
+-- Whether the stamp is a stream's: streams have odd numbers (and odd digits have odd codes).
 local function is_of_stream(stamp)
   return stamp ~= '' and string.byte(stamp, -1) % 2 == 1
 end
 
--- Says on the channel of a call's instance what became of what the call speaks for.
-local function tell(s, stamp, word, lease_id, number, resource)
+-- Tells the call's instance, on its channel, what became of what the call speaks for.
+local function tell(state, stamp, word, lease_id, number, resource)
   local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')
-  redis.call('PUBLISH', s.bucket .. 'instance:' .. instance,
+  redis.call('PUBLISH', state.bucket .. 'instance:' .. instance,
     word .. ' ' .. lease_id .. ' ' .. call .. ' ' .. number .. ' ' .. resource)
 end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- An instance's sign of life while it has waiters: it is not absent (any more), and learns of grants whose message was
--- lost.
+-- Takes the sign of life of an instance that has waiters: it is not absent, or no longer, and learns of offers whose
+-- message was lost.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,11 +11,11 @@
 --       late now | reign now
 local meta, reign, not_after, skew, instance = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local reply = { 'refreshed', s.time, int(redis.call('HDEL', s.bucket .. 'absent', instance)) }
-local offers = redis.call('SMEMBERS', s.bucket .. 'offers:' .. instance)
+local reply = { 'refreshed', state.time, int(redis.call('HDEL', state.bucket .. 'absent', instance)) }
+local offers = redis.call('SMEMBERS', state.bucket .. 'offers:' .. instance)
 for i = 1, #offers do reply[i + 3] = offers[i] end
 return reply

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Ends a lease, or takes a waiter out of the queue, whoever's call asks: the lease_id is the capability. What becomes
--- free is handed over in the same step. A min_hold goes on without the lease.
+-- Ends a lease, or takes a waiter out of the queue. Any call that names the lease_id may ask for it: the lease_id is
+-- the capability. The same step hands over what becomes free. A min_hold goes on without the lease.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -10,34 +10,30 @@
 --       5 lease_id
 -- REPLY released now      this call ended a live lease
 --       dequeued now      this call took a waiter out of the queue
---       absent now        there was neither
+--       absent now        there was no lease and no waiter
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local L = open_lock(s, resource)
+local lock, lease = open_lock(state, resource, lease_id)
 local word = 'absent'
-local waiting = redis.call('HGET', L.waiters, lease_id)
+local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting then
-  tell(s, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
-  forget_waiter(s, L, lease_id)
+  tell(state, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
+  forget_waiter(state, lock, lease_id)
   word = 'dequeued'
 end
-local text = redis.call('HGET', L.key, lease_id)
-if text then
-  local l = read_lease(text)
-  if alive(s, l) then word = l.state == 'offer' and 'dequeued' or 'released' end
-  -- Streams hear of it; of a unary call nobody listens.
-  if word == 'released' and is_of_stream(l.stamp) then
-    tell(s, l.stamp, 'released', lease_id, '0', resource)
+if lease then
+  if alive(state, lease) then word = lease.state == 'offer' and 'dequeued' or 'released' end
+  -- Only a stream hears of it: nobody listens for a unary call.
+  if word == 'released' and is_of_stream(lease.stamp) then
+    tell(state, lease.stamp, 'released', lease_id, '0', resource)
   end
-  remove_holder(s, L, lease_id, l)
+  remove_holder(state, lock, lease_id, lease)
 end
-if word ~= 'absent' or text then
-  settle(s, L)
-end
-return { word, s.time }
+if word ~= 'absent' or lease then settle(state, lock) end
+return { word, state.time }

@@ -1,5 +1,5 @@
 #!lua
--- Makes a failed or dead operation pending again, as if it had never been tried, but for the numbers of its attempts.
+-- Makes a failed or dead operation pending again, as if nobody had tried it. Only the numbers of its attempts go on.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -17,26 +17,24 @@
 local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local version, from, request_id = tonumber(ARGV[5]), ARGV[6], ARGV[7]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local o = read_operation(s, name, true)
-if not o then return { 'not-found', s.time } end
-if not is_repeat(o, 'retry', request_id) then
-  if not is_one_of(o.state, from) then return { 'wrong-state', s.time } end
-  if version > 0 and version ~= o.version then return { 'version-mismatch', s.time } end
-  -- Another open one may have been forgotten.
-  if o.exclusive and s.clock < s.quarantine_until then
-    return { 'quarantined', s.time, int(s.quarantine_until - s.clock) }
-  end
-  if is_open_elsewhere(s, (split_name(name)), o.exclusive) then return { 'open', s.time } end
-  remember_request(o, 'retry', request_id)
-  redis.call('HDEL', operation_key(s, name), 'outcome')
-  o.state, o.counted, o.cancel, o.reason, o.finished, o.outcome = 'pending', 0, false, '', '', false
-  o.expires = o.ttl > 0 and s.clock + o.ttl or 0
-  change_operation(s, name, o)
+local op = read_operation(state, name, true)
+if not op then return { 'not-found', state.time } end
+if not is_repeat(op, 'retry', request_id) then
+  if not is_one_of(op.state, from) then return { 'wrong-state', state.time } end
+  if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
+  -- There may be another open one that this primary has never heard of.
+  if op.exclusive and in_quarantine(state) then return quarantined(state) end
+  if is_open_elsewhere(state, (split_name(name)), op.exclusive) then return { 'open', state.time } end
+  remember_request(op, 'retry', request_id)
+  redis.call('HDEL', operation_key(state, name), 'outcome')
+  op.state, op.counted, op.cancel, op.reason, op.finished, op.outcome = 'pending', 0, false, '', '', false
+  op.expires = op.ttl > 0 and state.clock + op.ttl or 0
+  change_operation(state, name, op)
 end
-local reply = { 'changed', s.time }
-add_operation(s, reply, name, o, true)
+local reply = { 'changed', state.time }
+add_operation(state, reply, name, op, true)
 return reply

@@ -1,5 +1,5 @@
 #!lua
--- Writes data, progress and labels of a running operation, for the worker that runs it. A sign of life, too.
+-- Writes data, progress and labels of a running operation for the worker that runs it. Counts as a sign of life.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -9,7 +9,7 @@
 --       5 claim
 --       6 token
 --       7 version         0: whatever its version
---       8 data            '' stays, '-' there is none afterwards
+--       8 data            '' to keep what is there, '-' to remove it
 --       9 progress        the same
 --      10 set_labels      JSON object
 --      11 remove_labels   JSON array
@@ -24,32 +24,32 @@ local claim, token, version, data, progress = ARGV[5], ARGV[6], tonumber(ARGV[7]
 local set_labels, remove_labels, request_id = ARGV[10], ARGV[11], ARGV[12]
 local most_labels, most_bytes = tonumber(ARGV[13]), tonumber(ARGV[14])
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local o = read_operation(s, name, true)
-if not o then return { 'not-found', s.time } end
-local refused = refusal_of(s, name, o, claim, token)
-if refused then return { refused, s.time } end
+local op = read_operation(state, name, true)
+if not op then return { 'not-found', state.time } end
+local refused = refusal_of(state, name, op, claim, token)
+if refused then return { refused, state.time } end
 local resource = split_name(name)
 
 local function changed()
-  local reply = { 'changed', s.time, attempt_left(s, o) }
-  add_operation(s, reply, name, o, true)
+  local reply = { 'changed', state.time, attempt_left(state, op) }
+  add_operation(state, reply, name, op, true)
   return reply
 end
 
-if is_repeat(o, 'update', request_id) then
-  extend_attempt(s, o, resource)
-  note_heartbeat(s, name, o)
+if is_repeat(op, 'update', request_id) then
+  extend_attempt(state, op, resource)
+  note_heartbeat(state, name, op)
   return changed()
 end
-if version > 0 and version ~= o.version then return { 'version-mismatch', s.time } end
+if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
 
 local is_new = false
 if set_labels ~= '{}' or remove_labels ~= '[]' then
-  local labels, count, bytes = cjson.decode(o.labels), 0, 0
+  local labels, count, bytes = cjson.decode(op.labels), 0, 0
   for _, key in ipairs(cjson.decode(remove_labels)) do
     if labels[key] then labels[key], is_new = nil, true end
   end
@@ -57,24 +57,24 @@ if set_labels ~= '{}' or remove_labels ~= '[]' then
     if labels[key] ~= value then labels[key], is_new = value, true end
   end
   for key, value in pairs(labels) do count, bytes = count + 1, bytes + #key + #value end
-  if count > most_labels or bytes > most_bytes then return { 'labels-full', s.time } end
-  if is_new then o.labels = cjson.encode(labels) end
+  if count > most_labels or bytes > most_bytes then return { 'labels-full', state.time } end
+  if is_new then op.labels = cjson.encode(labels) end
 end
 
 local function write(field, text)
   if text == '' then return end
   if text == '-' then text = false end
-  if o[field] == text then return end
-  o[field], is_new = text, true
+  if op[field] == text then return end
+  op[field], is_new = text, true
   if text then
-    put_along(o, field, text)
+    put_along(op, field, text)
   else
-    redis.call('HDEL', operation_key(s, name), field)
+    redis.call('HDEL', operation_key(state, name), field)
   end
 end
 write('data', data)
 write('progress', progress)
-extend_attempt(s, o, resource)
-remember_request(o, 'update', request_id)
-if is_new then amend_operation(s, name, o) else note_heartbeat(s, name, o) end
+extend_attempt(state, op, resource)
+remember_request(op, 'update', request_id)
+if is_new then amend_operation(state, name, op) else note_heartbeat(state, name, op) end
 return changed()

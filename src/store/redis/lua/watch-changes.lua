@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Has scripts tell of changes for a while: an instance that watches asks for it again and again. Says on the same
--- channel that it did, so that the instance knows that it hears.
+-- Makes scripts tell of changes for a while; an instance that watches runs it again and again. Leaves a mark on the
+-- same channel, from which the instance knows that it hears.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -12,12 +12,12 @@
 --       late now | reign now
 local meta, reign, not_after, skew, ahead, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
 -- Never back: another instance may have asked for longer.
-local watched_until = math.max(s.clock + ahead, tonumber(redis.call('HGET', meta, 'watched_until') or '0'))
+local watched_until = math.max(state.clock + ahead, tonumber(redis.call('HGET', meta, 'watched_until') or '0'))
 redis.call('HSET', meta, 'watched_until', int(watched_until))
-redis.call('PUBLISH', s.bucket .. 'changes', 'mark ' .. mark)
-return { 'watched', s.time, int(s.clock), int(watched_until) }
+redis.call('PUBLISH', state.bucket .. 'changes', 'mark ' .. mark)
+return { 'watched', state.time, int(state.clock), int(watched_until) }

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Gives a running operation back, for another worker to go on with. Its lease is released in the same step.
+-- Gives a running operation back, so that another worker can go on with it. Releases its lease in the same step.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,7 +11,7 @@
 --       7 token
 --       8 stamp           '' or "instance/call": only while this call speaks for the attempt
 --       9 from            the states from which it may be given back
---      10 delay           how long it isn't given to a claim
+--      10 delay           how long no claim gets it
 --      11 request_id      '' for none
 -- REPLY changed now operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now
@@ -19,26 +19,26 @@
 local meta, reign, not_after, skew, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local claim, token, stamp, from, delay, request_id = ARGV[6], ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 
-local s, refusal = enter(meta, reign, not_after, skew)
-if not s then return refusal end
-advance(s)
+local state, refusal = enter(meta, reign, not_after, skew)
+if not state then return refusal end
+advance(state)
 
-local o = read_operation(s, name, true)
-if not o then return { 'not-found', s.time } end
-if not is_repeat(o, 'yield', request_id) then
-  local refused = refusal_of(s, name, o, claim, token)
-  if not refused and stamp ~= '' and o.stamp ~= stamp then refused = 'stale-attempt' end
-  if not refused and not is_one_of(o.state, from) then refused = 'wrong-state' end
-  if refused then return { refused, s.time } end
-  remember_request(o, 'yield', request_id)
-  tell_attempt(s, o, name, 'attempt-look')
-  o.state, o.counted = 'pending', o.counted - 1
-  o.claimable = delay > 0 and s.clock + delay or 0
-  -- Whoever goes on with it has at least as much time as with a stale one.
-  if o.expires > 0 then o.expires = math.max(o.expires, s.clock + delay + tonumber(room)) end
-  change_operation(s, name, o)
-  release_attempt(s, o, (split_name(name)))
+local op = read_operation(state, name, true)
+if not op then return { 'not-found', state.time } end
+if not is_repeat(op, 'yield', request_id) then
+  local refused = refusal_of(state, name, op, claim, token)
+  if not refused and stamp ~= '' and op.stamp ~= stamp then refused = 'stale-attempt' end
+  if not refused and not is_one_of(op.state, from) then refused = 'wrong-state' end
+  if refused then return { refused, state.time } end
+  remember_request(op, 'yield', request_id)
+  tell_attempt(state, op, name, 'attempt-look')
+  op.state, op.counted = 'pending', op.counted - 1
+  op.claimable = delay > 0 and state.clock + delay or 0
+  -- The next worker has at least as much time for it as for a stale one.
+  if op.expires > 0 then op.expires = math.max(op.expires, state.clock + delay + tonumber(room)) end
+  change_operation(state, name, op)
+  release_attempt(state, op, (split_name(name)))
 end
-local reply = { 'changed', s.time }
-add_operation(s, reply, name, o, true)
+local reply = { 'changed', state.time }
+add_operation(state, reply, name, op, true)
 return reply
