@@ -69,6 +69,10 @@ export const LIMITS = {
   cancelledMessageBytes: 1_024,
   /** Keys of labels that one update may remove. */
   removedLabels: 64,
+  /** Requests that changed one operation and are remembered, so that a repeat is known. */
+  rememberedRequests: 8,
+  /** Claim ids of one operation that are remembered, so that a repeat finds what it claimed. */
+  rememberedClaims: 8,
   /** Attempts of one operation that may go stale. */
   maxAttempts: 1_000,
   defaultMaxAttempts: 5,

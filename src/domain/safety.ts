@@ -23,6 +23,12 @@ export const SKEW_ALLOWANCE_MS = 2_000;
  */
 export const TICK_MS = 1_000;
 
+/** How long a grant by hand-over waits for its instance to confirm it. Milliseconds. */
+export const OFFER_WINDOW_MS = 1_000;
+
+/** How long a waiter that doesn't ask again is remembered: a dead instance's would fill the queue. Milliseconds. */
+export const FORGOTTEN_AFTER_MS = 30_000;
+
 /** Version of the key layout, kept in `meta`; an instance refuses to serve on another one than this and the former. */
 export const SCHEMA_VERSION = 3;
 
