@@ -47,7 +47,7 @@ local function granted(l)
   local word = l.state == 'offer' and 'granted' or 'repeated'
   if l.state == 'offer' then
     forget_offer(s, L, lease_id, l.stamp)
-    L.taken_until = math.max(L.taken_until, min_hold > 0 and s.clock + min_hold or 0)
+    add_min_hold(s, L, l, min_hold)
     hold(s, l, ttl, max_hold)
     L.changed = true
   else
@@ -90,7 +90,7 @@ if queued == 0 and not w and not quarantined and s.clock >= L.taken_until and ad
   }
   hold(s, l, ttl, max_hold)
   add_holder(L, lease_id, l, about)
-  L.taken_until = min_hold > 0 and s.clock + min_hold or 0
+  add_min_hold(s, L, l, min_hold)
   save_lock(s, L)
   return { 'granted', s.time, l.token, remaining(s, l) }
 end

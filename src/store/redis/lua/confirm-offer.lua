@@ -36,7 +36,7 @@ if l.state == 'revoked' then return { 'gone', s.time } end
 local word = l.state == 'offer' and 'granted' or 'repeated'
 if l.state == 'offer' then
   if min_hold > 0 then
-    L.taken_until = math.max(L.taken_until, s.clock + min_hold)
+    add_min_hold(s, L, l, min_hold)
     save_lock(s, L)
   end
   hold(s, l, ttl, max_hold)

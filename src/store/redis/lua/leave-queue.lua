@@ -30,10 +30,10 @@ if waiting and read_waiter(waiting).stamp == stamp then
 end
 local text = redis.call('HGET', L.key, lease_id)
 local l = text and read_lease(text)
+if l and not alive(s, l) then l = nil end
 if l and l.stamp == stamp and (l.state == 'offer' or give_back) then
   remove_holder(s, L, lease_id, l)
-  -- The min_hold of a grant that nobody was told of. An offer has none yet; beside others it may be theirs.
-  if l.state ~= 'offer' and L.count == 0 then L.taken_until = 0 end
+  end_min_hold(s, L, l)
   left = 'left'
 end
 if left == 'left' then settle(s, L) end

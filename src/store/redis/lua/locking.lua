@@ -51,7 +51,7 @@ end
 local function save_lock(s, L)
   if L.count == 0 then L.mode, L.permits, L.limits, L.next = '-', 0, '-', FAR end
   if L.count == 0 and L.taken_until <= s.clock then
-    if redis.call('HDEL', L.key, ':') == 1 then L.changed = true end -- a min_hold is over
+    if redis.call('HDEL', L.key, ':', ':?') > 0 then L.changed = true end -- a min_hold is over
   else
     redis.call('HSET', L.key, ':', L.mode .. ' ' .. int(L.count) .. ' ' .. int(L.permits) .. ' ' .. L.limits .. ' ' ..
       int(L.next) .. ' ' .. int(L.taken_until))
@@ -120,6 +120,28 @@ local function add_holder(L, lease_id, l, about)
   redis.call('HSET', L.key, lease_id, lease_text(l), lease_id .. '?', about)
   count_in(L, l)
   L.changed = true
+end
+
+-- The min_holds of a lock, the last end of which is `taken_until`, are its field ':?': "token until" of each, with a
+-- space between. Writes all but those that are over and that of `but`, with one more where there is one.
+local function write_min_holds(s, L, but, more)
+  local known = redis.call('HGET', L.key, ':?') or (L.taken_until > s.clock and '0 ' .. int(L.taken_until)) or ''
+  local kept = more and { more } or {}
+  L.taken_until = 0
+  for token, until_ in string.gmatch(known, '(%d+) (%d+)') do
+    if token ~= but and tonumber(until_) > s.clock then kept[#kept + 1] = token .. ' ' .. until_ end
+  end
+  for _, one in ipairs(kept) do L.taken_until = math.max(L.taken_until, tonumber(string.match(one, '%d+$'))) end
+  redis.call('HSET', L.key, ':?', table.concat(kept, ' '))
+end
+
+local function add_min_hold(s, L, l, min_hold)
+  if min_hold > 0 then write_min_holds(s, L, '', l.token .. ' ' .. int(s.clock + min_hold)) end
+end
+
+-- That of a grant that nobody was told of. Other leases may have theirs, or had them before they ended.
+local function end_min_hold(s, L, l)
+  if L.taken_until > s.clock then write_min_holds(s, L, l.token) end
 end
 
 local function offer_of(s, L, lease_id, stamp)

@@ -203,7 +203,7 @@ local function take_lock(s, o, resource, claim, stamp, owner_json)
   hold(s, l, lock.ttl, lock.max_hold)
   local owner = lock.owner ~= '""' and lock.owner or owner_json
   add_holder(L, claim, l, '[' .. owner .. ',' .. lock.metadata .. ']')
-  L.taken_until = lock.min_hold > 0 and s.clock + lock.min_hold or 0
+  add_min_hold(s, L, l, lock.min_hold)
   save_lock(s, L)
   return l, L
 end
