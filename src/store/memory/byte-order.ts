@@ -1,7 +1,7 @@
-// The order in which names are listed: that of the bytes of their UTF-8. JavaScript's own is that of UTF-16, which puts
-// U+FF5E behind U+1F600.
+// The order of listings: by the bytes of the names in UTF-8. JavaScript sorts by UTF-16, which puts U+FF5E behind
+// U+1F600.
 
-/** What has a name behind `after`, in the order of the names; '' for all. */
+/** The things whose names come after `after` ('' for all), in the order of their names. */
 export function inByteOrder<T>(things: Iterable<T>, nameOf: (thing: T) => string, after: string): T[] {
   const start = Buffer.from(after);
   const named = Array.from(things, (thing) => ({ thing, bytes: Buffer.from(nameOf(thing)) }));

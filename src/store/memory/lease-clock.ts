@@ -1,5 +1,5 @@
-// The time of a store in memory: the lease clock that all deadlines are on, the quarantine, and the tokens, which are
-// made from the time. In milliseconds; knows no lock and no operation.
+// The time of a store in memory: the lease clock, which all deadlines are on, the quarantine, and the tokens, which
+// come from the time. All in milliseconds. Knows no lock and no operation.
 
 import type { Clock } from '../../domain/clock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
@@ -28,17 +28,17 @@ export class LeaseClock {
     return this.#nowMs;
   }
 
-  /** The system time of this command, for people. */
+  /** The system time of the current command, for people. */
   get wallMs(): number {
     return this.#lastMs;
   }
 
-  /** The lease clock moves on as the system time did, but never back, and by the allowance at most. */
+  /** Moves the lease clock on as far as the system time moved: never back, and at most by the allowance. */
   advance(): void {
     this.#moveOn(SKEW_ALLOWANCE_MS);
   }
 
-  /** What an adoption does: the clock takes all the time that passed, and the quarantine begins. */
+  /** Does what an adoption does: takes all the time that has passed, and begins the quarantine. */
   beginReign(): void {
     this.#moveOn(Number.POSITIVE_INFINITY);
     this.#quarantineUntilMs = Math.max(this.#quarantineUntilMs, this.#nowMs + quarantineMs(this.#maxTtlMs));
@@ -59,7 +59,7 @@ export class LeaseClock {
     return this.#nowMs < this.#quarantineUntilMs;
   }
 
-  /** 0 outside of a quarantine. */
+  /** 0 outside a quarantine. */
   get quarantineLeftMs(): number {
     return this.leftMs(this.#quarantineUntilMs);
   }
@@ -69,7 +69,7 @@ export class LeaseClock {
     return Math.max(untilMs - this.#nowMs, 0);
   }
 
-  /** Whether an adoption ends what has this deadline, however far off it is. */
+  /** Whether the last adoption ended what has this deadline, although it hasn't passed yet. */
   endsByAdoption(deadlineMs: number): boolean {
     return deadlineMs < this.#lapsedBeforeMs;
   }
@@ -78,17 +78,17 @@ export class LeaseClock {
     return deadlineMs > this.#nowMs && !this.endsByAdoption(deadlineMs);
   }
 
-  /** The deadline of what is given `ttlMs` now, as it is recorded: later than anyone is told. */
+  /** The recorded deadline of what gets `ttlMs` now: later than its holder is told. */
   deadlineAfter(ttlMs: number): number {
     return this.#nowMs + Math.min(ttlMs, this.#maxTtlMs) + SKEW_ALLOWANCE_MS;
   }
 
-  /** How long whoever has this deadline may count on it. Below 0 when that is over. */
+  /** How long a holder may rely on a recorded deadline. Below 0 when that time is over. */
   remainingMs(deadlineMs: number): number {
     return deadlineMs - SKEW_ALLOWANCE_MS - this.#nowMs;
   }
 
-  /** A recorded deadline as an answer tells it: on the monotonic clock, and for people. */
+  /** A recorded deadline as answers give it: on the monotonic clock, and for people. */
   asTold(deadlineMs: number): { readonly deadlineMs: number; readonly expiresAtWallMs: number } {
     const remainingMs = this.remainingMs(deadlineMs);
     return {

@@ -1,16 +1,16 @@
-// Who listens to one kind of notice of a store in memory.
+// The listeners to one kind of notice of a store in memory. Owns when they hear; what they hear is the caller's.
 
 export class Listeners<T> {
   readonly #all = new Set<(notice: T) => void>();
 
-  /** Returns the end of it. */
+  /** Returns the unsubscriber. */
   add(listener: (notice: T) => void): () => void {
-    const own = (notice: T): void => listener(notice); // the same one may listen twice
+    const own = (notice: T): void => listener(notice); // the same function may listen twice
     this.#all.add(own);
     return () => this.#all.delete(own);
   }
 
-  /** Later, as a message from Redis would come: never inside the command that caused it. */
+  /** Tells them later, as a message from Redis would come: never inside the command that caused it. */
   tell(notice: T): void {
     queueMicrotask(() => this.tellNow(notice));
   }

@@ -5,7 +5,7 @@ import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export interface LeaseRecord {
-  /** As it was granted; its bounds are those of its confirmation. */
+  /** As asked for. Its confirmation may have named another TTL and other bounds. */
   readonly spec: LeaseSpec;
   readonly fencingToken: bigint;
   readonly acquiredAtWallMs: number;
@@ -23,9 +23,9 @@ export class LockRecord {
   /** By lease id, the oldest grant first. What has lapsed may still be among them. */
   readonly leases = new Map<string, LeaseRecord>();
   readonly queue = new WaitQueue();
-  /** When each min_hold ends, by the token of its lease, which may be over already. */
+  /** When each min_hold ends, by the token of its lease, which may have ended already. */
   readonly minHolds = new Map<bigint, number>();
-  /** It may look otherwise than those who watch were told. */
+  /** Watchers must be told that it may look different now. */
   isChanged = false;
 
   constructor(resource: string) {
@@ -53,8 +53,8 @@ export class LockRecord {
   }
 
   /**
-   * Whether a lease in this mode goes together with those that are recorded. Of permits the smallest limit that one of
-   * them names counts, so that a rollout which changes the limit converges.
+   * Whether a lease in this mode goes together with the recorded ones. For permits the smallest limit that any of them
+   * names counts, so that a rollout which changes the limit converges.
    */
   admits(mode: Mode): boolean {
     let [permits, limit] = mode.kind === 'permits' ? [mode.permits, mode.limit] : [0, 0];
@@ -77,7 +77,7 @@ export function sameMode(a: Mode, b: Mode): boolean {
   return a.permits === b.permits && a.limit === b.limit;
 }
 
-/** Streams have odd numbers, and are told what becomes of their lease; of a unary call nobody listens any more. */
+/** Streams have odd numbers. They hear what becomes of their lease; a unary call has ended and hears nothing. */
 export function isOfStream({ callNumber }: CallStamp): boolean {
   return callNumber % 2 === 1;
 }

@@ -18,7 +18,7 @@ export interface LockTableOptions {
   readonly clock: Clock;
   readonly leaseClock: LeaseClock;
   readonly observer: StoreObserver;
-  /** Whose waiters and leases notices are for. */
+  /** Only notices to this instance are told. */
   readonly instanceId: string;
 }
 
@@ -63,12 +63,12 @@ export class LockTable {
     return [...this.#locks.values()];
   }
 
-  /** To look at. */
+  /** For a look: a lock that isn't recorded stays unrecorded. */
   find(resource: string): LockRecord {
     return this.#locks.get(resource) ?? new LockRecord(resource);
   }
 
-  /** To be changed. */
+  /** For a change. */
   open(resource: string): LockRecord {
     const lock = this.find(resource);
     this.#locks.set(resource, lock);
@@ -133,8 +133,8 @@ export class LockTable {
     for (const lease of lock.leases.values()) {
       if (this.clock.isAlive(lease)) continue;
       this.end(lock, lease);
-      // An instance that did not answer for a second would cost the others another one for each of its waiters. (But
-      // if an adoption ended the offer, the instance had no chance.)
+      // An instance that left an offer unanswered for a second would cost the others a second for each of its waiters.
+      // (If an adoption ended the offer, the instance had no chance to answer.)
       const isUnanswered = lease.state === 'offer' && !this.clock.endsByAdoption(lease.deadlineMs);
       if (isUnanswered) this.#absent.set(lease.stamp.instanceId, nowMs);
     }
@@ -143,7 +143,7 @@ export class LockTable {
     }
   }
 
-  /** Grants the next in line what is free, in this very step. Says whether there was something. */
+  /** Grants what is free to the next in line, in this very step. Returns whether it granted anything. */
   handOver(lock: LockRecord): boolean {
     let hasGranted = false;
     while (!this.isTaken(lock)) {
@@ -154,12 +154,12 @@ export class LockTable {
       if (this.#absent.has(stamp.instanceId)) {
         this.setAbsent(lock, waiter, FORGOTTEN_AFTER_MS);
       } else if (own) {
-        // A lease of this very id that outlived a quarantine, repeated by a call that waits: no second one.
+        // Its lease outlived a quarantine, and the waiting call gets that one, not a second.
         own.stamp = stamp;
         this.#offer(lock, spec.leaseId, stamp);
         hasGranted = true;
       } else if (waiter.place === 0) {
-        // It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
+        // It stood before the others because of its lease. That has lapsed, so it goes to the tail.
         this.enqueue(lock, { ...waiter, place: this.nextPlace() });
       } else {
         if (!lock.admits(spec.mode)) break;
@@ -178,17 +178,17 @@ export class LockTable {
 
   // ---- Leases and waiters.
 
-  /** Nobody can be granted it, whoever holds it. */
+  /** Whether a quarantine or a min_hold keeps everybody from a grant. */
   isTaken(lock: LockRecord): boolean {
     return this.clock.isQuarantine || this.clock.nowMs < lock.takenUntilMs;
   }
 
-  /** When it may be free for the next in line. */
+  /** When the next in line may be granted it. */
   freeAtMs(lock: LockRecord): number {
     return Math.max(this.clock.quarantineUntilMs, lock.takenUntilMs, lock.firstDeadlineMs);
   }
 
-  /** An offer, until `hold` makes it a lease. */
+  /** Records an offer, which `hold` makes a lease. */
   grant(lock: LockRecord, spec: LeaseSpec, stamp: CallStamp): LeaseRecord {
     const lease: LeaseRecord = {
       spec,
@@ -205,7 +205,7 @@ export class LockTable {
     return lease;
   }
 
-  /** Makes an offer a lease that its caller is told of: its bounds begin now. */
+  /** Makes an offer a lease. Its TTL, min_hold and max_hold count from now. */
   hold(lock: LockRecord, lease: LeaseRecord, { ttlMs, minHoldMs, maxHoldMs }: LeaseSpec): void {
     const { nowMs } = this.clock;
     lease.state = 'held';
@@ -217,13 +217,13 @@ export class LockTable {
     lock.isChanged = true;
   }
 
-  /** Never past its end, and never back: a repeat with a smaller TTL takes nothing from what the holder was told. */
+  /** Never past max_hold and never back: a repeat with a smaller TTL doesn't shorten what the holder was told. */
   extend(lease: LeaseRecord, ttlMs: number): void {
     const deadlineMs = Math.min(this.clock.deadlineAfter(ttlMs), lease.endsAtMs);
     lease.deadlineMs = Math.max(lease.deadlineMs, deadlineMs);
   }
 
-  /** Its min_hold goes on. */
+  /** Ends a lease, but not its min_hold. */
   end(lock: LockRecord, lease: LeaseRecord): void {
     lock.leases.delete(lease.spec.leaseId);
     lock.isChanged = true;
@@ -237,13 +237,13 @@ export class LockTable {
     return ++this.#place;
   }
 
-  /** Live at its place, until it has not asked again for too long. */
+  /** Puts it into the line at its place. It is forgotten unless it asks again in time. */
   enqueue(lock: LockRecord, waiter: Omit<QueuedAcquire, 'forgottenAtMs'>): void {
     const forgottenAtMs = this.clock.nowMs + FORGOTTEN_AFTER_MS;
     if (lock.queue.put({ ...waiter, forgottenAtMs })) lock.isChanged = true;
   }
 
-  /** Out of the line until it asks again; its place is kept for so long. */
+  /** Takes it out of the line until it asks again, and keeps its place for so long. */
   setAbsent(lock: LockRecord, waiter: QueuedAcquire, keptForMs: number): void {
     if (lock.queue.setAbsent(waiter, this.clock.nowMs + keptForMs)) lock.isChanged = true;
   }
@@ -252,18 +252,18 @@ export class LockTable {
     if (lock.queue.remove(leaseId)) lock.isChanged = true;
   }
 
-  /** An instance that asks is not absent. Its waiters were passed over meanwhile, and it has to bring them back. */
+  /** An instance that asks is not absent. The hand-overs passed over its waiters, so all of them must ask again. */
   hasAsked(instanceId: string): void {
     if (this.#absent.delete(instanceId)) this.#notify(instanceId, { kind: 'resync' });
   }
 
-  // ---- Who is told.
+  // ---- Notices.
 
   onNotice(listener: (notice: Notice) => void): () => void {
     return this.#listeners.add(listener);
   }
 
-  /** Changes of any lock; nothing is ever missed. */
+  /** Calls back on each change of any lock. No change is ever missed. */
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {
     const stop = this.#watchers.add(listener);
     listener({ kind: 'listening', missed: true });

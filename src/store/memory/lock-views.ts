@@ -1,5 +1,5 @@
-// What people see of locks in memory: one, and page by page, and why one can't be had. Changes nothing; what has lapsed
-// isn't shown.
+// What people see of locks in memory: one lock, pages of locks, and why a lock can't be had. Changes nothing, and
+// leaves out what has lapsed.
 
 import { LIMITS } from '../../domain/limits.ts';
 import {
@@ -15,7 +15,7 @@ import { inByteOrder } from './byte-order.ts';
 import type { LeaseRecord, LockRecord } from './lock-record.ts';
 import type { LockTable } from './lock-table.ts';
 
-/** Of a holder or waiter, besides what its caller chose. */
+/** Takes each holder or waiter, besides what its caller chose. */
 const BYTES_EACH = 80;
 const HOLDERS_IN_CONTENTION = 4;
 
@@ -47,7 +47,7 @@ export class LockViews {
     };
   }
 
-  /** Why a lease in this mode can't be had. What lapsed was ended before. */
+  /** Why a lease in this mode can't be had. The caller has ended what lapsed. */
   contention(lock: LockRecord, mode: Mode): Contention {
     const isMinHold = this.#table.clock.nowMs < lock.takenUntilMs;
     const holders = [...lock.leases.values()].slice(0, HOLDERS_IN_CONTENTION);
@@ -101,7 +101,7 @@ export class LockViews {
   }
 }
 
-/** About as many as it takes in a message. */
+/** About how many it takes in a message. */
 function bytesOf({ resource, holders, waiters }: LockView): number {
   const texts = holders.flatMap(({ owner, metadata }) => [owner, ...[...metadata].flat()]);
   const length = [resource, ...texts, ...waiters.map(({ owner }) => owner)].join('').length;

@@ -36,7 +36,7 @@ import { LockViews } from './lock-views.ts';
 export interface MemoryLockStoreOptions {
   /** Whose offers `refresh` returns. */
   readonly instanceId: string;
-  /** The locks, which the operations share. */
+  /** Shared with the operations. */
   readonly table: LockTable;
 }
 
@@ -75,7 +75,7 @@ export class MemoryLockStore implements LockStore {
     table.lapse(lock);
     const own = lock.leases.get(leaseId);
     const waiter = lock.queue.get(leaseId);
-    // In a quarantine not even a lease that lives is returned: its grant may never have been confirmed.
+    // A quarantine returns not even a live lease: the grant may never have been confirmed.
     const isReturned = own !== undefined && !table.clock.isQuarantine;
     const isOther = (known: LeaseRecord | typeof waiter): boolean =>
       !!known && !sameMode(known.spec.mode, mode);
@@ -214,7 +214,7 @@ export class MemoryLockStore implements LockStore {
     const named = leases.filter((lease) => fencingToken === undefined || lease.fencingToken === fencingToken);
     const revoked = named.filter(({ state }) => immediate || state !== 'revoked');
     for (const lease of named) {
-      // Its holder's repeat, which waits for the end of a quarantine to get this very lease.
+      // Its holder's repeat, which waits in a quarantine to get this very lease.
       const waiter = lock.queue.get(lease.spec.leaseId);
       if (waiter) table.tell('revoked', waiter.stamp, lock, lease.spec.leaseId);
       table.removeWaiter(lock, lease.spec.leaseId);
@@ -226,7 +226,7 @@ export class MemoryLockStore implements LockStore {
       lease.state = 'revoked';
       lock.isChanged = true;
     }
-    // With a token that names nothing this is the repeat of a call, and the min_hold may be that of a later holder.
+    // A token that names nothing belongs to a repeated call, and the min_hold may be that of a later holder.
     const endsMinHold =
       immediate && lock.leases.size === 0 && (fencingToken === undefined || named.length > 0);
     if (endsMinHold) for (const token of [...lock.minHolds.keys()]) table.endMinHold(lock, token);

@@ -165,7 +165,7 @@ export class MemoryOperationStore implements OperationStore {
       record.state = 'pending';
       record.attemptsCounted--;
       record.claimableAtMs = this.#table.clock.nowMs + delayMs;
-      // Who goes on with it has as much time as with a stale one.
+      // The next worker has at least as much time as with a stale one.
       record.expiresAtMs = Math.max(record.expiresAtMs, record.claimableAtMs + this.#table.roomMs);
       this.#table.change(record);
       this.#table.releaseLease(record);
@@ -177,7 +177,7 @@ export class MemoryOperationStore implements OperationStore {
     return this.#run('cancel-operation', bound, () => {
       const { reason, requestId } = command;
       const record = this.#table.find(command);
-      // First what is due: one that has just gone stale for the last time is dead, and can't be cancelled any more.
+      // What is due comes first: one that has just gone stale for the last time is dead, and can't be cancelled.
       if (!record || !this.#table.settle(record)) return { kind: 'not-found' };
       const isDone = record.state === 'cancelled' || this.#table.isRepeat(record, 'cancel', requestId);
       if (isDone) return this.#changed(record);
@@ -206,7 +206,7 @@ export class MemoryOperationStore implements OperationStore {
       const { resource, exclusive, timeToLiveMs } = record.spec;
       if (!allows('retry', record)) return { kind: 'wrong-state' };
       if (version > 0 && version !== record.version) return { kind: 'version-mismatch' };
-      // Another open one may have been forgotten.
+      // A failover may have lost the record of another open one.
       if (exclusive && clock.isQuarantine) {
         return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
       }
@@ -265,7 +265,7 @@ export class MemoryOperationStore implements OperationStore {
     return this.#table.locks.run(name, bound, decide);
   }
 
-  /** Why an attempt must not write. */
+  /** Why an attempt must not write; undefined if it may. */
   #refusalOf(record: OperationRecord, attempt: AttemptRef): Refused | undefined {
     const isIts = this.#table.isIts(record, attempt);
     if (isIts && isFinal(record.state)) return { kind: 'wrong-state' };

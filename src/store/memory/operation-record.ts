@@ -18,7 +18,7 @@ import type { LeaseRecord } from './lock-record.ts';
 export interface AttemptRecord {
   readonly claimId: string;
   readonly fencingToken: bigint;
-  /** That of its lease, where it has one. */
+  /** Without a lease; otherwise the lease's deadline counts. */
   deadlineMs: number;
   readonly lease: LeaseRecord | undefined;
   /** The call that speaks for it. */
@@ -46,7 +46,7 @@ export interface OperationRecord {
   attempt: AttemptRecord | undefined;
   attemptNumber: number;
   attemptsCounted: number;
-  /** Before this a pending one is given to no claim. */
+  /** Before this no claim gets it while it is pending. */
   claimableAtMs: number;
   /** The end of its time to live, or of its retention; Infinity for none. */
   expiresAtMs: number;
@@ -54,11 +54,11 @@ export interface OperationRecord {
   readonly requests: string[];
   /** The last claim ids that claimed it. */
   readonly claims: string[];
-  /** Who listens was told that it may be claimed. */
+  /** Those who listen were told that it may be claimed. */
   isAnnounced: boolean;
 }
 
-/** `leftMs`: how long its worker may count on its attempt, if it is running. */
+/** `leftMs`: how long its worker may rely on its attempt, if it is running. */
 export function operationView(
   record: OperationRecord,
   clock: LeaseClock,

@@ -1,4 +1,4 @@
-// How attempts start in memory: by begin and by claim. Nothing is recorded that can't be had together.
+// How attempts start in memory: by begin and by claim. A record, its attempt and its lock come together or not at all.
 
 import { LIMITS } from '../../domain/limits.ts';
 import { isFinal } from '../../domain/operation.ts';
@@ -28,7 +28,7 @@ export class OperationStarts {
   begin(command: BeginCommand): BeginOutcome {
     const { spec, claimId } = command;
     const { clock } = this.#table;
-    // The record of a former begin may be one that was forgotten, and its attempt may be running.
+    // A failover may have lost the record of a former begin, whose attempt may still run.
     if (clock.isQuarantine && (claimId !== undefined || spec.exclusive || spec.lock)) {
       return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
     }
@@ -51,7 +51,7 @@ export class OperationStarts {
     if (claimId === undefined || isFinal(record.state)) return this.#begun(record, { created });
     if (attempt && this.#table.isLiving(record)) {
       if (attempt.claimId !== claimId) {
-        // Until it is stale: later than its worker counts on it.
+        // Until it is stale, which is later than its worker relies on it.
         const retryAfterMs = this.#table.clock.leftMs(this.#table.deadlineOf(attempt));
         return { kind: 'attempt-held', retryAfterMs };
       }

@@ -24,7 +24,7 @@ import { type AttemptRecord, type OperationRecord, operationView } from './opera
 export interface OperationTableOptions {
   readonly locks: LockTable;
   readonly maxTtlMs: number;
-  /** Whose attempts notices are for. */
+  /** Only notices to this instance are told. */
   readonly instanceId: string;
 }
 
@@ -33,7 +33,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 export class OperationTable {
   readonly locks: LockTable;
   readonly clock: LeaseClock;
-  /** How long the operation of a stale attempt is left for somebody to go on with. */
+  /** How long a stale attempt's operation waits for somebody to go on with it, whatever its time to live. */
   readonly roomMs: number;
   readonly #instanceId: string;
   readonly #records = new Map<string, OperationRecord>();
@@ -45,7 +45,7 @@ export class OperationTable {
     this.locks = options.locks;
     this.clock = options.locks.clock;
     this.roomMs = recoveryRoomMs(options.maxTtlMs);
-    // What is said of a lease is said of its attempt, too: the claim id is the lease id.
+    // What happens to a lease happens to its attempt: the claim id is the lease id.
     options.locks.onNotice((notice) => {
       if (notice.kind !== 'released' && notice.kind !== 'revoked') return;
       const { acquisition, callNumber } = notice;
@@ -55,7 +55,7 @@ export class OperationTable {
 
   // ---- Records.
 
-  /** The oldest first, in which order they are claimed. */
+  /** The oldest first: claims take them in this order. */
   get all(): readonly OperationRecord[] {
     return [...this.#records.values()];
   }
@@ -74,7 +74,7 @@ export class OperationTable {
     this.#tellOf(record);
   }
 
-  /** A change that people see was made. */
+  /** Notes a change that people see. */
   change(record: OperationRecord): void {
     record.version++;
     record.updatedAtWallMs = this.clock.wallMs;
@@ -95,7 +95,7 @@ export class OperationTable {
     this.change(record);
   }
 
-  /** Whether a request that is known by its id changed the record before. */
+  /** Whether this very request changed the record before. */
   isRepeat({ requests }: OperationRecord, verb: string, requestId: string): boolean {
     return requestId !== '' && requests.includes(`${verb}:${requestId}`);
   }
@@ -106,7 +106,7 @@ export class OperationTable {
     if (requests.length > LIMITS.rememberedRequests) requests.shift();
   }
 
-  /** Whether an open operation is in the way of one that is to be opened. */
+  /** Whether an open operation of the resource keeps another from being opened. */
   isOpenElsewhere(resource: string, exclusive: boolean): boolean {
     return this.all.some(
       ({ spec, state }) => spec.resource === resource && !isFinal(state) && (exclusive || spec.exclusive),
@@ -121,12 +121,12 @@ export class OperationTable {
 
   // ---- Attempts.
 
-  /** Its lease may have been renewed by those who know its id. */
+  /** Its lease's own deadline, since the lease can be renewed by itself. */
   deadlineOf({ lease, deadlineMs }: AttemptRecord): number {
     return lease?.deadlineMs ?? deadlineMs;
   }
 
-  /** Whether its attempt may go on. */
+  /** Whether it runs, and its attempt is not stale. */
   isLiving(record: OperationRecord): boolean {
     const { spec, state, attempt } = record;
     if (state !== 'running' || !attempt) return false;
@@ -146,7 +146,7 @@ export class OperationTable {
     return isPending || this.isStale(record);
   }
 
-  /** Whether somebody names the current or latest attempt. */
+  /** Whether that is the current or latest attempt. */
   isIts(
     { attempt }: OperationRecord,
     { claimId, fencingToken }: { readonly claimId: string; readonly fencingToken: bigint },
@@ -154,7 +154,7 @@ export class OperationTable {
     return attempt?.claimId === claimId && attempt.fencingToken === fencingToken;
   }
 
-  /** Makes it run, or returns the lock that can't be had; nothing was changed then, and nothing told. */
+  /** Makes it run, or changes nothing and returns the lock that it can't have. The caller notes the change. */
   start(record: OperationRecord, claimId: string, stamp: CallStamp, owner: string): LockRecord | undefined {
     const { resource, heartbeatTimeoutMs, lock: terms } = record.spec;
     let lease: LeaseRecord | undefined;
@@ -184,14 +184,14 @@ export class OperationTable {
   #takeLock(lock: LockRecord, spec: LeaseSpec, stamp: CallStamp): LeaseRecord | undefined {
     this.locks.lapse(lock);
     const isFree = lock.queue.live.length === 0 && !this.locks.isTaken(lock) && lock.admits(spec.mode);
-    // A lease of this very id is not the attempt's: somebody else may have been told of it.
+    // A lease that has this id already isn't the attempt's: its holder may have been told of it.
     if (!isFree || lock.leases.has(spec.leaseId)) return undefined;
     const lease = this.locks.grant(lock, spec, stamp);
     this.locks.hold(lock, lease, spec);
     return lease;
   }
 
-  /** A sign of life of a living attempt. Says whether its lease is at the end of its max_hold. */
+  /** Notes a sign of life of a living attempt. Returns whether its lease is at the end of its max_hold. */
   extend({ spec, attempt }: OperationRecord): boolean {
     if (!attempt) throw new Error('what lives has an attempt');
     const { lease, stamp } = attempt;
@@ -203,7 +203,7 @@ export class OperationTable {
     return lease.deadlineMs >= lease.endsAtMs;
   }
 
-  /** Another call speaks for it from now on. */
+  /** Makes `stamp` the call that speaks for it, and tells the former one. */
   takeOver(record: OperationRecord, stamp: CallStamp): void {
     const { attempt } = record;
     if (!attempt) return;
@@ -235,7 +235,7 @@ export class OperationTable {
     for (const record of this.all) this.settle(record);
   }
 
-  /** Does what is due about one. Says whether it is still there. */
+  /** Does what is due about one. Returns whether it still exists. */
   settle(record: OperationRecord): boolean {
     const { state, attempt, spec, attemptsCounted, expiresAtMs } = record;
     const { nowMs } = this.clock;
@@ -267,7 +267,7 @@ export class OperationTable {
     return goesOn ? this.deadlineOf(attempt) : NEVER;
   }
 
-  // ---- Who listens.
+  // ---- Notices.
 
   watch(listener: (notice: OperationNotice) => void): () => void {
     const stop = this.#watchers.add(listener);

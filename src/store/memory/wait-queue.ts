@@ -4,19 +4,19 @@
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
 
 export interface QueuedAcquire {
-  /** 0 stands before everybody: its own lease lives, and it waits for the end of a quarantine. */
+  /** 0 comes before all others: its own lease lives, and it waits for the end of a quarantine. */
   readonly place: number;
   readonly spec: LeaseSpec;
   readonly stamp: CallStamp;
   readonly queuedAtWallMs: number;
-  /** On the lease clock: when it is forgotten if it doesn't ask again. */
+  /** When it is forgotten unless it asks again, on the lease clock. */
   readonly forgottenAtMs: number;
 }
 
 export class WaitQueue {
   /** By lease id, live and absent. */
   readonly #waiters = new Map<string, QueuedAcquire>();
-  /** In order. An array, since a queue of 20,000 is asked for its head and for positions again and again. */
+  /** In order. An array, for the sake of the head and of positions in a queue of 20,000. */
   readonly #live: QueuedAcquire[] = [];
 
   /** Live and absent ones. */
@@ -24,7 +24,7 @@ export class WaitQueue {
     return this.#waiters.size;
   }
 
-  /** Don't keep it: it is the queue itself. */
+  /** The live ones in order: the list itself, which changes, and no copy. */
   get live(): readonly QueuedAcquire[] {
     return this.#live;
   }
@@ -40,7 +40,7 @@ export class WaitQueue {
     return waiter && this.#live[index] === waiter ? index + 1 : undefined;
   }
 
-  /** Adds a live waiter, in place of the one with its lease id. Says whether that wasn't live. */
+  /** Adds a live waiter, or replaces the one with its lease id. Returns whether the line has one more now. */
   put(waiter: QueuedAcquire): boolean {
     const wasLive = this.remove(waiter.spec.leaseId);
     this.#waiters.set(waiter.spec.leaseId, waiter);
@@ -48,14 +48,14 @@ export class WaitQueue {
     return !wasLive;
   }
 
-  /** Takes it out of the line until it asks again. Says whether it was live. */
+  /** Takes it out of the line and keeps its place. Returns whether it was live. */
   setAbsent(waiter: QueuedAcquire, forgottenAtMs: number): boolean {
     const wasLive = this.remove(waiter.spec.leaseId);
     this.#waiters.set(waiter.spec.leaseId, { ...waiter, forgottenAtMs });
     return wasLive;
   }
 
-  /** Says whether it was live. */
+  /** Returns whether it was live. */
   remove(leaseId: string): boolean {
     const position = this.position(leaseId);
     this.#waiters.delete(leaseId);
@@ -70,7 +70,7 @@ export class WaitQueue {
     return over.map(([leaseId]) => leaseId);
   }
 
-  /** Where it stands among the live, from 0, or would stand. */
+  /** Where it stands or would stand among the live ones, from 0. */
   #indexOf(waiter: QueuedAcquire): number {
     let [low, high] = [0, this.#live.length];
     while (low < high) {
