@@ -277,6 +277,15 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       });
     });
 
+    test('an update that removes a label and sets it again as it was changes nothing', async () => {
+      const attempt = await started({ labels: new Map([['a', '1']]) });
+      const again = { progress: undefined, removeLabels: ['a'] };
+      const same = await update(attempt, { ...again, setLabels: new Map([['a', '1']]) });
+      expect(same).toMatchObject({ operation: { version: 1, labels: new Map([['a', '1']]) } });
+      const other = await update(attempt, { ...again, setLabels: new Map([['a', '2']]) });
+      expect(other).toMatchObject({ operation: { version: 2, labels: new Map([['a', '2']]) } });
+    });
+
     test('a month later nothing is left, in no index', { timeout: 60_000 }, async () => {
       const lock = { ...EXCLUSIVE_LOCK, ttlMs: 5_000 };
       const retention = { succeededMs: 1_000, failedMs: 5_000, cancelledMs: 1_000, deadMs: 20_000 };

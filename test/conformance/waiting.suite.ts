@@ -295,6 +295,25 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await back(told.stamp)).toBe(true);
         expect((await tryOnce(asked())).kind).toBe('granted');
       });
+
+      test.each([
+        ['ended already', true],
+        ['still lives', false],
+      ])('takes its own min_hold along, and not that of a lease which %s', async (_, hasEnded) => {
+        const holder = await held();
+        const told = await inQueue('told', { mode: SHARED, minHoldMs: 10_000 });
+        const untold = await inQueue('untold', { mode: SHARED, minHoldMs: 60_000 });
+        await release(holder);
+        for (const one of [told, untold]) expect((await confirm(one)).kind).toBe('granted');
+        if (hasEnded) await release(told);
+        const { resource, leaseId } = untold.spec;
+        const { stamp } = untold;
+        const left = h.locks.leave({ resource, leaseId, stamp, keepPlaceMs: 0, giveBack: true }, inTime());
+        expect(await left).toBe(true);
+        expect((await h.locks.get(resource, inTime())).minHoldRemainingMs).toBe(10_000);
+        await h.pass(10_000);
+        expect((await tryOnce(asked({ mode: SHARED }))).kind).toBe('granted');
+      });
     });
 
     describe('a fencing token', () => {
@@ -504,6 +523,14 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       });
 
       // The former primary may have recorded it and never confirmed it, as with the repeat of an Acquire.
+      test('what the adoption ended is not given back: there is nothing left', async () => {
+        const [holder, waiter] = [await held(), await inQueue('waiter')];
+        await release(holder);
+        await h.beginReign();
+        expect(await leave(waiter)).toBe(false);
+        expect((await release(waiter)).kind).toBe('absent');
+      });
+
       test('nor is a confirmation repeated whose lease lives on', async () => {
         const holder = await held();
         const first = await inQueue('first', { ttlMs: 30_000 });

@@ -35,6 +35,8 @@ export interface StoreHarness {
    * clock. Returns when its reign is adopted.
    */
   beginReign(unseenMs?: number): Promise<void>;
+  /** What is due is done, and each attempt that has ended early, as with its lease, is found to be stale. */
+  lookAtAttempts(): Promise<void>;
   /** How many locks are remembered in any form, after what lapsed was swept. */
   remembered(): Promise<number>;
   /** How many operations are; fails if an index names one that is gone. */
@@ -80,6 +82,7 @@ abstract class Harness implements StoreHarness {
   /** What instances do once a second, now: advances the lease clock and looks at what is due. */
   protected abstract tick(): Promise<void>;
   abstract beginReign(unseenMs?: number): Promise<void>;
+  abstract lookAtAttempts(): Promise<void>;
   abstract remembered(): Promise<number>;
   abstract recorded(): Promise<number>;
   abstract close(): Promise<void>;
@@ -120,6 +123,10 @@ class MemoryHarness extends Harness {
     this.nowMs += unseenMs;
     this.#store.beginReign();
     await this.tick();
+  }
+
+  override lookAtAttempts(): Promise<void> {
+    return this.tick();
   }
 
   override async remembered(): Promise<number> {
@@ -236,6 +243,24 @@ class RedisHarness extends Harness {
       if (!Array.isArray(reply) || reply[0] !== 'ticked') throw new Error(`tick: ${reply}`);
       more = reply[3] === '1';
     }
+  }
+
+  override async lookAtAttempts(): Promise<void> {
+    const bucket = this.#keys.meta.slice(0, -'meta'.length);
+    const indexed = await this.#client.zrange(`${bucket}operation-deadlines`, '0', '-1');
+    for (const name of indexed) {
+      const run = (await this.#client.hget(`${bucket}operation:${name}`, 'r')) ?? '';
+      if (!run.startsWith('running\t')) continue;
+      await this.#client.call(
+        'ZADD',
+        `${bucket}operation-deadlines`,
+        'XX',
+        'LT',
+        await this.#leaseClock(),
+        name,
+      );
+    }
+    await this.tick();
   }
 
   override async remembered(): Promise<number> {

@@ -1,345 +1,295 @@
-// The locks in memory and what moves them: the lease clock, admission, the queue and the direct hand-over, as in
-// ../redis/lua/prelude.lua and locking.lua. What callers ask for and are answered is in memory-lock-store.ts.
+// All locks in memory and what moves them: runs the commands, ends what has lapsed, hands over what is free, and tells
+// those who listen. memory-lock-store.ts has what each command decides. The code is plain on purpose: it works out
+// everything from the recorded leases and waiters each time and keeps no summary, so that it doesn't share the errors
+// of the scripts in ../redis/lua, which the tests compare with it.
 
 import type { Clock } from '../../domain/clock.ts';
-import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
-import {
-  FORGOTTEN_AFTER_MS,
-  LAPSED_AFTER_ADOPTION_MS,
-  OFFER_WINDOW_MS,
-  quarantineMs,
-  SKEW_ALLOWANCE_MS,
-} from '../../domain/safety.ts';
-import type { ChangeNotice, Notice, Offer } from '../lock-store.ts';
-import { LockChanges, NOTHING } from './lock-changes.ts';
-import { NameIndex } from './name-index.ts';
-import { WaitQueue } from './wait-queue.ts';
+import { CoordinationError } from '../../domain/errors.ts';
+import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
+import { FORGOTTEN_AFTER_MS, OFFER_WINDOW_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import type { ChangeNotice, Notice, StoreBound } from '../lock-store.ts';
+import type { StoreObserver } from '../store.ts';
+import type { LeaseClock } from './lease-clock.ts';
+import { Listeners } from './listeners.ts';
+import { type LeaseRecord, LockRecord } from './lock-record.ts';
+import type { QueuedAcquire } from './wait-queue.ts';
 
 export interface LockTableOptions {
   readonly clock: Clock;
-  readonly maxTtlMs: number;
-  /** Whose waiters notices are for. */
+  readonly leaseClock: LeaseClock;
+  readonly observer: StoreObserver;
+  /** Only notices to this instance are told. */
   readonly instanceId: string;
-  /** What tokens and the lease clock are made from, in milliseconds since 1970. */
-  readonly systemMs: () => number;
 }
 
-export interface LeaseRecord {
-  readonly spec: LeaseSpec;
-  readonly token: number;
-  readonly acquiredAtWallMs: number;
-  ttlMs: number;
-  ceilingMs: number;
-  deadlineMs: number;
-  stamp: CallStamp;
-  state: 'held' | 'offer' | 'revoked';
-}
-
-export interface Lock {
-  readonly resource: string;
-  readonly leases: Map<string, LeaseRecord>;
-  readonly queue: WaitQueue;
-  takenUntilMs: number;
-  /** A lower bound of the leases' deadlines. */
-  nextMs: number;
-  /** When to look again, at the earliest. */
-  lookMs: number;
-  /** What those who watch were told last. */
-  told: string;
-}
+/** How long an instance stays absent if it gives no sign of life. */
+const ABSENT_MS = 2 * FORGOTTEN_AFTER_MS;
 
 export class LockTable {
+  readonly clock: LeaseClock;
   readonly #options: LockTableOptions;
-  readonly #locks = new Map<string, Lock>();
+  readonly #locks = new Map<string, LockRecord>();
+  /** The locks that the current command may change. */
+  readonly #opened = new Set<LockRecord>();
   /** Instances that let an offer lapse, and when. */
   readonly #absent = new Map<string, number>();
-  /** By instance, and by "lease_id call resource": what it was granted and has not confirmed. */
-  readonly #offers = new Map<string, Map<string, Offer>>();
-  readonly #listeners = new Set<(notice: Notice) => void>();
-  readonly changes = new LockChanges();
-  /** The resources of which anything is remembered. */
-  readonly names = new NameIndex(() => this.#locks.keys());
-  #clockMs: number;
-  #lastMs: number;
-  #token = 0;
+  readonly #listeners = new Listeners<Notice>();
+  readonly #watchers = new Listeners<ChangeNotice>();
   #place = 0;
-  #quarantineUntilMs = 0;
-  #lapsedBeforeMs = 0;
 
   constructor(options: LockTableOptions) {
     this.#options = options;
-    this.#lastMs = options.systemMs();
-    this.#clockMs = this.#lastMs;
+    this.clock = options.leaseClock;
   }
 
-  /** The lease clock. */
-  get clockMs(): number {
-    return this.#clockMs;
+  /** Runs a command of either store, if somebody still waits for it. Throws DEADLINE_EXCEEDED. */
+  async run<T>(name: string, { deadlineMs }: StoreBound, decide: () => T): Promise<T> {
+    const { clock, observer } = this.#options;
+    const startedMs = clock.monotonicMs();
+    if (startedMs >= deadlineMs) {
+      throw new CoordinationError('DEADLINE_EXCEEDED', 'no time left to decide');
+    }
+    this.clock.advance();
+    const outcome = decide();
+    this.closeAll();
+    const hasKind = typeof outcome === 'object' && outcome !== null && 'kind' in outcome;
+    observer.commandEnded(name, hasKind ? String(outcome.kind) : 'ok', clock.monotonicMs() - startedMs);
+    return outcome;
   }
 
-  /** The system time of the last command. */
-  get systemMs(): number {
-    return this.#lastMs;
+  // ---- Which locks there are.
+
+  get all(): readonly LockRecord[] {
+    return [...this.#locks.values()];
   }
 
-  get quarantineUntilMs(): number {
-    return this.#quarantineUntilMs;
+  /** For a look: a lock that isn't recorded stays unrecorded. */
+  find(resource: string): LockRecord {
+    return this.#locks.get(resource) ?? new LockRecord(resource);
   }
 
-  /** The number of the next place in any queue. */
+  /** For a change. */
+  open(resource: string): LockRecord {
+    const lock = this.find(resource);
+    this.#locks.set(resource, lock);
+    this.#opened.add(lock);
+    return lock;
+  }
+
+  /** Ends a command: forgets the locks that are blank by now, and tells watchers of those that changed. */
+  closeAll(): void {
+    for (const lock of this.#opened) {
+      if (lock.isBlank) this.#locks.delete(lock.resource);
+      if (lock.isChanged) this.#watchers.tell({ kind: 'changed', resource: lock.resource });
+      lock.isChanged = false;
+    }
+    this.#opened.clear();
+  }
+
+  // ---- What happens by itself.
+
+  /** Ends and hands over what has lapsed, and forgets waiters that stayed away. The lease clock was advanced. */
+  tick(): void {
+    const { nowMs } = this.clock;
+    // In the order in which they were due: an instance that one lock finds absent is passed over at the next.
+    const due = this.all.map((lock) => ({ lock, atMs: this.#nextMoment(lock) }));
+    due.sort((a, b) => a.atMs - b.atMs || (a.lock.resource < b.lock.resource ? -1 : 1));
+    for (const { lock, atMs } of due) if (atMs <= nowMs) this.settle(this.open(lock.resource));
+    for (const { resource, queue } of this.all) {
+      const forgotten = queue.forgottenAt(nowMs);
+      if (forgotten.length === 0) continue;
+      const lock = this.open(resource);
+      for (const leaseId of forgotten) this.removeWaiter(lock, leaseId);
+      this.settle(lock);
+    }
+    for (const [instance, sinceMs] of this.#absent) {
+      if (sinceMs + ABSENT_MS < nowMs) this.#absent.delete(instance);
+    }
+    this.closeAll();
+  }
+
+  /** When a lease lapses, a min_hold is over, or the next in line may be granted. */
+  #nextMoment(lock: LockRecord): number {
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const untilMs of lock.minHolds.values()) atMs = Math.min(atMs, untilMs);
+    if (lock.leases.size > 0) atMs = Math.min(atMs, lock.firstDeadlineMs);
+    const [next] = lock.queue.live;
+    if (next && (next.place === 0 || lock.admits(next.spec.mode))) {
+      atMs = Math.min(atMs, Math.max(this.clock.quarantineUntilMs, lock.takenUntilMs));
+    }
+    return atMs;
+  }
+
+  /** Brings a lock up to date after something about it may have changed. */
+  settle(lock: LockRecord): void {
+    this.lapse(lock);
+    this.handOver(lock);
+    this.tellNext(lock);
+  }
+
+  /** Ends what has lapsed. */
+  lapse(lock: LockRecord): void {
+    const { nowMs } = this.clock;
+    for (const lease of lock.leases.values()) {
+      if (this.clock.isAlive(lease)) continue;
+      this.end(lock, lease);
+      // An instance that left an offer unanswered for a second would cost the others a second for each of its waiters.
+      // (If an adoption ended the offer, the instance had no chance to answer.)
+      const isUnanswered = lease.state === 'offer' && !this.clock.endsByAdoption(lease.deadlineMs);
+      if (isUnanswered) this.#absent.set(lease.stamp.instanceId, nowMs);
+    }
+    for (const [token, untilMs] of lock.minHolds) {
+      if (untilMs <= nowMs) this.endMinHold(lock, token);
+    }
+  }
+
+  /** Grants what is free to the next in line, in this very step. Returns whether it granted anything. */
+  handOver(lock: LockRecord): boolean {
+    let hasGranted = false;
+    while (!this.isTaken(lock)) {
+      const [waiter] = lock.queue.live;
+      if (!waiter) break;
+      const { stamp, spec } = waiter;
+      const own = lock.leases.get(spec.leaseId);
+      if (this.#absent.has(stamp.instanceId)) {
+        this.setAbsent(lock, waiter, FORGOTTEN_AFTER_MS);
+      } else if (own) {
+        // Its lease outlived a quarantine, and the waiting call gets that one, not a second.
+        own.stamp = stamp;
+        this.#offer(lock, spec.leaseId, stamp);
+        hasGranted = true;
+      } else if (waiter.place === 0) {
+        // It stood before the others because of its lease. That has lapsed, so it goes to the tail.
+        this.enqueue(lock, { ...waiter, place: this.nextPlace() });
+      } else {
+        if (!lock.admits(spec.mode)) break;
+        this.grant(lock, spec, stamp);
+        this.#offer(lock, spec.leaseId, stamp);
+        hasGranted = true;
+      }
+    }
+    return hasGranted;
+  }
+
+  #offer(lock: LockRecord, leaseId: string, stamp: CallStamp): void {
+    this.removeWaiter(lock, leaseId);
+    this.tell('offered', stamp, lock, leaseId);
+  }
+
+  // ---- Leases and waiters.
+
+  /** Whether a quarantine or a min_hold keeps everybody from a grant. */
+  isTaken(lock: LockRecord): boolean {
+    return this.clock.isQuarantine || this.clock.nowMs < lock.takenUntilMs;
+  }
+
+  /** When the next in line may be granted it. */
+  freeAtMs(lock: LockRecord): number {
+    return Math.max(this.clock.quarantineUntilMs, lock.takenUntilMs, lock.firstDeadlineMs);
+  }
+
+  /** Records an offer, which `hold` makes a lease. */
+  grant(lock: LockRecord, spec: LeaseSpec, stamp: CallStamp): LeaseRecord {
+    const lease: LeaseRecord = {
+      spec,
+      fencingToken: this.clock.nextToken(),
+      acquiredAtWallMs: this.clock.wallMs,
+      state: 'offer',
+      stamp,
+      deadlineMs: this.clock.nowMs + OFFER_WINDOW_MS,
+      ttlMs: spec.ttlMs,
+      endsAtMs: Number.POSITIVE_INFINITY,
+    };
+    lock.leases.set(spec.leaseId, lease);
+    lock.isChanged = true;
+    return lease;
+  }
+
+  /** Makes an offer a lease. Its TTL, min_hold and max_hold count from now. */
+  hold(lock: LockRecord, lease: LeaseRecord, { ttlMs, minHoldMs, maxHoldMs }: LeaseSpec): void {
+    const { nowMs } = this.clock;
+    lease.state = 'held';
+    lease.ttlMs = ttlMs;
+    lease.deadlineMs = 0;
+    if (maxHoldMs > 0) lease.endsAtMs = nowMs + maxHoldMs + SKEW_ALLOWANCE_MS;
+    if (minHoldMs > 0) lock.minHolds.set(lease.fencingToken, nowMs + minHoldMs);
+    this.extend(lease, ttlMs);
+    lock.isChanged = true;
+  }
+
+  /** Never past max_hold and never back: a repeat with a smaller TTL doesn't shorten what the holder was told. */
+  extend(lease: LeaseRecord, ttlMs: number): void {
+    const deadlineMs = Math.min(this.clock.deadlineAfter(ttlMs), lease.endsAtMs);
+    lease.deadlineMs = Math.max(lease.deadlineMs, deadlineMs);
+  }
+
+  /** Ends a lease, but not its min_hold. */
+  end(lock: LockRecord, lease: LeaseRecord): void {
+    lock.leases.delete(lease.spec.leaseId);
+    lock.isChanged = true;
+  }
+
+  endMinHold(lock: LockRecord, token: bigint): void {
+    if (lock.minHolds.delete(token)) lock.isChanged = true;
+  }
+
   nextPlace(): number {
     return ++this.#place;
   }
 
-  /** An instance that asks is not absent. Says whether it was. */
-  isBack(instanceId: string): boolean {
-    return this.#absent.delete(instanceId);
+  /** Puts it into the line at its place. It is forgotten unless it asks again in time. */
+  enqueue(lock: LockRecord, waiter: Omit<QueuedAcquire, 'forgottenAtMs'>): void {
+    const forgottenAtMs = this.clock.nowMs + FORGOTTEN_AFTER_MS;
+    if (lock.queue.put({ ...waiter, forgottenAtMs })) lock.isChanged = true;
   }
 
-  /** Advances the lease clock, frees what lapsed and hands it over, forgets waiters that stayed away. */
-  tick(): void {
-    this.advance();
-    // The longest due first, as the index of the Redis store has them: an instance found absent at one lock is passed
-    // over at the next.
-    const due = [...this.#locks.values()].filter((lock) => lock.lookMs <= this.#clockMs);
-    due.sort((a, b) => a.lookMs - b.lookMs || (a.resource < b.resource ? -1 : 1));
-    for (const lock of due) this.settle(lock);
-    for (const lock of [...this.#locks.values()]) {
-      if (lock.queue.forget(this.#clockMs)) this.settle(lock);
-    }
-    for (const [instance, since] of this.#absent) {
-      if (since + 2 * FORGOTTEN_AFTER_MS < this.#clockMs) this.#absent.delete(instance);
-    }
+  /** Takes it out of the line until it asks again, and keeps its place for so long. */
+  setAbsent(lock: LockRecord, waiter: QueuedAcquire, keptForMs: number): void {
+    if (lock.queue.setAbsent(waiter, this.clock.nowMs + keptForMs)) lock.isChanged = true;
   }
 
-  /** What an adoption does: the clock takes the whole time that passed, and the quarantine begins. */
-  beginReign(): void {
-    const nowMs = this.#options.systemMs();
-    this.#clockMs += Math.max(0, nowMs - this.#lastMs);
-    this.#lastMs = nowMs;
-    const endsMs = this.#clockMs + quarantineMs(this.#options.maxTtlMs);
-    this.#quarantineUntilMs = Math.max(this.#quarantineUntilMs, endsMs);
-    this.#lapsedBeforeMs = this.#clockMs + LAPSED_AFTER_ADOPTION_MS;
+  removeWaiter(lock: LockRecord, leaseId: string): void {
+    if (lock.queue.remove(leaseId)) lock.isChanged = true;
   }
 
-  get quarantineRemainingMs(): number {
-    return Math.max(0, this.#quarantineUntilMs - this.#clockMs);
+  /** An instance that asks is not absent. The hand-overs passed over its waiters, so all of them must ask again. */
+  hasAsked(instanceId: string): void {
+    if (this.#absent.delete(instanceId)) this.#notify(instanceId, { kind: 'resync' });
   }
 
-  /** Locks that are remembered, lapsed or not: what a leak would make grow. */
-  get size(): number {
-    return this.#locks.size;
-  }
+  // ---- Notices.
 
   onNotice(listener: (notice: Notice) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
+  /** Calls back on each change of any lock. No change is ever missed. */
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {
-    return this.changes.listen(listener, this.#locks.values(), this.#clockMs);
-  }
-
-  advance(): void {
-    const nowMs = this.#options.systemMs();
-    this.#clockMs += Math.min(Math.max(nowMs - this.#lastMs, 0), SKEW_ALLOWANCE_MS);
-    this.#lastMs = nowMs;
-  }
-
-  get quarantined(): boolean {
-    return this.#clockMs < this.#quarantineUntilMs;
-  }
-
-  open(resource: string): Lock {
-    const known = this.#locks.get(resource);
-    if (known) return known;
-    const [nextMs, lookMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    const [leases, queue] = [new Map<string, LeaseRecord>(), new WaitQueue()];
-    return { resource, leases, queue, takenUntilMs: 0, nextMs, lookMs, told: NOTHING };
-  }
-
-  save(lock: Lock): void {
-    const nowMs = this.#clockMs;
-    if (lock.leases.size === 0) lock.nextMs = Number.POSITIVE_INFINITY;
-    lock.lookMs = lock.nextMs;
-    if (lock.takenUntilMs > nowMs) lock.lookMs = Math.min(lock.lookMs, lock.takenUntilMs);
-    if ((this.quarantined || lock.leases.size === 0) && lock.queue.liveLength > 0) {
-      lock.lookMs = Math.min(lock.lookMs, Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nowMs));
-    }
-    const taken = lock.takenUntilMs > nowMs;
-    const isKept = lock.leases.size > 0 || lock.queue.size > 0 || taken;
-    if (isKept !== this.#locks.has(lock.resource)) this.names.forget();
-    if (isKept) this.#locks.set(lock.resource, lock);
-    else this.#locks.delete(lock.resource);
-    this.changes.tell(lock, this.#clockMs);
-  }
-
-  settle(lock: Lock): void {
-    this.dropLapsed(lock);
-    this.handOver(lock);
-    this.save(lock);
-  }
-
-  // Only when the lower bound is reached, or lies where an adoption made leases lapse: with ten thousand holders a look
-  // at each of them at every call would cost too much.
-  dropLapsed(lock: Lock): void {
-    if (this.#clockMs < lock.nextMs && lock.nextMs >= this.#lapsedBeforeMs) return;
-    lock.nextMs = Number.POSITIVE_INFINITY;
-    for (const [leaseId, record] of lock.leases) {
-      if (this.alive(record)) {
-        lock.nextMs = Math.min(lock.nextMs, record.deadlineMs);
-        continue;
-      }
-      this.erase(lock, leaseId, record);
-      // Not if an adoption ended it: then its instance had no chance.
-      const unanswered = record.state === 'offer' && record.deadlineMs <= this.#clockMs;
-      if (unanswered) this.#absent.set(record.stamp.instanceId, this.#clockMs);
-    }
-  }
-
-  /** Where `ifGranted`, the next in line is told only if somebody was granted. */
-  handOver(lock: Lock, ifGranted = false): void {
-    let grants = 0;
-    while (!this.quarantined && this.#clockMs >= lock.takenUntilMs) {
-      const [head] = lock.queue.head(1);
-      if (!head) return;
-      const [leaseId, waiter] = head;
-      const own = lock.leases.get(leaseId);
-      if (this.#absent.has(waiter.stamp.instanceId)) {
-        lock.queue.setAbsent(leaseId, this.#clockMs + FORGOTTEN_AFTER_MS);
-      } else if (own && this.alive(own)) {
-        own.stamp = waiter.stamp;
-        lock.queue.remove(leaseId);
-        this.tell(waiter.stamp, 'offered', lock.resource, leaseId);
-        grants++;
-      } else if (waiter.place === 0) {
-        // It stood before the others for the sake of its lease, and that has lapsed: now it is one of them.
-        lock.queue.put(leaseId, { ...waiter, place: this.nextPlace() }, this.#clockMs + FORGOTTEN_AFTER_MS);
-      } else {
-        if (!this.admits(lock, waiter.spec.mode)) break;
-        const { deadlineMs } = this.grant(lock, waiter.spec, waiter.stamp);
-        lock.nextMs = Math.min(lock.nextMs, deadlineMs);
-        lock.queue.remove(leaseId);
-        const { instanceId, callNumber } = waiter.stamp;
-        const offer = { acquisition: { resource: lock.resource, leaseId }, callNumber };
-        this.offersOf(instanceId).set(`${leaseId} ${callNumber} ${lock.resource}`, offer);
-        this.tell(waiter.stamp, 'offered', lock.resource, leaseId);
-        grants++;
-      }
-    }
-    if (ifGranted && grants === 0) return;
-    const [next] = lock.queue.head(1);
-    if (next) {
-      const [leaseId, { stamp }] = next;
-      const nextMs = lock.leases.size > 0 ? lock.nextMs : 0;
-      const blockedUntilMs = Math.max(this.#quarantineUntilMs, lock.takenUntilMs, nextMs);
-      const blockedForMs = Math.min(Math.max(blockedUntilMs - this.#clockMs, 0), FORGOTTEN_AFTER_MS);
-      this.tellNext(stamp, lock.resource, leaseId, blockedForMs);
-    }
-  }
-
-  erase(lock: Lock, leaseId: string, record: LeaseRecord): void {
-    lock.leases.delete(leaseId);
-    if (record.state === 'offer') this.forgetOffer(lock, leaseId, record.stamp);
-  }
-
-  offersOf(instanceId: string): Map<string, Offer> {
-    const offers = this.#offers.get(instanceId) ?? new Map<string, Offer>();
-    this.#offers.set(instanceId, offers);
-    return offers;
-  }
-
-  forgetOffer(lock: Lock, leaseId: string, stamp: CallStamp): void {
-    this.offersOf(stamp.instanceId).delete(`${leaseId} ${stamp.callNumber} ${lock.resource}`);
-  }
-
-  admits(lock: Lock, mode: Mode): boolean {
-    const held = [...lock.leases.values()].map((record) => record.spec.mode);
-    if (held.length === 0) return mode.kind !== 'permits' || mode.permits <= mode.limit;
-    if (mode.kind === 'shared') return held.every((other) => other.kind === 'shared');
-    if (mode.kind !== 'permits') return false;
-    let [sum, smallest] = [mode.permits, mode.limit];
-    for (const other of held) {
-      if (other.kind !== 'permits') return false;
-      sum += other.permits;
-      smallest = Math.min(smallest, other.limit);
-    }
-    return sum <= smallest;
-  }
-
-  /** Larger than every earlier one, of leases and of attempts. */
-  nextToken(): number {
-    this.#token = Math.max(this.#token + 1, Math.floor(this.#lastMs * 1_000));
-    return this.#token;
-  }
-
-  /** A grant is an offer until `#hold` makes it a lease. */
-  grant(lock: Lock, spec: LeaseSpec, stamp: CallStamp): LeaseRecord {
-    const record: LeaseRecord = {
-      spec,
-      token: this.nextToken(),
-      acquiredAtWallMs: this.#lastMs,
-      ttlMs: 0,
-      ceilingMs: 0,
-      deadlineMs: this.#clockMs + OFFER_WINDOW_MS,
-      stamp,
-      state: 'offer',
-    };
-    lock.leases.set(spec.leaseId, record);
-    return record;
-  }
-
-  hold(record: LeaseRecord, { ttlMs, maxHoldMs }: LeaseSpec): void {
-    record.state = 'held';
-    record.ttlMs = ttlMs;
-    record.deadlineMs = 0;
-    if (maxHoldMs > 0) record.ceilingMs = this.#clockMs + maxHoldMs + SKEW_ALLOWANCE_MS;
-    this.extend(record, ttlMs);
-  }
-
-  extend(record: LeaseRecord, ttlMs: number): void {
-    let deadlineMs = this.#clockMs + ttlMs + SKEW_ALLOWANCE_MS;
-    if (record.ceilingMs > 0) deadlineMs = Math.min(deadlineMs, record.ceilingMs);
-    record.deadlineMs = Math.max(record.deadlineMs, deadlineMs);
-  }
-
-  alive(record: { readonly deadlineMs: number }): boolean {
-    return record.deadlineMs > this.#clockMs && record.deadlineMs >= this.#lapsedBeforeMs;
+    const stop = this.#watchers.add(listener);
+    listener({ kind: 'listening', missed: true });
+    return stop;
   }
 
   tell(
-    stamp: CallStamp,
     kind: 'offered' | 'moved' | 'released' | 'revoked',
-    resource: string,
+    { instanceId, callNumber }: CallStamp,
+    { resource }: LockRecord,
     leaseId: string,
   ): void {
-    if (stamp.instanceId !== this.#options.instanceId) return;
-    this.notify({ kind, acquisition: { resource, leaseId }, callNumber: stamp.callNumber });
+    this.#notify(instanceId, { kind, acquisition: { resource, leaseId }, callNumber });
   }
 
-  tellNext(stamp: CallStamp, resource: string, leaseId: string, blockedForMs: number): void {
-    if (stamp.instanceId !== this.#options.instanceId) return;
-    this.notify({
-      kind: 'next',
-      acquisition: { resource, leaseId },
-      callNumber: stamp.callNumber,
-      blockedForMs,
-    });
+  /** Tells the next in line when what blocks it may lapse. */
+  tellNext(lock: LockRecord): void {
+    const [next] = lock.queue.live;
+    if (!next) return;
+    const { instanceId, callNumber } = next.stamp;
+    const acquisition = { resource: lock.resource, leaseId: next.spec.leaseId };
+    const blockedForMs = this.clock.leftMs(this.freeAtMs(lock));
+    this.#notify(instanceId, { kind: 'next', acquisition, callNumber, blockedForMs });
   }
 
-  // Later, as a message from Redis would come: never inside the command that caused it.
-  notify(notice: Notice): void {
-    queueMicrotask(() => {
-      for (const listener of this.#listeners) listener(notice);
-    });
+  #notify(instanceId: string, notice: Notice): void {
+    if (instanceId === this.#options.instanceId) this.#listeners.tell(notice);
   }
-}
-
-export function sameStamp(a: CallStamp, b: CallStamp): boolean {
-  return a.instanceId === b.instanceId && a.callNumber === b.callNumber;
-}
-
-export function sameMode(a: Mode, b: Mode): boolean {
-  if (a.kind !== 'permits' || b.kind !== 'permits') return a.kind === b.kind;
-  return a.permits === b.permits && a.limit === b.limit;
 }

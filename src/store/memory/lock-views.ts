@@ -1,13 +1,21 @@
-// What people see of locks in memory: one, many, and page by page. Changes nothing; what has lapsed and was not swept
-// yet is left out, as in ../redis/lua/lock-views.lua and list-locks.lua.
+// What people see of locks in memory: one lock, pages of locks, and why a lock can't be had. Changes nothing, and
+// leaves out what has lapsed.
 
 import { LIMITS } from '../../domain/limits.ts';
-import type { Contention, Holder, LockView, Mode } from '../../domain/lock.ts';
-import { leaseIdHash, stateOf } from '../../domain/lock.ts';
+import {
+  type Contention,
+  type Holder,
+  type LockView,
+  leaseIdHash,
+  type Mode,
+  stateOf,
+} from '../../domain/lock.ts';
 import type { ListQuery, LockPage } from '../lock-store.ts';
-import type { LeaseRecord, Lock, LockTable } from './lock-table.ts';
+import { inByteOrder } from './byte-order.ts';
+import type { LeaseRecord, LockRecord } from './lock-record.ts';
+import type { LockTable } from './lock-table.ts';
 
-/** Of a holder or waiter, besides what its caller chose. */
+/** Takes each holder or waiter, besides what its caller chose. */
 const BYTES_EACH = 80;
 const HOLDERS_IN_CONTENTION = 4;
 
@@ -19,99 +27,83 @@ export class LockViews {
   }
 
   /** With up to `most` holders and waiters. */
-  view(resource: string, most: number): LockView {
-    const lock = this.#table.open(resource);
-    const live = [...lock.leases.values()].filter((record) => this.#table.alive(record));
-    return {
-      resource,
-      holders: live
-        .toSorted((a, b) => a.token - b.token)
-        .slice(0, most)
-        .map((record) => this.holder(record)),
-      holderCount: live.length,
-      ...permitsOf(live),
-      waiters: lock.queue.head(most).map(([leaseId, { spec, queuedAtWallMs }]) => ({
-        leaseIdHash: leaseIdHash(leaseId),
-        owner: spec.owner,
-        mode: spec.mode,
-        queuedAtWallMs,
-      })),
-      queueLength: lock.queue.liveLength,
-      minHoldRemainingMs: Math.max(0, lock.takenUntilMs - this.#table.clockMs),
-    };
-  }
-
-  /** Why a lease in this mode can't be had; nothing that lapsed is left in the lock. */
-  contention(lock: Lock, mode: Mode): Contention {
-    const nowMs = this.#table.clockMs;
-    const records = [...lock.leases.values()];
-    const earliestMs = Math.min(...records.map((record) => record.deadlineMs));
-    const freeAtMs = Math.max(
-      this.#table.quarantineUntilMs,
-      lock.takenUntilMs,
-      records.length > 0 ? earliestMs : 0,
-    );
-    const whenFree = nowMs < lock.takenUntilMs ? 'min-hold' : 'ahead';
+  view(lock: LockRecord, most: number): LockView {
+    const live = this.#liveLeases(lock);
+    const permits = live.map(({ spec }) => spec.mode).filter((mode) => mode.kind === 'permits');
     return {
       resource: lock.resource,
-      reason: this.#table.admits(lock, mode) ? whenFree : 'held',
-      holders: records.slice(0, HOLDERS_IN_CONTENTION).map((record) => this.holder(record)),
-      timeLeftMs: Math.max(freeAtMs - nowMs, 0),
-      queueLength: lock.queue.liveLength,
+      holders: live.slice(0, most).map((lease) => this.#holder(lease)),
+      holderCount: live.length,
+      permitsHeld: permits.reduce((sum, mode) => sum + mode.permits, 0),
+      permitsLimit: permits.length === 0 ? 0 : Math.min(...permits.map(({ limit }) => limit)),
+      waiters: lock.queue.live.slice(0, most).map(({ spec: { leaseId, owner, mode }, queuedAtWallMs }) => ({
+        leaseIdHash: leaseIdHash(leaseId),
+        owner,
+        mode,
+        queuedAtWallMs,
+      })),
+      queueLength: lock.queue.live.length,
+      minHoldRemainingMs: this.#table.clock.leftMs(lock.takenUntilMs),
     };
   }
 
-  holder(record: LeaseRecord): Holder {
+  /** Why a lease in this mode can't be had. The caller has ended what lapsed. */
+  contention(lock: LockRecord, mode: Mode): Contention {
+    const isMinHold = this.#table.clock.nowMs < lock.takenUntilMs;
+    const holders = [...lock.leases.values()].slice(0, HOLDERS_IN_CONTENTION);
     return {
-      leaseIdHash: leaseIdHash(record.spec.leaseId),
-      owner: record.spec.owner,
-      mode: record.spec.mode,
-      fencingToken: BigInt(record.token),
-      acquiredAtWallMs: record.acquiredAtWallMs,
-      remainingMs: record.deadlineMs - this.#table.clockMs,
-      metadata: record.spec.metadata,
-      revoked: record.state === 'revoked',
+      resource: lock.resource,
+      reason: !lock.admits(mode) ? 'held' : isMinHold ? 'min-hold' : 'ahead',
+      holders: holders.map((lease) => this.#holder(lease)),
+      timeLeftMs: this.#table.clock.leftMs(this.#table.freeAtMs(lock)),
+      queueLength: lock.queue.live.length,
     };
   }
 
   list({ prefix, owner, states, after, most }: ListQuery): LockPage {
+    const named = this.#table.all.filter(({ resource }) => resource.startsWith(prefix));
     const locks: LockView[] = [];
     let [looks, bytes, last] = [0, 0, after];
-    for (const name of this.#table.names.from(after === '' ? prefix : after, after === '')) {
-      if (!name.startsWith(prefix)) break;
+    for (const lock of inByteOrder(named, ({ resource }) => resource, after)) {
       const isFull = locks.length >= most || looks >= LIMITS.looksPerPage || bytes >= LIMITS.pageBytes;
       if (isFull) return { locks, next: last };
-      last = name;
+      last = lock.resource;
       looks++;
-      const view = this.view(name, LIMITS.listedPerPagedLock);
+      const view = this.view(lock, LIMITS.listedPerPagedLock);
       const state = stateOf(view);
       if (state === 'free' || !states.includes(state)) continue;
-      if (owner !== '' && !this.#hasOwner(name, owner)) continue;
+      if (owner !== '' && !this.#hasOwner(lock, owner)) continue;
       locks.push(view);
       bytes += bytesOf(view);
     }
     return { locks, next: undefined };
   }
 
-  #hasOwner(resource: string, owner: string): boolean {
-    const { leases, queue } = this.#table.open(resource);
-    const holders = [...leases.values()].filter((record) => this.#table.alive(record));
-    const waiters = queue.head(queue.liveLength).map(([, waiter]) => waiter);
-    return [...holders, ...waiters].some(({ spec }) => spec.owner === owner);
+  #liveLeases({ leases }: LockRecord): readonly LeaseRecord[] {
+    return [...leases.values()].filter((lease) => this.#table.clock.isAlive(lease));
+  }
+
+  #hasOwner(lock: LockRecord, owner: string): boolean {
+    return [...this.#liveLeases(lock), ...lock.queue.live].some(({ spec }) => spec.owner === owner);
+  }
+
+  #holder({ spec, fencingToken, acquiredAtWallMs, deadlineMs, state }: LeaseRecord): Holder {
+    return {
+      leaseIdHash: leaseIdHash(spec.leaseId),
+      owner: spec.owner,
+      mode: spec.mode,
+      fencingToken,
+      acquiredAtWallMs,
+      remainingMs: deadlineMs - this.#table.clock.nowMs,
+      metadata: spec.metadata,
+      revoked: state === 'revoked',
+    };
   }
 }
 
-/** About as many as it takes in a message. */
+/** About how many it takes in a message. */
 function bytesOf({ resource, holders, waiters }: LockView): number {
   const texts = holders.flatMap(({ owner, metadata }) => [owner, ...[...metadata].flat()]);
   const length = [resource, ...texts, ...waiters.map(({ owner }) => owner)].join('').length;
   return length + BYTES_EACH * (holders.length + waiters.length);
-}
-
-function permitsOf(live: readonly LeaseRecord[]): { permitsHeld: number; permitsLimit: number } {
-  const modes = live.map(({ spec }) => spec.mode).filter((mode) => mode.kind === 'permits');
-  return {
-    permitsHeld: modes.reduce((sum, { permits }) => sum + permits, 0),
-    permitsLimit: modes.length === 0 ? 0 : Math.min(...modes.map(({ limit }) => limit)),
-  };
 }

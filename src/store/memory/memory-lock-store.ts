@@ -1,8 +1,7 @@
-// Locks in this process's memory, by the rules of the scripts in ../redis/lua and in their order: the model that random
-// command sequences compare the Redis store with. Times are on the lease clock, in milliseconds, unless a name says
-// otherwise.
+// Locks in this process's memory: what each command of the contract decides. lock-table.ts keeps the locks and does
+// what happens by itself; lock-views.ts shows them to people. Times are on the lease clock, in milliseconds, unless a
+// name says otherwise.
 
-import type { Clock } from '../../domain/clock.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type {
   AcquireOutcome,
@@ -12,11 +11,9 @@ import type {
   Lease,
   LeaseSpec,
   LockView,
-  Mode,
   ReleaseOutcome,
   RenewOutcome,
 } from '../../domain/lock.ts';
-import { FORGOTTEN_AFTER_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type {
   AcquireCommand,
   AcquisitionRef,
@@ -32,253 +29,264 @@ import type {
   RenewCommand,
   StoreBound,
 } from '../lock-store.ts';
-import type { StoreObserver } from '../store.ts';
-import { forceRelease, release } from './end-leases.ts';
-import { type LeaseRecord, type Lock, type LockTable, sameMode, sameStamp } from './lock-table.ts';
+import { isOfStream, type LeaseRecord, type LockRecord, sameMode, sameStamp } from './lock-record.ts';
+import type { LockTable } from './lock-table.ts';
 import { LockViews } from './lock-views.ts';
-import { runCommand } from './memory-command.ts';
 
 export interface MemoryLockStoreOptions {
-  readonly clock: Clock;
-  readonly maxTtlMs: number;
-  readonly observer: StoreObserver;
-  /** Whose offers `refresh` returns and whose waiters notices are for. */
+  /** Whose offers `refresh` returns. */
   readonly instanceId: string;
-  /** The locks, which the operations share. */
+  /** Shared with the operations. */
   readonly table: LockTable;
 }
 
 export class MemoryLockStore implements LockStore {
-  readonly #options: MemoryLockStoreOptions;
+  readonly #instanceId: string;
   readonly #table: LockTable;
   readonly #views: LockViews;
 
-  constructor(options: MemoryLockStoreOptions) {
-    this.#options = options;
-    this.#table = options.table;
-    this.#views = new LockViews(this.#table);
+  constructor({ instanceId, table }: MemoryLockStoreOptions) {
+    this.#instanceId = instanceId;
+    this.#table = table;
+    this.#views = new LockViews(table);
+  }
+
+  /** Locks that are remembered, lapsed or not: what a leak would make grow. */
+  get size(): number {
+    return this.#table.all.length;
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
     return this.#table.onNotice(listener);
   }
 
-  /** Locks that are remembered, lapsed or not: what a leak would make grow. */
-  get size(): number {
-    return this.#table.size;
-  }
-
-  acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
-    return this.#command('acquire-lock', bound, () => this.#acquire(command));
-  }
-
-  confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
-    return this.#command('confirm-offer', bound, () => this.#confirm(command));
-  }
-
-  leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
-    return this.#command('leave-queue', bound, () => this.#leave(command));
-  }
-
-  renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
-    return this.#command('renew-locks', bound, () => commands.map((command) => this.#renew(command)));
-  }
-
-  release(ref: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
-    return this.#command('release-lock', bound, () => release(this.#table, ref));
-  }
-
-  forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
-    return this.#command('force-release', bound, () => forceRelease(this.#table, command));
-  }
-
-  advance(resource: string, bound: StoreBound): Promise<void> {
-    return this.#command('advance-queue', bound, () => this.#table.settle(this.#table.open(resource)));
-  }
-
-  checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
-    return this.#command('check-fencing-token', bound, () => {
-      const records = [...this.#table.open(resource).leases.values()];
-      return records.some(
-        (record) =>
-          BigInt(record.token) === fencingToken && record.state === 'held' && this.#table.alive(record),
-      );
-    });
-  }
-
-  get(resource: string, bound: StoreBound): Promise<LockView> {
-    return this.#command('get-lock', bound, () => this.#views.view(resource, LIMITS.listedPerLock));
-  }
-
-  getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]> {
-    const most = LIMITS.listedPerPagedLock;
-    return this.#command('get-lock', bound, () =>
-      resources.map((resource) => this.#views.view(resource, most)),
-    );
-  }
-
-  list(query: ListQuery, bound: StoreBound): Promise<LockPage> {
-    return this.#command('list-locks', bound, () => this.#views.list(query));
-  }
-
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {
     return this.#table.watchChanges(listener);
   }
 
-  refresh(bound: StoreBound): Promise<readonly Offer[]> {
-    return this.#command('refresh-instance', bound, () => {
-      const { instanceId } = this.#options;
-      if (this.#table.isBack(instanceId)) this.#table.notify({ kind: 'resync' });
-      return [...this.#table.offersOf(instanceId).values()];
-    });
-  }
-
-  #command<T>(name: string, bound: StoreBound, decide: () => T): Promise<T> {
-    return runCommand(this.#options, this.#table, name, bound, decide);
+  acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
+    return this.#table.run('acquire-lock', bound, () => this.#acquire(command));
   }
 
   #acquire({ spec, stamp, mayWait, asksAgain = false }: AcquireCommand): AcquireOutcome {
     const { leaseId, mode } = spec;
-    const lock = this.#table.open(spec.resource);
-    this.#table.dropLapsed(lock);
-    const own = lock.leases.get(leaseId); // alive: what lapsed was dropped
-    const newer = (by: CallStamp): boolean => asksAgain && !sameStamp(by, stamp);
-    if (own && !sameMode(own.spec.mode, mode)) return { kind: 'reused' };
-    if (own?.state === 'revoked') return { kind: 'revoked' };
-    if (own && !this.#table.quarantined && newer(own.stamp)) return { kind: 'moved' };
+    const table = this.#table;
+    const lock = table.open(spec.resource);
+    table.lapse(lock);
+    const own = lock.leases.get(leaseId);
     const waiter = lock.queue.get(leaseId);
-    if (waiter && !sameMode(waiter.spec.mode, mode)) return { kind: 'reused' };
-    if (waiter && newer(waiter.stamp)) return { kind: 'moved' };
-    if (waiter && !sameStamp(waiter.stamp, stamp)) {
-      this.#table.tell(waiter.stamp, 'moved', lock.resource, leaseId);
-    }
-    if (own && !this.#table.quarantined) {
-      if (!sameStamp(own.stamp, stamp)) this.#table.tell(own.stamp, 'moved', lock.resource, leaseId);
-      lock.queue.remove(leaseId);
-      return this.#granted(lock, own, spec, stamp);
+    // A quarantine returns not even a live lease: the grant may never have been confirmed.
+    const isReturned = own !== undefined && !table.clock.isQuarantine;
+    const isOther = (known: LeaseRecord | typeof waiter): boolean =>
+      !!known && !sameMode(known.spec.mode, mode);
+    if (isOther(own) || isOther(waiter)) return { kind: 'reused' };
+    if (own?.state === 'revoked') return { kind: 'revoked' };
+    const former = [isReturned ? own.stamp : undefined, waiter?.stamp].filter((by) => by !== undefined);
+    const newer = former.filter((by) => !sameStamp(by, stamp));
+    if (asksAgain && newer.length > 0) return { kind: 'moved' };
+    for (const by of newer) table.tell('moved', by, lock, leaseId);
+    if (isReturned) {
+      table.removeWaiter(lock, leaseId);
+      return this.#return(lock, own, spec, stamp);
     }
 
-    const free = !this.#table.quarantined && this.#table.clockMs >= lock.takenUntilMs;
-    if (lock.queue.liveLength === 0 && !waiter && free && this.#table.admits(lock, mode)) {
-      const record = this.#table.grant(lock, spec, stamp);
-      this.#table.hold(record, spec);
-      lock.nextMs = Math.min(lock.nextMs, record.deadlineMs);
-      lock.takenUntilMs = spec.minHoldMs > 0 ? this.#table.clockMs + spec.minHoldMs : 0;
-      this.#table.save(lock);
-      return { kind: 'granted', lease: this.#lease(record), isRepeat: false };
+    const isNext = lock.queue.live.length === 0 && !waiter;
+    if (isNext && !table.isTaken(lock) && lock.admits(mode)) {
+      return this.#return(lock, table.grant(lock, spec, stamp), spec, stamp);
     }
     if (mayWait) {
       if (!waiter && lock.queue.size >= LIMITS.waitersPerResource) return { kind: 'full' };
-      const place = waiter?.place ?? (own ? 0 : this.#table.nextPlace());
-      const queuedAtWallMs = waiter?.queuedAtWallMs ?? this.#table.systemMs;
-      const forgetAtMs = this.#table.clockMs + FORGOTTEN_AFTER_MS;
-      lock.queue.put(leaseId, { place, stamp, spec, queuedAtWallMs }, forgetAtMs);
-      if (this.#table.isBack(stamp.instanceId)) this.#table.notify({ kind: 'resync' });
+      table.hasAsked(stamp.instanceId);
+      const place = waiter?.place ?? (own ? 0 : table.nextPlace());
+      const queuedAtWallMs = waiter?.queuedAtWallMs ?? table.clock.wallMs;
+      table.enqueue(lock, { place, spec, stamp, queuedAtWallMs });
     } else {
-      lock.queue.remove(leaseId);
+      table.removeWaiter(lock, leaseId);
     }
-    this.#table.handOver(lock, true);
+    // What has lapsed may have made room for the queue, and so for this very call.
+    if (table.handOver(lock)) table.tellNext(lock);
     const offer = lock.leases.get(leaseId);
-    if (offer?.state === 'offer' && sameStamp(offer.stamp, stamp)) {
-      return this.#granted(lock, offer, spec, stamp);
-    }
-    this.#table.save(lock);
-    return this.#refusal(lock, leaseId, mode);
+    if (offer?.state === 'offer') return this.#return(lock, offer, spec, stamp);
+    return this.#refusal(lock, spec);
   }
 
-  #refusal(lock: Lock, leaseId: string, mode: Mode): AcquireOutcome {
+  /** Makes an offer a lease, or extends the lease that it is, for the call that speaks for it from now on. */
+  #return(
+    lock: LockRecord,
+    lease: LeaseRecord,
+    spec: LeaseSpec,
+    stamp: CallStamp,
+  ): Extract<AcquireOutcome, { kind: 'granted' }> {
+    const isRepeat = lease.state !== 'offer';
+    if (isRepeat) this.#table.extend(lease, spec.ttlMs);
+    else this.#table.hold(lock, lease, spec);
+    lease.stamp = stamp;
+    return { kind: 'granted', lease: this.#leaseOf(lease), isRepeat };
+  }
+
+  #refusal(lock: LockRecord, { leaseId, mode }: LeaseSpec): AcquireOutcome {
     const contention = this.#views.contention(lock, mode);
-    const { timeLeftMs } = contention;
     const position = lock.queue.position(leaseId);
-    if (position !== undefined) return { kind: 'queued', position, blockedForMs: timeLeftMs };
-    const isOwn = lock.leases.has(leaseId);
-    const isUnheld = contention.reason !== 'held';
-    if (this.#table.quarantined && (isUnheld || lock.leases.size === 0 || isOwn)) {
-      return { kind: 'quarantined', retryAfterMs: timeLeftMs };
+    if (position !== undefined) return { kind: 'queued', position, blockedForMs: contention.timeLeftMs };
+    // Without the quarantine it would be granted or returned.
+    const isOnlyThat = contention.reason !== 'held' || lock.leases.has(leaseId) || lock.leases.size === 0;
+    if (this.#table.clock.isQuarantine && isOnlyThat) {
+      return { kind: 'quarantined', retryAfterMs: contention.timeLeftMs };
     }
     return { kind: 'contended', contention };
   }
 
-  #granted(lock: Lock, record: LeaseRecord, spec: LeaseSpec, stamp: CallStamp): AcquireOutcome {
-    const isRepeat = record.state !== 'offer';
-    if (record.state === 'offer') {
-      this.#table.forgetOffer(lock, spec.leaseId, record.stamp);
-      this.#keepTaken(lock, spec);
-      this.#table.hold(record, spec);
-    } else {
-      this.#table.extend(record, spec.ttlMs);
-    }
-    record.stamp = stamp;
-    this.#table.save(lock);
-    return { kind: 'granted', lease: this.#lease(record), isRepeat };
+  confirm({ spec, stamp }: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
+    return this.#table.run('confirm-offer', bound, () => {
+      const lock = this.#table.open(spec.resource);
+      const lease = this.#live(lock, spec.leaseId);
+      const isIts = lease && lease.state !== 'revoked' && sameStamp(lease.stamp, stamp);
+      // As with a repeat: the primary that recorded the offer may have given the resource to somebody else since.
+      if (!isIts || this.#table.clock.isQuarantine) return { kind: 'gone' };
+      return this.#return(lock, lease, spec, stamp);
+    });
   }
 
-  // Never shorter than another holder's min_hold.
-  #keepTaken(lock: Lock, { minHoldMs }: LeaseSpec): void {
-    if (minHoldMs > 0) lock.takenUntilMs = Math.max(lock.takenUntilMs, this.#table.clockMs + minHoldMs);
+  leave(command: LeaveCommand, bound: StoreBound): Promise<boolean> {
+    return this.#table.run('leave-queue', bound, () => {
+      const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
+      const lock = this.#table.open(resource);
+      this.#table.lapse(lock);
+      const waiter = lock.queue.get(leaseId);
+      const leaves = waiter && sameStamp(waiter.stamp, stamp);
+      if (leaves && keepPlaceMs > 0) this.#table.setAbsent(lock, waiter, keepPlaceMs);
+      else if (leaves) this.#table.removeWaiter(lock, leaseId);
+      const lease = lock.leases.get(leaseId);
+      const returns = lease && sameStamp(lease.stamp, stamp) && (lease.state === 'offer' || giveBack);
+      if (returns) {
+        this.#table.end(lock, lease);
+        this.#table.endMinHold(lock, lease.fencingToken); // nobody was told of it
+      }
+      if (leaves || returns) this.#table.settle(lock);
+      return leaves || returns || false;
+    });
   }
 
-  #confirm({ spec, stamp }: ConfirmCommand): ConfirmOutcome {
-    const lock = this.#table.open(spec.resource);
-    const record = lock.leases.get(spec.leaseId);
-    if (record && !sameStamp(record.stamp, stamp)) return { kind: 'gone' };
-    this.#table.forgetOffer(lock, spec.leaseId, stamp);
-    if (!record || !this.#table.alive(record) || this.#table.quarantined) return { kind: 'gone' };
-    if (record.state === 'revoked') return { kind: 'gone' };
-    const isRepeat = record.state !== 'offer';
-    if (record.state === 'offer') {
-      this.#keepTaken(lock, spec);
-      this.#table.hold(record, spec);
-      if (spec.minHoldMs > 0) this.#table.save(lock);
-      else this.#table.changes.tell(lock, this.#table.clockMs);
-    } else {
-      this.#table.extend(record, spec.ttlMs);
-    }
-    return { kind: 'granted', lease: this.#lease(record), isRepeat };
-  }
-
-  #leave({ resource, leaseId, stamp, keepPlaceMs, giveBack }: LeaveCommand): boolean {
-    const lock = this.#table.open(resource);
-    let left = false;
-    const waiter = lock.queue.get(leaseId);
-    if (waiter && sameStamp(waiter.stamp, stamp)) {
-      if (keepPlaceMs > 0) lock.queue.setAbsent(leaseId, this.#table.clockMs + keepPlaceMs);
-      else lock.queue.remove(leaseId);
-      left = true;
-    }
-    const record = lock.leases.get(leaseId);
-    if (record && sameStamp(record.stamp, stamp) && (record.state === 'offer' || giveBack)) {
-      this.#table.erase(lock, leaseId, record);
-      if (record.state !== 'offer' && lock.leases.size === 0) lock.takenUntilMs = 0;
-      left = true;
-    }
-    if (left) this.#table.settle(lock);
-    return left;
+  renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
+    return this.#table.run('renew-locks', bound, () => commands.map((command) => this.#renew(command)));
   }
 
   #renew({ resource, leaseId, fencingToken, ttlMs, stamp, takesOver }: RenewCommand): RenewOutcome {
-    const record = this.#table.open(resource).leases.get(leaseId);
-    const known = record && BigInt(record.token) === fencingToken && record.state !== 'offer';
-    if (!known || !this.#table.alive(record)) return { kind: 'lost' };
-    if (record.state === 'revoked') return { kind: 'revoked' };
-    if (stamp && !sameStamp(stamp, record.stamp)) {
+    const lock = this.#table.find(resource);
+    const lease = this.#live(lock, leaseId);
+    if (!lease || lease.fencingToken !== fencingToken || lease.state === 'offer') return { kind: 'lost' };
+    if (lease.state === 'revoked') return { kind: 'revoked' };
+    if (stamp && !sameStamp(stamp, lease.stamp)) {
       if (!takesOver) return { kind: 'moved' };
-      this.#table.tell(record.stamp, 'moved', resource, leaseId);
-      record.stamp = stamp;
+      this.#table.tell('moved', lease.stamp, lock, leaseId);
+      lease.stamp = stamp;
     }
-    this.#table.extend(record, ttlMs === 0 ? Math.min(record.ttlMs, this.#options.maxTtlMs) : ttlMs);
-    const isFinal = record.ceilingMs > 0 && record.deadlineMs >= record.ceilingMs;
-    return { kind: 'renewed', lease: this.#lease(record), isFinal };
+    this.#table.extend(lease, ttlMs === 0 ? lease.ttlMs : ttlMs);
+    return { kind: 'renewed', lease: this.#leaseOf(lease), isFinal: lease.deadlineMs >= lease.endsAtMs };
   }
 
-  #lease(record: LeaseRecord): Lease {
-    const remainingMs = record.deadlineMs - SKEW_ALLOWANCE_MS - this.#table.clockMs;
-    return {
-      resource: record.spec.resource,
-      leaseId: record.spec.leaseId,
-      fencingToken: BigInt(record.token),
-      deadlineMs: this.#options.clock.monotonicMs() + remainingMs,
-      expiresAtWallMs: this.#table.systemMs + remainingMs,
-    };
+  release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
+    return this.#table.run('release-lock', bound, () => {
+      const lock = this.#table.open(resource);
+      this.#table.lapse(lock);
+      const waiter = lock.queue.get(leaseId);
+      const lease = lock.leases.get(leaseId);
+      const isHeld = lease !== undefined && lease.state !== 'offer';
+      if (waiter) this.#table.tell('released', waiter.stamp, lock, leaseId);
+      if (isHeld && isOfStream(lease.stamp)) this.#table.tell('released', lease.stamp, lock, leaseId);
+      this.#table.removeWaiter(lock, leaseId);
+      if (lease) this.#table.end(lock, lease);
+      this.#table.settle(lock);
+      if (isHeld) return { kind: 'released' };
+      return { kind: waiter || lease ? 'dequeued' : 'absent' };
+    });
+  }
+
+  forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome> {
+    return this.#table.run('force-release', bound, () => this.#forceRelease(command));
+  }
+
+  #forceRelease({ resource, fencingToken, immediate }: ForceReleaseCommand): ForceReleaseOutcome {
+    const table = this.#table;
+    const lock = table.open(resource);
+    table.lapse(lock);
+    const leases = [...lock.leases.values()];
+    const named = leases.filter((lease) => fencingToken === undefined || lease.fencingToken === fencingToken);
+    const revoked = named.filter(({ state }) => immediate || state !== 'revoked');
+    for (const lease of named) {
+      // Its holder's repeat, which waits in a quarantine to get this very lease.
+      const waiter = lock.queue.get(lease.spec.leaseId);
+      if (waiter) table.tell('revoked', waiter.stamp, lock, lease.spec.leaseId);
+      table.removeWaiter(lock, lease.spec.leaseId);
+    }
+    for (const lease of revoked) {
+      const { spec, stamp, state } = lease;
+      if (state === 'offer' || isOfStream(stamp)) table.tell('revoked', stamp, lock, spec.leaseId);
+      if (immediate || state === 'offer') table.end(lock, lease);
+      lease.state = 'revoked';
+      lock.isChanged = true;
+    }
+    // A token that names nothing belongs to a repeated call, and the min_hold may be that of a later holder.
+    const endsMinHold =
+      immediate && lock.leases.size === 0 && (fencingToken === undefined || named.length > 0);
+    if (endsMinHold) for (const token of [...lock.minHolds.keys()]) table.endMinHold(lock, token);
+    const lastMs = Math.max(0, ...[...lock.leases.values()].map(({ deadlineMs }) => deadlineMs));
+    const freeAtMs = Math.max(lastMs, lock.takenUntilMs, table.clock.quarantineUntilMs);
+    table.settle(lock);
+    return { count: revoked.length, freeInMs: table.clock.leftMs(freeAtMs) };
+  }
+
+  advance(resource: string, bound: StoreBound): Promise<void> {
+    return this.#table.run('advance-queue', bound, () => this.#table.settle(this.#table.open(resource)));
+  }
+
+  refresh(bound: StoreBound): Promise<readonly Offer[]> {
+    return this.#table.run('refresh-instance', bound, () => {
+      this.#table.hasAsked(this.#instanceId);
+      const leases = this.#table.all.flatMap((lock) => [...lock.leases.values()]);
+      const offers = leases.filter(
+        (lease) =>
+          lease.state === 'offer' &&
+          lease.stamp.instanceId === this.#instanceId &&
+          this.#table.clock.isAlive(lease),
+      );
+      return offers.map(({ spec: { resource, leaseId }, stamp: { callNumber } }) => ({
+        acquisition: { resource, leaseId },
+        callNumber,
+      }));
+    });
+  }
+
+  checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
+    return this.#table.run('check-fencing-token', bound, () => {
+      const leases = [...this.#table.find(resource).leases.values()];
+      const lease = leases.find((one) => one.fencingToken === fencingToken);
+      return lease !== undefined && lease.state === 'held' && this.#table.clock.isAlive(lease);
+    });
+  }
+
+  get(resource: string, bound: StoreBound): Promise<LockView> {
+    return this.#table.run('get-lock', bound, () =>
+      this.#views.view(this.#table.find(resource), LIMITS.listedPerLock),
+    );
+  }
+
+  getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]> {
+    return this.#table.run('get-lock', bound, () =>
+      resources.map((name) => this.#views.view(this.#table.find(name), LIMITS.listedPerPagedLock)),
+    );
+  }
+
+  list(query: ListQuery, bound: StoreBound): Promise<LockPage> {
+    return this.#table.run('list-locks', bound, () => this.#views.list(query));
+  }
+
+  #live({ leases }: LockRecord, leaseId: string): LeaseRecord | undefined {
+    const lease = leases.get(leaseId);
+    return lease && this.#table.clock.isAlive(lease) ? lease : undefined;
+  }
+
+  #leaseOf({ spec: { resource, leaseId }, fencingToken, deadlineMs }: LeaseRecord): Lease {
+    return { resource, leaseId, fencingToken, ...this.#table.clock.asTold(deadlineMs) };
   }
 }

@@ -4,6 +4,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import { TICK_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import { LeaseClock } from './lease-clock.ts';
 import { LockTable } from './lock-table.ts';
 import { MemoryLockStore } from './memory-lock-store.ts';
 import { MemoryOperationStore } from './memory-operation-store.ts';
@@ -24,6 +25,7 @@ export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
   readonly operations: MemoryOperationStore;
   readonly #table: LockTable;
+  readonly #leaseClock: LeaseClock;
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
@@ -36,7 +38,8 @@ export class MemoryStore implements Store {
     this.#startedMs = clock.monotonicMs();
     const offsetMs = clock.wallMs() - this.#startedMs;
     const systemMs = options.systemMs ?? (() => clock.monotonicMs() + offsetMs);
-    this.#table = new LockTable({ ...options, systemMs });
+    this.#leaseClock = new LeaseClock(clock, systemMs, options.maxTtlMs);
+    this.#table = new LockTable({ ...options, leaseClock: this.#leaseClock });
     this.locks = new MemoryLockStore({ ...options, table: this.#table });
     this.operations = new MemoryOperationStore({ ...options, locks: this.#table });
     this.#tickAgain();
@@ -44,14 +47,15 @@ export class MemoryStore implements Store {
 
   /** What happens once a second: the lease clock advances, and what is due by itself is done. */
   tick(): void {
+    this.#leaseClock.advance();
     this.#table.tick();
-    this.operations.sweep();
+    this.operations.sweep(); // after the locks: an attempt whose lease has just lapsed is stale
   }
 
   /** What happens at a failover: a new reign with its quarantine. For tests of code that must live through one. */
   beginReign(): void {
     this.#epoch++;
-    this.#table.beginReign();
+    this.#leaseClock.beginReign();
     for (const listener of this.#listeners) listener(this.status());
   }
 
@@ -64,7 +68,7 @@ export class MemoryStore implements Store {
       sinceMs: this.#startedMs,
       reign: `memory:${this.#epoch}`,
       epoch: this.#epoch,
-      quarantineRemainingMs: this.#table.quarantineRemainingMs,
+      quarantineRemainingMs: this.#leaseClock.quarantineLeftMs,
     };
   }
 

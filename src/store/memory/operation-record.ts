@@ -1,53 +1,129 @@
-// One operation as it is kept in memory, with its places in the indices. Times are on the lease clock, in milliseconds,
-// unless a name says otherwise; 0 for none.
+// One operation as it is recorded in memory, and how callers see it. Times are on the lease clock, in milliseconds,
+// unless a name says otherwise.
 
+import { LIMITS } from '../../domain/limits.ts';
 import type { CallStamp } from '../../domain/lock.ts';
-import type {
-  AttemptLock,
-  OperationKey,
-  OperationState,
-  Payload,
-  Retention,
+import {
+  isFinal,
+  type Operation,
+  type OperationSpec,
+  type OperationState,
+  type Payload,
 } from '../../domain/operation.ts';
+import type { UpdateCommand } from '../operation-store.ts';
+import type { LeaseClock } from './lease-clock.ts';
+import type { LeaseRecord } from './lock-record.ts';
 
-export interface OperationRecord extends OperationKey {
-  readonly name: string;
-  readonly type: string;
-  readonly hash: string;
+/** One run by one worker, whether it lives or not. */
+export interface AttemptRecord {
+  readonly claimId: string;
+  readonly fencingToken: bigint;
+  /** Without a lease; otherwise the lease's deadline counts. */
+  deadlineMs: number;
+  readonly lease: LeaseRecord | undefined;
+  /** The call that speaks for it. */
+  stamp: CallStamp;
+}
+
+export interface OperationRecord {
+  /** As it was begun. */
+  readonly spec: OperationSpec;
+  /** The request that began it; '' for none. */
   readonly begunBy: string;
-  /** The order of creation, in which operations are claimed. */
-  seq: number;
-  readonly createdWallMs: number;
-  readonly max: number;
-  readonly heartbeatMs: number;
-  readonly ttlMs: number;
-  readonly exclusive: boolean;
-  readonly lock: AttemptLock | undefined;
-  readonly retention: Retention;
-  readonly requests: string[];
-  readonly claims: string[];
+  readonly createdAtWallMs: number;
   state: OperationState;
   version: number;
   owner: string;
   labels: ReadonlyMap<string, string>;
-  startedWallMs: number;
-  updatedWallMs: number;
-  finishedWallMs: number;
-  number: number;
-  counted: number;
-  token: number;
-  claim: string | undefined;
-  stamp: CallStamp | undefined;
-  deadlineMs: number;
-  expiresMs: number;
-  claimableMs: number;
-  cancel: boolean;
-  reason: string;
   data: Payload | undefined;
   progress: Payload | undefined;
   outcome: Payload | undefined;
-  /** In the index of what may be claimed. */
-  isClaimable: boolean;
-  /** Before this nothing about it happens by itself. */
-  dueMs: number;
+  cancelReason: string | undefined;
+  updatedAtWallMs: number;
+  startedAtWallMs: number | undefined;
+  finishedAtWallMs: number | undefined;
+  /** The current or the latest one. */
+  attempt: AttemptRecord | undefined;
+  attemptNumber: number;
+  attemptsCounted: number;
+  /** Before this no claim gets it while it is pending. */
+  claimableAtMs: number;
+  /** The end of its time to live, or of its retention; Infinity for none. */
+  expiresAtMs: number;
+  /** The last requests that changed it, each "verb:request_id". */
+  readonly requests: string[];
+  /** The last claim ids that claimed it. */
+  readonly claims: string[];
+  /** Those who listen were told that it may be claimed. */
+  isAnnounced: boolean;
+}
+
+/** `leftMs`: how long its worker may rely on its attempt, if it is running. */
+export function operationView(
+  record: OperationRecord,
+  clock: LeaseClock,
+  leftMs: number,
+  withPayloads: boolean,
+): Operation {
+  const { spec, state, attempt } = record;
+  const wallMs = (atMs: number): number => clock.wallMs + clock.leftMs(atMs);
+  const isResult = state === 'succeeded';
+  const outcome = withPayloads || !isResult ? record.outcome : undefined;
+  const isDelayed = state === 'pending' && record.claimableAtMs > clock.nowMs;
+  return {
+    resource: spec.resource,
+    operationId: spec.operationId,
+    type: spec.type,
+    state,
+    data: withPayloads ? record.data : undefined,
+    progress: withPayloads ? record.progress : undefined,
+    outcome: isFinal(state) ? { kind: isResult ? 'result' : 'error', value: outcome } : undefined,
+    labels: new Map(record.labels),
+    owner: record.owner,
+    attemptNumber: record.attemptNumber,
+    attemptsCounted: record.attemptsCounted,
+    maxAttempts: spec.maxAttempts,
+    fencingToken: attempt?.fencingToken ?? 0n,
+    version: record.version,
+    cancelRequested: record.cancelReason !== undefined,
+    cancelReason: record.cancelReason ?? '',
+    exclusive: spec.exclusive,
+    lock: spec.lock,
+    heartbeatTimeoutMs: spec.heartbeatTimeoutMs,
+    heartbeatRemainingMs: state === 'running' ? Math.max(leftMs, 0) : undefined,
+    createdAtWallMs: record.createdAtWallMs,
+    startedAtWallMs: record.startedAtWallMs,
+    updatedAtWallMs: record.updatedAtWallMs,
+    finishedAtWallMs: record.finishedAtWallMs,
+    claimableAtWallMs: isDelayed ? wallMs(record.claimableAtMs) : undefined,
+    expiresAtWallMs: Number.isFinite(record.expiresAtMs) ? wallMs(record.expiresAtMs) : undefined,
+    retention: spec.retention,
+  };
+}
+
+/** What its worker may write. */
+type Content = Pick<OperationRecord, 'labels' | 'data' | 'progress'>;
+
+export function contentAfter(record: Content, update: UpdateCommand): Content {
+  const labels = new Map(record.labels);
+  for (const key of update.removeLabels) labels.delete(key);
+  for (const [key, value] of update.setLabels) labels.set(key, value);
+  const after = (before: Payload | undefined, sent: UpdateCommand['data']): Payload | undefined =>
+    sent === undefined ? before : sent === 'remove' ? undefined : sent;
+  return { labels, data: after(record.data, update.data), progress: after(record.progress, update.progress) };
+}
+
+export function sameContent(a: Content, b: Content): boolean {
+  const sameLabels =
+    a.labels.size === b.labels.size && [...a.labels].every(([key, value]) => b.labels.get(key) === value);
+  return sameLabels && samePayload(a.data, b.data) && samePayload(a.progress, b.progress);
+}
+
+function samePayload(a: Payload | undefined, b: Payload | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+}
+
+export function labelsExceed(labels: ReadonlyMap<string, string>): boolean {
+  const bytes = [...labels].reduce((sum, pair) => sum + Buffer.byteLength(pair.join('')), 0);
+  return labels.size > LIMITS.metadataEntries || bytes > LIMITS.metadataTotalBytes;
 }

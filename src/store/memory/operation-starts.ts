@@ -1,9 +1,7 @@
-// How attempts start in memory: by begin and by claim, in the order of ../redis/lua/begin-operation.lua and
-// claim-operations.lua. Nothing is recorded that can't be had together.
+// How attempts start in memory: by begin and by claim. A record, its attempt and its lock come together or not at all.
 
-import type { Clock } from '../../domain/clock.ts';
-import type { Attempt } from '../../domain/operation.ts';
-import { isFinal, nameOf } from '../../domain/operation.ts';
+import { LIMITS } from '../../domain/limits.ts';
+import { isFinal } from '../../domain/operation.ts';
 import type {
   BeginCommand,
   BeginOutcome,
@@ -11,162 +9,162 @@ import type {
   ClaimedOperation,
   ClaimOutcome,
 } from '../operation-store.ts';
-import type { Lock } from './lock-table.ts';
+import type { LockRecord } from './lock-record.ts';
 import { LockViews } from './lock-views.ts';
 import type { OperationRecord } from './operation-record.ts';
 import type { OperationTable } from './operation-table.ts';
-import { attemptView, operationView } from './operation-views.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class OperationStarts {
   readonly #table: OperationTable;
-  readonly #clock: Clock;
   readonly #lockViews: LockViews;
 
-  constructor(table: OperationTable, clock: Clock) {
+  constructor(table: OperationTable) {
     this.#table = table;
-    this.#clock = clock;
     this.#lockViews = new LockViews(table.locks);
   }
 
   begin(command: BeginCommand): BeginOutcome {
-    const { spec, claimId, stamp, requestId, requireLease } = command;
-    const { locks } = this.#table;
-    if (locks.quarantined && (claimId !== undefined || spec.exclusive || spec.lock)) {
-      return { kind: 'quarantined', retryAfterMs: locks.quarantineRemainingMs };
+    const { spec, claimId } = command;
+    const { clock } = this.#table;
+    // A failover may have lost the record of a former begin, whose attempt may still run.
+    if (clock.isQuarantine && (claimId !== undefined || spec.exclusive || spec.lock)) {
+      return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
     }
-    const known = this.#table.records.get(nameOf(spec));
-    const { o, isStale } = known ? this.#table.settle(known) : { o: undefined, isStale: false };
-    if (o) {
-      if (o.hash !== spec.contentHash) return { kind: 'exists' };
-      const created = requestId !== '' && o.begunBy === requestId;
-      if (claimId === undefined || isFinal(o.state)) return this.#begun(o, created, undefined);
-      if (o.state === 'running' && !isStale) {
-        if (o.claim !== claimId) {
-          // Until it is stale: later than its worker counts on it.
-          return { kind: 'attempt-held', retryAfterMs: o.deadlineMs - locks.clockMs };
-        }
-        this.#table.takeOver(o, stamp);
-        this.#table.extend(o);
-        return this.#begun(o, created, claimId);
-      }
-      if (this.#lacksLease(requireLease)) return { kind: 'lease-required' };
-      const inTheWay = this.#table.start(o, claimId, stamp, spec.owner);
-      return inTheWay && o.lock ? this.#contended(inTheWay, o) : this.#begun(o, created, claimId);
-    }
+    const known = this.#table.find(spec);
+    if (known && this.#table.settle(known)) return this.#beginKnown(known, command);
     if (this.#table.isOpenElsewhere(spec.resource, spec.exclusive)) return { kind: 'open' };
-    if (this.#lacksLease(requireLease)) return { kind: 'lease-required' };
-    return this.#record(command);
+    if (this.#lacksLease(command)) return { kind: 'lease-required' };
+    const record = this.#newRecord(command);
+    const inTheWay = this.#start(record, command);
+    if (inTheWay) return this.#contended(inTheWay, record);
+    this.#table.add(record);
+    return this.#begun(record, { created: true, hasAttempt: claimId !== undefined });
   }
 
-  #lacksLease(required: BeginCommand['requireLease']): boolean {
+  #beginKnown(record: OperationRecord, command: BeginCommand): BeginOutcome {
+    const { spec, claimId, stamp, requestId } = command;
+    const { attempt } = record;
+    if (record.spec.contentHash !== spec.contentHash) return { kind: 'exists' };
+    const created = requestId !== '' && record.begunBy === requestId;
+    if (claimId === undefined || isFinal(record.state)) return this.#begun(record, { created });
+    if (attempt && this.#table.isLiving(record)) {
+      if (attempt.claimId !== claimId) {
+        // Until it is stale, which is later than its worker relies on it.
+        const retryAfterMs = this.#table.clock.leftMs(this.#table.deadlineOf(attempt));
+        return { kind: 'attempt-held', retryAfterMs };
+      }
+      this.#table.takeOver(record, stamp);
+      this.#table.extend(record);
+      return this.#begun(record, { created, hasAttempt: true });
+    }
+    if (this.#lacksLease(command)) return { kind: 'lease-required' };
+    const inTheWay = this.#start(record, command);
+    if (inTheWay) return this.#contended(inTheWay, record);
+    this.#table.change(record);
+    return this.#begun(record, { created, hasAttempt: true });
+  }
+
+  #start(record: OperationRecord, { claimId, stamp, spec }: BeginCommand): LockRecord | undefined {
+    return claimId === undefined ? undefined : this.#table.start(record, claimId, stamp, spec.owner);
+  }
+
+  #lacksLease({ requireLease: required }: BeginCommand): boolean {
     if (!required) return false;
-    const { locks } = this.#table;
-    const lease = locks.open(required.resource).leases.get(required.leaseId);
-    const isIts = lease?.state === 'held' && BigInt(lease.token) === required.fencingToken;
-    return !isIts || !locks.alive(lease);
+    const { locks, clock } = this.#table;
+    const lease = locks.find(required.resource).leases.get(required.leaseId);
+    const isIts = lease?.state === 'held' && lease.fencingToken === required.fencingToken;
+    return !isIts || !clock.isAlive(lease);
   }
 
-  #record({ spec, claimId, stamp, requestId }: BeginCommand): BeginOutcome {
-    const { locks } = this.#table;
-    const { resource, operationId, type, labels, owner, data, exclusive, lock, retention } = spec;
-    const o: OperationRecord = {
-      ...{ resource, operationId, name: nameOf(spec), type, labels, owner, data, exclusive, lock, retention },
-      hash: spec.contentHash,
+  #newRecord({ spec, requestId }: BeginCommand): OperationRecord {
+    const { nowMs, wallMs } = this.#table.clock;
+    return {
+      spec,
       begunBy: requestId,
-      seq: 0,
-      createdWallMs: locks.systemMs,
-      max: spec.maxAttempts,
-      heartbeatMs: spec.heartbeatTimeoutMs,
-      ttlMs: spec.timeToLiveMs,
-      requests: [],
-      claims: [],
+      createdAtWallMs: wallMs,
       state: 'pending',
       version: 0,
-      startedWallMs: 0,
-      updatedWallMs: locks.systemMs,
-      finishedWallMs: 0,
-      number: 0,
-      counted: 0,
-      token: 0,
-      claim: undefined,
-      stamp: undefined,
-      deadlineMs: 0,
-      expiresMs: spec.timeToLiveMs > 0 ? locks.clockMs + spec.timeToLiveMs : 0,
-      claimableMs: 0,
-      cancel: false,
-      reason: '',
+      owner: spec.owner,
+      labels: spec.labels,
+      data: spec.data,
       progress: undefined,
       outcome: undefined,
-      isClaimable: false,
-      dueMs: NEVER,
+      cancelReason: undefined,
+      updatedAtWallMs: wallMs,
+      startedAtWallMs: undefined,
+      finishedAtWallMs: undefined,
+      attempt: undefined,
+      attemptNumber: 0,
+      attemptsCounted: 0,
+      claimableAtMs: 0,
+      expiresAtMs: spec.timeToLiveMs > 0 ? nowMs + spec.timeToLiveMs : NEVER,
+      requests: [],
+      claims: [],
+      isAnnounced: false,
     };
-    if (claimId === undefined) {
-      o.seq = this.#table.nextSeq();
-      this.#table.change(o);
-      return this.#begun(o, true, undefined);
-    }
-    const inTheWay = this.#table.start(o, claimId, stamp, owner);
-    if (inTheWay) return this.#contended(inTheWay, o);
-    o.seq = this.#table.nextSeq();
-    return this.#begun(o, true, claimId);
   }
 
-  #begun(o: OperationRecord, created: boolean, claimId: string | undefined): BeginOutcome {
-    const attempt = claimId === undefined ? undefined : this.#attempt(o, claimId);
-    return { kind: 'begun', operation: operationView(this.#table, o, true), attempt, created };
+  #begun(
+    record: OperationRecord,
+    { created, hasAttempt = false }: { readonly created: boolean; readonly hasAttempt?: boolean },
+  ): BeginOutcome {
+    const attempt = hasAttempt ? this.#table.attemptView(record) : undefined;
+    return { kind: 'begun', operation: this.#table.viewOf(record), attempt, created };
   }
 
-  #contended(lock: Lock, { lock: terms }: OperationRecord): BeginOutcome {
-    if (!terms) throw new Error('only the lock of an operation can be in its way');
+  #contended(lock: LockRecord, { spec }: OperationRecord): BeginOutcome {
+    if (!spec.lock) throw new Error('only the lock of an operation can be in its way');
     this.#table.locks.settle(lock);
-    return { kind: 'contended', contention: this.#lockViews.contention(lock, terms.mode) };
+    return { kind: 'contended', contention: this.#lockViews.contention(lock, spec.lock.mode) };
   }
 
-  claim({ types, resourcePrefix, claimId, owner, stamp, most }: ClaimCommand): ClaimOutcome {
-    const { locks, records } = this.#table;
-    if (locks.quarantined) return { kind: 'quarantined', retryAfterMs: locks.quarantineRemainingMs };
-    const claimed: ClaimedOperation[] = [];
-    const add = (o: OperationRecord): unknown =>
-      claimed.push({ operation: operationView(this.#table, o, true), attempt: this.#attempt(o, claimId) });
-    const known = this.#table.claimedUnder(claimId);
-    if (known) {
-      for (const name of known) {
-        const o = records.get(name);
-        if (o?.state !== 'running' || o.claim !== claimId || !this.#table.living(o)) continue;
-        this.#table.takeOver(o, stamp);
-        this.#table.extend(o);
-        add(o);
-      }
-      return { kind: 'claimed', claimed, isRepeat: true, askAgainInMs: NEVER, blockedOn: [] };
-    }
+  claim(command: ClaimCommand): ClaimOutcome {
+    const { types, resourcePrefix, claimId, owner, stamp, most } = command;
+    const { locks, clock } = this.#table;
+    if (clock.isQuarantine) return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
+    const known = this.#table.all.filter(({ claims }) => claims.includes(claimId));
+    if (known.length > 0) return this.#claimAgain(known, command);
     this.#table.sweep();
+    const claimed: ClaimedOperation[] = [];
     const blockedOn = new Set<string>();
-    let askAgainMs = NEVER;
-    const candidates = [...records.values()].filter(
-      ({ isClaimable, type, resource }) =>
-        isClaimable && types.includes(type) && resource.startsWith(resourcePrefix),
-    );
-    for (const one of candidates.toSorted((a, b) => a.seq - b.seq)) {
-      if (claimed.length === most) break;
-      const { o, isStale } = this.#table.settle(one);
-      if (!o || !(isStale || o.state === 'pending')) continue;
-      const inTheWay = this.#table.start(o, claimId, stamp, owner, true);
-      if (!inTheWay) {
-        add(o);
+    let askAgainAtMs = NEVER;
+    for (const record of this.#table.all) {
+      const { type, resource } = record.spec;
+      if (!types.includes(type) || !resource.startsWith(resourcePrefix)) continue;
+      if (!this.#table.isClaimable(record)) {
+        askAgainAtMs = Math.min(askAgainAtMs, this.#table.claimableAtMs(record));
         continue;
       }
-      locks.settle(inTheWay);
-      if (inTheWay.leases.size > 0) askAgainMs = Math.min(askAgainMs, inTheWay.nextMs);
-      if (locks.clockMs < inTheWay.takenUntilMs) askAgainMs = Math.min(askAgainMs, inTheWay.takenUntilMs);
-      blockedOn.add(o.resource);
+      if (claimed.length === most) continue;
+      const inTheWay = this.#table.start(record, claimId, stamp, owner);
+      if (inTheWay) {
+        locks.settle(inTheWay);
+        blockedOn.add(resource);
+        askAgainAtMs = Math.min(askAgainAtMs, locks.freeAtMs(inTheWay));
+        continue;
+      }
+      if (!record.claims.includes(claimId)) record.claims.push(claimId);
+      if (record.claims.length > LIMITS.rememberedClaims) record.claims.shift();
+      this.#table.change(record);
+      claimed.push(this.#claimed(record));
     }
-    const askAgainInMs = Math.max(Math.min(askAgainMs, this.#table.nextDueMs()) - locks.clockMs, 0);
+    const askAgainInMs = clock.leftMs(askAgainAtMs);
     return { kind: 'claimed', claimed, isRepeat: false, askAgainInMs, blockedOn: [...blockedOn] };
   }
 
-  #attempt(o: OperationRecord, claimId: string): Attempt {
-    return attemptView(this.#table, o, claimId, this.#clock.monotonicMs());
+  #claimAgain(known: readonly OperationRecord[], { claimId, stamp }: ClaimCommand): ClaimOutcome {
+    const its = known.filter((record) => record.attempt?.claimId === claimId && this.#table.isLiving(record));
+    for (const record of its) {
+      this.#table.takeOver(record, stamp);
+      this.#table.extend(record);
+    }
+    const claimed = its.map((record) => this.#claimed(record));
+    return { kind: 'claimed', claimed, isRepeat: true, askAgainInMs: NEVER, blockedOn: [] };
+  }
+
+  #claimed(record: OperationRecord): ClaimedOperation {
+    return { operation: this.#table.viewOf(record), attempt: this.#table.attemptView(record) };
   }
 }

@@ -1,98 +1,88 @@
-// The queue of one lock: live waiters in the order of their places, and absent ones that keep theirs for a while.
+// The queue of one lock: live waiters in the order of their places, and absent ones, which keep theirs for a while.
+// Grants nothing and tells nobody.
 
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
 
 export interface QueuedAcquire {
+  /** 0 comes before all others: its own lease lives, and it waits for the end of a quarantine. */
   readonly place: number;
-  readonly stamp: CallStamp;
   readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
   readonly queuedAtWallMs: number;
+  /** When it is forgotten unless it asks again, on the lease clock. */
+  readonly forgottenAtMs: number;
 }
 
 export class WaitQueue {
+  /** By lease id, live and absent. */
   readonly #waiters = new Map<string, QueuedAcquire>();
-  /** Lease ids of live waiters, sorted by place and then by id. */
-  readonly #live: string[] = [];
-  /** When they are forgotten. */
-  readonly #forgottenAt = new Map<string, number>();
+  /** In order. An array, for the sake of the head and of positions in a queue of 20,000. */
+  readonly #live: QueuedAcquire[] = [];
 
-  /** Live and absent. */
+  /** Live and absent ones. */
   get size(): number {
     return this.#waiters.size;
   }
 
-  get liveLength(): number {
-    return this.#live.length;
+  /** The live ones in order: the list itself, which changes, and no copy. */
+  get live(): readonly QueuedAcquire[] {
+    return this.#live;
   }
 
   get(leaseId: string): QueuedAcquire | undefined {
     return this.#waiters.get(leaseId);
   }
 
-  head(most: number): [leaseId: string, QueuedAcquire][] {
-    return this.#live.slice(0, most).map((leaseId) => [leaseId, this.#known(leaseId)]);
-  }
-
-  /** From 1; undefined for who is not live. */
+  /** From 1; undefined for one that isn't live. */
   position(leaseId: string): number | undefined {
-    const index = this.#indexOf(leaseId);
-    return this.#live[index] === leaseId ? index + 1 : undefined;
+    const waiter = this.#waiters.get(leaseId);
+    const index = waiter ? this.#indexOf(waiter) : -1;
+    return waiter && this.#live[index] === waiter ? index + 1 : undefined;
   }
 
-  /** Adds a live waiter at its place, or makes an absent one live again; forgotten then unless it asks again. */
-  put(leaseId: string, waiter: QueuedAcquire, untilMs: number): void {
-    this.#unlist(leaseId);
-    this.#forgottenAt.set(leaseId, untilMs);
-    this.#waiters.set(leaseId, waiter);
-    this.#live.splice(this.#indexOf(leaseId), 0, leaseId);
+  /** Adds a live waiter, or replaces the one with its lease id. Returns whether the line has one more now. */
+  put(waiter: QueuedAcquire): boolean {
+    const wasLive = this.remove(waiter.spec.leaseId);
+    this.#waiters.set(waiter.spec.leaseId, waiter);
+    this.#live.splice(this.#indexOf(waiter), 0, waiter);
+    return !wasLive;
   }
 
-  setAbsent(leaseId: string, untilMs: number): void {
-    this.#unlist(leaseId);
-    this.#forgottenAt.set(leaseId, untilMs);
+  /** Takes it out of the line and keeps its place. Returns whether it was live. */
+  setAbsent(waiter: QueuedAcquire, forgottenAtMs: number): boolean {
+    const wasLive = this.remove(waiter.spec.leaseId);
+    this.#waiters.set(waiter.spec.leaseId, { ...waiter, forgottenAtMs });
+    return wasLive;
   }
 
-  remove(leaseId: string): void {
-    this.#unlist(leaseId);
-    this.#forgottenAt.delete(leaseId);
+  /** Returns whether it was live. */
+  remove(leaseId: string): boolean {
+    const position = this.position(leaseId);
     this.#waiters.delete(leaseId);
+    if (position === 1) this.#live.shift();
+    else if (position !== undefined) this.#live.splice(position - 1, 1);
+    return position !== undefined;
   }
 
-  /** Drops those whose time is over. Says whether there were any. */
-  forget(nowMs: number): boolean {
-    const over = [...this.#forgottenAt].filter(([, untilMs]) => untilMs <= nowMs);
-    for (const [leaseId] of over) this.remove(leaseId);
-    return over.length > 0;
+  /** The lease ids of those whose time is over. */
+  forgottenAt(nowMs: number): readonly string[] {
+    const over = [...this.#waiters].filter(([, { forgottenAtMs }]) => forgottenAtMs <= nowMs);
+    return over.map(([leaseId]) => leaseId);
   }
 
-  #unlist(leaseId: string): void {
-    if (this.#live[0] === leaseId) {
-      this.#live.shift();
-      return;
-    }
-    const index = this.#indexOf(leaseId);
-    if (this.#live[index] === leaseId) this.#live.splice(index, 1);
-  }
-
-  /** Where it stands among the live, from 0, or would stand. */
-  #indexOf(leaseId: string): number {
-    let [low, high] = [0, this.#waiters.has(leaseId) ? this.#live.length : 0];
+  /** Where it stands or would stand among the live ones, from 0. */
+  #indexOf(waiter: QueuedAcquire): number {
+    let [low, high] = [0, this.#live.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#isBefore(this.#live[middle] ?? '', leaseId)) low = middle + 1;
+      const other = this.#live[middle];
+      if (other && isBefore(other, waiter)) low = middle + 1;
       else high = middle;
     }
     return low;
   }
+}
 
-  #isBefore(a: string, b: string): boolean {
-    const difference = this.#known(a).place - this.#known(b).place;
-    return difference < 0 || (difference === 0 && a < b);
-  }
-
-  #known(leaseId: string): QueuedAcquire {
-    const waiter = this.#waiters.get(leaseId);
-    if (!waiter) throw new Error('a listed waiter is unknown');
-    return waiter;
-  }
+function isBefore(a: QueuedAcquire, b: QueuedAcquire): boolean {
+  return a.place < b.place || (a.place === b.place && a.spec.leaseId < b.spec.leaseId);
 }

@@ -83,7 +83,7 @@ if queued == 0 and not waiter and not in_quarantine(state) and state.clock >= lo
   }
   hold(state, lease, ttl, max_hold)
   add_holder(lock, lease_id, lease, about)
-  lock.taken_until = min_hold > 0 and state.clock + min_hold or 0
+  add_min_hold(state, lock, lease, min_hold)
   save_lock(state, lock)
   return { 'granted', state.time, lease.token, remaining(state, lease) }
 end

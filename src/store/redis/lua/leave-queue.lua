@@ -28,10 +28,10 @@ if waiting and read_waiter(waiting).stamp == stamp then
   if keep > 0 then set_absent(state, lock, lease_id, keep) else forget_waiter(state, lock, lease_id) end
   left = 'left'
 end
+if lease and not alive(state, lease) then lease = nil end
 if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then
   remove_holder(state, lock, lease_id, lease)
-  -- Ends the min_hold of a grant that nobody was told of. An offer has none yet; with other holders it may be theirs.
-  if lease.state ~= 'offer' and lock.count == 0 then lock.taken_until = 0 end
+  end_min_hold(state, lock, lease)
   left = 'left'
 end
 if left == 'left' then settle(state, lock) end

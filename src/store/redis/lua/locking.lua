@@ -46,7 +46,7 @@ end
 local function save_lock(state, lock)
   if lock.count == 0 then lock.mode, lock.permits, lock.limits, lock.next = '-', 0, '-', FAR end
   if lock.count == 0 and lock.taken_until <= state.clock then
-    if redis.call('HDEL', lock.key, ':') == 1 then lock.changed = true end -- a min_hold is over
+    if redis.call('HDEL', lock.key, ':', ':?') > 0 then lock.changed = true end -- a min_hold is over
   else
     redis.call('HSET', lock.key, ':', lock.mode .. ' ' .. int(lock.count) .. ' ' .. int(lock.permits) .. ' ' ..
       lock.limits .. ' ' .. int(lock.next) .. ' ' .. int(lock.taken_until))
@@ -120,6 +120,29 @@ local function add_holder(lock, lease_id, lease, about)
   redis.call('HSET', lock.key, lease_id, lease_text(lease), lease_id .. '?', about)
   count_in(lock, lease)
   lock.changed = true
+end
+
+-- The min_holds of a lock, the last end of which is `taken_until`, are its field ':?': "token until" of each, with a
+-- space between. Writes all but those that are over and that of `but`, with one more where there is one.
+local function write_min_holds(state, lock, but, more)
+  local known = redis.call('HGET', lock.key, ':?')
+    or (lock.taken_until > state.clock and '0 ' .. int(lock.taken_until)) or '' -- of the former layout
+  local kept = more and { more } or {}
+  lock.taken_until = 0
+  for token, until_ in string.gmatch(known, '(%d+) (%d+)') do
+    if token ~= but and tonumber(until_) > state.clock then kept[#kept + 1] = token .. ' ' .. until_ end
+  end
+  for _, one in ipairs(kept) do lock.taken_until = math.max(lock.taken_until, tonumber(string.match(one, '%d+$'))) end
+  redis.call('HSET', lock.key, ':?', table.concat(kept, ' '))
+end
+
+local function add_min_hold(state, lock, lease, min_hold)
+  if min_hold > 0 then write_min_holds(state, lock, '', lease.token .. ' ' .. int(state.clock + min_hold)) end
+end
+
+-- Ends the min_hold of a grant that nobody was told of. Other leases may have theirs, or had them before they ended.
+local function end_min_hold(state, lock, lease)
+  if lock.taken_until > state.clock then write_min_holds(state, lock, lease.token) end
 end
 
 local function offer_of(state, lock, lease_id, stamp)
@@ -330,7 +353,7 @@ local function accept(state, lock, lease, ttl, min_hold, max_hold)
     extend(state, lease, ttl)
     return 'repeated'
   end
-  if min_hold > 0 then lock.taken_until = math.max(lock.taken_until, state.clock + min_hold) end
+  add_min_hold(state, lock, lease, min_hold)
   hold(state, lease, ttl, max_hold)
   lock.changed = true
   return 'granted'

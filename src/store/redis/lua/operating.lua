@@ -204,7 +204,7 @@ local function take_lock(state, op, resource, claim, stamp, owner_json)
   hold(state, lease, wanted.ttl, wanted.max_hold)
   local owner = wanted.owner ~= '""' and wanted.owner or owner_json
   add_holder(lock, claim, lease, '[' .. owner .. ',' .. wanted.metadata .. ']')
-  lock.taken_until = wanted.min_hold > 0 and state.clock + wanted.min_hold or 0
+  add_min_hold(state, lock, lease, wanted.min_hold)
   save_lock(state, lock)
   return lease, lock
 end

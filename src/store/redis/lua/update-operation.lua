@@ -49,14 +49,13 @@ if version > 0 and version ~= op.version then return { 'version-mismatch', state
 
 local is_new = false
 if set_labels ~= '{}' or remove_labels ~= '[]' then
-  local labels, count, bytes = cjson.decode(op.labels), 0, 0
-  for _, key in ipairs(cjson.decode(remove_labels)) do
-    if labels[key] then labels[key], is_new = nil, true end
-  end
-  for key, value in pairs(cjson.decode(set_labels)) do
-    if labels[key] ~= value then labels[key], is_new = value, true end
-  end
+  local before, labels, count, bytes = cjson.decode(op.labels), cjson.decode(op.labels), 0, 0
+  for _, key in ipairs(cjson.decode(remove_labels)) do labels[key] = nil end
+  for key, value in pairs(cjson.decode(set_labels)) do labels[key] = value end
   for key, value in pairs(labels) do count, bytes = count + 1, bytes + #key + #value end
+  -- One that was removed and set again as it was is no change.
+  for key, value in pairs(before) do is_new = is_new or labels[key] ~= value end
+  for key, value in pairs(labels) do is_new = is_new or before[key] ~= value end
   if count > most_labels or bytes > most_bytes then return { 'labels-full', state.time } end
   if is_new then op.labels = cjson.encode(labels) end
 end
