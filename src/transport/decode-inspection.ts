@@ -3,9 +3,9 @@
 import { LockState as LockStateMessage } from '../../generated/leasehold/v1/lock.ts';
 import type { ListLocksRequest, WatchLocksRequest } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { Violations } from '../domain/violations.ts';
 import type { ListRequest } from '../service/lock-service.ts';
 import type { WatchFilter } from '../service/watch-index.ts';
+import { Violations } from './violations.ts';
 
 export function decodeListLocks(request: ListLocksRequest): ListRequest {
   const violations = new Violations();

@@ -15,9 +15,9 @@ import type {
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LeaseSpec, Mode } from '../domain/lock.ts';
-import { Violations } from '../domain/violations.ts';
 import type { AcquisitionRef, ForceReleaseCommand, RenewCommand } from '../store/lock-store.ts';
 import { decodeDuration } from './durations.ts';
+import { Violations } from './violations.ts';
 
 /** What the operator chose about leases. */
 export interface LeaseBounds {

@@ -15,10 +15,8 @@ import type {
   WaitOperationRequest,
   YieldOperationRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { contentHash } from '../domain/content-hash.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { AttemptLock, AttemptRef, OperationKey, Payload, Retention } from '../domain/operation.ts';
-import { Violations } from '../domain/violations.ts';
 import type {
   BeginCommand,
   CancelCommand,
@@ -29,9 +27,11 @@ import type {
   UpdateCommand,
   YieldCommand,
 } from '../store/operation-store.ts';
+import { contentHash } from './content-hash.ts';
 import { decodeTerms, type LeaseBounds } from './decode-lock.ts';
 import { decodeDuration } from './durations.ts';
 import { encodedAny, encodedStatus } from './payloads.ts';
+import { Violations } from './violations.ts';
 
 const NO_PAYLOAD = new Uint8Array();
 /** google.rpc.Code.CANCELLED */

@@ -3,7 +3,7 @@
 
 import type { Duration } from '../../generated/google/protobuf/duration.ts';
 import type { Timestamp } from '../../generated/google/protobuf/timestamp.ts';
-import type { SentDuration } from '../domain/violations.ts';
+import type { SentDuration } from './violations.ts';
 
 const NANOS_PER_MS = 1_000_000;
 // Of google/protobuf/duration.proto: about 10,000 years.

@@ -8,7 +8,6 @@ import { Operation as Metadata } from '../../generated/leasehold/v1/operation.ts
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isFinal, type Operation } from '../domain/operation.ts';
-import { Violations } from '../domain/violations.ts';
 import { operationNotFound } from '../service/operation-refusals.ts';
 import { ALL_OPERATIONS } from './decode-operation-query.ts';
 import { decodeDuration } from './durations.ts';
@@ -17,6 +16,7 @@ import type { OperationServices } from './operation-handlers.ts';
 import { decodeOperationName, decodeParentName } from './operation-names.ts';
 import { decodedAny, decodedStatus, emptyAny, packedAny } from './payloads.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
+import { Violations } from './violations.ts';
 
 export function longrunningHandlers(
   { operations, waits }: OperationServices,

@@ -2,7 +2,7 @@
 // percent-encoded, so that neither can hold a slash of the name.
 
 import type { OperationKey } from '../domain/operation.ts';
-import { Violations } from '../domain/violations.ts';
+import { Violations } from './violations.ts';
 
 export function operationName({ resource, operationId }: OperationKey): string {
   return `${parentName(resource)}/operations/${encodeURIComponent(operationId)}`;

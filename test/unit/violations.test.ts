@@ -2,7 +2,7 @@
 // test/integration/lock-service.bad-input.test.ts.
 import { describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
-import { Violations } from '../../src/domain/violations.ts';
+import { Violations } from '../../src/transport/violations.ts';
 
 const UUID = '3f2b8c1e-9d47-4a60-8b11-0c5e7a9d2f34';
 

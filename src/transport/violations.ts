@@ -2,9 +2,9 @@
 // name and goes on, so that a caller learns of all of them at once; `refuse` throws if there is one. Fields
 // are named as in the proto.
 
-import { CoordinationError, type FieldViolation } from './errors.ts';
-import { LIMITS } from './limits.ts';
-import type { Mode } from './lock.ts';
+import { CoordinationError, type FieldViolation } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Mode } from '../domain/lock.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
