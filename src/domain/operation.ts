@@ -151,12 +151,3 @@ export interface Operation extends OperationKey {
   readonly expiresAtWallMs: number | undefined;
   readonly retention: Retention;
 }
-
-/** Why an attempt has ended. */
-export type AttemptLoss =
-  | 'expired'
-  | 'superseded'
-  | 'yielded'
-  | 'finished'
-  | 'lease-lost'
-  | 'unknown-attempt';

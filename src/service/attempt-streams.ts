@@ -5,7 +5,8 @@
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { AttemptLoss, AttemptRef } from '../domain/operation.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
+import type { AttemptRef } from '../domain/operation.ts';
 import type { CallStamps } from './call-stamps.ts';
 import type { AttemptWheel, LivingAttempt } from './kept-attempts.ts';
 import type { CallContext } from './lock-service.ts';

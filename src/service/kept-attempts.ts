@@ -1,6 +1,7 @@
 // Attempts as a renewal wheel keeps them: how they are heartbeaten, and what the store tells of them unasked.
 
-import type { Attempt, AttemptLoss, AttemptRef } from '../domain/operation.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
+import type { Attempt, AttemptRef } from '../domain/operation.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 import type { Kept, Renewal, Renewals, RenewalWheel } from './renewal-wheel.ts';
 

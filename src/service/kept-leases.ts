@@ -1,6 +1,7 @@
 // Leases as a renewal wheel keeps them: how they are renewed, and what the store tells of them unasked.
 
 import type { Lease } from '../domain/lock.ts';
+import type { LeaseLoss } from '../domain/losses.ts';
 import type { AcquisitionRef, LockStore } from '../store/lock-store.ts';
 import type { Kept, Renewal, Renewals, RenewalWheel } from './renewal-wheel.ts';
 
@@ -10,18 +11,16 @@ export interface KeptLease extends AcquisitionRef, Kept {
   readonly ttlMs: number;
 }
 
-export type LossReason = 'expired' | 'released' | 'force-released' | 'max-hold' | 'unknown-lease';
+export type LeaseWheel = RenewalWheel<KeptLease, Lease, LeaseLoss>;
 
-export type LeaseWheel = RenewalWheel<KeptLease, Lease, LossReason>;
-
-export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, LossReason> {
+export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, LeaseLoss> {
   return {
     keyOf: (lease) => keyOf(lease, lease.stamp.callNumber),
     async renew(leases, bound) {
       const outcomes = await store.renew(leases, bound);
-      return outcomes.map((outcome): Renewal<Lease, LossReason> => {
+      return outcomes.map((outcome): Renewal<Lease, LeaseLoss> => {
         if (outcome.kind === 'lost') return { kind: 'lost', reason: 'unknown-lease' };
-        if (outcome.kind === 'revoked') return { kind: 'lost', reason: 'force-released' };
+        if (outcome.kind === 'revoked') return { kind: 'lost', reason: 'revoked' };
         if (outcome.kind === 'moved') return outcome;
         return { kind: 'renewed', granted: outcome.lease, isFinal: outcome.isFinal };
       });
@@ -31,7 +30,7 @@ export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, Loss
       store.onNotice((notice) => {
         if (notice.kind === 'moved') heard(keyOf(notice.acquisition, notice.callNumber), { kind: 'moved' });
         if (notice.kind !== 'released' && notice.kind !== 'revoked') return;
-        const reason = notice.kind === 'released' ? 'released' : 'force-released';
+        const reason = notice.kind === 'released' ? 'released' : 'revoked';
         heard(keyOf(notice.acquisition, notice.callNumber), { kind: 'lost', reason });
       }),
   };

@@ -6,9 +6,10 @@ import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Lease, LeaseSpec } from '../domain/lock.ts';
+import type { LeaseLoss } from '../domain/losses.ts';
 import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } from '../store/lock-store.ts';
 import type { CallStamps } from './call-stamps.ts';
-import type { KeptLease, LeaseWheel, LossReason } from './kept-leases.ts';
+import type { KeptLease, LeaseWheel } from './kept-leases.ts';
 import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
@@ -21,7 +22,7 @@ export type LeaseEvent =
   | { readonly kind: 'granted'; readonly granted: GrantedLease }
   | { readonly kind: 'renewed'; readonly granted: GrantedLease }
   | { readonly kind: 'at-risk'; readonly reason: RiskReason }
-  | KeepingEnd<LossReason>
+  | KeepingEnd<LeaseLoss>
   /** About the whole stream, which works for so long. */
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
 

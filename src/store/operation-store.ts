@@ -3,9 +3,9 @@
 // calling instance's monotonic clock, and infrastructure that fails throws CoordinationError.
 
 import type { CallStamp, Contention } from '../domain/lock.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
 import type {
   Attempt,
-  AttemptLoss,
   AttemptRef,
   Operation,
   OperationKey,

@@ -10,7 +10,7 @@ import {
   type Moved,
 } from '../../generated/leasehold/v1/lease_events.ts';
 import type { HoldResponse, KeepAliveResponse } from '../../generated/leasehold/v1/lock_service.ts';
-import type { LossReason } from '../service/kept-leases.ts';
+import type { LeaseLoss } from '../domain/losses.ts';
 import type { LeaseEvent } from '../service/lease-streams.ts';
 import type { RiskReason } from '../service/renewal-wheel.ts';
 import type { AcquisitionRef } from '../store/lock-store.ts';
@@ -26,10 +26,10 @@ export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
   'max-hold': AtRiskReason.AT_RISK_REASON_MAX_HOLD,
 };
 
-const LOSSES: Readonly<Record<LossReason, LostReason>> = {
+const LOSSES: Readonly<Record<LeaseLoss, LostReason>> = {
   expired: LostReason.LOST_REASON_EXPIRED,
   released: LostReason.LOST_REASON_RELEASED,
-  'force-released': LostReason.LOST_REASON_FORCE_RELEASED,
+  revoked: LostReason.LOST_REASON_FORCE_RELEASED,
   'max-hold': LostReason.LOST_REASON_MAX_HOLD,
   'unknown-lease': LostReason.LOST_REASON_UNKNOWN_LEASE,
 };

@@ -5,7 +5,8 @@ import {
   AttemptLostReason,
   type KeepAliveOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import type { AttemptLoss, OperationKey } from '../domain/operation.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
+import type { OperationKey } from '../domain/operation.ts';
 import type { AttemptEvent } from '../service/attempt-streams.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeAttempt } from './encode-operation.ts';

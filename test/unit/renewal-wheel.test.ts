@@ -4,13 +4,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
 import type { RenewOutcome } from '../../src/domain/lock.ts';
+import type { LeaseLoss } from '../../src/domain/losses.ts';
 import { attemptRenewals } from '../../src/service/kept-attempts.ts';
-import {
-  type KeptLease,
-  type LeaseWheel,
-  type LossReason,
-  leaseRenewals,
-} from '../../src/service/kept-leases.ts';
+import { type KeptLease, type LeaseWheel, leaseRenewals } from '../../src/service/kept-leases.ts';
 import { type KeepingEnd, RenewalWheel } from '../../src/service/renewal-wheel.ts';
 import type { LockStore, Notice, RenewCommand } from '../../src/store/lock-store.ts';
 import type {
@@ -104,7 +100,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
   const stop = wheel.keep(lease, {
     renewed: ({ deadlineMs }) => say('renewed', deadlineMs),
     atRisk: (reason) => say(`at risk: ${reason}`),
-    ended: (end: KeepingEnd<LossReason>) => say(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
+    ended: (end: KeepingEnd<LeaseLoss>) => say(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
   });
   return { told, stop, lease };
 }
@@ -202,7 +198,7 @@ describe('ends', () => {
   test.each([
     ['lost', 'lost: unknown-lease'],
     ['moved', 'moved'],
-    ['revoked', 'lost: force-released'],
+    ['revoked', 'lost: revoked'],
   ] as const)('%s, as the store says', async (kind, what) => {
     answer = () => ({ kind });
     const { told } = keep();
@@ -222,7 +218,7 @@ describe('ends', () => {
     expect(whats(newer.told)).toEqual(['lost: released']);
     const taken = keep();
     notify({ kind: 'revoked', acquisition, callNumber: 1 });
-    expect(whats(taken.told)).toEqual(['lost: force-released']);
+    expect(whats(taken.told)).toEqual(['lost: revoked']);
   });
 
   test('at the end of max_hold: at_risk once it is final, lost at the deadline', async () => {
