@@ -3,7 +3,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
 import { AttemptStreams } from '../service/attempt-streams.ts';
-import type { CallStamps } from '../service/call-stamps.ts';
+import type { CallStamps } from '../service/call.ts';
 import { ClaimRoom } from '../service/claim-room.ts';
 import { attemptRenewals } from '../service/kept-attempts.ts';
 import { OperationService } from '../service/operation-service.ts';

@@ -6,7 +6,7 @@
 //                                                               └nothing─▶ waits for the next notice
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import type { Clock, Timer } from '../domain/clock.ts';
+import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type {
@@ -16,16 +16,13 @@ import type {
   OperationNotice,
   OperationStore,
 } from '../store/operation-store.ts';
+import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
 import { Linger } from './linger.ts';
-import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
 import { cancelled, draining, refusal } from './refusals.ts';
-import { isPassing } from './waiting-call.ts';
 
-export interface ClaimRoomOptions {
+export interface ClaimRoomOptions extends CommandTime {
   readonly store: OperationStore;
-  readonly clock: Clock;
   readonly random: () => number;
-  readonly commandTimeoutMs: number;
 }
 
 type Claimed = Extract<ClaimOutcome, { kind: 'claimed' }>;
@@ -46,7 +43,7 @@ interface Interest {
 interface Waiting {
   readonly command: ClaimCommand;
   readonly interest: Interest;
-  readonly callEndsMs: number;
+  readonly context: CallContext;
   readonly answer: PromiseWithResolvers<readonly ClaimedOperation[]>;
   isAsking: boolean;
   /** Its last question was not answered and may have claimed something: nobody else can ask in its place. */
@@ -113,7 +110,7 @@ export class ClaimRoom {
   }
 
   async #claimOnce(command: ClaimCommand, context: CallContext): Promise<readonly ClaimedOperation[]> {
-    const outcome = await this.#asked(command, context.deadlineMs);
+    const outcome = await this.#asked(command, context);
     if (outcome.kind === 'quarantined') throw refusal(outcome);
     if (!context.ended.aborted) return outcome.claimed;
     this.#giveBack(command, outcome);
@@ -123,7 +120,7 @@ export class ClaimRoom {
   async #wait(
     command: ClaimCommand,
     waitMs: number,
-    { arrivedAtMs, deadlineMs, ended }: CallContext,
+    context: CallContext,
   ): Promise<readonly ClaimedOperation[]> {
     if (this.#waiting.size >= LIMITS.waitingClaimsPerInstance) {
       throw new CoordinationError('OVERLOADED', 'too many claims wait on this instance', {
@@ -131,10 +128,11 @@ export class ClaimRoom {
       });
     }
     const { clock } = this.#options;
+    const { ended } = context;
     const waiting: Waiting = {
       command,
       interest: this.#interestOf(command),
-      callEndsMs: deadlineMs,
+      context,
       answer: Promise.withResolvers(),
       isAsking: false,
       mustAsk: false,
@@ -149,7 +147,7 @@ export class ClaimRoom {
     const leave = this.#notices.join();
     const cancel = (): void => this.#end(waiting, 'cancelled');
     ended.addEventListener('abort', cancel, { once: true });
-    const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
+    const untilMs = waitEndsMs(context, waitMs);
     const timeOver = clock.after(untilMs - clock.monotonicMs(), () => this.#end(waiting, 'time over'));
     void this.#ask(waiting);
     try {
@@ -214,12 +212,12 @@ export class ClaimRoom {
 
   /** Whether the store answered. */
   async #ask(waiting: Waiting): Promise<boolean> {
-    const { command, interest, callEndsMs } = waiting;
+    const { command, interest, context } = waiting;
     waiting.isAsking = true;
     let isAnswered = false;
     let claimed: Claimed | undefined;
     try {
-      const outcome = await this.#asked(command, callEndsMs);
+      const outcome = await this.#asked(command, context);
       isAnswered = true;
       waiting.refused = undefined;
       waiting.failures = 0;
@@ -301,11 +299,8 @@ export class ClaimRoom {
     interest.timer = { atMs, handle };
   }
 
-  #asked(command: ClaimCommand, callEndsMs: number): Promise<ClaimOutcome> {
-    const { store, clock, commandTimeoutMs } = this.#options;
-    // Never later than anybody waits for: what is claimed after that is claimed for nobody.
-    const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
-    return store.claim(command, { deadlineMs });
+  #asked(command: ClaimCommand, context: CallContext): Promise<ClaimOutcome> {
+    return this.#options.store.claim(command, bounded(this.#options, context));
   }
 
   // Not what another call with the same claim id had got before. The first try waits in the socket of a server that is
@@ -313,12 +308,11 @@ export class ClaimRoom {
   // first try what the second one has told, with a stamp that fits, and then sees that its client has gone.
   #giveBack({ stamp }: ClaimCommand, { claimed, isRepeat }: Claimed): void {
     if (isRepeat) return;
-    const { store, clock, commandTimeoutMs } = this.#options;
     for (const { operation, attempt } of claimed) {
       const { resource, operationId } = operation;
       const { claimId, fencingToken } = attempt;
       const command = { resource, operationId, claimId, fencingToken, delayMs: 0, requestId: '', stamp };
-      store.yield(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
+      this.#options.store.yield(command, bounded(this.#options)).catch(() => {});
     }
   }
 }

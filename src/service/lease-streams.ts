@@ -2,15 +2,14 @@
 // tell the stream what happens. The end of a stream releases nothing: a cancelled call and a dead process look alike,
 // so the lease runs to its deadline, and whoever opens KeepAlive before that goes on.
 
-import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Lease, LeaseSpec } from '../domain/lock.ts';
 import type { LeaseLoss } from '../domain/losses.ts';
 import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } from '../store/lock-store.ts';
-import type { CallStamps } from './call-stamps.ts';
+import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsMs } from './call.ts';
 import type { KeptLease, LeaseWheel } from './kept-leases.ts';
-import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
+import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
 import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
@@ -29,13 +28,11 @@ export type LeaseEvent =
 /** Tells the stream's client; never blocks. */
 export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
 
-export interface LeaseStreamsOptions {
+export interface LeaseStreamsOptions extends CommandTime {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
   readonly wheel: LeaseWheel;
-  readonly clock: Clock;
   readonly stamps: CallStamps;
-  readonly commandTimeoutMs: number;
   readonly maxTtlMs: number;
 }
 
@@ -126,13 +123,13 @@ export class LeaseStreams {
     spec: LeaseSpec,
     stamp: KeptLease['stamp'],
     waitMs: number,
-    { arrivedAtMs, deadlineMs, ended }: CallContext,
+    context: CallContext,
     tell: Tell,
   ): Promise<Lease> {
-    const { store, waitRoom, clock, commandTimeoutMs } = this.#options;
+    const { store, waitRoom, clock } = this.#options;
+    const { deadlineMs, ended } = context;
     if (waitMs <= 0) {
-      const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-      const bound = { deadlineMs: untilMs, ...durabilityOf(spec) };
+      const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
       const outcome = await store.acquire({ spec, stamp, mayWait: false }, bound);
       if (outcome.kind === 'granted') return outcome.lease;
       throw refusal(outcome);
@@ -149,7 +146,7 @@ export class LeaseStreams {
       position = now;
       say();
     };
-    const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
+    const untilMs = waitEndsMs(context, waitMs);
     try {
       const end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
       if (end.kind === 'granted') return end.lease;

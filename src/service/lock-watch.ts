@@ -1,17 +1,14 @@
 // Watching locks: where their states and changes come from. The watches themselves are in watch-hub.ts.
 
-import type { Clock } from '../domain/clock.ts';
 import type { LockView } from '../domain/lock.ts';
 import type { LockStore } from '../store/lock-store.ts';
-import type { CallContext } from './lock-service.ts';
+import type { CallContext, CommandTime } from './call.ts';
 import type { WatchSink } from './watch-call.ts';
 import { type NamedState, type ReadPage, WatchHub } from './watch-hub.ts';
 import type { WatchFilter } from './watch-index.ts';
 
-export interface LockWatchOptions {
+export interface LockWatchOptions extends CommandTime {
   readonly store: LockStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
 const NOT_FREE = ['held', 'min-hold'] as const;

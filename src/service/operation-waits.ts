@@ -1,21 +1,17 @@
 // Calls that wait for an operation to finish. They read the record when they come and when the store tells that it
 // changed, many in one call of the store; nobody polls.
 
-import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isFinal, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationNotice, OperationStore } from '../store/operation-store.ts';
+import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
 import { Linger } from './linger.ts';
-import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
 import { operationNotFound } from './operation-refusals.ts';
 import { cancelled, draining } from './refusals.ts';
-import { isPassing } from './waiting-call.ts';
 
-export interface OperationWaitsOptions {
+export interface OperationWaitsOptions extends CommandTime {
   readonly store: OperationStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
 interface Wait {
@@ -62,7 +58,7 @@ export class OperationWaits {
   async wait(key: OperationKey, waitMs: number, context: CallContext): Promise<Operation> {
     if (this.#draining) throw draining();
     const { clock } = this.#options;
-    const untilMs = Math.min(context.arrivedAtMs + waitMs, context.deadlineMs - ANSWER_BEFORE_MS);
+    const untilMs = waitEndsMs(context, waitMs);
     if (untilMs <= clock.monotonicMs()) return this.#readOnce(key, context);
     if (this.#size >= LIMITS.waitsPerInstance) {
       throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
@@ -83,10 +79,8 @@ export class OperationWaits {
     this.#notices.close();
   }
 
-  async #readOnce(key: OperationKey, { deadlineMs }: CallContext): Promise<Operation> {
-    const { store, clock, commandTimeoutMs } = this.#options;
-    const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-    const [operation] = await store.getMany([key], { deadlineMs: untilMs });
+  async #readOnce(key: OperationKey, context: CallContext): Promise<Operation> {
+    const [operation] = await this.#options.store.getMany([key], bounded(this.#options, context));
     if (!operation) throw operationNotFound();
     return operation;
   }
@@ -147,13 +141,13 @@ export class OperationWaits {
   }
 
   async #readSome(names: readonly string[]): Promise<void> {
-    const { store, clock, commandTimeoutMs } = this.#options;
+    const { store, clock } = this.#options;
     const watched = names.map((name) => this.#watched.get(name)).filter((one) => one !== undefined);
     if (watched.length === 0) return;
     const reading = ++this.#readings;
     const keys = watched.map(({ key }) => key);
     try {
-      const found = await store.getMany(keys, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+      const found = await store.getMany(keys, bounded(this.#options));
       for (const [index, { waits }] of watched.entries()) this.#tell(waits, reading, found[index]);
     } catch (error) {
       // Who waits sits out what passes; its last reading, when the time is over, says what is wrong.

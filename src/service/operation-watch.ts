@@ -1,18 +1,15 @@
 // Watching operations: where their states and changes come from, and which of them a client is told. The watches
 // themselves are in watch-hub.ts.
 
-import type { Clock } from '../domain/clock.ts';
 import { keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import { fits, type OperationFilter } from '../domain/operation-filter.ts';
 import type { OperationStore } from '../store/operation-store.ts';
-import type { CallContext } from './lock-service.ts';
+import type { CallContext, CommandTime } from './call.ts';
 import type { WatchEvent, WatchSink } from './watch-call.ts';
 import { type NamedState, type ReadPage, WatchHub } from './watch-hub.ts';
 
-export interface OperationWatchOptions {
+export interface OperationWatchOptions extends CommandTime {
   readonly store: OperationStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
 /** What is true of one operation now. */

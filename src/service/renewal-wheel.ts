@@ -7,10 +7,11 @@
 //             └ lost, moved, or the deadline passes: ended
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import type { Clock, Timer } from '../domain/clock.ts';
+import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallStamp } from '../domain/lock.ts';
 import type { StoreBound } from '../store/lock-store.ts';
+import { bounded, type CommandTime } from './call.ts';
 
 /** What can be kept by a wheel. */
 export interface Kept {
@@ -53,11 +54,10 @@ export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs:
   listen(heard: (key: string, news: KeptNews<Loss>) => void): () => void;
 }
 
-export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
+export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss>
+  extends CommandTime {
   readonly renewals: Renewals<K, Granted, Loss>;
-  readonly clock: Clock;
   readonly random: () => number;
-  readonly commandTimeoutMs: number;
   /** Something was thrown that nobody expects; what is kept is tried again. */
   readonly onDefect: (thrown: unknown) => void;
 }
@@ -225,7 +225,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
 
   async #renew(batch: readonly Entry<K, Granted, Loss>[], minAcks: number): Promise<void> {
     const { renewals, clock, commandTimeoutMs, onDefect } = this.#options;
-    const deadlineMs = clock.monotonicMs() + commandTimeoutMs;
+    const { deadlineMs } = bounded(this.#options);
     for (const entry of batch) {
       entry.isInFlight = true;
       if (entry.deadlineMs <= deadlineMs) this.#schedule(entry, entry.deadlineMs);

@@ -1,19 +1,18 @@
 // All calls that wait on this instance: brings them the store's notices, and once a second, while there are any, gives
 // the store a sign of life and finds the grants whose notice was lost.
 
-import { type Clock, pause } from '../domain/clock.ts';
+import { pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
 import type { AcquisitionRef, LockStore, Notice, Offer } from '../store/lock-store.ts';
+import { bounded, type CommandTime } from './call.ts';
 import { type WaitEnd, WaitingCall } from './waiting-call.ts';
 
-export interface WaitRoomOptions {
+export interface WaitRoomOptions extends CommandTime {
   readonly store: LockStore;
-  readonly clock: Clock;
   readonly random: () => number;
   readonly instanceId: string;
-  readonly commandTimeoutMs: number;
 }
 
 export interface WaitRequest {
@@ -111,11 +110,11 @@ export class WaitRoom {
   async #refresh(): Promise<void> {
     if (this.#refreshing) return;
     this.#refreshing = true;
-    const { store, clock, commandTimeoutMs } = this.#options;
+    const { store, clock } = this.#options;
     while (this.#calls.size > 0) {
       await pause(clock, REFRESH_MS);
       try {
-        const offers = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+        const offers = await store.refresh(bounded(this.#options));
         for (const offer of offers) this.#heard({ kind: 'offered', ...offer });
       } catch {
         // The store is away; its return brings a resync.
@@ -125,9 +124,9 @@ export class WaitRoom {
   }
 
   #giveBack({ acquisition, callNumber }: Offer): void {
-    const { store, clock, instanceId, commandTimeoutMs } = this.#options;
+    const { store, instanceId } = this.#options;
     const command = { ...acquisition, stamp: { instanceId, callNumber }, keepPlaceMs: 0 };
-    store.leave(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
+    store.leave(command, bounded(this.#options)).catch(() => {});
   }
 }
 

@@ -9,10 +9,10 @@
 //          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released, revoked: end
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import { type Clock, pause, type Timer } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
+import { pause, type Timer } from '../domain/clock.ts';
 import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
 import { durabilityOf, type LockStore, type StoreBound } from '../store/lock-store.ts';
+import { bounded, type CommandTime, isPassing } from './call.ts';
 
 /** How a wait ended. */
 export type WaitEnd =
@@ -24,13 +24,11 @@ export type WaitEnd =
     }
   | { readonly kind: 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining' };
 
-export interface WaitingCallOptions {
+export interface WaitingCallOptions extends CommandTime {
   readonly spec: LeaseSpec;
   readonly stamp: CallStamp;
   readonly store: LockStore;
-  readonly clock: Clock;
   readonly random: () => number;
-  readonly commandTimeoutMs: number;
   /** When to give up, on the monotonic clock; Infinity for never. */
   readonly untilMs: number;
   /** The client's own deadline, on the monotonic clock; Infinity when it set none. */
@@ -200,10 +198,10 @@ export class WaitingCall {
 
   // The call has ended: nobody waits for this. If it fails, the store forgets the waiter by itself.
   #leave(): void {
-    const { store, spec, stamp, clock, commandTimeoutMs } = this.#options;
+    const { store, spec, stamp } = this.#options;
     const { resource, leaseId } = spec;
-    const bound = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
-    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, bound).catch(() => {});
+    const command = { resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS };
+    store.leave(command, bounded(this.#options)).catch(() => {});
   }
 
   /** Repeats what fails in passing, until it succeeds or something other than "ask" is in the inbox. */
@@ -229,14 +227,7 @@ export class WaitingCall {
   }
 
   #bound(): StoreBound {
-    const { spec, clock, commandTimeoutMs, callEndsMs } = this.#options;
-    // Never later than anybody waits for: a grant that runs after that would block the resource for nobody.
-    const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
-    return { deadlineMs, ...durabilityOf(spec) };
+    const { spec, callEndsMs } = this.#options;
+    return { ...bounded(this.#options, { deadlineMs: callEndsMs }), ...durabilityOf(spec) };
   }
-}
-
-/** Whether trying again can help: everything but a defect, which is the same the next time. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof CoordinationError && error.code !== 'INTERNAL';
 }

@@ -11,11 +11,11 @@
 // * A watch hears only from batches that were begun after its snapshot. An earlier one may have read it before the
 //   snapshot did, waited for the Sentinels' confirmation, and come back behind it.
 
-import { type Clock, pause, type Timer, within } from '../domain/clock.ts';
+import { pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { StoreBound } from '../store/lock-store.ts';
-import type { CallContext } from './lock-service.ts';
+import { bounded, type CallContext, type CommandTime } from './call.ts';
 import { cancelled, draining } from './refusals.ts';
 import { Turns } from './turns.ts';
 import { WatchCall, type WatchSink } from './watch-call.ts';
@@ -50,10 +50,8 @@ export interface WatchSource<State> {
   getMany(names: readonly string[], bound: StoreBound): Promise<readonly NamedState<State>[]>;
 }
 
-export interface WatchHubOptions<State> {
+export interface WatchHubOptions<State> extends CommandTime {
   readonly source: WatchSource<State>;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
 /** Changes of so long are read together: states in between are left out. */
@@ -195,7 +193,7 @@ export class WatchHub<State> {
     for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
       const from: string = after;
       const page: WatchPage<State> | undefined = await this.#turns.take(async () => {
-        return call.isOver ? undefined : readPage(from, BATCH, this.#bounded());
+        return call.isOver ? undefined : readPage(from, BATCH, bounded(this.#options));
       });
       if (!page) return;
       for (const { name, state } of page.states) call.tell(name, state);
@@ -217,7 +215,7 @@ export class WatchHub<State> {
       const found = await this.#turns.take(async () => {
         return call.isOver
           ? []
-          : this.#options.source.getMany(names.slice(from, from + BATCH), this.#bounded());
+          : this.#options.source.getMany(names.slice(from, from + BATCH), bounded(this.#options));
       });
       for (const { name, state } of found) call.tell(name, state);
       await call.caughtUp();
@@ -279,7 +277,7 @@ export class WatchHub<State> {
       const names = this.#takeBatch();
       const batch = ++this.#batch;
       try {
-        const found = await source.getMany(names, this.#bounded());
+        const found = await source.getMany(names, bounded(this.#options));
         this.#failingSinceMs = undefined;
         for (const one of found) this.#tellLive(one, batch);
         if (this.#changed.size < BATCH) await pause(clock, COALESCE_MS);
@@ -321,11 +319,6 @@ export class WatchHub<State> {
       // An end leaves a moment later, and the last one cancels this.
       this.#lookAgain();
     });
-  }
-
-  #bounded(): StoreBound {
-    const { clock, commandTimeoutMs } = this.#options;
-    return { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
   }
 }
 

@@ -5,7 +5,7 @@
 import { type handleServerStreamingCall, type ServerWritableStream, status } from '@grpc/grpc-js';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallContext } from '../service/lock-service.ts';
+import type { CallContext } from '../service/call.ts';
 import { errorStatus } from './error-status.ts';
 import { type Encoded, Undecodable } from './service-definition.ts';
 import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';

@@ -5,7 +5,7 @@ import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status 
 import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
-import type { CallContext } from '../service/lock-service.ts';
+import type { CallContext } from '../service/call.ts';
 import type { Authorization } from './authorization.ts';
 import { errorStatus } from './error-status.ts';
 import { Undecodable } from './service-definition.ts';

@@ -3,7 +3,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, onTestFinished, test } from 'vitest';
-import { CallStamps } from '../../src/service/call-stamps.ts';
+import { CallStamps } from '../../src/service/call.ts';
 import { leaseRenewals } from '../../src/service/kept-leases.ts';
 import { type LeaseEvent, LeaseStreams } from '../../src/service/lease-streams.ts';
 import { RenewalWheel } from '../../src/service/renewal-wheel.ts';
