@@ -8,12 +8,12 @@ import { LIMITS } from '../domain/limits.ts';
 import type { AttemptLoss } from '../domain/losses.ts';
 import type { AttemptRef } from '../domain/operation.ts';
 import type { CallContext, CallStamps } from './call.ts';
-import type { AttemptWheel, LivingAttempt } from './kept-attempts.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { staleAttempt } from './operation-refusals.ts';
 import type { RunningAttempt } from './operation-service.ts';
 import { cancelled, moved } from './refusals.ts';
-import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
+import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
+import type { KeepingEnd, KeptAttempt, LivingAttempt } from './renewals.ts';
 
 export type AttemptEvent =
   | { readonly kind: 'renewed'; readonly running: RunningAttempt }
@@ -23,7 +23,7 @@ export type AttemptEvent =
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
 
 export interface AttemptStreamsOptions {
-  readonly wheel: AttemptWheel;
+  readonly wheel: RenewalWheel<KeptAttempt, LivingAttempt, AttemptLoss>;
   readonly clock: Clock;
   readonly stamps: CallStamps;
   readonly maxTtlMs: number;
@@ -75,7 +75,8 @@ export class AttemptStreams {
       let hasToldCancel = false;
       const stop = wheel.keep(kept, {
         renewed: (living) => {
-          tell({ kind: 'renewed', running: runningOf(living, arrivedAtMs) });
+          const running = { attempt: living, validForMs: living.deadlineMs - arrivedAtMs };
+          tell({ kind: 'renewed', running });
           if (living.cancelReason === undefined || hasToldCancel) return;
           hasToldCancel = true;
           tell({ kind: 'cancel-requested', reason: living.cancelReason });
@@ -99,9 +100,4 @@ export class AttemptStreams {
   drain(withinMs: number): void {
     this.#open.drain(withinMs);
   }
-}
-
-// The wheel's deadline counts: none that was told comes forward. A lease ends with its attempt.
-function runningOf({ attempt, deadlineMs }: LivingAttempt, arrivedAtMs: number): RunningAttempt {
-  return { attempt: { ...attempt, deadlineMs }, validForMs: deadlineMs - arrivedAtMs };
 }

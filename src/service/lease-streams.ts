@@ -8,11 +8,11 @@ import type { Lease, LeaseSpec } from '../domain/lock.ts';
 import type { LeaseLoss } from '../domain/losses.ts';
 import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } from '../store/lock-store.ts';
 import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsMs } from './call.ts';
-import type { KeptLease, LeaseWheel } from './kept-leases.ts';
 import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
-import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
+import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
+import type { KeepingEnd, KeptLease } from './renewals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 export type LeaseEvent =
@@ -31,7 +31,7 @@ export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
 export interface LeaseStreamsOptions extends CommandTime {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
-  readonly wheel: LeaseWheel;
+  readonly wheel: RenewalWheel<KeptLease, Lease, LeaseLoss>;
   readonly stamps: CallStamps;
   readonly maxTtlMs: number;
 }

@@ -1,6 +1,6 @@
 // Renews what this instance keeps for its streams (leases, attempts): one timer for all of them, and one call of the
 // store for many that are due in the same moment. Owns when something is renewed, and what became of it; how it is
-// renewed is in kept-leases.ts and kept-attempts.ts; who is told of it, and how, is the streams' business.
+// renewed is in renewals.ts; who is told of it, and how, is the streams' business.
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
 //             │ the store fails: at risk, tried again soon
@@ -9,50 +9,8 @@
 import { fullJitterMs } from '../domain/backoff.ts';
 import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallStamp } from '../domain/lock.ts';
-import type { StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
-
-/** What can be kept by a wheel. */
-export interface Kept {
-  /** The call that keeps it. */
-  readonly stamp: CallStamp;
-  /** On the monotonic clock; later than the true one where it isn't known yet. */
-  readonly deadlineMs: number;
-  /** So many replicas must have a renewal before it counts; 0: the server's minimum. */
-  readonly minAcks: number;
-  /** It is kept by another call until now: renewed at once, under the new stamp. */
-  readonly takesOver: boolean;
-  /** Those of one group are renewed together where the time allows. */
-  readonly group: number;
-}
-
-export type KeepingEnd<Loss> =
-  | { readonly kind: 'lost'; readonly reason: Loss }
-  /** A newer call speaks for it. */
-  | { readonly kind: 'moved' };
-
-export type Renewal<Granted, Loss> =
-  /** `isFinal`: no renewal passes this deadline. */
-  { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean } | KeepingEnd<Loss>;
-
-/** What a wheel is told about one that it keeps, unasked. */
-export type KeptNews<Loss> =
-  | KeepingEnd<Loss>
-  /** Something about it changed: renew it now. */
-  | { readonly kind: 'look' };
-
-/** How one kind of thing is renewed. */
-export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
-  /** Names what is kept, with the call that keeps it. */
-  keyOf(kept: K): string;
-  /** In the same order. */
-  renew(batch: readonly K[], bound: StoreBound): Promise<readonly Renewal<Granted, Loss>[]>;
-  /** Why it is lost when its deadline has passed. */
-  lapsed(isFinal: boolean): Loss;
-  /** Returns the unsubscriber. */
-  listen(heard: (key: string, news: KeptNews<Loss>) => void): () => void;
-}
+import type { KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
 
 export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss>
   extends CommandTime {

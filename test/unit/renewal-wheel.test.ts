@@ -3,11 +3,15 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
-import type { RenewOutcome } from '../../src/domain/lock.ts';
+import type { Lease, RenewOutcome } from '../../src/domain/lock.ts';
 import type { LeaseLoss } from '../../src/domain/losses.ts';
-import { attemptRenewals } from '../../src/service/kept-attempts.ts';
-import { type KeptLease, type LeaseWheel, leaseRenewals } from '../../src/service/kept-leases.ts';
-import { type KeepingEnd, RenewalWheel } from '../../src/service/renewal-wheel.ts';
+import { RenewalWheel } from '../../src/service/renewal-wheel.ts';
+import {
+  attemptRenewals,
+  type KeepingEnd,
+  type KeptLease,
+  leaseRenewals,
+} from '../../src/service/renewals.ts';
 import type { LockStore, Notice, RenewCommand } from '../../src/store/lock-store.ts';
 import type {
   AttemptNotice,
@@ -34,7 +38,7 @@ let answer: Answer | (() => Promise<never>);
 let notify: (notice: Notice) => void;
 let defects: unknown[];
 let random: () => number;
-let wheel: LeaseWheel;
+let wheel: RenewalWheel<KeptLease, Lease, LeaseLoss>;
 
 function renewed(
   { resource, leaseId, fencingToken }: RenewCommand,
