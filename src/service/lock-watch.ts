@@ -4,8 +4,9 @@ import type { LockView } from '../domain/lock.ts';
 import type { LockStore } from '../store/lock-store.ts';
 import type { CallContext, CommandTime } from './call.ts';
 import type { WatchSink } from './watch-call.ts';
-import { type NamedState, type ReadPage, WatchHub } from './watch-hub.ts';
+import { WatchHub } from './watch-hub.ts';
 import type { WatchFilter } from './watch-index.ts';
+import type { NamedState, ReadPage } from './watch-source.ts';
 
 export interface LockWatchOptions extends CommandTime {
   readonly store: LockStore;

@@ -12,21 +12,28 @@ export type WatchEvent<State> =
   | { readonly kind: 'snapshot-complete' }
   | { readonly kind: 'heartbeat' };
 
-/** The way to the client. */
-export interface WatchSink<State> {
-  /**
-   * Sends it, now or when the client has read what came before. An unsent state is replaced by a newer one of
-   * its name.
-   */
-  tell(event: WatchEvent<State>): void;
-  /** Events that wait until the client reads. */
+/** How the client of a stream reads. */
+export interface Flow {
+  /** Messages that wait until the client reads. */
   readonly unsent: number;
-  /** How many events were passed on: grows while the client reads. */
+  /** How many messages were passed on to the client's connection: grows while the client reads. */
   readonly passedOn: number;
-  /** Resolves when none wait. */
+  /** Resolves when none wait and the last was passed on. */
   emptied(): Promise<void>;
   /** Forgets those that wait. */
   discard(): void;
+}
+
+/** The way to the client of a watch. */
+export interface WatchSink<State> {
+  readonly flow: Flow;
+  /** An event that waits takes the room of so many. */
+  readonly weight: number;
+  /**
+   * Sends it, now or when the client has read what came before. A newer state takes the place of an unsent one of the
+   * same name.
+   */
+  tell(event: WatchEvent<State>): void;
 }
 
 /** With the time that trouble is borne (watch-hub.ts), a stream is silent for 15 s at most. */
@@ -85,7 +92,8 @@ export class WatchCall<State> {
 
   tell(name: string, state: State): void {
     this.#tell({ kind: 'state', name, state });
-    if (this.#sink.unsent > LIMITS.unreadPerWatch)
+    const { flow, weight } = this.#sink;
+    if (flow.unsent * weight > LIMITS.unreadPerWatch)
       this.end(tooSlow('more has changed than the client has read'));
   }
 
@@ -95,13 +103,13 @@ export class WatchCall<State> {
 
   /** Resolves when the client has read what it was told; rejects at the end. */
   async caughtUp(): Promise<void> {
-    await Promise.race([this.#sink.emptied(), this.ended]);
+    await Promise.race([this.#sink.flow.emptied(), this.ended]);
   }
 
   /** To be called now and then. `isCalm`: changes are heard and read, so silence means that there are none. */
   look(isCalm: boolean): void {
     const nowMs = this.#clock.monotonicMs();
-    const { passedOn, unsent } = this.#sink;
+    const { passedOn, unsent } = this.#sink.flow;
     if (passedOn !== this.#passedOn || unsent === 0) this.#readAtMs = nowMs;
     this.#passedOn = passedOn;
     if (nowMs - this.#readAtMs >= STALLED_AFTER_MS) {
@@ -115,7 +123,7 @@ export class WatchCall<State> {
   end(reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#sink.discard();
+    this.#sink.flow.discard();
     this.#end(reason);
   }
 

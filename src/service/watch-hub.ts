@@ -14,41 +14,18 @@
 import { pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { StoreBound } from '../store/lock-store.ts';
 import { bounded, type CallContext, type CommandTime } from './call.ts';
 import { cancelled, draining } from './refusals.ts';
-import { Turns } from './turns.ts';
 import { WatchCall, type WatchSink } from './watch-call.ts';
 import { type WatchFilter, WatchIndex } from './watch-index.ts';
-
-/** What a source tells of changes. */
-export type WatchNotice =
-  | { readonly kind: 'changed'; readonly name: string }
-  /** From now on changes are heard. `missed`: some of those before this may not have been. */
-  | { readonly kind: 'listening'; readonly missed: boolean }
-  /** From now on changes may not be heard. */
-  | { readonly kind: 'deaf' };
-
-export interface NamedState<State> {
-  readonly name: string;
-  readonly state: State;
-}
-
-/** A page in the order of the names' bytes, and the name behind which the next one begins. */
-export interface WatchPage<State> {
-  readonly states: readonly NamedState<State>[];
-  readonly next: string | undefined;
-}
-
-/** Reads one page of a snapshot, behind the name `after`; '': the first. */
-export type ReadPage<State> = (after: string, most: number, bound: StoreBound) => Promise<WatchPage<State>>;
-
-/** Where the states and their changes come from. */
-export interface WatchSource<State> {
-  /** Returns the unsubscriber. */
-  listen(listener: (notice: WatchNotice) => void): () => void;
-  getMany(names: readonly string[], bound: StoreBound): Promise<readonly NamedState<State>[]>;
-}
+import { WatchSnapshots } from './watch-snapshots.ts';
+import {
+  type NamedState,
+  type ReadPage,
+  STATES_PER_READ,
+  type WatchNotice,
+  type WatchSource,
+} from './watch-source.ts';
 
 export interface WatchHubOptions<State> extends CommandTime {
   readonly source: WatchSource<State>;
@@ -56,14 +33,7 @@ export interface WatchHubOptions<State> extends CommandTime {
 
 /** Changes of so long are read together: states in between are left out. */
 const COALESCE_MS = 50;
-/** States in one read. */
-const BATCH = 100;
 const RETRY_MS = 200;
-/**
- * Reads for snapshots that Redis has before it at once. After a failover a thousand watches begin together, and their
- * pages must not stand before everybody's grants.
- */
-const SNAPSHOT_READS = 4;
 const LOOK_MS = 500;
 /** Watches end when changes could not be heard or read for so long: nobody knows what is true meanwhile. */
 const INTERRUPT_AFTER_MS = 10_000;
@@ -79,7 +49,7 @@ export class WatchHub<State> {
   /** Changed, and to be read for the live ones. */
   readonly #changed = new Set<string>();
   readonly #untilListening = new Set<() => void>();
-  readonly #turns = new Turns(SNAPSHOT_READS);
+  readonly #snapshots: WatchSnapshots<State>;
   #unsubscribe = (): void => {};
   #nextLook: Timer | undefined;
   #isListening = false;
@@ -91,6 +61,7 @@ export class WatchHub<State> {
 
   constructor(options: WatchHubOptions<State>) {
     this.#options = options;
+    this.#snapshots = new WatchSnapshots(options);
   }
 
   /** Open watches. */
@@ -161,8 +132,8 @@ export class WatchHub<State> {
     await this.#listening();
     if (call.isOver) return;
     this.#reading.add(call);
-    if (call.filter.kind === 'names') await this.#tellNow(call, call.filter.names);
-    else await this.#tellPages(call, readPage);
+    if (call.filter.kind === 'names') await this.#snapshots.tellNow(call, call.filter.names);
+    else await this.#snapshots.tellPages(call, readPage);
     if (call.isOver) return;
     call.completeSnapshot();
     this.#reading.delete(call);
@@ -185,40 +156,6 @@ export class WatchHub<State> {
       await within(clock, commandTimeoutMs, listening, late);
     } finally {
       this.#untilListening.delete(resume);
-    }
-  }
-
-  // The next page is read when the client has read this one: a snapshot of any length takes little memory.
-  async #tellPages(call: WatchCall<State>, readPage: ReadPage<State>): Promise<void> {
-    for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
-      const from: string = after;
-      const page: WatchPage<State> | undefined = await this.#turns.take(async () => {
-        return call.isOver ? undefined : readPage(from, BATCH, bounded(this.#options));
-      });
-      if (!page) return;
-      for (const { name, state } of page.states) call.tell(name, state);
-      // What lies behind the page is read by the next ones.
-      const end = page.next === undefined ? undefined : Buffer.from(page.next);
-      const isBehind = (name: string): boolean =>
-        end !== undefined && Buffer.compare(Buffer.from(name), end) > 0;
-      await this.#tellNow(
-        call,
-        call.takeMissed((name) => !isBehind(name)),
-      );
-      await call.caughtUp();
-      after = page.next;
-    }
-  }
-
-  async #tellNow(call: WatchCall<State>, names: readonly string[]): Promise<void> {
-    for (let from = 0; from < names.length && !call.isOver; from += BATCH) {
-      const found = await this.#turns.take(async () => {
-        return call.isOver
-          ? []
-          : this.#options.source.getMany(names.slice(from, from + BATCH), bounded(this.#options));
-      });
-      for (const { name, state } of found) call.tell(name, state);
-      await call.caughtUp();
     }
   }
 
@@ -280,7 +217,7 @@ export class WatchHub<State> {
         const found = await source.getMany(names, bounded(this.#options));
         this.#failingSinceMs = undefined;
         for (const one of found) this.#tellLive(one, batch);
-        if (this.#changed.size < BATCH) await pause(clock, COALESCE_MS);
+        if (this.#changed.size < STATES_PER_READ) await pause(clock, COALESCE_MS);
       } catch {
         this.#failingSinceMs ??= clock.monotonicMs();
         for (const name of names) this.#changed.add(name);
@@ -296,7 +233,7 @@ export class WatchHub<State> {
     for (const name of this.#changed) {
       this.#changed.delete(name);
       names.push(name);
-      if (names.length === BATCH) break;
+      if (names.length === STATES_PER_READ) break;
     }
     return names;
   }

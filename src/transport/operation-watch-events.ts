@@ -2,10 +2,9 @@
 
 import type { WatchOperationsResponse } from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { OperationNews } from '../service/operation-watch.ts';
-import type { WatchEvent, WatchSink } from '../service/watch-call.ts';
+import type { Flow, WatchEvent, WatchSink } from '../service/watch-call.ts';
 import { encodeOperation, withoutPayloads } from './encode-operation.ts';
-import type { Flow, Send } from './stream.ts';
-import { flowOf } from './watch-events.ts';
+import type { Send } from './stream.ts';
 
 /** One message for all whom a state is told, with payloads and without. */
 const encoded = {
@@ -13,12 +12,16 @@ const encoded = {
   bare: new WeakMap<OperationNews, WatchOperationsResponse>(),
 };
 
+/** A record with payloads takes the room of so many, so that a client that reads slowly can't hold all memory. */
+const WEIGHT_OF_PAYLOADS = 10;
+
 export function operationWatchSink(
   send: Send<WatchOperationsResponse>,
   flow: Flow,
   withPayloads: boolean,
 ): WatchSink<OperationNews> {
-  return flowOf(flow, (event) => send(encode(event, withPayloads), slotOf(event)));
+  const weight = withPayloads ? WEIGHT_OF_PAYLOADS : 1;
+  return { flow, weight, tell: (event) => send(encode(event, withPayloads), slotOf(event)) };
 }
 
 function encode(event: WatchEvent<OperationNews>, withPayloads: boolean): WatchOperationsResponse {

@@ -6,6 +6,7 @@ import { type handleServerStreamingCall, type ServerWritableStream, status } fro
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallContext } from '../service/call.ts';
+import type { Flow } from '../service/watch-call.ts';
 import { errorStatus } from './error-status.ts';
 import { type Encoded, Undecodable } from './service-definition.ts';
 import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';
@@ -16,18 +17,6 @@ import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './
  * few of these.
  */
 export type Send<Response> = (message: Response | Encoded, slot?: string) => void;
-
-/** How the client of a stream reads. */
-export interface Flow {
-  /** Messages that wait until the client reads. */
-  readonly unsent: number;
-  /** How many messages were passed on to the client's connection. */
-  readonly passedOn: number;
-  /** Resolves when none wait and the last was passed on. */
-  emptied(): Promise<void>;
-  /** Forgets those that wait. */
-  discard(): void;
-}
 
 /** The part of a gRPC stream that is written to. */
 export interface Sink<Response> {

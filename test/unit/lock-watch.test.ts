@@ -6,7 +6,7 @@ import { CoordinationError } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { LockView } from '../../src/domain/lock.ts';
 import { LockWatch } from '../../src/service/lock-watch.ts';
-import type { WatchEvent, WatchSink } from '../../src/service/watch-call.ts';
+import type { Flow, WatchEvent, WatchSink } from '../../src/service/watch-call.ts';
 import { type WatchFilter, WatchIndex } from '../../src/service/watch-index.ts';
 import type { ChangeNotice, ListQuery, LockPage, LockStore } from '../../src/store/lock-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -97,7 +97,9 @@ class FakeStore {
 }
 
 /** A client that reads at once, or when it is told to. */
-class Client implements WatchSink<LockView> {
+class Client implements WatchSink<LockView>, Flow {
+  readonly flow = this;
+  readonly weight = 1;
   readonly events: string[] = [];
   isReading = true;
   passedOn = 0;
