@@ -17,6 +17,7 @@ import type {
   OperationStore,
 } from '../store/operation-store.ts';
 import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
+import { ASK_AT_MOST_EVERY_MS, ClaimInterests, type Interest } from './claim-interests.ts';
 import { Linger } from './linger.ts';
 import { cancelled, draining, refusal } from './refusals.ts';
 
@@ -27,18 +28,6 @@ export interface ClaimRoomOptions extends CommandTime {
 
 type Claimed = Extract<ClaimOutcome, { kind: 'claimed' }>;
 type Ending = 'time over' | 'cancelled' | 'draining';
-
-/** Callers who can take each other's place: what one doesn't find, the others don't find either. */
-interface Interest {
-  readonly name: string;
-  readonly types: ReadonlySet<string>;
-  callers: number;
-  /** There may be something to claim. */
-  isDue: boolean;
-  /** What kept operations from being claimed when it was last asked. */
-  blockedOn: ReadonlySet<string>;
-  timer: { readonly atMs: number; readonly handle: Timer } | undefined;
-}
 
 interface Waiting {
   readonly command: ClaimCommand;
@@ -56,9 +45,6 @@ interface Waiting {
   ending: Ending | undefined;
 }
 
-/** Notices can be lost without a gap that anybody sees. */
-const ASK_AT_LEAST_EVERY_MS = 30_000;
-const ASK_AT_MOST_EVERY_MS = 20;
 /**
  * What the store says of the next moment is a lower bound for all operations: with hundreds that are kept alive it is
  * always a few milliseconds away. Small against the second in which a stale operation is to be claimed.
@@ -71,13 +57,14 @@ export class ClaimRoom {
   readonly #options: ClaimRoomOptions;
   /** In the order of their coming. */
   readonly #waiting = new Set<Waiting>();
-  readonly #interests = new Map<string, Interest>();
+  readonly #interests: ClaimInterests;
   readonly #notices: Linger;
   #isServing = false;
   #draining = false;
 
   constructor(options: ClaimRoomOptions) {
     this.#options = options;
+    this.#interests = new ClaimInterests(options.clock, () => void this.#serve());
     this.#notices = new Linger(options.clock, () =>
       options.store.watchChanges((notice) => this.#heard(notice)),
     );
@@ -106,7 +93,7 @@ export class ClaimRoom {
 
   close(): void {
     this.#notices.close();
-    for (const { timer } of this.#interests.values()) timer?.handle.cancel();
+    this.#interests.close();
   }
 
   async #claimOnce(command: ClaimCommand, context: CallContext): Promise<readonly ClaimedOperation[]> {
@@ -131,7 +118,7 @@ export class ClaimRoom {
     const { ended } = context;
     const waiting: Waiting = {
       command,
-      interest: this.#interestOf(command),
+      interest: this.#interests.join(command),
       context,
       answer: Promise.withResolvers(),
       isAsking: false,
@@ -142,7 +129,6 @@ export class ClaimRoom {
       ending: undefined,
     };
     this.#waiting.add(waiting);
-    waiting.interest.callers++;
     // Listens before it asks, so that nothing becomes claimable unseen between the two.
     const leave = this.#notices.join();
     const cancel = (): void => this.#end(waiting, 'cancelled');
@@ -160,30 +146,8 @@ export class ClaimRoom {
     }
   }
 
-  #interestOf({ types, resourcePrefix }: ClaimCommand): Interest {
-    const name = [resourcePrefix, ...types.toSorted()].join('\n');
-    const known = this.#interests.get(name);
-    if (known) return known;
-    const interest: Interest = {
-      name,
-      types: new Set(types),
-      callers: 0,
-      isDue: false,
-      blockedOn: new Set(),
-      timer: undefined,
-    };
-    this.#interests.set(name, interest);
-    return interest;
-  }
-
   #heard(notice: OperationNotice): void {
-    for (const interest of this.#interests.values()) {
-      const concerns =
-        notice.kind === 'resync' ||
-        (notice.kind === 'claimable' && interest.types.has(notice.type)) ||
-        (notice.kind === 'lock-changed' && interest.blockedOn.has(notice.resource));
-      if (concerns) interest.isDue = true;
-    }
+    this.#interests.heard(notice);
     void this.#serve();
   }
 
@@ -198,7 +162,7 @@ export class ClaimRoom {
       interest.isDue = false;
       const isAnswered = await this.#ask(next);
       // It may leave before it could ask again, and the others rely on its question.
-      if (wasDue && !isAnswered) this.#dueIn(interest, BACKOFF.mostMs);
+      if (wasDue && !isAnswered) this.#interests.dueIn(interest, BACKOFF.mostMs);
     }
     this.#isServing = false;
   }
@@ -223,13 +187,13 @@ export class ClaimRoom {
       waiting.failures = 0;
       if (outcome.kind === 'quarantined') {
         waiting.refused = refusal(outcome);
-        this.#dueIn(interest, outcome.retryAfterMs);
+        this.#interests.dueIn(interest, outcome.retryAfterMs);
       } else if (outcome.claimed.length > 0) {
         claimed = outcome;
         interest.isDue = true; // there may be more, for the next one
       } else {
         interest.blockedOn = new Set(outcome.blockedOn);
-        this.#dueIn(interest, Math.max(outcome.askAgainInMs, LOOK_AT_MOST_EVERY_MS));
+        this.#interests.dueIn(interest, Math.max(outcome.askAgainInMs, LOOK_AT_MOST_EVERY_MS));
       }
     } catch (error) {
       if (!isPassing(error)) waiting.answer.reject(error);
@@ -278,25 +242,7 @@ export class ClaimRoom {
 
   #forget(waiting: Waiting): void {
     this.#waiting.delete(waiting);
-    const { interest } = waiting;
-    if (--interest.callers > 0) return;
-    interest.timer?.handle.cancel();
-    this.#interests.delete(interest.name);
-  }
-
-  #dueIn(interest: Interest, delayMs: number): void {
-    if (interest.callers === 0) return;
-    const { clock } = this.#options;
-    const waitMs = Math.min(Math.max(delayMs, ASK_AT_MOST_EVERY_MS), ASK_AT_LEAST_EVERY_MS);
-    const atMs = clock.monotonicMs() + waitMs;
-    if (interest.timer && interest.timer.atMs <= atMs) return;
-    interest.timer?.handle.cancel();
-    const handle = clock.after(waitMs, () => {
-      interest.timer = undefined;
-      interest.isDue = true;
-      void this.#serve();
-    });
-    interest.timer = { atMs, handle };
+    this.#interests.leave(waiting.interest);
   }
 
   #asked(command: ClaimCommand, context: CallContext): Promise<ClaimOutcome> {
