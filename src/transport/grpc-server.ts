@@ -1,7 +1,8 @@
-// The gRPC server: its limits, its services, its health, and its orderly end. What the rpcs do is in the
-// handlers.
+// The gRPC server: its address and credentials, its limits, its services, its health, and its orderly end. What the
+// rpcs do is in the handlers.
 
-import { Server, type ServerOptions } from '@grpc/grpc-js';
+import { readFileSync } from 'node:fs';
+import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import {
   OperationsDefinition,
   type OperationsServer,
@@ -21,8 +22,15 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
 import { loadReflection } from './reflection.ts';
-import { serverCredentials, type TlsFiles } from './server-credentials.ts';
 import { serviceDefinition } from './service-definition.ts';
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Given: clients must show a certificate signed by one of these. */
+  readonly clientCaFile: string | undefined;
+}
 
 export interface GrpcServerOptions {
   readonly address: HostPort;
@@ -155,4 +163,12 @@ function channelOptions(options: GrpcServerOptions): ServerOptions {
     'grpc-node.max_session_memory': SESSION_MEMORY_MB,
     'grpc.enable_channelz': 0,
   };
+}
+
+/** Plain text, TLS or mutual TLS. Throws when a file cannot be read. */
+function serverCredentials(tls: TlsFiles | undefined): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: readFileSync(tls.certFile), private_key: readFileSync(tls.keyFile) };
+  const roots = tls.clientCaFile === undefined ? null : readFileSync(tls.clientCaFile);
+  return ServerCredentials.createSsl(roots, [pair], roots !== null);
 }
