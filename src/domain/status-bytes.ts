@@ -7,7 +7,7 @@ const DEADLINE_EXCEEDED = 4;
 const VARINT_MORE = 0x80;
 
 /** What an operation ends with whose attempts all went stale. */
-export const ATTEMPTS_USED_UP = statusBytes(ABORTED, 'all its attempts were lost');
+export const ATTEMPTS_USED_UP = statusBytes(ABORTED, 'all of its attempts were lost');
 /** What an operation ends with that nobody finished in time. */
 export const TIME_TO_LIVE_OVER = statusBytes(DEADLINE_EXCEEDED, 'its time to live is over');
 

@@ -82,11 +82,11 @@ async function renewed(
   for (const [index, spec] of [...taken.keys()].entries()) {
     const outcome = outcomes[index];
     if (outcome?.kind === 'moved') {
-      throw new CoordinationError('MOVED', 'a newer call with the same lease_id took one of the leases over');
+      throw new CoordinationError('MOVED', 'a newer call with the same lease_id took over one of the leases');
     }
     if (outcome?.kind === 'revoked') throw leaseRevoked();
     if (outcome?.kind !== 'renewed') {
-      throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were taken');
+      throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were acquired');
     }
     leases.set(spec, outcome.lease);
   }

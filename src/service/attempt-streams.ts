@@ -84,7 +84,7 @@ export class AttemptStreams {
         atRisk: (reason) => tell({ kind: 'at-risk', reason }),
         ended: (end) => {
           tell(end);
-          finish(end.kind === 'moved' ? moved() : staleAttempt());
+          finish(end.kind === 'moved' ? moved('attempt') : staleAttempt());
         },
       });
       ended.addEventListener('abort', cancel, { once: true });

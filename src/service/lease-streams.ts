@@ -187,7 +187,7 @@ export class LeaseStreams {
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {
             tell(kept, end);
-            if (--left === 0) finish(end.kind === 'moved' ? moved() : leaseLost());
+            if (--left === 0) finish(end.kind === 'moved' ? moved('lease') : leaseLost());
           },
         });
         stops.push(stop);

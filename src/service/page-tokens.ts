@@ -13,7 +13,7 @@ export interface Listing {
 }
 
 const FIELD = 'page_token';
-const EXPECTED = 'must be the next_page_token of the page before, with the same filters';
+const EXPECTED = 'must be the next_page_token of the previous page, with the same filters';
 const DIGEST_BYTES = 16;
 
 /** The token of the page that begins behind `position`. */

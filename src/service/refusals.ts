@@ -74,11 +74,11 @@ export function leaseLost(): CoordinationError {
 }
 
 export function leaseRevoked(): CoordinationError {
-  return new CoordinationError('LEASE_LOST', 'an administrator took the lease away');
+  return new CoordinationError('LEASE_LOST', 'an administrator force-released the lease');
 }
 
-export function moved(): CoordinationError {
-  return new CoordinationError('MOVED', 'a newer call speaks for it');
+export function moved(what: 'lease' | 'attempt'): CoordinationError {
+  return new CoordinationError('MOVED', `a newer call speaks for the ${what}`);
 }
 
 export function cancelled(): CoordinationError {

@@ -79,8 +79,7 @@ export class WatchCall<State> {
   /** Notes a change during the snapshot. */
   miss(name: string): void {
     this.#missed.add(name);
-    if (this.#missed.size > LIMITS.unreadPerWatch)
-      this.end(tooSlow('more has changed than the client has read'));
+    if (this.#missed.size > LIMITS.unreadPerWatch) this.end(tooSlow('more changed than the client has read'));
   }
 
   /** What was missed and `counts`; the rest is forgotten. */
@@ -94,7 +93,7 @@ export class WatchCall<State> {
     this.#tell({ kind: 'state', name, state });
     const { flow, weight } = this.#sink;
     if (flow.unsent * weight > LIMITS.unreadPerWatch)
-      this.end(tooSlow('more has changed than the client has read'));
+      this.end(tooSlow('more changed than the client has read'));
   }
 
   completeSnapshot(): void {

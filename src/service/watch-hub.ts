@@ -151,7 +151,7 @@ export class WatchHub<State> {
     });
     this.#untilListening.add(resume);
     const late = (): Error =>
-      new CoordinationError('REDIS_UNAVAILABLE', 'changes cannot be heard now; nothing was changed');
+      new CoordinationError('REDIS_UNAVAILABLE', 'changes cannot be watched now; nothing was changed');
     try {
       await within(clock, commandTimeoutMs, listening, late);
     } finally {
@@ -166,7 +166,7 @@ export class WatchHub<State> {
       case 'changed':
         for (const call of this.#reading) if (call.concerns(notice.name)) call.miss(notice.name);
         this.#change(notice.name);
-        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more has changed than could be read');
+        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more changed than could be read');
         break;
       case 'deaf':
         this.#isListening = false;

@@ -69,10 +69,11 @@ export class Authorization {
 
 function identify(credentials: Credentials, metadata: Metadata): Caller | CoordinationError {
   const [sent] = metadata.get('authorization');
-  if (sent === undefined) return unauthenticated('credentials are required: metadata authorization: Bearer');
+  if (sent === undefined)
+    return unauthenticated('credentials are required: send the metadata "authorization: Bearer <token>"');
   const [, token] = (typeof sent === 'string' && BEARER.exec(sent)) || [];
-  if (token === undefined) return unauthenticated('metadata authorization must be "Bearer" and a token');
-  return credentials.get(tokenDigest(token)) ?? unauthenticated('nobody has this token');
+  if (token === undefined) return unauthenticated('the metadata "authorization" must be "Bearer <token>"');
+  return credentials.get(tokenDigest(token)) ?? unauthenticated('no caller has this token');
 }
 
 function unauthenticated(message: string): CoordinationError {

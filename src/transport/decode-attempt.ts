@@ -64,7 +64,7 @@ export function decodeUpdate(request: UpdateOperationRequest): UpdateCommand {
     requestId: violations.optionalUuid('request_id', request.requestId),
   };
   for (const [index, key] of request.removeLabels.entries()) {
-    if (setLabels.has(key)) violations.note(`remove_labels[${index}]`, 'is in set_labels too');
+    if (setLabels.has(key)) violations.note(`remove_labels[${index}]`, 'is also in set_labels');
   }
   violations.refuse();
   return command;

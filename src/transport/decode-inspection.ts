@@ -40,7 +40,7 @@ export function decodeWatchLocks({ resources, resourcePrefix }: WatchLocksReques
     violations.refuse();
     return { kind: 'prefix', prefix };
   }
-  if (resourcePrefix !== '') violations.note('resource_prefix', 'must be empty where resources are named');
+  if (resourcePrefix !== '') violations.note('resource_prefix', 'must be empty when resources are named');
   if (resources.length > LIMITS.watchedResources) {
     violations.note(
       'resources',

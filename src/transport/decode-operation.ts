@@ -102,7 +102,7 @@ function decodeRequiredLease(
   { requireLease, lock }: BeginOperationRequest,
 ): BeginCommand['requireLease'] {
   if (!requireLease) return undefined;
-  if (lock) violations.note('require_lease', 'must be left out where `lock` is given');
+  if (lock) violations.note('require_lease', 'must be left out when lock is given');
   return {
     resource: violations.resource('require_lease.resource', requireLease.resource),
     leaseId: violations.uuid('require_lease.lease_id', requireLease.leaseId),

@@ -34,7 +34,7 @@ export function longrunningHandlers(
       const most = violations.pageSize('page_size', request.pageSize);
       violations.refuse();
       if (request.returnPartialSuccess) {
-        throw new CoordinationError('NOT_IMPLEMENTED', 'this server does not serve return_partial_success');
+        throw new CoordinationError('NOT_IMPLEMENTED', 'this server does not support return_partial_success');
       }
       const listing = {
         filter: { ...ALL_OPERATIONS, resource },

@@ -216,7 +216,7 @@ export class Violations {
   }
 
   #text(field: string, value: string): void {
-    if (value.includes(REPLACEMENT)) this.note(field, 'must be valid UTF-8 (it holds U+FFFD)');
+    if (value.includes(REPLACEMENT)) this.note(field, 'must be valid UTF-8 (it contains U+FFFD)');
     else if (CONTROL.test(value)) this.note(field, 'must not contain control characters');
   }
 }
