@@ -23,7 +23,9 @@ export const SKEW_ALLOWANCE_MS = 2_000;
  */
 export const TICK_MS = 1_000;
 
-/** Version of the key layout, kept in `meta`; an instance refuses to serve on another one than this and the former. */
+/**
+ * Version of the key layout, kept in `meta`; an instance refuses to serve on any other than this one and the former.
+ */
 export const SCHEMA_VERSION = 3;
 
 /** An adoption upgrades this layout to the current one (adopt-reign.lua). */
@@ -39,7 +41,7 @@ export function quarantineMs(maxTtlMs: number): number {
 }
 
 /**
- * How long the operation of a stale attempt is left for somebody to claim, whatever its time to live: longer than a
+ * How long the operation of a stale attempt stays claimable, whatever its time to live. This is longer than a
  * quarantine, in which nothing can be claimed.
  */
 export function recoveryRoomMs(maxTtlMs: number): number {
