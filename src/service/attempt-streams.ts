@@ -1,6 +1,6 @@
 // What KeepAliveOperation does, without gRPC: takes an attempt over, heartbeats for as long as the stream lives, and
 // tells the stream what happens. The end of a stream gives nothing back: a cancelled call and a dead process look
-// alike, so the attempt runs to its deadline, and whoever opens KeepAliveOperation before that goes on.
+// alike, so the attempt runs to its deadline, and a client that opens KeepAliveOperation before that goes on.
 
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -56,7 +56,7 @@ export class AttemptStreams {
         retryAfterMs: RETRY_SOON_MS,
       });
     }
-    // Nobody here knows its deadline yet, but after this it has passed.
+    // The deadline isn't known here yet, but it is not later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const group = groupOf(peer);
     const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true, group };
@@ -94,8 +94,8 @@ export class AttemptStreams {
   }
 
   /**
-   * From now on no stream begins here. Those that are open are told, spread over some time, and end within `withinMs`;
-   * their attempts are kept until then and go on living.
+   * From now on no stream begins here. Open streams are told, spread over some time, and end within `withinMs`. Their
+   * attempts are kept until then, and live on.
    */
   drain(withinMs: number): void {
     this.#open.drain(withinMs);

@@ -13,7 +13,7 @@ export interface CallContext {
   readonly arrivedAtMs: number;
   /** When its client stops waiting, on the monotonic clock; Infinity when it set no deadline. */
   readonly deadlineMs: number;
-  /** Aborts when the call ends before it was answered: cancelled, or its connection is gone. */
+  /** Aborts when the call ends before it is answered: it was cancelled, or its connection is gone. */
   readonly ended: AbortSignal;
   readonly caller: Caller;
   /** The address that the call came from, for the log. */

@@ -16,7 +16,7 @@ export interface Interest {
   timer: { readonly atMs: number; readonly handle: Timer } | undefined;
 }
 
-/** Notices can be lost without a gap that anybody sees. */
+/** A notice can be lost without a visible gap. */
 const ASK_AT_LEAST_EVERY_MS = 30_000;
 export const ASK_AT_MOST_EVERY_MS = 20;
 

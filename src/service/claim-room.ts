@@ -1,6 +1,6 @@
-// All claims that wait on this instance for work. Each asks the store once when it comes; after that, who waits for
-// the same types and prefix is of one *interest*, and when something may have become claimable for it, its first
-// caller asks, and the next one only if that one found something: fifty idle workers cost one question, not fifty.
+// All claims that wait on this instance for work. Each asks the store once when it comes. After that, callers who wait
+// for the same types and prefix share one *interest*: when something may have become claimable, the first caller asks,
+// and the next one asks only if the first found something. Fifty idle workers cost one question, not fifty.
 //
 //   notice, timer ──▶ interest is due ──▶ its first caller asks ──found──▶ answered; the interest stays due
 //                                                               └nothing─▶ waits for the next notice
@@ -35,19 +35,19 @@ interface Waiting {
   readonly context: CallContext;
   readonly answer: PromiseWithResolvers<readonly ClaimedOperation[]>;
   isAsking: boolean;
-  /** Its last question was not answered and may have claimed something: nobody else can ask in its place. */
+  /** Its last question got no answer and may have claimed something: no other caller can ask in its place. */
   mustAsk: boolean;
   failures: number;
   retry: Timer | undefined;
-  /** Why its last question found nothing, where that was not for want of work. */
+  /** Why its last question found nothing, if the reason was not a lack of work. */
   refused: CoordinationError | undefined;
-  /** Came while it asked. */
+  /** What ended the call while it asked. */
   ending: Ending | undefined;
 }
 
 /**
- * What the store says of the next moment is a lower bound for all operations: with hundreds that are kept alive it is
- * always a few milliseconds away. Small against the second in which a stale operation is to be claimed.
+ * The store's `askAgainInMs` is a lower bound for all operations: with hundreds of them kept alive, it is always a few
+ * milliseconds away. This is small against the second within which a stale operation should be claimed.
  */
 const LOOK_AT_MOST_EVERY_MS = 500;
 const BACKOFF = { firstMs: 50, mostMs: 1_000 };
@@ -55,7 +55,7 @@ const RETRY_SOON_MS = 1_000;
 
 export class ClaimRoom {
   readonly #options: ClaimRoomOptions;
-  /** In the order of their coming. */
+  /** In the order in which they came. */
   readonly #waiting = new Set<Waiting>();
   readonly #interests: ClaimInterests;
   readonly #notices: Linger;
@@ -76,7 +76,7 @@ export class ClaimRoom {
   }
 
   /**
-   * What was claimed; waits up to `waitMs` until there is something (0: not at all), and answers with nothing when the
+   * Resolves with what was claimed. Waits up to `waitMs` for work (0: not at all), and resolves with nothing when the
    * time is over. Throws QUARANTINE, DRAINING, OVERLOADED, CANCELLED, and what the store throws.
    */
   claim(command: ClaimCommand, waitMs: number, context: CallContext): Promise<readonly ClaimedOperation[]> {
@@ -151,7 +151,7 @@ export class ClaimRoom {
     void this.#serve();
   }
 
-  /** Lets those who are due ask, one after the other. */
+  /** Lets the callers that are due ask, one after the other. */
   async #serve(): Promise<void> {
     if (this.#isServing) return;
     this.#isServing = true;
@@ -161,7 +161,7 @@ export class ClaimRoom {
       next.mustAsk = false;
       interest.isDue = false;
       const isAnswered = await this.#ask(next);
-      // It may leave before it could ask again, and the others rely on its question.
+      // This caller may leave before it can ask again, and the others rely on its question.
       if (wasDue && !isAnswered) this.#interests.dueIn(interest, BACKOFF.mostMs);
     }
     this.#isServing = false;
@@ -174,7 +174,7 @@ export class ClaimRoom {
     return undefined;
   }
 
-  /** Whether the store answered. */
+  /** Resolves with whether the store answered. */
   async #ask(waiting: Waiting): Promise<boolean> {
     const { command, interest, context } = waiting;
     waiting.isAsking = true;
@@ -212,10 +212,10 @@ export class ClaimRoom {
     return isAnswered;
   }
 
-  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for
-  // a worker that never hears of them, and they would stand still until the attempt is stale, and count as failed:
-  // they are given back. A repeat with the same claim id may have got them meanwhile, on another instance: the yield
-  // carries the stamp of this call, and does nothing then. Where even the answer is lost, the attempts go stale.
+  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for a
+  // worker that never hears of them. They would stand still until their attempts are stale, and count as failed; so
+  // they are given back. A repeat with the same claim id may have got them meanwhile on another instance: the yield
+  // carries the stamp of this call, and does nothing then. If even the answer is lost, the attempts go stale.
   #answer(waiting: Waiting, outcome: Claimed): void {
     this.#forget(waiting);
     if (waiting.ending === 'cancelled') {
@@ -229,7 +229,8 @@ export class ClaimRoom {
   #end(waiting: Waiting, ending: Ending): void {
     if (!this.#waiting.has(waiting)) return;
     if (waiting.isAsking) {
-      // What it may find now must not be lost: its answer decides. That the client is gone goes before all else.
+      // What the question finds must not be lost, so its answer decides. A client that is gone matters more than any
+      // other end.
       if (waiting.ending !== 'cancelled') waiting.ending = ending;
       return;
     }
@@ -249,9 +250,9 @@ export class ClaimRoom {
     return this.#options.store.claim(command, bounded(this.#options, context));
   }
 
-  // Not what another call with the same claim id had got before. The first try waits in the socket of a server that is
-  // frozen; the second one is answered by another server, and its worker begins. The first server wakes, gets for the
-  // first try what the second one has told, with a stamp that fits, and then sees that its client has gone.
+  // Never gives back what another call with the same claim id got before. The first try waits in the socket of a frozen
+  // server; another server answers the second try, and the worker begins. The first server wakes, gets for the first
+  // try what the second try got, with a stamp that fits, and then sees that its client is gone.
   #giveBack({ stamp }: ClaimCommand, { claimed, isRepeat }: Claimed): void {
     if (isRepeat) return;
     for (const { operation, attempt } of claimed) {

@@ -1,5 +1,5 @@
-// ForceRelease without gRPC: revokes leases in the store, and leaves a record of every call, whatever became of it.
-// Who may call it was decided before (transport/authorization.ts).
+// ForceRelease without gRPC: revokes leases in the store, and leaves a record of every call, whatever its outcome. Who
+// may call it is decided before that (transport/authorization.ts).
 
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { ForceReleaseOutcome } from '../domain/lock.ts';
@@ -17,7 +17,7 @@ export interface ForceReleaseRecord {
   readonly caller: string;
   readonly role: string;
   readonly peer: string;
-  /** Unless it is 'ok', the count isn't known: the outcome may be unknown. */
+  /** Unless this is 'ok', nobody knows the count: the outcome may be unknown. */
   readonly outcome: 'ok' | ErrorCode;
   readonly count?: number;
   readonly freeInMs?: number;

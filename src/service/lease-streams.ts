@@ -1,6 +1,6 @@
 // What Hold and KeepAlive do, without gRPC: take a lease or take it over, keep it for as long as the stream lives, and
 // tell the stream what happens. The end of a stream releases nothing: a cancelled call and a dead process look alike,
-// so the lease runs to its deadline, and whoever opens KeepAlive before that goes on.
+// so the lease runs to its deadline, and a client that opens KeepAlive before that goes on.
 
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -22,7 +22,7 @@ export type LeaseEvent =
   | { readonly kind: 'renewed'; readonly granted: GrantedLease }
   | { readonly kind: 'at-risk'; readonly reason: RiskReason }
   | KeepingEnd<LeaseLoss>
-  /** About the whole stream, which works for so long. */
+  /** The whole stream ends in this time. */
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
 
 /** Tells the stream's client; never blocks. */
@@ -36,7 +36,7 @@ export interface LeaseStreamsOptions extends CommandTime {
   readonly maxTtlMs: number;
 }
 
-/** A queued stream says its position again after so long. */
+/** A queued stream repeats its position after this time. */
 const REPEAT_QUEUED_MS = 10_000;
 const RETRY_SOON_MS = 1_000;
 const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };
@@ -96,7 +96,7 @@ export class LeaseStreams {
     this.#admit(leases.length);
     const { stamps, clock, maxTtlMs } = this.#options;
     const stamp = stamps.forStream();
-    // Nobody here knows their deadlines yet, but after this they have passed.
+    // The deadlines aren't known here yet, but none is later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const common = { stamp, deadlineMs, minAcks: 0, takesOver: true, group: groupOf(context.peer) };
     const kept = leases.map((lease) => ({ ...lease, ...common }));
@@ -104,8 +104,8 @@ export class LeaseStreams {
   }
 
   /**
-   * From now on no stream begins here. Those that are open are told, spread over some time, and end within `withinMs`;
-   * their leases are renewed until then and go on living. Queued streams end with the wait room's drain.
+   * From now on no stream begins here. Open streams are told, spread over some time, and end within `withinMs`. Their
+   * leases are renewed until then, and live on. Queued streams end with the wait room's drain.
    */
   drain(withinMs: number): void {
     this.#open.drain(withinMs);

@@ -1,6 +1,5 @@
-// What the lock rpcs do, without gRPC: chooses time bounds, refuses while draining, asks the store once, and
-// turns its outcomes into an answer or an error. Everything it is given was validated
-// (transport/decode-lock.ts).
+// What the lock rpcs do, without gRPC: bounds the time, refuses while the instance drains, asks the store once, and
+// turns its outcome into an answer or an error. The transport has validated every argument (decode-lock.ts).
 
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, Granted, Lease, LeaseSpec, LockView } from '../domain/lock.ts';
@@ -33,12 +32,12 @@ export interface GrantedLease {
   readonly validForMs: number;
 }
 
-/** What to list, and which page of it: '' is the first. */
+/** What to list, and which page of it; '' is the first page. */
 export interface ListRequest extends Omit<ListQuery, 'after'> {
   readonly pageToken: string;
 }
 
-/** A page, and what asks for the next one; '' after the last. */
+/** A page, and the token of the next one; '' after the last page. */
 export interface ListedLocks {
   readonly locks: readonly LockView[];
   readonly nextPageToken: string;
@@ -58,14 +57,14 @@ export class LockService {
     this.#options = options;
   }
 
-  /** From now on nothing new is acquired here; leases can still be renewed and released. */
+  /** From now on this instance acquires nothing new; leases can still be renewed and released. */
   drain(): void {
     this.#draining = true;
     this.#options.waitRoom.drain();
   }
 
   /**
-   * Takes a lease; with a `waitMs` above 0 it waits in the queue that long, and 30 minutes at most. Throws
+   * Acquires a lease; with a `waitMs` above 0 it waits in the queue for that long, at most LIMITS.unaryWaitMs. Throws
    * LOCK_CONTENDED, QUARANTINE, LEASE_ID_REUSED, QUEUE_FULL, DRAINING and what the store throws; while it waits also
    * MOVED, LEASE_LOST (someone released it) and CANCELLED.
    */
@@ -79,8 +78,8 @@ export class LockService {
   }
 
   /**
-   * Takes several leases, all or none; `waitMs` is for all of them together. In the order of `specs`, whose resources
-   * are distinct. Throws what `acquire` throws.
+   * Acquires several leases, all or none. `waitMs` is for all of them together, their resources must be distinct, and
+   * the answer is in the order of `specs`. Throws what `acquire` throws.
    */
   async acquireMany(
     specs: readonly LeaseSpec[],
@@ -184,8 +183,7 @@ export class LockService {
     throw waitFailure(end);
   }
 
-  // A success must be true when it is sent: an answer that took longer than the lease lives tells of a lost
-  // lease.
+  // A success must be true when it is sent: if the answer took longer than the lease lives, the lease is lost.
   #granted(lease: Lease, context: CallContext): GrantedLease {
     if (this.#options.clock.monotonicMs() >= lease.deadlineMs) throw leaseLost();
     return { lease, validForMs: lease.deadlineMs - context.arrivedAtMs };

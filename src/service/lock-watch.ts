@@ -39,8 +39,8 @@ export class LockWatch {
   }
 
   /**
-   * Tells the states of the locks that the filter names, or that begin with its prefix and aren't free; then that this
-   * was all, and then each change. Throws what WatchHub.watch throws.
+   * Tells the states of the locks that the filter names, or that begin with its prefix and aren't free; then that the
+   * snapshot is complete, and then each change. Throws what WatchHub.watch throws.
    */
   watch(filter: WatchFilter, context: CallContext, sink: WatchSink<LockView>): Promise<never> {
     const prefix = filter.kind === 'prefix' ? filter.prefix : '';
@@ -52,7 +52,7 @@ export class LockWatch {
     return this.#hub.watch(filter, readPage, context, sink);
   }
 
-  /** From now on no watch begins here, and those that are open end. */
+  /** From now on no watch begins here, and open watches end. */
   drain(): void {
     this.#hub.drain();
   }

@@ -1,6 +1,6 @@
-// What the rpcs of the operation store do that are answered at once, without gRPC: chooses time bounds, refuses while
-// draining, asks the store once, and turns its outcomes into an answer or an error. Waiting for work is claim-room.ts,
-// waiting for an end operation-waits.ts, keeping an attempt alive attempt-streams.ts.
+// What the operation rpcs that answer at once do, without gRPC: bounds the time, refuses while the instance drains,
+// asks the store once, and turns its outcome into an answer or an error. claim-room.ts waits for work,
+// operation-waits.ts for the end of an operation, and attempt-streams.ts keeps attempts alive.
 
 import { type Attempt, keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationFilter } from '../domain/operation-filter.ts';
@@ -50,12 +50,12 @@ export interface RunningOperation {
   readonly running: RunningAttempt;
 }
 
-/** What to list, and which page of it: '' is the first. */
+/** What to list, and which page of it; '' is the first page. */
 export interface ListOperationsRequest extends Omit<OperationQuery, 'after'> {
   readonly pageToken: string;
 }
 
-/** A page, and what asks for the next one; '' after the last. */
+/** A page, and the token of the next one; '' after the last page. */
 export interface ListedOperations {
   readonly operations: readonly Operation[];
   readonly nextPageToken: string;
@@ -75,7 +75,7 @@ export class OperationService {
     this.#options = options;
   }
 
-  /** From now on nothing is begun or claimed here; what runs can be written and finished. */
+  /** From now on this instance begins and claims nothing; running operations can be updated and finished. */
   drain(): void {
     this.#draining = true;
     this.#options.claimRoom.drain();
@@ -113,12 +113,12 @@ export class OperationService {
     const work = async () => {
       const { claimRoom, stamps, clock } = this.#options;
       const claimed = await claimRoom.claim({ ...command, stamp: stamps.forUnary() }, waitMs, context);
-      // One whose deadline has passed while it was on its way would be told to somebody who must not do the work.
+      // If an attempt's deadline passed on the way, its worker must not do the work, and should not hear of it.
       return claimed
         .filter(({ attempt }) => clock.monotonicMs() < attempt.deadlineMs)
         .map(({ operation, attempt }) => ({ operation, running: this.#running(attempt, context) }));
     };
-    // One line for each operation that it got: a claim that got nothing changed nothing.
+    // One line for each claimed operation: a claim that got nothing changed nothing.
     return logged(this.#options, 'ClaimOperations', command, work, (claimed) =>
       claimed.map(({ operation: { resource, operationId }, running }) => {
         return { outcome: 'claimed', resource, operationId, ...tokenOf(running) };
@@ -147,7 +147,7 @@ export class OperationService {
     return { operations, nextPageToken: last ? pageTokenFor(listing, nameOf(last)) : '' };
   }
 
-  /** Throws what `changeRefusal` makes, and what the store throws; so do all below. */
+  /** Throws what `changeRefusal` makes, and what the store throws; so do all methods below. */
   update(command: UpdateCommand, context: CallContext): Promise<RunningOperation> {
     const work = async () => {
       const outcome = await this.#options.store.update(command, bounded(this.#options, context));
@@ -179,7 +179,7 @@ export class OperationService {
     return this.#change('RetryOperation', command, work, context);
   }
 
-  /** Whether this call removed a record. */
+  /** Resolves with whether this call removed a record. */
   delete(command: DeleteCommand, context: CallContext): Promise<boolean> {
     const work = async () => {
       const outcome = await this.#options.store.delete(command, bounded(this.#options, context));
@@ -205,15 +205,14 @@ export class OperationService {
     return logged(this.#options, rpc, about, change, ({ state }) => [{ outcome: state }]);
   }
 
-  // A success must be true when it is sent: an answer that took longer than the attempt lives tells of one that is
-  // over.
+  // A success must be true when it is sent: if the answer took longer than the attempt lives, the attempt is over.
   #running(attempt: Attempt, context: CallContext): RunningAttempt {
     if (this.#options.clock.monotonicMs() >= attempt.deadlineMs) throw staleAttempt();
     return { attempt, validForMs: attempt.deadlineMs - context.arrivedAtMs };
   }
 }
 
-/** All that a filter says, in one order, whatever the order it was sent in. */
+/** All parts of a filter, in the same order however they were sent. */
 function listingFilters(filter: OperationFilter): Listing['filters'] {
   const times = [
     filter.createdFromWallMs,

@@ -1,5 +1,5 @@
-// Calls that wait for an operation to finish. They read the record when they come and when the store tells that it
-// changed, many in one call of the store; nobody polls.
+// Calls that wait for an operation to finish. They read its record when they come and when the store says that it
+// changed, many records in one call of the store. Nobody polls.
 
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -15,7 +15,7 @@ export interface OperationWaitsOptions extends CommandTime {
 }
 
 interface Wait {
-  /** The first reading that began after it came: what was read before may be older than the call. */
+  /** The first reading that begins after the call came: what an earlier one read may be older than the call. */
   readonly fromReading: number;
   readonly end: PromiseWithResolvers<Operation | 'time over'>;
 }
@@ -52,8 +52,9 @@ export class OperationWaits {
   }
 
   /**
-   * The operation when it is finished, or as it is when `waitMs` is over. Throws OPERATION_NOT_FOUND, also when it is
-   * removed meanwhile, DRAINING, OVERLOADED, CANCELLED, and what the store throws when the time is over.
+   * Resolves with the operation when it is finished, or as it is when `waitMs` is over. Throws OPERATION_NOT_FOUND
+   * (also when the operation is removed meanwhile), DRAINING, OVERLOADED, CANCELLED, and what the store throws when the
+   * time is over.
    */
   async wait(key: OperationKey, waitMs: number, context: CallContext): Promise<Operation> {
     if (this.#draining) throw draining();
@@ -97,7 +98,7 @@ export class OperationWaits {
     this.#watched.set(name, watched);
     watched.waits.add(wait);
     this.#size++;
-    const leave = this.#notices.join(); // before it reads, so that no end is missed between the two
+    const leave = this.#notices.join(); // before it reads, so that it misses no end between the two
     const cancel = (): void => wait.end.reject(cancelled());
     ended.addEventListener('abort', cancel, { once: true });
     const timeOver = clock.after(untilMs - clock.monotonicMs(), () => wait.end.resolve('time over'));
@@ -131,7 +132,7 @@ export class OperationWaits {
 
   async #readAll(): Promise<void> {
     this.#isReading = true;
-    await Promise.resolve(); // what comes in this very moment is read together
+    await Promise.resolve(); // calls that come at the same moment share one read
     while (this.#toRead.size > 0) {
       const names = [...this.#toRead].slice(0, READ_AT_ONCE);
       for (const name of names) this.#toRead.delete(name);
@@ -150,7 +151,8 @@ export class OperationWaits {
       const found = await store.getMany(keys, bounded(this.#options));
       for (const [index, { waits }] of watched.entries()) this.#tell(waits, reading, found[index]);
     } catch (error) {
-      // Who waits sits out what passes; its last reading, when the time is over, says what is wrong.
+      // A waiting call sits out what passes. If it doesn't pass, the last reading, when the time is over, says what is
+      // wrong.
       if (isPassing(error)) clock.after(RETRY_MS, () => this.#readAgain(names));
       else for (const { waits } of watched) for (const { end } of waits) end.reject(error);
     }

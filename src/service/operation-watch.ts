@@ -1,5 +1,5 @@
-// Watching operations: where their states and changes come from, and which of them a client is told. The watches
-// themselves are in watch-hub.ts.
+// Watches of operations: where their states and changes come from, and which of them a client is told. How a watch runs
+// is in watch-hub.ts.
 
 import { keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import { fits, type OperationFilter } from '../domain/operation-filter.ts';
@@ -13,7 +13,7 @@ export interface OperationWatchOptions extends CommandTime {
   readonly store: OperationStore;
 }
 
-/** What is true of one operation now. */
+/** The current state of one operation. */
 export type OperationNews =
   | { readonly kind: 'record'; readonly operation: Operation }
   | ({ readonly kind: 'removed' } & OperationKey);
@@ -52,8 +52,8 @@ export class OperationWatch {
   }
 
   /**
-   * Tells the operations that fit the filter, then that this was all, and then each change; one that was told and no
-   * longer fits is told once more. Throws what WatchHub.watch throws.
+   * Tells the operations that fit the filter, then that the snapshot is complete, and then each change. An operation
+   * that was told and no longer fits is told once more. Throws what WatchHub.watch throws.
    */
   watch(
     filter: OperationFilter,
@@ -72,18 +72,18 @@ export class OperationWatch {
     return this.#hub.watch({ kind: 'prefix', prefix }, readPage, context, fittingSink);
   }
 
-  /** From now on no watch begins here, and those that are open end. */
+  /** From now on no watch begins here, and open watches end. */
   drain(): void {
     this.#hub.drain();
   }
 }
 
-/** Lets through what fits the filter, and what no longer fits once more. */
+/** Lets through the operations that fit the filter, and each that no longer fits once more. */
 function fitting(
   filter: OperationFilter,
   tell: WatchSink<OperationNews>['tell'],
 ): WatchSink<OperationNews>['tell'] {
-  /** Those that fitted when they were told last. */
+  /** The names that fitted when they were last told. */
   const told = new Set<string>();
   const concerns = ({ name, state }: NamedState<OperationNews>): boolean => {
     if (state.kind === 'removed' || !fits(state.operation, filter)) return told.delete(name);

@@ -1,5 +1,5 @@
-// How leases and attempts are renewed in the store, and what the store tells of them unasked. When, and what becomes of
-// it, is the wheel's business (renewal-wheel.ts).
+// How leases and attempts are renewed in the store, and what the store tells of them unasked. When they are renewed,
+// and what becomes of them, is in renewal-wheel.ts.
 
 import type { CallStamp, Lease } from '../domain/lock.ts';
 import type { AttemptLoss, LeaseLoss } from '../domain/losses.ts';
@@ -7,17 +7,17 @@ import type { Attempt, AttemptRef } from '../domain/operation.ts';
 import type { AcquisitionRef, LockStore, StoreBound } from '../store/lock-store.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 
-/** What can be kept by a wheel. */
+/** What a wheel can keep. */
 export interface Kept {
   /** The call that keeps it. */
   readonly stamp: CallStamp;
-  /** On the monotonic clock; later than the true one where it isn't known yet. */
+  /** On the monotonic clock; later than the true deadline while that isn't known. */
   readonly deadlineMs: number;
-  /** So many replicas must have a renewal before it counts; 0: the server's minimum. */
+  /** How many replicas must have a renewal before it counts; 0: the server's minimum. */
   readonly minAcks: number;
-  /** It is kept by another call until now: renewed at once, under the new stamp. */
+  /** Another call keeps it until now: renew it at once, under the new stamp. */
   readonly takesOver: boolean;
-  /** Those of one group are renewed together where the time allows. */
+  /** What is in one group is renewed together if the time allows. */
   readonly group: number;
 }
 
@@ -30,7 +30,7 @@ export type Renewal<Granted, Loss> =
   /** `isFinal`: no renewal passes this deadline. */
   { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean } | KeepingEnd<Loss>;
 
-/** What a wheel is told about one that it keeps, unasked. */
+/** What a store tells a wheel, unasked, about something that it keeps. */
 export type KeptNews<Loss> =
   | KeepingEnd<Loss>
   /** Something about it changed: renew it now. */
@@ -38,9 +38,9 @@ export type KeptNews<Loss> =
 
 /** How one kind of thing is renewed. */
 export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
-  /** Names what is kept, with the call that keeps it. */
+  /** The name of what is kept, with the call that keeps it. */
   keyOf(kept: K): string;
-  /** In the same order. */
+  /** Outcomes in the order of `batch`. */
   renew(batch: readonly K[], bound: StoreBound): Promise<readonly Renewal<Granted, Loss>[]>;
   /** Why it is lost when its deadline has passed. */
   lapsed(isFinal: boolean): Loss;
@@ -52,7 +52,7 @@ export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs:
 
 export interface KeptLease extends AcquisitionRef, Kept {
   readonly fencingToken: bigint;
-  /** What renewals give; 0: that of the grant. */
+  /** The TTL that renewals give; 0: the TTL of the grant. */
   readonly ttlMs: number;
 }
 

@@ -1,5 +1,5 @@
-// All calls that wait on this instance: brings them the store's notices, and once a second, while there are any, gives
-// the store a sign of life and finds the grants whose notice was lost.
+// All calls that wait on this instance. It brings them the store's notices. About once a second, while calls wait, it
+// gives the store a sign of life and finds the offers whose notices were lost.
 
 import { pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -28,7 +28,7 @@ export interface WaitRequest {
 }
 
 const REFRESH_MS = 800;
-/** When all ask again at once, so many of them begin in each millisecond. */
+/** When all calls ask again at once, this many begin in each millisecond. */
 const ASKS_PER_MS = 5;
 const RETRY_SOON_MS = 1_000;
 
@@ -48,7 +48,10 @@ export class WaitRoom {
     return this.#calls.size;
   }
 
-  /** Waits in the queue until granted or ended. Throws OVERLOADED, and what the store throws when the time is over. */
+  /**
+   * Waits in the queue for a grant or the end of the call. Throws OVERLOADED, and what the store throws when the time
+   * is over.
+   */
   async wait({ ended, ...request }: WaitRequest): Promise<WaitEnd> {
     if (this.#draining) return { kind: 'draining' };
     if (ended.aborted) return { kind: 'cancelled' };
@@ -60,7 +63,8 @@ export class WaitRoom {
     const { store, clock, random, commandTimeoutMs } = this.#options;
     const call = new WaitingCall({ ...request, store, clock, random, commandTimeoutMs });
     const key = keyOf(request.spec);
-    // A newer call for the same acquisition on this very instance: the store will say so too, but this is certain.
+    // A newer call for the same acquisition came to this same instance. The store will say so too, but its notice can
+    // be lost.
     this.#calls.get(key)?.tell('moved');
     this.#calls.set(key, call);
     const cancel = (): void => call.tell('cancelled');
@@ -74,7 +78,7 @@ export class WaitRoom {
     }
   }
 
-  /** Ends all waits; their places are kept for a while, so that the calls can go on elsewhere. */
+  /** Ends all waits. The store keeps their places for a while, so that the calls can go on elsewhere. */
   drain(): void {
     this.#draining = true;
     for (const call of this.#calls.values()) call.tell('draining');
@@ -94,8 +98,8 @@ export class WaitRoom {
       if (notice.kind === 'next') call.nextInLine(notice.blockedForMs);
       else call.tell(notice.kind);
     } else if (notice.kind === 'offered') {
-      // A grant to a call that has ended meanwhile, and whose leaving did not come through: it must not block the
-      // queue for the offer window, nor make this instance look absent.
+      // An offer to a call that ended meanwhile, and whose leave didn't reach the store. It must not block the queue
+      // for the offer window, nor make this instance look absent.
       this.#giveBack(notice);
     }
   }

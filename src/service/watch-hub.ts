@@ -1,15 +1,15 @@
 // All watches of one kind of thing on this instance. Each begins with a snapshot of its own; then one read of what has
-// changed serves everyone whom it concerns. Reads nothing and costs nothing while nobody watches. What is watched, and
-// how it is read, is in lock-watch.ts and operation-watch.ts.
+// changed serves all watches that it concerns. The hub reads nothing and costs nothing while nobody watches. What is
+// watched, and how it is read, is in lock-watch.ts and operation-watch.ts.
 //
 // Of each thing, what is told later is never older than what was told before. That rests on three rules:
 //
-// * Changes are heard before the first read of a snapshot. The other way round, a change between the read and the first
-//   one that is heard would never be told: a lock that was released meanwhile would look held for ever.
-// * What changes while a page is read is read again after that page was told: the page may show it before the change or
-//   after it, nobody knows.
-// * A watch hears only from batches that were begun after its snapshot. An earlier one may have read it before the
-//   snapshot did, waited for the Sentinels' confirmation, and come back behind it.
+// * The hub hears changes before the first read of a snapshot. The other way round, a change between that read and the
+//   first change that is heard would never be told: a lock that was released meanwhile would look held for ever.
+// * What changes while a page is read is read again after that page is told: nobody knows whether the page shows it
+//   before the change or after.
+// * A watch hears only from batches that began after its snapshot. An earlier batch may have read a state before the
+//   snapshot did, waited for the Sentinels' confirmation, and come back after the snapshot.
 
 import { pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -31,22 +31,22 @@ export interface WatchHubOptions<State> extends CommandTime {
   readonly source: WatchSource<State>;
 }
 
-/** Changes of so long are read together: states in between are left out. */
+/** Changes within this time are read together; states in between are left out. */
 const COALESCE_MS = 50;
 const RETRY_MS = 200;
 const LOOK_MS = 500;
-/** Watches end when changes could not be heard or read for so long: nobody knows what is true meanwhile. */
+/** Watches end when changes could not be heard or read for this long: nobody knows what is true meanwhile. */
 const INTERRUPT_AFTER_MS = 10_000;
 const RETRY_WATCH_MS = 500;
 
 export class WatchHub<State> {
   readonly #options: WatchHubOptions<State>;
   readonly #calls = new Set<WatchCall<State>>();
-  /** Those whose snapshot is being read. */
+  /** The watches whose snapshot is being read. */
   readonly #reading = new Set<WatchCall<State>>();
-  /** Those whose snapshot is complete. */
+  /** The watches whose snapshot is complete. */
   readonly #live = new WatchIndex<WatchCall<State>>();
-  /** Changed, and to be read for the live ones. */
+  /** Names that changed and are to be read for the live watches. */
   readonly #changed = new Set<string>();
   readonly #untilListening = new Set<() => void>();
   readonly #snapshots: WatchSnapshots<State>;
@@ -70,9 +70,9 @@ export class WatchHub<State> {
   }
 
   /**
-   * Tells the states that the filter means, those with a prefix page by page as `readPage` reads them; then that this
-   * was all, and then each change. Never resolves: throws WATCH_INTERRUPTED, WATCHER_TOO_SLOW, OVERLOADED, DRAINING,
-   * CANCELLED, and what the source throws during the snapshot.
+   * Tells the states that the filter means (those with a prefix page by page, as `readPage` reads them), then that the
+   * snapshot is complete, and then each change. Never resolves: throws WATCH_INTERRUPTED, WATCHER_TOO_SLOW, OVERLOADED,
+   * DRAINING, CANCELLED, and what the source throws during the snapshot.
    */
   async watch(
     filter: WatchFilter,
@@ -100,7 +100,7 @@ export class WatchHub<State> {
     }
   }
 
-  /** From now on no watch begins here, and those that are open end. */
+  /** From now on no watch begins here, and open watches end. */
   drain(): void {
     this.#draining = true;
     for (const call of this.#calls) call.end(draining());
@@ -189,8 +189,8 @@ export class WatchHub<State> {
   }
 
   /**
-   * What has changed isn't known any more. Of named ones all are read anew. With a prefix there may be some of which
-   * the client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
+   * Nobody knows any more what has changed. All names of a watch by names are read again. A watch by prefix may have
+   * told its client of things that are gone since: the client must begin again, with a snapshot that says what exists.
    */
   #missed(): void {
     this.#changed.clear();
@@ -253,7 +253,7 @@ export class WatchHub<State> {
       if (isTooLong) this.#interrupt('the store could not be watched for a while');
       const isCalm = troubleSinceMs === never;
       for (const call of this.#calls) call.look(isCalm);
-      // An end leaves a moment later, and the last one cancels this.
+      // A watch that ended leaves a moment later, and the last one to leave cancels this timer.
       this.#lookAgain();
     });
   }

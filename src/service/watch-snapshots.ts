@@ -10,8 +10,8 @@ export interface WatchSnapshotsOptions<State> extends CommandTime {
 }
 
 /**
- * Reads for snapshots that Redis has before it at once. After a failover a thousand watches begin together, and their
- * pages must not stand before everybody's grants.
+ * How many reads for snapshots are in Redis's queue at once. After a failover a thousand watches begin together, and
+ * their pages must not stand in front of everybody's grants.
  */
 const SNAPSHOT_READS = 4;
 
@@ -35,7 +35,7 @@ export class WatchSnapshots<State> {
       });
       if (!page) return;
       for (const { name, state } of page.states) call.tell(name, state);
-      // What lies behind the page is read by the next ones.
+      // The next pages read what lies behind this one.
       const end = page.next === undefined ? undefined : Buffer.from(page.next);
       const isBehind = (name: string): boolean =>
         end !== undefined && Buffer.compare(Buffer.from(name), end) > 0;

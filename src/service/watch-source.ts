@@ -1,12 +1,11 @@
-// Where the states that are watched and their changes come from: what lock-watch.ts and operation-watch.ts give to
-// watch-hub.ts.
+// Where the watched states and their changes come from: what lock-watch.ts and operation-watch.ts give to watch-hub.ts.
 
 import type { StoreBound } from '../store/lock-store.ts';
 
 /** What a source tells of changes. */
 export type WatchNotice =
   | { readonly kind: 'changed'; readonly name: string }
-  /** From now on changes are heard. `missed`: some of those before this may not have been. */
+  /** From now on changes are heard. `missed`: earlier changes may have been missed. */
   | { readonly kind: 'listening'; readonly missed: boolean }
   /** From now on changes may not be heard. */
   | { readonly kind: 'deaf' };
@@ -16,13 +15,13 @@ export interface NamedState<State> {
   readonly state: State;
 }
 
-/** A page in the order of the names' bytes, and the name behind which the next one begins. */
+/** A page in the order of the names' bytes, and the name behind which the next page begins. */
 export interface WatchPage<State> {
   readonly states: readonly NamedState<State>[];
   readonly next: string | undefined;
 }
 
-/** Reads one page of a snapshot, behind the name `after`; '': the first. */
+/** Reads one page of a snapshot, from behind the name `after`; '': the first page. */
 export type ReadPage<State> = (after: string, most: number, bound: StoreBound) => Promise<WatchPage<State>>;
 
 /** Where the states and their changes come from. */
