@@ -1,5 +1,5 @@
-// What KeepAliveOperation tells, as its messages, and which of them an unread stream may leave out: of `renewed` and
-// `at_risk` only the newest counts, a request to cancel and the ends are always sent.
+// The events of KeepAliveOperation as its messages, and which of them an unread stream may leave out: of `renewed` and
+// `at_risk` only the newest counts; a request to cancel and the ends are always sent.
 
 import {
   AttemptLostReason,

@@ -1,4 +1,5 @@
-// Requests of a worker as domain values: the claim that begins its attempts, and what it sends as one of them.
+// Requests that only a worker sends, as domain values: the claim that begins its attempts, and what it writes as one of
+// them.
 
 import type {
   ClaimOperationsRequest,

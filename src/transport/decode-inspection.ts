@@ -1,4 +1,4 @@
-// Requests to list and to watch, as domain values: every field is checked here, by the domain's rules.
+// Requests to list and to watch locks, as domain values. Checks every field, by the domain's rules.
 
 import { LockState as LockStateMessage } from '../../generated/leasehold/v1/lock.ts';
 import type { ListLocksRequest, WatchLocksRequest } from '../../generated/leasehold/v1/lock_service.ts';
@@ -20,7 +20,7 @@ export function decodeListLocks(request: ListLocksRequest): ListRequest {
   return listing;
 }
 
-// Of FREE alone, which may be asked for and is never listed, nothing is left.
+// A request may ask for FREE, but free locks are never listed: FREE alone leaves no state.
 function decodeStates(violations: Violations, states: readonly LockStateMessage[]): ListRequest['states'] {
   const wanted = new Set<ListRequest['states'][number]>();
   for (const [index, state] of states.entries()) {

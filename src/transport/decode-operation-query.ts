@@ -1,4 +1,4 @@
-// What ListOperations and WatchOperations ask for, as domain values.
+// Requests to list and to watch operations, as domain values. Checks every field, by the domain's rules.
 
 import {
   type OperationFilter as FilterMessage,

@@ -1,6 +1,5 @@
-// Requests about an operation, by whoever sends them, as domain values. Every field is checked here, by the domain's
-// rules, before anything else sees it; payloads become bytes that nobody looks into. What only the worker of an attempt
-// sends is in decode-attempt.ts.
+// Requests about one operation, as domain values. Checks every field, by the domain's rules, before anything else sees
+// it. Payloads become bytes that nobody looks into. The requests that only a worker sends are in decode-attempt.ts.
 
 import type { Any } from '../../generated/google/protobuf/any.ts';
 import type { LeaseSpec as LeaseSpecMessage } from '../../generated/leasehold/v1/lease.ts';
@@ -68,7 +67,7 @@ export function decodeBegin(
   return command;
 }
 
-/** The lease that each attempt takes: which resource and which lease id follow from the operation and its attempts. */
+/** The lease that each attempt takes. Its resource is the operation's, and its lease id is the attempt's claim id. */
 function decodeAttemptLock(
   violations: Violations,
   lock: LeaseSpecMessage,

@@ -1,5 +1,5 @@
-// What Hold and KeepAlive tell, as their messages, and which of them an unread stream may leave out: of `queued` and
-// `renewed` only the newest counts, the grant and the ends are always sent.
+// The events of Hold and KeepAlive as their messages, and which of them an unread stream may leave out: of `queued`,
+// `renewed` and `at_risk` only the newest counts; the grant and the ends are always sent.
 
 import {
   type AtRisk,
@@ -57,7 +57,7 @@ export function sendHold(send: Send<HoldResponse>, about: AcquisitionRef, event:
 export function sendKeepAlive(send: Send<KeepAliveResponse>, about: AcquisitionRef, event: LeaseEvent): void {
   if (event.kind === 'queued' || event.kind === 'granted') throw new Error(`KeepAlive: ${event.kind}`);
   const { resource, leaseId } = about;
-  // One stream speaks of several leases.
+  // One stream tells of several leases.
   if (event.kind === 'renewed') {
     send(encodeRenewal('KeepAlive', event.granted), `renewed ${leaseId} ${resource}`);
   } else {

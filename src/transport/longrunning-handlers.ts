@@ -1,4 +1,4 @@
-// google.longrunning.Operations over the same records, for clients that know this standard interface and not ours.
+// google.longrunning.Operations over the same records, for clients that know this standard interface but not ours.
 
 import type {
   Operation as OperationMessage,
@@ -59,7 +59,7 @@ export function longrunningHandlers(
       const key = decodeOperationName(request.name);
       const violations = new Violations();
       const { unaryWaitMs } = LIMITS;
-      const anyMs = Number.POSITIVE_INFINITY; // the interface has longer timeouts cut, not refused
+      const anyMs = Number.POSITIVE_INFINITY; // the interface cuts longer timeouts, and doesn't refuse them
       const timeout = decodeDuration(request.timeout);
       const waitMs = violations.duration('timeout', timeout, 0, anyMs, unaryWaitMs);
       violations.refuse();

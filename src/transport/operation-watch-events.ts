@@ -1,4 +1,4 @@
-// Events of a watch as the messages of WatchOperations.
+// The events of a watch of operations, as the messages of WatchOperations.
 
 import type { WatchOperationsResponse } from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { OperationNews } from '../service/operation-watch.ts';
@@ -6,13 +6,15 @@ import type { Flow, WatchEvent, WatchSink } from '../service/watch-call.ts';
 import { encodeOperation, withoutPayloads } from './encode-operation.ts';
 import type { Send } from './stream.ts';
 
-/** One message for all whom a state is told, with payloads and without. */
+/** One message for all watches that are told a state, with payloads and without. */
 const encoded = {
   full: new WeakMap<OperationNews, WatchOperationsResponse>(),
   bare: new WeakMap<OperationNews, WatchOperationsResponse>(),
 };
 
-/** A record with payloads takes the room of so many, so that a client that reads slowly can't hold all memory. */
+/**
+ * An event with payloads takes this many places while it waits, so that clients that read slowly don't fill the memory.
+ */
 const WEIGHT_OF_PAYLOADS = 10;
 
 export function operationWatchSink(

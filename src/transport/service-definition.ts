@@ -1,6 +1,6 @@
-// A generated service as it is served. Its decoders never throw: grpc-js answers INTERNAL without details for bytes
-// that are no message of the type, and the fault is the caller's. Its encoders share one writer, and take what is
-// encoded already as it is.
+// A generated service as it is served. Its decoders never throw: for bytes that are no message of the type, grpc-js
+// would answer INTERNAL without details, although the fault is the caller's. Its encoders share one writer, and send
+// what is encoded already as it is.
 
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
@@ -55,7 +55,7 @@ export function serviceDefinition<S extends UntypedServiceImplementation>(
 // One writer for all messages. A writer of its own for each message would grow its buffer from nothing, zero it and
 // copy it, and all that costs more than the fields do.
 
-/** After a message that is larger than this the writer's buffer is given up. */
+/** After a message that is larger than this, the writer and its buffer are replaced. */
 const LARGEST_KEPT_BYTES = 16_384;
 let writer = new BinaryWriter();
 
@@ -65,7 +65,7 @@ function encodeMessage<Message>(type: MessageEncoder<Message>, message: Message)
     if (byteLength > LARGEST_KEPT_BYTES) writer = new BinaryWriter();
     return Buffer.from(buffer, 0, byteLength);
   } catch (error) {
-    writer = new BinaryWriter(); // half a message is in the other one
+    writer = new BinaryWriter(); // the old one has half a message in it
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-// Events of a watch as the messages of WatchLocks, and how its client reads them.
+// The events of a watch of locks, as the messages of WatchLocks.
 
 import type { WatchLocksResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import type { LockView } from '../domain/lock.ts';
@@ -6,7 +6,7 @@ import type { Flow, WatchEvent, WatchSink } from '../service/watch-call.ts';
 import { encodeLock } from './encode-lock.ts';
 import type { Send } from './stream.ts';
 
-/** One message for all whom a state is told. */
+/** One message for all watches that are told a state. */
 const encoded = new WeakMap<LockView, WatchLocksResponse>();
 
 export function watchSink(send: Send<WatchLocksResponse>, flow: Flow): WatchSink<LockView> {
