@@ -24,7 +24,7 @@ function streams(count: number) {
   return { clock, open, told, ended, all, stream };
 }
 
-test('they are told one after the other, within half of the time, and how much each has left', () => {
+test('a drain tells the streams one after the other, within half of its time, how much time each has left', () => {
   const { clock, open, told, ended } = streams(1_000);
   open.drain(10_000);
   clock.advance(10);
@@ -40,7 +40,7 @@ test('they are told one after the other, within half of the time, and how much e
   expect(ended).toEqual(Array(1_000).fill(10_000));
 });
 
-test('one that has ended is not told, and one that comes late is told what is left', () => {
+test('a stream that has ended is not told, and a stream that comes late is told what is left', () => {
   const { clock, open, told, ended, all, stream } = streams(2);
   open.drain(10_000);
   for (const each of all) open.delete(each);

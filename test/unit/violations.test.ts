@@ -31,7 +31,7 @@ test('several violations are told at once, each under its field', () => {
   expect(found.map(({ field }) => field)).toEqual(['spec.resource', 'spec.lease_id', 'fencing_token']);
 });
 
-test('nothing wrong, nothing thrown', () => {
+test('a valid request throws nothing', () => {
   const violations = new Violations();
   expect(violations.resource('r', 'invoice:42')).toBe('invoice:42');
   expect(() => violations.refuse()).not.toThrow();
@@ -144,7 +144,7 @@ describe('metadata', () => {
 });
 
 describe('duration', () => {
-  test('unset is what stands for it, and a span is rounded down to the millisecond', () => {
+  test('an unset span gets its default, and a span is rounded down to the millisecond', () => {
     expect(new Violations().duration('d', undefined, 1_000, 2_000, 7)).toBe(7);
     expect(new Violations().duration('d', 1_000.9, 1_000, 2_000, 7)).toBe(1_000);
   });
