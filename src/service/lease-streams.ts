@@ -10,10 +10,11 @@ import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } 
 import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsMs } from './call.ts';
 import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
-import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
+import { cancelled, leaseLost, moved, waitFailure } from './refusals.ts';
 import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
 import type { KeepingEnd, KeptLease } from './renewals.ts';
 import type { WaitRoom } from './wait-room.ts';
+import { endOfTry, type WaitEnd } from './waiting-call.ts';
 
 export type LeaseEvent =
   /** `position` is from 1, and 0 while it isn't known. */
@@ -59,17 +60,12 @@ export class LeaseStreams {
     const { stamps, clock } = this.#options;
     const stamp = stamps.forStream();
     const { resource, leaseId, ttlMs, minAcks = 0 } = spec;
-    let lease: Lease;
-    try {
-      lease = await this.#obtain(spec, stamp, waitMs, context, tell);
-    } catch (error) {
-      if (error instanceof CoordinationError && error.code === 'MOVED') tell(spec, { kind: 'moved' });
-      if (error instanceof CoordinationError && error.code === 'DRAINING') {
-        tell(spec, { kind: 'draining', moveWithinMs: 0 });
-      }
-      throw error;
-    }
+    const end = await this.#obtain(spec, stamp, waitMs, context, tell);
+    if (end.kind === 'moved') tell(spec, { kind: 'moved' });
+    if (end.kind === 'draining') tell(spec, { kind: 'draining', moveWithinMs: 0 });
+    if (end.kind !== 'granted') throw waitFailure(end);
     if (context.ended.aborted) throw cancelled();
+    const { lease } = end;
     const { fencingToken, deadlineMs } = lease;
     if (clock.monotonicMs() >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
@@ -125,14 +121,12 @@ export class LeaseStreams {
     waitMs: number,
     context: CallContext,
     tell: Tell,
-  ): Promise<Lease> {
+  ): Promise<WaitEnd> {
     const { store, waitRoom, clock } = this.#options;
     const { deadlineMs, ended } = context;
     if (waitMs <= 0) {
       const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
-      const outcome = await store.acquire({ spec, stamp, mayWait: false }, bound);
-      if (outcome.kind === 'granted') return outcome.lease;
-      throw refusal(outcome);
+      return endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
     }
     let position = 0;
     const say = (): void => {
@@ -148,9 +142,7 @@ export class LeaseStreams {
     };
     const untilMs = waitEndsMs(context, waitMs);
     try {
-      const end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
-      if (end.kind === 'granted') return end.lease;
-      throw waitFailure(end);
+      return await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
     } finally {
       repeat.cancel();
     }

@@ -23,8 +23,9 @@ import {
   waitEndsMs,
 } from './call.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
-import { draining, leaseLost, leaseRevoked, refusal, waitFailure } from './refusals.ts';
+import { draining, leaseLost, leaseRevoked, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
+import { endOfTry, type WaitEnd } from './waiting-call.ts';
 
 /** A lease, and how long it is valid counted from the arrival of the call's request. */
 export interface GrantedLease {
@@ -156,31 +157,18 @@ export class LockService {
   }
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
-    if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
-    const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
-    const outcome = await this.#options.store.acquire({ spec, stamp, mayWait: false }, bound);
-    if (outcome.kind !== 'granted') throw refusal(outcome);
-    return outcome;
-  }
-
-  async #awaitTurn(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    waitMs: number,
-    context: CallContext,
-  ): Promise<Granted> {
-    const untilMs = waitEndsMs(context, Math.min(waitMs, LIMITS.unaryWaitMs));
-    const { ended } = context;
-    const end = await this.#options.waitRoom.wait({
-      spec,
-      stamp,
-      untilMs,
-      callEndsMs: context.deadlineMs,
-      ended,
-      onPosition: () => {},
-    });
-    if (end.kind === 'granted') return end;
-    throw waitFailure(end);
+    const { store, waitRoom } = this.#options;
+    let end: WaitEnd;
+    if (waitMs > 0) {
+      const untilMs = waitEndsMs(context, Math.min(waitMs, LIMITS.unaryWaitMs));
+      const { ended, deadlineMs: callEndsMs } = context;
+      end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs, ended, onPosition: () => {} });
+    } else {
+      const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
+      end = endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
+    }
+    if (end.kind !== 'granted') throw waitFailure(end);
+    return end;
   }
 
   // A success must be true when it is sent: if the answer took longer than the lease lives, the lease is lost.

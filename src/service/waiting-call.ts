@@ -193,9 +193,7 @@ export class WaitingCall {
       { spec, stamp, mayWait: false, asksAgain: this.#hasAsked },
       this.#bound(),
     );
-    if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
-    if (outcome.kind === 'queued') throw new Error('queued without waiting');
-    return { kind: 'refused', outcome };
+    return endOfTry(outcome);
   }
 
   // The call has ended, so nobody waits for this. If it fails, the store forgets the waiter by itself.
@@ -232,4 +230,11 @@ export class WaitingCall {
     const { spec, callEndsMs } = this.#options;
     return { ...bounded(this.#options, { deadlineMs: callEndsMs }), ...durabilityOf(spec) };
   }
+}
+
+/** What the answer to a try that may not wait means as an end. */
+export function endOfTry(outcome: AcquireOutcome): WaitEnd {
+  if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
+  if (outcome.kind === 'queued') throw new Error('queued without waiting');
+  return { kind: 'refused', outcome };
 }
