@@ -27,7 +27,7 @@ import { HeldAttempt, type HeldAttemptEvent } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
 import type { SentAt } from './core/lease-deadline.ts';
 import { type AtRisk, riskOf } from './lease.ts';
-import { attemptLossOf, WHY_ATTEMPT_LOST } from './losses.ts';
+import { attemptLossOf, WHY_ATTEMPT_LOST } from './loss-reasons.ts';
 import { operationOf } from './operation-view.ts';
 
 /** Thrown by the work to give the operation back: another worker goes on with it after `delayMs` milliseconds. */

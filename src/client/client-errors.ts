@@ -5,7 +5,7 @@
 import type { ErrorCode } from '../domain/errors.ts';
 import type { CallError } from './core/call-error.ts';
 import type { LockHolder } from './lock-view.ts';
-import type { AttemptLossReason, LossReason } from './losses.ts';
+import type { AttemptLossReason, LossReason } from './loss-reasons.ts';
 
 /** The reasons that no server gives: this client finds them out. */
 export const LOCAL_REASONS = [

@@ -58,7 +58,7 @@ export type {
   UnkeptLease,
   WatchLocksOptions,
 } from './locks.ts';
-export type { AttemptLossReason, LossReason } from './losses.ts';
+export type { AttemptLossReason, LossReason } from './loss-reasons.ts';
 export type { BeginOptions, FilterOptions } from './operation-options.ts';
 export type { Operation, OperationState, Payload } from './operation-view.ts';
 export type { Handled, Worker, WorkerOptions } from './operation-worker.ts';

@@ -7,7 +7,7 @@ import { ADVICE } from './advice.ts';
 import type { Caller } from './client-calls.ts';
 import { LeaseLostError, NotHeldError } from './client-errors.ts';
 import type { HeldLease, HeldLeaseEvent } from './core/held-lease.ts';
-import { lossOf, WHY_LEASE_LOST } from './losses.ts';
+import { lossOf, WHY_LEASE_LOST } from './loss-reasons.ts';
 
 export type AtRisk =
   | 'store-unavailable'

@@ -7,7 +7,7 @@ export interface BackoffBounds {
   readonly mostMs: number;
 }
 
-/** The delay before try number `attempt` + 1, from 0; `random` is from 0 to below 1. */
+/** The delay in milliseconds after `attempt` + 1 tries that failed; `random` returns numbers from 0 to below 1. */
 export function fullJitterMs(
   attempt: number,
   { firstMs, mostMs }: BackoffBounds,

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 
-/** An admin may do all that a client may, and revoke the leases of others. */
+/** An admin can do everything that a client can, and can revoke the leases of others. */
 export type Role = 'client' | 'admin';
 
 export interface Caller {
@@ -10,12 +10,12 @@ export interface Caller {
   readonly role: Role;
 }
 
-/** The callers by the digests of their tokens; several tokens may be one caller's. */
+/** The callers by the digests of their tokens. One caller may have several tokens. */
 export type Credentials = ReadonlyMap<string, Caller>;
 
 /**
- * What stands for a token from its arrival on. How far a guess agrees with a digest, which the time of a look-up may
- * tell, says nothing about the token.
+ * Stands for a token from its arrival on. The time of a look-up may tell how far a guess agrees with a digest, but a
+ * digest says nothing about the token.
  */
 export function tokenDigest(token: string): string {
   return createHash('sha256').update(token).digest('hex');

@@ -24,8 +24,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * The same, but what waits for a timer keeps the process alive: for clients, whose process may have nothing else that
- * does. A lease between two of its streams, or a caller who waits before the next try, would end with it.
+ * The same, but its timers keep the process alive: for clients, whose process may have nothing else that does. A
+ * process would otherwise end while a lease is between two streams, or while a caller waits before the next try.
  */
 export const wakefulClock: Clock = {
   ...systemClock,
@@ -37,7 +37,7 @@ function startTimer(
   fire: () => void,
   made: (handle: NodeJS.Timeout) => NodeJS.Timeout,
 ): Timer {
-  // setTimeout takes more than 24.8 days for "at once".
+  // setTimeout fires at once when the delay is longer than 24.8 days.
   const wait = (leftMs: number): NodeJS.Timeout =>
     leftMs <= LONGEST_TIMEOUT_MS
       ? made(setTimeout(fire, Math.max(0, leftMs)))
@@ -65,8 +65,8 @@ export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 }
 
 /**
- * Settles as `work` does, or rejects with `tooLate()` after `limitMs`; the work itself goes on. When this process was
- * paused, timers are due before the sockets are read: what has arrived meanwhile gets a turn before the time is up.
+ * Settles as `work` does, or rejects with `tooLate()` after `limitMs`; the work itself goes on. After this process was
+ * paused, timers are due before the sockets are read: what arrived meanwhile gets a turn before the time is up.
  */
 export async function within<T>(
   clock: Clock,

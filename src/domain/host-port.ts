@@ -9,8 +9,7 @@ export interface HostPort {
 
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
-// Four numbers with dots look like a name to the pattern above; if they aren't an IPv4 address they are a
-// typing error.
+// Four numbers with dots look like a name to the pattern above; if they aren't an IPv4 address, they are a typo.
 const LOOKS_LIKE_IPV4 = /^[0-9.]+$/;
 
 export function isHost(text: string): boolean {

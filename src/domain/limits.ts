@@ -33,9 +33,9 @@ export const LIMITS = {
   waitersPerResource: 20_000,
   /** Calls that may wait on one instance. */
   waitersPerInstance: 50_000,
-  /** Most permits of a limit that a PERMITS lease may name. */
+  /** The largest limit that a PERMITS lease may name. */
   permits: 1_000_000,
-  /** Replicas that a request may want its grant to be on. */
+  /** Replicas that a request may require for its grant. */
   minAcks: 16,
   /** Holders and waiters that GetLock lists; counts are always exact. */
   listedPerLock: 100,
@@ -55,7 +55,7 @@ export const LIMITS = {
   watchesPerInstance: 10_000,
   /** States that wait for one watch's client to read them. */
   unreadPerWatch: 10_000,
-  /** Locks of one instance's watches that have changed and were not read yet. */
+  /** Locks that have changed and that one instance's watches have not read yet. */
   unreadChanges: 100_000,
   /** Bytes of UTF-8 of an operation's id: at least 1. */
   operationIdBytes: 128,
@@ -65,7 +65,7 @@ export const LIMITS = {
   payloadBytes: 32 * 1_024,
   /** Bytes of UTF-8 of the reason of a cancellation. */
   cancelReasonBytes: 256,
-  /** Bytes of UTF-8 of what a worker says about a cancelled operation. */
+  /** Bytes of UTF-8 of a worker's message about a cancelled operation. */
   cancelledMessageBytes: 1_024,
   /** Keys of labels that one update may remove. */
   removedLabels: 64,
@@ -73,7 +73,7 @@ export const LIMITS = {
   maxAttempts: 1_000,
   defaultMaxAttempts: 5,
   minTimeToLiveMs: 1_000,
-  /** Of an operation; also the longest delay of a yielded one. */
+  /** The longest time to live of an operation; also the longest delay of a yielded one. */
   timeToLiveMs: 365 * 24 * 3_600_000,
   /** How long a finished operation may stay. */
   retentionMs: 365 * 24 * 3_600_000,
@@ -84,7 +84,7 @@ export const LIMITS = {
   rememberedClaims: 8,
   /** Operations of one ClaimOperations. */
   claimedOperations: 32,
-  /** Types that one claim or filter may name. */
+  /** Operation types that one claim or filter may name. */
   typesPerRequest: 16,
   /** Claims that may wait on one instance. */
   waitingClaimsPerInstance: 10_000,

@@ -1,5 +1,5 @@
-// A lock: who may hold a resource, what a lease is, and what the operations on it answer. Both stores obey
-// this chart:
+// A lock: who may hold a resource, what a lease is, and how stores answer the commands about it. Both stores obey this
+// chart:
 //
 //            acquire                      renew (not past max_hold)
 //   FREE ───────────────▶ HELD ◀──────────────────────────┐
@@ -29,7 +29,7 @@ export interface CallStamp {
 export interface LeaseSpec {
   readonly resource: string;
   /**
-   * A lower-case UUID that the client made: identity of the acquisition and capability to renew and release.
+   * A lower-case UUID that the client made. It identifies the acquisition, and it is the right to renew and release.
    */
   readonly leaseId: string;
   readonly owner: string;
@@ -40,7 +40,7 @@ export interface LeaseSpec {
   readonly minHoldMs: number;
   /** Renewals never extend past this, counted from the grant; 0 for no bound. */
   readonly maxHoldMs: number;
-  /** So many replicas must have the grant before it is answered, if that is more than the server's minimum. */
+  /** How many replicas must have the grant before it is answered, if that is more than the server's minimum. */
   readonly minAcks?: number;
 }
 
@@ -56,7 +56,7 @@ export interface Lease {
   readonly deadlineMs: number;
   /** About the same moment by the store's wall clock, for people. Milliseconds since 1970. */
   readonly expiresAtWallMs: number;
-  /** So many replicas had it when it was said; undefined: only the primary is known to. */
+  /** How many replicas had it when the store answered; undefined: only the primary is known to have it. */
   readonly replicas?: number;
 }
 
@@ -93,7 +93,7 @@ export interface Contention {
   readonly queueLength: number;
 }
 
-/** Whether a resource is taken: by live leases, by nobody but a min_hold, or not at all. */
+/** Whether a resource is taken: by live leases, by a min_hold alone, or not at all. */
 export type LockState = 'held' | 'min-hold' | 'free';
 
 export interface LockView {
@@ -101,14 +101,14 @@ export interface LockView {
   /** Some of them, the oldest grant first. */
   readonly holders: readonly Holder[];
   readonly holderCount: number;
-  /** All of their permits. 0 unless they hold permits. */
+  /** The sum of their permits. 0 unless they hold permits. */
   readonly permitsHeld: number;
   /** The smallest limit that one of them names. 0 unless they hold permits. */
   readonly permitsLimit: number;
   /** The head of the queue, in order. */
   readonly waiters: readonly Waiter[];
   readonly queueLength: number;
-  /** How long the resource stays taken by a min_hold, whoever holds it; 0 for none. */
+  /** How long a min_hold keeps the resource taken, with a holder or without; 0 for none. */
   readonly minHoldRemainingMs: number;
 }
 
@@ -121,8 +121,8 @@ export interface Granted {
   readonly kind: 'granted';
   readonly lease: Lease;
   /**
-   * It was a lease before, whichever call spoke for it: somebody may have been told of it. Also where the same call
-   * asks again because an answer was lost, since that may have been the answer to a repeat.
+   * It was a lease before this command, no matter which call spoke for it: somebody may know of it. Also true when the
+   * same call asks again because an answer was lost, since that may have been the answer to a repeat.
    */
   readonly isRepeat: boolean;
 }
@@ -139,7 +139,7 @@ export type AcquireOutcome =
   | { readonly kind: 'moved' }
   /** The lease id names a lease that an administrator revoked. */
   | { readonly kind: 'revoked' }
-  /** As many wait for the resource as may. */
+  /** The resource's queue is full. */
   | { readonly kind: 'full' };
 
 export type ConfirmOutcome =
@@ -152,25 +152,27 @@ export type RenewOutcome =
   | { readonly kind: 'renewed'; readonly lease: Lease; readonly isFinal: boolean }
   /** No live lease of this id and token: released, lapsed, or never granted. */
   | { readonly kind: 'lost' }
-  /** The lease lives, but a newer call speaks for it. Only where the renewal named a stamp. */
+  /** The lease lives, but a newer call speaks for it. Only if the renewal named a stamp. */
   | { readonly kind: 'moved' }
-  /** An administrator revoked the lease; it lives on for the others' sake alone. */
+  /** An administrator revoked the lease. It lives on only so that its holder never overlaps with the next one. */
   | { readonly kind: 'revoked' };
 
 export type ReleaseOutcome =
   /** This call ended a live lease. */
   | { readonly kind: 'released' }
-  /** This call took a waiter out of the queue, or gave back a grant that nobody was told of. */
+  /** This call took a waiter out of the queue, or gave back a grant that nobody knew of. */
   | { readonly kind: 'dequeued' }
   /** There was neither: never granted, lapsed, or released before. */
   | { readonly kind: 'absent' };
 
 export interface ForceReleaseOutcome {
-  /** The leases and offers that this call revoked; with `immediate` also those that were revoked before and still lived. */
+  /**
+   * The leases and offers that this call revoked; with `immediate` also those that were revoked before and still lived.
+   */
   readonly count: number;
   /**
-   * When all that is left is over, if nobody renews, releases, or is granted the resource first: leases, min_hold and
-   * quarantine. 0: now.
+   * How long until what is left is over (leases, min_hold and quarantine), if nobody renews, releases, or is granted
+   * the resource first. 0: it is free now.
    */
   readonly freeInMs: number;
 }

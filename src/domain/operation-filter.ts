@@ -1,4 +1,4 @@
-// Which operations a listing or a watch means: the filter, and the one place where the stores and the service apply it.
+// Which operations a listing or a watch is about: the filter, and the one place where stores and service apply it.
 
 import type { Operation, OperationState } from './operation.ts';
 

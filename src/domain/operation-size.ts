@@ -3,13 +3,13 @@
 
 import type { Operation } from './operation.ts';
 
-/** What a record has beside its texts and payloads: numbers, times, field tags. */
+/** What a record has besides its texts and payloads: numbers, times, field tags. */
 const REST_BYTES = 512;
 
-/** About so many bytes. */
+/** An estimate, in bytes. */
 export function operationBytes(operation: Operation): number {
   const { resource, operationId, type, owner, cancelReason, lock, data, progress, outcome } = operation;
-  // The name has resource and id once more, percent-encoded.
+  // The operation's name repeats resource and id, percent-encoded.
   const texts = [resource, resource, operationId, operationId, type, owner, cancelReason, lock?.owner ?? ''];
   texts.push(...[...operation.labels, ...(lock?.metadata ?? [])].flat());
   const payloads = [data, progress, outcome?.value].map((payload) => payload?.length ?? 0);

@@ -24,7 +24,7 @@ export const TRANSITIONS = {
   fail: { from: ['running'], to: 'failed' },
   stop: { from: ['running'], to: 'cancelled' },
   yield: { from: ['running'], to: 'pending' },
-  cancel: { from: ['pending'], to: 'cancelled' }, // of a running one the worker is told, and decides
+  cancel: { from: ['pending'], to: 'cancelled' }, // the worker of a running one is told, and decides
   retry: { from: ['failed', 'dead'], to: 'pending' },
   giveUp: { from: ['pending', 'running'], to: 'dead' },
 } as const satisfies Readonly<
@@ -45,7 +45,7 @@ export interface OperationKey {
   readonly operationId: string;
 }
 
-/** One text for both, in whose order operations are listed. Neither of them holds a control character. */
+/** One text for both. Listings are in the order of these texts. Neither part contains a control character. */
 export function nameOf({ resource, operationId }: OperationKey): string {
   return `${resource}\t${operationId}`;
 }
@@ -57,7 +57,9 @@ export function keyOfName(name: string): OperationKey {
 
 /** The right to write as one attempt. */
 export interface AttemptRef extends OperationKey {
-  /** A lower-case UUID that the worker made: secret, and the lease id of the attempt's lease if it has one. */
+  /**
+   * A lower-case UUID that the worker made. It is secret, and is the lease id of the attempt's lease if there is one.
+   */
   readonly claimId: string;
   readonly fencingToken: bigint;
 }
@@ -81,14 +83,14 @@ export interface OperationSpec extends OperationKey {
   readonly type: string;
   readonly data: Payload | undefined;
   readonly labels: ReadonlyMap<string, string>;
-  /** Of type, data and labels as they were sent: the same operation or another one under the same id. */
+  /** The hash of type, data and labels as they were sent: tells a repeat from another operation under the same id. */
   readonly contentHash: string;
   readonly owner: string;
-  /** How long a running attempt may be silent. With `lock` it is the TTL of the lease. */
+  /** How long a running attempt may be silent. With `lock`, this is the TTL of the lease. */
   readonly heartbeatTimeoutMs: number;
   /** An operation that isn't finished by then becomes dead; 0 for no such time. */
   readonly timeToLiveMs: number;
-  /** The only open operation of its resource. */
+  /** It must be the only open operation of its resource. */
   readonly exclusive: boolean;
   readonly lock: AttemptLock | undefined;
   /** How many attempts may go stale before it becomes dead. */
@@ -104,7 +106,7 @@ export interface Attempt {
   readonly fencingToken: bigint;
   /** When the worker must stop at the latest, on *this instance's* monotonic clock. */
   readonly deadlineMs: number;
-  /** With `lock`: token and deadline are those of the attempt. */
+  /** Only with `lock`. Its token and deadline are those of the attempt. */
   readonly lease: Lease | undefined;
 }
 
@@ -116,11 +118,11 @@ export type OperationOutcome =
 export interface Operation extends OperationKey {
   readonly type: string;
   readonly state: OperationState;
-  /** Undefined where there is none, and where payloads were not asked for. */
+  /** Undefined if there is none, or if payloads were not asked for. */
   readonly data: Payload | undefined;
   readonly progress: Payload | undefined;
   /**
-   * Undefined unless finished. Its value is undefined where payloads were not asked for; an error's is always there.
+   * Undefined unless finished. Its value is undefined if payloads were not asked for, but an error's is always there.
    */
   readonly outcome: OperationOutcome | undefined;
   readonly labels: ReadonlyMap<string, string>;
@@ -132,7 +134,7 @@ export interface Operation extends OperationKey {
   readonly maxAttempts: number;
   /** Of the current or latest attempt; 0 if there was none. */
   readonly fencingToken: bigint;
-  /** Counts the changes of the record, from 1; a heartbeat is none. */
+  /** Counts the changes of the record, from 1. A heartbeat is not a change. */
   readonly version: number;
   readonly cancelRequested: boolean;
   readonly cancelReason: string;
@@ -145,18 +147,9 @@ export interface Operation extends OperationKey {
   readonly startedAtWallMs: number | undefined;
   readonly updatedAtWallMs: number;
   readonly finishedAtWallMs: number | undefined;
-  /** Before this a pending operation is not given to a claim. */
+  /** No claim gets a pending operation before this. */
   readonly claimableAtWallMs: number | undefined;
   /** When an open record becomes dead, or a finished one is removed. */
   readonly expiresAtWallMs: number | undefined;
   readonly retention: Retention;
 }
-
-/** Why an attempt has ended. */
-export type AttemptLoss =
-  | 'expired'
-  | 'superseded'
-  | 'yielded'
-  | 'finished'
-  | 'lease-lost'
-  | 'unknown-attempt';

@@ -35,7 +35,7 @@ export const OFFER_WINDOW_MS = 1_000;
  */
 export const FORGOTTEN_AFTER_MS = 30_000;
 
-/** Version of the key layout, kept in `meta`; an instance refuses to serve on another one than this and the former. */
+/** Version of the key layout, kept in `meta`; an instance serves on no other than this one and the former. */
 export const SCHEMA_VERSION = 3;
 
 /** An adoption upgrades this layout to the current one (adopt-reign.lua). */
@@ -51,7 +51,7 @@ export function quarantineMs(maxTtlMs: number): number {
 }
 
 /**
- * How long the operation of a stale attempt is left for somebody to claim, whatever its time to live: longer than a
+ * How long the operation of a stale attempt stays claimable, whatever its time to live. This is longer than a
  * quarantine, in which nothing can be claimed.
  */
 export function recoveryRoomMs(maxTtlMs: number): number {

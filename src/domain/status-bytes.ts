@@ -6,12 +6,12 @@ const CANCELLED = 1;
 const DEADLINE_EXCEEDED = 4;
 const VARINT_MORE = 0x80;
 
-/** What an operation ends with whose attempts all went stale. */
-export const ATTEMPTS_USED_UP = statusBytes(ABORTED, 'all its attempts were lost');
-/** What an operation ends with that nobody finished in time. */
+/** The outcome of an operation whose attempts all went stale. */
+export const ATTEMPTS_USED_UP = statusBytes(ABORTED, 'all of its attempts were lost');
+/** The outcome of an operation that nobody finished in time. */
 export const TIME_TO_LIVE_OVER = statusBytes(DEADLINE_EXCEEDED, 'its time to live is over');
 
-/** What an operation ends with that was cancelled before anybody ran it. */
+/** The outcome of an operation that was cancelled before a worker ran it. */
 export function cancelledStatus(reason: string): Uint8Array {
   return statusBytes(CANCELLED, reason);
 }

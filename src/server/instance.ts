@@ -10,7 +10,7 @@ import type { Config } from '../config/config.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { packageInfo } from '../package-info.ts';
-import { CallStamps } from '../service/call-stamps.ts';
+import { CallStamps } from '../service/call.ts';
 import { ServerInfoService } from '../service/server-info-service.ts';
 import type { Store } from '../store/store.ts';
 import type { Authorization } from '../transport/authorization.ts';

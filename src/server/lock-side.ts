@@ -3,13 +3,13 @@
 
 import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
-import type { CallStamps } from '../service/call-stamps.ts';
+import type { CallStamps } from '../service/call.ts';
 import { ForceRelease } from '../service/force-release.ts';
-import { leaseRenewals } from '../service/kept-leases.ts';
 import { LeaseStreams } from '../service/lease-streams.ts';
 import { LockService } from '../service/lock-service.ts';
 import { LockWatch } from '../service/lock-watch.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
+import { leaseRenewals } from '../service/renewals.ts';
 import { WaitRoom } from '../service/wait-room.ts';
 import type { LockStore } from '../store/lock-store.ts';
 import type { LockServices } from '../transport/lock-handlers.ts';

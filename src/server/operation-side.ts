@@ -4,13 +4,13 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
 import { AttemptStreams } from '../service/attempt-streams.ts';
-import type { CallStamps } from '../service/call-stamps.ts';
+import type { CallStamps } from '../service/call.ts';
 import { ClaimRoom } from '../service/claim-room.ts';
-import { attemptRenewals } from '../service/kept-attempts.ts';
 import { OperationService } from '../service/operation-service.ts';
 import { OperationWaits } from '../service/operation-waits.ts';
 import { OperationWatch } from '../service/operation-watch.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
+import { attemptRenewals } from '../service/renewals.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 import type { OperationServices } from '../transport/operation-handlers.ts';
 

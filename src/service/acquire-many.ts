@@ -1,5 +1,5 @@
-// AcquireMany: several leases, all or none. They are taken one after the other in one global order, so that two callers
-// can't wait for each other, and those that are held already are kept alive while the next one is waited for.
+// AcquireMany: several leases, all or none. It takes them one after the other in one global order, so that two callers
+// can't wait for each other, and keeps those it has alive while it waits for the next one.
 
 import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -9,23 +9,23 @@ import { leaseRevoked } from './refusals.ts';
 
 export interface AcquireManyOptions {
   readonly specs: readonly LeaseSpec[];
-  /** The stamp of this call, on all of them. */
+  /** The stamp of this call; all of the leases get it. */
   readonly stamp: CallStamp;
   readonly store: LockStore;
   readonly clock: Clock;
   readonly bounded: () => StoreBound;
-  /** Takes one of them, waiting if the call may; throws when it can't be had. */
+  /** Acquires one of them, and waits if the call may wait; throws when it can't be had. */
   readonly acquire: (spec: LeaseSpec) => Promise<Granted>;
 }
 
-/** Renewed at a quarter of the smallest TTL, but not more often than this. */
+/** Leases are renewed after a quarter of the smallest TTL, but not more often than this. */
 const RENEW_AT_LEAST_MS = 250;
 
 type Taken = ReadonlyMap<LeaseSpec, Granted>;
 
 /**
- * Resolves with the leases in the order of `specs`; when one can't be had, those that this call was granted are given
- * back before it rejects. What it only repeated stays.
+ * Resolves with the leases in the order of `specs`. When one can't be had, it gives back what this call was granted
+ * before it rejects; what it only repeated stays.
  */
 export async function acquireMany(options: AcquireManyOptions): Promise<readonly Lease[]> {
   const { specs, acquire } = options;
@@ -41,7 +41,7 @@ export async function acquireMany(options: AcquireManyOptions): Promise<readonly
     trying = undefined;
     done.abort();
     await keeping;
-    // What was taken first may be old by now, or lost: only what lives at the end is told of.
+    // The first leases may be old by now, or lost: the caller is told only of what lives at the end.
     return await renewed(options, taken);
   } catch (error) {
     done.abort();
@@ -67,7 +67,7 @@ async function keepAlive(
     await pause(clock, everyMs, done);
     if (done.aborted) return;
     if (taken.size === 0) continue;
-    // What fails here is tried again in time, or found out at the end.
+    // What fails here is tried again in time, or is found at the end.
     await store.renew(renewals(taken, stamp), bounded()).catch(() => {});
   }
 }
@@ -82,11 +82,11 @@ async function renewed(
   for (const [index, spec] of [...taken.keys()].entries()) {
     const outcome = outcomes[index];
     if (outcome?.kind === 'moved') {
-      throw new CoordinationError('MOVED', 'a newer call with the same lease_id took one of the leases over');
+      throw new CoordinationError('MOVED', 'a newer call with the same lease_id took over one of the leases');
     }
     if (outcome?.kind === 'revoked') throw leaseRevoked();
     if (outcome?.kind !== 'renewed') {
-      throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were taken');
+      throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were acquired');
     }
     leases.set(spec, outcome.lease);
   }
@@ -104,11 +104,11 @@ function renewals(taken: Taken, stamp: CallStamp): readonly RenewCommand[] {
 }
 
 // By stamp, not by lease id alone: a newer call with the same ids may hold them by now. And never what was a lease
-// before: this may be a first try that a frozen server runs late. The second was answered elsewhere, its caller
-// released one of them, and somebody else has that. To give the others back, which bear the stamp of the late repeat
-// now, would take them from under that caller's hands. Of the one that was being tried it isn't known, where the answer
-// was lost: only its place in the queue or its offer is given up, and a lease ends with its TTL, as does what can't be
-// given back.
+// before: this may be a first try that a frozen server runs late. The second try was answered elsewhere, its caller
+// released one of the leases, and somebody else has that one. The others bear the stamp of the late repeat now; giving
+// them back would take them from that caller while it works. When the answer about the last one was lost, nobody knows
+// whether it was a lease before. So only its place in the queue or its offer is given up; a lease ends with its TTL, as
+// does what can't be given back.
 async function giveBack(
   { stamp, store, bounded }: AcquireManyOptions,
   taken: Taken,

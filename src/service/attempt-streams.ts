@@ -1,19 +1,19 @@
 // What KeepAliveOperation does, without gRPC: takes an attempt over, heartbeats for as long as the stream lives, and
 // tells the stream what happens. The end of a stream gives nothing back: a cancelled call and a dead process look
-// alike, so the attempt runs to its deadline, and whoever opens KeepAliveOperation before that goes on.
+// alike, so the attempt runs to its deadline, and a client that opens KeepAliveOperation before that goes on.
 
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { AttemptLoss, AttemptRef } from '../domain/operation.ts';
-import type { CallStamps } from './call-stamps.ts';
-import type { AttemptWheel, LivingAttempt } from './kept-attempts.ts';
-import type { CallContext } from './lock-service.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
+import type { AttemptRef } from '../domain/operation.ts';
+import type { CallContext, CallStamps } from './call.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { staleAttempt } from './operation-refusals.ts';
 import type { RunningAttempt } from './operation-service.ts';
 import { cancelled, moved } from './refusals.ts';
-import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
+import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
+import type { KeepingEnd, KeptAttempt, LivingAttempt } from './renewals.ts';
 
 export type AttemptEvent =
   | { readonly kind: 'renewed'; readonly running: RunningAttempt }
@@ -23,7 +23,7 @@ export type AttemptEvent =
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
 
 export interface AttemptStreamsOptions {
-  readonly wheel: AttemptWheel;
+  readonly wheel: RenewalWheel<KeptAttempt, LivingAttempt, AttemptLoss>;
   readonly clock: Clock;
   readonly stamps: CallStamps;
   readonly maxTtlMs: number;
@@ -56,7 +56,7 @@ export class AttemptStreams {
         retryAfterMs: RETRY_SOON_MS,
       });
     }
-    // Nobody here knows its deadline yet, but after this it has passed.
+    // The deadline isn't known here yet, but it is not later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const group = groupOf(peer);
     const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true, group };
@@ -75,7 +75,8 @@ export class AttemptStreams {
       let hasToldCancel = false;
       const stop = wheel.keep(kept, {
         renewed: (living) => {
-          tell({ kind: 'renewed', running: runningOf(living, arrivedAtMs) });
+          const running = { attempt: living, validForMs: living.deadlineMs - arrivedAtMs };
+          tell({ kind: 'renewed', running });
           if (living.cancelReason === undefined || hasToldCancel) return;
           hasToldCancel = true;
           tell({ kind: 'cancel-requested', reason: living.cancelReason });
@@ -83,7 +84,7 @@ export class AttemptStreams {
         atRisk: (reason) => tell({ kind: 'at-risk', reason }),
         ended: (end) => {
           tell(end);
-          finish(end.kind === 'moved' ? moved() : staleAttempt());
+          finish(end.kind === 'moved' ? moved('attempt') : staleAttempt());
         },
       });
       ended.addEventListener('abort', cancel, { once: true });
@@ -93,15 +94,10 @@ export class AttemptStreams {
   }
 
   /**
-   * From now on no stream begins here. Those that are open are told, spread over some time, and end within `withinMs`;
-   * their attempts are kept until then and go on living.
+   * From now on no stream begins here. Open streams are told, spread over some time, and end within `withinMs`. Their
+   * attempts are kept until then, and live on.
    */
   drain(withinMs: number): void {
     this.#open.drain(withinMs);
   }
-}
-
-// The wheel's deadline counts: none that was told comes forward. A lease ends with its attempt.
-function runningOf({ attempt, deadlineMs }: LivingAttempt, arrivedAtMs: number): RunningAttempt {
-  return { attempt: { ...attempt, deadlineMs }, validForMs: deadlineMs - arrivedAtMs };
 }

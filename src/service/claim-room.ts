@@ -1,12 +1,12 @@
-// All claims that wait on this instance for work. Each asks the store once when it comes; after that, who waits for
-// the same types and prefix is of one *interest*, and when something may have become claimable for it, its first
-// caller asks, and the next one only if that one found something: fifty idle workers cost one question, not fifty.
+// All claims that wait on this instance for work. Each asks the store once when it comes. After that, callers who wait
+// for the same types and prefix share one *interest*: when something may have become claimable, the first caller asks,
+// and the next one asks only if the first found something. Fifty idle workers cost one question, not fifty.
 //
 //   notice, timer ──▶ interest is due ──▶ its first caller asks ──found──▶ answered; the interest stays due
 //                                                               └nothing─▶ waits for the next notice
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import type { Clock, Timer } from '../domain/clock.ts';
+import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type {
@@ -16,55 +16,38 @@ import type {
   OperationNotice,
   OperationStore,
 } from '../store/operation-store.ts';
+import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
+import { ASK_AT_MOST_EVERY_MS, ClaimInterests, type Interest } from './claim-interests.ts';
 import { Linger } from './linger.ts';
-import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
 import { cancelled, draining, refusal } from './refusals.ts';
-import { isPassing } from './waiting-call.ts';
 
-export interface ClaimRoomOptions {
+export interface ClaimRoomOptions extends CommandTime {
   readonly store: OperationStore;
-  readonly clock: Clock;
   readonly random: () => number;
-  readonly commandTimeoutMs: number;
 }
 
 type Claimed = Extract<ClaimOutcome, { kind: 'claimed' }>;
 type Ending = 'time over' | 'cancelled' | 'draining';
 
-/** Callers who can take each other's place: what one doesn't find, the others don't find either. */
-interface Interest {
-  readonly name: string;
-  readonly types: ReadonlySet<string>;
-  callers: number;
-  /** There may be something to claim. */
-  isDue: boolean;
-  /** What kept operations from being claimed when it was last asked. */
-  blockedOn: ReadonlySet<string>;
-  timer: { readonly atMs: number; readonly handle: Timer } | undefined;
-}
-
 interface Waiting {
   readonly command: ClaimCommand;
   readonly interest: Interest;
-  readonly callEndsMs: number;
+  readonly context: CallContext;
   readonly answer: PromiseWithResolvers<readonly ClaimedOperation[]>;
   isAsking: boolean;
-  /** Its last question was not answered and may have claimed something: nobody else can ask in its place. */
+  /** Its last question got no answer and may have claimed something: no other caller can ask in its place. */
   mustAsk: boolean;
   failures: number;
   retry: Timer | undefined;
-  /** Why its last question found nothing, where that was not for want of work. */
+  /** Why its last question found nothing, if the reason was not a lack of work. */
   refused: CoordinationError | undefined;
-  /** Came while it asked. */
+  /** What ended the call while it asked. */
   ending: Ending | undefined;
 }
 
-/** Notices can be lost without a gap that anybody sees. */
-const ASK_AT_LEAST_EVERY_MS = 30_000;
-const ASK_AT_MOST_EVERY_MS = 20;
 /**
- * What the store says of the next moment is a lower bound for all operations: with hundreds that are kept alive it is
- * always a few milliseconds away. Small against the second in which a stale operation is to be claimed.
+ * The store's `askAgainInMs` is a lower bound for all operations: with hundreds of them kept alive, it is always a few
+ * milliseconds away. This is small against the second within which a stale operation should be claimed.
  */
 const LOOK_AT_MOST_EVERY_MS = 500;
 const BACKOFF = { firstMs: 50, mostMs: 1_000 };
@@ -72,15 +55,16 @@ const RETRY_SOON_MS = 1_000;
 
 export class ClaimRoom {
   readonly #options: ClaimRoomOptions;
-  /** In the order of their coming. */
+  /** In the order in which they came. */
   readonly #waiting = new Set<Waiting>();
-  readonly #interests = new Map<string, Interest>();
+  readonly #interests: ClaimInterests;
   readonly #notices: Linger;
   #isServing = false;
   #draining = false;
 
   constructor(options: ClaimRoomOptions) {
     this.#options = options;
+    this.#interests = new ClaimInterests(options.clock, () => void this.#serve());
     this.#notices = new Linger(options.clock, () =>
       options.store.watchChanges((notice) => this.#heard(notice)),
     );
@@ -92,7 +76,7 @@ export class ClaimRoom {
   }
 
   /**
-   * What was claimed; waits up to `waitMs` until there is something (0: not at all), and answers with nothing when the
+   * Resolves with what was claimed. Waits up to `waitMs` for work (0: not at all), and resolves with nothing when the
    * time is over. Throws QUARANTINE, DRAINING, OVERLOADED, CANCELLED, and what the store throws.
    */
   claim(command: ClaimCommand, waitMs: number, context: CallContext): Promise<readonly ClaimedOperation[]> {
@@ -109,11 +93,11 @@ export class ClaimRoom {
 
   close(): void {
     this.#notices.close();
-    for (const { timer } of this.#interests.values()) timer?.handle.cancel();
+    this.#interests.close();
   }
 
   async #claimOnce(command: ClaimCommand, context: CallContext): Promise<readonly ClaimedOperation[]> {
-    const outcome = await this.#asked(command, context.deadlineMs);
+    const outcome = await this.#asked(command, context);
     if (outcome.kind === 'quarantined') throw refusal(outcome);
     if (!context.ended.aborted) return outcome.claimed;
     this.#giveBack(command, outcome);
@@ -123,7 +107,7 @@ export class ClaimRoom {
   async #wait(
     command: ClaimCommand,
     waitMs: number,
-    { arrivedAtMs, deadlineMs, ended }: CallContext,
+    context: CallContext,
   ): Promise<readonly ClaimedOperation[]> {
     if (this.#waiting.size >= LIMITS.waitingClaimsPerInstance) {
       throw new CoordinationError('OVERLOADED', 'too many claims wait on this instance', {
@@ -131,10 +115,11 @@ export class ClaimRoom {
       });
     }
     const { clock } = this.#options;
+    const { ended } = context;
     const waiting: Waiting = {
       command,
-      interest: this.#interestOf(command),
-      callEndsMs: deadlineMs,
+      interest: this.#interests.join(command),
+      context,
       answer: Promise.withResolvers(),
       isAsking: false,
       mustAsk: false,
@@ -144,12 +129,11 @@ export class ClaimRoom {
       ending: undefined,
     };
     this.#waiting.add(waiting);
-    waiting.interest.callers++;
     // Listens before it asks, so that nothing becomes claimable unseen between the two.
     const leave = this.#notices.join();
     const cancel = (): void => this.#end(waiting, 'cancelled');
     ended.addEventListener('abort', cancel, { once: true });
-    const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
+    const untilMs = waitEndsMs(context, waitMs);
     const timeOver = clock.after(untilMs - clock.monotonicMs(), () => this.#end(waiting, 'time over'));
     void this.#ask(waiting);
     try {
@@ -162,34 +146,12 @@ export class ClaimRoom {
     }
   }
 
-  #interestOf({ types, resourcePrefix }: ClaimCommand): Interest {
-    const name = [resourcePrefix, ...types.toSorted()].join('\n');
-    const known = this.#interests.get(name);
-    if (known) return known;
-    const interest: Interest = {
-      name,
-      types: new Set(types),
-      callers: 0,
-      isDue: false,
-      blockedOn: new Set(),
-      timer: undefined,
-    };
-    this.#interests.set(name, interest);
-    return interest;
-  }
-
   #heard(notice: OperationNotice): void {
-    for (const interest of this.#interests.values()) {
-      const concerns =
-        notice.kind === 'resync' ||
-        (notice.kind === 'claimable' && interest.types.has(notice.type)) ||
-        (notice.kind === 'lock-changed' && interest.blockedOn.has(notice.resource));
-      if (concerns) interest.isDue = true;
-    }
+    this.#interests.heard(notice);
     void this.#serve();
   }
 
-  /** Lets those who are due ask, one after the other. */
+  /** Lets the callers that are due ask, one after the other. */
   async #serve(): Promise<void> {
     if (this.#isServing) return;
     this.#isServing = true;
@@ -199,8 +161,8 @@ export class ClaimRoom {
       next.mustAsk = false;
       interest.isDue = false;
       const isAnswered = await this.#ask(next);
-      // It may leave before it could ask again, and the others rely on its question.
-      if (wasDue && !isAnswered) this.#dueIn(interest, BACKOFF.mostMs);
+      // This caller may leave before it can ask again, and the others rely on its question.
+      if (wasDue && !isAnswered) this.#interests.dueIn(interest, BACKOFF.mostMs);
     }
     this.#isServing = false;
   }
@@ -212,26 +174,26 @@ export class ClaimRoom {
     return undefined;
   }
 
-  /** Whether the store answered. */
+  /** Resolves with whether the store answered. */
   async #ask(waiting: Waiting): Promise<boolean> {
-    const { command, interest, callEndsMs } = waiting;
+    const { command, interest, context } = waiting;
     waiting.isAsking = true;
     let isAnswered = false;
     let claimed: Claimed | undefined;
     try {
-      const outcome = await this.#asked(command, callEndsMs);
+      const outcome = await this.#asked(command, context);
       isAnswered = true;
       waiting.refused = undefined;
       waiting.failures = 0;
       if (outcome.kind === 'quarantined') {
         waiting.refused = refusal(outcome);
-        this.#dueIn(interest, outcome.retryAfterMs);
+        this.#interests.dueIn(interest, outcome.retryAfterMs);
       } else if (outcome.claimed.length > 0) {
         claimed = outcome;
         interest.isDue = true; // there may be more, for the next one
       } else {
         interest.blockedOn = new Set(outcome.blockedOn);
-        this.#dueIn(interest, Math.max(outcome.askAgainInMs, LOOK_AT_MOST_EVERY_MS));
+        this.#interests.dueIn(interest, Math.max(outcome.askAgainInMs, LOOK_AT_MOST_EVERY_MS));
       }
     } catch (error) {
       if (!isPassing(error)) waiting.answer.reject(error);
@@ -250,10 +212,10 @@ export class ClaimRoom {
     return isAnswered;
   }
 
-  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for
-  // a worker that never hears of them, and they would stand still until the attempt is stale, and count as failed:
-  // they are given back. A repeat with the same claim id may have got them meanwhile, on another instance: the yield
-  // carries the stamp of this call, and does nothing then. Where even the answer is lost, the attempts go stale.
+  // A client may go away while its question is on its way to the store. The script then makes operations RUNNING for a
+  // worker that never hears of them. They would stand still until their attempts are stale, and count as failed; so
+  // they are given back. A repeat with the same claim id may have got them meanwhile on another instance: the yield
+  // carries the stamp of this call, and does nothing then. If even the answer is lost, the attempts go stale.
   #answer(waiting: Waiting, outcome: Claimed): void {
     this.#forget(waiting);
     if (waiting.ending === 'cancelled') {
@@ -267,7 +229,8 @@ export class ClaimRoom {
   #end(waiting: Waiting, ending: Ending): void {
     if (!this.#waiting.has(waiting)) return;
     if (waiting.isAsking) {
-      // What it may find now must not be lost: its answer decides. That the client is gone goes before all else.
+      // What the question finds must not be lost, so its answer decides. A client that is gone matters more than any
+      // other end.
       if (waiting.ending !== 'cancelled') waiting.ending = ending;
       return;
     }
@@ -280,45 +243,23 @@ export class ClaimRoom {
 
   #forget(waiting: Waiting): void {
     this.#waiting.delete(waiting);
-    const { interest } = waiting;
-    if (--interest.callers > 0) return;
-    interest.timer?.handle.cancel();
-    this.#interests.delete(interest.name);
+    this.#interests.leave(waiting.interest);
   }
 
-  #dueIn(interest: Interest, delayMs: number): void {
-    if (interest.callers === 0) return;
-    const { clock } = this.#options;
-    const waitMs = Math.min(Math.max(delayMs, ASK_AT_MOST_EVERY_MS), ASK_AT_LEAST_EVERY_MS);
-    const atMs = clock.monotonicMs() + waitMs;
-    if (interest.timer && interest.timer.atMs <= atMs) return;
-    interest.timer?.handle.cancel();
-    const handle = clock.after(waitMs, () => {
-      interest.timer = undefined;
-      interest.isDue = true;
-      void this.#serve();
-    });
-    interest.timer = { atMs, handle };
+  #asked(command: ClaimCommand, context: CallContext): Promise<ClaimOutcome> {
+    return this.#options.store.claim(command, bounded(this.#options, context));
   }
 
-  #asked(command: ClaimCommand, callEndsMs: number): Promise<ClaimOutcome> {
-    const { store, clock, commandTimeoutMs } = this.#options;
-    // Never later than anybody waits for: what is claimed after that is claimed for nobody.
-    const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
-    return store.claim(command, { deadlineMs });
-  }
-
-  // Not what another call with the same claim id had got before. The first try waits in the socket of a server that is
-  // frozen; the second one is answered by another server, and its worker begins. The first server wakes, gets for the
-  // first try what the second one has told, with a stamp that fits, and then sees that its client has gone.
+  // Never gives back what another call with the same claim id got before. The first try waits in the socket of a frozen
+  // server; another server answers the second try, and the worker begins. The first server wakes, gets for the first
+  // try what the second try got, with a stamp that fits, and then sees that its client is gone.
   #giveBack({ stamp }: ClaimCommand, { claimed, isRepeat }: Claimed): void {
     if (isRepeat) return;
-    const { store, clock, commandTimeoutMs } = this.#options;
     for (const { operation, attempt } of claimed) {
       const { resource, operationId } = operation;
       const { claimId, fencingToken } = attempt;
       const command = { resource, operationId, claimId, fencingToken, delayMs: 0, requestId: '', stamp };
-      store.yield(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
+      this.#options.store.yield(command, bounded(this.#options)).catch(() => {});
     }
   }
 }

@@ -1,11 +1,10 @@
-// ForceRelease without gRPC: revokes leases in the store, and leaves a record of every call, whatever became of it.
-// Who may call it was decided before (transport/authorization.ts).
+// ForceRelease without gRPC: revokes leases in the store, and leaves a record of every call, whatever its outcome. Who
+// may call it is decided before that (transport/authorization.ts).
 
-import type { Clock } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { ForceReleaseOutcome } from '../domain/lock.ts';
 import type { ForceReleaseCommand, LockStore } from '../store/lock-store.ts';
-import type { CallContext } from './lock-service.ts';
+import { bounded, type CallContext, type CommandTime } from './call.ts';
 
 /** One call of an administrator, for the log. */
 export interface ForceReleaseRecord {
@@ -18,16 +17,14 @@ export interface ForceReleaseRecord {
   readonly caller: string;
   readonly role: string;
   readonly peer: string;
-  /** Unless it is 'ok', the count isn't known: the outcome may be unknown. */
+  /** Unless this is 'ok', nobody knows the count: the outcome may be unknown. */
   readonly outcome: 'ok' | ErrorCode;
   readonly count?: number;
   readonly freeInMs?: number;
 }
 
-export interface ForceReleaseOptions {
+export interface ForceReleaseOptions extends CommandTime {
   readonly store: LockStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
   readonly audit: (record: ForceReleaseRecord) => void;
 }
 
@@ -41,22 +38,21 @@ export class ForceRelease {
   /** Throws what the store throws. */
   async forceRelease(
     command: ForceReleaseCommand & { readonly reason: string },
-    { caller, peer, deadlineMs }: CallContext,
+    context: CallContext,
   ): Promise<ForceReleaseOutcome> {
-    const { store, clock, commandTimeoutMs, audit } = this.#options;
+    const { store, audit } = this.#options;
     const { resource, fencingToken, immediate, reason } = command;
     const asked = {
       resource,
       fencingToken: fencingToken?.toString() ?? '',
       immediate,
       reason,
-      caller: caller.name,
-      role: caller.role,
-      peer,
+      caller: context.caller.name,
+      role: context.caller.role,
+      peer: context.peer,
     };
     try {
-      const boundMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-      const outcome = await store.forceRelease(command, { deadlineMs: boundMs });
+      const outcome = await store.forceRelease(command, bounded(this.#options, context));
       audit({ ...asked, outcome: 'ok', ...outcome });
       return outcome;
     } catch (error) {

@@ -1,19 +1,20 @@
 // What Hold and KeepAlive do, without gRPC: take a lease or take it over, keep it for as long as the stream lives, and
 // tell the stream what happens. The end of a stream releases nothing: a cancelled call and a dead process look alike,
-// so the lease runs to its deadline, and whoever opens KeepAlive before that goes on.
+// so the lease runs to its deadline, and a client that opens KeepAlive before that goes on.
 
-import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Lease, LeaseSpec } from '../domain/lock.ts';
+import type { LeaseLoss } from '../domain/losses.ts';
 import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } from '../store/lock-store.ts';
-import type { CallStamps } from './call-stamps.ts';
-import type { KeptLease, LeaseWheel, LossReason } from './kept-leases.ts';
-import { ANSWER_BEFORE_MS, type CallContext, type GrantedLease } from './lock-service.ts';
+import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsMs } from './call.ts';
+import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
-import { cancelled, leaseLost, moved, refusal, waitFailure } from './refusals.ts';
-import { groupOf, type KeepingEnd, type RiskReason } from './renewal-wheel.ts';
+import { cancelled, leaseLost, moved, waitFailure } from './refusals.ts';
+import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
+import type { KeepingEnd, KeptLease } from './renewals.ts';
 import type { WaitRoom } from './wait-room.ts';
+import { endOfTry, type WaitEnd } from './waiting-call.ts';
 
 export type LeaseEvent =
   /** `position` is from 1, and 0 while it isn't known. */
@@ -21,24 +22,22 @@ export type LeaseEvent =
   | { readonly kind: 'granted'; readonly granted: GrantedLease }
   | { readonly kind: 'renewed'; readonly granted: GrantedLease }
   | { readonly kind: 'at-risk'; readonly reason: RiskReason }
-  | KeepingEnd<LossReason>
-  /** About the whole stream, which works for so long. */
+  | KeepingEnd<LeaseLoss>
+  /** The whole stream ends in this time. */
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
 
 /** Tells the stream's client; never blocks. */
 export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
 
-export interface LeaseStreamsOptions {
+export interface LeaseStreamsOptions extends CommandTime {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
-  readonly wheel: LeaseWheel;
-  readonly clock: Clock;
+  readonly wheel: RenewalWheel<KeptLease, Lease, LeaseLoss>;
   readonly stamps: CallStamps;
-  readonly commandTimeoutMs: number;
   readonly maxTtlMs: number;
 }
 
-/** A queued stream says its position again after so long. */
+/** A queued stream repeats its position after this time. */
 const REPEAT_QUEUED_MS = 10_000;
 const RETRY_SOON_MS = 1_000;
 const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };
@@ -61,17 +60,12 @@ export class LeaseStreams {
     const { stamps, clock } = this.#options;
     const stamp = stamps.forStream();
     const { resource, leaseId, ttlMs, minAcks = 0 } = spec;
-    let lease: Lease;
-    try {
-      lease = await this.#obtain(spec, stamp, waitMs, context, tell);
-    } catch (error) {
-      if (error instanceof CoordinationError && error.code === 'MOVED') tell(spec, { kind: 'moved' });
-      if (error instanceof CoordinationError && error.code === 'DRAINING') {
-        tell(spec, { kind: 'draining', moveWithinMs: 0 });
-      }
-      throw error;
-    }
+    const end = await this.#obtain(spec, stamp, waitMs, context, tell);
+    if (end.kind === 'moved') tell(spec, { kind: 'moved' });
+    if (end.kind === 'draining') tell(spec, { kind: 'draining', moveWithinMs: 0 });
+    if (end.kind !== 'granted') throw waitFailure(end);
     if (context.ended.aborted) throw cancelled();
+    const { lease } = end;
     const { fencingToken, deadlineMs } = lease;
     if (clock.monotonicMs() >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
@@ -98,7 +92,7 @@ export class LeaseStreams {
     this.#admit(leases.length);
     const { stamps, clock, maxTtlMs } = this.#options;
     const stamp = stamps.forStream();
-    // Nobody here knows their deadlines yet, but after this they have passed.
+    // The deadlines aren't known here yet, but none is later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const common = { stamp, deadlineMs, minAcks: 0, takesOver: true, group: groupOf(context.peer) };
     const kept = leases.map((lease) => ({ ...lease, ...common }));
@@ -106,8 +100,8 @@ export class LeaseStreams {
   }
 
   /**
-   * From now on no stream begins here. Those that are open are told, spread over some time, and end within `withinMs`;
-   * their leases are renewed until then and go on living. Queued streams end with the wait room's drain.
+   * From now on no stream begins here. Open streams are told, spread over some time, and end within `withinMs`. Their
+   * leases are renewed until then, and live on. Queued streams end with the wait room's drain.
    */
   drain(withinMs: number): void {
     this.#open.drain(withinMs);
@@ -125,16 +119,14 @@ export class LeaseStreams {
     spec: LeaseSpec,
     stamp: KeptLease['stamp'],
     waitMs: number,
-    { arrivedAtMs, deadlineMs, ended }: CallContext,
+    context: CallContext,
     tell: Tell,
-  ): Promise<Lease> {
-    const { store, waitRoom, clock, commandTimeoutMs } = this.#options;
+  ): Promise<WaitEnd> {
+    const { store, waitRoom, clock } = this.#options;
+    const { deadlineMs, ended } = context;
     if (waitMs <= 0) {
-      const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-      const bound = { deadlineMs: untilMs, ...durabilityOf(spec) };
-      const outcome = await store.acquire({ spec, stamp, mayWait: false }, bound);
-      if (outcome.kind === 'granted') return outcome.lease;
-      throw refusal(outcome);
+      const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
+      return endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
     }
     let position = 0;
     const say = (): void => {
@@ -148,11 +140,9 @@ export class LeaseStreams {
       position = now;
       say();
     };
-    const untilMs = Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
+    const untilMs = waitEndsMs(context, waitMs);
     try {
-      const end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
-      if (end.kind === 'granted') return end.lease;
-      throw waitFailure(end);
+      return await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
     } finally {
       repeat.cancel();
     }
@@ -189,7 +179,7 @@ export class LeaseStreams {
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {
             tell(kept, end);
-            if (--left === 0) finish(end.kind === 'moved' ? moved() : leaseLost());
+            if (--left === 0) finish(end.kind === 'moved' ? moved('lease') : leaseLost());
           },
         });
         stops.push(stop);

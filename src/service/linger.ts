@@ -1,5 +1,5 @@
-// A subscription that several short interests share: it begins with the first and ends some time after the last, so
-// that calls which come and go don't make it come and go.
+// A subscription that several short interests share. It begins with the first and ends some time after the last, so
+// that it doesn't come and go with each call.
 
 import type { Clock, Timer } from '../domain/clock.ts';
 
@@ -12,13 +12,13 @@ export class Linger {
   #interests = 0;
   #timer: Timer | undefined;
 
-  /** `begin` starts it, and returns what ends it. */
+  /** `begin` starts the subscription, and returns a function that ends it. */
   constructor(clock: Clock, begin: () => () => void) {
     this.#clock = clock;
     this.#begin = begin;
   }
 
-  /** Returns the end of this interest, to be called once. */
+  /** Returns a function that ends this interest, to be called once. */
   join(): () => void {
     this.#interests++;
     this.#timer?.cancel();

@@ -1,19 +1,8 @@
-// What the lock rpcs do, without gRPC: chooses time bounds, refuses while draining, asks the store once, and
-// turns its outcomes into an answer or an error. Everything it is given was validated
-// (transport/decode-lock.ts).
+// What the lock rpcs do, without gRPC: bounds the time, refuses while the instance drains, asks the store once, and
+// turns its outcome into an answer or an error. The transport has validated every argument (decode-lock.ts).
 
-import type { Caller } from '../domain/caller.ts';
-import type { Clock } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import {
-  type CallStamp,
-  type Granted,
-  type Lease,
-  type LeaseSpec,
-  type LockView,
-  leaseIdHash,
-} from '../domain/lock.ts';
+import type { CallStamp, Granted, Lease, LeaseSpec, LockView } from '../domain/lock.ts';
 import {
   type AcquisitionRef,
   durabilityOf,
@@ -23,23 +12,20 @@ import {
   type StoreBound,
 } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
-import type { CallStamps } from './call-stamps.ts';
+import {
+  bounded,
+  type CallContext,
+  type CallStamps,
+  type CommandTime,
+  logged,
+  type MutationLog,
+  type MutationResult,
+  waitEndsMs,
+} from './call.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
-import { draining, leaseLost, leaseRevoked, refusal, waitFailure } from './refusals.ts';
+import { draining, leaseLost, leaseRevoked, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
-
-/** One call of a client, as the transport received it. */
-export interface CallContext {
-  /** When its request arrived, on the monotonic clock: `valid_for` counts from here. */
-  readonly arrivedAtMs: number;
-  /** When its client stops waiting, on the monotonic clock; Infinity when it set no deadline. */
-  readonly deadlineMs: number;
-  /** Aborts when the call ends before it was answered: cancelled, or its connection is gone. */
-  readonly ended: AbortSignal;
-  readonly caller: Caller;
-  /** The address that the call came from, for the log. */
-  readonly peer: string;
-}
+import { endOfTry, type WaitEnd } from './waiting-call.ts';
 
 /** A lease, and how long it is valid counted from the arrival of the call's request. */
 export interface GrantedLease {
@@ -47,41 +33,22 @@ export interface GrantedLease {
   readonly validForMs: number;
 }
 
-/** One finished mutation, for the log: never a whole lease id. */
-export interface MutationRecord {
-  readonly rpc: string;
-  readonly resource: string;
-  readonly lease: string;
-  readonly owner?: string;
-  readonly outcome: string;
-  readonly fencingToken?: string;
-  readonly tookMs: number;
-}
-
-/** What to list, and which page of it: '' is the first. */
+/** What to list, and which page of it; '' is the first page. */
 export interface ListRequest extends Omit<ListQuery, 'after'> {
   readonly pageToken: string;
 }
 
-/** A page, and what asks for the next one; '' after the last. */
+/** A page, and the token of the next one; '' after the last page. */
 export interface ListedLocks {
   readonly locks: readonly LockView[];
   readonly nextPageToken: string;
 }
 
-export interface LockServiceOptions {
+export interface LockServiceOptions extends CommandTime, MutationLog {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
-  readonly clock: Clock;
   readonly stamps: CallStamps;
-  /** The bound of one command, waiting and confirming included. */
-  readonly commandTimeoutMs: number;
-  /** Called after each mutation; undefined where nobody reads it. */
-  readonly onMutation: ((record: MutationRecord) => void) | undefined;
 }
-
-/** So long before the client's own deadline a wait ends, so that its answer arrives. */
-export const ANSWER_BEFORE_MS = 100;
 
 export class LockService {
   readonly #options: LockServiceOptions;
@@ -91,28 +58,29 @@ export class LockService {
     this.#options = options;
   }
 
-  /** From now on nothing new is acquired here; leases can still be renewed and released. */
+  /** From now on this instance acquires nothing new; leases can still be renewed and released. */
   drain(): void {
     this.#draining = true;
     this.#options.waitRoom.drain();
   }
 
   /**
-   * Takes a lease; with a `waitMs` above 0 it waits in the queue that long, and 30 minutes at most. Throws
+   * Acquires a lease; with a `waitMs` above 0 it waits in the queue for that long, at most LIMITS.unaryWaitMs. Throws
    * LOCK_CONTENDED, QUARANTINE, LEASE_ID_REUSED, QUEUE_FULL, DRAINING and what the store throws; while it waits also
    * MOVED, LEASE_LOST (someone released it) and CANCELLED.
    */
   acquire(spec: LeaseSpec, waitMs: number, context: CallContext): Promise<GrantedLease> {
-    return this.#logged('Acquire', spec, async () => {
+    const work = async (): Promise<GrantedLease> => {
       if (this.#draining) throw draining();
       const { lease } = await this.#take(spec, this.#stamp(), waitMs, context);
       return this.#granted(lease, context);
-    });
+    };
+    return logged(this.#options, 'Acquire', spec, work, granting);
   }
 
   /**
-   * Takes several leases, all or none; `waitMs` is for all of them together. In the order of `specs`, whose resources
-   * are distinct. Throws what `acquire` throws.
+   * Acquires several leases, all or none. `waitMs` is for all of them together, their resources must be distinct, and
+   * the answer is in the order of `specs`. Throws what `acquire` throws.
    */
   async acquireMany(
     specs: readonly LeaseSpec[],
@@ -122,48 +90,50 @@ export class LockService {
     if (this.#draining) throw draining();
     const { store, clock } = this.#options;
     const stamp = this.#stamp();
-    const leases = await acquireMany({
-      specs,
-      stamp,
-      store,
-      clock,
-      bounded: () => ({ deadlineMs: clock.monotonicMs() + this.#options.commandTimeoutMs }),
-      acquire: (spec) =>
-        this.#logged('AcquireMany', spec, async () => {
-          const granted = await this.#take(spec, stamp, waitMs, context);
-          return { ...granted, ...this.#granted(granted.lease, context) };
-        }),
-    });
+    const acquire = (spec: LeaseSpec): Promise<Granted> => {
+      const work = async (): Promise<Granted> => {
+        const granted = await this.#take(spec, stamp, waitMs, context);
+        this.#granted(granted.lease, context);
+        return granted;
+      };
+      return logged(this.#options, 'AcquireMany', spec, work, granting);
+    };
+    // Bounded by the command timeout alone: what was taken is given back after the call's own deadline too.
+    const bound = (): StoreBound => bounded(this.#options);
+    const leases = await acquireMany({ specs, stamp, store, clock, bounded: bound, acquire });
     return leases.map((lease) => this.#granted(lease, context));
   }
 
   /** Throws LEASE_LOST and what the store throws. */
   renew(command: RenewCommand, context: CallContext): Promise<GrantedLease> {
-    return this.#logged('Renew', command, async () => {
-      const [outcome] = await this.#options.store.renew([command], this.#bounded(context));
+    const work = async (): Promise<GrantedLease> => {
+      const [outcome] = await this.#options.store.renew([command], bounded(this.#options, context));
       if (outcome?.kind === 'revoked') throw leaseRevoked();
       if (outcome?.kind !== 'renewed') throw leaseLost();
       return this.#granted(outcome.lease, context);
-    });
+    };
+    return logged(this.#options, 'Renew', command, work, granting);
   }
 
   /** Whether this call ended a live lease. Throws what the store throws. */
-  async release(command: AcquisitionRef, context: CallContext): Promise<boolean> {
-    const { released } = await this.#logged('Release', command, async () => {
-      const outcome = await this.#options.store.release(command, this.#bounded(context));
-      return { released: outcome.kind === 'released' };
-    });
-    return released;
+  release(command: AcquisitionRef, context: CallContext): Promise<boolean> {
+    const work = async (): Promise<boolean> => {
+      const outcome = await this.#options.store.release(command, bounded(this.#options, context));
+      return outcome.kind === 'released';
+    };
+    return logged(this.#options, 'Release', command, work, (released) => [
+      { outcome: released ? 'released' : 'absent' },
+    ]);
   }
 
   /** Whether a live lease of the resource carries this token now. Throws what the store throws. */
   checkFencingToken(resource: string, fencingToken: bigint, context: CallContext): Promise<boolean> {
-    return this.#options.store.checkFencingToken(resource, fencingToken, this.#bounded(context));
+    return this.#options.store.checkFencingToken(resource, fencingToken, bounded(this.#options, context));
   }
 
   /** Throws what the store throws. */
   get(resource: string, context: CallContext): Promise<LockView> {
-    return this.#options.store.get(resource, this.#bounded(context));
+    return this.#options.store.get(resource, bounded(this.#options, context));
   }
 
   /**
@@ -175,7 +145,10 @@ export class LockService {
     const listing: Listing = { kind: 'locks', filters: [prefix, owner, states.toSorted()] };
     const after = pageToken === '' ? '' : positionIn(listing, pageToken);
     if (states.length === 0) return { locks: [], nextPageToken: '' };
-    const { locks, next } = await this.#options.store.list({ ...filter, after }, this.#bounded(context));
+    const { locks, next } = await this.#options.store.list(
+      { ...filter, after },
+      bounded(this.#options, context),
+    );
     return { locks, nextPageToken: next === undefined ? '' : pageTokenFor(listing, next) };
   }
 
@@ -184,74 +157,27 @@ export class LockService {
   }
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
-    if (waitMs > 0) return this.#awaitTurn(spec, stamp, waitMs, context);
-    const bound = { ...this.#bounded(context), ...durabilityOf(spec) };
-    const outcome = await this.#options.store.acquire({ spec, stamp, mayWait: false }, bound);
-    if (outcome.kind !== 'granted') throw refusal(outcome);
-    return outcome;
+    const { store, waitRoom } = this.#options;
+    let end: WaitEnd;
+    if (waitMs > 0) {
+      const untilMs = waitEndsMs(context, Math.min(waitMs, LIMITS.unaryWaitMs));
+      const { ended, deadlineMs: callEndsMs } = context;
+      end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs, ended, onPosition: () => {} });
+    } else {
+      const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
+      end = endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
+    }
+    if (end.kind !== 'granted') throw waitFailure(end);
+    return end;
   }
 
-  async #awaitTurn(
-    spec: LeaseSpec,
-    stamp: CallStamp,
-    waitMs: number,
-    context: CallContext,
-  ): Promise<Granted> {
-    const untilMs = Math.min(
-      context.arrivedAtMs + Math.min(waitMs, LIMITS.unaryWaitMs),
-      context.deadlineMs - ANSWER_BEFORE_MS,
-    );
-    const { ended } = context;
-    const end = await this.#options.waitRoom.wait({
-      spec,
-      stamp,
-      untilMs,
-      callEndsMs: context.deadlineMs,
-      ended,
-      onPosition: () => {},
-    });
-    if (end.kind === 'granted') return end;
-    throw waitFailure(end);
-  }
-
-  #bounded(context: CallContext): StoreBound {
-    const { clock, commandTimeoutMs } = this.#options;
-    return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
-  }
-
-  // A success must be true when it is sent: an answer that took longer than the lease lives tells of a lost
-  // lease.
+  // A success must be true when it is sent: if the answer took longer than the lease lives, the lease is lost.
   #granted(lease: Lease, context: CallContext): GrantedLease {
     if (this.#options.clock.monotonicMs() >= lease.deadlineMs) throw leaseLost();
     return { lease, validForMs: lease.deadlineMs - context.arrivedAtMs };
   }
+}
 
-  async #logged<T extends GrantedLease | { readonly released: boolean }>(
-    rpc: string,
-    about: { readonly resource: string; readonly leaseId: string; readonly owner?: string },
-    work: () => Promise<T>,
-  ): Promise<T> {
-    const { clock, onMutation } = this.#options;
-    if (!onMutation) return work();
-    const startedMs = clock.monotonicMs();
-    const record = (outcome: string, fencingToken?: bigint): void =>
-      onMutation({
-        rpc,
-        resource: about.resource,
-        lease: leaseIdHash(about.leaseId),
-        ...(about.owner ? { owner: about.owner } : {}),
-        outcome,
-        ...(fencingToken === undefined ? {} : { fencingToken: fencingToken.toString() }),
-        tookMs: Math.round((clock.monotonicMs() - startedMs) * 1_000) / 1_000,
-      });
-    try {
-      const result = await work();
-      if ('lease' in result) record('ok', result.lease.fencingToken);
-      else record(result.released ? 'released' : 'absent');
-      return result;
-    } catch (error) {
-      record(error instanceof CoordinationError ? error.code : 'INTERNAL');
-      throw error;
-    }
-  }
+function granting({ lease }: { readonly lease: Lease }): readonly MutationResult[] {
+  return [{ outcome: 'ok', fencingToken: lease.fencingToken }];
 }

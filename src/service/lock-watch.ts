@@ -1,17 +1,15 @@
 // Watching locks: where their states and changes come from. The watches themselves are in watch-hub.ts.
 
-import type { Clock } from '../domain/clock.ts';
 import type { LockView } from '../domain/lock.ts';
 import type { LockStore } from '../store/lock-store.ts';
-import type { CallContext } from './lock-service.ts';
+import type { CallContext, CommandTime } from './call.ts';
 import type { WatchSink } from './watch-call.ts';
-import { type NamedState, type ReadPage, WatchHub } from './watch-hub.ts';
+import { WatchHub } from './watch-hub.ts';
 import type { WatchFilter } from './watch-index.ts';
+import type { NamedState, ReadPage } from './watch-source.ts';
 
-export interface LockWatchOptions {
+export interface LockWatchOptions extends CommandTime {
   readonly store: LockStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
 const NOT_FREE = ['held', 'min-hold'] as const;
@@ -41,8 +39,8 @@ export class LockWatch {
   }
 
   /**
-   * Tells the states of the locks that the filter names, or that begin with its prefix and aren't free; then that this
-   * was all, and then each change. Throws what WatchHub.watch throws.
+   * Tells the states of the locks that the filter names, or that begin with its prefix and aren't free; then that the
+   * snapshot is complete, and then each change. Throws what WatchHub.watch throws.
    */
   watch(filter: WatchFilter, context: CallContext, sink: WatchSink<LockView>): Promise<never> {
     const prefix = filter.kind === 'prefix' ? filter.prefix : '';
@@ -54,7 +52,7 @@ export class LockWatch {
     return this.#hub.watch(filter, readPage, context, sink);
   }
 
-  /** From now on no watch begins here, and those that are open end. */
+  /** From now on no watch begins here, and open watches end. */
   drain(): void {
     this.#hub.drain();
   }

@@ -1,5 +1,5 @@
-// The streams of one kind that are open on this instance, and how they end when it drains: told one after the other, so
-// that not all come to the next instance at once, and ended when the time is over.
+// The open streams of one kind on this instance, and how they end when it drains: it tells them one after the other, so
+// that they don't all come to the next instance at once, and ends them when the time is over.
 
 import type { Clock } from '../domain/clock.ts';
 import type { CoordinationError } from '../domain/errors.ts';
@@ -11,7 +11,7 @@ export interface OpenStream {
   finish(end: CoordinationError): void;
 }
 
-/** Streams are told that the instance drains within this part of the time that they have. */
+/** All streams are told within this part of the time that they have. */
 const TELL_WITHIN = 0.5;
 
 export class OpenStreams {
@@ -30,7 +30,7 @@ export class OpenStreams {
 
   add(stream: OpenStream): void {
     this.#open.add(stream);
-    // It was on its way when the others were told.
+    // This stream was on its way when the others were told.
     if (this.#endsAtMs === undefined) return;
     const leftMs = Math.max(this.#endsAtMs - this.#clock.monotonicMs(), 0);
     stream.tellDraining(leftMs);

@@ -10,7 +10,7 @@ export function beginRefusal(outcome: Exclude<BeginOutcome, { kind: 'begun' }>):
     case 'exists':
       return new CoordinationError(
         'OPERATION_EXISTS',
-        'the operation_id names an operation with another type, other data or other labels',
+        'the operation_id names an operation with a different type, different data or different labels',
       );
     case 'attempt-held':
       return new CoordinationError('ATTEMPT_HELD', 'another attempt runs the operation', {
@@ -61,7 +61,7 @@ function operationOpen(): CoordinationError {
 function labelsFull(): CoordinationError {
   const { metadataEntries, metadataTotalBytes } = LIMITS;
   const bounds = `at most ${metadataEntries} entries and ${metadataTotalBytes} bytes in all`;
-  const description = `with those that the operation has there must be ${bounds}`;
+  const description = `must be ${bounds}, with the labels that the operation already has`;
   return new CoordinationError('INVALID_ARGUMENT', `set_labels: ${description}`, {
     violations: [{ field: 'set_labels', description }],
   });

@@ -1,10 +1,7 @@
-// What the rpcs of the operation store do that are answered at once, without gRPC: chooses time bounds, refuses while
-// draining, asks the store once, and turns its outcomes into an answer or an error. Waiting for work is claim-room.ts,
-// waiting for an end operation-waits.ts, keeping an attempt alive attempt-streams.ts.
+// What the operation rpcs that answer at once do, without gRPC: bounds the time, refuses while the instance drains,
+// asks the store once, and turns its outcome into an answer or an error. claim-room.ts waits for work,
+// operation-waits.ts for the end of an operation, and attempt-streams.ts keeps attempts alive.
 
-import type { Clock } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
-import { leaseIdHash } from '../domain/lock.ts';
 import { type Attempt, keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationFilter } from '../domain/operation-filter.ts';
 import type { StoreBound } from '../store/lock-store.ts';
@@ -21,9 +18,16 @@ import type {
   UpdateCommand,
   YieldCommand,
 } from '../store/operation-store.ts';
-import type { CallStamps } from './call-stamps.ts';
+import {
+  bounded,
+  type CallContext,
+  type CallStamps,
+  type CommandTime,
+  logged,
+  type MutationLog,
+  type MutationSubject,
+} from './call.ts';
 import type { ClaimRoom } from './claim-room.ts';
-import type { CallContext } from './lock-service.ts';
 import { beginRefusal, changeRefusal, operationNotFound, staleAttempt } from './operation-refusals.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
 import { draining } from './refusals.ts';
@@ -46,45 +50,22 @@ export interface RunningOperation {
   readonly running: RunningAttempt;
 }
 
-/** One finished mutation, for the log: never a whole claim id. */
-export interface OperationMutationRecord {
-  readonly rpc: string;
-  readonly resource?: string;
-  readonly operationId?: string;
-  readonly claim?: string;
-  readonly owner?: string;
-  readonly outcome: string;
-  readonly fencingToken?: string;
-  readonly tookMs: number;
-}
-
-/** What to list, and which page of it: '' is the first. */
+/** What to list, and which page of it; '' is the first page. */
 export interface ListOperationsRequest extends Omit<OperationQuery, 'after'> {
   readonly pageToken: string;
 }
 
-/** A page, and what asks for the next one; '' after the last. */
+/** A page, and the token of the next one; '' after the last page. */
 export interface ListedOperations {
   readonly operations: readonly Operation[];
   readonly nextPageToken: string;
 }
 
-export interface OperationServiceOptions {
+export interface OperationServiceOptions extends CommandTime, MutationLog {
   readonly store: OperationStore;
   readonly claimRoom: ClaimRoom;
-  readonly clock: Clock;
   readonly stamps: CallStamps;
-  readonly commandTimeoutMs: number;
-  /** Called after each mutation; undefined where nobody reads it. */
-  readonly onMutation: ((record: OperationMutationRecord) => void) | undefined;
 }
-
-interface Told extends Partial<OperationKey> {
-  readonly outcome: string;
-  readonly fencingToken?: bigint;
-}
-
-type About = Partial<OperationKey> & { readonly claimId?: string | undefined; readonly owner?: string };
 
 export class OperationService {
   readonly #options: OperationServiceOptions;
@@ -94,7 +75,7 @@ export class OperationService {
     this.#options = options;
   }
 
-  /** From now on nothing is begun or claimed here; what runs can be written and finished. */
+  /** From now on this instance begins and claims nothing; running operations can be updated and finished. */
   drain(): void {
     this.#draining = true;
     this.#options.claimRoom.drain();
@@ -106,19 +87,21 @@ export class OperationService {
    */
   begin(command: Omit<BeginCommand, 'stamp'>, context: CallContext): Promise<BegunOperation> {
     const { resource, operationId, owner } = command.spec;
-    return this.#logged(
-      'BeginOperation',
-      { resource, operationId, owner, claimId: command.claimId },
-      async () => {
-        if (this.#draining) throw draining();
-        const { store, stamps } = this.#options;
-        const outcome = await store.begin({ ...command, stamp: stamps.forUnary() }, this.#bounded(context));
-        if (outcome.kind !== 'begun') throw beginRefusal(outcome);
-        const { operation, attempt, created } = outcome;
-        return { operation, running: attempt && this.#running(attempt, context), created };
-      },
-      ({ running, created }) => [{ outcome: created ? 'created' : 'existing', ...tokenOf(running) }],
-    );
+    const subject = { resource, operationId, owner, claimId: command.claimId };
+    const work = async (): Promise<BegunOperation> => {
+      if (this.#draining) throw draining();
+      const { store, stamps } = this.#options;
+      const outcome = await store.begin(
+        { ...command, stamp: stamps.forUnary() },
+        bounded(this.#options, context),
+      );
+      if (outcome.kind !== 'begun') throw beginRefusal(outcome);
+      const { operation, attempt, created } = outcome;
+      return { operation, running: attempt && this.#running(attempt, context), created };
+    };
+    return logged(this.#options, 'BeginOperation', subject, work, ({ running, created }) => [
+      { outcome: created ? 'created' : 'existing', ...tokenOf(running) },
+    ]);
   }
 
   /** Waits up to `waitMs` until there is something to claim. Throws what ClaimRoom.claim throws. */
@@ -130,12 +113,13 @@ export class OperationService {
     const work = async () => {
       const { claimRoom, stamps, clock } = this.#options;
       const claimed = await claimRoom.claim({ ...command, stamp: stamps.forUnary() }, waitMs, context);
-      // One whose deadline has passed while it was on its way would be told to somebody who must not do the work.
+      // If an attempt's deadline passed on the way, its worker must not do the work, and should not hear of it.
       return claimed
         .filter(({ attempt }) => clock.monotonicMs() < attempt.deadlineMs)
         .map(({ operation, attempt }) => ({ operation, running: this.#running(attempt, context) }));
     };
-    return this.#logged('ClaimOperations', command, work, (claimed) =>
+    // One line for each claimed operation: a claim that got nothing changed nothing.
+    return logged(this.#options, 'ClaimOperations', command, work, (claimed) =>
       claimed.map(({ operation: { resource, operationId }, running }) => {
         return { outcome: 'claimed', resource, operationId, ...tokenOf(running) };
       }),
@@ -144,7 +128,7 @@ export class OperationService {
 
   /** Throws OPERATION_NOT_FOUND, and what the store throws. */
   async get(key: OperationKey, context: CallContext): Promise<Operation> {
-    const [operation] = await this.#options.store.getMany([key], this.#bounded(context));
+    const [operation] = await this.#options.store.getMany([key], bounded(this.#options, context));
     if (!operation) throw operationNotFound();
     return operation;
   }
@@ -156,18 +140,21 @@ export class OperationService {
   ): Promise<ListedOperations> {
     const listing: Listing = { kind: 'operations', filters: listingFilters(query.filter) };
     const after = pageToken === '' ? undefined : keyOfName(positionIn(listing, pageToken));
-    const { operations, last } = await this.#options.store.list({ ...query, after }, this.#bounded(context));
+    const { operations, last } = await this.#options.store.list(
+      { ...query, after },
+      bounded(this.#options, context),
+    );
     return { operations, nextPageToken: last ? pageTokenFor(listing, nameOf(last)) : '' };
   }
 
-  /** Throws what `changeRefusal` makes, and what the store throws; so do all below. */
+  /** Throws what `changeRefusal` makes, and what the store throws; so do all methods below. */
   update(command: UpdateCommand, context: CallContext): Promise<RunningOperation> {
     const work = async () => {
-      const outcome = await this.#options.store.update(command, this.#bounded(context));
+      const outcome = await this.#options.store.update(command, bounded(this.#options, context));
       if (outcome.kind !== 'changed') throw changeRefusal(outcome);
       return { operation: outcome.operation, running: this.#running(outcome.attempt, context) };
     };
-    return this.#logged('UpdateOperation', command, work, ({ running }) => [
+    return logged(this.#options, 'UpdateOperation', command, work, ({ running }) => [
       { outcome: 'ok', ...tokenOf(running) },
     ]);
   }
@@ -192,79 +179,40 @@ export class OperationService {
     return this.#change('RetryOperation', command, work, context);
   }
 
-  /** Whether this call removed a record. */
+  /** Resolves with whether this call removed a record. */
   delete(command: DeleteCommand, context: CallContext): Promise<boolean> {
     const work = async () => {
-      const outcome = await this.#options.store.delete(command, this.#bounded(context));
+      const outcome = await this.#options.store.delete(command, bounded(this.#options, context));
       if (outcome.kind === 'deleted' || outcome.kind === 'absent') return outcome.kind === 'deleted';
       throw changeRefusal(outcome);
     };
-    return this.#logged('DeleteOperation', command, work, (deleted) => [
+    return logged(this.#options, 'DeleteOperation', command, work, (deleted) => [
       { outcome: deleted ? 'deleted' : 'absent' },
     ]);
   }
 
   #change(
     rpc: string,
-    about: About,
+    about: MutationSubject,
     work: (bound: StoreBound) => Promise<ChangeOutcome>,
     context: CallContext,
   ): Promise<Operation> {
     const change = async () => {
-      const outcome = await work(this.#bounded(context));
+      const outcome = await work(bounded(this.#options, context));
       if (outcome.kind !== 'changed') throw changeRefusal(outcome);
       return outcome.operation;
     };
-    return this.#logged(rpc, about, change, ({ state }) => [{ outcome: state }]);
+    return logged(this.#options, rpc, about, change, ({ state }) => [{ outcome: state }]);
   }
 
-  #bounded(context: CallContext): StoreBound {
-    const { clock, commandTimeoutMs } = this.#options;
-    return { deadlineMs: Math.min(clock.monotonicMs() + commandTimeoutMs, context.deadlineMs) };
-  }
-
-  // A success must be true when it is sent: an answer that took longer than the attempt lives tells of one that is
-  // over.
+  // A success must be true when it is sent: if the answer took longer than the attempt lives, the attempt is over.
   #running(attempt: Attempt, context: CallContext): RunningAttempt {
     if (this.#options.clock.monotonicMs() >= attempt.deadlineMs) throw staleAttempt();
     return { attempt, validForMs: attempt.deadlineMs - context.arrivedAtMs };
   }
-
-  // A claim is told of once for each operation that it got; one that got nothing changed nothing.
-  async #logged<T>(
-    rpc: string,
-    about: About,
-    work: () => Promise<T>,
-    told: (result: T) => readonly Told[],
-  ): Promise<T> {
-    const { clock, onMutation } = this.#options;
-    if (!onMutation) return work();
-    const startedMs = clock.monotonicMs();
-    const record = ({ outcome, fencingToken, ...key }: Told): void => {
-      const { resource, operationId, claimId, owner } = { ...about, ...key };
-      onMutation({
-        rpc,
-        ...(resource === undefined ? {} : { resource }),
-        ...(operationId === undefined ? {} : { operationId }),
-        ...(claimId === undefined ? {} : { claim: leaseIdHash(claimId) }),
-        ...(owner ? { owner } : {}),
-        outcome,
-        ...(fencingToken === undefined ? {} : { fencingToken: fencingToken.toString() }),
-        tookMs: Math.round((clock.monotonicMs() - startedMs) * 1_000) / 1_000,
-      });
-    };
-    try {
-      const result = await work();
-      for (const line of told(result)) record(line);
-      return result;
-    } catch (error) {
-      record({ outcome: error instanceof CoordinationError ? error.code : 'INTERNAL' });
-      throw error;
-    }
-  }
 }
 
-/** All that a filter says, in one order, whatever the order it was sent in. */
+/** All parts of a filter, in the same order however they were sent. */
 function listingFilters(filter: OperationFilter): Listing['filters'] {
   const times = [
     filter.createdFromWallMs,

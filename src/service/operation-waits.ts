@@ -1,25 +1,21 @@
-// Calls that wait for an operation to finish. They read the record when they come and when the store tells that it
-// changed, many in one call of the store; nobody polls.
+// Calls that wait for an operation to finish. They read its record when they come and when the store says that it
+// changed, many records in one call of the store. Nobody polls.
 
-import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isFinal, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationNotice, OperationStore } from '../store/operation-store.ts';
+import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
 import { Linger } from './linger.ts';
-import { ANSWER_BEFORE_MS, type CallContext } from './lock-service.ts';
 import { operationNotFound } from './operation-refusals.ts';
 import { cancelled, draining } from './refusals.ts';
-import { isPassing } from './waiting-call.ts';
 
-export interface OperationWaitsOptions {
+export interface OperationWaitsOptions extends CommandTime {
   readonly store: OperationStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
 interface Wait {
-  /** The first reading that began after it came: what was read before may be older than the call. */
+  /** The first reading that begins after the call came: what an earlier one read may be older than the call. */
   readonly fromReading: number;
   readonly end: PromiseWithResolvers<Operation | 'time over'>;
 }
@@ -56,13 +52,14 @@ export class OperationWaits {
   }
 
   /**
-   * The operation when it is finished, or as it is when `waitMs` is over. Throws OPERATION_NOT_FOUND, also when it is
-   * removed meanwhile, DRAINING, OVERLOADED, CANCELLED, and what the store throws when the time is over.
+   * Resolves with the operation when it is finished, or as it is when `waitMs` is over. Throws OPERATION_NOT_FOUND
+   * (also when the operation is removed meanwhile), DRAINING, OVERLOADED, CANCELLED, and what the store throws when the
+   * time is over.
    */
   async wait(key: OperationKey, waitMs: number, context: CallContext): Promise<Operation> {
     if (this.#draining) throw draining();
     const { clock } = this.#options;
-    const untilMs = Math.min(context.arrivedAtMs + waitMs, context.deadlineMs - ANSWER_BEFORE_MS);
+    const untilMs = waitEndsMs(context, waitMs);
     if (untilMs <= clock.monotonicMs()) return this.#readOnce(key, context);
     if (this.#size >= LIMITS.waitsPerInstance) {
       throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
@@ -83,10 +80,8 @@ export class OperationWaits {
     this.#notices.close();
   }
 
-  async #readOnce(key: OperationKey, { deadlineMs }: CallContext): Promise<Operation> {
-    const { store, clock, commandTimeoutMs } = this.#options;
-    const untilMs = Math.min(clock.monotonicMs() + commandTimeoutMs, deadlineMs);
-    const [operation] = await store.getMany([key], { deadlineMs: untilMs });
+  async #readOnce(key: OperationKey, context: CallContext): Promise<Operation> {
+    const [operation] = await this.#options.store.getMany([key], bounded(this.#options, context));
     if (!operation) throw operationNotFound();
     return operation;
   }
@@ -103,7 +98,7 @@ export class OperationWaits {
     this.#watched.set(name, watched);
     watched.waits.add(wait);
     this.#size++;
-    const leave = this.#notices.join(); // before it reads, so that no end is missed between the two
+    const leave = this.#notices.join(); // before it reads, so that it misses no end between the two
     const cancel = (): void => wait.end.reject(cancelled());
     ended.addEventListener('abort', cancel, { once: true });
     const timeOver = clock.after(untilMs - clock.monotonicMs(), () => wait.end.resolve('time over'));
@@ -137,7 +132,7 @@ export class OperationWaits {
 
   async #readAll(): Promise<void> {
     this.#isReading = true;
-    await Promise.resolve(); // what comes in this very moment is read together
+    await Promise.resolve(); // calls that come at the same moment share one read
     while (this.#toRead.size > 0) {
       const names = [...this.#toRead].slice(0, READ_AT_ONCE);
       for (const name of names) this.#toRead.delete(name);
@@ -147,16 +142,17 @@ export class OperationWaits {
   }
 
   async #readSome(names: readonly string[]): Promise<void> {
-    const { store, clock, commandTimeoutMs } = this.#options;
+    const { store, clock } = this.#options;
     const watched = names.map((name) => this.#watched.get(name)).filter((one) => one !== undefined);
     if (watched.length === 0) return;
     const reading = ++this.#readings;
     const keys = watched.map(({ key }) => key);
     try {
-      const found = await store.getMany(keys, { deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+      const found = await store.getMany(keys, bounded(this.#options));
       for (const [index, { waits }] of watched.entries()) this.#tell(waits, reading, found[index]);
     } catch (error) {
-      // Who waits sits out what passes; its last reading, when the time is over, says what is wrong.
+      // A waiting call sits out what passes. If it doesn't pass, the last reading, when the time is over, says what is
+      // wrong.
       if (isPassing(error)) clock.after(RETRY_MS, () => this.#readAgain(names));
       else for (const { waits } of watched) for (const { end } of waits) end.reject(error);
     }

@@ -1,27 +1,22 @@
-// Watching operations: where their states and changes come from, and which of them a client is told. The watches
-// themselves are in watch-hub.ts.
+// Watches of operations: where their states and changes come from, and which of them a client is told. How a watch runs
+// is in watch-hub.ts.
 
-import type { Clock } from '../domain/clock.ts';
 import { keyOfName, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import { fits, type OperationFilter } from '../domain/operation-filter.ts';
 import type { OperationStore } from '../store/operation-store.ts';
-import type { CallContext } from './lock-service.ts';
-import type { WatchEvent, WatchSink } from './watch-call.ts';
-import { type NamedState, type ReadPage, WatchHub } from './watch-hub.ts';
+import type { CallContext, CommandTime } from './call.ts';
+import type { WatchSink } from './watch-call.ts';
+import { WatchHub } from './watch-hub.ts';
+import type { NamedState, ReadPage } from './watch-source.ts';
 
-export interface OperationWatchOptions {
+export interface OperationWatchOptions extends CommandTime {
   readonly store: OperationStore;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
-/** What is true of one operation now. */
+/** The current state of one operation. */
 export type OperationNews =
   | { readonly kind: 'record'; readonly operation: Operation }
   | ({ readonly kind: 'removed' } & OperationKey);
-
-/** A record with payloads takes the room of so many, so that a client that reads slowly can't hold all memory. */
-const WEIGHT_OF_PAYLOADS = 10;
 
 export class OperationWatch {
   readonly #store: OperationStore;
@@ -57,8 +52,8 @@ export class OperationWatch {
   }
 
   /**
-   * Tells the operations that fit the filter, then that this was all, and then each change; one that was told and no
-   * longer fits is told once more. Throws what WatchHub.watch throws.
+   * Tells the operations that fit the filter, then that the snapshot is complete, and then each change. An operation
+   * that was told and no longer fits is told once more. Throws what WatchHub.watch throws.
    */
   watch(
     filter: OperationFilter,
@@ -73,57 +68,31 @@ export class OperationWatch {
       const { operations, last } = await this.#store.list({ filter, after: from, most, withPayloads }, bound);
       return { states: operations.map(named), next: last && nameOf(last) };
     };
-    const fitting = new FittingSink(filter, withPayloads ? WEIGHT_OF_PAYLOADS : 1, sink);
-    return this.#hub.watch({ kind: 'prefix', prefix }, readPage, context, fitting);
+    const fittingSink = { ...sink, tell: fitting(filter, sink.tell) };
+    return this.#hub.watch({ kind: 'prefix', prefix }, readPage, context, fittingSink);
   }
 
-  /** From now on no watch begins here, and those that are open end. */
+  /** From now on no watch begins here, and open watches end. */
   drain(): void {
     this.#hub.drain();
   }
 }
 
-/** Lets through what fits a filter, and what no longer fits once more. */
-class FittingSink implements WatchSink<OperationNews> {
-  readonly #filter: OperationFilter;
-  readonly #weight: number;
-  readonly #sink: WatchSink<OperationNews>;
-  /** Those that fitted when they were told last. */
-  readonly #told = new Set<string>();
-
-  constructor(filter: OperationFilter, weight: number, sink: WatchSink<OperationNews>) {
-    this.#filter = filter;
-    this.#weight = weight;
-    this.#sink = sink;
-  }
-
-  tell(event: WatchEvent<OperationNews>): void {
-    if (event.kind === 'state' && !this.#concerns(event)) return;
-    this.#sink.tell(event);
-  }
-
-  get unsent(): number {
-    return this.#sink.unsent * this.#weight;
-  }
-
-  get passedOn(): number {
-    return this.#sink.passedOn;
-  }
-
-  emptied(): Promise<void> {
-    return this.#sink.emptied();
-  }
-
-  discard(): void {
-    this.#told.clear();
-    this.#sink.discard();
-  }
-
-  #concerns({ name, state }: NamedState<OperationNews>): boolean {
-    if (state.kind === 'removed' || !fits(state.operation, this.#filter)) return this.#told.delete(name);
-    this.#told.add(name);
+/** Lets through the operations that fit the filter, and each that no longer fits once more. */
+function fitting(
+  filter: OperationFilter,
+  tell: WatchSink<OperationNews>['tell'],
+): WatchSink<OperationNews>['tell'] {
+  /** The names that fitted when they were last told. */
+  const told = new Set<string>();
+  const concerns = ({ name, state }: NamedState<OperationNews>): boolean => {
+    if (state.kind === 'removed' || !fits(state.operation, filter)) return told.delete(name);
+    told.add(name);
     return true;
-  }
+  };
+  return (event) => {
+    if (event.kind !== 'state' || concerns(event)) tell(event);
+  };
 }
 
 function record(operation: Operation): OperationNews {

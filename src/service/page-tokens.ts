@@ -1,19 +1,19 @@
-// Page tokens: where the next page of a listing begins, with a digest of that and of the listing and its filters. So a
-// token of another listing, of other filters, or cut on its way is refused, and a token is good on every instance. A
-// token holds no state and doesn't expire. It proves nothing about its caller, and has nothing to hide: a caller who
-// makes up a position sees what the filters alone would show.
+// Page tokens: where the next page of a listing begins, with a digest of that position, the listing and its filters.
+// The digest lets every instance accept a token, and refuse one of another listing, of other filters, or cut on its
+// way. A token holds no state and doesn't expire. It proves nothing about its caller and hides nothing: a caller who
+// makes up a position sees only what the filters alone would show.
 
 import { createHash } from 'node:crypto';
 import { CoordinationError } from '../domain/errors.ts';
 
-/** A listing, and what it is filtered by; not the page size, which may change from page to page. */
+/** A listing and its filters; not the page size, which may change from page to page. */
 export interface Listing {
   readonly kind: string;
   readonly filters: readonly (string | readonly string[])[];
 }
 
 const FIELD = 'page_token';
-const EXPECTED = 'must be the next_page_token of the page before, with the same filters';
+const EXPECTED = 'must be the next_page_token of the previous page, with the same filters';
 const DIGEST_BYTES = 16;
 
 /** The token of the page that begins behind `position`. */
@@ -25,7 +25,7 @@ export function pageTokenFor(listing: Listing, position: string): string {
 export function positionIn(listing: Listing, token: string): string {
   const bytes = Buffer.from(token, 'base64url');
   const position = bytes.subarray(DIGEST_BYTES).toString();
-  // Encoded again, since the decoder skips what isn't base64url: many texts would be one token.
+  // Encoded again, since the decoder skips what isn't base64url: otherwise many texts would be one token.
   if (
     bytes.toString('base64url') !== token ||
     !digest(listing, position).equals(bytes.subarray(0, DIGEST_BYTES))

@@ -1,11 +1,11 @@
-// Outcomes that a caller did not ask for, as errors: what they say, and when to try again.
+// Outcomes that a caller did not hope for, as errors: what they say, and when to try again.
 
 import { CoordinationError } from '../domain/errors.ts';
 import type { AcquireOutcome, Contention } from '../domain/lock.ts';
 import type { WaitEnd } from './waiting-call.ts';
 
 const RETRY_AT_LEAST_MS = 50;
-/** A holder may release long before its deadline, so nobody is told to wait for that. */
+/** A holder may release long before its deadline, so no caller is told to wait until then. */
 const RETRY_AT_MOST_MS = 1_000;
 const RETRY_ELSEWHERE_MS = 100;
 
@@ -74,11 +74,11 @@ export function leaseLost(): CoordinationError {
 }
 
 export function leaseRevoked(): CoordinationError {
-  return new CoordinationError('LEASE_LOST', 'an administrator took the lease away');
+  return new CoordinationError('LEASE_LOST', 'an administrator force-released the lease');
 }
 
-export function moved(): CoordinationError {
-  return new CoordinationError('MOVED', 'a newer call speaks for it');
+export function moved(what: 'lease' | 'attempt'): CoordinationError {
+  return new CoordinationError('MOVED', `a newer call speaks for the ${what}`);
 }
 
 export function cancelled(): CoordinationError {

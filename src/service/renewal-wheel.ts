@@ -1,73 +1,31 @@
 // Renews what this instance keeps for its streams (leases, attempts): one timer for all of them, and one call of the
-// store for many that are due in the same moment. Owns when something is renewed, and what became of it; how it is
-// renewed is in kept-leases.ts and kept-attempts.ts; who is told of it, and how, is the streams' business.
+// store for many that are due at the same moment. Owns when something is renewed, and what becomes of it. How it is
+// renewed is in renewals.ts; who hears of it, and how, is the streams' business.
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
 //             │ the store fails: at risk, tried again soon
 //             └ lost, moved, or the deadline passes: ended
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import type { Clock, Timer } from '../domain/clock.ts';
+import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallStamp } from '../domain/lock.ts';
-import type { StoreBound } from '../store/lock-store.ts';
+import { bounded, type CommandTime } from './call.ts';
+import type { KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
 
-/** What can be kept by a wheel. */
-export interface Kept {
-  /** The call that keeps it. */
-  readonly stamp: CallStamp;
-  /** On the monotonic clock; later than the true one where it isn't known yet. */
-  readonly deadlineMs: number;
-  /** So many replicas must have a renewal before it counts; 0: the server's minimum. */
-  readonly minAcks: number;
-  /** It is kept by another call until now: renewed at once, under the new stamp. */
-  readonly takesOver: boolean;
-  /** Those of one group are renewed together where the time allows. */
-  readonly group: number;
-}
-
-export type KeepingEnd<Loss> =
-  | { readonly kind: 'lost'; readonly reason: Loss }
-  /** A newer call speaks for it. */
-  | { readonly kind: 'moved' };
-
-export type Renewal<Granted, Loss> =
-  /** `isFinal`: no renewal passes this deadline. */
-  { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean } | KeepingEnd<Loss>;
-
-/** What a wheel is told about one that it keeps, unasked. */
-export type KeptNews<Loss> =
-  | KeepingEnd<Loss>
-  /** Something about it changed: renew it now. */
-  | { readonly kind: 'look' };
-
-/** How one kind of thing is renewed. */
-export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
-  /** Names what is kept, with the call that keeps it. */
-  keyOf(kept: K): string;
-  /** In the same order. */
-  renew(batch: readonly K[], bound: StoreBound): Promise<readonly Renewal<Granted, Loss>[]>;
-  /** Why it is lost when its deadline has passed. */
-  lapsed(isFinal: boolean): Loss;
-  /** Returns the unsubscriber. */
-  listen(heard: (key: string, news: KeptNews<Loss>) => void): () => void;
-}
-
-export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
+export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss>
+  extends CommandTime {
   readonly renewals: Renewals<K, Granted, Loss>;
-  readonly clock: Clock;
   readonly random: () => number;
-  readonly commandTimeoutMs: number;
-  /** Something was thrown that nobody expects; what is kept is tried again. */
+  /** Called with what nobody expects to be thrown; the renewals are tried again. */
   readonly onDefect: (thrown: unknown) => void;
 }
 
 export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'durability-unmet' | 'max-hold';
 
-/** Who hears what becomes of it. */
+/** Hears what becomes of one thing that is kept. */
 export interface Keeper<Granted, Loss> {
   renewed(granted: Granted): void;
-  /** The deadline last told stands. At the first failure, and now and then while it lasts. */
+  /** The deadline that was told last stands. Called at the first failure, and now and then while the failures last. */
   atRisk(reason: RiskReason): void;
   /** Nothing follows. */
   ended(end: KeepingEnd<Loss>): void;
@@ -81,31 +39,31 @@ interface Entry<K, Granted, Loss> {
   takesOver: boolean;
   isFinal: boolean;
   isInFlight: boolean;
-  /** To be renewed once more as soon as the renewal in flight is answered. */
+  /** Renew it once more as soon as the renewal in flight is answered. */
   lookAgain: boolean;
   failures: number;
   toldAtRiskMs: number | undefined;
-  /** Where it waits: in one slot, or in none while its renewal is in flight. */
+  /** The slot in which it waits; undefined while its renewal is in flight. */
   slot: Slot<K, Granted, Loss> | undefined;
   /** False from its end on. */
   isKept: boolean;
 }
 
-/** Those that are due in the same moment. */
+/** What is due at the same moment. */
 interface Slot<K, Granted, Loss> {
   readonly number: number;
   readonly entries: Set<Entry<K, Granted, Loss>>;
 }
 
 const SLOT_MS = 50;
-/** A group has every so many slots for itself, a power of two, if that is at most a part of the interval. */
+/** A group has one in this many slots for itself (a power of two), if they lie close enough for the interval. */
 const MOST_SLOTS_APART = 8;
 const LARGEST_PART_APART = 1 / 16;
-/** So many in one call of the store: it runs them in one piece. */
+/** At most this many in one call of the store, which runs them in one piece. */
 const BATCH = 200;
 /** Often enough that a stream is never silent for 15 s, whatever the TTL. */
 const LONGEST_INTERVAL_MS = 12_000;
-/** What is final is looked at until its end, but not ever more often. */
+/** What is final is renewed until its end too, but not more and more often. */
 const SHORTEST_INTERVAL_MS = 200;
 const REPEAT_RISK_MS = 10_000;
 const BACKOFF = { firstMs: 200, mostMs: 2_000 };
@@ -126,7 +84,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     return this.#entries.size;
   }
 
-  /** Keeps it until it ends or the returned function is called, which leaves it as it is. */
+  /** Keeps it until it ends or the returned function is called; that function doesn't end it. */
   keep(kept: K, keeper: Keeper<Granted, Loss>): () => void {
     const entry: Entry<K, Granted, Loss> = {
       key: this.#options.renewals.keyOf(kept),
@@ -155,8 +113,8 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     this.#slots.clear();
   }
 
-  // Jittered, so that those that were granted together spread out; and moved back a little, to a slot of its group.
-  // What a connection's streams are told leaves in few pieces then, and each piece has its price.
+  // Jittered, so that what was granted together spreads out, and moved back a little to a slot of its group. The
+  // messages to the streams of one connection then leave in few pieces, and each piece has its price.
   #nextMs({ deadlineMs, kept }: Entry<K, Granted, Loss>, nowMs: number): number {
     const quarterMs = Math.min((deadlineMs - nowMs) / 4, LONGEST_INTERVAL_MS);
     const intervalMs = Math.max(quarterMs * (0.88 + 0.12 * this.#options.random()), SHORTEST_INTERVAL_MS);
@@ -166,7 +124,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     return (slot - ((slot - kept.group) & (apart - 1))) * SLOT_MS;
   }
 
-  /** At `atMs`, or when its deadline has passed if that comes first. */
+  /** At `atMs`, or when its deadline passes, if that comes first. */
   #schedule(entry: Entry<K, Granted, Loss>, atMs: number): void {
     this.#unschedule(entry);
     const number = Math.ceil(Math.min(atMs, entry.deadlineMs) / SLOT_MS);
@@ -215,7 +173,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
         else if (!entry.isInFlight) due.push(entry);
       }
     }
-    // Apart, so that nobody's renewal fails because another one asks for more replicas.
+    // Apart by `minAcks`, so that no renewal fails because another one asks for more replicas.
     for (const [minAcks, alike] of Map.groupBy(due, ({ kept }) => kept.minAcks)) {
       if (alike.length > BATCH) alike.sort((a, b) => a.kept.group - b.kept.group);
       for (let i = 0; i < alike.length; i += BATCH) void this.#renew(alike.slice(i, i + BATCH), minAcks);
@@ -225,12 +183,12 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
 
   async #renew(batch: readonly Entry<K, Granted, Loss>[], minAcks: number): Promise<void> {
     const { renewals, clock, commandTimeoutMs, onDefect } = this.#options;
-    const deadlineMs = clock.monotonicMs() + commandTimeoutMs;
+    const { deadlineMs } = bounded(this.#options);
     for (const entry of batch) {
       entry.isInFlight = true;
       if (entry.deadlineMs <= deadlineMs) this.#schedule(entry, entry.deadlineMs);
     }
-    // Their ends don't wait for an answer that hangs. Until it does they need no place in a slot.
+    // Their ends don't wait for an answer that hangs. Before that they need no slot.
     const hanging = clock.after(commandTimeoutMs, () => {
       for (const entry of batch) if (entry.isKept) this.#schedule(entry, entry.deadlineMs);
     });
@@ -266,7 +224,8 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       this.#end(entry, outcome);
       return;
     }
-    // Before the first answer of a take-over it is only a guess; from then on none that was told comes forward.
+    // Before the first answer of a take-over the deadline is a guess. From then on, a deadline that was told never
+    // comes forward.
     const { granted } = outcome;
     entry.deadlineMs = entry.takesOver ? granted.deadlineMs : Math.max(entry.deadlineMs, granted.deadlineMs);
     if (nowMs >= entry.deadlineMs) {
@@ -296,7 +255,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     entry.keeper.atRisk(reason);
   }
 
-  // A renewal in flight may have been read before the change that the notice tells of: it is repeated then.
+  // A renewal in flight may have run before the change that the notice tells of, so it is repeated.
   #heard(key: string, news: KeptNews<Loss>): void {
     const entry = this.#entries.get(key);
     if (!entry) return;

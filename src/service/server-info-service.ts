@@ -6,8 +6,8 @@ import { smallestAdvisableTtlMs } from '../domain/safety.ts';
 import type { Store, StoreStatus } from '../store/store.ts';
 
 /**
- * How long the store may be unusable before the instance says that it isn't ready: short breaks are the
- * clients' to retry.
+ * How long the store may be unusable before the instance says that it isn't ready. Clients retry through shorter
+ * breaks.
  */
 export const UNREADY_AFTER_MS = 10_000;
 
@@ -18,9 +18,9 @@ export interface ServerInfo {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
   readonly maxMessageBytes: number;
-  /** Replicas that have what is answered, where a request asks for no more; 0: only the primary. */
+  /** How many replicas have what is answered, unless a request asks for more; 0: only the primary. */
   readonly minAcks: number;
-  /** Undefined where the store can't fail over. */
+  /** Undefined if the store can't fail over. */
   readonly smallestAdvisableTtlMs: number | undefined;
 }
 
@@ -56,7 +56,7 @@ export class ServerInfoService {
     this.#draining = true;
   }
 
-  /** Whether load balancers should send calls here. Before the store was usable once, it isn't. */
+  /** Whether load balancers should send calls here. False until the store was usable once. */
   ready(): boolean {
     const { store, clock } = this.#options;
     const status = store.status();

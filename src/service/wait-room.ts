@@ -1,19 +1,18 @@
-// All calls that wait on this instance: brings them the store's notices, and once a second, while there are any, gives
-// the store a sign of life and finds the grants whose notice was lost.
+// All calls that wait on this instance. It brings them the store's notices. About once a second, while calls wait, it
+// gives the store a sign of life and finds the offers whose notices were lost.
 
-import { type Clock, pause } from '../domain/clock.ts';
+import { pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
 import type { AcquisitionRef, LockStore, Notice, Offer } from '../store/lock-store.ts';
+import { bounded, type CommandTime } from './call.ts';
 import { type WaitEnd, WaitingCall } from './waiting-call.ts';
 
-export interface WaitRoomOptions {
+export interface WaitRoomOptions extends CommandTime {
   readonly store: LockStore;
-  readonly clock: Clock;
   readonly random: () => number;
   readonly instanceId: string;
-  readonly commandTimeoutMs: number;
 }
 
 export interface WaitRequest {
@@ -29,7 +28,7 @@ export interface WaitRequest {
 }
 
 const REFRESH_MS = 800;
-/** When all ask again at once, so many of them begin in each millisecond. */
+/** When all calls ask again at once, this many begin in each millisecond. */
 const ASKS_PER_MS = 5;
 const RETRY_SOON_MS = 1_000;
 
@@ -49,7 +48,10 @@ export class WaitRoom {
     return this.#calls.size;
   }
 
-  /** Waits in the queue until granted or ended. Throws OVERLOADED, and what the store throws when the time is over. */
+  /**
+   * Waits in the queue for a grant or the end of the call. Throws OVERLOADED, and what the store throws when the time
+   * is over.
+   */
   async wait({ ended, ...request }: WaitRequest): Promise<WaitEnd> {
     if (this.#draining) return { kind: 'draining' };
     if (ended.aborted) return { kind: 'cancelled' };
@@ -61,7 +63,8 @@ export class WaitRoom {
     const { store, clock, random, commandTimeoutMs } = this.#options;
     const call = new WaitingCall({ ...request, store, clock, random, commandTimeoutMs });
     const key = keyOf(request.spec);
-    // A newer call for the same acquisition on this very instance: the store will say so too, but this is certain.
+    // A newer call for the same acquisition came to this same instance. The store will say so too, but its notice can
+    // be lost.
     this.#calls.get(key)?.tell('moved');
     this.#calls.set(key, call);
     const cancel = (): void => call.tell('cancelled');
@@ -75,7 +78,7 @@ export class WaitRoom {
     }
   }
 
-  /** Ends all waits; their places are kept for a while, so that the calls can go on elsewhere. */
+  /** Ends all waits. The store keeps their places for a while, so that the calls can go on elsewhere. */
   drain(): void {
     this.#draining = true;
     for (const call of this.#calls.values()) call.tell('draining');
@@ -95,8 +98,8 @@ export class WaitRoom {
       if (notice.kind === 'next') call.nextInLine(notice.blockedForMs);
       else call.tell(notice.kind);
     } else if (notice.kind === 'offered') {
-      // A grant to a call that has ended meanwhile, and whose leaving did not come through: it must not block the
-      // queue for the offer window, nor make this instance look absent.
+      // An offer to a call that ended meanwhile, and whose leave didn't reach the store. It must not block the queue
+      // for the offer window, nor make this instance look absent.
       this.#giveBack(notice);
     }
   }
@@ -111,11 +114,11 @@ export class WaitRoom {
   async #refresh(): Promise<void> {
     if (this.#refreshing) return;
     this.#refreshing = true;
-    const { store, clock, commandTimeoutMs } = this.#options;
+    const { store, clock } = this.#options;
     while (this.#calls.size > 0) {
       await pause(clock, REFRESH_MS);
       try {
-        const offers = await store.refresh({ deadlineMs: clock.monotonicMs() + commandTimeoutMs });
+        const offers = await store.refresh(bounded(this.#options));
         for (const offer of offers) this.#heard({ kind: 'offered', ...offer });
       } catch {
         // The store is away; its return brings a resync.
@@ -125,9 +128,9 @@ export class WaitRoom {
   }
 
   #giveBack({ acquisition, callNumber }: Offer): void {
-    const { store, clock, instanceId, commandTimeoutMs } = this.#options;
+    const { store, instanceId } = this.#options;
     const command = { ...acquisition, stamp: { instanceId, callNumber }, keepPlaceMs: 0 };
-    store.leave(command, { deadlineMs: clock.monotonicMs() + commandTimeoutMs }).catch(() => {});
+    store.leave(command, bounded(this.#options)).catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
-// One waiting call, from its first question to its end: asks the store for its place, confirms what it is granted, asks
-// again when it may have been forgotten, and leaves the queue when the call ends. One step at a time, whatever arrives
-// meanwhile waits in the inbox.
+// One waiting call, from its first question to its end: asks the store for its place, confirms what it is offered, asks
+// again when the store may have forgotten it, and leaves the queue when the call ends. It takes one step at a time;
+// what arrives meanwhile waits in the inbox.
 //
 //   ask ──granted──▶ end
 //    │ queued              offered: confirm ──granted──▶ end
@@ -9,44 +9,42 @@
 //          └──┘ time over: one last try · call ended, draining: leave, place kept · moved, released, revoked: end
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import { type Clock, pause, type Timer } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
+import { pause, type Timer } from '../domain/clock.ts';
 import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
 import { durabilityOf, type LockStore, type StoreBound } from '../store/lock-store.ts';
+import { bounded, type CommandTime, isPassing } from './call.ts';
 
 /** How a wait ended. */
 export type WaitEnd =
   | Granted
-  /** The time was over; what the last try answered. */
+  /** The time was over; this is what the last try answered. */
   | {
       readonly kind: 'refused';
       readonly outcome: Exclude<AcquireOutcome, { kind: 'granted' | 'queued' | 'moved' }>;
     }
   | { readonly kind: 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining' };
 
-export interface WaitingCallOptions {
+export interface WaitingCallOptions extends CommandTime {
   readonly spec: LeaseSpec;
   readonly stamp: CallStamp;
   readonly store: LockStore;
-  readonly clock: Clock;
   readonly random: () => number;
-  readonly commandTimeoutMs: number;
   /** When to give up, on the monotonic clock; Infinity for never. */
   readonly untilMs: number;
   /** The client's own deadline, on the monotonic clock; Infinity when it set none. */
   readonly callEndsMs: number;
-  /** The position in the queue, from 1, each time the store says it. */
+  /** Called with the position in the queue, from 1, each time the store says it. */
   readonly onPosition: (position: number) => void;
 }
 
 type Event = 'ask' | 'offered' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
 
-/** A place is kept this long for the same lease id when its call has ended. */
+/** The store keeps a place this long for the same lease id after its call has ended. */
 export const KEEP_PLACE_MS = 5_000;
-/** A waiter asks again now and then: its position changes, and a store may have forgotten it. */
+/** A call asks again now and then: its position changes, and the store may have forgotten it. */
 const RE_ASK_MS = 10_000;
 const BACKOFF = { firstMs: 50, mostMs: 1_000 };
-/** Later than the deadline that blocks it, by a little: clocks are read at different moments. */
+/** A little later than the deadline that blocks the call: clocks are read at different moments. */
 const AFTER_DEADLINE_MS = 2;
 
 export class WaitingCall {
@@ -70,18 +68,20 @@ export class WaitingCall {
     this.#wake?.();
   }
 
-  /** It is next in line, and what blocks it may lapse then: nothing else would notice at once. */
+  /**
+   * The call is next in line, and what blocks it may lapse in `blockedForMs`. Nothing else would notice that at once.
+   */
   nextInLine(blockedForMs: number): void {
     const { clock, store, spec, onPosition } = this.#options;
     onPosition(1);
     this.#blocked?.cancel();
     this.#blocked = clock.after(blockedForMs + AFTER_DEADLINE_MS, () => {
-      // If it fails, the ticks that every instance sends find what lapsed a little later.
+      // If this fails, the ticks that every instance sends find the lapse a little later.
       store.advance(spec.resource, this.#bound()).catch(() => {});
     });
   }
 
-  /** Throws what the store throws when the time is over, and what no waiting mends (INTERNAL). */
+  /** Throws what the store throws when the time is over, and at once what no wait can cure (INTERNAL). */
   async run(): Promise<WaitEnd> {
     const { clock, untilMs } = this.#options;
     const timeOver = Number.isFinite(untilMs)
@@ -167,7 +167,7 @@ export class WaitingCall {
       case 'revoked':
       case 'full':
         return { kind: 'refused', outcome };
-      default: // not queued, although it may wait: put aside in this very moment
+      default: // not queued, although it may wait: it was put aside at this very moment
         this.#options.clock.after(BACKOFF.firstMs, () => this.tell('ask'));
         return undefined;
     }
@@ -181,32 +181,30 @@ export class WaitingCall {
     } catch (error) {
       if (!isPassing(error)) throw error;
     }
-    // Lapsed, or unknown: to ask again is the same acquisition, and finds the lease if there is one.
+    // Lapsed, or unknown. Asking again is the same acquisition, and finds the lease if there is one.
     this.tell('ask');
     return undefined;
   }
 
-  // Not waiting any more takes the waiter out of the queue, and may even succeed.
+  // To ask without waiting takes the call out of the queue, and may even succeed.
   async #tryOnce(): Promise<WaitEnd> {
     const { store, spec, stamp } = this.#options;
     const outcome = await store.acquire(
       { spec, stamp, mayWait: false, asksAgain: this.#hasAsked },
       this.#bound(),
     );
-    if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
-    if (outcome.kind === 'queued') throw new Error('queued without waiting');
-    return { kind: 'refused', outcome };
+    return endOfTry(outcome);
   }
 
-  // The call has ended: nobody waits for this. If it fails, the store forgets the waiter by itself.
+  // The call has ended, so nobody waits for this. If it fails, the store forgets the waiter by itself.
   #leave(): void {
-    const { store, spec, stamp, clock, commandTimeoutMs } = this.#options;
+    const { store, spec, stamp } = this.#options;
     const { resource, leaseId } = spec;
-    const bound = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
-    store.leave({ resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS }, bound).catch(() => {});
+    const command = { resource, leaseId, stamp, keepPlaceMs: KEEP_PLACE_MS };
+    store.leave(command, bounded(this.#options)).catch(() => {});
   }
 
-  /** Repeats what fails in passing, until it succeeds or something other than "ask" is in the inbox. */
+  /** Repeats an attempt that fails in passing, until it succeeds or something other than "ask" is in the inbox. */
   async #untilAnswered<T>(attempt: () => Promise<T>): Promise<T | undefined> {
     for (let tries = 0; ; tries++) {
       try {
@@ -229,14 +227,14 @@ export class WaitingCall {
   }
 
   #bound(): StoreBound {
-    const { spec, clock, commandTimeoutMs, callEndsMs } = this.#options;
-    // Never later than anybody waits for: a grant that runs after that would block the resource for nobody.
-    const deadlineMs = Math.min(clock.monotonicMs() + commandTimeoutMs, callEndsMs);
-    return { deadlineMs, ...durabilityOf(spec) };
+    const { spec, callEndsMs } = this.#options;
+    return { ...bounded(this.#options, { deadlineMs: callEndsMs }), ...durabilityOf(spec) };
   }
 }
 
-/** Whether trying again can help: everything but a defect, which is the same the next time. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof CoordinationError && error.code !== 'INTERNAL';
+/** What the answer to a try that may not wait means as an end. */
+export function endOfTry(outcome: AcquireOutcome): WaitEnd {
+  if (outcome.kind === 'granted' || outcome.kind === 'moved') return outcome;
+  if (outcome.kind === 'queued') throw new Error('queued without waiting');
+  return { kind: 'refused', outcome };
 }

@@ -1,6 +1,6 @@
-// One open watch: what its client is told and how it reads, and its end, exactly once. What it is told of, and when, is
-// decided by whom it watches with (watch-hub.ts). A client that doesn't read costs a bounded amount of memory: of each
-// name at most the newest state waits for it, of all names at most LIMITS.unreadPerWatch, and nothing for long.
+// One open watch: what its client is told and how it reads, and its end, exactly once. What to tell it, and when, is
+// decided in watch-hub.ts. A client that doesn't read costs a bounded amount of memory: of each name only the newest
+// state waits for it, of all names at most LIMITS.unreadPerWatch, and nothing for long.
 
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -12,24 +12,31 @@ export type WatchEvent<State> =
   | { readonly kind: 'snapshot-complete' }
   | { readonly kind: 'heartbeat' };
 
-/** The way to the client. */
-export interface WatchSink<State> {
-  /**
-   * Sends it, now or when the client has read what came before. An unsent state is replaced by a newer one of
-   * its name.
-   */
-  tell(event: WatchEvent<State>): void;
-  /** Events that wait until the client reads. */
+/** How the client of a stream reads. */
+export interface Flow {
+  /** Messages that wait until the client reads. */
   readonly unsent: number;
-  /** How many events were passed on: grows while the client reads. */
+  /** How many messages were passed on to the client's connection: grows while the client reads. */
   readonly passedOn: number;
-  /** Resolves when none wait. */
+  /** Resolves when none wait and the last was passed on. */
   emptied(): Promise<void>;
-  /** Forgets those that wait. */
+  /** Drops the messages that wait. */
   discard(): void;
 }
 
-/** With the time that trouble is borne (watch-hub.ts), a stream is silent for 15 s at most. */
+/** The way to the client of a watch. */
+export interface WatchSink<State> {
+  readonly flow: Flow;
+  /** How many places of LIMITS.unreadPerWatch one event takes while it waits. */
+  readonly weight: number;
+  /**
+   * Sends it, now or when the client has read what came before. A newer state takes the place of an unsent one of the
+   * same name.
+   */
+  tell(event: WatchEvent<State>): void;
+}
+
+/** Together with the time that the hub bears trouble (watch-hub.ts), a stream is silent for 15 s at most. */
 const HEARTBEAT_MS = 4_000;
 const STALLED_AFTER_MS = 30_000;
 
@@ -37,11 +44,11 @@ export class WatchCall<State> {
   readonly filter: WatchFilter;
   /** Rejects at the end, with its reason. */
   readonly ended: Promise<never>;
-  /** The first batch of reads that it may hear from; Infinity during the snapshot. */
+  /** The first batch of reads that the client may hear from; Infinity during the snapshot. */
   liveFrom = Number.POSITIVE_INFINITY;
   readonly #sink: WatchSink<State>;
   readonly #clock: Clock;
-  /** Names that changed while the snapshot was read: what was read of them may be older. */
+  /** Names that changed while the snapshot was read: their states in the snapshot may be older. */
   readonly #missed = new Set<string>();
   #end: (reason: unknown) => void = () => {};
   #isOver = false;
@@ -72,11 +79,10 @@ export class WatchCall<State> {
   /** Notes a change during the snapshot. */
   miss(name: string): void {
     this.#missed.add(name);
-    if (this.#missed.size > LIMITS.unreadPerWatch)
-      this.end(tooSlow('more has changed than the client has read'));
+    if (this.#missed.size > LIMITS.unreadPerWatch) this.end(tooSlow('more changed than the client has read'));
   }
 
-  /** What was missed and `counts`; the rest is forgotten. */
+  /** The missed names that `counts` accepts; the rest is forgotten. */
   takeMissed(counts: (name: string) => boolean = () => true): string[] {
     const missed = [...this.#missed].filter(counts);
     this.#missed.clear();
@@ -85,23 +91,24 @@ export class WatchCall<State> {
 
   tell(name: string, state: State): void {
     this.#tell({ kind: 'state', name, state });
-    if (this.#sink.unsent > LIMITS.unreadPerWatch)
-      this.end(tooSlow('more has changed than the client has read'));
+    const { flow, weight } = this.#sink;
+    if (flow.unsent * weight > LIMITS.unreadPerWatch)
+      this.end(tooSlow('more changed than the client has read'));
   }
 
   completeSnapshot(): void {
     this.#tell({ kind: 'snapshot-complete' });
   }
 
-  /** Resolves when the client has read what it was told; rejects at the end. */
+  /** Resolves when the client has read what it was told; rejects when the watch ends. */
   async caughtUp(): Promise<void> {
-    await Promise.race([this.#sink.emptied(), this.ended]);
+    await Promise.race([this.#sink.flow.emptied(), this.ended]);
   }
 
-  /** To be called now and then. `isCalm`: changes are heard and read, so silence means that there are none. */
+  /** To be called now and then. `isCalm`: changes are heard and read, so silence means that nothing changes. */
   look(isCalm: boolean): void {
     const nowMs = this.#clock.monotonicMs();
-    const { passedOn, unsent } = this.#sink;
+    const { passedOn, unsent } = this.#sink.flow;
     if (passedOn !== this.#passedOn || unsent === 0) this.#readAtMs = nowMs;
     this.#passedOn = passedOn;
     if (nowMs - this.#readAtMs >= STALLED_AFTER_MS) {
@@ -111,11 +118,11 @@ export class WatchCall<State> {
     }
   }
 
-  /** The first end counts. What the client has not read by now it won't: the next watch begins with a snapshot. */
+  /** The first end counts. The client won't get what it has not read by now: its next watch begins with a snapshot. */
   end(reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#sink.discard();
+    this.#sink.flow.discard();
     this.#end(reason);
   }
 

@@ -1,87 +1,55 @@
 // All watches of one kind of thing on this instance. Each begins with a snapshot of its own; then one read of what has
-// changed serves everyone whom it concerns. Reads nothing and costs nothing while nobody watches. What is watched, and
-// how it is read, is in lock-watch.ts and operation-watch.ts.
+// changed serves all watches that it concerns. The hub reads nothing and costs nothing while nobody watches. What is
+// watched, and how it is read, is in lock-watch.ts and operation-watch.ts.
 //
 // Of each thing, what is told later is never older than what was told before. That rests on three rules:
 //
-// * Changes are heard before the first read of a snapshot. The other way round, a change between the read and the first
-//   one that is heard would never be told: a lock that was released meanwhile would look held for ever.
-// * What changes while a page is read is read again after that page was told: the page may show it before the change or
-//   after it, nobody knows.
-// * A watch hears only from batches that were begun after its snapshot. An earlier one may have read it before the
-//   snapshot did, waited for the Sentinels' confirmation, and come back behind it.
+// * The hub hears changes before the first read of a snapshot. The other way round, a change between that read and the
+//   first change that is heard would never be told: a lock that was released meanwhile would look held for ever.
+// * What changes while a page is read is read again after that page is told: nobody knows whether the page shows it
+//   before the change or after.
+// * A watch hears only from batches that began after its snapshot. An earlier batch may have read a state before the
+//   snapshot did, waited for the Sentinels' confirmation, and come back after the snapshot.
 
-import { type Clock, pause, type Timer, within } from '../domain/clock.ts';
+import { pause, type Timer, within } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { StoreBound } from '../store/lock-store.ts';
-import type { CallContext } from './lock-service.ts';
+import { bounded, type CallContext, type CommandTime } from './call.ts';
 import { cancelled, draining } from './refusals.ts';
-import { Turns } from './turns.ts';
 import { WatchCall, type WatchSink } from './watch-call.ts';
 import { type WatchFilter, WatchIndex } from './watch-index.ts';
+import { WatchSnapshots } from './watch-snapshots.ts';
+import {
+  type NamedState,
+  type ReadPage,
+  STATES_PER_READ,
+  type WatchNotice,
+  type WatchSource,
+} from './watch-source.ts';
 
-/** What a source tells of changes. */
-export type WatchNotice =
-  | { readonly kind: 'changed'; readonly name: string }
-  /** From now on changes are heard. `missed`: some of those before this may not have been. */
-  | { readonly kind: 'listening'; readonly missed: boolean }
-  /** From now on changes may not be heard. */
-  | { readonly kind: 'deaf' };
-
-export interface NamedState<State> {
-  readonly name: string;
-  readonly state: State;
-}
-
-/** A page in the order of the names' bytes, and the name behind which the next one begins. */
-export interface WatchPage<State> {
-  readonly states: readonly NamedState<State>[];
-  readonly next: string | undefined;
-}
-
-/** Reads one page of a snapshot, behind the name `after`; '': the first. */
-export type ReadPage<State> = (after: string, most: number, bound: StoreBound) => Promise<WatchPage<State>>;
-
-/** Where the states and their changes come from. */
-export interface WatchSource<State> {
-  /** Returns the unsubscriber. */
-  listen(listener: (notice: WatchNotice) => void): () => void;
-  getMany(names: readonly string[], bound: StoreBound): Promise<readonly NamedState<State>[]>;
-}
-
-export interface WatchHubOptions<State> {
+export interface WatchHubOptions<State> extends CommandTime {
   readonly source: WatchSource<State>;
-  readonly clock: Clock;
-  readonly commandTimeoutMs: number;
 }
 
-/** Changes of so long are read together: states in between are left out. */
+/** Changes within this time are read together; states in between are left out. */
 const COALESCE_MS = 50;
-/** States in one read. */
-const BATCH = 100;
 const RETRY_MS = 200;
-/**
- * Reads for snapshots that Redis has before it at once. After a failover a thousand watches begin together, and their
- * pages must not stand before everybody's grants.
- */
-const SNAPSHOT_READS = 4;
 const LOOK_MS = 500;
-/** Watches end when changes could not be heard or read for so long: nobody knows what is true meanwhile. */
+/** Watches end when changes could not be heard or read for this long: nobody knows what is true meanwhile. */
 const INTERRUPT_AFTER_MS = 10_000;
 const RETRY_WATCH_MS = 500;
 
 export class WatchHub<State> {
   readonly #options: WatchHubOptions<State>;
   readonly #calls = new Set<WatchCall<State>>();
-  /** Those whose snapshot is being read. */
+  /** The watches whose snapshot is being read. */
   readonly #reading = new Set<WatchCall<State>>();
-  /** Those whose snapshot is complete. */
+  /** The watches whose snapshot is complete. */
   readonly #live = new WatchIndex<WatchCall<State>>();
-  /** Changed, and to be read for the live ones. */
+  /** Names that changed and are to be read for the live watches. */
   readonly #changed = new Set<string>();
   readonly #untilListening = new Set<() => void>();
-  readonly #turns = new Turns(SNAPSHOT_READS);
+  readonly #snapshots: WatchSnapshots<State>;
   #unsubscribe = (): void => {};
   #nextLook: Timer | undefined;
   #isListening = false;
@@ -93,6 +61,7 @@ export class WatchHub<State> {
 
   constructor(options: WatchHubOptions<State>) {
     this.#options = options;
+    this.#snapshots = new WatchSnapshots(options);
   }
 
   /** Open watches. */
@@ -101,9 +70,9 @@ export class WatchHub<State> {
   }
 
   /**
-   * Tells the states that the filter means, those with a prefix page by page as `readPage` reads them; then that this
-   * was all, and then each change. Never resolves: throws WATCH_INTERRUPTED, WATCHER_TOO_SLOW, OVERLOADED, DRAINING,
-   * CANCELLED, and what the source throws during the snapshot.
+   * Tells the states that the filter means (those with a prefix page by page, as `readPage` reads them), then that the
+   * snapshot is complete, and then each change. Never resolves: throws WATCH_INTERRUPTED, WATCHER_TOO_SLOW, OVERLOADED,
+   * DRAINING, CANCELLED, and what the source throws during the snapshot.
    */
   async watch(
     filter: WatchFilter,
@@ -131,7 +100,7 @@ export class WatchHub<State> {
     }
   }
 
-  /** From now on no watch begins here, and those that are open end. */
+  /** From now on no watch begins here, and open watches end. */
   drain(): void {
     this.#draining = true;
     for (const call of this.#calls) call.end(draining());
@@ -163,8 +132,8 @@ export class WatchHub<State> {
     await this.#listening();
     if (call.isOver) return;
     this.#reading.add(call);
-    if (call.filter.kind === 'names') await this.#tellNow(call, call.filter.names);
-    else await this.#tellPages(call, readPage);
+    if (call.filter.kind === 'names') await this.#snapshots.tellNow(call, call.filter.names);
+    else await this.#snapshots.tellPages(call, readPage);
     if (call.isOver) return;
     call.completeSnapshot();
     this.#reading.delete(call);
@@ -182,45 +151,11 @@ export class WatchHub<State> {
     });
     this.#untilListening.add(resume);
     const late = (): Error =>
-      new CoordinationError('REDIS_UNAVAILABLE', 'changes cannot be heard now; nothing was changed');
+      new CoordinationError('REDIS_UNAVAILABLE', 'changes cannot be watched now; nothing was changed');
     try {
       await within(clock, commandTimeoutMs, listening, late);
     } finally {
       this.#untilListening.delete(resume);
-    }
-  }
-
-  // The next page is read when the client has read this one: a snapshot of any length takes little memory.
-  async #tellPages(call: WatchCall<State>, readPage: ReadPage<State>): Promise<void> {
-    for (let after: string | undefined = ''; after !== undefined && !call.isOver; ) {
-      const from: string = after;
-      const page: WatchPage<State> | undefined = await this.#turns.take(async () => {
-        return call.isOver ? undefined : readPage(from, BATCH, this.#bounded());
-      });
-      if (!page) return;
-      for (const { name, state } of page.states) call.tell(name, state);
-      // What lies behind the page is read by the next ones.
-      const end = page.next === undefined ? undefined : Buffer.from(page.next);
-      const isBehind = (name: string): boolean =>
-        end !== undefined && Buffer.compare(Buffer.from(name), end) > 0;
-      await this.#tellNow(
-        call,
-        call.takeMissed((name) => !isBehind(name)),
-      );
-      await call.caughtUp();
-      after = page.next;
-    }
-  }
-
-  async #tellNow(call: WatchCall<State>, names: readonly string[]): Promise<void> {
-    for (let from = 0; from < names.length && !call.isOver; from += BATCH) {
-      const found = await this.#turns.take(async () => {
-        return call.isOver
-          ? []
-          : this.#options.source.getMany(names.slice(from, from + BATCH), this.#bounded());
-      });
-      for (const { name, state } of found) call.tell(name, state);
-      await call.caughtUp();
     }
   }
 
@@ -231,7 +166,7 @@ export class WatchHub<State> {
       case 'changed':
         for (const call of this.#reading) if (call.concerns(notice.name)) call.miss(notice.name);
         this.#change(notice.name);
-        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more has changed than could be read');
+        if (this.#changed.size > LIMITS.unreadChanges) this.#interrupt('more changed than could be read');
         break;
       case 'deaf':
         this.#isListening = false;
@@ -254,8 +189,8 @@ export class WatchHub<State> {
   }
 
   /**
-   * What has changed isn't known any more. Of named ones all are read anew. With a prefix there may be some of which
-   * the client was told and that have gone since: it must begin anew, with a snapshot that says what exists.
+   * Nobody knows any more what has changed. All names of a watch by names are read again. A watch by prefix may have
+   * told its client of things that are gone since: the client must begin again, with a snapshot that says what exists.
    */
   #missed(): void {
     this.#changed.clear();
@@ -279,10 +214,10 @@ export class WatchHub<State> {
       const names = this.#takeBatch();
       const batch = ++this.#batch;
       try {
-        const found = await source.getMany(names, this.#bounded());
+        const found = await source.getMany(names, bounded(this.#options));
         this.#failingSinceMs = undefined;
         for (const one of found) this.#tellLive(one, batch);
-        if (this.#changed.size < BATCH) await pause(clock, COALESCE_MS);
+        if (this.#changed.size < STATES_PER_READ) await pause(clock, COALESCE_MS);
       } catch {
         this.#failingSinceMs ??= clock.monotonicMs();
         for (const name of names) this.#changed.add(name);
@@ -298,7 +233,7 @@ export class WatchHub<State> {
     for (const name of this.#changed) {
       this.#changed.delete(name);
       names.push(name);
-      if (names.length === BATCH) break;
+      if (names.length === STATES_PER_READ) break;
     }
     return names;
   }
@@ -318,14 +253,9 @@ export class WatchHub<State> {
       if (isTooLong) this.#interrupt('the store could not be watched for a while');
       const isCalm = troubleSinceMs === never;
       for (const call of this.#calls) call.look(isCalm);
-      // An end leaves a moment later, and the last one cancels this.
+      // A watch that ended leaves a moment later, and the last one to leave cancels this timer.
       this.#lookAgain();
     });
-  }
-
-  #bounded(): StoreBound {
-    const { clock, commandTimeoutMs } = this.#options;
-    return { deadlineMs: clock.monotonicMs() + commandTimeoutMs };
   }
 }
 

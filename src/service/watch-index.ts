@@ -1,7 +1,7 @@
-// Who watches which names: finds those whom a change concerns without asking everyone. What they watch is names of
-// any kind.
+// Who watches which names: finds the watchers that a change concerns without asking all of them. It knows nothing of
+// what the names stand for.
 
-/** Some names, or all that begin with a prefix; '' is the beginning of all. */
+/** Some names, or all that begin with a prefix; every name begins with ''. */
 export type WatchFilter =
   | { readonly kind: 'names'; readonly names: readonly string[] }
   | { readonly kind: 'prefix'; readonly prefix: string };
@@ -32,7 +32,7 @@ export class WatchIndex<Watcher> {
     }
   }
 
-  /** Everyone whom a change of this name concerns. */
+  /** All watchers that a change of this name concerns. */
   *of(name: string): Iterable<Watcher> {
     yield* this.#byName.get(name) ?? [];
     for (const length of this.#lengths.keys()) {
@@ -46,7 +46,7 @@ export class WatchIndex<Watcher> {
   }
 }
 
-/** Says whether nobody was there under this key. */
+/** Returns whether the watcher is the first one under this key. */
 function put<Watcher>(map: Map<string, Set<Watcher>>, key: string, watcher: Watcher): boolean {
   const there = map.get(key);
   if (there) there.add(watcher);
@@ -54,7 +54,7 @@ function put<Watcher>(map: Map<string, Set<Watcher>>, key: string, watcher: Watc
   return !there;
 }
 
-/** Says whether nobody is left under this key. */
+/** Returns whether the watcher was the last one under this key. */
 function take<Watcher>(map: Map<string, Set<Watcher>>, key: string, watcher: Watcher): boolean {
   const there = map.get(key);
   if (!there?.delete(watcher) || there.size > 0) return false;

@@ -25,9 +25,9 @@ export interface AcquisitionRef {
 export interface AcquireCommand {
   readonly spec: LeaseSpec;
   readonly stamp: CallStamp;
-  /** What can't be granted now is queued under this stamp. */
+  /** If it can't be granted now, it is queued under this stamp. */
   readonly mayWait: boolean;
-  /** The call has asked before, and is answered `moved` if a newer one speaks for the acquisition by now. */
+  /** The call has asked before. The answer is `moved` if a newer call speaks for the acquisition by now. */
   readonly asksAgain?: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface RenewCommand extends AcquisitionRef {
   readonly ttlMs: number;
   /** Given by streams: the renewal counts only while this call still speaks for the lease. */
   readonly stamp?: CallStamp;
-  /** Makes `stamp` the call that speaks for the lease, whichever did before; that one gets the notice `moved`. */
+  /** Makes `stamp` the call that speaks for the lease. The call that did before gets the notice `moved`. */
   readonly takesOver?: boolean;
 }
 
@@ -51,8 +51,9 @@ export interface LeaveCommand extends AcquisitionRef {
   /** How long the place in the queue is kept for the same lease id; 0: not at all. */
   readonly keepPlaceMs: number;
   /**
-   * Gives back a lease too, not an offer alone: nobody was told of it. Only for what this call was granted and what was
-   * no repeat. The stamp doesn't prove that: a repeat puts its own on what a former call told of.
+   * Gives back a lease too, not only an offer, because nobody knows of it. Only for what this call was granted and what
+   * was no repeat. The stamp doesn't prove that: a repeat puts its own stamp on a lease that a former call told its
+   * client of.
    */
   readonly giveBack?: boolean;
 }
@@ -68,11 +69,11 @@ export interface ForceReleaseCommand {
 export interface StoreBound {
   /** Nobody waits for an answer after this; a command that has not run by then never runs. */
   readonly deadlineMs: number;
-  /** What is answered must be on so many replicas, if that is more than the store's own minimum. */
+  /** How many replicas must have what is answered, if that is more than the store's own minimum. */
   readonly minAcks?: number;
 }
 
-/** What the spec of an acquisition says about the calls that store it. */
+/** The part of a store bound that follows from the spec of an acquisition. */
 export function durabilityOf({ minAcks }: { readonly minAcks?: number }): Pick<StoreBound, 'minAcks'> {
   return minAcks === undefined ? {} : { minAcks };
 }
@@ -83,7 +84,10 @@ export interface Offer {
   readonly callNumber: number;
 }
 
-/** What a store tells an instance about its waiters and leases, unasked. Messages can be lost; `refresh` finds the grants. */
+/**
+ * What a store tells an instance about its waiters and leases, unasked. Messages can be lost; `refresh` finds the
+ * grants.
+ */
 export type Notice =
   /** The waiter was granted the resource; its call has an offer window (1 s) to confirm. */
   | { readonly kind: 'offered'; readonly acquisition: AcquisitionRef; readonly callNumber: number }
@@ -103,7 +107,7 @@ export type Notice =
   /** Waiters may have been forgotten or put aside: each must ask again. */
   | { readonly kind: 'resync' };
 
-/** Which locks, and where a page of them begins. Never those that are free. */
+/** Which locks to list, and where the page begins. A free lock is never listed. */
 export interface ListQuery {
   /** The beginning of their resources' names. */
   readonly prefix: string;
@@ -141,57 +145,59 @@ export interface LockStore {
   acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome>;
 
   /**
-   * Makes what a waiter was granted a lease of full length; to be called before anybody is told of it. What was a lease
-   * already, as after a quarantine that it lived through, is a repeat.
+   * Makes an offer a lease of full length; its client is told only after that. What was a lease already (because it
+   * lived through a quarantine) is a repeat.
    */
   confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome>;
 
   /**
-   * Takes a waiter out of the queue, or gives back what it was granted without having confirmed it, if this call
-   * still speaks for it. Says whether it did.
+   * Takes a waiter out of the queue, or gives back its unconfirmed offer, if this call still speaks for it. Returns
+   * whether it did.
    */
   leave(command: LeaveCommand, bound: StoreBound): Promise<boolean>;
 
   /** Extends live leases to now + TTL, never past their max_hold, never backwards. Outcomes in the same order. */
   renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]>;
 
-  /** Ends the lease, or the wait for it; hands over what becomes free. A min_hold goes on without it. */
+  /** Ends the lease, or the wait for it, and hands over what becomes free. A min_hold goes on without its lease. */
   release(ref: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome>;
 
   /**
    * Revokes leases. Each stays until its recorded deadline, so that its holder never overlaps
    * with the next one, but from now on it is neither renewed nor confirmed nor acquired again, and its token isn't
-   * valid. `release` still ends it. What nobody was told of, and with `immediate` everything, ends and is handed over
-   * now.
+   * valid. `release` still ends it. Offers, and with `immediate` all leases, end and are handed over now.
    */
   forceRelease(command: ForceReleaseCommand, bound: StoreBound): Promise<ForceReleaseOutcome>;
 
-  /** Frees what lapsed of a resource and hands it over. */
+  /** Frees the lapsed leases of a resource and hands over what becomes free. */
   advance(resource: string, bound: StoreBound): Promise<void>;
 
   /** Whether a live lease of the resource, not revoked, carries this token now. */
   checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean>;
 
-  /** Who holds the resource and who waits for it. A resource that nobody ever locked is free, not an error. */
+  /** Who holds the resource, and who waits for it. A resource that was never locked is free; that is no error. */
   get(resource: string, bound: StoreBound): Promise<LockView>;
 
-  /** The same of many at one moment, in their order, with as few holders and waiters as in a page. */
+  /**
+   * The same for many at one moment, in the same order, with up to LIMITS.listedPerPagedLock holders and waiters each.
+   */
   getMany(resources: readonly string[], bound: StoreBound): Promise<readonly LockView[]>;
 
   /**
-   * A page of what isn't free. It may hold fewer locks than asked for, even none, before the last: it also ends after
-   * a bounded amount of searching or bytes. What exists all the while is on exactly one of the pages.
+   * A page of the locks that aren't free. A page before the last may have fewer locks than asked for, even none: it
+   * also ends after a bounded amount of searching or bytes. A lock that isn't free all the while is on exactly one of
+   * the pages.
    */
   list(query: ListQuery, bound: StoreBound): Promise<LockPage>;
 
   /**
-   * Calls back on each change of any lock, and when changes begin and cease to be heard. What is read after `listening`
-   * is no older than what was changed before it; so whoever reads first and listens then misses what lies between.
-   * Returns the unsubscriber.
+   * Calls back on each change of any lock, and when changes begin or cease to be heard. What is read after `listening`
+   * is no older than what was changed before it. A caller that reads first and listens afterwards misses what lies
+   * between. Returns the unsubscriber.
    */
   watchChanges(listener: (notice: ChangeNotice) => void): () => void;
 
-  /** This instance's sign of life while it has waiters. Returns what it was granted and has not confirmed. */
+  /** This instance's sign of life while it has waiters. Returns the offers that it has not confirmed. */
   refresh(bound: StoreBound): Promise<readonly Offer[]>;
 
   /** Calls back for this instance's waiters and leases. Returns the unsubscriber. */

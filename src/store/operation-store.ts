@@ -3,9 +3,9 @@
 // calling instance's monotonic clock, and infrastructure that fails throws CoordinationError.
 
 import type { CallStamp, Contention } from '../domain/lock.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
 import type {
   Attempt,
-  AttemptLoss,
   AttemptRef,
   Operation,
   OperationKey,
@@ -17,7 +17,7 @@ import type { AcquisitionRef, StoreBound } from './lock-store.ts';
 
 export interface BeginCommand {
   readonly spec: OperationSpec;
-  /** Start it for this caller; undefined: it waits for a claim. */
+  /** Starts an attempt for this caller; undefined: the operation waits for a claim. */
   readonly claimId: string | undefined;
   readonly stamp: CallStamp;
   /** '' for none. */
@@ -27,7 +27,7 @@ export interface BeginCommand {
 }
 
 export type BeginOutcome =
-  /** `created`: by this call or the one that it repeats. Only with `attempt` may the caller do the work. */
+  /** `created`: by this call, or by the one that it repeats. The caller does the work only if there is an `attempt`. */
   | {
       readonly kind: 'begun';
       readonly operation: Operation;
@@ -65,11 +65,12 @@ export type ClaimOutcome =
   | {
       readonly kind: 'claimed';
       readonly claimed: readonly ClaimedOperation[];
-      /** They were claimed under this claim id before this command, whichever call they bear: somebody may know. */
+      /**
+       * They were claimed under this claim id before this command, no matter by which call: somebody may know of them.
+       */
       readonly isRepeat: boolean;
       /**
-       * Where nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity if
-       * nothing.
+       * If nothing was claimed: when something may become claimable by itself, as a lower bound; Infinity for never.
        */
       readonly askAgainInMs: number;
       /** Resources whose lock kept an operation from being claimed: ask again when one of them changes. */
@@ -106,8 +107,8 @@ export interface CompleteCommand extends AttemptRef {
 export interface YieldCommand extends AttemptRef {
   readonly delayMs: number;
   /**
-   * Gives back only while this call still speaks for the attempt, and is a stale-attempt otherwise: what was claimed
-   * for a call that ended is given back, but not under the hands of a repeat with the same claim id that got it
+   * If given, the attempt is given back only while this call still speaks for it, and the answer is `stale-attempt`
+   * otherwise. What was claimed for a call that ended is given back, but not if a repeat with the same claim id got it
    * meanwhile.
    */
   readonly stamp?: CallStamp;
@@ -152,7 +153,7 @@ export type HeartbeatOutcome =
   | {
       readonly kind: 'renewed';
       readonly attempt: Attempt;
-      /** Its lease is at the end of its max_hold, which no heartbeat passes. */
+      /** Its lease reached the end of its max_hold, which no heartbeat passes. */
       readonly isFinal: boolean;
       /** Undefined: nobody asked for it. */
       readonly cancelReason: string | undefined;
@@ -177,7 +178,7 @@ export interface OperationQuery {
 
 export interface OperationPage {
   readonly operations: readonly Operation[];
-  /** The last name that was looked at, where there may be more after it. */
+  /** The last name that was looked at; undefined if nothing can come after it. */
   readonly last: OperationKey | undefined;
 }
 
@@ -238,8 +239,8 @@ export interface OperationStore {
   list(query: OperationQuery, bound: StoreBound): Promise<OperationPage>;
 
   /**
-   * Listens to changes of all operations from now on; at first, and after each gap, `resync` comes. Returns the end
-   * of it.
+   * Listens to changes of all operations from now on. `resync` comes at first and after each gap. Returns the
+   * unsubscriber.
    */
   watchChanges(listener: (notice: OperationNotice) => void): () => void;
 

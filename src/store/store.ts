@@ -1,5 +1,5 @@
-// One process's store: the lock store, its state for health and GetServerInfo, and its end. `main` makes one
-// of the two implementations; everybody else sees only this.
+// One process's store: its locks and operations, its state for health and GetServerInfo, and its end. The server makes
+// one of the two implementations; the rest of the code sees only this interface.
 
 import type { LockStore } from './lock-store.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -9,7 +9,7 @@ export interface StoreStatus {
   /** Commands can be answered now. */
   readonly usable: boolean;
   /**
-   * The data belong to a deployment with other constants, or Redis may evict them: only an operator can help.
+   * The data belongs to a deployment with other constants, or Redis may evict it: only an operator can help.
    */
   readonly mismatch: boolean;
   /** Why not, in a few words for people; empty when usable. */
@@ -30,7 +30,7 @@ export interface Store {
   readonly locks: LockStore;
   readonly operations: OperationStore;
   status(): StoreStatus;
-  /** Calls back on each change of `usable`, reign or quarantine's start. Returns the unsubscriber. */
+  /** Calls back on each change of `usable` or the reign, and when a quarantine starts. Returns the unsubscriber. */
   onStatus(listener: (status: StoreStatus) => void): () => void;
   /** Ends connections and timers; commands in flight fail with OUTCOME_UNKNOWN. */
   close(): Promise<void>;

@@ -1,22 +1,22 @@
-// Who may call what: the one place in which a call's credentials are looked at, before anything else of it. Owns the
-// rules; where the credentials come from is config/tokens-file.ts.
+// Who may call what: the one place that looks at a call's credentials, before anything else of the call. Owns the
+// rules; the credentials come from config/tokens-file.ts.
 
 import type { Metadata } from '@grpc/grpc-js';
 import { type Caller, type Credentials, tokenDigest } from '../domain/caller.ts';
 import { CoordinationError } from '../domain/errors.ts';
 
-/** A forced release by somebody who is no administrator. */
+/** A refused ForceRelease: its caller is not known to be an administrator. */
 export interface Denial {
-  /** undefined: it didn't say, or nobody knows the token. */
+  /** undefined: the call had no token, or an unknown one. */
   readonly caller: Caller | undefined;
   readonly peer: string;
   readonly code: 'UNAUTHENTICATED' | 'PERMISSION_DENIED';
 }
 
 export interface AuthorizationOptions {
-  /** undefined: nobody needs credentials. */
+  /** undefined: callers need no credentials. */
   readonly credentials: Credentials | undefined;
-  /** Without credentials: everybody is an administrator. */
+  /** Where callers need no credentials: every caller is an administrator. */
   readonly anonymousAdmin: boolean;
   readonly onDenied: (denial: Denial) => void;
 }
@@ -27,7 +27,7 @@ export interface CallOrigin {
   getPeer(): string;
 }
 
-/** For administrators, and on record whoever asks. */
+/** For administrators only; a call by anybody else goes on record. */
 const FORCE_RELEASE = 'ForceRelease';
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
 
@@ -42,12 +42,12 @@ export class Authorization {
     this.#onDenied = onDenied;
   }
 
-  /** From now on these count, for calls that begin: streams that are open go on. */
+  /** From now on these credentials count for calls that begin. Open streams go on. */
   replace(credentials: Credentials): void {
     this.#credentials = credentials;
   }
 
-  /** Says who calls. Throws UNAUTHENTICATED and PERMISSION_DENIED. */
+  /** Returns who calls. Throws UNAUTHENTICATED and PERMISSION_DENIED. */
   admit(method: string, call: CallOrigin): Caller {
     const caller = this.#credentials ? identify(this.#credentials, call.metadata) : this.#anonymous;
     const isForAdmins = method === FORCE_RELEASE;
@@ -69,10 +69,11 @@ export class Authorization {
 
 function identify(credentials: Credentials, metadata: Metadata): Caller | CoordinationError {
   const [sent] = metadata.get('authorization');
-  if (sent === undefined) return unauthenticated('credentials are required: metadata authorization: Bearer');
+  if (sent === undefined)
+    return unauthenticated('credentials are required: send the metadata "authorization: Bearer <token>"');
   const [, token] = (typeof sent === 'string' && BEARER.exec(sent)) || [];
-  if (token === undefined) return unauthenticated('metadata authorization must be "Bearer" and a token');
-  return credentials.get(tokenDigest(token)) ?? unauthenticated('nobody has this token');
+  if (token === undefined) return unauthenticated('the metadata "authorization" must be "Bearer <token>"');
+  return credentials.get(tokenDigest(token)) ?? unauthenticated('no caller has this token');
 }
 
 function unauthenticated(message: string): CoordinationError {

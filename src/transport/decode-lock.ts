@@ -1,5 +1,5 @@
-// Requests as domain values: every field is checked here, by the domain's rules, before anything else sees
-// it. What this server does not serve is refused by name and not ignored.
+// Requests about locks, as domain values. Checks every field, by the domain's rules, before anything else sees it. What
+// this server does not serve, it refuses by name and does not ignore.
 
 import type { Durability, LeaseSpec as LeaseSpecMessage } from '../../generated/leasehold/v1/lease.ts';
 import type {
@@ -15,11 +15,11 @@ import type {
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LeaseSpec, Mode } from '../domain/lock.ts';
-import { Violations } from '../domain/violations.ts';
 import type { AcquisitionRef, ForceReleaseCommand, RenewCommand } from '../store/lock-store.ts';
 import { decodeDuration } from './durations.ts';
+import { Violations } from './violations.ts';
 
-/** What the operator chose about leases. */
+/** What the operator configured about leases. */
 export interface LeaseBounds {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
@@ -116,7 +116,7 @@ export function decodeForceRelease(
   const { fencingToken, immediate } = request;
   const command = {
     resource: violations.resource('resource', request.resource),
-    // A 0 that was sent is a mistake, and must not mean "all".
+    // A 0 in the request is a mistake, and must not mean "all".
     fencingToken:
       fencingToken === undefined ? undefined : violations.fencingToken('fencing_token', fencingToken),
     immediate,
@@ -197,7 +197,7 @@ function decodeSpec(
   };
 }
 
-/** All of a spec but which lease it is. */
+/** Everything in a spec but the names of the resource and the lease. */
 export function decodeTerms(
   violations: Violations,
   field: string,
@@ -232,7 +232,7 @@ function decodeMode(mode: LeaseSpecMessage['mode']): Mode {
   }
 }
 
-/** The replicas that must have a grant; 0: as many as the server wants. */
+/** How many replicas must have a grant; 0: the server's minimum. */
 function decodeMinAcks(
   violations: Violations,
   field: string,

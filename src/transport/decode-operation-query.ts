@@ -1,4 +1,4 @@
-// What ListOperations and WatchOperations ask for, as domain values.
+// Requests to list and to watch operations, as domain values. Checks every field, by the domain's rules.
 
 import {
   type OperationFilter as FilterMessage,
@@ -10,9 +10,9 @@ import type {
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { OperationState as State } from '../domain/operation.ts';
 import type { OperationFilter } from '../domain/operation-filter.ts';
-import { Violations } from '../domain/violations.ts';
 import type { ListOperationsRequest } from '../service/operation-service.ts';
 import { decodeTimestamp } from './durations.ts';
+import { Violations } from './violations.ts';
 
 export interface WatchInput {
   readonly filter: OperationFilter;

@@ -1,5 +1,5 @@
-// Requests of the operation store as domain values: every field is checked here, by the domain's rules, before anything
-// else sees it. Payloads become bytes that nobody looks into.
+// Requests about one operation, as domain values. Checks every field, by the domain's rules, before anything else sees
+// it. Payloads become bytes that nobody looks into. The requests that only a worker sends are in decode-attempt.ts.
 
 import type { Any } from '../../generated/google/protobuf/any.ts';
 import type { LeaseSpec as LeaseSpecMessage } from '../../generated/leasehold/v1/lease.ts';
@@ -7,35 +7,18 @@ import type { Retention as RetentionMessage } from '../../generated/leasehold/v1
 import type {
   BeginOperationRequest,
   CancelOperationRequest,
-  ClaimOperationsRequest,
-  CompleteOperationRequest,
   DeleteOperationRequest,
   RetryOperationRequest,
-  UpdateOperationRequest,
   WaitOperationRequest,
-  YieldOperationRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import { contentHash } from '../domain/content-hash.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { AttemptLock, AttemptRef, OperationKey, Payload, Retention } from '../domain/operation.ts';
-import { Violations } from '../domain/violations.ts';
-import type {
-  BeginCommand,
-  CancelCommand,
-  ClaimCommand,
-  CompleteCommand,
-  DeleteCommand,
-  RetryCommand,
-  UpdateCommand,
-  YieldCommand,
-} from '../store/operation-store.ts';
+import type { AttemptLock, OperationKey, Payload, Retention } from '../domain/operation.ts';
+import type { BeginCommand, CancelCommand, DeleteCommand, RetryCommand } from '../store/operation-store.ts';
+import { contentHash } from './content-hash.ts';
 import { decodeTerms, type LeaseBounds } from './decode-lock.ts';
 import { decodeDuration } from './durations.ts';
-import { encodedAny, encodedStatus } from './payloads.ts';
-
-const NO_PAYLOAD = new Uint8Array();
-/** google.rpc.Code.CANCELLED */
-const CANCELLED = 1;
+import { encodedAny } from './payloads.ts';
+import { Violations } from './violations.ts';
 
 export function decodeBegin(
   request: BeginOperationRequest,
@@ -84,7 +67,7 @@ export function decodeBegin(
   return command;
 }
 
-/** The lease that each attempt takes: which resource and which lease id follow from the operation and its attempts. */
+/** The lease that each attempt takes. Its resource is the operation's, and its lease id is the attempt's claim id. */
 function decodeAttemptLock(
   violations: Violations,
   lock: LeaseSpecMessage,
@@ -118,7 +101,7 @@ function decodeRequiredLease(
   { requireLease, lock }: BeginOperationRequest,
 ): BeginCommand['requireLease'] {
   if (!requireLease) return undefined;
-  if (lock) violations.note('require_lease', 'must be left out where `lock` is given');
+  if (lock) violations.note('require_lease', 'must be left out when lock is given');
   return {
     resource: violations.resource('require_lease.resource', requireLease.resource),
     leaseId: violations.uuid('require_lease.lease_id', requireLease.leaseId),
@@ -131,111 +114,6 @@ export function decodeKey(request: OperationKey): OperationKey {
   const key = checkedKey(violations, request);
   violations.refuse();
   return key;
-}
-
-export interface ClaimInput {
-  readonly command: Omit<ClaimCommand, 'stamp'>;
-  /** 0: answer at once. */
-  readonly waitMs: number;
-}
-
-export function decodeClaim(request: ClaimOperationsRequest): ClaimInput {
-  const violations = new Violations();
-  const most = { min: 1, max: LIMITS.claimedOperations, unset: 1 };
-  const wait = decodeDuration(request.waitTimeout);
-  const input = {
-    command: {
-      types: violations.types('types', request.types, 1),
-      resourcePrefix: violations.resourcePrefix('resource_prefix', request.resourcePrefix),
-      claimId: violations.uuid('claim_id', request.claimId),
-      owner: violations.owner('owner', request.owner),
-      most: violations.count('max_operations', request.maxOperations, most),
-    },
-    waitMs: violations.duration('wait_timeout', wait, 0, LIMITS.unaryWaitMs, 0),
-  };
-  violations.refuse();
-  return input;
-}
-
-export function decodeUpdate(request: UpdateOperationRequest): UpdateCommand {
-  const violations = new Violations();
-  const change = (field: 'data' | 'progress'): Payload | 'remove' | undefined =>
-    request[field] && (checkedPayload(violations, field, request[field]) ?? 'remove');
-  const { setLabels } = request;
-  const command = {
-    ...checkedAttempt(violations, request),
-    version: violations.version('version', request.version),
-    data: change('data'),
-    progress: change('progress'),
-    setLabels: violations.metadata('set_labels', setLabels),
-    removeLabels: violations.keys('remove_labels', request.removeLabels, LIMITS.removedLabels),
-    requestId: violations.optionalUuid('request_id', request.requestId),
-  };
-  for (const [index, key] of request.removeLabels.entries()) {
-    if (setLabels.has(key)) violations.note(`remove_labels[${index}]`, 'is in set_labels too');
-  }
-  violations.refuse();
-  return command;
-}
-
-export function decodeAttempt(request: AttemptRef): AttemptRef {
-  const violations = new Violations();
-  const attempt = checkedAttempt(violations, request);
-  violations.refuse();
-  return attempt;
-}
-
-export function decodeComplete(request: CompleteOperationRequest): CompleteCommand {
-  const violations = new Violations();
-  const command = {
-    ...checkedAttempt(violations, request),
-    ...decodeOutcome(violations, request.outcome),
-    releaseLease: request.releaseLease,
-    requestId: violations.optionalUuid('request_id', request.requestId),
-  };
-  violations.refuse();
-  return command;
-}
-
-function decodeOutcome(
-  violations: Violations,
-  outcome: CompleteOperationRequest['outcome'],
-): Pick<CompleteCommand, 'transition' | 'outcome'> {
-  switch (outcome?.$case) {
-    case undefined:
-      violations.note('outcome', 'is required: result, error or cancelled');
-      return { transition: 'succeed', outcome: NO_PAYLOAD };
-    case 'result':
-      return {
-        transition: 'succeed',
-        outcome: checkedPayload(violations, 'result', outcome.value) ?? NO_PAYLOAD,
-      };
-    case 'error':
-      if (outcome.value.code === 0) violations.note('error.code', 'must not be 0 (OK)');
-      return {
-        transition: 'fail',
-        outcome: violations.payload('error', encodedStatus(outcome.value)),
-      };
-    case 'cancelled': {
-      const message = violations.text(
-        'cancelled.message',
-        outcome.value.message,
-        LIMITS.cancelledMessageBytes,
-      );
-      return { transition: 'stop', outcome: encodedStatus({ code: CANCELLED, message, details: [] }) };
-    }
-  }
-}
-
-export function decodeYield(request: YieldOperationRequest): YieldCommand {
-  const violations = new Violations();
-  const command = {
-    ...checkedAttempt(violations, request),
-    delayMs: violations.duration('delay', decodeDuration(request.delay), 0, LIMITS.timeToLiveMs, 0),
-    requestId: violations.optionalUuid('request_id', request.requestId),
-  };
-  violations.refuse();
-  return command;
 }
 
 export function decodeCancel(request: CancelOperationRequest): CancelCommand {
@@ -280,22 +158,18 @@ export function decodeWaitOperation(request: WaitOperationRequest): WaitInput {
   return input;
 }
 
-function checkedKey(violations: Violations, { resource, operationId }: OperationKey): OperationKey {
+export function checkedKey(violations: Violations, { resource, operationId }: OperationKey): OperationKey {
   return {
     resource: violations.resource('resource', resource),
     operationId: violations.operationId('operation_id', operationId),
   };
 }
 
-function checkedAttempt(violations: Violations, request: AttemptRef): AttemptRef {
-  return {
-    ...checkedKey(violations, request),
-    claimId: violations.uuid('claim_id', request.claimId),
-    fencingToken: violations.fencingToken('fencing_token', request.fencingToken),
-  };
-}
-
-function checkedPayload(violations: Violations, field: string, any: Any | undefined): Payload | undefined {
+export function checkedPayload(
+  violations: Violations,
+  field: string,
+  any: Any | undefined,
+): Payload | undefined {
   const bytes = encodedAny(any);
   return bytes && violations.payload(field, bytes);
 }

@@ -1,9 +1,9 @@
-// google.protobuf.Duration and Timestamp to milliseconds and back. Owns the forms; ranges are the domain's
-// business.
+// google.protobuf.Duration and Timestamp to milliseconds and back. Owns their forms; the allowed ranges are in
+// violations.ts and the domain's limits.
 
 import type { Duration } from '../../generated/google/protobuf/duration.ts';
 import type { Timestamp } from '../../generated/google/protobuf/timestamp.ts';
-import type { SentDuration } from '../domain/violations.ts';
+import type { SentDuration } from './violations.ts';
 
 const NANOS_PER_MS = 1_000_000;
 // Of google/protobuf/duration.proto: about 10,000 years.
@@ -20,7 +20,7 @@ export function decodeDuration(duration: Duration | undefined): SentDuration {
   return Number(seconds) * 1_000 + nanos / NANOS_PER_MS;
 }
 
-/** Rounded down to the microsecond, so that no span that is told is longer than the one that was meant. */
+/** Rounded down to the microsecond, so that no span that is told is longer than it was. */
 export function encodeDuration(ms: number): Duration {
   const micros = Math.floor(ms * 1_000);
   const seconds = Math.trunc(micros / 1_000_000);

@@ -1,5 +1,5 @@
-// Operations and attempts as the messages that callers read. A claim id is told only to the caller who sent it: it is
-// in an attempt, and nowhere else.
+// Operations and attempts as the messages that callers read. Only the caller who sent a claim id gets it back: it is in
+// an attempt, and nowhere else.
 
 import {
   type Attempt as AttemptMessage,
@@ -62,7 +62,7 @@ export function encodeOperation(operation: Operation): OperationMessage {
   };
 }
 
-/** An error stays: it is no payload, but why the operation ended. */
+/** An error stays: it is no payload, but the reason why the operation ended. */
 export function withoutPayloads(operation: Operation): Operation {
   const { outcome } = operation;
   return {

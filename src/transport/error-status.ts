@@ -1,6 +1,6 @@
 // An error as a gRPC status: the code from the table, and google.rpc details in the standard
-// `grpc-status-details-bin` trailer. Only what a CoordinationError carries goes out; everything else is
-// INTERNAL, without a word of its cause.
+// `grpc-status-details-bin` trailer. Only what a CoordinationError carries goes out. Everything else becomes INTERNAL,
+// without a word about its cause.
 
 import { status as grpcStatus, Metadata, type StatusObject } from '@grpc/grpc-js';
 import type { Any } from '../../generated/google/protobuf/any.ts';
@@ -19,7 +19,7 @@ export const ERROR_DOMAIN = 'leasehold';
 const HOLDERS_IN_DETAILS = 4;
 const VIOLATIONS_IN_DETAILS = 16;
 const MESSAGE_CHARS = 1_024;
-/** Where nobody knows better. An UNAVAILABLE always says when to try again, whoever threw it. */
+/** The default: an UNAVAILABLE always says when to try again, even if the error itself doesn't. */
 const RETRY_UNAVAILABLE_MS = 500;
 
 const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = {
@@ -28,7 +28,7 @@ const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = 
   ahead: ContentionReason.CONTENTION_REASON_QUEUED_AHEAD,
 };
 
-/** What a caller gets for whatever was thrown. */
+/** The status that a caller gets for what was thrown. */
 export function errorStatus(thrown: unknown): StatusObject {
   const error =
     thrown instanceof CoordinationError

@@ -1,5 +1,5 @@
-// What the gRPC library itself has to say goes into our log, where it otherwise would be loose text on stderr among the
-// lines for people. How much it says is its own business (GRPC_VERBOSITY, GRPC_TRACE).
+// Sends what the gRPC library itself says to our log; otherwise it would be loose text on stderr. How much it says is
+// set by its own variables (GRPC_VERBOSITY, GRPC_TRACE).
 
 import { setLogger } from '@grpc/grpc-js';
 

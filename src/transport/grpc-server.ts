@@ -1,7 +1,8 @@
-// The gRPC server: its limits, its services, its health, and its orderly end. What the rpcs do is in the
-// handlers.
+// The gRPC server: its address and credentials, its limits, its services, its health, and its orderly end. The handlers
+// say what the rpcs do.
 
-import { Server, type ServerOptions } from '@grpc/grpc-js';
+import { readFileSync } from 'node:fs';
+import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import {
   OperationsDefinition,
   type OperationsServer,
@@ -21,8 +22,15 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
 import { loadReflection } from './reflection.ts';
-import { serverCredentials, type TlsFiles } from './server-credentials.ts';
 import { serviceDefinition } from './service-definition.ts';
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** If given, clients must show a certificate that one of these signed. */
+  readonly clientCaFile: string | undefined;
+}
 
 export interface GrpcServerOptions {
   readonly address: HostPort;
@@ -39,10 +47,10 @@ export interface GrpcServerOptions {
   readonly operationHandlers: OperationStoreServiceServer;
   readonly longrunningHandlers: OperationsServer;
   /**
-   * Readiness: what health says of the services. The process itself ("") is SERVING for as long as it lives.
+   * Readiness: what the health service says of the services. The process itself ("") is SERVING as long as it lives.
    */
   readonly ready: () => boolean;
-  /** Calls that were not answered yet. */
+  /** Calls without an answer so far. */
   readonly callsInProgress: () => number;
   readonly clock: Clock;
 }
@@ -54,7 +62,7 @@ const SERVICES = [
 ];
 const HEALTH_POLL_MS = 250;
 const DRAIN_POLL_MS = 20;
-/** After the last call was answered, so long may its bytes take. */
+/** How long the bytes of the last answer may take. */
 const CLOSE_GRACE_MS = 500;
 const SESSION_MEMORY_MB = 32;
 
@@ -101,7 +109,9 @@ export class GrpcServer {
     return port;
   }
 
-  /** Says what is due: called on each change that may matter, and now and then by itself. */
+  /**
+   * Brings the health service up to date. Called on each change that may matter, and now and then by the server itself.
+   */
   updateHealth(): void {
     const ready = this.#options.ready();
     if (ready === this.#ready) return;
@@ -110,17 +120,17 @@ export class GrpcServer {
   }
 
   /**
-   * Ends in order: no new connections, calls in progress may finish within the drain timeout, then everything
-   * is closed. The caller has made `ready` false before, so that load balancers stop sending.
+   * Ends in order: takes no new connections, lets calls in progress finish within the drain timeout, then closes
+   * everything. The caller makes `ready` false before, so that load balancers stop sending.
    */
   async stop(): Promise<void> {
     this.updateHealth();
     this.#stopped.abort();
     const { clock, drainTimeoutMs, callsInProgress } = this.#options;
     const giveUpMs = clock.monotonicMs() + drainTimeoutMs;
-    // Connections that are left at the end are destroyed by drain(), which must come before tryShutdown() to
-    // know them. forceShutdown() alone would leave them open for ever: without channelz, grpc-js doesn't note
-    // them for it, and one client that never ends its stream would keep the process from stopping.
+    // drain() destroys the connections that are left at the end, and must come before tryShutdown() to know them.
+    // forceShutdown() alone would leave them open for ever: without channelz, grpc-js doesn't note them for it, and one
+    // client that never ends its stream would keep the process from stopping.
     this.#server.drain(this.#boundAddress, drainTimeoutMs + CLOSE_GRACE_MS);
     const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     while (callsInProgress() > 0 && clock.monotonicMs() < giveUpMs) await pause(clock, DRAIN_POLL_MS);
@@ -138,8 +148,8 @@ export class GrpcServer {
   }
 }
 
-// grpc-js wraps the one reason in a sentence about addresses that were resolved. It begins with "bind" in a worker, for
-// whom another process listens.
+// grpc-js wraps the one reason in a sentence about addresses that it resolved. The reason begins with "bind" in a
+// worker of the server, for which another process listens.
 function bindError({ message }: Error): Error {
   return new Error(`server.address: ${/\[((?:listen|bind) .*)\]/.exec(message)?.[1] ?? message}`);
 }
@@ -148,11 +158,19 @@ function channelOptions(options: GrpcServerOptions): ServerOptions {
   return {
     'grpc.max_receive_message_length': options.maxMessageBytes,
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
-    // Without a grace: an old connection takes no new calls, but a grace would cut the streams that hold leases.
+    // Without a grace. An old connection takes no new calls, but a grace would cut the streams that hold leases.
     'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc-node.max_session_memory': SESSION_MEMORY_MB,
     'grpc.enable_channelz': 0,
   };
+}
+
+/** Plain text, TLS or mutual TLS. Throws when a file cannot be read. */
+function serverCredentials(tls: TlsFiles | undefined): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: readFileSync(tls.certFile), private_key: readFileSync(tls.keyFile) };
+  const roots = tls.clientCaFile === undefined ? null : readFileSync(tls.clientCaFile);
+  return ServerCredentials.createSsl(roots, [pair], roots !== null);
 }

@@ -1,6 +1,5 @@
-// grpc.health.v1 of this server: the process itself ("") is SERVING for as long as it lives, the services are when
-// they are ready. Owns the open watches, which would otherwise keep a stopping server open: they never end by
-// themselves.
+// grpc.health.v1 of this server: the process itself ("") is SERVING as long as it lives, the services are SERVING when
+// they are ready. Owns the open watches: they never end by themselves, and would keep a stopping server open.
 
 import type {
   Server,
@@ -19,7 +18,7 @@ export class HealthService {
   readonly #health = new HealthImplementation({ '': 'SERVING' });
   readonly #watches = new Set<Watch>();
 
-  /** Not ready until `setReady` says otherwise. */
+  /** The services are not ready until `setReady` says so. */
   constructor(services: readonly string[]) {
     this.#services = services;
     this.setReady(false);
@@ -45,7 +44,7 @@ export class HealthService {
     for (const service of this.#services) this.#health.setStatus(service, ready ? 'SERVING' : 'NOT_SERVING');
   }
 
-  /** Ends the watches, after what they were told last. */
+  /** Ends the watches, after their last message. */
   endWatches(): void {
     const status = errorStatus(new CoordinationError('DRAINING', 'this instance is stopping; use another'));
     for (const call of this.#watches) call.emit('error', Object.assign(new Error(status.details), status));

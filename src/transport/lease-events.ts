@@ -1,5 +1,5 @@
-// What Hold and KeepAlive tell, as their messages, and which of them an unread stream may leave out: of `queued` and
-// `renewed` only the newest counts, the grant and the ends are always sent.
+// The events of Hold and KeepAlive as their messages, and which of them an unread stream may leave out: of `queued`,
+// `renewed` and `at_risk` only the newest counts; the grant and the ends are always sent.
 
 import {
   type AtRisk,
@@ -10,7 +10,7 @@ import {
   type Moved,
 } from '../../generated/leasehold/v1/lease_events.ts';
 import type { HoldResponse, KeepAliveResponse } from '../../generated/leasehold/v1/lock_service.ts';
-import type { LossReason } from '../service/kept-leases.ts';
+import type { LeaseLoss } from '../domain/losses.ts';
 import type { LeaseEvent } from '../service/lease-streams.ts';
 import type { RiskReason } from '../service/renewal-wheel.ts';
 import type { AcquisitionRef } from '../store/lock-store.ts';
@@ -26,10 +26,10 @@ export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
   'max-hold': AtRiskReason.AT_RISK_REASON_MAX_HOLD,
 };
 
-const LOSSES: Readonly<Record<LossReason, LostReason>> = {
+const LOSSES: Readonly<Record<LeaseLoss, LostReason>> = {
   expired: LostReason.LOST_REASON_EXPIRED,
   released: LostReason.LOST_REASON_RELEASED,
-  'force-released': LostReason.LOST_REASON_FORCE_RELEASED,
+  revoked: LostReason.LOST_REASON_FORCE_RELEASED,
   'max-hold': LostReason.LOST_REASON_MAX_HOLD,
   'unknown-lease': LostReason.LOST_REASON_UNKNOWN_LEASE,
 };
@@ -57,7 +57,7 @@ export function sendHold(send: Send<HoldResponse>, about: AcquisitionRef, event:
 export function sendKeepAlive(send: Send<KeepAliveResponse>, about: AcquisitionRef, event: LeaseEvent): void {
   if (event.kind === 'queued' || event.kind === 'granted') throw new Error(`KeepAlive: ${event.kind}`);
   const { resource, leaseId } = about;
-  // One stream speaks of several leases.
+  // One stream tells of several leases.
   if (event.kind === 'renewed') {
     send(encodeRenewal('KeepAlive', event.granted), `renewed ${leaseId} ${resource}`);
   } else {

@@ -6,7 +6,6 @@ import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
 import type { LockWatch } from '../service/lock-watch.ts';
 import type { ServerInfoService } from '../service/server-info-service.ts';
-import { decodeListLocks, decodeWatchLocks } from './decode-inspection.ts';
 import {
   decodeAcquire,
   decodeAcquireMany,
@@ -19,12 +18,13 @@ import {
   decodeRenew,
   type LeaseBounds,
 } from './decode-lock.ts';
+import { decodeListLocks, decodeWatchLocks } from './decode-lock-query.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
+import { watchSink } from './lock-watch-events.ts';
 import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
-import { watchSink } from './watch-events.ts';
 
 export interface LockServices {
   readonly locks: LockService;

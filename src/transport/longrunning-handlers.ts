@@ -1,4 +1,4 @@
-// google.longrunning.Operations over the same records, for clients that know this standard interface and not ours.
+// google.longrunning.Operations over the same records, for clients that know this standard interface but not ours.
 
 import type {
   Operation as OperationMessage,
@@ -8,7 +8,6 @@ import { Operation as Metadata } from '../../generated/leasehold/v1/operation.ts
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isFinal, type Operation } from '../domain/operation.ts';
-import { Violations } from '../domain/violations.ts';
 import { operationNotFound } from '../service/operation-refusals.ts';
 import { ALL_OPERATIONS } from './decode-operation-query.ts';
 import { decodeDuration } from './durations.ts';
@@ -17,6 +16,7 @@ import type { OperationServices } from './operation-handlers.ts';
 import { decodeOperationName, decodeParentName } from './operation-names.ts';
 import { decodedAny, decodedStatus, emptyAny, packedAny } from './payloads.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
+import { Violations } from './violations.ts';
 
 export function longrunningHandlers(
   { operations, waits }: OperationServices,
@@ -34,7 +34,7 @@ export function longrunningHandlers(
       const most = violations.pageSize('page_size', request.pageSize);
       violations.refuse();
       if (request.returnPartialSuccess) {
-        throw new CoordinationError('NOT_IMPLEMENTED', 'this server does not serve return_partial_success');
+        throw new CoordinationError('NOT_IMPLEMENTED', 'this server does not support return_partial_success');
       }
       const listing = {
         filter: { ...ALL_OPERATIONS, resource },
@@ -59,7 +59,7 @@ export function longrunningHandlers(
       const key = decodeOperationName(request.name);
       const violations = new Violations();
       const { unaryWaitMs } = LIMITS;
-      const anyMs = Number.POSITIVE_INFINITY; // the interface has longer timeouts cut, not refused
+      const anyMs = Number.POSITIVE_INFINITY; // the interface cuts longer timeouts, and doesn't refuse them
       const timeout = decodeDuration(request.timeout);
       const waitMs = violations.duration('timeout', timeout, 0, anyMs, unaryWaitMs);
       violations.refuse();

@@ -6,22 +6,18 @@ import type { AttemptStreams } from '../service/attempt-streams.ts';
 import type { OperationService, RunningOperation } from '../service/operation-service.ts';
 import type { OperationWaits } from '../service/operation-waits.ts';
 import type { OperationWatch } from '../service/operation-watch.ts';
+import { sendKeepAliveOperation } from './attempt-events.ts';
+import { decodeAttempt, decodeClaim, decodeComplete, decodeUpdate, decodeYield } from './decode-attempt.ts';
 import type { LeaseBounds } from './decode-lock.ts';
 import {
-  decodeAttempt,
   decodeBegin,
   decodeCancel,
-  decodeClaim,
-  decodeComplete,
   decodeKey,
-  decodeUpdate,
   decodeVersioned,
   decodeWaitOperation,
-  decodeYield,
 } from './decode-operation.ts';
 import { decodeList, decodeWatch } from './decode-operation-query.ts';
 import { encodeAttempt, encodeOperation } from './encode-operation.ts';
-import { sendKeepAliveOperation } from './operation-events.ts';
 import { operationWatchSink } from './operation-watch-events.ts';
 import { serverStream } from './stream.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';

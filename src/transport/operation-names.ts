@@ -1,8 +1,8 @@
-// The names under which google.longrunning.Operations serves operations: `resources/{resource}/operations/{id}`, both
-// percent-encoded, so that neither can hold a slash of the name.
+// The names under which google.longrunning.Operations serves operations: `resources/{resource}/operations/{id}`. Both
+// parts are percent-encoded, so that neither brings a slash of its own into the name.
 
 import type { OperationKey } from '../domain/operation.ts';
-import { Violations } from '../domain/violations.ts';
+import { Violations } from './violations.ts';
 
 export function operationName({ resource, operationId }: OperationKey): string {
   return `${parentName(resource)}/operations/${encodeURIComponent(operationId)}`;

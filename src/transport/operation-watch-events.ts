@@ -1,24 +1,29 @@
-// Events of a watch as the messages of WatchOperations.
+// The events of a watch of operations, as the messages of WatchOperations.
 
 import type { WatchOperationsResponse } from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { OperationNews } from '../service/operation-watch.ts';
-import type { WatchEvent, WatchSink } from '../service/watch-call.ts';
+import type { Flow, WatchEvent, WatchSink } from '../service/watch-call.ts';
 import { encodeOperation, withoutPayloads } from './encode-operation.ts';
-import type { Flow, Send } from './stream.ts';
-import { flowOf } from './watch-events.ts';
+import type { Send } from './stream.ts';
 
-/** One message for all whom a state is told, with payloads and without. */
+/** One message for all watches that are told a state, with payloads and without. */
 const encoded = {
   full: new WeakMap<OperationNews, WatchOperationsResponse>(),
   bare: new WeakMap<OperationNews, WatchOperationsResponse>(),
 };
+
+/**
+ * An event with payloads takes this many places while it waits, so that clients that read slowly don't fill the memory.
+ */
+const WEIGHT_OF_PAYLOADS = 10;
 
 export function operationWatchSink(
   send: Send<WatchOperationsResponse>,
   flow: Flow,
   withPayloads: boolean,
 ): WatchSink<OperationNews> {
-  return flowOf(flow, (event) => send(encode(event, withPayloads), slotOf(event)));
+  const weight = withPayloads ? WEIGHT_OF_PAYLOADS : 1;
+  return { flow, weight, tell: (event) => send(encode(event, withPayloads), slotOf(event)) };
 }
 
 function encode(event: WatchEvent<OperationNews>, withPayloads: boolean): WatchOperationsResponse {

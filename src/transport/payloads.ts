@@ -1,10 +1,10 @@
-// google.protobuf.Any and google.rpc.Status as the opaque bytes that the store keeps, and back.
+// google.protobuf.Any and google.rpc.Status to the opaque bytes that the store keeps, and back.
 
 import { Any } from '../../generated/google/protobuf/any.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
 import type { Payload } from '../domain/operation.ts';
 
-/** Undefined where there is none; an empty Any is none too. */
+/** Undefined for no Any, and for an empty one. */
 export function encodedAny(any: Any | undefined): Payload | undefined {
   const bytes = any && Any.encode(any).finish();
   return bytes && bytes.length > 0 ? bytes : undefined;

@@ -1,5 +1,5 @@
-// Server reflection, so that grpcurl and the like need no .proto files. Reads them from the package's own
-// proto folder.
+// Server reflection, so that grpcurl and the like need no .proto files. It serves those in the package's own proto
+// folder.
 
 import { join } from 'node:path';
 import { load } from '@grpc/proto-loader';
@@ -10,7 +10,7 @@ const PROTO_FILES = [
   'leasehold/v1/operation_store_service.proto',
   'google/longrunning/operations.proto',
 ];
-// Not imported by the services: they travel packed in error details, and tools want to print them.
+// The services don't import these. Their messages travel packed in error details, and tools want to print them.
 const DETAIL_FILES = ['leasehold/v1/error_details.proto', 'google/rpc/error_details.proto'];
 
 /** `folder` is the package's `proto`. */

@@ -1,10 +1,10 @@
-// A generated service as it is served. Its decoders never throw: grpc-js answers INTERNAL without details for bytes
-// that are no message of the type, and the fault is the caller's. Its encoders share one writer, and take what is
-// encoded already as it is.
+// A generated service as it is served. Its decoders never throw: for bytes that are no message of the type, grpc-js
+// would answer INTERNAL without details, although the fault is the caller's. Its encoders share one writer, and send
+// what is encoded already as it is.
 
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { CoordinationError } from '../domain/errors.ts';
-import { encodeMessage, type MessageEncoder } from './message-encoder.ts';
 
 /** Stands in for a request that could not be decoded; the handlers refuse it. */
 export class Undecodable {
@@ -19,6 +19,11 @@ export class Undecodable {
 
 /** A message as its bytes: sent as it is. */
 export type Encoded = Buffer;
+
+/** How the generated code of a message writes it. */
+interface MessageEncoder<Message> {
+  encode(message: Message, writer: BinaryWriter): BinaryWriter;
+}
 
 /** The same methods once more, as the generated code names the types of their messages. */
 interface Definition {
@@ -45,4 +50,22 @@ export function serviceDefinition<S extends UntypedServiceImplementation>(
     return [name, { ...(method as object), requestDeserialize: decode, responseSerialize: encode }];
   });
   return Object.fromEntries(served) as ServiceDefinition<S>; // same names, same types: only the codecs are others
+}
+
+// One writer for all messages. A writer of its own for each message would grow its buffer from nothing, zero it and
+// copy it, and all that costs more than the fields do.
+
+/** After a message that is larger than this, the writer and its buffer are replaced. */
+const LARGEST_KEPT_BYTES = 16_384;
+let writer = new BinaryWriter();
+
+function encodeMessage<Message>(type: MessageEncoder<Message>, message: Message): Buffer {
+  try {
+    const { buffer, byteLength } = type.encode(message, writer).finish(); // a copy, of this length
+    if (byteLength > LARGEST_KEPT_BYTES) writer = new BinaryWriter();
+    return Buffer.from(buffer, 0, byteLength);
+  } catch (error) {
+    writer = new BinaryWriter(); // the old one has half a message in it
+    throw error;
+  }
 }

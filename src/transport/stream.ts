@@ -1,37 +1,26 @@
 // One kind of call in one place: a server stream from an async function. Owns its backpressure, its end (exactly once,
 // with details), its deadline and its cancellation. A client that doesn't read costs a bounded amount of memory: while
-// the stream is blocked, what is newer takes the place of what it makes obsolete.
+// the stream is blocked, a newer message takes the place of the one that it makes obsolete.
 
 import { type handleServerStreamingCall, type ServerWritableStream, status } from '@grpc/grpc-js';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallContext } from '../service/lock-service.ts';
+import type { CallContext } from '../service/call.ts';
+import type { Flow } from '../service/watch-call.ts';
 import { errorStatus } from './error-status.ts';
 import { type Encoded, Undecodable } from './service-definition.ts';
 import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';
 
 /**
- * Sends a message, which may be encoded already, now or when the client has read what came before; never blocks. With a
- * `slot` it takes the place of an unsent message of the same slot; without, it is never left out, and the caller sends
- * few of these.
+ * Sends a message, which may be encoded already, now or when the client has read what came before. Never blocks. With a
+ * `slot`, it takes the place of an unsent message of the same slot. Without one, it is never left out, and the caller
+ * sends few of these.
  */
 export type Send<Response> = (message: Response | Encoded, slot?: string) => void;
 
-/** How the client of a stream reads. */
-export interface Flow {
-  /** Messages that wait until the client reads. */
-  readonly unsent: number;
-  /** How many messages were passed on to the client's connection. */
-  readonly passedOn: number;
-  /** Resolves when none wait and the last was passed on. */
-  emptied(): Promise<void>;
-  /** Forgets those that wait. */
-  discard(): void;
-}
-
 /** The part of a gRPC stream that is written to. */
 export interface Sink<Response> {
-  /** Calls back when the message was passed on to the client's connection; never, when that is gone. */
+  /** Calls back when the message was passed on to the client's connection; never if that is gone. */
   write(message: Response, passedOn: () => void): unknown;
 }
 
@@ -73,7 +62,7 @@ export class Outbox<Response> implements Flow {
     this.#unsent.set(key, message);
   }
 
-  /** Hands over all that is left, whether the client reads or not: nothing follows. */
+  /** Hands over what is left, whether the client reads or not. Nothing follows. */
   flushAll(): void {
     for (const message of this.#unsent.values()) this.#sink.write(message, () => {});
     this.#unsent.clear();
@@ -147,7 +136,7 @@ function deadlinePassed(): CoordinationError {
   return new CoordinationError('DEADLINE_EXCEEDED', 'the deadline of the call passed');
 }
 
-/** A signal that aborts when the call was cancelled, its connection is gone, or its deadline has passed. */
+/** A signal that aborts when the call is cancelled, its connection is gone, or its deadline passes. */
 function endOf(
   call: ServerWritableStream<unknown, unknown>,
   deadlineMs: number,
@@ -157,7 +146,7 @@ function endOf(
   const abort = (): void => controller.abort();
   if (call.cancelled) abort();
   call.once('cancelled', abort);
-  // grpc-js ends the call then, but says so only when the client has read all that came before.
+  // grpc-js ends the call at its deadline, but says so only when the client has read everything before.
   const timer = Number.isFinite(deadlineMs)
     ? clock.after(deadlineMs - clock.monotonicMs(), abort)
     : undefined;

@@ -1,19 +1,19 @@
-// One kind of call in one place: a unary handler from an async function. Owns the deadline, the mapping of
-// whatever is thrown, and that a call is answered exactly once.
+// One kind of call in one place: a unary handler from an async function. Owns the deadline, the status for what is
+// thrown, and that every call gets exactly one answer.
 
 import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
-import type { CallContext } from '../service/lock-service.ts';
+import type { CallContext } from '../service/call.ts';
 import type { Authorization } from './authorization.ts';
 import { errorStatus } from './error-status.ts';
 import { Undecodable } from './service-definition.ts';
 
-/** What a server tells of its calls: for metrics, for the log, and for its own orderly end. */
+/** Hears of a server's calls: for metrics, for the log, and for the server's orderly end. */
 export interface CallObserver {
   callBegan(): void;
-  /** Follows each `callBegan`. `method` is the rpc's name, `code` the gRPC status's. */
+  /** Follows each `callBegan`. `method` is the name of the rpc, `code` the name of the gRPC status. */
   callEnded(method: string, code: string, tookMs: number): void;
   /** A defect: something was thrown that nobody expects. */
   defect(method: string, thrown: unknown): void;
@@ -25,7 +25,7 @@ export interface CallEnvironment {
   readonly authorization: Authorization;
 }
 
-/** Makes the signal of the call's end only for who asks: most calls end before anyone would. */
+/** Makes the signal of the call's end only when it is asked for: most calls end before that. */
 class UnaryContext implements CallContext {
   readonly arrivedAtMs: number;
   readonly deadlineMs: number;
@@ -99,8 +99,8 @@ export function unary<Request, Response>(
   }
 }
 
-// The store only knows that the time it was given is over. If it was the client's own, that is what the
-// client hears (and the metrics count), not a store that seems to be away.
+// The store only knows that its time is over. If that time was the client's own deadline, the client hears so (and the
+// metrics count so), and not that the store seems to be away.
 export function asDeadline(thrown: unknown): unknown {
   if (!(thrown instanceof CoordinationError) || !AFTER_DEADLINE.includes(thrown.code)) return thrown;
   const message = 'the deadline of the call passed; the outcome is unknown';
@@ -108,8 +108,7 @@ export function asDeadline(thrown: unknown): unknown {
 }
 
 /**
- * Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity when there is
- * none.
+ * Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity for no deadline.
  */
 export function timeLeftMs(deadline: Date | number, clock: Clock): number {
   const at = deadline instanceof Date ? deadline.getTime() : deadline;

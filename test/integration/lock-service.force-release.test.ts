@@ -31,7 +31,7 @@ function failure(call: Promise<unknown>): Promise<string> {
   );
 }
 
-const REVOKED = '10 LEASE_LOST: an administrator took the lease away';
+const REVOKED = '10 LEASE_LOST: an administrator force-released the lease';
 
 describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
   let rig: Rig;

@@ -106,7 +106,7 @@ describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
       expect(error.violations).toEqual([
         {
           field: 'page_token',
-          description: 'must be the next_page_token of the page before, with the same filters',
+          description: 'must be the next_page_token of the previous page, with the same filters',
           reason: '',
           localizedMessage: undefined,
         },

@@ -32,7 +32,7 @@ test.each([
   expect(decodeDuration(duration)).toBeNaN();
 });
 
-test('a span that is told is valid, never longer than the one meant, and shorter by less than a microsecond', () => {
+test('an encoded span is valid, never longer than it was, and shorter by less than a microsecond', () => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 30 * 24 * 3_600_000, noNaN: true }), (ms) => {
       const told = encodeDuration(ms);
@@ -45,7 +45,7 @@ test('a span that is told is valid, never longer than the one meant, and shorter
   );
 });
 
-test('a wall time is told to the nanosecond below it', () => {
+test('a wall time is encoded to the nanosecond below it', () => {
   expect(encodeTimestamp(1_700_000_000_123)).toEqual({ seconds: 1_700_000_000n, nanos: 123_000_000 });
   expect(encodeTimestamp(0)).toEqual({ seconds: 0n, nanos: 0 });
   expect(encodeTimestamp(999.5)).toEqual({ seconds: 0n, nanos: 999_500_000 });

@@ -15,7 +15,7 @@ async function asked(most: number): Promise<readonly number[]> {
   return pieces;
 }
 
-test('a small page asks for no more than it may need: one more says whether there is another page', async () => {
+test('a small page asks for one more than its size, which says whether there is another page', async () => {
   expect(await asked(1)).toEqual([2]);
   expect(await asked(100)).toEqual([101]);
 });

@@ -2,7 +2,7 @@
 // test/integration/lock-service.bad-input.test.ts.
 import { describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
-import { Violations } from '../../src/domain/violations.ts';
+import { Violations } from '../../src/transport/violations.ts';
 
 const UUID = '3f2b8c1e-9d47-4a60-8b11-0c5e7a9d2f34';
 
@@ -31,7 +31,7 @@ test('several violations are told at once, each under its field', () => {
   expect(found.map(({ field }) => field)).toEqual(['spec.resource', 'spec.lease_id', 'fencing_token']);
 });
 
-test('nothing wrong, nothing thrown', () => {
+test('a valid request throws nothing', () => {
   const violations = new Violations();
   expect(violations.resource('r', 'invoice:42')).toBe('invoice:42');
   expect(() => violations.refuse()).not.toThrow();
@@ -144,7 +144,7 @@ describe('metadata', () => {
 });
 
 describe('duration', () => {
-  test('unset is what stands for it, and a span is rounded down to the millisecond', () => {
+  test('an unset span gets its default, and a span is rounded down to the millisecond', () => {
     expect(new Violations().duration('d', undefined, 1_000, 2_000, 7)).toBe(7);
     expect(new Violations().duration('d', 1_000.9, 1_000, 2_000, 7)).toBe(1_000);
   });

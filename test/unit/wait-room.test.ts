@@ -24,7 +24,7 @@ function withoutOffers(store: LockStore): LockStore {
   });
 }
 
-test('its wait ends as revoked, and its place is gone', async ({ onTestFinished }) => {
+test('a wait whose grant is revoked ends as revoked, and its place is gone', async ({ onTestFinished }) => {
   const store = new MemoryStore({
     clock: systemClock,
     maxTtlMs: MAX_TTL_MS,

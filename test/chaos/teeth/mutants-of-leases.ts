@@ -105,9 +105,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
         find: 'const cancel = (): void => finish(cancelled());',
         replace:
           'const cancel = (): void => {\n' +
-          '        const { store, clock, commandTimeoutMs } = this.#options;\n' +
-          '        const call = { deadlineMs: clock.monotonicMs() + commandTimeoutMs };\n' +
-          '        for (const lease of leases) store.release(lease, call).catch(() => {});\n' +
+          '        const { store } = this.#options;\n' +
+          '        for (const lease of leases) store.release(lease, bounded(this.#options)).catch(() => {});\n' +
           '        finish(cancelled());\n' +
           '      };',
       },

@@ -1,7 +1,7 @@
 // What makes two BeginOperation calls of one id the same: the hash of type, data and labels, as they were sent.
 
 import { createHash } from 'node:crypto';
-import type { OperationSpec } from './operation.ts';
+import type { OperationSpec } from '../domain/operation.ts';
 
 /** A SHA-256 as 43 characters. Each part is preceded by its length, so that no two contents are written alike. */
 export function contentHash({ type, data, labels }: Pick<OperationSpec, 'type' | 'data' | 'labels'>): string {

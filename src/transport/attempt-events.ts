@@ -1,11 +1,12 @@
-// What KeepAliveOperation tells, as its messages, and which of them an unread stream may leave out: of `renewed` and
-// `at_risk` only the newest counts, a request to cancel and the ends are always sent.
+// The events of KeepAliveOperation as its messages, and which of them an unread stream may leave out: of `renewed` and
+// `at_risk` only the newest counts; a request to cancel and the ends are always sent.
 
 import {
   AttemptLostReason,
   type KeepAliveOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
-import type { AttemptLoss, OperationKey } from '../domain/operation.ts';
+import type { AttemptLoss } from '../domain/losses.ts';
+import type { OperationKey } from '../domain/operation.ts';
 import type { AttemptEvent } from '../service/attempt-streams.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeAttempt } from './encode-operation.ts';

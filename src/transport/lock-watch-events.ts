@@ -1,31 +1,16 @@
-// Events of a watch as the messages of WatchLocks, and how its client reads them.
+// The events of a watch of locks, as the messages of WatchLocks.
 
 import type { WatchLocksResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import type { LockView } from '../domain/lock.ts';
-import type { WatchEvent, WatchSink } from '../service/watch-call.ts';
+import type { Flow, WatchEvent, WatchSink } from '../service/watch-call.ts';
 import { encodeLock } from './encode-lock.ts';
-import type { Flow, Send } from './stream.ts';
+import type { Send } from './stream.ts';
 
-/** One message for all whom a state is told. */
+/** One message for all watches that are told a state. */
 const encoded = new WeakMap<LockView, WatchLocksResponse>();
 
 export function watchSink(send: Send<WatchLocksResponse>, flow: Flow): WatchSink<LockView> {
-  return flowOf(flow, (event) => send(encode(event), slotOf(event)));
-}
-
-/** The way to a client that reads as `flow` says. */
-export function flowOf<State>(flow: Flow, tell: (event: WatchEvent<State>) => void): WatchSink<State> {
-  return {
-    tell,
-    get unsent() {
-      return flow.unsent;
-    },
-    get passedOn() {
-      return flow.passedOn;
-    },
-    emptied: () => flow.emptied(),
-    discard: () => flow.discard(),
-  };
+  return { flow, weight: 1, tell: (event) => send(encode(event), slotOf(event)) };
 }
 
 function encode(event: WatchEvent<LockView>): WatchLocksResponse {

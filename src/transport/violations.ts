@@ -1,17 +1,16 @@
-// Checks of what callers send, by the rules of the domain. Each check notes a violation under the field's
-// name and goes on, so that a caller learns of all of them at once; `refuse` throws if there is one. Fields
-// are named as in the proto.
+// Checks of what callers send, by the rules of the domain. Each check notes a violation under the field's name in the
+// proto and goes on, so that a caller learns of all violations at once. `refuse` throws if there is one.
 
-import { CoordinationError, type FieldViolation } from './errors.ts';
-import { LIMITS } from './limits.ts';
-import type { Mode } from './lock.ts';
+import { CoordinationError, type FieldViolation } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Mode } from '../domain/lock.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 const OPERATION_TYPE = /^[A-Za-z0-9._/-]+$/;
 const METADATA_KEY = /^[a-z0-9._-]+$/;
 const CONTROL = /\p{Cc}/u;
-// A decoder puts this in the place of bytes that are no UTF-8: two different byte strings would be one name.
+// A decoder puts this in the place of bytes that are not UTF-8: two different byte strings would become one name.
 const REPLACEMENT = '\ufffd';
 
 /** A time span as it was sent: undefined when unset, NaN when it is no valid google.protobuf.Duration. */
@@ -49,7 +48,7 @@ export class Violations {
     return value;
   }
 
-  /** The beginning of resource names; '' is that of all. */
+  /** A prefix of resource names; '' for all names. */
   resourcePrefix(field: string, value: string): string {
     const bytes = Buffer.byteLength(value);
     if (bytes > LIMITS.resourceBytes) {
@@ -60,13 +59,13 @@ export class Violations {
     return value;
   }
 
-  /** How many to list in one page; 0 for the usual number. More than the most there can be means that. */
+  /** How many to list in one page; 0: the default number. A larger number than the limit means the limit. */
   pageSize(field: string, value: number): number {
     if (value < 0) this.note(field, `must not be negative, is ${value}`);
     return value === 0 ? LIMITS.defaultPage : Math.min(value, LIMITS.largestPage);
   }
 
-  /** Case does not matter in a UUID; the lower-case form is the one that is recorded and answered. */
+  /** Case does not matter in a UUID. Stores and answers have the lower-case form. */
   uuid(field: string, value: string): string {
     const lower = value.toLowerCase();
     if (value === '') this.note(field, 'is required: a random UUID made by the client');
@@ -87,7 +86,7 @@ export class Violations {
     return value;
   }
 
-  /** '' where none was sent. */
+  /** '' if none was sent. */
   optionalUuid(field: string, value: string): string {
     return value === '' ? '' : this.uuid(field, value);
   }
@@ -132,14 +131,14 @@ export class Violations {
     return bytes;
   }
 
-  /** An integer from `min` to `max`; `unset` where it is 0. */
+  /** An integer from `min` to `max`; `unset` if it is 0. */
   count(field: string, value: number, { min, max, unset }: CountBounds): number {
     if (value === 0) return unset;
     if (value < min || value > max) this.note(field, `must be from ${min} to ${max}, is ${value}`);
     return value;
   }
 
-  /** The version that a record must have; 0 where any will do. */
+  /** The version that a record must have; 0 if any will do. */
   version(field: string, value: bigint | undefined): number {
     if (value === undefined) return 0;
     if (value < 1n || value > BigInt(Number.MAX_SAFE_INTEGER)) {
@@ -148,7 +147,7 @@ export class Violations {
     return Number(value);
   }
 
-  /** Keys as labels and metadata have them. */
+  /** Keys of labels. */
   keys(field: string, values: readonly string[], most: number): readonly string[] {
     if (values.length > most) this.note(field, `must have at most ${most} entries, has ${values.length}`);
     for (const [index, key] of values.slice(0, most).entries()) {
@@ -187,8 +186,7 @@ export class Violations {
   }
 
   /**
-   * A span of at least `minMs` and at most `maxMs`; `unset` where none was sent. Whole milliseconds, rounded
-   * down.
+   * A span of at least `minMs` and at most `maxMs`; `unset` if none was sent. Whole milliseconds, rounded down.
    */
   duration(field: string, value: SentDuration, minMs: number, maxMs: number, unset: number): number {
     if (value === undefined) return unset;
@@ -216,7 +214,7 @@ export class Violations {
   }
 
   #text(field: string, value: string): void {
-    if (value.includes(REPLACEMENT)) this.note(field, 'must be valid UTF-8 (it holds U+FFFD)');
+    if (value.includes(REPLACEMENT)) this.note(field, 'must be valid UTF-8 (it contains U+FFFD)');
     else if (CONTROL.test(value)) this.note(field, 'must not contain control characters');
   }
 }

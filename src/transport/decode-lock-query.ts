@@ -1,11 +1,11 @@
-// Requests to list and to watch, as domain values: every field is checked here, by the domain's rules.
+// Requests to list and to watch locks, as domain values. Checks every field, by the domain's rules.
 
 import { LockState as LockStateMessage } from '../../generated/leasehold/v1/lock.ts';
 import type { ListLocksRequest, WatchLocksRequest } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { Violations } from '../domain/violations.ts';
 import type { ListRequest } from '../service/lock-service.ts';
 import type { WatchFilter } from '../service/watch-index.ts';
+import { Violations } from './violations.ts';
 
 export function decodeListLocks(request: ListLocksRequest): ListRequest {
   const violations = new Violations();
@@ -20,7 +20,7 @@ export function decodeListLocks(request: ListLocksRequest): ListRequest {
   return listing;
 }
 
-// Of FREE alone, which may be asked for and is never listed, nothing is left.
+// A request may ask for FREE, but free locks are never listed: FREE alone leaves no state.
 function decodeStates(violations: Violations, states: readonly LockStateMessage[]): ListRequest['states'] {
   const wanted = new Set<ListRequest['states'][number]>();
   for (const [index, state] of states.entries()) {
@@ -40,7 +40,7 @@ export function decodeWatchLocks({ resources, resourcePrefix }: WatchLocksReques
     violations.refuse();
     return { kind: 'prefix', prefix };
   }
-  if (resourcePrefix !== '') violations.note('resource_prefix', 'must be empty where resources are named');
+  if (resourcePrefix !== '') violations.note('resource_prefix', 'must be empty when resources are named');
   if (resources.length > LIMITS.watchedResources) {
     violations.note(
       'resources',

@@ -1,0 +1,133 @@
+// Requests that only a worker sends, as domain values: the claim that begins its attempts, and what it writes as one of
+// them.
+
+import type {
+  ClaimOperationsRequest,
+  CompleteOperationRequest,
+  UpdateOperationRequest,
+  YieldOperationRequest,
+} from '../../generated/leasehold/v1/operation_store_service.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { AttemptRef, Payload } from '../domain/operation.ts';
+import type { ClaimCommand, CompleteCommand, UpdateCommand, YieldCommand } from '../store/operation-store.ts';
+import { checkedKey, checkedPayload } from './decode-operation.ts';
+import { decodeDuration } from './durations.ts';
+import { encodedStatus } from './payloads.ts';
+import { Violations } from './violations.ts';
+
+const NO_PAYLOAD = new Uint8Array();
+/** google.rpc.Code.CANCELLED */
+const CANCELLED = 1;
+
+export interface ClaimInput {
+  readonly command: Omit<ClaimCommand, 'stamp'>;
+  /** 0: answer at once. */
+  readonly waitMs: number;
+}
+
+export function decodeClaim(request: ClaimOperationsRequest): ClaimInput {
+  const violations = new Violations();
+  const most = { min: 1, max: LIMITS.claimedOperations, unset: 1 };
+  const wait = decodeDuration(request.waitTimeout);
+  const input = {
+    command: {
+      types: violations.types('types', request.types, 1),
+      resourcePrefix: violations.resourcePrefix('resource_prefix', request.resourcePrefix),
+      claimId: violations.uuid('claim_id', request.claimId),
+      owner: violations.owner('owner', request.owner),
+      most: violations.count('max_operations', request.maxOperations, most),
+    },
+    waitMs: violations.duration('wait_timeout', wait, 0, LIMITS.unaryWaitMs, 0),
+  };
+  violations.refuse();
+  return input;
+}
+
+export function decodeAttempt(request: AttemptRef): AttemptRef {
+  const violations = new Violations();
+  const attempt = checkedAttempt(violations, request);
+  violations.refuse();
+  return attempt;
+}
+
+export function decodeUpdate(request: UpdateOperationRequest): UpdateCommand {
+  const violations = new Violations();
+  const change = (field: 'data' | 'progress'): Payload | 'remove' | undefined =>
+    request[field] && (checkedPayload(violations, field, request[field]) ?? 'remove');
+  const { setLabels } = request;
+  const command = {
+    ...checkedAttempt(violations, request),
+    version: violations.version('version', request.version),
+    data: change('data'),
+    progress: change('progress'),
+    setLabels: violations.metadata('set_labels', setLabels),
+    removeLabels: violations.keys('remove_labels', request.removeLabels, LIMITS.removedLabels),
+    requestId: violations.optionalUuid('request_id', request.requestId),
+  };
+  for (const [index, key] of request.removeLabels.entries()) {
+    if (setLabels.has(key)) violations.note(`remove_labels[${index}]`, 'is also in set_labels');
+  }
+  violations.refuse();
+  return command;
+}
+
+export function decodeComplete(request: CompleteOperationRequest): CompleteCommand {
+  const violations = new Violations();
+  const command = {
+    ...checkedAttempt(violations, request),
+    ...decodeOutcome(violations, request.outcome),
+    releaseLease: request.releaseLease,
+    requestId: violations.optionalUuid('request_id', request.requestId),
+  };
+  violations.refuse();
+  return command;
+}
+
+function decodeOutcome(
+  violations: Violations,
+  outcome: CompleteOperationRequest['outcome'],
+): Pick<CompleteCommand, 'transition' | 'outcome'> {
+  switch (outcome?.$case) {
+    case undefined:
+      violations.note('outcome', 'is required: result, error or cancelled');
+      return { transition: 'succeed', outcome: NO_PAYLOAD };
+    case 'result':
+      return {
+        transition: 'succeed',
+        outcome: checkedPayload(violations, 'result', outcome.value) ?? NO_PAYLOAD,
+      };
+    case 'error':
+      if (outcome.value.code === 0) violations.note('error.code', 'must not be 0 (OK)');
+      return {
+        transition: 'fail',
+        outcome: violations.payload('error', encodedStatus(outcome.value)),
+      };
+    case 'cancelled': {
+      const message = violations.text(
+        'cancelled.message',
+        outcome.value.message,
+        LIMITS.cancelledMessageBytes,
+      );
+      return { transition: 'stop', outcome: encodedStatus({ code: CANCELLED, message, details: [] }) };
+    }
+  }
+}
+
+export function decodeYield(request: YieldOperationRequest): YieldCommand {
+  const violations = new Violations();
+  const command = {
+    ...checkedAttempt(violations, request),
+    delayMs: violations.duration('delay', decodeDuration(request.delay), 0, LIMITS.timeToLiveMs, 0),
+    requestId: violations.optionalUuid('request_id', request.requestId),
+  };
+  violations.refuse();
+  return command;
+}
+
+function checkedAttempt(violations: Violations, request: AttemptRef): AttemptRef {
+  return {
+    ...checkedKey(violations, request),
+    claimId: violations.uuid('claim_id', request.claimId),
+    fencingToken: violations.fencingToken('fencing_token', request.fencingToken),
+  };
+}
