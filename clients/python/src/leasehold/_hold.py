@@ -240,7 +240,7 @@ async def hold_many(
         raise
     taken = [(lease, keep(channel, lease, answered.sent, _guarded(on_event))) for lease in answered.response.leases]
     for _, kept in taken:
-        kept.reopen("AcquireMany granted it, and KeepAlive keeps it")
+        kept.reopen("a unary call began it, and a stream keeps it")
     return taken
 
 

@@ -97,7 +97,7 @@ class Attempt:
             self.signalled.set()
         self.kept.when_over(self.signalled.set)
         if self.kept.extend(sent, seconds(attempt.valid_for)):
-            self.kept.reopen("the attempt has begun, and KeepAliveOperation keeps it")
+            self.kept.reopen("a unary call began it, and a stream keeps it")
 
     def _heard(self, kind: str, detail: Any) -> None:
         if kind == "cancel_requested":
@@ -110,7 +110,7 @@ class Attempt:
         self._check_held()
         if self.cancel_requested:
             raise OperationCancelled(
-                self.cancel_reason or f"someone asked to cancel the operation {self.operation_id} on {self.resource}"
+                self.cancel_reason or f"the operation {self.operation_id} on {self.resource} was cancelled"
             )
 
     def _check_held(self) -> None:
