@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// deadline is until when a holder can act, whatever it has heard or not. Every answer says how long the lease is
+// deadline says until when a holder can act, whatever it has heard or not. Every answer says how long the lease is
 // valid, counted from the arrival of the call at the server. Counted from just before the call was sent, it is valid
 // at least that long. So a message that is delayed on its way stretches nothing, and nothing compares the clocks of
 // two machines.

@@ -2,6 +2,7 @@ package leasehold
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	pb "leasehold.internal/leasehold/leaseholdpb"
@@ -100,7 +101,7 @@ func open(c *channel, opened opener, events chan<- heard, over <-chan struct{}) 
 				return false
 			}
 		}
-		silent := unavailable(s.seat.address + " said nothing for " + silence.String())
+		silent := unavailable(fmt.Sprintf("%s said nothing for %.0f s", s.seat.address, silence.Seconds()))
 		quiet := time.AfterFunc(silence, func() { stop(silent) })
 		defer quiet.Stop()
 		read, err := opened(ctx, s.seat)
