@@ -64,7 +64,7 @@ class Lease:
         if not self.held:
             raise lease_lost(self.resource, self.lost_reason or "it was released")
 
-    def loss(self) -> LeaseLost | None:
+    def _loss(self) -> LeaseLost | None:
         """Returns the error that tells why it was lost; None if it isn't lost."""
         return None if self.lost_reason is None else lease_lost(self.resource, self.lost_reason)
 
@@ -105,9 +105,9 @@ class LeaseGroup:
         for lease in self.leases:
             lease.check()
 
-    def loss(self) -> LeaseLost | None:
+    def _loss(self) -> LeaseLost | None:
         """Returns the error of the first of them that is lost; None if none is."""
-        return next((loss for lease in self.leases if (loss := lease.loss()) is not None), None)
+        return next((loss for lease in self.leases if (loss := lease._loss()) is not None), None)
 
     async def release(self) -> bool:
         """Releases all of them, and returns whether that ended live leases only; otherwise as ``Lease.release``."""
@@ -155,7 +155,7 @@ class _Taking(Generic[T]):
         lease, task = self._lease, self._task
         assert lease is not None and task is not None and self._watch is not None
         self._watch.cancel()
-        loss = lease.loss()
+        loss = lease._loss()
         if self._cancelled and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             assert loss is not None  # only a loss cancels the body
             raise loss from error

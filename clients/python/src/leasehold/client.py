@@ -77,7 +77,7 @@ class _Held:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Releases it. Raises LeaseLost if it was lost before, unless the body has raised an error of its own."""
-        loss = self._inner.loss()
+        loss = self._inner._loss()
         if loss is None and self.held:
             self._loop.wait(aio.release_quietly(self._inner))
         if loss is not None and error is None:
