@@ -24,11 +24,14 @@ import (
 const (
 	firstBackoff = 100 * time.Millisecond
 	mostBackoff  = 2 * time.Second
-	// How long one try may take: an instance that hangs must not use up all the time.
+	// How long one try can take: an instance that hangs must not use up all the time.
 	tryFor = 3 * time.Second
-	// How long a call that can be repeated is tried.
+	// How long the client tries a call that it can repeat.
 	answerWithin = 10 * time.Second
 )
+
+// rpc is one call of the contract.
+type rpc[Request, Response any] = func(context.Context, Request, ...grpc.CallOption) (Response, error)
 
 // stubs are the calls of one connection.
 type stubs struct {
@@ -37,18 +40,18 @@ type stubs struct {
 	operations pb.OperationStoreServiceClient
 }
 
-// seat is one instance: a connection for unary calls and one for streams, so that a release never waits behind a
-// thousand streams for its place.
+// seat is one instance. It has a connection for unary calls and one for streams, so that a release never waits behind a
+// thousand streams.
 type seat struct {
 	address        string
 	calls, streams stubs
 }
 
-// channel holds the connections to a deployment. All instances are alike; calls stay with one for as long as it
-// answers, and go on to the next when it doesn't.
+// channel holds the connections to a deployment. All instances are alike: calls stay with one while it answers, and go
+// on to the next when it doesn't.
 type channel struct {
 	seats []*seat
-	// Ends with the client; every call is one of its children.
+	// ctx ends with the client, and ends every call with it.
 	ctx   context.Context
 	close context.CancelCauseFunc
 
@@ -56,15 +59,16 @@ type channel struct {
 	at int
 }
 
+// dial makes the connections, which connect with the first call. It fails for an address that isn't one.
 func dial(addresses []string, secure *tls.Config, token string) (*channel, error) {
 	if len(addresses) == 0 {
-		return nil, errors.New(`leasehold: give the address of at least one instance, "host:port"`)
+		return nil, errors.New(`leasehold: Config.Addresses is empty: give the "host:port" of at least one instance`)
 	}
 	options := []grpc.DialOption{
-		// Repeats are ours: the library knows neither the deadline of a lease nor RetryInfo.
+		// This client repeats calls itself: the library knows neither the deadline of a lease nor RetryInfo.
 		grpc.WithDisableRetry(),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			// Its default is two minutes, longer than any lease lives.
+			// The library's default is two minutes, longer than any lease lives.
 			Backoff:           backoff.Config{BaseDelay: firstBackoff, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 2 * time.Second,
 		}),
@@ -92,13 +96,13 @@ func dial(addresses []string, secure *tls.Config, token string) (*channel, error
 	c.ctx, c.close = context.WithCancelCause(context.Background())
 	for _, address := range addresses {
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
-			return nil, fmt.Errorf(`leasehold: %q is no address: "host:port" is, for example "127.0.0.1:50051"`, address)
+			return nil, fmt.Errorf(`leasehold: %q is not an address: give "host:port", for example "127.0.0.1:50051"`, address)
 		}
 		one := &seat{address: address}
 		for _, to := range []*stubs{&one.calls, &one.streams} {
 			conn, err := grpc.NewClient(address, options...)
 			if err != nil {
-				return nil, fmt.Errorf("leasehold: %q: %w", address, err)
+				return nil, fmt.Errorf("leasehold: no connection to %q can be set up: %w", address, err)
 			}
 			*to = stubs{conn, pb.NewLockServiceClient(conn), pb.NewOperationStoreServiceClient(conn)}
 		}
@@ -109,14 +113,14 @@ func dial(addresses []string, secure *tls.Config, token string) (*channel, error
 
 func (c *channel) isClosed() bool { return c.ctx.Err() != nil }
 
-// seat is where calls go now.
+// seat returns the instance that calls go to now.
 func (c *channel) seat() *seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.seats[c.at]
 }
 
-// leave lets calls go on to the next instance, if they still go to this one.
+// leave sends calls to the next instance, if they still go to this one.
 func (c *channel) leave(left *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +139,7 @@ func (c *channel) shut() error {
 	return errors.Join(failures...)
 }
 
-// joined is a context that also ends with the channel.
+// joined returns a context that ends with ctx and with the channel.
 func (c *channel) joined(ctx context.Context) (context.Context, context.CancelFunc) {
 	both, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(c.ctx, func() { cancel(ErrClosed) })
@@ -145,11 +149,11 @@ func (c *channel) joined(ctx context.Context) (context.Context, context.CancelFu
 	}
 }
 
-// unary repeats a call with the same ids until it is answered or its time is over: a repeat has no second effect. sent
-// is just before the try was sent that was answered: valid_for counts from there.
+// unary repeats a call with the same ids until a server answers it: a repeat has no second effect. It tries for within
+// in all, and for each at a time. sent is the moment before the answered try was sent: valid_for counts from there.
 func unary[Request, Response any](
 	ctx context.Context, c *channel, request Request, within, each time.Duration,
-	call func(stubs) func(context.Context, Request, ...grpc.CallOption) (Response, error),
+	call func(stubs) rpc[Request, Response],
 ) (response Response, sent time.Time, err error) {
 	ctx, cancel := c.joined(ctx)
 	defer cancel()
@@ -184,7 +188,7 @@ func unary[Request, Response any](
 	}
 }
 
-// ended says why a context that has ended did: the client's close, or whatever its owner did.
+// ended returns why a context has ended: the client was closed, or its owner ended it.
 func ended(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	var ours *Error
@@ -195,9 +199,10 @@ func ended(ctx context.Context) error {
 	if errors.Is(cause, context.DeadlineExceeded) {
 		code = codes.DeadlineExceeded
 	}
-	return fmt.Errorf("%w (%w)", &Error{Code: code, Message: "the caller's context ended"}, cause)
+	return fmt.Errorf("%w (%w)", &Error{Code: code, Message: "the context of the call ended"}, cause)
 }
 
+// sleep waits, and returns false if ctx ended before.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -209,7 +214,8 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// fullJitter is drawn from the whole span below a bound that doubles: who failed together doesn't come back together.
+// fullJitter draws from the whole span below a bound that doubles, so that callers that failed together don't come back
+// together.
 func fullJitter(tries int) time.Duration {
 	bound := min(mostBackoff, firstBackoff<<min(tries, 10))
 	return time.Duration(rand.Float64() * float64(bound))

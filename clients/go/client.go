@@ -1,5 +1,7 @@
 // Package leasehold is the client of Leasehold: distributed locks and long-running operations.
 //
+// A [Client] takes leases and keeps them alive; its [Operations] run work that survives the worker.
+//
 //	lease, err := client.Lock(ctx, "invoice:42", leasehold.Wait(30*time.Second))
 //	if err != nil { … }
 //	defer lease.Release(context.Background())
@@ -12,13 +14,12 @@ import (
 	"errors"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
 
-// Client has the connections to a deployment. Make one and share it.
+// Client has the connections to a deployment. Make one and share it: all goroutines can use it.
 type Client struct {
 	channel *channel
 	owner   string
@@ -26,17 +27,17 @@ type Client struct {
 
 // Config says how to reach a deployment.
 type Config struct {
-	// Addresses are "host:port" of the instances.
+	// Addresses are the "host:port" of one instance or of several. Required.
 	Addresses []string
-	// TLS is nil for plain text.
+	// TLS is how to reach the servers by TLS; nil for plain text.
 	TLS *tls.Config
-	// Token is sent with every call, if it isn't empty.
+	// Token goes with every call, if it isn't empty.
 	Token string
-	// Owner tells people who holds a lease or runs an operation; Owner of a single lease says otherwise.
+	// Owner tells people who holds a lease or runs an operation. The option of the same name replaces it for one lease.
 	Owner string
 }
 
-// New makes a client. It connects when it is used.
+// New makes a client, which connects with the first call. It fails for an address that isn't one.
 func New(config Config) (*Client, error) {
 	c, err := dial(config.Addresses, config.TLS, config.Token)
 	if err != nil {
@@ -45,16 +46,17 @@ func New(config Config) (*Client, error) {
 	return &Client{channel: c, owner: config.Owner}, nil
 }
 
-// Close ends all calls and connections. Leases that are held aren't renewed any more, and end with their deadlines.
+// Close ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines.
 func (c *Client) Close() error { return c.channel.shut() }
 
-// Lock takes a lease and keeps it alive. ctx is about the taking alone. When it fails nothing is left in a queue, as
-// far as a server could be reached.
+// Lock takes a lease and keeps it alive. ctx bounds only the taking. The error matches ErrContended when someone else
+// has the resource and the wait, if any, is over. A Lock that fails leaves nothing in a queue, as far as a server
+// answers.
 func (c *Client) Lock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
 	return c.hold(ctx, resource, c.options(opts))
 }
 
-// TryLock is Lock without a wait; nil when someone else has it.
+// TryLock is Lock without a wait. It returns nil without an error when someone else has the resource.
 func (c *Client) TryLock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
 	lease, err := c.Lock(ctx, resource, append(opts, Wait(0))...)
 	if errors.Is(err, ErrContended) {
@@ -63,8 +65,9 @@ func (c *Client) TryLock(ctx context.Context, resource string, opts ...Option) (
 	return lease, err
 }
 
-// WithLock does work while it holds a lease, and releases it. The context given to work ends when ctx does, and when
-// the lease is over. The error is that of work; if there is none, but the lease was lost meanwhile, ErrLeaseLost.
+// WithLock calls work while it holds a lease, and then releases it. The context of work ends when ctx does, and when
+// the lease is over. The error is that of work; if work has none but the lease was lost meanwhile, it matches
+// ErrLeaseLost.
 func (c *Client) WithLock(
 	ctx context.Context, resource string, work func(context.Context, *Lease) error, opts ...Option,
 ) error {
@@ -72,7 +75,7 @@ func (c *Client) WithLock(
 	if err != nil {
 		return err
 	}
-	// A release that fails is no error of the work's: the lease ends with its TTL.
+	// A release that fails is not an error of the work: the lease ends with its TTL.
 	defer func() { _, _ = lease.Release(context.WithoutCancel(ctx)) }()
 	inside, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -83,7 +86,8 @@ func (c *Client) WithLock(
 	return lease.Err()
 }
 
-// LockMany takes exclusive leases on up to 32 resources, all or none. Release each of them.
+// LockMany takes leases on up to 32 resources, all or none, and keeps them alive. Release each of them. One call waits
+// at most 30 minutes, even with a longer Wait.
 func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Option) ([]*Lease, error) {
 	o := c.options(opts)
 	request := &pb.AcquireManyRequest{}
@@ -102,12 +106,12 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 	}
 	tries := 0
 	response, sent, err := unary(ctx, c.channel, request, within, each,
-		func(s stubs) func(context.Context, *pb.AcquireManyRequest, ...grpc.CallOption) (*pb.AcquireManyResponse, error) {
+		func(s stubs) rpc[*pb.AcquireManyRequest, *pb.AcquireManyResponse] {
 			tries++
 			return s.locks.AcquireMany
 		})
 	if err != nil {
-		// One that is refused leaves what a former try was granted whose answer was lost.
+		// A refused try leaves what an earlier try was granted, if the answer to that one was lost.
 		leavesNothing := errors.Is(err, ErrContended) && tries == 1
 		for _, spec := range request.Specs {
 			if !leavesNothing {
@@ -118,7 +122,7 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 	}
 	var leases []*Lease
 	for _, granted := range response.Leases {
-		k := newKept(ctx, c.channel, ErrLeaseLost, nil, o.observer)
+		k := newKept(ctx, c.channel, leaseLost(granted.Resource), nil, o.observer)
 		leases = append(leases, c.keep(k, granted, sent, granted.ValidFor.AsDuration()))
 		go k.run(nil)
 	}

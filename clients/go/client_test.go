@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// connected is to the server that `npm run test:clients` starts.
+// connected returns a client of the server that `npm run test:clients` starts.
 func connected(t *testing.T) *Client {
 	t.Helper()
 	client, err := New(Config{Addresses: []string{address(t)}})
@@ -23,7 +23,7 @@ func address(t *testing.T) string {
 	t.Helper()
 	given := os.Getenv("LEASEHOLD_TEST_ADDRESS")
 	if given == "" {
-		t.Skip("no server: LEASEHOLD_TEST_ADDRESS names one, as `npm run test:clients` does")
+		t.Skip("no server: set LEASEHOLD_TEST_ADDRESS to the address of one, as `npm run test:clients` does")
 	}
 	return given
 }
@@ -35,7 +35,7 @@ func within(t *testing.T, span time.Duration) context.Context {
 	return ctx
 }
 
-// lose releases it as somebody does who knows its id.
+// lose releases the lease as anyone can who knows its id.
 func lose(t *testing.T, client *Client, lease *Lease) {
 	t.Helper()
 	again, err := client.Lock(within(t, 5*time.Second), lease.Resource, LeaseID(lease.LeaseID))
@@ -47,7 +47,7 @@ func lose(t *testing.T, client *Client, lease *Lease) {
 	}
 }
 
-func TestTheContextEndsWithTheLeaseAndTellsWhy(t *testing.T) {
+func TestTheContextOfALeaseEndsWithItAndTellsWhy(t *testing.T) {
 	client := connected(t)
 	lease, err := client.Lock(within(t, 5*time.Second), newID())
 	if err != nil {
@@ -57,14 +57,14 @@ func TestTheContextEndsWithTheLeaseAndTellsWhy(t *testing.T) {
 	select {
 	case <-lease.Context().Done():
 	case <-time.After(5 * time.Second):
-		t.Fatal("not told")
+		t.Fatal("the context did not end within 5 s")
 	}
 	if cause := context.Cause(lease.Context()); !errors.Is(cause, ErrLeaseLost) || !errors.Is(lease.Err(), ErrLeaseLost) {
 		t.Fatalf("the cause is %v", cause)
 	}
 }
 
-func TestTheContextOfTheTakingDoesNotEndTheLease(t *testing.T) {
+func TestTheContextGivenToLockDoesNotEndTheLease(t *testing.T) {
 	client := connected(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	lease, err := client.Lock(ctx, newID())
@@ -73,17 +73,17 @@ func TestTheContextOfTheTakingDoesNotEndTheLease(t *testing.T) {
 	}
 	cancel()
 	if lease.Context().Err() != nil || !lease.Held() {
-		t.Fatal("it ended")
+		t.Fatal("the lease ended")
 	}
 	if released, err := lease.Release(within(t, 5*time.Second)); !released || err != nil {
 		t.Fatal(released, err)
 	}
 	if lease.Context().Err() == nil || lease.LostReason() != "" {
-		t.Fatal("released, and not over; or lost")
+		t.Fatal("the released lease is not over, or it counts as lost")
 	}
 }
 
-func TestACancelledWaitLeavesTheQueue(t *testing.T) {
+func TestACancelledLockLeavesTheQueue(t *testing.T) {
 	client := connected(t)
 	resource := newID()
 	first, err := client.Lock(within(t, 5*time.Second), resource)
@@ -109,7 +109,7 @@ func TestACancelledWaitLeavesTheQueue(t *testing.T) {
 	}
 }
 
-func TestWithLockTellsTheWorksOwnError(t *testing.T) {
+func TestWithLockReturnsTheErrorOfTheWorkBeforeThatOfALoss(t *testing.T) {
 	client := connected(t)
 	own := errors.New("own")
 	err := client.WithLock(within(t, 10*time.Second), newID(), func(_ context.Context, lease *Lease) error {
@@ -129,7 +129,7 @@ func TestWithLockTellsTheWorksOwnError(t *testing.T) {
 	}
 }
 
-func TestAFailingWorkIsToldAsItWas(t *testing.T) {
+func TestRunReturnsTheErrorOfTheWorkAndARepeatIsToldOfIt(t *testing.T) {
 	client := connected(t)
 	own := errors.New("no paper")
 	operation := Operation{Resource: newID(), ID: "1", Type: "test"}
@@ -145,13 +145,13 @@ func TestAFailingWorkIsToldAsItWas(t *testing.T) {
 	}
 }
 
-func TestAResultThatCannotBeStoredIsAFailure(t *testing.T) {
+func TestAResultThatCannotBeStoredFailsTheOperation(t *testing.T) {
 	client := connected(t)
 	operation := Operation{Resource: newID(), ID: "1", Type: "test"}
 	_, err := client.Operations().Run(within(t, 5*time.Second), operation,
 		func(context.Context, *Attempt) (any, error) { return struct{}{}, nil })
 	if err == nil {
-		t.Fatal("it was stored")
+		t.Fatal("the result was stored")
 	}
 	record, err := client.Operations().Get(within(t, 5*time.Second), operation.Resource, "1")
 	if err != nil || record.State != "FAILED" {
@@ -159,7 +159,7 @@ func TestAResultThatCannotBeStoredIsAFailure(t *testing.T) {
 	}
 }
 
-func TestAWorkThatPanicsKeepsNothingAlive(t *testing.T) {
+func TestWorkThatPanicsKeepsNothingAlive(t *testing.T) {
 	client := connected(t)
 	var attempt *Attempt
 	func() {
@@ -171,14 +171,14 @@ func TestAWorkThatPanicsKeepsNothingAlive(t *testing.T) {
 		})
 	}()
 	if attempt == nil || attempt.Held() {
-		t.Fatal("it is still held")
+		t.Fatal("the attempt is still held")
 	}
 }
 
-func TestWhatIsNoAddressIsSaidAtOnce(t *testing.T) {
+func TestNewRefusesAWrongAddressAtOnce(t *testing.T) {
 	for _, wrong := range []string{"nowhere", "127.0.0.1:", ":50051", ""} {
 		if _, err := New(Config{Addresses: []string{wrong}}); err == nil {
-			t.Errorf("%q was taken", wrong)
+			t.Errorf("New accepted %q", wrong)
 		}
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// clocks are moved by the test. A time.Time of time.Now has both readings; Add moves both.
+// clocks stand still until the test moves them. A time.Time of time.Now has both readings, and Add moves both.
 type clocks struct{ at time.Time }
 
 func (c *clocks) now() time.Time { return c.at }
 
-func TestCountsFromWhenTheCallWasSent(t *testing.T) {
+func TestADeadlineCountsFromWhenTheCallWasSent(t *testing.T) {
 	clock := &clocks{time.Now()}
 	d := deadline{now: clock.now}
 	sent := clock.now()
@@ -18,14 +18,14 @@ func TestCountsFromWhenTheCallWasSent(t *testing.T) {
 	if !d.extend(sent, 80_200*time.Millisecond) {
 		t.Fatal("not held")
 	}
-	// TTL 20 s, of which 19.7 are left: the margin is 0.985 s, and 0.1 % of 80.2 s.
+	// 19.7 s are left of the TTL of 20 s, so the margin is 0.985 s; and 0.1 % of 80.2 s for the drift.
 	want := 80_200*time.Millisecond - 80_200*time.Microsecond - 985*time.Millisecond - 60_500*time.Millisecond
 	if got := d.remaining(); got != want {
 		t.Fatalf("%v are left, not %v", got, want)
 	}
 }
 
-func TestNeverComesForward(t *testing.T) {
+func TestADeadlineNeverComesForward(t *testing.T) {
 	clock := &clocks{time.Now()}
 	d := deadline{now: clock.now}
 	d.extend(clock.now(), 10*time.Second)
@@ -36,7 +36,7 @@ func TestNeverComesForward(t *testing.T) {
 	}
 }
 
-func TestOncePassedNothingRevivesIt(t *testing.T) {
+func TestNothingRevivesALeaseWhoseDeadlineHasPassed(t *testing.T) {
 	clock := &clocks{time.Now()}
 	d := deadline{now: clock.now}
 	sent := clock.now()
@@ -47,7 +47,7 @@ func TestOncePassedNothingRevivesIt(t *testing.T) {
 	}
 }
 
-func TestAGrantThatArrivesTooLateIsNone(t *testing.T) {
+func TestAGrantThatArrivesAfterItsDeadlineHoldsNothing(t *testing.T) {
 	clock := &clocks{time.Now()}
 	d := deadline{now: clock.now}
 	sent := clock.now()
@@ -57,7 +57,7 @@ func TestAGrantThatArrivesTooLateIsNone(t *testing.T) {
 	}
 }
 
-func TestASuspendedMachineStopsByItsWallClock(t *testing.T) {
+func TestTheWallClockEndsTheLeaseOfASuspendedMachine(t *testing.T) {
 	clock := &clocks{time.Now()}
 	d := deadline{now: clock.now}
 	d.extend(clock.now(), 10*time.Second)

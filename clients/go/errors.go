@@ -12,7 +12,7 @@ import (
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
 
-// The reasons of google.rpc.ErrorInfo that a caller most often decides by; docs/errors.md of the project has all of
+// The reasons of google.rpc.ErrorInfo by which a caller most often decides; docs/errors.md of the project lists all of
 // them.
 const (
 	ReasonLockContended    = "LOCK_CONTENDED"
@@ -22,34 +22,37 @@ const (
 	ReasonInvalidArgument  = "INVALID_ARGUMENT"
 	ReasonUnauthenticated  = "UNAUTHENTICATED"
 	ReasonPermissionDenied = "PERMISSION_DENIED"
-	// Made here: the stored outcome of an operation that was asked for again.
+	// The client gives these two itself: they tell a repeat how its operation ended.
 	ReasonOperationFailed    = "OPERATION_FAILED"
 	ReasonOperationCancelled = "OPERATION_CANCELLED"
 )
 
-// Error is an error status. Decide by Reason, never by Message; ErrContended and the others match by reason with
-// errors.Is.
+// Error is the error of a call. Decide by Reason, or by errors.Is with ErrContended and the others, which match by
+// reason; never by Message.
 type Error struct {
+	// Code is the gRPC code.
 	Code codes.Code
-	// Reason is empty where no server of ours has answered.
-	Reason  string
+	// Reason is that of google.rpc.ErrorInfo; empty where no Leasehold server answered.
+	Reason string
+	// Message is for people.
 	Message string
-	// RetryAfter is how long the server asks to wait; 0 if it doesn't say.
+	// RetryAfter is how long the server asks to wait before the next try; 0 if it doesn't say.
 	RetryAfter time.Duration
-	// Holders are the owners of the leases that stood in the way.
+	// Holders are the owners of the leases that stand in the way (LOCK_CONTENDED); at most 4.
 	Holders []string
-	// Fields are the fields that are wrong.
+	// Fields names the fields that are wrong (INVALID_ARGUMENT), such as "spec.ttl".
 	Fields []string
-	// Why says more of a loss: a LostReason such as FORCE_RELEASED, or DEADLINE: it passed here, whatever servers know.
+	// Why says more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
+	// whatever servers know.
 	Why string
 }
 
-// To match with errors.Is.
+// The errors to match with errors.Is.
 var (
-	ErrContended   = &Error{Reason: ReasonLockContended, Code: codes.Aborted, Message: "someone else has it"}
+	ErrContended   = &Error{Reason: ReasonLockContended, Code: codes.Aborted, Message: "someone else has the resource"}
 	ErrLeaseLost   = &Error{Reason: ReasonLeaseLost, Code: codes.Aborted, Message: "the lease is over"}
 	ErrAttemptHeld = &Error{
-		Reason: ReasonAttemptHeld, Code: codes.Aborted, Message: "someone else runs the operation",
+		Reason: ReasonAttemptHeld, Code: codes.Aborted, Message: "another worker runs the operation",
 	}
 	ErrAttemptLost = &Error{
 		Reason: ReasonStaleAttempt, Code: codes.FailedPrecondition, Message: "the attempt is over",
@@ -60,7 +63,9 @@ var (
 	ErrOperationCancelled = &Error{
 		Reason: ReasonOperationCancelled, Code: codes.Canceled, Message: "the operation was cancelled",
 	}
-	ErrClosed = &Error{Code: codes.Canceled, Message: "the client is closed"}
+	ErrClosed = &Error{
+		Code: codes.Canceled, Message: "the client is closed: make calls before Close, or make a new client",
+	}
 
 	errReleased = errors.New("the lease was released")
 )
@@ -72,7 +77,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("leasehold: %s: %s", e.Reason, e.Message)
 }
 
-// Is matches errors of the same reason; without one, of the same code and message.
+// Is matches errors of the same reason, or of the same code and message where they have no reason.
 func (e *Error) Is(target error) bool {
 	other, ok := target.(*Error)
 	if !ok || other.Reason != e.Reason {
@@ -81,20 +86,40 @@ func (e *Error) Is(target error) bool {
 	return e.Reason != "" || (other.Code == e.Code && other.Message == e.Message)
 }
 
-// passes: the same call may succeed a little later, or elsewhere.
+// passes says whether the same call may succeed a little later or at another server.
 func (e *Error) passes() bool {
 	return e.Code == codes.Unavailable || e.Code == codes.DeadlineExceeded
 }
 
-func lost(kind *Error, why string) *Error {
-	return &Error{Code: kind.Code, Reason: kind.Reason, Message: kind.Message + ": " + why, Why: why}
+// loss makes the error that tells why a lease or an attempt is over.
+type loss func(why string) *Error
+
+func leaseLost(resource string) loss {
+	return func(why string) *Error {
+		message := fmt.Sprintf("the lease on %s is over (%s): stop what it protects, and acquire it again", resource, why)
+		return &Error{Code: ErrLeaseLost.Code, Reason: ErrLeaseLost.Reason, Message: message, Why: why}
+	}
+}
+
+func attemptLost(resource, operationID string) loss {
+	return func(why string) *Error {
+		message := fmt.Sprintf("the attempt at the operation %s on %s is over (%s): stop the work, and write nothing more",
+			operationID, resource, why)
+		return &Error{Code: ErrAttemptLost.Code, Reason: ErrAttemptLost.Reason, Message: message, Why: why}
+	}
 }
 
 func unavailable(message string) *Error {
 	return &Error{Code: codes.Unavailable, Message: message}
 }
 
-// fromRPC takes what the server said, with its details.
+// noFirstAnswer is the error of a stream that a server left without a first answer for a time.
+func noFirstAnswer(address string, within time.Duration) *Error {
+	return unavailable(fmt.Sprintf("%s did not answer within %.0f s: check that a Leasehold server runs there",
+		address, within.Seconds()))
+}
+
+// fromRPC makes the error of what a server said, with its details.
 func fromRPC(err error, address string) *Error {
 	said := status.Convert(err)
 	found := &Error{Code: said.Code(), Message: said.Message()}
@@ -122,7 +147,7 @@ func fromRPC(err error, address string) *Error {
 	return found
 }
 
-// asError finds our error in err; anything else is one of the caller's context.
+// asError finds an *Error in err; anything else is the error of a context.
 func asError(err error) *Error {
 	var ours *Error
 	if errors.As(err, &ours) {

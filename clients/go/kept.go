@@ -9,13 +9,13 @@ import (
 // EventKind is what happened to a lease.
 type EventKind string
 
-// What an observer hears.
+// The kinds of events that an observer hears.
 const (
 	Queued   EventKind = "queued"
 	Granted  EventKind = "granted"
 	Renewed  EventKind = "renewed"
 	AtRisk   EventKind = "at_risk"
-	Reopened EventKind = "reopened" // its stream ended or moves; the lease is held on
+	Reopened EventKind = "reopened" // its stream ended or moves; the lease is still held
 	Lost     EventKind = "lost"
 	Released EventKind = "released"
 
@@ -25,24 +25,25 @@ const (
 	unknown         EventKind = ""
 )
 
-// Event is told to an observer, in order, from the lease's own goroutine: it must not block.
+// Event is something that happened to a lease.
 type Event struct {
 	Kind EventKind
-	// Position is the rank in the queue, with Queued.
+	// Position is the rank in the queue, from 1; only with Queued, and 0 while it isn't known.
 	Position int
-	// Why says more, with AtRisk, Reopened and Lost.
+	// Why says more; only with AtRisk, Reopened and Lost.
 	Why string
 }
 
-// kept is a lease or an attempt that streams keep alive: when one breaks, moves or grows old, another one goes on, on
-// whatever instance answers, until it is released, lost, or its deadline passes. A broken stream is no loss yet.
+// kept is a lease or an attempt that streams keep alive until it is released, lost, or its deadline passes. When a
+// stream breaks, moves or grows old, another one goes on, on any instance that answers. A broken stream is not a loss
+// yet.
 type kept struct {
 	channel  *channel
 	deadline deadline
 	opened   opener
-	kind     *Error // what its loss is
+	loss     loss
 	tell     func(Event)
-	// Of an attempt: someone asked to cancel it.
+	// onCancel, of an attempt, hears that someone asked to cancel its operation.
 	onCancel func(reason string)
 
 	events chan heard
@@ -50,18 +51,18 @@ type kept struct {
 
 	mu       sync.Mutex
 	cause    error // why it is over; nil while it is held
-	isEnding bool  // its result is being written: what a stream says about its end is no loss
+	isEnding bool  // its outcome is being written: what a stream says about its end is no loss then
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 }
 
-func newKept(ctx context.Context, c *channel, kind *Error, opened opener, tell func(Event)) *kept {
+func newKept(ctx context.Context, c *channel, loss loss, opened opener, tell func(Event)) *kept {
 	k := &kept{
-		channel: c, opened: opened, kind: kind, tell: tell,
+		channel: c, opened: opened, loss: loss, tell: tell,
 		deadline: deadline{now: time.Now},
 		events:   make(chan heard), done: make(chan struct{}),
 	}
-	// The values of the caller's context, not its end: that was about acquiring.
+	// It takes the values of the caller's context but not its end, which only bounds the taking.
 	k.ctx, k.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	return k
 }
@@ -77,12 +78,12 @@ func (k *kept) remaining() time.Duration {
 	return k.deadline.remaining()
 }
 
-// over says why it is over; nil while it is held. By the clocks, also where no timer has had its turn.
+// over returns why it is over, nil while it is held: by the clocks, even if no timer has run.
 func (k *kept) over() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cause == nil && k.deadline.remaining() == 0 {
-		return lost(k.kind, "DEADLINE")
+		return k.loss("DEADLINE")
 	}
 	return k.cause
 }
@@ -106,27 +107,29 @@ func (k *kept) finish(cause error) {
 	}
 }
 
+// ending says that its outcome is being written.
 func (k *kept) ending() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.isEnding = true
 }
 
+// lost ends it because a stream says so.
 func (k *kept) lost(why string) {
 	k.mu.Lock()
 	ending := k.isEnding
 	k.mu.Unlock()
 	if !ending {
-		k.finish(lost(k.kind, why))
+		k.finish(k.loss(why))
 	}
 }
 
-// extend takes what an answer says of the deadline.
+// extend takes the valid_for of an answer, and returns whether it is held.
 func (k *kept) extend(sent time.Time, validFor time.Duration) bool {
 	if k.deadline.extend(sent, validFor) {
 		return true
 	}
-	k.finish(lost(k.kind, "DEADLINE"))
+	k.finish(k.loss("DEADLINE"))
 	return false
 }
 
@@ -136,12 +139,12 @@ func (k *kept) say(event Event) {
 	}
 }
 
-// run keeps it until it is over. first is the stream that granted it; nil opens one.
+// run keeps it alive until it is over. first is the stream that granted it; with nil, run opens one.
 func (k *kept) run(first *stream) {
 	current := first
 	var former *stream // goes on until the newest one has said that it keeps the lease
 	failures := 0
-	why := "taken over"
+	why := "a unary call began it, and a stream keeps it"
 	age, retry, clock := time.NewTimer(reopenAfter), time.NewTimer(0), time.NewTimer(0)
 	if first != nil {
 		retry.Stop()
@@ -166,8 +169,8 @@ func (k *kept) run(first *stream) {
 		}
 		current = open(k.channel, k.opened, k.events, k.done)
 		age.Reset(reopenAfter)
-		// Of a stream that is accepted and never answered: the next one, long before the silence is over.
-		why = "the server does not answer"
+		// A server may accept the stream and never answer it: the next stream starts long before the silence is over.
+		why = noFirstAnswer(current.seat.address, firstAnswer).Message
 		retry.Reset(firstAnswer)
 	}
 	for {
@@ -177,14 +180,14 @@ func (k *kept) run(first *stream) {
 		case <-clock.C:
 			left := k.remaining()
 			if left == 0 {
-				k.finish(lost(k.kind, "DEADLINE"))
+				k.finish(k.loss("DEADLINE"))
 				return
 			}
 			clock.Reset(min(left, look))
 		case <-age.C:
-			reopen("the stream is old")
+			reopen("its stream is 30 minutes old")
 		case <-retry.C:
-			// On a closed client nobody keeps it any more; it is held until its deadline all the same.
+			// On a closed client nothing renews it any more; it is held until its deadline all the same.
 			if k.channel.isClosed() {
 				continue
 			}
@@ -201,7 +204,7 @@ func (k *kept) run(first *stream) {
 					continue
 				}
 				current = nil
-				// moved on the newest stream: an older request arrived late, and is answered by asking again.
+				// MOVED on the newest stream means that an older request arrived after it: opening another one answers that.
 				if event.err.Reason != "MOVED" {
 					k.channel.leave(event.from.seat)
 				}
@@ -212,7 +215,7 @@ func (k *kept) run(first *stream) {
 			}
 			switch event.said.kind {
 			case Renewed:
-				// Also of the former stream: what it says of the deadline is as true, counted from when it was sent.
+				// The former stream's word counts too: it is as true, counted from when that stream was sent.
 				if !k.extend(event.from.sent, event.said.validFor) {
 					return
 				}
@@ -227,7 +230,7 @@ func (k *kept) run(first *stream) {
 				}
 			case AtRisk:
 				if event.from == current {
-					retry.Stop() // it answers, and goes on trying
+					retry.Stop() // the server answers, and goes on trying
 				}
 				k.say(Event{Kind: AtRisk, Why: event.said.reason})
 			case Lost:
@@ -235,13 +238,13 @@ func (k *kept) run(first *stream) {
 			case draining:
 				if event.from == current {
 					k.channel.leave(event.from.seat)
-					reopen("the instance stops")
+					reopen(event.from.seat.address + " is shutting down")
 				}
 			case cancelRequested:
 				if k.onCancel != nil {
 					k.onCancel(event.said.reason)
 				}
-			default: // of moved the end of the stream says more
+			default: // moved needs nothing here: the end of its stream follows and says more
 			}
 		}
 	}

@@ -19,13 +19,15 @@ import (
 // Forever is a wait without an end.
 const Forever time.Duration = math.MaxInt64
 
+// How long the client tries to give back what it no longer waits for.
 const giveBack = time.Second
 
-// Lease is kept alive until it is released, lost, or its deadline passes. It is never acquired again by itself.
+// Lease is a lease that the client keeps alive until it is released, lost, or its deadline passes. The client never
+// acquires it again by itself.
 type Lease struct {
 	// Resource is what is leased.
 	Resource string
-	// LeaseID names the acquisition. Whoever knows it can release the lease.
+	// LeaseID names the acquisition. It is a secret: anyone who knows it can release the lease.
 	LeaseID string
 	// FencingToken is larger than that of every earlier grant: send it with every write, and refuse smaller ones there.
 	FencingToken int64
@@ -33,26 +35,27 @@ type Lease struct {
 	kept *kept
 }
 
-// Context ends when the lease is over: lost, or its deadline passed, or released. Then, at the latest, stop;
-// context.Cause tells why. It has the values of the context that the lease was acquired with, and doesn't end with it.
+// Context returns a context that ends when the lease is over: released, lost, or past its deadline. Stop then at the
+// latest; context.Cause tells why. The context has the values of the one given to Lock, but doesn't end with it.
 func (l *Lease) Context() context.Context { return l.kept.ctx }
 
-// Remaining is the time until the deadline as it stands; 0 when it is over.
+// Remaining returns the time until the deadline as it stands; 0 when the lease is over.
 func (l *Lease) Remaining() time.Duration { return l.kept.remaining() }
 
-// Held says whether it is held, by the clocks, also where nothing has been heard.
+// Held returns whether the lease is held: by the clocks, even if no server has said anything.
 func (l *Lease) Held() bool { return l.kept.isHeld() }
 
-// Err is nil while the lease is held, and matches ErrLeaseLost once it is over.
+// Err returns nil while the lease is held, and an error that matches ErrLeaseLost once it is over.
 func (l *Lease) Err() error {
 	over := l.kept.over()
 	if errors.Is(over, errReleased) {
-		return lost(ErrLeaseLost, "it was released")
+		return leaseLost(l.Resource)("it was released")
 	}
 	return over
 }
 
-// LostReason says why it was lost: a LostReason such as FORCE_RELEASED, or DEADLINE. Empty while it isn't.
+// LostReason returns why the lease was lost: a LostReason such as FORCE_RELEASED, or DEADLINE when the deadline passed
+// here. It is empty if the lease isn't lost.
 func (l *Lease) LostReason() string {
 	var ours *Error
 	if errors.As(l.kept.over(), &ours) {
@@ -61,7 +64,8 @@ func (l *Lease) LostReason() string {
 	return ""
 }
 
-// Release gives it back, and says whether a live lease was ended. A repeat does no harm.
+// Release releases the lease, and returns whether that ended a live one. A repeat does no harm. It fails when no server
+// answers within 10 s; the lease then ends with its TTL.
 func (l *Lease) Release(ctx context.Context) (bool, error) {
 	l.kept.finish(errReleased)
 	return release(ctx, l.kept.channel, l.Resource, l.LeaseID)
@@ -70,20 +74,21 @@ func (l *Lease) Release(ctx context.Context) (bool, error) {
 func release(ctx context.Context, c *channel, resource, leaseID string) (bool, error) {
 	request := &pb.ReleaseRequest{Resource: resource, LeaseId: leaseID}
 	response, _, err := unary(ctx, c, request, answerWithin, tryFor,
-		func(s stubs) func(context.Context, *pb.ReleaseRequest, ...grpc.CallOption) (*pb.ReleaseResponse, error) {
+		func(s stubs) rpc[*pb.ReleaseRequest, *pb.ReleaseResponse] {
 			return s.locks.Release
 		})
 	return response.GetReleased(), err
 }
 
-// tryGiveBack ends what nobody will hear of any more. That it didn't work is no news to whoever gets no lease: it ends
-// with its TTL.
+// tryGiveBack releases what its caller gave up. A failure is of no use to a caller that gets no lease: what was granted
+// ends with its TTL.
 func tryGiveBack(ctx context.Context, c *channel, resource, leaseID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 	defer cancel()
 	_, _ = release(ctx, c, resource, leaseID)
 }
 
+// hold takes a lease by one Hold stream after the other, until one grants it or time is over.
 func (c *Client) hold(ctx context.Context, resource string, o options) (*Lease, error) {
 	spec := o.spec(resource)
 	giveUp := time.Now().Add(o.timeout)
@@ -119,7 +124,7 @@ func (c *Client) hold(ctx context.Context, resource string, o options) (*Lease, 
 		if ctx.Err() != nil {
 			err = ended(ctx)
 		}
-		// It may be queued, or even granted, where we don't hear of it any more.
+		// It may be queued or even granted at a server whose answer never arrived.
 		if failure.Reason != ReasonLockContended && failure.Code != codes.InvalidArgument &&
 			failure.Code != codes.Unauthenticated {
 			tryGiveBack(ctx, c.channel, spec.Resource, spec.LeaseId)
@@ -128,11 +133,12 @@ func (c *Client) hold(ctx context.Context, resource string, o options) (*Lease, 
 	}
 }
 
-// granted is one Hold stream until it grants or ends; after the grant it is the first stream that keeps the lease.
+// granted waits until one Hold stream grants the lease or ends. After the grant that stream is the first that keeps the
+// lease.
 func (c *Client) granted(
 	ctx context.Context, request *pb.HoldRequest, giveUp time.Time, observer func(Event),
 ) (*Lease, *seat, error) {
-	k := newKept(ctx, c.channel, ErrLeaseLost, nil, observer)
+	k := newKept(ctx, c.channel, leaseLost(request.Spec.Resource), nil, observer)
 	from := open(c.channel, holding(request), k.events, k.done)
 	fail := func(err error) (*Lease, *seat, error) {
 		from.cancel()
@@ -140,14 +146,14 @@ func (c *Client) granted(
 		close(k.done)
 		return nil, from.seat, err
 	}
-	// An instance that accepts and says nothing is not waited for. (One that queues says so every 15 s.)
+	// An instance that accepts the call and says nothing gets no more time. (One that queues it says so every 15 s.)
 	answerIn := firstAnswer
 	if request.Wait != nil {
 		answerIn = silence
 	}
 	answer := time.NewTimer(answerIn)
 	defer answer.Stop()
-	// Where the caller's time ends before a silent server's; a queued call is ended by the server, a little earlier.
+	// This bounds the wait for a silent server; a server that queues the call ends it a little earlier.
 	end := time.NewTimer(time.Until(giveUp) + firstAnswer)
 	defer end.Stop()
 	for {
@@ -155,9 +161,10 @@ func (c *Client) granted(
 		case <-ctx.Done():
 			return fail(ended(ctx))
 		case <-answer.C:
-			return fail(unavailable(from.seat.address + " does not answer"))
+			return fail(noFirstAnswer(from.seat.address, answerIn))
 		case <-end.C:
-			return fail(unavailable("no server answered in time"))
+			return fail(unavailable("no server answered in time (the last try was at " + from.seat.address +
+				"): check that a Leasehold server runs there, or give the call more time"))
 		case event := <-k.events:
 			if event.err != nil {
 				return fail(event.err)
@@ -175,6 +182,7 @@ func (c *Client) granted(
 	}
 }
 
+// keep makes the lease that a server granted; sent is when its call was sent.
 func (c *Client) keep(k *kept, granted leaseMessage, sent time.Time, validFor time.Duration) *Lease {
 	lease := &Lease{
 		Resource: granted.GetResource(), LeaseID: granted.GetLeaseId(), FencingToken: granted.GetFencingToken(), kept: k,
@@ -187,67 +195,51 @@ func (c *Client) keep(k *kept, granted leaseMessage, sent time.Time, validFor ti
 }
 
 func holding(request *pb.HoldRequest) opener {
-	return func(ctx context.Context, to *seat) (func() (said, error), error) {
-		call, err := to.streams.locks.Hold(ctx, request)
-		return func() (said, error) {
-			message, err := call.Recv()
-			if err != nil {
-				return said{}, err
-			}
-			switch event := message.Event.(type) {
-			case *pb.HoldResponse_Queued:
-				return said{kind: Queued, position: int(event.Queued.Position)}, nil
-			case *pb.HoldResponse_Granted:
-				return said{kind: Granted, lease: event.Granted, validFor: event.Granted.ValidFor.AsDuration()}, nil
-			case *pb.HoldResponse_Renewed:
-				return said{kind: Renewed, validFor: event.Renewed.ValidFor.AsDuration()}, nil
-			case *pb.HoldResponse_AtRisk:
-				return said{kind: AtRisk, reason: trimmed("AT_RISK_REASON_", event.AtRisk.Reason)}, nil
-			case *pb.HoldResponse_Lost:
-				return said{kind: Lost, reason: trimmed("LOST_REASON_", event.Lost.Reason)}, nil
-			case *pb.HoldResponse_Moved:
-				return said{kind: moved}, nil
-			case *pb.HoldResponse_Draining:
-				return said{kind: draining}, nil
-			}
-			return said{kind: unknown}, nil
-		}, err
-	}
+	return opening(func(to *seat) rpc[*pb.HoldRequest, grpc.ServerStreamingClient[pb.HoldResponse]] {
+		return to.streams.locks.Hold
+	}, request, func(message *pb.HoldResponse) said {
+		switch event := message.Event.(type) {
+		case *pb.HoldResponse_Queued:
+			return said{kind: Queued, position: int(event.Queued.Position)}
+		case *pb.HoldResponse_Granted:
+			return said{kind: Granted, lease: event.Granted, validFor: event.Granted.ValidFor.AsDuration()}
+		}
+		return leaseEvent(message)
+	})
 }
 
 func keepingAlive(lease *Lease) opener {
 	request := &pb.KeepAliveRequest{Leases: []*pb.LeaseRef{
 		{Resource: lease.Resource, LeaseId: lease.LeaseID, FencingToken: lease.FencingToken},
 	}}
-	return func(ctx context.Context, to *seat) (func() (said, error), error) {
-		call, err := to.streams.locks.KeepAlive(ctx, request)
-		return func() (said, error) {
-			message, err := call.Recv()
-			if err != nil {
-				return said{}, err
-			}
-			switch event := message.Event.(type) {
-			case *pb.KeepAliveResponse_Renewed:
-				return said{kind: Renewed, validFor: event.Renewed.ValidFor.AsDuration()}, nil
-			case *pb.KeepAliveResponse_AtRisk:
-				return said{kind: AtRisk, reason: trimmed("AT_RISK_REASON_", event.AtRisk.Reason)}, nil
-			case *pb.KeepAliveResponse_Lost:
-				return said{kind: Lost, reason: trimmed("LOST_REASON_", event.Lost.Reason)}, nil
-			case *pb.KeepAliveResponse_Moved:
-				return said{kind: moved}, nil
-			case *pb.KeepAliveResponse_Draining:
-				return said{kind: draining}, nil
-			}
-			return said{kind: unknown}, nil
-		}, err
-	}
+	return opening(func(to *seat) rpc[*pb.KeepAliveRequest, grpc.ServerStreamingClient[pb.KeepAliveResponse]] {
+		return to.streams.locks.KeepAlive
+	}, request, func(message *pb.KeepAliveResponse) said { return leaseEvent(message) })
 }
 
+// leaseEvents are what Hold and KeepAlive say alike about a lease that is held.
+type leaseEvents interface {
+	commonEvents
+	GetRenewed() *pb.Lease
+	GetLost() *pb.Lost
+}
+
+func leaseEvent(message leaseEvents) said {
+	switch {
+	case message.GetRenewed() != nil:
+		return said{kind: Renewed, validFor: message.GetRenewed().ValidFor.AsDuration()}
+	case message.GetLost() != nil:
+		return said{kind: Lost, reason: trimmed("LOST_REASON_", message.GetLost().Reason)}
+	}
+	return commonEvent(message)
+}
+
+// trimmed is the name of an enum's value without the name of the enum.
 func trimmed(prefix string, name fmt.Stringer) string {
 	return strings.TrimPrefix(name.String(), prefix)
 }
 
-// newID is a random UUID, as the contract wants them.
+// newID returns a random UUID: the form that the contract asks for.
 func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails, by its documentation

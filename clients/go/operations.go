@@ -20,7 +20,7 @@ import (
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
 
-// How long one WaitOperation waits before Begin is tried again: the worker may have died.
+// How long one WaitOperation waits before the client tries Begin again: the worker may have died.
 const joinFor = 10 * time.Second
 
 // Operations are records of long-running work, each run by one worker at a time.
@@ -29,49 +29,61 @@ type Operations struct {
 	owner   string
 }
 
-// Operations of the client's deployment.
+// Operations returns the operations of the client's deployment.
 func (c *Client) Operations() *Operations { return &Operations{c.channel, c.owner} }
 
-// Operation says what is to be done.
+// Operation is the work that a caller asks for.
 type Operation struct {
-	// Resource is what the work is about, ID names it there, Type is the kind of work. Required.
+	// Resource is what the work is about, ID names the work there, and Type is its kind, by which workers claim. All
+	// three are required. Derive ID from what triggers the work, and the work is done once even if it is triggered twice.
 	Resource, ID, Type string
-	// Data is what a worker needs to know: what JSON can say, or a protobuf message.
-	Data   any
+	// Data is what a worker needs to know: JSON data (nil, bool, numbers, string, []any, map[string]any) or a protobuf
+	// message.
+	Data any
+	// Labels are for finding the operation.
 	Labels map[string]string
-	// Heartbeat is how long a running attempt may be silent; 0: the server's default.
+	// Heartbeat is how long a running attempt can be silent before another worker takes over; 0 for the server's default.
 	Heartbeat time.Duration
-	// TimeToLive ends an operation that isn't finished by then; 0: never.
+	// TimeToLive is when the server gives the operation up if it isn't finished; 0 for never.
 	TimeToLive time.Duration
-	// LockTTL, if it isn't 0, makes every attempt take the exclusive lease of the resource with it.
+	// LockTTL, if it isn't 0, makes every attempt also take an exclusive lease on the resource with this TTL.
 	LockTTL time.Duration
-	// Exclusive: the only open operation of its resource.
-	Exclusive   bool
+	// Exclusive makes it the only open operation of its resource.
+	Exclusive bool
+	// MaxAttempts is how many attempts can go stale before the server gives the operation up, 1 to 1,000; 0 for the
+	// server's default.
 	MaxAttempts int
-	// Wait is how long Run waits while another worker runs it; 0: Forever, negative: not at all.
+	// Wait is how long Run waits while another worker runs the operation. 0 means Forever; a negative value, not at all.
 	Wait time.Duration
 }
 
-// Record is what is stored of an operation.
+// Record is what the server has stored about an operation.
 type Record struct {
-	State                  string
+	// State is such as RUNNING.
+	State string
+	// Data, Progress and Result are plain data, the *anypb.Any of a message, or nil.
 	Data, Progress, Result any
-	Attempt                int
-	// Whole is everything else.
+	// Attempt is the number of the last attempt, from 1; 0 before the first.
+	Attempt int
+	// Whole is the whole record.
 	Whole *pb.Operation
 }
 
-// Work does an operation. Its context ends when the attempt is lost, and when someone asks to cancel it; context.Cause
-// is ErrAttemptLost or ErrOperationCancelled.
+// Work does an operation. The client stores its result: JSON data or a protobuf message. Its context ends when the
+// attempt is lost and when someone asks to cancel the operation; context.Cause then matches ErrAttemptLost or
+// ErrOperationCancelled.
 type Work func(ctx context.Context, attempt *Attempt) (result any, err error)
 
 // Attempt is one run of an operation by this worker.
 type Attempt struct {
 	Resource, OperationID, Type string
-	Data                        any
-	// Progress is what an earlier attempt has written last: where to go on.
-	Progress     any
-	Number       int
+	// Data is what the operation was begun with: plain data, the *anypb.Any of a message, or nil.
+	Data any
+	// Progress is what the attempts before this one wrote last: go on from there. Nil if they wrote nothing.
+	Progress any
+	// Number counts the attempts at the operation, from 1.
+	Number int
+	// FencingToken is larger than that of every earlier attempt: send it with every write, and refuse smaller ones there.
 	FencingToken int64
 
 	channel   *channel
@@ -83,16 +95,17 @@ type Attempt struct {
 	stopping  chan struct{}
 }
 
-// Held says whether the attempt is still this worker's, by the clocks.
+// Held returns whether the attempt is still this worker's: by the clocks, even if no server has said anything.
 func (a *Attempt) Held() bool { return a.kept.isHeld() }
 
-// Remaining is the time until the deadline as it stands; 0 when it is over.
+// Remaining returns the time until the deadline as it stands; 0 when the attempt is over.
 func (a *Attempt) Remaining() time.Duration { return a.kept.remaining() }
 
-// CancelRequested says whether someone asked to cancel it.
+// CancelRequested returns whether someone asked to cancel the operation.
 func (a *Attempt) CancelRequested() bool { return a.cancelled.Load() }
 
-// Stopping is closed when the worker is told to stop: come to an end, or be given back.
+// Stopping returns a channel that is closed when the worker is told to stop: finish soon, or the worker gives the
+// operation back.
 func (a *Attempt) Stopping() <-chan struct{} { return a.stopping }
 
 func newAttempt(ctx context.Context, c *channel, operation *pb.Operation, given *pb.Attempt, sent time.Time) *Attempt {
@@ -102,7 +115,7 @@ func newAttempt(ctx context.Context, c *channel, operation *pb.Operation, given 
 		Number: int(given.Number), FencingToken: given.FencingToken,
 		channel: c, claimID: given.ClaimId, stopping: make(chan struct{}),
 	}
-	a.kept = newKept(ctx, c, ErrAttemptLost, a.keepingAlive(), nil)
+	a.kept = newKept(ctx, c, attemptLost(a.Resource, a.OperationID), a.keepingAlive(), nil)
 	both, interrupt := context.WithCancelCause(ctx)
 	a.ctx, a.interrupt = both, interrupt
 	context.AfterFunc(a.kept.ctx, func() { interrupt(context.Cause(a.kept.ctx)) })
@@ -122,33 +135,25 @@ func (a *Attempt) keepingAlive() opener {
 	request := &pb.KeepAliveOperationRequest{
 		Resource: a.Resource, OperationId: a.OperationID, ClaimId: a.claimID, FencingToken: a.FencingToken,
 	}
-	return func(ctx context.Context, to *seat) (func() (said, error), error) {
-		call, err := to.streams.operations.KeepAliveOperation(ctx, request)
-		return func() (said, error) {
-			message, err := call.Recv()
-			if err != nil {
-				return said{}, err
-			}
-			switch event := message.Event.(type) {
-			case *pb.KeepAliveOperationResponse_Renewed:
-				return said{kind: Renewed, validFor: event.Renewed.ValidFor.AsDuration()}, nil
-			case *pb.KeepAliveOperationResponse_AtRisk:
-				return said{kind: AtRisk, reason: trimmed("AT_RISK_REASON_", event.AtRisk.Reason)}, nil
-			case *pb.KeepAliveOperationResponse_CancelRequested:
-				return said{kind: cancelRequested, reason: event.CancelRequested.Reason}, nil
-			case *pb.KeepAliveOperationResponse_Lost:
-				return said{kind: Lost, reason: trimmed("ATTEMPT_LOST_REASON_", event.Lost.Reason)}, nil
-			case *pb.KeepAliveOperationResponse_Moved:
-				return said{kind: moved}, nil
-			case *pb.KeepAliveOperationResponse_Draining:
-				return said{kind: draining}, nil
-			}
-			return said{kind: unknown}, nil
-		}, err
-	}
+	return opening(func(to *seat) rpc[
+		*pb.KeepAliveOperationRequest, grpc.ServerStreamingClient[pb.KeepAliveOperationResponse],
+	] {
+		return to.streams.operations.KeepAliveOperation
+	}, request, func(message *pb.KeepAliveOperationResponse) said {
+		switch event := message.Event.(type) {
+		case *pb.KeepAliveOperationResponse_Renewed:
+			return said{kind: Renewed, validFor: event.Renewed.ValidFor.AsDuration()}
+		case *pb.KeepAliveOperationResponse_CancelRequested:
+			return said{kind: cancelRequested, reason: event.CancelRequested.Reason}
+		case *pb.KeepAliveOperationResponse_Lost:
+			return said{kind: Lost, reason: trimmed("ATTEMPT_LOST_REASON_", event.Lost.Reason)}
+		}
+		return commonEvent(message)
+	})
 }
 
-// SetProgress writes how far the work is, for those who watch and for the next attempt; a sign of life, too.
+// SetProgress writes how far the work is, for people who watch and for the next attempt. The server takes it as a sign
+// of life, too. The error matches ErrAttemptLost when the attempt is over.
 func (a *Attempt) SetProgress(ctx context.Context, progress any) error {
 	packed, err := toAny(progress)
 	if err != nil {
@@ -168,25 +173,34 @@ func (a *Attempt) SetProgress(ctx context.Context, progress any) error {
 	return err
 }
 
-type rpc[Request, Response any] = func(context.Context, Request, ...grpc.CallOption) (Response, error)
-
+// write makes a call of an attempt, and ends the attempt if the server says that it is stale.
 func write[Request, Response any](
 	ctx context.Context, a *Attempt, request Request, call func(stubs) rpc[Request, Response],
 ) (response Response, sent time.Time, err error) {
 	if over := a.kept.over(); over != nil {
 		if errors.Is(over, errReleased) {
-			over = lost(ErrAttemptLost, "it has ended")
+			over = a.kept.loss("it has ended")
 		}
 		return response, sent, over
 	}
 	response, sent, err = unary(ctx, a.channel, request, answerWithin, tryFor, call)
 	if errors.Is(err, ErrAttemptLost) {
-		a.kept.finish(lost(ErrAttemptLost, "SUPERSEDED"))
+		a.kept.finish(a.kept.loss("SUPERSEDED"))
 	}
 	return response, sent, err
 }
 
-// complete stores how the work ended, even if the context of the work has ended.
+// end makes the last call of an attempt.
+func end[Request, Response any](
+	ctx context.Context, a *Attempt, request Request, call func(stubs) rpc[Request, Response],
+) error {
+	a.kept.ending()
+	_, _, err := write(ctx, a, request, call)
+	a.kept.finish(errReleased)
+	return err
+}
+
+// complete stores the outcome of the work, and ends the attempt.
 func (a *Attempt) complete(ctx context.Context, result any, failure error) error {
 	request := &pb.CompleteOperationRequest{
 		Resource: a.Resource, OperationId: a.OperationID, ClaimId: a.claimID, FencingToken: a.FencingToken,
@@ -195,7 +209,7 @@ func (a *Attempt) complete(ctx context.Context, result any, failure error) error
 	switch {
 	case failure == nil:
 		packed, err := toAny(result)
-		if err != nil { // recorded as the failure that it is
+		if err != nil { // a result that can't be stored is a failure, and recorded as one
 			return errors.Join(err, a.complete(ctx, nil, err))
 		}
 		request.Outcome = &pb.CompleteOperationRequest_Result{Result: packed}
@@ -206,14 +220,12 @@ func (a *Attempt) complete(ctx context.Context, result any, failure error) error
 			Error: &rpcstatus.Status{Code: int32(codes.Unknown), Message: clipped(failure, 8_000)},
 		}
 	}
-	a.kept.ending()
-	_, _, err := write(ctx, a, request, func(s stubs) rpc[*pb.CompleteOperationRequest, *pb.CompleteOperationResponse] {
+	return end(ctx, a, request, func(s stubs) rpc[*pb.CompleteOperationRequest, *pb.CompleteOperationResponse] {
 		return s.operations.CompleteOperation
 	})
-	a.kept.finish(errReleased)
-	return err
 }
 
+// clipped is the text of an error in valid UTF-8, of at most length bytes.
 func clipped(err error, length int) string {
 	text := strings.ToValidUTF8(err.Error(), "?")
 	if len(text) > length {
@@ -222,23 +234,21 @@ func clipped(err error, length int) string {
 	return text
 }
 
+// giveBack gives the operation back for another worker, and ends the attempt.
 func (a *Attempt) giveBack(ctx context.Context) error {
 	request := &pb.YieldOperationRequest{
 		Resource: a.Resource, OperationId: a.OperationID, ClaimId: a.claimID, FencingToken: a.FencingToken,
 		RequestId: newID(),
 	}
-	a.kept.ending()
-	_, _, err := write(ctx, a, request, func(s stubs) rpc[*pb.YieldOperationRequest, *pb.YieldOperationResponse] {
+	return end(ctx, a, request, func(s stubs) rpc[*pb.YieldOperationRequest, *pb.YieldOperationResponse] {
 		return s.operations.YieldOperation
 	})
-	a.kept.finish(errReleased)
-	return err
 }
 
-// perform does the work and stores what comes of it; an attempt that was lost meanwhile stores nothing.
+// perform does the work and stores its outcome; an attempt that was lost meanwhile stores nothing.
 func (a *Attempt) perform(work Work) (any, error) {
 	defer a.interrupt(nil)
-	defer a.kept.finish(errReleased) // a work that panics keeps nothing alive
+	defer a.kept.finish(errReleased) // work that panics keeps nothing alive
 	after := context.WithoutCancel(a.ctx)
 	result, failure := work(a.ctx, a)
 	if failure == nil {
@@ -251,19 +261,22 @@ func (a *Attempt) perform(work Work) (any, error) {
 		if a.CancelRequested() && errors.Is(failure, context.Canceled) {
 			failure = fmt.Errorf("%w: %w", ErrOperationCancelled, failure)
 		}
-		// The work's own error is what the caller hears; unstored, the attempt goes stale and another worker takes it.
+		// The caller gets the work's own error, even if it can't be stored: then the attempt goes stale, and another worker
+		// takes the operation over.
 		_ = a.complete(after, nil, failure)
 		return nil, failure
 	}
 	return nil, fmt.Errorf("%w (%w)", a.kept.over(), failure)
 }
 
-// Run does the work once, whoever asks how often: it begins the operation, or takes it over from a worker that fell
-// silent, or waits for the worker that does it, and returns the result, also of a run before. What work returns is
-// stored; so is its error, as the operation's failure, and returned to repeats as ErrOperationFailed. ErrAttemptLost:
-// it was lost in between, and nothing was stored.
+// Run does the work once, however often and from wherever it is called, and returns the result. It begins the
+// operation, or takes it over from a worker that fell silent, or waits for the worker that runs it. A repeat returns
+// the stored result, read back from the record: JSON's types, or the *anypb.Any of a message.
 //
-// What a repeat gets is read back from the record: JSON's types, or the *anypb.Any of a message.
+// The client stores what work returns. An error of work is stored as the operation's failure and returned as it is.
+// The error matches ErrAttemptLost when the attempt was lost meanwhile, and then nothing is stored; ErrAttemptHeld
+// when another worker still runs the operation after Wait; ErrOperationFailed or ErrOperationCancelled when it ended
+// so in an earlier call.
 func (o *Operations) Run(ctx context.Context, wanted Operation, work Work) (any, error) {
 	request, err := o.begin(wanted)
 	if err != nil {
@@ -305,6 +318,7 @@ func (o *Operations) Run(ctx context.Context, wanted Operation, work Work) (any,
 	}
 }
 
+// stillTaken says whether waiting helps.
 func stillTaken(failure *Error) bool {
 	switch failure.Reason {
 	case ReasonAttemptHeld, ReasonLockContended, "OPERATION_OPEN":
@@ -345,11 +359,12 @@ func (o *Operations) waitFor(ctx context.Context, key Operation, wait time.Durat
 	return response.GetOperation(), response.GetDone(), err
 }
 
-// outcome is the result of a finished operation, or what it ended with instead.
+// outcome returns the result of a finished operation, or the error that it ended with.
 func outcome(record *pb.Operation) (any, error) {
 	message := record.GetError().GetMessage()
 	if message == "" {
-		message = "the operation is " + stateName(record)
+		message = fmt.Sprintf("the operation %s on %s is %s: see why its workers failed or were lost",
+			record.OperationId, record.Resource, stateName(record))
 	}
 	switch record.State {
 	case pb.OperationState_OPERATION_STATE_SUCCEEDED:
@@ -366,7 +381,8 @@ func outcome(record *pb.Operation) (any, error) {
 
 func stateName(record *pb.Operation) string { return trimmed("OPERATION_STATE_", record.State) }
 
-// Begin records an operation for a worker to claim. Again is no error, unless type, data or labels are others.
+// Begin records an operation for a worker to claim. A repeat has no second effect. It fails with the reason
+// OPERATION_EXISTS if the operation exists with another type, other data or other labels.
 func (o *Operations) Begin(ctx context.Context, wanted Operation) error {
 	request, err := o.begin(wanted)
 	if err != nil {
@@ -376,7 +392,7 @@ func (o *Operations) Begin(ctx context.Context, wanted Operation) error {
 	return err
 }
 
-// Get reads a record.
+// Get reads the record of an operation. It fails with the reason OPERATION_NOT_FOUND if there is no such operation.
 func (o *Operations) Get(ctx context.Context, resource, id string) (*Record, error) {
 	request := &pb.GetOperationRequest{Resource: resource, OperationId: id}
 	response, _, err := unary(ctx, o.channel, request, answerWithin, tryFor,
@@ -391,7 +407,8 @@ func (o *Operations) Get(ctx context.Context, resource, id string) (*Record, err
 	}, nil
 }
 
-// Cancel asks for it: pending, it is cancelled at once; of a running one the worker is told, and decides.
+// Cancel asks to cancel an operation. A pending one is cancelled at once; the worker of a running one is told, and
+// decides.
 func (o *Operations) Cancel(ctx context.Context, resource, id, reason string) error {
 	request := &pb.CancelOperationRequest{Resource: resource, OperationId: id, Reason: reason}
 	_, _, err := unary(ctx, o.channel, request, answerWithin, tryFor,
@@ -401,8 +418,8 @@ func (o *Operations) Cancel(ctx context.Context, resource, id, reason string) er
 	return err
 }
 
-// toAny packs plain data as google.protobuf.Value, so that a worker in another language reads it, and messages as they
-// are.
+// toAny packs plain data as google.protobuf.Value, so that a worker in another language can read it, and messages as
+// they are.
 func toAny(payload any) (*anypb.Any, error) {
 	switch payload := payload.(type) {
 	case nil:
@@ -414,19 +431,22 @@ func toAny(payload any) (*anypb.Any, error) {
 	}
 	value, err := structpb.NewValue(payload)
 	if err != nil {
-		return nil, fmt.Errorf("leasehold: a payload is what JSON can say (map[string]any, []any, …) or a message: %w", err)
+		return nil, fmt.Errorf(
+			"leasehold: data, progress and results must be JSON data (nil, bool, numbers, string, []any, map[string]any) "+
+				"or a protobuf message, not %T: %w", payload, err)
 	}
 	return packed(value)
 }
 
-// packed is deterministic: by the bytes of its data the server tells whether a Begin is a repeat, and a map has no order.
+// packed packs a message into deterministic bytes: by them the server tells whether a Begin is a repeat, and a map has
+// no order.
 func packed(message proto.Message) (*anypb.Any, error) {
 	var payload anypb.Any
 	err := anypb.MarshalFrom(&payload, message, proto.MarshalOptions{Deterministic: true})
 	return &payload, err
 }
 
-// fromAny is plain data if it is a Value, nil if it is empty; else the Any, for the caller to unpack.
+// fromAny returns plain data for a Value, nil for an empty Any, else the Any itself, for the caller to unpack.
 func fromAny(packed *anypb.Any) any {
 	if packed.GetTypeUrl() == "" {
 		return nil

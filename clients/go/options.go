@@ -8,7 +8,7 @@ import (
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
 
-// Option says more about the lease that is asked for.
+// Option says more about the lease that a call asks for.
 type Option func(*options)
 
 type options struct {
@@ -20,39 +20,39 @@ type options struct {
 	observer                             func(Event)
 }
 
-// TTL is how long the lease outlives a dead holder. The server's default if not given.
+// TTL is how long the lease outlives a dead holder; the server's default if not given.
 func TTL(ttl time.Duration) Option { return func(o *options) { o.ttl = ttl } }
 
-// Wait is how long to queue for it, Forever if need be. Not given: not at all, ErrContended then.
+// Wait is how long to queue for the lease, Forever for ever. Without it, Lock doesn't queue.
 func Wait(wait time.Duration) Option { return func(o *options) { o.wait = wait } }
 
-// Timeout is how long servers are asked when there is no wait; 10 s if not given.
+// Timeout is how long the client asks servers when there is no wait; 10 s if not given.
 func Timeout(timeout time.Duration) Option { return func(o *options) { o.timeout = timeout } }
 
-// Owner tells people who holds it.
+// Owner tells people who holds the lease; Config.Owner if not given.
 func Owner(owner string) Option { return func(o *options) { o.owner = owner } }
 
-// Shared leases are held together, but not with an exclusive one.
+// Shared asks for a lease that others can share, instead of an exclusive one.
 func Shared() Option { return func(o *options) { o.shared = true } }
 
-// Permits takes some permits of a limited number.
+// Permits takes some of the limit permits of the resource, at least 1, instead of an exclusive lease.
 func Permits(permits, limit int) Option {
 	return func(o *options) { o.permits, o.limit = permits, limit }
 }
 
-// LeaseID names an acquisition that is to be repeated; a random UUID, new for each other one.
+// LeaseID repeats an earlier acquisition; a new random UUID if not given.
 func LeaseID(id string) Option { return func(o *options) { o.leaseID = id } }
 
-// Metadata is shown to whoever looks at the lock.
+// Metadata is for people who look at the lock.
 func Metadata(metadata map[string]string) Option { return func(o *options) { o.metadata = metadata } }
 
 // MinHold keeps the resource taken for at least this long, even if the lease is released sooner.
 func MinHold(span time.Duration) Option { return func(o *options) { o.minHold = span } }
 
-// MaxHold ends the lease after this time, however long it is renewed.
+// MaxHold ends the lease after this time, however often it is renewed.
 func MaxHold(span time.Duration) Option { return func(o *options) { o.maxHold = span } }
 
-// Observe hears what happens to the lease. It is called from the lease's own goroutine and must not block.
+// Observe calls observer with what happens to the lease, in order, from the lease's own goroutine: it must not block.
 func Observe(observer func(Event)) Option { return func(o *options) { o.observer = observer } }
 
 func (o *options) say(event Event) {
@@ -75,7 +75,7 @@ func (o *options) spec(resource string) *pb.LeaseSpec {
 	return spec
 }
 
-// span leaves out what isn't given, for the server's default.
+// span leaves out a zero duration, so that the server takes its default.
 func span(d time.Duration) *durationpb.Duration {
 	if d == 0 {
 		return nil

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// Every Go program of the README runs as it stands, against the test's server.
-func TestTheReadme(t *testing.T) {
+func TestEveryProgramOfTheReadmeRuns(t *testing.T) {
 	server := address(t)
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
@@ -18,11 +17,11 @@ func TestTheReadme(t *testing.T) {
 	}
 	programs := regexp.MustCompile("(?ms)^```go\n(.*?)^```").FindAllStringSubmatch(string(readme), -1)
 	if len(programs) != 2 {
-		t.Fatalf("%d programs", len(programs))
+		t.Fatalf("the README has %d programs, not 2", len(programs))
 	}
 	for _, program := range programs {
 		text := strings.ReplaceAll(program[1], "127.0.0.1:50051", server)
-		// Inside the module, so that its imports are found; a name with a dot is no package of `./...`.
+		// The folder is inside the module, so that imports are found; `./...` skips a name that begins with a dot.
 		folder, err := os.MkdirTemp(".", ".readme-")
 		if err != nil {
 			t.Fatal(err)

@@ -2,20 +2,24 @@ package leasehold
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	pb "leasehold.internal/leasehold/leaseholdpb"
 )
 
 const (
-	// Servers say something every 15 s.
-	silence     = 20 * time.Second
+	// How long a stream can be silent before it counts as dead: servers say something every 15 s.
+	silence = 20 * time.Second
+	// How long the first message of a new stream may take.
 	firstAnswer = 3 * time.Second
-	// How old a stream may be.
+	// The age at which a stream is opened anew.
 	reopenAfter = 30 * time.Minute
-	// How often the clocks are looked at besides: a suspended machine's timers may have stood still.
+	// How often the client looks at the clocks in any case: a suspended machine's timers may have stood still.
 	look = time.Second
 )
 
-// said is one message of a stream, whichever rpc it came from.
+// said is one message of a stream, of any rpc.
 type said struct {
 	kind     EventKind
 	position int
@@ -30,24 +34,60 @@ type leaseMessage interface {
 	GetFencingToken() int64
 }
 
-// opener makes the call and returns what reads its messages.
+// opener makes the call and returns a function that reads its messages.
 type opener func(ctx context.Context, to *seat) (read func() (said, error), err error)
 
-// heard is a message, or with err the end, of a stream.
+// opening is the opener of a call whose messages translate understands.
+func opening[Request, Message any, Call interface{ Recv() (Message, error) }](
+	method func(*seat) rpc[Request, Call], request Request, translate func(Message) said,
+) opener {
+	return func(ctx context.Context, to *seat) (func() (said, error), error) {
+		call, err := method(to)(ctx, request)
+		return func() (said, error) {
+			message, err := call.Recv()
+			if err != nil {
+				return said{}, err
+			}
+			return translate(message), nil
+		}, err
+	}
+}
+
+// commonEvents are what the streams of leases and of attempts say alike.
+type commonEvents interface {
+	GetAtRisk() *pb.AtRisk
+	GetMoved() *pb.Moved
+	GetDraining() *pb.Draining
+}
+
+func commonEvent(message commonEvents) said {
+	switch {
+	case message.GetAtRisk() != nil:
+		return said{kind: AtRisk, reason: trimmed("AT_RISK_REASON_", message.GetAtRisk().Reason)}
+	case message.GetMoved() != nil:
+		return said{kind: moved}
+	case message.GetDraining() != nil:
+		return said{kind: draining}
+	}
+	return said{kind: unknown}
+}
+
+// heard is a message of a stream or, with err, its end.
 type heard struct {
 	from *stream
 	said said
 	err  *Error
 }
 
-// stream is one call: when it was sent, what it says, and that it has fallen silent. It decides nothing.
+// stream is one call: when it was sent, what it says, and whether it has fallen silent. It decides nothing.
 type stream struct {
 	seat *seat
 	sent time.Time
 	stop context.CancelCauseFunc
 }
 
-// open returns at once; everything that happens is sent to events, the end last, unless the stream was cancelled.
+// open starts a stream and returns at once. The stream sends everything that happens to events, its end last, until
+// over is closed.
 func open(c *channel, opened opener, events chan<- heard, over <-chan struct{}) *stream {
 	ctx, stop := context.WithCancelCause(c.ctx)
 	s := &stream{seat: c.seat(), sent: time.Now(), stop: stop}
@@ -61,7 +101,8 @@ func open(c *channel, opened opener, events chan<- heard, over <-chan struct{}) 
 				return false
 			}
 		}
-		quiet := time.AfterFunc(silence, func() { stop(unavailable("the server said nothing for " + silence.String())) })
+		silent := unavailable(fmt.Sprintf("%s said nothing for %.0f s", s.seat.address, silence.Seconds()))
+		quiet := time.AfterFunc(silence, func() { stop(silent) })
 		defer quiet.Stop()
 		read, err := opened(ctx, s.seat)
 		for err == nil {
@@ -82,5 +123,5 @@ func open(c *channel, opened opener, events chan<- heard, over <-chan struct{}) 
 	return s
 }
 
-// cancel ends it; what it still says is ignored by whoever no longer has it for its own.
+// cancel ends the stream. The receiver of events ignores what a stream still says that it no longer knows.
 func (s *stream) cancel() { s.stop(context.Canceled) }

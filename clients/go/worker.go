@@ -12,25 +12,26 @@ import (
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
 
-// Worker claims operations and runs them.
+// Worker claims operations and runs them. Fill in the fields and call Run.
 type Worker struct {
+	// Operations are those of the client that the worker uses. Required.
 	Operations *Operations
-	// Types of work that it does, 1 to 16. Required.
+	// Types are the types of operations that the worker claims, 1 to 16. Required.
 	Types []string
-	// Work is called for each, at most Concurrency (1, if it is 0) at a time. An error is recorded as the operation's
-	// failure, and logged.
-	Work        Work
+	// Work does one operation. When it fails, the worker records that and logs it. Required.
+	Work Work
+	// Concurrency is how many operations the worker runs at a time; 1 if it is 0.
 	Concurrency int
-	// ResourcePrefix: only operations of resources whose name begins with it.
+	// ResourcePrefix limits the worker to operations on resources whose names begin with it.
 	ResourcePrefix string
-	// Grace is how long works may go on when the worker stops, before they are given back; 10 s, if it is 0.
+	// Grace is how long operations have to finish when the worker stops, before it gives them back; 10 s if it is 0.
 	Grace time.Duration
-	// Log is slog.Default(), if it is nil.
+	// Log is where the worker logs; slog.Default() if it is nil.
 	Log *slog.Logger
 }
 
-// Run claims until ctx ends. Then it claims no more, tells the works that run (Attempt.Stopping), and gives back what
-// isn't finished within Grace. It returns when the client is closed, too.
+// Run claims operations and runs them until ctx ends or the client is closed. Then it stops claiming, closes
+// Attempt.Stopping of the operations that run, and gives back what isn't finished within Grace.
 func (w *Worker) Run(ctx context.Context) {
 	free := make(chan struct{}, max(1, w.Concurrency))
 	for range cap(free) {
@@ -39,7 +40,7 @@ func (w *Worker) Run(ctx context.Context) {
 	var works sync.WaitGroup
 	running := &running{attempts: map[*Attempt]struct{}{}}
 	for failures := 0; ctx.Err() == nil; {
-		// A place for one at least; then for as many as there are.
+		// Wait for one free place, and then take all that are free.
 		places := 0
 		select {
 		case <-free:
@@ -65,7 +66,7 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 		if err != nil {
 			failure := asError(err)
-			w.log().Warn("no operation could be claimed", "error", err)
+			w.log().Warn("claiming operations failed, and is tried again", "error", err)
 			sleep(ctx, max(failure.RetryAfter, fullJitter(failures)))
 			failures++
 			continue
@@ -105,10 +106,11 @@ func (w *Worker) stop(running *running, works *sync.WaitGroup) {
 	case <-done:
 	case <-time.After(grace):
 	}
-	// A work that ignores its context goes on; what it writes is refused.
+	// Work that ignores its context goes on, but the server refuses what it writes.
 	for _, attempt := range running.all() {
 		if err := attempt.giveBack(context.Background()); err != nil {
-			w.log().Warn("not given back", "resource", attempt.Resource, "id", attempt.OperationID, "error", err)
+			w.log().Warn(
+				"an operation was not given back", "resource", attempt.Resource, "id", attempt.OperationID, "error", err)
 		}
 	}
 }
@@ -128,8 +130,8 @@ func (w *Worker) ask(ctx context.Context, claim *pb.ClaimOperationsRequest) ([]*
 	return response.GetClaimed(), sent, err
 }
 
-// giveBackUnheard: the answer of a claim may have been on its way when it was cancelled. What it got, a repeat gets again,
-// and it would be nobody's.
+// giveBackUnheard gives back what the last claim got: its answer may have been on its way when the claim was
+// cancelled. A repeat of the claim gets the same operations again.
 func (w *Worker) giveBackUnheard(claim *pb.ClaimOperationsRequest) {
 	claim.WaitTimeout = nil
 	claimed, sent, err := w.ask(context.Background(), claim)
@@ -138,7 +140,7 @@ func (w *Worker) giveBackUnheard(claim *pb.ClaimOperationsRequest) {
 		err = errors.Join(err, attempt.giveBack(context.Background()))
 	}
 	if err != nil {
-		w.log().Warn("what the last claim got is given to others when it goes stale", "error", err)
+		w.log().Warn("what the last claim got was not given back; others get it when it goes stale", "error", err)
 	}
 }
 
@@ -149,6 +151,7 @@ func (w *Worker) log() *slog.Logger {
 	return w.Log
 }
 
+// running is the set of attempts that run.
 type running struct {
 	mu       sync.Mutex
 	attempts map[*Attempt]struct{}

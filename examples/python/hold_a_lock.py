@@ -18,7 +18,7 @@ TTL = 20.0
 MARGIN = max(0.2, TTL / 20)
 
 stub = lock_service_pb2_grpc.LockServiceStub(grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051")))
-lease_id = str(uuid.uuid4())  # one for all tries of this acquisition, and a secret
+lease_id = str(uuid.uuid4())  # the same for all tries of this acquisition, and a secret
 spec = lease_pb2.LeaseSpec(resource=RESOURCE, lease_id=lease_id, owner=f"example@{socket.gethostname()}")
 spec.ttl.FromSeconds(int(TTL))
 
@@ -38,7 +38,7 @@ def acquire():
             if error.code() not in (grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE):
                 raise
             print("not yet:", error.details())
-        time.sleep(0.5 + random.random() / 2)  # jitter: those who failed together should not come back together
+        time.sleep(0.5 + random.random() / 2)  # jitter: callers that failed together should not come back together
 
 
 try:
@@ -46,7 +46,7 @@ try:
     print(f"holding {RESOURCE} with fencing token {token}")
     for step in range(1, 7):
         if time.monotonic() >= stop_at:
-            sys.exit("the lease has ended: stop, and write nothing more")
+            sys.exit("the lease is over: stop, and write nothing more")
         print(f"step {step}: UPDATE … WHERE fencing_token <= {token}")
         time.sleep(1)
         sent = time.monotonic()
@@ -63,4 +63,4 @@ try:
                     stop_at = 0
 finally:
     reply = stub.Release(pb.ReleaseRequest(resource=RESOURCE, lease_id=lease_id), timeout=5)
-    print("released" if reply.released else "there was nothing to release")
+    print("released" if reply.released else "the lease was over before it was released")

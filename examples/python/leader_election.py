@@ -1,4 +1,7 @@
-"""Many run this, one leads, and when it dies or is cut off the next one does. Start it twice and kill the leader."""
+"""Many processes run this and one leads; when it dies or is cut off, the next one leads.
+
+Start it twice, and kill the leader.
+"""
 
 import os, socket, threading, time, uuid
 
@@ -12,7 +15,7 @@ stop_at = 0.0
 
 
 def lead(term):
-    while time.monotonic() < stop_at:  # the deadline rule: nobody has to tell a leader that is cut off
+    while time.monotonic() < stop_at:  # the deadline rule: a leader that is cut off stops by itself
         print(f"{me} leads, term {term}", flush=True)  # send the term with every write: it is the fencing token
         time.sleep(1)
     print(f"{me} no longer leads", flush=True)
@@ -24,7 +27,7 @@ for event in locks.Hold(pb.HoldRequest(spec=spec, wait_forever=True)):  # until 
     kind = event.WhichOneof("event")
     if kind in ("granted", "renewed"):
         lease = getattr(event, kind)
-        # Less TTL / 20, and 0.1 % for clocks that run apart: after 5 hours on one stream it steps down, and starts anew.
+        # Less TTL / 20, and 0.1 % for clocks that drift: after 5 hours on one stream it steps down and starts anew.
         stop_at = sent + lease.valid_for.ToMilliseconds() / 1000 * 0.999 - 1
     if kind == "granted":
         threading.Thread(target=lead, args=(lease.fencing_token,)).start()

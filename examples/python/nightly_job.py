@@ -1,4 +1,4 @@
-"""Started by cron on every host, run by one: min_hold keeps the resource taken until the last host's clock has struck.
+"""Cron starts this on every host and one host does it: min_hold keeps the resource taken until all clocks have struck.
 
 The job may take hours: a thread renews the lease, and max_hold bounds a job that hangs.
 """
@@ -15,7 +15,7 @@ spec.max_hold.FromSeconds(4 * 3600)
 done = threading.Event()
 
 
-def deadline(sent, lease):  # valid_for counts from before the call; the margin is a twentieth of the TTL
+def deadline(sent, lease):  # valid_for counts from just before the call; the margin is a twentieth of the TTL
     return sent + lease.valid_for.ToMilliseconds() / 1000 - 1
 
 
@@ -33,7 +33,7 @@ def keep_renewing():
 
 try:
     sent = time.monotonic()
-    lease = locks.Acquire(pb.AcquireRequest(spec=spec), timeout=5).lease  # no wait: who comes second has nothing to do
+    lease = locks.Acquire(pb.AcquireRequest(spec=spec), timeout=5).lease  # no wait: the second host has nothing to do
     stop_at = deadline(sent, lease)
 except grpc.RpcError as error:
     sys.exit(f"not run here: {error.details()}")
@@ -41,7 +41,7 @@ threading.Thread(target=keep_renewing, daemon=True).start()
 try:
     for page in range(1, 8):
         if time.monotonic() >= stop_at:
-            sys.exit("the lease has ended: stop, and write nothing more")
+            sys.exit("the lease is over: stop, and write nothing more")
         print(f"page {page}: UPDATE … WHERE fencing_token <= {lease.fencing_token}", flush=True)
         time.sleep(1)
 finally:

@@ -1,4 +1,4 @@
-"""Readers beside each other, a writer alone; nobody overtakes, so readers can't starve a writer.
+"""Readers hold the lock together, a writer alone; nobody overtakes in the queue, so readers can't starve a writer.
 
 python readers_and_writer.py read | write
 """
@@ -16,7 +16,7 @@ request = pb.AcquireRequest(spec=spec)
 request.wait_timeout.FromSeconds(60)
 try:
     sent = time.monotonic()
-    lease = locks.Acquire(request).lease  # valid_for counts from before the call, however long it waited
+    lease = locks.Acquire(request).lease  # valid_for counts from just before the call, however long it waited
     stop_at = sent + lease.valid_for.ToMilliseconds() / 1000 * 0.999 - 1  # the deadline rule, with its margin
     print("writes" if writes else "reads", "with token", lease.fencing_token, flush=True)
     while time.monotonic() < min(stop_at, sent + 3):

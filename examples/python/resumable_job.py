@@ -1,4 +1,4 @@
-"""Does a job that survives its worker: recorded once, claimed, done step by step from where it was.
+"""Does a job that survives its worker: it is recorded once, claimed, and done step by step from where it was.
 
 Kill it in the middle and start it again. Needs a running server and the generated stubs: see README.md beside this file.
 """
@@ -15,7 +15,7 @@ from leasehold.v1 import operation_store_service_pb2 as pb, operation_store_serv
 
 JOB = sys.argv[1] if len(sys.argv) > 1 else "monthly-report"
 STEPS = 20
-HEARTBEAT = 5.0  # an update is a sign of life: longer than a step, or open KeepAliveOperation beside the work
+HEARTBEAT = 5.0  # longer than a step: each update is a sign of life. Or keep KeepAliveOperation open beside the work
 MARGIN = max(0.2, HEARTBEAT / 20)
 
 channel = grpc.insecure_channel(os.environ.get("LEASEHOLD", "127.0.0.1:50051"))
@@ -28,7 +28,7 @@ def deadline(sent, attempt):
 
 
 def claim():
-    """The job and our attempt, once there is one to claim. A claim_id is new for each claim, and a secret."""
+    """Returns the job and this worker's attempt at it. A claim_id is new for each claim, and a secret."""
     while not stub.BeginOperation(wanted, timeout=5).operation.HasField("finish_time"):
         request = pb.ClaimOperationsRequest(types=[JOB], claim_id=str(uuid.uuid4()), owner=socket.gethostname())
         request.wait_timeout.FromSeconds(10)
@@ -37,11 +37,11 @@ def claim():
         if reply.claimed:
             found = reply.claimed[0]
             return found.operation, found.attempt, deadline(sent, found.attempt)
-    print("done, by this worker before or by another")
+    print("the job is done, by an earlier run of this worker or by another one")
     sys.exit()
 
 
-# The id comes from what triggers the job, so triggering it twice does it once.
+# The id comes from what triggers the job, so the job is done once even if it is triggered twice.
 wanted = pb.BeginOperationRequest(resource=f"reports/{JOB}", operation_id=f"{datetime.date.today():%Y-%m}", type=JOB)
 wanted.heartbeat_timeout.FromSeconds(int(HEARTBEAT))
 operation, attempt, stop_at = claim()
@@ -56,12 +56,12 @@ print(f"attempt {attempt.number}, fencing token {attempt.fencing_token}, after s
 for step in range(recorded + 1, STEPS + 1):
     time.sleep(0.5)
     if time.monotonic() >= stop_at:
-        sys.exit("the attempt is stale: stop, and write nothing more")
+        sys.exit("the attempt is over: stop, and write nothing more")
     print(f"step {step}: UPDATE … WHERE fencing_token <= {attempt.fencing_token}")
     request = pb.UpdateOperationRequest(request_id=str(uuid.uuid4()), **ours)
     request.progress.type_url, request.progress.value = "example.com/Step", str(step).encode()
     sent = time.monotonic()
-    stop_at = deadline(sent, stub.UpdateOperation(request, timeout=5).attempt)  # STALE_ATTEMPT raises: someone else's now
+    stop_at = deadline(sent, stub.UpdateOperation(request, timeout=5).attempt)  # raises at STALE_ATTEMPT
 
 request = pb.CompleteOperationRequest(request_id=str(uuid.uuid4()), **ours)
 request.result.type_url, request.result.value = "example.com/Report", f"{STEPS} steps".encode()

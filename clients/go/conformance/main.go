@@ -1,5 +1,5 @@
-// The runner of the conformance script in Go: verbs to calls and back, nothing else. What the verbs mean is told in
-// clients/conformance/README.md.
+// Conformance is the runner of the conformance script in Go: it turns verbs into calls of the client, and nothing else.
+// clients/conformance/README.md says what the verbs mean.
 package main
 
 import (
@@ -228,7 +228,7 @@ func (r *runner) running(name string) (*leasehold.Attempt, error) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return nil, errors.New("the work has not begun")
+	return nil, errors.New("the work did not begin within 5 s")
 }
 
 func (r *runner) attempt(_ context.Context, a args) (answer, error) {
@@ -315,7 +315,7 @@ func told(err error) answer {
 	}
 }
 
-// codeName is the name as the contract spells it: gRPC's in Go are DeadlineExceeded and Canceled.
+// codeName returns the name of a code as the contract spells it; Go's names are like DeadlineExceeded and Canceled.
 func codeName(code codes.Code) string {
 	if code == codes.Canceled {
 		return "CANCELLED"

@@ -1,6 +1,6 @@
-"""The runner of the conformance script in Python: verbs to calls and back, nothing else.
+"""The runner of the conformance script in Python: it turns verbs into calls of the client, and nothing else.
 
-What the verbs mean is told in clients/conformance/README.md.
+clients/conformance/README.md says what the verbs mean.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ output = threading.Lock()
 
 
 class Work:
-    """What the function of a run or worker does, as the scenario says."""
+    """What the function of a run or worker does: what the scenario plans for it."""
 
     def __init__(self, plan: Args) -> None:
         self.plan = plan
@@ -103,7 +103,7 @@ def running(args: Args) -> leasehold.Attempt:
     until = time.monotonic() + 5.0
     while work.attempt is None and time.monotonic() < until:
         time.sleep(0.01)
-    assert work.attempt is not None, "the work has not begun"
+    assert work.attempt is not None, "the work did not begin within 5 s"
     return work.attempt
 
 

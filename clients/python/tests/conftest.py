@@ -1,4 +1,4 @@
-"""The server that tests talk to: started by `npm run test:clients`, which tells its address."""
+"""The server that the tests talk to: `npm run test:clients` starts it and tells its address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import leasehold
 def address() -> str:
     given = os.environ.get("LEASEHOLD_TEST_ADDRESS")
     if given is None:
-        pytest.skip("no server: LEASEHOLD_TEST_ADDRESS names one, as `npm run test:clients` does")
+        pytest.skip("no server: set LEASEHOLD_TEST_ADDRESS to the address of one, as `npm run test:clients` does")
     return given
 
 

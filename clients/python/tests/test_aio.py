@@ -1,4 +1,4 @@
-"""The asyncio client: loss cancels the block, and cancellation leaves nothing behind."""
+"""The asyncio client: a loss cancels the block, and a cancelled call leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leasehold import aio
 from leasehold.v1 import operation_store_service_pb2 as pb
 
 
-def test_loss_cancels_the_block(address: str, resource: str) -> None:
+def test_the_loss_of_a_lease_cancels_its_block(address: str, resource: str) -> None:
     async def main() -> None:
         async with aio.Client(address) as client:
             with pytest.raises(leasehold.LeaseLost):
@@ -20,14 +20,14 @@ def test_loss_cancels_the_block(address: str, resource: str) -> None:
                     again = await client.lock(resource, lease_id=lease.lease_id)
                     await again.release()
                     await asyncio.sleep(30)
-            # The task itself goes on.
+            # Only the block was cancelled: the task goes on.
             async with client.lock(resource) as next_lease:
                 assert next_lease.held
 
     asyncio.run(asyncio.wait_for(main(), 15))
 
 
-def test_the_users_error_passes_and_the_lease_is_released(address: str, resource: str) -> None:
+def test_an_error_of_the_block_passes_through_and_the_lease_is_released(address: str, resource: str) -> None:
     async def main() -> None:
         async with aio.Client(address) as client:
             with pytest.raises(ZeroDivisionError):
@@ -38,7 +38,7 @@ def test_the_users_error_passes_and_the_lease_is_released(address: str, resource
     asyncio.run(asyncio.wait_for(main(), 15))
 
 
-def test_a_cancelled_wait_leaves_the_queue(address: str, resource: str) -> None:
+def test_a_cancelled_lock_leaves_the_queue(address: str, resource: str) -> None:
     async def main() -> None:
         async with aio.Client(address) as client:
             first = await client.lock(resource)
@@ -61,7 +61,7 @@ def test_a_cancelled_wait_leaves_the_queue(address: str, resource: str) -> None:
     asyncio.run(asyncio.wait_for(main(), 15))
 
 
-def test_an_operation_and_a_worker(address: str, resource: str) -> None:
+def test_run_returns_the_result_of_an_operation_that_a_worker_does(address: str, resource: str) -> None:
     async def main() -> None:
         async with aio.Client(address) as client:
 
@@ -77,14 +77,14 @@ def test_an_operation_and_a_worker(address: str, resource: str) -> None:
     asyncio.run(asyncio.wait_for(main(), 30))
 
 
-def test_a_worker_that_stops_while_it_claims_keeps_nothing(
+def test_a_worker_that_stops_while_it_claims_gives_back_what_it_got(
     address: str, resource: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
         async with aio.Client(address) as client:
 
             async def work(attempt: aio.Attempt) -> None:
-                raise AssertionError("its claim was never heard of")
+                raise AssertionError("the worker never heard the answer of its claim")
 
             channel = client.operations.channel
             ask = channel.unary

@@ -1,4 +1,4 @@
-"""What the conformance script can't see from outside: exceptions of the user's own, and the end of the process."""
+"""What the conformance script can't see from outside: the user's own exceptions, and the end of the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import leasehold
 
 
-def test_the_users_error_is_not_hidden_by_a_failing_release(address: str, resource: str) -> None:
+def test_a_failing_release_does_not_hide_the_error_of_the_block(address: str, resource: str) -> None:
     client = leasehold.Client(address)
     with pytest.raises(ZeroDivisionError):
         with client.lock(resource):
@@ -20,29 +20,29 @@ def test_the_users_error_is_not_hidden_by_a_failing_release(address: str, resour
             _ = 1 / 0
 
 
-def test_the_users_error_is_not_hidden_by_a_loss(client: leasehold.Client, resource: str) -> None:
+def test_a_loss_does_not_hide_the_error_of_the_block(client: leasehold.Client, resource: str) -> None:
     with pytest.raises(ZeroDivisionError):
         with client.lock(resource) as lease:
             _lose(client, lease)
             _ = 1 / 0
 
 
-def test_leaving_a_lost_lease_says_so(client: leasehold.Client, resource: str) -> None:
+def test_leaving_the_block_of_a_lost_lease_raises_lease_lost(client: leasehold.Client, resource: str) -> None:
     with pytest.raises(leasehold.LeaseLost) as lost:
         with client.lock(resource) as lease:
             _lose(client, lease)
-    # Which of them depends on whether the stream had moved to the other acquisition before.
+    # It depends on whether the stream had moved to the other acquisition before.
     assert lost.value.why in ("RELEASED", "UNKNOWN_LEASE")
 
 
 def _lose(client: leasehold.Client, lease: leasehold.Lease) -> None:
-    """Somebody who knows the id releases it."""
+    """Releases the lease as anyone can who knows its id."""
     again = client.lock(lease.resource, lease_id=lease.lease_id)
     assert again.release()
     assert lease.lost.wait(5)
 
 
-def test_released_at_the_end_of_the_block(client: leasehold.Client, resource: str) -> None:
+def test_the_end_of_the_block_releases_the_lease(client: leasehold.Client, resource: str) -> None:
     with client.lock(resource) as lease:
         assert client.try_lock(resource) is None
     assert not lease.held
@@ -51,7 +51,7 @@ def test_released_at_the_end_of_the_block(client: leasehold.Client, resource: st
         assert next_lease.fencing_token > lease.fencing_token
 
 
-def test_an_observer_hears_what_happens(client: leasehold.Client, resource: str) -> None:
+def test_on_event_hears_what_happens_to_the_lease(client: leasehold.Client, resource: str) -> None:
     heard: list[str] = []
     renewed = threading.Event()
 
@@ -66,7 +66,7 @@ def test_an_observer_hears_what_happens(client: leasehold.Client, resource: str)
     assert heard[-1] == "released"
 
 
-def test_a_failing_work_is_told_as_it_was(client: leasehold.Client, resource: str) -> None:
+def test_run_raises_the_error_of_the_work_and_a_repeat_is_told_of_it(client: leasehold.Client, resource: str) -> None:
     def work(_: leasehold.Attempt) -> object:
         raise KeyError("paper")
 
@@ -76,13 +76,13 @@ def test_a_failing_work_is_told_as_it_was(client: leasehold.Client, resource: st
         client.operations.run(resource, "1", work, type="test")
 
 
-def test_a_result_that_cannot_be_stored_is_a_failure(client: leasehold.Client, resource: str) -> None:
+def test_a_result_that_cannot_be_stored_fails_the_operation(client: leasehold.Client, resource: str) -> None:
     with pytest.raises(Exception, match="object"):
         client.operations.run(resource, "1", lambda _: object(), type="test")
     assert client.operations.get(resource, "1")["state"] == "FAILED"
 
 
-def test_an_observer_that_fails_costs_no_lease(client: leasehold.Client, resource: str) -> None:
+def test_a_lease_survives_an_on_event_that_raises(client: leasehold.Client, resource: str) -> None:
     renewals = threading.Semaphore(0)
 
     def observe(kind: str, _: object) -> None:
@@ -96,12 +96,12 @@ def test_an_observer_that_fails_costs_no_lease(client: leasehold.Client, resourc
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "127.0.0.1:", ":50051", "127.0.0.1:99999"])
-def test_what_is_no_address_is_said_at_once(wrong: str) -> None:
-    with pytest.raises(ValueError, match="is no address"):
+def test_the_client_refuses_a_wrong_address_at_once(wrong: str) -> None:
+    with pytest.raises(ValueError, match="is not an address"):
         leasehold.Client(wrong)
 
 
-def test_a_process_that_closes_nothing_ends(address: str, resource: str) -> None:
+def test_a_process_that_does_not_close_its_client_ends(address: str, resource: str) -> None:
     program = f"""
         import leasehold
         client = leasehold.Client({address!r})

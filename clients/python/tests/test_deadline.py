@@ -18,25 +18,25 @@ class Time:
         self.wall += seconds
 
 
-def test_counts_from_when_the_call_was_sent() -> None:
+def test_a_deadline_counts_from_when_the_call_was_sent() -> None:
     # The example of docs/clients.md: sent at 100.0, granted after a minute in the queue, 80.2 s after arrival.
     time = Time()
     deadline = Deadline(time.clock)
     sent = time.clock.sent()
     time.passes(60.5)
     assert deadline.extend(sent, 80.2)
-    # TTL 20 s, of which 19.7 are left: the margin is 0.985 s.
+    # 19.7 s are left of the TTL of 20 s, so the margin is 0.985 s.
     assert deadline.remaining() == pytest.approx(80.2 * 0.999 - 0.985 - 60.5, abs=1e-6)
 
 
-def test_the_margin_is_at_least_200_ms() -> None:
+def test_the_margin_of_a_deadline_is_at_least_200_ms() -> None:
     time = Time()
     deadline = Deadline(time.clock)
     deadline.extend(time.clock.sent(), 2.0)
     assert deadline.remaining() == pytest.approx(1.998 - 0.2, abs=1e-6)
 
 
-def test_never_comes_forward() -> None:
+def test_a_deadline_never_comes_forward() -> None:
     time = Time()
     deadline = Deadline(time.clock)
     deadline.extend(time.clock.sent(), 10.0)
@@ -45,7 +45,7 @@ def test_never_comes_forward() -> None:
     assert deadline.remaining() == before
 
 
-def test_once_passed_nothing_revives_it() -> None:
+def test_nothing_revives_a_lease_whose_deadline_has_passed() -> None:
     time = Time()
     deadline = Deadline(time.clock)
     sent = time.clock.sent()
@@ -56,7 +56,7 @@ def test_once_passed_nothing_revives_it() -> None:
     assert deadline.remaining() == 0.0
 
 
-def test_a_grant_that_arrives_too_late_is_none() -> None:
+def test_a_grant_that_arrives_after_its_deadline_holds_nothing() -> None:
     time = Time()
     deadline = Deadline(time.clock)
     sent = time.clock.sent()
@@ -64,7 +64,7 @@ def test_a_grant_that_arrives_too_late_is_none() -> None:
     assert not deadline.extend(sent, 5.0)
 
 
-def test_a_suspended_machine_stops_by_its_wall_clock() -> None:
+def test_the_wall_clock_ends_the_lease_of_a_suspended_machine() -> None:
     time = Time()
     deadline = Deadline(time.clock)
     deadline.extend(time.clock.sent(), 10.0)

@@ -1,5 +1,7 @@
-"""Leasehold: distributed locks and long-running operations. ``Client`` for threads, ``leasehold.aio.Client`` for
-asyncio."""
+"""The client of Leasehold: distributed locks and long-running operations.
+
+``Client`` is for threads, ``leasehold.aio.Client`` for asyncio.
+"""
 
 from leasehold._channel import Tls
 from leasehold._hold import Spec

@@ -1,5 +1,7 @@
-"""The event loop that serves all clients of this process that aren't asyncio's own: one daemon thread, however many
-leases."""
+"""The event loop behind the clients for threads: one daemon thread for the whole process, however many leases it keeps.
+
+asyncio's own clients don't use it: they live in their caller's loop.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,13 @@ from typing import Any, TypeVar
 
 R = TypeVar("R")
 
-#: How long an interrupted caller waits for what it gave up to be taken back.
+#: How many seconds an interrupted caller waits until what it gave up is taken back.
 _TAKE_BACK = 2.0
 
 
 class Background:
+    """One event loop in a daemon thread of its own."""
+
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="leasehold", daemon=True)
@@ -23,9 +27,14 @@ class Background:
         atexit.register(self._stop)
 
     def wait(self, work: Coroutine[Any, Any, R]) -> R:
-        """Runs it in the loop, from another thread. A caller that is interrupted cancels it."""
+        """Runs ``work`` in the loop and returns its result. An interrupted caller cancels the work.
+
+        Raises RuntimeError in the loop's own thread, which would wait for itself.
+        """
         if threading.current_thread() is self._thread:
-            raise RuntimeError("a callback of a lease may not wait for the client: it runs in the client's own thread")
+            raise RuntimeError(
+                "on_event runs in the client's own thread, so it can't wait for a call: make the call in another thread"
+            )
         done = threading.Event()
         tasks: list[asyncio.Task[R]] = []
 
@@ -53,6 +62,7 @@ _background: Background | None = None
 
 
 def background() -> Background:
+    """Returns the loop of this process, and starts it for the first client."""
     global _background
     with _lock:
         if _background is None:

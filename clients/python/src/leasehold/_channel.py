@@ -1,6 +1,7 @@
-"""The connections to a deployment: for each instance one for unary calls and one for streams, so that a release never
-waits behind a thousand streams. All instances are alike; calls stay with one while it answers, and go on to the next
-when it doesn't.
+"""The connections to a deployment.
+
+Each instance has one for unary calls and one for streams, so that a release never waits behind a thousand streams. All
+instances are alike: calls stay with one while it answers, and go on to the next when it doesn't.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import grpc
 import grpc.aio
 
 from leasehold._deadline import Clock, Sent
-from leasehold.errors import LeaseholdError, from_rpc, local_error
+from leasehold.errors import LeaseholdError, client_closed, from_rpc
 from leasehold.v1 import lock_service_pb2_grpc, operation_store_service_pb2_grpc
 
 _OPTIONS = [
-    # Repeats are ours: the library knows neither the deadline of a lease nor RetryInfo.
+    # This client repeats calls itself: the library knows neither the deadline of a lease nor RetryInfo.
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
-    # Its default is two minutes, longer than any lease lives.
+    # The library's default is two minutes, longer than any lease lives.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -31,13 +32,19 @@ _OPTIONS = [
 ]
 FIRST_BACKOFF = 0.1
 MOST_BACKOFF = 2.0
-#: How long one try may take: an instance that hangs must not use up all the time.
+#: How many seconds one try can take: an instance that hangs must not use up all the time.
 TRY_FOR = 3.0
+#: How many seconds this client tries a call that it can repeat.
+ANSWER_WITHIN = 10.0
 
 
 @dataclass(frozen=True)
 class Tls:
-    """``Tls()`` trusts the authorities that the system trusts; contents of PEM files, not paths."""
+    """How to reach the servers by TLS. The values are the contents of PEM files, not paths.
+
+    ``Tls()`` trusts the authorities that the system trusts. Give ``private_key`` and ``certificate_chain`` together,
+    where the servers ask for a client certificate.
+    """
 
     root_certificates: bytes | None = None
     private_key: bytes | None = None
@@ -46,7 +53,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Seat:
-    """One instance."""
+    """The connections to one instance."""
 
     address: str
     calls: Stubs
@@ -54,6 +61,8 @@ class Seat:
 
 
 class Stubs:
+    """The calls of one connection."""
+
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
         self.locks: Any = lock_service_pb2_grpc.LockServiceStub(channel)  # type: ignore[no-untyped-call]
@@ -66,13 +75,15 @@ class _Call(Protocol):
 
 @dataclass(frozen=True)
 class Answered:
+    """An answer, and when its call was sent."""
+
     response: Any
-    #: Just before the try was sent that was answered: ``valid_for`` counts from here.
+    #: The moment before the answered try was sent: ``valid_for`` counts from here.
     sent: Sent
 
 
 class Channel:
-    """Lives in one event loop."""
+    """Makes calls to whichever instance answers. It lives in one event loop."""
 
     def __init__(
         self, addresses: Sequence[str], *, tls: Tls | None = None, token: str | None = None, clock: Clock | None = None
@@ -80,11 +91,11 @@ class Channel:
         if isinstance(addresses, str):
             addresses = [addresses]
         if not addresses:
-            raise ValueError('give the address of at least one instance, "host:port"')
+            raise ValueError('addresses is empty: give the "host:port" of at least one instance')
         for address in addresses:
             host, _, port = address.rpartition(":")
             if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-                raise ValueError(f'"{address}" is no address: "host:port" is, for example "127.0.0.1:50051"')
+                raise ValueError(f'"{address}" is not an address: give "host:port", for example "127.0.0.1:50051"')
         self.clock = clock or Clock()
         self.metadata = [("authorization", f"Bearer {token}")] if token is not None else []
         self.is_closed = False
@@ -102,25 +113,29 @@ class Channel:
 
     @property
     def seat(self) -> Seat:
-        """Where calls go now."""
+        """The instance that calls go to now. Raises LeaseholdError, CANCELLED, once the channel is closed."""
         if self.is_closed:
-            raise local_error("CANCELLED", "the client is closed")
+            raise client_closed()
         return self._seats[self._at]
 
     def leave(self, seat: Seat) -> None:
-        """Calls go on to the next instance, if they still go to this one."""
+        """Sends calls to the next instance, if they still go to this one."""
         if seat is self._seats[self._at]:
             self._at = (self._at + 1) % len(self._seats)
 
     def began(self, call: _Call) -> Callable[[], None]:
-        """The call is cancelled if the channel is closed before the returned function is called."""
+        """Cancels the call when the channel is closed. The call's end calls the returned function, which forgets it."""
         self._calls.add(call)
         return lambda: self._calls.discard(call)
 
     async def unary(
         self, method: Callable[[Stubs], Any], request: Any, *, within: float, try_for: float = TRY_FOR
     ) -> Answered:
-        """Repeats with the same ids until it is answered or ``within`` is over: a repeat has no second effect."""
+        """Repeats the call with the same ids until a server answers it: a repeat has no second effect.
+
+        ``within`` bounds all tries together and ``try_for`` each of them, in seconds. Raises what the last try ended
+        with, at once if a repeat can't help.
+        """
         give_up = self.clock.monotonic() + within
         tries = 0
         while True:
@@ -149,14 +164,13 @@ class Channel:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self.is_closed and task is not None and not task.cancelling():
-                raise local_error("CANCELLED", "the client is closed") from None
+                raise client_closed() from None
             raise
         finally:
             ended()
 
     async def close(self) -> None:
-        """Ends all calls and connections. A lease that is held is kept by nobody any more, and ends with its
-        deadline."""
+        """Ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -167,5 +181,6 @@ class Channel:
 
 
 def full_jitter(tries: int) -> float:
-    """Seconds, drawn from the whole span below a bound that doubles: who failed together doesn't come back together."""
+    """Returns seconds from the whole span below a bound that doubles, so that callers that failed together don't come
+    back together."""
     return random.random() * min(MOST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(tries, 30))

@@ -1,8 +1,8 @@
-"""The deadline rule: until when a holder may act, whatever it has heard or not.
+"""The deadline rule: until when a holder can act, whatever it has heard or not.
 
-Every answer says how long the lease is valid from the arrival of the call at the server; so, from just before the call
-was sent, it is valid at least that long. A message that was delayed on its way then stretches nothing, and no clocks
-are compared.
+Every answer says how long the lease is valid, counted from the arrival of the call at the server. Counted from just
+before the call was sent, it is valid at least that long. So a message that is delayed on its way stretches nothing, and
+nothing compares the clocks of two machines.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+#: Seconds.
 SMALLEST_MARGIN = 0.2
-#: Clocks of a machine run apart by less than this part of the time that they measure.
+#: The clocks of two machines drift apart by less than this part of the time that they measure.
 DRIFT = 0.001
 
 
@@ -26,8 +27,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Clock:
+    """The two clocks of this machine, in seconds."""
+
     monotonic: Callable[[], float] = time.monotonic
-    #: A suspended machine's monotonic clock may stand still; this one does not.
+    #: The monotonic clock of a suspended machine may stand still; this one does not.
     wall: Callable[[], float] = time.time
 
     def sent(self) -> Sent:
@@ -35,8 +38,10 @@ class Clock:
 
 
 class Deadline:
-    """Seconds throughout. Once passed it stays so: nothing that arrives later revives it. Reading it is safe in any
-    thread."""
+    """Until when one lease or attempt is held. All times are in seconds.
+
+    Once it has passed it stays so: nothing that arrives later revives it. Any thread can read it.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -45,7 +50,7 @@ class Deadline:
         self._is_over = False
 
     def remaining(self) -> float:
-        """0.0 when it is over. By the clocks, also where no timer has had its turn."""
+        """Returns the seconds that are left, 0.0 when it is over: by the clocks, even if no timer has run."""
         deadlines = self._deadlines
         if self._is_over or deadlines is None:
             return 0.0
@@ -53,12 +58,14 @@ class Deadline:
         return max(0.0, left)
 
     def extend(self, sent: Sent, valid_for: float) -> bool:
-        """Takes what a server said about a call. It never brings the deadline forward. Says whether the lease is
-        held."""
+        """Takes the ``valid_for`` of an answer to a call; it never brings the deadline forward.
+
+        Returns whether the lease is held.
+        """
         if self._is_over or (self._deadlines is not None and self.remaining() == 0.0):
             self._is_over = True
             return False
-        # What is left when an answer arrives is at most the TTL.
+        # The time that is left when an answer arrives is at most the TTL.
         self._ttl = max(self._ttl, valid_for - (self._clock.monotonic() - sent.monotonic))
         valid = valid_for * (1 - DRIFT) - max(SMALLEST_MARGIN, self._ttl / 20)
         before = self._deadlines or (float("-inf"), float("-inf"))
@@ -69,4 +76,5 @@ class Deadline:
         return not self._is_over
 
     def end(self) -> None:
+        """Ends it now, for good."""
         self._is_over = True

@@ -1,4 +1,8 @@
-"""Taking leases: by Hold, one stream for waiting and keeping; several at once by AcquireMany and then KeepAlive."""
+"""How the client takes leases.
+
+It takes one by Hold, a single stream for waiting and keeping; several at once by AcquireMany, and then a KeepAlive for
+each.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leasehold._channel import Channel, full_jitter
+from leasehold._channel import ANSWER_WITHIN, Channel, full_jitter
 from leasehold._kept import FIRST_ANSWER, SILENCE, Kept, Open, Stream, seconds
-from leasehold.errors import LeaseholdError, local_error
+from leasehold.errors import LeaseholdError, no_answer_in_time, no_first_answer
 from leasehold.v1 import lease_events_pb2, lease_pb2, lock_service_pb2
 
-#: How long a call without a wait is tried, and a release.
-ANSWER_WITHIN = 10.0
+#: How many seconds the client tries to give back what it no longer waits for.
 _GIVE_BACK = 1.0
-#: The longest wait of one unary call.
+#: The longest wait of one unary call, in seconds.
 _LONGEST_UNARY_WAIT = 30 * 60.0
 
 OnEvent = Callable[[str, Any], None]
@@ -28,7 +31,14 @@ _log = logging.getLogger("leasehold")
 
 @dataclass(frozen=True)
 class Spec:
-    """What is asked for; times in seconds. None: what the server has for a default."""
+    """A request for a lease. All times are in seconds; None stands for the server's default.
+
+    ``ttl``: how long the lease outlives a dead holder. ``shared``, or ``permits`` (at least 1) of ``limit``, instead of
+    exclusive. ``min_hold``: how long the resource stays taken at least, even if the lease is released sooner.
+    ``max_hold``: when the lease ends, however often it is renewed. ``owner`` and ``metadata`` are for people who look
+    at the lock. ``lease_id`` names the acquisition: a repeat with the same one is the same acquisition. It is a secret:
+    anyone who knows it can release the lease.
+    """
 
     resource: str
     ttl: float | None = None
@@ -42,6 +52,7 @@ class Spec:
     lease_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def message(self) -> lease_pb2.LeaseSpec:
+        """Returns it as the message of the contract."""
         spec = lease_pb2.LeaseSpec(
             resource=self.resource, lease_id=self.lease_id, owner=self.owner, metadata=dict(self.metadata)
         )
@@ -57,6 +68,7 @@ class Spec:
 
 
 def set_duration(duration: Any, value: float | None) -> None:
+    """Sets a Duration of a message to ``value`` seconds; None leaves it unset."""
     if value is not None:
         duration.FromNanoseconds(round(value * 1e9))
 
@@ -82,14 +94,14 @@ def _keep_alive(channel: Channel, lease: Any) -> Open:
 
 
 def _guarded(on_event: OnEvent | None) -> OnEvent:
-    """An observer that fails costs no lease."""
+    """Returns an observer that logs what ``on_event`` raises: a failing observer must not cost the lease."""
 
     def tell(kind: str, detail: Any) -> None:
         try:
             if on_event is not None:
                 on_event(kind, detail)
         except Exception:
-            _log.exception("an observer of a lease failed")
+            _log.exception("on_event raised an error when it was told %s; the lease is not affected", kind)
 
     return tell
 
@@ -97,17 +109,19 @@ def _guarded(on_event: OnEvent | None) -> OnEvent:
 async def hold(
     channel: Channel, spec: Spec, *, wait: float, timeout: float, on_event: OnEvent | None
 ) -> tuple[Any, Kept]:
-    """The lease and what keeps it. When it raises, or is cancelled, nothing is left in a queue, as far as a server
-    answers."""
+    """Takes a lease, and returns it and what keeps it alive. ``wait`` and ``timeout`` are in seconds.
+
+    When it raises or is cancelled, it leaves nothing in a queue, as far as a server answers.
+    """
     give_up = channel.clock.monotonic() + (wait if wait > 0 else timeout)
     try:
         return await _hold_on_any(channel, spec, wait, give_up, _guarded(on_event))
     except asyncio.CancelledError:
-        # The task that waited is cancelled; the release is another one, that only a closed loop ends.
+        # The task that waited is cancelled; the release runs in another one, which only a closed loop ends.
         await asyncio.shield(asyncio.ensure_future(_give_back(channel, spec)))
         raise
     except LeaseholdError as error:
-        # It may be queued, or even granted, where we don't hear of it any more.
+        # It may be queued or even granted at a server whose answer never arrived.
         if error.reason != "LOCK_CONTENDED" and error.code not in ("INVALID_ARGUMENT", "UNAUTHENTICATED"):
             await _give_back(channel, spec)
         raise
@@ -136,7 +150,7 @@ async def _hold_on_any(
 
 
 class _Granting:
-    """One Hold stream until it grants or ends; after the grant it is the first stream that keeps the lease."""
+    """One Hold stream, until it grants or ends. After the grant it is the first stream that keeps the lease."""
 
     def __init__(self, channel: Channel, request: Any, on_event: OnEvent) -> None:
         self._channel = channel
@@ -151,17 +165,22 @@ class _Granting:
             self._heard,
             self._ended,
         )
-        # An instance that accepts and says nothing is not waited for. (One that queues says so every 15 s.)
-        self._first_answer = loop.call_later(SILENCE if has_wait else FIRST_ANSWER, self._no_answer)
+        # An instance that accepts the call and says nothing gets no more time. (One that queues it says so every 15 s.)
+        self._answer_in = SILENCE if has_wait else FIRST_ANSWER
+        self._first_answer = loop.call_later(self._answer_in, self._no_answer)
 
     async def wait(self, give_up: float) -> tuple[Any, Kept]:
-        # Where the caller's time ends before a silent server's; a queued call is ended by the server, a little later.
+        """Returns the lease and what keeps it alive. Raises what the stream ended with.
+
+        ``give_up``: when to raise Unavailable at the latest, in seconds of the monotonic clock.
+        """
+        # This bounds the wait for a silent server; a server that queues the call ends it a little earlier.
         left = give_up - self._channel.clock.monotonic() + FIRST_ANSWER
         try:
             async with asyncio.timeout(None if math.isinf(left) else left):
                 return await self._granted
         except TimeoutError:
-            raise local_error("UNAVAILABLE", "no server answered in time") from None
+            raise no_answer_in_time(self._stream.seat.address) from None
         finally:
             self._first_answer.cancel()
             if not self._granted.done() or self._granted.cancelled():
@@ -188,10 +207,11 @@ class _Granting:
 
     def _no_answer(self) -> None:
         self._stream.cancel()
-        self._ended(self._stream, local_error("UNAVAILABLE", f"{self._stream.seat.address} does not answer"))
+        self._ended(self._stream, no_first_answer(self._stream.seat.address, self._answer_in))
 
 
 def keep(channel: Channel, lease: Any, sent: Any, on_event: OnEvent) -> Kept:
+    """Returns what keeps a granted lease alive; the caller gives it a stream. ``sent``: when its call was sent."""
     kept = Kept(channel, keep_alive=_keep_alive(channel, lease), name_reason=_lost_reason, on_event=on_event)
     if kept.extend(sent, seconds(lease.valid_for)):
         on_event("granted", lease)
@@ -201,7 +221,7 @@ def keep(channel: Channel, lease: Any, sent: Any, on_event: OnEvent) -> Kept:
 async def hold_many(
     channel: Channel, specs: Sequence[Spec], *, wait: float, timeout: float, on_event: OnEvent | None
 ) -> list[tuple[Any, Kept]]:
-    """All or none."""
+    """Takes all leases or none, and returns each with what keeps it alive. ``wait`` and ``timeout`` are in seconds."""
     give_up = channel.clock.monotonic() + (min(wait, _LONGEST_UNARY_WAIT) if wait > 0 else timeout)
     left = give_up - channel.clock.monotonic()
     request = lock_service_pb2.AcquireManyRequest(specs=[spec.message() for spec in specs])
@@ -220,19 +240,19 @@ async def hold_many(
         raise
     taken = [(lease, keep(channel, lease, answered.sent, _guarded(on_event))) for lease in answered.response.leases]
     for _, kept in taken:
-        kept.reopen("taken over from AcquireMany")
+        kept.reopen("a unary call began it, and a stream keeps it")
     return taken
 
 
 async def release(channel: Channel, resource: str, lease_id: str) -> bool:
-    """Whether a live lease was ended."""
+    """Releases a lease, and returns whether that ended a live one."""
     request = lock_service_pb2.ReleaseRequest(resource=resource, lease_id=lease_id)
     answered = await channel.unary(lambda stubs: stubs.locks.Release, request, within=ANSWER_WITHIN)
     return bool(answered.response.released)
 
 
 async def _give_back(channel: Channel, spec: Spec) -> None:
-    # That it couldn't be given back is no news to whoever gets no lease: it ends with its TTL.
+    # A failure here is of no use to a caller that gets no lease: what was granted ends with its TTL.
     try:
         async with asyncio.timeout(_GIVE_BACK):
             await release(channel, spec.resource, spec.lease_id)

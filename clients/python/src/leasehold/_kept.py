@@ -1,5 +1,7 @@
-"""What is kept alive by streams, a lease or an attempt: when a stream breaks, moves or grows old, another one goes on,
-on whatever instance answers, until it is released, lost, or its deadline passes. A broken stream is no loss yet.
+"""Streams keep a lease or an attempt alive until it is released, lost, or its deadline passes.
+
+When a stream breaks, moves or grows old, another one goes on, on any instance that answers. A broken stream is not a
+loss yet. All times are in seconds.
 """
 
 from __future__ import annotations
@@ -12,25 +14,27 @@ import grpc
 
 from leasehold._channel import Channel, Seat, full_jitter
 from leasehold._deadline import Deadline, Sent
-from leasehold.errors import LeaseholdError, from_rpc, local_error
+from leasehold.errors import LeaseholdError, client_closed, from_rpc, local_error, no_first_answer
 
-#: Servers say something every 15 s.
+#: How long a stream can be silent before it counts as dead: servers say something every 15 s.
 SILENCE = 20.0
+#: How long the first message of a new stream may take.
 FIRST_ANSWER = 3.0
-#: How old a stream may be.
+#: The age at which a stream is opened anew.
 REOPEN_AFTER = 30 * 60.0
-#: How often the clocks are looked at besides: a suspended machine's timers may have stood still.
+#: How often the client looks at the clocks in any case: a suspended machine's timers may have stood still.
 LOOK = 1.0
 
 Open = Callable[[Seat], Any]
 
 
 def seconds(duration: Any) -> float:
+    """Returns a Duration of a message in seconds."""
     return float(duration.ToNanoseconds()) / 1e9
 
 
 class Stream:
-    """One stream: when it was sent, what it says, and that it has fallen silent. Owns no decision."""
+    """One stream: when it was sent, what it says, and whether it has fallen silent. It decides nothing."""
 
     def __init__(
         self,
@@ -65,12 +69,12 @@ class Stream:
             end = from_rpc(error, self.seat.address)
         except asyncio.CancelledError:
             if self._is_over:
-                return  # cancelled here
-            end = local_error("CANCELLED", "the client is closed")
+                return  # this client cancelled it
+            end = client_closed()
         self._end(end)
 
     def _fell_silent(self) -> None:
-        self._end(local_error("UNAVAILABLE", f"the server said nothing for {SILENCE:.0f} s"))
+        self._end(local_error("UNAVAILABLE", f"{self.seat.address} said nothing for {SILENCE:.0f} s"))
 
     def _end(self, error: LeaseholdError) -> None:
         if not self._is_over:
@@ -84,17 +88,19 @@ class Stream:
         self._call.cancel()
 
     def cancel(self) -> bool:
-        """Nothing more is heard of it. Called by a channel that closes, too: then its end is told."""
+        """Ends the stream silently. A channel that closes calls it too, and then the stream tells its end."""
         if not self._is_over:
             self._stop()
             if self._channel.is_closed:
-                self._on_end(self, local_error("CANCELLED", "the client is closed"))
+                self._on_end(self, client_closed())
         return True
 
 
 class Kept:
-    """``held`` until it is ``released`` or ``lost``. All methods belong to the loop, but for ``remaining`` and
-    ``is_held``."""
+    """A lease or an attempt: its ``state`` is ``held`` until it is ``released`` or ``lost``.
+
+    Any thread can read ``is_held``, ``remaining`` and ``lost_reason``; everything else belongs to the loop.
+    """
 
     def __init__(
         self,
@@ -106,11 +112,11 @@ class Kept:
     ) -> None:
         self.channel = channel
         self.state = "held"
-        #: Why it was lost.
+        #: Why it is over.
         self.why = ""
-        #: Set when it is over: lost, or released.
+        #: Set when it is over: lost or released.
         self.over = asyncio.Event()
-        #: Of an attempt whose result is being written: what a stream says about its end is no loss.
+        #: Set on an attempt while its outcome is being written: what a stream says about its end is no loss then.
         self.is_ending = False
         self._deadline = Deadline(channel.clock)
         self._keep_alive = keep_alive
@@ -118,7 +124,7 @@ class Kept:
         self._on_event = on_event
         self._on_over: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
-        #: The newest stream, which counts; and the one before it, until the newest has said that it keeps the lease.
+        #: The newest stream counts; the one before it goes on until the newest has said that it keeps the lease.
         self._call: Stream | None = None
         self._former: Stream | None = None
         self._age: asyncio.TimerHandle | None = None
@@ -126,7 +132,7 @@ class Kept:
         self._look_timer: asyncio.TimerHandle | None = None
         self._failures = 0
 
-    # ---- What a holder asks, in any thread.
+    # ---- What a holder asks, in any thread: by the clocks, even if no timer has run.
 
     @property
     def is_held(self) -> bool:
@@ -144,14 +150,14 @@ class Kept:
     # ---- What happens to it.
 
     def when_over(self, call: Callable[[], None]) -> None:
-        """Called in the loop when it is over; at once if it is."""
+        """Calls ``call`` in the loop when it is over, or at once if it is over already."""
         if self.over.is_set():
             call()
         else:
             self._on_over.append(call)
 
     def extend(self, sent: Sent, valid_for: float) -> bool:
-        """Takes what an answer says of the deadline."""
+        """Takes the ``valid_for`` of an answer, in seconds. Returns whether it is held."""
         if self.state != "held":
             return False
         if not self._deadline.extend(sent, valid_for):
@@ -161,17 +167,17 @@ class Kept:
         return True
 
     def adopt(self, call: Stream) -> None:
-        """Makes this the stream that keeps it."""
-        if self.state != "held":  # granted too late
+        """Makes ``call`` the stream that keeps it."""
+        if self.state != "held":  # the grant came too late
             call.cancel()
             return
         self._call = call
         self._cancel(self._age)
-        self._age = self._loop.call_later(REOPEN_AFTER, self.reopen, "the stream is old")
+        self._age = self._loop.call_later(REOPEN_AFTER, self.reopen, "its stream is 30 minutes old")
 
     def reopen(self, why: str) -> None:
         """Opens a new stream. The former one goes on until the new one has said that it keeps the lease."""
-        # On a closed channel nobody keeps it any more; it is held until its deadline all the same.
+        # On a closed channel nothing renews it any more; it is held until its deadline all the same.
         if self.state != "held" or self.channel.is_closed:
             return
         self._tell("reopened", why)
@@ -185,17 +191,18 @@ class Kept:
 
         def no_answer() -> None:
             self.channel.leave(call.seat)
-            self.reopen("the server does not answer")
+            self.reopen(no_first_answer(call.seat.address, FIRST_ANSWER).message)
 
-        # Of a stream that is accepted and never answered: the next one, long before the silence is over.
+        # A server may accept the stream and never answer it: the next stream starts long before the silence is over.
         self._retry = self._loop.call_later(FIRST_ANSWER, no_answer)
 
     def heard(self, call: Stream, message: Any) -> None:
+        """Takes a message of one of its streams."""
         if self.state != "held":
             return
         event = message.WhichOneof("event")
         if event == "renewed":
-            # Also of the former stream: what it says of the deadline is as true, counted from when it was sent.
+            # The former stream's word counts too: it is as true, counted from when that stream was sent.
             if not self.extend(call.sent, seconds(message.renewed.valid_for)):
                 return
             self._tell("renewed", message.renewed)
@@ -203,7 +210,7 @@ class Kept:
                 self._settled()
         elif event == "at_risk":
             if call is self._call:
-                self._cancel(self._retry)  # it answers, and goes on trying
+                self._cancel(self._retry)  # the server answers, and goes on trying
             self._tell("at_risk", message.at_risk)
         elif event == "lost":
             if not self.is_ending:
@@ -211,18 +218,19 @@ class Kept:
         elif event == "draining":
             if call is self._call:
                 self.channel.leave(call.seat)
-                self.reopen("the instance stops")
+                self.reopen(f"{call.seat.address} is shutting down")
         elif event == "cancel_requested":
             self._tell("cancel_requested", message.cancel_requested)
-        # Of `moved` the end of the stream says more.
+        # `moved` needs nothing here: the end of its stream follows and says more.
 
     def ended(self, call: Stream, error: LeaseholdError) -> None:
+        """Takes the end of one of its streams, and opens another if it was the newest."""
         if call is self._former:
             self._former = None
         if call is not self._call or self.state != "held":
             return
         self._call = None
-        # `moved` on the newest stream: an older request arrived late, and is answered by asking again.
+        # MOVED on the newest stream means that an older request arrived after it: opening another one answers that.
         if error.reason != "MOVED":
             self.channel.leave(call.seat)
         pause = max(error.retry_after or 0.0, full_jitter(self._failures))
@@ -231,6 +239,7 @@ class Kept:
         self._retry = self._loop.call_later(pause, self.reopen, error.message)
 
     def finish(self, state: str, why: str) -> None:
+        """Ends it, once: ``state`` is ``released`` or ``lost``."""
         if self.state != "held":
             return
         self._deadline.end()

@@ -1,5 +1,7 @@
-"""Operations: begun or joined, kept alive by heartbeats, ended once. An attempt obeys the same deadline rule as a
-lease."""
+"""Operations: the client begins or joins them, keeps them alive by heartbeats, and ends them once.
+
+An attempt obeys the same deadline rule as a lease. All times are in seconds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import Any
 from google.protobuf import any_pb2
 from google.rpc import code_pb2
 
-from leasehold._channel import Channel, full_jitter
+from leasehold._channel import ANSWER_WITHIN, TRY_FOR, Channel, full_jitter
 from leasehold._deadline import Sent
 from leasehold._hold import Spec, set_duration
 from leasehold._kept import Kept, seconds
@@ -26,28 +28,31 @@ from leasehold.errors import (
 from leasehold.v1 import operation_pb2
 from leasehold.v1 import operation_store_service_pb2 as pb
 
-#: How long a call is tried that can be repeated.
-ANSWER_WITHIN = 10.0
-#: How long one WaitOperation waits before Begin is tried again: the worker may have died.
+#: How long one WaitOperation waits before the client tries Begin again: the worker may have died.
 JOIN_FOR = 10.0
 _FINAL = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 _STILL_TAKEN = ("ATTEMPT_HELD", "LOCK_CONTENDED", "OPERATION_OPEN")
 
 
 def state_name(operation: Any) -> str:
+    """Returns the state of a record, such as ``RUNNING``."""
     name: str = operation_pb2.OperationState.Name(operation.state)
     return name.removeprefix("OPERATION_STATE_")
 
 
 def outcome(operation: Any) -> object:
-    """The result of a finished operation; raises what it ended with instead."""
+    """Returns the result of a finished operation.
+
+    Raises OperationCancelled, or OperationFailed if it ended in any other way, with the message of its worker.
+    """
     state = state_name(operation)
+    named = f"the operation {operation.operation_id} on {operation.resource}"
     if state == "SUCCEEDED":
         return from_any(operation.result)
     if state == "CANCELLED":
-        raise OperationCancelled(operation.error.message or "the operation was cancelled")
+        raise OperationCancelled(operation.error.message or f"{named} was cancelled")
     error = OperationFailed(
-        operation.error.message or f"the operation is {state}",
+        operation.error.message or f"{named} is {state}: see why its workers failed or were lost",
         code=code_pb2.Code.Name(operation.error.code),
         reason="OPERATION_FAILED",
     )
@@ -56,22 +61,24 @@ def outcome(operation: Any) -> object:
 
 
 class Attempt:
-    """One run of an operation by this worker. Its methods belong to the loop, but for what it is and how it stands."""
+    """One run of an operation by this worker. Its methods belong to the loop; any thread can read its attributes."""
 
     def __init__(self, channel: Channel, operation: Any, attempt: Any, sent: Sent) -> None:
         self.resource: str = operation.resource
         self.operation_id: str = operation.operation_id
         self.type: str = operation.type
         self.data = from_any(operation.data)
-        #: What an earlier attempt has written last: where to go on.
+        #: What the attempts before this one wrote last: go on from there. None if they wrote nothing.
         self.progress = from_any(operation.progress)
+        #: Counts the attempts at the operation, from 1.
         self.number: int = attempt.number
+        #: Larger than that of every earlier attempt: send it with every write, and refuse smaller ones there.
         self.fencing_token: int = attempt.fencing_token
         self.cancel_requested = bool(operation.cancel_requested)
         self.cancel_reason: str = operation.cancel_reason
-        #: Set when a request to cancel it, or its end, was heard.
+        #: Set when someone asked to cancel the operation, and when the attempt is over.
         self.signalled = asyncio.Event()
-        #: The worker that runs it was told to stop: come to an end, or be given back.
+        #: Whether its worker was told to stop: finish soon, or the worker gives the operation back.
         self.stopping = False
         self._key = dict(
             resource=operation.resource,
@@ -90,7 +97,7 @@ class Attempt:
             self.signalled.set()
         self.kept.when_over(self.signalled.set)
         if self.kept.extend(sent, seconds(attempt.valid_for)):
-            self.kept.reopen("begun")
+            self.kept.reopen("a unary call began it, and a stream keeps it")
 
     def _heard(self, kind: str, detail: Any) -> None:
         if kind == "cancel_requested":
@@ -99,14 +106,22 @@ class Attempt:
             self.signalled.set()
 
     def check(self) -> None:
-        """Raises AttemptLost when it is over, OperationCancelled when that was asked for."""
-        if not self.kept.is_held:
-            raise attempt_lost(self.kept.lost_reason or "it has ended")
+        """Raises AttemptLost when it is over, and OperationCancelled when someone asked to cancel the operation."""
+        self._check_held()
         if self.cancel_requested:
-            raise OperationCancelled(self.cancel_reason or "the operation was cancelled")
+            raise OperationCancelled(
+                self.cancel_reason or f"the operation {self.operation_id} on {self.resource} was cancelled"
+            )
+
+    def _check_held(self) -> None:
+        if not self.kept.is_held:
+            raise attempt_lost(self.resource, self.operation_id, self.kept.lost_reason or "it has ended")
 
     async def update(self, *, progress: object = None, data: object = None) -> None:
-        """Writes progress or data; a sign of life, too."""
+        """Writes progress or data; None leaves it as it is. The server takes it as a sign of life, too.
+
+        Raises AttemptLost when the attempt is over, and Unavailable when no server answered in time.
+        """
         request = pb.UpdateOperationRequest(**self._key, request_id=str(uuid.uuid4()))
         if progress is not None:
             request.progress.CopyFrom(to_any(progress))
@@ -116,11 +131,13 @@ class Attempt:
         self.kept.extend(answered.sent, seconds(answered.response.attempt.valid_for))
 
     async def succeed(self, result: any_pb2.Any) -> None:
+        """Ends the operation with a result."""
         request = pb.CompleteOperationRequest(**self._key, request_id=str(uuid.uuid4()), release_lease=True)
         request.result.CopyFrom(result)
         await self._end("CompleteOperation", request)
 
     async def fail(self, error: BaseException) -> None:
+        """Ends the operation with an error; OperationCancelled ends it as cancelled."""
         request = pb.CompleteOperationRequest(**self._key, request_id=str(uuid.uuid4()), release_lease=True)
         if isinstance(error, OperationCancelled):
             request.cancelled.message = error.message[:1_000]
@@ -130,7 +147,7 @@ class Attempt:
         await self._end("CompleteOperation", request)
 
     async def yield_back(self, delay: float | None = None) -> None:
-        """Gives it back, for another worker to go on with; not counted towards its attempts."""
+        """Gives it back for another worker, after ``delay`` seconds; it doesn't count towards ``max_attempts``."""
         request = pb.YieldOperationRequest(**self._key, request_id=str(uuid.uuid4()))
         set_duration(request.delay, delay)
         await self._end("YieldOperation", request)
@@ -143,8 +160,7 @@ class Attempt:
             self.kept.finish("released", "it has ended")
 
     async def _write(self, method: str, request: Any) -> Any:
-        if not self.kept.is_held:
-            raise attempt_lost(self.kept.lost_reason or "it has ended")
+        self._check_held()
         try:
             return await self.kept.channel.unary(
                 lambda stubs: getattr(stubs.operations, method), request, within=ANSWER_WITHIN
@@ -156,7 +172,7 @@ class Attempt:
 
 
 class Begin:
-    """What a caller of ``run`` asks for; times in seconds."""
+    """What a caller of ``run`` or ``begin`` asks for; ``aio.Operations.run`` says what each argument means."""
 
     def __init__(
         self,
@@ -192,8 +208,11 @@ class Begin:
 
 
 async def begin_or_join(channel: Channel, begin: Begin, *, wait: float | None) -> Attempt | Any:
-    """An attempt to run here, or the finished record. Waits while another worker runs it: None for ever, 0 not at
-    all."""
+    """Returns an attempt to run here, or the finished record.
+
+    ``wait``: how many seconds it waits while another worker runs it; None for ever, 0 not at all. Then it raises
+    AttemptHeld, or what else stands in the way.
+    """
     request = begin.request
     request.claim_id = str(uuid.uuid4())
     give_up = float("inf") if wait is None else channel.clock.monotonic() + wait
@@ -225,13 +244,13 @@ async def _wait_for(channel: Channel, key: Any, wait: float) -> Any:
     request = pb.WaitOperationRequest(resource=key.resource, operation_id=key.operation_id)
     set_duration(request.wait_timeout, wait)
     answered = await channel.unary(
-        lambda stubs: stubs.operations.WaitOperation, request, within=wait + ANSWER_WITHIN, try_for=wait + 3.0
+        lambda stubs: stubs.operations.WaitOperation, request, within=wait + ANSWER_WITHIN, try_for=wait + TRY_FOR
     )
     return answered.response.operation if answered.response.done else None
 
 
 class Claim:
-    """One claim, which a repeat finds again: what it got, it gets for as long as that runs."""
+    """One claim. A repeat gets the same operations again, for as long as they run."""
 
     def __init__(self, types: Sequence[str], *, prefix: str, owner: str, count: int) -> None:
         self._request = pb.ClaimOperationsRequest(
@@ -239,35 +258,35 @@ class Claim:
         )
 
     async def ask(self, channel: Channel, *, wait: float) -> list[Attempt]:
-        """Waits a while; none is no error."""
+        """Waits for up to ``wait`` seconds, and returns what it claimed; that may be nothing."""
         set_duration(self._request.wait_timeout, wait)
         answered = await channel.unary(
             lambda stubs: stubs.operations.ClaimOperations,
             self._request,
             within=wait + ANSWER_WITHIN,
-            try_for=wait + 3.0,
+            try_for=wait + TRY_FOR,
         )
         return [Attempt(channel, one.operation, one.attempt, answered.sent) for one in answered.response.claimed]
 
 
 async def settle(attempt: Attempt, result: object) -> None:
-    """Stores the result. Raises AttemptLost if the attempt was over before it was stored."""
+    """Stores the result. Raises AttemptLost if the attempt was over before."""
     try:
         packed = to_any(result)
-    except Exception as error:  # whatever JSON can't say; recorded as the failure that it is
+    except Exception as error:  # a result that JSON can't say is a failure, and recorded as one
         await settle_error(attempt, error)
         raise
     await attempt.succeed(packed)
 
 
 async def settle_error(attempt: Attempt, error: BaseException) -> None:
-    """Stores what ended the work; the caller raises ``error`` itself, whatever becomes of storing it."""
+    """Stores the error that ended the work. The caller raises ``error`` itself, even if this can't store it."""
     try:
         if isinstance(error, (AttemptLost,)) or not attempt.kept.is_held:
             attempt.kept.finish("released", "it has ended")
         elif isinstance(error, Exception):
             await attempt.fail(error)
-        else:  # the process is told to end, or the task: another worker goes on
+        else:  # the process or the task is told to end: another worker goes on
             await attempt.yield_back()
     except LeaseholdError:
-        pass  # it goes stale, and another worker takes it
+        pass  # the attempt goes stale, and another worker takes the operation over

@@ -1,4 +1,4 @@
-"""The client for asyncio. ``leasehold.Client`` is the same for threads. All times are in seconds.
+"""The client for asyncio; ``leasehold.Client`` is the same for threads. All times are in seconds.
 
 async with Client("127.0.0.1:50051") as client:
     async with client.lock("invoice:42", wait=30) as lease:
@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from leasehold import _operations as ops
-from leasehold._channel import Channel, Tls, full_jitter
-from leasehold._hold import ANSWER_WITHIN, OnEvent, Spec, hold, hold_many, release
+from leasehold._channel import ANSWER_WITHIN, Channel, Tls, full_jitter
+from leasehold._hold import OnEvent, Spec, hold, hold_many, release
 from leasehold._kept import Kept
 from leasehold._operations import Attempt, Begin
 from leasehold._payload import from_any
-from leasehold.errors import LeaseholdError, LockContended, lease_lost
+from leasehold.errors import LeaseholdError, LeaseLost, LockContended, lease_lost
 from leasehold.v1 import operation_store_service_pb2 as pb
 
 __all__ = ["Attempt", "Client", "Lease", "LeaseGroup", "Operations", "Tls", "Worker"]
@@ -28,7 +28,10 @@ _log = logging.getLogger("leasehold")
 
 
 class Lease:
-    """A lease that is kept alive until it is released, lost, or its deadline passes. Never acquired again by itself."""
+    """A lease that the client keeps alive until it is released, lost, or its deadline passes.
+
+    The client never acquires it again by itself.
+    """
 
     def __init__(self, message: Any, kept: Kept) -> None:
         self.resource: str = message.resource
@@ -39,36 +42,43 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """By the clocks, also where nothing has been heard."""
+        """Whether it is held: by the clocks, even if no server has said anything."""
         return self.kept.is_held
 
     def remaining(self) -> float:
-        """Seconds until the deadline as it stands; 0.0 when it is over."""
+        """Returns the seconds until the deadline as it stands; 0.0 when it is over."""
         return self.kept.remaining()
 
     @property
     def over(self) -> asyncio.Event:
-        """Set when it is lost, or released."""
+        """An event that is set when it is lost or released."""
         return self.kept.over
 
     @property
     def lost_reason(self) -> str | None:
-        """Why it was lost: a LostReason such as FORCE_RELEASED, or DEADLINE. None while it isn't."""
+        """Why it was lost: a LostReason such as FORCE_RELEASED, or DEADLINE; None if it isn't lost."""
         return self.kept.lost_reason
 
     def check(self) -> None:
-        """Raises LeaseLost unless it is held."""
+        """Raises LeaseLost unless it is held. Call it before each step that the lease protects."""
         if not self.held:
-            raise lease_lost(self.lost_reason or "it was released")
+            raise lease_lost(self.resource, self.lost_reason or "it was released")
+
+    def _loss(self) -> LeaseLost | None:
+        """Returns the error that tells why it was lost; None if it isn't lost."""
+        return None if self.lost_reason is None else lease_lost(self.resource, self.lost_reason)
 
     async def release(self) -> bool:
-        """Gives it back. Whether a live lease was ended; raises Unavailable when no server could be asked in time."""
+        """Releases it, and returns whether that ended a live lease. A repeat does no harm.
+
+        Raises Unavailable when no server answered within 10 s; the lease then ends with its TTL.
+        """
         self.kept.finish("released", "it was released")
         return await release(self.kept.channel, self.resource, self.lease_id)
 
 
 class LeaseGroup:
-    """Several leases, taken all or none. Over as soon as one of them is."""
+    """Several leases, taken all or none. The group is over as soon as one of them is."""
 
     def __init__(self, leases: Sequence[Lease]) -> None:
         self.leases = list(leases)
@@ -78,21 +88,29 @@ class LeaseGroup:
 
     @property
     def held(self) -> bool:
+        """Whether all of them are held: by the clocks, even if no server has said anything."""
         return all(lease.held for lease in self.leases)
 
     def remaining(self) -> float:
+        """Returns the seconds until the first of their deadlines; 0.0 when one of them is over."""
         return min(lease.remaining() for lease in self.leases)
 
     @property
     def lost_reason(self) -> str | None:
+        """Why the first of them that is lost was lost; None if none is."""
         return next((lease.lost_reason for lease in self.leases if lease.lost_reason), None)
 
     def check(self) -> None:
+        """Raises LeaseLost unless all of them are held."""
         for lease in self.leases:
             lease.check()
 
+    def _loss(self) -> LeaseLost | None:
+        """Returns the error of the first of them that is lost; None if none is."""
+        return next((loss for lease in self.leases if (loss := lease._loss()) is not None), None)
+
     async def release(self) -> bool:
-        """Whether all of them were ended."""
+        """Releases all of them, and returns whether that ended live leases only; otherwise as ``Lease.release``."""
         return all(await asyncio.gather(*(lease.release() for lease in self.leases)))
 
 
@@ -100,7 +118,10 @@ T = TypeVar("T", bound=Lease | LeaseGroup)
 
 
 class _Taking(Generic[T]):
-    """``await`` gives the lease; ``async with`` also releases it, and cancels its body when it is lost."""
+    """A lease that is about to be taken.
+
+    ``await`` takes it; ``async with`` also releases it, and cancels its body when the lease is lost.
+    """
 
     def __init__(self, take: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._take = take
@@ -134,26 +155,29 @@ class _Taking(Generic[T]):
         lease, task = self._lease, self._task
         assert lease is not None and task is not None and self._watch is not None
         self._watch.cancel()
-        lost = lease.lost_reason
+        loss = lease._loss()
         if self._cancelled and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise lease_lost(lost or "") from error
-        if lost is None and lease.held:
-            await _release_quietly(lease)
-        if lost is not None and error is None:
-            raise lease_lost(lost)
+            assert loss is not None  # only a loss cancels the body
+            raise loss from error
+        if loss is None and lease.held:
+            await release_quietly(lease)
+        if loss is not None and error is None:
+            raise loss
         return False
 
 
-async def _release_quietly(lease: Lease | LeaseGroup) -> None:
-    # The work is done, or failed by an error of its own: neither is to be hidden. The lease ends with its TTL.
+async def release_quietly(lease: Lease | LeaseGroup) -> None:
+    """Releases what a block held, and only logs a failure: that must hide neither the block's result nor its error."""
     try:
         await lease.release()
     except LeaseholdError as error:
-        _log.warning("a lease could not be released, and ends with its TTL: %s", error)
+        leases = lease.leases if isinstance(lease, LeaseGroup) else [lease]
+        resources = ", ".join(each.resource for each in leases)
+        _log.warning("the lease on %s was not released, and ends with its TTL: %s", resources, error)
 
 
 class Client:
-    """Connections to a deployment. Make one and share it, within one event loop."""
+    """The connections to a deployment. Make one and share it, within one event loop."""
 
     def __init__(
         self,
@@ -163,6 +187,12 @@ class Client:
         token: str | None = None,
         owner: str = "",
     ) -> None:
+        """Connects with the first call.
+
+        ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
+        client sends it with every call. ``owner`` tells people who holds a lease or runs an operation. Raises
+        ValueError for an address that isn't one.
+        """
         self._channel = Channel([addresses] if isinstance(addresses, str) else addresses, tls=tls, token=token)
         self._owner = owner
         self.operations = Operations(self._channel, owner)
@@ -174,7 +204,7 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Calls fail from now on. Leases that are held aren't renewed any more, and end with their deadlines."""
+        """Ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines."""
         await self._channel.close()
 
     def lock(
@@ -196,10 +226,16 @@ class Client:
     ) -> _Taking[Lease]:
         """Takes a lease: ``lease = await client.lock(…)``, or ``async with client.lock(…) as lease``.
 
-        ``wait``: how long to queue for it, math.inf for ever; 0: not at all, LockContended then. ``timeout``: without
-        a wait, how long servers are asked. ``shared``, or ``permits`` of ``limit``, instead of exclusive.
-        ``on_event(kind, detail)`` hears queued, granted, renewed, at_risk, reopened, lost, released. ``lease_id``: the
-        same acquisition again.
+        ``ttl``: how long the lease outlives a dead holder; None for the server's default. ``wait``: how long to queue
+        for it, math.inf for ever; with 0 it doesn't queue. ``timeout``: how long it asks servers when there is no wait.
+        ``shared``, or ``permits`` of ``limit``, instead of exclusive. ``min_hold``: how long the resource stays taken
+        at least, even if the lease is released sooner. ``max_hold``: when the lease ends, however often it is renewed.
+        ``owner`` and ``metadata`` are for people who look at the lock. ``lease_id`` repeats an earlier acquisition; it
+        is a random UUID if not given. ``on_event(kind, detail)`` hears queued, granted, renewed, at_risk, reopened,
+        lost and released, in the event loop.
+
+        Raises LockContended when someone else has it and the wait, if any, is over; Unavailable when no server
+        answered in time; InvalidArgument for what the server refuses.
         """
         named = {} if lease_id is None else {"lease_id": lease_id}
         spec = Spec(
@@ -221,7 +257,7 @@ class Client:
         return _Taking(take)
 
     async def try_lock(self, resource: str, **options: Any) -> Lease | None:
-        """As ``lock`` without a wait; None when someone else has it."""
+        """Does what ``lock`` does, but returns None instead of raising LockContended."""
         try:
             return await self.lock(resource, **options)
         except LockContended:
@@ -237,7 +273,10 @@ class Client:
         owner: str | None = None,
         on_event: OnEvent | None = None,
     ) -> _Taking[LeaseGroup]:
-        """Takes exclusive leases on up to 32 resources, all or none; otherwise as ``lock``."""
+        """Takes exclusive leases on up to 32 resources, all or none, and otherwise does what ``lock`` does.
+
+        One call waits at most 30 minutes, even with a longer ``wait``.
+        """
         specs = [Spec(each, ttl=ttl, owner=self._owner if owner is None else owner) for each in resources]
 
         async def take() -> LeaseGroup:
@@ -270,12 +309,22 @@ class Operations:
         max_attempts: int = 0,
         wait: float | None = None,
     ) -> Any:
-        """Does the work once, whoever asks how often: begins it, or takes it over from a worker that fell silent, or
-        waits for the worker that does it (``wait`` seconds, None for ever), and returns the result, also of a run
-        before.
+        """Does the work once, however often and from wherever it is called, and returns the result.
 
-        ``work`` gets the attempt; what it returns is stored. What it raises is stored as the operation's failure and
-        raised here; raised again by repeats, as OperationFailed. Lost in between: AttemptLost, and nothing is stored.
+        It begins the operation, or takes it over from a worker that fell silent, or waits for the worker that runs it
+        (``wait`` seconds, None for ever, 0 not at all). A repeat returns the stored result.
+
+        ``work`` gets the attempt. The client stores what it returns: JSON data or a protobuf message. What it raises is
+        stored as the operation's failure and raised here.
+
+        ``type``: the kind of work, by which workers claim. ``data``: what a worker needs to know. ``labels``: to find
+        the operation by. ``heartbeat``: how long a running attempt can be silent before another worker takes over.
+        ``time_to_live``: the server gives the operation up if it isn't finished by then. ``lock``: every attempt also
+        takes a lease on the resource. ``exclusive``: the only open operation of its resource. ``max_attempts``: how
+        many attempts can go stale before the server gives the operation up, 1 to 1,000; 0 for the server's default.
+
+        Raises AttemptLost when the attempt was lost meanwhile, and then nothing is stored; AttemptHeld when another
+        worker still runs it after ``wait``; OperationFailed or OperationCancelled, when it ended so in an earlier call.
         """
         begin = Begin(
             resource,
@@ -296,12 +345,19 @@ class Operations:
         return await perform(begun, work)
 
     async def begin(self, resource: str, operation_id: str, *, type: str, **options: Any) -> None:
-        """Records it for a worker to claim. Again is no error, unless type, data or labels are others."""
+        """Records an operation for a worker to claim. Options are those of ``run``, without ``wait``.
+
+        A repeat has no second effect. Raises LeaseholdError with the reason OPERATION_EXISTS if the operation exists
+        with another type, other data or other labels.
+        """
         begin = Begin(resource, operation_id, type=type, owner=self.owner, **options)
         await self._call("BeginOperation", begin.request)
 
     async def get(self, resource: str, operation_id: str) -> dict[str, Any]:
-        """``state``, ``result``, ``progress``, ``data``, ``attempt`` and the whole ``record``."""
+        """Returns the ``state``, ``result``, ``progress``, ``data``, ``attempt`` (its number) and the whole ``record``.
+
+        Raises LeaseholdError with the reason OPERATION_NOT_FOUND if there is no such operation.
+        """
         request = pb.GetOperationRequest(resource=resource, operation_id=operation_id)
         record = (await self._call("GetOperation", request)).operation
         return {
@@ -314,7 +370,7 @@ class Operations:
         }
 
     async def cancel(self, resource: str, operation_id: str, *, reason: str = "") -> None:
-        """Asks for it: pending, it is cancelled at once; of a running one the worker is told, and decides."""
+        """Asks to cancel an operation. A pending one is cancelled at once; the worker of a running one decides."""
         request = pb.CancelOperationRequest(resource=resource, operation_id=operation_id, reason=reason)
         await self._call("CancelOperation", request)
 
@@ -326,17 +382,22 @@ class Operations:
         concurrency: int = 1,
         resource_prefix: str = "",
     ) -> Worker:
-        """Claims operations of these types in a loop, from ``start`` (or ``async with``) until ``stop``."""
+        """Returns a worker that claims operations of these types, from ``start`` (or ``async with``) until ``stop``.
+
+        ``types``: 1 to 16. ``concurrency``: how many it runs at a time. ``resource_prefix``: it claims only operations
+        on resources whose names begin with it.
+        """
         return Worker(self, types, work, concurrency=concurrency, resource_prefix=resource_prefix)
 
     async def _call(self, method: str, request: Any) -> Any:
         answered = await self.channel.unary(
-            lambda stubs: getattr(stubs.operations, method), request, within=ops.ANSWER_WITHIN
+            lambda stubs: getattr(stubs.operations, method), request, within=ANSWER_WITHIN
         )
         return answered.response
 
 
 async def perform(attempt: Attempt, work: Callable[[Attempt], Awaitable[Any]]) -> Any:
+    """Does the work, stores its outcome, and returns the result. Raises what the work raises."""
     try:
         result = await work(attempt)
     except BaseException as error:
@@ -347,7 +408,10 @@ async def perform(attempt: Attempt, work: Callable[[Attempt], Awaitable[Any]]) -
 
 
 class Worker:
-    """Claims and runs, ``concurrency`` at a time. A failing work is recorded as failed, and logged."""
+    """Claims operations and runs them, ``concurrency`` at a time.
+
+    When the work fails, the worker records that and logs it.
+    """
 
     def __init__(
         self,
@@ -365,7 +429,7 @@ class Worker:
         self._prefix = resource_prefix
         self._running: dict[asyncio.Task[None], Attempt] = {}
         self._loop_task: asyncio.Task[None] | None = None
-        #: The one that isn't answered yet.
+        #: The claim that is under way.
         self._claim: ops.Claim | None = None
         self._freed = asyncio.Event()
 
@@ -377,11 +441,14 @@ class Worker:
         await self.stop()
 
     def start(self) -> None:
+        """Starts to claim."""
         self._loop_task = asyncio.create_task(self._claim_for_ever())
 
     async def stop(self, *, grace: float = 10.0) -> None:
-        """Claims no more; works that run are told (``Attempt.stopping``), have ``grace`` seconds, and are then given
-        back."""
+        """Stops claiming, and sets ``Attempt.stopping`` on the operations that run.
+
+        They have ``grace`` seconds to finish; the worker then gives them back for others.
+        """
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])
@@ -394,18 +461,18 @@ class Worker:
             try:
                 await attempt.yield_back()
             except LeaseholdError as error:
-                _log.warning("%s of %s was not given back: %s", attempt.operation_id, attempt.resource, error)
+                _log.warning("%s on %s was not given back: %s", attempt.operation_id, attempt.resource, error)
             task.cancel()
 
     async def _give_back_unheard(self) -> None:
-        """The answer of a claim may have been on its way when it was cancelled: what it got would be nobody's."""
+        """Gives back what the last claim got: its answer may have been on its way when the claim was cancelled."""
         if self._claim is None:
             return
         try:
             for attempt in await self._claim.ask(self._operations.channel, wait=0.0):
                 await attempt.yield_back()
         except LeaseholdError as error:
-            _log.warning("what the last claim got is given to others when it goes stale: %s", error)
+            _log.warning("what the last claim got was not given back; others get it when it goes stale: %s", error)
 
     async def _claim_for_ever(self) -> None:
         failures = 0
@@ -425,7 +492,7 @@ class Worker:
             except LeaseholdError as error:
                 if error.code == "CANCELLED":
                     return  # the client is closed
-                _log.warning("no operation could be claimed: %s", error)
+                _log.warning("claiming operations failed, and is tried again: %s", error)
                 await asyncio.sleep(max(error.retry_after or 0.0, full_jitter(failures)))
                 failures += 1
                 continue
@@ -442,4 +509,4 @@ class Worker:
         try:
             await perform(attempt, self._work)
         except Exception as error:
-            _log.warning("%s of %s: %s", attempt.operation_id, attempt.resource, error)
+            _log.warning("%s on %s failed: %s", attempt.operation_id, attempt.resource, error)

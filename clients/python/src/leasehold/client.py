@@ -8,7 +8,6 @@ with Client("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
@@ -19,18 +18,16 @@ from leasehold import aio
 from leasehold._background import Background, background
 from leasehold._channel import Tls
 from leasehold._operations import Begin
-from leasehold.errors import LeaseholdError, LockContended, lease_lost
-
-_log = logging.getLogger("leasehold")
+from leasehold.errors import LockContended
 
 
 class _Held:
-    """What a lease and a group of them have in common."""
+    """What a lease and a group of leases have in common."""
 
     def __init__(self, loop: Background, inner: aio.Lease | aio.LeaseGroup) -> None:
         self._loop = loop
         self._inner = inner
-        #: Set when it is lost (not when it is released): stop what it protects. Wait for it, or look at it between
+        #: Set when it is lost, but not when it is released: stop what it protects. Wait for it, or look at it between
         #: steps.
         self.lost = threading.Event()
 
@@ -50,16 +47,16 @@ class _Held:
 
     @property
     def held(self) -> bool:
-        """By the clocks, also where nothing has been heard."""
+        """Whether it is held: by the clocks, even if no server has said anything."""
         return self._inner.held
 
     def remaining(self) -> float:
-        """Seconds until the deadline as it stands; 0.0 when it is over."""
+        """Returns the seconds until the deadline as it stands; 0.0 when it is over."""
         return self._inner.remaining()
 
     @property
     def lost_reason(self) -> str | None:
-        """Why it was lost: a LostReason such as FORCE_RELEASED, or DEADLINE. None while it isn't."""
+        """Why it was lost: a LostReason such as FORCE_RELEASED, or DEADLINE; None if it isn't lost."""
         return self._inner.lost_reason
 
     def check(self) -> None:
@@ -67,7 +64,10 @@ class _Held:
         self._inner.check()
 
     def release(self) -> bool:
-        """Gives it back. Whether a live lease was ended; raises Unavailable when no server could be asked in time."""
+        """Releases it, and returns whether that ended a live lease. A repeat does no harm.
+
+        Raises Unavailable when no server answered within 10 s; the lease then ends with its TTL.
+        """
         return self._loop.wait(self._inner.release())
 
     def __enter__(self) -> Self:
@@ -76,19 +76,19 @@ class _Held:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Releases it. Raises LeaseLost if it was lost before, unless the body has raised something of its own."""
-        lost = self.lost_reason
-        if lost is None and self.held:
-            try:
-                self.release()
-            except LeaseholdError as failure:
-                _log.warning("a lease could not be released, and ends with its TTL: %s", failure)
-        if lost is not None and error is None:
-            raise lease_lost(lost)
+        """Releases it. Raises LeaseLost if it was lost before, unless the body has raised an error of its own."""
+        loss = self._inner._loss()
+        if loss is None and self.held:
+            self._loop.wait(aio.release_quietly(self._inner))
+        if loss is not None and error is None:
+            raise loss
 
 
 class Lease(_Held):
-    """A lease that is kept alive until it is released, lost, or its deadline passes. Never acquired again by itself."""
+    """A lease that the client keeps alive until it is released, lost, or its deadline passes.
+
+    The client never acquires it again by itself.
+    """
 
     def __init__(self, loop: Background, inner: aio.Lease) -> None:
         super().__init__(loop, inner)
@@ -99,7 +99,7 @@ class Lease(_Held):
 
 
 class LeaseGroup(_Held):
-    """Several leases, taken all or none. Over as soon as one of them is."""
+    """Several leases, taken all or none. The group is over as soon as one of them is."""
 
     def __init__(self, loop: Background, inner: aio.LeaseGroup) -> None:
         super().__init__(loop, inner)
@@ -107,13 +107,17 @@ class LeaseGroup(_Held):
 
 
 class Client:
-    """Connections to a deployment. Make one and share it; it may be used by all threads."""
+    """The connections to a deployment. Make one and share it: all threads can use it."""
 
     def __init__(
         self, addresses: str | Sequence[str], *, tls: Tls | None = None, token: str | None = None, owner: str = ""
     ) -> None:
-        """``addresses``: "host:port" of the instances. ``tls``: plain text if None. ``owner`` tells people who holds a
-        lease."""
+        """Connects with the first call.
+
+        ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
+        client sends it with every call. ``owner`` tells people who holds a lease or runs an operation. Raises
+        ValueError for an address that isn't one.
+        """
         self._loop = background()
 
         async def connect() -> aio.Client:
@@ -129,17 +133,23 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Calls fail from now on. Leases that are held aren't renewed any more, and end with their deadlines."""
+        """Ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines."""
         self._loop.wait(self._inner.close())
 
     def lock(self, resource: str, **options: Any) -> Lease:
-        """Takes a lease and keeps it alive. Use it in a ``with``, which releases it.
+        """Takes a lease and keeps it alive. Use it in a ``with`` statement, which releases it.
 
-        ``ttl``: how long the lease outlives a dead holder (the server's default if not given). ``wait``: how long to
-        queue for it, math.inf for ever; 0, the default: not at all, LockContended then. ``timeout``: without a wait,
-        how long servers are asked, 10 s. ``shared=True``, or ``permits`` of ``limit``, instead of exclusive.
-        ``min_hold``, ``max_hold``, ``owner``, ``metadata``; ``lease_id``: the same acquisition again; ``on_event(kind,
-        detail)``, called in the client's thread.
+        ``ttl``: how long the lease outlives a dead holder; the server's default if not given. ``wait``: how long to
+        queue for it, math.inf for ever; with 0, the default, it doesn't queue. ``timeout``: how long it asks servers
+        when there is no wait, 10 s if not given. ``shared=True``, or ``permits`` of ``limit``, instead of exclusive.
+        ``min_hold``: how long the resource stays taken at least, even if the lease is released sooner. ``max_hold``:
+        when the lease ends, however often it is renewed. ``owner`` and ``metadata`` are for people who look at the
+        lock. ``lease_id`` repeats an earlier acquisition; it is a random UUID if not given. ``on_event(kind, detail)``
+        hears queued, granted, renewed, at_risk, reopened, lost and released, in the client's own thread: it must not
+        block.
+
+        Raises LockContended when someone else has it and the wait, if any, is over; Unavailable when no server
+        answered in time; InvalidArgument for what the server refuses.
         """
 
         async def take() -> aio.Lease:
@@ -148,15 +158,18 @@ class Client:
         return Lease(self._loop, self._loop.wait(take()))._watch()
 
     def try_lock(self, resource: str, **options: Any) -> Lease | None:
-        """As ``lock`` without a wait; None when someone else has it."""
+        """Does what ``lock`` does, but returns None instead of raising LockContended."""
         try:
             return self.lock(resource, **options)
         except LockContended:
             return None
 
     def lock_many(self, resources: Sequence[str], **options: Any) -> LeaseGroup:
-        """Takes exclusive leases on up to 32 resources, all or none: ``ttl``, ``wait``, ``timeout``, ``owner`` as for
-        ``lock``."""
+        """Takes exclusive leases on up to 32 resources, all or none.
+
+        ``ttl``, ``wait``, ``timeout``, ``owner`` and ``on_event`` are those of ``lock``, and so are the errors. One
+        call waits at most 30 minutes, even with a longer ``wait``.
+        """
 
         async def take() -> aio.LeaseGroup:
             return await self._inner.lock_many(resources, **options)
@@ -174,11 +187,13 @@ class Attempt:
         self.operation_id = inner.operation_id
         self.type = inner.type
         self.data = inner.data
-        #: What an earlier attempt has written last: where to go on.
+        #: What the attempts before this one wrote last: go on from there. None if they wrote nothing.
         self.progress = inner.progress
+        #: Counts the attempts at the operation, from 1.
         self.number = inner.number
+        #: Larger than that of every earlier attempt: send it with every write, and refuse smaller ones there.
         self.fencing_token = inner.fencing_token
-        #: Set when a request to cancel it, or its end, was heard: then ``check`` raises which.
+        #: Set when someone asked to cancel the operation, and when the attempt is over; ``check`` raises which.
         self.signalled = threading.Event()
 
         async def forward() -> None:
@@ -189,31 +204,41 @@ class Attempt:
 
     @property
     def held(self) -> bool:
+        """Whether the attempt is still this worker's: by the clocks, even if no server has said anything."""
         return self._inner.kept.is_held
 
     def remaining(self) -> float:
-        """Seconds until the deadline as it stands; 0.0 when it is over."""
+        """Returns the seconds until the deadline as it stands; 0.0 when it is over."""
         return self._inner.kept.remaining()
 
     @property
     def lost_reason(self) -> str | None:
+        """Why it was lost: an AttemptLostReason such as SUPERSEDED, or DEADLINE; None if it isn't lost."""
         return self._inner.kept.lost_reason
 
     @property
     def cancel_requested(self) -> bool:
+        """Whether someone asked to cancel the operation."""
         return self._inner.cancel_requested
 
     @property
     def stopping(self) -> bool:
-        """The worker was told to stop: come to an end, or be given back."""
+        """Whether its worker was told to stop: finish soon, or the worker gives the operation back."""
         return self._inner.stopping
 
     def check(self) -> None:
-        """Raises AttemptLost when it is over, OperationCancelled when that was asked for. Call it between steps."""
+        """Raises AttemptLost when it is over, and OperationCancelled when someone asked to cancel the operation.
+
+        Call it between steps, and let what it raises pass.
+        """
         self._inner.check()
 
     def update(self, *, progress: object = None, data: object = None) -> None:
-        """Writes progress or data, for those who watch and for the next attempt. None leaves it as it is."""
+        """Writes progress or data, for people who watch and for the next attempt. None leaves it as it is.
+
+        The server takes it as a sign of life, too. Raises AttemptLost when the attempt is over, and Unavailable when no
+        server answered within 10 s.
+        """
         self._loop.wait(self._inner.update(progress=progress, data=data))
 
 
@@ -230,14 +255,23 @@ class Operations:
     def run(
         self, resource: str, operation_id: str, work: Work, *, type: str, wait: float | None = None, **options: Any
     ) -> Any:
-        """Does the work once, whoever asks how often: begins it, or takes it over from a worker that fell silent, or
-        waits for the worker that does it (``wait`` seconds, None for ever), and returns the result, also of a run
-        before.
+        """Does the work once, however often and from wherever it is called, and returns the result.
 
-        ``work`` gets the attempt, in this thread; what it returns is stored. What it raises is stored as the
-        operation's failure and raised here; by repeats, as OperationFailed. Lost in between: AttemptLost, and nothing
-        is stored. Options: ``data``, ``labels``, ``heartbeat``, ``time_to_live``, ``lock`` (a Spec), ``exclusive``,
-        ``max_attempts``.
+        It begins the operation, or takes it over from a worker that fell silent, or waits for the worker that runs it
+        (``wait`` seconds, None for ever, 0 not at all). A repeat returns the stored result.
+
+        ``work`` gets the attempt, in this thread. The client stores what it returns: JSON data or a protobuf message.
+        What it raises is stored as the operation's failure and raised here.
+
+        ``type``: the kind of work, by which workers claim. ``data``: what a worker needs to know. ``labels``: to find
+        the operation by. ``heartbeat``: how long a running attempt can be silent before another worker takes over.
+        ``time_to_live``: the server gives the operation up if it isn't finished by then. ``lock``, a Spec: every
+        attempt also takes a lease on the resource. ``exclusive``: the only open operation of its resource.
+        ``max_attempts``: how many attempts can go stale before the server gives the operation up, 1 to 1,000; 0 for the
+        server's default.
+
+        Raises AttemptLost when the attempt was lost meanwhile, and then nothing is stored; AttemptHeld when another
+        worker still runs it after ``wait``; OperationFailed or OperationCancelled, when it ended so in an earlier call.
         """
         begin = Begin(resource, operation_id, type=type, owner=self._inner.owner, **options)
         begun = self._loop.wait(ops.begin_or_join(self._inner.channel, begin, wait=wait))
@@ -252,25 +286,38 @@ class Operations:
         return result
 
     def begin(self, resource: str, operation_id: str, *, type: str, **options: Any) -> None:
-        """Records it for a worker to claim. Again is no error, unless type, data or labels are others."""
+        """Records an operation for a worker to claim. Options are those of ``run``, without ``wait``.
+
+        A repeat has no second effect. Raises LeaseholdError with the reason OPERATION_EXISTS if the operation exists
+        with another type, other data or other labels.
+        """
         self._loop.wait(self._inner.begin(resource, operation_id, type=type, **options))
 
     def get(self, resource: str, operation_id: str) -> dict[str, Any]:
-        """``state``, ``result``, ``progress``, ``data``, ``attempt`` and the whole ``record``."""
+        """Returns the ``state``, ``result``, ``progress``, ``data``, ``attempt`` (its number) and the whole ``record``.
+
+        Raises LeaseholdError with the reason OPERATION_NOT_FOUND if there is no such operation.
+        """
         return self._loop.wait(self._inner.get(resource, operation_id))
 
     def cancel(self, resource: str, operation_id: str, *, reason: str = "") -> None:
-        """Asks for it: pending, it is cancelled at once; of a running one the worker is told, and decides."""
+        """Asks to cancel an operation. A pending one is cancelled at once; the worker of a running one decides."""
         self._loop.wait(self._inner.cancel(resource, operation_id, reason=reason))
 
     def worker(self, types: Sequence[str], work: Work, *, concurrency: int = 1, resource_prefix: str = "") -> Worker:
-        """Claims operations of these types and runs ``work`` in threads, from ``start`` (or ``with``) until
-        ``stop``."""
+        """Returns a worker that claims operations of these types, from ``start`` (or ``with``) until ``stop``.
+
+        It runs ``work`` in threads, ``concurrency`` at a time. ``types``: 1 to 16. ``resource_prefix``: it claims only
+        operations on resources whose names begin with it.
+        """
         return Worker(self._loop, self._inner, types, work, concurrency=concurrency, resource_prefix=resource_prefix)
 
 
 class Worker:
-    """Claims and runs, ``concurrency`` at a time. A failing work is recorded as failed, and logged."""
+    """Claims operations and runs them, ``concurrency`` at a time.
+
+    When the work fails, the worker records that and logs it.
+    """
 
     def __init__(
         self, loop: Background, operations: aio.Operations, types: Sequence[str], work: Work, **options: Any
@@ -286,14 +333,18 @@ class Worker:
         self.stop()
 
     def start(self) -> None:
+        """Starts to claim."""
+
         async def start() -> None:
             self._inner.start()
 
         self._loop.wait(start())
 
     def stop(self, *, grace: float = 10.0) -> None:
-        """Claims no more; works that run are told (``Attempt.stopping``), have ``grace`` seconds, and are then given
-        back."""
+        """Stops claiming, and sets ``Attempt.stopping`` on the operations that run.
+
+        They have ``grace`` seconds to finish; the worker then gives them back for others.
+        """
         self._loop.wait(self._inner.stop(grace=grace))
 
 
@@ -312,6 +363,6 @@ def _in_thread(loop: Background, work: Work, attempt: ops.Attempt) -> Awaitable[
         else:
             loop.loop.call_soon_threadsafe(settle, future.set_result, result)
 
-    # A daemon: a work that ignores its end must not keep the process.
+    # A daemon thread: work that ignores its end must not keep the process alive.
     threading.Thread(target=run, name=f"leasehold {attempt.operation_id}", daemon=True).start()
     return future

@@ -1,7 +1,7 @@
-"""Errors of calls: typed by the reason that the server gives, see docs/errors.md of the project.
+"""The errors of calls, typed by the reason that the server gives; docs/errors.md of the project lists the reasons.
 
-Decide by the class or by ``reason``, never by the message. Whatever isn't granted is an error; none of them reads like
-a lease.
+Decide by the class or by ``reason``, never by the message. Every call that doesn't get what it asks for raises one of
+these.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from leasehold.v1 import error_details_pb2 as leasehold_details_pb2
 
 
 class LeaseholdError(Exception):
-    """An error status. ``code`` is the name of the gRPC code, ``reason`` that of google.rpc.ErrorInfo, '' where there
-    is none."""
+    """The base of all errors of this client.
+
+    ``code`` is the name of the gRPC code, such as ``"UNAVAILABLE"``. ``reason`` is that of google.rpc.ErrorInfo, such
+    as ``"LOCK_CONTENDED"``; it is empty where no Leasehold server answered.
+    """
 
     def __init__(
         self,
@@ -33,63 +36,72 @@ class LeaseholdError(Exception):
         self.message = message
         self.code = code
         self.reason = reason
-        #: Seconds that the server asks to wait before the next try; None if it doesn't say.
+        #: How many seconds the server asks to wait before the next try; None if it doesn't say.
         self.retry_after = retry_after
-        #: The owners of the leases that stood in the way (LOCK_CONTENDED).
+        #: The owners of the leases that stand in the way (LOCK_CONTENDED); at most 4.
         self.holders = list(holders)
-        #: The fields that are wrong (INVALID_ARGUMENT).
+        #: The names of the fields that are wrong (INVALID_ARGUMENT), such as ``"spec.ttl"``.
         self.fields = list(fields)
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request."""
+        """Whether the same call may succeed a little later or at another server: nothing is wrong with the request."""
         return self.code == "UNAVAILABLE"
 
 
 class LockContended(LeaseholdError):
-    """Someone else has it, and the wait, if any, is over."""
+    """Someone else holds the resource, or waits for it in front of this caller; and the wait, if any, is over."""
 
 
 class LeaseLost(LeaseholdError):
-    """The lease is over: stop what it protects. ``why`` is a LostReason, or DEADLINE: it passed here, whatever servers
-    know."""
+    """The lease is over: stop what it protects.
+
+    ``why`` is a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here, whatever servers know.
+    """
 
     why: str = ""
 
 
 class AttemptHeld(LeaseholdError):
-    """Someone else runs the operation."""
+    """Another worker runs the operation."""
 
 
 class AttemptLost(LeaseholdError):
-    """The attempt is over, perhaps another worker's by now: stop, and write nothing more. ``why`` as in LeaseLost."""
+    """The attempt is over, and another worker may have the operation by now: stop, and write nothing more.
+
+    ``why`` is an AttemptLostReason such as SUPERSEDED; or DEADLINE, when the deadline passed here.
+    """
 
     why: str = ""
 
 
 class OperationFailed(LeaseholdError):
-    """The operation ended with an error, or was given up by the server (``state`` is FAILED or DEAD)."""
+    """The operation ended with an error (``state`` is FAILED), or the server gave it up (``state`` is DEAD)."""
 
     state: str = "FAILED"
 
 
 class OperationCancelled(LeaseholdError):
-    """The operation was cancelled. Raise it in a worker that stops because it was asked to; ``Attempt.check`` does."""
+    """The operation was cancelled.
+
+    Work that stops because someone asked for that raises it, and the client records it; ``Attempt.check`` does so.
+    """
 
     def __init__(self, message: str = "the operation was cancelled", **details: Any) -> None:
         super().__init__(message, **{"code": "CANCELLED", "reason": "OPERATION_CANCELLED", **details})
 
 
 class InvalidArgument(LeaseholdError):
-    """The request is wrong; ``fields`` says where."""
+    """The server refuses the request; ``fields`` names what is wrong."""
 
 
 class NotAllowed(LeaseholdError):
-    """No token, a wrong one, or one that may not do this."""
+    """The client has no token, a wrong one, or one without the right to this call."""
 
 
 class Unavailable(LeaseholdError):
-    """No server could do it in time. It may be done all the same: repeat with the same ids, or release."""
+    """No server answered in time. The call may have had its effect all the same: repeat it with the same ids, or
+    release."""
 
 
 _BY_REASON: dict[str, type[LeaseholdError]] = {
@@ -107,25 +119,53 @@ _BY_CODE: dict[str, type[LeaseholdError]] = {
 }
 
 
-def lease_lost(why: str) -> LeaseLost:
-    error = LeaseLost(f"the lease is over: {why}", code="ABORTED", reason="LEASE_LOST")
+def lease_lost(resource: str, why: str) -> LeaseLost:
+    """Makes the error that the holder of a lease gets once it is over."""
+    message = f"the lease on {resource} is over ({why}): stop what it protects, and acquire it again"
+    error = LeaseLost(message, code="ABORTED", reason="LEASE_LOST")
     error.why = why
     return error
 
 
-def attempt_lost(why: str) -> AttemptLost:
-    error = AttemptLost(f"the attempt is over: {why}", code="FAILED_PRECONDITION", reason="STALE_ATTEMPT")
+def attempt_lost(resource: str, operation_id: str, why: str) -> AttemptLost:
+    """Makes the error that the worker of an attempt gets once it is over."""
+    message = (
+        f"the attempt at the operation {operation_id} on {resource} is over ({why}): "
+        "stop the work, and write nothing more"
+    )
+    error = AttemptLost(message, code="FAILED_PRECONDITION", reason="STALE_ATTEMPT")
     error.why = why
     return error
 
 
 def local_error(code: str, message: str) -> LeaseholdError:
-    """For what ends here, before any server says so."""
+    """Makes an error for what this client finds out by itself, without the word of a server."""
     return _BY_CODE.get(code, LeaseholdError)(message, code=code)
 
 
+def client_closed() -> LeaseholdError:
+    """Makes the error of every call on a closed client."""
+    return local_error("CANCELLED", "the client is closed: make calls before close(), or make a new client")
+
+
+def no_first_answer(address: str, within: float) -> LeaseholdError:
+    """Makes the error of a stream that a server left without a first answer for ``within`` seconds."""
+    return local_error(
+        "UNAVAILABLE", f"{address} did not answer within {within:.0f} s: check that a Leasehold server runs there"
+    )
+
+
+def no_answer_in_time(address: str) -> LeaseholdError:
+    """Makes the error of a call whose time is over; ``address`` is where it was asked last."""
+    return local_error(
+        "UNAVAILABLE",
+        f"no server answered in time (the last try was at {address}): "
+        "check that a Leasehold server runs there, or give the call more time",
+    )
+
+
 def from_rpc(error: grpc.RpcError, address: str) -> LeaseholdError:
-    """What the server said, with the details of the ``grpc-status-details-bin`` trailer."""
+    """Makes the error of what a server said, with the details of its ``grpc-status-details-bin`` trailer."""
     code = error.code().name
     message = error.details() or ""
     found: dict[str, Any] = {}
@@ -157,6 +197,6 @@ def _details(error: grpc.RpcError) -> Iterable[Any]:
         if key == "grpc-status-details-bin":
             try:
                 return list(status_pb2.Status.FromString(value).details)
-            except Exception:  # whoever wrote it, it is no status: the code has to do
+            except Exception:  # it isn't a status, so no Leasehold server wrote it: the code has to do
                 return []
     return []

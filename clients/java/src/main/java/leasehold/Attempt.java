@@ -19,7 +19,7 @@ import leasehold.v1.OperationStoreServiceGrpc;
 import leasehold.v1.UpdateOperationRequest;
 import leasehold.v1.YieldOperationRequest;
 
-/** One run of an operation by this worker. It obeys the same deadline rule as a lease. */
+/** One run of an operation by this worker. It obeys the same deadline rule as a lease, and all threads can use it. */
 public final class Attempt {
   private final Connections connections;
   private final Operation operation;
@@ -49,52 +49,57 @@ public final class Attempt {
     signalled.countDown();
   }
 
+  /** Returns what the work is about. */
   public String resource() {
     return operation.getResource();
   }
 
+  /** Returns the id of the operation. */
   public String operationId() {
     return operation.getOperationId();
   }
 
+  /** Returns the kind of work. */
   public String type() {
     return operation.getType();
   }
 
-  /** What the operation was begun with: plain data, or the Any of a message. */
+  /** Returns what the operation was begun with: plain data, the Any of a message, or null. */
   public Object data() {
     return Payload.unpack(operation.getData());
   }
 
-  /** What an earlier attempt has written last: where to go on. */
+  /** Returns what the attempts before this one wrote last: go on from there. Null if they wrote nothing. */
   public Object progress() {
     return Payload.unpack(operation.getProgress());
   }
 
+  /** Returns the number of the attempt; the attempts at an operation count from 1. */
   public int number() {
     return given.getNumber();
   }
 
-  /** Send it with every write that the work does. */
+  /** Returns the token: send it with every write that the work does, and refuse smaller ones there. */
   public long fencingToken() {
     return given.getFencingToken();
   }
 
-  /** Whether the attempt is still this worker's, by the clocks. */
+  /** Returns whether the attempt is still this worker's: by the clocks, even if no server has said anything. */
   public boolean isHeld() {
     return kept.isHeld();
   }
 
-  /** Until the deadline as it stands; zero when it is over. */
+  /** Returns the time until the deadline as it stands; zero when the attempt is over. */
   public Duration remaining() {
     return Duration.ofNanos(kept.remaining());
   }
 
+  /** Returns whether someone asked to cancel the operation. */
   public boolean isCancelRequested() {
     return cancelRequested;
   }
 
-  /** The worker was told to stop: come to an end, or be given back. */
+  /** Returns whether the worker was told to stop: finish soon, or the worker gives the operation back. */
   public boolean isStopping() {
     return stopping;
   }
@@ -103,28 +108,47 @@ public final class Attempt {
     stopping = true;
   }
 
-  /** Waits until it is lost, or someone asks to cancel it; false when the time is over before. */
+  /**
+   * Waits until the attempt is over or someone asks to cancel the operation.
+   *
+   * @return false when {@code atMost} is over before
+   */
   public boolean awaitSignal(Duration atMost) throws InterruptedException {
     return signalled.await(atMost.toNanos(), TimeUnit.NANOSECONDS);
   }
 
-  /** Throws AttemptLost when it is over, OperationCancelled when that was asked for. Call it between steps. */
+  /**
+   * Checks between steps whether the work can go on. Let what it throws pass.
+   *
+   * @throws LeaseholdException.AttemptLost when the attempt is over
+   * @throws LeaseholdException.OperationCancelled when someone asked to cancel the operation
+   */
   public void check() {
     checkHeld();
     if (cancelRequested) {
-      throw LeaseholdException.operationCancelled(cancelReason);
+      throw LeaseholdException.operationCancelled(resource(), operationId(), cancelReason);
     }
   }
 
-  /** Throws AttemptLost when it is over. */
+  /**
+   * Checks that the attempt is still this worker's.
+   *
+   * @throws LeaseholdException.AttemptLost when it is over
+   */
   public void checkHeld() {
     if (!isHeld()) {
       String reason = kept.lostReason();
-      throw LeaseholdException.attemptLost(reason == null ? "it has ended" : reason);
+      throw LeaseholdException.attemptLost(resource(), operationId(), reason == null ? "it has ended" : reason);
     }
   }
 
-  /** Writes how far the work is, for those who watch and for the next attempt; a sign of life, too. */
+  /**
+   * Writes how far the work is, for people who watch and for the next attempt. The server takes it as a sign of life,
+   * too.
+   *
+   * @param progress plain data or a protobuf message
+   * @throws LeaseholdException.AttemptLost when the attempt is over
+   */
   public void setProgress(Object progress) throws InterruptedException {
     var request =
         UpdateOperationRequest.newBuilder()
@@ -168,15 +192,10 @@ public final class Attempt {
   }
 
   private void complete(CompleteOperationRequest.Builder request) throws InterruptedException {
-    kept.ending();
-    try {
-      write(OperationStoreServiceGrpc.getCompleteOperationMethod(), request.build());
-    } finally {
-      kept.release();
-    }
+    end(OperationStoreServiceGrpc.getCompleteOperationMethod(), request.build());
   }
 
-  /** Gives it back, for another worker to go on with. */
+  /** Gives the operation back for another worker, and ends the attempt. */
   void giveBack() throws InterruptedException {
     var request =
         YieldOperationRequest.newBuilder()
@@ -186,9 +205,13 @@ public final class Attempt {
             .setFencingToken(fencingToken())
             .setRequestId(UUID.randomUUID().toString())
             .build();
+    end(OperationStoreServiceGrpc.getYieldOperationMethod(), request);
+  }
+
+  private <Q> void end(MethodDescriptor<Q, ?> method, Q request) throws InterruptedException {
     kept.ending();
     try {
-      write(OperationStoreServiceGrpc.getYieldOperationMethod(), request);
+      write(method, request);
     } finally {
       kept.release();
     }
@@ -204,7 +227,7 @@ public final class Attempt {
     }
   }
 
-  /** Nobody keeps it any more. */
+  /** Stops keeping the attempt alive, without a word to the server. */
   void abandon() {
     kept.release();
   }
@@ -215,7 +238,7 @@ public final class Attempt {
       return String.valueOf(text);
     }
     int end = bytes;
-    while ((encoded[end] & 0xC0) == 0x80) { // not within a character
+    while ((encoded[end] & 0xC0) == 0x80) { // don't cut within a character
       end--;
     }
     return new String(encoded, 0, end, StandardCharsets.UTF_8);

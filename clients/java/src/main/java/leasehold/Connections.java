@@ -17,21 +17,22 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The connections to a deployment: for each instance one for unary calls and one for streams, so that a release never
- * waits behind a thousand streams. All instances are alike; calls stay with one while it answers, and go on to the
- * next when it doesn't.
+ * The connections to a deployment. Each instance has one for unary calls and one for streams, so that a release never
+ * waits behind a thousand streams. All instances are alike: calls stay with one while it answers, and go on to the next
+ * when it doesn't.
  */
 final class Connections {
-  /** How long a call that can be repeated is tried. */
+  /** How long the client tries a call that it can repeat, in nanoseconds. */
   static final long ANSWER_WITHIN = TimeUnit.SECONDS.toNanos(10);
-  /** How long one try may take: an instance that hangs must not use up all the time. */
+  /** How long one try can take, in nanoseconds: an instance that hangs must not use up all the time. */
   static final long TRY_FOR = TimeUnit.SECONDS.toNanos(3);
 
   private static final long FIRST_BACKOFF = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long MOST_BACKOFF = TimeUnit.SECONDS.toNanos(2);
 
   /**
-   * Everything that isn't a caller's own happens in this thread, one thing after the other. It keeps no process alive.
+   * The client's own thread: everything that no caller's thread does happens here, one thing after the other. It keeps
+   * no process alive.
    */
   final ScheduledThreadPoolExecutor loop;
 
@@ -39,15 +40,15 @@ final class Connections {
   private int at;
   private volatile boolean isClosed;
 
-  /** One instance. */
+  /** The connections to one instance. */
   record Seat(String address, ManagedChannel calls, ManagedChannel streams) {}
 
-  /** An answer, and when the try was sent that was answered: {@code valid_for} counts from there. */
+  /** An answer, and the moment before the answered try was sent: {@code valid_for} counts from there. */
   record Answered<T>(T response, Deadline.Sent sent) {}
 
   Connections(List<String> addresses, ChannelCredentials credentials, String token) {
     if (addresses.isEmpty()) {
-      throw new IllegalArgumentException("give the address of at least one instance, \"host:port\"");
+      throw new IllegalArgumentException("addresses is empty: give the \"host:port\" of at least one instance");
     }
     Metadata metadata = new Metadata();
     if (token != null) {
@@ -73,7 +74,7 @@ final class Connections {
               return thread;
             });
     loop.setRemoveOnCancelPolicy(true);
-    // A client that was closed has nothing to do once its leases are over.
+    // A closed client needs its thread only until its leases are over.
     loop.setKeepAliveTime(10, TimeUnit.SECONDS);
     loop.allowCoreThreadTimeOut(true);
   }
@@ -81,11 +82,11 @@ final class Connections {
   private static ManagedChannel connect(String address, ChannelCredentials credentials, ClientInterceptor interceptor) {
     if (!address.matches("(.+|\\[.+\\]):\\d{1,5}")) {
       throw new IllegalArgumentException(
-          "\"" + address + "\" is no address: \"host:port\" is, for example \"127.0.0.1:50051\"");
+          "\"" + address + "\" is not an address: give \"host:port\", for example \"127.0.0.1:50051\"");
     }
     return Grpc.newChannelBuilder(address, credentials)
         .intercept(interceptor)
-        // Repeats are ours: the library knows neither the deadline of a lease nor RetryInfo.
+        // This client repeats calls itself: the library knows neither the deadline of a lease nor RetryInfo.
         .disableRetry()
         .keepAliveTime(20, TimeUnit.SECONDS)
         .keepAliveTimeout(10, TimeUnit.SECONDS)
@@ -96,17 +97,17 @@ final class Connections {
     return isClosed;
   }
 
-  /** Where calls go now. */
+  /** Returns the instance that calls go to now. */
   synchronized Seat seat() {
     return seats.get(at);
   }
 
-  /** Calls go on to the next instance, if they still go to this one. */
+  /** Sends calls to the next instance, if they still go to this one. */
   synchronized void leave(Seat left) {
     if (seats.get(at) == left) {
       at = (at + 1) % seats.size();
     }
-    // Its back-off is two minutes in the end, longer than any lease lives: the next time, it connects at once.
+    // The library's back-off grows to two minutes, longer than any lease lives; after this it connects at once.
     left.calls().resetConnectBackoff();
     left.streams().resetConnectBackoff();
   }
@@ -120,7 +121,12 @@ final class Connections {
     }
   }
 
-  /** Repeats with the same ids until it is answered or its time is over: a repeat has no second effect. */
+  /**
+   * Repeats a call with the same ids until a server answers it: a repeat has no second effect.
+   *
+   * @param withinNanos bounds all tries together
+   * @param tryForNanos bounds each try
+   */
   <Q, R> Answered<R> unary(MethodDescriptor<Q, R> method, Q request, long withinNanos, long tryForNanos)
       throws InterruptedException {
     long giveUp = System.nanoTime() + withinNanos;
@@ -161,7 +167,10 @@ final class Connections {
     return seat.streams().newCall(method, CallOptions.DEFAULT);
   }
 
-  /** Drawn from the whole span below a bound that doubles: who failed together doesn't come back together. */
+  /**
+   * Returns nanoseconds from the whole span below a bound that doubles, so that callers that failed together don't come
+   * back together.
+   */
   static long fullJitter(int tries) {
     long bound = Math.min(MOST_BACKOFF, FIRST_BACKOFF << Math.min(tries, 10));
     return ThreadLocalRandom.current().nextLong(bound);

@@ -3,17 +3,17 @@ package leasehold;
 import java.util.function.LongSupplier;
 
 /**
- * The deadline rule: until when a holder may act, whatever it has heard or not. Every answer says how long the lease
- * is valid from the arrival of the call at the server; so, from just before the call was sent, it is valid at least
- * that long. A message that was delayed on its way then stretches nothing, and no clocks are compared. Once passed it
- * stays so.
+ * The deadline rule: until when a holder can act, whatever it has heard or not. Every answer says how long the lease is
+ * valid, counted from the arrival of the call at the server. Counted from just before the call was sent, it is valid at
+ * least that long. So a message that is delayed on its way stretches nothing, and nothing compares the clocks of two
+ * machines. Once the deadline has passed it stays so.
  */
 final class Deadline {
   private static final long SMALLEST_MARGIN = 200_000_000L;
   private static final long MILLISECOND = 1_000_000L;
 
   private final LongSupplier monotonicNanos;
-  /** A suspended machine's monotonic clock may stand still; this one does not. */
+  /** The monotonic clock of a suspended machine may stand still; this one does not. */
   private final LongSupplier wallMillis;
 
   private boolean isSet;
@@ -38,7 +38,7 @@ final class Deadline {
     return new Sent(System.nanoTime(), System.currentTimeMillis());
   }
 
-  /** Nanoseconds; 0 when it is over: by the clocks, also where no timer has had its turn. */
+  /** Returns nanoseconds, 0 when it is over: by the clocks, even if no timer has run. */
   synchronized long remaining() {
     if (isOver || !isSet) {
       return 0;
@@ -47,13 +47,18 @@ final class Deadline {
     return Math.max(0, Math.min(untilNanos - monotonicNanos.getAsLong(), wallLeft));
   }
 
-  /** Takes what a server said about a call. It never brings the deadline forward. Says whether the lease is held. */
+  /**
+   * Takes the {@code valid_for} of an answer to a call; it never brings the deadline forward.
+   *
+   * @return whether the lease is held
+   */
   synchronized boolean extend(Sent sent, long validForNanos) {
     if (isOver || (isSet && remaining() == 0)) {
       isOver = true;
       return false;
     }
-    // What is left when an answer arrives is at most the TTL. Clocks of a machine run apart by less than 0.1 %.
+    // The time that is left when an answer arrives is at most the TTL. The clocks of two machines drift apart by less
+    // than 0.1 %.
     ttlNanos = Math.max(ttlNanos, validForNanos - (monotonicNanos.getAsLong() - sent.monotonicNanos()));
     long valid = validForNanos - validForNanos / 1_000 - Math.max(SMALLEST_MARGIN, ttlNanos / 20);
     long until = sent.monotonicNanos() + valid;
@@ -67,6 +72,7 @@ final class Deadline {
     return !isOver;
   }
 
+  /** Ends it now, for good. */
   synchronized void end() {
     isOver = true;
   }

@@ -11,13 +11,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /**
- * One stream: when it was sent, what it says, and that it has fallen silent. It decides nothing; it lives in the loop.
+ * One stream: when it was sent, what it says, and whether it has fallen silent. It decides nothing, and it lives in the
+ * loop.
  */
 final class KeepingStream {
-  /** Servers say something every 15 s. */
+  /** How long a stream can be silent before it counts as dead: servers say something every 15 s. */
   private static final long SILENCE_SECONDS = 20;
 
-  /** What a message says, whichever rpc it came from. */
+  /** The kinds of messages, of any rpc. */
   enum Kind {
     QUEUED,
     GRANTED,
@@ -26,11 +27,11 @@ final class KeepingStream {
     LOST,
     DRAINING,
     CANCEL_REQUESTED,
-    /** Moved, of which the end of the stream says more; and what this client doesn't know. */
+    /** Moved, after which the end of the stream says more; and what this client doesn't know. */
     OTHER
   }
 
-  /** {@code lease} comes with GRANTED alone. */
+  /** A message of a stream; {@code lease} only comes with GRANTED. */
   record Message(Kind kind, long validForNanos, String detail, leasehold.v1.Lease lease) {
     static Message of(Kind kind) {
       return new Message(kind, 0, "", null);
@@ -45,15 +46,16 @@ final class KeepingStream {
     }
   }
 
-  /** Hears what happens; both in the loop. */
+  /** Hears what happens to a stream, in the loop. */
   interface Listener {
+    /** Takes a message of the stream. */
     void heard(KeepingStream from, Message message);
 
-    /** Once, unless it was cancelled. */
+    /** Takes the end of the stream: once, or never if it was cancelled. */
     void ended(KeepingStream from, LeaseholdException error);
   }
 
-  /** The call that a stream is made of. */
+  /** The call that makes a stream. */
   record Call<Q, R>(MethodDescriptor<Q, R> method, Q request, Function<R, Message> translate) {
     KeepingStream open(Connections connections, Listener listener) {
       return new KeepingStream(connections, this, listener);
@@ -117,7 +119,7 @@ final class KeepingStream {
     if (silence != null) {
       silence.cancel(false);
     }
-    String why = "the server said nothing for " + SILENCE_SECONDS + " s";
+    String why = seat.address() + " said nothing for " + SILENCE_SECONDS + " s";
     silence =
         connections.loop.schedule(
             () -> {
@@ -136,7 +138,7 @@ final class KeepingStream {
     }
   }
 
-  /** Nothing more is heard of it. */
+  /** Ends the stream; its listener hears nothing more. */
   void cancel() {
     isOver = true;
     silence.cancel(false);

@@ -7,16 +7,23 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
- * A lease or an attempt that streams keep alive: when one breaks, moves or grows old, another one goes on, on whatever
- * instance answers, until it is released, lost, or its deadline passes. A broken stream is no loss yet. Its methods
- * belong to the loop, but for {@code isHeld}, {@code remaining}, {@code lostReason}, {@code extend} and {@code finish}.
+ * A lease or an attempt that streams keep alive until it is released, lost, or its deadline passes. When a stream
+ * breaks, moves or grows old, another one goes on, on any instance that answers. A broken stream is not a loss yet.
+ * Any thread can call {@code isHeld}, {@code remaining}, {@code lostReason}, {@code extend}, {@code release} and
+ * {@code lose}; everything else belongs to the loop.
  */
 final class Kept implements KeepingStream.Listener {
   static final String DEADLINE = "DEADLINE";
+  /** How long the first message of a new stream may take, in nanoseconds. */
   static final long FIRST_ANSWER = TimeUnit.SECONDS.toNanos(3);
-  /** How old a stream may be. */
+
+  /** The age at which a stream is opened anew, in nanoseconds. */
   private static final long REOPEN_AFTER = TimeUnit.MINUTES.toNanos(30);
-  /** How often the clocks are looked at besides: a suspended machine's timers may have stood still. */
+
+  /**
+   * How often the client looks at the clocks in any case, in nanoseconds: a suspended machine's timers may have stood
+   * still.
+   */
   private static final long LOOK = TimeUnit.SECONDS.toNanos(1);
 
   private enum State {
@@ -36,7 +43,7 @@ final class Kept implements KeepingStream.Listener {
   private String why = "";
   private boolean isEnding;
 
-  /** The newest stream, which counts; and the one before it, until the newest has said that it keeps the lease. */
+  /** The newest stream counts; the one before it goes on until the newest has said that it keeps the lease. */
   private KeepingStream current;
 
   private KeepingStream former;
@@ -64,7 +71,7 @@ final class Kept implements KeepingStream.Listener {
     return state == State.HELD ? deadline.remaining() : 0;
   }
 
-  /** Null while it is not lost. */
+  /** Returns why it was lost, null if it isn't lost: by the clocks, even if no timer has run. */
   synchronized String lostReason() {
     if (state == State.HELD && deadline.remaining() == 0) {
       return DEADLINE;
@@ -72,7 +79,7 @@ final class Kept implements KeepingStream.Listener {
     return state == State.LOST ? why : null;
   }
 
-  /** Runs it when it is over, in the loop; at once, in this thread, if it is. */
+  /** Runs {@code run} when it is over; at once and in this thread, if it is over already. */
   void whenOver(Runnable run) {
     synchronized (this) {
       if (state == State.HELD) {
@@ -83,11 +90,12 @@ final class Kept implements KeepingStream.Listener {
     run.run();
   }
 
-  /** Of an attempt whose result is being written: what a stream says about its end is no loss. */
+  /** Says that the outcome of an attempt is being written: what a stream says about its end is no loss then. */
   synchronized void ending() {
     isEnding = true;
   }
 
+  /** Takes the {@code valid_for} of an answer, and returns whether it is held. */
   boolean extend(Deadline.Sent sent, long validForNanos) {
     if (!deadline.extend(sent, validForNanos)) {
       lose(DEADLINE);
@@ -121,10 +129,10 @@ final class Kept implements KeepingStream.Listener {
     tell(new LeaseEvent(end == State.LOST ? LeaseEvent.Kind.LOST : LeaseEvent.Kind.RELEASED, reason));
   }
 
-  /** Makes this the stream that keeps it; null opens one. */
+  /** Keeps it alive by the stream that granted it; with null, it opens one. */
   void keep(KeepingStream first) {
     if (first == null) {
-      reopen("taken over");
+      reopen("a unary call began it, and a stream keeps it");
     } else {
       adopt(first);
     }
@@ -133,9 +141,9 @@ final class Kept implements KeepingStream.Listener {
   private void adopt(KeepingStream stream) {
     current = stream;
     cancel(age);
-    age = schedule(REOPEN_AFTER, () -> reopen("the stream is old"));
+    age = schedule(REOPEN_AFTER, () -> reopen("its stream is 30 minutes old"));
     if (!isHeldState()) {
-      stop(); // granted too late
+      stop(); // the grant came too late
     }
   }
 
@@ -145,7 +153,7 @@ final class Kept implements KeepingStream.Listener {
 
   /** Opens a new stream. The former one goes on until the new one has said that it keeps the lease. */
   private void reopen(String because) {
-    // On a closed client nobody keeps it any more; it is held until its deadline all the same.
+    // On a closed client nothing renews it any more; it is held until its deadline all the same.
     if (!isHeldState() || connections.isClosed()) {
       return;
     }
@@ -159,13 +167,13 @@ final class Kept implements KeepingStream.Listener {
     }
     KeepingStream opened = keepAlive.open(connections, this);
     adopt(opened);
-    // Of a stream that is accepted and never answered: the next one, long before the silence is over.
+    // A server may accept the stream and never answer it: the next stream starts long before the silence is over.
     retry =
         schedule(
             FIRST_ANSWER,
             () -> {
               connections.leave(opened.seat);
-              reopen("the server does not answer");
+              reopen(LeaseholdException.noFirstAnswer(opened.seat.address(), FIRST_ANSWER).getMessage());
             });
   }
 
@@ -176,7 +184,7 @@ final class Kept implements KeepingStream.Listener {
     }
     switch (message.kind()) {
       case RENEWED -> {
-        // Also of the former stream: what it says of the deadline is as true, counted from when it was sent.
+        // The former stream's word counts too: it is as true, counted from when that stream was sent.
         if (!extend(from.sent, message.validForNanos())) {
           return;
         }
@@ -192,7 +200,7 @@ final class Kept implements KeepingStream.Listener {
       }
       case AT_RISK -> {
         if (from == current) {
-          cancel(retry); // it answers, and goes on trying
+          cancel(retry); // the server answers, and goes on trying
         }
         tell(new LeaseEvent(LeaseEvent.Kind.AT_RISK, message.detail()));
       }
@@ -207,7 +215,7 @@ final class Kept implements KeepingStream.Listener {
       case DRAINING -> {
         if (from == current) {
           connections.leave(from.seat);
-          reopen("the instance stops");
+          reopen(from.seat.address() + " is shutting down");
         }
       }
       case CANCEL_REQUESTED -> onCancel.accept(message.detail());
@@ -224,7 +232,7 @@ final class Kept implements KeepingStream.Listener {
       return;
     }
     current = null;
-    // MOVED on the newest stream: an older request arrived late, and is answered by asking again.
+    // MOVED on the newest stream means that an older request arrived after it: opening another one answers that.
     if (!error.reason().equals("MOVED")) {
       connections.leave(from.seat);
     }

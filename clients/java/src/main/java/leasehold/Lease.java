@@ -7,8 +7,8 @@ import leasehold.v1.LockServiceGrpc;
 import leasehold.v1.ReleaseRequest;
 
 /**
- * A lease that is kept alive until it is released, lost, or its deadline passes. It is never acquired again by itself.
- * All methods may be called by any thread.
+ * A lease that the client keeps alive until it is released, lost, or its deadline passes. The client never acquires it
+ * again by itself. All threads can use it.
  */
 public final class Lease implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("leasehold");
@@ -31,76 +31,95 @@ public final class Lease implements AutoCloseable {
         });
   }
 
+  /** Returns what is leased. */
   public String resource() {
     return granted.getResource();
   }
 
-  /** Names the acquisition. Whoever knows it can release the lease. */
+  /** Returns the id of the acquisition. It is a secret: anyone who knows it can release the lease. */
   public String leaseId() {
     return granted.getLeaseId();
   }
 
-  /** Larger than that of every earlier grant: send it with every write, and refuse smaller ones there. */
+  /**
+   * Returns the token, which is larger than that of every earlier grant: send it with every write, and refuse smaller
+   * ones there.
+   */
   public long fencingToken() {
     return granted.getFencingToken();
   }
 
-  /** Whether it is held, by the clocks, also where nothing has been heard. */
+  /** Returns whether the lease is held: by the clocks, even if no server has said anything. */
   public boolean isHeld() {
     return kept.isHeld();
   }
 
-  /** Until the deadline as it stands; zero when it is over. */
+  /** Returns the time until the deadline as it stands; zero when the lease is over. */
   public Duration remaining() {
     return Duration.ofNanos(kept.remaining());
   }
 
   /**
-   * Throws {@link LeaseholdException.LeaseLost} unless it is held. Call it before each step that the lease protects.
+   * Checks that the lease is held. Call it before each step that the lease protects.
+   *
+   * @throws LeaseholdException.LeaseLost when the lease is over
    */
   public void checkHeld() {
     if (!isHeld()) {
       String reason = lostReason();
-      throw LeaseholdException.leaseLost(reason == null ? "it was released" : reason);
+      throw LeaseholdException.leaseLost(resource(), reason == null ? "it was released" : reason);
     }
   }
 
   /**
-   * Completes when the lease is lost (never when it is released), with the reason. What is attached to it may run in
-   * the client's own thread: it must not block.
+   * Returns a stage that completes with {@link #lostReason()} when the lease is lost, and never when it is released.
+   * Actions attached to it may run in the client's own thread: they must not block.
    */
   public CompletionStage<String> onLost() {
     return lost.minimalCompletionStage();
   }
 
   /**
-   * A LostReason such as FORCE_RELEASED, or DEADLINE: it passed here, whatever servers know. Null while it isn't lost.
+   * Returns why the lease was lost: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
+   * whatever servers know. Null if the lease isn't lost.
    */
   public String lostReason() {
     return kept.lostReason();
   }
 
-  /** Gives it back. Whether a live lease was ended. A repeat does no harm. */
+  /**
+   * Releases the lease. A repeat does no harm.
+   *
+   * @return whether that ended a live lease
+   * @throws LeaseholdException when no server answers within 10 s; the lease then ends with its TTL
+   */
   public boolean release() throws InterruptedException {
     kept.release();
-    return release(connections, resource(), leaseId());
+    return release(connections, resource(), leaseId(), Connections.ANSWER_WITHIN, Connections.TRY_FOR);
   }
 
-  static boolean release(Connections connections, String resource, String leaseId) throws InterruptedException {
+  static boolean release(
+      Connections connections, String resource, String leaseId, long withinNanos, long tryForNanos)
+      throws InterruptedException {
     ReleaseRequest request = ReleaseRequest.newBuilder().setResource(resource).setLeaseId(leaseId).build();
-    return connections.unary(LockServiceGrpc.getReleaseMethod(), request).response().getReleased();
+    return connections
+        .unary(LockServiceGrpc.getReleaseMethod(), request, withinNanos, tryForNanos)
+        .response()
+        .getReleased();
   }
 
   /**
-   * Releases it; a failure to do so is logged, and the lease ends with its TTL. Throws LeaseLost if it was lost
-   * before: the work was not protected to its end. (What a try block throws itself is not hidden: this is added to it
-   * as suppressed.)
+   * Releases the lease at the end of a try block. When that fails, it only logs the failure, and the lease ends with
+   * its TTL.
+   *
+   * @throws LeaseholdException.LeaseLost when the lease was lost before: the work was not protected to its end. It
+   *     doesn't hide what the try block throws, but is added to that as suppressed.
    */
   @Override
   public void close() {
     String reason = lostReason();
     if (reason != null) {
-      throw LeaseholdException.leaseLost(reason);
+      throw LeaseholdException.leaseLost(resource(), reason);
     }
     if (!isHeld()) {
       return; // released
@@ -108,7 +127,8 @@ public final class Lease implements AutoCloseable {
     try {
       release();
     } catch (LeaseholdException e) {
-      LOG.log(System.Logger.Level.WARNING, "a lease could not be released, and ends with its TTL", e);
+      String said = "the lease on " + resource() + " was not released, and ends with its TTL";
+      LOG.log(System.Logger.Level.WARNING, said, e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -1,18 +1,20 @@
 package leasehold;
 
 /**
- * What happened to a lease, for an observer, in order, in the client's own thread: it must not block.
+ * Something that happened to a lease. An observer hears these events in order, in the client's own thread: it must not
+ * block.
  *
- * @param detail the position in the queue with QUEUED, else why
+ * @param kind what happened
+ * @param detail with QUEUED the position in the queue, from 1 (0 while it isn't known); else why, or empty
  */
 public record LeaseEvent(Kind kind, String detail) {
-  /** What happened. */
+  /** The kinds of events. */
   public enum Kind {
     QUEUED,
     GRANTED,
     RENEWED,
     AT_RISK,
-    /** Its stream ended or moves; the lease is held on. */
+    /** The lease's stream ended or moves; the lease is still held. */
     REOPENED,
     LOST,
     RELEASED

@@ -5,7 +5,7 @@ import io.grpc.InsecureChannelCredentials;
 import java.util.List;
 
 /**
- * The connections to a deployment. Make one and share it.
+ * The connections to a deployment. Make one and share it: all threads can use it.
  *
  * <pre>{@code
  * try (Lease lease = client.lock("invoice:42", LockOptions.DEFAULT.withWait(Duration.ofSeconds(30)))) {
@@ -24,12 +24,16 @@ public final class LeaseholdClient implements AutoCloseable {
     locking = new Locking(connections, owner);
   }
 
-  /** {@code addresses}: "host:port" of the instances. */
+  /**
+   * Returns a builder of a client.
+   *
+   * @param addresses the {@code "host:port"} of one instance or of several
+   */
   public static Builder builder(String... addresses) {
     return new Builder(List.of(addresses));
   }
 
-  /** Plain text, without a token, if nothing else is said. */
+  /** Makes a client. Without further calls it uses plain text and no token. */
   public static final class Builder {
     private final List<String> addresses;
     private ChannelCredentials credentials = InsecureChannelCredentials.create();
@@ -40,46 +44,50 @@ public final class LeaseholdClient implements AutoCloseable {
       this.addresses = addresses;
     }
 
-    /** TLS, for example {@code TlsChannelCredentials.create()}. */
+    /** Sets how to reach the servers, for example by TLS with {@code TlsChannelCredentials.create()}. */
     public Builder credentials(ChannelCredentials credentials) {
       this.credentials = credentials;
       return this;
     }
 
-    /** Sent with every call. */
+    /** Sets the token that goes with every call. */
     public Builder token(String token) {
       this.token = token;
       return this;
     }
 
-    /** Tells people who holds a lease or runs an operation. */
+    /** Sets the name that tells people who holds a lease or runs an operation. */
     public Builder owner(String owner) {
       this.owner = owner;
       return this;
     }
 
-    /** It connects when it is used. */
+    /**
+     * Makes the client, which connects with the first call.
+     *
+     * @throws IllegalArgumentException for an address that isn't one
+     */
     public LeaseholdClient build() {
       return new LeaseholdClient(this);
     }
   }
 
-  /** As {@link #lock(String, LockOptions)} with {@link LockOptions#DEFAULT}. */
+  /** Does what {@link #lock(String, LockOptions)} does with {@link LockOptions#DEFAULT}. */
   public Lease lock(String resource) throws InterruptedException {
     return lock(resource, LockOptions.DEFAULT);
   }
 
   /**
-   * Takes a lease and keeps it alive. When it throws, also because the thread was interrupted, nothing is left in a
-   * queue, as far as a server could be reached.
+   * Takes a lease and keeps it alive. When it throws, even because the thread was interrupted, it leaves nothing in a
+   * queue, as far as a server answers.
    *
-   * @throws LeaseholdException.Contended when someone else has it and the wait, if any, is over
+   * @throws LeaseholdException.Contended when someone else has the resource and the wait, if any, is over
    */
   public Lease lock(String resource, LockOptions options) throws InterruptedException {
     return locking.lock(resource, options);
   }
 
-  /** As {@code lock} without a wait; null when someone else has it. */
+  /** Does what {@code lock} does without a wait, but returns null when someone else has the resource. */
   public Lease tryLock(String resource, LockOptions options) throws InterruptedException {
     try {
       return lock(resource, options.withWait(java.time.Duration.ZERO));
@@ -88,17 +96,22 @@ public final class LeaseholdClient implements AutoCloseable {
     }
   }
 
-  /** Takes leases on up to 32 resources, all or none. Close each of them. */
+  /**
+   * Takes leases on up to 32 resources, all or none, and keeps them alive. Close each of them. One call waits at most
+   * 30 minutes, even with a longer wait.
+   *
+   * @throws LeaseholdException.Contended when someone else has one of the resources and the wait, if any, is over
+   */
   public List<Lease> lockMany(List<String> resources, LockOptions options) throws InterruptedException {
     return locking.lockMany(resources, options);
   }
 
-  /** Records of long-running work, each run by one worker at a time. */
+  /** Returns the operations of the deployment. */
   public Operations operations() {
     return new Operations(connections, owner);
   }
 
-  /** Ends all calls and connections. Leases that are held aren't renewed any more, and end with their deadlines. */
+  /** Ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines. */
   @Override
   public void close() {
     connections.close();

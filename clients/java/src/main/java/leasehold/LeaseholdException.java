@@ -11,11 +11,13 @@ import io.grpc.protobuf.ProtoUtils;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import leasehold.v1.Contention;
 
 /**
- * An error status, typed by the reason that the server gives; docs/errors.md of the project has all of them. Decide by
- * the class or by {@link #reason()}, never by the message. Whatever isn't granted is an error.
+ * The error of a call, typed by the reason that the server gives; docs/errors.md of the project lists the reasons.
+ * Decide by the class or by {@link #reason()}, never by the message. Every call that doesn't get what it asks for
+ * throws one.
  */
 public class LeaseholdException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -41,42 +43,48 @@ public class LeaseholdException extends RuntimeException {
     fields = List.copyOf(said.fields);
   }
 
-  /** The gRPC code. */
+  /** Returns the gRPC code. */
   public Status.Code code() {
     return code;
   }
 
-  /** Of google.rpc.ErrorInfo, such as {@code LOCK_CONTENDED}; empty where no server of ours has answered. */
+  /**
+   * Returns the reason of google.rpc.ErrorInfo, such as {@code LOCK_CONTENDED}; empty where no Leasehold server
+   * answered.
+   */
   public String reason() {
     return reason;
   }
 
-  /** Of a loss: a LostReason such as FORCE_RELEASED, or DEADLINE: it passed here, whatever servers know. Else empty. */
+  /**
+   * Returns more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
+   * whatever servers know. Empty for other errors.
+   */
   public String why() {
     return why;
   }
 
-  /** How long the server asks to wait; zero if it doesn't say. */
+  /** Returns how long the server asks to wait before the next try; zero if it doesn't say. */
   public Duration retryAfter() {
     return retryAfter;
   }
 
-  /** The owners of the leases that stood in the way. */
+  /** Returns the owners of the leases that stand in the way (LOCK_CONTENDED); at most 4. */
   public List<String> holders() {
     return holders;
   }
 
-  /** The fields that are wrong. */
+  /** Returns the names of the fields that are wrong (INVALID_ARGUMENT), such as {@code spec.ttl}. */
   public List<String> fields() {
     return fields;
   }
 
-  /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
+  /** Returns whether the same call may succeed a little later or at another server: the request is right. */
   boolean passes() {
     return code == Status.Code.UNAVAILABLE || code == Status.Code.DEADLINE_EXCEEDED;
   }
 
-  /** Someone else has it, and the wait, if any, is over. */
+  /** Someone else holds the resource, or waits for it in front of this caller; and the wait, if any, is over. */
   public static final class Contended extends LeaseholdException {
     private static final long serialVersionUID = 1;
 
@@ -94,7 +102,7 @@ public class LeaseholdException extends RuntimeException {
     }
   }
 
-  /** Someone else runs the operation. */
+  /** Another worker runs the operation. */
   public static final class AttemptHeld extends LeaseholdException {
     private static final long serialVersionUID = 1;
 
@@ -103,7 +111,7 @@ public class LeaseholdException extends RuntimeException {
     }
   }
 
-  /** The attempt is over, perhaps another worker's by now: stop, and write nothing more. */
+  /** The attempt is over, and another worker may have the operation by now: stop, and write nothing more. */
   public static final class AttemptLost extends LeaseholdException {
     private static final long serialVersionUID = 1;
 
@@ -112,7 +120,7 @@ public class LeaseholdException extends RuntimeException {
     }
   }
 
-  /** The operation ended with an error, or was given up by the server. */
+  /** The operation ended with an error, or the server gave it up. */
   public static final class OperationFailed extends LeaseholdException {
     private static final long serialVersionUID = 1;
 
@@ -121,7 +129,7 @@ public class LeaseholdException extends RuntimeException {
     }
   }
 
-  /** The operation was cancelled. Thrown in a worker by {@link Attempt#check()}; let it pass, and that is recorded. */
+  /** The operation was cancelled. {@link Attempt#check()} throws it; let it pass, and the client records that. */
   public static final class OperationCancelled extends LeaseholdException {
     private static final long serialVersionUID = 1;
 
@@ -130,7 +138,7 @@ public class LeaseholdException extends RuntimeException {
     }
   }
 
-  /** What there is to say, before it is known of which class it is. */
+  /** The facts of an error, before its class is known. */
   static final class Said {
     Status.Code code = Status.Code.UNKNOWN;
     String reason = "";
@@ -153,7 +161,7 @@ public class LeaseholdException extends RuntimeException {
     }
   }
 
-  /** For what ends here, before any server says so. */
+  /** Makes an error for what this client finds out by itself, without the word of a server. */
   static LeaseholdException local(Status.Code code, String reason, String message, String why) {
     Said said = new Said();
     said.code = code;
@@ -168,23 +176,37 @@ public class LeaseholdException extends RuntimeException {
   }
 
   static LeaseholdException closed() {
-    return local(Status.Code.CANCELLED, "", "the client is closed", "");
+    String message = "the client is closed: make calls before close(), or make a new client";
+    return local(Status.Code.CANCELLED, "", message, "");
   }
 
-  static LeaseholdException leaseLost(String why) {
-    return local(Status.Code.ABORTED, "LEASE_LOST", "the lease is over: " + why, why);
+  /** Makes the error of a stream that a server left without a first answer for a time. */
+  static LeaseholdException noFirstAnswer(String address, long withinNanos) {
+    long seconds = TimeUnit.NANOSECONDS.toSeconds(withinNanos);
+    return unavailable(
+        address + " did not answer within " + seconds + " s: check that a Leasehold server runs there");
   }
 
-  static LeaseholdException attemptLost(String why) {
-    return local(Status.Code.FAILED_PRECONDITION, "STALE_ATTEMPT", "the attempt is over: " + why, why);
+  static LeaseholdException leaseLost(String resource, String why) {
+    String message =
+        "the lease on " + resource + " is over (" + why + "): stop what it protects, and acquire it again";
+    return local(Status.Code.ABORTED, "LEASE_LOST", message, why);
   }
 
-  static LeaseholdException operationCancelled(String message) {
-    String text = message.isEmpty() ? "the operation was cancelled" : message;
-    return local(Status.Code.CANCELLED, "OPERATION_CANCELLED", text, "");
+  static LeaseholdException attemptLost(String resource, String operationId, String why) {
+    String message =
+        "the attempt at the operation " + operationId + " on " + resource + " is over (" + why
+            + "): stop the work, and write nothing more";
+    return local(Status.Code.FAILED_PRECONDITION, "STALE_ATTEMPT", message, why);
   }
 
-  /** What the server said, with its details. */
+  /** Makes the error of a cancelled operation; {@code said} may be empty. */
+  static LeaseholdException operationCancelled(String resource, String operationId, String said) {
+    String message = said.isEmpty() ? "the operation " + operationId + " on " + resource + " was cancelled" : said;
+    return local(Status.Code.CANCELLED, "OPERATION_CANCELLED", message, "");
+  }
+
+  /** Makes the error of what a server said, with its details. */
   static LeaseholdException of(Throwable thrown, String address) {
     Status status = Status.fromThrowable(thrown);
     Metadata trailers = Status.trailersFromThrowable(thrown);
@@ -197,7 +219,7 @@ public class LeaseholdException extends RuntimeException {
         read(detail, said);
       }
     }
-    // Of ours each has a reason: this one is the library's, which found that something else answers there.
+    // Leasehold gives every error a reason. This one is the library's: something else answers at the address.
     if (said.code == Status.Code.INTERNAL && said.reason.isEmpty()) {
       said.code = Status.Code.UNAVAILABLE;
     }
@@ -223,7 +245,7 @@ public class LeaseholdException extends RuntimeException {
         detail.unpack(Contention.class).getHoldersList().forEach(holder -> said.holders.add(holder.getOwner()));
       }
     } catch (InvalidProtocolBufferException e) {
-      // Whoever wrote it, it is no detail of ours: the code has to do.
+      // It isn't the detail that it says it is, so no Leasehold server wrote it: the code has to do.
     }
   }
 }

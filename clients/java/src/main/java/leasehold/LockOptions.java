@@ -9,8 +9,8 @@ import leasehold.v1.Permits;
 import leasehold.v1.Shared;
 
 /**
- * What is asked for; each method answers with changed options. {@code LockOptions.DEFAULT} is exclusive, without a
- * wait.
+ * The options of a lease. Begin with {@link #DEFAULT}, which is exclusive and without a wait; each method returns
+ * changed options. Null stands for the default.
  */
 public record LockOptions(
     Duration ttl,
@@ -29,67 +29,69 @@ public record LockOptions(
   /** A wait without an end. */
   public static final Duration FOREVER = Duration.ofDays(365);
 
+  /** Exclusive, without a wait; servers are asked for 10 s. */
   public static final LockOptions DEFAULT =
       new LockOptions(
           null, Duration.ZERO, Duration.ofSeconds(10), null, false, 0, 0, null, null, null, Map.of(), event -> {});
 
-  /** How long the lease outlives a dead holder. The server's default if not given. */
+  /** Sets how long the lease outlives a dead holder; the server's default if not given. */
   public LockOptions withTtl(Duration ttl) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** How long to queue for it. Not given: not at all, {@link LeaseholdException.Contended} then. */
+  /** Sets how long to queue for the lease, at most {@link #FOREVER}. Without it, {@code lock} doesn't queue. */
   public LockOptions withWait(Duration waitFor) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** How long servers are asked when there is no wait; 10 s if not given. */
+  /** Sets how long the client asks servers when there is no wait; 10 s if not given. */
   public LockOptions withTimeout(Duration timeout) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Tells people who holds it. */
+  /** Sets the name that tells people who holds the lease; the client's owner if not given. */
   public LockOptions withOwner(String owner) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Together with other shared leases, but not with an exclusive one. */
+  /** Asks for a lease that others can share, instead of an exclusive one. */
   public LockOptions asShared() {
     return new LockOptions(
         ttl, waitFor, timeout, owner, true, 0, 0, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Some permits of a limited number. */
+  /** Takes some of the {@code limit} permits of the resource, at least 1, instead of an exclusive lease. */
   public LockOptions withPermits(int permits, int limit) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, false, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Names an acquisition that is to be repeated. Not given: a new random UUID. */
+  /** Repeats an earlier acquisition; a new random UUID if not given. */
   public LockOptions withLeaseId(String leaseId) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
   /**
-   * The resource stays taken for at least {@code minHold}; renewals never go past {@code maxHold}. Null: no such bound.
+   * Keeps the resource taken for at least {@code minHold}, even if the lease is released sooner, and ends the lease
+   * after {@code maxHold}, however often it is renewed. Null sets no such bound.
    */
   public LockOptions withHold(Duration minHold, Duration maxHold) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Shown to whoever looks at the lock. */
+  /** Sets metadata for people who look at the lock. */
   public LockOptions withMetadata(Map<String, String> metadata) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Hears what happens to the lease. */
+  /** Sets an observer of the lease, which runs in the client's own thread: it must not block. */
   public LockOptions withObserver(Consumer<LeaseEvent> observer) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);

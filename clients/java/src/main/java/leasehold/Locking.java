@@ -20,11 +20,17 @@ import leasehold.v1.LeaseRef;
 import leasehold.v1.LeaseSpec;
 import leasehold.v1.LockServiceGrpc;
 
-/** Taking leases: by Hold, one stream for waiting and keeping; several at once by AcquireMany and then KeepAlive. */
+/**
+ * How the client takes leases: one by Hold, a single stream for waiting and keeping; several at once by AcquireMany,
+ * and then a KeepAlive for each.
+ */
 final class Locking {
-  /** Of a queued call: a server says something every 15 s. */
+  /** How long a queued call waits for the first word of a server, which says something every 15 s; in nanoseconds. */
   private static final long FIRST_ANSWER_IN_QUEUE = TimeUnit.SECONDS.toNanos(20);
+
   private static final System.Logger LOG = System.getLogger("leasehold");
+
+  /** How long the client tries to give back what it no longer waits for, in nanoseconds. */
   private static final long GIVE_BACK = TimeUnit.SECONDS.toNanos(1);
 
   private final Connections connections;
@@ -60,7 +66,7 @@ final class Locking {
         pause = Math.max(error.retryAfter().toNanos(), Connections.fullJitter(tries));
         boolean canPass = error.code() == Status.Code.UNAVAILABLE || error.reason().equals("MOVED");
         if (!canPass || System.nanoTime() + pause - giveUp > 0) {
-          // It may be queued, or even granted, where we don't hear of it any more.
+          // It may be queued or even granted at a server whose answer never arrived.
           if (!(error instanceof LeaseholdException.Contended)
               && error.code() != Status.Code.INVALID_ARGUMENT
               && error.code() != Status.Code.UNAUTHENTICATED) {
@@ -103,7 +109,7 @@ final class Locking {
       }
       return leases;
     } catch (LeaseholdException | InterruptedException e) {
-      // Also one that is refused: it leaves what a former try was granted whose answer was lost.
+      // A refused try also leaves something: what an earlier try was granted, if the answer to that one was lost.
       for (LeaseSpec spec : request.getSpecsList()) {
         giveBack(spec);
       }
@@ -111,18 +117,19 @@ final class Locking {
     }
   }
 
-  /** An observer that fails costs no lease. */
+  /** Returns an observer that logs what {@code observer} throws: a failing one must not cost the lease. */
   private static Consumer<LeaseEvent> guarded(Consumer<LeaseEvent> observer) {
     return event -> {
       try {
         observer.accept(event);
       } catch (RuntimeException e) {
-        LOG.log(System.Logger.Level.WARNING, "an observer of a lease failed", e);
+        String said = "the observer of a lease failed at " + event.kind() + "; the lease is not affected";
+        LOG.log(System.Logger.Level.WARNING, said, e);
       }
     };
   }
 
-  /** {@code first}: the stream that granted it, if one did. */
+  /** Makes the lease that a server granted; {@code first} is the stream that granted it, if one did. */
   private Lease kept(
       leasehold.v1.Lease granted, Deadline.Sent sent, Consumer<LeaseEvent> observer, KeepingStream first) {
     Kept kept = new Kept(connections, keepAlive(granted), observer, reason -> {});
@@ -134,18 +141,16 @@ final class Locking {
     return lease;
   }
 
-  // That it couldn't be given back is no news to whoever gets no lease: it ends with its TTL.
+  /**
+   * Releases what its caller gave up. A failure is of no use to a caller that gets no lease: what was granted ends with
+   * its TTL.
+   */
   private void giveBack(LeaseSpec spec) {
     boolean wasInterrupted = Thread.interrupted();
     try {
-      var request =
-          leasehold.v1.ReleaseRequest.newBuilder()
-              .setResource(spec.getResource())
-              .setLeaseId(spec.getLeaseId())
-              .build();
-      connections.unary(LockServiceGrpc.getReleaseMethod(), request, GIVE_BACK, GIVE_BACK);
+      Lease.release(connections, spec.getResource(), spec.getLeaseId(), GIVE_BACK, GIVE_BACK);
     } catch (LeaseholdException e) {
-      // As said.
+      // The lease ends with its TTL.
     } catch (InterruptedException e) {
       wasInterrupted = true;
     }
@@ -154,7 +159,7 @@ final class Locking {
     }
   }
 
-  /** One Hold stream until it grants or ends; after the grant it is the first stream that keeps the lease. */
+  /** One Hold stream, until it grants or ends. After the grant it is the first stream that keeps the lease. */
   private final class Granting implements KeepingStream.Listener {
     private final CompletableFuture<Lease> granted = new CompletableFuture<>();
     private final CompletableFuture<KeepingStream> opened = new CompletableFuture<>();
@@ -166,7 +171,7 @@ final class Locking {
       var call =
           new KeepingStream.Call<HoldRequest, HoldResponse>(
               LockServiceGrpc.getHoldMethod(), request, Locking::translate);
-      // An instance that accepts and says nothing is not waited for.
+      // An instance that accepts the call and says nothing gets no more time.
       long answerIn =
           request.getWaitCase() == HoldRequest.WaitCase.WAIT_NOT_SET ? Kept.FIRST_ANSWER : FIRST_ANSWER_IN_QUEUE;
       connections.loop.execute(
@@ -175,7 +180,7 @@ final class Locking {
             opened.complete(stream);
             var answer =
                 connections.loop.schedule(
-                    () -> fail(LeaseholdException.unavailable(stream.seat.address() + " does not answer")),
+                    () -> fail(LeaseholdException.noFirstAnswer(stream.seat.address(), answerIn)),
                     answerIn,
                     TimeUnit.NANOSECONDS);
             granted.whenComplete((lease, error) -> answer.cancel(false));
@@ -191,7 +196,7 @@ final class Locking {
 
     Lease await(long giveUp) throws InterruptedException {
       try {
-        // A queued call is ended by the server, a little earlier.
+        // This bounds the wait for a silent server; a server that queues the call ends it a little earlier.
         return granted.get(giveUp - System.nanoTime() + Kept.FIRST_ANSWER, TimeUnit.NANOSECONDS);
       } catch (ExecutionException e) {
         if (e.getCause() instanceof LeaseholdException ours) {
@@ -199,7 +204,11 @@ final class Locking {
         }
         throw new IllegalStateException(e.getCause());
       } catch (TimeoutException e) {
-        throw LeaseholdException.unavailable("no server answered in time");
+        // The loop may not have opened the stream yet, and this must not wait for it.
+        String address = (opened.isDone() ? seat() : connections.seat()).address();
+        throw LeaseholdException.unavailable(
+            "no server answered in time (the last try was at " + address
+                + "): check that a Leasehold server runs there, or give the call more time");
       } finally {
         if (!granted.isDone() || granted.isCompletedExceptionally()) {
           granted.cancel(false);
@@ -221,7 +230,7 @@ final class Locking {
         Lease lease = kept(message.lease(), from.sent, observer, from);
         kept = lease.kept;
         if (!granted.complete(lease)) {
-          kept.release(); // its caller has just given up, and gives it back
+          kept.release(); // the caller has just given up, and gives the lease back
         }
       }
     }

@@ -5,7 +5,10 @@ import java.util.Map;
 import leasehold.v1.BeginOperationRequest;
 import leasehold.v1.LeaseSpec;
 
-/** What is to be done. {@link #of} names it; each other method answers with a changed spec. */
+/**
+ * The operation that a caller asks for. {@link #of} names it; each other method returns a changed spec. Null stands for
+ * the default.
+ */
 public record OperationSpec(
     String resource,
     String operationId,
@@ -20,8 +23,11 @@ public record OperationSpec(
     Duration waitFor) {
 
   /**
+   * Names an operation.
+   *
    * @param resource what the work is about
-   * @param operationId names it there; derive it from what triggered the work, and triggering it twice does it once
+   * @param operationId names the work there; derive it from what triggers the work, and the work is done once even if
+   *     it is triggered twice
    * @param type the kind of work, by which workers claim
    */
   public static OperationSpec of(String resource, String operationId, String type) {
@@ -29,49 +35,52 @@ public record OperationSpec(
         resource, operationId, type, null, Map.of(), null, null, null, false, 0, LockOptions.FOREVER);
   }
 
-  /** What a worker needs to know: plain data or a protobuf message. */
+  /** Sets what a worker needs to know: plain data (null, Boolean, Number, String, List, Map) or a protobuf message. */
   public OperationSpec withData(Object data) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, exclusive, maxAttempts, waitFor);
   }
 
-  /** To find it by. */
+  /** Sets labels for finding the operation. */
   public OperationSpec withLabels(Map<String, String> labels) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, exclusive, maxAttempts, waitFor);
   }
 
-  /** How long a running attempt may be silent before another worker takes over. */
+  /** Sets how long a running attempt can be silent before another worker takes over. */
   public OperationSpec withHeartbeat(Duration heartbeat) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, exclusive, maxAttempts, waitFor);
   }
 
-  /** It is given up if it isn't finished by then. */
+  /** Sets when the server gives the operation up if it isn't finished; never if not given. */
   public OperationSpec withTimeToLive(Duration timeToLive) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, exclusive, maxAttempts, waitFor);
   }
 
-  /** Every attempt takes the exclusive lease of the resource with it. */
+  /** Makes every attempt also take an exclusive lease on the resource with this TTL. */
   public OperationSpec withLock(Duration ttl) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, ttl, exclusive, maxAttempts, waitFor);
   }
 
-  /** The only open operation of its resource. */
+  /** Makes it the only open operation of its resource. */
   public OperationSpec asExclusive() {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, true, maxAttempts, waitFor);
   }
 
-  /** How many attempts may go stale before it is given up. */
+  /**
+   * Sets how many attempts can go stale before the server gives the operation up, 1 to 1,000; 0 for the server's
+   * default.
+   */
   public OperationSpec withMaxAttempts(int maxAttempts) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, exclusive, maxAttempts, waitFor);
   }
 
-  /** How long {@code run} waits while another worker runs it; for ever if not given. */
+  /** Sets how long {@code run} waits while another worker runs the operation; for ever if not given. */
   public OperationSpec withWait(Duration waitFor) {
     return new OperationSpec(
         resource, operationId, type, data, labels, heartbeat, timeToLive, lockTtl, exclusive, maxAttempts, waitFor);

@@ -18,7 +18,7 @@ import leasehold.v1.WaitOperationRequest;
 
 /** Records of long-running work, each run by one worker at a time. */
 public final class Operations {
-  /** How long one wait for another worker is before Begin is tried again: that worker may have died. */
+  /** How long one wait for another worker is before the client tries Begin again, in nanoseconds: it may have died. */
   static final long JOIN_FOR = TimeUnit.SECONDS.toNanos(10);
 
   private static final Set<String> STILL_TAKEN = Set.of("ATTEMPT_HELD", "LOCK_CONTENDED", "OPERATION_OPEN");
@@ -31,23 +31,38 @@ public final class Operations {
     this.owner = owner;
   }
 
-  /**
-   * Does an operation. What it returns is stored: plain data (null, Boolean, Number, String, List, Map) or a message.
-   */
+  /** Does an operation. */
   @FunctionalInterface
   public interface Work {
+    /**
+     * Does one attempt at an operation.
+     *
+     * @return the result, which the client stores: plain data (null, Boolean, Number, String, List, Map) or a protobuf
+     *     message
+     */
     Object run(Attempt attempt) throws Exception;
   }
 
-  /** What is stored of an operation; {@code whole} has everything. */
+  /**
+   * What the server has stored about an operation.
+   *
+   * @param state such as RUNNING
+   * @param data plain data, the Any of a message, or null; so are {@code progress} and {@code result}
+   * @param attempt the number of the last attempt, from 1; 0 before the first
+   * @param whole the whole record
+   */
   public record Record(String state, Object data, Object progress, Object result, int attempt, Operation whole) {}
 
   /**
-   * Does the work once, whoever asks how often: begins it, or takes it over from a worker that fell silent, or waits
-   * for the worker that does it, and returns the result, also of a run before. The work runs in this thread. What it
-   * throws is stored as the operation's failure and thrown here; to repeats, as OperationFailed.
+   * Does the work once, however often and from wherever it is called. It begins the operation, or takes it over from
+   * a worker that fell silent, or waits for the worker that runs it. The work runs in this thread. What it throws is
+   * stored as the operation's failure and thrown here.
    *
-   * @throws LeaseholdException.AttemptLost when it was lost in between, and nothing was stored
+   * @return the result; a repeat returns the stored one
+   * @throws LeaseholdException.AttemptLost when the attempt was lost meanwhile, and then nothing is stored
+   * @throws LeaseholdException.AttemptHeld when another worker still runs the operation after the wait
+   * @throws LeaseholdException.OperationFailed when it failed in an earlier call
+   * @throws LeaseholdException.OperationCancelled when someone cancelled it
    */
   public Object run(OperationSpec spec, Work work) throws Exception {
     BeginOperationRequest request = spec.request(owner).setClaimId(UUID.randomUUID().toString()).build();
@@ -82,7 +97,7 @@ public final class Operations {
     }
   }
 
-  /** Null if it isn't finished. */
+  /** Waits for the worker of an operation. Returns null if it isn't finished in time. */
   private Operation await(OperationSpec key, long waitNanos) throws InterruptedException {
     var request =
         WaitOperationRequest.newBuilder()
@@ -101,7 +116,7 @@ public final class Operations {
     return response.getDone() ? response.getOperation() : null;
   }
 
-  /** The work, and storing what comes of it; an attempt that was lost meanwhile stores nothing. */
+  /** Does the work and stores its outcome; an attempt that was lost meanwhile stores nothing. */
   static Object perform(Attempt attempt, Work work) throws Exception {
     Object result;
     try {
@@ -109,14 +124,14 @@ public final class Operations {
     } catch (Exception error) {
       settle(attempt, error);
       throw error;
-    } catch (Error error) { // the process is at its end; the attempt goes stale, and another worker goes on
+    } catch (Error error) { // this process is likely to end: the attempt goes stale, and another worker goes on
       attempt.abandon();
       throw error;
     }
     com.google.protobuf.Any packed;
     try {
       packed = Payload.pack(result);
-    } catch (IllegalArgumentException error) { // recorded as the failure that it is
+    } catch (IllegalArgumentException error) { // a result that can't be stored is a failure, and recorded as one
       settle(attempt, error);
       throw error;
     }
@@ -124,7 +139,10 @@ public final class Operations {
     return result;
   }
 
-  // The work's own error is what the caller hears; unstored, the attempt goes stale and another worker takes it.
+  /**
+   * Stores the error that ended the work. The caller throws that error, even if it can't be stored: then the attempt
+   * goes stale, and another worker takes the operation over.
+   */
   private static void settle(Attempt attempt, Exception error) {
     boolean wasInterrupted = Thread.interrupted() || error instanceof InterruptedException;
     try {
@@ -151,13 +169,16 @@ public final class Operations {
     }
     String message = operation.getError().getMessage();
     if (operation.getState() == OperationState.OPERATION_STATE_CANCELLED) {
-      throw LeaseholdException.operationCancelled(message);
+      throw LeaseholdException.operationCancelled(operation.getResource(), operation.getOperationId(), message);
     }
     Code code = Code.forNumber(operation.getError().getCode());
     throw LeaseholdException.local(
         Status.fromCodeValue(code == null ? Code.UNKNOWN_VALUE : code.getNumber()).getCode(),
         "OPERATION_FAILED",
-        message.isEmpty() ? "the operation is " + stateName(operation) : message,
+        message.isEmpty()
+            ? "the operation " + operation.getOperationId() + " on " + operation.getResource() + " is "
+                + stateName(operation) + ": see why its workers failed or were lost"
+            : message,
         stateName(operation));
   }
 
@@ -165,12 +186,21 @@ public final class Operations {
     return operation.getState().name().replace("OPERATION_STATE_", "");
   }
 
-  /** Records it for a worker to claim. Again is no error, unless type, data or labels are others. */
+  /**
+   * Records an operation for a worker to claim. A repeat has no second effect.
+   *
+   * @throws LeaseholdException with the reason OPERATION_EXISTS, if the operation exists with another type, other data
+   *     or other labels
+   */
   public void begin(OperationSpec spec) throws InterruptedException {
     connections.unary(OperationStoreServiceGrpc.getBeginOperationMethod(), spec.request(owner).build());
   }
 
-  /** Reads a record. */
+  /**
+   * Reads the record of an operation.
+   *
+   * @throws LeaseholdException with the reason OPERATION_NOT_FOUND, if there is no such operation
+   */
   public Record get(String resource, String operationId) throws InterruptedException {
     var request = GetOperationRequest.newBuilder().setResource(resource).setOperationId(operationId).build();
     Operation found =
@@ -184,7 +214,9 @@ public final class Operations {
         found);
   }
 
-  /** Asks for it: pending, it is cancelled at once; of a running one the worker is told, and decides. */
+  /**
+   * Asks to cancel an operation. A pending one is cancelled at once; the worker of a running one is told, and decides.
+   */
   public void cancel(String resource, String operationId, String reason) throws InterruptedException {
     var request =
         CancelOperationRequest.newBuilder()
@@ -195,12 +227,17 @@ public final class Operations {
     connections.unary(OperationStoreServiceGrpc.getCancelOperationMethod(), request);
   }
 
-  /** Claims operations of these types and runs them, {@code concurrency} at a time, until it is closed. */
+  /**
+   * Makes a worker that claims operations and runs them, from its {@code start} until it is closed.
+   *
+   * @param types the types of operations that it claims, 1 to 16
+   * @param concurrency how many it runs at a time, at least 1
+   */
   public Worker worker(List<String> types, int concurrency, Work work) {
     return new Worker(this, types, concurrency, work);
   }
 
-  /** A claim, which a repeat finds again: what it got, it gets for as long as that runs. */
+  /** Makes a claim. A repeat of it gets the same operations again, for as long as they run. */
   ClaimOperationsRequest newClaim(List<String> types, int count) {
     return ClaimOperationsRequest.newBuilder()
         .addAllTypes(types)
@@ -210,7 +247,7 @@ public final class Operations {
         .build();
   }
 
-  /** Waits a while; none is no error. */
+  /** Makes the claim with a wait. Returns what it got; that may be nothing. */
   List<Attempt> claim(ClaimOperationsRequest claim, long waitNanos) throws InterruptedException {
     var request = claim.toBuilder().setWaitTimeout(LockOptions.proto(Duration.ofNanos(waitNanos))).build();
     var answered =

@@ -17,12 +17,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Payloads of operations. The server never unpacks them; clients write plain data (null, Boolean, Number, String,
- * List, Map) as google.protobuf.Value, so that a worker in another language reads it, and messages as what they are.
+ * The payloads of operations, which the server never unpacks. Clients write plain data (null, Boolean, Number, String,
+ * List, Map) as google.protobuf.Value, so that a worker in another language can read it, and protobuf messages as they
+ * are.
  */
 final class Payload {
   private Payload() {}
 
+  /**
+   * Packs plain data, a protobuf message, or an Any, which stays as it is.
+   *
+   * @throws IllegalArgumentException for anything else
+   */
   static Any pack(Object payload) {
     if (payload == null) {
       return Any.getDefaultInstance();
@@ -33,7 +39,7 @@ final class Payload {
     return deterministic(payload instanceof Message message ? message : value(payload));
   }
 
-  /** By the bytes of its data the server tells whether a Begin is a repeat, and a map has no order. */
+  /** Packs deterministic bytes: by them the server tells whether a Begin is a repeat, and a map has no order. */
   private static Any deterministic(Message message) {
     ByteString.Output bytes = ByteString.newOutput();
     CodedOutputStream output = CodedOutputStream.newInstance(bytes);
@@ -50,7 +56,7 @@ final class Payload {
         .build();
   }
 
-  /** Plain data if it is a Value, null if it is empty; else the Any, for the caller to unpack. */
+  /** Returns plain data for a Value, null for an empty Any, else the Any itself, for the caller to unpack. */
   static Object unpack(Any packed) {
     if (packed.getTypeUrl().isEmpty()) {
       return null;
@@ -82,7 +88,8 @@ final class Payload {
       return value.setStructValue(fields).build();
     }
     throw new IllegalArgumentException(
-        "a payload is null, a Boolean, Number, String, List, Map or protobuf message, not a " + data.getClass());
+        "data, progress and results must be null, a Boolean, Number, String, List, Map or a protobuf message, not "
+            + data.getClass().getName());
   }
 
   private static Object plain(Value value) {
@@ -104,7 +111,7 @@ final class Payload {
     };
   }
 
-  /** A Value has only doubles; what was a whole number comes back as a Long. */
+  /** Returns a whole number as a Long: a Value has only doubles. */
   private static Object number(double number) {
     boolean isWhole = number == Math.rint(number) && Math.abs(number) < 1L << 53;
     return isWhole ? (Object) (long) number : (Object) number;

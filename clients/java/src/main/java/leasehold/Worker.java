@@ -10,8 +10,8 @@ import java.util.concurrent.TimeUnit;
 import leasehold.v1.ClaimOperationsRequest;
 
 /**
- * Claims operations and runs them, each in a daemon thread of its own. A work that fails is recorded as failed, and
- * logged.
+ * Claims operations and runs them, each in a daemon thread of its own. When the work fails, the worker records that and
+ * logs it.
  */
 public final class Worker implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger("leasehold");
@@ -37,14 +37,15 @@ public final class Worker implements AutoCloseable {
     claiming.setDaemon(true);
   }
 
-  /** Begins to claim. */
+  /** Starts to claim. */
   public Worker start() {
     claiming.start();
     return this;
   }
 
   /**
-   * Claims no more; works that run are told ({@link Attempt#isStopping}), have {@code grace}, and are then given back.
+   * Stops claiming, and tells the operations that run ({@link Attempt#isStopping}). They have {@code grace} to
+   * finish; the worker then gives them back for others.
    */
   public void stop(Duration grace) throws InterruptedException {
     isStopping = true;
@@ -57,14 +58,14 @@ public final class Worker implements AutoCloseable {
     }
     for (Attempt attempt : running) {
       try {
-        attempt.giveBack(); // a work that goes on all the same writes nothing any more
+        attempt.giveBack(); // work that goes on all the same can write nothing any more
       } catch (LeaseholdException e) {
-        LOG.log(System.Logger.Level.WARNING, attempt.operationId() + " was not given back", e);
+        LOG.log(System.Logger.Level.WARNING, named(attempt) + " was not given back", e);
       }
     }
   }
 
-  /** The answer of a claim may have been on its way when it was interrupted: what it got would be nobody's. */
+  /** Gives back what the last claim got: its answer may have been on its way when the claim was interrupted. */
   private void giveBackUnheard() throws InterruptedException {
     if (unanswered == null) {
       return;
@@ -74,11 +75,12 @@ public final class Worker implements AutoCloseable {
         attempt.giveBack();
       }
     } catch (LeaseholdException e) {
-      LOG.log(System.Logger.Level.WARNING, "what the last claim got is given to others when it goes stale", e);
+      String said = "what the last claim got was not given back; others get it when it goes stale";
+      LOG.log(System.Logger.Level.WARNING, said, e);
     }
   }
 
-  /** As {@code stop} with 10 s. */
+  /** Stops as {@link #stop} does, with a grace of 10 s. */
   @Override
   public void close() throws InterruptedException {
     stop(GRACE);
@@ -111,7 +113,7 @@ public final class Worker implements AutoCloseable {
         if (e.code() == Status.Code.CANCELLED) {
           return; // the client is closed
         }
-        LOG.log(System.Logger.Level.WARNING, "no operation could be claimed", e);
+        LOG.log(System.Logger.Level.WARNING, "claiming operations failed, and is tried again", e);
         try {
           TimeUnit.NANOSECONDS.sleep(Math.max(e.retryAfter().toNanos(), Connections.fullJitter(failures++)));
         } catch (InterruptedException interrupted) {
@@ -123,11 +125,15 @@ public final class Worker implements AutoCloseable {
     }
   }
 
+  private static String named(Attempt attempt) {
+    return attempt.operationId() + " on " + attempt.resource();
+  }
+
   private void run(Attempt attempt) {
     try {
       Operations.perform(attempt, work);
     } catch (Exception e) {
-      LOG.log(System.Logger.Level.WARNING, attempt.operationId() + " of " + attempt.resource(), e);
+      LOG.log(System.Logger.Level.WARNING, named(attempt) + " failed", e);
     } finally {
       running.remove(attempt);
       free.release();

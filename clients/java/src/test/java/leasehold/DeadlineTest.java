@@ -27,16 +27,17 @@ class DeadlineTest {
   }
 
   @Test
-  void countsFromWhenTheCallWasSent() {
+  void aDeadlineCountsFromWhenTheCallWasSent() {
     Deadline.Sent sent = sent();
     pass(60_500);
     assertTrue(deadline.extend(sent, seconds(80.2)));
-    // TTL 20 s, of which 19.7 are left: the margin is 0.985 s, and 0.1 % of 80.2 s. The wall clock counts milliseconds.
+    // 19.7 s are left of the TTL of 20 s, so the margin is 0.985 s; and 0.1 % of 80.2 s for the drift. The wall clock
+    // counts milliseconds.
     assertEquals(seconds(80.2 - 0.0802 - 0.985 - 60.5), deadline.remaining(), 1_000_000);
   }
 
   @Test
-  void neverComesForward() {
+  void aDeadlineNeverComesForward() {
     deadline.extend(sent(), seconds(10));
     long before = deadline.remaining();
     deadline.extend(new Deadline.Sent(nanos - seconds(5), wallMillis - 5_000), seconds(10));
@@ -44,7 +45,7 @@ class DeadlineTest {
   }
 
   @Test
-  void oncePassedNothingRevivesIt() {
+  void nothingRevivesALeaseWhoseDeadlineHasPassed() {
     Deadline.Sent sent = sent();
     deadline.extend(sent, seconds(10));
     pass(10_000);
@@ -54,14 +55,14 @@ class DeadlineTest {
   }
 
   @Test
-  void aGrantThatArrivesTooLateIsNone() {
+  void aGrantThatArrivesAfterItsDeadlineHoldsNothing() {
     Deadline.Sent sent = sent();
     pass(5_000);
     assertFalse(deadline.extend(sent, seconds(5)));
   }
 
   @Test
-  void aSuspendedMachineStopsByItsWallClock() {
+  void theWallClockEndsTheLeaseOfASuspendedMachine() {
     deadline.extend(sent(), seconds(10));
     wallMillis += 60_000;
     assertEquals(0, deadline.remaining());

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the conformance script can't see from outside: exceptions of the user's own, interruption. */
+/** What the conformance script can't see from outside: the user's own exceptions, and interruption. */
 @Timeout(30)
 class LeaseholdClientTest {
   private final String resource = UUID.randomUUID().toString();
@@ -37,14 +37,14 @@ class LeaseholdClientTest {
     }
   }
 
-  /** Somebody who knows the id releases it. */
+  /** Releases the lease as anyone can who knows its id. */
   private void lose(Lease lease) throws Exception {
     assertTrue(client.lock(lease.resource(), LockOptions.DEFAULT.withLeaseId(lease.leaseId())).release());
     lease.onLost().toCompletableFuture().get(5, TimeUnit.SECONDS);
   }
 
   @Test
-  void theBlocksOwnExceptionIsNotHidden() {
+  void aLossDoesNotHideTheExceptionOfTheBlock() {
     var error =
         assertThrows(
             ArithmeticException.class,
@@ -58,7 +58,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void aFailingReleaseIsNoFailureOfTheWork() throws Exception {
+  void aFailingReleaseDoesNotFailTheBlock() throws Exception {
     try (Lease lease = client.lock(resource)) {
       assertTrue(lease.isHeld());
       client.close(); // so that the release fails
@@ -66,7 +66,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void leavingALostLeaseSaysSo() {
+  void leavingTheBlockOfALostLeaseThrowsLeaseLost() {
     assertThrows(
         LeaseholdException.LeaseLost.class,
         () -> {
@@ -77,7 +77,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void releasedAtTheEndOfTheBlock() throws Exception {
+  void theEndOfTheBlockReleasesTheLease() throws Exception {
     long token;
     try (Lease lease = client.lock(resource)) {
       token = lease.fencingToken();
@@ -89,7 +89,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void anInterruptedWaitLeavesTheQueue() throws Exception {
+  void anInterruptedLockLeavesTheQueue() throws Exception {
     Lease first = client.lock(resource);
     CountDownLatch queued = new CountDownLatch(1);
     LockOptions patient =
@@ -122,7 +122,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void aFailingWorkIsToldAsItWas() {
+  void runThrowsTheExceptionOfTheWorkAndARepeatIsToldOfIt() {
     OperationSpec spec = OperationSpec.of(resource, "1", "test");
     assertThrows(
         ArithmeticException.class,
@@ -141,7 +141,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void anObserverThatFailsCostsNoLease() throws Exception {
+  void aLeaseSurvivesAnObserverThatThrows() throws Exception {
     CountDownLatch events = new CountDownLatch(4);
     LockOptions observed =
         LockOptions.DEFAULT
@@ -158,7 +158,7 @@ class LeaseholdClientTest {
   }
 
   @Test
-  void aResultThatCannotBeStoredIsAFailure() throws Exception {
+  void aResultThatCannotBeStoredFailsTheOperation() throws Exception {
     OperationSpec spec = OperationSpec.of(resource, "1", "test");
     assertThrows(IllegalArgumentException.class, () -> client.operations().run(spec, attempt -> new Object()));
     assertEquals("FAILED", client.operations().get(resource, "1").state());
@@ -166,12 +166,12 @@ class LeaseholdClientTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"nowhere", "127.0.0.1:", ":50051", ""})
-  void whatIsNoAddressIsSaidAtOnce(String wrong) {
+  void theClientRefusesAWrongAddressAtOnce(String wrong) {
     assertThrows(IllegalArgumentException.class, () -> LeaseholdClient.builder(wrong).build());
   }
 
   @Test
-  void timesThatAreLeftAreReadable() throws Exception {
+  void aLeaseTellsHowMuchTimeIsLeft() throws Exception {
     try (Lease lease = client.lock(resource, LockOptions.DEFAULT.withTtl(Duration.ofSeconds(5)))) {
       assertTrue(lease.remaining().compareTo(Duration.ofSeconds(3)) > 0);
       assertTrue(lease.remaining().compareTo(Duration.ofSeconds(5)) < 0);

@@ -13,11 +13,14 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Every Java program of the README runs as it stands, in a process of its own, against the test's server; and ends. */
+/**
+ * Every Java program of the README runs as it stands and ends, in a process of its own, against the server of the
+ * tests.
+ */
 class ReadmeTest {
   private static final Pattern PROGRAM = Pattern.compile("^```java\n(.*?)^```", Pattern.MULTILINE | Pattern.DOTALL);
 
-  /** What the README says of it: that it ends. */
+  /** A program that doesn't close its client; the README says that it ends all the same. */
   private static final String UNCLOSED =
       """
       public class Unclosed {
@@ -29,7 +32,7 @@ class ReadmeTest {
       """;
 
   @Test
-  void thePrograms(@TempDir Path folder) throws Exception {
+  void everyProgramOfTheReadmeRunsAndEnds(@TempDir Path folder) throws Exception {
     String server = TestServer.address();
     List<String> programs =
         PROGRAM.matcher(Files.readString(Path.of("README.md"))).results().map((MatchResult r) -> r.group(1)).toList();
@@ -43,7 +46,7 @@ class ReadmeTest {
               .redirectErrorStream(true)
               .redirectOutput(output.toFile())
               .start();
-      assertTrue(process.waitFor(60, TimeUnit.SECONDS), "it does not end");
+      assertTrue(process.waitFor(60, TimeUnit.SECONDS), "the program does not end");
       assertEquals(0, process.exitValue(), Files.readString(output));
       assertTrue(Files.size(output) > 0);
     }

@@ -8,7 +8,8 @@ final class TestServer {
 
   static String address() {
     String given = System.getenv("LEASEHOLD_TEST_ADDRESS");
-    assumeTrue(given != null, "no server: LEASEHOLD_TEST_ADDRESS names one, as `npm run test:clients` does");
+    assumeTrue(
+        given != null, "no server: set LEASEHOLD_TEST_ADDRESS to the address of one, as `npm run test:clients` does");
     return given;
   }
 }

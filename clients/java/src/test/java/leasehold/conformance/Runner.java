@@ -23,8 +23,8 @@ import leasehold.OperationSpec;
 import leasehold.Worker;
 
 /**
- * The runner of the conformance script in Java: verbs to calls and back, nothing else. What the verbs mean is told in
- * clients/conformance/README.md.
+ * The runner of the conformance script in Java: it turns verbs into calls of the client, and nothing else.
+ * clients/conformance/README.md says what the verbs mean.
  */
 public final class Runner {
   private static final Gson GSON =
@@ -40,7 +40,7 @@ public final class Runner {
     Map<String, ?> act(Args args) throws Exception;
   }
 
-  /** What a command brings. */
+  /** The arguments of a command. */
   private record Args(Map<String, Object> values) {
     String text(String name) {
       return values.get(name) instanceof String text ? text : "";
@@ -100,7 +100,7 @@ public final class Runner {
         Thread.sleep(10);
       }
       if (attempt == null) {
-        throw new IllegalStateException("the work has not begun");
+        throw new IllegalStateException("the work did not begin within 5 s");
       }
       return attempt;
     }
@@ -290,7 +290,7 @@ public final class Runner {
     }
   }
 
-  /** Until the input ends. */
+  /** Answers commands until the input ends. */
   public static void main(String[] args) throws Exception {
     Runner runner = new Runner();
     var input = new BufferedReader(new InputStreamReader(System.in));
