@@ -244,7 +244,7 @@ const columns: Check = (_path, text) => {
   });
 };
 
-const sourceLength: Check = (path, text) => {
+const sourceLength: Check = (_path, text) => {
   const lines = text.trimEnd().split('\n');
   const opening = lines.slice(
     0,
