@@ -82,7 +82,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     return reply.map(String);
   }
 
-  test('never shortens the quarantine that lasts, whatever its own would be', async () => {
+  test('an adoption never shortens the present quarantine, whatever its own would be', async () => {
     const { meta } = keysFor(`t-${randomUUID()}:`);
     const first = await adopt(meta, 30_000_000);
     expect([first[0], first[5]]).toEqual(['adopted', '30000000']);
@@ -94,7 +94,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     }
   });
 
-  test('is what no script runs without', async ({ onTestFinished }) => {
+  test('no script runs without an adoption of the reign', async ({ onTestFinished }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const { epoch } = store.status();
@@ -108,7 +108,9 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await acquire(store)).toBe('quarantined');
   });
 
-  test('of a deployment with another max_ttl is refused', async ({ onTestFinished }) => {
+  test('an adoption with another max_ttl than that of the deployment is refused', async ({
+    onTestFinished,
+  }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const other = storeWith(onTestFinished, shared.listens, { keyPrefix, maxTtlMs: 2 * MAX_TTL_MS });
@@ -121,7 +123,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await acquire(store)).toBe('granted');
   });
 
-  test('of a Redis that lost its data begins above the largest token that was seen, also when its clock went back', async ({
+  test('an adoption of a Redis that lost its data begins above the largest token that was seen, even if its clock went back', async ({
     onTestFinished,
   }) => {
     const keyPrefix = `t-${randomUUID()}:`;
@@ -248,7 +250,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a Redis that restarts empty', { timeout: 30_000 }, () => {
-  test('gives larger tokens, although nobody who uses it has seen the former ones', async ({
+  test('a Redis that restarts empty gives larger tokens, even if no instance has seen the former ones', async ({
     onTestFinished,
   }) => {
     const redis = await ownRedis(onTestFinished);
@@ -261,7 +263,7 @@ describe.concurrent('a Redis that restarts empty', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
-  test('goes on although nobody asks for anything', async ({ onTestFinished }) => {
+  test('the lease clock goes on although nobody asks for anything', async ({ onTestFinished }) => {
     const store = await storeOn(onTestFinished, shared.listens);
     const resource = 'idle';
     expect(await acquire(store, leaseSpec({ resource, ttlMs: 200 }))).toBe('granted');
@@ -274,7 +276,7 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
     expect(await acquire(store, leaseSpec({ resource }))).toBe('granted');
   });
 
-  test('alone ends things: no key has a TTL', async ({ onTestFinished }) => {
+  test('only the lease clock ends things: no key has a TTL', async ({ onTestFinished }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const [first, next] = [leaseSpec(), leaseSpec()];
@@ -296,7 +298,7 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a command', { timeout: 30_000 }, () => {
-  test('that a frozen Redis runs after its thaw, when its caller has given up, does nothing', async ({
+  test('a command that a frozen Redis runs after its thaw does nothing when its caller has given up', async ({
     onTestFinished,
   }) => {
     const redis = await ownRedis(onTestFinished);
@@ -318,7 +320,7 @@ describe.concurrent('a command', { timeout: 30_000 }, () => {
     expect(await acquire(store, leaseSpec({ resource: 'late' }))).toBe('granted');
   });
 
-  test('whose reply was lost is never sent again', async ({ onTestFinished }) => {
+  test('a command whose reply was lost is never sent again', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished);
     const proxy = await proxyTo(onTestFinished, redis);
     const store = await storeOn(onTestFinished, proxy);

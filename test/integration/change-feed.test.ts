@@ -53,7 +53,7 @@ test('a pause longer than what was asked ahead may have missed changes', async (
   }
 });
 
-test('who does not hear its own mark says that it is deaf', { timeout: 30_000 }, async () => {
+test('an instance that does not hear its own mark says that it is deaf', { timeout: 30_000 }, async () => {
   const MARK = "'mark ' .. mark";
   const scripts = loadScripts((source, name) => {
     if (name !== 'watch-changes') return source;

@@ -102,7 +102,9 @@ describe.concurrent('draining', () => {
     await stopped;
   });
 
-  test('a call that outlives the drain timeout is cut, and says so', async ({ onTestFinished }) => {
+  test('a drain cuts a call that outlives the drain timeout, and the log says so', async ({
+    onTestFinished,
+  }) => {
     const rig = await startRig('redis', {
       LEASEHOLD_REDIS_COMMAND_TIMEOUT: '8s',
       LEASEHOLD_SERVER_DRAIN_TIMEOUT: `${DRAIN_MS}ms`,

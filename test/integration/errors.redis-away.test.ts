@@ -81,7 +81,7 @@ function retryMs({ details }: RawError): number {
 }
 
 describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
-  test('frozen: every call ends in time, nothing runs late, and it works again by itself', async (context) => {
+  test('while Redis is frozen every call ends in time and none takes effect late, and afterwards all works again', async (context) => {
     const rig = await redisRig(context);
     const { client, redis } = rig;
     const held = { resource: 'held', leaseId: randomUUID() };
@@ -130,7 +130,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect(renewed.lease?.fencingToken).toBe(lease?.fencingToken);
   });
 
-  test('frozen shortly: on the same connection, too, what was unknown does not happen late', async (context) => {
+  test('after a short freeze no call of unknown outcome takes effect late, even on the same connection', async (context) => {
     const { client, redis } = await redisRig(context);
     await redis.pause();
     const errors = await Promise.all(
@@ -149,7 +149,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     }
   });
 
-  test('slow: valid_for counts from before Redis was asked, not from its reply', async (context) => {
+  test('valid_for counts from before a slow Redis was asked, not from its reply', async (context) => {
     const { client, redis } = await redisRig(context, { LEASEHOLD_REDIS_COMMAND_TIMEOUT: '5s' });
     await redis.pause();
     const answer = timed(client.acquire({ resource: 'slow', ttl: duration(5_000) }));
@@ -186,7 +186,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await client.getLock('deadline')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('too many calls in flight: the next is refused at once, and the bound is freed again', async (context) => {
+  test('a call beyond the bound of calls in flight is refused at once, and later ones are served again', async (context) => {
     const rig = await redisRig(context, {
       LEASEHOLD_REDIS_MAX_IN_FLIGHT: '3',
       LEASEHOLD_REDIS_COMMAND_TIMEOUT: '8s',
@@ -210,7 +210,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await client.getLock('excess-0')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('dead: REDIS_UNAVAILABLE at once, without a word of where it was', async (context) => {
+  test('a dead Redis is REDIS_UNAVAILABLE at once, and the error does not tell its address', async (context) => {
     const rig = await redisRig(context);
     await rig.redis.kill();
     await eventually(() => !rig.instance.store.status().usable, { what: 'the loss', withinMs: 5_000 });
@@ -224,7 +224,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     }
   });
 
-  test('restarted empty: QUARANTINE, with the time to wait', async (context) => {
+  test('an empty Redis is not adopted as new by an instance that has seen the deployment', async (context) => {
     const rig = await redisRig(context, { LEASEHOLD_LOCKS_MAX_TTL: '20s' });
     await rig.redis.restart({ empty: true });
     await eventually(async () => (await rig.client.getServerInfo()).info?.quarantineRemaining !== undefined, {
@@ -241,7 +241,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await rig.client.getLock('q')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('full: STORE_FULL with QuotaFailure, and what is held can be renewed and released', async (context) => {
+  test('a full Redis is STORE_FULL with QuotaFailure, and held leases can be renewed and released', async (context) => {
     const rig = await redisRig(context);
     const held = { resource: 'held', leaseId: randomUUID() };
     const { lease } = await rig.client.acquire(held);
@@ -257,7 +257,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await rig.client.getLock('full')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('unfit data: the words of Redis stay in the log', async (context) => {
+  test('an error from unfit data in Redis keeps the words of Redis in the log', async (context) => {
     const rig = await redisRig(context);
     // What another program wrote where a lock should be.
     await rig.redis.withClient(async (redis) => {

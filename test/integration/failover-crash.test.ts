@@ -11,7 +11,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test('a killed primary: renewals go on, grants after the quarantine, and again when the next one dies', {
+test('after a primary is killed renewals go on, and grants after the quarantine, and again when the next primary dies', {
   timeout: 150_000,
 }, async () => {
   rig = await FailoverRig.start();
@@ -32,7 +32,7 @@ test('a killed primary: renewals go on, grants after the quarantine, and again w
   await rig.finish();
 });
 
-test('a primary that restarts empty before the Sentinels act: what it forgot is not given out again', {
+test('a primary that restarts empty before the Sentinels act does not grant again what it forgot', {
   timeout: 90_000,
 }, async () => {
   rig = await FailoverRig.start({ downAfterMs: 5_000 });

@@ -10,7 +10,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test('a frozen primary: no call hangs, renewals go on, and after its thaw it grants nothing', {
+test('while a primary is frozen no call hangs and renewals go on, and after its thaw it grants nothing', {
   timeout: 90_000,
 }, async () => {
   rig = await FailoverRig.start();

@@ -34,7 +34,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
 
   const stateOf = async ({ resource }: HeldLease) => (await rig.client.getLock(resource)).lock?.state;
 
-  test.concurrent('renews at once and goes on, with the token of the grant', async () => {
+  test.concurrent('a KeepAlive renews at once and goes on, with the token of the grant', async () => {
     const lease = await acquired(rig.client, 1_000);
     const stream = keepAlive(rig.client, [lease]);
     const first = await stream.event('renewed');
@@ -45,7 +45,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test.concurrent('a lease that is not held is lost at once, and the stream goes on for the others', async () => {
+  test.concurrent('a KeepAlive tells at once that a lease is not held, and goes on for the others', async () => {
     const [held, released] = [await acquired(rig.client, 1_000), await acquired(rig.client)];
     await rig.client.release(released);
     const wrong = { ...(await acquired(rig.client)), fencingToken: 7n };
@@ -63,7 +63,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     expect(await stream.ended()).toBe('10 LEASE_LOST');
   });
 
-  test.concurrent('takes over from a Hold and from an older KeepAlive', async () => {
+  test.concurrent('a KeepAlive takes a lease over from a Hold and from an older KeepAlive', async () => {
     const holding = hold(rig.client, { resource: fresh() });
     const lease = await holding.event('granted');
     const older = keepAlive(rig.client, [lease]);
@@ -76,7 +76,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     newer.call.cancel();
   });
 
-  test.concurrent('the end of the stream releases nothing', async () => {
+  test.concurrent('the end of a KeepAlive releases nothing', async () => {
     const lease = await acquired(rig.client, 20_000);
     const stream = keepAlive(rig.client, [lease]);
     await stream.event('renewed');
@@ -88,7 +88,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     again.call.cancel();
   });
 
-  test.concurrent('takes 1 to 64 leases, each once', async () => {
+  test.concurrent('a KeepAlive takes 1 to 64 leases, each once', async () => {
     const lease = { resource: 'r', leaseId: randomUUID(), fencingToken: 1n };
     const others = Array.from({ length: 65 }, () => ({ ...lease, leaseId: randomUUID() }));
     for (const leases of [[], others, [lease, { ...lease, leaseId: lease.leaseId.toUpperCase() }]]) {
@@ -116,7 +116,7 @@ describe('two instances on one Redis', () => {
     return { instance, client: new TestClient(instance.address) };
   }
 
-  test.concurrent('a KeepAlive on the other one takes a Hold over, and the Hold hears moved at once', async ({
+  test.concurrent('a KeepAlive on another instance takes a lease over from a Hold, which hears moved at once', async ({
     onTestFinished,
   }) => {
     const { instance, client } = await secondInstance();
@@ -139,7 +139,7 @@ describe('two instances on one Redis', () => {
     expect(stream.all('lost')[0]?.reason).toBe(LostReason.LOST_REASON_RELEASED);
   });
 
-  test.concurrent('a rolling restart: told to move, goes on elsewhere, and loses nothing', async ({
+  test.concurrent('a KeepAlive is told to move in a rolling restart, goes on elsewhere and loses nothing', async ({
     onTestFinished,
   }) => {
     const { instance, client } = await secondInstance({ LEASEHOLD_SERVER_DRAIN_TIMEOUT: '5s' });
@@ -162,7 +162,7 @@ describe('two instances on one Redis', () => {
   });
 });
 
-test('a client that never reads: its leases live on, and what waits for it stays small', async ({
+test('the leases of a client that never reads live on, and little is kept for it', async ({
   onTestFinished,
 }) => {
   const rig = await startRig('embedded');

@@ -35,7 +35,7 @@ test.for([
   { kind: 'with a lock', lock: leaseSpec({ ttlMs: LARGE_MS }) },
   { kind: 'without', lock: undefined },
 ])(
-  'an operation $kind, recorded before it became smaller',
+  'a smaller max_ttl bounds an operation that was recorded before it, $kind',
   { timeout: 30_000 },
   async ({ lock }, { onTestFinished }) => {
     const redis = await ownRedis(onTestFinished);

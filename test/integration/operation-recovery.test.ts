@@ -86,7 +86,7 @@ function expectEachStep(former: Worker, next: Worker): void {
 }
 
 test.each(STORE_KINDS)(
-  'a killed worker: the next goes on within the heartbeat timeout, %s store',
+  'another worker goes on with the operation of a killed one within the heartbeat timeout, %s store',
   {
     timeout: 60_000,
   },
@@ -119,7 +119,7 @@ test.each(STORE_KINDS)(
 );
 
 test.each(STORE_KINDS)(
-  'a frozen worker: overtaken, and refused when it wakes, %s store',
+  'a frozen worker loses its operation to another one, and is refused when it wakes, %s store',
   {
     timeout: 60_000,
   },
@@ -148,7 +148,7 @@ test.each(STORE_KINDS)(
 // With `replicated` a replica has what a worker was told. Which of the two is promoted is Sentinel's choice, so the test
 // waits until both have it before it kills the primary.
 test.each(['killed', 'frozen'] as const)(
-  'a %s worker and a killed primary: the next goes on after the quarantine',
+  'another worker goes on after the quarantine when a worker is %s and the primary is killed',
   { timeout: 120_000 },
   async (fate) => {
     const maxTtlMs = 5_000;

@@ -87,7 +87,7 @@ async function twice(call: () => Promise<unknown>, change: (operation: Operation
 const { OPERATION_STATE_PENDING: PENDING, OPERATION_STATE_SUCCEEDED: SUCCEEDED } = OperationState;
 const started = (): Promise<HeldAttempt> => client.started(KEY);
 
-test('BeginOperation: the repeat gets the attempt that was begun', { timeout: 30_000 }, async () => {
+test('a repeated BeginOperation gets the attempt that was begun', { timeout: 30_000 }, async () => {
   const claimId = randomUUID();
   const begin = () => client.begin({ ...KEY, claimId, requestId: '11111111-2222-4333-8444-555555555555' });
   await replyLost(begin, (operation) => operation !== undefined);
@@ -97,7 +97,7 @@ test('BeginOperation: the repeat gets the attempt that was begun', { timeout: 30
   expect(operation).toMatchObject({ attemptNumber: 1, attemptsCounted: 1 });
 });
 
-test('ClaimOperations: the repeat gets what was claimed, and no more', { timeout: 30_000 }, async () => {
+test('a repeated ClaimOperations gets what was claimed, and no more', { timeout: 30_000 }, async () => {
   await client.begin(KEY);
   await client.begin({ ...KEY, operationId: 'other' });
   const claimId = randomUUID();
@@ -123,7 +123,7 @@ test('a waiting ClaimOperations whose reply is lost asks again by itself', { tim
   expect(await recorded()).toMatchObject({ attemptNumber: 1 });
 });
 
-test('UpdateOperation, once', { timeout: 30_000 }, async () => {
+test('a repeated UpdateOperation takes effect once', { timeout: 30_000 }, async () => {
   const attempt = await started();
   const update = { ...attempt, progress: payload('half'), requestId: randomUUID(), version: 1n };
   update.version = (await recorded())?.version ?? 0n; // a version that is not true any more at the repeat
@@ -133,7 +133,7 @@ test('UpdateOperation, once', { timeout: 30_000 }, async () => {
   );
 });
 
-test('CompleteOperation, once', { timeout: 30_000 }, async () => {
+test('a repeated CompleteOperation takes effect once', { timeout: 30_000 }, async () => {
   const complete = { ...(await started()), requestId: randomUUID() };
   await twice(
     () => client.complete(complete),
@@ -141,7 +141,9 @@ test('CompleteOperation, once', { timeout: 30_000 }, async () => {
   );
 });
 
-test('YieldOperation, once, and not the next attempt', { timeout: 30_000 }, async () => {
+test('a repeated YieldOperation takes effect once, and does not yield the next attempt', {
+  timeout: 30_000,
+}, async () => {
   const attempt = await started();
   const request = { ...attempt, requestId: randomUUID() };
   await replyLost(
@@ -157,7 +159,7 @@ test('YieldOperation, once, and not the next attempt', { timeout: 30_000 }, asyn
   });
 });
 
-test('CancelOperation, once', { timeout: 30_000 }, async () => {
+test('a repeated CancelOperation takes effect once', { timeout: 30_000 }, async () => {
   await started();
   const cancel = { ...KEY, reason: 'why', requestId: randomUUID() };
   await twice(
@@ -166,7 +168,9 @@ test('CancelOperation, once', { timeout: 30_000 }, async () => {
   );
 });
 
-test('RetryOperation, once, although the next attempt failed too', { timeout: 30_000 }, async () => {
+test('a repeated RetryOperation takes effect once, although the next attempt failed too', {
+  timeout: 30_000,
+}, async () => {
   const fail = async (attempt: HeldAttempt): Promise<unknown> => {
     const outcome = { $case: 'error' as const, value: { code: 13, message: 'broken', details: [] } };
     return client.complete({ ...attempt, outcome });
@@ -181,7 +185,7 @@ test('RetryOperation, once, although the next attempt failed too', { timeout: 30
   expect(await client.retry(request)).toMatchObject({ state: OperationState.OPERATION_STATE_FAILED });
 });
 
-test('DeleteOperation: the repeat removes nothing', { timeout: 30_000 }, async () => {
+test('a repeated DeleteOperation removes nothing', { timeout: 30_000 }, async () => {
   await client.begin(KEY);
   await replyLost(
     () => client.delete(KEY),

@@ -41,7 +41,7 @@ function client(index: number): OperationClient {
   return found;
 }
 
-test('fifty claimers at two instances: each gets one operation, and none is given twice', {
+test('each of fifty claimers at two instances gets one operation, and none is given twice', {
   timeout: 60_000,
 }, async () => {
   const [type, resource] = [`t-${randomUUID()}`, `r-${randomUUID()}`];
@@ -63,7 +63,7 @@ test('fifty claimers at two instances: each gets one operation, and none is give
   expect((await client(0).claim({ types: [type] })).claimed).toEqual([]);
 });
 
-test('who waits and watches at one instance is woken by an end at the other', async () => {
+test('a caller that waits or watches at one instance is woken by an end at the other', async () => {
   const attempt = await client(0).started({ resource: `r-${randomUUID()}`, operationId: 'o' });
   const { resource, operationId } = attempt;
   const watch = client(1).watch({ filter: { resource } });

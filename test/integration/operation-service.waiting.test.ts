@@ -40,7 +40,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await rig?.stop();
   });
 
-  test('fifty claimers: each operation goes to one of them, at once, and the others wait on', async () => {
+  test('each operation goes to one of fifty claimers at once, and the others wait on', async () => {
     const [type, resource] = [fresh('t'), fresh('r')];
     const over = new AbortController();
     const claims = Array.from({ length: 50 }, (_, index) =>
@@ -102,7 +102,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect(performance.now() - startedMs).toBeLessThan(3_000);
   });
 
-  test('a stale operation wakes a claim that waits, without a notice by anybody', async () => {
+  test('a stale operation wakes a claim that waits, without any notice', async () => {
     const [type, resource] = [fresh('t'), fresh('r')];
     const former = await client.started({
       resource,
@@ -117,7 +117,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect(held(claimed[0] ?? {}).fencingToken).toBeGreaterThan(former.fencingToken);
   });
 
-  test('WaitOperation: woken by the end; not by what is no end', async () => {
+  test('WaitOperation is woken by the end of the operation, and by nothing else', async () => {
     const attempt = await client.started({ resource: fresh('r'), operationId: 'o' });
     const { resource, operationId } = attempt;
     const waits = Array.from({ length: 20 }, () => client.wait({ resource, operationId, waitTimeout }));
@@ -152,7 +152,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       return event?.$case === 'removed' ? `${event.value.operationId} removed` : (event?.$case ?? '');
     });
 
-  test('WatchOperations: the snapshot, its end, and each change', async () => {
+  test('WatchOperations tells the snapshot, its end and each change', async () => {
     const resource = fresh('r');
     await client.begin({ resource, operationId: 'a', data: payload('data') });
     const stream = client.watch({ filter: { resource } });
@@ -174,7 +174,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test('WatchOperations: what no longer fits is told once more, and then no more', async () => {
+  test('WatchOperations tells an operation that no longer fits the filter once more, and then never again', async () => {
     const resource = fresh('r');
     const stream = client.watch({ filter: { resource, states: [RUNNING] }, withPayloads: true });
     await stream.event('snapshotComplete');
@@ -191,7 +191,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test('WatchOperations with a prefix: none of the others', async () => {
+  test('WatchOperations with a prefix tells none of the other operations', async () => {
     const prefix = fresh('p');
     await client.begin({ resource: `${prefix}/1`, operationId: 'a' });
     await client.begin({ resource: `other-${prefix}`, operationId: 'b' });
@@ -205,7 +205,9 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
 });
 
 describe.each(STORE_KINDS)('an instance that stops, %s store', (kind) => {
-  test('what waits is told, what runs goes on elsewhere', { timeout: 30_000 }, async ({ onTestFinished }) => {
+  test('an instance that stops tells the calls that wait, and running attempts go on elsewhere', {
+    timeout: 30_000,
+  }, async ({ onTestFinished }) => {
     const rig = await startRig(kind, { LEASEHOLD_SERVER_DRAIN_TIMEOUT: '3s' });
     const client = new OperationClient(rig.instance.address);
     let hasStopped = false;

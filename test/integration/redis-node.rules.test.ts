@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => shared?.stop());
 
 describe.concurrent('a node', { timeout: 30_000 }, () => {
-  test('that is a replica is not used, whatever the Sentinels say', async ({ onTestFinished }) => {
+  test('a node that is a replica is not used, whatever the Sentinels say', async ({ onTestFinished }) => {
     const replica = await ownRedis(onTestFinished, {
       replicaOf: shared.listens,
       directives: ['replica-read-only no'],
@@ -40,7 +40,7 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('OK');
   });
 
-  test('that loads its data is not used until it has', async ({ onTestFinished }) => {
+  test('a node is not used while it loads its data', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished, {
       save: '900 1',
       directives: ['rdbcompression no', 'key-load-delay 15000', 'loading-process-events-interval-bytes 1024'],
@@ -58,7 +58,7 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('QUARANTINE');
   });
 
-  test('that may evict is not used', async ({ onTestFinished }) => {
+  test('a node that may evict keys is not used', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished, { directives: ['maxmemory-policy allkeys-lru'] });
     const watcher = await Watcher.start(onTestFinished, directly(redis.listens));
     await watcher.says('maxmemory-policy is allkeys-lru');
@@ -66,7 +66,9 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await exists(redis, watcher.meta)).toBe(false);
   });
 
-  test('without the database is refused, and database 0 stays as it is', async ({ onTestFinished }) => {
+  test('a node without the chosen database is refused, and database 0 stays as it is', async ({
+    onTestFinished,
+  }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens), {
       LEASEHOLD_REDIS_DB: '99',
     });
@@ -75,7 +77,7 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await exists(shared, watcher.meta)).toBe(false);
   });
 
-  test('keeps everything in the database that was chosen', async ({ onTestFinished }) => {
+  test('everything is kept in the database that was chosen', async ({ onTestFinished }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens), {
       LEASEHOLD_REDIS_DB: '3',
     });
@@ -92,7 +94,9 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a script', { timeout: 30_000 }, () => {
-  test('that Redis has forgotten is taught again, and no caller notices', async ({ onTestFinished }) => {
+  test('a script that Redis has forgotten is loaded again, and no caller notices', async ({
+    onTestFinished,
+  }) => {
     const redis = await ownRedis(onTestFinished);
     const watcher = await Watcher.start(onTestFinished, directly(redis.listens));
     await watcher.usable();
@@ -103,7 +107,7 @@ describe.concurrent('a script', { timeout: 30_000 }, () => {
     expect(new Set(grants.map(({ lease }) => lease?.fencingToken)).size).toBe(20);
   });
 
-  test('that fails says INTERNAL and not why', async ({ onTestFinished }) => {
+  test('a script that fails answers INTERNAL without the cause', async ({ onTestFinished }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens));
     await watcher.usable();
     // What another program wrote where a lock should be.

@@ -77,7 +77,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     return { proxy, watcher };
   }
 
-  test('that gets no reply ends, and another connection is made', async ({ onTestFinished }) => {
+  test('an adoption that gets no reply ends, and another connection is made', async ({ onTestFinished }) => {
     const { proxy, watcher } = await unanswered(onTestFinished);
     await watcher.says('adopt-reign: no reply');
     proxy.heal(); // the first connection is gone, so this helps only others
@@ -85,12 +85,14 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('OK');
   });
 
-  test('that gets no reply does not hold up the end of the store', async ({ onTestFinished }) => {
+  test('an adoption that gets no reply does not delay the end of the store', async ({ onTestFinished }) => {
     const { watcher } = await unanswered(onTestFinished);
     expect(await milliseconds(watcher.closeStore())).toBeLessThan(AT_ONCE_MS);
   });
 
-  test('that still connects does not hold up the end of the store', async ({ onTestFinished }) => {
+  test('an adoption that is still connecting does not delay the end of the store', async ({
+    onTestFinished,
+  }) => {
     const proxy = await proxyTo(onTestFinished, shared);
     proxy.cut();
     const watcher = await Watcher.start(onTestFinished, directly(proxy));
@@ -98,7 +100,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await milliseconds(watcher.closeStore())).toBeLessThan(AT_ONCE_MS);
   });
 
-  test('needs a majority that was asked after the reign was read', async ({ onTestFinished }) => {
+  test('an adoption needs a majority that was asked after the reign was read', async ({ onTestFinished }) => {
     const redis = await startSettledRedis();
     onTestFinished(() => redis.stop());
     const proxy = await proxyTo(onTestFinished, redis);
@@ -136,7 +138,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     await watcher.usable();
   });
 
-  test('waits for the first replica, which changes the replication id, so that the reign begins once', async ({
+  test('an adoption waits for the first replica, which changes the replication id, so that the reign begins once', async ({
     onTestFinished,
   }) => {
     const redis = await ownRedis(onTestFinished);
@@ -157,7 +159,9 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(next.status.reign).toBe(watcher.status.reign);
   });
 
-  test('on a node that is demoted before it runs changes nothing', async ({ onTestFinished }) => {
+  test('an adoption on a node that was demoted before it runs changes nothing', async ({
+    onTestFinished,
+  }) => {
     // Writable, or Redis itself would refuse.
     const redis = await ownRedis(onTestFinished, { directives: ['replica-read-only no'] });
     await pauseWrites(redis);
@@ -172,7 +176,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a reign', { timeout: 30_000 }, () => {
-  test('is a new one when the config epoch moves, although the node never stopped', async ({
+  test('a new config epoch begins a new reign, although the node never stopped', async ({
     onTestFinished,
   }) => {
     const proxy = await proxyTo(onTestFinished, shared);
@@ -210,7 +214,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await outcomeOf(renewal)).toBe('OK');
   });
 
-  test('is a new one when the replication id changes, although the process is the same', async ({
+  test('a new replication id begins a new reign, although the process is the same', async ({
     onTestFinished,
   }) => {
     const redis = await startSettledRedis();
@@ -234,7 +238,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('QUARANTINE');
   });
 
-  test('ends at once when the Sentinels name another node, also while the old one answers nothing', async ({
+  test('a reign ends at once when the Sentinels name another node, even while the old one answers nothing', async ({
     onTestFinished,
   }) => {
     const proxy = await proxyTo(onTestFinished, shared);
@@ -260,7 +264,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await exists(next, watcher.meta)).toBe(true);
   });
 
-  test('confirms after a command that was late only by what the Sentinels said since', async ({
+  test('after a late command, only newer answers of the Sentinels confirm the reign', async ({
     onTestFinished,
   }) => {
     const sentinels = await startSentinels(onTestFinished, 3, shared.listens);

@@ -77,7 +77,7 @@ async function granted(leaseId: string, owner = 'me'): Promise<bigint> {
   return lease?.fencingToken ?? 0n;
 }
 
-test('Acquire: the repeat gets the lease that was granted', { timeout: 30_000 }, async () => {
+test('a repeated Acquire gets the lease that was granted', { timeout: 30_000 }, async () => {
   const leaseId = randomUUID();
   await replyLost(
     () => granted(leaseId),
@@ -88,7 +88,7 @@ test('Acquire: the repeat gets the lease that was granted', { timeout: 30_000 },
   expect((await client.getLock(RESOURCE)).lock?.holderCount).toBe(1);
 });
 
-test('Renew: the repeat renews the same lease', { timeout: 30_000 }, async () => {
+test('a repeated Renew renews the same lease', { timeout: 30_000 }, async () => {
   const leaseId = randomUUID();
   const fencingToken = await granted(leaseId);
   const before = (await recorded(leaseId))?.[1];
@@ -100,7 +100,7 @@ test('Renew: the repeat renews the same lease', { timeout: 30_000 }, async () =>
   expect(lease?.fencingToken).toBe(fencingToken);
 });
 
-test('Release: the repeat ends nothing, not even the next lease', { timeout: 30_000 }, async () => {
+test('a repeated Release ends nothing, not even the next lease', { timeout: 30_000 }, async () => {
   const leaseId = randomUUID();
   await granted(leaseId);
   await replyLost(
@@ -141,7 +141,7 @@ test.each([
   },
 );
 
-test('Hold: the repeat gets the lease that was granted', { timeout: 30_000 }, async () => {
+test('a repeated Hold gets the lease that was granted', { timeout: 30_000 }, async () => {
   const spec = { resource: RESOURCE, leaseId: randomUUID(), owner: 'me' };
   proxy.holdReplies();
   const first = hold(client, spec);
@@ -184,7 +184,7 @@ test('a waiting Hold that does not hear of its hand-over is granted once', {
   stream.call.cancel();
 });
 
-test('KeepAlive: a take-over whose reply is lost is repeated by the stream itself', {
+test('a KeepAlive repeats a take-over whose reply is lost by itself', {
   timeout: 30_000,
 }, async () => {
   const leaseId = randomUUID();
@@ -210,7 +210,7 @@ test('KeepAlive: a take-over whose reply is lost is repeated by the stream itsel
   stream.call.cancel();
 });
 
-test('AcquireMany: the repeat gets the leases that were granted', { timeout: 30_000 }, async () => {
+test('a repeated AcquireMany gets the leases that were granted', { timeout: 30_000 }, async () => {
   const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID() }));
   const last = specs[1]?.leaseId ?? '';
   const { leases } = await client.acquireMany(specs);

@@ -102,7 +102,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     await watcher.says('1 of 3 Sentinels answer, 2 must agree');
   });
 
-  test('answers older than 2 s confirm nothing, and when new ones come the reign goes on', async ({
+  test('answers of Sentinels older than 2 s confirm nothing, and the reign goes on when new ones come', async ({
     onTestFinished,
   }) => {
     const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
@@ -150,7 +150,9 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     expect(watcher.status).toMatchObject({ reign, epoch, quarantineRemainingMs: 0 });
   });
 
-  test('an announced switch is asked about at once', async ({ onTestFinished }) => {
+  test('the Sentinels are asked at once about a switch that one of them announced', async ({
+    onTestFinished,
+  }) => {
     const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
     const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels));
     await watcher.usable();
@@ -169,7 +171,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     expect(performance.now() - startedMs).toBeLessThan((times * SENTINEL_POLL_MS) / 2);
   });
 
-  test('the end of a store does not wait for a majority that does not come', async ({ onTestFinished }) => {
+  test('a store ends without waiting for a majority of the Sentinels', async ({ onTestFinished }) => {
     const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
     for (const sentinel of sentinels) sentinel.hold();
     const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels));

@@ -14,7 +14,7 @@ const absent = (from: number, to: number): Event[] =>
 /** The primary is killed at 20 s, its successor is heard of at 23 s. */
 const failover = [reign(0, 'a'), ...fault(20, 30, ['node-1']), reign(23, 'b')];
 
-test('the same version or a newer one, later, passes', () => {
+test('a later read of the same version or a newer one passes', () => {
   const { violations, counts } = check(
     ...completed,
     ...get(13, 14, 'SUCCEEDED 5 1'),
@@ -28,13 +28,13 @@ test('a call that began before the answer may still show the version before', ()
   expect(check(...completed, ...get(11.5, 14, 'RUNNING 4 1')).violations).toEqual([]);
 });
 
-test('an older version is a violation, told once', () => {
+test('a later read of an older version is a violation, which is reported once', () => {
   const { violations } = check(...completed, ...get(13, 14, 'RUNNING 4 1'), ...get(15, 16, 'RUNNING 4 1'));
   expect(violations).toHaveLength(1);
   expect(violations[0]?.text).toMatch(/CompleteOperation .* version 5, and later GetOperation .* version 4/);
 });
 
-test('no record is a violation', () => {
+test('a later answer that there is no record is a violation', () => {
   expect(check(...completed, ...absent(13, 14)).violations).toMatchObject([{ atMs: 14_000 }]);
 });
 
@@ -69,7 +69,7 @@ test('after a deletion, known or not, there may be nothing, or a record from its
 });
 
 describe('a loss in a failover', () => {
-  test('of one node is a violation, told with both reigns', () => {
+  test('a loss in a failover of one node is a violation, which is reported with both reigns', () => {
     const { violations } = check(runBegan(), ...failover, ...completed, ...absent(25, 26));
     expect(violations).toHaveLength(1);
     expect(violations[0]?.text).toContain('(reigns a and b)');

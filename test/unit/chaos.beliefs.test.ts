@@ -10,11 +10,11 @@ const shared = { mode: 'shared' };
 const permits = (taken: number, limit: number) => ({ mode: `permits:${taken}/${limit}` });
 
 describe('exclusive', () => {
-  test('one after the other passes, also at the same moment', () => {
+  test('exclusive holds one after the other pass, even at the same moment', () => {
     expect(check(believed(1, 5, 1), believed(5, 9, 2), believed(6, 8, 3, { resource: 's' }))).toEqual([]);
   });
 
-  test('two at once are a violation, with its length, both tokens and reigns', () => {
+  test('two exclusive holds at once are a violation, with its length, both tokens and reigns', () => {
     const [violation, ...others] = check(reign(0, 'a'), believed(1, 5, 1), reign(3, 'b'), believed(4, 9, 2));
     expect(others).toEqual([]);
     expect(violation).toMatchObject({ check: 'beliefs', atMs: 4_000 });
@@ -22,7 +22,7 @@ describe('exclusive', () => {
     expect(violation?.text).toMatch(/token 1 .*reign a\).*token 2 .*reign b\)/);
   });
 
-  test('with shared and with permits, too', () => {
+  test('an exclusive hold beside a shared one or beside permits is a violation too', () => {
     expect(check(believed(1, 5, 1), believed(4, 9, 2, shared))).toHaveLength(1);
     expect(check(believed(1, 5, 1, permits(1, 3)), believed(4, 9, 2))).toHaveLength(1);
   });
@@ -37,11 +37,11 @@ describe('shared and permits', () => {
     expect(check(believed(1, 5, 1, shared), believed(2, 6, 2, shared))).toEqual([]);
   });
 
-  test('shared and permits do not', () => {
+  test('shared holders and holders of permits do not hold together', () => {
     expect(check(believed(1, 5, 1, shared), believed(2, 6, 2, permits(1, 5)))).toHaveLength(1);
   });
 
-  test('permits up to the limit pass, more are a violation', () => {
+  test('permits up to the limit pass, and more are a violation', () => {
     const two = [believed(1, 5, 1, permits(2, 3)), believed(2, 5, 2, permits(1, 3))];
     expect(check(...two, believed(5, 6, 3, permits(3, 3)))).toEqual([]);
     expect(check(...two, believed(4, 6, 3, permits(1, 3)))).toHaveLength(1);

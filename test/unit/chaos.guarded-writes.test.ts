@@ -20,7 +20,7 @@ test('a smaller token that is accepted is a violation', () => {
   expect(violations[0]?.text).toContain('token 5 after one with 7');
 });
 
-test('of each resource for itself', () => {
+test('tokens of guarded writes are compared for each resource by itself', () => {
   expect(check(written(1, 7), written(2, 5, { resource: 's' })).violations).toEqual([]);
 });
 
@@ -30,12 +30,12 @@ test('a paused writer that is refused past its belief counts as fenced', () => {
   expect(counts['fenced writes']).toBe(1);
 });
 
-test('one that is refused within its belief is a violation', () => {
+test('a writer that is refused within its belief is a violation', () => {
   const { violations } = check(written(1, 7), written(7, 5, { ...late, believedUntilMs: 8_000 }));
   expect(violations.map(({ text }) => text)).toEqual([expect.stringContaining('within its belief (1.000 s')]);
 });
 
-test('unless it had given the lease back before', () => {
+test('a writer that is refused after it gave the lease back passes', () => {
   const belief = [believed(1, 8, 5), beliefEnded(3, 5)];
   const write = written(7, 5, { ...late, believedUntilMs: 8_000 });
   expect(check(...belief, written(6, 7), write).violations).toEqual([]);

@@ -47,7 +47,7 @@ test('two tokens for one lease_id are a violation', () => {
   expect(violations.map(({ text }) => text)).toEqual([expect.stringContaining('and a second one, 6')]);
 });
 
-test('who comes with the id of a lease that has lapsed gets another lease', () => {
+test('a caller with the id of a lapsed lease gets another lease', () => {
   const first = acquire(1, 2, 5, { lease: { token: '5', validForMs: 2_000 } });
   const again = (toS: number) => acquire(2, toS, 6, { asked: lockAsked('lease-5') });
   expect(check(...first, ...again(8)).violations).toEqual([]);
@@ -57,7 +57,7 @@ test('who comes with the id of a lease that has lapsed gets another lease', () =
   expect(check(...first, ...call('Renew', 1.5, 1.9, renewal), ...again(8)).violations).toHaveLength(1);
 });
 
-test('a renewal that tells another token is one as well', () => {
+test('a renewal that tells another token is a violation too', () => {
   const renewal = { asked: lockAsked('lease-5', { token: '5' }), lease: { token: '6', validForMs: 1 } };
   expect(check(...acquire(1, 2, 5), ...call('Renew', 3, 4, renewal)).violations).toHaveLength(1);
 });

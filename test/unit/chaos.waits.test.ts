@@ -34,11 +34,11 @@ test('a waiter while nobody holds for longer than TTL and bound is a violation',
   expect(check(wait(1, 26)).violations).toEqual([]);
 });
 
-test('what others hold meanwhile is no fault, however long', () => {
+test('a wait passes while others hold the lock, however long', () => {
   expect(check(wait(1, 80), [believed(2, 45, 2), believed(46, 79, 3)]).violations).toEqual([]);
 });
 
-test('a gap between the others is one, and so is one after them', () => {
+test('a wait through a gap between the other holders, or after them, is a violation', () => {
   expect(check(wait(1, 80), [believed(2, 30, 2), believed(50, 79, 3)]).violations).toHaveLength(1);
   expect(check(wait(1, 80), [believed(2, 40, 2)]).violations).toHaveLength(1);
   expect(check(wait(1, 80), [believed(2, 79, 2, { resource: 's' })]).violations).toHaveLength(1);
@@ -53,7 +53,7 @@ describe('with faults', () => {
     expect(check(wait(1, 47), failover(20), fault(6, 21, ['node-2'])).violations).toEqual([]);
   });
 
-  test('while one stays nothing is judged', () => {
+  test('nothing is judged while a fault stays', () => {
     expect(check(wait(1, 80), failover(Number.POSITIVE_INFINITY)).violations).toEqual([]);
   });
 

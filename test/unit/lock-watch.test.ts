@@ -178,7 +178,7 @@ async function opened(filter?: WatchFilter, client?: Client): Promise<Client> {
 }
 
 describe('the snapshot', () => {
-  test('is read only when changes are heard', async () => {
+  test('a snapshot is read only when changes are heard', async () => {
     store.change('a');
     const client = open();
     await clock.pass(500);
@@ -187,14 +187,14 @@ describe('the snapshot', () => {
     expect(client.events).toEqual(['a=1', 'snapshot-complete']);
   });
 
-  test('fails within the command timeout while changes cannot be heard', async () => {
+  test('a snapshot fails within the command timeout while changes cannot be heard', async () => {
     const client = open();
     await clock.pass(1_001);
     expect(client.reason).toBe('REDIS_UNAVAILABLE');
     expect([watch.size, store.listeners, clock.timers]).toEqual([0, 0, 0]);
   });
 
-  test('tells a change during the reading of a page after that page', async () => {
+  test('a snapshot tells a change that came during the reading of a page after that page', async () => {
     store.change('a', 'b');
     store.holdsBack = true;
     const client = open();
@@ -205,7 +205,7 @@ describe('the snapshot', () => {
     expect(client.events).toEqual(['a=1', 'b=1', 'a=2', 'snapshot-complete']);
   });
 
-  test('does not read twice what a later page will show', async () => {
+  test('a snapshot does not read twice what a later page will show', async () => {
     store.change('a', 'b', 'c');
     store.pageSize = 1;
     store.holdsBack = true;
@@ -217,7 +217,7 @@ describe('the snapshot', () => {
     expect(store.reads).toEqual([['a']]);
   });
 
-  test('tells what changed at its very end', async () => {
+  test('a snapshot tells what changed at its very end', async () => {
     store.change('a');
     store.holdsBack = true;
     const client = open();
@@ -231,7 +231,7 @@ describe('the snapshot', () => {
     expect(client.events).toEqual(['a=1', 'a=2', 'snapshot-complete', 'a=3']);
   });
 
-  test('is not followed by what was read before it', async () => {
+  test('a snapshot is not followed by what was read before it', async () => {
     const first = await opened();
     store.holdsBack = true;
     store.change('a');
@@ -250,7 +250,7 @@ describe('the snapshot', () => {
     expect(second.events).toEqual(['a=2', 'snapshot-complete', 'a=2']);
   });
 
-  test('goes on page by page as the client reads, however long it is', async () => {
+  test('a snapshot goes on page by page as the client reads, however long it is', async () => {
     const names = Array.from({ length: LIMITS.unreadPerWatch + 500 }, (_, i) => String(i).padStart(6, '0'));
     store.change(...names);
     const client = new Client();
@@ -267,7 +267,7 @@ describe('the snapshot', () => {
     expect(told).toEqual([...names.map((name) => `${name}=1`), 'snapshot-complete']);
   });
 
-  test('is read for few at once, when many begin together', async () => {
+  test('few snapshots are read at once when many watches begin together', async () => {
     store.change('a');
     store.holdsBack = true;
     const clients = Array.from({ length: 100 }, () => open());
@@ -277,7 +277,7 @@ describe('the snapshot', () => {
     for (const client of clients) expect(client.events).toEqual(['a=1', 'snapshot-complete']);
   });
 
-  test('is not begun for who went away before', async () => {
+  test('a snapshot is not begun for a client that went away before', async () => {
     const cancel = new AbortController();
     const gone = open(EVERYTHING, new Client(), cancel);
     const other = open({ kind: 'names', names: ['x'] });
@@ -289,14 +289,14 @@ describe('the snapshot', () => {
     expect(other.events).toEqual(['x=0', 'snapshot-complete']);
   });
 
-  test('of named locks tells each of them, also when it is free', async () => {
+  test('a snapshot of named locks tells each of them, even a free one', async () => {
     store.change('b');
     const client = open({ kind: 'names', names: ['a', 'b'] });
     await listening();
     expect(client.events).toEqual(['a=0', 'b=1', 'snapshot-complete']);
   });
 
-  test('ends the watch when it cannot be read', async () => {
+  test('a snapshot that cannot be read ends the watch', async () => {
     store.isBroken = true;
     const client = open();
     await listening();
@@ -305,7 +305,7 @@ describe('the snapshot', () => {
 });
 
 describe('changes', () => {
-  test('of one lock are read once for a thousand watches', async () => {
+  test('changes of one lock are read once for a thousand watches', async () => {
     const clients = Array.from({ length: 1_000 }, () => open());
     await listening();
     store.change('a', 'a', 'b', 'a');
@@ -314,7 +314,7 @@ describe('changes', () => {
     for (const client of clients) expect(client.events).toEqual(['snapshot-complete', 'a=3', 'b=1']);
   });
 
-  test('are told to those whom they concern', async () => {
+  test('changes are told to the watches that they concern', async () => {
     const filters: WatchFilter[] = [
       EVERYTHING,
       { kind: 'prefix', prefix: 'job/' },
@@ -332,14 +332,14 @@ describe('changes', () => {
     ]);
   });
 
-  test('that concern nobody are not read', async () => {
+  test('changes that concern no watch are not read', async () => {
     await opened({ kind: 'prefix', prefix: 'job/' });
     store.change('x');
     await clock.pass(1_000);
     expect(store.reads).toEqual([]);
   });
 
-  test('that cannot be read now are read later', async () => {
+  test('changes that cannot be read now are read later', async () => {
     const client = await opened();
     store.isBroken = true;
     store.change('a');
@@ -350,7 +350,7 @@ describe('changes', () => {
     expect(client.events).toEqual(['a=1']);
   });
 
-  test('are not listened for when the last watch has ended', async () => {
+  test('changes are not listened for when the last watch has ended', async () => {
     const cancel = new AbortController();
     const client = open(EVERYTHING, new Client(), cancel);
     await listening();
@@ -362,13 +362,13 @@ describe('changes', () => {
 });
 
 describe('in silence', () => {
-  test('says something at least every 15 s while changes are heard', async () => {
+  test('a watch says something at least every 15 s while changes are heard', async () => {
     const client = await opened();
     await clock.pass(15_000);
     expect(new Set(client.events)).toEqual(new Set(['heartbeat']));
   });
 
-  test('says nothing while changes cannot be heard, and ends within 15 s of the last word', async () => {
+  test('a watch says nothing while changes cannot be heard, and ends within 15 s of its last word', async () => {
     const all = await opened();
     const named = await opened({ kind: 'names', names: ['a'] });
     for (let heartbeats = 0; heartbeats < 2; ) {
@@ -386,7 +386,7 @@ describe('in silence', () => {
     expect(all.end).toMatchObject({ details: { retryAfterMs: expect.any(Number) } });
   });
 
-  test('ends when changes cannot be read for so long', async () => {
+  test('a watch ends when changes cannot be read for 15 s', async () => {
     const client = await opened();
     store.isBroken = true;
     store.change('a');
@@ -398,7 +398,7 @@ describe('in silence', () => {
 });
 
 describe('where changes may have been missed', () => {
-  test('named locks are read anew, and a watch of all begins anew', async () => {
+  test('where changes may have been missed, named locks are read again and a watch of all begins again', async () => {
     const named = await opened({ kind: 'names', names: ['a', 'b'] });
     const all = await opened();
     store.tell({ kind: 'deaf' });
@@ -409,7 +409,7 @@ describe('where changes may have been missed', () => {
     expect(all.reason).toBe('WATCH_INTERRUPTED');
   });
 
-  test('a snapshot that is being read is not complete', async () => {
+  test('where changes may have been missed, a snapshot that is being read is not complete', async () => {
     store.holdsBack = true;
     const all = open();
     const named = open({ kind: 'names', names: ['a'] });
@@ -423,7 +423,7 @@ describe('where changes may have been missed', () => {
     expect(named.events).toEqual(['a=0', 'snapshot-complete', 'a=7']);
   });
 
-  test('nothing happens where the pause missed nothing', async () => {
+  test('nothing happens after a pause in which nothing was missed', async () => {
     const all = await opened();
     store.tell({ kind: 'deaf' });
     store.tell({ kind: 'listening', missed: false });
@@ -434,7 +434,7 @@ describe('where changes may have been missed', () => {
 });
 
 describe('a client that does not read', () => {
-  test('has one state of each lock waiting for it, the newest', async () => {
+  test('a client that does not read has only the newest state of each lock waiting for it', async () => {
     const client = await opened();
     client.isReading = false;
     for (let i = 0; i < 20; i++) {
@@ -446,7 +446,7 @@ describe('a client that does not read', () => {
     expect(client.events).toEqual(['a=20', 'b=20']);
   });
 
-  test('is cut off after 30 s', async () => {
+  test('a client that does not read is cut off after 30 s', async () => {
     const client = await opened();
     client.isReading = false;
     store.change('a', 'b');
@@ -459,7 +459,7 @@ describe('a client that does not read', () => {
     expect(client.unsent).toBe(0);
   });
 
-  test('is cut off when too much waits for it', async () => {
+  test('a client that does not read is cut off when too much waits for it', async () => {
     const client = await opened();
     client.isReading = false;
     store.change(...Array.from({ length: LIMITS.unreadPerWatch }, (_, i) => `r-${i}`));
@@ -496,7 +496,7 @@ test('an instance has so many watches and no more', async () => {
   expect(late.reason).toBe('OVERLOADED');
 });
 
-test('the index finds whom a name concerns, and forgets who left', () => {
+test('the index finds the watches that a name concerns, and forgets those that ended', () => {
   const index = new WatchIndex<string>();
   const filters: Record<string, WatchFilter> = {
     all: EVERYTHING,

@@ -266,7 +266,7 @@ describe('a store that fails', () => {
     expect(all.at(-1)).toBe('renewed');
   });
 
-  test('an answer that hangs does not delay the end, and does not revive the lease', async () => {
+  test('a renewal whose answer hangs does not delay the end of the lease, and does not revive it', async () => {
     const hanging = Promise.withResolvers<never>();
     answer = () => hanging.promise;
     const { told } = keep();
