@@ -68,22 +68,25 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         retry: () => retry(),
       };
 
-      test.each(OPERATION_STATES)('from %s', async (from) => {
-        for (const [transition, attempt] of Object.entries(attempts)) {
-          const ref = await broughtTo(from);
-          const before = await get();
-          await attempt(ref);
-          const { from: allowed, to } = TRANSITIONS[transition as Transition];
-          const isLive = transition === 'claim' && from === 'running'; // only a stale one is claimed
-          const moves = (allowed as readonly OperationState[]).includes(from) && !isLive;
-          expect(await state(), transition).toBe(moves ? to : from);
-          // Of a running one, cancellation is asked for; nothing else is changed by what the table does not allow.
-          const asks = transition === 'cancel' && from === 'running';
-          if (!moves && !asks) expect((await get())?.version, transition).toBe(before?.version);
-          await h.close();
-          h = await open();
-        }
-      });
+      test.each(OPERATION_STATES)(
+        'the table of transitions says what can happen to an operation that is %s',
+        async (from) => {
+          for (const [transition, attempt] of Object.entries(attempts)) {
+            const ref = await broughtTo(from);
+            const before = await get();
+            await attempt(ref);
+            const { from: allowed, to } = TRANSITIONS[transition as Transition];
+            const isLive = transition === 'claim' && from === 'running'; // only a stale one is claimed
+            const moves = (allowed as readonly OperationState[]).includes(from) && !isLive;
+            expect(await state(), transition).toBe(moves ? to : from);
+            // Of a running one, cancellation is asked for; nothing else is changed by what the table does not allow.
+            const asks = transition === 'cancel' && from === 'running';
+            if (!moves && !asks) expect((await get())?.version, transition).toBe(before?.version);
+            await h.close();
+            h = await open();
+          }
+        },
+      );
 
       test('a stale attempt is claimed again, or its operation is given up', async () => {
         await started({ maxAttempts: 2 });
@@ -204,7 +207,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await state()).toBe('dead');
     });
 
-    test('a cancellation outlives the attempt that it was asked of', async () => {
+    test('a request to cancel outlives the attempt during which it was made', async () => {
       await started();
       await h.pass(STALE_MS - 1);
       await h.stepUnseen(1);

@@ -190,7 +190,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
   }
 
   test.for([true, false])(
-    'keeps leases and ends offers, with a quarantine: %s',
+    'an upgrade of the key layout keeps leases and ends offers, with a quarantine: %s',
     async (quarantine, { onTestFinished }) => {
       const keyPrefix = `t-${randomUUID()}:`;
       const fencingToken = await formerLayout(keyPrefix);
@@ -217,7 +217,9 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
     },
   );
 
-  test('stops the instances of the former layout', async ({ onTestFinished }) => {
+  test('an upgrade of the key layout stops the instances of the former layout', async ({
+    onTestFinished,
+  }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     await formerLayout(keyPrefix);
     const { meta } = keysFor(keyPrefix);
@@ -239,7 +241,9 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
     ]);
   });
 
-  test('does not take over any other layout, and says what to do', async ({ onTestFinished }) => {
+  test('an instance does not take over an unknown key layout, and says what to do', async ({
+    onTestFinished,
+  }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     await formerLayout(keyPrefix);
     await shared.withClient((client) => client.hset(keysFor(keyPrefix).meta, 'schema', '99'));

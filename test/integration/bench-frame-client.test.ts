@@ -47,7 +47,7 @@ async function connected(answer: (message: Buffer, callback: Answer) => void) {
   };
 }
 
-test('an answer is the message that the server sent, also one of many frames', async () => {
+test('an answer is the message that the server sent, even one of many frames', async () => {
   const long = 'x'.repeat(100_000);
   const { client, frames } = await connected((message, callback) =>
     callback(null, Buffer.concat([message, Buffer.from(long)])),
@@ -55,7 +55,7 @@ test('an answer is the message that the server sent, also one of many frames', a
   expect((await client.call(frames('hello '))).toString()).toBe(`hello ${long}`);
 });
 
-test('frames are sent again with other ids', async () => {
+test('recorded frames are sent again with other ids', async () => {
   const { client, frames } = await connected((message, callback) => callback(null, message));
   const [first, second] = [randomUUID(), randomUUID()];
   const call = frames(`a${first}z`);

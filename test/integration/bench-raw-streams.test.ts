@@ -44,7 +44,7 @@ test('a raw connection hears whole messages, however they are cut, and the end',
   server.close();
 });
 
-test('the kind of an event is the field behind the texts before it', () => {
+test('the kind of an event is read from the field behind the texts before it', () => {
   const message = Buffer.from([0x0a, 2, 0x61, 0x62, 0x12, 1, 0x63, 0x2a, 0]);
   expect(fieldBehind(2, message)).toBe(5);
   expect(fieldBehind(0, message)).toBe(1);

@@ -83,7 +83,7 @@ test('a built server starts its workers from what was built', async () => {
   expect(printed.match(/"msg":"worker serving"/g)).toHaveLength(2);
 }, 30_000);
 
-test('a folder with anything else in it is left alone', async () => {
+test('the build leaves a folder alone that has anything else in it', async () => {
   const precious = join(out, 'letters.txt');
   await writeFile(precious, 'dear all');
   await expect(build()).rejects.toThrow('letters.txt');

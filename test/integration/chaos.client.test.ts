@@ -146,7 +146,7 @@ describe('three clients side by side', () => {
   ];
   const KINDS: Event['kind'][] = ['call-began', 'call-ended', 'believed', 'belief-ended', 'queued', 'noted'];
 
-  test('make calls of every kind, believe what they may, and end when told', {
+  test('chaos clients make calls of every kind, believe only what they were told, and end on SIGTERM', {
     timeout: 90_000,
   }, async () => {
     const clients = NAMES.map((name) => start(name, EVERY_ROLE));
@@ -218,7 +218,7 @@ function beliefsAreSound(events: readonly Event[]): void {
   }
 }
 
-test('a client that is killed leaves whole lines', { timeout: 60_000 }, async () => {
+test('a chaos client that is killed leaves only whole lines', { timeout: 60_000 }, async () => {
   const { child } = start('killed', EVERY_ROLE);
   await eventually(() => eventsOf('killed').length > 100, { what: 'some history', withinMs: 30_000 });
   child.kill('SIGKILL');
@@ -228,7 +228,7 @@ test('a client that is killed leaves whole lines', { timeout: 60_000 }, async ()
   expect(ofKind(events, 'call-ended').length).toBeLessThanOrEqual(ofKind(events, 'call-began').length);
 });
 
-test('a client that nobody answers ends when told, too', { timeout: 60_000 }, async () => {
+test('a chaos client that no server answers ends on SIGTERM too', { timeout: 60_000 }, async () => {
   const client = start('alone', EVERY_ROLE, { servers: ['127.0.0.1:1'] });
   await eventually(() => ofKind(eventsOf('alone'), 'call-ended').length > 10, {
     what: 'some calls',

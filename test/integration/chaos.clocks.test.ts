@@ -14,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 // Needs a C compiler and a Redis that is no container; a chaos run says so, and steps no clocks either.
 test.skipIf(clocks.missing !== undefined)(
-  'a running Redis sees its clock step, forward and back',
+  'a running Redis sees its clock step forwards and back',
   async () => {
     const [own, other] = [
       await RedisProcess.server({ environment: clocks.environmentOf('own') }),

@@ -155,7 +155,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
   });
 });
 
-test('the fields of meta are the documented ones, and who writes them does', async () => {
+test('the fields of meta are the documented ones, and are written by the documented scripts', async () => {
   const rows = table(dataModel, 'Fields of `meta`');
   await withStore(async (store) => {
     const adopted = await client.hgetall(KEYS.meta);
@@ -197,7 +197,7 @@ test('the fields of a lock are the documented ones', async () => {
   });
 });
 
-test('the words of a lease are the documented ones, and mean what is said', async () => {
+test('the words of a lease are the documented ones, and mean what the page says', async () => {
   await withStore(async (store) => {
     const lease = await grant(store, { resource: 'r', ttlMs: 20_000, maxHoldMs: 120_000 });
     const record = words('Words of a lease', await client.hget(lockKey('r'), lease.leaseId));
@@ -245,7 +245,7 @@ test('an offer has no bounds yet and ends a second after the hand-over', async (
   });
 });
 
-test('the words of a summary are the documented ones, and mean what is said', async () => {
+test('the words of a summary are the documented ones, and mean what the page says', async () => {
   await withStore(async (store) => {
     const mode = (permits: number, limit: number) => ({ kind: 'permits', permits, limit }) as const;
     const first = await grant(store, { resource: 'r', mode: mode(2, 5), ttlMs: 5_000 });
@@ -368,7 +368,7 @@ test('the messages on a channel are the documented ones, of the documented form'
   }
 });
 
-test('a score is a lower bound: a renewal moves the deadline and not the score', async () => {
+test('a score is a lower bound, because a renewal moves the deadline but not the score', async () => {
   await withStore(async (store) => {
     const lease = await grant(store, { resource: 'r', ttlMs: 10_000 });
     const score = await client.zscore(KEYS.deadlines, 'r');

@@ -107,7 +107,7 @@ async function acquire(spec: Parameters<typeof LeaseSpec.fromPartial>[0]): Promi
   return rawError(rig.client.stub, LockServiceService.acquire.path, bytes);
 }
 
-test('a contended lock', async () => {
+test('the documented error of a contended lock is the one that a caller gets', async () => {
   await rig.client.acquire({ resource: 'invoice:42', owner: 'billing-7f9c@host-3', ttl: duration(19_999) });
   const actual = JSON.stringify(asJson(await acquire({ resource: 'invoice:42' })));
   expect(steady(actual)).toEqual(steady(contended));
@@ -115,10 +115,10 @@ test('a contended lock', async () => {
   expect(JSON.stringify(steady(actual)).match(/HASH|TOKEN|TIME|SPAN/g)).toHaveLength(5);
 });
 
-test('a request with two mistakes', async () => {
+test('the documented error of a request with two mistakes is the one that a caller gets', async () => {
   expect(asJson(await acquire({ resource: '', ttl: duration(500) }))).toEqual(JSON.parse(refused));
 });
 
-test('there are no other examples', () => {
+test('docs/errors.md has no other examples of errors', () => {
   expect(others).toEqual([]);
 });

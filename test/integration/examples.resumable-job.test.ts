@@ -11,9 +11,9 @@ import { startRig } from '../support/store-kinds.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/resumable-job.ts');
 
-test('goes on where the killed one was, and does nothing twice', { timeout: 60_000 }, async ({
-  onTestFinished,
-}) => {
+test('the resumable job goes on where a killed one stopped, and does nothing twice', {
+  timeout: 60_000,
+}, async ({ onTestFinished }) => {
   const rig = await startRig('embedded');
   onTestFinished(() => rig.stop());
   const run = (): { child: ChildProcess; output: () => string; ended: Promise<unknown> } => {

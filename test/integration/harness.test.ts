@@ -95,7 +95,7 @@ describe.concurrent('the Redis test harness', () => {
     expect(await old.process.withClient((client) => client.get('lost'))).toBeNull();
   });
 
-  test('a node cut off from everybody stalls its callers, and goes on with what they sent when it is healed', async ({
+  test('a node that is cut off from everything stalls its callers, and goes on with what they sent when it is healed', async ({
     onTestFinished: atEnd,
   }) => {
     const cluster = await startCluster(atEnd, { partitions: true, downAfterMs: 30_000 });
@@ -139,7 +139,9 @@ describe.concurrent('the Redis test harness', () => {
     await unheard;
   });
 
-  test('a planned failover and a frozen replica', async ({ onTestFinished: atEnd }) => {
+  test('a cluster can be failed over as planned, and a replica can be frozen', async ({
+    onTestFinished: atEnd,
+  }) => {
     const cluster = await startCluster(atEnd);
     const old = await cluster.primary();
     const fresh = await cluster.failover();
@@ -153,7 +155,7 @@ describe.concurrent('the Redis test harness', () => {
     await frozen?.process.ready();
   });
 
-  test('users and passwords for Redis and for the Sentinels', async ({ onTestFinished: atEnd }) => {
+  test('Redis and the Sentinels can demand users and passwords', async ({ onTestFinished: atEnd }) => {
     const cluster = await startCluster(atEnd, {
       redisAuth: { username: 'leasehold', password: 'redis-secret' },
       sentinelAuth: { password: 'sentinel-secret' },
@@ -166,7 +168,7 @@ describe.concurrent('the Redis test harness', () => {
     await cluster.failover();
   });
 
-  test('restarts with its data, and empty', async ({ onTestFinished: atEnd }) => {
+  test('a Redis can restart with its data, or empty', async ({ onTestFinished: atEnd }) => {
     const redis = await RedisProcess.server({ appendonly: true });
     atEnd(() => redis.stop());
     await redis.start();
@@ -200,7 +202,7 @@ describe.concurrent('the Redis test harness', () => {
     expect(caller).toBe('127.0.0.41');
   });
 
-  test('nothing outlives the process that started it, not even when that is killed', async ({
+  test('no child process outlives the process that started it, even when that is killed', async ({
     onTestFinished: atEnd,
   }) => {
     const script = `

@@ -86,7 +86,7 @@ test.each(['leasehold.v1.LockService', 'leasehold.v1.Contention', 'google.rpc.Ba
   },
 );
 
-test('reflection is not there when it is switched off', async () => {
+test('reflection is not served when it is switched off', async () => {
   const quiet = await startInstance({ LEASEHOLD_SERVER_REFLECTION: 'false' });
   const other = new (makeGenericClientConstructor({}, 'Reflection'))(
     formatHostPort(quiet.address),

@@ -117,10 +117,13 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     ['one resource twice', [{ resource: 'a' }, { resource: 'a' }], 'specs[1].resource'],
     ['a bad name', [{ resource: 'a' }, { resource: '' }], 'specs[1].resource'],
     ['a bad id', [{ resource: 'a', leaseId: 'x' }], 'specs[0].lease_id'],
-  ])('refuse %s by name', async (_name, specs, field) => {
-    await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
-      reason: 'INVALID_ARGUMENT',
-      violations: [{ field }],
-    });
-  });
+  ])(
+    'a request for several locks with %s is refused with the name of the field',
+    async (_name, specs, field) => {
+      await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
+        reason: 'INVALID_ARGUMENT',
+        violations: [{ field }],
+      });
+    },
+  );
 });

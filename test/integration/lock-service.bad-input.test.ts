@@ -244,7 +244,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     return error;
   }
 
-  test.each(REFUSED)('%s: INVALID_ARGUMENT for %s', async (_name, field, sent) => {
+  test.each(REFUSED)('bad input is INVALID_ARGUMENT: %s, under the field %s', async (_name, field, sent) => {
     const error = await refusedWithoutEffect(sent);
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.details['google.rpc.ErrorInfo']).toMatchObject({
@@ -258,7 +258,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(error.details['google.rpc.RetryInfo']).toBeUndefined();
   });
 
-  test.each(GARBAGE)('bytes that are no message (%s): INVALID_ARGUMENT', async (_name, bytes) => {
+  test.each(GARBAGE)('bytes that are not a message are INVALID_ARGUMENT: %s', async (_name, bytes) => {
     for (const { path } of [
       LockServiceService.acquire,
       LockServiceService.renew,
@@ -272,14 +272,14 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     }
   });
 
-  test('a message within the message that is none: INVALID_ARGUMENT', async () => {
+  test('bytes that are not a message, within a message, are INVALID_ARGUMENT', async () => {
     const { path } = LockServiceService.acquire;
     const bytes = Uint8Array.from([0x0a, 0x04, 0x0a, 0x7f, 0x61, 0x62]); // a name of 127 bytes in a spec of 4
     const error = await refusedWithoutEffect({ path, bytes });
     expect(error.details['google.rpc.BadRequest']?.fieldViolations[0]?.field).toBe('request');
   });
 
-  test('replicated durability where there are no replicas names the field', async () => {
+  test('replicated durability without replicas is refused with the name of the field', async () => {
     if (kind === 'redis') return; // there it may be unmet, but it is no bad input: durability.replicated.test.ts
     const { path, bytes } = acquire({
       durability: { level: { $case: 'replicated', value: { minAcks: 0 } } },
@@ -289,7 +289,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(JSON.stringify(error)).toContain('spec.durability');
   });
 
-  test('the largest and the smallest permits, and the longest waits, are none of this', async () => {
+  test('the largest and the smallest permits, and the longest waits, are accepted', async () => {
     const { path } = LockServiceService.acquire;
     for (const permits of [1, 1_000_000]) {
       const spec = { resource: `permits-${permits}`, leaseId: randomUUID() };
@@ -306,12 +306,12 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     }
   });
 
-  test('a wait of nothing is no wait', async () => {
+  test('a wait timeout of zero means no wait', async () => {
     const { path, bytes } = acquire(KEPT, { $case: 'waitTimeout', value: duration(0) });
     expect(Buffer.isBuffer(await rawCall(rig.client.stub, path, bytes))).toBe(true);
   });
 
-  test('every violation is told at once', async () => {
+  test('an error names every violation at once', async () => {
     const sent = acquire({ resource: '', leaseId: 'x', owner: '\0', ttl: duration(1), metadata: MANY });
     const error = await refusedWithoutEffect(sent);
     expect(error.details['google.rpc.BadRequest']?.fieldViolations.map(({ field }) => field)).toEqual([
@@ -323,7 +323,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     ]);
   });
 
-  test('many violations still fit into a trailer', async () => {
+  test('many violations still fit into one trailer', async () => {
     const metadata = new Map(Array.from({ length: 16 }, (_, index) => [`${index}`.padStart(64, 'k'), '\0']));
     const error = await refusedWithoutEffect(acquire({ resource: '', leaseId: 'x', owner: '\0', metadata }));
     expect(error.code).toBe('INVALID_ARGUMENT');
@@ -346,7 +346,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(Buffer.isBuffer(await rawCall(rig.client.stub, path, Buffer.concat([bytes, unknown])))).toBe(true);
   });
 
-  test('an id that is used for another resource is another lease', async () => {
+  test('a lease_id that is used for another resource is another lease', async () => {
     const resource = `other-${randomUUID()}`;
     const { lease } = await rig.client.acquire({ resource, leaseId: KEPT.leaseId });
     expect(lease?.fencingToken).toBeGreaterThan(fencingToken);

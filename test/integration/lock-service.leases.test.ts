@@ -182,7 +182,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(new Set(reasons)).toEqual(new Set(['LOCK_CONTENDED']));
     });
 
-    test('metadata comes back as it was, whatever its keys are called', async () => {
+    test('metadata comes back unchanged, whatever its keys are called', async () => {
       const metadata = new Map([
         ['__proto__', 'polluted'],
         ['constructor', 'c'],
@@ -239,7 +239,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       ],
       ['another lease_id', () => ({ leaseId: randomUUID() })],
       ['another resource', () => ({ resource: 'never-locked' })],
-    ])('with %s is LEASE_LOST, and the lease stays as it is', async (_name, change) => {
+    ])('a renewal with %s is LEASE_LOST, and the lease stays as it is', async (_name, change) => {
       const leaseId = randomUUID();
       const resource = `renew-${leaseId}`;
       const { fencingToken } = await acquired({ resource, leaseId, ttl: duration(10_000) });

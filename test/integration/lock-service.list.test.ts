@@ -78,7 +78,7 @@ describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
     ['resource_prefix', { resourcePrefix: 'x'.repeat(513) }],
     ['resource_prefix', { resourcePrefix: 'a\n' }],
     ['owner', { owner: 'x'.repeat(257) }],
-  ])('refuses what is wrong with %s', async (field, filter) => {
+  ])('a list with a wrong %s is refused with the name of the field', async (field, filter) => {
     const error = await refused(filter);
     expect(error.reason).toBe('INVALID_ARGUMENT');
     expect(error.violations.map((violation) => violation.field)).toEqual([field]);

@@ -184,7 +184,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await stopped;
   });
 
-  test('shared leases go together; a writer between them waits its turn', async () => {
+  test('shared leases are held together, and a writer between them waits its turn', async () => {
     const shared = { $case: 'shared' as const, value: {} };
     const reader = await rig.client.acquire({ resource: RESOURCE, mode: shared });
     await rig.client.acquire({ resource: RESOURCE, mode: shared });

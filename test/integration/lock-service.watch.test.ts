@@ -102,7 +102,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
     ['resources[1]', { resources: ['a', ''] }],
     ['resources[1]', { resources: ['a', 'a'] }],
     ['resource_prefix', { resourcePrefix: 'x'.repeat(513) }],
-  ])('refuses what is wrong with %s', async (field, request) => {
+  ])('a watch with a wrong %s is refused with the name of the field', async (field, request) => {
     const error = await new WatchStream(rig.client, request).ended();
     expect(error.reason).toBe('INVALID_ARGUMENT');
     expect(error.violations.map((violation) => violation.field)).toEqual([field]);

@@ -385,7 +385,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await client.get(attempt)).toMatchObject({ state: RUNNING });
   });
 
-  test('KeepAliveOperation: yielded, unknown, and of another token', async () => {
+  test('KeepAliveOperation says when an attempt was yielded, is unknown or has another token', async () => {
     const attempt = await client.started(key());
     const stream = client.keepAlive(attempt);
     await stream.event('renewed');

@@ -110,7 +110,9 @@ test('a repeated ClaimOperations gets what was claimed, and no more', { timeout:
   expect(held(claimed[0] ?? {}).fencingToken).toBe((await recorded())?.fencingToken);
 });
 
-test('a waiting ClaimOperations whose reply is lost asks again by itself', { timeout: 30_000 }, async () => {
+test('a ClaimOperations that waits and whose reply is lost asks again by itself', {
+  timeout: 30_000,
+}, async () => {
   await client.begin(KEY);
   proxy.holdReplies();
   const claim = client.claim({ waitTimeout: { seconds: 12n, nanos: 0 } });

@@ -52,7 +52,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
       (resource: string) => rig.client.forceRelease({ resource, reason: 'test', immediate: true }),
     ],
     ['released by its id', (resource: string, leaseId: string) => rig.client.release({ resource, leaseId })],
-  ])('the worker whose lease is %s is told so at once', async (_, end) => {
+  ])('a worker whose lease is %s is told at once', async (_, end) => {
     const attempt = await client.started({ resource: fresh('r'), operationId: 'o', lock });
     const stream = client.keepAlive(attempt);
     await stream.event('renewed');
@@ -66,7 +66,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     for (const { reason: why } of await Promise.all(writes.map(refusal))) expect(why).toBe('STALE_ATTEMPT');
   });
 
-  test('the same operation: its type, data and labels, and nothing else of the request', async () => {
+  test('an operation is the same if its type, data and labels are, whatever else the request says', async () => {
     const key = { resource: fresh('r'), operationId: 'o' };
     const labels = new Map([
       ['a', '1'],
@@ -102,7 +102,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     expect(await client.get(key)).toEqual(first.operation);
   });
 
-  test('page sizes: 0 is the usual one, more than the largest is the largest', {
+  test('a page size of 0 is the default, and one above the maximum is the maximum', {
     timeout: 60_000,
   }, async () => {
     const resource = fresh('r');
@@ -121,7 +121,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     expect((await refusal(client.list({ pageSize: -1 }))).reason).toBe('INVALID_ARGUMENT');
   });
 
-  test('page tokens: of this listing and this filter, unchanged to the last bit', async () => {
+  test('a page token of operations is accepted only for its own listing and filter, unchanged to the last bit', async () => {
     const resource = fresh('r');
     for (const operationId of ['1', '2', '3']) await client.begin({ resource, operationId });
     const filter = { resource, states: [OperationState.OPERATION_STATE_PENDING] };
@@ -151,7 +151,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     expect(operations.map(({ operationId }) => operationId)).toEqual(['2', '3']);
   });
 
-  test('a page of large records is one that a client can take', { timeout: 60_000 }, async () => {
+  test('a page of large records fits into what a client accepts', { timeout: 60_000 }, async () => {
     const resource = fresh('r');
     const large = payload('x'.repeat(32_000));
     for (let from = 0; from < 160; from += 20) {
@@ -184,7 +184,7 @@ async function failOver(rig: Rig): Promise<void> {
 }
 
 test.each(STORE_KINDS)(
-  'what a quarantine forbids names the time to wait, or waits, %s store',
+  'a call that a quarantine forbids waits, or its error names the time to wait: %s store',
   {
     timeout: 60_000,
   },

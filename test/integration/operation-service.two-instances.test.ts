@@ -90,7 +90,9 @@ async function scriptsRun(): Promise<number> {
   });
 }
 
-test('hundreds of calls that wait ask Redis nothing while nothing happens', { timeout: 60_000 }, async () => {
+test('hundreds of calls that wait send Redis nothing while nothing happens', {
+  timeout: 60_000,
+}, async () => {
   const attempt = await client(0).started({ resource: `r-${randomUUID()}`, operationId: 'o' });
   const { resource, operationId } = attempt;
   const over = new AbortController();

@@ -66,7 +66,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(21);
   });
 
-  test('a claim whose client is gone claims nothing', async () => {
+  test('a claim whose client has gone claims nothing', async () => {
     const [type, resource] = [fresh('t'), fresh('r')];
     const gone = new AbortController();
     const claim = client.claim({ types: [type], waitTimeout }, { signal: gone.signal });
@@ -135,7 +135,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect((await client.wait({ resource, operationId, waitTimeout })).done).toBe(true);
   });
 
-  test('WaitOperation: of what is removed, of what is not there, and before the deadline of the client', async () => {
+  test('WaitOperation ends when the operation is removed or does not exist, and before the deadline of the client', async () => {
     const key = { resource: fresh('r'), operationId: 'o' };
     expect(await reasonOf(client.wait({ ...key, waitTimeout }))).toBe('5 OPERATION_NOT_FOUND');
     await client.begin(key);
@@ -235,7 +235,7 @@ describe.each(STORE_KINDS)('an instance that stops, %s store', (kind) => {
   });
 });
 
-test('a watch that nobody reads costs a bounded amount, and is ended', { timeout: 60_000 }, async ({
+test('a watch that nobody reads uses bounded memory, and is ended', { timeout: 60_000 }, async ({
   onTestFinished,
 }) => {
   const rig = await startRig('embedded');

@@ -78,7 +78,7 @@ test('every program of docs/sdk.md passes the compiler against the packed declar
   await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]).catch(output);
 });
 
-test('the quickstart has some 20 lines, and runs', { timeout: 60_000 }, async () => {
+test('the quickstart has about 20 lines, and runs', { timeout: 60_000 }, async () => {
   const text = (await programs()).get('Quickstart') ?? '';
   expect(text.trim().split('\n').length).toBeLessThanOrEqual(22);
   const program = join(project, 'quickstart.ts');
@@ -89,7 +89,7 @@ test('the quickstart has some 20 lines, and runs', { timeout: 60_000 }, async ()
   );
 });
 
-test('so does the test of one’s own', { timeout: 60_000 }, async () => {
+test('the documented test of a user’s own code runs', { timeout: 60_000 }, async () => {
   const program = join(project, 'own.ts');
   await writeFile(program, (await programs()).get('Tests of your own') ?? '');
   const { stdout, stderr } = await run(process.execPath, [program]).catch(output);
@@ -128,11 +128,11 @@ const OF_THE_CLIENT = {
   packages: ['@bufbuild/protobuf/wire', '@grpc/grpc-js', '@opentelemetry/api'],
 };
 
-test('the client has no code of the server in it', async () => {
+test('the client contains no code of the server', async () => {
   expect(await loadedBy('src/client/client.js', 'src/client/proto.js')).toEqual(OF_THE_CLIENT);
 });
 
-test('the program loads neither client nor server until a command needs it, and never one for the other', async () => {
+test('the program loads client or server only when a command needs it, and never both', async () => {
   expect(await loadedBy('src/main.js')).toEqual({
     folders: ['src', 'src/cli', 'src/config', 'src/domain'],
     packages: ['commander'],
@@ -145,7 +145,7 @@ test('the program loads neither client nor server until a command needs it, and 
   expect(server.folders.filter((folder) => /^src\/(cli|client)/.test(folder))).toEqual([]);
 });
 
-test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {
+test('npx leasehold runs the program of the package, which holds a lock', { timeout: 60_000 }, async () => {
   const { bin } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
     readonly bin: Readonly<Record<string, string>>; // ours
   };
@@ -163,7 +163,7 @@ test('npx leasehold: the program of the package runs, and holds a lock', { timeo
   expect(stdout).toMatch(/^token \d+\n$/);
 });
 
-test('the .proto files are in it, with everything that they import', async () => {
+test('the package contains the .proto files, with everything that they import', async () => {
   const paths = await readdir(join(installed, 'proto'), { recursive: true });
   expect(paths).toContain('leasehold/v1/lock_service.proto');
   expect(paths).toContain('third_party/google/rpc/status.proto');

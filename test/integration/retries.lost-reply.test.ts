@@ -117,7 +117,7 @@ test.each([
   { immediate: false, left: 'revoked' },
   { immediate: true, left: 'gone' },
 ])(
-  'ForceRelease (immediate: $immediate): the repeat takes nothing more away',
+  'a repeated ForceRelease revokes nothing more (immediate: $immediate)',
   { timeout: 30_000 },
   async ({ immediate, left }) => {
     const leaseId = randomUUID();
@@ -160,7 +160,7 @@ test('a repeated Hold gets the lease that was granted', { timeout: 30_000 }, asy
   again.call.cancel();
 });
 
-test('a waiting Hold that does not hear of its hand-over is granted once', {
+test('a Hold that waits and does not hear of its hand-over is granted once', {
   timeout: 30_000,
 }, async () => {
   const holder = randomUUID();
@@ -227,7 +227,7 @@ test('a repeated AcquireMany gets the leases that were granted', { timeout: 30_0
   expect((await recorded(last, 'b'))?.[1]).not.toBe(before);
 });
 
-test('a waiting Acquire whose replies are lost is granted once', { timeout: 30_000 }, async () => {
+test('an Acquire that waits and whose replies are lost is granted once', { timeout: 30_000 }, async () => {
   const holder = randomUUID();
   const token = await granted(holder, 'holder');
   const leaseId = randomUUID();

@@ -12,7 +12,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test('a lost Sentinel majority stops all answers at once and no lease is lost when it is back soon', {
+test('a lost majority of the Sentinels stops all answers at once, and no lease is lost if it is back soon', {
   timeout: 60_000,
 }, async () => {
   rig = await FailoverRig.start();

@@ -156,7 +156,7 @@ describe.concurrent('Leasehold to Redis', () => {
     ['another name than the certificate’s', { LEASEHOLD_REDIS_TLS_SERVER_NAME: 'redis.other' }, /altnames/i],
     ['a wrong password', { LEASEHOLD_REDIS_PASSWORD: 'wrong-horse' }, /WRONGPASS|invalid username/i],
   ] as const) {
-    test(`${name}: the instance gets no connection to Redis, and does not tell callers why`, async (context) => {
+    test(`an instance with ${name} gets no connection to Redis, and does not tell callers why`, async (context) => {
       const { tlsPort } = await guardedRedis(context);
       const instance = await started(context, { ...environment(tlsPort), ...overrides });
       const client = clientWith(context, instance, credentials.createInsecure());

@@ -42,7 +42,7 @@ const owners = async () => {
   return views.map(({ holders }) => holders.map(({ owner }) => owner).join());
 };
 
-test('what it was granted is given back, with its min_hold', async () => {
+test('an AcquireMany that fails gives back what it was granted, with its min_hold', async () => {
   await h.locks.acquire(
     { spec: leaseSpec({ resource: 'c', owner: 'other' }), stamp: SECOND_TRY, mayWait: false },
     inTime(),
@@ -53,7 +53,7 @@ test('what it was granted is given back, with its min_hold', async () => {
   expect(a?.minHoldRemainingMs).toBe(0);
 });
 
-test('what another call of the same ids was told of is not, what is new beside it is', async () => {
+test('an AcquireMany that fails gives back what is new, but not what another call with the same ids was told of', async () => {
   const [, b] = specs;
   if (!b) throw new Error('no b');
   await h.locks.acquire({ spec: b, stamp: SECOND_TRY, mayWait: false }, inTime());
@@ -65,7 +65,7 @@ test('what another call of the same ids was told of is not, what is new beside i
   expect(await owners()).toEqual(['', 'me', 'other']);
 });
 
-test('nor is what it can not know to be new: the answer about it was lost', async () => {
+test('an AcquireMany that fails does not give back a lease that may not be new because the answer about it was lost', async () => {
   await many(SECOND_TRY);
   const lost = many(FIRST_TRY, ({ resource }) => {
     if (resource === 'b') throw new CoordinationError('OUTCOME_UNKNOWN', 'the reply was lost');
@@ -74,7 +74,7 @@ test('nor is what it can not know to be new: the answer about it was lost', asyn
   expect(await owners()).toEqual(['me', 'me', 'me']);
 });
 
-test('its place in a queue is left, and what it was handed there and did not confirm', async () => {
+test('an AcquireMany that fails leaves the queue, and gives back an offer that it did not confirm', async () => {
   const other = leaseSpec({ resource: 'b', owner: 'other' });
   await h.locks.acquire({ spec: other, stamp: SECOND_TRY, mayWait: false }, inTime());
   const handedOver = acquireMany({

@@ -66,6 +66,6 @@ test.each([
     'one of a client that stood still',
     [...asks(1, 2), ...releases(3.1, 3.3), ...fault(2, 3, ['client-1'], { fault: 'pause' })],
   ],
-])('%s promises nothing', (_what, events) => {
+])('a lease is no ghost when its release promises nothing: %s', (_what, events) => {
   expect(check(...events, seen(4), seen(6)).violations).toEqual([]);
 });

@@ -24,7 +24,7 @@ test('tokens of guarded writes are compared for each resource by itself', () => 
   expect(check(written(1, 7), written(2, 5, { resource: 's' })).violations).toEqual([]);
 });
 
-test('a paused writer that is refused past its belief counts as fenced', () => {
+test('a paused writer that is refused after its belief has ended counts as fenced', () => {
   const { violations, counts } = check(written(1, 7), written(9, 5, { ...late, believedUntilMs: 8_000 }));
   expect(violations).toEqual([]);
   expect(counts['fenced writes']).toBe(1);
@@ -44,11 +44,11 @@ test('a writer that is refused after it gave the lease back passes', () => {
   );
 });
 
-test('a refusal without a larger token before is a violation of the guard', () => {
+test('a refusal without an earlier larger token is a violation of the guard', () => {
   expect(check(written(1, 5), written(2, 6, { accepted: false })).violations).toHaveLength(1);
 });
 
-test('tokens are compared as numbers, also past 2^53', () => {
+test('tokens are compared as numbers, even past 2^53', () => {
   expect(check(written(1, 9), written(2, 10)).violations).toEqual([]);
   const [a, b] = ['9007199254740993', '9007199254740992'];
   expect(check(written(1, 0, { token: a }), written(2, 0, { token: b })).violations).toHaveLength(1);

@@ -24,15 +24,19 @@ function failure(reason: string): CallError {
   return new CallError({ code: status.ABORTED, details: reason, metadata });
 }
 
-test('the page tells of outcomes', () => expect(DOCUMENTED.length).toBeGreaterThan(25));
+test('docs/errors.md names the outcomes of more than 25 reasons', () =>
+  expect(DOCUMENTED.length).toBeGreaterThan(25));
 
-test.each(DOCUMENTED)('%s of a call that does not wait: %s', (reason, documented) => {
-  const isCertain = /^(nothing changed|not granted|the lease is not held)/.test(documented);
-  // What the watches' own reasons leave unchanged is nothing that anybody asked for.
-  const isOfWatches = reason.startsWith('WATCH');
-  const expected = isCertain && !isOfWatches ? 'failed' : 'unknown';
-  expect(outcomeOf('Renew', failure(reason), false)).toBe(expected);
-});
+test.each(DOCUMENTED)(
+  'the outcome of a call that fails with %s and does not wait is the documented one: %s',
+  (reason, documented) => {
+    const isCertain = /^(nothing changed|not granted|the lease is not held)/.test(documented);
+    // What the watches' own reasons leave unchanged is nothing that anybody asked for.
+    const isOfWatches = reason.startsWith('WATCH');
+    const expected = isCertain && !isOfWatches ? 'failed' : 'unknown';
+    expect(outcomeOf('Renew', failure(reason), false)).toBe(expected);
+  },
+);
 
 test.each([
   // A server that lets a call wait tries again, and tells how the last try ended.
@@ -48,11 +52,14 @@ test.each([
   ['ClaimOperations', 'DRAINING', false, 'unknown'],
   // Who only reads has changed nothing, whatever else isn't known.
   ['GetOperation', 'OUTCOME_UNKNOWN', false, 'failed'],
-] as const)('%s, %s, waiting %s: %s', (rpc, reason, waits, expected) => {
-  expect(outcomeOf(rpc, failure(reason), waits)).toBe(expected);
-});
+] as const)(
+  'the outcome of a %s that fails with %s (waiting: %s) is "%s"',
+  (rpc, reason, waits, expected) => {
+    expect(outcomeOf(rpc, failure(reason), waits)).toBe(expected);
+  },
+);
 
-test('an error without a reason says nothing, and is called by its status', () => {
+test('an error without a reason leaves the outcome unknown, and is named by its status', () => {
   const error = new CallError({ code: status.UNAVAILABLE, details: 'No connection established' });
   expect([outcomeOf('Renew', error, false), reasonOf(error)]).toEqual(['unknown', 'UNAVAILABLE']);
 });

@@ -13,7 +13,7 @@ describe('after the last fault was healed', () => {
   const struck = [[runBegan()], fault(5, 10, ['node-1']), end];
   const asks = acquire(45, 46, 0, { asked: lockAsked('lease-x') });
 
-  test('a grant within the bound passes', () => {
+  test('a grant within the bound after the last fault passes', () => {
     const { violations, counts } = check(...struck, asks, acquire(48, 50, 7));
     expect(violations).toEqual([]);
     expect(counts['returns judged']).toBe(1);
@@ -45,7 +45,7 @@ describe('in liveness mode', () => {
   const grant = [believed(60, 70, 7)];
   const renewal = [believed(62, 75, 7)];
 
-  test('grants and renewals while the fault stays pass', () => {
+  test('grants and renewals while a fault stays pass', () => {
     const { violations, counts } = check(...run, grant, renewal);
     expect(violations).toEqual([]);
     expect(counts['standing faults judged']).toBe(1);

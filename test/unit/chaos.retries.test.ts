@@ -53,7 +53,7 @@ test('a claim_id with one attempt passes, with two it is a violation', () => {
   ]);
 });
 
-test('what an answer shows when the record no longer runs for the caller is not its attempt', () => {
+test('an answer about a record that no longer runs for the caller does not show the caller’s attempt', () => {
   expect(check(begin(1, 'RUNNING 1 1'), begin(3, 'SUCCEEDED 3 2')).violations).toEqual([]);
   expect(check(begin(1, 'RUNNING 1 1'), begin(3, 'RUNNING 3 2', 'b')).violations).toEqual([]);
 });

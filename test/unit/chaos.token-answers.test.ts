@@ -28,7 +28,7 @@ test('another token passes if it can have been live before the holder began, or 
   expect(check(believed(1, 9, 7, { resource: 's' }), ...asks('6', true)).violations).toEqual([]);
 });
 
-test('shared leases are valid together, not beside an exclusive one', () => {
+test('tokens of shared leases are valid together, but not beside that of an exclusive one', () => {
   const shared = { mode: 'shared' };
   expect(check(believed(1, 9, 7, shared), ...asks('6', true, 'shared')).violations).toEqual([]);
   expect(check(believed(1, 9, 7), ...asks('6', true, 'shared')).violations).toHaveLength(1);

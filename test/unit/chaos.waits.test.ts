@@ -21,12 +21,12 @@ test('a wait that is served passes and is counted', () => {
   expect(counts).toMatchObject({ waits: 1, 'waits served': 1 });
 });
 
-test('a call that was told no place waits for nothing', () => {
+test('a call that was never told a position does not wait', () => {
   const { counts } = check(call('Hold', 1, 50, { asked: lockAsked('lease-1') }));
   expect(counts.waits).toBe(0);
 });
 
-test('a waiter while nobody holds for longer than TTL and bound is a violation', () => {
+test('a waiter beside a free lock for longer than TTL and bound is a violation', () => {
   const { violations } = check(wait(1, 30));
   expect(violations.map(({ text }) => text)).toEqual([
     expect.stringContaining('nobody held it for 20.000 s'),
@@ -47,7 +47,7 @@ test('a wait through a gap between the other holders, or after them, is a violat
 describe('with faults', () => {
   const failover = (healed: number): Event[] => fault(5, healed, ['node-1']);
 
-  test('the time until the last is healed and the quarantine over does not count', () => {
+  test('the time until the last fault is healed and the quarantine is over does not count', () => {
     expect(check(wait(1, 45), failover(20)).violations).toEqual([]);
     expect(check(wait(1, 47), failover(20)).violations).toHaveLength(1);
     expect(check(wait(1, 47), failover(20), fault(6, 21, ['node-2'])).violations).toEqual([]);
@@ -57,7 +57,7 @@ describe('with faults', () => {
     expect(check(wait(1, 80), failover(Number.POSITIVE_INFINITY)).violations).toEqual([]);
   });
 
-  test('a waiter that was killed waits no more', () => {
+  test('a waiter that was killed no longer waits', () => {
     expect(check(wait(1, 80), failover(20), fault(4, 6, ['client-1'])).violations).toEqual([]);
     expect(check(wait(1, 80), failover(20), fault(4, 6, ['client-2'])).violations).toHaveLength(1);
   });

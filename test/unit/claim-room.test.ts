@@ -116,7 +116,7 @@ const settledOf = (callers: readonly Caller[]): (string | undefined)[] =>
   callers.map(({ settled }) => settled);
 
 describe('who asks', () => {
-  test('each once when it comes; then one for a notice, and the next only if that one found something', async () => {
+  test('each claim asks once when it arrives, then one asks for each notice, and the next only if that one found something', async () => {
     const callers = Array.from({ length: 50 }, () => claim());
     await clock.pass(10);
     expect(asked).toHaveLength(50);
@@ -134,7 +134,7 @@ describe('who asks', () => {
     expect(room.size).toBe(48);
   });
 
-  test('those of another type are left alone, those of another prefix are asked too', async () => {
+  test('a notice makes no claim of another type ask, but one of each prefix', async () => {
     claim({ types: ['other'] });
     const [a, b] = [claim({ prefix: 'a' }), claim({ types: ['x', 't'], prefix: 'b' })];
     await clock.pass(10);
@@ -156,7 +156,7 @@ describe('who asks', () => {
     expect(caller.settled).toBe('o');
   });
 
-  test('when the lock that stood in the way changes, when the store said so, and after a gap', async () => {
+  test('a claim asks again when the lock in its way changes, when the store said so, and after a gap', async () => {
     answer = () => nothing(5_000, ['r1']);
     claim();
     await clock.pass(10);
@@ -175,7 +175,7 @@ describe('who asks', () => {
     }
   });
 
-  test('twice a second at most, however soon the store thinks that something may change by itself', async () => {
+  test('claims ask at most twice a second, however soon the store expects a change by itself', async () => {
     answer = () => nothing(10);
     claim();
     claim();
@@ -188,7 +188,7 @@ describe('who asks', () => {
     expect(asked).toHaveLength(11);
   });
 
-  test('nobody listens when nobody has waited for a while', async () => {
+  test('the room stops listening when no claim has waited for a while', async () => {
     const caller = claim({ waitMs: 100 });
     await clock.pass(200);
     expect([caller.settled, listening]).toEqual(['', 1]);
@@ -198,7 +198,7 @@ describe('who asks', () => {
 });
 
 describe('ends', () => {
-  test('the time over, and before the deadline of the client: with nothing', async () => {
+  test('a claim ends with nothing when its time is over, and before the deadline of its client', async () => {
     const [short, late] = [claim({ waitMs: 500 }), claim({ deadlineMs: clock.monotonicMs() + 1_000 })];
     await clock.pass(510);
     expect(short.settled).toBe('');
@@ -208,7 +208,7 @@ describe('ends', () => {
     expect(late.settled).toBe('');
   });
 
-  test('what the last question finds is told although the time is over', async () => {
+  test('a claim tells what its last question finds, although its time is over', async () => {
     const held = Promise.withResolvers<ClaimOutcome>();
     answer = () => held.promise;
     const caller = claim({ waitMs: 500 });
@@ -219,7 +219,7 @@ describe('ends', () => {
     expect([caller.settled, yielded]).toEqual(['o', []]);
   });
 
-  test('draining: those that wait, and those that come', async () => {
+  test('a drain ends the claims that wait and those that arrive later', async () => {
     const caller = claim();
     await clock.pass(10);
     room.drain();
@@ -228,7 +228,7 @@ describe('ends', () => {
     expect(settledOf([caller, later])).toEqual(['DRAINING', 'DRAINING']);
   });
 
-  test('a quarantine is waited for; with too little time, and without waiting, it is told', async () => {
+  test('a claim waits for the end of a quarantine, or says at once that it has too little time or does not wait', async () => {
     const endMs = clock.monotonicMs() + 5_000;
     answer = (command) => {
       const leftMs = endMs - clock.monotonicMs();
@@ -245,7 +245,7 @@ describe('ends', () => {
 });
 
 describe('a client that goes away', () => {
-  test('claims nothing any more', async () => {
+  test('a client that goes away claims nothing any more', async () => {
     const caller = claim();
     await clock.pass(10);
     caller.leave();
@@ -256,7 +256,7 @@ describe('a client that goes away', () => {
   });
 
   test.each([0, 60_000])(
-    'while its question is on its way: what it found is given back, waiting %i ms',
+    'a client that goes away while its question is on its way gives back what it found, waiting %i ms',
     async (waitMs) => {
       const held = Promise.withResolvers<ClaimOutcome>();
       answer = () => held.promise;
@@ -278,7 +278,7 @@ describe('a client that goes away', () => {
 // The first try waits in the socket of a frozen server, the second one is answered elsewhere. The server wakes and asks
 // for the first one, whose client has long gone: what it gets was told to that very client.
 test.each([0, 60_000])(
-  'a late repeat gives back nothing that the newer call has told, waiting %i ms',
+  'a late repeat gives back nothing that the newer call has told its client, waiting %i ms',
   async (waitMs) => {
     const held = Promise.withResolvers<ClaimOutcome>();
     answer = () => held.promise;
@@ -293,7 +293,7 @@ test.each([0, 60_000])(
 );
 
 describe('a store that fails', () => {
-  test('in passing: the very same caller asks again, since its question may have claimed something', async () => {
+  test('after a passing failure the same claim asks again, since its question may have claimed something', async () => {
     claim();
     await clock.pass(10);
     asked = [];
@@ -308,7 +308,7 @@ describe('a store that fails', () => {
     expect(asked.slice(0, own).every(({ claimId }) => claimId === caller.claimId)).toBe(true);
   });
 
-  test('when the one that asked for all leaves, the next one asks', async () => {
+  test('when the claim that asked for all leaves, the next one asks', async () => {
     const [first, second] = [claim(), claim()];
     await clock.pass(10);
     answer = () => Promise.reject(new CoordinationError('OUTCOME_UNKNOWN', 'late'));
@@ -320,7 +320,7 @@ describe('a store that fails', () => {
     expect(settledOf([first, second])).toEqual(['CANCELLED', 'o']);
   });
 
-  test('until the time is over: told', async () => {
+  test('a claim whose store fails until its time is over ends with the failure', async () => {
     answer = () => Promise.reject(new CoordinationError('REDIS_UNAVAILABLE', 'away'));
     const caller = claim({ waitMs: 3_000 });
     await clock.pass(3_100);
@@ -328,7 +328,7 @@ describe('a store that fails', () => {
     expect(asked.length).toBeLessThan(20);
   });
 
-  test('by a defect: told at once', async () => {
+  test('a defect ends a claim at once', async () => {
     answer = () => Promise.reject(new TypeError('a defect'));
     const caller = claim();
     await clock.pass(10);

@@ -12,15 +12,18 @@ const DOCS = join(import.meta.dirname, '../../docs');
 const PAGE = readFileSync(join(DOCS, 'guarantees.md'), 'utf8').replace(/\s+/g, ' ');
 const BULLETS = PAGE.split(/ (?=- \*\*|#+ )/).filter((part) => part.startsWith('- **'));
 
-test.each(RULES)('$without', ({ rule, without, file, test: title }) => {
-  const told = BULLETS.filter((bullet) => bullet.includes(`(\`${without}\`)`));
-  const said = `**${rule}** Without it: ${mutantNamed(without).letsThrough} *Proof:* `;
-  expect(told).toHaveLength(1);
-  expect(told[0]).toContain(said);
-  expect(told[0]).toContain(`](../${file}), "${title.split(' > ').at(-1)}"`);
-});
+test.each(RULES)(
+  'the page gives the rule, the harm and the proof for the mutant $without',
+  ({ rule, without, file, test: title }) => {
+    const told = BULLETS.filter((bullet) => bullet.includes(`(\`${without}\`)`));
+    const said = `**${rule}** Without it: ${mutantNamed(without).letsThrough} *Proof:* `;
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain(said);
+    expect(told[0]).toContain(`](../${file}), "${title.split(' > ').at(-1)}"`);
+  },
+);
 
-test('no rule is told of that is not in the table', () => {
+test('the page has no rule that is not in the table', () => {
   const names = [...PAGE.matchAll(/\(`([a-z-]+)`\)/g)].map((match) => match[1]);
   expect(names.toSorted()).toEqual(RULES.map(({ without }) => without).toSorted());
 });
@@ -31,7 +34,7 @@ describe('each test that is named', () => {
     title: String(title),
   }));
 
-  test.each(named)('$file, "$title"', ({ file, title }) => {
+  test.each(named)('the page quotes a title of $file: "$title"', ({ file, title }) => {
     const path = join(DOCS, '..', file);
     expect(existsSync(path)).toBe(true);
     // What a conformance test runs stands in the suite beside it.

@@ -91,11 +91,11 @@ test.each([
   ['a link definition', '[a]: docs/none.md', ['docs/none.md']],
   ['code that looks like one', '`[a](docs/none.md)`', []],
   ['a link of the web', '[a](https://example.com/none#x)', []],
-])('a link to %s', (_what, text, expected) => {
+])('a link to %s is judged as expected', (_what, text, expected) => {
   expect(broken('PAGE.md', text)).toEqual(expected);
 });
 
-test('the README can be read at a sitting', () => {
+test('the README can be read in one sitting', () => {
   expect((pages.get('README.md') ?? '').split('\n').length - 1).toBeLessThanOrEqual(LONGEST_README);
 });
 

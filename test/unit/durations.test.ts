@@ -13,7 +13,7 @@ test.each([
   ['negative', { seconds: -1n, nanos: -500_000_000 }, -1_500],
   ['negative below a second', { seconds: 0n, nanos: -1_000_000 }, -1],
   ['the largest', { seconds: MAX_SECONDS, nanos: 999_999_999 }, Number(MAX_SECONDS) * 1_000 + 999.999_999],
-])('%s is read', (_name, duration, ms) => {
+])('the Duration is read: %s', (_name, duration, ms) => {
   expect(decodeDuration(duration)).toBe(ms);
 });
 
@@ -28,11 +28,11 @@ test.each([
   ['less than minus ten thousand years', { seconds: -MAX_SECONDS - 1n, nanos: 0 }],
   ['the largest int64', { seconds: 2n ** 63n - 1n, nanos: 0 }],
   ['the smallest int64', { seconds: -(2n ** 63n), nanos: 0 }],
-])('%s is no valid Duration', (_name, duration) => {
+])('no valid Duration: %s', (_name, duration) => {
   expect(decodeDuration(duration)).toBeNaN();
 });
 
-test('a span that is told is valid, never longer than the one meant, and shorter by less than a microsecond', () => {
+test('an encoded Duration is valid, never longer than the span, and shorter by less than a microsecond', () => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 30 * 24 * 3_600_000, noNaN: true }), (ms) => {
       const told = encodeDuration(ms);
@@ -45,7 +45,7 @@ test('a span that is told is valid, never longer than the one meant, and shorter
   );
 });
 
-test('a wall time is told to the nanosecond below it', () => {
+test('a wall time is encoded to the nanosecond below it', () => {
   expect(encodeTimestamp(1_700_000_000_123)).toEqual({ seconds: 1_700_000_000n, nanos: 123_000_000 });
   expect(encodeTimestamp(0)).toEqual({ seconds: 0n, nanos: 0 });
   expect(encodeTimestamp(999.5)).toEqual({ seconds: 0n, nanos: 999_500_000 });

@@ -61,7 +61,7 @@ function rig() {
   return { clock, store, waitRoom, wheel, open };
 }
 
-test('a queued stream says its position at least every 15 s, and a kept one its deadline', async () => {
+test('a queued stream tells its position at least every 15 s, and one with a lease its deadline', async () => {
   const { clock, open } = rig();
   const said: { who: string; atMs: number; kind: string }[] = [];
   const alive = new AbortController();
@@ -80,7 +80,7 @@ test('a queued stream says its position at least every 15 s, and a kept one its 
   alive.abort();
 });
 
-test('100,000 that are opened and cancelled leave no waiter, place, lock, timer or memory', {
+test('100,000 streams that are opened and cancelled leave no waiter, place, lock, timer or memory', {
   timeout: 60_000,
 }, async () => {
   const { clock, store, waitRoom, wheel, open } = rig();

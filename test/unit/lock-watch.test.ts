@@ -471,7 +471,7 @@ describe('a client that does not read', () => {
   });
 });
 
-test('more changes than can be read end all watches', async () => {
+test('more changes than the store can read end all watches', async () => {
   const client = await opened();
   store.isBroken = true;
   for (let i = 0; i <= LIMITS.unreadChanges; i++) store.change(`r-${i}`);
@@ -479,7 +479,7 @@ test('more changes than can be read end all watches', async () => {
   expect(client.reason).toBe('WATCH_INTERRUPTED');
 });
 
-test('a drain ends all watches, and none begins', async () => {
+test('a drain ends all watches, and no new one begins', async () => {
   const client = await opened();
   watch.drain();
   await clock.pass(0);
@@ -489,7 +489,7 @@ test('a drain ends all watches, and none begins', async () => {
   expect(late.reason).toBe('DRAINING');
 });
 
-test('an instance has so many watches and no more', async () => {
+test('an instance refuses more watches than its limit', async () => {
   for (let i = 0; i < LIMITS.watchesPerInstance; i++) open({ kind: 'names', names: [`r-${i}`] });
   const late = open();
   await clock.pass(0);

@@ -23,7 +23,7 @@ test('a client that never reads holds one message of each slot, however many are
   expect(outbox.unsent).toBe(4);
 });
 
-test('when it reads it gets the newest, last, and everything without a slot', () => {
+test('a client that reads late gets the newest message of each slot, in order, and every message without a slot', () => {
   const { outbox, written, read } = blockedSink();
   outbox.send('queued 2', 'queued');
   outbox.send('queued 1', 'queued');
@@ -46,7 +46,7 @@ test('a client that reads gets every message', () => {
   expect(outbox.unsent).toBe(0);
 });
 
-test('at the end the rest goes out at once', () => {
+test('at the end of a stream the remaining messages go out at once', () => {
   const { outbox, written } = blockedSink();
   for (const message of ['a', 'b', 'lost']) outbox.send(message);
   outbox.flushAll();

@@ -112,7 +112,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
 const whats = (told: readonly Told[]): string[] => told.map(({ what }) => what);
 
 describe('renewals', () => {
-  test('come at about a quarter of the TTL, each with a later deadline', async () => {
+  test('renewals come at about a quarter of the TTL, each with a later deadline', async () => {
     const startMs = clock.monotonicMs();
     const { told } = keep();
     await clock.pass(21_000);
@@ -123,7 +123,7 @@ describe('renewals', () => {
     expect(second?.deadlineMs).toBeGreaterThan(first?.deadlineMs ?? Number.POSITIVE_INFINITY);
   });
 
-  test('of a long TTL come often enough that the stream is never silent for 15 s', async () => {
+  test('renewals of a long TTL come often enough that the stream is never silent for 15 s', async () => {
     answer = (command) => renewed(command, 600_000);
     const { told } = keep({ deadlineMs: clock.monotonicMs() + 600_000 });
     await clock.pass(60_000);
@@ -133,7 +133,7 @@ describe('renewals', () => {
     expect(Math.max(...gaps)).toBeLessThan(15_000);
   });
 
-  test('carry token, stamp and TTL; a take-over goes out at once, and only once', async () => {
+  test('renewals carry token, stamp and TTL, and a take-over goes out at once, and only once', async () => {
     const { lease } = keep({ takesOver: true, ttlMs: 0 });
     await clock.pass(60);
     expect(batches[0]).toMatchObject([{ ...lease, takesOver: true }]);
@@ -141,7 +141,7 @@ describe('renewals', () => {
     expect(batches[1]).toMatchObject([{ fencingToken: 1n, stamp: lease.stamp, ttlMs: 0, takesOver: false }]);
   });
 
-  test('of many leases go out together, with one timer', async () => {
+  test('renewals of many leases go out together, with one timer', async () => {
     for (let i = 0; i < 1_000; i++) keep({ resource: `r${i}` });
     expect(clock.timers).toBe(1);
     await clock.pass(6_000);
@@ -150,7 +150,7 @@ describe('renewals', () => {
     expect(Math.max(...batches.map((batch) => batch.length))).toBe(200);
   });
 
-  test('of one connection go out together though all are spread, and apart from those of another', async () => {
+  test('renewals of one connection go out together, apart from those of another, although all are spread', async () => {
     const spread = 100;
     let next = 0;
     random = () => (next++ % spread) / spread;
@@ -167,7 +167,7 @@ describe('renewals', () => {
     expect(batches.length).toBeGreaterThan(2);
   });
 
-  test('never tell an earlier deadline than before', async () => {
+  test('renewals never tell an earlier deadline than before', async () => {
     const { told } = keep();
     await clock.pass(5_100);
     answer = (command) => renewed(command, 3_000);
@@ -176,7 +176,7 @@ describe('renewals', () => {
     expect(second?.deadlineMs).toBe(first?.deadlineMs);
   });
 
-  test('stop when the stream ends; the wheel then stands still', async () => {
+  test('renewals stop when the stream ends, and the wheel then stands still', async () => {
     const { told, stop } = keep();
     stop();
     await clock.pass(60_000);
@@ -203,7 +203,7 @@ describe('ends', () => {
     ['lost', 'lost: unknown-lease'],
     ['moved', 'moved'],
     ['revoked', 'lost: force-released'],
-  ] as const)('%s, as the store says', async (kind, what) => {
+  ] as const)('a lease that the store calls %s ends with "%s"', async (kind, what) => {
     answer = () => ({ kind });
     const { told } = keep();
     await clock.pass(60_000);
@@ -211,7 +211,7 @@ describe('ends', () => {
     expect(wheel.size).toBe(0);
   });
 
-  test('a notice ends it at once, if it is about this very call', async () => {
+  test('a notice ends a lease at once if it is about this very call', async () => {
     const acquisition = { resource: 'r', leaseId: 'l' };
     const [older, newer] = [keep(), keep({ stamp: { instanceId: INSTANCE, callNumber: 3 } })];
     notify({ kind: 'moved', acquisition, callNumber: 1 });
@@ -225,7 +225,7 @@ describe('ends', () => {
     expect(whats(taken.told)).toEqual(['lost: force-released']);
   });
 
-  test('at the end of max_hold: at_risk once it is final, lost at the deadline', async () => {
+  test('at the end of max_hold a lease is at_risk once its deadline is final, and lost at the deadline', async () => {
     const endMs = clock.monotonicMs() + 6_000;
     answer = (command) => renewed(command, endMs - clock.monotonicMs(), true);
     const { told } = keep({ deadlineMs: clock.monotonicMs() + 2_000 });
@@ -238,7 +238,7 @@ describe('ends', () => {
 });
 
 describe('a store that fails', () => {
-  test('at_risk once, tried again soon, lost when the deadline has passed', async () => {
+  test('a lease whose store fails is at_risk, tried again soon, and lost when the deadline has passed', async () => {
     const startMs = clock.monotonicMs();
     answer = unavailable;
     const { told } = keep();
@@ -250,7 +250,7 @@ describe('a store that fails', () => {
     expect((told.at(-1)?.atMs ?? 0) - startMs).toBeGreaterThanOrEqual(TTL_MS);
   });
 
-  test('back in time: renewed, and the next danger is told anew', async () => {
+  test('a lease whose store is back in time is renewed, and the next failure is told again', async () => {
     const { told } = keep();
     for (let danger = 0; danger < 2; danger++) {
       answer = async () => {
@@ -351,7 +351,7 @@ describe('attempts', () => {
     beat = async () => alive();
   });
 
-  test('are looked at when the store says so, by this very call', async () => {
+  test('an attempt is looked at when the store says so, by this very call', async () => {
     const told = keepAttempt();
     await clock.pass(120);
     expect([told, beats.flat()]).toMatchObject([['renewed'], [{ ...attempt, stamp, takesOver: true }]]);
@@ -364,7 +364,7 @@ describe('attempts', () => {
     expect(told).toEqual(['renewed', 'too late']);
   });
 
-  test('are looked at once more when the word comes while a heartbeat is on its way', async () => {
+  test('an attempt is looked at once more when the notice comes while a heartbeat is on its way', async () => {
     const onItsWay = Promise.withResolvers<HeartbeatOutcome>();
     beat = () => onItsWay.promise;
     const told = keepAttempt();
@@ -379,7 +379,7 @@ describe('attempts', () => {
     expect(beats).toHaveLength(2);
   });
 
-  test('end as the store says, with its reason', async () => {
+  test('an attempt ends as the store says, with its reason', async () => {
     beat = async () => ({ kind: 'lost', reason: 'superseded' });
     const told = keepAttempt();
     await clock.pass(120);

@@ -144,7 +144,7 @@ test('a server process that fails at the start fails for good: the others are en
   expect(ends).toEqual([1]);
 });
 
-test('a server process that ends at the start without a report is told with its signal', async () => {
+test('a server process that ends at the start without a report is reported with its signal', async () => {
   const { server, failures, clock } = rig(2);
   server(1).serve();
   server(0).end({ signal: 'SIGSEGV' });

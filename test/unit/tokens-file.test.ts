@@ -29,7 +29,7 @@ function problems(content: string | Buffer): string[] {
 }
 
 describe('a tokens file without mistakes', () => {
-  test('a tokens file has one credential a line, and takes comments, empty lines, tabs and line ends of all kinds', () => {
+  test('a tokens file has one credential a line, and may have comments, empty lines, tabs and line ends of all kinds', () => {
     const file = read(
       `# who may call\r\n\n  billing\tclient   ${TOKEN}\r\n#x client y\nops@host admin ${OTHER}`,
     );

@@ -24,7 +24,9 @@ function withoutOffers(store: LockStore): LockStore {
   });
 }
 
-test('its wait ends as revoked, and its place is gone', async ({ onTestFinished }) => {
+test('a wait whose lease is force-released ends as revoked, and its place is gone', async ({
+  onTestFinished,
+}) => {
   const store = new MemoryStore({
     clock: systemClock,
     maxTtlMs: MAX_TTL_MS,
