@@ -17,7 +17,7 @@ async function keeperOf(rig: WorkerRig): Promise<WorkerLine> {
       }
       return false;
     },
-    { what: 'a worker that keeps the lease', withinMs: 10_000 },
+    { what: 'a server process that keeps the lease', withinMs: 10_000 },
   );
 }
 
@@ -72,7 +72,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
   }) => {
     const { rig, redis } = await startedWorkers(atEnd, 2); // with bootstrap: new
     const [ending, staying] = rig.workers();
-    if (!ending || !staying) throw new Error('two workers');
+    if (!ending || !staying) throw new Error('two server processes');
     await redis.kill();
     await rig.server.logged(/"no primary"/);
     process.kill(ending.pid, 'SIGKILL');
@@ -96,7 +96,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     const [hanging, other] = rig.workers();
-    if (!hanging || !other) throw new Error('two workers');
+    if (!hanging || !other) throw new Error('two server processes');
     const clients = await rig.connectToEach(address, 2);
     process.kill(hanging.pid, 'SIGSTOP');
     // Its series are left out, and the scrape doesn't wait for them.

@@ -12,7 +12,7 @@ import { getHttp, gone, startedRedis, startedWorkers, WorkerRig } from '../suppo
 const TLS = join(import.meta.dirname, '../support/tls');
 
 describe.concurrent('the start of a server with several processes', { timeout: 60_000 }, () => {
-  test('several workers are refused without a Redis: each would have locks of its own', async ({
+  test('several server processes are refused without a Redis, because each would have locks of its own', async ({
     onTestFinished: atEnd,
   }) => {
     const refused =
