@@ -1,13 +1,13 @@
-// Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that
-// fails then. `npm run test:rules` shows it. (The chaos suite shows the same of whole runs, for some of them.)
+// Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that fails
+// then. `npm run test:rules` shows it. (The chaos suite shows the same with whole runs, for some of them.)
 
 export interface Rule {
   /** What holds. */
   readonly rule: string;
-  /** The product without it: see mutants.ts. */
+  /** The name of the product without it: see mutants.ts. */
   readonly without: string;
   readonly file: string;
-  /** A part of its title, after those of its groups as far as they are needed: 'group > title'. */
+  /** The test's title, or a part of it, after the titles of its groups as far as they are needed: 'group > title'. */
   readonly test: string;
 }
 
