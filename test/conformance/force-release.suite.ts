@@ -1,5 +1,6 @@
 // How every lock store must revoke leases: the resource stays taken until the deadline that the holder was told, and
-// until then nothing revives the lease; at once if asked. force-release.test.ts runs this for each store.
+// until then nothing revives the lease; it is free at once if the caller asks for that. force-release.test.ts runs this
+// for each store.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CallStamp, LeaseSpec, Mode } from '../../src/domain/lock.ts';
@@ -36,7 +37,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       readonly renewal: RenewCommand;
     }
 
-    /** As a stream, unless it is said otherwise. */
+    /** A stream, unless the test says otherwise. */
     function asked(overrides: Partial<LeaseSpec> = {}, callNumber?: number): Asked {
       calls += 2;
       return {
@@ -145,7 +146,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await told('offered', next);
         expect(await owners()).toEqual(['next']);
         expect(toldOf('moved', holder)).toBe(0);
-        // It has ended, and ids of leases that have ended are not remembered.
+        // It has ended, and the store doesn't remember ids of leases that have ended.
         expect((await wait(holder)).kind).toBe('queued');
       });
 
@@ -243,7 +244,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await told('revoked', holder);
         await told('offered', next);
         expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
-        // Repeated by its token, the call does not touch the next one.
+        // A repeat of the call by its token does not touch the next lease.
         expect(await force(holder, true)).toMatchObject({ count: 0 });
         expect((await confirm(next)).kind).toBe('granted');
         expect(await owners()).toEqual(['next']);
@@ -255,7 +256,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const second = await held({ minHoldMs: 60_000 });
         await release(second);
         expect(await force(undefined, false)).toEqual({ count: 0, freeInMs: 60_000 });
-        expect(await force(second, true)).toEqual({ count: 0, freeInMs: 60_000 }); // names no lease any more
+        expect(await force(second, true)).toEqual({ count: 0, freeInMs: 60_000 }); // it no longer names a lease
         expect(await force(undefined, true)).toEqual({ count: 0, freeInMs: 0 });
         expect((await tryOnce(asked())).kind).toBe('granted');
         expect(await h.remembered()).toBe(1);
@@ -281,7 +282,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await h.pass(2_000);
         const second = await held({ mode: SHARED, owner: 'second' });
         const writer = await inQueue('writer');
-        const freeInMs = TTL_MS + SKEW_ALLOWANCE_MS; // that of the second, which was not touched
+        const freeInMs = TTL_MS + SKEW_ALLOWANCE_MS; // until the second lease ends, which was not touched
         expect(await force(first)).toEqual({ count: 1, freeInMs });
         expect(await renew(first.renewal)).toEqual({ kind: 'revoked' });
         expect(await renew(second.renewal)).toMatchObject({ kind: 'renewed' });

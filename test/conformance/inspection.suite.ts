@@ -1,5 +1,5 @@
-// What every lock store must do for those who only look: pages of locks, many at once, and the news that one has
-// changed.
+// What every lock store must do for callers that only look: pages of locks, many locks at once, and the news that a
+// lock has changed.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -72,7 +72,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
       test('a list is in the order of the bytes of the names, whatever the page size', async () => {
         for (const resource of NAMES) await held({ resource });
         const inOrder = NAMES.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-        expect(inOrder).not.toEqual(NAMES.toSorted()); // or the names prove nothing
+        expect(inOrder).not.toEqual(NAMES.toSorted()); // otherwise the names prove nothing
         for (const most of [1, 2, 7, 100]) expect(await allPages({ most })).toEqual(inOrder);
       });
 
@@ -264,14 +264,14 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
 
       const told = () => notices.map((notice) => (notice.kind === 'changed' ? notice.resource : notice.kind));
 
-      /** Returns when all that was done before has been told: a change of another resource comes behind it. */
+      /** Returns when all earlier changes have been told: a change of another resource comes after them. */
       async function allTold(): Promise<string> {
         const { resource } = await held({ resource: `fence ${++calls}` });
         await eventually(() => told().includes(resource), { what: 'a notice', withinMs: 5_000, everyMs: 2 });
         return resource;
       }
 
-      /** What is told of what `work` does. */
+      /** What the store tells while `work` runs. */
       async function toldOf(work: () => Promise<unknown>): Promise<string[]> {
         await allTold();
         notices.length = 0;

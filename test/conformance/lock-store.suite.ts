@@ -1,5 +1,4 @@
-// What every lock store must do, whichever it is. lock-store.test.ts runs this for each; there are no
-// exemptions.
+// What every lock store must do. lock-store.test.ts runs this for each, without exemptions.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -52,8 +51,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     }
 
     /**
-     * How long a lease lasts from now on, by the store's wall clock, against an earlier answer of the same
-     * store.
+     * How long a lease lasts from now on, by the store's wall clock, compared with an earlier answer of the same store.
      */
     const extendedBy = (before: Lease, after: Lease) => after.expiresAtWallMs - before.expiresAtWallMs;
 
@@ -113,7 +111,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await ask(stamp)).toMatchObject({ kind: 'granted', isRepeat: true });
         const late = nextStamp('another');
         expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: true });
-        // Its first answer is lost, and it asks again: the lease bears its stamp now, and still isn't its own.
+        // Its first answer is lost, and it asks again: the lease now has its stamp, and still isn't its own.
         expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: true });
         await release(spec);
         expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: false });

@@ -1,5 +1,5 @@
-// The rules of operations that every store keeps, one by one: the table of transitions, repeats, what is bounded, and
-// the corners where a rule meets another. The common ways are in operation-store.suite.ts.
+// The rules of operations that every store keeps, one by one: the table of transitions, repeats, bounds, and the
+// corners where one rule meets another. The common paths are in operation-store.suite.ts.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -79,7 +79,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
             const isLive = transition === 'claim' && from === 'running'; // only a stale one is claimed
             const moves = (allowed as readonly OperationState[]).includes(from) && !isLive;
             expect(await state(), transition).toBe(moves ? to : from);
-            // Of a running one, cancellation is asked for; nothing else is changed by what the table does not allow.
+            // For a running operation, a cancel only asks; a call that the table does not allow changes nothing else.
             const asks = transition === 'cancel' && from === 'running';
             if (!moves && !asks) expect((await get())?.version, transition).toBe(before?.version);
             await h.close();
@@ -194,7 +194,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await state()).toBe('pending');
       const held = await hold('other');
       expect(await begin({}, { claimId, requireLease: held })).toMatchObject({ attempt: { number: 1 } });
-      // A repeat starts nothing: it gets the attempt, whatever became of the lease.
+      // A repeat starts nothing: it gets the attempt, whatever happened to the lease.
       await h.locks.release(held, inTime());
       expect(await begin({}, { claimId, requireLease: held })).toMatchObject({ attempt: { number: 1 } });
     });
@@ -358,7 +358,8 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         await h.pass(quarantineMs(MAX_TTL_MS));
         counts.push(await h.recorded());
       }
-      // Of the last seven days what succeeded; of the last two what is dead, lost at once or given up a day later.
+      // What is left from the last seven days is the successes; from the last two, the dead: lost at once, or given up
+      // a day later.
       expect(new Set(counts.slice(7)).size).toBe(1);
       expect(counts.at(-1)).toBeLessThanOrEqual(7 + 2 * 2);
       for (let day = 0; day < 8; day++) await h.beginReign(DAY_MS);

@@ -1,5 +1,5 @@
-// What every store of operations must do, told one behaviour at a time. That both do the same in every other order of
-// events is random-operations.test.ts's business.
+// What every store of operations must do, one behaviour at a time. random-operations.test.ts checks that both do the
+// same in every other order of events.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -56,7 +56,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       const id = randomUUID();
       const [first] = await claimed(id);
       expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
-      // Also when the same call asks twice: the first answer to its repeat may have been lost.
+      // This holds even when the same call asks twice: the first answer to its repeat may have been lost.
       const another = { stamp: { instanceId: 'another', callNumber: 2 } };
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
@@ -259,7 +259,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
         const filter = { types: [], states: [], labels: new Map() };
         const page = await store.list({ filter, after, most: 2, withPayloads: false }, inTime());
         found.push(...page.operations.map(({ operationId }) => operationId));
-        await begin({ operationId: `A${found.length}` }); // before or behind: what stays is told once
+        await begin({ operationId: `A${found.length}` }); // before or after: what stays is told once
         after = page.last;
       } while (after);
       expect(found.filter((id) => ids.includes(id))).toEqual(

@@ -1,7 +1,6 @@
-// Random sequences of commands, with clock steps and new reigns among them, must have the same outcome on
-// both stores, step by step. The memory store is the model: where they differ, one of them breaks a rule. A
-// failure prints the seed and the shortest sequence; LEASEHOLD_TEST_SEED replays it, LEASEHOLD_TEST_RUNS sets
-// how many are tried.
+// Random sequences of commands, with clock steps and new reigns among them, must have the same outcome on both stores,
+// step by step. The memory store is the model: where they differ, one of them breaks a rule. A failure prints the seed
+// and the shortest sequence; LEASEHOLD_TEST_SEED replays it, and LEASEHOLD_TEST_RUNS sets how many are tried.
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -81,7 +80,7 @@ const command = fc.oneof(
       ttlMs: fc.oneof(ttlMs, fc.constant(0)),
       stamp: fc.option(stamp, { nil: undefined }),
       takesOver: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
-      /** Which of the tokens seen for the resource, from the newest. */
+      /** Which of the tokens seen for the resource, counted from the newest. */
       tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
     }),
   },
@@ -106,7 +105,7 @@ const command = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('force' as const),
       resource,
-      /** Which of the tokens seen for the resource, from the newest; undefined for all leases. */
+      /** Which of the tokens seen for the resource, counted from the newest; undefined for all leases. */
       tokensBack: fc.constantFrom(undefined, 0, 0, 1),
       immediate: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
     }),
@@ -115,7 +114,7 @@ const command = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('many' as const),
-      /** In either order; it takes them in its own. */
+      /** In either order; AcquireMany takes them in its own. */
       resources: fc.constantFrom(['a', 'b{}:'], ['b{}:', 'a']),
       leaseId,
       ttlMs,
@@ -157,8 +156,7 @@ const command = fc.oneof(
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
 /**
- * Applies one command and returns what a caller and an onlooker see, without what differs by the process's
- * own clock.
+ * Applies one command and returns what a caller and an onlooker see, without what depends on the process's own clock.
  */
 async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Promise<unknown> {
   switch (c.do) {
@@ -207,7 +205,7 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
   }
 }
 
-/** AcquireMany as the service runs it, without waiting: the leases, or what stood in the way; all or none. */
+/** AcquireMany as the service runs it, without waiting: the leases, or what held them; all or none. */
 async function many(h: StoreHarness, c: Extract<Command, { do: 'many' }>): Promise<unknown> {
   const { stamp: by, resources, do: _, ...asked } = c;
   class Refused extends Error {
@@ -238,8 +236,8 @@ async function many(h: StoreHarness, c: Extract<Command, { do: 'many' }>): Promi
 }
 
 /**
- * An outcome without what may differ: what is on the process's own clock, a bound that may be too low, and the tokens'
- * values where one command granted several resources. Of tokens their order is kept, and that they grow.
+ * An outcome without what may differ: values on the process's own clock, a bound that may be too low, and the values of
+ * tokens where one command granted several resources. The order of tokens is kept, and that they grow.
  */
 function comparable(outcome: unknown, seen: bigint[]): unknown {
   return JSON.parse(
@@ -260,7 +258,7 @@ function withoutTokens(view: unknown): unknown {
   return JSON.parse(JSON.stringify(view, (_, value) => (typeof value === 'bigint' ? undefined : value)));
 }
 
-/** One store, and the tokens that were seen of each resource. */
+/** One store, and the tokens that were seen for each resource. */
 class Observed {
   readonly harness: StoreHarness;
   readonly #tokens = new Map<string, bigint[]>();
@@ -284,7 +282,7 @@ class Observed {
     return comparable(await this.harness.locks.get(resource, inTime()), this.#seen(resource));
   }
 
-  /** What is listed, each lock as it is seen alone. */
+  /** Lists all locks, and checks each against a look at that lock alone. */
   async list(): Promise<unknown> {
     const query = { prefix: '', owner: '', states: ['held', 'min-hold'] as const, after: '', most: 10 };
     const { locks, next } = await this.harness.locks.list(query, inTime());

@@ -47,7 +47,7 @@ const change = fc.oneof(
   fc.constant('remove' as const),
 );
 const key = { resource, operationId };
-/** Which of the attempts that were told of the operation, from the newest; 9: none that ever was. */
+/** Which of the attempts that the operation was seen to have, counted from the newest; 9 is one that never existed. */
 const attemptBack = fc.oneof(
   { weight: 8, arbitrary: fc.constant(0) },
   { weight: 2, arbitrary: fc.constant(1) },
@@ -240,7 +240,7 @@ class Observed {
     return { resource: c.resource, leaseId: c.claimId ?? uuid(1), fencingToken: newest ?? 7n };
   }
 
-  // Whatever tells of an attempt, anywhere in an outcome.
+  // Everything that names an attempt, anywhere in an outcome.
   #note(outcome: unknown): void {
     if (Array.isArray(outcome)) for (const one of outcome) this.#note(one);
     if (typeof outcome !== 'object' || outcome === null) return;
@@ -252,7 +252,7 @@ class Observed {
     if (told.at(-1)?.fencingToken !== attempt.fencingToken) told.push(attempt);
   }
 
-  /** Without what is on the process's own clock and bounds that may be too low; of tokens, their order. */
+  /** Without values on the process's own clock and bounds that may be too low; only the order of tokens is kept. */
   #comparable(outcome: unknown): unknown {
     return JSON.parse(
       JSON.stringify(outcome ?? null, (name, value) => {

@@ -1,5 +1,5 @@
-// How every lock store must let callers wait and hand over: queues, offers, modes. waiting.test.ts runs this for each;
-// there are no exemptions.
+// How every lock store must let callers wait and hand over: queues, offers, modes. waiting.test.ts runs this for each,
+// without exemptions.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CallStamp, LeaseSpec, Mode } from '../../src/domain/lock.ts';
@@ -530,7 +530,8 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', again);
         const same = { kind: 'granted', isRepeat: true, lease: { fencingToken: token } };
         expect(await confirm(again)).toMatchObject(same);
-        // So too if the notice was lost: the hand-over put the stamp of this call on a lease that is not its own.
+        // The same holds if the notice was lost: the hand-over put the stamp of this call on a lease that is not its
+        // own.
         expect(await wait(again)).toMatchObject(same);
         expect(await queued()).toEqual(['second']);
       });

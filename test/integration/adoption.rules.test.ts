@@ -1,5 +1,5 @@
-// What an adoption installs and what holds from then on, where it takes data that are lost or a clock that went back
-// to see it. Real Redis, no Sentinels: how they are asked is in reign.rules.test.ts.
+// What an adoption installs and what holds from then on, where only lost data or a clock that went back can show it.
+// Real Redis, no Sentinels: reign.rules.test.ts shows how those are asked.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
@@ -16,7 +16,7 @@ import { type AtEnd, ownRedis, proxyTo } from '../support/watched-redis.ts';
 const START_MS = 1_700_000_000_000;
 const NEVER_LATE = Number.MAX_SAFE_INTEGER;
 
-/** For tests that stop or flush nothing: the keys of each are its own. */
+/** For tests that stop or flush nothing, since each has keys of its own. */
 let shared: RedisProcess;
 
 beforeAll(async () => {
@@ -72,7 +72,7 @@ async function tokenOf(store: RedisStore): Promise<bigint> {
 }
 
 describe.concurrent('an adoption', { timeout: 30_000 }, () => {
-  /** The shipped script, as an instance sends it; in microseconds. */
+  /** Runs the shipped script, as an instance sends it; times are in microseconds. */
   async function adopt(meta: string, quarantine: number): Promise<readonly string[]> {
     const { source } = loadScripts()['adopt-reign'];
     const [maxTtl, lapsedAfter, seenToken] = [30_000_000, 6_000_000, 0];
@@ -98,7 +98,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const { epoch } = store.status();
-    // What a promoted replica has: data of the former primary's reign.
+    // What a promoted replica has: the data of the former primary's reign.
     await shared.withClient((client) =>
       client.hset(keysFor(keyPrefix).meta, 'reign', 'that of another primary'),
     );
@@ -271,7 +271,7 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
     const store = await storeOn(onTestFinished, shared.listens);
     const resource = 'idle';
     expect(await acquire(store, leaseSpec({ resource, ttlMs: 200 }))).toBe('granted');
-    // Longer than one script alone may advance it.
+    // Longer than one script alone can advance it.
     const overMs = performance.now() + 3_000;
     await eventually(() => performance.now() > overMs, {
       what: 'some time without commands',
@@ -307,7 +307,7 @@ describe.concurrent('a command', { timeout: 30_000 }, () => {
   }) => {
     const redis = await ownRedis(onTestFinished);
     const store = await storeOn(onTestFinished, redis.listens);
-    expect(await acquire(store)).toBe('granted'); // and nothing is to be learned any more
+    expect(await acquire(store)).toBe('granted'); // and it has nothing left to learn
     const withinMs = 300;
     await redis.pause();
     const late = { resource: 'late', leaseId: randomUUID() };
@@ -320,7 +320,7 @@ describe.concurrent('a command', { timeout: 30_000 }, () => {
     const startedMs = performance.now();
     await eventually(() => performance.now() > startedMs + withinMs, { what: 'some time', withinMs: 2_000 });
     await redis.resume();
-    // On the same connection, so behind it.
+    // On the same connection, so after it.
     expect(await acquire(store, leaseSpec({ resource: 'late' }))).toBe('granted');
   });
 

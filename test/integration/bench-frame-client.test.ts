@@ -1,5 +1,5 @@
-// The benchmarks' own gRPC client against a server of grpc-js: what it reads is what was sent, and what isn't OK is an
-// error, never a fast answer.
+// The benchmarks' own gRPC client against a server of grpc-js: it reads what was sent, and an answer that isn't OK is
+// an error, never a fast answer.
 import { randomUUID } from 'node:crypto';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-// How an instance on Redis knows that it hears of changes: what the conformance suite can't show, since in memory
-// nothing is ever missed.
+// How an instance on Redis knows that it hears of changes: what the conformance suite can't show, since a store in
+// memory never misses anything.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ChangeNotice } from '../../src/store/lock-store.ts';

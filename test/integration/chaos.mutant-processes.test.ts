@@ -1,5 +1,5 @@
-// Processes with a mutant in them: each mutant loads, its scripts compile in Redis, and the server starts. That the
-// edits find their places is test/unit/chaos.mutants.test.ts's.
+// Processes with a mutant in them: each mutant loads, its scripts compile in Redis, and the server starts.
+// test/unit/chaos.mutants.test.ts checks that the edits find their places.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

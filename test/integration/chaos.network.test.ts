@@ -1,4 +1,4 @@
-// The network of chaos runs: rules that overlap end one by one, and each holds only the parties that it names.
+// The network of chaos runs: rules that overlap end one by one, and each affects only the parties that it names.
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';

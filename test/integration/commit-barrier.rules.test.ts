@@ -1,5 +1,5 @@
-// When an answer is on the replicas, rule by rule: a replica that acknowledges just what the test lets it shows what
-// the store believes of each acknowledgement.
+// When an answer is on the replicas, rule by rule: a replica that acknowledges only what the test lets it shows what
+// the store believes about each acknowledgement.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { OperationSpec } from '../../src/domain/operation.ts';
@@ -10,7 +10,7 @@ import { isSettled, outcomeOf, ReplicatedRedis } from '../support/replicated-red
 import { inTime, leaseSpec } from '../support/store-harness.ts';
 import { type AtEnd, proxyTo } from '../support/watched-redis.ts';
 
-/** Long enough for anything on a busy machine, and far longer than a test waits for what must not come. */
+/** Long enough for anything on a busy machine, and far longer than a test waits to see that something does not come. */
 const PATIENT_MS = 8_000;
 const SHORT_MS = 400;
 const DAY_MS = 86_400_000;
@@ -56,7 +56,7 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
   }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     rig.replica.acknowledgeAll(true);
-    expect(await rig.acquire(named('before'), PATIENT_MS)).toBe('granted'); // its connection has had its WAIT
+    expect(await rig.acquire(named('before'), PATIENT_MS)).toBe('granted'); // its connection has sent its WAIT
     rig.replica.acknowledgeAll(false);
     expect(await rig.acquire(named('after'), SHORT_MS)).toBe('DURABILITY_UNMET');
   });
@@ -86,7 +86,7 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     await rig.replied('tick-clock ticked'); // the next one, which would end the session, is a second away
     const answer = rig.acquire(named('a'), PATIENT_MS);
     await rig.replied('acquire-lock granted');
-    // Between the reply and the mark: the data are another reign's.
+    // Between the reply and the mark, the data become those of another reign.
     await rig.redis.withClient((client) => client.hset(rig.meta, 'reign', 'another'));
     expect(await answer).toBe('DURABILITY_UNMET');
   });
@@ -257,7 +257,7 @@ describe.concurrent('a Redis that is full', { timeout: 30_000 }, () => {
   });
 });
 
-/** Each step towards Redis takes some time, in which a test can act. */
+/** Every step towards Redis takes a while, in which a test can act. */
 async function startSlowly(atEnd: AtEnd): Promise<ReplicatedRedis> {
   return ReplicatedRedis.start(atEnd, 1, async (redis) => {
     const proxy = await proxyTo(atEnd, redis);

@@ -1,5 +1,5 @@
 // docs/data-model.md against the code and a real Redis: every key, field, word and script that the page names is as it
-// says, and nothing is there that it doesn't name.
+// says, and there is nothing that it doesn't name.
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const KEYS = keysFor(PREFIX);
 const INSTANCE = '9f2c41d07ab35e68';
 const BUCKET = KEYS.meta.slice(0, -'meta'.length);
 const lockKey = (resource: string): string => `${KEYS.lockPrefix}${resource}`;
-const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // even: a unary call
+const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // an even number: a unary call
 const FAR = '9007199254740991';
 const MICROSECONDS = 1_000;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -33,7 +33,7 @@ function column(rows: readonly (readonly string[])[], index: number): string[] {
   return rows.map((row) => row[index] ?? '');
 }
 
-/** What the page gives in code marks where `pattern` says. */
+/** What the page has in code marks and `pattern` matches. */
 function template(text: string, pattern: string): string {
   const [, found] = new RegExp(pattern).exec(text.replaceAll(/\s+/g, ' ')) ?? [];
   if (!found) throw new Error(`nothing like ${pattern}`);
@@ -111,7 +111,7 @@ async function queue(
 const release = (store: RedisStore, { resource, leaseId }: Lease): Promise<unknown> =>
   store.locks.release({ resource, leaseId }, inTime());
 
-/** An instance that lets an offer lapse on a resource of its own, of which nothing is left. */
+/** An instance that lets an offer lapse on a resource of its own, which is then removed. */
 async function makeAbsent(store: RedisStore, instanceId: string): Promise<void> {
   const holder = await grant(store, { resource: 'elsewhere' });
   await queue(store, { resource: 'elsewhere' }, instanceId);
@@ -143,7 +143,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
     await queue(store, { resource });
     const { spec, stamp } = await queue(store, { resource });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
-    await release(store, holder); // now the first has an offer, for a second
+    await release(store, holder); // the first waiter has an offer now, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {
       expect([key, await client.type(named(key))]).toEqual([key, type]);
@@ -319,14 +319,14 @@ test('the messages on a channel are the documented ones, of the documented form'
   await listener.psubscribe('*');
   try {
     await withStore(async (store) => {
-      // Its offer is never confirmed, so this instance is put aside and told so when it asks again.
+      // Its offer is never confirmed, so this instance is marked as absent, and is told so when it asks again.
       await makeAbsent(store, INSTANCE);
       heard.length = 0;
       const holder = await grant(store, { resource: 'r' });
       const first = await queue(store, { resource: 'r' });
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
-      const newer = { instanceId: 'other', callNumber: 2 }; // a unary call: its instance is told of no end
+      const newer = { instanceId: 'other', callNumber: 2 }; // a unary call, whose instance is not told of the end
       expect(
         (await store.locks.acquire({ spec: first.spec, stamp: newer, mayWait: true }, inTime())).kind,
       ).toBe('granted');
@@ -356,7 +356,7 @@ test('the messages on a channel are the documented ones, of the documented form'
       ];
       const [last = ''] = expected.slice(-1);
       await eventually(() => heard.includes(last), { what: 'the last message', withinMs: 5_000 });
-      // The next in line may be told more than once.
+      // The next waiter may be told more than once.
       const others = heard.filter((message) => !message.startsWith('next '));
       expect(others).toEqual(expected.filter((text) => !text.startsWith('next ')));
       expect(heard).toContainEqual(expect.stringMatching(about(second, '^next', '\\d+')));

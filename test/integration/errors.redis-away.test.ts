@@ -1,5 +1,5 @@
-// What callers hear while a single Redis is frozen, dead, full or refuses: which reason, how soon, and that what was
-// reported as unknown does not happen late. Failovers under Sentinel have tests of their own.
+// What callers hear while a single Redis is frozen, dead, full or refuses: which reason, how soon, and that a call of
+// unknown outcome does not take effect late. Failovers under Sentinel have tests of their own.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -23,7 +23,7 @@ import { duration } from '../support/test-instance.ts';
 const COMMAND_TIMEOUT_MS = 1_000;
 /** What a call may take beyond the command timeout. */
 const GRACE_MS = 500;
-/** Below the command timeout: nobody was waited for. */
+/** Less than the command timeout: the server waited for nothing. */
 const AT_ONCE_MS = 800;
 
 type RedisRig = Rig & { readonly redis: RedisProcess };
@@ -47,7 +47,7 @@ function acquireBytes(resource: string): Uint8Array {
   return AcquireRequest.encode({ spec, wait: undefined }).finish();
 }
 
-/** Every rpc that needs the store, with a request that is fine. */
+/** Every rpc that needs the store, with a valid request. */
 function everyCall(resource: string): readonly (readonly [path: string, bytes: Uint8Array])[] {
   const named = { resource, leaseId: randomUUID() };
   return [
@@ -106,7 +106,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect(info.tookMs).toBeLessThan(AT_ONCE_MS);
     expect(info.value.info?.instanceId).not.toBe('');
 
-    // The silence is noticed, and from then on nothing is sent any more.
+    // The store notices the silence, and from then on sends nothing.
     await eventually(async () => !(await client.getServerInfo()).info?.serving, {
       what: 'GetServerInfo that says so',
       withinMs: 8_000,
@@ -122,7 +122,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
 
     await redis.resume();
     await eventually(() => client.acquire({ resource: 'after' }), { what: 'a grant', withinMs: 10_000 });
-    // The commands lay in Redis's socket buffer all the time, and it has read them by now.
+    // The commands were in Redis's socket buffer all the time, and it has read them by now.
     for (const resource of ['frozen-1', 'frozen-2', 'frozen-3']) {
       expect((await client.getLock(resource)).lock?.state).toBe(LockState.LOCK_STATE_FREE);
     }
@@ -142,7 +142,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
       new Set(['OUTCOME_UNKNOWN']),
     );
     await redis.resume();
-    // Behind them on the same connection.
+    // After them, on the same connection.
     await eventually(() => client.acquire({ resource: 'behind' }), { what: 'a grant', withinMs: 5_000 });
     for (let index = 0; index < 20; index++) {
       expect((await client.getLock(`short-${index}`)).lock?.holderCount).toBe(0);
@@ -172,7 +172,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect(error).toBeInstanceOf(CallError);
     expect((error as CallError).code).toBe(status.DEADLINE_EXCEEDED);
     expect(tookMs).toBeLessThan(300 + GRACE_MS);
-    // The server has given up as well, and calls it by its name.
+    // The server has given up as well, and names the deadline.
     const { host, port } = instance.adminAddress ?? { host: '', port: 0 };
     await eventually(
       async () => {
@@ -234,7 +234,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     const error = await rawError(rig.client.stub, LockServiceService.acquire.path, acquireBytes('q'));
     expect(error.code).toBe('UNAVAILABLE');
     expect(error.details['google.rpc.ErrorInfo']?.reason).toBe('QUARANTINE');
-    // max_ttl, 2 s for an old primary and 2 s for the clocks; a little of it is over.
+    // max_ttl, 2 s for an old primary and 2 s for the clocks; a little of that has passed.
     expect(retryMs(error)).toBeGreaterThan(14_000);
     expect(retryMs(error)).toBeLessThanOrEqual(24_000);
     expectNothingInternal(error, rig);
@@ -259,7 +259,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
 
   test('an error from unfit data in Redis keeps the words of Redis in the log', async (context) => {
     const rig = await redisRig(context);
-    // What another program wrote where a lock should be.
+    // What another program wrote in the place of a lock.
     await rig.redis.withClient(async (redis) => {
       await redis.set('leasehold:{0}:lock:strange', 'not a lock');
       await redis.zadd('leasehold:{0}:names', 0, 'strange');

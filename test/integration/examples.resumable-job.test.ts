@@ -1,5 +1,5 @@
-// The example of a resumable job as a reader runs it, against a real server: killed in the middle, started again, and
-// once more when it is done.
+// The example of a resumable job as a reader runs it, against a real server: it is killed in the middle, started again,
+// and started once more when it is done.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

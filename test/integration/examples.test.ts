@@ -25,7 +25,7 @@ interface Run {
 interface Language {
   readonly name: string;
   readonly command: (example: string) => readonly string[];
-  /** Examples of this language may need something first. Returns the variables for their environment. */
+  /** Prepares what the examples of this language need. Returns the variables for their environment. */
   readonly prepare: (folder: string) => Record<string, string>;
 }
 
@@ -50,7 +50,7 @@ const LANGUAGES: readonly Language[] = [
 
 for (const { name, command, prepare } of LANGUAGES) {
   const isMissing = name === 'Python' && !hasPython;
-  // Python and its packages come from elsewhere than the project's own, and may not be there.
+  // Python and its packages are not among the project's own, and may be missing.
   describe.skipIf(isMissing)(`the examples in ${name}`, () => {
     let instance: Instance;
     let folder: string;

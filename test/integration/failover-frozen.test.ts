@@ -23,7 +23,7 @@ test('while a primary is frozen no call hangs and renewals go on, and after its 
   await old.process.resume();
   await rig.newGrantsWithin(QUARANTINE_MS + 10_000, 'grants after the quarantine');
   rig.expectNoGrants(frozenMs, frozenMs + QUARANTINE_MS);
-  // What was in flight when it froze was answered, in time, as unknown.
+  // Calls that were in flight when it froze were answered in time, as unknown.
   expect(rig.load.calls.some(({ outcome }) => outcome === 'OUTCOME_UNKNOWN')).toBe(true);
   await rig.finish();
 });

@@ -1,5 +1,5 @@
 // Proves the test harness itself on real processes: what other tests build on (crash, failover, partition, restart,
-// clean end) really happens. The cases run side by side, since most of their time is Sentinel's waiting.
+// clean end) really happens. The cases run side by side, since most of their time is spent waiting for Sentinel.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -14,7 +14,7 @@ import {
   type SentinelClusterOptions,
 } from '../support/redis/sentinel-cluster.ts';
 
-// Tests that run side by side say by their own context what is to be stopped at their end.
+// Tests that run side by side register by their own context what is to be stopped at their end.
 type AtEnd = TestContext['onTestFinished'];
 
 const SUPPORT = new URL('../support/redis/', import.meta.url);
@@ -28,7 +28,7 @@ async function startCluster(atEnd: AtEnd, options: SentinelClusterOptions = {}):
   return cluster;
 }
 
-/** As an application sees the node: through its proxy, with no timeout that would hide a stall. */
+/** Connects as an application does: through the node's proxy, with no timeout that would hide a stall. */
 function application(atEnd: AtEnd, { address }: ClusterMember): Redis {
   const client = new Redis({ ...address, retryStrategy: () => null, enableReadyCheck: false });
   client.on('error', () => undefined);

@@ -13,7 +13,7 @@ import { duration, startInstance, TestClient } from '../support/test-instance.ts
 const TTL_MS = 1_000;
 const FOREVER = { $case: 'waitForever', value: true } as const;
 
-/** No two tests meet on a resource. */
+/** No two tests use the same resource. */
 const fresh = (): string => `r-${randomUUID()}`;
 
 describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
@@ -40,7 +40,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     const spans = leases.map(validForMs);
     expect(spans.every((span, i) => i === 0 || span > (spans[i - 1] ?? 0))).toBe(true);
     expect(spans[0]).toBeGreaterThan(0.9 * TTL_MS);
-    // Six renewals later it has lived longer than its TTL.
+    // After six renewals it has lived longer than its TTL.
     expect(spans[6]).toBeGreaterThan(2 * TTL_MS);
     expect(await holders(resource)).toEqual([granted.fencingToken]);
     stream.call.cancel();
@@ -50,7 +50,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     const aged = await startInstance({ LEASEHOLD_SERVER_MAX_CONNECTION_AGE: '1s' });
     const client = new TestClient(aged.address);
     const stream = hold(client, { resource: 'aged', ttl: duration(2_000) });
-    await stream.event('renewed', { count: 8 }); // some 4 s
+    await stream.event('renewed', { count: 8 }); // about 4 s
     expect((await client.getLock('aged')).lock?.holderCount).toBe(1);
     expect(stream.hasEnded).toBe(false);
     stream.call.cancel();

@@ -55,7 +55,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     }
     await stream.event('renewed', { count: 4, leaseId: held.leaseId });
     expect(stream.hasEnded).toBe(false);
-    expect(await stateOf(wrong)).toBe(LockState.LOCK_STATE_HELD); // not touched by the wrong token
+    expect(await stateOf(wrong)).toBe(LockState.LOCK_STATE_HELD); // the wrong token changed nothing
     await rig.client.release(held);
     expect((await stream.event('lost', { leaseId: held.leaseId })).reason).toBe(
       LostReason.LOST_REASON_RELEASED,
@@ -133,7 +133,7 @@ describe('two instances on one Redis', () => {
     // Long before its next renewal.
     expect(performance.now() - takenMs).toBeLessThan(2_000);
     expect(holding.kinds()).toEqual(['granted', 'moved']);
-    // Release through the first instance reaches the second.
+    // A release through the first instance reaches the second.
     await rig.client.release(lease);
     expect(await stream.ended()).toBe('10 LEASE_LOST');
     expect(stream.all('lost')[0]?.reason).toBe(LostReason.LOST_REASON_RELEASED);
@@ -154,7 +154,7 @@ describe('two instances on one Redis', () => {
     expect((await stream.event('renewed')).fencingToken).toBe(lease.fencingToken);
     expect(await holding.ended()).toBe('10 MOVED');
     await stopped;
-    // All have moved: nobody waits for the rest of the drain timeout.
+    // All have moved: nothing waits for the rest of the drain timeout.
     expect(performance.now() - stoppingMs).toBeLessThan(3_000);
     await stream.event('renewed', { count: 6 });
     expect(stream.kinds()).not.toContain('lost');
@@ -184,7 +184,7 @@ test('the leases of a client that never reads live on, and little is kept for it
   const frame = Buffer.alloc(5);
   frame.writeUInt32BE(message.length, 1);
   stream.end(Buffer.concat([frame, message]));
-  // 64 leases that are renewed about four times a second: more than 1,000 events.
+  // 64 leases, each renewed about four times a second: more than 1,000 events.
   const openedMs = performance.now();
   await eventually(() => performance.now() - openedMs > 4_500, { what: '4.5 s', withinMs: 6_000 });
   for (const { resource } of leases.slice(0, 4)) {
@@ -198,7 +198,7 @@ test('the leases of a client that never reads live on, and little is kept for it
   const resumedMs = performance.now();
   await eventually(() => framesIn(received) >= 64, { what: 'a message of each lease', withinMs: 5_000 });
   await eventually(() => performance.now() - resumedMs > 300, { what: '0.3 s', withinMs: 2_000 });
-  // What was on its way, one of each lease, and what 0.3 s add: far from the 1,000 that it did not read.
+  // What was on its way, one event of each lease, and what 0.3 s add: far fewer than the 1,000 that it did not read.
   expect(framesIn(received)).toBeLessThan(300);
 });
 

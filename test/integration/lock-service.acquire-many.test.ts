@@ -43,7 +43,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     });
     expect(await state('a')).toEqual({ owners: [], waiting: 0 });
     expect(await state('c')).toEqual({ owners: [], waiting: 0 });
-    // Nobody was told of it: not even its min_hold is left.
+    // Nobody was told of it, so not even its min_hold is left.
     expect((await rig.client.acquire({ resource: 'a' })).lease?.fencingToken).toBeGreaterThan(0n);
   });
 
@@ -61,7 +61,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     const b = { resource: 'b', leaseId: specs[1]?.leaseId ?? '' };
     expect(await rig.client.release(b)).toEqual({ released: true });
     await rig.client.acquire({ resource: 'b', owner: 'other' });
-    // A server that was frozen wakes, and runs what its socket still held.
+    // A server that was frozen wakes up, and runs what its socket still held.
     await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
     expect(await state('a')).toEqual({ owners: ['me'], waiting: 0 });
     const token = leases[0]?.fencingToken ?? 0n;
@@ -86,7 +86,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     const blocker = await rig.client.acquire({ resource: 'b', ttl: duration(20_000) });
     const specs = ['a', 'b'].map((resource) => ({ resource, owner: 'me', ttl: duration(1_000) }));
     const many = rig.client.acquireMany(specs, waiting(12_000));
-    // Longer than the lease on `a` would live by itself.
+    // Longer than the lease on `a` lives without a renewal.
     const sinceMs = performance.now();
     await eventually(() => performance.now() > sinceMs + 4_000, { what: 'some time', withinMs: 10_000 });
     expect(await state('a')).toEqual({ owners: ['me'], waiting: 0 });

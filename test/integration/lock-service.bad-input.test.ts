@@ -1,6 +1,5 @@
 // What callers send wrongly, over the wire and on both kinds of store: each is refused under the name that the field
-// has in the contract, and nothing is changed by it. The rules at their bounds, one by one, are in
-// unit/violations.test.ts.
+// has in the contract, and changes nothing. unit/violations.test.ts tests the rules at their bounds, one by one.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
@@ -47,7 +46,7 @@ function getLock(resource: string): Sent {
   return { path: LockServiceService.getLock.path, bytes: GetLockRequest.encode({ resource }).finish() };
 }
 
-/** The same message with other bytes in the place of a text in it: what no encoder would write. */
+/** The same message with other bytes in the place of a text in it, which no encoder would write. */
 function withBytes({ path, bytes }: Sent, placeholder: string, instead: number[]): Sent {
   const at = Buffer.from(bytes).indexOf(placeholder);
   if (at < 0 || placeholder.length !== instead.length) throw new Error('the placeholder does not fit');
@@ -76,7 +75,8 @@ const RESOURCES: readonly (readonly [string, string])[] = [
   ['a NUL', 'a\0'],
 ];
 
-// Bytes in the place of "XXXX" that are no UTF-8: a lone continuation, an overlong slash, a surrogate, a cut-off start.
+// Bytes in the place of "XXXX" that are not UTF-8: a lone continuation, an overlong slash, a surrogate, a cut-off
+// start.
 const NOT_UTF8: readonly (readonly [string, number[]])[] = [
   ['a lone continuation byte', [0x61, 0x80, 0x62, 0x63]],
   ['bytes that UTF-8 never has', [0x61, 0xff, 0xfe, 0x62]],
@@ -280,7 +280,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
   });
 
   test('replicated durability without replicas is refused with the name of the field', async () => {
-    if (kind === 'redis') return; // there it may be unmet, but it is no bad input: durability.replicated.test.ts
+    if (kind === 'redis') return; // there it may be unmet, but it is not bad input: durability.replicated.test.ts
     const { path, bytes } = acquire({
       durability: { level: { $case: 'replicated', value: { minAcks: 0 } } },
     });
@@ -334,7 +334,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
   test('a message that is too long is RESOURCE_EXHAUSTED, and the connection goes on', async () => {
     const error = await refusedWithoutEffect(acquire({ owner: 'o'.repeat(131_072) }));
     expect(error.code).toBe('RESOURCE_EXHAUSTED');
-    // The longest that is let in is the handler's to judge.
+    // The handler judges the longest message that is let in.
     const { length } = acquire({ owner: '' }).bytes;
     const longest = acquire({ owner: 'o'.repeat(131_072 - length - 8) });
     expect((await refusedWithoutEffect(longest)).code).toBe('INVALID_ARGUMENT');

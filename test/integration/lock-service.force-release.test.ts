@@ -1,4 +1,4 @@
-// ForceRelease over a real channel, on both stores: what holders hear, when the next in line is granted, and what a
+// ForceRelease over a real channel, on both stores: what holders hear, when the next waiter is granted, and what a
 // quarantine and a lost notice change.
 
 import { randomUUID } from 'node:crypto';
@@ -56,7 +56,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     const askedMs = performance.now();
     const told = await rig.client.forceRelease({ resource, reason: 'a test' });
     expect(told.releasedCount).toBe(1);
-    expect(freeInMs(told)).toBeGreaterThan(3_000 + SKEW_MS - 1_500); // a renewal may be so long ago
+    expect(freeInMs(told)).toBeGreaterThan(3_000 + SKEW_MS - 1_500); // a renewal may be that long ago
     expect(freeInMs(told)).toBeLessThanOrEqual(3_000 + SKEW_MS);
     expect((await holding.event('lost')).reason).toBe(LostReason.LOST_REASON_FORCE_RELEASED);
     expect(performance.now() - askedMs).toBeLessThan(700); // long before its next renewal
@@ -145,7 +145,7 @@ test('a stream whose notice of a ForceRelease was lost learns of it by its next 
   onTestFinished(() => rig.stop());
   const holding = hold(rig.client, { resource: 'r', ttl: duration(4_000) });
   const { leaseId } = await holding.event('granted');
-  // What the script leaves, without the message that it publishes.
+  // What the script leaves in Redis, without the message that it publishes.
   await rig.redis?.withClient(async (direct) => {
     const text = (await direct.hget('leasehold:{0}:lock:r', leaseId)) ?? '';
     expect(text).toMatch(/ held$/);

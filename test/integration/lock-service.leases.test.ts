@@ -1,5 +1,5 @@
 // The lock service as its callers see it, over a real channel and on both kinds of store: what is granted, what is
-// answered, and what an error tells. Bad input is in lock-service.bad-input.test.ts, a Redis that is away in errors.*.
+// answered, and what an error says. Bad input is in lock-service.bad-input.test.ts, a Redis that is away in errors.*.
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -81,7 +81,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       });
       expect(lease.fencingToken).toBeGreaterThan(0n);
       expect(lease.fencingToken).toBeLessThanOrEqual(BigInt(Number.MAX_SAFE_INTEGER));
-      // For people, by the store's clock, which is this machine's.
+      // For people, by the store's clock, which is that of this machine.
       const expires = Number(lease.expireTime?.seconds) * 1_000 + Number(lease.expireTime?.nanos) / 1e6;
       expect(expires - before).toBeGreaterThan(4_900);
       expect(expires - Date.now()).toBeLessThanOrEqual(5_001);
@@ -227,7 +227,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       const renewed = (await rig.client.renew({ ...request, ttl: duration(25_000) })).lease;
       expect(renewed).toMatchObject({ resource: 'renew', leaseId, fencingToken: lease.fencingToken });
       expect(Math.abs(ms(renewed?.validFor) - 25_000)).toBeLessThan(1_000);
-      // Without a TTL: that of the grant, which would bring the deadline forward, and so doesn't.
+      // Without a TTL the renewal takes that of the grant. It would bring the deadline forward, and therefore doesn't.
       expect(ms((await rig.client.renew(request)).lease?.validFor)).toBeGreaterThan(20_000);
     });
 
@@ -372,7 +372,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       serving: true,
       quarantineRemaining: undefined,
       defaultDurability: { level: { $case: 'asynchronous' } },
-      smallestAdvisableTtl: undefined, // neither of the two can fail over
+      smallestAdvisableTtl: undefined, // neither store can fail over
     });
     expect(info?.instanceId).toMatch(/^[0-9a-f]{16}$/);
     expect(info?.reign).not.toBe('');

@@ -1,4 +1,4 @@
-// ListLocks as callers see it, on both stores: pages, filters, and what a page token is good for.
+// ListLocks as callers see it, on both stores: pages, filters, and which calls a page token is good for.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -15,7 +15,7 @@ import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const RESOURCE = 'invoice:42';
-/** What a machine that does other things beside may add; less than one more offer window would. */
+/** What a machine that is busy with other things may add; less than one more offer window. */
 const BUSY_MS = 900;
 
 function waiting(ms: number) {
@@ -28,7 +28,7 @@ async function granted(client: TestClient, owner: string, ttlMs = 20_000): Promi
   return lease;
 }
 
-/** A waiting call, and when it is in the queue. */
+/** A waiting call, and when it entered the queue. */
 async function inQueue(
   client: TestClient,
   owner: string,
@@ -112,7 +112,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await rig.client.release(holder);
     const got = await lease;
     const validForMs = Number(got?.validFor?.seconds ?? 0n) * 1_000 + (got?.validFor?.nanos ?? 0) / 1e6;
-    expect(validForMs).toBeGreaterThan(20_900); // the default TTL of 20 s and what it waited
+    expect(validForMs).toBeGreaterThan(20_900); // the default TTL of 20 s and the time it waited
     expect(sentAtMs + validForMs).toBeLessThan(performance.now() + 20_000);
   });
 
@@ -232,7 +232,7 @@ describe('waiting, several instances on one Redis', () => {
     const [a, b] = clients as [TestClient, TestClient];
     const holder = await granted(a, 'holder');
     const { lease } = await inQueue(b, 'first');
-    // In one step: no instance listens when the grant is published.
+    // This takes one step: no instance listens when the grant is published.
     await redis.withClient((client) =>
       client
         .multi([
@@ -277,7 +277,7 @@ describe('waiting, several instances on one Redis', () => {
       const { leaseId = '' } = (await first) ?? {};
       await a.release({ resource: RESOURCE, leaseId });
       expect((await second)?.fencingToken).toBeGreaterThan(token);
-      // In all: whoever comes after the first one waits for none of them.
+      // In total: a waiter behind the first one waits for none of them.
       expect(performance.now() - nextMs).toBeLessThan(BUSY_MS);
     } finally {
       doomedClient.close();
@@ -292,7 +292,7 @@ describe('waiting, several instances on one Redis', () => {
     await redis.withClient(async (client) => {
       const keys = [...(await client.keys('*queue:*')), ...(await client.keys('*waiters:*'))];
       await client.del(keys);
-      await client.call('CLIENT', 'KILL', 'SKIPME', 'yes'); // the instances connect anew, and ask again
+      await client.call('CLIENT', 'KILL', 'SKIPME', 'yes'); // the instances connect again, and ask again
     });
     await eventually(async () => (await a.getLock(RESOURCE)).lock?.waiterCount === 1, {
       what: 'the waiter back in the queue',

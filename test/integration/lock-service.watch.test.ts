@@ -1,5 +1,5 @@
-// WatchLocks as callers see it. What ends a watch after long silence or with a client that never reads is proved on a
-// clock that can be moved: test/unit/lock-watch.test.ts.
+// WatchLocks as callers see it. test/unit/lock-watch.test.ts, on a clock that can be moved, proves what ends a watch
+// after a long silence or with a client that never reads.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
@@ -150,7 +150,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
   });
 });
 
-/** A token only ever grows: a smaller one behind a larger one was an older state. */
+/** A token only ever grows, so a smaller one after a larger one was an older state. */
 function expectNoneOlder(stream: WatchStream, resource: string): void {
   const tokens = stream.events
     .filter(({ lock }) => lock?.resource === resource)

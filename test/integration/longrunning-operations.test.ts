@@ -1,4 +1,5 @@
-// google.longrunning.Operations as a stock client sees it: the one of google-gax, with nothing of ours but the address.
+// google.longrunning.Operations as a stock client sees it: the one of google-gax, which knows nothing of ours but the
+// address.
 
 import { credentials } from '@grpc/grpc-js';
 import { lro, operationsProtos, type OperationsClient as StockClient } from 'google-gax';
@@ -22,7 +23,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     rig = await startRig(kind);
     client = new OperationClient(rig.instance.address);
     const { host, port } = rig.instance.address;
-    // For our port, without TLS, and without a look for Google's credentials on this machine.
+    // For our port, without TLS, and without looking for Google's credentials on this machine.
     const auth = { getUniverseDomain: async () => 'googleapis.com' };
     const options = { servicePath: host, port, sslCreds: credentials.createInsecure() };
     stock = lro({ auth } as never).operationsClient(options as never); // typed for Google's endpoints only

@@ -1,5 +1,5 @@
 // What callers of the operation store send wrongly, over the wire and on both kinds of store: each is refused under the
-// name that the field has in the contract, and nothing is changed by it.
+// name that the field has in the contract, and changes nothing.
 
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
@@ -175,7 +175,7 @@ const REFUSED: readonly (readonly [name: string, field: string, call: Call])[] =
     (client) => client.wait({ resource: 'r', operationId: 'o', waitTimeout: duration(1_800_001) }),
   ],
   ['List, an unspecified state', 'filter.states[0]', list({ states: [0] })],
-  ['List, an unknown state', 'filter.states[1]', list({ states: [1, 99 as never] })], // as a newer client sends
+  ['List, an unknown state', 'filter.states[1]', list({ states: [1, 99 as never] })], // as a newer client may send
   ['List, 17 types', 'filter.types', list({ types: Array.from({ length: 17 }, (_, i) => `t${i}`) })],
   ['List, 17 labels', 'filter.labels', list({ labels: MANY })],
   ['List, a wrong time', 'filter.created_from', list({ createdFrom: { seconds: 0n, nanos: -1 } })],

@@ -249,7 +249,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(newer.fencingToken).toBeGreaterThan(former.fencingToken);
   });
 
-  /** The next attempt, begun as soon as the former is stale. */
+  /** The next attempt, which begins as soon as the former is stale. */
   async function overtaken({ resource, operationId }: Key) {
     for (;;) {
       try {
@@ -400,7 +400,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
   });
 });
 
-/** Buffers and plain byte arrays alike. */
+/** Buffers and plain byte arrays are equal. */
 function normal(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_, inner) =>

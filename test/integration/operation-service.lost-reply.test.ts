@@ -1,5 +1,5 @@
-// Every mutation of operations repeated after its reply was lost on the way from Redis: the command has committed, the
-// caller hears "outcome unknown", and the repeat with the same ids has no second effect.
+// Every mutation of operations is repeated after its reply was lost on the way from Redis: the command has committed,
+// the caller hears "outcome unknown", and the repeat with the same ids has no second effect.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -15,10 +15,10 @@ const KEY = { resource: 'r', operationId: 'o' };
 
 let redis: RedisProcess;
 let proxy: TcpProxy;
-/** Behind the proxy: what the tests' calls go to. */
+/** Behind the proxy: the tests' calls go to it. */
 let instance: Instance;
 let client: OperationClient;
-/** Not behind it: sees what was committed. */
+/** Not behind the proxy: it sees what was committed. */
 let witness: Instance;
 let direct: OperationClient;
 
@@ -52,7 +52,7 @@ async function recorded(): Promise<Operation | undefined> {
   return direct.get(KEY).catch(() => undefined);
 }
 
-/** Runs a call whose script commits and whose reply never comes; then all is well again. */
+/** Runs a call whose script commits and whose reply never comes; then the proxy works again. */
 async function replyLost(
   call: () => Promise<unknown>,
   committed: (operation: Operation | undefined) => boolean,
@@ -75,7 +75,7 @@ async function replyLost(
   await eventually(isNew, { what: 'a new connection', withinMs: 10_000 });
 }
 
-/** The call with its reply lost, and again: the version that the first one made is the last. */
+/** Runs the call with its reply lost, and again: the version that the first one made is the last. */
 async function twice(call: () => Promise<unknown>, change: (operation: Operation) => boolean): Promise<void> {
   const before = (await recorded())?.version ?? 0n;
   await replyLost(call, (operation) => operation !== undefined && change(operation));
@@ -128,7 +128,7 @@ test('a ClaimOperations that waits and whose reply is lost asks again by itself'
 test('a repeated UpdateOperation takes effect once', { timeout: 30_000 }, async () => {
   const attempt = await started();
   const update = { ...attempt, progress: payload('half'), requestId: randomUUID(), version: 1n };
-  update.version = (await recorded())?.version ?? 0n; // a version that is not true any more at the repeat
+  update.version = (await recorded())?.version ?? 0n; // a version that is out of date at the repeat
   await twice(
     () => client.update(update),
     ({ progress }) => progress !== undefined,

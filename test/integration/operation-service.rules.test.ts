@@ -1,5 +1,5 @@
-// Rules of the operation store that show at the channel only: what two services make of each other's leases, how pages
-// are cut, what counts as the same operation, and what is forbidden for a while after a failover.
+// Rules of the operation store that only show at the channel: what the two services make of each other's leases, how
+// pages are cut, what counts as the same operation, and what is forbidden for a while after a failover.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
   beforeAll(async () => {
     rig = await startRig(kind, { LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
     client = new OperationClient(rig.instance.address);
-    // Notices are heard from here on.
+    // The server hears notices from here on.
     const channels = () => rig.redis?.withClient((own) => own.pubsub('CHANNELS', '*instance:*'));
     await eventually(async () => (await channels())?.length !== 0, { what: 'a listener', withinMs: 10_000 });
   });
@@ -59,7 +59,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     const endedMs = performance.now();
     await end(attempt.resource, attempt.claimId);
     const { reason } = await stream.event('lost');
-    expect(performance.now() - endedMs).toBeLessThan(1_000); // not at its next heartbeat, some 5 s later
+    expect(performance.now() - endedMs).toBeLessThan(1_000); // and not only at its next heartbeat, some 5 s later
     expect(reason).toBe(AttemptLostReason.ATTEMPT_LOST_REASON_LEASE_LOST);
     expect(await stream.ended()).toBe('9 STALE_ATTEMPT');
     const writes = [client.update(attempt), client.complete(attempt), client.yield(attempt)];
@@ -146,7 +146,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
         violations: [{ field: 'page_token' }],
       });
     }
-    // The size may change from page to page, and what the payloads are doesn't matter for where it goes on.
+    // The size may change from page to page, and the payloads make no difference to where a page goes on.
     const { operations } = await client.list({ filter, pageToken: token, pageSize: 9, withPayloads: true });
     expect(operations.map(({ operationId }) => operationId)).toEqual(['2', '3']);
   });
@@ -172,7 +172,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
   });
 });
 
-/** A new reign with its quarantine: a failover of the model, an empty restart of Redis. */
+/** A new reign with its quarantine: a failover of the memory store, an empty restart of Redis. */
 async function failOver(rig: Rig): Promise<void> {
   const { store } = rig.instance;
   if (store instanceof MemoryStore) store.beginReign();
@@ -197,7 +197,7 @@ test.each(STORE_KINDS)(
     try {
       await failOver(rig);
       const key = { resource: 'r', operationId: 'o' };
-      // Recorded it may be: nobody works on it before the quarantine is over.
+      // It may be recorded, but nobody works on it before the quarantine is over.
       await client.begin(key);
       const forbidden = [
         client.claim({}),

@@ -1,5 +1,5 @@
 // Calls on operations that wait, over a real channel and on both stores: long-polling claims, waits for an end,
-// watches, and what becomes of all of them when the instance stops.
+// watches, and what happens to all of them when the instance stops.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -83,7 +83,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     });
   });
 
-  /** Waits until so many claims wait on the instance. */
+  /** Waits until this many claims wait on the instance. */
   async function waitingClaims(count: number): Promise<void> {
     const { host = '', port = 0 } = rig.instance.adminAddress ?? {};
     const isSo = async (): Promise<boolean> => {
@@ -157,7 +157,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await client.begin({ resource, operationId: 'a', data: payload('data') });
     const stream = client.watch({ filter: { resource } });
     await stream.event('snapshotComplete');
-    // More than once, if its own change is heard while the snapshot is read.
+    // More than once, if the watch hears of its own change while it reads the snapshot.
     expect([...new Set(stream.kinds())]).toEqual(['operation', 'snapshotComplete']);
     const told = stream.all('operation').length;
     expect(stream.all('operation')[0]).toMatchObject({ operationId: 'a', state: PENDING, data: undefined });
@@ -273,7 +273,7 @@ test('a watch that nobody reads uses bounded memory, and is ended', { timeout: 6
   });
   stream.resume();
   await eventually(() => received > 20_000, { what: 'the newest state', withinMs: 5_000 });
-  // Of one operation, what was on its way and the newest: not the hundreds of states that it did not read.
+  // Of one operation, what was on its way and the newest state: not the hundreds of states that it did not read.
   expect(updates).toBeGreaterThan(100);
   expect(received).toBeLessThan(40 * 20_000);
 });

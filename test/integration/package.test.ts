@@ -1,5 +1,5 @@
-// The package as it is installed: packed by npm and unpacked into a project of its own, whose programs are those of
-// docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the test of one's own run.
+// The package as a user installs it: packed by npm and unpacked into a project of its own, whose programs are those of
+// docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the documented test run.
 import { type ExecFileException, execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -20,7 +20,7 @@ let instance: Instance;
 beforeAll(async () => {
   instance = await startInstance();
   await mkdir(join(ROOT, '.cache'), { recursive: true });
-  // Inside this project, so that the dependencies are found without a network; nothing else of it is.
+  // Inside this project, so that the dependencies are found without a network; it uses nothing else from here.
   folder = await mkdtemp(join(ROOT, '.cache/package-test-'));
   const source = join(folder, 'source');
   await mkdir(source);
@@ -50,7 +50,7 @@ async function programs(): Promise<Map<string, string>> {
   return new Map(sections.filter((section): section is [string, string] => section[1] !== undefined));
 }
 
-/** A sentence of what went wrong, with what the program printed. */
+/** The program's failure as a sentence, with what it printed. */
 function output(error: ExecFileException & { stdout?: string; stderr?: string }): never {
   throw new Error(`${error.message}\n${error.stdout ?? ''}${error.stderr ?? ''}`);
 }
@@ -149,7 +149,7 @@ test('npx leasehold runs the program of the package, which holds a lock', { time
   const { bin } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
     readonly bin: Readonly<Record<string, string>>; // ours
   };
-  // As npm makes it.
+  // As npm creates it.
   await mkdir(join(project, 'node_modules/.bin'), { recursive: true });
   await symlink(join(installed, bin.leasehold ?? ''), join(project, 'node_modules/.bin/leasehold'));
   const command = ['run', 'demo', '--', 'sh', '-c', 'echo token $LEASEHOLD_FENCING_TOKEN'];

@@ -1,4 +1,4 @@
-// The command at its start: arguments, configuration, what it prints, and when it refuses to serve.
+// The command at its start: arguments, configuration, output, and when it refuses to serve.
 import { describe, expect, type TestContext, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
 import { freePort } from '../support/ports.ts';

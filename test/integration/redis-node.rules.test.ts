@@ -1,5 +1,6 @@
-// Which Redis an instance uses, and what it makes of a script's trouble: a node that is a replica, one that loads, a
-// database that isn't there, a script that was forgotten or fails. Real Redis; one test needs Sentinels that are wrong.
+// Which Redis an instance uses, and how it handles a script that fails: a node that is a replica, a node that loads, a
+// database that doesn't exist, a script that was forgotten or fails. Real Redis; one test needs Sentinels that are
+// wrong.
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CallError } from '../../src/client/core/call-error.ts';
@@ -14,7 +15,7 @@ import {
   Watcher,
 } from '../support/watched-redis.ts';
 
-/** For tests that stop or flush nothing: the keys of each are its own. */
+/** For tests that stop or flush nothing, since each has keys of its own. */
 let shared: RedisProcess;
 
 beforeAll(async () => {
@@ -110,7 +111,7 @@ describe.concurrent('a script', { timeout: 30_000 }, () => {
   test('a script that fails answers INTERNAL without the cause', async ({ onTestFinished }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens));
     await watcher.usable();
-    // What another program wrote where a lock should be.
+    // What another program wrote in the place of a lock.
     await shared.withClient((client) => client.set(watcher.lock('strange'), 'not a lock'));
     const error = await watcher.client.acquire({ resource: 'strange' }).catch((thrown: unknown) => thrown);
     if (!(error instanceof CallError)) throw new Error('granted', { cause: error });

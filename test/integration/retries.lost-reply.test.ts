@@ -1,5 +1,5 @@
-// Every mutation repeated after a lost reply has no second effect: the connection to Redis is cut between the script's
-// commit and its reply, for each rpc, and the call is repeated with the same ids.
+// Every mutation that is repeated after a lost reply has no second effect: the connection to Redis is cut between the
+// script's commit and its reply, for each rpc, and the call is repeated with the same ids.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -41,7 +41,7 @@ async function usable(): Promise<void> {
   await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
 }
 
-/** Runs a call whose script commits and whose reply never comes; then all is well again. */
+/** Runs a call whose script commits and whose reply never comes; then the proxy works again. */
 async function replyLost(call: () => Promise<unknown>, committed: () => Promise<boolean>): Promise<void> {
   proxy.holdReplies();
   const outcome = call().then(
@@ -53,7 +53,7 @@ async function replyLost(call: () => Promise<unknown>, committed: () => Promise<
   await reconnected();
 }
 
-/** Cuts the connections with all replies that they hold; returns when the instance has a new one. */
+/** Cuts the connections with all replies that they hold; returns when the instance has a new connection. */
 async function reconnected(): Promise<void> {
   const { sinceMs } = instance.store.status();
   proxy.drop();
@@ -64,7 +64,7 @@ async function reconnected(): Promise<void> {
   });
 }
 
-/** The lease as Redis has it, past the proxy: its token and recorded deadline, by lease id. */
+/** The lease in Redis, read past the proxy: its token and recorded deadline, by lease id. */
 async function recorded(leaseId: string, resource = RESOURCE): Promise<string[] | undefined> {
   return redis.withClient(async (direct) => {
     const text = await direct.hget(`leasehold:{0}:lock:${resource}`, leaseId);
@@ -216,7 +216,7 @@ test('a repeated AcquireMany gets the leases that were granted', { timeout: 30_0
   const { leases } = await client.acquireMany(specs);
   const before = (await recorded(last, 'b'))?.[1];
   proxy.holdReplies();
-  // The repeat commits its first script and fails; it gives back what it can no longer reach, or not at all.
+  // The repeat commits its first script and fails; it gives back what it can, or nothing if it cannot.
   await expect(client.acquireMany(specs)).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
   await reconnected();
   const again = await client.acquireMany(specs);

@@ -1,4 +1,4 @@
-// Watches of the TypeScript client: elections and their observers, locks as they change, also over a server that comes
+// Watches of the TypeScript client: elections and their observers, locks as they change, even over a server that comes
 // back; and the trace of the caller, which goes with each call.
 import { once } from 'node:events';
 import { createServer } from 'node:http2';

@@ -1,5 +1,5 @@
-// Without a majority of the Sentinels nobody vouches for the primary: the service stops, on a healthy Redis,
-// and goes on when they are back.
+// Without a majority of the Sentinels nobody vouches for the primary: the service stops, on a healthy Redis, and goes
+// on when they are back.
 
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';

@@ -1,6 +1,6 @@
-// Which answers of Sentinels count, one rule per test: told apart by their id, counted against all that exist, in
-// agreement about address and epoch, and asked lately. The Sentinels are fakes, so that each says just what the rule
-// is about; the Redis is real.
+// Which answers of Sentinels count, one rule per test: Sentinels are told apart by their id and counted against all
+// that exist; they must agree about address and epoch, and must have been asked lately. The Sentinels are fakes, so
+// that each says only what the rule is about; the Redis is real.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONFIRMATION_WINDOW_MS, SENTINEL_POLL_MS } from '../../src/domain/safety.ts';
@@ -16,7 +16,7 @@ import {
   Watcher,
 } from '../support/watched-redis.ts';
 
-/** What a call or a poll may take beyond its bound on a busy machine. */
+/** How much longer than its bound a call or a poll may take on a busy machine. */
 const SLACK_MS = 500;
 
 let redis: RedisProcess;
@@ -32,7 +32,7 @@ function three<T>([first, second, third]: readonly T[]): readonly [T, T, T] {
   return [first, second, third];
 }
 
-/** Returns when each has been asked this often from now on: what would be believed has been heard. */
+/** Returns when each has been asked this often from now on: by then the instance has heard what it would believe. */
 async function askedAgain(sentinels: readonly FakeSentinel[], times = 2): Promise<void> {
   const before = sentinels.map(({ questions }) => questions);
   await eventually(() => sentinels.every((s, index) => s.questions >= (before[index] ?? 0) + times), {
@@ -71,7 +71,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     second.say({ otherSentinels: 4 });
     await watcher.unusable(SLACK_MS + 500);
     expect(await watcher.acquire('untold')).toBe('PRIMARY_UNCONFIRMED'); // two of five
-    // Nor was it taken by a lease that nobody could be told of.
+    // Nor did a lease take it that nobody could be told of.
     expect(await redis.withClient((client) => client.exists(watcher.lock('untold')))).toBe(0);
     third.release();
     await watcher.usable();
@@ -134,7 +134,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
       },
       { what: 'refusals', withinMs: CONFIRMATION_WINDOW_MS + COMMAND_TIMEOUT_MS + SLACK_MS },
     );
-    // The oldest answers count as long as they may: a silence of a moment stops nothing.
+    // The oldest answers count as long as they may: a short silence stops nothing.
     expect(calls.filter(({ outcome }) => outcome === 'OK').length).toBeGreaterThan(0);
     for (const { sentMs, endedMs, outcome } of calls) {
       expect(['OK', 'PRIMARY_UNCONFIRMED']).toContain(outcome);

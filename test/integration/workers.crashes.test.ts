@@ -1,4 +1,5 @@
-// Server processes and their supervisor are killed or hang: what goes on, what is replaced, and that nothing is left.
+// Server processes and their supervisor are killed or hang: what goes on, what is replaced, and that nothing is left
+// behind.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -80,7 +81,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
     // The other one knows that there were leases: it must not come first and begin the quarantine for both.
     process.kill(staying.pid, 'SIGSTOP');
     const said = rig.lines('primary in use').length;
-    await redis.start(); // empty: it keeps nothing
+    await redis.start(); // empty, since it keeps nothing
     await eventually(() => rig.lines('primary in use').length > said, {
       what: 'a primary in use by the replacement',
       withinMs: 10_000,
@@ -157,7 +158,7 @@ describe.concurrent('a killed supervisor', { timeout: 60_000 }, () => {
         // The process has ended, as it should.
       }
     });
-    // Don't wait for the end of its output: the server process that hangs keeps that open.
+    // This doesn't wait for the end of its output, because the server process that hangs keeps that open.
     rig.server.signal('SIGKILL');
     await eventually(() => listens(address), { what: 'a free port', withinMs: 5_000 });
     process.kill(hanging, 'SIGCONT');

@@ -20,7 +20,7 @@ describe.concurrent('signals to a server with several processes', { timeout: 60_
     await redis.pause();
     const calls = [...clients.values()].map(async (client, index) => {
       const call = client.acquire({ resource: `in-progress-${index}` });
-      await client.getServerInfo(); // on the same connection, behind it
+      await client.getServerInfo(); // on the same connection, after it
       return () => call;
     });
     const answers = (await Promise.all(calls)).map((answer) => answer());

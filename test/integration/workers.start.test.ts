@@ -89,7 +89,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     // The admin port answers before any server process exists.
     await eventually(() => getHttp(`http://${admin}/healthz`), { what: 'the admin port', withinMs: 20_000 });
     rig.server.signal('SIGTERM');
-    // The output closes with the last process that has it.
+    // The output closes when the last process that has it ends.
     expect(await rig.server.exit()).toBe(0);
     expect(rig.lines('a worker has ended; another takes its place')).toEqual([]);
   });

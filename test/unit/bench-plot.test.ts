@@ -1,4 +1,4 @@
-// The plots of the benchmarks: which figures make a curve, and that what is drawn lies where it should.
+// The plots of the benchmarks: which figures make a curve, and whether each point is where it should be.
 import { expect, test } from 'vitest';
 import { type Figure, ofMany } from '../../bench/figures.ts';
 import { curvesOf } from '../../bench/plot/curves.ts';
@@ -67,7 +67,7 @@ test('the expected order is a dashed line through the first point', () => {
   expect(svg).toContain('Cost of &lt; a call');
 });
 
-/** How far above the bottom. */
+/** How far above the bottom a point is. */
 function heightOf(end = ''): number {
   return -Number(end.split(',')[1]);
 }

@@ -11,7 +11,7 @@ const get = (from: number, to: number, shown: string): Event[] =>
   operationCall('GetOperation', from, to, shown);
 const absent = (from: number, to: number): Event[] =>
   operationCall('GetOperation', from, to, 'ABSENT', {}, { outcome: 'failed', reason: 'OPERATION_NOT_FOUND' });
-/** The primary is killed at 20 s, its successor is heard of at 23 s. */
+/** The primary is killed at 20 s, and its successor is reported at 23 s. */
 const failover = [reign(0, 'a'), ...fault(20, 30, ['node-1']), reign(23, 'b')];
 
 test('a later read of the same version or a newer one passes', () => {

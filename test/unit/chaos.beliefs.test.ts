@@ -1,4 +1,4 @@
-// The check of believed holds: who may hold beside whom, and when a belief begins and ends.
+// The check of believed holds: which holders can hold side by side, and when a belief begins and ends.
 import { describe, expect, test } from 'vitest';
 import { checkBeliefs } from '../chaos/checker/beliefs.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
@@ -94,6 +94,6 @@ test('two attempts of one operation at once are a violation, and attempts of two
   const first = believed(1, 5, 1, attempt('r/o'));
   expect(check(first, believed(4, 9, 2, attempt('r/o')))).toMatchObject([{ check: 'attempts' }]);
   expect(check(first, believed(4, 9, 2, attempt('r/p')))).toEqual([]);
-  // Its lease is no second holder.
+  // The lease of the attempt is no second holder.
   expect(check(first, believed(4, 9, 2, { resource: 'r/o' }))).toEqual([]);
 });

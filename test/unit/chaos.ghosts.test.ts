@@ -1,4 +1,4 @@
-// The check of what was released and is there again.
+// The check for leases that were released and are there again.
 import { expect, test } from 'vitest';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { checkGhosts } from '../chaos/checker/ghosts.ts';

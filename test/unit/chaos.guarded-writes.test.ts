@@ -1,4 +1,4 @@
-// The check of the tokens at the guarded resource: what it lets pass, and each way to break it.
+// The check of the tokens at the guarded resource: what it accepts, and each way to break it.
 import { expect, test } from 'vitest';
 import { checkGuardedWrites } from '../chaos/checker/guarded-writes.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';

@@ -1,4 +1,4 @@
-// The check of what is left when everybody has gone.
+// The check of what is left when all clients have gone.
 import { expect, test } from 'vitest';
 import { checkLeaks } from '../chaos/checker/leaks.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';

@@ -1,5 +1,5 @@
-// The mutants are what they say: each edit finds its place in today's source. That each starts is
-// test/integration/chaos.mutant-processes.test.ts's; that each is caught, test:rules' and the chaos suite's.
+// Each edit of a mutant finds its place in the present source. test/integration/chaos.mutant-processes.test.ts checks
+// that each mutant starts; test:rules and the chaos suite, that each is caught.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-// The plans of chaos runs: the same seed is the same run, and a random plan stays within the bounds that are stated.
+// The plans of chaos runs: the same seed gives the same run, and a random plan stays within the stated bounds.
 
 import { describe, expect, test } from 'vitest';
 import { CATALOGUE, faultNamed } from '../chaos/rig/faults/catalogue.ts';

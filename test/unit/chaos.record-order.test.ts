@@ -1,5 +1,5 @@
-// The check that the answers about a record are those of single steps in some order: the life of a record as it may
-// be, and each way to contradict it.
+// The check that some order of single steps explains the answers about a record: what the life of a record can be, and
+// each way to contradict it.
 import { describe, expect, test } from 'vitest';
 import { checkRecordOrder } from '../chaos/checker/record-order.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
@@ -236,7 +236,7 @@ test('an unknown outcome whose last try was answered is also a read', () => {
   const begun = operationCall('BeginOperation', 600, 601, 'RUNNING 1 1', { claimId: 'a' });
   expect(judge(begun, update(602, ''))).toEqual([]);
   expect(judge(begun, update(602, 'ABSENT'))).toHaveLength(1);
-  // And it may have done what the read shows.
+  // It may also have done what the read shows.
   const pending = operationCall('BeginOperation', 600, 601, 'PENDING 1 0');
   const removed = operationCall('DeleteOperation', 602, 603, 'ABSENT', {}, { outcome: 'unknown' });
   expect(judge(pending, removed)).toEqual([]);
@@ -321,7 +321,7 @@ test('a record with too many calls is undecided, not passed', () => {
   expect(counts['records judged']).toBeUndefined();
 });
 
-// The first try began it, its reply was lost, somebody claimed it, and the second try was told so.
+// The first try began it, its reply was lost, another client claimed it, and the second try was told so.
 describe('a call that took effect before it was answered', () => {
   const within = (fromS: number, toS: number): Event[][] => [
     operationCall('BeginOperation', fromS, toS, 'RUNNING 2 1'),

@@ -52,7 +52,7 @@ test('a caller with the id of a lapsed lease gets another lease', () => {
   const again = (toS: number) => acquire(2, toS, 6, { asked: lockAsked('lease-5') });
   expect(check(...first, ...again(8)).violations).toEqual([]);
   expect(check(...first, ...again(2.9)).violations).toHaveLength(1);
-  // A renewal of the first one had said that it lives on.
+  // A renewal of the first lease had shown that it still lives.
   const renewal = { asked: lockAsked('lease-5', { token: '5' }), lease: { token: '5', validForMs: 9_000 } };
   expect(check(...first, ...call('Renew', 1.5, 1.9, renewal), ...again(8)).violations).toHaveLength(1);
 });

@@ -1,4 +1,4 @@
-// The verdict on a whole run: that every check has its say, the figures, the summary, and how a recorded run is read.
+// The verdict on a whole run: that every check takes part, the figures, the summary, and how a recorded run is read.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,7 +79,7 @@ test('a verdict can be limited to some checks', () => {
   const found = (only?: readonly string[]) => checkHistory(events, only).violations.map(({ check }) => check);
   expect(found()).toEqual(['guarded writes', 'beliefs']);
   expect(found(['beliefs', 'waits'])).toEqual(['beliefs']);
-  // Found by the same check under another name.
+  // The same check finds these under another name.
   expect(found(['leaders'])).toEqual([]);
 });
 

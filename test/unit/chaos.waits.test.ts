@@ -1,5 +1,5 @@
-// The check that nobody waits in vain for what nobody holds. In these runs the quarantine is 10 s, a TTL at most 6 s,
-// and a grant may take 10 s more: a resource that is free for 16 s after all that is a violation.
+// The check that no waiter waits in vain for what nobody holds. In these runs the quarantine is 10 s, a TTL at most
+// 6 s, and a grant may take 10 s more: a resource that is free for 16 s after all that is a violation.
 import { describe, expect, test } from 'vitest';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkWaits } from '../chaos/checker/waits.ts';

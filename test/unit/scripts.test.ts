@@ -68,7 +68,7 @@ test.each([
   ['return 1 -- as passed_on(2)', []],
   ['return lock.LIMIT', []],
   ["return 'LIMIT'", []],
-  // Where the finder is too careful: it keeps what nobody uses.
+  // Here the finder is too careful: it keeps what no code uses.
   ['local LIMIT = 6', ['LIMIT', 'LIMIT']],
 ])('a script gets the shared declarations that it needs: "%s"', (body, names) => {
   expect(declared(body)).toEqual(names);

@@ -21,7 +21,7 @@ function read(content: string | Buffer) {
   return readTokensFile(directory.write('tokens', content));
 }
 
-/** The complaints, with FILE for the path. */
+/** The problems, with FILE for the path. */
 function problems(content: string | Buffer): string[] {
   const file = read(content);
   if (file.kind !== 'refused') throw new Error('the file was accepted');

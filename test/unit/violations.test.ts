@@ -1,5 +1,5 @@
-// The rules for what callers send, one by one and at their bounds. That the rpcs apply them is shown over the wire in
-// test/integration/lock-service.bad-input.test.ts.
+// The rules for what callers send, one by one and at their bounds. test/integration/lock-service.bad-input.test.ts
+// shows over the wire that the rpcs apply them.
 import { describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
 import { Violations } from '../../src/domain/violations.ts';
