@@ -57,8 +57,29 @@ const CIRCLES_TO_REMOVE: readonly (readonly string[])[] = [
   ['src/store/memory/lock-changes.ts', 'src/store/memory/lock-table.ts'],
 ];
 
-/** The folders and files where the banned words are gone; in the end, all of src, proto/leasehold, docs, README.md. */
-const CLEAN_ENGLISH = ['src/store/memory', 'src/testing'];
+/** The folders and files where the banned words are gone; in the end, all of src. */
+const CLEAN_ENGLISH = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  '.ci',
+  'bench',
+  'clients/conformance',
+  'deploy',
+  'docs',
+  'examples',
+  'proto/leasehold',
+  'scripts',
+  'src/admin',
+  'src/cli',
+  'src/client',
+  'src/config',
+  'src/server',
+  'src/store/memory',
+  'src/supervisor',
+  'src/testing',
+  'test',
+];
 
 // ---- Layers: main → server → transport, admin → service → store → domain; the stores beside the interface they
 // implement.
@@ -490,8 +511,13 @@ function projectFiles(): Map<string, string> {
 
 const files = projectFiles();
 
+/** The checks whose words stand in this file, as rules and as probes. */
+const NOT_OF_ITSELF: readonly Check[] = [skippedTests, plainEnglish];
+
 test.each(RULES)('the repository keeps the rule: $name', ({ at, check }) => {
-  const seen = [...files].filter(([path]) => at.test(path) && (path !== SELF || check !== skippedTests));
+  const seen = [...files].filter(
+    ([path]) => at.test(path) && (path !== SELF || !NOT_OF_ITSELF.includes(check)),
+  );
   expect(seen).not.toHaveLength(0);
   expect(seen.flatMap(([path, text]) => check(path, text).map((breach) => `${path}:${breach}`))).toEqual([]);
 });
