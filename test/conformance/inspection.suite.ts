@@ -76,7 +76,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         for (const most of [1, 2, 7, 100]) expect(await allPages({ most })).toEqual(inOrder);
       });
 
-      test('a list shows of each lock what a look at that lock alone shows', async () => {
+      test('a list shows each lock as a look at that lock alone shows it', async () => {
         const holder = await held({ resource: 'r', owner: 'me', metadata: new Map([['job', 'nightly']]) });
         await queued({ resource: 'r', owner: 'next' });
         const { locks } = await page();

@@ -175,7 +175,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       });
     });
 
-    test('a caller that waits for the attempt of another is told when that is stale', async () => {
+    test('a caller that waits for the attempt of another is told when that attempt is stale', async () => {
       await started();
       await h.pass(HEARTBEAT_MS + SKEW_ALLOWANCE_MS / 2);
       const refused = await begin({}, { claimId: randomUUID() });

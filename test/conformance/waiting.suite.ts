@@ -466,7 +466,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await confirm(large)).kind).toBe('granted');
       });
 
-      test('a lapsed reader frees its share alone', async () => {
+      test('a lapsed reader frees only its own share', async () => {
         await held({ mode: permits(1, 2), ttlMs: 1_000, owner: 'short' });
         await held({ mode: permits(1, 2), ttlMs: 20_000, owner: 'long' });
         const next = await inQueue('next', { mode: permits(1, 2) });

@@ -33,7 +33,7 @@ async function build(...more: string[]): Promise<void> {
   await run(process.execPath, [join(ROOT, 'scripts/build.ts'), '--out', out, ...more], { timeout: 60_000 });
 }
 
-test('the built scripts module opens every Lua script, and each is what the source is', async () => {
+test('the built scripts module opens every Lua script, and each equals its source', async () => {
   const print = `import { loadScripts } from '${join(out, 'src/store/redis/scripts.js')}';
     console.log(JSON.stringify(Object.values(loadScripts()).map(({ name, sha1 }) => [name, sha1])));`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', print]);
@@ -60,7 +60,7 @@ test('the program named in package.json can be executed', async () => {
   await access(program, constants.X_OK);
 });
 
-test('a built server starts its workers from what was built', async () => {
+test('a built server starts its server processes from the built files', async () => {
   // No Redis is there: a server waits for it.
   const env = {
     PATH: process.env.PATH ?? '',
@@ -83,7 +83,7 @@ test('a built server starts its workers from what was built', async () => {
   expect(printed.match(/"msg":"worker serving"/g)).toHaveLength(2);
 }, 30_000);
 
-test('the build leaves a folder alone that has anything else in it', async () => {
+test('the build leaves alone a folder that contains anything else', async () => {
   const precious = join(out, 'letters.txt');
   await writeFile(precious, 'dear all');
   await expect(build()).rejects.toThrow('letters.txt');

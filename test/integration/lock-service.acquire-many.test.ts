@@ -82,7 +82,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     expect(await state('b')).toEqual({ owners: ['me'], waiting: 0 });
   });
 
-  test('a call that waits for several locks keeps those that it has alive', { timeout: 15_000 }, async () => {
+  test('a call that waits for several locks keeps alive those that it has', { timeout: 15_000 }, async () => {
     const blocker = await rig.client.acquire({ resource: 'b', ttl: duration(20_000) });
     const specs = ['a', 'b'].map((resource) => ({ resource, owner: 'me', ttl: duration(1_000) }));
     const many = rig.client.acquireMany(specs, waiting(12_000));

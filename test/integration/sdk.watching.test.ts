@@ -34,7 +34,7 @@ function reading<T>(items: (signal: AbortSignal) => AsyncIterable<T>): {
 }
 
 test.each(STORE_KINDS)(
-  'In an election on the %s store one candidate leads, all know who, and a resignation hands over',
+  'In an election on the %s store one candidate leads, every observer knows which, and a resignation hands over',
   async (kind) => {
     const { instance } = await rigOf(kind);
     const [a, b, c] = ['a', 'b', 'c'].map((owner) => clientTo(instance.address, { owner }));

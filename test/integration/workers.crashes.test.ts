@@ -68,7 +68,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
     await lease.release();
   });
 
-  test('a server process that takes the place of another never takes an empty Redis for a new deployment', async ({
+  test('a server process that replaces another never takes an empty Redis for a new deployment', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, redis } = await startedWorkers(atEnd, 2); // with bootstrap: new

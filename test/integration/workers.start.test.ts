@@ -27,7 +27,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     expect(rig.server.stderr).toBe(`LEASEHOLD_SERVER_WORKERS: ${refused}\n`);
   });
 
-  test('--workers takes the place of the setting', async ({ onTestFinished: atEnd }) => {
+  test('--workers overrides the setting', async ({ onTestFinished: atEnd }) => {
     const env = { LEASEHOLD_REDIS_ADDRESS: 'redis:6379', LEASEHOLD_SERVER_WORKERS: '65' };
     const good = CommandLine.start(['serve', '--check-config', '--workers', '3'], env);
     atEnd(() => good.kill());
@@ -38,7 +38,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     expect(bad.stderr).toBe('--workers: server.workers: expected a whole number from 1 to 64, got "all"\n');
   });
 
-  test('a server of several processes whose port is taken says which in one line, and ends with status 1', async ({
+  test('a server of several processes whose port is taken names the port in one line, and ends with status 1', async ({
     onTestFinished: atEnd,
   }) => {
     const redis = await startedRedis(atEnd);
