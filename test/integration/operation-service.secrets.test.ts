@@ -28,87 +28,84 @@ function textOf(value: unknown): string {
   });
 }
 
-test.each(STORE_KINDS)(
-  'a claim_id is told only to its caller, and no log has it whole: %s store',
-  async (kind) => {
-    const redis = kind === 'redis' ? await RedisProcess.server() : undefined;
-    await redis?.start();
-    const log: string[] = [];
-    const overrides = { ...(redis ? singleRedis(redis) : {}), LEASEHOLD_LOG_LEVEL: 'debug' };
-    const instance = await serve(
-      loadConfig({ env: testEnvironment(overrides) }),
-      pino({ level: 'debug' }, { write: (line: string) => log.push(line) }),
-    );
-    const client = new OperationClient(instance.address);
-    const locks = new TestClient(instance.address);
-    const standard = new OperationsClient(formatHostPort(instance.address), credentials.createInsecure());
-    try {
-      await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
-      const [first, second] = [randomUUID(), randomUUID()];
-      const key = { resource: 'r', operationId: 'o' };
-      const lock = LeaseSpec.fromPartial({ ttl: duration(20_000) });
-      const watch = client.watch({ withPayloads: true });
-      await watch.event('snapshotComplete');
-      const lockWatch = new WatchStream(locks);
-      const begun = await client.begin({ ...key, claimId: first, lock, data: payload('data') });
-      expect(textOf(begun.attempt)).toContain(first); // so that the search below can find something
-      const fencingToken = begun.attempt?.fencingToken ?? 0n;
-      const seen: unknown[] = [begun.operation];
-      const look = async (): Promise<void> => {
-        const name = 'resources/r/operations/o';
-        seen.push(
-          await client.get(key),
-          await client.list({ withPayloads: true }),
-          await client.wait({ ...key, waitTimeout: duration(1) }),
-        );
-        seen.push(await unaryCall(standard, 'getOperation', { name }));
-        seen.push(await locks.getLock('r'), await locks.listLocks());
-        seen.push(await locks.acquire({ resource: 'r' }).catch((error: unknown) => [error, String(error)]));
-        const all = { name: '', filter: '', pageSize: 0, pageToken: '', returnPartialSuccess: false };
-        seen.push(await unaryCall(standard, 'listOperations', all));
-        seen.push(await client.begin({ ...key, data: payload('data'), lock }));
-        seen.push(
-          await client
-            .begin({ ...key, claimId: randomUUID(), data: payload('data'), lock })
-            .catch((error: unknown) => [error, String(error)]),
-        );
-      };
-      await look();
-      seen.push(await client.yield({ ...key, claimId: first, fencingToken }));
-      const { claimed } = await client.claim({ claimId: second });
-      seen.push(claimed[0]?.operation);
-      await look();
-      const held = { ...key, claimId: second, fencingToken: claimed[0]?.attempt?.fencingToken ?? 0n };
-      seen.push((await client.update({ ...held, progress: payload('half') })).operation);
-      const stale = client.complete({ ...key, claimId: first, fencingToken });
-      seen.push(await stale.catch((error: unknown) => [error, String(error)]));
-      seen.push(await client.complete({ ...held, releaseLease: true }));
-      seen.push((await client.begin({ ...key, claimId: second, data: payload('data'), lock })).operation);
-      await watch.event('heartbeat');
-      seen.push(watch.events, lockWatch.events);
-      expect(lockWatch.told().length).toBeGreaterThan(0);
-      watch.call.cancel();
-      lockWatch.call.cancel();
-      for (const claimId of [first, second]) {
-        expect(textOf(seen)).not.toContain(claimId);
-        expect(log.join('\n')).not.toContain(claimId);
-      }
-      // The log has what is searched: the mutations, under a hash.
-      const told = log.map((line) => JSON.parse(line)).filter(({ claim }) => claim === leaseIdHash(second));
-      expect(told.map(({ rpc, outcome }) => `${rpc} ${outcome}`)).toEqual(
-        expect.arrayContaining([
-          'ClaimOperations claimed',
-          'UpdateOperation ok',
-          'CompleteOperation succeeded',
-        ]),
+test.each(STORE_KINDS)('a claim_id is told only to its caller: %s store', async (kind) => {
+  const redis = kind === 'redis' ? await RedisProcess.server() : undefined;
+  await redis?.start();
+  const log: string[] = [];
+  const overrides = { ...(redis ? singleRedis(redis) : {}), LEASEHOLD_LOG_LEVEL: 'debug' };
+  const instance = await serve(
+    loadConfig({ env: testEnvironment(overrides) }),
+    pino({ level: 'debug' }, { write: (line: string) => log.push(line) }),
+  );
+  const client = new OperationClient(instance.address);
+  const locks = new TestClient(instance.address);
+  const standard = new OperationsClient(formatHostPort(instance.address), credentials.createInsecure());
+  try {
+    await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
+    const [first, second] = [randomUUID(), randomUUID()];
+    const key = { resource: 'r', operationId: 'o' };
+    const lock = LeaseSpec.fromPartial({ ttl: duration(20_000) });
+    const watch = client.watch({ withPayloads: true });
+    await watch.event('snapshotComplete');
+    const lockWatch = new WatchStream(locks);
+    const begun = await client.begin({ ...key, claimId: first, lock, data: payload('data') });
+    expect(textOf(begun.attempt)).toContain(first); // so that the search below can find something
+    const fencingToken = begun.attempt?.fencingToken ?? 0n;
+    const seen: unknown[] = [begun.operation];
+    const look = async (): Promise<void> => {
+      const name = 'resources/r/operations/o';
+      seen.push(
+        await client.get(key),
+        await client.list({ withPayloads: true }),
+        await client.wait({ ...key, waitTimeout: duration(1) }),
       );
-      expect(textOf(seen)).toContain('half');
-    } finally {
-      client.close();
-      locks.close();
-      standard.close();
-      await instance.stop();
-      await redis?.stop();
+      seen.push(await unaryCall(standard, 'getOperation', { name }));
+      seen.push(await locks.getLock('r'), await locks.listLocks());
+      seen.push(await locks.acquire({ resource: 'r' }).catch((error: unknown) => [error, String(error)]));
+      const all = { name: '', filter: '', pageSize: 0, pageToken: '', returnPartialSuccess: false };
+      seen.push(await unaryCall(standard, 'listOperations', all));
+      seen.push(await client.begin({ ...key, data: payload('data'), lock }));
+      seen.push(
+        await client
+          .begin({ ...key, claimId: randomUUID(), data: payload('data'), lock })
+          .catch((error: unknown) => [error, String(error)]),
+      );
+    };
+    await look();
+    seen.push(await client.yield({ ...key, claimId: first, fencingToken }));
+    const { claimed } = await client.claim({ claimId: second });
+    seen.push(claimed[0]?.operation);
+    await look();
+    const held = { ...key, claimId: second, fencingToken: claimed[0]?.attempt?.fencingToken ?? 0n };
+    seen.push((await client.update({ ...held, progress: payload('half') })).operation);
+    const stale = client.complete({ ...key, claimId: first, fencingToken });
+    seen.push(await stale.catch((error: unknown) => [error, String(error)]));
+    seen.push(await client.complete({ ...held, releaseLease: true }));
+    seen.push((await client.begin({ ...key, claimId: second, data: payload('data'), lock })).operation);
+    await watch.event('heartbeat');
+    seen.push(watch.events, lockWatch.events);
+    expect(lockWatch.told().length).toBeGreaterThan(0);
+    watch.call.cancel();
+    lockWatch.call.cancel();
+    for (const claimId of [first, second]) {
+      expect(textOf(seen)).not.toContain(claimId);
+      expect(log.join('\n')).not.toContain(claimId);
     }
-  },
-);
+    // The log has what is searched: the mutations, under a hash.
+    const told = log.map((line) => JSON.parse(line)).filter(({ claim }) => claim === leaseIdHash(second));
+    expect(told.map(({ rpc, outcome }) => `${rpc} ${outcome}`)).toEqual(
+      expect.arrayContaining([
+        'ClaimOperations claimed',
+        'UpdateOperation ok',
+        'CompleteOperation succeeded',
+      ]),
+    );
+    expect(textOf(seen)).toContain('half');
+  } finally {
+    client.close();
+    locks.close();
+    standard.close();
+    await instance.stop();
+    await redis?.stop();
+  }
+});
