@@ -33,7 +33,7 @@ export const EXPECTED: Readonly<Record<string, Expectation>> = {
     title: 'What Acquire or Release costs the server',
     n: CALLERS,
     order: 'O(1)',
-    because: 'a call does the same whoever else calls; together they share wake-ups',
+    because: 'a call does the same however many others call; together they share wake-ups',
     floor: BARE,
   },
   'uncontended: callers: Redis CPU per call': {
@@ -60,7 +60,7 @@ export const EXPECTED: Readonly<Record<string, Expectation>> = {
     title: 'What a call costs Redis',
     n: PROCESSES,
     order: 'O(1)',
-    because: 'one script each, whoever sends it',
+    because: 'one script each, from whichever process',
   },
   'hand-over: waiters: p50': {
     title: 'From Release to the grant of the next in the queue',

@@ -1,27 +1,28 @@
 // What a chaos run leaves behind: lines of JSON that its processes wrote, each into a file of its own, and that the
-// checker reads. The words between those who record (client/, rig/) and those who judge (checker/); it knows neither.
+// checker reads. These are the words between the recorders (client/, rig/) and the judges (checker/); this file knows
+// neither.
 //
-// Every moment is in milliseconds on CLOCK_MONOTONIC (`process.hrtime`), which all processes of one machine share. A line
-// is written before the process goes on (no buffer), so that SIGKILL loses nothing: a call without its end has an
+// Every moment is in milliseconds on CLOCK_MONOTONIC (`process.hrtime`), which all processes of one machine share. A
+// process writes a line before it goes on (no buffer), so that SIGKILL loses nothing: a call without its end has an
 // unknown outcome, for ever.
 
-/** `ok`: it is told. `failed`: nothing was changed, certainly. `unknown`: anything else. */
+/** `ok`: it was answered. `failed`: it certainly changed nothing. `unknown`: anything else. */
 export type Outcome = 'ok' | 'failed' | 'unknown';
 
 export interface CallBegan {
   readonly kind: 'call-began';
   readonly atMs: number;
-  /** Who: the name of the client process. */
+  /** The name of the client process. */
   readonly by: string;
-  /** One in the run, such as "client-3/17". */
+  /** Unique in the run, such as "client-3/17". */
   readonly call: string;
   /** As in the contract: Acquire, Renew, Release, Hold, BeginOperation, … */
   readonly rpc: string;
-  /** Where it must have ended, with whatever outcome. */
+  /** When it must have ended, whatever its outcome. */
   readonly deadlineMs: number;
-  /** What matters of the request. */
+  /** The fields of the request that matter. */
   readonly lock?: LockRequest;
-  /** Of AcquireMany. */
+  /** Set for AcquireMany. */
   readonly locks?: readonly LockRequest[];
   readonly operation?: OperationRequest;
 }
@@ -32,17 +33,17 @@ export interface CallEnded {
   readonly by: string;
   readonly call: string;
   readonly outcome: Outcome;
-  /** Of ErrorInfo, or the name of the gRPC status where there is none; '' for ok. */
+  /** The reason of ErrorInfo, or the name of the gRPC status where there is none; '' for ok. */
   readonly reason: string;
   readonly lease?: { readonly token: string; readonly validForMs: number };
-  /** Of AcquireMany, in the order of its `locks`. */
+  /** Set for AcquireMany, in the order of its `locks`. */
   readonly leases?: readonly { readonly token: string; readonly validForMs: number }[];
   readonly released?: boolean;
-  /** Also of an error that tells it: with OPERATION_NOT_FOUND, that the record is ABSENT. */
+  /** Also set for an error that shows it: OPERATION_NOT_FOUND shows that the record is ABSENT. */
   readonly operation?: OperationState;
   /** A page of ListOperations: each record as it was at some moment of the call. */
   readonly operations?: readonly OperationState[];
-  /** What else was answered: found by ClaimOperations, whether a token is valid, … */
+  /** What else the answer said: how many ClaimOperations found, whether a token is valid, … */
   readonly said?: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -52,26 +53,26 @@ export interface LockRequest {
   /** 'exclusive', 'shared' or 'permits:n/limit' */
   readonly mode: string;
   readonly ttlMs: number;
-  /** 0: no wait. */
+  /** 0 means no wait. */
   readonly waitMs: number;
   readonly token?: string;
 }
 
 export interface OperationRequest {
-  /** '' of ClaimOperations and ListOperations, and so is operationId. */
+  /** '' for ClaimOperations and ListOperations, and so is operationId. */
   readonly resource: string;
   readonly operationId: string;
   readonly claimId?: string;
   readonly token?: string;
   readonly requestId?: string;
-  /** What a write puts there: the step that was reached, or the result. */
+  /** What a write records: the step that was reached, or the result. */
   readonly value?: string;
   readonly ifVersion?: string;
 }
 
-/** A record as an answer showed it; `state` 'ABSENT' where the answer says that there is none. */
+/** A record as an answer showed it; `state` is 'ABSENT' where the answer says that there is none. */
 export interface OperationState {
-  /** Set where the request named none: of ClaimOperations and ListOperations. */
+  /** Set where the request named none: for ClaimOperations and ListOperations. */
   readonly resource?: string;
   readonly operationId: string;
   readonly state: string;
@@ -79,11 +80,13 @@ export interface OperationState {
   readonly attempt: number;
   /** The attempt's fencing token, where the answer has it. */
   readonly token?: string;
-  /** What the last write put there; '' if none did, undefined where the answer doesn't show it. */
+  /** What the last write recorded; '' if there was none, undefined where the answer doesn't show it. */
   readonly value?: string;
 }
 
-/** The holder may act from `atMs` until `untilMs`, by the deadline rule. One line for the grant and each extension. */
+/**
+ * The holder may act from `atMs` until `untilMs`, by the deadline rule. One line for the grant and for each extension.
+ */
 export interface Believed {
   readonly kind: 'believed';
   readonly atMs: number;
@@ -108,7 +111,7 @@ export interface BeliefEnded {
   readonly why: string;
 }
 
-/** A stream or call that waits was told its position. `stream`: the call. */
+/** A stream or call that waits was told its position. `stream` names the call. */
 export interface Queued {
   readonly kind: 'queued';
   readonly atMs: number;
@@ -119,7 +122,7 @@ export interface Queued {
   readonly position: number;
 }
 
-/** What a stream said or what became of it, for the figures: at-risk, reopened, moved, draining, lost. */
+/** What a stream said or how it ended, for the figures: at-risk, reopened, moved, draining, lost. */
 export interface Noted {
   readonly kind: 'noted';
   readonly atMs: number;
@@ -128,14 +131,14 @@ export interface Noted {
   readonly resource?: string;
 }
 
-/** By the guarded resource, in the order in which it saw them: an append-only log. */
+/** Written by the guarded resource, in the order in which it saw the writes: an append-only log. */
 export interface Written {
   readonly kind: 'written';
   readonly atMs: number;
   readonly resource: string;
   readonly token: string;
   readonly by: string;
-  /** When the writer looked whether it may, and until when it believed then. */
+  /** When the writer looked whether it still held, and until when it believed so then. */
   readonly lookedAtMs: number;
   readonly believedUntilMs: number;
   readonly accepted: boolean;
@@ -143,19 +146,19 @@ export interface Written {
   readonly highest: string;
 }
 
-/** By the runner: a fault began or was healed. */
+/** Written by the runner: a fault began or was healed. */
 export interface Fault {
   readonly kind: 'fault';
   readonly atMs: number;
-  /** One in the run: its beginning and its end carry the same. */
+  /** Unique in the run; the beginning and the end of a fault have the same. */
   readonly id: number;
   /**
-   * What it is called. The checker knows two of them: `kill` (whose healing is that the process was started again) and
-   * `pause` (SIGSTOP, healed by SIGCONT); the others are only counted.
+   * The kind of the fault. The checker knows two of them: `kill` (healed when the process is started again) and `pause`
+   * (SIGSTOP, healed by SIGCONT); it only counts the others.
    */
   readonly fault: string;
   readonly phase: 'began' | 'healed';
-  /** Who is struck: node-2, sentinel-1, server-2, client-4, network. */
+  /** The targets: node-2, sentinel-1, server-2, client-4, network. */
   readonly targets: readonly string[];
   readonly detail: string;
   /**
@@ -163,15 +166,15 @@ export interface Fault {
    * it a loss is explained only where a second node was struck before the reign changed.
    */
   readonly mayLose?: boolean;
-  /** In liveness mode: false where nobody can be served while it lasts (the Sentinels' majority is gone). */
+  /** In liveness mode: false where no client can be served while it lasts (the Sentinels' majority is gone). */
   readonly mayProgress?: boolean;
-  /** It breaks a stated bound, and says which: what it leads to is no breach of a promise. */
+  /** The stated bound that it breaks: a violation after it breaks no promise. */
   readonly beyondBounds?: string;
-  /** Its name in the rig's catalogue, which tells more: `kill-primary` where `fault` is `kill`. */
+  /** Its name in the rig's catalogue, which says more: `kill-primary` where `fault` is `kill`. */
   readonly step?: string;
 }
 
-/** By the runner, about every 100 ms from each server that answers. */
+/** Written by the runner, about every 100 ms for each server that answers. */
 export interface Pulse {
   readonly kind: 'pulse';
   readonly atMs: number;
@@ -182,10 +185,10 @@ export interface Pulse {
   readonly quarantineMs: number;
 }
 
-/** By the runner, about once a second from each server that answers: one line for each holder of a lock. */
+/** Written by the runner, about once a second for each server that answers: one line for each holder of a lock. */
 export interface SeenHeld {
   readonly kind: 'seen-held';
-  /** When the answer came, and when it was asked for: the holder was there at some moment in between. */
+  /** When the answer came, and when the question was sent: the holder was there at some moment in between. */
   readonly atMs: number;
   readonly askedMs: number;
   readonly server: string;
@@ -194,7 +197,7 @@ export interface SeenHeld {
   readonly token: string;
 }
 
-/** By the runner, after the last client has gone and time has passed: what is still there. */
+/** Written by the runner, after the last client has gone and time has passed: what is still there. */
 export interface Leftovers {
   readonly kind: 'leftovers';
   readonly atMs: number;
@@ -209,11 +212,11 @@ export interface Leftovers {
 export interface LeftKeys {
   readonly kind: 'left-keys';
   readonly atMs: number;
-  /** Of the bucket, without what has to stay (meta, finished operations in their retention). */
+  /** Keys of the bucket, without those that have to stay (meta, finished operations in their retention). */
   readonly keys: readonly string[];
 }
 
-/** First line of the runner's file. */
+/** The first line of the runner's file. */
 export interface RunBegan {
   readonly kind: 'run-began';
   readonly atMs: number;
@@ -229,7 +232,7 @@ export interface RunBegan {
 export interface RunEnded {
   readonly kind: 'run-ended';
   readonly atMs: number;
-  /** Processes that ended by themselves, with what they printed last: a crash is a violation. */
+  /** Processes that ended by themselves, with the last lines that they printed: a crash is a violation. */
   readonly crashed: readonly string[];
 }
 

@@ -1,5 +1,5 @@
-// One chaos run from the first process to the verdict. Owns the order of things and the folder; what is started is the
-// rig's, what happens is the plan's, what it meant is the checker's.
+// One chaos run from the first process to the verdict. Owns the order of its parts and the folder; the rig starts the
+// processes, the plan says what happens, and the checker says what it meant.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,9 +22,9 @@ import { Timeline } from './rig/timeline.ts';
 const WHOLE_WITHIN_MS = 60_000;
 const TOLD_EVERY_MS = 15_000;
 const LOOKED_EVERY_MS = 2_000;
-/** Whoever noted a moment has written it down after so long, also on a busy machine. */
+/** How long after a moment its line is certainly written, even on a busy machine. */
 const WRITTEN_WITHIN_MS = 1_000;
-/** After so long the reign that explains a loss has been heard of. */
+/** By then a server has reported the reign that explains a loss. */
 const EXPLAINED_WITHIN_MS = 4_000;
 
 export interface ChaosOptions {
@@ -34,22 +34,25 @@ export interface ChaosOptions {
   readonly mode?: 'safety' | 'liveness';
   /** The mechanism that is taken out of servers and clients; none when not given. */
   readonly mutant?: string;
-  /** A file, faults that come again and again; else one by the seed. */
+  /** A file, or faults that come again and again; drawn from the seed when not given. */
   readonly plan?: string | Plan;
-  /** Replicas that must have what is told; 1 when not given. */
+  /** The number of replicas that must acknowledge an answer; 1 when not given. */
   readonly minAcks?: number;
-  /** Gets histories and logs, and keeps them. Without it they are kept only where something is wrong. */
+  /**
+   * The folder that gets histories and logs, and keeps them. Without it they are kept only where something is wrong.
+   */
   readonly folder?: string;
-  /** As many clients of each kind, in their order; their names decide what they do when not given. */
+  /** How many clients of each kind, in their order; their names decide what they do when not given. */
   readonly clients?: readonly ClientKind[];
   /**
-   * The checks that count, of CHECK_NAMES. The run ends as soon as one of them finds something, and with the end of its
-   * time: clients are killed then, and what they leave isn't looked at. All checks, to an orderly end, when not given.
+   * The checks that count, of CHECK_NAMES. The run ends as soon as one of them finds something, and otherwise when its
+   * time is over: the clients are then killed, and what they leave isn't looked at. When not given, all checks count
+   * and the end is orderly.
    */
   readonly hunt?: readonly string[];
-  /** What happens, a line each; nobody is told when not given. */
+  /** Prints what happens, a line each; nothing is printed when not given. */
   readonly tell?: (line: string) => void;
-  /** Ends everything at once; the result says that it was broken off. */
+  /** Ends everything at once; the result says that the run was broken off. */
   readonly signal?: AbortSignal;
 }
 
@@ -59,7 +62,7 @@ export interface ChaosResult {
   readonly broken: string | undefined;
   readonly plan: Plan;
   readonly skippedSteps: number;
-  /** Where everything lies; undefined where it was removed. */
+  /** The folder with all files; undefined where it was removed. */
   readonly folder: string | undefined;
   readonly beganAtMs: number;
 }
@@ -163,7 +166,7 @@ class ChaosRun {
     signal?.addEventListener('abort', stop, { once: true });
     const endMs = nowMs() + minutes * 60_000;
     const faults = timeline.run(plan.steps);
-    // A failure of it is heard below; until then it must not end the process.
+    // A failure of it is handled below; until then it must not end the process.
     faults.catch(() => undefined);
     try {
       if (hunt) {
@@ -175,7 +178,7 @@ class ChaosRun {
       await this.#endClients(rig.clients.filter((client) => !rig.isTaken(client)));
       timeline.end();
       await this.#whole(rig, faults);
-      // Those whom a fault had until now.
+      // The parties that a fault had until now.
       await this.#endClients(rig.clients);
     } finally {
       if (hunt) await Promise.all(rig.clients.map((client) => client.kill()));
@@ -207,11 +210,11 @@ class ChaosRun {
 
   async #until(endMs: number): Promise<void> {
     const { signal } = this.#terms;
-    // Rejects when it is aborted: then nothing is waited for any more.
+    // Rejects when it is aborted: nothing is waited for any more then.
     await sleep(Math.max(0, endMs - nowMs()), undefined, signal ? { signal } : {});
   }
 
-  /** Until something was found, or for as long. */
+  /** Until something was found, or for this long. */
   async #hunted(checks: readonly string[], endMs: number): Promise<void> {
     while (nowMs() < endMs) {
       await this.#until(Math.min(endMs, nowMs() + LOOKED_EVERY_MS));
@@ -234,8 +237,9 @@ class ChaosRun {
 }
 
 /**
- * What these checks find in a history that is being written, or whose writers were killed. Its files are read one after
- * the other: what is newer than the reading of the first has its other half in the last, and isn't looked at.
+ * What these checks find in a history that is still being written, or whose writers were killed. Its files are read one
+ * after the other: an event that is newer than the reading of the first file has its other half in the last, and isn't
+ * looked at.
  */
 function settledVerdict(folder: string, checks: readonly string[]): Verdict {
   const untilMs = nowMs() - WRITTEN_WITHIN_MS;
@@ -245,7 +249,7 @@ function settledVerdict(folder: string, checks: readonly string[]): Verdict {
   return { ...verdict, violations: violations.filter(({ atMs }) => atMs <= heardMs - EXPLAINED_WITHIN_MS) };
 }
 
-/** Never resolves: rejects as soon as the work fails. */
+/** Never resolves; rejects as soon as the work fails. */
 async function failureOf(work: Promise<void>): Promise<never> {
   await work;
   return new Promise<never>(() => undefined);

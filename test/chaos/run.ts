@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // Asked twice: at once. What runs is ended with this process.
+      // Asked a second time, it ends at once. What runs ends with this process.
       if (stop.signal.aborted) process.exit(1);
       stop.abort();
     });

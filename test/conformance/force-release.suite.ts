@@ -1,5 +1,6 @@
 // How every lock store must revoke leases: the resource stays taken until the deadline that the holder was told, and
-// until then nothing revives the lease; at once if asked. force-release.test.ts runs this for each store.
+// until then nothing revives the lease; it is free at once if the caller asks for that. force-release.test.ts runs this
+// for each store.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CallStamp, LeaseSpec, Mode } from '../../src/domain/lock.ts';
@@ -36,7 +37,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       readonly renewal: RenewCommand;
     }
 
-    /** As a stream, unless it is said otherwise. */
+    /** A stream, unless the test says otherwise. */
     function asked(overrides: Partial<LeaseSpec> = {}, callNumber?: number): Asked {
       calls += 2;
       return {
@@ -91,7 +92,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     }
 
     describe('without haste', () => {
-      test('the resource stays taken until the deadline already promised, and then goes to the next', async () => {
+      test('a force-released resource stays taken until the deadline that its holder was told, and then goes to the next waiter', async () => {
         const holder = await held();
         const next = await inQueue('next');
         await h.pass(5_000);
@@ -107,7 +108,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await confirm(next)).toMatchObject({ kind: 'granted' });
       });
 
-      test('the lease is not renewed, and the renewal says why', async () => {
+      test('a revoked lease is not renewed, and the renewal says why', async () => {
         const holder = await held();
         await force();
         expect(await renew(holder.renewal)).toEqual({ kind: 'revoked' });
@@ -118,7 +119,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
       });
 
-      test('no take-over revives it', async () => {
+      test('no take-over by a newer call revives a revoked lease', async () => {
         const holder = await held();
         await force();
         const stamp = { instanceId: 'other', callNumber: 1 };
@@ -127,7 +128,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual([]);
       });
 
-      test('no repeat of its call revives it, whether it would wait or not', async () => {
+      test('no repeat of its call revives a revoked lease, whether the repeat would wait or not', async () => {
         const holder = await held();
         const next = await inQueue('next');
         await force();
@@ -145,11 +146,11 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await told('offered', next);
         expect(await owners()).toEqual(['next']);
         expect(toldOf('moved', holder)).toBe(0);
-        // It has ended, and ids of leases that have ended are not remembered.
+        // It has ended, and the store doesn't remember ids of leases that have ended.
         expect((await wait(holder)).kind).toBe('queued');
       });
 
-      test('no repeat of its confirmation revives it', async () => {
+      test('no repeat of its confirmation revives a revoked lease', async () => {
         const holder = await held();
         const next = await inQueue('next', { ttlMs: TTL_MS });
         await release(holder);
@@ -161,7 +162,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual([]);
       });
 
-      test('its token is valid no more, although it still holds', async () => {
+      test('the token of a revoked lease is no longer valid, although the resource is still taken', async () => {
         const holder = await held();
         const check = () => h.locks.checkFencingToken(RESOURCE, holder.renewal.fencingToken, inTime());
         expect(await check()).toBe(true);
@@ -169,7 +170,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await check()).toBe(false);
       });
 
-      test('it is shown as a holder, and as revoked', async () => {
+      test('a revoked lease is shown as a holder, and as revoked', async () => {
         await held();
         expect((await view()).holders).toMatchObject([{ owner: 'holder', revoked: false }]);
         await force();
@@ -181,7 +182,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         });
       });
 
-      test('its holder may still release it, which frees the resource at once', async () => {
+      test('the holder of a revoked lease can still release it, which frees the resource at once', async () => {
         const holder = await held();
         const next = await inQueue('next');
         await force();
@@ -190,7 +191,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await confirm(next)).kind).toBe('granted');
       });
 
-      test('what its caller was not told of is still given back, its min_hold too', async () => {
+      test('a revoked lease that its caller was not told of is still given back, with its min_hold', async () => {
         const holder = await held({ minHoldMs: 60_000 });
         await force();
         const { resource, leaseId } = holder.spec;
@@ -201,7 +202,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await tryOnce(asked())).kind).toBe('granted');
       });
 
-      test('a repeat revokes nothing, tells nobody, and still says when', async () => {
+      test('a second forced release revokes nothing, tells nobody, and still says when the resource is free', async () => {
         const holder = await held();
         await force();
         await told('revoked', holder);
@@ -216,14 +217,14 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(toldOf('revoked', holder)).toBe(1);
       });
 
-      test('a min_hold goes on', async () => {
+      test('a forced release leaves a min_hold as it is', async () => {
         await held({ minHoldMs: 60_000 });
         expect(await force()).toEqual({ count: 1, freeInMs: 60_000 });
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
         expect(await tryOnce(asked())).toMatchObject({ contention: { reason: 'min-hold' } });
       });
 
-      test('a stream hears of it, of a unary call nobody listens', async () => {
+      test('a stream is told that its lease is revoked; for a unary call nobody is told', async () => {
         const unary = await held({}, 2);
         await force();
         await release(unary);
@@ -235,7 +236,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     });
 
     describe('at once', () => {
-      test('the next in line is granted in the same step', async () => {
+      test('an immediate forced release grants the next waiter in the same step', async () => {
         const holder = await held();
         const next = await inQueue('next');
         expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
@@ -243,32 +244,32 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await told('revoked', holder);
         await told('offered', next);
         expect(await renew(holder.renewal)).toEqual({ kind: 'lost' });
-        // Repeated by its token, the call does not touch the next one.
+        // A repeat of the call by its token does not touch the next lease.
         expect(await force(holder, true)).toMatchObject({ count: 0 });
         expect((await confirm(next)).kind).toBe('granted');
         expect(await owners()).toEqual(['next']);
       });
 
-      test('a min_hold ends too, also when its lease has ended before', async () => {
+      test('an immediate forced release ends a min_hold too, even one whose lease has already ended', async () => {
         await held({ minHoldMs: 60_000 });
         expect(await force(undefined, true)).toEqual({ count: 1, freeInMs: 0 });
         const second = await held({ minHoldMs: 60_000 });
         await release(second);
         expect(await force(undefined, false)).toEqual({ count: 0, freeInMs: 60_000 });
-        expect(await force(second, true)).toEqual({ count: 0, freeInMs: 60_000 }); // names no lease any more
+        expect(await force(second, true)).toEqual({ count: 0, freeInMs: 60_000 }); // it no longer names a lease
         expect(await force(undefined, true)).toEqual({ count: 0, freeInMs: 0 });
         expect((await tryOnce(asked())).kind).toBe('granted');
         expect(await h.remembered()).toBe(1);
       });
 
-      test('ends what was revoked before, and counts it', async () => {
+      test('an immediate forced release ends a lease that is already revoked, and counts it', async () => {
         const holder = await held();
         await force();
         expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
         expect(await owners()).toEqual([]);
       });
 
-      test('leaves nothing behind', async () => {
+      test('an immediate forced release leaves no key behind', async () => {
         await held({ minHoldMs: 60_000 });
         await force(undefined, true);
         expect(await h.remembered()).toBe(0);
@@ -276,12 +277,12 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     });
 
     describe('of several leases', () => {
-      test('only the one with the token is revoked', async () => {
+      test('a forced release that names a token revokes only the lease with that token', async () => {
         const first = await held({ mode: SHARED, owner: 'first' });
         await h.pass(2_000);
         const second = await held({ mode: SHARED, owner: 'second' });
         const writer = await inQueue('writer');
-        const freeInMs = TTL_MS + SKEW_ALLOWANCE_MS; // that of the second, which was not touched
+        const freeInMs = TTL_MS + SKEW_ALLOWANCE_MS; // until the second lease ends, which was not touched
         expect(await force(first)).toEqual({ count: 1, freeInMs });
         expect(await renew(first.renewal)).toEqual({ kind: 'revoked' });
         expect(await renew(second.renewal)).toMatchObject({ kind: 'renewed' });
@@ -291,7 +292,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await confirm(writer)).kind).toBe('granted');
       });
 
-      test('all are, and permits are free when each is over', async () => {
+      test('a forced release without a token revokes all leases, and their permits are free when each is over', async () => {
         const mode = (permits: number): Mode => ({ kind: 'permits', permits, limit: 3 });
         await held({ mode: mode(2), owner: 'two', ttlMs: 10_000 });
         await held({ mode: mode(1), owner: 'one', ttlMs: 20_000 });
@@ -303,7 +304,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await tryOnce(asked({ mode: mode(1) }))).kind).toBe('contended');
       });
 
-      test('a min_hold that may be that of another holder stays', async () => {
+      test('a forced release of one of several leases keeps a min_hold that another holder may have asked for', async () => {
         const first = await held({ mode: SHARED });
         await held({ mode: SHARED, minHoldMs: 60_000 });
         expect(await force(first, true)).toEqual({ count: 1, freeInMs: 60_000 });
@@ -312,7 +313,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     });
 
     describe('an offer', () => {
-      test('ends at once, counts, and goes to the next; its call is told', async () => {
+      test('a forced release ends an offer at once, counts it, tells its call and makes the offer to the next waiter', async () => {
         const holder = await held();
         const first = await inQueue('first');
         const second = await inQueue('second');
@@ -327,7 +328,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect((await confirm(second)).kind).toBe('granted');
       });
 
-      test('waiters are not touched, and nothing to revoke is no error', async () => {
+      test('a forced release leaves waiters alone, and succeeds when there is nothing to revoke', async () => {
         await held();
         await inQueue('first');
         await inQueue('second');
@@ -346,7 +347,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
     });
 
     describe('in a quarantine', () => {
-      test('nothing is granted before its end, not even at once', async () => {
+      test('a forced release in a quarantine grants nothing before its end, even an immediate one', async () => {
         await held({ ttlMs: MAX_TTL_MS });
         const next = await inQueue('next');
         await h.beginReign();
@@ -361,7 +362,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await owners()).toEqual(['next']);
       });
 
-      test('a lease is revoked, and its own repeat, which waits for the end, with it', async () => {
+      test('a forced release in a quarantine revokes the lease, and its repeat, which waits for the end, does not get it back', async () => {
         const holder = await held({ ttlMs: MAX_TTL_MS });
         await h.beginReign();
         const { stamp } = asked();
@@ -374,7 +375,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await renew(holder.renewal)).toEqual({ kind: 'revoked' });
       });
 
-      test('a lease that was revoked stays so, and lapses like every other', async () => {
+      test('a revoked lease stays revoked in a quarantine, and lapses like every other', async () => {
         const long = await held({ ttlMs: MAX_TTL_MS });
         await force();
         await h.beginReign();

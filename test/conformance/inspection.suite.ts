@@ -1,5 +1,5 @@
-// What every lock store must do for those who only look: pages of locks, many at once, and the news that one has
-// changed.
+// What every lock store must do for callers that only look: pages of locks, many locks at once, and the news that a
+// lock has changed.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -65,18 +65,18 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
     }
 
     describe('list', () => {
-      test('shows nothing where nothing is taken', async () => {
+      test('a list shows nothing where nothing is taken', async () => {
         expect(await page()).toEqual({ locks: [], next: undefined });
       });
 
-      test('is in the order of the bytes of the names, whatever the size of a page', async () => {
+      test('a list is in the order of the bytes of the names, whatever the page size', async () => {
         for (const resource of NAMES) await held({ resource });
         const inOrder = NAMES.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-        expect(inOrder).not.toEqual(NAMES.toSorted()); // or the names prove nothing
+        expect(inOrder).not.toEqual(NAMES.toSorted()); // otherwise the names prove nothing
         for (const most of [1, 2, 7, 100]) expect(await allPages({ most })).toEqual(inOrder);
       });
 
-      test('shows of a lock what is seen of it alone', async () => {
+      test('a list shows each lock as a look at that lock alone shows it', async () => {
         const holder = await held({ resource: 'r', owner: 'me', metadata: new Map([['job', 'nightly']]) });
         await queued({ resource: 'r', owner: 'next' });
         const { locks } = await page();
@@ -91,7 +91,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         ]);
       });
 
-      test('of many holders and waiters shows the oldest, and counts all', async () => {
+      test('a list shows the oldest of many holders and waiters, and counts all', async () => {
         const mode: Mode = { kind: 'permits', permits: 2, limit: 100 };
         for (let i = 0; i < 12; i++) await held({ resource: 'r', owner: `holder ${i}`, mode });
         await held({ resource: 'r', mode: { kind: 'permits', permits: 1, limit: 60 } });
@@ -111,7 +111,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect([alone.holders.length, alone.waiters.length]).toEqual([13, 12]);
       });
 
-      test('leaves out what has lapsed, swept or not, and what is released', async () => {
+      test('a list leaves out leases that have lapsed, swept or not, and released ones', async () => {
         await held({ resource: 'lapses', ttlMs: 5_000 });
         await held({ resource: 'stays', ttlMs: 20_000, mode: SHARED });
         await held({ resource: 'stays', ttlMs: 5_000, mode: SHARED });
@@ -122,7 +122,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(locks).toHaveLength(1);
       });
 
-      test('leaves out what an adoption ended, before anybody sweeps it', async () => {
+      test('a list leaves out what an adoption ended, even before it is swept', async () => {
         await held({ resource: 'r', ttlMs: 10_000 });
         await held({ resource: 'r 2', ttlMs: 20_000, mode: SHARED });
         await held({ resource: 'r 2', ttlMs: 10_000, mode: SHARED });
@@ -132,14 +132,14 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await h.remembered()).toBe(2);
       });
 
-      test('leaves nothing behind in its index', async () => {
+      test('locks that are gone leave nothing behind in the index of lists', async () => {
         for (const resource of NAMES) await held({ resource, ttlMs: 1_000, minHoldMs: 5_000 });
         expect(await h.remembered()).toBe(NAMES.length);
         await h.pass(5_000);
         expect(await h.remembered()).toBe(0);
       });
 
-      test('tells locks that are held from those that a min_hold keeps', async () => {
+      test('a list tells held locks from those that only a min_hold keeps', async () => {
         await held({ resource: 'held' });
         await release(await held({ resource: 'kept', minHoldMs: 60_000 }));
         expect(await allPages()).toEqual(['held', 'kept']);
@@ -149,7 +149,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await allPages()).toEqual([]);
       });
 
-      test('never shows what is free, also while somebody waits for it in a quarantine', async () => {
+      test('a list never shows a free lock, even while somebody waits for it in a quarantine', async () => {
         const holder = await held({ resource: 'r' });
         await h.beginReign();
         await queued({ resource: 'r' });
@@ -158,7 +158,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await allPages()).toEqual([]);
       });
 
-      test('finds locks by the beginning of their names', async () => {
+      test('a list finds locks by the beginning of their names', async () => {
         for (const resource of NAMES) await held({ resource });
         for (const prefix of ['a', 'a ', '\uff5e', '\u{1f600}', 'nothing', ...NAMES]) {
           const found = await allPages({ prefix, most: 2 });
@@ -166,7 +166,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         }
       });
 
-      test('finds locks by exactly the owner of a holder or waiter', async () => {
+      test('a list finds locks by the exact owner of a holder or waiter', async () => {
         await held({ resource: 'held', owner: 'me' });
         await held({ resource: 'waited for', owner: 'you' });
         await queued({ resource: 'waited for', owner: 'me' });
@@ -180,7 +180,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         await release(gone);
       });
 
-      test('ends a page after a bounded search, and goes on from there', async () => {
+      test('a page ends after a bounded search, and the next one goes on from there', async () => {
         const count = LIMITS.looksPerPage + 50;
         const names = Array.from({ length: count }, (_, i) => `r-${String(i).padStart(5, '0')}`);
         for (let from = 0; from < count; from += 500) {
@@ -196,7 +196,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(namesOf(await page({ most: 500 }))).toEqual(names.slice(0, 500));
       });
 
-      test('ends a page that becomes long, and goes on from there', async () => {
+      test('a page ends when it becomes long, and the next one goes on from there', async () => {
         const metadata = new Map(Array.from({ length: 8 }, (_, i) => [`key-${i}`, 'x'.repeat(240)]));
         const names = Array.from({ length: 80 }, (_, i) => `r-${String(i).padStart(5, '0')}`);
         for (const resource of names) {
@@ -209,7 +209,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await allPages()).toEqual(names);
       });
 
-      test('neither skips nor repeats what stays, whatever comes and goes between the pages', async () => {
+      test('pages neither skip nor repeat a lock that stays, whatever comes and goes between them', async () => {
         await fc.assert(
           fc.asyncProperty(
             fc.uniqueArray(fc.constantFrom(...NAMES), { minLength: 1 }),
@@ -264,14 +264,14 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
 
       const told = () => notices.map((notice) => (notice.kind === 'changed' ? notice.resource : notice.kind));
 
-      /** Returns when all that was done before has been told: a change of another resource comes behind it. */
+      /** Returns when all earlier changes have been told: a change of another resource comes after them. */
       async function allTold(): Promise<string> {
         const { resource } = await held({ resource: `fence ${++calls}` });
         await eventually(() => told().includes(resource), { what: 'a notice', withinMs: 5_000, everyMs: 2 });
         return resource;
       }
 
-      /** What is told of what `work` does. */
+      /** What the store tells while `work` runs. */
       async function toldOf(work: () => Promise<unknown>): Promise<string[]> {
         await allTold();
         notices.length = 0;
@@ -280,7 +280,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         return told().filter((each) => each !== fence);
       }
 
-      test('are told when someone is granted, queued, leaves, or releases', async () => {
+      test('a watcher is told when a caller is granted, queued, leaves or releases', async () => {
         let holder = leaseSpec();
         expect(await toldOf(async () => (holder = await held({ resource: 'r' })))).toEqual(['r']);
         let waiter = { spec: holder, stamp: stampOf() };
@@ -291,7 +291,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await toldOf(() => release(holder))).toEqual(['r']);
       });
 
-      test('are told of a second shared holder, of a hand-over, and of its confirmation', async () => {
+      test('a watcher is told of a second shared holder, of a hand-over and of its confirmation', async () => {
         const first = await held({ resource: 'r', mode: SHARED });
         let second = first;
         expect(await toldOf(async () => (second = await held({ resource: 'r', mode: SHARED })))).toEqual([
@@ -304,7 +304,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await toldOf(() => h.locks.confirm({ spec, stamp }, inTime()))).toEqual([]);
       });
 
-      test('are not told of what changes nothing', async () => {
+      test('a watcher is not told of what changes nothing', async () => {
         const holder = await held({ resource: 'r' });
         const { spec, stamp } = await queued({ resource: 'r' });
         const { holders } = await h.locks.get('r', inTime());
@@ -325,7 +325,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await toldOf(() => h.locks.get('r', inTime()))).toEqual([]);
       });
 
-      test('are told when a lease lapses, and when a min_hold is over', async () => {
+      test('a watcher is told when a lease lapses and when a min_hold is over', async () => {
         await held({ resource: 'lapses', ttlMs: 2_000 });
         await release(await held({ resource: 'kept', minHoldMs: 6_000 }));
         expect(await toldOf(() => h.pass(3_900))).toEqual([]);
@@ -333,7 +333,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await toldOf(() => h.pass(2_000))).toEqual(['kept']);
       });
 
-      test('of before are seen by who reads after it began to listen, and of after are told', async () => {
+      test('a watcher that reads after it began to listen has seen each earlier change and is told of each later one', async () => {
         stop();
         const heard: ChangeNotice[] = [];
         const acquired: string[] = [];
@@ -366,7 +366,7 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(seen.size).toBeGreaterThan(20);
       });
 
-      test('are not told to who stopped listening', async () => {
+      test('a watcher that has stopped listening is told of no change', async () => {
         stop();
         notices.length = 0;
         await held({ resource: 'r' });

@@ -44,7 +44,7 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       );
     }
 
-    test('a newer call takes a lease over: same token, and the older call no longer renews it', async () => {
+    test('a newer call takes a lease over under the same token, and the older call no longer renews it', async () => {
       const lease = await held();
       expect(await renew({ ...lease, stamp: second, takesOver: true })).toMatchObject({
         kind: 'renewed',
@@ -54,7 +54,7 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       expect(await renew({ ...lease, stamp: second })).toMatchObject({ kind: 'renewed' });
     });
 
-    test('the older call is told, once: a repeat by the same call tells nobody', async () => {
+    test('the older call is told once that a newer one has its lease, and a repeat by the newer call tells nobody', async () => {
       const lease = await held();
       await renew({ ...lease, takesOver: true });
       await renew({ ...lease, stamp: second, takesOver: true });
@@ -84,14 +84,14 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       expect(notices.filter(({ kind }) => kind !== 'resync')).toEqual([]);
     });
 
-    test('a take-over works in the quarantine', async () => {
+    test('a take-over works in a quarantine', async () => {
       const lease = await held({ ttlMs: 30_000 });
       await h.beginReign();
       expect(await renew({ ...lease, stamp: second, takesOver: true })).toMatchObject({ kind: 'renewed' });
       expect(await renew(lease)).toEqual({ kind: 'moved' });
     });
 
-    test('of several leases each has its own outcome', async () => {
+    test('each of several leases that are renewed together has its own outcome', async () => {
       const [a, b] = [await held({ resource: 'a' }), await held({ resource: 'b' })];
       const takeOver = { stamp: second, takesOver: true };
       const outcomes = await h.locks.renew(
@@ -101,7 +101,7 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       expect(outcomes.map(({ kind }) => kind)).toEqual(['renewed', 'lost', 'renewed']);
     });
 
-    test('a stream hears that its lease was released, a unary call has nobody who listens', async () => {
+    test('a stream is told that its lease was released; for a unary call nobody is told', async () => {
       const unary = await held({ resource: 'unary' }, { instanceId: INSTANCE_ID, callNumber: 2 });
       await h.locks.release(unary, inTime());
       const streamed = await held({ resource: 'streamed' });

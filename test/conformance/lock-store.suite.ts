@@ -1,5 +1,4 @@
-// What every lock store must do, whichever it is. lock-store.test.ts runs this for each; there are no
-// exemptions.
+// What every lock store must do. lock-store.test.ts runs this for each, without exemptions.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -52,13 +51,12 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     }
 
     /**
-     * How long a lease lasts from now on, by the store's wall clock, against an earlier answer of the same
-     * store.
+     * How long a lease lasts from now on, by the store's wall clock, compared with an earlier answer of the same store.
      */
     const extendedBy = (before: Lease, after: Lease) => after.expiresAtWallMs - before.expiresAtWallMs;
 
     describe('acquire', () => {
-      test('grants a free resource for the TTL, with a token', async () => {
+      test('a free resource is granted for the TTL, with a token', async () => {
         const before = performance.now();
         const spec = leaseSpec();
         const lease = await granted(spec);
@@ -70,7 +68,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(lease.deadlineMs).toBeLessThanOrEqual(performance.now() + spec.ttlMs);
       });
 
-      test('refuses what someone else holds and says who, without the lease id', async () => {
+      test('a resource that someone else holds is refused, with the holder but without the lease id', async () => {
         const holder = leaseSpec({ metadata: new Map([['job', 'nightly']]) });
         const lease = await granted(holder);
         const outcome = await acquire(leaseSpec({ owner: 'other' }));
@@ -96,7 +94,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         );
       });
 
-      test('is the same acquisition for the same lease id: same token, extended', async () => {
+      test('a second acquire with the same lease id is the same acquisition: it keeps the token and extends the lease', async () => {
         const spec = leaseSpec();
         const first = await granted(spec);
         await h.pass(5_000);
@@ -105,7 +103,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(extendedBy(first, second)).toBe(5_000);
       });
 
-      test('says whether it was a lease before, whichever call it spoke for', async () => {
+      test('a grant says whether the lease existed before, whichever call spoke for it', async () => {
         const spec = leaseSpec();
         const stamp = nextStamp();
         const ask = (by: CallStamp) => h.locks.acquire({ spec, stamp: by, mayWait: false }, inTime());
@@ -113,27 +111,27 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await ask(stamp)).toMatchObject({ kind: 'granted', isRepeat: true });
         const late = nextStamp('another');
         expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: true });
-        // Its first answer is lost, and it asks again: the lease bears its stamp now, and still isn't its own.
+        // Its first answer is lost, and it asks again: the lease now has its stamp, and still isn't its own.
         expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: true });
         await release(spec);
         expect(await ask(late)).toMatchObject({ kind: 'granted', isRepeat: false });
       });
 
-      test('never brings the deadline forward when repeated with a smaller TTL', async () => {
+      test('an acquire that is repeated with a smaller TTL never brings the deadline forward', async () => {
         const spec = leaseSpec({ ttlMs: 20_000 });
         const first = await granted(spec);
         const second = await granted({ ...spec, ttlMs: 1_000 });
         expect(extendedBy(first, second)).toBe(0);
       });
 
-      test('has one winner among a thousand at once', async () => {
+      test('one of a thousand simultaneous acquires wins', async () => {
         const specs = Array.from({ length: 1_000 }, () => leaseSpec());
         const outcomes = await Promise.all(specs.map(acquire));
         expect(outcomes.filter((o) => o.kind === 'granted')).toHaveLength(1);
         expect(outcomes.filter((o) => o.kind === 'contended')).toHaveLength(999);
       });
 
-      test('keeps names apart whatever they contain', async () => {
+      test('resources stay apart, whatever their names contain', async () => {
         const names = [
           'a',
           '{a}',
@@ -160,7 +158,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.remembered()).toBe(names.length);
       });
 
-      test('keeps metadata as it was given, whatever its keys', async () => {
+      test('metadata is kept as it was given, whatever its keys', async () => {
         const metadata = new Map([
           ['__proto__', 'x'],
           ['constructor', 'y'],
@@ -171,7 +169,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(view.holders[0]?.metadata).toEqual(metadata);
       });
 
-      test('does nothing when nobody waits for the answer any more', async () => {
+      test('an acquire whose caller no longer waits does nothing', async () => {
         const spec = leaseSpec();
         const late = h.locks.acquire(
           { spec, stamp: nextStamp(), mayWait: false },
@@ -183,7 +181,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('expiry', () => {
-      test('frees the resource when the deadline and the skew allowance have passed, not before', async () => {
+      test('a lapsed lease frees the resource when the deadline and the skew allowance have passed, not before', async () => {
         const first = await granted(leaseSpec({ ttlMs: 10_000 }));
         await h.pass(10_000 + SKEW_ALLOWANCE_MS - 1);
         expect((await acquire(leaseSpec())).kind).toBe('contended');
@@ -192,7 +190,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
       });
 
-      test('is final: a lapsed lease is not renewed, and its release ends nothing', async () => {
+      test('a lapsed lease is not renewed, and its release ends nothing', async () => {
         const spec = leaseSpec({ ttlMs: 10_000 });
         const { fencingToken } = await granted(spec);
         await h.pass(10_000 + SKEW_ALLOWANCE_MS);
@@ -200,7 +198,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await release(spec)).kind).toBe('absent');
       });
 
-      test('leaves nothing behind', async () => {
+      test('a lapsed lease leaves nothing behind', async () => {
         for (let i = 0; i < 250; i++) await granted(leaseSpec({ resource: `r-${i}`, ttlMs: 5_000 }));
         const kept = leaseSpec({ resource: 'kept', ttlMs: 30_000 });
         await granted(kept);
@@ -210,7 +208,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.remembered()).toBe(0);
       });
 
-      test('does not forget a lock that is renewed for longer than its first deadline', async () => {
+      test('a lock that is renewed past its first deadline is not forgotten', async () => {
         const spec = leaseSpec({ ttlMs: 10_000 });
         const { fencingToken } = await granted(spec);
         for (let i = 0; i < 5; i++) {
@@ -223,7 +221,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('renew', () => {
-      test('extends to the TTL from now', async () => {
+      test('a renewal extends the lease to the TTL from now', async () => {
         const spec = leaseSpec({ ttlMs: 20_000 });
         const lease = await granted(spec);
         await h.pass(6_000);
@@ -232,20 +230,20 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(extendedBy(lease, after)).toBe(6_000);
       });
 
-      test('takes the TTL of the grant when none is named', async () => {
+      test('a renewal without a TTL takes that of the grant', async () => {
         const spec = leaseSpec({ ttlMs: 7_000 });
         const lease = await granted(spec);
         await h.pass(3_000);
         expect(extendedBy(lease, await renewed(spec, lease.fencingToken, 0))).toBe(3_000);
       });
 
-      test('never brings the deadline forward', async () => {
+      test('a renewal never brings the deadline forward', async () => {
         const spec = leaseSpec({ ttlMs: 20_000 });
         const lease = await granted(spec);
         expect(extendedBy(lease, await renewed(spec, lease.fencingToken, 1_000))).toBe(0);
       });
 
-      test('is refused for another token, another lease id, another resource', async () => {
+      test('a renewal is refused for another token, another lease id or another resource', async () => {
         const spec = leaseSpec();
         const { fencingToken } = await granted(spec);
         expect((await renew(spec, fencingToken + 1n)).kind).toBe('lost');
@@ -253,7 +251,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await renew({ ...spec, resource: 'another' }, fencingToken)).kind).toBe('lost');
       });
 
-      test('counts for a stream only while its call speaks for the lease', async () => {
+      test('a renewal by a stream counts only while its call speaks for the lease', async () => {
         const spec = leaseSpec();
         const first = nextStamp('instance-1');
         const second = nextStamp('instance-2');
@@ -269,7 +267,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('release', () => {
-      test('frees the resource at once, and says whether it did', async () => {
+      test('a release frees the resource at once, and says whether it did', async () => {
         const spec = leaseSpec();
         const first = await granted(spec);
         expect((await release(spec)).kind).toBe('released');
@@ -278,7 +276,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
       });
 
-      test('by a former holder does not touch the next one', async () => {
+      test('a release by a former holder does not touch the next one', async () => {
         const former = leaseSpec({ ttlMs: 1_000 });
         await granted(former);
         await h.pass(1_000 + SKEW_ALLOWANCE_MS);
@@ -288,14 +286,14 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await renew(next, fencingToken)).kind).toBe('renewed');
       });
 
-      test('of what nobody ever locked answers absent', async () => {
+      test('a release of a resource that nobody ever locked answers absent', async () => {
         expect((await release(leaseSpec({ resource: 'never locked' }))).kind).toBe('absent');
         expect(await h.remembered()).toBe(0);
       });
     });
 
     describe('min_hold', () => {
-      test('keeps the resource taken after a release, from everybody', async () => {
+      test('a min_hold keeps the resource taken after a release, from everybody', async () => {
         const spec = leaseSpec({ minHoldMs: 60_000 });
         await granted(spec);
         await h.pass(10_000);
@@ -322,7 +320,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         await granted(leaseSpec());
       });
 
-      test('keeps it taken after a lapse too, and is forgotten afterwards', async () => {
+      test('a min_hold keeps the resource taken after a lapse too, and is forgotten afterwards', async () => {
         await granted(leaseSpec({ ttlMs: 1_000, minHoldMs: 30_000 }));
         await h.pass(10_000);
         expect(await acquire(leaseSpec())).toMatchObject({
@@ -334,7 +332,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.remembered()).toBe(0);
       });
 
-      test('is the first grant’s: the next one brings its own', async () => {
+      test('a min_hold is that of its grant, and the next grant brings its own', async () => {
         await granted(leaseSpec({ ttlMs: 1_000, minHoldMs: 5_000 }));
         await h.pass(5_000);
         const next = leaseSpec();
@@ -345,7 +343,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('max_hold', () => {
-      test('is what renewals and repeats never pass', async () => {
+      test('no renewal and no repeat passes max_hold', async () => {
         const spec = leaseSpec({ ttlMs: 10_000, maxHoldMs: 25_000 });
         const lease = await granted(spec);
         await h.pass(9_000);
@@ -358,7 +356,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await renew(spec, lease.fencingToken)).kind).toBe('lost');
       });
 
-      test('shorter than the TTL bounds the first deadline', async () => {
+      test('a max_hold shorter than the TTL bounds the first deadline', async () => {
         const before = performance.now();
         const lease = await granted(leaseSpec({ ttlMs: 10_000, maxHoldMs: 4_000 }));
         expect(lease.deadlineMs - before).toBeLessThan(5_000);
@@ -366,7 +364,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('a step of the system clock', () => {
-      test('forwards ends no lease early by more than the allowance that it carries', async () => {
+      test('a step of the system clock forwards ends no lease early by more than the allowance that it carries', async () => {
         const spec = leaseSpec({ ttlMs: 10_000 });
         const { fencingToken } = await granted(spec);
         await h.step(60_000);
@@ -376,14 +374,14 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await renew(spec, fencingToken)).kind).toBe('renewed');
       });
 
-      test('of a year drops no lock', async () => {
+      test('a step of the system clock by a year drops no lock', async () => {
         const spec = leaseSpec();
         const { fencingToken } = await granted(spec);
         await h.step(365 * 86_400_000);
         expect((await renew(spec, fencingToken)).kind).toBe('renewed');
       });
 
-      test('backwards keeps leases ending and tokens growing', async () => {
+      test('after a step of the system clock backwards, leases still end and tokens still grow', async () => {
         const first = await granted(leaseSpec({ ttlMs: 5_000 }));
         await h.step(-3_600_000);
         await h.pass(5_000 + SKEW_ALLOWANCE_MS);
@@ -393,7 +391,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('a new reign', () => {
-      test('grants nothing until its quarantine is over, and then larger tokens', async () => {
+      test('a new reign grants nothing until its quarantine is over, and then gives larger tokens', async () => {
         const before = leaseSpec({ resource: 'before' });
         const lease = await granted(before);
         await release(before);
@@ -405,7 +403,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await granted(leaseSpec())).fencingToken).toBeGreaterThan(lease.fencingToken);
       });
 
-      test('does not repeat a recorded grant, which may never have been confirmed, but renews it by its token', async () => {
+      test('a new reign does not repeat a recorded grant, which may never have been confirmed, but renews it by its token', async () => {
         const spec = leaseSpec({ ttlMs: 20_000 });
         const { fencingToken } = await granted(spec);
         await h.beginReign();
@@ -418,7 +416,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await granted(spec)).fencingToken).toBe(fencingToken);
       });
 
-      test('frees what is released only when the quarantine is over', async () => {
+      test('a resource that is released in a quarantine is free only when the quarantine is over', async () => {
         const spec = leaseSpec();
         await granted(spec);
         await h.beginReign();
@@ -428,7 +426,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         await granted(leaseSpec());
       });
 
-      test('counts inherited leases near their deadline as lapsed', async () => {
+      test('a new reign counts inherited leases near their deadline as lapsed', async () => {
         const near = leaseSpec({ resource: 'near', ttlMs: 10_000 });
         const far = leaseSpec({ resource: 'far', ttlMs: 10_000 });
         const nearLease = await granted(near);
@@ -443,14 +441,14 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await h.locks.get('near', inTime())).holders).toEqual([]);
       });
 
-      test('within another’s quarantine never ends it earlier', async () => {
+      test('a new reign in the quarantine of another never ends it earlier', async () => {
         await h.beginReign();
         await h.pass(20_000);
         await h.beginReign();
         expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: QUARANTINE_MS });
       });
 
-      test('takes the whole time that passed since the last command, and no step back', async () => {
+      test('a new reign advances the lease clock by all the time since the last command, and never back', async () => {
         const spec = leaseSpec({ ttlMs: 30_000 });
         const { fencingToken } = await granted(spec);
         await h.beginReign(-10_000);
@@ -461,7 +459,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
     });
 
     describe('get', () => {
-      test('of what nobody ever locked shows it free', async () => {
+      test('a resource that nobody ever locked is shown as free', async () => {
         expect(await h.locks.get('never locked', inTime())).toEqual({
           resource: 'never locked',
           holders: [],
@@ -474,7 +472,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         });
       });
 
-      test('shows the holder and its time left', async () => {
+      test('a held resource is shown with its holder and the time left', async () => {
         const spec = leaseSpec({ ttlMs: 10_000 });
         const lease = await granted(spec);
         await h.pass(4_000);
@@ -493,7 +491,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         ]);
       });
 
-      test('does not show what lapsed', async () => {
+      test('a lapsed lease is not shown', async () => {
         const spec = leaseSpec({ ttlMs: 1_000 });
         await granted(spec);
         await h.pass(1_000 + SKEW_ALLOWANCE_MS);

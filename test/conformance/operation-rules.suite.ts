@@ -1,5 +1,5 @@
-// The rules of operations that every store keeps, one by one: the table of transitions, repeats, what is bounded, and
-// the corners where a rule meets another. The common ways are in operation-store.suite.ts.
+// The rules of operations that every store keeps, one by one: the table of transitions, repeats, bounds, and the
+// corners where one rule meets another. The common paths are in operation-store.suite.ts.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -68,24 +68,27 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         retry: () => retry(),
       };
 
-      test.each(OPERATION_STATES)('from %s', async (from) => {
-        for (const [transition, attempt] of Object.entries(attempts)) {
-          const ref = await broughtTo(from);
-          const before = await get();
-          await attempt(ref);
-          const { from: allowed, to } = TRANSITIONS[transition as Transition];
-          const isLive = transition === 'claim' && from === 'running'; // only a stale one is claimed
-          const moves = (allowed as readonly OperationState[]).includes(from) && !isLive;
-          expect(await state(), transition).toBe(moves ? to : from);
-          // Of a running one, cancellation is asked for; nothing else is changed by what the table does not allow.
-          const asks = transition === 'cancel' && from === 'running';
-          if (!moves && !asks) expect((await get())?.version, transition).toBe(before?.version);
-          await h.close();
-          h = await open();
-        }
-      });
+      test.each(OPERATION_STATES)(
+        'the table of transitions says what can happen to an operation that is %s',
+        async (from) => {
+          for (const [transition, attempt] of Object.entries(attempts)) {
+            const ref = await broughtTo(from);
+            const before = await get();
+            await attempt(ref);
+            const { from: allowed, to } = TRANSITIONS[transition as Transition];
+            const isLive = transition === 'claim' && from === 'running'; // only a stale one is claimed
+            const moves = (allowed as readonly OperationState[]).includes(from) && !isLive;
+            expect(await state(), transition).toBe(moves ? to : from);
+            // For a running operation, a cancel only asks; a call that the table does not allow changes nothing else.
+            const asks = transition === 'cancel' && from === 'running';
+            if (!moves && !asks) expect((await get())?.version, transition).toBe(before?.version);
+            await h.close();
+            h = await open();
+          }
+        },
+      );
 
-      test('from running when it is stale: claimed again, or given up', async () => {
+      test('a stale attempt is claimed again, or its operation is given up', async () => {
         await started({ maxAttempts: 2 });
         await h.pass(STALE_MS);
         expect(await state()).toBe('running');
@@ -96,7 +99,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
     });
 
     describe('repeats', () => {
-      test('by request_id, of each mutation: no second effect', async () => {
+      test('a mutation that is repeated with its request_id has no second effect', async () => {
         const requestId = randomUUID();
         const first = await started();
         await update(first, { requestId });
@@ -126,7 +129,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         expect(await remove()).toEqual({ kind: 'absent' });
       });
 
-      test('of a cancel that found one asked for already: it does not cancel what was tried again', async () => {
+      test('a repeated cancel that found one already asked for does not cancel an operation that was retried since', async () => {
         const requestId = randomUUID();
         const attempt = await started();
         await cancel();
@@ -137,7 +140,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         expect(await cancel()).toMatchObject({ operation: { state: 'cancelled' } });
       });
 
-      test('the last eight are remembered', async () => {
+      test('the last eight request_ids of an operation are remembered', async () => {
         const attempt = await started();
         const ids = Array.from({ length: 9 }, () => randomUUID());
         for (const [index, requestId] of ids.entries()) {
@@ -150,7 +153,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         expect(await again(0)).toMatchObject({ operation: { version: 11, progress: undefined } });
       });
 
-      test('of an update: a sign of life, too', async () => {
+      test('a repeated update is a sign of life too', async () => {
         const attempt = await started();
         const requestId = randomUUID();
         await update(attempt, { requestId });
@@ -160,7 +163,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
       });
 
-      test('of a claim, by claim_id: also with what was begun under it', async () => {
+      test('a repeated claim answers by its claim_id, including what was begun under it', async () => {
         const claimId = randomUUID();
         for (let index = 0; index < 3; index++) await begin({ operationId: `b${index}` }, { claimId });
         for (let index = 0; index < 3; index++) await begin({ operationId: `c${index}` });
@@ -172,7 +175,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       });
     });
 
-    test('who waits for an attempt of somebody else is told when it is stale', async () => {
+    test('a caller that waits for the attempt of another is told when that attempt is stale', async () => {
       await started();
       await h.pass(HEARTBEAT_MS + SKEW_ALLOWANCE_MS / 2);
       const refused = await begin({}, { claimId: randomUUID() });
@@ -181,7 +184,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await begin({}, { claimId: randomUUID() })).toMatchObject({ attempt: { number: 2 } });
     });
 
-    test('a lease that is required must be held by whoever starts it, also when it exists', async () => {
+    test('a required lease must be held by the caller that starts the operation, even one that exists', async () => {
       const requireLease = await hold('other');
       await begin();
       await h.locks.release(requireLease, inTime());
@@ -191,12 +194,12 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await state()).toBe('pending');
       const held = await hold('other');
       expect(await begin({}, { claimId, requireLease: held })).toMatchObject({ attempt: { number: 1 } });
-      // A repeat starts nothing: it gets the attempt, whatever became of the lease.
+      // A repeat starts nothing: it gets the attempt, whatever happened to the lease.
       await h.locks.release(held, inTime());
       expect(await begin({}, { claimId, requireLease: held })).toMatchObject({ attempt: { number: 1 } });
     });
 
-    test('one that is cancelled in the moment in which it went stale for the last time is dead', async () => {
+    test('an operation that is cancelled at the moment when its last attempt goes stale is dead', async () => {
       await started({ maxAttempts: 1, timeToLiveMs: 0 });
       await h.pass(STALE_MS - 1);
       await h.stepUnseen(1);
@@ -204,7 +207,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await state()).toBe('dead');
     });
 
-    test('a cancellation outlives the attempt that it was asked of', async () => {
+    test('a request to cancel outlives the attempt during which it was made', async () => {
       await started();
       await h.pass(STALE_MS - 1);
       await h.stepUnseen(1);
@@ -214,7 +217,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await beat(next, OTHER)).toMatchObject({ kind: 'renewed', cancelReason: 'enough' });
     });
 
-    test('a delay after a yield, to the millisecond', async () => {
+    test('a yielded operation is claimable after its delay, to the millisecond', async () => {
       await yieldIt(await started(), 5_000);
       await h.pass(4_999);
       expect(await claimed()).toEqual([]);
@@ -222,7 +225,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await claimed()).toHaveLength(1);
     });
 
-    test('a version that is named must be the one of the record', async () => {
+    test('a version that a request names must be that of the record', async () => {
       const attempt = await started();
       expect(await update(attempt, { version: 1 })).toMatchObject({ operation: { version: 2 } });
       expect(await update(attempt, { version: 1 })).toEqual({ kind: 'version-mismatch' });
@@ -234,14 +237,14 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await h.operations.delete(named(4), inTime())).toEqual({ kind: 'deleted' });
     });
 
-    test('a stale one counts as running: it is not deleted under the hands of whoever recovers it', async () => {
+    test('a stale operation counts as running: it is not deleted while a worker may recover it', async () => {
       await started();
       await h.pass(STALE_MS);
       expect(await remove()).toEqual({ kind: 'wrong-state' });
       expect(await claimed()).toHaveLength(1);
     });
 
-    test('an exclusive one is not tried again beside another, nor another beside it', async () => {
+    test('an exclusive operation is not retried beside another one, nor another one beside it', async () => {
       const first = await started({ operationId: 'a', exclusive: true });
       await complete(first, { transition: 'fail' });
       const second = await started({ operationId: 'b' });
@@ -295,7 +298,9 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
           Array.from({ length: many }, (_, index) => begin({ ...overrides, operationId: String(index) })),
         );
 
-      test('however many operations whose resource is held', { timeout: 60_000 }, async () => {
+      test('a claim passes over any number of operations whose resource is held', {
+        timeout: 60_000,
+      }, async () => {
         await hold();
         await beginAll({ lock: EXCLUSIVE_LOCK });
         expect(await claim()).toMatchObject({ claimed: [], blockedOn: [KEY.resource] });
@@ -303,7 +308,9 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         expect(await claimed()).toMatchObject([{ operationId: 'last' }]);
       });
 
-      test('however many operations of other resources', { timeout: 60_000 }, async () => {
+      test('a claim passes over any number of operations of other resources', {
+        timeout: 60_000,
+      }, async () => {
         await beginAll({});
         await begin({ resource: 'mine', operationId: 'last' });
         expect(await claim(randomUUID(), { resourcePrefix: 'min' })).toMatchObject({
@@ -312,7 +319,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       });
     });
 
-    test('a page has about a mebibyte at most, and the pages together have everything', async () => {
+    test('a page has at most about a mebibyte, and all pages together have everything', async () => {
       const data = new Uint8Array(LIMITS.payloadBytes);
       for (let index = 0; index < 70; index++) await begin({ operationId: String(index + 10), data });
       const failed = await started({ operationId: 'failed' });
@@ -332,7 +339,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
     });
 
     // The lease clock takes a whole day at once only when a reign begins.
-    test('through a month of days each record stays for its retention, and then nothing of it', {
+    test('each record stays for its retention, and nothing of it stays longer, through a month', {
       timeout: 120_000,
     }, async () => {
       const retention = { succeededMs: 7 * DAY_MS, failedMs: DAY_MS / 2, cancelledMs: 0, deadMs: 2 * DAY_MS };
@@ -351,7 +358,8 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
         await h.pass(quarantineMs(MAX_TTL_MS));
         counts.push(await h.recorded());
       }
-      // Of the last seven days what succeeded; of the last two what is dead, lost at once or given up a day later.
+      // What is left from the last seven days is the successes; from the last two, the dead: lost at once, or given up
+      // a day later.
       expect(new Set(counts.slice(7)).size).toBe(1);
       expect(counts.at(-1)).toBeLessThanOrEqual(7 + 2 * 2);
       for (let day = 0; day < 8; day++) await h.beginReign(DAY_MS);
@@ -360,7 +368,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
       expect(await h.remembered()).toBe(0);
     });
 
-    test('times to live and retentions of nothing and of a year are kept to the millisecond', async () => {
+    test('times to live and retentions of zero and of a year are kept to the millisecond', async () => {
       const yearMs = 365 * DAY_MS;
       const retention = { succeededMs: yearMs, failedMs: 0, cancelledMs: yearMs, deadMs: yearMs };
       const attempt = await started({ retention, timeToLiveMs: yearMs });

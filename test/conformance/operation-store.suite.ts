@@ -1,5 +1,5 @@
-// What every store of operations must do, told one behaviour at a time. That both do the same in every other order of
-// events is random-operations.test.ts's business.
+// What every store of operations must do, one behaviour at a time. random-operations.test.ts checks that both do the
+// same in every other order of events.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
     const calls = operationCalls(() => h);
     const { begin, claim, started, claimed, update, complete, yieldIt, beat, get, state } = calls;
 
-    test('begins once: the same content is the same operation, another is refused', async () => {
+    test('an operation begins once: the same content is the same operation, other content is refused', async () => {
       expect(await begin({}, { requestId: 'r' })).toMatchObject({ kind: 'begun', created: true });
       expect(await begin({ owner: 'other' })).toMatchObject({
         created: false,
@@ -50,13 +50,13 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await claimed()).toEqual([]);
     });
 
-    test('a repeated claim gets what it has, and nothing more', async () => {
+    test('a repeated claim gets the attempts that it already has, and no more', async () => {
       await begin({ operationId: 'a' });
       await begin({ operationId: 'b' });
       const id = randomUUID();
       const [first] = await claimed(id);
       expect((await claimed(id, 2)).map(({ fencingToken }) => fencingToken)).toEqual([first?.fencingToken]);
-      // Also when the same call asks twice: the first answer to its repeat may have been lost.
+      // This holds even when the same call asks twice: the first answer to its repeat may have been lost.
       const another = { stamp: { instanceId: 'another', callNumber: 2 } };
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
       expect(await claim(id, another)).toMatchObject({ isRepeat: true });
@@ -65,7 +65,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await claimed()).toHaveLength(1);
     });
 
-    test('a stale attempt is claimed again, and every write of the former one is refused', async () => {
+    test('a stale attempt is claimed again, and every write of the former worker is refused', async () => {
       const former = await started();
       await h.pass(STALE_MS - 1);
       expect(await claimed()).toEqual([]);
@@ -80,7 +80,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await get()).toMatchObject({ state: 'running', attemptNumber: 2, progress: undefined });
     });
 
-    test('heartbeats and updates keep it alive, and change no version by themselves', async () => {
+    test('heartbeats and updates keep an attempt alive, and change the version only with the record', async () => {
       const attempt = await started();
       for (let i = 0; i < 5; i++) {
         await h.pass(HEARTBEAT_MS - 1_000);
@@ -94,7 +94,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       });
     });
 
-    test('attempts that are used up make it dead; one that was yielded does not count', async () => {
+    test('an operation whose attempts are used up is dead, and a yielded attempt does not count', async () => {
       await begin({ maxAttempts: 2 });
       for (let i = 0; i < 2; i++) {
         const [attempt] = await claimed();
@@ -112,7 +112,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await get()).toMatchObject({ state: 'pending', attemptsCounted: 0, attemptNumber: 3 });
     });
 
-    test('a request that is repeated has no second effect, whatever it was', async () => {
+    test('a repeated request has no second effect, whatever it was', async () => {
       const attempt = await started();
       const requestId = randomUUID();
       await update(attempt, { requestId });
@@ -133,7 +133,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await beat(attempt, STAMP)).toEqual({ kind: 'moved' });
     });
 
-    test('a cancel ends what is pending, and asks whoever runs it', async () => {
+    test('a cancel ends a pending operation, and asks the worker of a running one', async () => {
       const key = { resource: 'invoice:42', operationId: 'send' };
       const attempt = await started();
       await store.cancel({ ...key, reason: 'enough', requestId: '' }, inTime());
@@ -150,7 +150,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
     describe('with a lock', () => {
       const lock = EXCLUSIVE_LOCK;
 
-      test('the attempt is the lease: one token, one deadline, taken and given back in one step', async () => {
+      test('an attempt with a lock is the lease: one token and one deadline, taken and given back in one step', async () => {
         const attempt = await started({ lock });
         expect(attempt).toMatchObject({
           lease: { leaseId: attempt.claimId, fencingToken: attempt.fencingToken },
@@ -165,7 +165,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
         });
       });
 
-      test('a lease that is gone makes it stale; one that is held keeps others from it', async () => {
+      test('an attempt whose lease is gone is stale, and a held lease keeps other workers from the operation', async () => {
         const attempt = await started({ lock });
         await h.locks.release({ resource: 'invoice:42', leaseId: attempt.claimId }, inTime());
         expect(await update(attempt)).toEqual({ kind: 'stale-attempt' });
@@ -180,7 +180,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
         expect(await claimed()).toHaveLength(1);
       });
 
-      test('contended: nothing is recorded', async () => {
+      test('a begin that finds its resource taken records nothing', async () => {
         await h.locks.acquire(
           { spec: leaseSpec({ resource: 'invoice:42' }), stamp: STAMP, mayWait: false },
           inTime(),
@@ -191,7 +191,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       });
     });
 
-    test('an exclusive one is the only open one of its resource', async () => {
+    test('an exclusive operation is the only open one of its resource', async () => {
       await begin({ operationId: 'a' });
       expect(await begin({ operationId: 'b', exclusive: true })).toEqual({ kind: 'open' });
       const [attempt] = await claimed();
@@ -200,7 +200,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await begin({ operationId: 'c' })).toEqual({ kind: 'open' });
     });
 
-    test('a lease that is required must be held', async () => {
+    test('a begin that requires a lease is refused unless that lease is held', async () => {
       const leaseId = randomUUID();
       const granted = await h.locks.acquire(
         { spec: leaseSpec({ resource: 'r', leaseId }), stamp: STAMP, mayWait: false },
@@ -214,7 +214,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await begin({}, { requireLease })).toMatchObject({ kind: 'begun' });
     });
 
-    test('a time to live ends what is pending; what is stale can still be recovered, even through a quarantine', async () => {
+    test('a time to live ends a pending operation; a stale one can still be recovered, even through a quarantine', async () => {
       await begin({ operationId: 'pending', timeToLiveMs: 15_000 });
       await started({ timeToLiveMs: 15_000 });
       await h.pass(STALE_MS);
@@ -226,7 +226,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await state()).toBe('dead');
     });
 
-    test('in a quarantine nothing starts, and what runs goes on', async () => {
+    test('in a quarantine no operation starts, and running ones go on', async () => {
       const attempt = await started();
       await begin({ operationId: 'waits' });
       await h.beginReign();
@@ -250,7 +250,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'expired' });
     });
 
-    test('pages in the order of the bytes neither skip nor repeat what stays', async () => {
+    test('pages of operations neither skip nor repeat a record that stays', async () => {
       const ids = ['a', 'a b', 'B', 'é', '\u{1F600}', '\u{FB01}'];
       for (const operationId of ids) await begin({ operationId });
       const found: string[] = [];
@@ -259,7 +259,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
         const filter = { types: [], states: [], labels: new Map() };
         const page = await store.list({ filter, after, most: 2, withPayloads: false }, inTime());
         found.push(...page.operations.map(({ operationId }) => operationId));
-        await begin({ operationId: `A${found.length}` }); // before or behind: what stays is told once
+        await begin({ operationId: `A${found.length}` }); // before or after: what stays is told once
         after = page.last;
       } while (after);
       expect(found.filter((id) => ids.includes(id))).toEqual(
@@ -268,7 +268,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(new Set(found).size).toBe(found.length);
     });
 
-    test('labels have limits, also together with those that are there', async () => {
+    test('labels have limits, which count the existing ones too', async () => {
       const attempt = await started({ labels: new Map([['a', '1']]) });
       const many = new Map(Array.from({ length: 16 }, (_, i) => [`k${i}`, 'v']));
       expect(await update(attempt, { setLabels: many })).toEqual({ kind: 'labels-full' });
@@ -286,7 +286,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(other).toMatchObject({ operation: { version: 2, labels: new Map([['a', '2']]) } });
     });
 
-    test('a month later nothing is left, in no index', { timeout: 60_000 }, async () => {
+    test('a month later nothing is left of an operation in any index', { timeout: 60_000 }, async () => {
       const lock = { ...EXCLUSIVE_LOCK, ttlMs: 5_000 };
       const retention = { succeededMs: 1_000, failedMs: 5_000, cancelledMs: 1_000, deadMs: 20_000 };
       for (let day = 0; day < 30; day++) {

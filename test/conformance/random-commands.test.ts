@@ -86,7 +86,7 @@ const command = fc.oneof(
       ttlMs: fc.oneof(ttlMs, fc.constant(0)),
       stamp: fc.option(stamp, { nil: undefined }),
       takesOver: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
-      /** Which of the tokens seen for the resource, from the newest. */
+      /** Which of the tokens seen for the resource, counted from the newest. */
       tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
     }),
   },
@@ -111,7 +111,7 @@ const command = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('force' as const),
       resource,
-      /** Which of the tokens seen for the resource, from the newest; undefined for all leases. */
+      /** Which of the tokens seen for the resource, counted from the newest; undefined for all leases. */
       tokensBack: fc.constantFrom(undefined, 0, 0, 1),
       immediate: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
     }),
@@ -120,7 +120,7 @@ const command = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('many' as const),
-      /** In either order; it takes them in its own. */
+      /** In either order; AcquireMany takes them in its own. */
       resources: fc.constantFrom(['a', 'b{}:'], ['b{}:', 'a']),
       leaseId,
       ttlMs,
@@ -171,8 +171,7 @@ const command = fc.oneof(
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
 /**
- * Applies one command and returns what a caller and an onlooker see, without what differs by the process's
- * own clock.
+ * Applies one command and returns what a caller and an onlooker see, without what depends on the process's own clock.
  */
 async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Promise<unknown> {
   switch (c.do) {
@@ -290,7 +289,7 @@ function withoutTokens(view: unknown): unknown {
   return JSON.parse(JSON.stringify(view, (_, value) => (typeof value === 'bigint' ? undefined : value)));
 }
 
-/** One store, and the tokens that were seen of each resource. */
+/** One store, and the tokens that were seen for each resource. */
 class Observed {
   readonly harness: StoreHarness;
   /** What the store answered, as it was. */
@@ -316,7 +315,7 @@ class Observed {
     return comparable(await this.harness.locks.get(resource, inTime()), this.#seen(resource));
   }
 
-  /** What is listed, each lock as it is seen alone. */
+  /** Lists all locks, and checks each against a look at that lock alone. */
   async list(): Promise<unknown> {
     const query = { prefix: '', owner: '', states: ['held', 'min-hold'] as const, after: '', most: 10 };
     const { locks, next } = await this.harness.locks.list(query, inTime());

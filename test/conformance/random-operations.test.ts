@@ -49,7 +49,7 @@ const change = fc.oneof(
   fc.constant('remove' as const),
 );
 const key = { resource, operationId };
-/** Which of the attempts that were told of the operation, from the newest; 9: none that ever was. */
+/** Which of the attempts that the operation was seen to have, counted from the newest; 9 is one that never existed. */
 const attemptBack = fc.oneof(
   { weight: 8, arbitrary: fc.constant(0) },
   { weight: 2, arbitrary: fc.constant(1) },
@@ -248,7 +248,7 @@ class Observed {
     return { resource: c.resource, leaseId: c.claimId ?? uuid(1), fencingToken: newest ?? 7n };
   }
 
-  // Whatever tells of an attempt, anywhere in an outcome.
+  // Everything that names an attempt, anywhere in an outcome.
   #note(outcome: unknown): void {
     if (Array.isArray(outcome)) for (const one of outcome) this.#note(one);
     if (typeof outcome !== 'object' || outcome === null) return;

@@ -1,5 +1,5 @@
-// How every lock store must let callers wait and hand over: queues, offers, modes. waiting.test.ts runs this for each;
-// there are no exemptions.
+// How every lock store must let callers wait and hand over: queues, offers, modes. waiting.test.ts runs this for each,
+// without exemptions.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CallStamp, LeaseSpec, Mode } from '../../src/domain/lock.ts';
@@ -83,7 +83,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     }
 
     describe('the queue', () => {
-      test('hands over in the order of arrival, in the releasing step, and tells the instance', async () => {
+      test('a queue hands over in the order of arrival, in the step that releases, and tells the instance', async () => {
         const holder = await held();
         const first = await inQueue('first');
         const second = await inQueue('second');
@@ -98,14 +98,14 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', second);
       });
 
-      test('says the position, from 1', async () => {
+      test('a waiter is told its position, from 1', async () => {
         await held();
         for (const position of [1, 2, 3]) {
           expect(await wait(asked())).toMatchObject({ kind: 'queued', position });
         }
       });
 
-      test('is overtaken by nobody', async () => {
+      test('nobody overtakes a waiter', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -121,7 +121,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await confirm(late)).kind).toBe('granted');
       });
 
-      test('is granted when the holder lapses', async () => {
+      test('a waiter is granted the lock when the lease of the holder lapses', async () => {
         await held({ ttlMs: 5_000 });
         const first = await inQueue('first');
         await h.pass(5_000 + SKEW_ALLOWANCE_MS);
@@ -129,7 +129,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await confirm(first)).kind).toBe('granted');
       });
 
-      test('tells the next in line when what blocks it may lapse', async () => {
+      test('the next waiter is told when the leases that block it may lapse', async () => {
         const holder = await held();
         await inQueue('first');
         const second = await inQueue('second');
@@ -137,7 +137,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('next', second);
       });
 
-      test('gives tokens that grow from hand-over to hand-over', async () => {
+      test('tokens grow from hand-over to hand-over', async () => {
         const holder = await held();
         const asks = [await inQueue('a'), await inQueue('b'), await inQueue('c')];
         await release(holder);
@@ -151,7 +151,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         }
       });
 
-      test('is left at once by a release, which its call is told', async () => {
+      test('a release takes a waiter out of the queue at once, and its call is told', async () => {
         await held();
         const first = await inQueue('first');
         await inQueue('second');
@@ -160,14 +160,14 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await queued()).toEqual(['second']);
       });
 
-      test('is left by who tries once with the id of a waiter', async () => {
+      test('a waiter whose lease id tries without waiting leaves the queue', async () => {
         await held();
         const first = await inQueue('first');
         expect((await tryOnce(first)).kind).toBe('contended');
         expect(await queued()).toEqual([]);
       });
 
-      test('leaves nothing behind', async () => {
+      test('an empty queue leaves nothing behind', async () => {
         const holder = await held({ ttlMs: 10_000 });
         const asks = [];
         for (let i = 0; i < 20; i++) asks.push(await inQueue(`w${i}`));
@@ -178,7 +178,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('an offer', () => {
-      test('becomes a lease of full length by its confirmation, with its bounds from then on', async () => {
+      test('a confirmation makes an offer a lease of full length, whose bounds count from then on', async () => {
         const holder = await held();
         const first = await inQueue('first', { ttlMs: 10_000, minHoldMs: 60_000 });
         await release(holder);
@@ -191,7 +191,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await h.locks.get('invoice:42', inTime())).minHoldRemainingMs).toBe(51_000);
       });
 
-      test('that is not confirmed lapses, marks its instance as absent, and goes to the next', async () => {
+      test('an offer that is not confirmed lapses, marks its instance as absent and is made to the next waiter', async () => {
         const holder = await held();
         const dead = await inQueue('dead', {}, 'dead-instance');
         const alsoDead = await inQueue('also dead', {}, 'dead-instance');
@@ -209,7 +209,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await wait(alsoDead)).toMatchObject({ kind: 'queued', position: 1 });
       });
 
-      test('is given back by the call that left, and by no other', async () => {
+      test('an offer is given back by the call that left, and by no other', async () => {
         const holder = await held();
         const first = await inQueue('first');
         const second = await inQueue('second');
@@ -221,7 +221,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', second);
       });
 
-      test('that was confirmed is not given back: a late leave does not touch the lease', async () => {
+      test('an offer that was confirmed is not given back: a late leave does not touch the lease', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -230,7 +230,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await owners()).toEqual(['first']);
       });
 
-      test('resumed by a newer call is neither confirmed nor given back by the older', async () => {
+      test('an offer that a newer call resumed is neither confirmed nor given back by the older one', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -242,7 +242,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await owners()).toEqual(['first']);
       });
 
-      test('is found by a refresh, for a lost notice, until it is confirmed', async () => {
+      test('a refresh finds an offer whose notice was lost, until it is confirmed', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -254,7 +254,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await h.locks.refresh(inTime())).toEqual([]);
       });
 
-      test('is no lease: it is not renewed', async () => {
+      test('an offer is not renewed', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -265,7 +265,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('a grant by hand-over', () => {
-      test('is no repeat when it is confirmed, and one from then on', async () => {
+      test('a grant by hand-over is new when it is confirmed, and a repeat from then on', async () => {
         const holder = await held();
         const first = await inQueue('first');
         await release(holder);
@@ -274,7 +274,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await wait(first)).toMatchObject({ kind: 'granted', isRepeat: true });
       });
 
-      test('is no repeat when its call asks instead, or a newer one: nobody was told of it', async () => {
+      test('a grant by hand-over is new when its call, or a newer one, asks instead of confirming: nobody was told of it', async () => {
         for (const owner of ['own', 'newer']) {
           const holder = await held({ resource: owner });
           const first = await inQueue(owner, { resource: owner });
@@ -286,7 +286,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('a lease that its caller was not told of', () => {
-      test('is given back, its min_hold too, by the call that speaks for it and by no other', async () => {
+      test('a lease that its caller was not told of is given back, with its min_hold, by the call that speaks for it and by no other', async () => {
         const told = await held({ minHoldMs: 60_000 });
         const back = (stamp: CallStamp) =>
           h.locks.leave({ ...told.spec, stamp, keepPlaceMs: 0, giveBack: true }, inTime());
@@ -317,7 +317,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('a fencing token', () => {
-      test('is valid while its lease lives, and no other is', async () => {
+      test('a fencing token is valid while its lease lives, and no other token is', async () => {
         const check = (token: bigint, resource = 'invoice:42') =>
           h.locks.checkFencingToken(resource, token, inTime());
         const holder = await held({ ttlMs: 5_000 });
@@ -336,7 +336,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('a detached waiter', () => {
-      test('is passed over, and keeps its place for the same lease id', async () => {
+      test('a detached waiter is passed over, and keeps its place for the same lease id', async () => {
         const holder = await held();
         const first = await inQueue('first');
         const second = await inQueue('second');
@@ -352,7 +352,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', second);
       });
 
-      test('is forgotten when it does not come back', async () => {
+      test('a detached waiter that does not come back is forgotten', async () => {
         await held({ ttlMs: 30_000 });
         const first = await inQueue('first');
         await inQueue('second');
@@ -361,7 +361,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await wait(first)).toMatchObject({ kind: 'queued', position: 2 });
       });
 
-      test('of an absent instance is forgotten after a while', async () => {
+      test('a detached waiter of an absent instance is forgotten after a while', async () => {
         const holder = await held();
         const dead = await inQueue('dead', {}, 'dead-instance');
         const alsoDead = await inQueue('also dead', {}, 'dead-instance');
@@ -374,7 +374,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('a waiter that does not ask again', () => {
-      test('is forgotten, wherever in the queue it is', async () => {
+      test('a waiter that does not ask again is forgotten, wherever it is in the queue', async () => {
         const holder = await held({ ttlMs: 30_000 });
         const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
         await inQueue('dead', {}, 'dead-instance');
@@ -390,7 +390,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('the same lease id', () => {
-      test('keeps its place when a newer call asks, and the older call is told', async () => {
+      test('a newer call with the same lease id keeps the place in the queue, and the older call is told', async () => {
         await held();
         const first = await inQueue('first');
         await inQueue('second');
@@ -401,7 +401,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await queued()).toEqual(['first', 'second']);
       });
 
-      test('in another mode is refused', async () => {
+      test('a request with the same lease id in another mode is refused', async () => {
         const holder = await held();
         const first = await inQueue('first');
         expect(await tryOnce({ ...holder, spec: { ...holder.spec, mode: SHARED } })).toEqual({
@@ -414,7 +414,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('modes', () => {
-      test('shared leases go together, and not with an exclusive one', async () => {
+      test('shared leases are held together, and not beside an exclusive one', async () => {
         await held({ mode: SHARED, owner: 'r1' });
         await held({ mode: SHARED, owner: 'r2' });
         expect((await tryOnce(asked())).kind).toBe('contended');
@@ -422,7 +422,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await owners()).sort()).toEqual(['r1', 'r2']);
       });
 
-      test('readers do not starve a writer: nobody overtakes it', async () => {
+      test('readers do not starve a writer, since none overtakes it', async () => {
         const reader = await held({ mode: SHARED, owner: 'r1' });
         const writer = await inQueue('writer');
         const late = asked({ mode: SHARED, owner: 'r2' });
@@ -464,7 +464,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await tryOnce(asked({ mode: permits(1, 5) }))).kind).toBe('contended');
       });
 
-      test('of permits the smallest limit counts while it is held', async () => {
+      test('the smallest limit of the held permits counts', async () => {
         const small = await held({ mode: permits(1, 2) });
         await held({ mode: permits(1, 10) });
         expect((await tryOnce(asked({ mode: permits(1, 10) }))).kind).toBe('contended');
@@ -473,7 +473,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await tryOnce(asked({ mode: permits(1, 9) }))).kind).toBe('contended');
       });
 
-      test('a large waiter is not starved by small ones', async () => {
+      test('a waiter for many permits is not starved by waiters for few', async () => {
         const holder = await held({ mode: permits(3, 4) });
         const large = await inQueue('large', { mode: permits(4, 4) });
         expect(await tryOnce(asked({ mode: permits(1, 4) }))).toMatchObject({
@@ -485,7 +485,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await confirm(large)).kind).toBe('granted');
       });
 
-      test('a lapsed reader frees its share alone', async () => {
+      test('a lapsed reader frees only its own share', async () => {
         await held({ mode: permits(1, 2), ttlMs: 1_000, owner: 'short' });
         await held({ mode: permits(1, 2), ttlMs: 20_000, owner: 'long' });
         const next = await inQueue('next', { mode: permits(1, 2) });
@@ -496,7 +496,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
     });
 
     describe('in a quarantine', () => {
-      test('waiters keep their places, and the first is granted at its end', async () => {
+      test('waiters keep their places in a quarantine, and the first is granted the lock at its end', async () => {
         const holder = await held();
         const first = await inQueue('first');
         const second = await inQueue('second');
@@ -523,7 +523,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
       });
 
       // The former primary may have recorded it and never confirmed it, as with the repeat of an Acquire.
-      test('what the adoption ended is not given back: there is nothing left', async () => {
+      test('nothing is given back of what an adoption has ended', async () => {
         const [holder, waiter] = [await held(), await inQueue('waiter')];
         await release(holder);
         await h.beginReign();
@@ -531,7 +531,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await release(waiter)).kind).toBe('absent');
       });
 
-      test('nor is a confirmation repeated whose lease lives on', async () => {
+      test('a repeated confirmation is not answered in a quarantine, although its lease lives on', async () => {
         const holder = await held();
         const first = await inQueue('first', { ttlMs: 30_000 });
         await release(holder);
@@ -540,7 +540,7 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await confirm(first)).kind).toBe('gone');
       });
 
-      test('a repeat of a lease that lives on waits, and gets the same lease afterwards', async () => {
+      test('a repeat of a grant waits for the end of a quarantine, and then gets the same lease', async () => {
         const holder = await held({ ttlMs: 30_000 });
         const token = (await h.locks.get('invoice:42', inTime())).holders[0]?.fencingToken ?? 0n;
         const second = await inQueue('second');
@@ -557,7 +557,8 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', again);
         const same = { kind: 'granted', isRepeat: true, lease: { fencingToken: token } };
         expect(await confirm(again)).toMatchObject(same);
-        // So too if the notice was lost: the hand-over put the stamp of this call on a lease that is not its own.
+        // The same holds if the notice was lost: the hand-over put the stamp of this call on a lease that is not its
+        // own.
         expect(await wait(again)).toMatchObject(same);
         expect(await queued()).toEqual(['second']);
       });

@@ -1,5 +1,5 @@
-// What an adoption installs and what holds from then on, where it takes data that are lost or a clock that went back
-// to see it. Real Redis, no Sentinels: how they are asked is in reign.rules.test.ts.
+// What an adoption installs and what holds from then on, where only lost data or a clock that went back can show it.
+// Real Redis, no Sentinels: reign.rules.test.ts shows how those are asked.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AcquireOutcome, Lease, LeaseSpec } from '../../src/domain/lock.ts';
@@ -16,7 +16,7 @@ import { type AtEnd, ownRedis, proxyTo } from '../support/watched-redis.ts';
 const START_MS = 1_700_000_000_000;
 const NEVER_LATE = Number.MAX_SAFE_INTEGER;
 
-/** For tests that stop or flush nothing: the keys of each are its own. */
+/** For tests that stop or flush nothing, since each has keys of its own. */
 let shared: RedisProcess;
 
 beforeAll(async () => {
@@ -72,7 +72,7 @@ async function tokenOf(store: RedisStore): Promise<bigint> {
 }
 
 describe.concurrent('an adoption', { timeout: 30_000 }, () => {
-  /** The shipped script, as an instance sends it; in microseconds. */
+  /** Runs the shipped script, as an instance sends it; times are in microseconds. */
   async function adopt(meta: string, quarantine: number): Promise<readonly string[]> {
     const { source } = loadScripts()['adopt-reign'];
     const [maxTtl, lapsedAfter, seenToken] = [30_000_000, 6_000_000, 0];
@@ -82,7 +82,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     return reply.map(String);
   }
 
-  test('never shortens the quarantine that lasts, whatever its own would be', async () => {
+  test('an adoption never shortens the present quarantine, whatever its own would be', async () => {
     const { meta } = keysFor(`t-${randomUUID()}:`);
     const first = await adopt(meta, 30_000_000);
     expect([first[0], first[5]]).toEqual(['adopted', '30000000']);
@@ -94,11 +94,11 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     }
   });
 
-  test('is what no script runs without', async ({ onTestFinished }) => {
+  test('no script runs without an adoption of the reign', async ({ onTestFinished }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const { epoch } = store.status();
-    // What a promoted replica has: data of the former primary's reign.
+    // What a promoted replica has: the data of the former primary's reign.
     await shared.withClient((client) =>
       client.hset(keysFor(keyPrefix).meta, 'reign', 'that of another primary'),
     );
@@ -108,7 +108,9 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await acquire(store)).toBe('quarantined');
   });
 
-  test('of a deployment with another max_ttl is refused', async ({ onTestFinished }) => {
+  test('an adoption with another max_ttl than that of the deployment is refused', async ({
+    onTestFinished,
+  }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const other = storeWith(onTestFinished, shared.listens, { keyPrefix, maxTtlMs: 2 * MAX_TTL_MS });
@@ -121,7 +123,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await acquire(store)).toBe('granted');
   });
 
-  test('of a Redis that lost its data begins above the largest token that was seen, also when its clock went back', async ({
+  test('an adoption of a Redis that lost its data begins above the largest token that was seen, even if its clock went back', async ({
     onTestFinished,
   }) => {
     const keyPrefix = `t-${randomUUID()}:`;
@@ -188,7 +190,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
   }
 
   test.for([true, false])(
-    'keeps leases and ends offers, with a quarantine: %s',
+    'an upgrade of the key layout keeps leases and ends offers, with a quarantine: %s',
     async (quarantine, { onTestFinished }) => {
       const keyPrefix = `t-${randomUUID()}:`;
       const fencingToken = await formerLayout(keyPrefix);
@@ -215,7 +217,9 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
     },
   );
 
-  test('stops the instances of the former layout', async ({ onTestFinished }) => {
+  test('an upgrade of the key layout stops the instances of the former layout', async ({
+    onTestFinished,
+  }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     await formerLayout(keyPrefix);
     const { meta } = keysFor(keyPrefix);
@@ -237,7 +241,9 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
     ]);
   });
 
-  test('does not take over any other layout, and says what to do', async ({ onTestFinished }) => {
+  test('an instance does not take over an unknown key layout, and says what to do', async ({
+    onTestFinished,
+  }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     await formerLayout(keyPrefix);
     await shared.withClient((client) => client.hset(keysFor(keyPrefix).meta, 'schema', '99'));
@@ -248,7 +254,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a Redis that restarts empty', { timeout: 30_000 }, () => {
-  test('gives larger tokens, although nobody who uses it has seen the former ones', async ({
+  test('a Redis that restarts empty gives larger tokens, even if no instance has seen the former ones', async ({
     onTestFinished,
   }) => {
     const redis = await ownRedis(onTestFinished);
@@ -261,11 +267,11 @@ describe.concurrent('a Redis that restarts empty', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
-  test('goes on although nobody asks for anything', async ({ onTestFinished }) => {
+  test('the lease clock goes on although nobody asks for anything', async ({ onTestFinished }) => {
     const store = await storeOn(onTestFinished, shared.listens);
     const resource = 'idle';
     expect(await acquire(store, leaseSpec({ resource, ttlMs: 200 }))).toBe('granted');
-    // Longer than one script alone may advance it.
+    // Longer than one script alone can advance it.
     const overMs = performance.now() + 3_000;
     await eventually(() => performance.now() > overMs, {
       what: 'some time without commands',
@@ -274,7 +280,7 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
     expect(await acquire(store, leaseSpec({ resource }))).toBe('granted');
   });
 
-  test('alone ends things: no key has a TTL', async ({ onTestFinished }) => {
+  test('only the lease clock ends things: no key has a TTL', async ({ onTestFinished }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const store = await storeOn(onTestFinished, shared.listens, { keyPrefix });
     const [first, next] = [leaseSpec(), leaseSpec()];
@@ -296,12 +302,12 @@ describe.concurrent('the lease clock', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a command', { timeout: 30_000 }, () => {
-  test('that a frozen Redis runs after its thaw, when its caller has given up, does nothing', async ({
+  test('a command that a frozen Redis runs after its thaw does nothing when its caller has given up', async ({
     onTestFinished,
   }) => {
     const redis = await ownRedis(onTestFinished);
     const store = await storeOn(onTestFinished, redis.listens);
-    expect(await acquire(store)).toBe('granted'); // and nothing is to be learned any more
+    expect(await acquire(store)).toBe('granted'); // and it has nothing left to learn
     const withinMs = 300;
     await redis.pause();
     const late = { resource: 'late', leaseId: randomUUID() };
@@ -314,11 +320,11 @@ describe.concurrent('a command', { timeout: 30_000 }, () => {
     const startedMs = performance.now();
     await eventually(() => performance.now() > startedMs + withinMs, { what: 'some time', withinMs: 2_000 });
     await redis.resume();
-    // On the same connection, so behind it.
+    // On the same connection, so after it.
     expect(await acquire(store, leaseSpec({ resource: 'late' }))).toBe('granted');
   });
 
-  test('whose reply was lost is never sent again', async ({ onTestFinished }) => {
+  test('a command whose reply was lost is never sent again', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished);
     const proxy = await proxyTo(onTestFinished, redis);
     const store = await storeOn(onTestFinished, proxy);

@@ -1,4 +1,5 @@
-// Who can call what, over a real channel: with tokens, without, and when they change while the server runs.
+// Which caller is allowed to call what, over a real channel: with tokens, without, and when they change while the
+// server runs.
 
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +41,7 @@ function tokensFile(atEnd: AtEnd, content = `billing client ${CLIENT}\nops admin
   return path;
 }
 
-/** Replaces the file as a careful operator does: no reader ever sees half a file. */
+/** Replaces the file as a careful operator does, so that no reader ever sees half a file. */
 function replaceFile(path: string, content: string): void {
   writeFileSync(`${path}.new`, content);
   renameSync(`${path}.new`, path);

@@ -1,5 +1,5 @@
-// The benchmarks' own gRPC client against a server of grpc-js: what it reads is what was sent, and what isn't OK is an
-// error, never a fast answer.
+// The benchmarks' own gRPC client against a server of grpc-js: it reads what was sent, and an answer that isn't OK is
+// an error, never a fast answer.
 import { randomUUID } from 'node:crypto';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
@@ -47,7 +47,7 @@ async function connected(answer: (message: Buffer, callback: Answer) => void) {
   };
 }
 
-test('an answer is the message that the server sent, also one of many frames', async () => {
+test('an answer is the message that the server sent, even one of many frames', async () => {
   const long = 'x'.repeat(100_000);
   const { client, frames } = await connected((message, callback) =>
     callback(null, Buffer.concat([message, Buffer.from(long)])),
@@ -55,7 +55,7 @@ test('an answer is the message that the server sent, also one of many frames', a
   expect((await client.call(frames('hello '))).toString()).toBe(`hello ${long}`);
 });
 
-test('frames are sent again with other ids', async () => {
+test('recorded frames are sent again with other ids', async () => {
   const { client, frames } = await connected((message, callback) => callback(null, message));
   const [first, second] = [randomUUID(), randomUUID()];
   const call = frames(`a${first}z`);

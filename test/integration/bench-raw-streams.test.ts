@@ -15,7 +15,7 @@ function framed(text: string): Buffer {
   return bytes;
 }
 
-test('hears whole messages, however they come, and the end', async () => {
+test('a raw connection hears whole messages, however they are cut, and the end', async () => {
   const requests: string[] = [];
   const server = createServer();
   server.on('stream', async (stream: ServerHttp2Stream, headers) => {
@@ -44,14 +44,14 @@ test('hears whole messages, however they come, and the end', async () => {
   server.close();
 });
 
-test('the kind of an event is the field behind the texts before it', () => {
+test('the kind of an event is read from the field behind the texts before it', () => {
   const message = Buffer.from([0x0a, 2, 0x61, 0x62, 0x12, 1, 0x63, 0x2a, 0]);
   expect(fieldBehind(2, message)).toBe(5);
   expect(fieldBehind(0, message)).toBe(1);
   expect(fieldBehind(2, Buffer.from([0x0a, 1, 0x61]))).toBe(0);
 });
 
-test('whoever is granted before another who stood before it is out of order', () => {
+test('a waiter that is granted before one that stood ahead of it is out of order', () => {
   const order = new QueueOrder();
   for (const leaseId of ['a', 'b', 'c']) order.queued(leaseId);
   order.expect(['b', 'a', 'c']);

@@ -1,5 +1,5 @@
-// What `npm run build` makes, looked at from outside: the built modules in a Node process of their own,
-// beside the files that they read at run time.
+// What `npm run build` makes, as others see it: the built modules in a Node process of their own, beside the files that
+// they read at run time.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, constants, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -33,7 +33,7 @@ async function build(...more: string[]): Promise<void> {
   await run(process.execPath, [join(ROOT, 'scripts/build.ts'), '--out', out, ...more], { timeout: 60_000 });
 }
 
-test('the built scripts module opens every Lua script, and each is what the source is', async () => {
+test('the built scripts module opens every Lua script, and each equals its source', async () => {
   const print = `import { loadScripts } from '${join(out, 'src/store/redis/scripts.js')}';
     console.log(JSON.stringify(Object.values(loadScripts()).map(({ name, sha1 }) => [name, sha1])));`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', print]);
@@ -52,7 +52,7 @@ test('every module of the source is built, and nothing else is left', async () =
 
 test('the program named in package.json can be executed', async () => {
   const { bin } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
-    readonly bin: Readonly<Record<string, string>>; // ours, and the next line says if it isn't so
+    readonly bin: Readonly<Record<string, string>>; // ours, and the next line fails if it isn't so
   };
   expect(Object.values(bin)).toEqual(['dist/src/main.js']);
   const program = join(out, 'src/main.js');
@@ -60,8 +60,8 @@ test('the program named in package.json can be executed', async () => {
   await access(program, constants.X_OK);
 });
 
-test('a built server starts its workers from what was built', async () => {
-  // Nobody is there: a server waits for its Redis.
+test('a built server starts its server processes from the built files', async () => {
+  // No Redis is there: a server waits for it.
   const env = {
     PATH: process.env.PATH ?? '',
     LEASEHOLD_REDIS_ADDRESS: '127.0.0.1:1',
@@ -75,7 +75,7 @@ test('a built server starts its workers from what was built', async () => {
   for (const stream of [server.stdout, server.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
-      // Once: twice would be asking for an end at once.
+      // Only one signal: a second would end the server at once.
       if (!asked && printed.includes('"msg":"serving"')) asked = server.kill('SIGTERM');
     });
   }
@@ -83,7 +83,7 @@ test('a built server starts its workers from what was built', async () => {
   expect(printed.match(/"msg":"worker serving"/g)).toHaveLength(2);
 }, 30_000);
 
-test('a folder with anything else in it is left alone', async () => {
+test('the build leaves alone a folder that contains anything else', async () => {
   const precious = join(out, 'letters.txt');
   await writeFile(precious, 'dear all');
   await expect(build()).rejects.toThrow('letters.txt');

@@ -1,5 +1,5 @@
-// How an instance on Redis knows that it hears of changes: what the conformance suite can't show, since in memory
-// nothing is ever missed.
+// How an instance on Redis knows that it hears of changes: what the conformance suite can't show, since a store in
+// memory never misses anything.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ChangeNotice } from '../../src/store/lock-store.ts';
@@ -53,7 +53,7 @@ test('a pause longer than what was asked ahead may have missed changes', async (
   }
 });
 
-test('who does not hear its own mark says that it is deaf', { timeout: 30_000 }, async () => {
+test('an instance that does not hear its own mark says that it is deaf', { timeout: 30_000 }, async () => {
   const MARK = "'mark ' .. mark";
   const scripts = loadScripts((source, name) => {
     if (name !== 'watch-changes') return source;

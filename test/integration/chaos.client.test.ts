@@ -1,5 +1,5 @@
-// A client process of the chaos suite by itself, against one server without faults: it does everything that it is there
-// for, writes it down well, and ends as it is told to.
+// A client process of the chaos suite by itself, against one server without faults: it does everything that it is for,
+// records it well, and ends when it is told to.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -51,10 +51,10 @@ beforeAll(async () => {
 
 const historyOf = (name: string): string => join(folder, `${name}.jsonl`);
 
-/** Throws where a line is no JSON. */
+/** Throws where a line is not JSON. */
 function eventsOf(name: string): Event[] {
   const lines = readFileSync(historyOf(name), 'utf8').split('\n');
-  expect(lines.pop()).toBe(''); // the last one is whole, too
+  expect(lines.pop()).toBe(''); // the last line is whole, too
   return lines.map((line) => JSON.parse(line) as Event);
 }
 
@@ -93,7 +93,7 @@ function start(name: string, roles: readonly Role[], more: Partial<ChaosClientAr
   return { child, stderr: () => stderr };
 }
 
-/** The exit code, and how long it took. */
+/** The exit code, and how long the end took. */
 async function terminated({ child }: Started): Promise<{ code: number | null; tookMs: number }> {
   const toldMs = nowMs();
   child.kill('SIGTERM');
@@ -110,7 +110,7 @@ test('the guarded resource accepts no smaller token than the largest it has seen
   const answers: boolean[] = [];
   createInterface(socket).on('line', (line) => answers.push((JSON.parse(line) as GuardAnswer).accepted));
   const looked = { by: 'me', lookedAtMs: 1, believedUntilMs: 2 };
-  // Compared as numbers, and each resource by itself.
+  // Compared as numbers, and for each resource by itself.
   const tokens = ['9', '9', '10', '9', '10'].map((token) => ({ resource: 'a', token, ...looked }));
   const writes = [...tokens, { resource: 'b', token: '1', ...looked }];
   socket.write(writes.map((write) => `${JSON.stringify(write)}\n`).join(''));
@@ -146,7 +146,7 @@ describe('three clients side by side', () => {
   ];
   const KINDS: Event['kind'][] = ['call-began', 'call-ended', 'believed', 'belief-ended', 'queued', 'noted'];
 
-  test('make calls of every kind, believe what they may, and end when told', {
+  test('chaos clients make calls of every kind, believe only what they were told, and end on SIGTERM', {
     timeout: 90_000,
   }, async () => {
     const clients = NAMES.map((name) => start(name, EVERY_ROLE));
@@ -180,7 +180,7 @@ describe('three clients side by side', () => {
   });
 });
 
-/** Each call ended, once, before its deadline; each id is one of its own. */
+/** Checks that each call ended, once, before its deadline, and that each id is unique. */
 function callsAreWhole(events: readonly Event[]): void {
   const began = new Map(ofKind(events, 'call-began').map((call) => [call.call, call]));
   const ended = ofKind(events, 'call-ended');
@@ -196,7 +196,7 @@ function callsAreWhole(events: readonly Event[]): void {
   }
 }
 
-/** Of exclusive leases and of attempts, no two at once; each has its end. */
+/** Checks that no two exclusive leases or attempts overlap, and that each has its end. */
 function beliefsAreSound(events: readonly Event[]): void {
   const spans = new Map<string, { resource: string; fromMs: number; toMs: number; ended: boolean }>();
   for (const event of events) {
@@ -218,7 +218,7 @@ function beliefsAreSound(events: readonly Event[]): void {
   }
 }
 
-test('a client that is killed leaves whole lines', { timeout: 60_000 }, async () => {
+test('a chaos client that is killed leaves only whole lines', { timeout: 60_000 }, async () => {
   const { child } = start('killed', EVERY_ROLE);
   await eventually(() => eventsOf('killed').length > 100, { what: 'some history', withinMs: 30_000 });
   child.kill('SIGKILL');
@@ -228,7 +228,7 @@ test('a client that is killed leaves whole lines', { timeout: 60_000 }, async ()
   expect(ofKind(events, 'call-ended').length).toBeLessThanOrEqual(ofKind(events, 'call-began').length);
 });
 
-test('a client that nobody answers ends when told, too', { timeout: 60_000 }, async () => {
+test('a chaos client that no server answers ends on SIGTERM too', { timeout: 60_000 }, async () => {
   const client = start('alone', EVERY_ROLE, { servers: ['127.0.0.1:1'] });
   await eventually(() => ofKind(eventsOf('alone'), 'call-ended').length > 10, {
     what: 'some calls',

@@ -1,4 +1,4 @@
-// The clocks of chaos runs: a Redis that runs sees its wall clock step, and nothing else of it moves.
+// The clocks of chaos runs: a Redis that runs sees its wall clock step, and nothing else about it changes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,9 +12,9 @@ const clocks = await Clocks.build(folder);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-// Needs a C compiler and a Redis that is no container; a chaos run says so, and steps no clocks either.
+// Needs a C compiler and a Redis that is not in a container; a chaos run says so, and then steps no clocks.
 test.skipIf(clocks.missing !== undefined)(
-  'a running Redis sees its clock step, forward and back',
+  'a running Redis sees its clock step forwards and back',
   async () => {
     const [own, other] = [
       await RedisProcess.server({ environment: clocks.environmentOf('own') }),

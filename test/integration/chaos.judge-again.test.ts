@@ -1,5 +1,5 @@
-// A recorded run is judged again by a command, as somebody does who has only its folder. What the verdict says is
-// test/unit/chaos.verdict.test.ts's.
+// A command judges a recorded run again, for a user who has only its folder. test/unit/chaos.verdict.test.ts checks
+// what the verdict says.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

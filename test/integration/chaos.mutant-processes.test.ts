@@ -1,5 +1,5 @@
-// Processes with a mutant in them: each mutant loads, its scripts compile in Redis, and the server starts. That the
-// edits find their places is test/unit/chaos.mutants.test.ts's.
+// Processes with a mutant in them: each mutant loads, its scripts compile in Redis, and the server starts.
+// test/unit/chaos.mutants.test.ts checks that the edits find their places.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -51,7 +51,7 @@ describe('a process with the preload', { timeout: 120_000 }, () => {
     return JSON.parse(out);
   }
 
-  test('loads every mutant, and Redis compiles its scripts', async () => {
+  test('a process with the preload loads every mutant, and Redis compiles its scripts', async () => {
     const shipped = new Set((await scriptsOf({ name: '', letsThrough: '', edits: [] })).map((s) => s.source));
     const queue = [...MUTANTS];
     const one = async (): Promise<void> => {
@@ -70,12 +70,12 @@ describe('a process with the preload', { timeout: 120_000 }, () => {
     await Promise.all([one(), one(), one()]);
   });
 
-  test('starts', async () => {
+  test('a process with the preload starts', async () => {
     expect(await node('clock-cap', ['src/main.ts', '--version'])).toEqual({ out: `${VERSION}\n`, code: 0 });
     expect((await node('confirmation', ['src/main.ts', '--version'])).code).toBe(0);
   });
 
-  test('refuses the name of no mutant', async () => {
+  test('a process with the preload refuses a name that no mutant has', async () => {
     const { out, code } = await node('nothing', ['src/main.ts', '--version']);
     expect(code).not.toBe(0);
     expect(out).toContain('no mutant is called nothing');

@@ -1,4 +1,4 @@
-// The network of chaos runs: rules that overlap end one by one, and each holds only the parties that it names.
+// The network of chaos runs: rules that overlap end one by one, and each affects only the parties that it names.
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -96,7 +96,7 @@ test('held replies break with their connections, and replies on later connection
   expect(line.heard()).toBe('');
 });
 
-test('the longest of several network delays counts, and then the next', () => {
+test('the longest of several network delays counts, and the next longest when it ends', () => {
   const delays = (from: Party) => [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, 'requests'));
   const endLong = network.delay([a, b], 200);
   const endShort = network.delay([a], 50);
@@ -107,7 +107,7 @@ test('the longest of several network delays counts, and then the next', () => {
   expect(delays(caller)).toEqual([0, 0]);
 });
 
-test('a network delay can hold for some callers alone, and in one direction', () => {
+test('a network delay can apply to some callers only, and in one direction', () => {
   const end = network.delay([a, b], 200, { callers: [a], of: 'replies' });
   const delays = (from: Party, direction: 'requests' | 'replies') =>
     [a, b].map(({ proxy }) => proxy?.delayOf(from.sourceAddress, direction));

@@ -14,7 +14,7 @@ const SOURCE = join(import.meta.dirname, '../chaos/porcupine');
 const BINARY = join(import.meta.dirname, '../../.cache/porcupine');
 const BUILD_WITHIN_MS = 90_000;
 
-/** Says why there is no porcupine; undefined: there is. */
+/** Says why there is no porcupine; undefined when there is. */
 function build(): string | undefined {
   const path = [process.env.PATH, '/usr/local/go/bin'].join(delimiter);
   const go = path
@@ -28,7 +28,7 @@ function build(): string | undefined {
     timeout: BUILD_WITHIN_MS,
   });
   if (status === 0) return undefined;
-  // What doesn't compile is a defect, and no reason to skip.
+  // A program that doesn't compile is a defect, and no reason to skip.
   if (/dial tcp|lookup |proxyconnect|timeout|Forbidden|no such host|toolchain not available/.test(stderr)) {
     return `the module could not be downloaded: ${stderr.trim()}`;
   }
@@ -39,7 +39,7 @@ interface Step {
   readonly kind: RegisterOp['kind'];
   readonly value: number;
   readonly expected: number;
-  /** How long before its effect it began, and how long after that it was answered. */
+  /** How long before its effect a step began, and how long after it it was answered. */
   readonly before: number;
   readonly after: number;
   readonly fate: 'known' | 'unknown' | 'unknown, without effect';
@@ -84,14 +84,14 @@ const history = fc
 const missing = build();
 if (missing !== undefined) console.log(`not compared with porcupine: ${missing}`);
 
-// Where Go is missing, or its module can't be downloaded, there is nothing to compare with; the reason is printed.
+// Where Go is missing, or its module can't be downloaded, there is nothing to compare with; the test prints the reason.
 test.skipIf(missing !== undefined)(
   'the search agrees with porcupine on every random history',
   () => {
     const histories = fc.sample(history, { numRuns: RUNS, seed: SEED });
     const { stdout, status, stderr } = spawnSync(BINARY, {
       input: JSON.stringify(
-        // Without an end in JSON, where there is no infinity.
+        // JSON has no infinity, so there the end is left out.
         histories.map((calls) =>
           calls.map((one) => (Number.isFinite(one.toMs) ? one : { ...one, toMs: null })),
         ),
@@ -102,7 +102,7 @@ test.skipIf(missing !== undefined)(
     const theirs: unknown = JSON.parse(stdout);
     const ours = histories.map((calls) => checkLinearizable(REGISTER, calls));
     expect(ours.map((judged) => judged === 'linearizable')).toEqual(theirs);
-    // Both kinds are there in numbers, or the comparison would say little.
+    // There must be many of both kinds, or the comparison would say little.
     expect(ours).not.toContain('undecided');
     for (const kind of ['linearizable', 'violated'] as const) {
       expect(ours.filter((judged) => judged === kind).length).toBeGreaterThan(RUNS / 10);

@@ -1,5 +1,5 @@
-// `leasehold run` and `leasehold elect` against a real server: who holds when, signals, and every exit code but that of
-// a loss, which is in cli.loss.test.ts.
+// `leasehold run` and `leasehold elect` against a real server: who holds when, signals, and every exit code except that
+// of a loss, which is in cli.loss.test.ts.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

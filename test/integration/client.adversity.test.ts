@@ -1,5 +1,5 @@
 // The client core where something is wrong in more than one place: instances that answer but can't renew, instances
-// that die or fall silent while a caller waits, observers that throw. And none of it leaves anything behind.
+// that die or fall silent while a caller waits, observers that throw. None of it leaves anything behind.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http2';
@@ -83,7 +83,7 @@ describe('a lease that is held', () => {
         throw new Error('the observer is broken');
       },
     });
-    await passed(2_000); // some renewals
+    await passed(2_000); // several renewals
     expect(lease.state).toBe('held');
     await directTo(instance).release(lease);
     await eventually(() => lease.signal.aborted, { what: 'the loss', withinMs: 5_000 });

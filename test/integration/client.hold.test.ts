@@ -1,5 +1,5 @@
-// The client core against real servers, through a proxy that delays, holds back and cuts: leases go on elsewhere, and
-// no holder believes in its lease longer than it may.
+// The client core against real servers, through a proxy that delays, holds back and cuts: leases go on at another
+// server, and no holder believes in its lease longer than it may.
 
 import { status } from '@grpc/grpc-js';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -56,7 +56,7 @@ describe('one instance behind a proxy', () => {
     const deadlineMs = heldAtMs + lease.remainingMs();
     proxy.holdReplies();
     const lostMs = await lossAt(lease);
-    // At the deadline: not because of the silence before, and hardly later.
+    // The loss comes at the deadline, and hardly later: not because of the silence before.
     expect(lostMs).toBeGreaterThan(heldAtMs + TTL_MS / 2);
     expect(lostMs - deadlineMs).toBeLessThan(1_000);
     expect(events.at(-1)).toEqual({ kind: 'lost', reason: undefined });
@@ -250,8 +250,9 @@ describe('two instances', () => {
 test('Ten leases stay held under their tokens through a failover of Redis', {
   timeout: 120_000,
 }, async () => {
-  // Not 1 s, the time between two pings of Sentinel: then the node that was just promoted sometimes counts as dead,
-  // another one is promoted, and until the first has become its replica, 10 s later, no replica acknowledges a renewal.
+  // Not 1 s, the time between two pings of Sentinel: with 1 s, the node that was just promoted sometimes counts as
+  // dead, another one is promoted, and until the first has become its replica, 10 s later, no replica acknowledges a
+  // renewal.
   const cluster = await SentinelCluster.start({ masterName: 'client', downAfterMs: 2_000 });
   onTestFinished(() => cluster.stop());
   const environment = { ...clusterEnvironment(cluster, 'client'), LEASEHOLD_REDIS_DURABILITY: 'replicated' };

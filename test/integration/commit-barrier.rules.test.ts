@@ -1,5 +1,5 @@
-// When an answer is on the replicas, rule by rule: a replica that acknowledges just what the test lets it shows what
-// the store believes of each acknowledgement.
+// When an answer is on the replicas, rule by rule: a replica that acknowledges only what the test lets it shows what
+// the store believes about each acknowledgement.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { OperationSpec } from '../../src/domain/operation.ts';
@@ -10,7 +10,7 @@ import { isSettled, outcomeOf, ReplicatedRedis } from '../support/replicated-red
 import { inTime, leaseSpec } from '../support/store-harness.ts';
 import { type AtEnd, proxyTo } from '../support/watched-redis.ts';
 
-/** Long enough for anything on a busy machine, and far longer than a test waits for what must not come. */
+/** Long enough for anything on a busy machine, and far longer than a test waits to see that something does not come. */
 const PATIENT_MS = 8_000;
 const SHORT_MS = 400;
 const DAY_MS = 86_400_000;
@@ -41,7 +41,7 @@ function begin(rig: ReplicatedRedis, spec = operation, withinMs = PATIENT_MS): P
 }
 
 describe.concurrent('an answer', { timeout: 30_000 }, () => {
-  test('waits until a replica has what it tells', async ({ onTestFinished }) => {
+  test('an answer waits until a replica has what it tells', async ({ onTestFinished }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     const answer = rig.acquire(named('a'), PATIENT_MS);
     await rig.replied('acquire-lock granted');
@@ -51,15 +51,19 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await answer).toBe('granted');
   });
 
-  test('is not covered by an acknowledgement of what was written before', async ({ onTestFinished }) => {
+  test('an answer is not covered by an acknowledgement of what was written before it', async ({
+    onTestFinished,
+  }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     rig.replica.acknowledgeAll(true);
-    expect(await rig.acquire(named('before'), PATIENT_MS)).toBe('granted'); // its connection has had its WAIT
+    expect(await rig.acquire(named('before'), PATIENT_MS)).toBe('granted'); // its connection has sent its WAIT
     rig.replica.acknowledgeAll(false);
     expect(await rig.acquire(named('after'), SHORT_MS)).toBe('DURABILITY_UNMET');
   });
 
-  test('that comes while others are waited for is not covered by their mark', async ({ onTestFinished }) => {
+  test('an answer that comes while others are waited for is not covered by their mark', async ({
+    onTestFinished,
+  }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     const first = rig.acquire(named('first'), PATIENT_MS);
     await rig.waits();
@@ -74,18 +78,20 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await second).toBe('granted');
   });
 
-  test('is not covered by a mark that was written under another reign', async ({ onTestFinished }) => {
+  test('an answer is not covered by a mark that was written under another reign', async ({
+    onTestFinished,
+  }) => {
     const rig = await startSlowly(onTestFinished);
     rig.replica.acknowledgeAll(true);
     await rig.replied('tick-clock ticked'); // the next one, which would end the session, is a second away
     const answer = rig.acquire(named('a'), PATIENT_MS);
     await rig.replied('acquire-lock granted');
-    // Between the reply and the mark: the data are another reign's.
+    // Between the reply and the mark, the data become those of another reign.
     await rig.redis.withClient((client) => client.hset(rig.meta, 'reign', 'another'));
     expect(await answer).toBe('DURABILITY_UNMET');
   });
 
-  test('to a repeat waits as the first one did', async ({ onTestFinished }) => {
+  test('an answer to a repeat waits as the first one did', async ({ onTestFinished }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     const spec = named('a');
     expect(await rig.acquire(spec, SHORT_MS)).toBe('DURABILITY_UNMET');
@@ -94,7 +100,7 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await rig.acquire(spec, PATIENT_MS)).toBe('granted');
   });
 
-  test('about operations waits also where it only reads', async ({ onTestFinished }) => {
+  test('an answer about operations waits even when it only reads', async ({ onTestFinished }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     rig.replica.acknowledgeAll(true);
     expect((await begin(rig)).kind).toBe('begun');
@@ -110,7 +116,7 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await read(PATIENT_MS)).toBe(1);
   });
 
-  test('that refuses waits for nobody', async ({ onTestFinished }) => {
+  test('an answer that refuses waits for no replica', async ({ onTestFinished }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     rig.replica.acknowledgeAll(true);
     expect(await rig.acquire(named('a'), PATIENT_MS)).toBe('granted');
@@ -118,7 +124,9 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await rig.acquire(named('a'), SHORT_MS)).toBe('contended');
   });
 
-  test('that is unmet comes in time, also beside one that may take longer', async ({ onTestFinished }) => {
+  test('an answer that no replica acknowledges comes in time, even beside one that is allowed to take longer', async ({
+    onTestFinished,
+  }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     const patient = rig.acquire(named('patient'), PATIENT_MS);
     const startedMs = performance.now();
@@ -129,7 +137,7 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await patient).toBe('granted');
   });
 
-  test('is unmet at once when the primary is given up', async ({ onTestFinished }) => {
+  test('an answer fails at once when the primary is given up', async ({ onTestFinished }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     const answer = rig.acquire(named('a'), PATIENT_MS);
     await rig.waits();
@@ -139,7 +147,9 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(performance.now() - startedMs).toBeLessThan(PATIENT_MS / 2);
   });
 
-  test('follows one that was unmet: the next mark needs no new server', async ({ onTestFinished }) => {
+  test('an answer is given after unmet ones as soon as a replica acknowledges again', async ({
+    onTestFinished,
+  }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     for (const resource of ['a', 'b', 'c']) {
       expect(await rig.acquire(named(resource), SHORT_MS)).toBe('DURABILITY_UNMET');
@@ -150,7 +160,9 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a request for more than the default', { timeout: 30_000 }, () => {
-  test('of a lease gets it, and others get the default', async ({ onTestFinished }) => {
+  test('a lease that asks for more replicas than the default gets them, and others get the default', async ({
+    onTestFinished,
+  }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 0);
     expect(await rig.acquire(named('plain'), SHORT_MS)).toBe('granted');
     expect(await rig.acquire(named('safe'), SHORT_MS, 1)).toBe('DURABILITY_UNMET');
@@ -163,7 +175,7 @@ describe.concurrent('a request for more than the default', { timeout: 30_000 }, 
     expect(granted).toMatchObject({ kind: 'granted', lease: { replicas: 1 } });
   });
 
-  test('of the lock of an operation gets it, for the attempt that begins and for each that is claimed', async ({
+  test('the lock of an operation that asks for more replicas gets them, for the first attempt and for each that is claimed', async ({
     onTestFinished,
   }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 0);
@@ -197,7 +209,9 @@ describe.concurrent('a request for more than the default', { timeout: 30_000 }, 
 });
 
 describe.concurrent('a Redis that is full', { timeout: 30_000 }, () => {
-  test('grants nothing, and lets go on and end what is held', async ({ onTestFinished }) => {
+  test('a full Redis grants nothing, and lets held leases be renewed and released', async ({
+    onTestFinished,
+  }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 1);
     rig.replica.acknowledgeAll(true);
     const { locks } = rig.store;
@@ -228,7 +242,7 @@ describe.concurrent('a Redis that is full', { timeout: 30_000 }, () => {
     );
   });
 
-  test('has its clock ticked on', async ({ onTestFinished }) => {
+  test('the clock of a full Redis is still ticked', async ({ onTestFinished }) => {
     const rig = await ReplicatedRedis.start(onTestFinished, 0);
     await rig.redis.withClient((client) => client.config('SET', 'maxmemory', '1'));
     const before = rig.replies.length;
@@ -243,7 +257,7 @@ describe.concurrent('a Redis that is full', { timeout: 30_000 }, () => {
   });
 });
 
-/** Each step towards Redis takes some time, in which a test can act. */
+/** Every step towards Redis takes a while, in which a test can act. */
 async function startSlowly(atEnd: AtEnd): Promise<ReplicatedRedis> {
   return ReplicatedRedis.start(atEnd, 1, async (redis) => {
     const proxy = await proxyTo(atEnd, redis);

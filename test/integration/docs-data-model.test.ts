@@ -1,5 +1,5 @@
 // docs/data-model.md against the code and a real Redis: every key, field, word and script that the page names is as it
-// says, and nothing is there that it doesn't name.
+// says, and there is nothing that it doesn't name.
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const KEYS = keysFor(PREFIX);
 const INSTANCE = '9f2c41d07ab35e68';
 const BUCKET = KEYS.meta.slice(0, -'meta'.length);
 const lockKey = (resource: string): string => `${KEYS.lockPrefix}${resource}`;
-const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // even: a unary call
+const STAMP = { instanceId: INSTANCE, callNumber: 16 }; // an even number: a unary call
 const FAR = '9007199254740991';
 const MICROSECONDS = 1_000;
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -33,7 +33,7 @@ function column(rows: readonly (readonly string[])[], index: number): string[] {
   return rows.map((row) => row[index] ?? '');
 }
 
-/** What the page gives in code marks where `pattern` says. */
+/** What the page has in code marks and `pattern` matches. */
 function template(text: string, pattern: string): string {
   const [, found] = new RegExp(pattern).exec(text.replaceAll(/\s+/g, ' ')) ?? [];
   if (!found) throw new Error(`nothing like ${pattern}`);
@@ -111,7 +111,7 @@ async function queue(
 const release = (store: RedisStore, { resource, leaseId }: Lease): Promise<unknown> =>
   store.locks.release({ resource, leaseId }, inTime());
 
-/** An instance that lets an offer lapse on a resource of its own, of which nothing is left. */
+/** An instance that lets an offer lapse on a resource of its own, which is then removed. */
 async function makeAbsent(store: RedisStore, instanceId: string): Promise<void> {
   const holder = await grant(store, { resource: 'elsewhere' });
   await queue(store, { resource: 'elsewhere' }, instanceId);
@@ -143,7 +143,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
     await queue(store, { resource });
     const { spec, stamp } = await queue(store, { resource });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
-    await release(store, holder); // now the first has an offer, for a second
+    await release(store, holder); // the first waiter has an offer now, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {
       expect([key, await client.type(named(key))]).toEqual([key, type]);
@@ -155,7 +155,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
   });
 });
 
-test('the fields of meta are the documented ones, and who writes them does', async () => {
+test('the fields of meta are the documented ones, and are written by the documented scripts', async () => {
   const rows = table(dataModel, 'Fields of `meta`');
   await withStore(async (store) => {
     const adopted = await client.hgetall(KEYS.meta);
@@ -199,7 +199,7 @@ test('the fields of a lock are the documented ones', async () => {
   });
 });
 
-test('the words of a lease are the documented ones, and mean what is said', async () => {
+test('the words of a lease are the documented ones, and mean what the page says', async () => {
   await withStore(async (store) => {
     const lease = await grant(store, { resource: 'r', ttlMs: 20_000, maxHoldMs: 120_000 });
     const record = words('Words of a lease', await client.hget(lockKey('r'), lease.leaseId));
@@ -247,7 +247,7 @@ test('an offer has no bounds yet and ends a second after the hand-over', async (
   });
 });
 
-test('the words of a summary are the documented ones, and mean what is said', async () => {
+test('the words of a summary are the documented ones, and mean what the page says', async () => {
   await withStore(async (store) => {
     const mode = (permits: number, limit: number) => ({ kind: 'permits', permits, limit }) as const;
     const first = await grant(store, { resource: 'r', mode: mode(2, 5), ttlMs: 5_000 });
@@ -321,14 +321,14 @@ test('the messages on a channel are the documented ones, of the documented form'
   await listener.psubscribe('*');
   try {
     await withStore(async (store) => {
-      // Its offer is never confirmed, so this instance is put aside and told so when it asks again.
+      // Its offer is never confirmed, so this instance is marked as absent, and is told so when it asks again.
       await makeAbsent(store, INSTANCE);
       heard.length = 0;
       const holder = await grant(store, { resource: 'r' });
       const first = await queue(store, { resource: 'r' });
       const second = await queue(store, { resource: 'r' });
       await release(store, holder);
-      const newer = { instanceId: 'other', callNumber: 2 }; // a unary call: its instance is told of no end
+      const newer = { instanceId: 'other', callNumber: 2 }; // a unary call, whose instance is not told of the end
       expect(
         (await store.locks.acquire({ spec: first.spec, stamp: newer, mayWait: true }, inTime())).kind,
       ).toBe('granted');
@@ -358,7 +358,7 @@ test('the messages on a channel are the documented ones, of the documented form'
       ];
       const [last = ''] = expected.slice(-1);
       await eventually(() => heard.includes(last), { what: 'the last message', withinMs: 5_000 });
-      // The next in line may be told more than once.
+      // The next waiter may be told more than once.
       const others = heard.filter((message) => !message.startsWith('next '));
       expect(others).toEqual(expected.filter((text) => !text.startsWith('next ')));
       expect(heard).toContainEqual(expect.stringMatching(about(second, '^next', '\\d+')));
@@ -370,7 +370,7 @@ test('the messages on a channel are the documented ones, of the documented form'
   }
 });
 
-test('a score is a lower bound: a renewal moves the deadline and not the score', async () => {
+test('a score is a lower bound, because a renewal moves the deadline but not the score', async () => {
   await withStore(async (store) => {
     const lease = await grant(store, { resource: 'r', ttlMs: 10_000 });
     const score = await client.zscore(KEYS.deadlines, 'r');

@@ -1,5 +1,5 @@
 // How an instance ends: calls in progress can finish, nothing new begins, and no client can keep it from stopping.
-// The same with a real process and signals is in process.signals.test.ts.
+// process.signals.test.ts shows the same with a real process and signals.
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { describe, expect, type TestContext, test } from 'vitest';
@@ -89,7 +89,7 @@ describe.concurrent('draining', () => {
     const call = rig.client.acquire({ resource: 'in-progress' });
     const info = new TestClient(rig.instance.address);
     onTestFinished(() => info.close());
-    await info.getServerInfo(); // sent later, answered: the first has arrived
+    await info.getServerInfo(); // sent later and answered, so the first has arrived
     let hasStopped = false;
     const stopped = rig.instance.stop().then(() => {
       hasStopped = true;
@@ -102,7 +102,9 @@ describe.concurrent('draining', () => {
     await stopped;
   });
 
-  test('a call that outlives the drain timeout is cut, and says so', async ({ onTestFinished }) => {
+  test('a drain cuts a call that outlives the drain timeout, and the log says so', async ({
+    onTestFinished,
+  }) => {
     const rig = await startRig('redis', {
       LEASEHOLD_REDIS_COMMAND_TIMEOUT: '8s',
       LEASEHOLD_SERVER_DRAIN_TIMEOUT: `${DRAIN_MS}ms`,

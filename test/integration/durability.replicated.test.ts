@@ -1,4 +1,4 @@
-// Durability `replicated`: what an answer confirms is on the replicas, and what can't get there is not confirmed.
+// Durability `replicated`: what an answer confirms is on the replicas, and what doesn't reach them is not confirmed.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -157,7 +157,7 @@ describe('every answer on both replicas', () => {
       expect((await refusal(client.release({ resource, leaseId: randomUUID() }))).reason).toBe(
         'DURABILITY_UNMET',
       );
-      // A refusal confirms nothing that could get lost.
+      // A refusal confirms nothing that a failover could lose.
       expect((await refusal(client.acquire({ resource }))).reason).toBe('LOCK_CONTENDED');
     });
     const { lease } = await client.acquire({ resource, leaseId });
@@ -172,7 +172,7 @@ describe('every answer on both replicas', () => {
     await frozen(1, async () => {
       const told = held.all('renewed').length;
       expect((await held.event('atRisk')).reason).toBe(AtRiskReason.AT_RISK_REASON_DURABILITY_UNMET);
-      expect(held.all('renewed').length).toBeLessThanOrEqual(told + 1); // one may have been on its way
+      expect(held.all('renewed').length).toBeLessThanOrEqual(told + 1); // one renewal may have been on its way
     });
     const before = held.all('renewed');
     const next = await held.event('renewed', { count: before.length + 1 });

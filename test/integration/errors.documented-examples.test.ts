@@ -1,5 +1,5 @@
 // The errors that docs/errors.md prints, against what a server really answers: every field, in the JSON form that
-// protobuf defines. What differs from call to call is replaced on both sides.
+// protobuf defines. Values that differ from call to call are replaced on both sides.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => rig.stop());
 
-/** What protobuf's JSON form leaves out: fields that have their default. */
+/** What protobuf's JSON form leaves out: fields with their default. */
 function withoutDefaults(message: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const isSet = (value: unknown): boolean =>
     value !== undefined &&
@@ -87,7 +87,7 @@ function asJson({ code, message, details }: RawError): unknown {
   };
 }
 
-/** The same for every call, so that two of them can be compared: their form is checked on the way. */
+/** Replaces what differs between two calls, so that they can be compared; it checks the form on the way. */
 function steady(text: string): unknown {
   return JSON.parse(
     text
@@ -107,18 +107,18 @@ async function acquire(spec: Parameters<typeof LeaseSpec.fromPartial>[0]): Promi
   return rawError(rig.client.stub, LockServiceService.acquire.path, bytes);
 }
 
-test('a contended lock', async () => {
+test('the documented error of a contended lock is the one that a caller gets', async () => {
   await rig.client.acquire({ resource: 'invoice:42', owner: 'billing-7f9c@host-3', ttl: duration(19_999) });
   const actual = JSON.stringify(asJson(await acquire({ resource: 'invoice:42' })));
   expect(steady(actual)).toEqual(steady(contended));
-  // The replacements took place, so that the comparison was one of equals.
+  // The values were replaced, so the comparison was one of equals.
   expect(JSON.stringify(steady(actual)).match(/HASH|TOKEN|TIME|SPAN/g)).toHaveLength(5);
 });
 
-test('a request with two mistakes', async () => {
+test('the documented error of a request with two mistakes is the one that a caller gets', async () => {
   expect(asJson(await acquire({ resource: '', ttl: duration(500) }))).toEqual(JSON.parse(refused));
 });
 
-test('there are no other examples', () => {
+test('docs/errors.md has no other examples of errors', () => {
   expect(others).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// What callers hear while a single Redis is frozen, dead, full or refuses: which reason, how soon, and that what was
-// reported as unknown does not happen late. Failovers under Sentinel have tests of their own.
+// What callers hear while a single Redis is frozen, dead, full or refuses: which reason, how soon, and that a call of
+// unknown outcome does not take effect late. Failovers under Sentinel have tests of their own.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -23,7 +23,7 @@ import { duration } from '../support/test-instance.ts';
 const COMMAND_TIMEOUT_MS = 1_000;
 /** What a call may take beyond the command timeout. */
 const GRACE_MS = 500;
-/** Below the command timeout: nobody was waited for. */
+/** Less than the command timeout: the server waited for nothing. */
 const AT_ONCE_MS = 800;
 
 type RedisRig = Rig & { readonly redis: RedisProcess };
@@ -47,7 +47,7 @@ function acquireBytes(resource: string): Uint8Array {
   return AcquireRequest.encode({ spec, wait: undefined }).finish();
 }
 
-/** Every rpc that needs the store, with a request that is fine. */
+/** Every rpc that needs the store, with a valid request. */
 function everyCall(resource: string): readonly (readonly [path: string, bytes: Uint8Array])[] {
   const named = { resource, leaseId: randomUUID() };
   return [
@@ -81,7 +81,7 @@ function retryMs({ details }: RawError): number {
 }
 
 describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
-  test('frozen: every call ends in time, nothing runs late, and it works again by itself', async (context) => {
+  test('while Redis is frozen every call ends in time and none takes effect late, and afterwards all works again', async (context) => {
     const rig = await redisRig(context);
     const { client, redis } = rig;
     const held = { resource: 'held', leaseId: randomUUID() };
@@ -106,7 +106,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect(info.tookMs).toBeLessThan(AT_ONCE_MS);
     expect(info.value.info?.instanceId).not.toBe('');
 
-    // The silence is noticed, and from then on nothing is sent any more.
+    // The store notices the silence, and from then on sends nothing.
     await eventually(async () => !(await client.getServerInfo()).info?.serving, {
       what: 'GetServerInfo that says so',
       withinMs: 8_000,
@@ -122,7 +122,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
 
     await redis.resume();
     await eventually(() => client.acquire({ resource: 'after' }), { what: 'a grant', withinMs: 10_000 });
-    // The commands lay in Redis's socket buffer all the time, and it has read them by now.
+    // The commands were in Redis's socket buffer all the time, and it has read them by now.
     for (const resource of ['frozen-1', 'frozen-2', 'frozen-3']) {
       expect((await client.getLock(resource)).lock?.state).toBe(LockState.LOCK_STATE_FREE);
     }
@@ -130,7 +130,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect(renewed.lease?.fencingToken).toBe(lease?.fencingToken);
   });
 
-  test('frozen shortly: on the same connection, too, what was unknown does not happen late', async (context) => {
+  test('after a short freeze no call of unknown outcome takes effect late, even on the same connection', async (context) => {
     const { client, redis } = await redisRig(context);
     await redis.pause();
     const errors = await Promise.all(
@@ -142,14 +142,14 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
       new Set(['OUTCOME_UNKNOWN']),
     );
     await redis.resume();
-    // Behind them on the same connection.
+    // After them, on the same connection.
     await eventually(() => client.acquire({ resource: 'behind' }), { what: 'a grant', withinMs: 5_000 });
     for (let index = 0; index < 20; index++) {
       expect((await client.getLock(`short-${index}`)).lock?.holderCount).toBe(0);
     }
   });
 
-  test('slow: valid_for counts from before Redis was asked, not from its reply', async (context) => {
+  test('valid_for counts from before a slow Redis was asked, not from its reply', async (context) => {
     const { client, redis } = await redisRig(context, { LEASEHOLD_REDIS_COMMAND_TIMEOUT: '5s' });
     await redis.pause();
     const answer = timed(client.acquire({ resource: 'slow', ttl: duration(5_000) }));
@@ -172,7 +172,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect(error).toBeInstanceOf(CallError);
     expect((error as CallError).code).toBe(status.DEADLINE_EXCEEDED);
     expect(tookMs).toBeLessThan(300 + GRACE_MS);
-    // The server has given up as well, and calls it by its name.
+    // The server has given up as well, and names the deadline.
     const { host, port } = instance.adminAddress ?? { host: '', port: 0 };
     await eventually(
       async () => {
@@ -186,7 +186,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await client.getLock('deadline')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('too many calls in flight: the next is refused at once, and the bound is freed again', async (context) => {
+  test('a call beyond the bound of calls in flight is refused at once, and later ones are served again', async (context) => {
     const rig = await redisRig(context, {
       LEASEHOLD_REDIS_MAX_IN_FLIGHT: '3',
       LEASEHOLD_REDIS_COMMAND_TIMEOUT: '8s',
@@ -210,7 +210,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await client.getLock('excess-0')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('dead: REDIS_UNAVAILABLE at once, without a word of where it was', async (context) => {
+  test('a dead Redis is REDIS_UNAVAILABLE at once, and the error does not tell its address', async (context) => {
     const rig = await redisRig(context);
     await rig.redis.kill();
     await eventually(() => !rig.instance.store.status().usable, { what: 'the loss', withinMs: 5_000 });
@@ -224,7 +224,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     }
   });
 
-  test('restarted empty: QUARANTINE, with the time to wait', async (context) => {
+  test('an empty Redis is not adopted as new by an instance that has seen the deployment', async (context) => {
     const rig = await redisRig(context, { LEASEHOLD_LOCKS_MAX_TTL: '20s' });
     await rig.redis.restart({ empty: true });
     await eventually(async () => (await rig.client.getServerInfo()).info?.quarantineRemaining !== undefined, {
@@ -234,14 +234,14 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     const error = await rawError(rig.client.stub, LockServiceService.acquire.path, acquireBytes('q'));
     expect(error.code).toBe('UNAVAILABLE');
     expect(error.details['google.rpc.ErrorInfo']?.reason).toBe('QUARANTINE');
-    // max_ttl, 2 s for an old primary and 2 s for the clocks; a little of it is over.
+    // max_ttl, 2 s for an old primary and 2 s for the clocks; a little of that has passed.
     expect(retryMs(error)).toBeGreaterThan(14_000);
     expect(retryMs(error)).toBeLessThanOrEqual(24_000);
     expectNothingInternal(error, rig);
     expect((await rig.client.getLock('q')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('full: STORE_FULL with QuotaFailure, and what is held can be renewed and released', async (context) => {
+  test('a full Redis is STORE_FULL with QuotaFailure, and held leases can be renewed and released', async (context) => {
     const rig = await redisRig(context);
     const held = { resource: 'held', leaseId: randomUUID() };
     const { lease } = await rig.client.acquire(held);
@@ -257,9 +257,9 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     expect((await rig.client.getLock('full')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 
-  test('unfit data: the words of Redis stay in the log', async (context) => {
+  test('an error from unfit data in Redis keeps the words of Redis in the log', async (context) => {
     const rig = await redisRig(context);
-    // What another program wrote where a lock should be.
+    // What another program wrote in the place of a lock.
     await rig.redis.withClient(async (redis) => {
       await redis.set('leasehold:{0}:lock:strange', 'not a lock');
       await redis.zadd('leasehold:{0}:names', 0, 'strange');

@@ -1,5 +1,5 @@
-// The example of a resumable job as a reader runs it, against a real server: killed in the middle, started again, and
-// once more when it is done.
+// The example of a resumable job as a reader runs it, against a real server: it is killed in the middle, started again,
+// and started once more when it is done.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,9 +11,9 @@ import { startRig } from '../support/store-kinds.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/resumable-job.ts');
 
-test('goes on where the killed one was, and does nothing twice', { timeout: 60_000 }, async ({
-  onTestFinished,
-}) => {
+test('the resumable job goes on where a killed one stopped, and does nothing twice', {
+  timeout: 60_000,
+}, async ({ onTestFinished }) => {
   const rig = await startRig('embedded');
   onTestFinished(() => rig.stop());
   const run = (): { child: ChildProcess; output: () => string; ended: Promise<unknown> } => {

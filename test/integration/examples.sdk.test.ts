@@ -25,11 +25,11 @@ async function run(example: string, ...args: string[]): Promise<string[]> {
   return stdout.trim().split('\n');
 }
 
-test('a table refuses a late writer', { timeout: 40_000 }, async () => {
+test('the SQL example of fencing refuses a late writer', { timeout: 40_000 }, async () => {
   expect(await run('fencing-sql.ts')).toEqual(['written: true', 'written late: false', 'total: 100']);
 });
 
-test('a key in Redis refuses a late writer', { timeout: 60_000 }, async () => {
+test('the Redis example of fencing refuses a late writer', { timeout: 60_000 }, async () => {
   const redis = await RedisProcess.server();
   try {
     await redis.start();
@@ -41,9 +41,13 @@ test('a key in Redis refuses a late writer', { timeout: 60_000 }, async () => {
   }
 });
 
-test.each(['proto-stubs.ts', 'proto-loader.ts'])('%s', { timeout: 40_000 }, async (example) => {
-  expect(await run(example)).toEqual([
-    expect.stringMatching(/^token \d{16}, valid for 20 s$/),
-    'released: true',
-  ]);
-});
+test.each(['proto-stubs.ts', 'proto-loader.ts'])(
+  'the example %s acquires and releases a lock',
+  { timeout: 40_000 },
+  async (example) => {
+    expect(await run(example)).toEqual([
+      expect.stringMatching(/^token \d{16}, valid for 20 s$/),
+      'released: true',
+    ]);
+  },
+);

@@ -25,7 +25,7 @@ interface Run {
 interface Language {
   readonly name: string;
   readonly command: (example: string) => readonly string[];
-  /** Examples of this language may need something first. Returns the variables for their environment. */
+  /** Prepares what the examples of this language need. Returns the variables for their environment. */
   readonly prepare: (folder: string) => Record<string, string>;
 }
 
@@ -50,7 +50,7 @@ const LANGUAGES: readonly Language[] = [
 
 for (const { name, command, prepare } of LANGUAGES) {
   const isMissing = name === 'Python' && !hasPython;
-  // Python and its packages come from elsewhere than the project's own, and may not be there.
+  // Python and its packages are not among the project's own, and may be missing.
   describe.skipIf(isMissing)(`the examples in ${name}`, () => {
     let instance: Instance;
     let folder: string;
@@ -89,7 +89,9 @@ for (const { name, command, prepare } of LANGUAGES) {
     const says = (one: Run, what: RegExp): Promise<unknown> =>
       eventually(() => what.test(one.output()), { what: `${what} in: ${one.output()}`, withinMs: 20_000 });
 
-    test('leader election: one leads, the other follows', { timeout: 60_000 }, async () => {
+    test('in the leader election one candidate leads and the other follows', {
+      timeout: 60_000,
+    }, async () => {
       const first = run('leader-election');
       await says(first, /leads, term \d+/);
       const second = run('leader-election');
@@ -97,7 +99,7 @@ for (const { name, command, prepare } of LANGUAGES) {
       expect(second.output()).not.toMatch(/leads/);
     });
 
-    test('readers and a writer', { timeout: 60_000 }, async () => {
+    test('readers read side by side, and the writer writes after them', { timeout: 60_000 }, async () => {
       const reader = run('readers-and-writer', 'read');
       await says(reader, /reads with token \d+/);
       const beside = run('readers-and-writer', 'read');
@@ -110,7 +112,9 @@ for (const { name, command, prepare } of LANGUAGES) {
       expect(token(writer)).toBeGreaterThan(Math.max(token(reader), token(beside)));
     });
 
-    test('a nightly job is run by one, and by nobody else for a while', { timeout: 60_000 }, async () => {
+    test('the nightly job is run by one process, and by no other for a while', {
+      timeout: 60_000,
+    }, async () => {
       const first = run('nightly-job');
       await says(first, /page 1/);
       const second = run('nightly-job');

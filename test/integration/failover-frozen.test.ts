@@ -10,7 +10,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test('a frozen primary: no call hangs, renewals go on, and after its thaw it grants nothing', {
+test('while a primary is frozen no call hangs and renewals go on, and after its thaw it grants nothing', {
   timeout: 90_000,
 }, async () => {
   rig = await FailoverRig.start();
@@ -23,7 +23,7 @@ test('a frozen primary: no call hangs, renewals go on, and after its thaw it gra
   await old.process.resume();
   await rig.newGrantsWithin(QUARANTINE_MS + 10_000, 'grants after the quarantine');
   rig.expectNoGrants(frozenMs, frozenMs + QUARANTINE_MS);
-  // What was in flight when it froze was answered, in time, as unknown.
+  // Calls that were in flight when it froze were answered in time, as unknown.
   expect(rig.load.calls.some(({ outcome }) => outcome === 'OUTCOME_UNKNOWN')).toBe(true);
   await rig.finish();
 });

@@ -1,5 +1,5 @@
-// The primary is cut off: from Sentinels and replicas alone, so that every instance still reaches it; and
-// together with one instance, which then sees a working Redis and no Sentinel.
+// The primary is cut off: first from Sentinels and replicas only, so that every instance still reaches it; then
+// together with one instance, which sees a working Redis and no Sentinel.
 
 import { afterEach, expect, test } from 'vitest';
 import { CONFIRMATION_WINDOW_MS } from '../../src/domain/safety.ts';
@@ -43,7 +43,7 @@ test('an instance alone with the old primary answers nothing, while the others g
   await rig.nextReign(before, [1]);
   await rig.newGrantsWithin(QUARANTINE_MS + 15_000, 'grants by the other instance');
 
-  // Its Redis works and takes its writes; but nobody confirms it.
+  // Its Redis works and takes its writes, but no Sentinel confirms it.
   const aloneUntilMs = performance.now();
   const quietFromMs = cutMs + CONFIRMATION_WINDOW_MS + 500;
   const answered = rig.load.calls.filter((c) => c.client === 0 && c.endedAtMs > quietFromMs);

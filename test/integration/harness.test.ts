@@ -1,5 +1,5 @@
 // Proves the test harness itself on real processes: what other tests build on (crash, failover, partition, restart,
-// clean end) really happens. The cases run side by side, since most of their time is Sentinel's waiting.
+// clean end) really happens. The cases run side by side, since most of their time is spent waiting for Sentinel.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -14,7 +14,7 @@ import {
   type SentinelClusterOptions,
 } from '../support/redis/sentinel-cluster.ts';
 
-// Tests that run side by side say by their own context what is to be stopped at their end.
+// Tests that run side by side register by their own context what is to be stopped at their end.
 type AtEnd = TestContext['onTestFinished'];
 
 const SUPPORT = new URL('../support/redis/', import.meta.url);
@@ -28,7 +28,7 @@ async function startCluster(atEnd: AtEnd, options: SentinelClusterOptions = {}):
   return cluster;
 }
 
-/** As an application sees the node: through its proxy, with no timeout that would hide a stall. */
+/** Connects as an application does: through the node's proxy, with no timeout that would hide a stall. */
 function application(atEnd: AtEnd, { address }: ClusterMember): Redis {
   const client = new Redis({ ...address, retryStrategy: () => null, enableReadyCheck: false });
   client.on('error', () => undefined);
@@ -95,7 +95,7 @@ describe.concurrent('the Redis test harness', () => {
     expect(await old.process.withClient((client) => client.get('lost'))).toBeNull();
   });
 
-  test('a node cut off from everybody stalls its callers, and goes on with what they sent when it is healed', async ({
+  test('a node that is cut off from everything stalls its callers, and goes on with what they sent when it is healed', async ({
     onTestFinished: atEnd,
   }) => {
     const cluster = await startCluster(atEnd, { partitions: true, downAfterMs: 30_000 });
@@ -139,7 +139,9 @@ describe.concurrent('the Redis test harness', () => {
     await unheard;
   });
 
-  test('a planned failover and a frozen replica', async ({ onTestFinished: atEnd }) => {
+  test('a cluster can be failed over as planned, and a replica can be frozen', async ({
+    onTestFinished: atEnd,
+  }) => {
     const cluster = await startCluster(atEnd);
     const old = await cluster.primary();
     const fresh = await cluster.failover();
@@ -153,7 +155,7 @@ describe.concurrent('the Redis test harness', () => {
     await frozen?.process.ready();
   });
 
-  test('users and passwords for Redis and for the Sentinels', async ({ onTestFinished: atEnd }) => {
+  test('Redis and the Sentinels can demand users and passwords', async ({ onTestFinished: atEnd }) => {
     const cluster = await startCluster(atEnd, {
       redisAuth: { username: 'leasehold', password: 'redis-secret' },
       sentinelAuth: { password: 'sentinel-secret' },
@@ -166,7 +168,7 @@ describe.concurrent('the Redis test harness', () => {
     await cluster.failover();
   });
 
-  test('restarts with its data, and empty', async ({ onTestFinished: atEnd }) => {
+  test('a Redis can restart with its data, or empty', async ({ onTestFinished: atEnd }) => {
     const redis = await RedisProcess.server({ appendonly: true });
     atEnd(() => redis.stop());
     await redis.start();
@@ -200,7 +202,7 @@ describe.concurrent('the Redis test harness', () => {
     expect(caller).toBe('127.0.0.41');
   });
 
-  test('nothing outlives the process that started it, not even when that is killed', async ({
+  test('no child process outlives the process that started it, even when that is killed', async ({
     onTestFinished: atEnd,
   }) => {
     const script = `

@@ -22,7 +22,7 @@ interface Reply {
   readonly type: string;
 }
 
-/** Sends the target as it is; fetch would change it. */
+/** Sends the target unchanged; fetch would change it. */
 function http(address: HostPort | undefined, path: string, method = 'GET'): Promise<Reply> {
   if (!address) throw new Error('no admin port');
   return new Promise((resolve, reject) => {
@@ -75,7 +75,7 @@ describe.concurrent('health', () => {
     await redis.kill();
     await eventually(() => !instance.store.status().usable, { what: 'the loss', withinMs: 5_000 });
     const lostAtMs = performance.now();
-    // Clients retry over short breaks: health says nothing for 10 s.
+    // Clients retry over short breaks, so health does not change for 10 s.
     expect(await health.check(LOCK_SERVICE)).toBe('SERVING');
     await eventually(() => watched.length === 3, { what: 'unreadiness', withinMs: 12_000 });
     expect(performance.now() - lostAtMs).toBeGreaterThan(9_500);
@@ -181,7 +181,7 @@ describe.concurrent('the admin port', () => {
   });
 });
 
-/** Sends what no HTTP client sends. */
+/** Sends bytes that no HTTP client sends. */
 async function rubbish(address: HostPort | undefined): Promise<void> {
   await new Promise<void>((resolve) => {
     const socket = connect({ ...address, port: address?.port ?? 0 });

@@ -1,5 +1,5 @@
-// Server reflection, as grpcurl asks for it. The protocol's two messages are read and written by hand here: their
-// .proto is inside a package, which doesn't offer it.
+// Server reflection, as grpcurl asks for it. The test reads and writes the protocol's two messages by hand: their
+// .proto is inside a package, which doesn't export it.
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 import { type Client, credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -75,7 +75,8 @@ test.each(['leasehold.v1.LockService', 'leasehold.v1.Contention', 'google.rpc.Ba
   'reflection describes %s',
   async (symbol) => {
     const [response] = fieldsOf(await ask(FILE_CONTAINING_SYMBOL, symbol), FILE_DESCRIPTOR_RESPONSE);
-    // Of google.protobuf.FileDescriptorProto: 2 is the package, 4 messages, 6 services; 1 of those the name.
+    // The field numbers of google.protobuf.FileDescriptorProto: 2 is the package, 4 messages, 6 services; 1 of those is
+    // the name.
     const described = fieldsOf(response ?? new Uint8Array(), 1).flatMap((file) => {
       const [packageName] = fieldsOf(file, 2).map(text);
       return [...fieldsOf(file, 4), ...fieldsOf(file, 6)].map(
@@ -86,7 +87,7 @@ test.each(['leasehold.v1.LockService', 'leasehold.v1.Contention', 'google.rpc.Ba
   },
 );
 
-test('reflection is not there when it is switched off', async () => {
+test('reflection is not served when it is switched off', async () => {
   const quiet = await startInstance({ LEASEHOLD_SERVER_REFLECTION: 'false' });
   const other = new (makeGenericClientConstructor({}, 'Reflection'))(
     formatHostPort(quiet.address),

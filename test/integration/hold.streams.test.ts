@@ -13,7 +13,7 @@ import { duration, startInstance, TestClient } from '../support/test-instance.ts
 const TTL_MS = 1_000;
 const FOREVER = { $case: 'waitForever', value: true } as const;
 
-/** No two tests meet on a resource. */
+/** No two tests use the same resource. */
 const fresh = (): string => `r-${randomUUID()}`;
 
 describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
@@ -29,7 +29,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
   const holders = async (resource: string) =>
     (await rig.client.getLock(resource)).lock?.holders.map((holder) => holder.fencingToken);
 
-  test.concurrent('grants once and renews, counting from the request', async () => {
+  test.concurrent('a Hold grants once and renews, and its validity counts from the request', async () => {
     const resource = fresh();
     const stream = hold(rig.client, { resource, ttl: duration(TTL_MS) });
     const granted = await stream.event('granted');
@@ -40,17 +40,17 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     const spans = leases.map(validForMs);
     expect(spans.every((span, i) => i === 0 || span > (spans[i - 1] ?? 0))).toBe(true);
     expect(spans[0]).toBeGreaterThan(0.9 * TTL_MS);
-    // Six renewals later it has lived longer than its TTL.
+    // After six renewals it has lived longer than its TTL.
     expect(spans[6]).toBeGreaterThan(2 * TTL_MS);
     expect(await holders(resource)).toEqual([granted.fencingToken]);
     stream.call.cancel();
   });
 
-  test.concurrent('goes on when its connection is too old for new calls', async () => {
+  test.concurrent('a Hold goes on when its connection is too old for new calls', async () => {
     const aged = await startInstance({ LEASEHOLD_SERVER_MAX_CONNECTION_AGE: '1s' });
     const client = new TestClient(aged.address);
     const stream = hold(client, { resource: 'aged', ttl: duration(2_000) });
-    await stream.event('renewed', { count: 8 }); // some 4 s
+    await stream.event('renewed', { count: 8 }); // about 4 s
     expect((await client.getLock('aged')).lock?.holderCount).toBe(1);
     expect(stream.hasEnded).toBe(false);
     stream.call.cancel();
@@ -58,7 +58,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     await aged.stop();
   });
 
-  test.concurrent('without a wait a taken resource is refused as by Acquire', async () => {
+  test.concurrent('a Hold without a wait is refused a taken resource as by Acquire', async () => {
     const resource = fresh();
     await rig.client.acquire({ resource });
     const stream = hold(rig.client, { resource });
@@ -66,13 +66,13 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     expect(stream.events).toEqual([]);
   });
 
-  test.concurrent('refuses bad input with details', async () => {
+  test.concurrent('a Hold with bad input is refused with details', async () => {
     expect(await hold(rig.client, { resource: '' }).ended()).toBe('3 INVALID_ARGUMENT');
     const tooLong = { $case: 'waitTimeout', value: duration(366 * 24 * 3_600_000) } as const;
     expect(await hold(rig.client, { resource: fresh() }, tooLong).ended()).toBe('3 INVALID_ARGUMENT');
   });
 
-  test.concurrent('waits, says its position as it changes, and is granted by hand-over', async () => {
+  test.concurrent('a Hold that waits tells its position as it changes, and is granted by hand-over', async () => {
     const resource = fresh();
     const holder = await rig.client.acquire({ resource });
     const first = hold(rig.client, { resource }, FOREVER);
@@ -90,7 +90,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     second.call.cancel();
   });
 
-  test.concurrent('a wait that is over ends with what holds it up', async () => {
+  test.concurrent('a Hold whose wait is over ends with LOCK_CONTENDED', async () => {
     const resource = fresh();
     await rig.client.acquire({ resource });
     const stream = hold(rig.client, { resource }, { $case: 'waitTimeout', value: duration(300) });
@@ -98,7 +98,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     expect(stream.kinds()).toEqual(['queued']);
   });
 
-  test.concurrent('a released lease is lost at once, and so is a released wait', async () => {
+  test.concurrent('a Hold whose lease or wait is released ends at once', async () => {
     const resource = fresh();
     const stream = hold(rig.client, { resource });
     const { leaseId } = await stream.event('granted');
@@ -113,7 +113,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     expect(stream.all('lost')[0]?.reason).toBe(LostReason.LOST_REASON_RELEASED);
   });
 
-  test.concurrent('the same lease_id on a new stream: same token, and the older one hears moved', async () => {
+  test.concurrent('a new Hold with the same lease_id gets the same token, and the older one hears moved', async () => {
     const [resource, leaseId] = [fresh(), randomUUID()];
     const older = hold(rig.client, { resource, leaseId });
     const { fencingToken } = await older.event('granted');
@@ -125,7 +125,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     newer.call.cancel();
   });
 
-  test.concurrent('the same lease_id while queued: the older stream hears moved, the place is kept', async () => {
+  test.concurrent('a new Hold with the lease_id of a queued one keeps its place, and the older one hears moved', async () => {
     const [resource, leaseId] = [fresh(), randomUUID()];
     await rig.client.acquire({ resource });
     const older = hold(rig.client, { resource, leaseId }, FOREVER);
@@ -137,7 +137,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     newer.call.cancel();
   });
 
-  test.concurrent('a client that goes away: renewals stop, nothing is released, it expires', async () => {
+  test.concurrent('the lease of a client that goes away is neither renewed nor released, and expires', async () => {
     const resource = fresh();
     const client = new TestClient(rig.instance.address);
     const stream = hold(client, { resource, ttl: duration(2_000) });
@@ -155,7 +155,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     waiting.call.cancel();
   });
 
-  test.concurrent('max_hold ends it, whatever the client answers', async () => {
+  test.concurrent('max_hold ends a Hold, whatever the client answers', async () => {
     const stream = hold(rig.client, { resource: fresh(), ttl: duration(1_000), maxHold: duration(2_000) });
     const startedMs = performance.now();
     expect(await stream.ended()).toBe('10 LEASE_LOST');
@@ -166,7 +166,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     expect(last && validForMs(last)).toBeLessThan(2_050);
   });
 
-  test.concurrent('a waiter whose stream ended is passed over', async () => {
+  test.concurrent('a waiter whose Hold has ended is passed over', async () => {
     const resource = fresh();
     const holder = await rig.client.acquire({ resource });
     const gone = hold(rig.client, { resource }, FOREVER);
@@ -184,7 +184,9 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
 describe('Hold while Redis is frozen', () => {
   const start = async (): Promise<Rig> => startRig('redis', { LEASEHOLD_REDIS_COMMAND_TIMEOUT: '500ms' });
 
-  test.concurrent('for a moment: at_risk, then renewed, with the same token', async ({ onTestFinished }) => {
+  test.concurrent('a Hold is at_risk while Redis is frozen for a moment, then renewed with the same token', async ({
+    onTestFinished,
+  }) => {
     const rig = await start();
     onTestFinished(() => rig.stop());
     const stream = hold(rig.client, { resource: 'a', ttl: duration(8_000) });
@@ -203,7 +205,7 @@ describe('Hold while Redis is frozen', () => {
     stream.call.cancel();
   });
 
-  test.concurrent('for longer than the TTL: at_risk, then lost at the deadline', async ({
+  test.concurrent('a Hold is at_risk while Redis is frozen for longer than the TTL, then lost at the deadline', async ({
     onTestFinished,
   }) => {
     const rig = await start();
@@ -246,7 +248,7 @@ test('a thousand Holds are renewed in batches', async ({ onTestFinished }) => {
   for (const stream of streams) stream.call.cancel();
 });
 
-test('draining: told, the lease is kept, and the stream ends', async ({ onTestFinished }) => {
+test('a Hold on a draining instance is told so, keeps its lease and ends', async ({ onTestFinished }) => {
   const rig = await startRig('redis');
   onTestFinished(() => rig.stop());
   const stopping = await startInstance({

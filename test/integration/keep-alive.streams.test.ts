@@ -34,7 +34,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
 
   const stateOf = async ({ resource }: HeldLease) => (await rig.client.getLock(resource)).lock?.state;
 
-  test.concurrent('renews at once and goes on, with the token of the grant', async () => {
+  test.concurrent('a KeepAlive renews at once and goes on, with the token of the grant', async () => {
     const lease = await acquired(rig.client, 1_000);
     const stream = keepAlive(rig.client, [lease]);
     const first = await stream.event('renewed');
@@ -45,7 +45,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test.concurrent('a lease that is not held is lost at once, and the stream goes on for the others', async () => {
+  test.concurrent('a KeepAlive tells at once that a lease is not held, and goes on for the others', async () => {
     const [held, released] = [await acquired(rig.client, 1_000), await acquired(rig.client)];
     await rig.client.release(released);
     const wrong = { ...(await acquired(rig.client)), fencingToken: 7n };
@@ -55,7 +55,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     }
     await stream.event('renewed', { count: 4, leaseId: held.leaseId });
     expect(stream.hasEnded).toBe(false);
-    expect(await stateOf(wrong)).toBe(LockState.LOCK_STATE_HELD); // not touched by the wrong token
+    expect(await stateOf(wrong)).toBe(LockState.LOCK_STATE_HELD); // the wrong token changed nothing
     await rig.client.release(held);
     expect((await stream.event('lost', { leaseId: held.leaseId })).reason).toBe(
       LostReason.LOST_REASON_RELEASED,
@@ -63,7 +63,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     expect(await stream.ended()).toBe('10 LEASE_LOST');
   });
 
-  test.concurrent('takes over from a Hold and from an older KeepAlive', async () => {
+  test.concurrent('a KeepAlive takes a lease over from a Hold and from an older KeepAlive', async () => {
     const holding = hold(rig.client, { resource: fresh() });
     const lease = await holding.event('granted');
     const older = keepAlive(rig.client, [lease]);
@@ -76,7 +76,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     newer.call.cancel();
   });
 
-  test.concurrent('the end of the stream releases nothing', async () => {
+  test.concurrent('the end of a KeepAlive releases nothing', async () => {
     const lease = await acquired(rig.client, 20_000);
     const stream = keepAlive(rig.client, [lease]);
     await stream.event('renewed');
@@ -88,7 +88,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     again.call.cancel();
   });
 
-  test.concurrent('takes 1 to 64 leases, each once', async () => {
+  test.concurrent('a KeepAlive takes 1 to 64 leases, each once', async () => {
     const lease = { resource: 'r', leaseId: randomUUID(), fencingToken: 1n };
     const others = Array.from({ length: 65 }, () => ({ ...lease, leaseId: randomUUID() }));
     for (const leases of [[], others, [lease, { ...lease, leaseId: lease.leaseId.toUpperCase() }]]) {
@@ -116,7 +116,7 @@ describe('two instances on one Redis', () => {
     return { instance, client: new TestClient(instance.address) };
   }
 
-  test.concurrent('a KeepAlive on the other one takes a Hold over, and the Hold hears moved at once', async ({
+  test.concurrent('a KeepAlive on another instance takes a lease over from a Hold, which hears moved at once', async ({
     onTestFinished,
   }) => {
     const { instance, client } = await secondInstance();
@@ -133,13 +133,13 @@ describe('two instances on one Redis', () => {
     // Long before its next renewal.
     expect(performance.now() - takenMs).toBeLessThan(2_000);
     expect(holding.kinds()).toEqual(['granted', 'moved']);
-    // Release through the first instance reaches the second.
+    // A release through the first instance reaches the second.
     await rig.client.release(lease);
     expect(await stream.ended()).toBe('10 LEASE_LOST');
     expect(stream.all('lost')[0]?.reason).toBe(LostReason.LOST_REASON_RELEASED);
   });
 
-  test.concurrent('a rolling restart: told to move, goes on elsewhere, and loses nothing', async ({
+  test.concurrent('a KeepAlive is told to move in a rolling restart, goes on elsewhere and loses nothing', async ({
     onTestFinished,
   }) => {
     const { instance, client } = await secondInstance({ LEASEHOLD_SERVER_DRAIN_TIMEOUT: '5s' });
@@ -154,7 +154,7 @@ describe('two instances on one Redis', () => {
     expect((await stream.event('renewed')).fencingToken).toBe(lease.fencingToken);
     expect(await holding.ended()).toBe('10 MOVED');
     await stopped;
-    // All have moved: nobody waits for the rest of the drain timeout.
+    // All have moved: nothing waits for the rest of the drain timeout.
     expect(performance.now() - stoppingMs).toBeLessThan(3_000);
     await stream.event('renewed', { count: 6 });
     expect(stream.kinds()).not.toContain('lost');
@@ -162,7 +162,7 @@ describe('two instances on one Redis', () => {
   });
 });
 
-test('a client that never reads: its leases live on, and what waits for it stays small', async ({
+test('the leases of a client that never reads live on, and little is kept for it', async ({
   onTestFinished,
 }) => {
   const rig = await startRig('embedded');
@@ -184,7 +184,7 @@ test('a client that never reads: its leases live on, and what waits for it stays
   const frame = Buffer.alloc(5);
   frame.writeUInt32BE(message.length, 1);
   stream.end(Buffer.concat([frame, message]));
-  // 64 leases that are renewed about four times a second: more than 1,000 events.
+  // 64 leases, each renewed about four times a second: more than 1,000 events.
   const openedMs = performance.now();
   await eventually(() => performance.now() - openedMs > 4_500, { what: '4.5 s', withinMs: 6_000 });
   for (const { resource } of leases.slice(0, 4)) {
@@ -198,7 +198,7 @@ test('a client that never reads: its leases live on, and what waits for it stays
   const resumedMs = performance.now();
   await eventually(() => framesIn(received) >= 64, { what: 'a message of each lease', withinMs: 5_000 });
   await eventually(() => performance.now() - resumedMs > 300, { what: '0.3 s', withinMs: 2_000 });
-  // What was on its way, one of each lease, and what 0.3 s add: far from the 1,000 that it did not read.
+  // What was on its way, one event of each lease, and what 0.3 s add: far fewer than the 1,000 that it did not read.
   expect(framesIn(received)).toBeLessThan(300);
 });
 

@@ -23,7 +23,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     return { owners: lock?.holders.map(({ owner }) => owner), waiting: lock?.waiterCount };
   };
 
-  test('are granted all, in the order of the request', async () => {
+  test('several locks are granted together, in the order of the request', async () => {
     const specs = ['b', 'a', 'c'].map((resource) => ({ resource, owner: 'me' }));
     const { leases } = await rig.client.acquireMany(specs);
     expect(leases.map(({ resource }) => resource)).toEqual(['b', 'a', 'c']);
@@ -34,7 +34,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     }
   });
 
-  test('are granted none when one is taken, and the answer names it', async () => {
+  test('none of several locks is granted when one is taken, and the answer names it', async () => {
     await rig.client.acquire({ resource: 'b', owner: 'other' });
     const specs = ['a', 'b', 'c'].map((resource) => ({ resource, owner: 'me', minHold: duration(60_000) }));
     await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
@@ -43,11 +43,11 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     });
     expect(await state('a')).toEqual({ owners: [], waiting: 0 });
     expect(await state('c')).toEqual({ owners: [], waiting: 0 });
-    // Nobody was told of it: not even its min_hold is left.
+    // Nobody was told of it, so not even its min_hold is left.
     expect((await rig.client.acquire({ resource: 'a' })).lease?.fencingToken).toBeGreaterThan(0n);
   });
 
-  test('repeated with the same ids are the same leases', async () => {
+  test('several locks that are asked for again with the same ids are the same leases', async () => {
     const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID() }));
     const first = await rig.client.acquireMany(specs);
     const second = await rig.client.acquireMany(specs);
@@ -55,20 +55,20 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     expect(tokens(second)).toEqual(tokens(first));
   });
 
-  test('of which a first try that runs late gives nothing back that the second was told of', async () => {
+  test('a first try for several locks that runs late gives back nothing that the second was told of', async () => {
     const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID(), owner: 'me' }));
     const { leases } = await rig.client.acquireMany(specs);
     const b = { resource: 'b', leaseId: specs[1]?.leaseId ?? '' };
     expect(await rig.client.release(b)).toEqual({ released: true });
     await rig.client.acquire({ resource: 'b', owner: 'other' });
-    // A server that was frozen wakes, and runs what its socket still held.
+    // A server that was frozen wakes up, and runs what its socket still held.
     await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
     expect(await state('a')).toEqual({ owners: ['me'], waiting: 0 });
     const token = leases[0]?.fencingToken ?? 0n;
     expect((await rig.client.checkFencingToken('a', token)).valid).toBe(true);
   });
 
-  test('of which a former call gives nothing back that a newer one holds', async () => {
+  test('an older call for several locks gives back nothing that a newer one holds', async () => {
     const blocker = await rig.client.acquire({ resource: 'b' });
     const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID(), owner: 'me' }));
     const former = rig.client.acquireMany(specs, waiting(5_000));
@@ -82,11 +82,11 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     expect(await state('b')).toEqual({ owners: ['me'], waiting: 0 });
   });
 
-  test('wait, and keep what they have alive meanwhile', { timeout: 15_000 }, async () => {
+  test('a call that waits for several locks keeps alive those that it has', { timeout: 15_000 }, async () => {
     const blocker = await rig.client.acquire({ resource: 'b', ttl: duration(20_000) });
     const specs = ['a', 'b'].map((resource) => ({ resource, owner: 'me', ttl: duration(1_000) }));
     const many = rig.client.acquireMany(specs, waiting(12_000));
-    // Longer than the lease on `a` would live by itself.
+    // Longer than the lease on `a` lives without a renewal.
     const sinceMs = performance.now();
     await eventually(() => performance.now() > sinceMs + 4_000, { what: 'some time', withinMs: 10_000 });
     expect(await state('a')).toEqual({ owners: ['me'], waiting: 0 });
@@ -97,7 +97,7 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     }
   });
 
-  test('taken in opposite orders by two callers end for both', async () => {
+  test('two callers that ask for several locks in opposite orders both get an answer', async () => {
     const ids = ['a', 'b', 'c', 'd'];
     const rounds = Array.from({ length: 10 }, async (_, round) => {
       const resources = round % 2 === 0 ? ids : ids.toReversed();
@@ -117,10 +117,13 @@ describe.each(STORE_KINDS)('several locks at once, %s store', (kind) => {
     ['one resource twice', [{ resource: 'a' }, { resource: 'a' }], 'specs[1].resource'],
     ['a bad name', [{ resource: 'a' }, { resource: '' }], 'specs[1].resource'],
     ['a bad id', [{ resource: 'a', leaseId: 'x' }], 'specs[0].lease_id'],
-  ])('refuse %s by name', async (_name, specs, field) => {
-    await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
-      reason: 'INVALID_ARGUMENT',
-      violations: [{ field }],
-    });
-  });
+  ])(
+    'a request for several locks with %s is refused with the name of the field',
+    async (_name, specs, field) => {
+      await expect(rig.client.acquireMany(specs)).rejects.toMatchObject({
+        reason: 'INVALID_ARGUMENT',
+        violations: [{ field }],
+      });
+    },
+  );
 });

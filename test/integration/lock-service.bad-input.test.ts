@@ -1,6 +1,5 @@
 // What callers send wrongly, over the wire and on both kinds of store: each is refused under the name that the field
-// has in the contract, and nothing is changed by it. The rules at their bounds, one by one, are in
-// unit/violations.test.ts.
+// has in the contract, and changes nothing. unit/violations.test.ts tests the rules at their bounds, one by one.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
@@ -47,7 +46,7 @@ function getLock(resource: string): Sent {
   return { path: LockServiceService.getLock.path, bytes: GetLockRequest.encode({ resource }).finish() };
 }
 
-/** The same message with other bytes in the place of a text in it: what no encoder would write. */
+/** The same message with other bytes in the place of a text in it, which no encoder would write. */
 function withBytes({ path, bytes }: Sent, placeholder: string, instead: number[]): Sent {
   const at = Buffer.from(bytes).indexOf(placeholder);
   if (at < 0 || placeholder.length !== instead.length) throw new Error('the placeholder does not fit');
@@ -76,7 +75,8 @@ const RESOURCES: readonly (readonly [string, string])[] = [
   ['a NUL', 'a\0'],
 ];
 
-// Bytes in the place of "XXXX" that are no UTF-8: a lone continuation, an overlong slash, a surrogate, a cut-off start.
+// Bytes in the place of "XXXX" that are not UTF-8: a lone continuation, an overlong slash, a surrogate, a cut-off
+// start.
 const NOT_UTF8: readonly (readonly [string, number[]])[] = [
   ['a lone continuation byte', [0x61, 0x80, 0x62, 0x63]],
   ['bytes that UTF-8 never has', [0x61, 0xff, 0xfe, 0x62]],
@@ -244,7 +244,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     return error;
   }
 
-  test.each(REFUSED)('%s: INVALID_ARGUMENT for %s', async (_name, field, sent) => {
+  test.each(REFUSED)('bad input is INVALID_ARGUMENT: %s, under the field %s', async (_name, field, sent) => {
     const error = await refusedWithoutEffect(sent);
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.details['google.rpc.ErrorInfo']).toMatchObject({
@@ -258,7 +258,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(error.details['google.rpc.RetryInfo']).toBeUndefined();
   });
 
-  test.each(GARBAGE)('bytes that are no message (%s): INVALID_ARGUMENT', async (_name, bytes) => {
+  test.each(GARBAGE)('bytes that are not a message are INVALID_ARGUMENT: %s', async (_name, bytes) => {
     for (const { path } of [
       LockServiceService.acquire,
       LockServiceService.renew,
@@ -272,15 +272,15 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     }
   });
 
-  test('a message within the message that is none: INVALID_ARGUMENT', async () => {
+  test('bytes that are not a message, within a message, are INVALID_ARGUMENT', async () => {
     const { path } = LockServiceService.acquire;
     const bytes = Uint8Array.from([0x0a, 0x04, 0x0a, 0x7f, 0x61, 0x62]); // a name of 127 bytes in a spec of 4
     const error = await refusedWithoutEffect({ path, bytes });
     expect(error.details['google.rpc.BadRequest']?.fieldViolations[0]?.field).toBe('request');
   });
 
-  test('replicated durability where there are no replicas names the field', async () => {
-    if (kind === 'redis') return; // there it may be unmet, but it is no bad input: durability.replicated.test.ts
+  test('replicated durability without replicas is refused with the name of the field', async () => {
+    if (kind === 'redis') return; // there it may be unmet, but it is not bad input: durability.replicated.test.ts
     const { path, bytes } = acquire({
       durability: { level: { $case: 'replicated', value: { minAcks: 0 } } },
     });
@@ -289,7 +289,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(JSON.stringify(error)).toContain('spec.durability');
   });
 
-  test('the largest and the smallest permits, and the longest waits, are none of this', async () => {
+  test('the largest and the smallest permits, and the longest waits, are accepted', async () => {
     const { path } = LockServiceService.acquire;
     for (const permits of [1, 1_000_000]) {
       const spec = { resource: `permits-${permits}`, leaseId: randomUUID() };
@@ -306,12 +306,12 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     }
   });
 
-  test('a wait of nothing is no wait', async () => {
+  test('a wait timeout of zero means no wait', async () => {
     const { path, bytes } = acquire(KEPT, { $case: 'waitTimeout', value: duration(0) });
     expect(Buffer.isBuffer(await rawCall(rig.client.stub, path, bytes))).toBe(true);
   });
 
-  test('every violation is told at once', async () => {
+  test('an error names every violation at once', async () => {
     const sent = acquire({ resource: '', leaseId: 'x', owner: '\0', ttl: duration(1), metadata: MANY });
     const error = await refusedWithoutEffect(sent);
     expect(error.details['google.rpc.BadRequest']?.fieldViolations.map(({ field }) => field)).toEqual([
@@ -323,7 +323,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     ]);
   });
 
-  test('many violations still fit into a trailer', async () => {
+  test('many violations still fit into one trailer', async () => {
     const metadata = new Map(Array.from({ length: 16 }, (_, index) => [`${index}`.padStart(64, 'k'), '\0']));
     const error = await refusedWithoutEffect(acquire({ resource: '', leaseId: 'x', owner: '\0', metadata }));
     expect(error.code).toBe('INVALID_ARGUMENT');
@@ -334,7 +334,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
   test('a message that is too long is RESOURCE_EXHAUSTED, and the connection goes on', async () => {
     const error = await refusedWithoutEffect(acquire({ owner: 'o'.repeat(131_072) }));
     expect(error.code).toBe('RESOURCE_EXHAUSTED');
-    // The longest that is let in is the handler's to judge.
+    // The handler judges the longest message that is let in.
     const { length } = acquire({ owner: '' }).bytes;
     const longest = acquire({ owner: 'o'.repeat(131_072 - length - 8) });
     expect((await refusedWithoutEffect(longest)).code).toBe('INVALID_ARGUMENT');
@@ -346,7 +346,7 @@ describe.each(STORE_KINDS)('bad input, %s store', (kind) => {
     expect(Buffer.isBuffer(await rawCall(rig.client.stub, path, Buffer.concat([bytes, unknown])))).toBe(true);
   });
 
-  test('an id that is used for another resource is another lease', async () => {
+  test('a lease_id that is used for another resource is another lease', async () => {
     const resource = `other-${randomUUID()}`;
     const { lease } = await rig.client.acquire({ resource, leaseId: KEPT.leaseId });
     expect(lease?.fencingToken).toBeGreaterThan(fencingToken);

@@ -1,4 +1,4 @@
-// ForceRelease over a real channel, on both stores: what holders hear, when the next in line is granted, and what a
+// ForceRelease over a real channel, on both stores: what holders hear, when the next waiter is granted, and what a
 // quarantine and a lost notice change.
 
 import { randomUUID } from 'node:crypto';
@@ -47,7 +47,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     validForMs({ validFor: freeIn });
   const holders = async (resource: string) => (await rig.client.getLock(resource)).lock?.holders ?? [];
 
-  test.concurrent('the holder hears lost at once, and the next is granted at the deadline promised', async () => {
+  test.concurrent('the holder of a force-released lease hears lost at once, and the next is granted at the promised deadline', async () => {
     const resource = fresh();
     const holding = hold(rig.client, { resource, owner: 'holder', ttl: duration(3_000) });
     await holding.event('granted');
@@ -56,7 +56,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     const askedMs = performance.now();
     const told = await rig.client.forceRelease({ resource, reason: 'a test' });
     expect(told.releasedCount).toBe(1);
-    expect(freeInMs(told)).toBeGreaterThan(3_000 + SKEW_MS - 1_500); // a renewal may be so long ago
+    expect(freeInMs(told)).toBeGreaterThan(3_000 + SKEW_MS - 1_500); // a renewal may be that long ago
     expect(freeInMs(told)).toBeLessThanOrEqual(3_000 + SKEW_MS);
     expect((await holding.event('lost')).reason).toBe(LostReason.LOST_REASON_FORCE_RELEASED);
     expect(performance.now() - askedMs).toBeLessThan(700); // long before its next renewal
@@ -68,7 +68,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     next.call.cancel();
   });
 
-  test.concurrent('immediate: the next is granted at once', async () => {
+  test.concurrent('an immediate ForceRelease grants the next waiter at once', async () => {
     const resource = fresh();
     const holding = hold(rig.client, { resource, ttl: duration(20_000), minHold: duration(60_000) });
     const { fencingToken } = await holding.event('granted');
@@ -87,7 +87,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     next.call.cancel();
   });
 
-  test.concurrent('of several kept leases one is lost, and the stream goes on for the others', async () => {
+  test.concurrent('a stream whose one lease is force-released goes on for the others', async () => {
     const [taken, kept] = [await acquired(rig.client, 1_000), await acquired(rig.client, 1_000)];
     const stream = keepAlive(rig.client, [taken, kept]);
     await stream.event('renewed', { leaseId: taken.leaseId });
@@ -99,7 +99,7 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test.concurrent('a unary holder learns it by its renewal; nothing revives the lease but a release frees it', async () => {
+  test.concurrent('a unary holder learns of a ForceRelease by its renewal; nothing revives the lease, but a release frees it', async () => {
     const lease = await acquired(rig.client);
     const { resource, leaseId, fencingToken } = lease;
     expect((await rig.client.checkFencingToken(resource, fencingToken)).valid).toBe(true);
@@ -117,14 +117,14 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     await rig.client.acquire({ resource });
   });
 
-  test.concurrent('nothing to revoke is no error', async () => {
+  test.concurrent('a ForceRelease with nothing to revoke succeeds', async () => {
     expect(await rig.client.forceRelease({ resource: fresh() })).toEqual({
       releasedCount: 0,
       freeIn: undefined,
     });
   });
 
-  test.concurrent('a bad request changes nothing and names its fields', async () => {
+  test.concurrent('a bad ForceRelease changes nothing, and its error names the fields', async () => {
     const { resource } = await acquired(rig.client);
     const bad = { resource, fencingToken: 0n, reason: 'x'.repeat(257) };
     await expect(rig.client.forceRelease(bad)).rejects.toMatchObject({
@@ -138,12 +138,14 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
   });
 });
 
-test('a lost notice: the next renewal tells the stream, with the same reason', async ({ onTestFinished }) => {
+test('a stream whose notice of a ForceRelease was lost learns of it by its next renewal, with the same reason', async ({
+  onTestFinished,
+}) => {
   const rig = await startRig('redis', ADMIN);
   onTestFinished(() => rig.stop());
   const holding = hold(rig.client, { resource: 'r', ttl: duration(4_000) });
   const { leaseId } = await holding.event('granted');
-  // What the script leaves, without the message that it publishes.
+  // What the script leaves in Redis, without the message that it publishes.
   await rig.redis?.withClient(async (direct) => {
     const text = (await direct.hget('leasehold:{0}:lock:r', leaseId)) ?? '';
     expect(text).toMatch(/ held$/);
@@ -153,7 +155,7 @@ test('a lost notice: the next renewal tells the stream, with the same reason', a
   expect(await holding.ended()).toBe('10 LEASE_LOST');
 });
 
-test('in a quarantine the resource is not granted before its end, not even with immediate', async ({
+test('even an immediate ForceRelease in a quarantine grants nothing before its end', async ({
   onTestFinished,
 }) => {
   const rig = await startRig('embedded', { ...ADMIN, LEASEHOLD_LOCKS_MAX_TTL: '2s' });

@@ -1,5 +1,5 @@
 // The lock service as its callers see it, over a real channel and on both kinds of store: what is granted, what is
-// answered, and what an error tells. Bad input is in lock-service.bad-input.test.ts, a Redis that is away in errors.*.
+// answered, and what an error says. Bad input is in lock-service.bad-input.test.ts, a Redis that is away in errors.*.
 import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -70,7 +70,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
   }
 
   describe('Acquire', () => {
-    test('grants, and says so completely', async () => {
+    test('an Acquire grants, and its answer has every field', async () => {
       const leaseId = randomUUID();
       const before = Date.now();
       const lease = await acquired({ resource: 'grant', leaseId, ttl: duration(5_000) });
@@ -81,7 +81,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       });
       expect(lease.fencingToken).toBeGreaterThan(0n);
       expect(lease.fencingToken).toBeLessThanOrEqual(BigInt(Number.MAX_SAFE_INTEGER));
-      // For people, by the store's clock, which is this machine's.
+      // For people, by the store's clock, which is that of this machine.
       const expires = Number(lease.expireTime?.seconds) * 1_000 + Number(lease.expireTime?.nanos) / 1e6;
       expect(expires - before).toBeGreaterThan(4_900);
       expect(expires - Date.now()).toBeLessThanOrEqual(5_001);
@@ -102,7 +102,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(Math.abs(ms(validFor) - DEFAULT_TTL_MS)).toBeLessThan(1_000);
     });
 
-    test('the same lease_id again is the same lease, with a deadline no earlier', async () => {
+    test('a second Acquire with the same lease_id is the same lease, with a deadline no earlier', async () => {
       const spec = { resource: 'repeat', leaseId: randomUUID(), ttl: duration(20_000) };
       const first = await acquired(spec);
       const repeat = await acquired({ ...spec, ttl: duration(1_000) });
@@ -122,7 +122,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       });
     });
 
-    test('a contended one is ABORTED and tells who holds it, and no lease id', async () => {
+    test('a contended Acquire is ABORTED, and tells the holder but no lease id', async () => {
       const holderId = randomUUID();
       const ownId = randomUUID();
       const held = await acquired({
@@ -171,7 +171,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => (a < b ? -1 : 1)));
     });
 
-    test('of many callers at once exactly one is granted', async () => {
+    test('exactly one of many simultaneous callers is granted the lock', async () => {
       const outcomes = await Promise.allSettled(
         Array.from({ length: 50 }, () => rig.client.acquire({ resource: 'race' })),
       );
@@ -182,7 +182,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(new Set(reasons)).toEqual(new Set(['LOCK_CONTENDED']));
     });
 
-    test('metadata comes back as it was, whatever its keys are called', async () => {
+    test('metadata comes back unchanged, whatever its keys are called', async () => {
       const metadata = new Map([
         ['__proto__', 'polluted'],
         ['constructor', 'c'],
@@ -220,14 +220,14 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
   });
 
   describe('Renew', () => {
-    test('moves the deadline and nothing else', async () => {
+    test('a renewal moves the deadline and nothing else', async () => {
       const leaseId = randomUUID();
       const lease = await acquired({ resource: 'renew', leaseId, ttl: duration(2_000) });
       const request = { resource: 'renew', leaseId, fencingToken: lease.fencingToken };
       const renewed = (await rig.client.renew({ ...request, ttl: duration(25_000) })).lease;
       expect(renewed).toMatchObject({ resource: 'renew', leaseId, fencingToken: lease.fencingToken });
       expect(Math.abs(ms(renewed?.validFor) - 25_000)).toBeLessThan(1_000);
-      // Without a TTL: that of the grant, which would bring the deadline forward, and so doesn't.
+      // Without a TTL the renewal takes that of the grant. It would bring the deadline forward, and therefore doesn't.
       expect(ms((await rig.client.renew(request)).lease?.validFor)).toBeGreaterThan(20_000);
     });
 
@@ -239,7 +239,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       ],
       ['another lease_id', () => ({ leaseId: randomUUID() })],
       ['another resource', () => ({ resource: 'never-locked' })],
-    ])('with %s is LEASE_LOST, and the lease stays as it is', async (_name, change) => {
+    ])('a renewal with %s is LEASE_LOST, and the lease stays as it is', async (_name, change) => {
       const leaseId = randomUUID();
       const resource = `renew-${leaseId}`;
       const { fencingToken } = await acquired({ resource, leaseId, ttl: duration(10_000) });
@@ -251,7 +251,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(ms(holder?.remaining)).toBeLessThanOrEqual(12_000);
     });
 
-    test('of a released lease is LEASE_LOST', async () => {
+    test('the renewal of a released lease is LEASE_LOST', async () => {
       const leaseId = randomUUID();
       const { fencingToken } = await acquired({ resource: 'renew-gone', leaseId });
       await rig.client.release({ resource: 'renew-gone', leaseId });
@@ -259,7 +259,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(error.reason).toBe('LEASE_LOST');
     });
 
-    test('never passes max_hold', async () => {
+    test('a renewal never passes max_hold', async () => {
       const leaseId = randomUUID();
       const spec = { resource: 'max-hold', leaseId, ttl: duration(10_000), maxHold: duration(3_000) };
       const lease = await acquired(spec);
@@ -285,7 +285,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
   });
 
   describe('Release', () => {
-    test('answers true once and then false, and the resource is free at once', async () => {
+    test('a Release answers true once and then false, and the resource is free at once', async () => {
       const lease = { resource: 'release', leaseId: randomUUID() };
       await acquired(lease);
       expect(await rig.client.release(lease)).toEqual({ released: true });
@@ -293,7 +293,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(await rig.client.release(lease)).toEqual({ released: false });
     });
 
-    test('with a lease_id that holds nothing ends nothing', async () => {
+    test('a Release with a lease_id that holds nothing ends nothing', async () => {
       await acquired({ resource: 'release-other' });
       const other = { resource: 'release-other', leaseId: randomUUID() };
       expect(await rig.client.release(other)).toEqual({ released: false });
@@ -316,7 +316,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       });
     });
 
-    test('a held one is HELD, with its holder and a hash in place of the lease_id', async () => {
+    test('a held resource is HELD, with its holder and a hash in place of the lease_id', async () => {
       const leaseId = randomUUID();
       const { fencingToken } = await acquired({
         resource: 'held',
@@ -334,7 +334,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(Math.abs(acquiredAtMs - Date.now())).toBeLessThan(5_000);
     });
 
-    test('within a min_hold it is HELD, then MIN_HOLD, and nobody is granted', async () => {
+    test('a resource within a min_hold is HELD, then MIN_HOLD, and nobody is granted it', async () => {
       const spec = { resource: 'min-hold', leaseId: randomUUID(), minHold: duration(60_000) };
       await acquired(spec);
       expect(await state('min-hold')).toBe(LockState.LOCK_STATE_HELD);
@@ -352,7 +352,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       expect(error.retryAfterMs).toBeGreaterThan(55_000);
     });
 
-    test('after a short min_hold it is FREE again', async () => {
+    test('a resource is FREE again after a short min_hold', async () => {
       const spec = { resource: 'short-min-hold', leaseId: randomUUID(), minHold: duration(1_500) };
       await acquired(spec);
       await rig.client.release(spec);
@@ -372,7 +372,7 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       serving: true,
       quarantineRemaining: undefined,
       defaultDurability: { level: { $case: 'asynchronous' } },
-      smallestAdvisableTtl: undefined, // neither of the two can fail over
+      smallestAdvisableTtl: undefined, // neither store can fail over
     });
     expect(info?.instanceId).toMatch(/^[0-9a-f]{16}$/);
     expect(info?.reign).not.toBe('');

@@ -1,4 +1,4 @@
-// ListLocks as callers see it, on both stores: pages, filters, and what a page token is good for.
+// ListLocks as callers see it, on both stores: pages, filters, and which calls a page token is good for.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -42,7 +42,7 @@ describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
     return error;
   }
 
-  test('tells every lock that is not free, page by page', async () => {
+  test('a list tells every lock that is not free, page by page', async () => {
     const all = ['a/0', 'a/1', 'a/2', 'a/3', 'a/4', 'a/5', 'a/6', 'b', 'c'];
     expect(await names({})).toEqual(all);
     expect((await pages({ pageSize: 4 })).map(({ length }) => length)).toEqual([4, 4, 1]);
@@ -54,7 +54,7 @@ describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
     expect(listed?.holders[0]).toMatchObject({ owner: 'me', fencingToken: lock?.holders[0]?.fencingToken });
   });
 
-  test('filters by the beginning of names, the owner and the state', async () => {
+  test('a list filters by the beginning of names, the owner and the state', async () => {
     expect(await names({ resourcePrefix: 'a/', pageSize: 2 })).toHaveLength(7);
     expect(await names({ owner: 'me' })).toEqual(['a/0', 'a/1', 'a/2', 'b']);
     expect(await names({ owner: 'me', resourcePrefix: 'a', pageSize: 1 })).toEqual(['a/0', 'a/1', 'a/2']);
@@ -65,7 +65,7 @@ describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
     expect(await names({ states: both })).toEqual(['c']);
   });
 
-  test('takes more than the most for the most, and says both sizes', async () => {
+  test('a list takes a page size above the maximum as the maximum, and says both sizes', async () => {
     expect(await names({ pageSize: 1_000_000 })).toHaveLength(9);
     const { info } = await rig.client.getServerInfo();
     expect(info?.limits).toMatchObject({ maxPageSize: 500, defaultPageSize: 100 });
@@ -78,13 +78,13 @@ describe.each(STORE_KINDS)('ListLocks: %s', (kind) => {
     ['resource_prefix', { resourcePrefix: 'x'.repeat(513) }],
     ['resource_prefix', { resourcePrefix: 'a\n' }],
     ['owner', { owner: 'x'.repeat(257) }],
-  ])('refuses what is wrong with %s', async (field, filter) => {
+  ])('a list with a wrong %s is refused with the name of the field', async (field, filter) => {
     const error = await refused(filter);
     expect(error.reason).toBe('INVALID_ARGUMENT');
     expect(error.violations.map((violation) => violation.field)).toEqual([field]);
   });
 
-  test('takes a page token for its own filters alone, whole and as it was', async () => {
+  test('a page token is accepted only for its own filters, whole and unchanged', async () => {
     const filter = { resourcePrefix: 'a', owner: 'you', states: [LockState.LOCK_STATE_HELD] };
     const { nextPageToken } = await rig.client.listLocks({ ...filter, pageSize: 1 });
     expect(nextPageToken).toMatch(/^[\w-]+$/);

@@ -15,7 +15,7 @@ import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 const RESOURCE = 'invoice:42';
-/** What a machine that does other things beside may add; less than one more offer window would. */
+/** What a machine that is busy with other things may add; less than one more offer window. */
 const BUSY_MS = 900;
 
 function waiting(ms: number) {
@@ -28,7 +28,7 @@ async function granted(client: TestClient, owner: string, ttlMs = 20_000): Promi
   return lease;
 }
 
-/** A waiting call, and when it is in the queue. */
+/** A waiting call, and when it entered the queue. */
 async function inQueue(
   client: TestClient,
   owner: string,
@@ -60,7 +60,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
   });
   afterEach(() => rig.stop());
 
-  test('is granted in order as the lock is released', async () => {
+  test('waiters are granted the lock in order as it is released', async () => {
     let holder = await granted(rig.client, 'holder');
     const waiters = [];
     for (const owner of ['first', 'second', 'third']) waiters.push(await inQueue(rig.client, owner));
@@ -73,7 +73,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     }
   });
 
-  test('a full queue takes no more, says so with the time to wait, and goes on for those in it', async () => {
+  test('a full queue takes no more waiters, says when to try again, and goes on for those in it', async () => {
     const { client, instance } = rig;
     const holder = await granted(client, 'holder');
     const { lease: first } = await inQueue(client, 'first');
@@ -99,12 +99,12 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect((await first)?.fencingToken).toBeGreaterThan(holder.fencingToken);
   });
 
-  test('is granted at once where nobody holds the lock', async () => {
+  test('a caller that would wait is granted a free lock at once', async () => {
     const { lease } = await rig.client.acquire({ resource: RESOURCE }, waiting(10_000));
     expect(lease?.fencingToken).toBeGreaterThan(0n);
   });
 
-  test('counts valid_for from the arrival of the request, however long it waited', async () => {
+  test('valid_for counts from the arrival of the request, however long it waited', async () => {
     const holder = await granted(rig.client, 'holder');
     const sentAtMs = performance.now();
     const { lease } = await inQueue(rig.client, 'first');
@@ -112,11 +112,11 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await rig.client.release(holder);
     const got = await lease;
     const validForMs = Number(got?.validFor?.seconds ?? 0n) * 1_000 + (got?.validFor?.nanos ?? 0) / 1e6;
-    expect(validForMs).toBeGreaterThan(20_900); // the default TTL of 20 s and what it waited
+    expect(validForMs).toBeGreaterThan(20_900); // the default TTL of 20 s and the time it waited
     expect(sentAtMs + validForMs).toBeLessThan(performance.now() + 20_000);
   });
 
-  test('ends with the contention when the time is over, and leaves the queue', async () => {
+  test('a wait whose time is over ends with the contention, and leaves the queue', async () => {
     await granted(rig.client, 'holder');
     const { lease } = await inQueue(rig.client, 'first', 300);
     const error = await lease.then(
@@ -127,19 +127,19 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect((await rig.client.getLock(RESOURCE)).lock?.waiterCount).toBe(0);
   });
 
-  test('ends before the deadline of its client, with an answer', async () => {
+  test('a wait ends with an answer before the deadline of its client', async () => {
     await granted(rig.client, 'holder');
     const call = rig.client.acquire({ resource: RESOURCE }, { $case: 'waitForever', value: true }, 600);
     await expect(call).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
   });
 
-  test('is granted when the holder lapses', async () => {
+  test('a waiter is granted the lock when the lease of its holder lapses', async () => {
     await granted(rig.client, 'holder', 1_000);
     const { lease } = await inQueue(rig.client, 'first', 15_000);
     expect((await lease)?.fencingToken).toBeGreaterThan(0n);
   });
 
-  test('is passed over when its call was cancelled, and keeps its place for the same lease id', async () => {
+  test('a waiter whose call was cancelled is passed over, and keeps its place for the same lease id', async () => {
     const holder = await granted(rig.client, 'holder');
     const leaseId = randomUUID();
     const other = new TestClient(rig.instance.address);
@@ -159,7 +159,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect((await back.lease)?.leaseId).toBe(leaseId);
   });
 
-  test('moves to the newer call of the same lease id', async () => {
+  test('a wait moves to the newer call of the same lease id', async () => {
     await granted(rig.client, 'holder');
     const leaseId = randomUUID();
     const older = await inQueue(rig.client, 'first', 20_000, leaseId);
@@ -168,7 +168,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await expect(newer).rejects.toMatchObject({ reason: 'LOCK_CONTENDED' });
   });
 
-  test('ends when its lease id is released', async () => {
+  test('a wait ends when its lease id is released', async () => {
     await granted(rig.client, 'holder');
     const leaseId = randomUUID();
     const { lease } = await inQueue(rig.client, 'first', 20_000, leaseId);
@@ -176,7 +176,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await expect(lease).rejects.toMatchObject({ reason: 'LEASE_LOST' });
   });
 
-  test('ends with DRAINING when the instance stops', async () => {
+  test('a wait ends with DRAINING when the instance stops', async () => {
     await granted(rig.client, 'holder');
     const { lease } = await inQueue(rig.client, 'first');
     const stopped = rig.instance.stop();
@@ -184,7 +184,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await stopped;
   });
 
-  test('shared leases go together; a writer between them waits its turn', async () => {
+  test('shared leases are held together, and a writer between them waits its turn', async () => {
     const shared = { $case: 'shared' as const, value: {} };
     const reader = await rig.client.acquire({ resource: RESOURCE, mode: shared });
     await rig.client.acquire({ resource: RESOURCE, mode: shared });
@@ -220,7 +220,7 @@ describe('waiting, several instances on one Redis', () => {
     await redis.stop();
   });
 
-  test('a release on one grants a waiter on another', async () => {
+  test('a release on one instance grants a waiter on another', async () => {
     const [a, b] = clients as [TestClient, TestClient];
     const holder = await granted(a, 'holder');
     const { lease } = await inQueue(b, 'first');
@@ -228,11 +228,11 @@ describe('waiting, several instances on one Redis', () => {
     expect((await lease)?.fencingToken).toBeGreaterThan(holder.fencingToken);
   });
 
-  test('a lost message delays a grant and does not lose it', async () => {
+  test('a lost message delays a grant but does not lose it', async () => {
     const [a, b] = clients as [TestClient, TestClient];
     const holder = await granted(a, 'holder');
     const { lease } = await inQueue(b, 'first');
-    // In one step: no instance listens when the grant is published.
+    // This takes one step: no instance listens when the grant is published.
     await redis.withClient((client) =>
       client
         .multi([
@@ -277,7 +277,7 @@ describe('waiting, several instances on one Redis', () => {
       const { leaseId = '' } = (await first) ?? {};
       await a.release({ resource: RESOURCE, leaseId });
       expect((await second)?.fencingToken).toBeGreaterThan(token);
-      // In all: whoever comes after the first one waits for none of them.
+      // In total: a waiter behind the first one waits for none of them.
       expect(performance.now() - nextMs).toBeLessThan(BUSY_MS);
     } finally {
       doomedClient.close();
@@ -285,14 +285,14 @@ describe('waiting, several instances on one Redis', () => {
     }
   });
 
-  test('waiters outlive a primary that forgot them: they ask again', { timeout: 30_000 }, async () => {
+  test('waiters that a new primary has forgotten ask again', { timeout: 30_000 }, async () => {
     const [a, b] = clients as [TestClient, TestClient];
     const holder = await granted(a, 'holder');
     const { lease } = await inQueue(b, 'first');
     await redis.withClient(async (client) => {
       const keys = [...(await client.keys('*queue:*')), ...(await client.keys('*waiters:*'))];
       await client.del(keys);
-      await client.call('CLIENT', 'KILL', 'SKIPME', 'yes'); // the instances connect anew, and ask again
+      await client.call('CLIENT', 'KILL', 'SKIPME', 'yes'); // the instances connect again, and ask again
     });
     await eventually(async () => (await a.getLock(RESOURCE)).lock?.waiterCount === 1, {
       what: 'the waiter back in the queue',

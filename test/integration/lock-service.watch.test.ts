@@ -1,5 +1,5 @@
-// WatchLocks as callers see it. What ends a watch after long silence or with a client that never reads is proved on a
-// clock that can be moved: test/unit/lock-watch.test.ts.
+// WatchLocks as callers see it. test/unit/lock-watch.test.ts, on a clock that can be moved, proves what ends a watch
+// after a long silence or with a client that never reads.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
@@ -26,7 +26,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
   const watch = (request: ConstructorParameters<typeof WatchStream>[1]): Promise<WatchStream> =>
     new WatchStream(rig.client, request).complete();
 
-  test('tells what there is, that this was all, and then each change', async () => {
+  test('a watch tells the present locks, that these were all, and then each change', async () => {
     const first = await held({ resource: 'news/1', owner: 'me' });
     await held({ resource: 'other/1' });
     const stream = await watch({ resourcePrefix: 'news/' });
@@ -58,7 +58,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
     stream.call.cancel();
   });
 
-  test('of named resources tells each, also those that are free', async () => {
+  test('a watch of named resources tells each of them, even a free one', async () => {
     await held({ resource: 'named/held' });
     const stream = await watch({ resources: ['named/free', 'named/held'] });
     expect(stream.told().sort()).toEqual(['named/free 0/0', 'named/held 1/0']);
@@ -69,7 +69,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
     stream.call.cancel();
   });
 
-  test('tells a min_hold, its end, and a lapse soon after it', async () => {
+  test('a watch tells a min_hold, its end, and a lapse soon after it', async () => {
     const stream = await watch({ resourcePrefix: 'ends/' });
     const kept = await held({ resource: 'ends/kept', minHold: duration(2_000) });
     await rig.client.release(kept);
@@ -87,7 +87,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
     stream.call.cancel();
   });
 
-  test('tells no renewals, and in silence that it lives', async () => {
+  test('a watch tells no renewals, and says in a silence that it lives', async () => {
     const lease = await held({ resource: 'quiet/1' });
     const stream = await watch({ resourcePrefix: 'quiet/' });
     for (let i = 0; i < 5; i++) await rig.client.renew(lease);
@@ -102,13 +102,13 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
     ['resources[1]', { resources: ['a', ''] }],
     ['resources[1]', { resources: ['a', 'a'] }],
     ['resource_prefix', { resourcePrefix: 'x'.repeat(513) }],
-  ])('refuses what is wrong with %s', async (field, request) => {
+  ])('a watch with a wrong %s is refused with the name of the field', async (field, request) => {
     const error = await new WatchStream(rig.client, request).ended();
     expect(error.reason).toBe('INVALID_ARGUMENT');
     expect(error.violations.map((violation) => violation.field)).toEqual([field]);
   });
 
-  test('tells in the end what is, to all, while locks come and go', async () => {
+  test('all watches tell the final state in the end, while locks come and go', async () => {
     const names = Array.from({ length: 8 }, (_, i) => `busy/${i}`);
     let over = false;
     const workers = Array.from({ length: 6 }, async (_, worker) => {
@@ -150,7 +150,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
   });
 });
 
-/** A token only ever grows: a smaller one behind a larger one was an older state. */
+/** A token only ever grows, so a smaller one after a larger one was an older state. */
 function expectNoneOlder(stream: WatchStream, resource: string): void {
   const tokens = stream.events
     .filter(({ lock }) => lock?.resource === resource)
@@ -159,7 +159,7 @@ function expectNoneOlder(stream: WatchStream, resource: string): void {
 }
 
 describe('the end of an instance', () => {
-  test('ends its watches at once', async ({ onTestFinished }) => {
+  test('an instance that stops ends its watches at once', async ({ onTestFinished }) => {
     const instance = await startInstance({ LEASEHOLD_SERVER_DRAIN_TIMEOUT: '10s' });
     const client = new TestClient(instance.address);
     onTestFinished(() => client.close());
@@ -209,7 +209,7 @@ describe('on Redis', () => {
     stream.call.cancel();
   });
 
-  test('when its connection breaks, named locks are told anew and all others end', async ({
+  test('when the connection to Redis breaks, watches of named locks tell them again and all others end', async ({
     onTestFinished,
   }) => {
     const { rig, redis } = await onRedis(onTestFinished);
@@ -228,9 +228,9 @@ describe('on Redis', () => {
     expect(again.told()).toEqual(['a 1/0', 'b 1/0']);
   });
 
-  test('without Redis for long a watch ends, and says nothing false before', { timeout: 60_000 }, async ({
-    onTestFinished,
-  }) => {
+  test('a watch ends when Redis is away for long, and says nothing false before', {
+    timeout: 60_000,
+  }, async ({ onTestFinished }) => {
     const { rig, redis } = await onRedis(onTestFinished);
     const stream = await new WatchStream(rig.client).complete();
     await redis.kill();
@@ -244,7 +244,7 @@ describe('on Redis', () => {
     expect(late).toMatchObject({ code: 14, reason: 'REDIS_UNAVAILABLE' });
   });
 
-  test('a snapshot of any length comes through, also to who begins to read late', {
+  test('a snapshot of any length comes through, even to a client that begins to read late', {
     timeout: 120_000,
   }, async ({ onTestFinished }) => {
     const { rig } = await onRedis(onTestFinished);

@@ -1,4 +1,5 @@
-// google.longrunning.Operations as a stock client sees it: the one of google-gax, with nothing of ours but the address.
+// google.longrunning.Operations as a stock client sees it: the one of google-gax, which knows nothing of ours but the
+// address.
 
 import { credentials } from '@grpc/grpc-js';
 import { lro, operationsProtos, type OperationsClient as StockClient } from 'google-gax';
@@ -22,7 +23,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     rig = await startRig(kind);
     client = new OperationClient(rig.instance.address);
     const { host, port } = rig.instance.address;
-    // For our port, without TLS, and without a look for Google's credentials on this machine.
+    // For our port, without TLS, and without looking for Google's credentials on this machine.
     const auth = { getUniverseDomain: async () => 'googleapis.com' };
     const options = { servicePath: host, port, sslCreds: credentials.createInsecure() };
     stock = lro({ auth } as never).operationsClient(options as never); // typed for Google's endpoints only
@@ -35,7 +36,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     await rig?.stop();
   });
 
-  test('Get: while it runs, and when it has succeeded', async () => {
+  test('GetOperation shows an operation while it runs and when it has succeeded', async () => {
     const attempt = await client.started({
       resource: 'files/a b',
       operationId: '2026/11',
@@ -66,7 +67,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     expect(Operation.decode(anyOf(done.metadata).value).outcome).toBeUndefined();
   });
 
-  test('Cancel, Delete, and the error of what was cancelled', async () => {
+  test('CancelOperation and DeleteOperation end an operation, and a cancelled one has an error', async () => {
     await client.begin({ resource: 'r', operationId: 'cancelled' });
     const name = 'resources/r/operations/cancelled';
     await stock.cancelOperation(new longrunning.CancelOperationRequest({ name }));
@@ -82,7 +83,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
       await expect(call).rejects.toMatchObject({ code: 5, reason: 'OPERATION_NOT_FOUND' });
   });
 
-  test('Cancel of a running one asks its worker, twice is once, and what its state forbids is told', async () => {
+  test('CancelOperation of a running operation asks its worker, once however often, and an error says what the state forbids', async () => {
     const attempt = await client.started({ resource: 'r', operationId: 'running' });
     const name = 'resources/r/operations/running';
     for (let times = 0; times < 2; times++) {
@@ -98,7 +99,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     await remove();
   });
 
-  test('names: whatever a resource and an id hold, the name that is told finds them again', async () => {
+  test('the name of an operation finds it again, whatever its resource and id contain', async () => {
     const odd = ['a/b', 'operations', '-', '%2F', 'é \u{1F600}', '?#&=+', 'resources/x/operations/y'];
     for (const [index, resource] of odd.entries()) {
       const operationId = odd.at(-1 - index) ?? '';
@@ -114,7 +115,9 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     }
   });
 
-  test('List: results of any size, and a token that belongs to its parent', { timeout: 60_000 }, async () => {
+  test('ListOperations shows results of any size, and a page token counts only for its parent', {
+    timeout: 60_000,
+  }, async () => {
     const large = payload('x'.repeat(32_000));
     for (let index = 0; index < 140; index++) {
       const attempt = await client.started({ resource: 'large', operationId: `o${index}` });
@@ -139,7 +142,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     });
   });
 
-  test('List: of one resource, of all, page by page', async () => {
+  test('ListOperations lists the operations of one resource or of all, page by page', async () => {
     for (const operationId of ['1', '2', '3']) await client.begin({ resource: 'list/me', operationId });
     const names = ['1', '2', '3'].map((id) => `resources/list%2Fme/operations/${id}`);
     const request = new longrunning.ListOperationsRequest({ name: 'resources/list%2Fme', pageSize: 2 });
@@ -150,7 +153,7 @@ describe.each(STORE_KINDS)('google.longrunning.Operations, %s store', (kind) => 
     }
   });
 
-  test('Wait, which the stock client does not know: until the end, or as long as it may', async () => {
+  test('WaitOperation, which the stock client does not know, waits until the end of the operation or of its timeout', async () => {
     const attempt = await client.started({ resource: 'r', operationId: 'waited' });
     const name = 'resources/r/operations/waited';
     const early = await unaryCall(generated, 'waitOperation', { name, timeout: duration(200) });

@@ -1,5 +1,6 @@
-// What a deployment's largest TTL bounds: every lease and attempt, also where it was asked for when the largest TTL was
-// larger. A quarantine lasts as long as what may have been forgotten; what lives longer would be given to two.
+// What a deployment's largest TTL bounds: every lease and attempt, even one that was requested when the largest TTL was
+// larger. A quarantine lasts as long as a lease that was forgotten may live; a lease that lived longer could be given
+// to two.
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -35,7 +36,7 @@ test.for([
   { kind: 'with a lock', lock: leaseSpec({ ttlMs: LARGE_MS }) },
   { kind: 'without', lock: undefined },
 ])(
-  'an operation $kind, recorded before it became smaller',
+  'a smaller max_ttl bounds an operation that was recorded before it, $kind',
   { timeout: 30_000 },
   async ({ lock }, { onTestFinished }) => {
     const redis = await ownRedis(onTestFinished);
@@ -58,7 +59,7 @@ test.for([
     };
     expect((await before.operations.begin(begin, inTime())).kind).toBe('begun');
     for (const end of ends) await end();
-    // As the documentation has it.
+    // As the documentation describes it.
     await redis.withClient((client) =>
       client.hset(keysFor(keyPrefix).meta, 'max_ttl', String(SMALL_MS * 1_000), 'reign', 'max_ttl changed'),
     );

@@ -1,5 +1,5 @@
 // Recovery from end to end: a worker process dies or freezes in the middle of its job, another one goes on from what
-// was recorded, and what the former one still writes is refused. Once more with the Redis primary lost in between.
+// was recorded, and what the former one still writes is refused. Then the same with the Redis primary lost in between.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,10 +19,10 @@ const TYPE = 'job';
 const KEY: Key = { resource: 'job', operationId: '1' };
 const HEARTBEAT_MS = 2_000;
 const STEP_MS = 150;
-/** What a busy machine takes for a process to print a line. */
+/** How long a process may take to print a line on a busy machine. */
 const SLACK_MS = 1_000;
 
-/** A frozen process holds its connection open: pings find it. */
+/** A frozen process holds its connection open; only pings find it. */
 const FINDS_FROZEN_CLIENTS = {
   LEASEHOLD_SERVER_KEEPALIVE_TIME: '1s',
   LEASEHOLD_SERVER_KEEPALIVE_TIMEOUT: '1s',
@@ -53,7 +53,7 @@ class Worker {
     await once(this.#child, 'exit');
   }
 
-  /** Waits for a line that begins so. */
+  /** Waits for a line that begins with this. */
   line(beginning: string, withinMs = 20_000): Promise<string> {
     const find = (): string | false => this.lines.find((line) => line.startsWith(beginning)) ?? false;
     return eventually(find, { what: `"${beginning}"`, withinMs, everyMs: 5 }) as Promise<string>; // never false
@@ -76,7 +76,7 @@ async function begun(client: OperationClient): Promise<void> {
   expect(created).toBe(true);
 }
 
-/** Between the two of them each step once, but for one that was recorded and whose line was not printed any more. */
+/** Together they did each step once, except for one that was recorded and whose line was not printed any more. */
 function expectEachStep(former: Worker, next: Worker): void {
   const last = former.steps().at(-1) ?? 0;
   const [first = 0] = next.steps();
@@ -86,7 +86,7 @@ function expectEachStep(former: Worker, next: Worker): void {
 }
 
 test.each(STORE_KINDS)(
-  'a killed worker: the next goes on within the heartbeat timeout, %s store',
+  'another worker goes on with the operation of a killed one within the heartbeat timeout, %s store',
   {
     timeout: 60_000,
   },
@@ -119,7 +119,7 @@ test.each(STORE_KINDS)(
 );
 
 test.each(STORE_KINDS)(
-  'a frozen worker: overtaken, and refused when it wakes, %s store',
+  'a frozen worker loses its operation to another one, and is refused when it wakes, %s store',
   {
     timeout: 60_000,
   },
@@ -145,10 +145,10 @@ test.each(STORE_KINDS)(
   },
 );
 
-// With `replicated` a replica has what a worker was told. Which of the two is promoted is Sentinel's choice, so the test
+// With `replicated`, one replica has what a worker was told. Sentinel chooses which of the two is promoted, so the test
 // waits until both have it before it kills the primary.
 test.each(['killed', 'frozen'] as const)(
-  'a %s worker and a killed primary: the next goes on after the quarantine',
+  'another worker goes on after the quarantine when a worker is %s and the primary is killed',
   { timeout: 120_000 },
   async (fate) => {
     const maxTtlMs = 5_000;

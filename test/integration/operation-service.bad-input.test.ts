@@ -1,5 +1,5 @@
 // What callers of the operation store send wrongly, over the wire and on both kinds of store: each is refused under the
-// name that the field has in the contract, and nothing is changed by it.
+// name that the field has in the contract, and changes nothing.
 
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
@@ -175,7 +175,7 @@ const REFUSED: readonly (readonly [name: string, field: string, call: Call])[] =
     (client) => client.wait({ resource: 'r', operationId: 'o', waitTimeout: duration(1_800_001) }),
   ],
   ['List, an unspecified state', 'filter.states[0]', list({ states: [0] })],
-  ['List, an unknown state', 'filter.states[1]', list({ states: [1, 99 as never] })], // as a newer client sends
+  ['List, an unknown state', 'filter.states[1]', list({ states: [1, 99 as never] })], // as a newer client may send
   ['List, 17 types', 'filter.types', list({ types: Array.from({ length: 17 }, (_, i) => `t${i}`) })],
   ['List, 17 labels', 'filter.labels', list({ labels: MANY })],
   ['List, a wrong time', 'filter.created_from', list({ createdFrom: { seconds: 0n, nanos: -1 } })],
@@ -222,7 +222,7 @@ describe.each(STORE_KINDS)('bad input for operations, %s store', (kind) => {
     return operations.map((operation) => ({ ...operation, heartbeatRemaining: undefined }));
   }
 
-  test.each(REFUSED)('%s', async (_, field, call) => {
+  test.each(REFUSED)('a request is refused with the name of the field: %s', async (_, field, call) => {
     const before = await recorded();
     const refusal = call(client, attempt);
     await expect(refusal).rejects.toMatchObject({
@@ -233,7 +233,7 @@ describe.each(STORE_KINDS)('bad input for operations, %s store', (kind) => {
     expect(await recorded()).toEqual(before);
   });
 
-  test.each([...NAMES, ...BROKEN])('google.longrunning, name %j', async (name) => {
+  test.each([...NAMES, ...BROKEN])('google.longrunning refuses the name %j', async (name) => {
     const violations = [{ field: 'name' }];
     for (const method of ['getOperation', 'cancelOperation', 'deleteOperation', 'waitOperation']) {
       const refusal = unaryCall(standard, method, { name, timeout: undefined });
@@ -247,7 +247,7 @@ describe.each(STORE_KINDS)('bad input for operations, %s store', (kind) => {
     ['filter', { filter: 'done=true' }],
     ['page_size', { pageSize: -1 }],
     ['page_token', { pageToken: 'x' }],
-  ])('google.longrunning, List with a wrong %s', async (field, fields) => {
+  ])('google.longrunning refuses a ListOperations with a wrong %s', async (field, fields) => {
     const request = {
       name: '',
       filter: '',
@@ -260,7 +260,7 @@ describe.each(STORE_KINDS)('bad input for operations, %s store', (kind) => {
     await expect(refusal).rejects.toMatchObject({ code: 3, violations: [{ field }] });
   });
 
-  test('several mistakes are told at once', async () => {
+  test('an error names several mistakes at once', async () => {
     const error = await client.begin({ resource: '', operationId: '', type: '', maxAttempts: -1 }).then(
       () => undefined,
       (caught: CallError) => caught,
@@ -269,7 +269,7 @@ describe.each(STORE_KINDS)('bad input for operations, %s store', (kind) => {
     expect(fields).toEqual(['max_attempts', 'operation_id', 'resource', 'type']);
   });
 
-  test('the largest that is allowed', async () => {
+  test('an operation as large as is allowed is accepted', async () => {
     // 14 bytes of type URL, with their tags and lengths: 20 bytes of envelope.
     const most = payload('x'.repeat(32_768 - 2 - 16 - 4));
     const { operation } = await client.begin({

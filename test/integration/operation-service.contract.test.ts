@@ -41,7 +41,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
       ({ code, reason }: { code: number; reason: string }) => `${code} ${reason}`,
     );
 
-  test('BeginOperation: recorded as it was sent, with the defaults that GetServerInfo names', async () => {
+  test('BeginOperation records an operation as it was sent, with the defaults that GetServerInfo names', async () => {
     const { resource, operationId } = key();
     const labels = new Map([['region', 'eu']]);
     const fields = { resource, operationId, type: 'import/v1', labels, owner: 'me', data: payload('data') };
@@ -68,7 +68,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await client.get({ resource, operationId })).toEqual(operation);
   });
 
-  test('BeginOperation: the same content again is the same operation, another content is refused', async () => {
+  test('BeginOperation answers with the same operation for the same content, and refuses other content', async () => {
     const fields = { ...key(), data: payload('a'), labels: new Map([['k', 'v']]) };
     await client.begin({ ...fields, requestId: '11111111-2222-4333-8444-555555555555' });
     const again = await client.begin({ ...fields, owner: 'else', timeToLive: duration(60_000) });
@@ -79,7 +79,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     }
   });
 
-  test('BeginOperation with a claim_id: one attempt, for nobody else', async () => {
+  test('BeginOperation with a claim_id starts one attempt, which nobody else can claim', async () => {
     const fields = { ...key(), claimId: randomUUID(), owner: 'me' };
     const { operation, attempt } = await client.begin(fields);
     expect(operation).toMatchObject({ state: RUNNING, owner: 'me', attemptNumber: 1 });
@@ -93,7 +93,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     await expect(other).rejects.toHaveProperty('retryAfterMs', expect.any(Number));
   });
 
-  test('BeginOperation with `exclusive`: refuses others while it is open, and they refuse it', async () => {
+  test('BeginOperation with `exclusive` is refused beside open operations, and refuses others while its own is open', async () => {
     const { resource } = key();
     const first = await client.started({ resource, operationId: '1', exclusive: true });
     expect(await refused(client.begin({ resource, operationId: '2' }))).toBe('10 OPERATION_OPEN');
@@ -104,7 +104,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     );
   });
 
-  test('BeginOperation with `lock`: the attempt is the lease, and nobody else gets it', async () => {
+  test('BeginOperation with `lock` makes the attempt the lease, which nobody else gets', async () => {
     const fields = { ...key(), claimId: randomUUID(), owner: 'me' };
     const lock = LeaseSpec.fromPartial({ ttl: duration(10_000) });
     const { operation, attempt } = await client.begin({ ...fields, lock });
@@ -128,7 +128,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect((await rig.client.getLock(fields.resource)).lock?.holderCount).toBe(0);
   });
 
-  test('BeginOperation with `require_lease`: only while it is held', async () => {
+  test('BeginOperation with `require_lease` succeeds only while that lease is held', async () => {
     const { resource } = key();
     const { lease } = await rig.client.acquire({ resource });
     const requireLease = { resource, leaseId: lease?.leaseId ?? '', fencingToken: lease?.fencingToken ?? 0n };
@@ -138,7 +138,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await refused(begin)).toBe('9 LEASE_REQUIRED');
   });
 
-  test('ClaimOperations: the oldest first, each once, in a new attempt', async () => {
+  test('ClaimOperations gives the oldest operations first, each once and in a new attempt', async () => {
     const [mine, resource] = [type(), key().resource];
     for (const operationId of ['3', '1', '2']) await client.begin({ resource, operationId, type: mine });
     const claimId = randomUUID();
@@ -168,7 +168,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect((await client.claim({ types: [mine] })).claimed).toEqual([]);
   });
 
-  test('UpdateOperation: data, progress, labels and the version', async () => {
+  test('UpdateOperation changes data, progress, labels and the version', async () => {
     const attempt = await client.started({
       ...key(),
       data: payload('a'),
@@ -206,7 +206,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await client.get(attempt)).toMatchObject({ version: 3n, data: undefined });
   });
 
-  test('CompleteOperation: a result, an error, a cancellation; nothing follows', async () => {
+  test('CompleteOperation records a result, an error or a cancellation, and nothing follows', async () => {
     const error = { code: 9, message: 'no such file', details: [payload('detail')] };
     const cases = [
       [{ $case: 'result', value: payload('42') }, SUCCEEDED, { $case: 'result', value: payload('42') }],
@@ -229,7 +229,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     }
   });
 
-  test('writes of a former attempt are refused, and change nothing', async () => {
+  test('a write of a former attempt is refused and changes nothing', async () => {
     const former = await client.started({ ...key(), heartbeatTimeout: duration(1_000) });
     const newer = await overtaken(former);
     const before = await client.get(former);
@@ -249,7 +249,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(newer.fencingToken).toBeGreaterThan(former.fencingToken);
   });
 
-  /** The next attempt, begun as soon as the former is stale. */
+  /** The next attempt, which begins as soon as the former is stale. */
   async function overtaken({ resource, operationId }: Key) {
     for (;;) {
       try {
@@ -262,7 +262,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     }
   }
 
-  test('YieldOperation: given back, not counted, and not before the delay', async () => {
+  test('YieldOperation gives an operation back, does not count the attempt, and lets nobody claim it before the delay', async () => {
     const mine = type();
     const attempt = await client.started({ ...key(), type: mine });
     const yielded = await client.yield({ ...attempt, delay: duration(600) });
@@ -275,7 +275,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(performance.now() - yieldedMs).toBeLessThan(3_000);
   });
 
-  test('CancelOperation: at once while pending, asked for while running, refused when it has succeeded', async () => {
+  test('CancelOperation ends a pending operation, asks the worker of a running one, and is refused after a success', async () => {
     const pending = key();
     await client.begin(pending);
     const cancelled = await client.cancel({ ...pending, reason: 'not needed' });
@@ -297,7 +297,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await refused(client.cancel(missing))).toBe('5 OPERATION_NOT_FOUND');
   });
 
-  test('RetryOperation: a failed one begins again', async () => {
+  test('RetryOperation begins a failed operation again', async () => {
     const attempt = await client.started(key());
     const ref = { resource: attempt.resource, operationId: attempt.operationId };
     expect(await refused(client.retry(ref))).toBe('9 WRONG_STATE');
@@ -315,7 +315,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await refused(client.retry(missing))).toBe('5 OPERATION_NOT_FOUND');
   });
 
-  test('DeleteOperation: not while it runs; what is not there is no error', async () => {
+  test('DeleteOperation is refused while the operation runs, and succeeds when there is none', async () => {
     const attempt = await client.started(key());
     const ref = { resource: attempt.resource, operationId: attempt.operationId };
     expect(await refused(client.delete(ref))).toBe('9 WRONG_STATE');
@@ -326,7 +326,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await refused(client.get(ref))).toBe('5 OPERATION_NOT_FOUND');
   });
 
-  test('ListOperations: by filter, page by page, without payloads unless asked for', async () => {
+  test('ListOperations lists by filter, page by page, and without payloads unless they are asked for', async () => {
     const { resource } = key();
     for (let index = 0; index < 7; index++) {
       const labels = new Map([['half', index < 4 ? 'first' : 'second']]);
@@ -358,7 +358,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await refused(client.list({ filter, pageToken: nextPageToken }))).toBe('3 INVALID_ARGUMENT');
   });
 
-  test('KeepAliveOperation: renewed, told to cancel once, and how it ended', async () => {
+  test('KeepAliveOperation renews, tells once to cancel, and tells how the attempt ended', async () => {
     const attempt = await client.started({ ...key(), heartbeatTimeout: duration(1_000) });
     const stream = client.keepAlive(attempt);
     const first = await stream.event('renewed');
@@ -375,7 +375,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await stream.ended()).toBe('9 STALE_ATTEMPT');
   });
 
-  test('KeepAliveOperation: the newest call speaks for the attempt; the end of a stream gives nothing back', async () => {
+  test('the newest KeepAliveOperation speaks for the attempt, and the end of a stream gives nothing back', async () => {
     const attempt = await client.started(key());
     const [older, newer] = [client.keepAlive(attempt), client.keepAlive(attempt)];
     await Promise.any([older, newer].map((stream) => stream.ended()));
@@ -385,7 +385,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
     expect(await client.get(attempt)).toMatchObject({ state: RUNNING });
   });
 
-  test('KeepAliveOperation: yielded, unknown, and of another token', async () => {
+  test('KeepAliveOperation says when an attempt was yielded, is unknown or has another token', async () => {
     const attempt = await client.started(key());
     const stream = client.keepAlive(attempt);
     await stream.event('renewed');
@@ -400,7 +400,7 @@ describe.each(STORE_KINDS)('OperationStoreService, %s store', (kind) => {
   });
 });
 
-/** Buffers and plain byte arrays alike. */
+/** Buffers and plain byte arrays are equal. */
 function normal(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_, inner) =>

@@ -1,5 +1,5 @@
-// Every mutation of operations repeated after its reply was lost on the way from Redis: the command has committed, the
-// caller hears "outcome unknown", and the repeat with the same ids has no second effect.
+// Every mutation of operations is repeated after its reply was lost on the way from Redis: the command has committed,
+// the caller hears "outcome unknown", and the repeat with the same ids has no second effect.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -15,10 +15,10 @@ const KEY = { resource: 'r', operationId: 'o' };
 
 let redis: RedisProcess;
 let proxy: TcpProxy;
-/** Behind the proxy: what the tests' calls go to. */
+/** Behind the proxy: the tests' calls go to it. */
 let instance: Instance;
 let client: OperationClient;
-/** Not behind it: sees what was committed. */
+/** Not behind the proxy: it sees what was committed. */
 let witness: Instance;
 let direct: OperationClient;
 
@@ -52,7 +52,7 @@ async function recorded(): Promise<Operation | undefined> {
   return direct.get(KEY).catch(() => undefined);
 }
 
-/** Runs a call whose script commits and whose reply never comes; then all is well again. */
+/** Runs a call whose script commits and whose reply never comes; then the proxy works again. */
 async function replyLost(
   call: () => Promise<unknown>,
   committed: (operation: Operation | undefined) => boolean,
@@ -75,7 +75,7 @@ async function replyLost(
   await eventually(isNew, { what: 'a new connection', withinMs: 10_000 });
 }
 
-/** The call with its reply lost, and again: the version that the first one made is the last. */
+/** Runs the call with its reply lost, and again: the version that the first one made is the last. */
 async function twice(call: () => Promise<unknown>, change: (operation: Operation) => boolean): Promise<void> {
   const before = (await recorded())?.version ?? 0n;
   await replyLost(call, (operation) => operation !== undefined && change(operation));
@@ -87,7 +87,7 @@ async function twice(call: () => Promise<unknown>, change: (operation: Operation
 const { OPERATION_STATE_PENDING: PENDING, OPERATION_STATE_SUCCEEDED: SUCCEEDED } = OperationState;
 const started = (): Promise<HeldAttempt> => client.started(KEY);
 
-test('BeginOperation: the repeat gets the attempt that was begun', { timeout: 30_000 }, async () => {
+test('a repeated BeginOperation gets the attempt that was begun', { timeout: 30_000 }, async () => {
   const claimId = randomUUID();
   const begin = () => client.begin({ ...KEY, claimId, requestId: '11111111-2222-4333-8444-555555555555' });
   await replyLost(begin, (operation) => operation !== undefined);
@@ -97,7 +97,7 @@ test('BeginOperation: the repeat gets the attempt that was begun', { timeout: 30
   expect(operation).toMatchObject({ attemptNumber: 1, attemptsCounted: 1 });
 });
 
-test('ClaimOperations: the repeat gets what was claimed, and no more', { timeout: 30_000 }, async () => {
+test('a repeated ClaimOperations gets what was claimed, and no more', { timeout: 30_000 }, async () => {
   await client.begin(KEY);
   await client.begin({ ...KEY, operationId: 'other' });
   const claimId = randomUUID();
@@ -110,7 +110,9 @@ test('ClaimOperations: the repeat gets what was claimed, and no more', { timeout
   expect(held(claimed[0] ?? {}).fencingToken).toBe((await recorded())?.fencingToken);
 });
 
-test('a waiting ClaimOperations whose reply is lost asks again by itself', { timeout: 30_000 }, async () => {
+test('a ClaimOperations that waits and whose reply is lost asks again by itself', {
+  timeout: 30_000,
+}, async () => {
   await client.begin(KEY);
   proxy.holdReplies();
   const claim = client.claim({ waitTimeout: { seconds: 12n, nanos: 0 } });
@@ -123,17 +125,17 @@ test('a waiting ClaimOperations whose reply is lost asks again by itself', { tim
   expect(await recorded()).toMatchObject({ attemptNumber: 1 });
 });
 
-test('UpdateOperation, once', { timeout: 30_000 }, async () => {
+test('a repeated UpdateOperation takes effect once', { timeout: 30_000 }, async () => {
   const attempt = await started();
   const update = { ...attempt, progress: payload('half'), requestId: randomUUID(), version: 1n };
-  update.version = (await recorded())?.version ?? 0n; // a version that is not true any more at the repeat
+  update.version = (await recorded())?.version ?? 0n; // a version that is out of date at the repeat
   await twice(
     () => client.update(update),
     ({ progress }) => progress !== undefined,
   );
 });
 
-test('CompleteOperation, once', { timeout: 30_000 }, async () => {
+test('a repeated CompleteOperation takes effect once', { timeout: 30_000 }, async () => {
   const complete = { ...(await started()), requestId: randomUUID() };
   await twice(
     () => client.complete(complete),
@@ -141,7 +143,9 @@ test('CompleteOperation, once', { timeout: 30_000 }, async () => {
   );
 });
 
-test('YieldOperation, once, and not the next attempt', { timeout: 30_000 }, async () => {
+test('a repeated YieldOperation takes effect once, and does not yield the next attempt', {
+  timeout: 30_000,
+}, async () => {
   const attempt = await started();
   const request = { ...attempt, requestId: randomUUID() };
   await replyLost(
@@ -157,7 +161,7 @@ test('YieldOperation, once, and not the next attempt', { timeout: 30_000 }, asyn
   });
 });
 
-test('CancelOperation, once', { timeout: 30_000 }, async () => {
+test('a repeated CancelOperation takes effect once', { timeout: 30_000 }, async () => {
   await started();
   const cancel = { ...KEY, reason: 'why', requestId: randomUUID() };
   await twice(
@@ -166,7 +170,9 @@ test('CancelOperation, once', { timeout: 30_000 }, async () => {
   );
 });
 
-test('RetryOperation, once, although the next attempt failed too', { timeout: 30_000 }, async () => {
+test('a repeated RetryOperation takes effect once, although the next attempt failed too', {
+  timeout: 30_000,
+}, async () => {
   const fail = async (attempt: HeldAttempt): Promise<unknown> => {
     const outcome = { $case: 'error' as const, value: { code: 13, message: 'broken', details: [] } };
     return client.complete({ ...attempt, outcome });
@@ -181,7 +187,7 @@ test('RetryOperation, once, although the next attempt failed too', { timeout: 30
   expect(await client.retry(request)).toMatchObject({ state: OperationState.OPERATION_STATE_FAILED });
 });
 
-test('DeleteOperation: the repeat removes nothing', { timeout: 30_000 }, async () => {
+test('a repeated DeleteOperation removes nothing', { timeout: 30_000 }, async () => {
   await client.begin(KEY);
   await replyLost(
     () => client.delete(KEY),

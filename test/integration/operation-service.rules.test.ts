@@ -1,5 +1,5 @@
-// Rules of the operation store that show at the channel only: what two services make of each other's leases, how pages
-// are cut, what counts as the same operation, and what is forbidden for a while after a failover.
+// Rules of the operation store that only show at the channel: what the two services make of each other's leases, how
+// pages are cut, what counts as the same operation, and what is forbidden for a while after a failover.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
   beforeAll(async () => {
     rig = await startRig(kind, { LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true' });
     client = new OperationClient(rig.instance.address);
-    // Notices are heard from here on.
+    // The server hears notices from here on.
     const channels = () => rig.redis?.withClient((own) => own.pubsub('CHANNELS', '*instance:*'));
     await eventually(async () => (await channels())?.length !== 0, { what: 'a listener', withinMs: 10_000 });
   });
@@ -52,21 +52,21 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
       (resource: string) => rig.client.forceRelease({ resource, reason: 'test', immediate: true }),
     ],
     ['released by its id', (resource: string, leaseId: string) => rig.client.release({ resource, leaseId })],
-  ])('the worker whose lease is %s is told so at once', async (_, end) => {
+  ])('a worker whose lease is %s is told at once', async (_, end) => {
     const attempt = await client.started({ resource: fresh('r'), operationId: 'o', lock });
     const stream = client.keepAlive(attempt);
     await stream.event('renewed');
     const endedMs = performance.now();
     await end(attempt.resource, attempt.claimId);
     const { reason } = await stream.event('lost');
-    expect(performance.now() - endedMs).toBeLessThan(1_000); // not at its next heartbeat, some 5 s later
+    expect(performance.now() - endedMs).toBeLessThan(1_000); // and not only at its next heartbeat, some 5 s later
     expect(reason).toBe(AttemptLostReason.ATTEMPT_LOST_REASON_LEASE_LOST);
     expect(await stream.ended()).toBe('9 STALE_ATTEMPT');
     const writes = [client.update(attempt), client.complete(attempt), client.yield(attempt)];
     for (const { reason: why } of await Promise.all(writes.map(refusal))) expect(why).toBe('STALE_ATTEMPT');
   });
 
-  test('the same operation: its type, data and labels, and nothing else of the request', async () => {
+  test('an operation is the same if its type, data and labels are, whatever else the request says', async () => {
     const key = { resource: fresh('r'), operationId: 'o' };
     const labels = new Map([
       ['a', '1'],
@@ -102,7 +102,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     expect(await client.get(key)).toEqual(first.operation);
   });
 
-  test('page sizes: 0 is the usual one, more than the largest is the largest', {
+  test('a page size of 0 is the default, and one above the maximum is the maximum', {
     timeout: 60_000,
   }, async () => {
     const resource = fresh('r');
@@ -121,7 +121,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     expect((await refusal(client.list({ pageSize: -1 }))).reason).toBe('INVALID_ARGUMENT');
   });
 
-  test('page tokens: of this listing and this filter, unchanged to the last bit', async () => {
+  test('a page token of operations is accepted only for its own listing and filter, unchanged to the last bit', async () => {
     const resource = fresh('r');
     for (const operationId of ['1', '2', '3']) await client.begin({ resource, operationId });
     const filter = { resource, states: [OperationState.OPERATION_STATE_PENDING] };
@@ -146,12 +146,12 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
         violations: [{ field: 'page_token' }],
       });
     }
-    // The size may change from page to page, and what the payloads are doesn't matter for where it goes on.
+    // The size may change from page to page, and the payloads make no difference to where a page goes on.
     const { operations } = await client.list({ filter, pageToken: token, pageSize: 9, withPayloads: true });
     expect(operations.map(({ operationId }) => operationId)).toEqual(['2', '3']);
   });
 
-  test('a page of large records is one that a client can take', { timeout: 60_000 }, async () => {
+  test('a page of large records fits into what a client accepts', { timeout: 60_000 }, async () => {
     const resource = fresh('r');
     const large = payload('x'.repeat(32_000));
     for (let from = 0; from < 160; from += 20) {
@@ -172,7 +172,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
   });
 });
 
-/** A new reign with its quarantine: a failover of the model, an empty restart of Redis. */
+/** A new reign with its quarantine: a failover of the memory store, an empty restart of Redis. */
 async function failOver(rig: Rig): Promise<void> {
   const { store } = rig.instance;
   if (store instanceof MemoryStore) store.beginReign();
@@ -184,7 +184,7 @@ async function failOver(rig: Rig): Promise<void> {
 }
 
 test.each(STORE_KINDS)(
-  'what a quarantine forbids names the time to wait, or waits, %s store',
+  'a call that a quarantine forbids waits, or its error names the time to wait: %s store',
   {
     timeout: 60_000,
   },
@@ -197,7 +197,7 @@ test.each(STORE_KINDS)(
     try {
       await failOver(rig);
       const key = { resource: 'r', operationId: 'o' };
-      // Recorded it may be: nobody works on it before the quarantine is over.
+      // It may be recorded, but nobody works on it before the quarantine is over.
       await client.begin(key);
       const forbidden = [
         client.claim({}),

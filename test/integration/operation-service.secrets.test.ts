@@ -1,4 +1,4 @@
-// A claim id is told to nobody but the caller who sent it, and no log has it whole: whoever knows it can write as the
+// A claim id is told only to the caller that sent it, and no log has it whole: a caller that knows it can write as the
 // attempt, and end its lease.
 
 import { randomUUID } from 'node:crypto';
@@ -18,7 +18,7 @@ import { STORE_KINDS, singleRedis } from '../support/store-kinds.ts';
 import { duration, TestClient, testEnvironment } from '../support/test-instance.ts';
 import { WatchStream } from '../support/watch-stream.ts';
 
-/** Everything in it as one text, bytes too. */
+/** The whole value as one text, bytes too. */
 function textOf(value: unknown): string {
   return JSON.stringify(value, (_, inner) => {
     if (typeof inner === 'bigint') return inner.toString();
@@ -28,7 +28,7 @@ function textOf(value: unknown): string {
   });
 }
 
-test.each(STORE_KINDS)('%s store', async (kind) => {
+test.each(STORE_KINDS)('a claim_id is told only to its caller: %s store', async (kind) => {
   const redis = kind === 'redis' ? await RedisProcess.server() : undefined;
   await redis?.start();
   const log: string[] = [];
@@ -91,7 +91,7 @@ test.each(STORE_KINDS)('%s store', async (kind) => {
       expect(textOf(seen)).not.toContain(claimId);
       expect(log.join('\n')).not.toContain(claimId);
     }
-    // What is searched is there: the mutations are in the log, under a hash.
+    // The log has what is searched: the mutations, under a hash.
     const told = log.map((line) => JSON.parse(line)).filter(({ claim }) => claim === leaseIdHash(second));
     expect(told.map(({ rpc, outcome }) => `${rpc} ${outcome}`)).toEqual(
       expect.arrayContaining([

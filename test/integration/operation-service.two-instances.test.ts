@@ -1,5 +1,5 @@
-// Operations on two instances of one Redis: what one does is seen at the other, at once and without anybody's polling,
-// and neither gives away what the other gave.
+// Operations on two instances of one Redis: each sees at once what the other does, without polling, and neither gives
+// away what the other gave.
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -41,14 +41,14 @@ function client(index: number): OperationClient {
   return found;
 }
 
-test('fifty claimers at two instances: each gets one operation, and none is given twice', {
+test('each of fifty claimers at two instances gets one operation, and none is given twice', {
   timeout: 60_000,
 }, async () => {
   const [type, resource] = [`t-${randomUUID()}`, `r-${randomUUID()}`];
   const claims = Array.from({ length: 50 }, (_, index) =>
     client(index).claim({ types: [type], waitTimeout, owner: `w${index}` }, { timeoutMs: 60_000 }),
   );
-  // In bursts and one by one, at both: the claims wait already, come too late or just in time.
+  // In bursts and one by one, at both instances: the claims already wait, come too late, or come just in time.
   for (let index = 0; index < 50; index += 10) {
     const burst = Array.from({ length: 10 }, (_, at) => ({ resource, operationId: `o${index + at}`, type }));
     if (index % 20 === 0) await Promise.all(burst.map((fields, at) => client(at).begin(fields)));
@@ -63,14 +63,14 @@ test('fifty claimers at two instances: each gets one operation, and none is give
   expect((await client(0).claim({ types: [type] })).claimed).toEqual([]);
 });
 
-test('who waits and watches at one instance is woken by an end at the other', async () => {
+test('a caller that waits or watches at one instance is woken by an end at the other', async () => {
   const attempt = await client(0).started({ resource: `r-${randomUUID()}`, operationId: 'o' });
   const { resource, operationId } = attempt;
   const watch = client(1).watch({ filter: { resource } });
   await watch.event('snapshotComplete');
   const told = watch.all('operation').length;
   const waits = Array.from({ length: 20 }, () => client(1).wait({ resource, operationId, waitTimeout }));
-  await client(1).get(attempt); // those before it on the same connection have arrived
+  await client(1).get(attempt); // what came before it on the same connection has arrived
   const completedMs = performance.now();
   await client(0).complete(attempt);
   for (const { done } of await Promise.all(waits)) expect(done).toBe(true);
@@ -80,17 +80,19 @@ test('who waits and watches at one instance is woken by an end at the other', as
   watch.call.cancel();
 });
 
-/** Scripts that Redis ran in some seconds in which nothing happened. */
+/** The scripts that Redis ran in a few seconds in which nothing happened. */
 async function scriptsRun(): Promise<number> {
   return redis.withClient(async (own) => {
     await own.config('RESETSTAT');
-    await new Promise((resolve) => setTimeout(resolve, LOOKING_MS)); // how long it counts, and nothing it waits for
+    await new Promise((resolve) => setTimeout(resolve, LOOKING_MS)); // it counts this long, and waits for nothing
     const [, calls = '0'] = /cmdstat_evalsha:calls=(\d+)/.exec(await own.info('commandstats')) ?? [];
     return Number(calls);
   });
 }
 
-test('hundreds of calls that wait ask Redis nothing while nothing happens', { timeout: 60_000 }, async () => {
+test('hundreds of calls that wait send Redis nothing while nothing happens', {
+  timeout: 60_000,
+}, async () => {
   const attempt = await client(0).started({ resource: `r-${randomUUID()}`, operationId: 'o' });
   const { resource, operationId } = attempt;
   const over = new AbortController();
@@ -101,7 +103,7 @@ test('hundreds of calls that wait ask Redis nothing while nothing happens', { ti
       { types: [`t-${randomUUID()}`], waitTimeout },
       { signal: over.signal, timeoutMs: 60_000 },
     );
-  // One of each at each instance, so that both listen already: ticks, and that somebody watches, are said anyway.
+  // One of each at each instance, so that both listen already: ticks, and the mark of a watcher, are sent anyway.
   const calls: Promise<unknown>[] = [wait(0), wait(1), claim(0), claim(1)];
   await Promise.all([client(0).get(attempt), client(1).get(attempt)]);
   const few = await scriptsRun();

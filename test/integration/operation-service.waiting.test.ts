@@ -1,5 +1,5 @@
 // Calls on operations that wait, over a real channel and on both stores: long-polling claims, waits for an end,
-// watches, and what becomes of all of them when the instance stops.
+// watches, and what happens to all of them when the instance stops.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -40,7 +40,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     await rig?.stop();
   });
 
-  test('fifty claimers: each operation goes to one of them, at once, and the others wait on', async () => {
+  test('each operation goes to one of fifty claimers at once, and the others wait on', async () => {
     const [type, resource] = [fresh('t'), fresh('r')];
     const over = new AbortController();
     const claims = Array.from({ length: 50 }, (_, index) =>
@@ -66,7 +66,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(21);
   });
 
-  test('a claim whose client is gone claims nothing', async () => {
+  test('a claim whose client has gone claims nothing', async () => {
     const [type, resource] = [fresh('t'), fresh('r')];
     const gone = new AbortController();
     const claim = client.claim({ types: [type], waitTimeout }, { signal: gone.signal });
@@ -83,7 +83,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     });
   });
 
-  /** Waits until so many claims wait on the instance. */
+  /** Waits until this many claims wait on the instance. */
   async function waitingClaims(count: number): Promise<void> {
     const { host = '', port = 0 } = rig.instance.adminAddress ?? {};
     const isSo = async (): Promise<boolean> => {
@@ -102,7 +102,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect(performance.now() - startedMs).toBeLessThan(3_000);
   });
 
-  test('a stale operation wakes a claim that waits, without a notice by anybody', async () => {
+  test('a stale operation wakes a claim that waits, without any notice', async () => {
     const [type, resource] = [fresh('t'), fresh('r')];
     const former = await client.started({
       resource,
@@ -117,7 +117,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect(held(claimed[0] ?? {}).fencingToken).toBeGreaterThan(former.fencingToken);
   });
 
-  test('WaitOperation: woken by the end; not by what is no end', async () => {
+  test('WaitOperation is woken by the end of the operation, and by nothing else', async () => {
     const attempt = await client.started({ resource: fresh('r'), operationId: 'o' });
     const { resource, operationId } = attempt;
     const waits = Array.from({ length: 20 }, () => client.wait({ resource, operationId, waitTimeout }));
@@ -135,7 +135,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect((await client.wait({ resource, operationId, waitTimeout })).done).toBe(true);
   });
 
-  test('WaitOperation: of what is removed, of what is not there, and before the deadline of the client', async () => {
+  test('WaitOperation ends when the operation is removed or does not exist, and before the deadline of the client', async () => {
     const key = { resource: fresh('r'), operationId: 'o' };
     expect(await reasonOf(client.wait({ ...key, waitTimeout }))).toBe('5 OPERATION_NOT_FOUND');
     await client.begin(key);
@@ -152,12 +152,12 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       return event?.$case === 'removed' ? `${event.value.operationId} removed` : (event?.$case ?? '');
     });
 
-  test('WatchOperations: the snapshot, its end, and each change', async () => {
+  test('WatchOperations tells the snapshot, its end and each change', async () => {
     const resource = fresh('r');
     await client.begin({ resource, operationId: 'a', data: payload('data') });
     const stream = client.watch({ filter: { resource } });
     await stream.event('snapshotComplete');
-    // More than once, if its own change is heard while the snapshot is read.
+    // More than once, if the watch hears of its own change while it reads the snapshot.
     expect([...new Set(stream.kinds())]).toEqual(['operation', 'snapshotComplete']);
     const told = stream.all('operation').length;
     expect(stream.all('operation')[0]).toMatchObject({ operationId: 'a', state: PENDING, data: undefined });
@@ -174,7 +174,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test('WatchOperations: what no longer fits is told once more, and then no more', async () => {
+  test('WatchOperations tells an operation that no longer fits the filter once more, and then never again', async () => {
     const resource = fresh('r');
     const stream = client.watch({ filter: { resource, states: [RUNNING] }, withPayloads: true });
     await stream.event('snapshotComplete');
@@ -191,7 +191,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     stream.call.cancel();
   });
 
-  test('WatchOperations with a prefix: none of the others', async () => {
+  test('WatchOperations with a prefix tells none of the other operations', async () => {
     const prefix = fresh('p');
     await client.begin({ resource: `${prefix}/1`, operationId: 'a' });
     await client.begin({ resource: `other-${prefix}`, operationId: 'b' });
@@ -205,7 +205,9 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
 });
 
 describe.each(STORE_KINDS)('an instance that stops, %s store', (kind) => {
-  test('what waits is told, what runs goes on elsewhere', { timeout: 30_000 }, async ({ onTestFinished }) => {
+  test('an instance that stops tells the calls that wait, and running attempts go on elsewhere', {
+    timeout: 30_000,
+  }, async ({ onTestFinished }) => {
     const rig = await startRig(kind, { LEASEHOLD_SERVER_DRAIN_TIMEOUT: '3s' });
     const client = new OperationClient(rig.instance.address);
     let hasStopped = false;
@@ -233,7 +235,7 @@ describe.each(STORE_KINDS)('an instance that stops, %s store', (kind) => {
   });
 });
 
-test('a watch that nobody reads costs a bounded amount, and is ended', { timeout: 60_000 }, async ({
+test('a watch that nobody reads uses bounded memory, and is ended', { timeout: 60_000 }, async ({
   onTestFinished,
 }) => {
   const rig = await startRig('embedded');
@@ -271,7 +273,7 @@ test('a watch that nobody reads costs a bounded amount, and is ended', { timeout
   });
   stream.resume();
   await eventually(() => received > 20_000, { what: 'the newest state', withinMs: 5_000 });
-  // Of one operation, what was on its way and the newest: not the hundreds of states that it did not read.
+  // Of one operation, what was on its way and the newest state: not the hundreds of states that it did not read.
   expect(updates).toBeGreaterThan(100);
   expect(received).toBeLessThan(40 * 20_000);
 });

@@ -1,5 +1,5 @@
-// The package as it is installed: packed by npm and unpacked into a project of its own, whose programs are those of
-// docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the test of one's own run.
+// The package as a user installs it: packed by npm and unpacked into a project of its own, whose programs are those of
+// docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the documented test run.
 import { type ExecFileException, execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -20,7 +20,7 @@ let instance: Instance;
 beforeAll(async () => {
   instance = await startInstance();
   await mkdir(join(ROOT, '.cache'), { recursive: true });
-  // Inside this project, so that the dependencies are found without a network; nothing else of it is.
+  // Inside this project, so that the dependencies are found without a network; it uses nothing else from here.
   folder = await mkdtemp(join(ROOT, '.cache/package-test-'));
   const source = join(folder, 'source');
   await mkdir(source);
@@ -50,7 +50,7 @@ async function programs(): Promise<Map<string, string>> {
   return new Map(sections.filter((section): section is [string, string] => section[1] !== undefined));
 }
 
-/** A sentence of what went wrong, with what the program printed. */
+/** The program's failure as a sentence, with what it printed. */
 function output(error: ExecFileException & { stdout?: string; stderr?: string }): never {
   throw new Error(`${error.message}\n${error.stdout ?? ''}${error.stderr ?? ''}`);
 }
@@ -78,7 +78,7 @@ test('every program of docs/sdk.md passes the compiler against the packed declar
   await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]).catch(output);
 });
 
-test('the quickstart has some 20 lines, and runs', { timeout: 60_000 }, async () => {
+test('the quickstart has about 20 lines, and runs', { timeout: 60_000 }, async () => {
   const text = (await programs()).get('Quickstart') ?? '';
   expect(text.trim().split('\n').length).toBeLessThanOrEqual(22);
   const program = join(project, 'quickstart.ts');
@@ -89,7 +89,7 @@ test('the quickstart has some 20 lines, and runs', { timeout: 60_000 }, async ()
   );
 });
 
-test('so does the test of one’s own', { timeout: 60_000 }, async () => {
+test('the documented test of a user’s own code runs', { timeout: 60_000 }, async () => {
   const program = join(project, 'own.ts');
   await writeFile(program, (await programs()).get('Tests of your own') ?? '');
   const { stdout, stderr } = await run(process.execPath, [program]).catch(output);
@@ -128,11 +128,11 @@ const OF_THE_CLIENT = {
   packages: ['@bufbuild/protobuf/wire', '@grpc/grpc-js', '@opentelemetry/api'],
 };
 
-test('the client has no code of the server in it', async () => {
+test('the client contains no code of the server', async () => {
   expect(await loadedBy('src/client/client.js', 'src/client/proto.js')).toEqual(OF_THE_CLIENT);
 });
 
-test('the program loads neither client nor server until a command needs it, and never one for the other', async () => {
+test('the program loads client or server only when a command needs it, and never both', async () => {
   expect(await loadedBy('src/main.js')).toEqual({
     folders: ['src', 'src/cli', 'src/config', 'src/domain'],
     packages: ['commander'],
@@ -145,11 +145,11 @@ test('the program loads neither client nor server until a command needs it, and 
   expect(server.folders.filter((folder) => /^src\/(cli|client)/.test(folder))).toEqual([]);
 });
 
-test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {
+test('npx leasehold runs the program of the package, which holds a lock', { timeout: 60_000 }, async () => {
   const { bin } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
     readonly bin: Readonly<Record<string, string>>; // ours
   };
-  // As npm makes it.
+  // As npm creates it.
   await mkdir(join(project, 'node_modules/.bin'), { recursive: true });
   await symlink(join(installed, bin.leasehold ?? ''), join(project, 'node_modules/.bin/leasehold'));
   const command = ['run', 'demo', '--', 'sh', '-c', 'echo token $LEASEHOLD_FENCING_TOKEN'];
@@ -163,7 +163,7 @@ test('npx leasehold: the program of the package runs, and holds a lock', { timeo
   expect(stdout).toMatch(/^token \d+\n$/);
 });
 
-test('the .proto files are in it, with everything that they import', async () => {
+test('the package contains the .proto files, with everything that they import', async () => {
   const paths = await readdir(join(installed, 'proto'), { recursive: true });
   expect(paths).toContain('leasehold/v1/lock_service.proto');
   expect(paths).toContain('third_party/google/rpc/status.proto');

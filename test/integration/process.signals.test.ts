@@ -65,11 +65,11 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
 
       await redis.pause();
       const call = client.acquire({ resource: 'in-progress' });
-      await client.getServerInfo(); // on the same connection, behind it
+      await client.getServerInfo(); // on the same connection, after it
       instance.signal(signal);
       await eventually(() => watched.at(-1) === 'NOT_SERVING', { what: 'unreadiness', withinMs: 3_000 });
       const refused = await failure(other.acquire({ resource: 'new' }));
-      expect(refused.code).toBe(14); // UNAVAILABLE, by DRAINING or because nobody listens any more
+      expect(refused.code).toBe(14); // UNAVAILABLE, because it drains or because nobody listens any more
       await redis.resume();
       expect((await call).lease?.resource).toBe('in-progress');
       expect(await instance.exit(7_000)).toBe(0);
@@ -138,7 +138,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
       await client.release(two);
       await client.getLock('logged');
       await rawCall(client.stub, LockServiceService.acquire.path, Buffer.from(`\u000a\u007f${one.leaseId}`));
-      // There is a defect on the way, too: what Redis says about it goes into the log, with the command or without.
+      // This includes a defect: the log has what Redis says about it, with the command or without.
       await redis.withClient((connection) => connection.set('leasehold:{0}:lock:strange', 'not a lock'));
       await failure(client.acquire({ ...one, resource: 'strange' }));
       await client.release(one);
@@ -149,7 +149,7 @@ describe.concurrent('the process', { timeout: 40_000 }, () => {
       instance.signal('SIGTERM');
       expect(await instance.exit()).toBe(0);
       const log = `${instance.stdout}${instance.stderr}`.toLowerCase();
-      // The log is that detailed: each mutation is there, under the hash of its lease.
+      // The log is that detailed: it has each mutation, under the hash of its lease.
       expect(log).toContain(leaseIdHash(one.leaseId));
       expect(log).toContain('"outcome":"lock_contended"');
       expect(log).toContain('"rpc":"release"');

@@ -1,4 +1,4 @@
-// The command at its start: arguments, configuration, what it prints, and when it refuses to serve.
+// The command at its start: arguments, configuration, output, and when it refuses to serve.
 import { describe, expect, type TestContext, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
 import { freePort } from '../support/ports.ts';
@@ -92,7 +92,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect(bad.stdout).toBe('');
   });
 
-  test('without a Redis the server says first of all that its locks are shared with nobody', async ({
+  test('without a Redis the server first says that no other server shares its locks', async ({
     onTestFinished,
   }) => {
     const embedded = server(onTestFinished);
@@ -119,7 +119,7 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     ).toBe(true);
   });
 
-  test('a server whose port is taken says which in one line, and ends with status 1', async ({
+  test('a server whose port is taken names the port in one line, and ends with status 1', async ({
     onTestFinished,
   }) => {
     const first = server(onTestFinished);

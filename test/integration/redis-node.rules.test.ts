@@ -1,5 +1,6 @@
-// Which Redis an instance uses, and what it makes of a script's trouble: a node that is a replica, one that loads, a
-// database that isn't there, a script that was forgotten or fails. Real Redis; one test needs Sentinels that are wrong.
+// Which Redis an instance uses, and how it handles a script that fails: a node that is a replica, a node that loads, a
+// database that doesn't exist, a script that was forgotten or fails. Real Redis; one test needs Sentinels that are
+// wrong.
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CallError } from '../../src/client/core/call-error.ts';
@@ -14,7 +15,7 @@ import {
   Watcher,
 } from '../support/watched-redis.ts';
 
-/** For tests that stop or flush nothing: the keys of each are its own. */
+/** For tests that stop or flush nothing, since each has keys of its own. */
 let shared: RedisProcess;
 
 beforeAll(async () => {
@@ -24,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => shared?.stop());
 
 describe.concurrent('a node', { timeout: 30_000 }, () => {
-  test('that is a replica is not used, whatever the Sentinels say', async ({ onTestFinished }) => {
+  test('a node that is a replica is not used, whatever the Sentinels say', async ({ onTestFinished }) => {
     const replica = await ownRedis(onTestFinished, {
       replicaOf: shared.listens,
       directives: ['replica-read-only no'],
@@ -40,7 +41,7 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('OK');
   });
 
-  test('that loads its data is not used until it has', async ({ onTestFinished }) => {
+  test('a node is not used while it loads its data', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished, {
       save: '900 1',
       directives: ['rdbcompression no', 'key-load-delay 15000', 'loading-process-events-interval-bytes 1024'],
@@ -58,7 +59,7 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('QUARANTINE');
   });
 
-  test('that may evict is not used', async ({ onTestFinished }) => {
+  test('a node that may evict keys is not used', async ({ onTestFinished }) => {
     const redis = await ownRedis(onTestFinished, { directives: ['maxmemory-policy allkeys-lru'] });
     const watcher = await Watcher.start(onTestFinished, directly(redis.listens));
     await watcher.says('maxmemory-policy is allkeys-lru');
@@ -66,7 +67,9 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await exists(redis, watcher.meta)).toBe(false);
   });
 
-  test('without the database is refused, and database 0 stays as it is', async ({ onTestFinished }) => {
+  test('a node without the chosen database is refused, and database 0 stays as it is', async ({
+    onTestFinished,
+  }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens), {
       LEASEHOLD_REDIS_DB: '99',
     });
@@ -75,7 +78,7 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
     expect(await exists(shared, watcher.meta)).toBe(false);
   });
 
-  test('keeps everything in the database that was chosen', async ({ onTestFinished }) => {
+  test('everything is kept in the database that was chosen', async ({ onTestFinished }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens), {
       LEASEHOLD_REDIS_DB: '3',
     });
@@ -92,7 +95,9 @@ describe.concurrent('a node', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a script', { timeout: 30_000 }, () => {
-  test('that Redis has forgotten is taught again, and no caller notices', async ({ onTestFinished }) => {
+  test('a script that Redis has forgotten is loaded again, and no caller notices', async ({
+    onTestFinished,
+  }) => {
     const redis = await ownRedis(onTestFinished);
     const watcher = await Watcher.start(onTestFinished, directly(redis.listens));
     await watcher.usable();
@@ -103,10 +108,10 @@ describe.concurrent('a script', { timeout: 30_000 }, () => {
     expect(new Set(grants.map(({ lease }) => lease?.fencingToken)).size).toBe(20);
   });
 
-  test('that fails says INTERNAL and not why', async ({ onTestFinished }) => {
+  test('a script that fails answers INTERNAL without the cause', async ({ onTestFinished }) => {
     const watcher = await Watcher.start(onTestFinished, directly(shared.listens));
     await watcher.usable();
-    // What another program wrote where a lock should be.
+    // What another program wrote in the place of a lock.
     await shared.withClient((client) => client.set(watcher.lock('strange'), 'not a lock'));
     const error = await watcher.client.acquire({ resource: 'strange' }).catch((thrown: unknown) => thrown);
     if (!(error instanceof CallError)) throw new Error('granted', { cause: error });

@@ -1,6 +1,6 @@
 // How an instance comes to a reign and what it answers under one, rule by rule: an adoption that hangs, one that the
-// Sentinels overtook, a config epoch that moves although nothing restarted, a command that came late. Real Redis;
-// where the Sentinels matter they are fakes that say one thing at a time.
+// Sentinels overtook, a config epoch that moves although nothing restarted, a command that came late. Real Redis; where
+// the Sentinels matter they are fakes that say one thing at a time.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -27,10 +27,10 @@ import {
 } from '../support/watched-redis.ts';
 
 const MAX_TTL_MS = 30_000;
-/** What anything at all may take on a busy machine, and far less than what it must not wait for. */
+/** How long anything may take on a busy machine, and far less than what it must not wait for. */
 const AT_ONCE_MS = 800;
 
-/** For tests that freeze or flush nothing: the keys of each are its own. */
+/** For tests that freeze or flush nothing, since each has keys of its own. */
 let shared: RedisProcess;
 
 beforeAll(async () => {
@@ -39,7 +39,7 @@ beforeAll(async () => {
 
 afterAll(() => shared?.stop());
 
-/** Redis reads, and keeps each writing command waiting: an adoption is the first one of an instance. */
+/** Redis still answers reads but delays each writing command, of which an adoption is an instance's first. */
 async function pauseWrites(redis: RedisProcess): Promise<void> {
   await redis.withClient((client) => client.call('CLIENT', 'PAUSE', '60000', 'WRITE'));
 }
@@ -77,7 +77,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     return { proxy, watcher };
   }
 
-  test('that gets no reply ends, and another connection is made', async ({ onTestFinished }) => {
+  test('an adoption that gets no reply ends, and another connection is made', async ({ onTestFinished }) => {
     const { proxy, watcher } = await unanswered(onTestFinished);
     await watcher.says('adopt-reign: no reply');
     proxy.heal(); // the first connection is gone, so this helps only others
@@ -85,12 +85,14 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('OK');
   });
 
-  test('that gets no reply does not hold up the end of the store', async ({ onTestFinished }) => {
+  test('an adoption that gets no reply does not delay the end of the store', async ({ onTestFinished }) => {
     const { watcher } = await unanswered(onTestFinished);
     expect(await milliseconds(watcher.closeStore())).toBeLessThan(AT_ONCE_MS);
   });
 
-  test('that still connects does not hold up the end of the store', async ({ onTestFinished }) => {
+  test('an adoption that is still connecting does not delay the end of the store', async ({
+    onTestFinished,
+  }) => {
     const proxy = await proxyTo(onTestFinished, shared);
     proxy.cut();
     const watcher = await Watcher.start(onTestFinished, directly(proxy));
@@ -98,7 +100,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(await milliseconds(watcher.closeStore())).toBeLessThan(AT_ONCE_MS);
   });
 
-  test('needs a majority that was asked after the reign was read', async ({ onTestFinished }) => {
+  test('an adoption needs a majority that was asked after the reign was read', async ({ onTestFinished }) => {
     const redis = await startSettledRedis();
     onTestFinished(() => redis.stop());
     const proxy = await proxyTo(onTestFinished, redis);
@@ -114,7 +116,8 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
       withinMs: 8_000,
       everyMs: 5,
     });
-    // It stands still before it knows the reign that is in Redis, and meanwhile the Sentinels are asked and freeze.
+    // The instance stands still before it knows the reign that is in Redis. Meanwhile the Sentinels are asked, and
+    // freeze.
     proxy.holdReplies();
     for (const sentinel of sentinels) sentinel.hold();
     await eventually(() => sentinels.every(({ heldQuestions }) => heldQuestions > 0), {
@@ -126,7 +129,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     proxy.delayMs = 0;
     proxy.heal();
     await eventually(() => ran('hget'), { what: 'the last reading step', withinMs: 2_000, everyMs: 5 });
-    // These answers are of now, and say what was true when they were asked for: before the reign was read.
+    // These answers arrive now, and say what was true when they were asked: before the reign was read.
     for (const sentinel of sentinels) sentinel.sendHeld();
     const { host, port } = proxy;
     await watcher.says(`no majority of the Sentinels confirms ${host}:${port} as primary`);
@@ -136,7 +139,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     await watcher.usable();
   });
 
-  test('waits for the first replica, which changes the replication id, so that the reign begins once', async ({
+  test('an adoption waits for the first replica, which changes the replication id, so that the reign begins once', async ({
     onTestFinished,
   }) => {
     const redis = await ownRedis(onTestFinished);
@@ -157,8 +160,10 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     expect(next.status.reign).toBe(watcher.status.reign);
   });
 
-  test('on a node that is demoted before it runs changes nothing', async ({ onTestFinished }) => {
-    // Writable, or Redis itself would refuse.
+  test('an adoption on a node that was demoted before it runs changes nothing', async ({
+    onTestFinished,
+  }) => {
+    // Writable, because Redis itself would refuse otherwise.
     const redis = await ownRedis(onTestFinished, { directives: ['replica-read-only no'] });
     await pauseWrites(redis);
     const watcher = await Watcher.start(onTestFinished, directly(redis.listens));
@@ -172,7 +177,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
 });
 
 describe.concurrent('a reign', { timeout: 30_000 }, () => {
-  test('is a new one when the config epoch moves, although the node never stopped', async ({
+  test('a new config epoch begins a new reign, although the node never stopped', async ({
     onTestFinished,
   }) => {
     const proxy = await proxyTo(onTestFinished, shared);
@@ -186,7 +191,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     const { lease } = await watcher.client.acquire(held);
     const before = watcher.status;
 
-    // A grant under the old epoch whose reply is on its way while the Sentinels choose anew.
+    // A grant under the old epoch whose reply is on its way while the Sentinels choose again.
     proxy.holdReplies();
     const inFlight = outcomeOf(watcher.client.acquire({ resource: 'in flight' }));
     await eventually(() => exists(shared, watcher.lock('in flight')), {
@@ -210,7 +215,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await outcomeOf(renewal)).toBe('OK');
   });
 
-  test('is a new one when the replication id changes, although the process is the same', async ({
+  test('a new replication id begins a new reign, although the process is the same', async ({
     onTestFinished,
   }) => {
     const redis = await startSettledRedis();
@@ -234,7 +239,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     expect(await watcher.acquire()).toBe('QUARANTINE');
   });
 
-  test('ends at once when the Sentinels name another node, also while the old one answers nothing', async ({
+  test('a reign ends at once when the Sentinels name another node, even while the old one answers nothing', async ({
     onTestFinished,
   }) => {
     const proxy = await proxyTo(onTestFinished, shared);
@@ -255,12 +260,12 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     const took = milliseconds(
       eventually(() => watcher.status.reign.startsWith('2:'), { what: 'the next reign', withinMs: 5_000 }),
     );
-    // Not the 3 s of silence after which a node counts as frozen.
+    // Less than the 3 s of silence after which a node counts as frozen.
     expect(await took).toBeLessThan(1_500);
     expect(await exists(next, watcher.meta)).toBe(true);
   });
 
-  test('confirms after a command that was late only by what the Sentinels said since', async ({
+  test('after a late command, only newer answers of the Sentinels confirm the reign', async ({
     onTestFinished,
   }) => {
     const sentinels = await startSentinels(onTestFinished, 3, shared.listens);
@@ -306,7 +311,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 5_000 });
     const { reign } = store.status();
 
-    // From here on nobody asks them anew with success, and what they said holds for 2 s.
+    // From here on no question to them succeeds, and what they said counts for 2 s.
     const before = sentinels.map(({ questions }) => questions);
     await eventually(() => sentinels.every(({ questions }, index) => questions > (before[index] ?? 0)), {
       what: 'fresh answers',

@@ -1,5 +1,5 @@
-// Every mutation repeated after a lost reply has no second effect: the connection to Redis is cut between the script's
-// commit and its reply, for each rpc, and the call is repeated with the same ids.
+// Every mutation that is repeated after a lost reply has no second effect: the connection to Redis is cut between the
+// script's commit and its reply, for each rpc, and the call is repeated with the same ids.
 
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -41,7 +41,7 @@ async function usable(): Promise<void> {
   await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
 }
 
-/** Runs a call whose script commits and whose reply never comes; then all is well again. */
+/** Runs a call whose script commits and whose reply never comes; then the proxy works again. */
 async function replyLost(call: () => Promise<unknown>, committed: () => Promise<boolean>): Promise<void> {
   proxy.holdReplies();
   const outcome = call().then(
@@ -53,7 +53,7 @@ async function replyLost(call: () => Promise<unknown>, committed: () => Promise<
   await reconnected();
 }
 
-/** Cuts the connections with all replies that they hold; returns when the instance has a new one. */
+/** Cuts the connections with all replies that they hold; returns when the instance has a new connection. */
 async function reconnected(): Promise<void> {
   const { sinceMs } = instance.store.status();
   proxy.drop();
@@ -64,7 +64,7 @@ async function reconnected(): Promise<void> {
   });
 }
 
-/** The lease as Redis has it, past the proxy: its token and recorded deadline, by lease id. */
+/** The lease in Redis, read past the proxy: its token and recorded deadline, by lease id. */
 async function recorded(leaseId: string, resource = RESOURCE): Promise<string[] | undefined> {
   return redis.withClient(async (direct) => {
     const text = await direct.hget(`leasehold:{0}:lock:${resource}`, leaseId);
@@ -77,7 +77,7 @@ async function granted(leaseId: string, owner = 'me'): Promise<bigint> {
   return lease?.fencingToken ?? 0n;
 }
 
-test('Acquire: the repeat gets the lease that was granted', { timeout: 30_000 }, async () => {
+test('a repeated Acquire gets the lease that was granted', { timeout: 30_000 }, async () => {
   const leaseId = randomUUID();
   await replyLost(
     () => granted(leaseId),
@@ -88,7 +88,7 @@ test('Acquire: the repeat gets the lease that was granted', { timeout: 30_000 },
   expect((await client.getLock(RESOURCE)).lock?.holderCount).toBe(1);
 });
 
-test('Renew: the repeat renews the same lease', { timeout: 30_000 }, async () => {
+test('a repeated Renew renews the same lease', { timeout: 30_000 }, async () => {
   const leaseId = randomUUID();
   const fencingToken = await granted(leaseId);
   const before = (await recorded(leaseId))?.[1];
@@ -100,7 +100,7 @@ test('Renew: the repeat renews the same lease', { timeout: 30_000 }, async () =>
   expect(lease?.fencingToken).toBe(fencingToken);
 });
 
-test('Release: the repeat ends nothing, not even the next lease', { timeout: 30_000 }, async () => {
+test('a repeated Release ends nothing, not even the next lease', { timeout: 30_000 }, async () => {
   const leaseId = randomUUID();
   await granted(leaseId);
   await replyLost(
@@ -117,7 +117,7 @@ test.each([
   { immediate: false, left: 'revoked' },
   { immediate: true, left: 'gone' },
 ])(
-  'ForceRelease (immediate: $immediate): the repeat takes nothing more away',
+  'a repeated ForceRelease revokes nothing more (immediate: $immediate)',
   { timeout: 30_000 },
   async ({ immediate, left }) => {
     const leaseId = randomUUID();
@@ -141,7 +141,7 @@ test.each([
   },
 );
 
-test('Hold: the repeat gets the lease that was granted', { timeout: 30_000 }, async () => {
+test('a repeated Hold gets the lease that was granted', { timeout: 30_000 }, async () => {
   const spec = { resource: RESOURCE, leaseId: randomUUID(), owner: 'me' };
   proxy.holdReplies();
   const first = hold(client, spec);
@@ -160,7 +160,7 @@ test('Hold: the repeat gets the lease that was granted', { timeout: 30_000 }, as
   again.call.cancel();
 });
 
-test('a waiting Hold that does not hear of its hand-over is granted once', {
+test('a Hold that waits and does not hear of its hand-over is granted once', {
   timeout: 30_000,
 }, async () => {
   const holder = randomUUID();
@@ -184,7 +184,7 @@ test('a waiting Hold that does not hear of its hand-over is granted once', {
   stream.call.cancel();
 });
 
-test('KeepAlive: a take-over whose reply is lost is repeated by the stream itself', {
+test('a KeepAlive repeats a take-over whose reply is lost by itself', {
   timeout: 30_000,
 }, async () => {
   const leaseId = randomUUID();
@@ -210,13 +210,13 @@ test('KeepAlive: a take-over whose reply is lost is repeated by the stream itsel
   stream.call.cancel();
 });
 
-test('AcquireMany: the repeat gets the leases that were granted', { timeout: 30_000 }, async () => {
+test('a repeated AcquireMany gets the leases that were granted', { timeout: 30_000 }, async () => {
   const specs = ['a', 'b'].map((resource) => ({ resource, leaseId: randomUUID() }));
   const last = specs[1]?.leaseId ?? '';
   const { leases } = await client.acquireMany(specs);
   const before = (await recorded(last, 'b'))?.[1];
   proxy.holdReplies();
-  // The repeat commits its first script and fails; it gives back what it can no longer reach, or not at all.
+  // The repeat commits its first script and fails; it gives back what it can, or nothing if it cannot.
   await expect(client.acquireMany(specs)).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
   await reconnected();
   const again = await client.acquireMany(specs);
@@ -227,7 +227,7 @@ test('AcquireMany: the repeat gets the leases that were granted', { timeout: 30_
   expect((await recorded(last, 'b'))?.[1]).not.toBe(before);
 });
 
-test('a waiting Acquire whose replies are lost is granted once', { timeout: 30_000 }, async () => {
+test('an Acquire that waits and whose replies are lost is granted once', { timeout: 30_000 }, async () => {
   const holder = randomUUID();
   const token = await granted(holder, 'holder');
   const leaseId = randomUUID();

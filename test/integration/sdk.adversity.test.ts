@@ -1,5 +1,6 @@
 // The TypeScript client when things go wrong around it: servers that aren't there, aren't what they seem, stop, or
-// never come back. Each is an error with a sentence that says what to do, in time; and no process hangs because of it.
+// never come back. Each ends in time in an error with a sentence that says what to do, and no process hangs because of
+// it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -43,7 +44,7 @@ async function listening(server: Server): Promise<HostPort> {
 
 const nowhere = async (): Promise<HostPort> => ({ host: '127.0.0.1', port: await freePort() });
 
-/** All kinds of calls, each with a second of time; together, so that a test takes as long as one of them. */
+/** All kinds of calls, each with a second of time, side by side, so that a test takes as long as one of them. */
 async function reasons(client: Client): Promise<unknown[]> {
   const bounds = { timeoutMs: 1_000 };
   const startedMs = performance.now();
@@ -219,7 +220,7 @@ describe('a server that goes away while a lease is held', () => {
     const work = async (): Promise<void> => {
       await proxy.refuse();
       proxy.drop();
-      // A process that is too busy for its timers: the clocks count.
+      // A process that is too busy to fire its timers: the clocks count.
       const untilMs = performance.now() + 2_500;
       while (performance.now() < untilMs);
     };

@@ -1,5 +1,5 @@
-// Locks of the TypeScript client, against real servers on both stores: what it holds, what it tells, and how the end of
-// the work and the end of the lease go together.
+// Locks of the TypeScript client, against real servers on both stores: what it holds, what it reports, and how the end
+// of the work and the end of the lease go together.
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {

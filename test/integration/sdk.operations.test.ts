@@ -25,7 +25,7 @@ function isState(client: Client, resource: string, id: string, state: OperationS
   return eventually(isSo, { what: `${id} ${state}`, ...soon });
 }
 
-/** Work that the test ends, and that tells how often it was begun. */
+/** Work that the test ends, and that counts how often it was begun. */
 function gate<T>() {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const { promise: entered, resolve: enter } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-// Watches of the TypeScript client: elections and their observers, locks as they change, also over a server that comes
+// Watches of the TypeScript client: elections and their observers, locks as they change, even over a server that comes
 // back; and the trace of the caller, which goes with each call.
 import { once } from 'node:events';
 import { createServer } from 'node:http2';
@@ -34,7 +34,7 @@ function reading<T>(items: (signal: AbortSignal) => AsyncIterable<T>): {
 }
 
 test.each(STORE_KINDS)(
-  'In an election on the %s store one candidate leads, all know who, and a resignation hands over',
+  'In an election on the %s store one candidate leads, every observer knows which, and a resignation hands over',
   async (kind) => {
     const { instance } = await rigOf(kind);
     const [a, b, c] = ['a', 'b', 'c'].map((owner) => clientTo(instance.address, { owner }));

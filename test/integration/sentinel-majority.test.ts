@@ -1,5 +1,5 @@
-// Without a majority of the Sentinels nobody vouches for the primary: the service stops, on a healthy Redis,
-// and goes on when they are back.
+// Without a majority of the Sentinels nobody vouches for the primary: the service stops, on a healthy Redis, and goes
+// on when they are back.
 
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
@@ -12,7 +12,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test('a lost Sentinel majority stops all answers at once and no lease is lost when it is back soon', {
+test('a lost majority of the Sentinels stops all answers at once, and no lease is lost if it is back soon', {
   timeout: 60_000,
 }, async () => {
   rig = await FailoverRig.start();

@@ -1,6 +1,6 @@
-// Which answers of Sentinels count, one rule per test: told apart by their id, counted against all that exist, in
-// agreement about address and epoch, and asked lately. The Sentinels are fakes, so that each says just what the rule
-// is about; the Redis is real.
+// Which answers of Sentinels count, one rule per test: Sentinels are told apart by their id and counted against all
+// that exist; they must agree about address and epoch, and must have been asked lately. The Sentinels are fakes, so
+// that each says only what the rule is about; the Redis is real.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONFIRMATION_WINDOW_MS, SENTINEL_POLL_MS } from '../../src/domain/safety.ts';
@@ -16,7 +16,7 @@ import {
   Watcher,
 } from '../support/watched-redis.ts';
 
-/** What a call or a poll may take beyond its bound on a busy machine. */
+/** How much longer than its bound a call or a poll may take on a busy machine. */
 const SLACK_MS = 500;
 
 let redis: RedisProcess;
@@ -32,7 +32,7 @@ function three<T>([first, second, third]: readonly T[]): readonly [T, T, T] {
   return [first, second, third];
 }
 
-/** Returns when each has been asked this often from now on: what would be believed has been heard. */
+/** Returns when each has been asked this often from now on: by then the instance has heard what it would believe. */
 async function askedAgain(sentinels: readonly FakeSentinel[], times = 2): Promise<void> {
   const before = sentinels.map(({ questions }) => questions);
   await eventually(() => sentinels.every((s, index) => s.questions >= (before[index] ?? 0) + times), {
@@ -71,7 +71,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     second.say({ otherSentinels: 4 });
     await watcher.unusable(SLACK_MS + 500);
     expect(await watcher.acquire('untold')).toBe('PRIMARY_UNCONFIRMED'); // two of five
-    // Nor was it taken by a lease that nobody could be told of.
+    // Nor did a lease take it that nobody could be told of.
     expect(await redis.withClient((client) => client.exists(watcher.lock('untold')))).toBe(0);
     third.release();
     await watcher.usable();
@@ -102,7 +102,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     await watcher.says('1 of 3 Sentinels answer, 2 must agree');
   });
 
-  test('answers older than 2 s confirm nothing, and when new ones come the reign goes on', async ({
+  test('answers of Sentinels older than 2 s confirm nothing, and the reign goes on when new ones come', async ({
     onTestFinished,
   }) => {
     const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
@@ -134,7 +134,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
       },
       { what: 'refusals', withinMs: CONFIRMATION_WINDOW_MS + COMMAND_TIMEOUT_MS + SLACK_MS },
     );
-    // The oldest answers count as long as they may: a silence of a moment stops nothing.
+    // The oldest answers count as long as they may: a short silence stops nothing.
     expect(calls.filter(({ outcome }) => outcome === 'OK').length).toBeGreaterThan(0);
     for (const { sentMs, endedMs, outcome } of calls) {
       expect(['OK', 'PRIMARY_UNCONFIRMED']).toContain(outcome);
@@ -150,7 +150,9 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     expect(watcher.status).toMatchObject({ reign, epoch, quarantineRemainingMs: 0 });
   });
 
-  test('an announced switch is asked about at once', async ({ onTestFinished }) => {
+  test('the Sentinels are asked at once about a switch that one of them announced', async ({
+    onTestFinished,
+  }) => {
     const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
     const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels));
     await watcher.usable();
@@ -169,7 +171,7 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     expect(performance.now() - startedMs).toBeLessThan((times * SENTINEL_POLL_MS) / 2);
   });
 
-  test('the end of a store does not wait for a majority that does not come', async ({ onTestFinished }) => {
+  test('a store ends without waiting for a majority of the Sentinels', async ({ onTestFinished }) => {
     const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
     for (const sentinel of sentinels) sentinel.hold();
     const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels));

@@ -63,7 +63,7 @@ describe('TcpProxy', () => {
   const gets = (client: Client, text: string) =>
     eventually(() => client.received() === text, { what: `receiving ${text}`, withinMs: 2000, everyMs: 5 });
 
-  test('passes bytes both ways and the end of a connection', async () => {
+  test('a proxy passes bytes both ways, and the end of a connection', async () => {
     const client = await open();
     client.socket.write('a');
     await gets(client, '<a>');
@@ -91,7 +91,7 @@ describe('TcpProxy', () => {
     await gets(fresh, '<c>');
   });
 
-  test('a cut of some peers leaves the others alone', async () => {
+  test('a cut of some peers does not affect the others', async () => {
     const near = await open('127.0.0.1');
     const far = await open('127.0.0.77');
     proxy.cut((peerAddress) => peerAddress === '127.0.0.77');
@@ -102,7 +102,7 @@ describe('TcpProxy', () => {
     expect(seenByTarget).toBe('near');
   });
 
-  test('the end of a connection does not cross a cut either', async () => {
+  test('a cut holds back the end of a connection too', async () => {
     const client = await open();
     client.socket.write('a');
     await gets(client, '<a>');
@@ -115,7 +115,7 @@ describe('TcpProxy', () => {
     await eventually(() => seenByTarget === 'alast words', { what: 'the late bytes', withinMs: 2000 });
   });
 
-  test('held replies are lost with drop, though the target did its work', async () => {
+  test('drop loses the held replies, although the target did its work', async () => {
     const client = await open();
     proxy.holdReplies();
     client.socket.write('commit');
@@ -126,7 +126,7 @@ describe('TcpProxy', () => {
     expect(client.received()).toBe('');
   });
 
-  test('held requests wait, and what the target says by itself still arrives', async () => {
+  test('a hold of requests lets through what the target says by itself', async () => {
     const client = await open();
     client.socket.write('a');
     await gets(client, '<a>');
@@ -140,7 +140,7 @@ describe('TcpProxy', () => {
     await gets(client, '<a>news<b>');
   });
 
-  test('drop of some peers leaves the others alone', async () => {
+  test('a drop of some peers does not affect the others', async () => {
     const near = await open('127.0.0.1');
     const far = await open('127.0.0.77');
     proxy.drop((peerAddress) => peerAddress === '127.0.0.77');
@@ -149,7 +149,7 @@ describe('TcpProxy', () => {
     await gets(near, '<near>');
   });
 
-  test('refuse turns new connections away, keeps open ones, and accept listens again', async () => {
+  test('refuse turns away new connections and keeps open ones, and accept listens again', async () => {
     const old = await open();
     await proxy.refuse();
     await expect(open()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
@@ -161,7 +161,7 @@ describe('TcpProxy', () => {
     await gets(fresh, '<b>');
   });
 
-  test('delays every chunk and keeps the order', async () => {
+  test('a delay holds every chunk and keeps the order', async () => {
     const client = await open();
     proxy.delayMs = 60;
     const startMs = performance.now();
@@ -175,7 +175,7 @@ describe('TcpProxy', () => {
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(118);
   });
 
-  test('carries more than it would hold, with backpressure', async () => {
+  test('a proxy carries more than it can hold, with backpressure', async () => {
     const client = await open();
     const sentBytes = 8 * 1024 * 1024;
     client.socket.write(Buffer.alloc(sentBytes, 'x'));
@@ -185,7 +185,7 @@ describe('TcpProxy', () => {
     });
   });
 
-  test('a dead target shows as a closed connection', async () => {
+  test('a proxy closes the connection when the target is dead', async () => {
     await new Promise((resolve) => target.close(resolve));
     const client = await open();
     await eventually(client.closed, { what: 'the close', withinMs: 2000 });

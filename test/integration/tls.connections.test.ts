@@ -1,4 +1,4 @@
-// TLS on both sides of an instance: from clients, and to a Redis that asks for everything a guarded one can ask for.
+// TLS on both sides of an instance: from clients, and to a Redis that demands everything that a guarded one can demand.
 // The certificates are in test/support/tls.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -92,9 +92,9 @@ describe.concurrent('clients to Leasehold', () => {
 describe.concurrent('Leasehold to Redis', () => {
   const auth = { username: 'locks', password: 'correct-horse-battery' };
 
-  /** A Redis that speaks TLS to clients with a certificate, and to nobody without a name and password. */
+  /** A Redis that speaks TLS only to clients with a certificate, a name and a password. */
   async function guardedRedis(context: TestContext): Promise<{ redis: RedisProcess; tlsPort: number }> {
-    // The certificates would have to be copied into a container.
+    // A container would need copies of the certificates.
     if ((await findRedis()).mode === 'docker') context.skip('a container does not see the certificates');
     const tlsPort = await freePort();
     const redis = await RedisProcess.server({
@@ -156,7 +156,7 @@ describe.concurrent('Leasehold to Redis', () => {
     ['another name than the certificate’s', { LEASEHOLD_REDIS_TLS_SERVER_NAME: 'redis.other' }, /altnames/i],
     ['a wrong password', { LEASEHOLD_REDIS_PASSWORD: 'wrong-horse' }, /WRONGPASS|invalid username/i],
   ] as const) {
-    test(`${name}: the instance gets no connection to Redis, and does not tell callers why`, async (context) => {
+    test(`an instance with ${name} gets no connection to Redis, and does not tell callers why`, async (context) => {
       const { tlsPort } = await guardedRedis(context);
       const instance = await started(context, { ...environment(tlsPort), ...overrides });
       const client = clientWith(context, instance, credentials.createInsecure());

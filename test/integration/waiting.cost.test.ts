@@ -1,4 +1,4 @@
-// What waiting costs Redis, and what abuse leaves behind: counted, not timed.
+// What waiting costs Redis, and what abuse leaves behind. The tests count and do not measure time.
 
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -39,7 +39,7 @@ function asked(resource: string, instanceId = 'i1'): Asked {
 
 async function inQueue(resource: string, count: number, instanceId?: string): Promise<Asked[]> {
   const all = Array.from({ length: count }, () => asked(resource, instanceId));
-  // In order: the place is the order of arrival.
+  // One after the other, because the place is the order of arrival.
   for (let from = 0; from < count; from += 500) {
     const outcomes = await Promise.all(
       all
@@ -59,7 +59,7 @@ async function held(resource: string): Promise<Asked> {
   return ask;
 }
 
-/** Commands that Redis ran, the scripts' own included. */
+/** The commands that Redis ran, including those of scripts. */
 async function commandsRun(work: () => Promise<unknown>): Promise<number> {
   await client.config('RESETSTAT');
   await work();

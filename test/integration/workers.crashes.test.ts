@@ -1,4 +1,5 @@
-// Server processes and their supervisor are killed or hang: what goes on, what is replaced, and that nothing is left.
+// Server processes and their supervisor are killed or hang: what goes on, what is replaced, and that nothing is left
+// behind.
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +18,7 @@ async function keeperOf(rig: WorkerRig): Promise<WorkerLine> {
       }
       return false;
     },
-    { what: 'a worker that keeps the lease', withinMs: 10_000 },
+    { what: 'a server process that keeps the lease', withinMs: 10_000 },
   );
 }
 
@@ -67,12 +68,12 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
     await lease.release();
   });
 
-  test('a server process that takes the place of another never takes an empty Redis for a new deployment', async ({
+  test('a server process that replaces another never takes an empty Redis for a new deployment', async ({
     onTestFinished: atEnd,
   }) => {
     const { rig, redis } = await startedWorkers(atEnd, 2); // with bootstrap: new
     const [ending, staying] = rig.workers();
-    if (!ending || !staying) throw new Error('two workers');
+    if (!ending || !staying) throw new Error('two server processes');
     await redis.kill();
     await rig.server.logged(/"no primary"/);
     process.kill(ending.pid, 'SIGKILL');
@@ -80,7 +81,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
     // The other one knows that there were leases: it must not come first and begin the quarantine for both.
     process.kill(staying.pid, 'SIGSTOP');
     const said = rig.lines('primary in use').length;
-    await redis.start(); // empty: it keeps nothing
+    await redis.start(); // empty, since it keeps nothing
     await eventually(() => rig.lines('primary in use').length > said, {
       what: 'a primary in use by the replacement',
       withinMs: 10_000,
@@ -96,7 +97,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     const [hanging, other] = rig.workers();
-    if (!hanging || !other) throw new Error('two workers');
+    if (!hanging || !other) throw new Error('two server processes');
     const clients = await rig.connectToEach(address, 2);
     process.kill(hanging.pid, 'SIGSTOP');
     // Its series are left out, and the scrape doesn't wait for them.
@@ -157,7 +158,7 @@ describe.concurrent('a killed supervisor', { timeout: 60_000 }, () => {
         // The process has ended, as it should.
       }
     });
-    // Don't wait for the end of its output: the server process that hangs keeps that open.
+    // This doesn't wait for the end of its output, because the server process that hangs keeps that open.
     rig.server.signal('SIGKILL');
     await eventually(() => listens(address), { what: 'a free port', withinMs: 5_000 });
     process.kill(hanging, 'SIGCONT');

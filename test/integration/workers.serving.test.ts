@@ -30,7 +30,7 @@ describe.concurrent('several server processes', { timeout: 60_000 }, () => {
         .map(({ worker }) => worker)
         .toSorted(),
     ).toEqual([1, 2, 3]);
-    // The supervisor says it once, when all serve, with what a user wants to know.
+    // The supervisor says once, when all serve, what a user wants to know.
     const [serving, ...more] = rig.lines('serving');
     expect(more).toEqual([]);
     expect(serving).toMatchObject({ address: `127.0.0.1:${address.port}`, workers: 3, store: 'redis' });

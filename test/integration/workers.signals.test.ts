@@ -20,7 +20,7 @@ describe.concurrent('signals to a server with several processes', { timeout: 60_
     await redis.pause();
     const calls = [...clients.values()].map(async (client, index) => {
       const call = client.acquire({ resource: `in-progress-${index}` });
-      await client.getServerInfo(); // on the same connection, behind it
+      await client.getServerInfo(); // on the same connection, after it
       return () => call;
     });
     const answers = (await Promise.all(calls)).map((answer) => answer());
@@ -70,7 +70,7 @@ describe.concurrent('signals to a server with several processes', { timeout: 60_
   }) => {
     const { rig, address } = await startedWorkers(atEnd, 2);
     const [first] = rig.workers();
-    if (!first) throw new Error('a worker');
+    if (!first) throw new Error('a server process');
     process.kill(first.pid, 'SIGTERM');
     await eventually(() => rig.workers().length === 3, { what: 'a replacement', withinMs: 15_000 });
     expect(rig.lines('stopped')).toMatchObject([{ worker: first.worker, pid: first.pid }]);

@@ -12,7 +12,7 @@ import { getHttp, gone, startedRedis, startedWorkers, WorkerRig } from '../suppo
 const TLS = join(import.meta.dirname, '../support/tls');
 
 describe.concurrent('the start of a server with several processes', { timeout: 60_000 }, () => {
-  test('several workers are refused without a Redis: each would have locks of its own', async ({
+  test('several server processes are refused without a Redis, because each would have locks of its own', async ({
     onTestFinished: atEnd,
   }) => {
     const refused =
@@ -27,7 +27,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     expect(rig.server.stderr).toBe(`LEASEHOLD_SERVER_WORKERS: ${refused}\n`);
   });
 
-  test('--workers takes the place of the setting', async ({ onTestFinished: atEnd }) => {
+  test('--workers overrides the setting', async ({ onTestFinished: atEnd }) => {
     const env = { LEASEHOLD_REDIS_ADDRESS: 'redis:6379', LEASEHOLD_SERVER_WORKERS: '65' };
     const good = CommandLine.start(['serve', '--check-config', '--workers', '3'], env);
     atEnd(() => good.kill());
@@ -38,7 +38,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     expect(bad.stderr).toBe('--workers: server.workers: expected a whole number from 1 to 64, got "all"\n');
   });
 
-  test('a server of several processes whose port is taken says which in one line, and ends with status 1', async ({
+  test('a server of several processes whose port is taken names the port in one line, and ends with status 1', async ({
     onTestFinished: atEnd,
   }) => {
     const redis = await startedRedis(atEnd);
@@ -89,7 +89,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     // The admin port answers before any server process exists.
     await eventually(() => getHttp(`http://${admin}/healthz`), { what: 'the admin port', withinMs: 20_000 });
     rig.server.signal('SIGTERM');
-    // The output closes with the last process that has it.
+    // The output closes when the last process that has it ends.
     expect(await rig.server.exit()).toBe(0);
     expect(rig.lines('a worker has ended; another takes its place')).toEqual([]);
   });

@@ -1,5 +1,5 @@
-// Writes small histories of chaos runs for the tests of the checker: what doesn't matter to a test has a value that
-// breaks nothing. Moments are in seconds here, since nobody reads milliseconds.
+// Writes small histories of chaos runs for the tests of the checker. What doesn't matter to a test gets a value that
+// breaks nothing. Moments are in seconds here, since milliseconds are hard to read.
 
 import type {
   Believed,
@@ -62,7 +62,7 @@ export function reign(at: number, name: string, change: Partial<Pulse> = {}): Ev
   return { kind: 'pulse', atMs: at * 1_000, ...pulse, reign: name, ...change };
 }
 
-/** A fault from one moment to another; Infinity: it stays. */
+/** A fault from one moment to another; Infinity means that it stays. */
 export function fault(from: number, to: number, targets: string[], change: Partial<Fault> = {}): Event[] {
   const id = from * 1_000 + to;
   const common = { kind: 'fault', id, fault: 'kill', targets, detail: 'as planned', ...change } as const;
@@ -82,7 +82,7 @@ interface CallTold extends Partial<Omit<CallBegan, 'lock' | 'operation'>>, Ended
 
 let calls = 0;
 
-/** A call from one moment to another; Infinity: nobody saw its end. */
+/** A call from one moment to another; Infinity means that nobody saw its end. */
 export function call(rpc: string, from: number, to: number, told: CallTold = {}): Event[] {
   const { by = 'client-1', call: name = `${by}/${++calls}`, deadlineMs = (from + 60) * 1_000 } = told;
   const { asked = {}, outcome = 'ok', reason = '', lease, leases, operation, operations, said } = told;
@@ -102,7 +102,7 @@ export function lockAsked(leaseId: string, change: Partial<LockRequest> = {}): {
   return { lock: { resource: 'r', leaseId, mode: 'exclusive', ttlMs: 5_000, waitMs: 0, ...change } };
 }
 
-/** An Acquire or Hold that was granted, or (token 0) not. */
+/** An Acquire or Hold that was granted, or, with token 0, was not. */
 export function acquire(from: number, to: number, token: number, change: CallTold = {}): Event[] {
   const outcome: Outcome = token === 0 ? 'failed' : 'ok';
   const lease = token === 0 ? {} : { lease: { token: String(token), validForMs: 5_000 } };
@@ -122,7 +122,7 @@ export function record(text: string): OperationState {
   return value === undefined ? shown : { ...shown, value };
 }
 
-/** A call about the record r/o. `shown` as for record(); '': the outcome is unknown. */
+/** A call about the record r/o. `shown` is as for record(); '' means that the outcome is unknown. */
 export function operationCall(
   rpc: string,
   from: number,

@@ -5,11 +5,11 @@ import type { Model } from '../chaos/checker/linearizability.ts';
 
 export interface RegisterOp {
   readonly kind: 'read' | 'write' | 'cas';
-  /** That was read, or is written. */
+  /** The value that is read or written. */
   readonly value: number;
-  /** Of a cas: what has to be there. */
+  /** For a cas: the value that has to be there. */
   readonly expected?: number;
-  /** Of a cas whose outcome is known: whether it found that. */
+  /** For a cas whose outcome is known: whether it found that value. */
   readonly isSwapped?: boolean;
   readonly isKnown: boolean;
 }

@@ -4,7 +4,7 @@ import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import { CommandLine } from './command-line.ts';
 
 export interface Ended {
-  /** Or the name of the signal that ended it. */
+  /** The exit code, or the name of the signal that ended it. */
   readonly code: number | string;
   readonly stdout: string;
   readonly stderr: string;
@@ -18,7 +18,7 @@ export function leasehold(
 ): CommandLine {
   const address = server && { LEASEHOLD_CLIENT_SERVER: formatHostPort(server) };
   const started = CommandLine.start(args, { ...address, ...environment });
-  // Killed at once, it would leave its command behind, and that command would keep its output open.
+  // If it were killed at once, it would leave its command behind, and that command would keep its output open.
   onTestFinished(async () => {
     started.signal('SIGTERM');
     await started.exit(5_000).catch(() => started.signal('SIGKILL'));
@@ -26,7 +26,7 @@ export function leasehold(
   return started;
 }
 
-/** The same, and waits until it has ended by itself. */
+/** Starts it like `leasehold`, and waits until it has ended by itself. */
 export async function ended(
   server: HostPort | undefined,
   args: readonly string[],

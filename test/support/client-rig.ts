@@ -1,5 +1,5 @@
-// What tests of the client core share: channels, a lease with all that its observer was told, instances behind
-// proxies. Everything ends with the test.
+// What tests of the client core share: channels, a lease with everything that its observer was told, and instances
+// behind proxies. Everything ends with the test.
 
 import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
@@ -73,7 +73,7 @@ export function directTo({ address }: Instance): TestClient {
   return direct;
 }
 
-/** A Redis for several instances, and what configures one to use it. */
+/** A Redis for several instances, and the environment that makes an instance use it. */
 export async function startRedis() {
   const redis = await RedisProcess.server();
   onTestFinished(() => redis.stop());

@@ -1,5 +1,5 @@
-// The command as a user starts it: arguments and environment in, output and exit code out. For tests of the process
-// itself; an instance that is only to be there is server-process.ts or, in this process, test-instance.ts.
+// The command as a user starts it: arguments and environment in, output and exit code out. It is for tests of the
+// process itself; a test that only needs an instance uses server-process.ts or, in this process, test-instance.ts.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const STARTS_WITHIN_MS = 20_000;
 
 export class CommandLine {
-  /** Everything so far. */
+  /** All output so far. */
   stdout = '';
   stderr = '';
   readonly #child: ChildProcess;
@@ -25,7 +25,7 @@ export class CommandLine {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
     });
-    // 'close' and not 'exit': only then all output has been read.
+    // 'close' and not 'exit', because only then all output has been read.
     this.#exited = once(child, 'close').then(([code, signal]) => code ?? signal);
     const { pid } = child;
     if (pid !== undefined) {
@@ -47,7 +47,7 @@ export class CommandLine {
     return CommandLine.start(['serve'], testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info', ...overrides }));
   }
 
-  /** Where it serves, as its log says. */
+  /** The address where it serves, as its log says. */
   async address(): Promise<{ host: string; port: number }> {
     const [, host = '', port] = await eventually(
       () => /"address":"([^":]+):(\d+)".*"msg":"serving"/.exec(this.stdout) ?? false,
@@ -65,7 +65,7 @@ export class CommandLine {
     this.#child.kill(signal);
   }
 
-  /** The exit code, or the name of the signal that ended it; fails when it goes on for longer. */
+  /** The exit code, or the name of the signal that ended it; fails if it runs for longer. */
   async exit(withinMs = STARTS_WITHIN_MS): Promise<number | string> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

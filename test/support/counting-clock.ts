@@ -1,4 +1,4 @@
-// The system's clock, which knows how many timers are set: what forgets to cancel one is seen.
+// The system's clock, which counts the timers that are set, so that a test sees a timer that was not cancelled.
 
 import { type Clock, systemClock, type Timer } from '../../src/domain/clock.ts';
 

@@ -1,4 +1,4 @@
-// The tables of the pages in docs/, for the tests that hold them against the code.
+// Reads the tables of the pages in docs/, for the tests that compare them with the code.
 
 /** The rows of the first table under a heading, each cell without its code marks. */
 export function table(text: string, heading: string): string[][] {

@@ -1,13 +1,13 @@
-// A stream of a server as a test reads it: all events so far, the next one of a kind, and how it ended.
+// A stream of a server as a test reads it: all events so far, the next event of a kind, and how the stream ended.
 
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from './eventually.ts';
 
-/** A response of a stream that tells one event. */
+/** A response of a stream that carries one event. */
 interface Told {
   readonly event?: { readonly $case: string; readonly value: unknown } | undefined;
-  /** Of streams that tell of several leases. */
+  /** Set in streams about several leases. */
   readonly leaseId?: string;
 }
 type Event<R extends Told> = NonNullable<R['event']>;
@@ -43,7 +43,7 @@ export class EventStream<R extends Told> {
     return this.events.map(({ event }) => event?.$case ?? 'none');
   }
 
-  /** What was told under this kind so far, of one lease if it is named. */
+  /** The events of this kind so far, of one lease if it is named. */
   all<K extends Kind<R>>(kind: K, leaseId?: string): Value<R, K>[] {
     return this.events
       .filter((told) => told.event?.$case === kind && (leaseId === undefined || told.leaseId === leaseId))
@@ -59,7 +59,7 @@ export class EventStream<R extends Told> {
     }) as Promise<Value<R, K>>; // what is awaited is never false
   }
 
-  /** Waits for the end; "CODE-NUMBER REASON". */
+  /** Waits for the end, and returns "CODE-NUMBER REASON". */
   async ended(withinMs = WITHIN_MS): Promise<string> {
     const end = await eventually(() => this.#end ?? false, {
       what: 'the end of the stream',

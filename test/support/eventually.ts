@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  /** Said in the error: "<what> did not happen within …". */
+  /** Named in the error: "<what> did not happen within …". */
   readonly what: string;
   readonly withinMs: number;
   /** Pause between two tries; 25 ms when not given. */

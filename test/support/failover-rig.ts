@@ -1,5 +1,5 @@
-// Two instances on a Sentinel deployment under load: what every failover test starts with, and what all of
-// them demand at the end.
+// Two instances on a Sentinel deployment under load: what every failover test starts with, and what all of them check
+// at the end.
 
 import { expect } from 'vitest';
 import { quarantineMs } from '../../src/domain/safety.ts';
@@ -11,14 +11,15 @@ import { clusterEnvironment, startInstance, TestClient } from './test-instance.t
 
 const MASTER_NAME = 'mymaster';
 /**
- * Small, so that the quarantine is short, and long enough for a lease that is renewed each second to survive.
+ * The largest TTL. It is small, so that the quarantine is short, and long enough for a lease that is renewed each
+ * second to survive.
  */
 export const MAX_TTL_MS = 9_000;
 export const QUARANTINE_MS = quarantineMs(MAX_TTL_MS);
 const COMMAND_TIMEOUT_MS = 1_000;
 /** What a call may take on a busy machine beyond the command timeout. */
 const SLACK_MS = 1_000;
-/** Detection, election, the switch, and a slow machine. */
+/** Time for detection, election and the switch, on a slow machine. */
 const FAILOVER_WITHIN_MS = 20_000;
 
 interface ServedInstance {
@@ -27,7 +28,7 @@ interface ServedInstance {
 }
 
 export interface RigOptions extends SentinelClusterOptions {
-  /** The first instance is a process of its own whose connections leave from here. */
+  /** The first instance is a process of its own whose connections leave from this address. */
   readonly firstInstanceFrom?: string;
 }
 
@@ -85,13 +86,13 @@ export class FailoverRig {
     }
   }
 
-  /** The reign that an instance sends commands under; '' when it has none. */
+  /** The reign under which an instance sends commands; '' when it has none. */
   async reign(instance = 1): Promise<string> {
     const info = (await this.clients[instance]?.getServerInfo())?.info;
     return info?.serving ? info.reign : '';
   }
 
-  /** Waits until the instances (all, if none is named) command a primary of another reign than `before`. */
+  /** Waits until the instances (all, if none is named) use a primary of another reign than `before`. */
   async nextReign(before: string, instances = [0, 1]): Promise<void> {
     for (const instance of instances) {
       const changed = async (): Promise<boolean> => ![before, ''].includes(await this.reign(instance));
@@ -111,13 +112,13 @@ export class FailoverRig {
     await eventually(() => this.load.grantsSince(since).length > 0, { what, withinMs });
   }
 
-  /** No call that was sent in this span was granted. */
+  /** Checks that no call that was sent in this span was granted. */
   expectNoGrants(fromMs: number, untilMs: number): void {
     const grants = this.load.grants.filter((g) => g.sentAtMs >= fromMs && g.receivedAtMs < untilMs);
     expect(grants.map(({ resource, token }) => `${resource} ${token}`)).toEqual([]);
   }
 
-  /** Ends the load and demands what must hold whatever happened, but for what `excused` names. */
+  /** Ends the load and checks what must hold whatever happened, except for what `excused` names. */
   async finish(excused: (violation: string) => boolean = () => false): Promise<void> {
     await this.load.stop();
     const violations = this.load.violations(COMMAND_TIMEOUT_MS + SLACK_MS);

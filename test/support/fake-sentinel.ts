@@ -1,23 +1,23 @@
-// A Sentinel that says what a test tells it to, when the test lets it: for the rules of who may be believed, which
-// need Sentinels that disagree, fall silent, or answer late in a chosen moment. Speaks as much of the protocol as a
-// watcher asks for, and knows nothing of failovers; real Sentinels are in redis/sentinel-cluster.ts.
+// A Sentinel that answers what a test tells it to, when the test lets it. Tests of the rules about which Sentinel to
+// believe need Sentinels that disagree, fall silent, or answer late at a chosen moment. It speaks as much of the
+// protocol as a watcher asks for, and knows nothing of failovers; real Sentinels are in redis/sentinel-cluster.ts.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import { freePort } from './ports.ts';
 
-/** What it says of the primary. */
+/** What it says about the primary. */
 export interface SentinelClaim {
   readonly primary: HostPort;
   readonly configEpoch: number;
-  /** `num-other-sentinels`: how many more there are. */
+  /** `num-other-sentinels`: how many other Sentinels it knows. */
   readonly otherSentinels: number;
 }
 
 export interface FakeSentinelOptions extends SentinelClaim {
   readonly masterName: string;
-  /** What SENTINEL MYID answers; one of its own when not given. */
+  /** What SENTINEL MYID answers; an id of its own when not given. */
   readonly id?: string;
 }
 
@@ -67,17 +67,17 @@ export class FakeSentinel {
     return this.#held.length;
   }
 
-  /** How many questions for the primary were asked since `hold()` and wait for their answer. */
+  /** How many questions for the primary were asked since `hold()` and still wait for their answer. */
   get heldQuestions(): number {
     return this.#held.filter(({ isClaim, socket }) => isClaim && !socket.destroyed).length;
   }
 
-  /** From now on it says this. What is held already was said before. */
+  /** From now on it answers this. Replies that are held already keep what they said. */
   say(claim: Partial<SentinelClaim>): void {
     this.#claim = { ...this.#claim, ...claim };
   }
 
-  /** Takes connections and commands, as a frozen process does, and keeps every reply back. */
+  /** Accepts connections and commands, as a frozen process does, and keeps every reply back. */
   hold(): void {
     this.#holds = true;
   }
@@ -95,7 +95,7 @@ export class FakeSentinel {
     this.sendHeld();
   }
 
-  /** Tells those who listen that there is another primary. */
+  /** Announces to its listeners that another node is primary. */
   announceSwitch(): void {
     const { primary } = this.#claim;
     const text = `${this.#masterName} 127.0.0.1 1 ${primary.host} ${primary.port}`;
@@ -173,7 +173,7 @@ function list(texts: readonly string[]): string {
   return `*${texts.length}\r\n${texts.map(bulk).join('')}`;
 }
 
-/** The first command in `bytes` and how many of them it takes; undefined while it isn't there as a whole. */
+/** The first command in `bytes` and how many of them it takes; undefined while it has not arrived completely. */
 function readCommand(bytes: Buffer): { command: string[]; length: number } | undefined {
   let at = 0;
   const line = (mark: string): number | undefined => {

@@ -29,7 +29,7 @@ export class HealthClient {
     }) as unknown as HealthStub; // the methods come from the service definition
   }
 
-  /** 'SERVING', 'NOT_SERVING', …; rejects for a service that isn't known. */
+  /** 'SERVING', 'NOT_SERVING', …; rejects for a service that the server does not know. */
   check(name: string): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#stub.check({ service: name }, { deadline: Date.now() + 5_000 }, (error, response) =>
@@ -38,7 +38,7 @@ export class HealthClient {
     });
   }
 
-  /** All states that the stream has told so far, and 'ended' when it is over. It stays open until then. */
+  /** All states that the stream has told so far, and 'ended' when it is over. The stream stays open until then. */
   watch(name: string): readonly string[] {
     const told: string[] = [];
     const stream = this.#stub.watch({ service: name });

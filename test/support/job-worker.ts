@@ -1,5 +1,5 @@
-// A worker as a process of its own, for tests that kill or freeze it: claims one operation, keeps it alive by a stream,
-// does its 20 steps from where the record says that they are, and tells each thing in a line of its own.
+// A worker as a process of its own, for tests that kill or freeze it. It claims one operation, keeps it alive by a
+// stream, does its 20 steps from where the record says that it stopped, and prints each event on a line of its own.
 //
 //   node test/support/job-worker.ts <host:port> <type> <milliseconds per step>
 
@@ -17,7 +17,7 @@ const [host = '', port = ''] = address.split(':');
 const client = new OperationClient({ host, port: Number(port) });
 const tell = (line: string): unknown => process.stdout.write(`${line}\n`);
 
-/** Resolves when the attempt is lost; opens the stream anew when it breaks. */
+/** Resolves when the attempt is lost; opens the stream again when it breaks. */
 async function keepAlive(attempt: HeldAttempt): Promise<string> {
   for (;;) {
     const stream = client.keepAlive(attempt);

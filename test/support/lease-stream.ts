@@ -1,4 +1,4 @@
-// Hold and KeepAlive of the tests' client. How their events are read is event-stream.ts's.
+// Hold and KeepAlive of the tests' client. event-stream.ts reads their events.
 
 import { randomUUID } from 'node:crypto';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';

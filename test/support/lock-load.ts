@@ -1,6 +1,6 @@
-// Workers that contend for locks through several instances and obey the deadline rule, a holder that keeps
-// one lease for as long as it can, and the checker of what they saw: no two beliefs in the same lock at once,
-// tokens that only grow, no call that hangs. Everything runs in one process, so all moments are on one clock.
+// Callers that contend for locks through several instances and obey the deadline rule, a holder that keeps one lease
+// for as long as it can, and the checker of what they saw: no two beliefs in the same lock at once, tokens that only
+// grow, and no call that hangs. Everything runs in one process, so all moments are on one clock.
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +17,7 @@ export interface CallRecord {
   readonly outcome: string;
 }
 
-/** A span in which a worker was entitled to act as the holder. */
+/** A span in which a caller was entitled to act as the holder. */
 interface Belief {
   readonly resource: string;
   readonly token: bigint;
@@ -48,7 +48,7 @@ const RELEASE_TRIES = 3;
 
 export class LockLoad {
   readonly calls: CallRecord[] = [];
-  /** Grants of new acquisitions, in the order they were received. */
+  /** Grants of new acquisitions, in the order in which they were received. */
   readonly grants: Grant[] = [];
   readonly #options: LockLoadOptions;
   readonly #beliefs: Belief[] = [];
@@ -83,7 +83,7 @@ export class LockLoad {
     return this.grants.filter(({ sentAtMs }) => sentAtMs >= sinceMs);
   }
 
-  /** What must not have happened, one line each; empty when all is well. */
+  /** The rules that were broken, one line each; empty when all is well. */
   violations(maxCallMs: number): string[] {
     const found: string[] = [];
     if (this.#keptLost !== undefined) found.push(`the kept lease was lost: ${this.#keptLost}`);
@@ -126,8 +126,7 @@ export class LockLoad {
       const lease = await this.#acquire(round, resource, leaseId, ttlMs);
       if (!lease) {
         await sleep(20 + Math.random() * 80);
-        // What may have been granted without our knowing is given back; the same lease id is never used
-        // again.
+        // A lease that may have been granted without our knowing is given back, and its lease id is never used again.
         await this.#release(round, resource, leaseId);
         continue;
       }
@@ -177,7 +176,7 @@ export class LockLoad {
     const lease = await this.#call(client, 'Renew', async (to) => {
       return (await to.renew({ resource, leaseId, fencingToken: token })).lease;
     });
-    // Nothing that arrives after the deadline revives a lease.
+    // An answer that arrives after the deadline does not revive the lease.
     if (!lease || performance.now() >= belief.untilMs) return;
     belief.untilMs = Math.max(belief.untilMs, deadline(lease, sentAtMs, this.#options.ttlMs));
   }
@@ -258,7 +257,7 @@ export class LockLoad {
   }
 }
 
-/** The deadline rule: from before the call was sent, minus the margin. */
+/** The deadline rule: it counts from before the call was sent, minus the margin. */
 function deadline(lease: Lease, sentAtMs: number, ttlMs: number): number {
   const validForMs = Number(lease.validFor?.seconds ?? 0n) * 1_000 + (lease.validFor?.nanos ?? 0) / 1e6;
   return sentAtMs + validForMs - Math.max(200, ttlMs / 20);

@@ -1,4 +1,4 @@
-// A clock that stands still until a test moves it, and runs what is due on the way in order.
+// A clock that stands still until a test moves it, and fires the timers that are due on the way, in order.
 
 import type { Clock, Timer } from '../../src/domain/clock.ts';
 
@@ -35,14 +35,14 @@ export class ManualClock implements Clock {
     this.#wallAheadMs += ms;
   }
 
-  /** Moves on, timer by timer, at once: for code without promises. */
+  /** Moves on, timer by timer, without a pause: for code without promises. */
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms;
     for (let next = this.#nextDue(untilMs); next; next = this.#nextDue(untilMs)) this.#fire(next);
     this.#nowMs = untilMs;
   }
 
-  /** Moves on, timer by timer; between two of them everything that was promised settles. */
+  /** Moves on, timer by timer; between two timers all pending promises settle. */
   async pass(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
     for (let next = this.#nextDue(untilMs); next; next = this.#nextDue(untilMs)) {

@@ -1,5 +1,6 @@
 // The smallest client of the operation store for tests: promises instead of callbacks, errors with their details
-// decoded, streams with all their events so far. No retries and no deadline rule: tests see each answer as it came.
+// decoded, streams with all their events so far. It has no retries and no deadline rule, so tests see each answer as it
+// came.
 
 import { randomUUID } from 'node:crypto';
 import { type Client, type ClientUnaryCall, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
@@ -44,12 +45,12 @@ export interface HeldAttempt extends Key {
   readonly fencingToken: bigint;
 }
 
-/** An Any of a type that nobody here knows: payloads are opaque. */
+/** An Any of a type that nobody here knows, since payloads are opaque. */
 export function payload(text: string): Any {
   return { typeUrl: 'example.com/Text', value: Buffer.from(text) };
 }
 
-/** A call with a deadline far above what the server promises: a hang fails the test as one. */
+/** A call with a deadline far above what the server promises, so that a call that hangs fails its test. */
 export function unaryCall<Response>(
   client: Client,
   method: string,
@@ -87,7 +88,7 @@ export class OperationClient {
     return this.#call('beginOperation', BeginOperationRequest.fromPartial({ type: 'test', ...fields }));
   }
 
-  /** Begins it, and starts it for this caller. */
+  /** Begins it, and starts an attempt for this caller. */
   async started(fields: Fields<typeof BeginOperationRequest>): Promise<HeldAttempt> {
     const { operation, attempt } = await this.begin({ claimId: randomUUID(), ...fields });
     return held({ operation, attempt });
@@ -109,7 +110,7 @@ export class OperationClient {
     return unaryCall(this.stub, 'claimOperations', request, options);
   }
 
-  /** Of one operation that is there to be claimed. */
+  /** Claims one operation; fails when there is none. */
   async claimed(fields: Fields<typeof ClaimOperationsRequest>): Promise<HeldAttempt> {
     const { claimed } = await this.claim(fields);
     return held(claimed[0] ?? {});

@@ -1,17 +1,17 @@
-// Finds free TCP ports on loopback. Owns the choice of the range; whoever asks binds the port and keeps it.
+// Finds free TCP ports on loopback. Owns the choice of the range; the caller binds the port and keeps it.
 import { createServer } from 'node:net';
 import { threadId } from 'node:worker_threads';
 
-// Below the range from which Linux and macOS take the ports of outgoing connections. A server that is killed and
-// started again on the same port would otherwise now and then find it taken by some client's connection, and a
-// client that dials a dead port of that range can even end up connected to itself.
+// The range lies below the one from which Linux and macOS take the ports of outgoing connections. Otherwise a server
+// that is killed and started again on the same port would now and then find that some client's connection has taken it,
+// and a client that dials a dead port of that range could even end up connected to itself.
 const FIRST_PORT = 20_000;
 const SLOTS = 120;
 const PORTS_PER_SLOT = 100;
 const RANGE = SLOTS * PORTS_PER_SLOT;
 
-// Test processes run side by side, and between probing a port and binding it there is a gap. Each process walks
-// from a slot of its own, so two of them don't try the same port at the same moment.
+// Test processes run side by side, and there is a gap between probing a port and binding it. Each process walks from a
+// slot of its own, so that no two try the same port at the same moment.
 let nextOffset = ((process.pid + threadId * 61) % SLOTS) * PORTS_PER_SLOT;
 
 /** A port that nobody listens on at `host` now, and that this process was not given before. */

@@ -1,5 +1,5 @@
-// Calls past the generated client: bytes as they are, and an error with everything that came with it. For tests of what
-// is really on the wire; the ordinary client for tests is test-instance.ts.
+// Calls that bypass the generated client: bytes as they are, and an error with everything that came with it. They are
+// for tests of what is really on the wire; the ordinary client for tests is test-instance.ts.
 import { type Client, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
@@ -24,9 +24,9 @@ export interface RawError {
   readonly code: string;
   readonly message: string;
   readonly details: Details;
-  /** The message, the status in the trailer and all trailers as one text, to search for what must not be told. */
+  /** The message, the status in the trailer and all trailers as one text, to search for what must not be shown. */
   readonly everything: string;
-  /** What the message and the status take up in the trailers. */
+  /** How many bytes the message and the status take up in the trailers. */
   readonly trailerBytes: number;
 }
 
@@ -54,7 +54,9 @@ export function readError(error: ServiceError): RawError {
   };
 }
 
-/** Sends `bytes` as the one request message of a unary rpc; resolves with the bytes of the response or the error. */
+/**
+ * Sends `bytes` as the one request message of a unary rpc; resolves with the bytes of the response, or with the error.
+ */
 export function rawCall(
   client: Client,
   path: string,

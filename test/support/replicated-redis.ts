@@ -1,5 +1,5 @@
-// A Redis with one scripted replica, and a store on it that tells when its commands were answered. Owns what the tests
-// of the commit barrier all start with, and its end.
+// A Redis with one scripted replica, and a store on it that records when its commands were answered. Owns what the
+// tests of the commit barrier all start with, and its end.
 import { randomUUID } from 'node:crypto';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
@@ -37,7 +37,7 @@ export class ReplicatedRedis {
     );
   }
 
-  /** Returns when the store is usable. `minAcks` is its default; `via` stands between it and Redis. */
+  /** Returns when the store is usable. `minAcks` is its default; `via` is a proxy between it and Redis. */
   static async start(
     atEnd: AtEnd,
     minAcks: number,
@@ -68,7 +68,7 @@ export class ReplicatedRedis {
     return outcomeOf(this.store.locks.acquire({ spec, stamp: this.stamp(), mayWait: false }, call));
   }
 
-  /** Waits until Redis has answered so. */
+  /** Waits until Redis has given this answer. */
   async replied(reply: string, times = 1): Promise<void> {
     await eventually(() => this.replies.filter((one) => one === reply).length >= times, {
       what: `"${reply}"`,
@@ -77,7 +77,7 @@ export class ReplicatedRedis {
     });
   }
 
-  /** Waits until a WAIT stands in Redis, after this many others. */
+  /** Waits until a WAIT blocks in Redis, after this many others. */
   async waits(after = 0): Promise<void> {
     await eventually(
       async () => {

@@ -1,4 +1,4 @@
-// TypeScript clients for tests, which are closed when the test has finished, and their errors as values to look at.
+// TypeScript clients for tests, which are closed when the test has finished, and their errors as values.
 
 import { onTestFinished } from 'vitest';
 import { type Client, type ClientOptions, createClient, LeaseholdError } from '../../src/client/client.ts';
@@ -36,7 +36,7 @@ export async function proxyTo(target: HostPort): Promise<TcpProxy> {
   return proxy;
 }
 
-/** What the work rejects with; fails when it doesn't. */
+/** The error with which the work rejects; fails when it doesn't reject. */
 export async function thrown(work: Promise<unknown>): Promise<unknown> {
   let value: unknown;
   try {
@@ -47,11 +47,11 @@ export async function thrown(work: Promise<unknown>): Promise<unknown> {
   throw new Error(`it resolved, with ${String(value)}`);
 }
 
-/** The same, where it must be one of the client's errors, with a message that says what to do. */
+/** As above, where it must be one of the client's errors, with a message that says what to do. */
 export async function refusal(work: Promise<unknown>): Promise<LeaseholdError> {
   const error = await thrown(work);
   if (!(error instanceof LeaseholdError)) throw new Error('not an error of the SDK', { cause: error });
-  // What happened, and what to do: two sentences at least.
+  // A message says what happened and what to do, so it has two sentences at least.
   if (!/^[A-Z"a-z].*[.:] .*[A-Z].*\.$/s.test(error.message))
     throw new Error(`no advice in "${error.message}"`);
   return error;

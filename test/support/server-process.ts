@@ -1,6 +1,6 @@
-// A server as a child process, as it is run in earnest: for tests that must tell instances apart, freeze or kill them,
-// for the demo and for the benchmarks. Leasehold itself, or any script that logs JSON lines and says "serving" with its
-// address. Owns the process's start and end; what it does is asked over gRPC.
+// A server as a child process, as users run it: for tests that must tell instances apart, freeze or kill them, for the
+// demo and for the benchmarks. It is Leasehold itself, or any script that logs JSON lines and says "serving" with its
+// address. Owns the start and the end of the process; tests ask it over gRPC.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { type HostPort, parseHostPort } from '../../src/domain/host-port.ts';
 import { guardFromOrphaning, releaseFromGuard } from './redis/orphan-guard.ts';
 import { testEnvironment } from './test-instance.ts';
 
-/** The server itself, and what it is told to do. */
+/** The command that starts the server. */
 export const LEASEHOLD: readonly string[] = [join(import.meta.dirname, '../../src/main.ts'), 'serve'];
 
 const SOURCE_ADDRESS = pathToFileURL(join(import.meta.dirname, 'redis/source-address.ts')).href;
@@ -21,13 +21,13 @@ const STOPS_WITHIN_MS = 15_000;
 const KEPT_LINES = 20;
 
 export interface ServerProcessOptions {
-  /** And its arguments; LEASEHOLD if there is none. */
+  /** The script and its arguments; LEASEHOLD when not given. */
   readonly script?: readonly string[];
-  /** On top of the tests' own configuration, and of this process's environment without its LEASEHOLD_ variables. */
+  /** Added to the tests' own configuration, and to this process's environment without its LEASEHOLD_ variables. */
   readonly environment: Readonly<Record<string, string>>;
   /** Further arguments for node. */
   readonly nodeArguments?: readonly string[];
-  /** Its connections leave from here, so that a partition can tell it apart. */
+  /** Its connections leave from this address, so that a partition can tell it apart. */
   readonly sourceAddress?: string;
 }
 
@@ -49,7 +49,7 @@ export class ServerProcess {
   static async start(options: ServerProcessOptions): Promise<ServerProcess> {
     const { script = LEASEHOLD, environment, nodeArguments = [], sourceAddress } = options;
     const preload = sourceAddress === undefined ? [] : ['--import', SOURCE_ADDRESS];
-    // A process group of its own: a Ctrl-C at the terminal is for us, and what we stop then, we stop in order.
+    // A process group of its own: a Ctrl-C at the terminal is for us, and we then stop our processes in order.
     const child = spawn(process.execPath, [...nodeArguments, ...preload, ...script], {
       env: {
         ...foreignEnvironment(),
@@ -89,7 +89,7 @@ export class ServerProcess {
     }
   }
 
-  /** Rejects when it ends without having been asked to. */
+  /** Rejects when it ends and nobody asked it to. */
   async diedEarly(): Promise<never> {
     await this.#ended();
     if (this.#isAskedToEnd) return new Promise(() => undefined);

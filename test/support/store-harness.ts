@@ -1,5 +1,5 @@
-// A store of either kind under a system clock that the test moves and reigns that the test begins: the same
-// handle for both, so that one suite proves both and random sequences can compare them.
+// A store of either kind under a system clock that the test moves and with reigns that the test begins. Both kinds have
+// the same handle, so that one suite proves both and random sequences can compare them.
 
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
@@ -18,7 +18,7 @@ import { eventually } from './eventually.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from './virtual-time.ts';
 
-/** The deployment's largest TTL in these tests; the quarantine follows from it. Milliseconds. */
+/** The deployment's largest TTL in these tests, in milliseconds; the quarantine follows from it. */
 export const MAX_TTL_MS = 30_000;
 
 export interface StoreHarness {
@@ -26,30 +26,30 @@ export interface StoreHarness {
   readonly operations: OperationStore;
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
-  /** As `step`, but nothing that is due is done by itself before the next command. */
+  /** As `step`, but what is due is left until the next command. */
   stepUnseen(ms: number): Promise<void>;
   /** Time passes: the system clock moves on in steps that the lease clock follows. */
   pass(ms: number): Promise<void>;
   /**
-   * Another primary takes over, or the same one anew, after `unseenMs` in which no command advanced the lease
-   * clock. Returns when its reign is adopted.
+   * Another primary takes over, or the same one again, after `unseenMs` in which no command advanced the lease clock.
+   * Returns when the store has adopted its reign.
    */
   beginReign(unseenMs?: number): Promise<void>;
   /** What is due is done, and each attempt that has ended early, as with its lease, is found to be stale. */
   lookAtAttempts(): Promise<void>;
   /** How many locks are remembered in any form, after what lapsed was swept. */
   remembered(): Promise<number>;
-  /** How many operations are; fails if an index names one that is gone. */
+  /** How many operations the store still remembers; fails if an index names one that is gone. */
   recorded(): Promise<number>;
   close(): Promise<void>;
 }
 
 export const quietObserver: StoreObserver = { commandEnded: () => {}, event: () => {} };
 
-// Far below the real time, so that nothing that compares with Redis's real TIME is ever late.
+// Far below the real time, so that nothing that is compared with Redis's real TIME is ever late.
 const START_MS = 1_700_000_000_000;
 const STEP_FOLLOWED_MS = 1_000;
-/** Whose notices the harness's store hears. */
+/** The instance whose notices the harness's store hears. */
 export const INSTANCE_ID = 'i1';
 const MOST = 100;
 const LIFE = lifeArguments(MAX_TTL_MS);
@@ -79,7 +79,7 @@ abstract class Harness implements StoreHarness {
   protected nowMs = START_MS;
 
   protected abstract applyTime(): Promise<void>;
-  /** What instances do once a second, now: advances the lease clock and looks at what is due. */
+  /** Does at once what instances do every second: advances the lease clock and looks at what is due. */
   protected abstract tick(): Promise<void>;
   abstract beginReign(unseenMs?: number): Promise<void>;
   abstract lookAtAttempts(): Promise<void>;
@@ -143,7 +143,7 @@ class MemoryHarness extends Harness {
   }
 }
 
-/** What a store on a single Redis needs, with keys of its own; what is given wins. */
+/** The settings of a store on a single Redis, with keys of its own; a given setting wins. */
 export function storeOptions(address: HostPort, given: Partial<RedisStoreOptions> = {}): RedisStoreOptions {
   return {
     deployment: { kind: 'single', address },
@@ -190,7 +190,7 @@ class RedisHarness extends Harness {
     return harness;
   }
 
-  /** It listens, too: what is published before that is heard by nobody. */
+  /** The store must also listen: nobody hears what is published before that. */
   async #usable(): Promise<void> {
     const channel = this.#keys.channel(INSTANCE_ID);
     const listens = async () => Number((await this.#client.pubsub('NUMSUB', channel))[1]) > 0;
@@ -224,7 +224,7 @@ class RedisHarness extends Harness {
     await this.tick();
   }
 
-  // The shipped script, sent past the store: whether the store's own tick comes first makes no difference.
+  // The shipped script, which bypasses the store: it makes no difference whether the store's own tick comes first.
   protected override async tick(): Promise<void> {
     const reign = (await this.#client.hget(this.#keys.meta, 'reign')) ?? '';
     const { source } = this.#scripts['tick-clock'];

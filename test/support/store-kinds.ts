@@ -1,5 +1,5 @@
 // An instance on each kind of store, for tests of what must be the same on both, and a look at what the store holds
-// past the service. Owns their start and end; the rpcs are called with test-instance.ts.
+// that bypasses the service. Owns their start and end; test-instance.ts calls the rpcs.
 import type { Redis } from 'ioredis';
 import type { Instance } from '../../src/server/instance.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -15,7 +15,9 @@ export interface Rig {
   readonly client: TestClient;
   /** Undefined with the embedded store. */
   readonly redis: RedisProcess | undefined;
-  /** What is stored, without what time alone changes. Equal before and after: nothing was changed. */
+  /**
+   * What is stored, without what time alone changes. If it is equal before and after a call, the call changed nothing.
+   */
   stored(): Promise<unknown>;
   stop(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// Commands on the operations of a store harness with everything filled in that a test doesn't speak of.
+// Commands on the operations of a store harness, with defaults for everything that a test doesn't mention.
 
 import { randomUUID } from 'node:crypto';
 import type { AttemptRef, OperationKey, OperationSpec } from '../../src/domain/operation.ts';
@@ -7,14 +7,14 @@ import type { BeginCommand, ClaimCommand } from '../../src/store/operation-store
 import { inTime, type StoreHarness } from './store-harness.ts';
 
 export const HEARTBEAT_MS = 10_000;
-/** After so much silence an attempt is stale. */
+/** After this much silence an attempt is stale. */
 export const STALE_MS = HEARTBEAT_MS + SKEW_ALLOWANCE_MS;
 export const DAY_MS = 86_400_000;
 /** A stream of the harness's own instance, which hears notices. */
 export const STAMP = { instanceId: 'i1', callNumber: 1 };
 export const OTHER = { instanceId: 'i2', callNumber: 1 };
 export const DONE = Uint8Array.from([1]);
-/** The operation that is meant where none is named. */
+/** The operation that a command is about when none is named. */
 export const KEY = { resource: 'invoice:42', operationId: 'send' };
 export const EXCLUSIVE_LOCK = {
   mode: { kind: 'exclusive' },
@@ -25,7 +25,7 @@ export const EXCLUSIVE_LOCK = {
   maxHoldMs: 0,
 } as const;
 
-/** `h` is asked at each call: a suite opens a harness per test. */
+/** `h` is called for each command, because a suite opens a harness per test. */
 export function operationCalls(h: () => StoreHarness) {
   const specOf = (overrides: Partial<OperationSpec> = {}): OperationSpec => ({
     ...KEY,

@@ -1,8 +1,8 @@
 // One direction of a proxied TCP connection: bytes, the end and the close, in order, as long as nothing holds them.
-// It owns the queue between the two sockets; when to hold and how long to delay is the proxy's to say.
+// Owns the queue between the two sockets; the proxy decides when to hold and how long to delay.
 import type { Socket } from 'node:net';
 
-// Enough to see that a reply is there; beyond it the sender feels the stall as a full socket buffer, as it would
+// Enough to see that a reply is there; beyond it the sender notices the stall as a full socket buffer, as it would
 // behind a real partition.
 const QUEUE_LIMIT_BYTES = 1024 * 1024;
 
@@ -30,7 +30,7 @@ export class Flow {
     const { source, sink } = options;
     source.on('data', (chunk: Buffer) => this.#enqueue(chunk));
     source.on('end', () => this.#enqueue('end'));
-    // A reset shows as an error and then as a close; the close is what the other side hears of it.
+    // A reset shows as an error and then as a close; the other side hears only of the close.
     source.on('error', () => undefined);
     source.on('close', () => this.#enqueue('close'));
     sink.on('drain', () => this.pump());
@@ -40,7 +40,7 @@ export class Flow {
     return this.#queuedBytes;
   }
 
-  /** Passes on what may pass. Called when something arrives, when a rule changes and when the sink has room. */
+  /** Passes on what is not held. Called when something arrives, when a rule changes and when the sink has room. */
   pump(): void {
     clearTimeout(this.#timer);
     const { source, sink, isHeld } = this.#options;

@@ -36,7 +36,7 @@ export class TcpProxy {
     this.host = host;
     this.port = port;
     this.#target = target;
-    // Half-open, so that one side's end is passed on as just that and the other side may still answer.
+    // Half-open, so that the end of one side is passed on as an end, and the other side can still answer.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client));
   }
 
@@ -50,22 +50,22 @@ export class TcpProxy {
     return this.#connections.size;
   }
 
-  /** Bytes that the target has answered and that a client has not been given yet. */
+  /** Bytes that the target has answered and that a client has not received yet. */
   get heldReplyBytes(): number {
     return sum([...this.#connections].map(({ replies }) => replies.heldBytes));
   }
 
-  /** Bytes that clients have sent and that the target has not been given yet. */
+  /** Bytes that clients have sent and that the target has not received yet. */
   get heldRequestBytes(): number {
     return sum([...this.#connections].map(({ requests }) => requests.heldBytes));
   }
 
-  /** Every chunk, in both directions, is passed on this much later. Order is kept. */
+  /** Every chunk, in both directions, is passed on this much later. The order is kept. */
   set delayMs(delayMs: number) {
     this.delayEach(() => delayMs);
   }
 
-  /** The same, for each peer and direction its own. */
+  /** As above, with a delay for each peer and direction. */
   delayEach(delayMs: Delays): void {
     this.#delayMs = delayMs;
   }
@@ -75,7 +75,7 @@ export class TcpProxy {
   }
 
   /**
-   * A partition: connections of the matching peers (all, when not given) stall. Nothing is closed, bytes and ends
+   * A partition: connections of the matching peers (all, when not given) stall. Nothing is closed, and bytes and ends
    * are held in both directions. A new connection is accepted and then hears nothing. Replaces an earlier cut.
    */
   cut(matches: PeerFilter = () => true): void {
@@ -104,8 +104,8 @@ export class TcpProxy {
   }
 
   /**
-   * Destroys the connections of the matching peers that are open now, with what they hold. Rules stay as they are for
-   * new ones.
+   * Destroys the connections of the matching peers that are open now, with what they hold. New connections keep the
+   * present rules.
    */
   drop(matches: PeerFilter = () => true): void {
     for (const connection of [...this.#connections]) {
@@ -141,7 +141,7 @@ export class TcpProxy {
   }
 
   #accept(client: Socket): void {
-    // A client that was gone before we could look has no address: there is nobody to forward for.
+    // A client that had gone before we could look has no address, so there is nobody to forward for.
     const peerAddress = client.remoteAddress;
     if (peerAddress === undefined) {
       client.destroy();

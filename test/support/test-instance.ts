@@ -1,6 +1,5 @@
-// One Leasehold instance in this process on free ports, and the smallest client for it: promises instead of
-// callbacks, errors with their details decoded. No deadline rule and no retries: tests see each answer as it
-// came.
+// One Leasehold instance in this process on free ports, and the smallest client for it: promises instead of callbacks,
+// and errors with their details decoded. It has no deadline rule and no retries, so tests see each answer as it came.
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -47,7 +46,7 @@ export function testEnvironment(overrides: Readonly<Record<string, string>> = {}
   };
 }
 
-/** What makes an instance use a cluster; grants are possible at once on its empty Redis. */
+/** The environment that makes an instance use a cluster; grants are possible at once on its empty Redis. */
 export function clusterEnvironment(cluster: SentinelCluster, masterName: string): Record<string, string> {
   return {
     LEASEHOLD_REDIS_FAILOVER_CLUSTER: 'true',
@@ -67,7 +66,7 @@ export function duration(ms: number): { seconds: bigint; nanos: number } {
   return { seconds: BigInt(Math.floor(ms / 1_000)), nanos: Math.round((ms % 1_000) * 1e6) };
 }
 
-/** Every reason that Leasehold gives is of its own domain. */
+/** Every reason that Leasehold gives is in its own domain. */
 function refusal(error: ServiceError): Error {
   const info = readError(error).details['google.rpc.ErrorInfo'];
   if (info && info.domain !== 'leasehold')
@@ -145,7 +144,7 @@ export class TestClient {
     return this.#call('getServerInfo', {});
   }
 
-  /** What every call of this client carries. */
+  /** The metadata that every call of this client carries. */
   metadata(): Metadata {
     const metadata = new Metadata();
     if (this.#token !== undefined) metadata.set('authorization', `Bearer ${this.#token}`);
@@ -156,12 +155,12 @@ export class TestClient {
     this.stub.close();
   }
 
-  /** Cancels all calls that were not answered yet, as a client does that goes away. */
+  /** Cancels all calls that are not answered yet, as a client does that goes away. */
   cancelAll(): void {
     for (const call of this.#open) call.cancel();
   }
 
-  // Every call has a deadline far above what the server promises: a hang fails the test as one.
+  // Every call has a deadline far above what the server promises, so that a call that hangs fails its test.
   #call<Response>(method: keyof LockServiceClient, request: object, timeoutMs = 15_000): Promise<Response> {
     return new Promise((resolve, reject) => {
       const callback = (error: ServiceError | null, response: Response): void => {

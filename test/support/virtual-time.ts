@@ -1,6 +1,5 @@
-// A system clock that a test moves: the Lua scripts read it from a key instead of TIME, the memory store
-// through a function. Everything else of the scripts stays as it is, so what is compared or proved is the
-// shipped text.
+// A system clock that a test moves: the Lua scripts read it from a key instead of TIME, the memory store through a
+// function. The rest of the scripts stays as it is, so that tests compare and prove the shipped text.
 
 import { loadScripts, type Scripts } from '../../src/store/redis/scripts.ts';
 

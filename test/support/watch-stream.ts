@@ -1,4 +1,4 @@
-// A WatchLocks stream as a test reads it: all events so far, what is known of each lock by them, and how it ended.
+// A WatchLocks stream as a test reads it: all events so far, what they say about each lock, and how the stream ended.
 
 import { type ClientReadableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { Lock } from '../../generated/leasehold/v1/lock.ts';
@@ -34,7 +34,7 @@ export class WatchStream {
     });
   }
 
-  /** The locks that were told, in order, as "resource holders/waiters". */
+  /** The locks that the stream told, in order, as "resource holders/waiters". */
   told(): string[] {
     return this.events.flatMap(({ lock }) => (lock ? [looks(lock)] : []));
   }
@@ -57,7 +57,7 @@ export class WatchStream {
     return this;
   }
 
-  /** Waits until a lock is told to look so: "resource holders/waiters". */
+  /** Waits until the stream tells this state of a lock: "resource holders/waiters". */
   shows(look: string): Promise<unknown> {
     const [resource = ''] = look.split(/ (?=\d+\/\d+$)/);
     return this.until(() => {

@@ -1,5 +1,5 @@
-// One real Redis that fake Sentinels stand in front of, and an instance that uses them. Owns what the tests of the
-// rules about Sentinels and reigns all start with, and its end; what the Sentinels say is the tests' affair.
+// One real Redis that fake Sentinels watch, and an instance that uses them. Owns what the tests of the rules about
+// Sentinels and reigns all start with, and its end; each test decides what the Sentinels say.
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -16,12 +16,12 @@ import { startInstance, TestClient } from './test-instance.ts';
 export const MASTER_NAME = 'mymaster';
 export const COMMAND_TIMEOUT_MS = 1_000;
 
-/** Where what was started is handed in, to be stopped: vitest's `onTestFinished`. */
+/** Registers what stops a thing that was started: vitest's `onTestFinished`. */
 export type AtEnd = (stop: () => Promise<void> | void) => void;
 
 /**
- * A Redis whose replication id changes no more: a first replica has been and gone. Without one, an adoption would
- * wait seconds for it.
+ * A Redis whose replication id changes no more, because a first replica has come and gone. Otherwise an adoption would
+ * wait seconds for one.
  */
 export async function startSettledRedis(directives: readonly string[] = []): Promise<RedisProcess> {
   const redis = await RedisProcess.server({ directives });
@@ -48,7 +48,7 @@ export async function ownRedis(
   return redis;
 }
 
-/** What stands between the instance and Redis where a test plays the network. */
+/** A proxy between the instance and Redis, where a test plays the network. */
 export async function proxyTo(atEnd: AtEnd, redis: RedisProcess): Promise<TcpProxy> {
   const proxy = await TcpProxy.start({ target: redis.listens });
   atEnd(() => proxy.close());
@@ -79,7 +79,7 @@ export function startSentinels(
 /** An instance with keys of its own, so that several can share a Redis. */
 export class Watcher {
   readonly client: TestClient;
-  /** What all its keys begin with. */
+  /** The prefix of all its keys. */
   readonly bucket: string;
   readonly #instance: Instance;
 
@@ -131,7 +131,7 @@ export class Watcher {
     return eventually(() => !this.status.usable, { what: 'an unusable store', withinMs, everyMs: 5 });
   }
 
-  /** Waits until it says that this is why it isn't usable. */
+  /** Waits until it gives this as the reason why it isn't usable. */
   async says(reason: string): Promise<void> {
     const said = (): boolean => {
       if (!this.status.reason.includes(reason)) throw new Error(`it says: ${this.status.reason}`);

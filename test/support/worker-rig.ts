@@ -1,5 +1,5 @@
 // A server with several processes, as a user starts it with --workers, and what tests ask of it: its server processes,
-// connections to each of them, and what its admin port says.
+// connections to each of them, and the answers of its admin port.
 import { request } from 'node:http';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { expect, type TestContext } from 'vitest';
@@ -42,7 +42,7 @@ export class WorkerRig {
     return this.server.address();
   }
 
-  /** The lines of the log whose message is this, in order. */
+  /** The lines of the log with this message, in order. */
   lines(message: string): readonly Readonly<Record<string, unknown>>[] {
     return this.server.stdout
       .split('\n')
@@ -82,12 +82,12 @@ export class WorkerRig {
         if (info?.serving) clients.set(info.instanceId, client);
         return clients.size >= workers;
       },
-      { what: `a connection to each of ${workers} workers`, withinMs: 10_000 },
+      { what: `a connection to each of ${workers} server processes`, withinMs: 10_000 },
     );
     return clients;
   }
 
-  /** What the admin port answers. */
+  /** The answer of the admin port. */
   async admin(path: string): Promise<{ readonly status: number; readonly text: string }> {
     const [{ admin } = {}] = this.lines('serving');
     return getHttp(`http://${String(admin)}${path}`);

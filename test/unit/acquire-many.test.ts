@@ -1,5 +1,5 @@
-// AcquireMany, when one of the leases can't be had: what it gives back is what it was granted itself, and nothing that
-// another call may have told its caller of. On the store in memory.
+// AcquireMany, when one of the leases can't be had: it gives back what it was granted itself, and nothing that another
+// call may have told its caller of. On the store in memory.
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => h.close());
 
-/** As the service does it, without waiting; `answers` may come between the store and its answer. */
+/** Runs it as the service does, without waiting; `answers` can come between the store and its answer. */
 function many(stamp: CallStamp, answers: (spec: LeaseSpec) => void = () => {}) {
   return acquireMany({
     specs,

@@ -19,7 +19,7 @@ function figure(is: number, more: Partial<Figure> = {}): Figure {
 const KEY = 'calls: CPU';
 const recorded = { [KEY]: { is: 1, better: 'less' } } as const;
 
-test('records the median of the runs, and only what holds on another machine', () => {
+test('the record has the median of the runs, and only figures that hold on another machine', () => {
   const time = figure(3, { name: 'p50' });
   const { steady: _, ...ofThisMachine } = time;
   expect(recordOf([[figure(1.4), ofThisMachine], [figure(1.1)], [figure(1.2)]])).toEqual({
@@ -27,28 +27,28 @@ test('records the median of the runs, and only what holds on another machine', (
   });
 });
 
-test('a figure may be 15 % worse', () => {
+test('a figure may be up to 15 % worse than its record', () => {
   expect(regressions(recorded, [[figure(1.14)]])).toEqual([]);
   expect(regressions(recorded, [[figure(1.16)]])).toEqual([{ key: KEY, recorded: 1, measured: 1.16 }]);
 });
 
-test('where more is better, less is worse', () => {
+test('a figure of which more is better is worse when it is less', () => {
   const rate = { [KEY]: { is: 1, better: 'more' } } as const;
   expect(regressions(rate, [[figure(0.86), figure(5)]])).toEqual([]);
   expect(regressions(rate, [[figure(0.84)]])).toHaveLength(1);
 });
 
-test('counts with the best of its runs', () => {
+test('a figure counts with the best of its runs', () => {
   expect(regressions(recorded, [[figure(2)], [figure(1.1)]])).toEqual([]);
   expect(regressions(recorded, [[figure(2)], [figure(1.5)]])[0]?.measured).toBe(1.5);
 });
 
-test('what was recorded and is not measured is a regression', () => {
+test('a figure that was recorded and is not measured is a regression', () => {
   expect(regressions(recorded, [[figure(1, { name: 'memory' })]])[0]?.measured).toBeUndefined();
   expect(regressions(recorded, [[figure(Number.NaN)]])[0]?.measured).toBeUndefined();
 });
 
-test('a budget speaks of the figure, its ratio, or what it is above its floor', () => {
+test('a budget bounds the figure, its ratio, or its excess over the floor', () => {
   const measured = { value: 2, floor: 1.8 };
   expect(isMet(figure(1.2, measured))).toBeUndefined();
   expect(isMet(figure(1.2, { ...measured, budget: { of: 'ratio', atMost: 1.25 } }))).toBe(true);

@@ -1,4 +1,4 @@
-// The plots of the benchmarks: which figures make a curve, and that what is drawn lies where it should.
+// The plots of the benchmarks: which figures make a curve, and whether each point is where it should be.
 import { expect, test } from 'vitest';
 import { type Figure, ofMany } from '../../bench/figures.ts';
 import { curvesOf } from '../../bench/plot/curves.ts';
@@ -33,12 +33,12 @@ test('figures of the same name for different numbers make a curve, in the order 
   ]);
 });
 
-test('one point makes no curve, and what has no logarithm no point', () => {
+test('one point makes no curve, and a value without a logarithm makes no point', () => {
   expect(curvesOf([figure(1, 5)])).toEqual([]);
   expect(curvesOf([figure(1, 5), figure(10, 0), figure(0, 7), figure(20, Number.NaN)])).toEqual([]);
 });
 
-test('an axis goes from a step of 1, 2 or 5 to another, with both its ends beside it', () => {
+test('an axis begins and ends at a step of 1, 2 or 5, and both ends have labels', () => {
   const { least, most, ticks, at } = logAxis([30, 700]);
   expect([least, most]).toEqual([20, 1_000]);
   expect(ticks).toEqual([20, 50, 100, 200, 500, 1_000]);
@@ -50,12 +50,12 @@ test('an axis of values that are nearly the same is long enough for them to look
   expect(at(104) - at(100)).toBeLessThan(0.02);
 });
 
-test('many decades are written by their powers of ten', () => {
+test('an axis of many decades has only powers of ten as labels', () => {
   expect(logAxis([120, 90_000]).ticks).toEqual([100, 1_000, 10_000, 100_000]);
   expect(axisOf([1, 16, 256]).ticks).toEqual([1, 16, 256]);
 });
 
-test('the expected order goes through the first point, dashed', () => {
+test('the expected order is a dashed line through the first point', () => {
   const [curve] = curvesOf([figure(1, 5), figure(10, 500)]);
   const svg = logLogPlot(curve ?? { key: KEY, unit: 'us', points: [] }, expectation, 'today');
   const [dashed, solid] = [
@@ -67,7 +67,7 @@ test('the expected order goes through the first point, dashed', () => {
   expect(svg).toContain('Cost of &lt; a call');
 });
 
-/** How far above the bottom. */
+/** How far above the bottom a point is. */
 function heightOf(end = ''): number {
   return -Number(end.split(',')[1]);
 }
@@ -82,7 +82,7 @@ test('the floor is drawn where there is one', () => {
   expect([marks(undefined), marks('bare')]).toEqual([0, 3]);
 });
 
-test('the orders grow as they say', () => {
+test('the orders grow as their names say', () => {
   expect(GROWTH['O(1)'](1_000)).toBe(1);
   expect(GROWTH['O(n)'](1_000) / GROWTH['O(n)'](10)).toBe(100);
   expect(GROWTH['O(log n)'](1_023) / GROWTH['O(log n)'](31)).toBe(2);

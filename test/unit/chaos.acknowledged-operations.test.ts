@@ -11,10 +11,10 @@ const get = (from: number, to: number, shown: string): Event[] =>
   operationCall('GetOperation', from, to, shown);
 const absent = (from: number, to: number): Event[] =>
   operationCall('GetOperation', from, to, 'ABSENT', {}, { outcome: 'failed', reason: 'OPERATION_NOT_FOUND' });
-/** The primary is killed at 20 s, its successor is heard of at 23 s. */
+/** The primary is killed at 20 s, and its successor is reported at 23 s. */
 const failover = [reign(0, 'a'), ...fault(20, 30, ['node-1']), reign(23, 'b')];
 
-test('the same version or a newer one, later, passes', () => {
+test('a later read of the same version or a newer one passes', () => {
   const { violations, counts } = check(
     ...completed,
     ...get(13, 14, 'SUCCEEDED 5 1'),
@@ -24,17 +24,17 @@ test('the same version or a newer one, later, passes', () => {
   expect(counts['answers about operations']).toBe(3);
 });
 
-test('a call that began before the answer may still show the version before', () => {
+test('a call that began before the answer may still show the earlier version', () => {
   expect(check(...completed, ...get(11.5, 14, 'RUNNING 4 1')).violations).toEqual([]);
 });
 
-test('an older version is a violation, told once', () => {
+test('a later read of an older version is a violation, which is reported once', () => {
   const { violations } = check(...completed, ...get(13, 14, 'RUNNING 4 1'), ...get(15, 16, 'RUNNING 4 1'));
   expect(violations).toHaveLength(1);
   expect(violations[0]?.text).toMatch(/CompleteOperation .* version 5, and later GetOperation .* version 4/);
 });
 
-test('no record is a violation', () => {
+test('a later answer that there is no record is a violation', () => {
   expect(check(...completed, ...absent(13, 14)).violations).toMatchObject([{ atMs: 14_000 }]);
 });
 
@@ -57,7 +57,7 @@ test('versions are compared as numbers', () => {
   expect(check(...get(1, 2, 'RUNNING 9 1'), ...get(3, 4, 'RUNNING 10 1')).violations).toEqual([]);
 });
 
-test('after a deletion, known or not, there may be nothing, or a record from its beginning', () => {
+test('after a deletion, known or not, there may be no record, or a new one from its beginning', () => {
   const deleted = operationCall('DeleteOperation', 13, 14, 'ABSENT', {}, { said: { deleted: true } });
   expect(
     check(...completed, ...deleted, ...absent(15, 16), ...get(17, 18, 'PENDING 1 0')).violations,
@@ -69,13 +69,13 @@ test('after a deletion, known or not, there may be nothing, or a record from its
 });
 
 describe('a loss in a failover', () => {
-  test('of one node is a violation, told with both reigns', () => {
+  test('a loss in a failover of one node is a violation, which is reported with both reigns', () => {
     const { violations } = check(runBegan(), ...failover, ...completed, ...absent(25, 26));
     expect(violations).toHaveLength(1);
     expect(violations[0]?.text).toContain('(reigns a and b)');
   });
 
-  test('is explained where a replica was struck, too, and counted once', () => {
+  test('a loss is explained where a replica was struck too, and is counted once', () => {
     const second = fault(15, 17, ['node-2'], { fault: 'pause' });
     const lost = check(
       runBegan(),
@@ -89,7 +89,7 @@ describe('a loss in a failover', () => {
     expect(lost.counts['explained losses']).toBe(1);
   });
 
-  test('is not explained by a second blow long before or after, to the same node, or to no node', () => {
+  test('a loss is not explained by a second fault long before or after, on the same node, or on no node', () => {
     const unexplained = [
       fault(1, 5, ['node-2']),
       fault(24, 26, ['node-2']),
@@ -102,14 +102,14 @@ describe('a loss in a failover', () => {
     }
   });
 
-  test('is not explained by two nodes where two replicas had to acknowledge', () => {
+  test('a loss is not explained by faults on two nodes where two replicas had to acknowledge', () => {
     const second = fault(15, 30, ['node-2']);
     const events = [...failover, ...second, ...completed, ...absent(25, 26)];
     expect(check(runBegan({ minAcks: 2 }), ...events).violations).toHaveLength(1);
     expect(check(runBegan({ minAcks: 2 }), ...events, ...fault(19, 30, ['node-3'])).violations).toEqual([]);
   });
 
-  test('is explained by any new reign where nothing had to be acknowledged, and by a fault that says so', () => {
+  test('a loss is explained by any new reign where no replica had to acknowledge, and by a fault that may lose writes', () => {
     expect(check(runBegan({ minAcks: 0 }), ...failover, ...completed, ...absent(25, 26)).violations).toEqual(
       [],
     );
@@ -121,7 +121,7 @@ describe('a loss in a failover', () => {
     );
   });
 
-  test('is not explained by a new reign that lies before the answer or after the loss', () => {
+  test('a loss is not explained by a new reign before the answer or after the loss', () => {
     const second = fault(15, 17, ['node-2']);
     const after = operationCall('CompleteOperation', 27, 28, 'SUCCEEDED 5 1');
     expect(check(runBegan(), ...failover, ...second, ...after, ...absent(29, 30)).violations).toHaveLength(1);
@@ -130,7 +130,7 @@ describe('a loss in a failover', () => {
     ).toHaveLength(1);
   });
 
-  test('what is acknowledged after it has to stay again', () => {
+  test('an operation that is acknowledged after a loss has to stay again', () => {
     const second = fault(15, 17, ['node-2']);
     const again = operationCall('BeginOperation', 27, 28, 'PENDING 1 0');
     const lost = check(

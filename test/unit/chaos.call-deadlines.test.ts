@@ -18,26 +18,26 @@ test('a call that ends by its deadline, or a little after, passes with any outco
   expect(counts['calls judged']).toBe(2);
 });
 
-test('one that ends later is a violation', () => {
+test('a call that ends later is a violation', () => {
   const { violations } = check(...call('Acquire', 1, 9, within5s));
   expect(violations.map(({ text }) => text)).toEqual([
     expect.stringContaining('ended 3.000 s after its deadline'),
   ]);
 });
 
-test('one that is open at the end of the run is one if its deadline has passed', () => {
+test('a call that is open at the end of the run is a violation if its deadline has passed', () => {
   expect(check(...call('Acquire', 1, UNSEEN, within5s), leftovers()).violations).toHaveLength(1);
   expect(check(...call('Hold', 1, UNSEEN, { deadlineMs: 100_000 }), leftovers()).violations).toEqual([]);
 });
 
-test('time in which the caller stood still does not count, that of others does', () => {
+test('time in which the caller stood still does not count, but that of others does', () => {
   const pause = (who: string): Event[] => fault(2, 6, [who], { fault: 'pause' });
   expect(check(...call('Acquire', 1, 11.9, within5s), ...pause('client-1')).violations).toEqual([]);
   expect(check(...call('Acquire', 1, 12.1, within5s), ...pause('client-1')).violations).toHaveLength(1);
   expect(check(...call('Acquire', 1, 11, within5s), ...pause('server-1')).violations).toHaveLength(1);
 });
 
-test('who was killed meanwhile ends no calls; who was killed before has to', () => {
+test('a client that was killed meanwhile has no calls to end, but one that was killed before has', () => {
   const open = call('Acquire', 1, UNSEEN, within5s);
   expect(check(...open, ...fault(2, 4, ['client-1']), leftovers()).violations).toEqual([]);
   expect(check(...open, ...fault(0, 0.5, ['client-1']), leftovers()).violations).toHaveLength(1);

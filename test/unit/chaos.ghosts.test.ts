@@ -1,4 +1,4 @@
-// The check of what was released and is there again.
+// The check for leases that were released and are there again.
 import { expect, test } from 'vitest';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { checkGhosts } from '../chaos/checker/ghosts.ts';
@@ -17,7 +17,7 @@ function seen(at: number, change: Partial<SeenHeld> = {}): Event {
   return { kind: 'seen-held', atMs: at * 1_000, askedMs: at * 1_000 - 100, ...who, ...change };
 }
 
-test('what was given up and released may be seen before, and never again', () => {
+test('a lease that was given up and is seen only until its release passes', () => {
   const { violations, counts } = check(...asks(1, 2), seen(2.5), ...releases(3.1, 3.3), seen(3.35));
   expect(violations).toEqual([]);
   expect(counts['leases given up and released']).toBe(1);
@@ -33,18 +33,18 @@ test('a lease that is there after its release is a ghost', () => {
   ]);
 });
 
-test('so is one of a call that was granted, and one of several at once', () => {
+test('a lease of a granted call, or one of several at once, is a ghost after its release too', () => {
   expect(check(...asks(1, 2, 'ok', 500), ...releases(5, 5.1), seen(6), seen(8)).violations).toHaveLength(1);
   const { lock } = lockAsked('lease-1');
   const many = call('AcquireMany', 1, 2, { asked: { locks: [lock] }, outcome: 'unknown' });
   expect(check(...many, ...releases(5, 5.1), seen(6), seen(8)).violations).toHaveLength(1);
 });
 
-test('what is seen for a moment is given back', () => {
+test('a lease that is seen for a moment after its release passes', () => {
   expect(check(...asks(1, 2), ...releases(3.1, 3.3), seen(4), seen(4.9)).violations).toEqual([]);
 });
 
-test('other leases and other resources are none of it', () => {
+test('other leases and other resources are no ghosts', () => {
   const other = { leaseHash: leaseIdHash('lease-2') };
   const elsewhere = { resource: 's' };
   const looks = [seen(4, other), seen(6, other), seen(4, elsewhere), seen(6, elsewhere)];
@@ -66,6 +66,6 @@ test.each([
     'one of a client that stood still',
     [...asks(1, 2), ...releases(3.1, 3.3), ...fault(2, 3, ['client-1'], { fault: 'pause' })],
   ],
-])('%s promises nothing', (_what, events) => {
+])('a lease is no ghost when its release promises nothing: %s', (_what, events) => {
   expect(check(...events, seen(4), seen(6)).violations).toEqual([]);
 });

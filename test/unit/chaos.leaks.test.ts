@@ -1,4 +1,4 @@
-// The check of what is left when everybody has gone.
+// The check of what is left when all clients have gone.
 import { expect, test } from 'vitest';
 import { checkLeaks } from '../chaos/checker/leaks.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
@@ -10,16 +10,19 @@ const leftKeys = (...keys: string[]): Event => ({ kind: 'left-keys', atMs: 91_00
 const ended = (...crashed: string[]): Event => ({ kind: 'run-ended', atMs: 92_000, crashed });
 const check = (...events: Event[]) => checkLeaks(new Run(events));
 
-test('nothing left passes', () => {
+test('a run that leaves nothing passes', () => {
   expect(check(leftovers(), leftKeys(), ended())).toMatchObject({ violations: [], undecided: [] });
 });
 
-test.each(['waitingCalls', 'keptLeases', 'watches', 'openCalls'])('one of %s is a violation', (what) => {
-  const { violations } = check(leftovers({ [what]: 1 }));
-  expect(violations.map(({ text }) => text)).toEqual([`server-1 still has 1 ${what}`]);
-});
+test.each(['waitingCalls', 'keptLeases', 'watches', 'openCalls'])(
+  'a run that leaves one of %s is a violation',
+  (what) => {
+    const { violations } = check(leftovers({ [what]: 1 }));
+    expect(violations.map(({ text }) => text)).toEqual([`server-1 still has 1 ${what}`]);
+  },
+);
 
-test('of several looks at a server the last counts', () => {
+test('the last of several looks at a server counts', () => {
   expect(check(leftovers({ atMs: 1, watches: 3 }), leftovers()).violations).toEqual([]);
   expect(check(leftovers(), leftovers({ server: 'server-2', watches: 3 })).violations).toHaveLength(1);
 });

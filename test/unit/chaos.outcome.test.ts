@@ -1,5 +1,5 @@
-// What the clients of the chaos suite write down about a call that failed: every documented reason is judged as
-// docs/errors.md tells its outcome, and where a server's or client's repeats leave doubts, as unknown.
+// What the clients of the chaos suite record about a call that failed: every documented reason has the outcome that
+// docs/errors.md gives it, and the outcome is unknown where the repeats of a server or client leave doubts.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,35 +24,42 @@ function failure(reason: string): CallError {
   return new CallError({ code: status.ABORTED, details: reason, metadata });
 }
 
-test('the page tells of outcomes', () => expect(DOCUMENTED.length).toBeGreaterThan(25));
+test('docs/errors.md names the outcomes of more than 25 reasons', () =>
+  expect(DOCUMENTED.length).toBeGreaterThan(25));
 
-test.each(DOCUMENTED)('%s of a call that does not wait: %s', (reason, documented) => {
-  const isCertain = /^(nothing changed|not granted|the lease is not held)/.test(documented);
-  // What the watches' own reasons leave unchanged is nothing that anybody asked for.
-  const isOfWatches = reason.startsWith('WATCH');
-  const expected = isCertain && !isOfWatches ? 'failed' : 'unknown';
-  expect(outcomeOf('Renew', failure(reason), false)).toBe(expected);
-});
+test.each(DOCUMENTED)(
+  'the outcome of a call that fails with %s and does not wait is the documented one: %s',
+  (reason, documented) => {
+    const isCertain = /^(nothing changed|not granted|the lease is not held)/.test(documented);
+    // The reasons of watches leave nothing unchanged that anybody asked to change.
+    const isOfWatches = reason.startsWith('WATCH');
+    const expected = isCertain && !isOfWatches ? 'failed' : 'unknown';
+    expect(outcomeOf('Renew', failure(reason), false)).toBe(expected);
+  },
+);
 
 test.each([
-  // A server that lets a call wait tries again, and tells how the last try ended.
+  // A server that lets a call wait tries again, and reports how the last try ended.
   ['Acquire', 'REDIS_UNAVAILABLE', true, 'unknown'],
   ['Acquire', 'REDIS_UNAVAILABLE', false, 'failed'],
   ['Hold', 'DRAINING', true, 'unknown'],
   ['Acquire', 'LOCK_CONTENDED', true, 'failed'],
   // Granted, and lapsed before it was answered.
   ['Acquire', 'LEASE_LOST', false, 'unknown'],
-  // Some were taken, and given back as far as that could be done.
+  // Some were granted, and given back as far as that was possible.
   ['AcquireMany', 'LOCK_CONTENDED', false, 'unknown'],
   ['AcquireMany', 'INVALID_ARGUMENT', false, 'failed'],
   ['ClaimOperations', 'DRAINING', false, 'unknown'],
-  // Who only reads has changed nothing, whatever else isn't known.
+  // A call that only reads has changed nothing, whatever else is unknown.
   ['GetOperation', 'OUTCOME_UNKNOWN', false, 'failed'],
-] as const)('%s, %s, waiting %s: %s', (rpc, reason, waits, expected) => {
-  expect(outcomeOf(rpc, failure(reason), waits)).toBe(expected);
-});
+] as const)(
+  'the outcome of a %s that fails with %s (waiting: %s) is "%s"',
+  (rpc, reason, waits, expected) => {
+    expect(outcomeOf(rpc, failure(reason), waits)).toBe(expected);
+  },
+);
 
-test('an error without a reason says nothing, and is called by its status', () => {
+test('an error without a reason leaves the outcome unknown, and is named by its status', () => {
   const error = new CallError({ code: status.UNAVAILABLE, details: 'No connection established' });
   expect([outcomeOf('Renew', error, false), reasonOf(error)]).toEqual(['unknown', 'UNAVAILABLE']);
 });

@@ -1,4 +1,4 @@
-// The plans of chaos runs: the same seed is the same run, and a random plan stays within the bounds that are stated.
+// The plans of chaos runs: the same seed gives the same run, and a random plan stays within the stated bounds.
 
 import { describe, expect, test } from 'vitest';
 import { CATALOGUE, faultNamed } from '../chaos/rig/faults/catalogue.ts';
@@ -13,12 +13,12 @@ function safety(seed: number, minAcks = 1) {
 }
 
 describe('a plan', () => {
-  test('is the same for the same seed and another for another', () => {
+  test('a plan is the same for the same seed, and differs for another', () => {
     expect(safety(7)).toEqual(safety(7));
     expect(safety(7)).not.toEqual(safety(8));
   });
 
-  test('heals each fault and leaves time to be whole again', () => {
+  test('a plan heals each fault, and leaves time for recovery', () => {
     for (const { steps } of SEEDS.map((seed) => safety(seed))) {
       expect(steps.length).toBeGreaterThan(30);
       const ends = steps.map(({ atMs, forMs = Number.NaN }) => atMs + forMs);
@@ -26,7 +26,7 @@ describe('a plan', () => {
     }
   });
 
-  test('takes the place of the primary by one fault at a time, while others overlap', () => {
+  test('a plan has one fault at a time that replaces the primary, while other faults overlap', () => {
     for (const { steps } of SEEDS.map((seed) => safety(seed))) {
       const inLane = steps.filter(({ fault }) => faultNamed(fault).lane === 'failover');
       const overlaps = inLane.filter(({ atMs }, index) => {
@@ -37,7 +37,7 @@ describe('a plan', () => {
     }
   });
 
-  test('draws every fault that breaks no stated bound, and none that does', () => {
+  test('a plan draws every fault within the stated bounds, and none beyond them', () => {
     const drawn = new Set(SEEDS.flatMap((seed) => safety(seed).steps.map(({ fault }) => fault)));
     const within = CATALOGUE.filter(
       ({ beyondBounds, onlyPlanned }) => beyondBounds === undefined && !onlyPlanned,
@@ -45,7 +45,7 @@ describe('a plan', () => {
     expect([...drawn].sort()).toEqual(within.map(({ name }) => name).sort());
   });
 
-  test('lets nothing forget grants while the clocks are behind the tokens', () => {
+  test('a plan has no fault that may lose grants while the clocks are behind the tokens', () => {
     for (const { steps } of SEEDS.map((seed) => safety(seed))) {
       const back = steps.filter(({ options }) => Number(options?.ms ?? 0) <= -60_000);
       const after = back.flatMap(({ atMs }) =>
@@ -55,7 +55,7 @@ describe('a plan', () => {
     }
   });
 
-  test('of liveness has one fault that stays', () => {
+  test('a plan for liveness has one fault that stays', () => {
     const names = SEEDS.map((seed) => {
       const { steps } = planFor({ seed, minutes: 2, mode: 'liveness' });
       expect(steps).toHaveLength(1);
@@ -65,7 +65,7 @@ describe('a plan', () => {
     expect(new Set(names).size).toBeGreaterThan(5);
   });
 
-  test('can be made of named faults, and of nothing else', () => {
+  test('a plan can be made of named faults, and an unknown name is refused', () => {
     const named = planFor({ seed: 3, minutes: 3, mode: 'safety', plan: 'kill-primary+step-one-clock' });
     expect(new Set(named.steps.map(({ fault }) => fault))).toEqual(
       new Set(['kill-primary', 'step-one-clock']),
@@ -75,7 +75,7 @@ describe('a plan', () => {
     );
   });
 
-  test('names no fault twice in the catalogue', () => {
+  test('the catalogue names no fault twice', () => {
     expect(new Set(CATALOGUE.map(({ name }) => name)).size).toBe(CATALOGUE.length);
   });
 });

@@ -13,25 +13,25 @@ describe('after the last fault was healed', () => {
   const struck = [[runBegan()], fault(5, 10, ['node-1']), end];
   const asks = acquire(45, 46, 0, { asked: lockAsked('lease-x') });
 
-  test('a grant within the bound passes', () => {
+  test('a grant within the bound after the last fault passes', () => {
     const { violations, counts } = check(...struck, asks, acquire(48, 50, 7));
     expect(violations).toEqual([]);
     expect(counts['returns judged']).toBe(1);
   });
 
-  test('none, though somebody asked, is a violation', () => {
+  test('no grant within the bound, though somebody asked, is a violation', () => {
     expect(check(...struck, asks).violations).toHaveLength(1);
     expect(check(...struck, asks, acquire(51, 52, 7), acquire(1, 2, 6)).violations).toHaveLength(1);
   });
 
-  test('where nobody asked, or somebody held it all the time, nothing is judged', () => {
+  test('nothing is judged where nobody asked, or where somebody held the lock all the time', () => {
     expect(check(...struck).counts['returns judged']).toBeUndefined();
     expect(check(...struck, [believed(1, 60, 6)], asks).counts['returns judged']).toBeUndefined();
     const other = [believed(1, 60, 6, { resource: 's' })];
     expect(check(...struck, other, asks).violations).toHaveLength(1);
   });
 
-  test('nor where another fault began, was there all the time, or the run ended', () => {
+  test('nothing is judged where another fault began or lasted, or where the run ended', () => {
     expect(check(...struck, fault(30, 32, ['node-2']), asks).violations).toEqual([]);
     expect(check(...struck, fault(1, Number.POSITIVE_INFINITY, ['node-2']), asks).violations).toEqual([]);
     expect(check([runBegan()], fault(5, 10, ['node-1']), asks, [reign(50, 'b')]).violations).toEqual([]);
@@ -45,13 +45,13 @@ describe('in liveness mode', () => {
   const grant = [believed(60, 70, 7)];
   const renewal = [believed(62, 75, 7)];
 
-  test('grants and renewals while the fault stays pass', () => {
+  test('grants and renewals while a fault stays pass', () => {
     const { violations, counts } = check(...run, grant, renewal);
     expect(violations).toEqual([]);
     expect(counts['standing faults judged']).toBe(1);
   });
 
-  test('each of them has to be there, and late enough', () => {
+  test('grants and renewals both have to come, and late enough, while a fault stays', () => {
     expect(check(...run, grant).violations.map(({ text }) => text)).toEqual([
       expect.stringContaining('nothing was renewed'),
     ]);
@@ -59,13 +59,13 @@ describe('in liveness mode', () => {
     expect(check(...run, [believed(40, 70, 7), believed(42, 70, 7)]).violations).toHaveLength(2);
   });
 
-  test('not where nobody could serve, nor in safety mode', () => {
+  test('no progress is asked where nobody could serve, nor in safety mode', () => {
     const helpless = fault(5, Number.POSITIVE_INFINITY, ['sentinel-1'], { mayProgress: false });
     expect(check([runBegan({ mode: 'liveness' })], helpless, asks, end).violations).toEqual([]);
     expect(check([runBegan()], standing, asks, end).violations).toEqual([]);
   });
 
-  test('one that was healed early is no standing fault', () => {
+  test('a fault that was healed early does not count as one that stays', () => {
     expect(
       check([runBegan({ mode: 'liveness' })], fault(5, 20, ['node-1']), [reign(30, 'b')], acquire(25, 26, 0)),
     ).toMatchObject({

@@ -15,30 +15,30 @@ const first = (token: number, change = {}): Event[] => [
 const second = (from: number, to: number, token: number, change = {}): Event[] =>
   acquire(from, to, token, { call: 'second/1', by: 'second', asked: lockAsked('lease-second', change) });
 
-test('who was told a position first, is granted first', () => {
+test('callers that are granted in the order of their places pass', () => {
   const { violations, counts } = check(first(10), second(3, 9, 11));
   expect(violations).toEqual([]);
   expect(counts['pairs in a queue']).toBe(1);
 });
 
-test('who asked later and was granted before is a violation', () => {
+test('a caller that asked later and is granted earlier is a violation', () => {
   const { violations } = check(first(11), second(3, 7, 10));
   expect(violations.map(({ text }) => text)).toEqual([
     expect.stringContaining('second/1 of second got token 10 before first/1'),
   ]);
 });
 
-test('the tokens say the order, not when the answers came', () => {
+test('the tokens give the order of grants, not the moments of the answers', () => {
   expect(check(first(10), second(3, 7, 11)).violations).toEqual([]);
   expect(check(first(11), second(3, 9, 10)).violations).toHaveLength(1);
 });
 
-test('who asked before the other had its position, or after it was granted, is no pair', () => {
+test('two callers are compared only if one asked while the other had its place', () => {
   expect(check(first(11), second(1.5, 7, 10)).counts['pairs in a queue']).toBeUndefined();
   expect(check(first(10), second(8.5, 9, 11)).counts['pairs in a queue']).toBeUndefined();
 });
 
-test('only exclusive waits on one resource, and only those that were granted', () => {
+test('only exclusive waits on one resource that were granted are compared', () => {
   expect(check(first(11), second(3, 7, 10, { mode: 'shared' })).violations).toEqual([]);
   expect(check(first(11, { mode: 'permits:1/2' }), second(3, 7, 10)).violations).toEqual([]);
   expect(check(first(11), second(3, 7, 10, { resource: 's' })).violations).toEqual([]);
@@ -58,7 +58,7 @@ test('nothing is judged across a new reign, a fault, or a stall of a server', ()
   expect(check(...bad, fault(9, 10, ['server-1'])).violations).toHaveLength(1);
 });
 
-test('nor where one of them opened its stream anew, or asked twice', () => {
+test('nothing is judged where a caller opened its stream again, or asked twice', () => {
   const reopened: Event = { kind: 'noted', atMs: 5_000, by: 'first', what: 'reopened', resource: 'r' };
   expect(check(first(11), second(3, 7, 10), [reopened]).violations).toEqual([]);
   expect(check(first(11), second(3, 7, 10), [{ ...reopened, by: 'third' }]).violations).toHaveLength(1);

@@ -9,7 +9,7 @@ function draws(seed: number): number[] {
   return Array.from({ length: 1_000 }, () => random.next());
 }
 
-test('the same seed draws the same numbers, another seed others, all from 0 to below 1', () => {
+test('the same seed draws the same numbers and another seed others, all from 0 to below 1', () => {
   expect(draws(7)).toEqual(draws(7));
   expect(draws(7)).not.toEqual(draws(8));
   expect(draws(7).every((drawn) => drawn >= 0 && drawn < 1)).toBe(true);
@@ -25,7 +25,7 @@ test('both ends of a range are drawn, and a shuffle keeps everything', () => {
   expect(random.shuffled([1, 2, 3, 4, 5]).sort()).toEqual([1, 2, 3, 4, 5]);
 });
 
-test('the dice of a client: by words, and each its own', () => {
+test('each client has dice of its own, which its words determine', () => {
   const throws = (words: string): number[] => {
     const dice = new Dice(words);
     return Array.from({ length: 100 }, () => dice.below(6));

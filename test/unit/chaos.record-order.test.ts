@@ -1,5 +1,5 @@
-// The check that the answers about a record are those of single steps in some order: the life of a record as it may
-// be, and each way to contradict it.
+// The check that some order of single steps explains the answers about a record: what the life of a record can be, and
+// each way to contradict it.
 import { describe, expect, test } from 'vitest';
 import { checkRecordOrder } from '../chaos/checker/record-order.ts';
 import { Run } from '../chaos/checker/recorded-run.ts';
@@ -38,7 +38,7 @@ const update = (shown: string, claimId: string, value: string, requestId?: strin
 const get = (shown: string) => next('GetOperation', shown);
 
 describe('a whole life', () => {
-  test('passes', () => {
+  test('the whole life of a record passes', () => {
     const { violations, undecided, counts } = check(
       next('GetOperation', 'ABSENT'),
       begin(),
@@ -58,23 +58,23 @@ describe('a whole life', () => {
     expect(counts['records judged']).toBe(1);
   });
 
-  test('by a begin with a claim_id, whose repeat answers with the same attempt', () => {
+  test('a begin with a claim_id passes if its repeat answers with the same attempt', () => {
     const asked = { claimId: 'a' };
     const begun = () => next('BeginOperation', 'RUNNING 1 1', asked);
     expect(judge(begun(), begun(), update('RUNNING 2 1 x', 'a', 'x'))).toEqual([]);
     expect(judge(begun(), next('BeginOperation', 'RUNNING 2 2', asked))).toHaveLength(1);
   });
 
-  test('with a stale attempt that another claim takes over', () => {
+  test('a stale attempt that another claim takes over passes', () => {
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), claim('RUNNING 3 2', 'b'))).toEqual([]);
   });
 
-  test('given up at any moment', () => {
+  test('an operation that is given up at any moment passes', () => {
     expect(judge(begin(), get('DEAD 2 0'))).toEqual([]);
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), get('DEAD 3 1'), get('RUNNING 3 1'))).toHaveLength(1);
   });
 
-  test('with its result while it has ended, and its progress again when it is tried once more', () => {
+  test('a record that shows its result while it has ended, and its progress again after a retry, passes', () => {
     const failed = () => [
       begin(),
       claim('RUNNING 2 1', 'a'),
@@ -86,7 +86,7 @@ describe('a whole life', () => {
     expect(judge(...failed(), get('FAILED 4 1 x'))).toHaveLength(1);
   });
 
-  test('deleted, and begun again', () => {
+  test('an operation that is deleted and begun again passes', () => {
     const deleted = (was: boolean): Event[] => {
       now += 2;
       const asked = { operation: { resource: 'r', operationId: 'o' } };
@@ -101,26 +101,26 @@ describe('a whole life', () => {
 });
 
 describe('no order explains', () => {
-  test('a version that was skipped or stood still', () => {
+  test('a version that was skipped or stood still is a violation', () => {
     expect(judge(begin(), claim('RUNNING 3 1', 'a'))).toHaveLength(1);
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 4 1 x', 'a', 'x'))).toHaveLength(1);
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 2 1 x', 'a', 'x'))).toHaveLength(1);
   });
 
-  test('two claims with one attempt', () => {
+  test('two claims that get one attempt are a violation', () => {
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), claim('RUNNING 2 1', 'b'))).toHaveLength(1);
   });
 
-  test('one claim with two attempts', () => {
+  test('one claim that gets two attempts is a violation', () => {
     expect(judge(begin(), claim('RUNNING 2 1', 'a'), claim('RUNNING 3 2', 'a'))).toHaveLength(1);
   });
 
-  test('a write of the former worker after the next attempt had begun', () => {
+  test('a write of the former worker after the next attempt has begun is a violation', () => {
     const [one, two] = [claim('RUNNING 2 1', 'a'), claim('RUNNING 3 2', 'b')];
     expect(judge(begin(), one, two, update('RUNNING 4 2 x', 'a', 'x'))).toHaveLength(1);
   });
 
-  test('another value, attempt, token or state than was written', () => {
+  test('another value, attempt, token or state than was written is a violation', () => {
     const running = () => [begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 3 1 x', 'a', 'x')];
     expect(judge(...running(), get('RUNNING 3 1 y'))).toHaveLength(1);
     expect(judge(...running(), get('RUNNING 3 2 x'))).toHaveLength(1);
@@ -143,7 +143,7 @@ describe('no order explains', () => {
     expect(judge(...running(), token('7'), token('8'))).toHaveLength(1);
   });
 
-  test('a write with an older version than the record has', () => {
+  test('a write that names an older version than the record has is a violation', () => {
     const running = () => [begin(), claim('RUNNING 2 1', 'a')];
     const cas = (ifVersion: string) =>
       next('UpdateOperation', 'RUNNING 3 1 x', { claimId: 'a', value: 'x', ifVersion });
@@ -151,7 +151,7 @@ describe('no order explains', () => {
     expect(judge(...running(), cas('1'))).toHaveLength(1);
   });
 
-  test('a completed record that goes on', () => {
+  test('a completed record that goes on is a violation', () => {
     const done = [
       begin(),
       claim('RUNNING 2 1', 'a'),
@@ -160,12 +160,12 @@ describe('no order explains', () => {
     expect(judge(...done, claim('RUNNING 4 2', 'b'))).toHaveLength(1);
   });
 
-  test('a record after an answer that there is none', () => {
+  test('an answer that there is no record, after the record was begun, is a violation', () => {
     const none = operationCall('GetOperation', 500, 501, 'ABSENT', {}, { outcome: 'failed' });
     expect(judge(operationCall('BeginOperation', 490, 491, 'PENDING 1 0'), none)).toHaveLength(1);
   });
 
-  test('and it tells the answer with which it began, and those before', () => {
+  test('a violation tells the answer with which it began, and the answers before', () => {
     const [violation] = judge(begin(), get('PENDING 3 0'), get('PENDING 3 0'));
     expect(violation?.atMs).toBe((now - 1) * 1_000);
     expect(violation?.text).toMatch(/BeginOperation .* showed PENDING v1.*GetOperation .* showed PENDING v3/);
@@ -173,7 +173,7 @@ describe('no order explains', () => {
 });
 
 describe('a repeat', () => {
-  test('of a request that took effect has no second one', () => {
+  test('a repeat of a request that took effect has no second effect', () => {
     const running = () => [begin(), claim('RUNNING 2 1', 'a'), update('RUNNING 3 1 x', 'a', 'x', 'q')];
     expect(judge(...running(), update('RUNNING 3 1 x', 'a', 'x', 'q'))).toEqual([]);
     expect(judge(...running(), update('RUNNING 4 1 x', 'a', 'x', 'q'))).toHaveLength(1);
@@ -182,7 +182,7 @@ describe('a repeat', () => {
     expect(judge(...running(), between(), update('RUNNING 5 1 x', 'a', 'x', 'q'))).toHaveLength(1);
   });
 
-  test('of a request with an unknown outcome has one in all', () => {
+  test('a repeat of a request with an unknown outcome has one effect in all', () => {
     const running = () => [begin(), claim('RUNNING 2 1', 'a')];
     const write = { claimId: 'a', value: 'x', requestId: 'q' };
     expect(
@@ -192,7 +192,7 @@ describe('a repeat', () => {
     expect(judge(...running(), ...twice)).toHaveLength(1);
   });
 
-  test('of a claim whose first answer was lost has taken what it answers with', () => {
+  test('a repeat of a claim whose first answer was lost answers with what the first had claimed', () => {
     const begun = begin();
     const first = lostClaim('a');
     const read = get('RUNNING 2 1');
@@ -201,7 +201,7 @@ describe('a repeat', () => {
 });
 
 describe('an unknown outcome', () => {
-  test('of a write shows later, or never', () => {
+  test('the effect of a write with an unknown outcome shows later, or never', () => {
     const running = () => [
       begin(),
       claim('RUNNING 2 1', 'a'),
@@ -212,7 +212,7 @@ describe('an unknown outcome', () => {
     expect(judge(...running(), get('RUNNING 3 1 x'), get('RUNNING 2 1'))).toHaveLength(1);
   });
 
-  test('of a claim that nobody heard of again may have taken it, and given it back, as often as there were such', () => {
+  test('each claim whose answer was never seen may have taken the record once, and given it back', () => {
     const begun = begin();
     const unseen = lostClaim('a');
     expect(judge(begun, unseen, get('RUNNING 2 1'), get('PENDING 3 1'), claim('RUNNING 4 2', 'b'))).toEqual(
@@ -223,26 +223,26 @@ describe('an unknown outcome', () => {
     expect(judge(begin(), claim('RUNNING 4 2', 'b'), lostClaim('c'))).toHaveLength(1);
   });
 
-  test('of a completion leaves open how it ended', () => {
+  test('a completion with an unknown outcome leaves open how the operation ended', () => {
     const done = () => [begin(), claim('RUNNING 2 1', 'a'), lost('CompleteOperation', { claimId: 'a' })];
     expect(judge(...done(), get('CANCELLED 3 1'))).toEqual([]);
     expect(judge(...done(), get('SUCCEEDED 3 1'), get('FAILED 3 1'))).toHaveLength(1);
   });
 });
 
-test('an unknown outcome whose last try was answered is a read, too', () => {
+test('an unknown outcome whose last try was answered is also a read', () => {
   const update = (at: number, shown: string): Event[] =>
     operationCall('UpdateOperation', at, at + 1, shown, { claimId: 'a' }, { outcome: 'unknown' });
   const begun = operationCall('BeginOperation', 600, 601, 'RUNNING 1 1', { claimId: 'a' });
   expect(judge(begun, update(602, ''))).toEqual([]);
   expect(judge(begun, update(602, 'ABSENT'))).toHaveLength(1);
-  // And it may have done what the read shows.
+  // It may also have done what the read shows.
   const pending = operationCall('BeginOperation', 600, 601, 'PENDING 1 0');
   const removed = operationCall('DeleteOperation', 602, 603, 'ABSENT', {}, { outcome: 'unknown' });
   expect(judge(pending, removed)).toEqual([]);
 });
 
-test('what an error shows is a read, whatever was asked', () => {
+test('the record that an error shows is a read, whatever the call asked', () => {
   const refused = operationCall(
     'UpdateOperation',
     610,
@@ -255,7 +255,7 @@ test('what an error shows is a read, whatever was asked', () => {
   expect(judge(refused, operationCall('BeginOperation', 600, 601, 'PENDING 1 0'))).toHaveLength(1);
 });
 
-test('a claim of troubled times may have taken another record, too, and given it back', () => {
+test('a claim during a fault may have taken another record too, and given it back', () => {
   const asked = { operation: { resource: '', operationId: '', claimId: 'c' } };
   const answer = { ...record('RUNNING 2 1'), resource: 'other' };
   const other = operationCall('BeginOperation', 602, 603, 'PENDING 1 0', { resource: 'other' });
@@ -276,7 +276,7 @@ describe('a failover that may have lost', () => {
   const switched = [[runBegan(), reign(0, 'a'), reign(23, 'b')], fault(20, 30, ['node-1'])];
   const second = fault(19, 30, ['node-2']);
 
-  test('splits the history', () => {
+  test('a failover that may have lost writes splits the history', () => {
     const after = [
       at(30, 'GetOperation', 'RUNNING 1 1'),
       at(32, 'UpdateOperation', 'RUNNING 2 1 y', { claimId: 'a', value: 'y' }),
@@ -285,19 +285,19 @@ describe('a failover that may have lost', () => {
     expect(judge(...switched, ...before, ...after)).toHaveLength(1);
   });
 
-  test('each part is judged', () => {
+  test('each part of a history that a failover splits is judged', () => {
     const wrong = [at(30, 'GetOperation', 'RUNNING 1 1'), at(32, 'GetOperation', 'RUNNING 2 1 z')];
     expect(judge(...switched, second, ...before, ...wrong)).toHaveLength(1);
     expect(judge(...switched, second, ...before, at(5, 'GetOperation', 'RUNNING 1 1'))).toHaveLength(1);
   });
 
-  test('a call around it may have its place nowhere', () => {
+  test('a call that overlaps a failover need not fit into either part', () => {
     const around = at(22, 'GetOperation', 'PENDING 9 9');
     expect(judge(...switched, second, ...before, around)).toEqual([]);
     expect(judge(...switched, ...before, around)).toHaveLength(1);
   });
 
-  test('a request from before may have taken effect, or be lost', () => {
+  test('a request from before a failover may have taken effect, or be lost', () => {
     const other = { claimId: 'a', value: 'y', requestId: 'q2' };
     const moved = at(5, 'UpdateOperation', 'RUNNING 3 1 y', other);
     const repeat = (shown: string) =>
@@ -311,7 +311,7 @@ describe('a failover that may have lost', () => {
   });
 });
 
-test('a record with too many calls is undecided, never passed', () => {
+test('a record with too many calls is undecided, not passed', () => {
   const calls = Array.from({ length: 2_001 }, (_, index) =>
     operationCall('GetOperation', index, index + 0.5, 'ABSENT'),
   );
@@ -321,7 +321,7 @@ test('a record with too many calls is undecided, never passed', () => {
   expect(counts['records judged']).toBeUndefined();
 });
 
-// The first try began it, its reply was lost, somebody claimed it, and the second try was told so.
+// The first try began it, its reply was lost, another client claimed it, and the second try was told so.
 describe('a call that took effect before it was answered', () => {
   const within = (fromS: number, toS: number): Event[][] => [
     operationCall('BeginOperation', fromS, toS, 'RUNNING 2 1'),
@@ -331,12 +331,12 @@ describe('a call that took effect before it was answered', () => {
     }),
   ];
 
-  test('may have been tried twice: it took long, or connections broke', () => {
+  test('a call that took effect before it was answered may have been tried twice if it took long or connections broke', () => {
     expect(judge(...within(1, 4))).toEqual([]);
     expect(judge(fault(1, 2, ['server-1']), ...within(1, 1.9))).toEqual([]);
   });
 
-  test('was not where nothing was in the way', () => {
+  test('a call that nothing delayed was not tried twice', () => {
     expect(judge(...within(1, 1.9))).toHaveLength(1);
   });
 });

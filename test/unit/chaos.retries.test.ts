@@ -17,14 +17,14 @@ test('a repeat that is answered with the same version passes', () => {
   expect(counts['repeats answered']).toBe(1);
 });
 
-test('one with a newer version is a violation', () => {
+test('a repeat that is answered with a newer version is a violation', () => {
   const { violations } = check(update(1, 'RUNNING 2 1', 'q'), update(3, 'RUNNING 3 1', 'q'));
   expect(violations.map(({ text }) => text)).toEqual([
     expect.stringContaining('version 2 and its repeat with 3'),
   ]);
 });
 
-test('unless so many others may have moved the record in between', () => {
+test('a repeat with a newer version passes if enough other calls can have moved the record in between', () => {
   const twice = (shown: string): Event[] => [...update(1, 'RUNNING 2 1', 'q'), ...update(9, shown, 'q')];
   const other = update(3, 'RUNNING 3 1', 'other');
   expect(check(twice('RUNNING 3 1'), other).violations).toEqual([]);
@@ -37,7 +37,7 @@ test('unless so many others may have moved the record in between', () => {
   expect(check(twice('RUNNING 3 1'), refused).violations).toHaveLength(1);
 });
 
-test('a claim that nobody saw answered may have moved it twice', () => {
+test('a claim whose answer nobody saw can have moved the record twice', () => {
   const asked = { operation: { resource: '', operationId: '', claimId: 'x' } };
   const claim = call('ClaimOperations', 2, 3, { asked, outcome: 'unknown' });
   const twice = [update(1, 'RUNNING 2 1', 'q'), update(9, 'RUNNING 4 1', 'q')];
@@ -53,7 +53,7 @@ test('a claim_id with one attempt passes, with two it is a violation', () => {
   ]);
 });
 
-test('what an answer shows when the record no longer runs for the caller is not its attempt', () => {
+test('an answer about a record that no longer runs for the caller does not show the caller’s attempt', () => {
   expect(check(begin(1, 'RUNNING 1 1'), begin(3, 'SUCCEEDED 3 2')).violations).toEqual([]);
   expect(check(begin(1, 'RUNNING 1 1'), begin(3, 'RUNNING 3 2', 'b')).violations).toEqual([]);
 });

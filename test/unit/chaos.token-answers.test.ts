@@ -15,20 +15,20 @@ test('the token of the holder may be valid, and any token may be invalid', () =>
   expect(counts['tokens found valid']).toBe(1);
 });
 
-test('another one is not, while somebody holds the lock all the time', () => {
+test('no other token is valid while somebody holds the lock all the time', () => {
   const { violations } = check(believed(1, 9, 7), ...asks('6', true));
   expect(violations.map(({ text }) => text)).toEqual([
     expect.stringContaining('client-7 held it with token 7'),
   ]);
 });
 
-test('it may have been the live one before the other began, or after it ended', () => {
+test('another token passes if it can have been live before the holder began, or after it ended', () => {
   expect(check(believed(4.5, 9, 7), ...asks('6', true)).violations).toEqual([]);
   expect(check(believed(1, 4.5, 7), ...asks('8', true)).violations).toEqual([]);
   expect(check(believed(1, 9, 7, { resource: 's' }), ...asks('6', true)).violations).toEqual([]);
 });
 
-test('shared leases are valid together, not beside an exclusive one', () => {
+test('tokens of shared leases are valid together, but not beside that of an exclusive one', () => {
   const shared = { mode: 'shared' };
   expect(check(believed(1, 9, 7, shared), ...asks('6', true, 'shared')).violations).toEqual([]);
   expect(check(believed(1, 9, 7), ...asks('6', true, 'shared')).violations).toHaveLength(1);

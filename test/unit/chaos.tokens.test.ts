@@ -15,13 +15,13 @@ test('rising tokens pass, also across reigns, and overlapping calls in any order
   expect(counts.grants).toBe(3);
 });
 
-test('a smaller token for a call that began after a larger one was received is a violation, told with the reigns', () => {
+test('a smaller token for a call that began after a larger one was received is a violation, which is reported with the reigns', () => {
   const { violations } = check(reign(0, 'a'), ...acquire(1, 2, 8), reign(3, 'b'), ...acquire(4, 5, 7));
   expect(violations).toHaveLength(1);
   expect(violations[0]?.text).toContain('asked after token 8 was out, and got 7 (reigns a and b)');
 });
 
-test('a grant is received with the first line about it, and asked for with the first call of its lease_id', () => {
+test('a grant counts from the first line about it, and its request from the first call of its lease_id', () => {
   const asked = { asked: lockAsked('lease-7') };
   const retried = [...call('Acquire', 1, 2, { ...asked, outcome: 'unknown' }), ...acquire(5, 6, 7)];
   expect(check(...retried, believed(3, 9, 8)).violations).toEqual([]);
@@ -37,7 +37,7 @@ test('one token for two lease_ids is a violation', () => {
   expect(violations.map(({ text }) => text)).toEqual([expect.stringContaining('token 5 was given to')]);
 });
 
-test('shared leases have tokens of their own, too', () => {
+test('each shared lease has a token of its own', () => {
   const shared = { mode: 'shared', leaseId: 'lease-other' };
   expect(check(believed(1, 5, 4, { mode: 'shared' }), believed(2, 6, 4, shared)).violations).toHaveLength(1);
 });
@@ -47,22 +47,22 @@ test('two tokens for one lease_id are a violation', () => {
   expect(violations.map(({ text }) => text)).toEqual([expect.stringContaining('and a second one, 6')]);
 });
 
-test('who comes with the id of a lease that has lapsed gets another lease', () => {
+test('a caller with the id of a lapsed lease gets another lease', () => {
   const first = acquire(1, 2, 5, { lease: { token: '5', validForMs: 2_000 } });
   const again = (toS: number) => acquire(2, toS, 6, { asked: lockAsked('lease-5') });
   expect(check(...first, ...again(8)).violations).toEqual([]);
   expect(check(...first, ...again(2.9)).violations).toHaveLength(1);
-  // A renewal of the first one had said that it lives on.
+  // A renewal of the first lease had shown that it still lives.
   const renewal = { asked: lockAsked('lease-5', { token: '5' }), lease: { token: '5', validForMs: 9_000 } };
   expect(check(...first, ...call('Renew', 1.5, 1.9, renewal), ...again(8)).violations).toHaveLength(1);
 });
 
-test('a renewal that tells another token is one as well', () => {
+test('a renewal that tells another token is a violation too', () => {
   const renewal = { asked: lockAsked('lease-5', { token: '5' }), lease: { token: '6', validForMs: 1 } };
   expect(check(...acquire(1, 2, 5), ...call('Renew', 3, 4, renewal)).violations).toHaveLength(1);
 });
 
-test('AcquireMany grants as many as it asked for, each at its resource', () => {
+test('an AcquireMany grants as many leases as it asked for, each at its resource', () => {
   const locks = ['a', 'b'].map((resource) => lockAsked(`lease-${resource}`, { resource }).lock);
   const leases = ['8', '9'].map((token) => ({ token, validForMs: 1 }));
   const many = call('AcquireMany', 1, 2, { asked: { locks }, leases });
@@ -87,7 +87,7 @@ test('attempts have one token per claim_id, rising within their operation', () =
   expect(check(attempt(2, 5, 'a'), attempt(5, 6, 'a')).violations).toHaveLength(1);
 });
 
-test('the lease that an attempt takes along was asked for with its claim', () => {
+test('the lease of an attempt counts as requested with its claim', () => {
   const claim = operationCall('ClaimOperations', 1, 4, 'RUNNING 1 1', {
     operationId: '',
     claimId: 'lease-7',

@@ -1,4 +1,4 @@
-// The verdict on a whole run: that every check has its say, the figures, the summary, and how a recorded run is read.
+// The verdict on a whole run: that every check takes part, the figures, the summary, and how a recorded run is read.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,30 +69,30 @@ const BROKEN: readonly (readonly [check: string, events: readonly Event[]])[] = 
   ['leaks', [leftovers({ watches: 1 })]],
 ];
 
-test.each(BROKEN)('the verdict has the violations of: %s', (name, events) => {
+test.each(BROKEN)('the verdict has the violations of the check %s', (name, events) => {
   const { violations } = checkHistory([runBegan(), ...events]);
   expect(violations.map(({ check }) => check)).toContain(name);
 });
 
-test('some checks alone may be asked for', () => {
+test('a verdict can be limited to some checks', () => {
   const events = [believed(1, 5, 1), believed(4, 9, 2), written(1, 7), written(2, 5)];
   const found = (only?: readonly string[]) => checkHistory(events, only).violations.map(({ check }) => check);
   expect(found()).toEqual(['guarded writes', 'beliefs']);
   expect(found(['beliefs', 'waits'])).toEqual(['beliefs']);
-  // Found by the same check under another name.
+  // The same check finds these under another name.
   expect(found(['leaders'])).toEqual([]);
 });
 
-test('no check is without an example here', () => {
+test('every check has an example here', () => {
   expect(CHECK_NAMES.toSorted()).toEqual([...new Set(BROKEN.map(([check]) => check))].toSorted());
 });
 
-test('violations come in the order of their moments', () => {
+test('a verdict lists violations in the order in which they happened', () => {
   const { violations } = checkHistory([written(8, 7), written(9, 5), believed(1, 5, 1), believed(4, 9, 2)]);
   expect(violations.map(({ atMs }) => atMs)).toEqual([4_000, 9_000]);
 });
 
-test('what a fault beyond the stated bounds leads to is counted, and held against nobody', () => {
+test('a violation after a fault beyond the stated bounds is counted, but does not fail the run', () => {
   const bounds = fault(3, 4, ['node-1'], {
     fault: 'clock-step',
     beyondBounds: 'two steps in the life of a lease',
@@ -112,32 +112,32 @@ describe('figures', () => {
     ...call('Acquire', 40, 41, { asked: lockAsked('lease-8', { resource: 's' }), outcome: 'failed' }),
   ]);
 
-  test('count calls by outcome and rpc, faults by kind, reigns', () => {
+  test('the figures count calls by outcome and rpc, faults by kind, and reigns', () => {
     expect(figures).toMatchObject({ seed: 7, mode: 'safety', mutant: '', lengthMs: 41_000, reigns: 2 });
     expect(figures.calls).toEqual({ ok: 1, failed: 1, unknown: 2 });
     expect(figures.callsByRpc.Renew).toEqual({ ok: 0, failed: 0, unknown: 2 });
     expect(figures.faults).toEqual({ kill: 1, 'kill-client': 1 });
   });
 
-  test('tell the way from the fault to the first renewal and the first grant of the new reign', () => {
+  test('the figures give the time from the fault to the first renewal and the first grant of the new reign', () => {
     expect(figures.recovery.renewals).toEqual({ count: 1, p50Ms: 4_000, p99Ms: 4_000, maxMs: 4_000 });
     expect(figures.recovery.grants.maxMs).toBe(15_000);
   });
 
-  test('tell the time without grants and renewals', () => {
+  test('the figures give the time without grants and without renewals', () => {
     // From 1 s to 35 s and from 35 s to 40 s; from 2 s to 24 s and from 24 s to 40 s.
     expect(figures.withoutGrantsMs).toBe(39_000);
     expect(figures.withoutRenewalsMs).toBe(38_000);
   });
 
-  test('quantiles are times that were measured', () => {
+  test('the quantiles are times that were measured', () => {
     const times = Array.from({ length: 100 }, (_, index) => 100 - index);
     expect(quantiles(times)).toEqual({ count: 100, p50Ms: 50, p99Ms: 99, maxMs: 100 });
     expect(quantiles([])).toEqual({ count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 });
   });
 });
 
-test('the summary tells violations from the beginning of the run, and not more than ten of a check', () => {
+test('the summary lists violations from the beginning of the run, at most ten of each check', () => {
   const events = [runBegan(), ...Array.from({ length: 13 }, (_, index) => written(20 + index, 50 - index))];
   const text = report(checkHistory(events), 10_000);
   expect(text).toContain('violations 12\n  guarded writes, at 11.000 s: r took a write of client-49');
@@ -154,19 +154,19 @@ describe('a recorded run', () => {
 
   const lines = (...events: Event[]): string => events.map((event) => `${JSON.stringify(event)}\n`).join('');
 
-  test('is read from all files, in the order of its moments', () => {
+  test('a recorded run is read from all files, in the order of the events', () => {
     writeFileSync(join(folder, 'b.jsonl'), lines(written(1, 5), written(3, 7)));
     writeFileSync(join(folder, 'a.jsonl'), lines(written(2, 6)));
     writeFileSync(join(folder, 'server-1.log'), 'not a history\n');
     expect(readHistory(folder).map(({ atMs }) => atMs)).toEqual([1_000, 2_000, 3_000]);
   });
 
-  test('of a process that was killed while it wrote has lost that line', () => {
+  test('a line that a process was writing when it was killed is left out', () => {
     writeFileSync(join(folder, 'a.jsonl'), `${lines(written(2, 6))}{"kind":"wri`);
     expect(readHistory(folder)).toHaveLength(1);
   });
 
-  test('with a line that is no event is refused, with its place', () => {
+  test('a recorded run with a line that is no event is refused, and the error names the file and line', () => {
     writeFileSync(join(folder, 'a.jsonl'), `${lines(written(2, 6))}{"kind":"wri\n`);
     expect(() => readHistory(folder)).toThrow('a.jsonl:2 is no event');
     writeFileSync(join(folder, 'a.jsonl'), '{"atMs":1}\n');

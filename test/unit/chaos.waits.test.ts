@@ -1,5 +1,5 @@
-// The check that nobody waits in vain for what nobody holds. In these runs the quarantine is 10 s, a TTL at most 6 s,
-// and a grant may take 10 s more: a resource that is free for 16 s after all that is a violation.
+// The check that no waiter waits in vain for what nobody holds. In these runs the quarantine is 10 s, a TTL at most
+// 6 s, and a grant may take 10 s more: a resource that is free for 16 s after all that is a violation.
 import { describe, expect, test } from 'vitest';
 import { Run } from '../chaos/checker/recorded-run.ts';
 import { checkWaits } from '../chaos/checker/waits.ts';
@@ -21,12 +21,12 @@ test('a wait that is served passes and is counted', () => {
   expect(counts).toMatchObject({ waits: 1, 'waits served': 1 });
 });
 
-test('a call that was told no place waits for nothing', () => {
+test('a call that was never told a position does not wait', () => {
   const { counts } = check(call('Hold', 1, 50, { asked: lockAsked('lease-1') }));
   expect(counts.waits).toBe(0);
 });
 
-test('a waiter while nobody holds for longer than TTL and bound is a violation', () => {
+test('a waiter beside a free lock for longer than TTL and bound is a violation', () => {
   const { violations } = check(wait(1, 30));
   expect(violations.map(({ text }) => text)).toEqual([
     expect.stringContaining('nobody held it for 20.000 s'),
@@ -34,11 +34,11 @@ test('a waiter while nobody holds for longer than TTL and bound is a violation',
   expect(check(wait(1, 26)).violations).toEqual([]);
 });
 
-test('what others hold meanwhile is no fault, however long', () => {
+test('a wait passes while others hold the lock, however long', () => {
   expect(check(wait(1, 80), [believed(2, 45, 2), believed(46, 79, 3)]).violations).toEqual([]);
 });
 
-test('a gap between the others is one, and so is one after them', () => {
+test('a wait through a gap between the other holders, or after them, is a violation', () => {
   expect(check(wait(1, 80), [believed(2, 30, 2), believed(50, 79, 3)]).violations).toHaveLength(1);
   expect(check(wait(1, 80), [believed(2, 40, 2)]).violations).toHaveLength(1);
   expect(check(wait(1, 80), [believed(2, 79, 2, { resource: 's' })]).violations).toHaveLength(1);
@@ -47,17 +47,17 @@ test('a gap between the others is one, and so is one after them', () => {
 describe('with faults', () => {
   const failover = (healed: number): Event[] => fault(5, healed, ['node-1']);
 
-  test('the time until the last is healed and the quarantine over does not count', () => {
+  test('the time until the last fault is healed and the quarantine is over does not count', () => {
     expect(check(wait(1, 45), failover(20)).violations).toEqual([]);
     expect(check(wait(1, 47), failover(20)).violations).toHaveLength(1);
     expect(check(wait(1, 47), failover(20), fault(6, 21, ['node-2'])).violations).toEqual([]);
   });
 
-  test('while one stays nothing is judged', () => {
+  test('nothing is judged while a fault stays', () => {
     expect(check(wait(1, 80), failover(Number.POSITIVE_INFINITY)).violations).toEqual([]);
   });
 
-  test('a waiter that was killed waits no more', () => {
+  test('a waiter that was killed no longer waits', () => {
     expect(check(wait(1, 80), failover(20), fault(4, 6, ['client-1'])).violations).toEqual([]);
     expect(check(wait(1, 80), failover(20), fault(4, 6, ['client-2'])).violations).toHaveLength(1);
   });

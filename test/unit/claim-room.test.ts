@@ -1,5 +1,5 @@
-// The room of waiting claims under a clock that the test moves and a store that answers as the test says: who asks,
-// when, and what becomes of work that was claimed for nobody.
+// The room of waiting claims under a clock that the test moves and a store that answers as the test says: which claim
+// asks, when, and what happens to work that was claimed for nobody.
 
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ import type {
 } from '../../src/store/operation-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-/** Who calls makes no difference here. */
+/** The caller makes no difference here. */
 const NOBODY = { caller: { name: '', role: 'client' as const }, peer: '' };
 
 type Answer = (command: ClaimCommand) => ClaimOutcome | Promise<ClaimOutcome>;
@@ -38,7 +38,7 @@ const nothing = (
 };
 
 function work({ claimId }: ClaimCommand, operationId = 'o', isRepeat = false): ClaimOutcome {
-  const operation = { resource: 'r', operationId } as Operation; // the room looks at no more
+  const operation = { resource: 'r', operationId } as Operation; // the room looks at nothing else
   const attempt = { claimId, fencingToken: 7n } as Attempt; // nor at more of this
   const claimed: readonly ClaimedOperation[] = [{ operation, attempt }];
   return { kind: 'claimed', claimed, isRepeat, askAgainInMs: Number.POSITIVE_INFINITY, blockedOn: [] };
@@ -275,8 +275,8 @@ describe('a client that goes away', () => {
   );
 });
 
-// The first try waits in the socket of a frozen server, the second one is answered elsewhere. The server wakes and asks
-// for the first one, whose client has long gone: what it gets was told to that very client.
+// The first try waits in the socket of a frozen server, and the second one is answered elsewhere. The server wakes and
+// asks for the first one, whose client has long gone: what it gets was told to that very client.
 test.each([0, 60_000])(
   'a late repeat gives back nothing that the newer call told its client, waiting %i ms',
   async (waitMs) => {

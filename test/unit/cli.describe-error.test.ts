@@ -1,4 +1,4 @@
-// What the command line makes of the client's errors: the client's sentences, with the options of the command line.
+// How the command line words the client's errors: the client's sentences, with the options of the command line.
 import { expect, test } from 'vitest';
 import { messageOf } from '../../src/cli/describe-error.ts';
 import { ADVICE } from '../../src/client/advice.ts';

@@ -1,5 +1,5 @@
 // docs/architecture.md against the code: its numbers are those of the safety core, and each file and each test that it
-// names is there. The keys and scripts of docs/data-model.md are test/integration/docs-data-model.test.ts's.
+// names exists. test/integration/docs-data-model.test.ts checks the keys and scripts of docs/data-model.md.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Folders of the project that hold pages of its own. */
 const FOLDERS = ['docs', 'examples', 'clients', 'bench', 'test', 'proto'];
 const NOT_OURS = /(^|\/)(node_modules|\.[^/]+|build|dist|target)\//;
-/** Generated beside what it describes, so that its form isn't ours to choose. */
+/** Generated beside the code that it describes, so its form isn't ours to choose. */
 const GENERATED = 'proto/third_party/README.md';
 const LONGEST_LINE = 120;
 const LONGEST_README = 220;
@@ -34,7 +34,7 @@ function prose(text: string): { readonly line: string; readonly number: number }
     });
 }
 
-/** As GitHub makes them: letters, digits, `_` and `-` of the title, a number behind a title that comes again. */
+/** As GitHub makes them: letters, digits, `_` and `-` of the title, and a number after a title that comes again. */
 function anchorsOf(text: string): Set<string> {
   const seen = new Map<string, number>();
   const titles = prose(text).flatMap(({ line }) => /^#{1,6} (.+)$/.exec(line)?.[1] ?? []);
@@ -91,11 +91,11 @@ test.each([
   ['a link definition', '[a]: docs/none.md', ['docs/none.md']],
   ['code that looks like one', '`[a](docs/none.md)`', []],
   ['a link of the web', '[a](https://example.com/none#x)', []],
-])('a link to %s', (_what, text, expected) => {
+])('a link to %s is judged as expected', (_what, text, expected) => {
   expect(broken('PAGE.md', text)).toEqual(expected);
 });
 
-test('the README can be read at a sitting', () => {
+test('the README can be read in one sitting', () => {
   expect((pages.get('README.md') ?? '').split('\n').length - 1).toBeLessThanOrEqual(LONGEST_README);
 });
 

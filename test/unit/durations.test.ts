@@ -13,7 +13,7 @@ test.each([
   ['negative', { seconds: -1n, nanos: -500_000_000 }, -1_500],
   ['negative below a second', { seconds: 0n, nanos: -1_000_000 }, -1],
   ['the largest', { seconds: MAX_SECONDS, nanos: 999_999_999 }, Number(MAX_SECONDS) * 1_000 + 999.999_999],
-])('%s is read', (_name, duration, ms) => {
+])('the Duration is read: %s', (_name, duration, ms) => {
   expect(decodeDuration(duration)).toBe(ms);
 });
 
@@ -28,7 +28,7 @@ test.each([
   ['less than minus ten thousand years', { seconds: -MAX_SECONDS - 1n, nanos: 0 }],
   ['the largest int64', { seconds: 2n ** 63n - 1n, nanos: 0 }],
   ['the smallest int64', { seconds: -(2n ** 63n), nanos: 0 }],
-])('%s is no valid Duration', (_name, duration) => {
+])('no valid Duration: %s', (_name, duration) => {
   expect(decodeDuration(duration)).toBeNaN();
 });
 

@@ -1,5 +1,5 @@
-// The watches of one instance against a store whose answers the test holds back and a clock that it moves: what is
-// told in which order, what one read serves, and when a watch is ended.
+// The watches of one instance against a store whose answers the test holds back and a clock that it moves: what is told
+// in which order, what one read serves, and when a watch is ended.
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
@@ -11,12 +11,12 @@ import { type WatchFilter, WatchIndex } from '../../src/service/watch-index.ts';
 import type { ChangeNotice, ListQuery, LockPage, LockStore } from '../../src/store/lock-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-/** Who calls makes no difference here. */
+/** The caller makes no difference here. */
 const NOBODY = { caller: { name: '', role: 'client' as const }, peer: '' };
 
 const EVERYTHING: WatchFilter = { kind: 'prefix', prefix: '' };
 
-/** Versions stand in the place of holders: a larger one is newer. */
+/** Versions take the place of holders: a larger one is newer. */
 function view(resource: string, version: number): LockView {
   return {
     resource,
@@ -37,12 +37,12 @@ class FakeStore {
   readonly pages: ListQuery[] = [];
   pageSize = 100;
   isBroken = false;
-  /** Answers wait here, decided as of when they were asked, while it is on. */
+  /** While this is on, answers wait here, decided as of when they were asked. */
   holdsBack = false;
   readonly #held: (() => void)[] = [];
   readonly #listeners = new Set<(notice: ChangeNotice) => void>();
 
-  /** It said so to somebody. */
+  /** The store has told a listener so. */
   isHeard = false;
 
   get listeners(): number {
@@ -83,7 +83,7 @@ class FakeStore {
     return page;
   }
 
-  /** Answers the questions that wait, the oldest first, or only so many of them. */
+  /** Answers the questions that wait, the oldest first, or only this many of them. */
   async answer(most = Number.POSITIVE_INFINITY, fromTheEnd = false): Promise<void> {
     for (let i = 0; i < most && this.#held.length > 0; i++)
       (fromTheEnd ? this.#held.pop() : this.#held.shift())?.();
@@ -149,7 +149,7 @@ let watch: LockWatch;
 beforeEach(() => {
   store = new FakeStore();
   clock = new ManualClock();
-  // Of a store the watches use what the fake has.
+  // The watches use only what the fake has of a store.
   watch = new LockWatch({ store: store as unknown as LockStore, clock, commandTimeoutMs: 1_000 });
 });
 
@@ -201,7 +201,7 @@ describe('the snapshot', () => {
     store.holdsBack = true;
     const client = open();
     await listening();
-    store.change('a'); // the page that is on its way shows it before this
+    store.change('a'); // the page that is on its way shows it before this one
     await store.answer(1);
     await store.answer();
     expect(client.events).toEqual(['a=1', 'b=1', 'a=2', 'snapshot-complete']);
@@ -226,7 +226,7 @@ describe('the snapshot', () => {
     await listening();
     store.change('a');
     await store.answer(); // the page
-    store.change('a'); // while what has changed is read anew
+    store.change('a'); // while what has changed is read again
     store.holdsBack = false;
     await store.answer();
     await clock.pass(100);
@@ -346,7 +346,7 @@ describe('changes', () => {
     store.isBroken = true;
     store.change('a');
     await clock.pass(5_000);
-    expect(client.events).toEqual([]); // no heartbeat either: there is something new
+    expect(client.events).toEqual([]); // no heartbeat either, because there is something new
     store.isBroken = false;
     await clock.pass(500);
     expect(client.events).toEqual(['a=1']);
@@ -473,7 +473,7 @@ describe('a client that does not read', () => {
   });
 });
 
-test('more changes than can be read end all watches', async () => {
+test('more changes than the store can read end all watches', async () => {
   const client = await opened();
   store.isBroken = true;
   for (let i = 0; i <= LIMITS.unreadChanges; i++) store.change(`r-${i}`);
@@ -481,7 +481,7 @@ test('more changes than can be read end all watches', async () => {
   expect(client.reason).toBe('WATCH_INTERRUPTED');
 });
 
-test('a drain ends all watches, and none begins', async () => {
+test('a drain ends all watches, and no new one begins', async () => {
   const client = await opened();
   watch.drain();
   await clock.pass(0);

@@ -1,4 +1,4 @@
-// One text for Prometheus of several: families go together, and every series is there as it was.
+// One text for Prometheus out of several: metric families go together, and every series is there unchanged.
 import { expect, test } from 'vitest';
 import { mergeExpositions } from '../../src/admin/merge-expositions.ts';
 import { Metrics } from '../../src/admin/metrics.ts';

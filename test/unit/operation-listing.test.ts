@@ -1,4 +1,4 @@
-// How many records of Redis the pieces of a page of operations ask for.
+// How many records the pieces of a page of operations ask Redis for.
 import { expect, test } from 'vitest';
 import { listOperations } from '../../src/store/redis/operation-listing.ts';
 

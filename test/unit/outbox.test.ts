@@ -1,5 +1,5 @@
-// The messages on their way to a client that reads slowly or never: bounded, the newest of a slot, nothing lost that
-// has none, in order.
+// The messages on their way to a client that reads slowly or never: they are bounded, only the newest of a slot is
+// kept, none without a slot is lost, and they stay in order.
 
 import { expect, test } from 'vitest';
 import { Outbox } from '../../src/transport/stream.ts';

@@ -1,4 +1,4 @@
-// The renewals that are written by hand have the bytes that the generated code writes.
+// The renewals that our own code encodes have the bytes that the generated code writes.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

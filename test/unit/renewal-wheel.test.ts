@@ -162,7 +162,7 @@ describe('renewals', () => {
     await clock.pass(7_600);
     expect(batches.flat()).toHaveLength(2 * spread);
     for (const batch of batches) expect(new Set(batch.map(({ resource }) => resource[0])).size).toBe(1);
-    // A group has a turn of 50 ms of 400; 100 different times in 0.9 s would need all of them.
+    // A group has a turn of 50 ms in 400 ms; 100 different times in 0.9 s would need all of them.
     expect(batches.length).toBeLessThanOrEqual(8);
     expect(batches.length).toBeGreaterThan(2);
   });
@@ -266,7 +266,7 @@ describe('a store that fails', () => {
     expect(all.at(-1)).toBe('renewed');
   });
 
-  test('an answer that hangs does not delay the end, and does not revive the lease', async () => {
+  test('a renewal whose answer hangs does not delay the end of the lease, and does not revive it', async () => {
     const hanging = Promise.withResolvers<never>();
     answer = () => hanging.promise;
     const { told } = keep();

@@ -20,7 +20,7 @@ function mentions(source: string, name: string): number {
   return [...code.matchAll(new RegExp(`\\b${name}\\(`, 'g'))].length;
 }
 
-test('the shared parts have functions, each of one name', () => {
+test('each shared function has a name of its own', () => {
   expect(shared.length).toBeGreaterThan(50);
   expect(new Set(shared).size).toBe(shared.length);
 });
@@ -68,9 +68,9 @@ test.each([
   ['return 1 -- as passed_on(2)', []],
   ['return lock.LIMIT', []],
   ["return 'LIMIT'", []],
-  // Where the finder is too careful: it keeps what nobody uses.
+  // Here the finder is too careful: it keeps what no code uses.
   ['local LIMIT = 6', ['LIMIT', 'LIMIT']],
-])('of the shared parts, "%s" gets what it needs', (body, names) => {
+])('a script gets the shared declarations that it needs: "%s"', (body, names) => {
   expect(declared(body)).toEqual(names);
 });
 
@@ -80,7 +80,7 @@ test('a shared part that does something, rather than declare it, is refused', ()
   );
 });
 
-test('a function on one line is left out alone', () => {
+test('a shared function on one line is left out without its neighbours', () => {
   const mark = scripts.find(({ name }) => name === 'mark-commit')?.source ?? '';
   expect(definedIn(mark)).toEqual(['time_us', 'int', 'enter', 'advance']);
 });

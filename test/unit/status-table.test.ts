@@ -22,16 +22,16 @@ function plain(cell: string | undefined): string {
   return (cell ?? '').replaceAll('`', '');
 }
 
-test('the page tells of every reason with its code, once, and of no other', () => {
+test('docs/errors.md lists every reason once, with its code, and no other', () => {
   expect(rows.map(([reason, code]) => [plain(reason), plain(code)]).sort()).toEqual(actual);
 });
 
-test('the page explains every reason of its overview, in the same order, and no other', () => {
+test('docs/errors.md explains every reason of its overview, in the same order, and no other', () => {
   const headings = [...page.matchAll(/^### `([A-Z_]+)`$/gm)].map((match) => match[1]);
   expect(headings).toEqual(rows.map(([reason]) => plain(reason)));
 });
 
-test('every explanation says whether the outcome is known and what to do', () => {
+test('every explanation of a reason says whether the outcome is known and what to do', () => {
   const sections = page.split(/^### /m).slice(1);
   expect(sections).toHaveLength(ERROR_CODES.length);
   for (const section of sections) {
@@ -41,14 +41,14 @@ test('every explanation says whether the outcome is known and what to do', () =>
   }
 });
 
-test('the contract gives the same code for each of them', () => {
+test('the proto file gives the same code for each reason', () => {
   const table = new Map(
     [...proto.matchAll(/^\/\/ {3}([A-Z_]+) +([A-Z_]+) +\S/gm)].map(([, reason, code]) => [reason, code]),
   );
   expect(actual.map(([reason]) => [reason, table.get(reason)])).toEqual(actual);
 });
 
-test('UNAVAILABLE comes with RetryInfo, in the page as in the contract', () => {
+test('UNAVAILABLE comes with RetryInfo, in the page as in the proto file', () => {
   const unavailable = rows.filter(([, code]) => plain(code) === 'UNAVAILABLE');
   expect(unavailable.length).toBeGreaterThan(5);
   for (const [reason, , , details] of unavailable) expect([reason, details]).toEqual([reason, 'RetryInfo']);

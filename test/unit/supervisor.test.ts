@@ -1,5 +1,5 @@
 // The supervisor's rules, with server processes that are only objects and a clock that the test moves: when another
-// process takes the place of one, after which pause, and what ends everything.
+// process replaces one, after which pause, and what ends everything.
 import { expect, test } from 'vitest';
 import type { Order, Report } from '../../src/supervisor/process-messages.ts';
 import type { ProcessEnd, ProcessListener } from '../../src/supervisor/supervised-process.ts';
@@ -52,7 +52,7 @@ interface LogLine {
   readonly message: string;
 }
 
-/** `random` is 1 as nearly as it can be, so that pauses are the longest possible. */
+/** `random` is as near to 1 as it can be, so that pauses are the longest possible. */
 function rig(processes: number, random = () => 1) {
   const clock = new ManualClock();
   const started: FakeProcess[] = [];
@@ -144,7 +144,7 @@ test('a server process that fails at the start fails for good: the others are en
   expect(ends).toEqual([1]);
 });
 
-test('a server process that ends at the start without a report is told with its signal', async () => {
+test('a server process that ends at the start without a report is reported with its signal', async () => {
   const { server, failures, clock } = rig(2);
   server(1).serve();
   server(0).end({ signal: 'SIGSEGV' });

@@ -21,7 +21,7 @@ function read(content: string | Buffer) {
   return readTokensFile(directory.write('tokens', content));
 }
 
-/** The complaints, with FILE for the path. */
+/** The problems, with FILE for the path. */
 function problems(content: string | Buffer): string[] {
   const file = read(content);
   if (file.kind !== 'refused') throw new Error('the file was accepted');
@@ -29,7 +29,7 @@ function problems(content: string | Buffer): string[] {
 }
 
 describe('a tokens file without mistakes', () => {
-  test('a tokens file has one credential a line, and takes comments, empty lines, tabs and line ends of all kinds', () => {
+  test('a tokens file has one credential a line, and may have comments, empty lines, tabs and line ends of all kinds', () => {
     const file = read(
       `# who may call\r\n\n  billing\tclient   ${TOKEN}\r\n#x client y\nops@host admin ${OTHER}`,
     );

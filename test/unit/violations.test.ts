@@ -1,5 +1,5 @@
-// The rules for what callers send, one by one and at their bounds. That the rpcs apply them is shown over the wire in
-// test/integration/lock-service.bad-input.test.ts.
+// The rules for what callers send, one by one and at their bounds. test/integration/lock-service.bad-input.test.ts
+// shows over the wire that the rpcs apply them.
 import { describe, expect, test } from 'vitest';
 import { CoordinationError } from '../../src/domain/errors.ts';
 import { Violations } from '../../src/transport/violations.ts';
@@ -22,7 +22,7 @@ function noted(
   }
 }
 
-test('several violations are told at once, each under its field', () => {
+test('several violations are reported at once, each under its field', () => {
   const found = noted((violations) => {
     violations.resource('spec.resource', '');
     violations.uuid('spec.lease_id', 'x');
@@ -47,7 +47,7 @@ describe('resource', () => {
     ['spaces', ' a b '],
     ['a byte order mark', '\ufeffa'],
     ['a line separator, which is no control character', 'a\u2028b'],
-  ])('%s: fine', (_name, value) => {
+  ])('a resource is accepted: %s', (_name, value) => {
     expect(noted((violations) => violations.resource('r', value))).toEqual([]);
   });
 
@@ -60,7 +60,7 @@ describe('resource', () => {
     ['DEL', 'a\x7f', 'control'],
     ['a control character beyond ASCII', 'a\x85', 'control'],
     ['what a decoder makes of bytes that are no UTF-8', 'a\ufffd', 'UTF-8'],
-  ])('%s: refused', (_name, value, description) => {
+  ])('a resource is refused: %s', (_name, value, description) => {
     expect(noted((violations) => violations.resource('r', value))).toEqual([
       { field: 'r', description: expect.stringContaining(description) },
     ]);
@@ -68,7 +68,7 @@ describe('resource', () => {
 });
 
 describe('uuid', () => {
-  test('upper case is the same id, and the lower-case form is what counts', () => {
+  test('an upper-case id is the same id, and its lower-case form counts', () => {
     expect(new Violations().uuid('id', UUID.toUpperCase())).toBe(UUID);
   });
 
@@ -80,7 +80,7 @@ describe('uuid', () => {
     ['too long', `${UUID}0`, '8-4-4-4-12'],
     ['not hexadecimal', UUID.replace('3', 'g'), '8-4-4-4-12'],
     ['nil', '00000000-0000-0000-0000-000000000000', 'nil'],
-  ])('%s: refused', (_name, value, description) => {
+  ])('an id is refused: %s', (_name, value, description) => {
     expect(noted((violations) => violations.uuid('id', value))).toEqual([
       { field: 'id', description: expect.stringContaining(description) },
     ]);
@@ -91,7 +91,7 @@ describe('owner', () => {
   test.each([
     ['empty', ''],
     ['256 bytes', 'o'.repeat(256)],
-  ])('%s: fine', (_name, value) => {
+  ])('an owner is accepted: %s', (_name, value) => {
     expect(noted((violations) => violations.owner('o', value))).toEqual([]);
   });
 
@@ -99,7 +99,7 @@ describe('owner', () => {
     ['257 bytes', 'o'.repeat(257), 'has 257'],
     ['multi-byte across the bound', `${'o'.repeat(255)}é`, 'has 257'],
     ['control characters', 'a\tb', 'control'],
-  ])('%s: refused', (_name, value, description) => {
+  ])('an owner is refused: %s', (_name, value, description) => {
     expect(noted((violations) => violations.owner('o', value))).toEqual([
       { field: 'o', description: expect.stringContaining(description) },
     ]);
@@ -123,7 +123,7 @@ describe('metadata', () => {
         ['constructor', 'b'],
       ]),
     ],
-  ])('%s: fine', (_name, value) => {
+  ])('metadata is accepted: %s', (_name, value) => {
     expect(noted((violations) => violations.metadata('m', value))).toEqual([]);
   });
 
@@ -136,7 +136,7 @@ describe('metadata', () => {
     ['a value of 257 bytes', new Map([['k', 'v'.repeat(257)]]), 'm.k', 'has 257'],
     ['a control character in a value', new Map([['k', 'a\0']]), 'm.k', 'control'],
     ['2,049 bytes in all', entries(8, 'v'.repeat(253)).set('k00', 'v'.repeat(254)), 'm', 'has 2049'],
-  ])('%s: refused', (_name, value, field, description) => {
+  ])('metadata is refused: %s', (_name, value, field, description) => {
     expect(noted((violations) => violations.metadata('m', value))).toEqual([
       { field, description: expect.stringContaining(description) },
     ]);
@@ -154,7 +154,7 @@ describe('duration', () => {
     ['a nanosecond too short', 999.999_999, 'from 1 s to 2 s'],
     ['a nanosecond too long', 2_000.000_001, 'from 1 s to 2 s'],
     ['negative', -1, 'is -0.001 s'],
-  ])('%s: refused', (_name, value, description) => {
+  ])('a duration is refused: %s', (_name, value, description) => {
     expect(noted((violations) => violations.duration('d', value, 1_000, 2_000, 7))).toEqual([
       { field: 'd', description: expect.stringContaining(description) },
     ]);
@@ -165,7 +165,7 @@ describe('permits', () => {
   test.each([
     [1, 1],
     [1_000_000, 1_000_000],
-  ])('%i of %i: fine', (permits, limit) => {
+  ])('permits are accepted: %i of %i', (permits, limit) => {
     expect(noted((violations) => violations.mode('p', { kind: 'permits', permits, limit }))).toEqual([]);
   });
 
@@ -176,7 +176,7 @@ describe('permits', () => {
     [0, 5, 'p.permits'],
     [-1, 5, 'p.permits'],
     [6, 5, 'p.permits'],
-  ])('%i of %i: refused', (permits, limit, field) => {
+  ])('permits are refused: %i of %i', (permits, limit, field) => {
     expect(noted((violations) => violations.mode('p', { kind: 'permits', permits, limit }))).toEqual([
       { field, description: expect.any(String) },
     ]);

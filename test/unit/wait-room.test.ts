@@ -1,4 +1,4 @@
-// What a waiting call hears when an administrator revokes what it was handed, before it has confirmed it.
+// What a waiting call hears when an administrator revokes its offer before it has confirmed it.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';

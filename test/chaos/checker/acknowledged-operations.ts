@@ -1,5 +1,5 @@
-// Judges promise 6: what an answer told of an operation record is there later. No answer to a call that began
-// afterwards shows an older version or no record, unless a failover may have lost it, by the faults that were
+// Judges promise 6: what an answer said about an operation record is still there later. No answer to a call that began
+// afterwards shows an older version or no record, unless a failover may have lost it, judging by the faults that were
 // declared.
 //
 // Caught: Complete is answered with version 5, the primary dies before a replica has it, the new one shows version 4
@@ -30,7 +30,7 @@ export function checkAcknowledgedOperations(run: Run): Findings {
       const isDeleted = (earlier: RecordCall): boolean =>
         deletions.some(({ fromMs, toMs }) => toMs >= earlier.fromMs && fromMs <= answer.toMs);
       const newer = acknowledged.filter((one) => (versionShown(one) ?? 0) > shown);
-      // Told once: what is gone stays gone.
+      // Reported once: a record that is gone stays gone.
       acknowledged = acknowledged.filter((one) => !newer.includes(one));
       const lost = newer.filter((one) => !isDeleted(one));
       const [worst] = lost.toSorted((a, b) => (versionShown(b) ?? 0) - (versionShown(a) ?? 0));

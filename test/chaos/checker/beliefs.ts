@@ -1,12 +1,14 @@
 // Judges promise 1: at most one valid lease on an exclusive resource, and at most one attempt of an operation at a
-// time. No two holders that obey the deadline rule may believe at the same moment what excludes each other: exclusive
-// stands alone, shared stands with shared, permits together stay within the smallest limit among them.
+// time. No two holders that obey the deadline rule may believe in holds that exclude each other at the same moment: an
+// exclusive hold stands alone, shared holds stand beside shared holds, and permits together stay within the smallest
+// limit among them.
 //
-// Caught: primary 1 answers a grant and dies before its replica has it; the replica rules, knows of no lease, grants
-// at once. The former holder works on until its deadline, and for so long there are two. (No quarantine.) Likewise an
-// isolated primary that goes on renewing, a clock step that frees a lease early, a release by the end of a stream.
+// Caught: primary 1 answers a grant and dies before its replica has it. The replica takes over, knows of no lease, and
+// grants at once. The former holder works on until its deadline, and until then there are two holders. (No quarantine.)
+// Likewise an isolated primary that goes on renewing, a clock step that frees a lease early, or a release by the end of
+// a stream.
 //
-// `leaders` are locks whose name begins with "leader": the same rule, told under its own name.
+// `leaders` are locks whose name begins with "leader": the same rule, reported under a name of its own.
 
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
 import { grouped, type Run } from './recorded-run.ts';
@@ -17,7 +19,7 @@ export function checkBeliefs(run: Run): Findings {
   for (const intervals of grouped(holdIntervals(run), (one) => `${one.of} ${one.resource}`).values()) {
     let live: HoldInterval[] = [];
     for (const next of intervals.toSorted((a, b) => a.fromMs - b.fromMs)) {
-      // An interval ends where the next may begin.
+      // One interval ends where the next may begin.
       live = live.filter(({ toMs }) => toMs > next.fromMs);
       for (const other of live.filter((one) => excludes(one, next))) {
         const lastsMs = Math.min(other.toMs, next.toMs) - next.fromMs;
@@ -37,7 +39,7 @@ function checkOf({ of, resource }: HoldInterval): string {
 }
 
 function excludes(a: HoldInterval, b: HoldInterval): boolean {
-  // An attempt stands alone, whatever its mode says.
+  // An attempt is exclusive, whatever its mode says.
   if (a.of === 'attempt') return true;
   const [kindOfA] = a.mode.split(':');
   const [kindOfB] = b.mode.split(':');

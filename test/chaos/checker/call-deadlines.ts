@@ -1,13 +1,13 @@
-// Judges that nothing hangs: every call has ended by the deadline that its caller set, with whatever outcome.
+// Judges that nothing hangs: every call has ended by the deadline that its caller set, whatever its outcome.
 //
-// Caught: a command that waits for ever on a connection to a frozen primary; a stream that a dying server never
-// ended; a waiter whose timer was lost with its instance. Time in which the caller itself stood still doesn't count,
-// and whoever was killed has no calls to end.
+// Caught: a command that waits for ever on a connection to a frozen primary; a stream that a dying server never ended;
+// a waiter whose timer was lost with its instance. Time in which the caller itself stood still doesn't count, and a
+// client that was killed has no calls to end.
 
 import type { Call, Run } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
-/** For timers that come late on a busy machine. */
+/** For timers that fire late on a busy machine. */
 const SLACK_MS = 2_000;
 
 export function checkCallDeadlines(run: Run): Findings {

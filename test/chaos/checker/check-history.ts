@@ -1,5 +1,5 @@
-// The verdict on a run: all checks over its history, one after the other. Each check has a file of its own, which
-// says what it judges and which interleaving it would catch.
+// The verdict on a run: all checks over its history, one after the other. Each check has a file of its own, which says
+// what it judges and which interleaving it would catch.
 
 import type { Event } from '../history.ts';
 import { checkAcknowledgedOperations } from './acknowledged-operations.ts';
@@ -41,10 +41,10 @@ const CHECKS: readonly { readonly judges: readonly string[]; readonly check: (ru
   { judges: ['leaks'], check: checkLeaks },
 ];
 
-/** What a violation may be one of. */
+/** Names the check that a violation can come from. */
 export const CHECK_NAMES: readonly string[] = CHECKS.flatMap(({ judges }) => judges);
 
-/** By all checks, or by some of those in CHECK_NAMES alone. */
+/** Judges by all checks, or only by those of CHECK_NAMES that are given. */
 export function checkHistory(events: readonly Event[], only: readonly string[] = CHECK_NAMES): Verdict {
   const run = new Run(events);
   const findings = CHECKS.filter(({ judges }) => judges.some((name) => only.includes(name))).map(
@@ -54,7 +54,7 @@ export function checkHistory(events: readonly Event[], only: readonly string[] =
     .flatMap(({ violations }) => violations)
     .filter(({ check }) => only.includes(check))
     .toSorted((a, b) => a.atMs - b.atMs);
-  // What a fault beyond the stated bounds leads to is told, and held against nobody.
+  // A violation after a fault beyond the stated bounds is reported, but fails nothing.
   const boundsMs = run.faults.find(({ began }) => began.beyondBounds !== undefined)?.began.atMs;
   const violations = all.filter(({ atMs }) => boundsMs === undefined || atMs < boundsMs);
   const counts: Record<string, number> = {};

@@ -1,9 +1,9 @@
-// Judges promise 5 for locks: what was given up and released stays released. When all calls that asked for a lease_id
-// have been over for as long as a command lives, and then a Release of it is answered, that lease is not there for a
-// while again, as long as the same primary rules and nobody asks for it.
+// Judges promise 5 for locks: a lease that was given up and released stays released. Once all calls that asked for a
+// lease_id have been over for as long as a command lives, and a Release of it is answered after that, that lease is not
+// seen again for a while, as long as the same primary rules and nobody asks for it.
 //
-// Caught: an Acquire hangs on its way to the primary, the caller hears that the outcome is unknown, waits, and releases
-// by way of another instance; then the Acquire arrives, and runs (no not_after). Nobody knows of that lease, and its
+// Caught: an Acquire hangs on its way to the primary. The caller hears that the outcome is unknown, waits, and releases
+// through another instance. Then the Acquire arrives, and runs (no not_after). Nobody knows of that lease, and its
 // resource is taken for a whole TTL.
 
 import { leaseIdHash } from '../../../src/domain/lock.ts';
@@ -11,7 +11,7 @@ import { type Call, grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
 const GRANTING = ['Acquire', 'AcquireMany', 'Hold'];
-/** Faults under which a command lives longer: its end is a moment of Redis's clock. */
+/** Faults under which a command lives longer, because its end is a moment of Redis's clock. */
 const MOVES_CLOCKS = /clock|skew|ahead/;
 
 interface Ended {
@@ -39,7 +39,7 @@ export function checkGhosts(run: Run): Findings {
     });
     const [first, last] = [seen?.[0], seen?.at(-1)];
     if (!first || !last || told.has(key)) continue;
-    // A request may reach its server after its caller has gone, and is given back as soon as that is seen.
+    // A request may reach its server after its caller has gone; the server gives the lease back as soon as it notices.
     if (last.askedMs - first.atMs < commandTimeoutMs) continue;
     told.add(key);
     const what = `${ended.resource}: ${ended.leaseId} of ${ended.by} was released`;
@@ -52,7 +52,7 @@ export function checkGhosts(run: Run): Findings {
   return finder.findings();
 }
 
-/** The calls that may make a lease of it, by resource and hash. */
+/** The calls that may have made a lease with this id, by resource and hash. */
 function askedOf(run: Run): Map<string, Call[]> {
   const asked = run.calls
     .filter(({ began }) => GRANTING.includes(began.rpc))
@@ -73,7 +73,7 @@ function releases(run: Run): Ended[] {
   });
 }
 
-/** Whether nothing that anybody sent for it can be under way when the Release is. */
+/** Whether no call for this lease can be under way any more when the Release is sent. */
 function isGivenUp(run: Run, calls: readonly Call[], { sentMs }: Ended): boolean {
   const { commandTimeoutMs = 0 } = run.terms ?? {};
   const fromMs = Math.min(...calls.map(({ began }) => began.atMs));
@@ -83,7 +83,7 @@ function isGivenUp(run: Run, calls: readonly Call[], { sentMs }: Ended): boolean
   if (areClocksMoved) return false;
   return calls.every(({ began, ended }) => {
     if (!ended || run.pausedMs(began.by, began.atMs, sentMs) > 0) return false;
-    // A wait that was broken off may go on in its server until that is told, and ask again.
+    // A wait that was broken off may go on in its server until the server is told, and may ask again.
     const waits = (began.locks ?? (began.lock ? [began.lock] : [])).some(({ waitMs }) => waitMs > 0);
     return ended.atMs + commandTimeoutMs <= sentMs && (ended.outcome === 'ok' || !waits);
   });

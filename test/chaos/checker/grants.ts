@@ -1,5 +1,5 @@
-// Judges promise 2 where tokens are given: a token names one grant, a lease_id (and a claim_id in its operation) gets
-// one token, and a grant that was asked for after another one had been received has the larger token, whatever reigns
+// Judges promise 2 where tokens are given: a token names one grant; a lease_id (and a claim_id in its operation) gets
+// one token; and a grant that was requested after another one had been received has the larger token, whatever reigns
 // lay between them.
 //
 // Caught: token 7 is granted and lost with the primary, whose replica has counted to 6 and grants 7 to somebody else
@@ -11,32 +11,32 @@ import { Finder, type Findings } from './verdict.ts';
 
 export interface Grant {
   readonly of: 'lock' | 'attempt';
-  /** Of an attempt: `resource/operation_id`. */
+  /** For an attempt: `resource/operation_id`. */
   readonly resource: string;
-  /** Of an attempt: its claim_id. */
+  /** For an attempt: its claim_id. */
   readonly leaseId: string;
   readonly token: bigint;
   readonly by: string;
-  /** When it was asked for first. */
+  /** When it was first requested. */
   readonly askedMs: number;
-  /** When somebody heard of it first. */
+  /** When a client first heard of it. */
   readonly receivedMs: number;
-  /** Until when it was valid at least, by all that was told of it. */
+  /** Until when it was valid at least, by everything that was said about it. */
   readonly validUntilMs: number;
 }
 
-/** Every (resource, lease_id, token) that any client was told, once, in the order in which they were received. */
+/** Every (resource, lease_id, token) that any client was told, once each, in the order in which they were received. */
 export function grantsOf(run: Run): Grant[] {
   const asked = new Map<string, number>();
   for (const { began } of run.calls) {
     for (const { resource, leaseId } of began.locks ?? (began.lock ? [began.lock] : [])) {
       noteFirst(asked, JSON.stringify(['lock', resource, leaseId]), began.atMs);
     }
-    // What a claim finds is not in its request: the claim_id alone says when it was asked.
+    // The request of a claim does not name what it finds: only the claim_id says when the attempt was requested.
     const claimId = began.operation?.claimId;
     if (claimId !== undefined) noteFirst(asked, JSON.stringify(['attempt', claimId]), began.atMs);
   }
-  // The lease that an attempt takes along has the claim_id for its lease_id, and no call of its own.
+  // The lease of an attempt has the claim_id as its lease_id, and no call of its own.
   const askedAt = ({ of, resource, leaseId, receivedMs }: Told): number =>
     (of === 'lock' ? asked.get(JSON.stringify([of, resource, leaseId])) : undefined) ??
     asked.get(JSON.stringify(['attempt', leaseId])) ??
@@ -64,7 +64,7 @@ export function checkGrants(run: Run): Findings {
     }
     for (const same of grouped(grants, ({ leaseId }) => leaseId).values()) {
       const [first, second] = same;
-      // The id of a lease that has lapsed is forgotten: whoever comes late with it asks for a lease like anybody.
+      // The id of a lease that has lapsed is forgotten: a caller that comes late with it asks for a new lease.
       const isOver = first?.of === 'lock' && second && second.receivedMs > first.validUntilMs;
       if (first && second && !isOver) {
         const text = `${nameOf(first)}: ${first.leaseId} of ${first.by} got token ${first.token}`;
@@ -103,7 +103,7 @@ function toldByEvents(run: Run): Told[] {
   }));
 }
 
-/** Answers of calls that grant. Those of renewals say nothing new, but must say the same. */
+/** The answers of calls that grant. Those of renewals say nothing new, but must name the same token. */
 function toldByAnswers(run: Run): Told[] {
   return run.calls.flatMap(({ began, ended }) => {
     if (ended?.outcome !== 'ok') return [];

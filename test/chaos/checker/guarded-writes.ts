@@ -1,9 +1,9 @@
 // Judges promise 2 at the guarded resource, the only place where it matters in the end: the tokens of the writes that
 // it accepts never decrease, and no valid holder is refused because of a larger token.
 //
-// Caught: a grant whose token is smaller than one before (a counter that a failover set back): the guard refuses a
-// holder that has every right. And a guard that lets a late writer through. Not a violation, but counted as fenced: a
-// client that stood still, woke up past its deadline, and was refused. That is what tokens are for.
+// Caught: a grant whose token is smaller than one before (a counter that a failover set back), so that the guard
+// refuses a holder that has every right; and a guard that lets a late writer through. A client that stood still, woke
+// up past its deadline and was refused is not a violation but counts as fenced. That is what tokens are for.
 
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
 import { grouped, type Run } from './recorded-run.ts';
@@ -42,7 +42,7 @@ export function checkGuardedWrites(run: Run): Findings {
   return finder.findings();
 }
 
-/** What it wrote and then released may come later than the next holder's: nothing was promised to it any more. */
+/** A write that it then released may arrive after the next holder's: nothing was promised to it any more. */
 function releasedAt(intervals: readonly HoldInterval[]): Map<string, number> {
   return new Map(
     intervals

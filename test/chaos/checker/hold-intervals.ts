@@ -1,7 +1,6 @@
-// When each holder believed that it held, by the deadline rule: from the grant until its deadline, or until it
-// stopped by itself. A holder that was killed or stood still believes on until its deadline, since nobody told it
-// otherwise. Nothing that came after the end of a belief revives it: a paused client may still write such a line when
-// it wakes.
+// When each holder believed that it held, by the deadline rule: from the grant until its deadline, or until it stopped
+// by itself. A holder that was killed or stood still goes on believing until its deadline, since nobody told it
+// otherwise. No line after the end of a belief revives it: a paused client may still write one when it wakes.
 
 import { grouped, type Run } from './recorded-run.ts';
 
@@ -14,7 +13,7 @@ export interface HoldInterval {
   readonly by: string;
   readonly fromMs: number;
   readonly toMs: number;
-  /** Why it ended before the deadline, '' if it didn't. */
+  /** Why it ended before the deadline; '' if it didn't. */
   readonly why: string;
 }
 

@@ -1,15 +1,15 @@
-// Judges what is left when everybody has gone: no call, no kept lease, no watch, no key, no memory that only grows,
+// Judges what is left when all clients have gone: no call, no kept lease, no watch, no key, no memory that only grows,
 // and no process that ended by itself.
 //
 // Caught: a waiter whose stream ended in the middle of a failover and whose place is refreshed for ever; a lease
-// without a deadline; a handler that throws into nobody's hands and takes the server with it.
+// without a deadline; a handler whose error nobody catches and that takes the server with it.
 
 import { grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
 const GONE = ['waitingCalls', 'keptLeases', 'watches', 'openCalls'] as const;
 const MOST_RSS_BYTES = 512 * 1024 * 1024;
-/** How much of what it had at first a server may have at last. */
+/** How much memory a server may have at the end, as a multiple of what it had at first. */
 const MOST_GROWTH = 3;
 /** A process this small may grow as it likes. */
 const SMALL_RSS_BYTES = 128 * 1024 * 1024;

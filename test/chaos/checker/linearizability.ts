@@ -1,33 +1,33 @@
-// Whether one history of overlapping calls is what some order of single steps could have answered: the search of Wing
-// and Gong with the memory of Lowe (which calls were ordered, and the state that this led to, are visited once). It
-// knows nothing of what is modelled.
+// Decides whether some order of single steps could have answered one history of overlapping calls. This is the search
+// of Wing and Gong with the memory of Lowe, which visits each pair of ordered calls and resulting state once. It knows
+// nothing of what is modelled.
 //
 // A call with an unknown outcome stays open to the end: it may be ordered anywhere after its beginning, or never. A
 // call that certainly failed has no place here.
 
 export interface Model<State, Op> {
   readonly initial: State;
-  /** Every state that the step may lead to, with the answer that was given; none: it can't have been answered now. */
+  /** Every state that the step may lead to, given the answer; none if the step can't have had this answer. */
   step(state: State, op: Op): readonly State[];
-  /** Equal for equal states only. */
+  /** Equal only for equal states. */
   key(state: State): string;
-  /** It changes nothing in any state, so that it may be ordered as soon as its answer fits. */
+  /** It changes nothing in any state, so it can be ordered as soon as its answer fits. */
   isRead(op: Op): boolean;
 }
 
 export interface TimedOp<Op> {
   readonly op: Op;
   readonly fromMs: number;
-  /** When the answer came; Infinity: the outcome is unknown. */
+  /** When the answer came; Infinity means that the outcome is unknown. */
   readonly toMs: number;
 }
 
 export type Linearizability = 'linearizable' | 'violated' | 'undecided';
 
 export interface SearchLimits {
-  /** Past so many visits the search gives up, undecided. */
+  /** After this many visits the search gives up, undecided. */
   readonly mostVisits: number;
-  /** So many places are remembered, of which it takes some hundred bytes each; then it gives up, too. */
+  /** The search remembers this many visits, at some hundred bytes each; after that it gives up, too. */
   readonly mostSeen?: number;
 }
 
@@ -35,7 +35,7 @@ const MOST_SEEN = 1_000_000;
 
 interface Visit<State> {
   readonly state: State;
-  /** A bit for each call that has its place already. */
+  /** A bit for each call that is already in the order. */
   readonly placed: bigint;
 }
 
@@ -44,7 +44,7 @@ export function checkLinearizable<State, Op>(
   history: readonly TimedOp<Op>[],
   { mostVisits, mostSeen = MOST_SEEN }: SearchLimits = { mostVisits: 200_000 },
 ): Linearizability {
-  // Those that were answered first are tried first: in a good history that is nearly always right.
+  // Calls that were answered first are tried first: in a good history that is nearly always right.
   const calls = history.toSorted((a, b) => a.toMs - b.toMs || a.fromMs - b.fromMs);
   const answered = calls.filter(({ toMs }) => toMs !== Number.POSITIVE_INFINITY).length;
   const allAnswered = (1n << BigInt(answered)) - 1n;
@@ -64,14 +64,14 @@ export function checkLinearizable<State, Op>(
   return 'violated';
 }
 
-/** The most promising one last. */
+/** The most promising visit comes last. */
 function successors<State, Op>(
   model: Model<State, Op>,
   calls: readonly TimedOp<Op>[],
   { state, placed }: Visit<State>,
 ): Visit<State>[] {
   const found: Visit<State>[] = [];
-  // Nothing may be placed before a call that had been answered when it began.
+  // A call cannot come before another that had been answered when it began.
   let answeredByMs = Number.POSITIVE_INFINITY;
   for (const [index, { op, fromMs, toMs }] of calls.entries()) {
     const bit = 1n << BigInt(index);

@@ -1,9 +1,9 @@
-// Judges that the service comes back: where faults leave it in peace for the quarantine and a bound, something new is
-// granted in that time if anybody asked; and while the one fault of a liveness run stays, grants and renewals go on
-// wherever that fault leaves somebody able to serve.
+// Judges that the service comes back. Where no fault disturbs it for the quarantine and a bound, something new is
+// granted in that time if anybody asked. While the one fault of a liveness run stays, grants and renewals go on
+// wherever that fault leaves a server able to serve.
 //
-// Caught: an instance that never adopts the new reign; one that keeps asking a Sentinel that is gone; a quarantine
-// that every hiccup begins anew; a switch of primaries after which all grant and none renew.
+// Caught: an instance that never adopts the new reign; an instance that keeps asking a Sentinel that is gone; a
+// quarantine that every hiccup begins again; a switch of primaries after which all grant and none renew.
 
 import { type HoldInterval, holdIntervals } from './hold-intervals.ts';
 import type { Call, Run, Span } from './recorded-run.ts';
@@ -12,7 +12,7 @@ import { Finder, type Findings, seconds } from './verdict.ts';
 import { GRANT_WITHIN_MS } from './waits.ts';
 
 const ASKS_FOR_GRANTS = ['Acquire', 'AcquireMany', 'Hold'];
-/** Detection, election, and the first answer of the new primary, before the quarantine begins. */
+/** Time for detection, election, and the first answer of the new primary, before the quarantine begins. */
 const SWITCH_WITHIN_MS = 15_000;
 
 export function checkProgress(run: Run): Findings {
@@ -35,7 +35,10 @@ export function checkProgress(run: Run): Findings {
   return finder.findings();
 }
 
-/** Whether it asked in this time for what nobody held in it. What claims find may simply not be there. */
+/**
+ * Whether a client asked in this time for something that nobody held. Claims don't count, since there may be nothing to
+ * claim.
+ */
 function asksInVain({ began, ended }: Call, holds: readonly HoldInterval[], { fromMs, toMs }: Span): boolean {
   const endMs = ended?.atMs ?? began.deadlineMs;
   if (!ASKS_FOR_GRANTS.includes(began.rpc) || began.atMs >= toMs || endMs <= fromMs) return false;
@@ -43,7 +46,7 @@ function asksInVain({ began, ended }: Call, holds: readonly HoldInterval[], { fr
   return !holds.some((one) => asked.includes(one.resource) && one.fromMs < toMs && one.toMs > fromMs);
 }
 
-/** From each moment in which the last open fault was healed, for so long, if no other began. */
+/** The spans that begin when the last open fault is healed and in which no other fault begins. */
 function peaceful(run: Run, lengthMs: number): Span[] {
   return run.faults
     .filter(({ healedMs }) => Number.isFinite(healedMs))
@@ -64,7 +67,7 @@ function checkStanding(run: Run, finder: Finder, grants: readonly number[], back
     if (began.mayProgress === false) continue;
     const fromMs = began.atMs + backWithinMs;
     const toMs = Math.min(healedMs, lastAskedMs);
-    // One that is healed early is no standing fault, and judged by what follows its healing.
+    // A fault that is healed early does not stay; it is judged by what follows its healing.
     if (toMs < fromMs + GRANT_WITHIN_MS) {
       if (healedMs === Number.POSITIVE_INFINITY) {
         finder.undecided(`${began.fault} stayed for ${seconds(toMs - began.atMs)}, too short to judge`);

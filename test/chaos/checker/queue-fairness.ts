@@ -1,23 +1,24 @@
-// Judges FIFO within a reign: whoever asked for an exclusive lease after somebody else had been told a position in its
-// queue is granted after it.
+// Judges FIFO within a reign: a caller that asked for an exclusive lease after another caller had been told its
+// position in the queue is granted after it.
 //
-// Caught: a release that grants whoever asks next, before the queue is looked at; a hand-over that takes the newest
-// waiter; a refresh that puts a waiter at the tail again.
+// Caught: a release that grants the next caller that asks, before the queue is looked at; a hand-over that takes the
+// newest waiter; a refresh that puts a waiter at the tail again.
 //
-// Only undisturbed pairs are judged: both granted by the call that queued, no fault and no stall of a server (it
-// would be passed over as absent, rightly) between the place and the grants, and one reign all the time.
+// Only undisturbed pairs are judged: both were granted by the call that queued, there was no fault and no stall of a
+// server (which would be passed over as absent, rightly) between the place and the grants, and one reign lasted all the
+// time.
 
 import { type Call, type EventOf, grouped, type Run } from './recorded-run.ts';
 import { Finder, type Findings } from './verdict.ts';
 
-/** A server that says nothing for so long was stopped, or its machine is too busy to keep an offer window. */
+/** A server that is silent for this long was stopped, or its machine is too busy to keep an offer window. */
 const STALL_MS = 700;
 
 interface Turn {
   readonly call: string;
   readonly by: string;
   readonly askedMs: number;
-  /** Infinity: it was never told a position. */
+  /** Infinity means that it was never told a position. */
   readonly queuedMs: number;
   readonly grantedMs: number;
   readonly token: bigint;
@@ -65,7 +66,7 @@ function turnsByResource(run: Run): Map<string, Turn[]> {
   );
 }
 
-/** None where it was not granted, or where something came between: `noted` by its client about the resource. */
+/** Undefined where it was not granted, or where its client `noted` something about the resource in between. */
 function turnOf(
   { began, ended }: Call,
   noted: readonly EventOf<'noted'>[],
@@ -86,7 +87,7 @@ function isDisturbed(run: Run, stalls: readonly number[], fromMs: number, toMs: 
   );
 }
 
-/** When a server was not serving, or had said nothing for too long. */
+/** When a server was not serving, or had been silent for too long. */
 function stallsOf(run: Run): number[] {
   return [...grouped(run.of('pulse'), ({ server }) => server).values()].flatMap((pulses) =>
     pulses

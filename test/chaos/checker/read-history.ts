@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Event } from '../history.ts';
 
-/** The events of all files, in the order of their moments. Throws where a line is no event. */
+/** The events of all files, in the order in which they happened. Throws where a line is no event. */
 export function readHistory(folder: string): Event[] {
   const names = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
   return names
@@ -15,12 +15,12 @@ export function readHistory(folder: string): Event[] {
 
 function readEvents(path: string): Event[] {
   const lines = readFileSync(path, 'utf8').split('\n');
-  // Whoever was killed in the middle of its last line had not gone on: what the line would have told has not happened
-  // for anybody else. Every whole line ends with a line feed.
+  // A process that was killed in the middle of its last line had not gone on, so what the line would have said has not
+  // happened for anybody else. Every whole line ends with a line feed.
   lines.pop();
   return lines.map((line, index) => {
     try {
-      // The recorders are ours and typed by the same file; what isn't an object with kind and atMs is refused.
+      // The recorders are ours and typed by the same file; a line that isn't an object with kind and atMs is refused.
       const event = JSON.parse(line) as Event;
       if (typeof event.kind !== 'string' || typeof event.atMs !== 'number') throw new Error('no event');
       return event;

@@ -1,12 +1,11 @@
-// The calls of a run by the operation record that they are about, each with what its answer showed of it. A claim
-// names no record, and is found at the records that it was answered with; a page of a list is one read of each of its
-// records.
+// The calls of a run by the operation record that they are about, each with what its answer showed of it. A claim names
+// no record, so it is listed with the records that its answer has; a page of a list is one read of each of its records.
 
 import type { OperationRequest, OperationState } from '../history.ts';
 import { stateName } from './record-model.ts';
 import { type Call, grouped, type Run } from './recorded-run.ts';
 
-/** So long after a fault was healed a call may still meet connections that are broken. */
+/** For this long after a fault was healed, a call may still meet broken connections. */
 export const TROUBLED_MS = 15_000;
 
 export interface RecordCall {
@@ -15,9 +14,9 @@ export interface RecordCall {
   readonly call: Call;
   readonly request: OperationRequest;
   readonly fromMs: number;
-  /** Infinity: the outcome is unknown. */
+  /** Infinity means that the outcome is unknown. */
   readonly toMs: number;
-  /** It changed nothing, certainly. It may have shown that there is no record. */
+  /** It certainly changed nothing. It may have shown that there is no record. */
   readonly isFailed: boolean;
   readonly shown: OperationState | undefined;
 }
@@ -25,8 +24,8 @@ export interface RecordCall {
 export interface RecordCalls {
   readonly calls: ReadonlyMap<string, readonly RecordCall[]>;
   /**
-   * Claims that may have taken any record without anybody's seeing it, in order: those that nobody saw answered, and
-   * those of troubled times, which may have been tried several times and given back what an earlier try had taken.
+   * Claims that may have taken any record unseen, in order: those whose answer nobody saw, and those during a fault,
+   * which may have been tried several times and have given back what an earlier try had taken.
    */
   readonly unseenClaims: readonly number[];
 }
@@ -52,7 +51,7 @@ export function recordCalls(run: Run): RecordCalls {
       const record = `${request.resource}/${request.operationId}`;
       const shown = ended?.operation;
       if (outcome !== 'unknown' || !ended || !shown) return [{ ...common, record, shown }];
-      // The last of several tries was answered: that is a read, and the outcome of those before is unknown.
+      // The last of several tries was answered: that one is a read, and the outcome of the earlier tries is unknown.
       const read = { ...common, record, shown, toMs: ended.atMs, isFailed: true };
       return [{ ...common, record, shown: undefined }, read];
     }
@@ -74,7 +73,7 @@ export function recordCalls(run: Run): RecordCalls {
   };
 }
 
-/** As an answer showed it; 0: there was none. */
+/** The version that an answer showed; 0 means that there was no record. */
 export function versionShown({ shown }: RecordCall): number | undefined {
   if (shown === undefined) return undefined;
   return stateName(shown.state) === 'ABSENT' ? 0 : Number(shown.version);

@@ -1,6 +1,6 @@
 // One operation record as a machine of single steps: what each call makes of it and may answer. Time is left out: a
 // running attempt may be stale at any moment, so a claim may always take over, and an open record may always be given
-// up. What it holds on to are states, versions, attempts, tokens, values, and who may write.
+// up. What the model keeps are states, versions, attempts, tokens, values, and who is allowed to write.
 //
 // Versions count every change by one, so that a lost or a doubled write shows even where nobody looked at its value.
 
@@ -13,19 +13,19 @@ export interface RecordOp {
   readonly requestId: string | undefined;
   readonly value: string | undefined;
   readonly ifVersion: number | undefined;
-  /** What was answered; undefined: an unknown outcome, or an answer that shows no record. */
+  /** The record in the answer; undefined for an unknown outcome or an answer that shows no record. */
   readonly answer: OperationState | undefined;
-  /** Of DeleteOperation. */
+  /** The answer of DeleteOperation. */
   readonly deleted: boolean | undefined;
-  /** The request_id was used before the history that is looked at. */
+  /** The request_id was used before the history begins. */
   readonly mayRepeat: boolean;
-  /** So many claims had begun by its end whose answers nobody got: each may have taken this record, unseen. */
+  /** This many claims whose answers nobody got had begun by its end: each may have taken this record, unseen. */
   readonly unseenClaims: number;
 }
 
-/** What is undefined is not known, and the next answer tells it. */
+/** An undefined field is not known; the next answer fills it in. */
 export interface RecordState {
-  /** ABSENT, or as in the contract; ANY: the history begins in the middle. */
+  /** ABSENT, or a state of the contract; ANY means that the history begins in the middle. */
   readonly state: string;
   readonly version: number;
   readonly attempt: number;
@@ -36,9 +36,9 @@ export interface RecordState {
   readonly result: string | undefined;
   readonly claimId: string | undefined;
   readonly isCancelling: boolean | undefined;
-  /** Requests that took effect. */
+  /** The requests that took effect. */
   readonly applied: readonly string[];
-  /** Claims by nobody known, so far. */
+  /** How many unseen claims have taken the record so far. */
   readonly unseen: number;
 }
 
@@ -57,11 +57,11 @@ const ABSENT: RecordState = {
 
 const ANY: RecordState = { ...ABSENT, state: 'ANY', isCancelling: undefined };
 const FINAL = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD'];
-/** Who has an attempt that was claimed for a call whose end nobody saw. */
+/** The owner of an attempt that was claimed for a call whose end nobody saw. */
 const UNSEEN = '?';
 const READS = ['GetOperation', 'ListOperations', 'WaitOperation'];
 
-/** `fromStart`: there was no record before the first call. */
+/** `fromStart` means that there was no record before the first call. */
 export function recordModel(fromStart: boolean): Model<RecordState, RecordOp> {
   return {
     initial: fromStart ? ABSENT : ANY,
@@ -88,7 +88,10 @@ function stepsOf(before: RecordState, op: RecordOp): RecordState[] {
   );
 }
 
-/** What may have happened by itself before: given up; claimed for a call that nobody saw end, and given back. */
+/**
+ * What may have happened before without a visible call: the operation was given up, or an unseen claim took it and gave
+ * it back.
+ */
 function unseenSteps(before: RecordState, op: RecordOp, mostVersion: number): RecordState[] {
   const all = [before];
   for (const one of all) {
@@ -148,7 +151,10 @@ function begun(o: RecordState, { claimId, value = '' }: RecordOp): RecordState[]
   return [...(own ? [{ ...o, claimId }] : []), ...taken(o, claimId)];
 }
 
-/** By a claim_id that doesn't have it: the same one again never starts a second attempt while its first runs. */
+/**
+ * A claim by a claim_id that doesn't have the attempt: the same claim_id never starts a second attempt while its first
+ * runs.
+ */
 function taken(o: RecordState, claimId: string): RecordState[] {
   return o.state === 'RUNNING' && o.claimId === claimId ? [] : [started(o, claimId)];
 }
@@ -158,16 +164,16 @@ function started(o: RecordState, claimId: string): RecordState {
   return { ...o, ...next, claimId, state: 'RUNNING' };
 }
 
-/** Whether the caller may write as the running attempt. */
+/** Whether the caller is allowed to write as the running attempt. */
 function holds(o: RecordState, { claimId }: RecordOp): boolean {
   return o.state === 'RUNNING' && (o.claimId === undefined || o.claimId === claimId);
 }
 
-/** A request_id that took effect has no second one, and the answer is the record as it is. */
+/** A request_id that took effect has no second effect, and the answer is the record as it is. */
 function once(o: RecordState, op: RecordOp, effect: (own: RecordState) => RecordState[]): RecordState[] {
   const { requestId, claimId, mayRepeat } = op;
   if (requestId !== undefined && o.applied.includes(requestId)) return [o];
-  // Only what took effect says whose the attempt is.
+  // Only a request that took effect says whose the attempt is.
   const fresh = effect(claimId === undefined ? o : { ...o, claimId: o.claimId ?? claimId });
   return mayRepeat ? [o, ...fresh] : fresh;
 }
@@ -180,7 +186,7 @@ function changed(o: RecordState, { requestId }: RecordOp, change: Partial<Record
 function updated(o: RecordState, op: RecordOp): RecordState[] {
   if (op.ifVersion !== undefined && op.ifVersion !== o.version) return [];
   const same = changed(o, op, { version: o.version });
-  // What is written again as it is changes nothing, and is only a sign of life.
+  // A write that changes nothing is only a sign of life.
   if (op.value === undefined || op.value === o.progress) return [same];
   const fresh = changed(o, op, { progress: op.value });
   return o.progress === undefined ? [fresh, { ...same, progress: op.value }] : [fresh];

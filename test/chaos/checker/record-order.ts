@@ -1,13 +1,12 @@
-// Judges the operation store as a whole: the answers about each record are what some order of single steps, each
-// between the beginning and the end of its call, could have answered (linearizability), by the model in
-// record-model.ts.
+// Judges the operation store as a whole: some order of single steps, each between the beginning and the end of its
+// call, could have given the answers about each record (linearizability), by the model in record-model.ts.
 //
-// Caught: two claims that both got attempt 3; an update by the former worker that was taken after the next attempt
+// Caught: two claims that both got attempt 3; an update by the former worker that was accepted after the next attempt
 // had begun; a repeated request_id that counted twice; a read from a primary that had already been replaced. The
 // version counts every change, so a step too many or too few shows in the next answer.
 //
-// A failover that may have lost acknowledged writes (see losses.ts) splits the history: what follows begins anywhere,
-// and a call around it has its place before, after, or nowhere.
+// A failover that may have lost acknowledged writes (see unexplained-losses.ts) splits the history: what follows begins
+// in any state, and a call that overlaps it may come before, after, or in neither part.
 
 import { checkLinearizable, type TimedOp } from './linearizability.ts';
 import { type RecordCall, recordCalls, TROUBLED_MS } from './record-calls.ts';
@@ -70,7 +69,7 @@ function segments(calls: readonly RecordCall[], cuts: readonly number[]): Segmen
 
 /**
  * One call may be several tries. The first one began an operation, and its reply was lost; the last one is answered
- * with the record as it is by then, claimed by somebody: it changed nothing and only read.
+ * with the record as it is by then, claimed by somebody else: it changed nothing and only read.
  */
 function triesOf(one: RecordCall, run: Run): RecordCall[] {
   const { call, request, isFailed, shown, fromMs, toMs } = one;
@@ -94,7 +93,7 @@ function timedOp(
     fromMs,
     toMs,
     op: {
-      // What an error shows is a read.
+      // The record that an error shows is a read.
       rpc: isFailed ? 'GetOperation' : call.began.rpc,
       claimId,
       requestId,
@@ -108,7 +107,7 @@ function timedOp(
   };
 }
 
-/** The answer with which it first became impossible, by leaving out what was answered later. */
+/** The answer that first made the history impossible, found by leaving out what was answered later. */
 function tellShortest(
   record: string,
   calls: readonly RecordCall[],

@@ -1,21 +1,21 @@
 // The history of one run, put in order once for all checks: calls with their ends, faults with their healings, the
-// reigns as the servers told them, and what was done to each process. It judges nothing.
+// reigns as the servers reported them, and what was done to each process. It judges nothing.
 
 import type { CallBegan, CallEnded, Event, Fault, Pulse, RunBegan, RunEnded } from '../history.ts';
 
 export interface Call {
   readonly began: CallBegan;
-  /** Undefined: nobody lived to see its end, its outcome is unknown. */
+  /** Undefined when no process lived to see its end; the outcome is then unknown. */
   readonly ended: CallEnded | undefined;
 }
 
 export interface FaultSpan {
   readonly began: Fault;
-  /** Infinity: it stayed. */
+  /** Infinity means that it stayed. */
   readonly healedMs: number;
 }
 
-/** A reign that no server had told before. */
+/** A reign that no server had reported before. */
 export interface Reign {
   readonly name: string;
   readonly atMs: number;
@@ -36,11 +36,11 @@ export class Run {
   readonly end: RunEnded | undefined;
   readonly calls: readonly Call[];
   readonly faults: readonly FaultSpan[];
-  /** In the order in which they were first heard of; the first is the one that the run began under. */
+  /** In the order in which servers first reported them; the run began under the first. */
   readonly reigns: readonly Reign[];
 
   constructor(events: readonly Event[]) {
-    // A stable sort: what one process wrote within one moment keeps its order.
+    // A stable sort: events that one process wrote within one moment keep their order.
     this.events = events.toSorted((a, b) => a.atMs - b.atMs);
     this.beganAtMs = this.events[0]?.atMs ?? 0;
     this.endedAtMs = this.events.at(-1)?.atMs ?? 0;
@@ -56,12 +56,12 @@ export class Run {
     return this.events.filter((event): event is EventOf<K> => event.kind === kind);
   }
 
-  /** The newest reign that was told by then, for the texts. */
+  /** The newest reign that was reported by then, for the texts. */
   reignAt(atMs: number): string {
     return this.reigns.findLast((reign) => reign.atMs <= atMs)?.name ?? 'a reign not told';
   }
 
-  /** Whether somebody killed the process in this time, which ends its calls without a word. */
+  /** Whether the process was killed in this time, which ends its calls without a word. */
   wasKilled(name: string, fromMs: number, toMs: number): boolean {
     return this.faults.some(
       ({ began }) =>
@@ -105,7 +105,7 @@ function reignsOf(pulses: readonly Pulse[]): Reign[] {
   return [...seen.values()];
 }
 
-/** Puts what has the same key together, in the order of the list. */
+/** Groups the items with the same key, in the order of the list. */
 export function grouped<T>(list: readonly T[], key: (one: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const one of list) {

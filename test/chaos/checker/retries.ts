@@ -2,8 +2,8 @@
 // request_id that was answered twice moved the record once.
 //
 // Caught: the reply to Update is lost, the repeat with the same request_id writes again, and the version rises by two
-// where nobody else was at it; a connection that resends its buffer after a reconnect does the same without anybody's
-// asking. (That a lease_id has one token is judged with the tokens.)
+// although nobody else wrote; a connection that resends its buffer after a reconnect does the same although nobody
+// asked it to. (The check of tokens judges that a lease_id has one token.)
 
 import { type RecordCall, recordCalls, versionShown } from './record-calls.ts';
 import { stateName } from './record-model.ts';
@@ -11,7 +11,7 @@ import { grouped, type Run } from './recorded-run.ts';
 import { explainsLoss, losingReigns } from './unexplained-losses.ts';
 import { Finder, type Findings } from './verdict.ts';
 
-/** Whose answers, while the record runs, tell of the caller's own attempt. */
+/** The calls whose answers, while the record runs, show the caller's own attempt. */
 const OWN_ATTEMPT = ['BeginOperation', 'ClaimOperations', 'UpdateOperation'];
 const CHANGES = [...OWN_ATTEMPT, 'CompleteOperation', 'YieldOperation', 'CancelOperation', 'RetryOperation'];
 
@@ -38,7 +38,8 @@ export function checkRetries(run: Run): Findings {
       if (requestId === '' || !first || !last || first === last) continue;
       finder.count('repeats answered');
       const rose = (versionShown(last) ?? 0) - (versionShown(first) ?? 0);
-      // Whatever else may have moved the record in between, claims included that nobody saw (taken, and given back).
+      // Everything else that may have moved the record in between, including claims that nobody saw (taken, and given
+      // back).
       const unseen = unseenClaims.filter((atMs) => atMs < last.toMs).length * 2;
       const others = othersBetween(calls, requestId, first, last) + unseen;
       if (rose <= others || explainsLoss(losing, { fromMs: first.fromMs, toMs: last.toMs })) continue;

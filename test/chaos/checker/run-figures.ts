@@ -1,5 +1,5 @@
-// What a run is told by in numbers: how much was asked and answered, which faults there were, how long the service
-// was away. It judges nothing.
+// The figures of a run: how many calls were sent and answered, which faults there were, how long the service was away.
+// It judges nothing.
 
 import type { Outcome } from '../history.ts';
 import { grantsOf } from './grants.ts';
@@ -21,9 +21,11 @@ export interface Figures {
   readonly callsByRpc: Readonly<Record<string, Readonly<Record<Outcome, number>>>>;
   readonly faults: Readonly<Record<string, number>>;
   readonly reigns: number;
-  /** From the last fault before a new reign to the first renewal, and the first grant, that was answered under it. */
+  /**
+   * From the last fault before a new reign to the first renewal, and to the first grant, that was answered under it.
+   */
   readonly recovery: { readonly renewals: Quantiles; readonly grants: Quantiles };
-  /** In all, of the time in which clients were at it. */
+  /** In total, in the time in which clients were at work. */
   readonly withoutGrantsMs: number;
   readonly withoutRenewalsMs: number;
   /** What the checks counted on their way. */
@@ -83,7 +85,7 @@ export function renewalMoments(run: Run): number[] {
   return extended.map(({ atMs }) => atMs);
 }
 
-/** Each new reign but the first, with the fault that came last before it. */
+/** Each new reign but the first, with the last fault before it. */
 function reignSwitches(run: Run): Span[] {
   return run.reigns.slice(1).flatMap(({ atMs: toMs }, index) => {
     const earlierMs = run.reigns[index]?.atMs ?? 0;

@@ -1,8 +1,8 @@
 // Judges promise 1 where the service itself is asked: CheckFencingToken never says that a token is the live one while
-// somebody else believes, for the whole length of the call, to hold what excludes it.
+// another holder believes, for the whole length of the call, that it holds what excludes that token.
 //
-// Caught: an old primary that was replaced a moment ago still answers for the lease that it knows (confirmation
-// before the question instead of after the reply), and a store that relies on the answer takes a late write.
+// Caught: an old primary that was replaced a moment ago still answers for the lease that it knows (confirmation before
+// the question instead of after the reply), and a store that relies on the answer accepts a late write.
 //
 // "No" proves nothing: a failover may have forgotten a lease whose holder works on, rightly, until its deadline.
 

@@ -1,13 +1,13 @@
-// Which failovers may have lost what was acknowledged, by what the runner declared: with `async` any of them; with
-// `replicated` those before which a second node was struck, too (the acknowledging replica went with the primary),
-// and those of a fault that says so itself. Any other loss is a broken promise.
+// Which failovers may have lost acknowledged writes, by the faults that the runner declared: with `async` any of them;
+// with `replicated` those before which a second node was struck as well (the replica that had acknowledged went with
+// the primary), and those of a fault that says so itself. Any other loss is a broken promise.
 
 import type { Reign, Run, Span } from './recorded-run.ts';
 
-/** So long before the new reign the others may have been struck: until they have caught up again. */
+/** How long before the new reign a fault of another node still counts: until that node has caught up again. */
 const STRUCK_BEFORE_MS = 10_000;
 /**
- * A new reign is heard of a little after it began, and an isolated primary may answer for as long as it is confirmed
+ * A new reign is reported a little after it began, and an isolated primary may answer for as long as it is confirmed
  * (2 s) after that.
  */
 export const REIGN_BLUR_MS = 3_000;

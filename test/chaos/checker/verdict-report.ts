@@ -1,13 +1,13 @@
-// The verdict as people read it, and as the tables of the documentation take it.
+// The verdict as text for people, and as rows for the tables of the documentation.
 
 import type { Verdict } from './check-history.ts';
 import type { Quantiles } from './run-figures.ts';
 import { seconds } from './verdict.ts';
 
-/** So many violations of one check are told in full. */
+/** At most this many violations of one check are printed in full. */
 const TOLD = 10;
 
-/** The verdict as lines of text; the moments are counted from `zeroMs`, the beginning of the run. */
+/** The verdict as lines of text; moments count from `zeroMs`, the beginning of the run. */
 export function report(verdict: Verdict, zeroMs = 0): string {
   const { violations, undecided, figures } = verdict;
   const { calls, counts } = figures;

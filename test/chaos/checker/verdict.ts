@@ -1,8 +1,8 @@
-// What a check says of a run. A violation is a promise that was broken; undecided is what could not be judged (a
-// record too long for the search, a run too short for a bound), and never counts as passed.
+// What a check says about a run. A violation is a broken promise. Undecided is what could not be judged (a record too
+// long for the search, a run too short for a bound); it never counts as passed.
 
 export interface Violation {
-  /** The name of the check, as the summary lists it. */
+  /** The name of the check, as in the summary. */
   readonly check: string;
   readonly text: string;
   readonly atMs: number;
@@ -16,7 +16,7 @@ export interface Undecided {
 export interface Findings {
   readonly violations: readonly Violation[];
   readonly undecided: readonly Undecided[];
-  /** What was counted on the way: fenced writes, explained losses, waits served, … */
+  /** What was counted on the way: fenced writes, explained losses, served waits, … */
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -48,7 +48,7 @@ export class Finder {
   }
 }
 
-/** A moment as the texts tell it. */
+/** A moment as the texts give it. */
 export function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(3)} s`;
 }

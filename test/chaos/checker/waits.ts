@@ -1,16 +1,16 @@
-// Judges promise 3, that nobody waits in vain: once the last fault is healed and the quarantine over, a resource that
-// nobody holds is granted to its live waiter, at the latest when an unseen holder's TTL is over, too.
+// Judges promise 3, that nobody waits in vain: once the last fault is healed and the quarantine is over, a resource
+// that nobody holds is granted to its live waiter, at the latest when the TTL of an unseen holder is over as well.
 //
 // Caught: the hand-over's message is lost with a connection, and nobody refreshes the queue; a waiter that a failover
 // forgot is never enqueued again; an offer of a dead instance blocks the queue for good.
 //
-// The time in which others believe that they hold the resource is theirs: a long queue is no fault.
+// The time in which others believe that they hold the resource does not count: a long queue is no fault.
 
 import { holdIntervals } from './hold-intervals.ts';
 import { grouped, type Run, type Span } from './recorded-run.ts';
 import { Finder, type Findings, seconds } from './verdict.ts';
 
-/** How long after all that a grant may take: a refresh of the queue, an offer that lapses, a busy machine. */
+/** How long a grant may take after all that: a refresh of the queue, an offer that lapses, a busy machine. */
 export const GRANT_WITHIN_MS = 10_000;
 
 interface Wait extends Span {

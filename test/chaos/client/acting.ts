@@ -1,4 +1,4 @@
-// What a holder does: it looks whether it may, and writes to the guarded resource, again and again.
+// What a holder does: it looks whether it still holds, and writes to the guarded resource, again and again.
 
 import { nowMs } from '../history.ts';
 import type { Belief } from './belief.ts';
@@ -8,8 +8,8 @@ import type { Dice } from './dice.ts';
 const WRITE_EVERY_MS = { least: 20, most: 150 };
 
 /**
- * Acts for as long, but not past the end of its belief, and not when the client is to stop. Only leases that exclude
- * each other have a guarded resource: a holder of the others does nothing but hold.
+ * Acts for this long, but not past the end of its belief, and not after the client was told to stop. Only leases that
+ * exclude each other have a guarded resource: a holder of another lease only holds.
  */
 export async function act(client: ChaosClient, dice: Dice, belief: Belief, forMs: number): Promise<void> {
   const untilMs = nowMs() + forMs;
@@ -25,14 +25,14 @@ export async function act(client: ChaosClient, dice: Dice, belief: Belief, forMs
   }
 }
 
-/** One write, if it may. Whether there may be another one. */
+/** One write, if the holder still holds. Returns whether another one can follow. */
 export async function writeOnce(client: ChaosClient, belief: Belief): Promise<boolean> {
   const { resource, token } = belief.name;
   const look = belief.look();
   if (look.untilMs <= look.atMs) return false;
   const write = { lookedAtMs: look.atMs, believedUntilMs: look.untilMs };
   const accepted = await client.guard.write({ resource, token, by: client.name, ...write });
-  // A later holder was here. Whether that was right is for the checker to say.
+  // A later holder was here. The checker judges whether that was right.
   if (accepted === false) client.recorder.noted('refused by the guard', resource);
   return accepted !== false;
 }

@@ -1,17 +1,17 @@
-// What a holder believes, as lines of the history: from the moment in which it looked until its deadline, and that it
-// has stopped. The deadlines themselves are the client core's business.
+// What a holder believes, as lines of the history: from the moment when it looked until its deadline, and that it has
+// stopped. The deadlines themselves are the client core's business.
 
 import { LeaseDeadline, type SentAt } from '../../../src/client/core/lease-deadline.ts';
 import { nowMs } from '../history.ts';
 import { historyClock } from './chaos-client.ts';
 import type { BeliefName, Recorder } from './recorder.ts';
 
-/** A look takes no time. One that did was interrupted, and says nothing about when its answer was true. */
+/** A look takes no time. A look that did was interrupted, and doesn't say when its answer was true. */
 const LOOK_WITHIN_MS = 1;
 
 export interface Look {
   readonly atMs: number;
-  /** `atMs` where it is over. */
+  /** `atMs` when the belief is over. */
   readonly untilMs: number;
 }
 
@@ -46,7 +46,7 @@ export class Belief {
     return lookAt(() => (this.#isOver ? 0 : this.#remainingMs()));
   }
 
-  /** Records the grant, or an extension, as it stands now. */
+  /** Records the grant, or an extension, as it is now. */
   extended(): void {
     const { atMs, untilMs } = this.look();
     if (untilMs <= atMs) return;
@@ -54,7 +54,7 @@ export class Belief {
     this.#recorder.believed(this.name, atMs, untilMs);
   }
 
-  /** To be called when its holder acts no more, and before it says so to anybody. */
+  /** To be called when its holder has stopped acting, and before it says so to anybody. */
   ended(why: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -62,7 +62,7 @@ export class Belief {
   }
 }
 
-/** One that answers to calls extend, by the deadline rule. */
+/** A belief that answers to calls extend, by the deadline rule. */
 export class AnsweredBelief extends Belief {
   readonly #deadline: LeaseDeadline;
   readonly #ttlMs: number;

@@ -3,8 +3,8 @@
 //
 //   node test/chaos/client/chaos-client-main.ts '{"name": "client-1", "servers": ["127.0.0.1:50051"], …}'
 //
-// SIGTERM ends it in good order: what it holds is given back, and the exit code is 0. Any error that isn't an answer of
-// a server ends it with the exit code 1: a defect.
+// SIGTERM ends it in an orderly way: it gives back what it holds, and the exit code is 0. An error that isn't an answer
+// of a server is a defect, and ends it with the exit code 1.
 
 import { ChaosClient } from './chaos-client.ts';
 import type { Dice } from './dice.ts';
@@ -20,14 +20,14 @@ export interface ChaosClientArguments {
   readonly name: string;
   /** "host:port" of each. */
   readonly servers: readonly string[];
-  /** Of the guarded resource. */
+  /** The socket of the guarded resource. */
   readonly guardPath: string;
-  /** Appended to. */
+  /** The file that the history is appended to. */
   readonly historyFile: string;
   readonly seed: number | string;
-  /** Of the deployment. */
+  /** The largest TTL of the deployment. */
   readonly maxTtlMs: number;
-  /** Which loops to run, some of them perhaps more than once; the name decides if it isn't said. */
+  /** Which loops to run, some of them perhaps more than once; the name decides when not given. */
   readonly roles?: readonly Role[];
 }
 
@@ -47,11 +47,11 @@ const LOOPS: Readonly<Record<Role, (client: ChaosClient, dice: Dice) => Promise<
   doubt: doubtLoop,
 };
 
-/** After SIGTERM: what hasn't ended by itself until then is broken off. */
+/** How long it waits after SIGTERM before it breaks off what hasn't ended by itself. */
 const BREAK_OFF_AFTER_MS = 11_000;
 
 async function run(): Promise<void> {
-  // Whoever starts it says what the type says; a mistake ends it at once.
+  // The caller passes what the type says; a mistake ends the process at once.
   const options = JSON.parse(process.argv[2] ?? '') as ChaosClientArguments;
   const { name, servers, seed, maxTtlMs, roles = rolesOf(name) } = options;
   const recorder = new Recorder(options.historyFile, name);
@@ -66,7 +66,7 @@ async function run(): Promise<void> {
     guard,
     stop: stop.signal,
   });
-  // The clock's timers keep no process alive.
+  // The clock's timers don't keep the process alive.
   const alive = setInterval(() => {}, 2 ** 30);
   process.once('SIGTERM', () => {
     recorder.noted('stopping');

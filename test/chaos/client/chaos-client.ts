@@ -1,4 +1,4 @@
-// What the loops of one client process share: its connections, its pen, its dice, and the word to stop.
+// What the loops of one client process share: its connections, its recorder, its dice, and the signal to stop.
 
 import { credentials } from '@grpc/grpc-js';
 import { Channel } from '../../../src/client/core/channel.ts';
@@ -28,7 +28,7 @@ export class ChaosClient {
   readonly recorder: Recorder;
   readonly guard: GuardClient;
   readonly stop: AbortSignal;
-  /** For everything but what has to be able to break off. */
+  /** For all calls except those that must be broken off. */
   readonly channel: Channel;
   readonly #options: ChaosClientOptions;
   readonly #channels = new Set<Channel>();
@@ -49,7 +49,7 @@ export class ChaosClient {
     return this.stop.aborted;
   }
 
-  /** Of one purpose: the same seed, name and purpose throw the same. */
+  /** The dice for one purpose: the same seed, name and purpose throw the same numbers. */
   dice(purpose: string): Dice {
     return new Dice(`${this.#options.seed} ${this.name} ${purpose}`);
   }
@@ -67,7 +67,7 @@ export class ChaosClient {
     return channel;
   }
 
-  /** Breaks off all that goes over it: what it keeps lapses. */
+  /** Breaks off all calls on it: the leases that it keeps lapse. */
   disconnect(channel: Channel): void {
     this.#channels.delete(channel);
     channel.close();

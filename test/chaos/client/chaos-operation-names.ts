@@ -1,12 +1,12 @@
-// Which operations a run has. Time makes their names, alike in all processes, so that several clients begin the same
-// one and anybody can ask for one without having heard of it.
+// The operations of a run. Their names are made from the time, alike in all processes, so that several clients begin
+// the same operation and a client can ask for one without having heard of it.
 
 import type { Any } from '../../../generated/google/protobuf/any.ts';
 import { nowMs } from '../history.ts';
 import type { Dice } from './dice.ts';
 import { LOCKED_RESOURCES, PLAIN_RESOURCES } from './hot-resources.ts';
 
-/** Each resource has a new operation so often. */
+/** How often each resource has a new operation. */
 const NEW_EVERY_MS = 2_000;
 
 export interface OperationName {
@@ -14,24 +14,24 @@ export interface OperationName {
   readonly operationId: string;
 }
 
-/** Of its name, like everything that Begin compares. */
+/** Whether its attempts hold a lock. It follows from the name, like everything that Begin compares. */
 export function isLocked({ resource }: OperationName): boolean {
   return resource.startsWith('work/');
 }
 
-/** The worker's kind of work. */
+/** The type of the operation. */
 export function typeOf(name: OperationName): string {
   return isLocked(name) ? 'chaos/locked' : 'chaos/plain';
 }
 
 export const TYPES = ['chaos/plain', 'chaos/locked'] as const;
 
-/** One that is begun about now. */
+/** An operation that is begun about now. */
 export function currentOperation(dice: Dice): OperationName {
   return operationAt(dice, nowMs());
 }
 
-/** One of the last so many milliseconds, if anybody has begun it. */
+/** An operation of the last so many milliseconds, if a client has begun it. */
 export function operationSince(dice: Dice, agoMs: number): OperationName {
   return operationAt(dice, nowMs() - dice.between(0, agoMs));
 }
@@ -42,7 +42,7 @@ function operationAt(dice: Dice, atMs: number): OperationName {
   return { resource, operationId: `${resource.replace('/', '-')}-${number}` };
 }
 
-/** Of a type that nobody knows: payloads are opaque. */
+/** Of a type that nobody knows, since payloads are opaque. */
 export function payload(text: string): Any {
   return { typeUrl: 'example.com/Text', value: Buffer.from(text) };
 }

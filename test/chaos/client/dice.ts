@@ -1,5 +1,5 @@
-// The run's chance, seeded by words: each loop of each client has dice of its own, which throw the same again for the
-// same seed. (What a loop does with them depends on answers and time, too.)
+// The run's chance, seeded by words: each loop of each client has dice of its own, which throw the same numbers again
+// for the same seed. (What a loop does with them also depends on answers and time.)
 
 import { SeededRandom } from '../rig/random.ts';
 

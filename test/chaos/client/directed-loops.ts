@@ -1,5 +1,5 @@
-// The loops of clients that only runs with a certain aim ask for: they hold for seconds, insist on what they asked for,
-// or release it a second time, so that what was given back, forgotten or sent too late is seen.
+// The loops of clients that only runs with a certain aim use: they hold for seconds, insist on what they asked for, or
+// release it a second time, so that the checker sees what was given back, forgotten or sent too late.
 
 import { nowMs } from '../history.ts';
 import { act } from './acting.ts';
@@ -15,8 +15,8 @@ const WAIT_MS = 1_200;
 const RELEASE_AGAIN_AFTER_MS = 1_050;
 
 /**
- * Takes two at once, waiting for the second with the first in its hands; where it can't have both, it insists on the
- * first alone, under the same lease id, and keeps at it for a while.
+ * Takes two at once, and waits for the second while it has the first. Where it can't have both, it insists on the first
+ * alone, under the same lease id, and keeps trying for a while.
  */
 export async function insistLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
@@ -53,7 +53,7 @@ async function insist(client: ChaosClient, dice: Dice, request: LeaseRequest): P
   }
 }
 
-/** Tries one of many, finds it free mostly, and holds it for long. */
+/** Tries one of many, mostly finds it free, and holds it for long. */
 export async function calmLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const resource = dice.pick(CALM_RESOURCES);
@@ -64,7 +64,7 @@ export async function calmLoop(client: ChaosClient, dice: Dice): Promise<void> {
   }
 }
 
-/** Releases what it was granted, and again when nothing that was sent for it can be under way any more. */
+/** Releases what it was granted, and releases it again when no call that was sent for it can be under way any more. */
 export async function doubtLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const resource = dice.pick(CALM_RESOURCES);
@@ -77,7 +77,7 @@ export async function doubtLoop(client: ChaosClient, dice: Dice): Promise<void> 
   }
 }
 
-/** Asks once and, where the lease is granted, acts for as long; releases nothing. Whether it was granted. */
+/** Asks once and, where the lease is granted, acts for this long; releases nothing. Returns whether it was granted. */
 async function actedUnder(
   client: ChaosClient,
   dice: Dice,

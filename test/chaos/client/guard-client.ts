@@ -1,5 +1,5 @@
 // A writer's connection to the guarded resource. Answers come in the order of the writes. A connection that breaks
-// leaves its writes without an answer; the next one connects anew.
+// leaves its writes without an answer; the next write connects again.
 
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -19,7 +19,7 @@ export class GuardClient {
     this.#connection = this.#connect();
   }
 
-  /** Whether it was accepted; undefined where nobody can tell. */
+  /** Whether it was accepted; undefined where nobody can know. */
   async write(write: GuardedWrite): Promise<boolean | undefined> {
     this.#connection ??= this.#connect();
     const { socket, waiting } = this.#connection;

@@ -1,7 +1,7 @@
-// The guarded resource: what a lease protects, as a server on a unix socket. It compares fencing tokens as a database
-// would that can, and keeps a log of every write in the order in which it saw them. It knows nothing of leases.
+// The guarded resource: what a lease protects, as a server on a unix socket. It compares fencing tokens, as a database
+// can, and keeps a log of every write in the order in which it saw them. It knows nothing of leases.
 //
-// A line of JSON for each write, and one for each answer, in the same order.
+// Each write is a line of JSON, and so is each answer, in the same order.
 
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -14,7 +14,7 @@ export interface GuardedWrite {
   readonly resource: string;
   readonly token: string;
   readonly by: string;
-  /** When the writer looked whether it may, and until when it believed then. */
+  /** When the writer looked whether it still held, and until when it believed so then. */
   readonly lookedAtMs: number;
   readonly believedUntilMs: number;
 }
@@ -24,12 +24,12 @@ export interface GuardAnswer {
 }
 
 export interface Guard {
-  /** Of its socket. */
+  /** The path of its socket. */
   readonly path: string;
   stop(): Promise<void>;
 }
 
-/** Returns when writers can connect. Its log is appended to `historyFile`. */
+/** Returns when writers can connect. Appends its log to `historyFile`. */
 export async function startGuard({ historyFile }: { historyFile: string }): Promise<Guard> {
   const folder = mkdtempSync(join(tmpdir(), 'leasehold-guard-'));
   const path = join(folder, 'guard.sock');
@@ -65,7 +65,7 @@ export async function startGuard({ historyFile }: { historyFile: string }): Prom
       const answer = decide(JSON.parse(line) as GuardedWrite);
       if (socket.writable) socket.write(`${JSON.stringify(answer)}\n`);
     });
-    // Of a writer that was killed. The error of the socket is told to both.
+    // The socket of a writer that was killed. Both sides see the error of the socket.
     for (const each of [socket, lines]) each.on('error', () => socket.destroy());
   });
   await listening(server, path);

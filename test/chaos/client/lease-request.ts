@@ -55,7 +55,7 @@ export function waitOf(waitMs: number): AcquireRequest['wait'] {
   return waitMs > 0 ? { $case: 'waitTimeout', value: durationOf(waitMs) } : undefined;
 }
 
-/** As the history tells of it. */
+/** The request as the history has it. */
 export function leaseTold({ fencingToken, validFor }: Lease): { token: string; validForMs: number } {
   return { token: String(fencingToken), validForMs: millisecondsOf(validFor) };
 }

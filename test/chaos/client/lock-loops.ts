@@ -1,5 +1,6 @@
-// The loops that take locks, one acquisition after the other: by streams, by unary calls, several at once, and as the
-// leader for ever. Each is a client's whole life with one kind of call, with the manners and the bad habits of clients.
+// The loops that take locks, one acquisition after the other: by streams, by unary calls, several at once, and as a
+// leader for ever. Each is the whole life of a client with one kind of call, with the manners and the bad habits of
+// clients.
 
 import { nowMs } from '../history.ts';
 import { act } from './acting.ts';
@@ -28,20 +29,20 @@ import {
 
 const HOLD_WAITS_MS = [0, 0, 300, 2_000, 8_000, 30_000] as const;
 const CALL_WAITS_MS = [0, 0, 0, 0, 250, 1_500, 5_000] as const;
-/** What a caller without a wait gives a call: some give up before the core would. */
+/** The timeout of a call that does not wait: some callers give up before the core would. */
 const PATIENCE_MS = [1_000, 3_000, 6_000] as const;
-/** That the contract allows. */
+/** The shortest that the contract allows. */
 const SHORTEST_TTL_MS = 1_000;
 const RELEASE_WITHIN_MS = 6_000;
-/** Longer than `redis.command_timeout` of the rig: what was in doubt has arrived by then, or never does. */
+/** Longer than `redis.command_timeout` of the rig: by then a call of unknown outcome has arrived, or never does. */
 const RELEASE_AGAIN_AFTER_MS = 1_100;
 
-/** Of all lengths that the server allows. */
+/** A TTL of any length that the server allows. */
 function ttlMs({ maxTtlMs }: ChaosClient, dice: Dice): number {
   return Math.round(dice.pick([Math.min(2_000, maxTtlMs), maxTtlMs / 2, maxTtlMs]));
 }
 
-/** Mostly short, so that the others have their turn; now and then longer than a lease lives by itself. */
+/** Mostly short, so that the others have their turn; now and then longer than a lease lives without a renewal. */
 function holdForMs(dice: Dice, ttl: number): number {
   return dice.chance(0.9) ? dice.between(30, 400) : dice.between(400, ttl * 1.2);
 }
@@ -76,7 +77,7 @@ export async function holdLoop(
   }
 }
 
-/** Leads until the leadership is lost; now and then resigns, for the others to have elections. */
+/** Leads until the leadership is lost; now and then resigns, so that the others have elections. */
 export async function leaderLoop(client: ChaosClient, dice: Dice): Promise<void> {
   const channel = client.connect('leader');
   while (!client.isStopping) {
@@ -105,7 +106,7 @@ export async function unaryLoop(client: ChaosClient, dice: Dice): Promise<void> 
   }
 }
 
-/** Shared leases, now and then an exclusive one in between; by both kinds of calls. */
+/** Shared leases, now and then with an exclusive one in between; by both kinds of calls. */
 export async function sharedLoop(client: ChaosClient, dice: Dice): Promise<void> {
   const mode = (): Mode => (dice.chance(0.8) ? { kind: 'shared' } : EXCLUSIVE);
   await bothWays(client, dice, SHARED_RESOURCE, mode);
@@ -129,12 +130,12 @@ async function oneByCalls(client: ChaosClient, dice: Dice, resource: string, mod
   const [waitMs, ttl, patienceMs] = [dice.pick(CALL_WAITS_MS), ttlMs(client, dice), dice.pick(PATIENCE_MS)];
   const request = newRequest({ resource, mode, ttlMs: ttl, waitMs });
   let result = await recordedAcquire(client, request, patienceMs);
-  // The same acquisition again: to learn how it ended, or though that is known. Elsewhere, as often as not.
+  // Repeats the same acquisition to learn how it ended, or although that is known; half the time at another server.
   for (let again = 0; again < 2 && dice.chance(result.outcome === 'unknown' ? 0.6 : 0.1); again++) {
     if (client.isStopping || (result.outcome !== 'unknown' && result.outcome !== 'ok')) break;
     if (dice.chance(0.5)) client.channel.leave(client.channel.seat);
     const next = await recordedAcquire(client, request, patienceMs);
-    // A repeat that fails takes nothing away from a lease that was told.
+    // A repeat that fails ends no lease that the caller was told of.
     if (result.outcome !== 'ok' || next.outcome === 'ok') result = next;
   }
   if (result.outcome === 'ok') {
@@ -164,13 +165,13 @@ async function holdByCalls(client: ChaosClient, dice: Dice, lease: CalledLease):
     if (dice.chance(0.2)) await recordedCheck(client, lease, dice.pick(PATIENCE_MS));
   }
   if (dice.chance(0.1) && !client.isStopping) {
-    // What it asks for last is less than it has: it may act until the deadline that it was told before.
+    // The last TTL that it asks for is shorter than what it has: it may act until the deadline that it was told before.
     if (dice.chance(0.5)) await recordedRenew(client, lease, dice.pick(PATIENCE_MS), SHORTEST_TTL_MS);
     if (dice.chance(0.5)) await act(client, dice, belief, client.maxTtlMs);
     belief.ended('moved-on');
     return;
   }
-  // Its belief is over, its lease perhaps not: a renewal must not bring back what has lapsed.
+  // Its belief is over, but perhaps not its lease: a renewal must not bring back what has lapsed.
   if (belief.isOver && dice.chance(0.5)) await recordedRenew(client, lease, dice.pick(PATIENCE_MS));
   belief.ended('released');
   for (let again = 0; again === 0 || (again < 3 && dice.chance(0.1)); again++) {
@@ -179,7 +180,7 @@ async function holdByCalls(client: ChaosClient, dice: Dice, lease: CalledLease):
   if (dice.chance(0.1)) await recordedCheck(client, lease, dice.pick(PATIENCE_MS));
 }
 
-/** Two of three at once, in whichever order: callers that take them so can't wait for each other. */
+/** Two of three at once, in any order: callers that take them so can't wait for each other. */
 export async function manyLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const first = dice.below(MANY_RESOURCES.length);

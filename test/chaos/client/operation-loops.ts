@@ -32,11 +32,11 @@ import type { Result } from './recorded-unary.ts';
 const PATIENCE_MS = [1_000, 3_000, 6_000] as const;
 const CLAIM_WAITS_MS = [0, 1_000, 4_000, 10_000] as const;
 const ENDS_WITHIN_MS = 5_000;
-/** A record that changed a moment ago, or any of the run so far (of a run of half an hour). */
+/** A record that changed a moment ago, or any record of the run so far (at most half an hour old). */
 const RECENTLY_MS = 10_000;
 const LONG_AGO_MS = 1_800_000;
 
-/** Begins what is to be done now, as several others do, and does some of it at once. */
+/** Begins the operations that are due now, as several others do, and runs some of them at once. */
 export async function beginLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const fields: BeginFields = {
@@ -63,7 +63,7 @@ export async function beginLoop(client: ChaosClient, dice: Dice): Promise<void> 
   }
 }
 
-/** Claims what is to be done, and does it. */
+/** Claims operations that are due, and runs them. */
 export async function workLoop(client: ChaosClient, dice: Dice): Promise<void> {
   while (!client.isStopping) {
     const types = dice.chance(0.5) ? TYPES : [dice.pick(TYPES)];
@@ -82,13 +82,13 @@ export async function workLoop(client: ChaosClient, dice: Dice): Promise<void> {
   }
 }
 
-/** Reads: what changes now, and whether what is long done is still there. */
+/** Reads what changes now, and checks whether operations that ended long ago are still there. */
 export async function readLoop(client: ChaosClient, dice: Dice): Promise<void> {
   const startedMs = nowMs();
   let listed: readonly Operation[] = [];
   while (!client.isStopping) {
     const agoMs = dice.chance(0.7) ? RECENTLY_MS : Math.min(LONG_AGO_MS, nowMs() - startedMs);
-    // Of those that were listed there is more to see; of the others, that they aren't there.
+    // Records of the list have more to see; for the others, it only sees that they aren't there.
     const isListed = listed.length > 0 && dice.chance(0.6);
     const name = isListed ? nameOf(dice.pick(listed)) : operationSince(dice, agoMs);
     const throwOfDice = dice.next();
@@ -102,7 +102,7 @@ export async function readLoop(client: ChaosClient, dice: Dice): Promise<void> {
   }
 }
 
-/** All of one resource, page by page, or the first pages. */
+/** Lists all operations of one resource, page by page, or the first pages. */
 async function list(client: ChaosClient, dice: Dice): Promise<readonly Operation[]> {
   const resource = dice.pick([...PLAIN_RESOURCES, ...LOCKED_RESOURCES]);
   const withPayloads = dice.chance(0.5);
@@ -117,7 +117,7 @@ async function list(client: ChaosClient, dice: Dice): Promise<readonly Operation
   return listed;
 }
 
-/** Mostly one that has failed: the others can't be tried again. */
+/** Mostly one that has failed, since the others can't be retried. */
 async function retryOne(client: ChaosClient, dice: Dice, listed: readonly Operation[]): Promise<void> {
   const failed = listed.filter(({ state }) => state === OperationState.OPERATION_STATE_FAILED);
   const among = failed.length > 0 && dice.chance(0.8) ? failed : listed;
@@ -129,7 +129,7 @@ function nameOf({ resource, operationId }: Operation): OperationName {
   return { resource, operationId };
 }
 
-/** Mostly when its outcome is unknown, now and then though it is known. */
+/** Mostly when the outcome is unknown, now and then although it is known. */
 function isRepeated(dice: Dice, { outcome }: Result<unknown>): boolean {
   return outcome === 'unknown' ? dice.chance(0.6) : outcome === 'ok' && dice.chance(0.1);
 }
@@ -144,7 +144,7 @@ function started(
   return new RunningAttempt(client, operation, attempt, sent, ttl ? millisecondsOf(ttl) : client.maxTtlMs);
 }
 
-/** Some steps, and an end of some kind: also none at all. */
+/** Makes some steps, or none, and ends in one way or another. */
 async function work(
   client: ChaosClient,
   dice: Dice,
@@ -156,7 +156,7 @@ async function work(
   let version = record?.version;
   for (let step = 1; step <= steps && !attempt.isOver && !client.isStopping; step++) {
     await client.pause(dice.between(30, 200));
-    // A job that hangs. Without a stream that keeps it alive, its attempt is over then, and its next write is late.
+    // A job that hangs. Without a stream that keeps it alive, its attempt is then over, and its next write is late.
     if (dice.chance(0.008)) {
       await client.pause(client.maxTtlMs * 1.5);
       if (attempt.isOver && !client.isStopping) await lateWrite(client, dice, attempt);
@@ -177,7 +177,7 @@ async function lateWrite(client: ChaosClient, dice: Dice, { name }: RunningAttem
   await recordedUpdate(client, name, fields, dice.pick(PATIENCE_MS));
 }
 
-/** Writes it, again if need be. The version of the record, as far as it was told. */
+/** Writes it, and again if need be. Returns the version of the record, as far as an answer gave it. */
 async function oneStep(
   client: ChaosClient,
   dice: Dice,
@@ -194,7 +194,7 @@ async function oneStep(
     const result = await recordedUpdate(client, attempt.name, fields, dice.pick(PATIENCE_MS));
     if (result.outcome === 'ok') {
       attempt.heard(result.response.attempt, result);
-      if (dice.chance(0.05) && fields.requestId !== undefined) continue; // told, and asked again
+      if (dice.chance(0.05) && fields.requestId !== undefined) continue; // answered, and asked again
       return result.response.operation?.version;
     }
     const { reason } = result.error;
@@ -206,7 +206,7 @@ async function oneStep(
       const read = await recordedGet(client, attempt.name, dice.pick(PATIENCE_MS));
       return read.outcome === 'ok' ? read.response.operation?.version : undefined;
     }
-    // Without a request_id a repeat would be a new write, which is for the next step to make.
+    // Without a request_id a repeat would be a new write, which the next step makes.
     if (fields.requestId === undefined || dice.chance(0.3)) return undefined;
   }
   return undefined;
@@ -214,7 +214,7 @@ async function oneStep(
 
 async function end(client: ChaosClient, dice: Dice, attempt: RunningAttempt): Promise<void> {
   if (attempt.isOver) return;
-  if (dice.chance(0.06) && !client.isStopping) return attempt.ended('moved-on'); // as a worker that dies
+  if (dice.chance(0.06) && !client.isStopping) return attempt.ended('moved-on'); // like a worker that dies
   attempt.ended('released');
   const requestId = randomUUID();
   const isYielded = client.isStopping || dice.chance(0.1);

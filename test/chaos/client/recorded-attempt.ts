@@ -20,7 +20,7 @@ const REOPEN_AFTER_MS = 300;
 
 export class RunningAttempt {
   readonly name: AttemptName;
-  /** Of the attempt, and of the lock that it holds. */
+  /** The beliefs in the attempt, and in the lock that it holds. */
   readonly beliefs: readonly AnsweredBelief[];
   #isCancelRequested = false;
 
@@ -52,7 +52,7 @@ export class RunningAttempt {
     for (const belief of this.beliefs) belief.ended(why);
   }
 
-  /** Keeps it alive by streams, one after the other, until it is over. */
+  /** Keeps the attempt alive by streams, one after the other, until it is over. */
   async keepAlive(client: ChaosClient): Promise<void> {
     while (!this.isOver && !client.isStopping) {
       const error = await this.#stream(client);
@@ -63,7 +63,7 @@ export class RunningAttempt {
     }
   }
 
-  /** Resolves with its end. */
+  /** Resolves when the stream ends. */
   #stream(client: ChaosClient): Promise<CallError> {
     const { channel, recorder, stop } = client;
     const { operations } = channel.seat.streams;
@@ -82,7 +82,7 @@ export class RunningAttempt {
         resolve(error);
       };
       stream.on('data', ({ event }: KeepAliveOperationResponse) => {
-        // An attempt that is over takes nothing from a stream that goes on a little.
+        // An attempt that is over ignores a stream that goes on a little.
         if (this.isOver) return cancel();
         switch (event?.$case) {
           case 'renewed':

@@ -13,7 +13,9 @@ import { outcomeOf, reasonOf } from './outcome.ts';
 import { type Granted, theLease } from './recorded-locks.ts';
 import { NO_DEADLINE_MS, type RecordedCall, type Told } from './recorder.ts';
 
-/** How long the core tries a call that doesn't wait; and how long after that, or the wait, it may take to give up. */
+/**
+ * How long the core tries a call that doesn't wait; and how long after that, or after the wait, it may take to give up.
+ */
 const ANSWER_WITHIN_MS = 10_000;
 const GIVE_UP_WITHIN_MS = 10_000;
 const RELEASE_WITHIN_MS = 10_000;
@@ -24,7 +26,7 @@ export interface Held {
   release(): Promise<void>;
 }
 
-/** undefined: no lease was to be had. `waitMs` may be Infinity. */
+/** Resolves with undefined when no lease could be had. `waitMs` may be Infinity. */
 export async function recordedHold(
   client: ChaosClient,
   channel: Channel,
@@ -47,13 +49,13 @@ export async function recordedHold(
     return held;
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
-    // Of the streams before the last one it is only known that they didn't say that they were granted.
+    // About the streams before the last one we only know that they didn't report a grant.
     call.ended(story.streams > 1 ? 'unknown' : outcomeOf('Hold', error, waitMs > 0), reasonOf(error));
     return undefined;
   }
 }
 
-/** Goes on by streams with what an Acquire was granted. */
+/** Keeps by streams what an Acquire was granted. */
 export function recordedKeep(
   client: ChaosClient,
   channel: Channel,
@@ -64,7 +66,7 @@ export function recordedKeep(
   return story.begins(keep(channel, theLease(granted.lease), granted, { observer: story.observer }));
 }
 
-/** What the core tells of one acquisition, as the history hears it. */
+/** Passes what the core reports about one acquisition to the history. */
 class Story {
   streams = 1;
   told: Told = {};

@@ -29,23 +29,23 @@ import {
 } from './lease-request.ts';
 import { type Result, recordedUnary } from './recorded-unary.ts';
 
-/** How long a call that waits may take beyond its wait: one more try, somewhere else. */
+/** How long a call that waits may take beyond its wait: one more try at another server. */
 const BEYOND_WAIT_MS = 4_000;
 const TRY_FOR_MS = 2_000;
 
-/** A lease that is kept by unary calls. */
+/** A lease that unary calls keep. */
 export interface CalledLease {
   readonly request: LeaseRequest;
   readonly token: bigint;
   readonly belief: AnsweredBelief;
 }
 
-/** An answer that grants, and when its question was sent. */
+/** An answer that grants, and when its call was sent. */
 export interface Granted extends SentAt {
   readonly lease: Lease | undefined;
 }
 
-/** What is left of a wait for the next try, and how long all may take. */
+/** How much of a wait is left for the next try, and how long the whole call may take. */
 function waiting(waitMs: number, withinMs: number) {
   const [beganMs, mostMs] = [nowMs(), waitMs > 0 ? waitMs + BEYOND_WAIT_MS : withinMs];
   return {
@@ -129,7 +129,7 @@ export async function recordedRenew(
   else if (result.error.reason === 'LEASE_LOST') belief.ended('lost:LEASE_LOST');
 }
 
-/** Gives back what is there, or may be. Is not broken off when the client is to stop. */
+/** Releases a lease that exists, or may exist. It is not broken off when the client is told to stop. */
 export async function recordedRelease(
   client: ChaosClient,
   request: LeaseRequest,
@@ -168,12 +168,12 @@ export async function recordedCheck(
 }
 
 export function theLease(lease: Lease | undefined): Lease {
-  // Whatever isn't granted is an error: an answer without a lease breaks the contract.
+  // An acquisition that isn't granted is an error: an answer without a lease breaks the contract.
   if (!lease) throw new Error('an answer that grants has no lease');
   return lease;
 }
 
-/** One lock, or a page of all of them, as whoever looks at a dashboard. */
+/** Reads one lock, or a page of all of them, as a dashboard does. */
 export async function recordedLook(client: ChaosClient, resource: string, withinMs: number): Promise<void> {
   const common = {
     deadlineMs: nowMs() + withinMs,

@@ -29,10 +29,10 @@ import { type Result, recordedUnary } from './recorded-unary.ts';
 import type { Told } from './recorder.ts';
 
 const TRY_FOR_MS = 2_000;
-/** Finished records stay longer than any run lasts: whoever can't be read any more was lost. */
+/** Finished records stay longer than any run lasts, so a record that can't be read any more was lost. */
 const RETENTION = durationOf(6 * 3_600_000);
 
-/** What names an attempt in everything that it writes. */
+/** What names an attempt in all its writes. */
 export interface AttemptName extends OperationName {
   readonly claimId: string;
   readonly fencingToken: bigint;
@@ -43,7 +43,7 @@ export interface BeginFields extends OperationName {
   readonly requestId: string | undefined;
   /** Doesn't count where the operation exists. */
   readonly heartbeatTimeoutMs: number;
-  /** Other data than everybody else begins it with. */
+  /** Begins it with other data than all other clients. */
   readonly isOther: boolean;
 }
 
@@ -174,7 +174,7 @@ export function recordedYield(
   });
 }
 
-/** Cancel and Retry: by anybody, of whatever is there. */
+/** Cancel and Retry: by any client, for any operation. */
 export function recordedCancel(
   client: ChaosClient,
   name: OperationName,
@@ -221,7 +221,7 @@ export function recordedGet(
   { resource, operationId }: OperationName,
   withinMs: number,
 ): Promise<Result<GetOperationResponse>> {
-  // That of an attempt has more, which is no part of the question.
+  // The name of an attempt has more fields, which are no part of the question.
   const name = { resource, operationId };
   return recorded<GetOperationResponse>(client, 'GetOperation', withinMs, {
     operation: name,
@@ -245,7 +245,7 @@ export function recordedWait(
   });
 }
 
-/** One page. */
+/** Reads one page. */
 export function recordedList(
   client: ChaosClient,
   fields: { readonly resource: string; readonly withPayloads: boolean; readonly pageToken: string },
@@ -269,7 +269,7 @@ interface RecordedOperationCall<Response> {
   readonly told: (response: Response) => Told;
   readonly tryForMs?: number;
   readonly waits?: boolean;
-  /** Not broken off when the client is to stop: it ends what the client has. */
+  /** It is not broken off when the client is told to stop, since it ends what the client has. */
   readonly isEnding?: boolean;
 }
 
@@ -303,10 +303,7 @@ function shown(operation: Operation | undefined): { readonly operation: Shown } 
   return { operation: stateOf(theRecord(operation)) };
 }
 
-/**
- * The record's value is its result once it has succeeded, what its worker said once it has failed, and its progress
- * otherwise.
- */
+/** The record's value is its result once it has succeeded, its error once it has failed, and its progress otherwise. */
 function stateOf(operation: Operation, { withResource = false, withPayloads = true } = {}): Shown {
   const { resource, operationId, version, attemptNumber, fencingToken, outcome, progress } = operation;
   const state = stateName(operation.state);
@@ -336,7 +333,7 @@ export function theRecord(operation: Operation | undefined): Operation {
   return operation;
 }
 
-/** Without what is undefined. */
+/** Without undefined fields. */
 function known<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const given = Object.entries(fields).filter(([, value]) => value !== undefined);
   // The same fields, fewer.

@@ -1,5 +1,5 @@
-// One unary call of the client core, with its two lines in the history. Its repeats are part of it: the outcome is
-// unknown once that of any try was, unless a later try was answered.
+// One unary call of the client core, with its two lines in the history. Its repeats are part of it: once the outcome of
+// any try is unknown, that of the call is, unless a later try was answered.
 
 import { CallError } from '../../../src/client/core/call-error.ts';
 import type { Channel } from '../../../src/client/core/channel.ts';
@@ -23,13 +23,13 @@ export type Result<Response> =
   | ({ readonly outcome: 'ok' } & Answered<Response>)
   | { readonly outcome: 'failed' | 'unknown'; readonly error: CallError };
 
-/** Rejects with what is no CallError: a defect. */
+/** Rejects with an error that is no CallError: a defect. */
 export async function recordedUnary<Response>(
   recorder: Recorder,
   call: RecordedUnary<Response>,
 ): Promise<Result<Response>> {
   const { channel, invoke, told, toldByError, tryForMs, signal, waits = false, ...asked } = call;
-  // Of a call that was never sent, nothing was changed.
+  // A call that was never sent changed nothing.
   let worst: Exclude<Outcome, 'ok'> = 'failed';
   const watched: Invoke<Response> = (stubs, metadata, options, callback) =>
     invoke(stubs, metadata, options, (error, response) => {

@@ -1,5 +1,5 @@
-// Writes what one client process does into its file of the history, line by line and at once: what SIGKILL leaves is
-// all that happened.
+// Writes what one client process does into its file of the history, line by line and at once, so that SIGKILL loses
+// nothing that has happened.
 
 import { openSync, writeSync } from 'node:fs';
 import {
@@ -15,11 +15,11 @@ export type Asked = Pick<CallBegan, 'rpc' | 'deadlineMs' | 'lock' | 'locks' | 'o
 export type Told = Pick<CallEnded, 'lease' | 'leases' | 'released' | 'operation' | 'operations' | 'said'>;
 export type BeliefName = Pick<Believed, 'resource' | 'leaseId' | 'token' | 'mode' | 'of'>;
 
-/** A call without an end that nobody waits for: its JSON has no word for infinity. */
+/** The deadline of a call that has none, since JSON has no word for infinity. */
 export const NO_DEADLINE_MS = Number.MAX_SAFE_INTEGER;
 
 export interface RecordedCall {
-  /** One in the run, also after this client was started again under its name. */
+  /** Unique in the run, even after this client was started again under its name. */
   readonly id: string;
   ended(outcome: Outcome, reason: string, told?: Told): void;
 }

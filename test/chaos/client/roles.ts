@@ -1,4 +1,4 @@
-// What a client of a run may do: its loops by name, and which of them are a client's by its number.
+// What a client of a run does: its loops by name, and which of them a client has by its number.
 
 export type Role =
   | 'hold'
@@ -15,14 +15,17 @@ export type Role =
   | 'calm'
   | 'doubt';
 
-/** What some clients of a run have in common, where the run says it. */
+/** What some clients of a run have in common, where the run says so. */
 export interface ClientKind {
   readonly roles: readonly Role[];
-  /** The one server that they know; all of them when not given. */
+  /** The only server that they know; all servers when not given. */
   readonly server?: number;
 }
 
-/** Number n of a run has some of the roles, so that of ten clients several have each: "client-3", and "client-3.2". */
+/**
+ * Client number n of a run has some of the roles, so that of ten clients several have each: "client-3", and
+ * "client-3.2".
+ */
 export function rolesOf(name: string): readonly Role[] {
   const number = Number(/\d+/.exec(name)?.[0] ?? 0);
   const every = (step: number, from: number, role: Role): Role[] => (number % step === from ? [role] : []);

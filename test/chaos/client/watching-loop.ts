@@ -1,5 +1,5 @@
-// A client that watches: streams of locks and of operations, read to their end and opened anew. What they say is only
-// counted.
+// A client that watches: it reads streams of locks and of operations to their end and opens them again. What they say
+// is only counted.
 
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { WatchLocksRequest } from '../../../generated/leasehold/v1/lock_service.ts';

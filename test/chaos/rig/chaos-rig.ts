@@ -1,6 +1,6 @@
-// What a chaos run plays with: three Redis with a Sentinel each, two servers, ten clients, the network between them and
-// the clocks of the nodes. Owns their start and end, who has which role now, and who is taken by a fault; what is done
-// to them is the catalogue's.
+// What a chaos run plays with: three Redis nodes with a Sentinel each, two servers, ten clients, the network between
+// them and the clocks of the nodes. Owns their start and end, who has which role now, and which of them a fault has
+// taken; the catalogue says what is done to them.
 import { join } from 'node:path';
 import { quarantineMs } from '../../../src/domain/safety.ts';
 import { SentinelCluster } from '../../support/redis/sentinel-cluster.ts';
@@ -26,19 +26,19 @@ const FIRST_CLIENT = 51;
 const TEETH_MODULE = join(import.meta.dirname, '../teeth/without.ts');
 
 export interface RigOptions {
-  /** Gets the logs and histories of the run. */
+  /** The folder for the logs and histories of the run. */
   readonly folder: string;
   readonly seed: number;
-  /** 0: async. */
+  /** 0 means async. */
   readonly minAcks: number;
   /** The mechanism that is taken out; '' for none. */
   readonly mutant: string;
-  /** As many clients of each kind, in their order; their names decide what they do when not given. */
+  /** How many clients of each kind, in their order; their names decide what they do when not given. */
   readonly clients?: readonly ClientKind[];
   readonly onCrash: (what: string) => void;
 }
 
-/** The plan asks for what cannot be done now, since other faults are at work. */
+/** The plan asks for what cannot be done now, because other faults are at work. */
 export class NotNow extends Error {
   override readonly name = 'NotNow';
 }
@@ -101,7 +101,7 @@ export class Rig {
         );
       }
       const rig = new Rig(options, cluster, servers, clocks);
-      // Our word that no lease exists holds for their first start alone.
+      // The setting assures that no lease exists, which is true only at their first start.
       await Promise.all(servers.map((server) => server.start({ LEASEHOLD_REDIS_BOOTSTRAP: bootstrap })));
       return rig;
     } catch (error) {
@@ -129,12 +129,12 @@ export class Rig {
     await Promise.all(this.#clients.map((client) => client.start()));
   }
 
-  /** All but the clients: whoever is somebody's server too. */
+  /** All parties except the clients: those that others connect to. */
   get backstage(): readonly Party[] {
     return [...this.nodes, ...this.sentinels, ...this.servers];
   }
 
-  /** From now on they belong to one fault; whoever is taken already cannot be struck a second time. */
+  /** From now on they belong to one fault; a party that is taken already cannot be struck a second time. */
   take(parties: readonly Party[]): void {
     const taken = parties.find((party) => this.#taken.has(party));
     if (taken) throw new NotNow(`${taken.name} is struck already`);
@@ -172,21 +172,21 @@ export class Rig {
     );
   }
 
-  /** What a crash can't hide: Redis processes that ended by themselves. */
+  /** Redis processes that ended by themselves. */
   async deadRedis(): Promise<string[]> {
     const all = [...this.nodes, ...this.sentinels];
     const running = await Promise.all(all.map(({ member }) => member.process.isRunning()));
     return all.filter((_, index) => running[index] === false).map(({ name }) => `${name} is not running`);
   }
 
-  /** The logs of Redis go with its folders; the run's folder keeps copies. */
+  /** Redis deletes its logs with its folders; the run's folder keeps copies. */
   async logs(): Promise<ReadonlyMap<string, string>> {
     const all = [...this.nodes, ...this.sentinels];
     const texts = await Promise.all(all.map(({ member }) => member.process.log()));
     return new Map(all.map(({ name }, index) => [name, texts[index] ?? '']));
   }
 
-  /** Ends everything at once. */
+  /** Ends all processes at once. */
   async stop(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.kill()));
     await Promise.all(this.servers.map((server) => server.close()));

@@ -1,5 +1,5 @@
 // A seat for a client of a run: its process, and the next one after it was killed. Owns the names: each process has its
-// own, since its calls are told apart by it. What a client does is client/'s.
+// own, since its calls are told apart by it. What a client does is in client/.
 import { join } from 'node:path';
 import type { Role } from '../client/roles.ts';
 import type { Party } from './network.ts';
@@ -9,10 +9,10 @@ import { ProcessSeat } from './process-seat.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const SCRIPT = join(ROOT, 'test/chaos/client/chaos-client-main.ts');
 const SOURCE_ADDRESS_MODULE = join(ROOT, 'test/support/redis/source-address.ts');
-/** What a client has to give back everything and to close. */
+/** How long a client may take to give everything back and to close. */
 const ENDS_WITHIN_MS = 15_000;
 
-/** What every client is told; the rest of its settings is the seat's. */
+/** The settings that all clients share; the seat adds the rest. */
 export interface ClientTerms {
   readonly servers: readonly string[];
   readonly guardPath: string;
@@ -43,7 +43,7 @@ export class ClientTarget extends ProcessSeat implements Party {
     this.#options = options;
   }
 
-  /** That of the present process. */
+  /** The name of the present process. */
   get name(): string {
     const { name } = this.#options;
     return this.#generation > 1 ? `life-${this.#generation}-${name}` : name;

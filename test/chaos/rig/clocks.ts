@@ -1,5 +1,5 @@
 // The wall clocks of the Redis nodes and Sentinels, each of which can be stepped while it runs. Owns the library that
-// is preloaded into them and a file for each with its offset; without a C compiler, or with Redis in containers, there
+// is preloaded into them and a file for each with its offset. Without a C compiler, or with Redis in containers, there
 // are no such clocks, and `missing` says why.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -11,7 +11,7 @@ const SOURCE = join(import.meta.dirname, 'clock-shim.c');
 const COMPILES_WITHIN_MS = 30_000;
 
 export class Clocks {
-  /** Why no clock can be stepped; undefined where they can. */
+  /** Why no clock can be stepped; undefined where clocks can be. */
   readonly missing: string | undefined;
   readonly #folder: string;
   readonly #library: string;
@@ -45,10 +45,10 @@ export class Clocks {
     return { LD_PRELOAD: this.#library, LEASEHOLD_TEST_CLOCK: this.#fileOf(name) };
   }
 
-  /** Moves these clocks, on top of what they were moved before. Negative: back. */
+  /** Moves these clocks by this much more than they were moved before. A negative number moves them back. */
   async step(names: readonly string[], byMs: number): Promise<void> {
     if (this.missing !== undefined) throw new Error(`clocks cannot be stepped: ${this.missing}`);
-    // Opened first, so that they step together.
+    // All files are opened first, so that the clocks step together.
     const files = await Promise.all(names.map((name) => open(this.#fileOf(name), 'r+')));
     const writes = names.map((name, index) => {
       const offsetMs = (this.#offsetsMs.get(name) ?? 0) + byMs;

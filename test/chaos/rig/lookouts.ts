@@ -1,5 +1,5 @@
-// Who holds what by the word of the servers while a run lasts: each is asked about once a second, past the network, for
-// all locks. What that says of the promises is the checker's.
+// Which locks are held, as the servers say while a run lasts: each server is asked about once a second for all locks,
+// past the network. The checker decides what that says about the promises.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../history.ts';
 import type { RunHistory } from './run-history.ts';

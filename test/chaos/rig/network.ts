@@ -1,17 +1,17 @@
 // The network of a run: who cannot reach whom, in which direction, and how slowly. Owns the rules in force, any number
-// of them, each of which ends by itself; the proxies ask it for every byte. What a fault means is the catalogue's.
+// of them, each of which ends by itself; the proxies ask it for every byte. The catalogue says what a fault means.
 import type { TcpProxy } from '../../support/tcp-proxy.ts';
 
-/** Whoever has an address of its own. Clients have no proxy: nobody connects to them. */
+/** A party with an address of its own. Clients have no proxy, since nobody connects to them. */
 export interface Party {
   readonly name: string;
-  /** What its own connections leave from. */
+  /** The address that its own connections leave from. */
   readonly sourceAddress: string;
-  /** In front of it. */
+  /** The proxy in front of it. */
   readonly proxy: TcpProxy | undefined;
 }
 
-/** What is held: all of a connection, or what callers ask, or what they are answered. */
+/** What is held: the whole connection, only the requests, or only the replies. */
 export type Held = 'everything' | 'requests' | 'replies';
 
 interface Hold {
@@ -38,7 +38,7 @@ export class Network {
     this.#apply();
   }
 
-  /** Connections that a caller made to a callee stall, new ones too. Returns what ends it. */
+  /** Connections from a caller to a callee stall, new ones too. Returns a function that ends this. */
   hold(callers: readonly Party[], callees: readonly Party[], held: Held = 'everything'): () => void {
     const hold = {
       callers: new Set(callers.map(({ sourceAddress }) => sourceAddress)),
@@ -81,7 +81,7 @@ export class Network {
     };
   }
 
-  /** Breaks the connections that are open now, with what is held of them. */
+  /** Breaks the connections that are open now, with what they hold. */
   drop(callers: readonly Party[], callees: readonly Party[]): void {
     const addresses = new Set(callers.map(({ sourceAddress }) => sourceAddress));
     for (const proxy of proxiesOf(callees)) proxy.drop((caller) => addresses.has(caller));
@@ -89,7 +89,7 @@ export class Network {
 
   #apply(): void {
     for (const proxy of this.#proxies) {
-      // Set anew rather than healed first: between the two, bytes that another rule holds would flow.
+      // The rules are set again rather than healed first: in between, bytes that another rule holds would flow.
       proxy.cut((caller) => this.#isHeld(caller, proxy, 'everything'));
       proxy.holdRequests((caller) => this.#isHeld(caller, proxy, 'requests'));
       proxy.holdReplies((caller) => this.#isHeld(caller, proxy, 'replies'));

@@ -1,5 +1,5 @@
-// A Node program of a run as a process of its own: a server or a client. Owns its life and the file with what it
-// prints. An end that nobody asked for is told, since it is a defect whatever else happens.
+// A Node program of a run as a process of its own: a server or a client. Owns its life and the file with its output. An
+// end that nobody asked for is reported, since it is a defect whatever else happens.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -13,9 +13,9 @@ export interface NodeProgram {
   /** Modules that are loaded before the script. */
   readonly preload: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Gets what it prints; lines of an earlier process of this name stay. */
+  /** The file for its output; lines of an earlier process of this name stay. */
   readonly logFile: string;
-  /** It ended and was not told to. */
+  /** Called when it ends and nobody told it to. */
   readonly onCrash: (what: string) => void;
 }
 
@@ -58,19 +58,19 @@ export class NodeProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** What this process has printed. */
+  /** The output of this process. */
   printed(): string {
     return readFileSync(this.#program.logFile, 'utf8').slice(this.#logStart);
   }
 
-  /** What it died of, if it said so, with where; the end of what it printed otherwise. */
+  /** The error that it died of, with its place, if it printed one; otherwise the end of its output. */
   lastWords(): string {
     const lines = this.printed().trim().split('\n').slice(-30);
     const death = lines.findLastIndex((line) => /^\w*Error\b|"level":60/.test(line));
     return (death < 0 ? lines.slice(-3) : lines.slice(death, death + 3)).join(' | ').slice(0, 1_000);
   }
 
-  /** Frozen (SIGSTOP). */
+  /** Freezes it (SIGSTOP). */
   pause(): void {
     this.#child.kill('SIGSTOP');
   }
@@ -86,7 +86,7 @@ export class NodeProcess {
     await this.#ended;
   }
 
-  /** An orderly end (SIGTERM). Says what was wrong with it, or undefined; after `withinMs` it is killed. */
+  /** An orderly end (SIGTERM). Returns what was wrong with it, or undefined; kills it after `withinMs`. */
   async end(withinMs: number): Promise<string | undefined> {
     const { name } = this.#program;
     if (!this.isRunning) return undefined;

@@ -1,15 +1,15 @@
-// What happens to a run, as data: when which fault strikes and for how long. Owns the form and the reading of it; who
-// makes plans is planner.ts and directed-plans.ts.
+// What happens to a run, as data: when which fault strikes and for how long. Owns the form and the reading of it;
+// planner.ts and directed-plans.ts make plans.
 import { readFileSync } from 'node:fs';
 import { faultNamed } from './faults/catalogue.ts';
 import type { FaultOptions } from './faults/fault.ts';
 
 export interface Step {
-  /** From the moment when the clients have been started. */
+  /** Counts from the moment when the clients have been started. */
   readonly atMs: number;
   /** Its name in the catalogue. */
   readonly fault: string;
-  /** How long it lasts; it stays until the clients have gone when not given. */
+  /** How long it lasts; when not given, it stays until the clients have gone. */
   readonly forMs?: number;
   readonly options?: FaultOptions;
 }
@@ -17,12 +17,12 @@ export interface Step {
 export interface Plan {
   readonly name: string;
   readonly mode: 'safety' | 'liveness';
-  /** Replicas that must have what is told; 0: async. */
+  /** The number of replicas that must acknowledge an answer; 0 means async. */
   readonly minAcks: number;
   readonly steps: readonly Step[];
 }
 
-/** A plan in a file, as `plan.json` in the folder of every run. Throws where it is none. */
+/** Reads a plan from a file, such as `plan.json` in the folder of every run. Throws where the file is none. */
 export function readPlan(file: string): Plan {
   const read: unknown = JSON.parse(readFileSync(file, 'utf8'));
   if (!isPlan(read)) throw new Error(`${file} is no plan: { name, mode, minAcks, steps: [{ atMs, fault }] }`);

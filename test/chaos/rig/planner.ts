@@ -1,6 +1,7 @@
-// Draws a plan from a seed: the same seed, the same plan. Safety: faults that take the primary's place, one after the
-// other, and others beside them, until there is just enough time left to be whole again. Liveness: one that stays. It
-// keeps to the bounds that the documentation states; what breaks one comes only where it is named.
+// Draws a plan from a seed: the same seed gives the same plan. For safety it has faults that replace the primary, one
+// after the other, and others beside them, until there is just enough time left to recover. For liveness it has one
+// fault that stays. It keeps to the bounds that the documentation states; a fault that breaks one comes only where it
+// is named.
 
 import { MAX_TTL_MS, QUARANTINE_MS } from './chaos-rig.ts';
 import { CATALOGUE, faultNamed } from './faults/catalogue.ts';
@@ -15,19 +16,19 @@ export interface PlanTerms {
 
 const FIRST_MS = 4_000;
 /**
- * After the last fault: a failover, a quarantine, the leases of before, and grants that show that it goes on. What the
- * checker needs to judge the return.
+ * The time after the last fault: for a failover, a quarantine, the leases of before, and grants that show that the
+ * service goes on. The checker needs it to judge the return.
  */
 export const SETTLE_MS = QUARANTINE_MS + MAX_TTL_MS + 28_000;
 const LANES = [
-  // Sometimes in the quarantine of the last one, mostly after some grants.
+  // Sometimes in the quarantine of the last failover, mostly after some grants.
   { lane: 'failover', pauseMs: [6_000, 24_000] },
   { lane: 'aside', pauseMs: [1_000, 8_000] },
 ] as const;
-/** Between two things that move a clock: the life of a lease holds one at most. */
+/** The time between two faults that move a clock: the life of a lease sees at most one. */
 const BETWEEN_CLOCKS_MS = QUARANTINE_MS + MAX_TTL_MS;
 /**
- * After a step back: until the clock has caught up, a failover that forgets grants must not come, since the new
+ * The time after a step back: until the clock has caught up, no failover that forgets grants may come, since the new
  * primary's clock would be behind the tokens by more than a quarantine.
  */
 const AFTER_STEP_BACK_MS = 75_000;
@@ -46,7 +47,7 @@ export function safetyPlan(random: SeededRandom, terms: PlanTerms): Plan {
 export function livenessPlan(random: SeededRandom, terms: PlanTerms): Plan {
   const kinds = CATALOGUE.filter((kind) => kind.stays?.mayProgress && isForAnyone(kind));
   const kind = random.pick(kinds);
-  // A link of half a second lets nobody work: what stays is one that does.
+  // A link with half a second of delay lets nobody work; the fault that stays has less.
   const options = kind.name === 'slow-links' ? { ms: 20 } : kind.choose?.(random);
   const step = { atMs: FIRST_MS, fault: kind.name, ...(options && { options }) };
   return {
@@ -57,9 +58,12 @@ export function livenessPlan(random: SeededRandom, terms: PlanTerms): Plan {
   };
 }
 
-/** These faults again and again, each in its own time and a little different each time: what a directed run needs. */
+/**
+ * These faults again and again, each in its own time and a little different each time, as a directed run needs them.
+ */
 export function repeatedPlan(random: SeededRandom, faults: readonly string[], terms: PlanTerms): Plan {
-  // Until something may be granted again: what it is about shows there, and not in how everything comes back.
+  // They go on until grants are possible again: the run looks for what shows there, and not for the recovery at the
+  // end.
   const endMs = terms.minutes * 60_000 - QUARANTINE_MS - 3_000;
   const pauseMs = [QUARANTINE_MS + 2_000, QUARANTINE_MS + 9_000] as const;
   const steps = faults.flatMap((fault) => laneOf(random, [faultNamed(fault)], pauseMs, endMs, terms));
@@ -78,7 +82,7 @@ function laneOf(
   let clockMovedMs = Number.NEGATIVE_INFINITY;
   let steppedBackMs = Number.NEGATIVE_INFINITY;
   for (let atMs = FIRST_MS + random.between(0, 3_000); atMs < endMs; ) {
-    // Every kind comes once before one comes twice.
+    // Every kind comes once before any comes twice.
     if (queue.length === 0) queue = random.shuffled(kinds);
     const fits = (kind: FaultKind): boolean =>
       (!kind.clocks || atMs - clockMovedMs > BETWEEN_CLOCKS_MS) &&

@@ -1,9 +1,9 @@
 // A seat of a run: the place of a server or of a client, in which one process follows another. Owns what the faults do
-// to the process that is there now; what it is and how it starts is said by client-target.ts and server-target.ts.
+// to the present process; client-target.ts and server-target.ts say what it is and how it starts.
 import type { NodeProcess } from './node-process.ts';
 
 export abstract class ProcessSeat {
-  /** The present one, or the last. */
+  /** The present process, or the last. */
   protected process: NodeProcess | undefined;
   readonly #endsWithinMs: number;
 
@@ -23,7 +23,7 @@ export abstract class ProcessSeat {
     this.process?.resume();
   }
 
-  /** An orderly end: says what was wrong with it, or undefined. */
+  /** An orderly end: returns what was wrong with it, or undefined. */
   async end(): Promise<string | undefined> {
     return this.process?.end(this.#endsWithinMs);
   }

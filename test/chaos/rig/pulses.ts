@@ -1,5 +1,5 @@
-// What the servers say of themselves while a run lasts: asked five times a second, past the network, each on its own so
-// that a frozen one keeps nobody else's pulse from being taken.
+// What the servers say about themselves while a run lasts. Each is asked five times a second, past the network and on
+// its own, so that a frozen server delays no other server's pulse.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs, type Pulse } from '../history.ts';
 import type { RunHistory } from './run-history.ts';
@@ -18,7 +18,7 @@ export class Pulses {
     this.#loops = Promise.all(servers.map((server) => this.#take(server)));
   }
 
-  /** The newest that each said, for people. */
+  /** The newest pulse of each, for people. */
   describe(): string {
     return [...this.#newest.values()]
       .map(({ server, serving, epoch, quarantineMs }) => {

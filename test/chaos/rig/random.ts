@@ -1,5 +1,5 @@
-// Chance that can be had again: the same seed draws the same numbers on every machine. A run takes all of its choices
-// from here. Owns the generator (mulberry32) and nothing else.
+// Chance that repeats: the same seed draws the same numbers on every machine. A run takes all of its choices from here.
+// Owns the generator (mulberry32) and nothing else.
 
 export class SeededRandom {
   #state: number;

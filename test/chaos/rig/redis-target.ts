@@ -1,5 +1,5 @@
-// A Redis node or a Sentinel as something that faults strike. Owns its name and what can be done to it; whose turn it
-// is, is the rig's.
+// A Redis node or a Sentinel as a target of faults. Owns its name and what can be done to it; the rig decides whose
+// turn it is.
 import type { ClusterMember } from '../../support/redis/sentinel-cluster.ts';
 import type { TcpProxy } from '../../support/tcp-proxy.ts';
 import type { Party } from './network.ts';
@@ -25,7 +25,7 @@ export class RedisTarget implements Party {
     return this.member.process.kill();
   }
 
-  /** With what its disk has. */
+  /** With the data on its disk. */
   start(): Promise<void> {
     return this.member.process.restart();
   }

@@ -1,5 +1,6 @@
 // What is still there when nobody uses the service any more: calls and leases in the servers, keys in Redis. Owns the
-// wait until time has taken what time takes, and what has to stay; whether the rest is a leak is the checker's to say.
+// wait until everything that ends by time has ended, and the list of what has to stay; the checker decides whether the
+// rest is a leak.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../history.ts';
 import type { Rig } from './chaos-rig.ts';
@@ -11,7 +12,7 @@ const LOOKED_EVERY_MS = 500;
 /** `meta`, the absent instances for a minute, and the records of operations with their indices. */
 const STAYS = /\{\d+\}:(meta|absent|operations|operation-deadlines|open|claims|(operation|claimable):.*)$/s;
 
-/** Waits until nothing is left, or for as long as that may take, and records what is. */
+/** Waits until nothing is left, or as long as that may take, and records what is left. */
 export async function recordRemains(rig: Rig, history: RunHistory): Promise<void> {
   const untilMs = nowMs() + GONE_WITHIN_MS;
   let keys = await leftKeys(rig);
@@ -23,7 +24,7 @@ export async function recordRemains(rig: Rig, history: RunHistory): Promise<void
   history.write({ kind: 'left-keys', atMs: nowMs(), keys });
 }
 
-/** What the servers hold now. The first time, before anybody uses them, is what the last is compared with. */
+/** What the servers hold now. The first look, before anybody uses them, is what the last is compared with. */
 export async function recordHoldings(rig: Rig, history: RunHistory): Promise<void> {
   for (const server of rig.servers) {
     const metrics = await server.metrics();

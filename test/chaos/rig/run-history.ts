@@ -1,5 +1,5 @@
-// What the runner itself records. Owns its file; a line is on its way to the disk before the call returns, like those
-// of the clients.
+// What the runner itself records. Owns its file; a line is on its way to the disk before the call returns, as with the
+// clients.
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { Event } from '../history.ts';
 

@@ -1,5 +1,5 @@
-// A Leasehold instance of a run: a process on a port that stays its own through restarts, behind a proxy toward the
-// clients. Owns the processes that serve there one after the other, and how they are asked what they know.
+// A Leasehold instance of a run: a process on a port that stays its own through restarts, behind a proxy towards the
+// clients. Owns the processes that serve there one after the other, and the questions to them.
 
 import { join } from 'node:path';
 import { credentials, Metadata } from '@grpc/grpc-js';
@@ -60,12 +60,12 @@ export class ServerTarget extends ProcessSeat implements Party {
     return new ServerTarget(options, port, adminPort, proxy);
   }
 
-  /** What clients are told. */
+  /** The address that clients are given. */
   get address(): string {
     return `${this.proxy.host}:${this.proxy.port}`;
   }
 
-  /** Starts a process and returns when it serves. `environment` adds to what every process of it has. */
+  /** Starts a process and returns when it serves. Adds `environment` to what every process of it has. */
   async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const { name, sourceAddress, preload, folder, onCrash } = this.#options;
     const process = NodeProcess.start({
@@ -90,7 +90,7 @@ export class ServerTarget extends ProcessSeat implements Party {
     if (!process.isRunning) throw new Error(`${name} did not start: ${process.lastWords()}`);
   }
 
-  /** Past the network; undefined where it doesn't answer in a second. */
+  /** Asked past the network; undefined where it doesn't answer within a second. */
   info(): Promise<ServerInfo | undefined> {
     return new Promise((resolve) => {
       const deadline = Date.now() + ASKED_FOR_MS;
@@ -100,7 +100,10 @@ export class ServerTarget extends ProcessSeat implements Party {
     });
   }
 
-  /** All locks, past the network; undefined where it doesn't tell in a second. They are few: one page. */
+  /**
+   * All locks, asked past the network; undefined where it doesn't answer within a second. They are few enough for one
+   * page.
+   */
   locks(): Promise<readonly Lock[] | undefined> {
     return new Promise((resolve) => {
       const deadline = Date.now() + ASKED_FOR_MS;

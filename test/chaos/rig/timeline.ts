@@ -1,5 +1,5 @@
 // Carries out a plan: each step is aimed, recorded, struck and healed at its time, beside those that overlap with it.
-// All of it is bounded: what hangs ends the run with a reason. What the faults do is the catalogue's.
+// Everything has a bound: a step that hangs ends the run with a reason. The catalogue says what the faults do.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../history.ts';
 import { NotNow, type Rig } from './chaos-rig.ts';
@@ -8,7 +8,7 @@ import type { Aimed, FaultKind } from './faults/fault.ts';
 import type { Step } from './plan.ts';
 import type { RunHistory } from './run-history.ts';
 
-/** So many are told by name. */
+/** At most this many targets are named in the output. */
 const TOLD_TARGETS = 4;
 const LATE_MS = 10_000;
 const AIMED_WITHIN_MS = 15_000;
@@ -18,7 +18,7 @@ const HEALED_WITHIN_MS = 90_000;
 export interface TimelineOptions {
   readonly rig: Rig;
   readonly history: RunHistory;
-  /** What happened, a line each. */
+  /** Prints what happened, a line each. */
   readonly tell: (line: string) => void;
 }
 
@@ -28,7 +28,7 @@ export class Timeline {
   readonly #options: TimelineOptions;
   readonly #over = new AbortController();
   #count = 0;
-  /** Ends with the last fault of the lane in which they come one after the other. */
+  /** Resolves when the last fault of the lane ends in which faults come one after the other. */
   #failovers: Promise<void> = Promise.resolve();
 
   constructor(options: TimelineOptions) {
@@ -55,12 +55,12 @@ export class Timeline {
     if (failed) throw failed.reason;
   }
 
-  /** Everything that is at work is healed now, and nothing more begins. */
+  /** Heals every fault that is at work now; no further fault begins. */
   end(): void {
     this.#over.abort();
   }
 
-  /** A failover may take longer than was planned: the next one waits, or is left out where it would come too late. */
+  /** A failover may take longer than planned: the next one waits, or is left out where it would come too late. */
   async #afterOthers(step: Step): Promise<void> {
     const dueMs = nowMs();
     const turn = this.#failovers.then(async () => {
@@ -81,9 +81,9 @@ export class Timeline {
     const taken = aimed.taken ?? [];
     this.#count += 1;
     const id = this.#count;
-    // Their names now: a client that is started again has another one.
+    // The names of the targets now: a client that is started again has another one.
     const targets = aimed.targets.map(({ name }) => name);
-    // Where a replica is behind already, a failover may forget what only the other one has.
+    // Where a replica is behind already, a failover may forget what only the other replica has.
     const mayLose = kind.mayLose?.(rig.minAcks) || (kind.lane === 'failover' && !(await rig.isInSync()));
     const record = (phase: 'began' | 'healed'): void => {
       const { beyondBounds, stays } = kind;
@@ -140,7 +140,7 @@ export class Timeline {
 
   async #wait(ms: number): Promise<void> {
     if (ms <= 0 || this.#over.signal.aborted) return;
-    // Timers overflow beyond 2^31 ms; what lasts longer than any run is ended by the end.
+    // Timers overflow beyond 2^31 ms; the end of the run ends a fault that lasts longer.
     const timer = sleep(Math.min(ms, 2 ** 31 - 1), undefined, { signal: this.#over.signal });
     await timer.catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-// Mutants that answer what they should not: unconfirmed, not on the replicas, sent twice.
+// Mutants whose answers are wrong: unconfirmed, not on the replicas, sent twice.
 
 import type { Mutant } from './mutant.ts';
 

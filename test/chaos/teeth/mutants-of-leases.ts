@@ -1,4 +1,4 @@
-// Mutants that extend, end or give away leases as they should not.
+// Mutants that extend, end or give away leases when they should not.
 
 import type { Mutant } from './mutant.ts';
 

@@ -1,4 +1,4 @@
-// Mutants that believe a clock which they should not, and those of tokens, which are made of time.
+// Mutants that trust a clock when they should not, and those of tokens, which are made of time.
 
 import type { Mutant } from './mutant.ts';
 

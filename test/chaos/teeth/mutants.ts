@@ -1,5 +1,5 @@
-// All mutants, by name. The first list is what the chaos suite has to catch: each is a mechanism that somebody may
-// take for superfluous. The others are taken out in `npm run test:rules` alone, where one test each finds them.
+// All mutants, by name. The first list is what the chaos suite has to catch: each is a mechanism that a reader may
+// think superfluous. The others are taken out only in `npm run test:rules`, where one test each finds them.
 
 import type { Mutant } from './mutant.ts';
 import { MUTANTS_OF_ANSWERS } from './mutants-of-answers.ts';
@@ -14,7 +14,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MUTANTS_OF_LEASES,
 ];
 
-/** What the checker of the chaos suite must report within a stated number of runs. */
+/** The checker of the chaos suite must report these within a stated number of runs. */
 export const CHAOS_MUTANTS = [
   'replicas',
   'mark',

@@ -1,13 +1,13 @@
-// Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that
-// fails then. `npm run test:rules` shows it. (The chaos suite shows the same of whole runs, for some of them.)
+// Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that fails
+// then. `npm run test:rules` shows it. (The chaos suite shows the same with whole runs, for some of them.)
 
 export interface Rule {
   /** What holds. */
   readonly rule: string;
-  /** The product without it: see mutants.ts. */
+  /** The name of the product without it: see mutants.ts. */
   readonly without: string;
   readonly file: string;
-  /** A part of its title, after those of its groups as far as they are needed: 'group > title'. */
+  /** The test's title, or a part of it, after the titles of its groups as far as they are needed: 'group > title'. */
   readonly test: string;
 }
 
@@ -28,67 +28,67 @@ export const RULES: readonly Rule[] = [
     rule: 'A script runs under the reign that it was sent under, and no other.',
     without: 'reign-check',
     file: ADOPTION,
-    test: 'is what no script runs without',
+    test: 'no script runs without an adoption of the reign',
   },
   {
     rule: 'A reign is named by the replication id, not by the run of the process.',
     without: 'replid-in-the-reign',
     file: REIGN,
-    test: 'is a new one when the replication id changes',
+    test: 'a new replication id begins a new reign, although the process is the same',
   },
   {
     rule: 'A reign is named by the config epoch too.',
     without: 'epoch-in-the-reign',
     file: REIGN,
-    test: 'is a new one when the config epoch moves',
+    test: 'a new config epoch begins a new reign, although the node never stopped',
   },
   {
     rule: 'Nothing is granted in the quarantine.',
     without: 'quarantine',
     file: LOCKS,
-    test: 'Redis > a new reign > grants nothing until its quarantine is over',
+    test: 'Redis > a new reign > a new reign grants nothing until its quarantine is over, and then gives larger tokens',
   },
   {
     rule: 'No adoption shortens a quarantine.',
     without: 'quarantine-kept-whole',
     file: ADOPTION,
-    test: 'never shortens the quarantine that lasts',
+    test: 'an adoption never shortens the present quarantine, whatever its own would be',
   },
   {
     rule: 'A repeat of a recorded grant is not answered in the quarantine.',
     without: 'no-repeat-in-quarantine',
     file: LOCKS,
-    test: 'Redis > a new reign > does not repeat a recorded grant',
+    test: 'Redis > a new reign > a new reign does not repeat a recorded grant, which may never have been confirmed, but renews it by its token',
   },
   {
     rule: 'A release in the quarantine frees the resource at its end.',
     without: 'release-frees-at-the-end',
     file: WAITING,
-    test: 'Redis > in a quarantine > waiters keep their places',
+    test: 'Redis > in a quarantine > waiters keep their places in a quarantine, and the first is granted the lock at its end',
   },
   {
     rule: 'The confirmation of an offer is not answered in the quarantine.',
     without: 'no-confirm-in-quarantine',
     file: WAITING,
-    test: 'Redis > in a quarantine > nor is a confirmation repeated whose lease lives on',
+    test: 'Redis > in a quarantine > a repeated confirmation is not answered in a quarantine, although its lease lives on',
   },
   {
     rule: 'No attempt and nothing exclusive is begun in the quarantine.',
     without: 'no-begin-in-quarantine',
     file: OPERATIONS,
-    test: 'Redis > in a quarantine nothing starts',
+    test: 'Redis > in a quarantine no operation starts, and running ones go on',
   },
   {
     rule: 'Nothing is claimed in the quarantine.',
     without: 'no-claim-in-quarantine',
     file: OPERATIONS,
-    test: 'Redis > in a quarantine nothing starts',
+    test: 'Redis > in a quarantine no operation starts, and running ones go on',
   },
   {
     rule: 'An inherited lease near its deadline is lapsed.',
     without: 'lapsed-before',
     file: LOCKS,
-    test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
+    test: 'Redis > a new reign > a new reign counts inherited leases near their deadline as lapsed',
   },
   {
     rule: 'An upgrade of the key layout ends the offers of the former one.',
@@ -106,25 +106,25 @@ export const RULES: readonly Rule[] = [
     rule: 'The majority that an adoption needs was asked after the reign was read.',
     without: 'adoption-asks-afterwards',
     file: REIGN,
-    test: 'needs a majority that was asked after the reign was read',
+    test: 'an adoption needs a majority that was asked after the reign was read',
   },
   {
     rule: 'A node that is no longer primary is not adopted.',
     without: 'adoption-checks-the-role',
     file: REIGN,
-    test: 'on a node that is demoted before it runs changes nothing',
+    test: 'an adoption on a node that was demoted before it runs changes nothing',
   },
   {
     rule: 'An adoption raises the token to the largest that was seen.',
     without: 'adoption-raises-the-token',
     file: ADOPTION,
-    test: 'begins above the largest token that was seen',
+    test: 'an adoption of a Redis that lost its data begins above the largest token that was seen, even if its clock went back',
   },
   {
     rule: 'An instance that has seen the deployment does not adopt an empty Redis as new.',
     without: 'known-deployment-is-not-new',
     file: 'test/integration/errors.redis-away.test.ts',
-    test: 'restarted empty: QUARANTINE',
+    test: 'an empty Redis is not adopted as new by an instance that has seen the deployment',
   },
   {
     rule: 'A server process that replaces another never adopts an empty Redis as new.',
@@ -136,32 +136,32 @@ export const RULES: readonly Rule[] = [
     rule: 'All instances of a deployment have one max_ttl.',
     without: 'one-max-ttl',
     file: ADOPTION,
-    test: 'of a deployment with another max_ttl is refused',
+    test: 'an adoption with another max_ttl than that of the deployment is refused',
   },
   {
     rule: 'Under Sentinel an adoption waits for the first replica.',
     without: 'waits-for-the-first-replica',
     file: REIGN,
-    test: 'waits for the first replica',
+    test: 'an adoption waits for the first replica, which changes the replication id, so that the reign begins once',
   },
   {
     rule: 'A Redis that may evict is not used.',
     without: 'noeviction',
     file: NODE,
-    test: 'that may evict is not used',
+    test: 'a node that may evict keys is not used',
   },
   // The primary is confirmed
   {
     rule: 'An answer needs the confirmation of a Sentinel majority.',
     without: 'confirmation',
     file: SENTINELS,
-    test: 'answers older than 2 s confirm nothing',
+    test: 'answers of Sentinels older than 2 s confirm nothing, and the reign goes on when new ones come',
   },
   {
     rule: 'The primary is confirmed after the reply.',
     without: 'confirmation-after-the-reply',
     file: REIGN,
-    test: 'is a new one when the config epoch moves',
+    test: 'a new config epoch begins a new reign, although the node never stopped',
   },
   {
     rule: 'No command is sent whose answer could not be told.',
@@ -173,13 +173,13 @@ export const RULES: readonly Rule[] = [
     rule: 'A confirmation is at most 2 s old.',
     without: 'confirmation-window',
     file: SENTINELS,
-    test: 'answers older than 2 s confirm nothing',
+    test: 'answers of Sentinels older than 2 s confirm nothing, and the reign goes on when new ones come',
   },
   {
     rule: 'The age of a confirmation counts from the question, not from the answer.',
     without: 'asked-and-not-answered',
     file: REIGN,
-    test: 'needs a majority that was asked after the reign was read',
+    test: 'an adoption needs a majority that was asked after the reign was read',
   },
   {
     rule: 'Sentinels are told apart by their id.',
@@ -204,141 +204,146 @@ export const RULES: readonly Rule[] = [
     rule: 'A late command does nothing.',
     without: 'not-after',
     file: ADOPTION,
-    test: 'that a frozen Redis runs after its thaw, when its caller has given up, does nothing',
+    test: 'a command that a frozen Redis runs after its thaw does nothing when its caller has given up',
   },
   {
     rule: 'A command that was refused as late is tried once more.',
     without: 'late-is-tried-again',
     file: REIGN,
-    test: 'confirms after a command that was late',
+    test: 'after a late command, only newer answers of the Sentinels confirm the reign',
   },
   {
     rule: 'After a late command, only newer answers of the Sentinels count.',
     without: 'late-ages-confirmations',
     file: REIGN,
-    test: 'confirms after a command that was late',
+    test: 'after a late command, only newer answers of the Sentinels confirm the reign',
   },
   {
     rule: 'Deadlines are compared with the lease clock.',
     without: 'lease-clock',
     file: LOCKS,
-    test: 'Redis > a step of the system clock > forwards ends no lease early',
+    test: 'Redis > a step of the system clock > a step of the system clock forwards ends no lease early by more than the allowance that it carries',
   },
   {
     rule: 'A script advances the lease clock by 2 s at most.',
     without: 'clock-cap',
     file: LOCKS,
-    test: 'Redis > a step of the system clock > of a year drops no lock',
+    test: 'Redis > a step of the system clock > a step of the system clock by a year drops no lock',
   },
   {
     rule: 'The lease clock never goes back.',
     without: 'clock-never-back',
     file: LOCKS,
-    test: 'Redis > a step of the system clock > backwards keeps leases ending',
+    test: 'Redis > a step of the system clock > after a step of the system clock backwards, leases still end and tokens still grow',
   },
   {
     rule: 'Instances tick the lease clock.',
     without: 'ticks',
     file: ADOPTION,
-    test: 'goes on although nobody asks for anything',
+    test: 'the lease clock goes on although nobody asks for anything',
   },
   {
     rule: 'An adoption advances the lease clock by all the time that passed.',
     without: 'adoption-advances-fully',
     file: LOCKS,
-    test: 'Redis > a new reign > takes the whole time that passed',
+    test: 'Redis > a new reign > a new reign advances the lease clock by all the time since the last command, and never back',
   },
   {
     rule: 'A recorded deadline carries the skew allowance.',
     without: 'deadline-carries-the-allowance',
     file: LOCKS,
-    test: 'Redis > expiry > frees the resource when the deadline and the skew allowance have passed',
+    test: 'Redis > expiry > a lapsed lease frees the resource when the deadline and the skew allowance have passed, not before',
   },
   {
     rule: 'No lease or attempt lasts longer than max_ttl, whenever it was asked for.',
     without: 'nothing-outlives-a-quarantine',
     file: 'test/integration/max-ttl.rules.test.ts',
-    test: 'recorded before it became smaller',
+    test: 'a smaller max_ttl bounds an operation that was recorded before it',
   },
-  { rule: 'No key has a TTL.', without: 'no-key-ttl', file: ADOPTION, test: 'no key has a TTL' },
+  {
+    rule: 'No key has a TTL.',
+    without: 'no-key-ttl',
+    file: ADOPTION,
+    test: 'only the lease clock ends things: no key has a TTL',
+  },
   {
     rule: 'Tokens are no smaller than the time.',
     without: 'time-in-tokens',
     file: ADOPTION,
-    test: 'gives larger tokens, although nobody who uses it has seen the former ones',
+    test: 'a Redis that restarts empty gives larger tokens, even if no instance has seen the former ones',
   },
   {
     rule: 'Tokens grow when the time does not.',
     without: 'count-in-tokens',
     file: LOCKS,
-    test: 'Redis > a step of the system clock > backwards keeps leases ending and tokens growing',
+    test: 'Redis > a step of the system clock > after a step of the system clock backwards, leases still end and tokens still grow',
   },
   {
     rule: 'Numbers are written with all their digits.',
     without: 'whole-numbers',
     file: WAITING,
-    test: 'Redis > the queue > gives tokens that grow from hand-over to hand-over',
+    test: 'Redis > the queue > tokens grow from hand-over to hand-over',
   },
   // Durability
   {
     rule: 'A success is told when the replicas have it.',
     without: 'replicas',
     file: BARRIER,
-    test: 'an answer > waits until a replica has what it tells',
+    test: 'an answer > an answer waits until a replica has what it tells',
   },
   {
     rule: 'WAIT follows a write of its own connection.',
     without: 'mark',
     file: BARRIER,
-    test: 'is not covered by an acknowledgement of what was written before',
+    test: 'an answer is not covered by an acknowledgement of what was written before it',
   },
   {
     rule: 'A mark covers what was replied before it was written.',
     without: 'mark-after-the-reply',
     file: BARRIER,
-    test: 'that comes while others are waited for is not covered by their mark',
+    test: 'an answer that comes while others are waited for is not covered by their mark',
   },
   {
     rule: 'A mark is written under the reign of the reply.',
     without: 'mark-of-this-reign',
     file: BARRIER,
-    test: 'is not covered by a mark that was written under another reign',
+    test: 'an answer is not covered by a mark that was written under another reign',
   },
   {
     rule: 'Repeats wait for the replicas as first answers do.',
     without: 'repeats-on-replicas',
     file: BARRIER,
-    test: 'to a repeat waits as the first one did',
+    test: 'an answer to a repeat waits as the first one did',
   },
   {
     rule: 'Reads of operations wait for the replicas too.',
     without: 'reads-on-replicas',
     file: BARRIER,
-    test: 'about operations waits also where it only reads',
+    test: 'an answer about operations waits even when it only reads',
   },
   {
     rule: 'Refusals wait for no replica.',
     without: 'refusals-without-replicas',
     file: BARRIER,
-    test: 'that refuses waits for nobody',
+    test: 'an answer that refuses waits for no replica',
   },
   {
     rule: 'A request may want more replicas than the default.',
     without: 'durability-of-a-request',
     file: BARRIER,
-    test: 'of a lease gets it, and others get the default',
+    test: 'a lease that asks for more replicas than the default gets them, and others get the default',
   },
   {
     rule: 'The lock of an operation may want more replicas than the default.',
     without: 'durability-of-an-operation',
     file: BARRIER,
-    test: 'of the lock of an operation gets it',
+    test: 'the lock of an operation that asks for more replicas gets them, for the first attempt and for each that is claimed',
   },
   {
     rule: 'No command is sent twice.',
     without: 'nothing-is-sent-again',
     file: ADOPTION,
-    test: 'whose reply was lost is never sent again',
+    test: 'a command whose reply was lost is never sent again',
   },
   // Redis is full
   ...(
@@ -348,45 +353,45 @@ export const RULES: readonly Rule[] = [
       rule: `Redis is full: ${what === 'no-grant' ? 'nothing is granted' : `${what} goes on`}.`,
       without: `${what}-when-full`,
       file: BARRIER,
-      test: 'grants nothing, and lets go on and end what is held',
+      test: 'a full Redis grants nothing, and lets held leases be renewed and released',
     }),
   ),
   {
     rule: 'Redis is full: the clock is ticked.',
     without: 'tick-clock-when-full',
     file: BARRIER,
-    test: 'has its clock ticked on',
+    test: 'the clock of a full Redis is still ticked',
   },
   // Leases
   {
     rule: 'No renewal or repeat brings a deadline forward.',
     without: 'deadlines-only-grow',
     file: LOCKS,
-    test: 'Redis > renew > never brings the deadline forward',
+    test: 'Redis > renew > a renewal never brings the deadline forward',
   },
   {
     rule: 'A renewal names the token.',
     without: 'renewals-name-the-token',
     file: LOCKS,
-    test: 'Redis > renew > is refused for another token',
+    test: 'Redis > renew > a renewal is refused for another token, another lease id or another resource',
   },
   {
     rule: 'A lapsed lease is never renewed.',
     without: 'lapsed-is-lapsed',
     file: LOCKS,
-    test: 'Redis > a new reign > counts inherited leases near their deadline as lapsed',
+    test: 'Redis > a new reign > a new reign counts inherited leases near their deadline as lapsed',
   },
   {
     rule: 'The newest call speaks for a lease.',
     without: 'call-stamps',
     file: KEEPING,
-    test: 'Redis > a newer call takes a lease over',
+    test: 'Redis > a newer call takes a lease over under the same token, and the older call no longer renews it',
   },
   {
     rule: 'A call gives back only grants that were no lease before it.',
     without: 'gives-back-no-repeat',
     file: 'test/integration/lock-service.acquire-many.test.ts',
-    test: 'redis store > of which a first try that runs late gives nothing back that the second was told of',
+    test: 'redis store > a first try for several locks that runs late gives back nothing that the second was told of',
   },
   {
     rule: 'The end of a stream ends no lease.',
@@ -410,6 +415,6 @@ export const RULES: readonly Rule[] = [
     rule: 'No server tells a renewal after the deadline that it told before.',
     without: 'kept-to-the-deadline',
     file: 'test/unit/renewal-wheel.test.ts',
-    test: 'an answer that hangs does not delay the end',
+    test: 'a renewal whose answer hangs does not delay the end of the lease, and does not revive it',
   },
 ];

@@ -1,6 +1,7 @@
-// `npm run test:chaos:teeth`: shows that the chaos suite bites. Runs each scenario without its mutant, where nothing may
-// be found, then with it until the checker reports that a promise was broken, and prints the matrix; some 25 minutes.
-// Exit codes: 0 all as it should be; 1 a mutant was missed, or the product as it is broke a promise; 2 wrong arguments.
+// `npm run test:chaos:teeth`: shows that the chaos suite finds defects. It runs each scenario without its mutant, which
+// must find nothing, then with it until the checker reports a broken promise, and prints the matrix; this takes some 25
+// minutes. Exit codes: 0 when all is as it should be; 1 when a mutant was missed, or the product as it is broke a
+// promise; 2 for wrong arguments.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nowMs } from '../history.ts';
@@ -19,9 +20,9 @@ const USAGE = `npm run test:chaos:teeth -- [--only NAME[,NAME]] [--runs N] [--se
   --keep     puts the histories and logs of each run into a folder there; without it those where something was found are
              kept in a folder that is told`;
 
-/** What a run takes beside its load: to start everything, and to end it. */
+/** The time that a run takes beside its load: to start everything, and to end it. */
 const AROUND_MS = 180_000;
-/** Of a violation in the matrix; the whole text is told when it is found. */
+/** The length of a violation in the matrix; the whole text is printed when it is found. */
 const MOST_TOLD = 240;
 
 interface Arguments {
@@ -32,7 +33,7 @@ interface Arguments {
   readonly keep: string | undefined;
 }
 
-/** What became of one mutant. */
+/** The result for one mutant. */
 interface Row {
   readonly name: ChaosMutant;
   readonly result: 'found' | 'MISSED' | 'not seen' | 'CONTROL';
@@ -43,7 +44,7 @@ interface Row {
 
 const stop = new AbortController();
 const beganAtMs = nowMs();
-/** What a scenario showed without a mutant, since some mutants share one: undefined where nothing was wrong. */
+/** What a scenario showed without a mutant, kept because some mutants share one: undefined where nothing was wrong. */
 const controls = new Map<string, string | undefined>();
 
 async function main(): Promise<boolean> {

@@ -1,6 +1,6 @@
 // For each mutant of the chaos suite the run that most surely makes it break a promise: a plan for the rig, as data.
-// Where no promise breaks without a second failure, since another mechanism stands in as long as the stated bounds
-// hold, it says which; there the tooth is the rule's own test.
+// Sometimes no promise breaks without a second failure, because another mechanism stands in as long as the stated
+// bounds hold. The scenario then says which, and the rule's own test is what finds the mutant.
 
 import type { ClientKind, Role } from '../client/roles.ts';
 import type { ChaosMutant } from './mutants.ts';
@@ -14,30 +14,30 @@ export interface ScenarioStep {
 }
 
 export interface Scenario {
-  /** What is seen to be broken, or what stands in for the mechanism. */
+  /** The promise that is seen to break, or the mechanism that stands in. */
   readonly shows: string;
-  /** Whether a run can be counted on to find it. */
+  /** Whether a run can be relied on to find it. */
   readonly breaksPromise: boolean;
-  /** Replicas that must have what is told; 0: async. */
+  /** The number of replicas that must acknowledge an answer; 0 means async. */
   readonly minAcks: number;
   readonly steps: readonly ScenarioStep[];
-  /** Of load, at most: a run ends when something was found. */
+  /** The time under load, at most: a run ends when something was found. */
   readonly seconds: number;
-  /** With so many seeds, one after the other, it has to be found. */
+  /** It has to be found with this many seeds, one after the other. */
   readonly runs: number;
   /** The checks that count, of CHECK_NAMES; those of holders and tokens when not given. */
   readonly checks?: readonly string[];
-  /** As many clients of each kind, in their order; their names decide what they do when not given. */
+  /** How many clients of each kind, in their order; their names decide what they do when not given. */
   readonly clients?: readonly ClientKind[];
 }
 
 const FIRST_MS = 4_000;
-/** A failover, a quarantine, and some time in which leases are held. */
+/** Time for a failover, a quarantine, and some leases. */
 const ROUND_MS = 24_000;
 
 type Blow = Omit<ScenarioStep, 'atMs'> & { readonly afterMs?: number };
 
-/** The same blows again and again. */
+/** The same faults again and again. */
 function rounds(times: number, blows: readonly Blow[], everyMs = ROUND_MS): readonly ScenarioStep[] {
   return Array.from({ length: times }, (_, round) =>
     blows.map(({ afterMs = 0, ...blow }) => ({ ...blow, atMs: FIRST_MS + round * everyMs + afterMs })),
@@ -47,7 +47,7 @@ function rounds(times: number, blows: readonly Blow[], everyMs = ROUND_MS): read
 /** The servers stay with a primary that nothing is replicated from, for as long as an election takes. */
 const LOSES_WRITES: Blow = { fault: 'isolate-primary-from-redis', forMs: 7_000 };
 const STEP_FORWARDS: Blow = { fault: 'step-clocks', forMs: 0, options: { ms: 60_000 } };
-/** The one in between rules for longer than its quarantine lasts, and grants. */
+/** The primary in between rules for longer than its quarantine lasts, and grants. */
 const UNDEMOTED: Blow = { fault: 'failback-undemoted', forMs: 0, options: { betweenMs: 15_000 } };
 const CUT_STREAMS: Blow = { fault: 'cut-mid-reply', forMs: 200, options: { between: 'clients-server' } };
 const CUT_COMMANDS: Blow = { fault: 'cut-mid-reply', forMs: 300, options: { between: 'servers-redis' } };
@@ -155,7 +155,7 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     runs: 3,
     checks: ['ghosts'],
     clients: [{ roles: ['doubt'] }],
-    // In turn: whoever met it goes on with the other server.
+    // The clients meet it in turn, and then go on with the other server.
     steps: [0, 1, 0, 1, 0].map((which, round) => ({
       atMs: FIRST_MS + round * 6_000,
       fault: 'one-way',
@@ -289,7 +289,7 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
     seconds: 45,
     runs: 4,
     clients: [{ roles: SIX_WHO_INSIST }],
-    // In turn: whoever met it goes on with the other server.
+    // The clients meet it in turn, and then go on with the other server.
     steps: Array.from({ length: 10 }, (_, round) => round).flatMap((round) => [
       {
         atMs: FIRST_MS + round * 3_500,

@@ -1,6 +1,6 @@
-// Preload that makes a process of Leasehold, or of a client, a mutant: `node --import …/without.ts src/main.ts` with
-// the mutant's name in LEASEHOLD_TEST_WITHOUT. Edits the text of each module of the product before its types are taken
-// off; without the variable it does nothing.
+// A preload that makes a process of Leasehold, or of a client, a mutant: `node --import …/without.ts src/main.ts` with
+// the mutant's name in LEASEHOLD_TEST_WITHOUT. It edits the text of each module of the product before its types are
+// stripped; without the variable it does nothing.
 
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// Fetches Debian's (or Ubuntu's) redis-server without root: the packages are downloaded and unpacked in the project's
-// cache. Owns that cache. Nothing is installed in the system, no maintainer script runs, no service starts.
+// Fetches Debian's (or Ubuntu's) redis-server without root: it downloads the packages and unpacks them in the project's
+// cache. Owns that cache. It installs nothing in the system, runs no maintainer script and starts no service.
 import { access, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Executable } from './find-redis.ts';
@@ -7,7 +7,7 @@ import { runCommand } from './run-program.ts';
 
 const CACHE = resolve(import.meta.dirname, '../../../.cache/redis');
 const DOWNLOAD_TIMEOUT_MS = 180_000;
-// redis-tools needs libraries, these need a few others, and no chain of them is longer.
+// redis-tools needs libraries, which need a few others; no chain of them is longer.
 const MAX_DEPENDENCY_ROUNDS = 5;
 
 type Check<T> = (candidate: Executable) => Promise<T>;
@@ -19,12 +19,12 @@ export async function unpackedRedis<T>(check: Check<T>): Promise<T> {
     await access(executableIn(final).executable);
     return await check(executableIn(final));
   } catch {
-    // Not there, or from another system than this one: a work folder may be shared or copied.
+    // The program is missing, or comes from another system: a work folder may be shared or copied.
   }
   await runCommand('apt-get', ['--version'], { timeoutMs: 10_000 });
   console.log('Redis for the tests: downloading Debian’s package once, into .cache/redis');
   await mkdir(CACHE, { recursive: true });
-  // Each process unpacks in a folder of its own and renames it when it works: nobody sees half of it.
+  // Each process unpacks in a folder of its own and renames it when it works, so that no process sees half of it.
   const scratch = await mkdtemp(join(CACHE, 'unpacking-'));
   try {
     await unpack(scratch, check);
@@ -72,7 +72,10 @@ interface Apt {
   missingDependencies(name: string): Promise<string[]>;
 }
 
-/** Apt with the system's package lists; with lists of our own where these are missing (a fresh image) or too old. */
+/**
+ * Runs apt with the system's package lists, or with lists of our own where these are missing (a fresh image) or too
+ * old.
+ */
 async function workingApt(root: string): Promise<Apt> {
   const stateFolder = join(root, 'apt');
   const system = aptWith([], root, stateFolder);
@@ -82,7 +85,7 @@ async function workingApt(root: string): Promise<Apt> {
   } catch {
     const folders = [join(stateFolder, 'lists/partial'), join(stateFolder, 'cache/archives/partial')];
     for (const folder of folders) await mkdir(folder, { recursive: true });
-    // Dir::State::status still points at the system's, so that what is installed is known.
+    // Dir::State::status still points at the system's file, so that apt knows what is installed.
     const options = [
       `Dir::State::lists=${join(stateFolder, 'lists')}`,
       `Dir::Cache=${join(stateFolder, 'cache')}`,
@@ -137,7 +140,7 @@ async function takePlace<T>(scratch: string, final: string, check: Check<T>): Pr
     await rename(scratch, final);
     return;
   } catch {
-    // Something stands there: what another process put there a moment ago, or the copy that didn't work.
+    // Something is there already: what another process put there a moment ago, or a copy that didn't work.
   }
   const works = await check(executableIn(final)).then(
     () => true,

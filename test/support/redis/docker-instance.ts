@@ -1,6 +1,6 @@
 // A redis-server in a container on the host's network, through testcontainers. Owns the container and its volume. The
-// data live in the anonymous volume that Redis's images declare, and not in a folder of ours: no question of who may
-// write there or remove it.
+// data live in the anonymous volume that Redis's images declare, and not in a folder of ours, so that it doesn't matter
+// who can write there or remove it.
 import type { ContainerRuntimeClient } from 'testcontainers';
 import type { DockerRuntime } from './find-redis.ts';
 import { guardFromOrphaning, releaseFromGuard } from './orphan-guard.ts';
@@ -10,14 +10,14 @@ type Container = ReturnType<ContainerRuntimeClient['container']['getById']>;
 
 const DATA = '/data';
 
-// The configuration is written once: what Redis and Sentinel rewrote survives a restart of the container.
+// The configuration is written only once, so that what Redis and Sentinel rewrote survives a restart of the container.
 const ENTRY = '[ -f node.conf ] || printf %s "$NODE_CONFIG" >node.conf; exec redis-server node.conf "$@"';
 
 export class DockerInstance implements RedisInstance {
   readonly #runtime: DockerRuntime;
   readonly #spec: InstanceSpec;
   readonly #name: string;
-  /** Undefined until it was started for the first time, and when it was removed. */
+  /** Undefined until it is started for the first time, and once it is removed. */
   #container: Container | undefined;
 
   constructor(runtime: DockerRuntime, spec: InstanceSpec) {
@@ -34,7 +34,7 @@ export class DockerInstance implements RedisInstance {
     const { GenericContainer, Wait } = await testcontainers();
     const client = await runtimeClient();
     guardFromOrphaning('container', this.#name);
-    // Known by its name before it exists: if its start fails half-way, it can still be removed.
+    // Its name is known before it exists, so that it can be removed even if its start fails half-way.
     this.#container = client.container.getById(this.#name);
     await new GenericContainer(this.#runtime.image)
       .withName(this.#name)
@@ -44,10 +44,11 @@ export class DockerInstance implements RedisInstance {
       .withWorkingDir(DATA)
       .withEntrypoint(['sh', '-c', ENTRY, 'redis'])
       .withCommand(this.#spec.isSentinel ? ['--sentinel'] : [])
-      // No port is mapped, so there is nothing to wait for. Whoever started it asks it by PING, like a process.
+      // No port is mapped, so there is nothing to wait for. The caller that started it sends PING, as it does to a
+      // process.
       .withWaitStrategy(Wait.forListeningPorts())
-      // Testcontainers would have it removed by Ryuk, a container of its own whose image has to be pulled from a
-      // registry, and that keeps the engine's socket open. The orphan guard does the same without either.
+      // Testcontainers would let Ryuk remove it, a container of its own whose image has to be pulled from a registry,
+      // and that keeps the engine's socket open. The orphan guard does the same without either.
       .withAutoCleanup(false)
       .start();
   }
@@ -108,7 +109,7 @@ async function runtimeClient(): Promise<ContainerRuntimeClient> {
 
 async function logOf(container: Container): Promise<string> {
   const framed = await container.logs({ stdout: true, stderr: true, follow: false });
-  // Each piece of output comes behind 8 bytes: which stream it is of, three zeros, its length.
+  // Each piece of output comes behind 8 bytes: its stream, three zeros, its length.
   let text = '';
   for (let start = 0; start + 8 <= framed.length; ) {
     const end = start + 8 + framed.readUInt32BE(start + 4);

@@ -1,6 +1,6 @@
-// Decides which Redis the tests, the demo and the benchmarks run on: a redis-server on the PATH, a container engine,
-// or Debian's package unpacked in the project's cache. Owns that choice and the oldest version we accept; how a node
-// is started on it lies in native-instance.ts and docker-instance.ts.
+// Decides which Redis the tests, the demo and the benchmarks run on: a redis-server on the PATH, a container engine, or
+// Debian's package unpacked in the project's cache. Owns that choice and the oldest version that we accept;
+// native-instance.ts and docker-instance.ts start nodes on it.
 import { unpackedRedis } from './debian-package.ts';
 import { runCommand } from './run-program.ts';
 
@@ -86,7 +86,7 @@ export interface Executable {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Runs it once: it must start on this machine (all libraries there) and be new enough. */
+/** Runs it once: it must start on this machine with all its libraries, and be new enough. */
 async function checked<T extends Executable>(candidate: T): Promise<T & { readonly version: string }> {
   const { executable, env } = candidate;
   return {

@@ -32,7 +32,7 @@ export class NativeInstance implements RedisInstance {
     }
     const log = openSync(join(this.#folder, LOG_FILE), 'a');
     const mode = this.#spec.isSentinel ? ['--sentinel'] : [];
-    // A process group of its own: a Ctrl-C at the terminal is for us, and what we stop then, we stop in order.
+    // A process group of its own: a Ctrl-C at the terminal is for us, and we then stop our processes in order.
     const child = spawn(this.#runtime.executable, [CONFIG_FILE, ...mode], {
       cwd: this.#folder,
       env: { ...this.#runtime.env, ...this.#spec.environment },
@@ -42,7 +42,7 @@ export class NativeInstance implements RedisInstance {
     closeSync(log);
     const { pid } = child;
     if (pid !== undefined) {
-      // Before anything is awaited: a crash of ours in between would leave it running for ever.
+      // This comes before anything is awaited: if we crashed in between, it would run for ever.
       guardFromOrphaning('pid', pid);
       child.once('exit', () => releaseFromGuard('pid', pid));
     }

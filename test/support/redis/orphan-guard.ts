@@ -1,5 +1,5 @@
-// Ends what this process has started when this process is gone, however it went: at its end, by Ctrl-C, by a crash or
-// by SIGKILL. Owns the list of what is running and the temporary folder; it starts and stops nothing by itself.
+// Ends what this process has started when this process is gone, whatever ended it: its own end, Ctrl-C, a crash or
+// SIGKILL. Owns the list of what is running and the temporary folder; it starts and stops nothing by itself.
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -44,7 +44,7 @@ export function guardFromOrphaning(kind: Kind, value: number | string): void {
   theGuard().tell(`add ${kind} ${value}\n`);
 }
 
-/** To be called as soon as it has ended: its process id may soon be somebody else's. */
+/** To be called as soon as the process has ended: another process may soon get its id. */
 export function releaseFromGuard(kind: Kind, value: number | string): void {
   theGuard().tell(`drop ${kind} ${value}\n`);
 }
@@ -62,7 +62,7 @@ function startGuard(): Guard {
   });
   shell.unref();
   const pipe = shell.stdin;
-  // Neither the shell nor the pipe to it may keep this process alive: its end is what the shell waits for.
+  // Neither the shell nor the pipe to it may keep this process alive, since the shell waits for its end.
   if (pipe instanceof Socket) pipe.unref();
   pipe.on('error', () => undefined);
   return { folder, tell: (line) => pipe.write(line) };

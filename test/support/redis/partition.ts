@@ -1,18 +1,18 @@
-// Who can reach whom in a cluster whose members sit behind proxies. Every member's own connections leave from a
-// loopback address of its own, so the proxy in front of another one knows who is calling. Owns the list of isolations
-// in force and tells the proxies; it knows nothing of Redis.
+// Who can reach whom in a cluster whose members sit behind proxies. The connections of every member leave from a
+// loopback address of its own, so the proxy in front of another member knows who is calling. Owns the list of
+// isolations in force and tells the proxies; it knows nothing of Redis.
 import type { TcpProxy } from '../tcp-proxy.ts';
 
 export interface PartitionMember {
   /** The loopback address that its own connections leave from. */
   readonly sourceAddress: string;
-  /** In front of it. */
+  /** The proxy in front of it. */
   readonly proxy: TcpProxy;
 }
 
 /**
- * A member, one application by the address its connections leave from (see source-address.ts), or all applications,
- * which is whoever isn't a member.
+ * A member, one application by the address that its connections leave from (see source-address.ts), or all
+ * applications: every caller that isn't a member.
  */
 export type Party = PartitionMember | string;
 export const APPLICATIONS = 'applications';
@@ -30,7 +30,7 @@ export class Partition {
     this.#members = members;
   }
 
-  /** Nobody reaches `party` and it reaches nobody, but for `except`. Adds to the isolations that are in force. */
+  /** Nobody reaches `party` and it reaches nobody, except for `except`. Adds to the isolations that are in force. */
   isolate(party: Party, except: readonly Party[]): void {
     this.#isolations = [...this.#isolations, { of: party, except }];
     this.#apply();

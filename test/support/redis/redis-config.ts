@@ -1,5 +1,5 @@
 // The configuration text of the Redis nodes and Sentinels that tests run. Owns the settings that they all share: those
-// of a deployment as we recommend it, with no pauses that only cost a test time.
+// of a deployment as we recommend it, without pauses that only cost a test time.
 
 export interface Address {
   readonly host: string;
@@ -7,7 +7,7 @@ export interface Address {
 }
 
 export interface RedisAuth {
-  /** An ACL user; the default user is then switched off. Without it, the password of the default user. */
+  /** An ACL user; the default user is then switched off. Without it, this is the password of the default user. */
   readonly username?: string;
   readonly password: string;
 }
@@ -19,7 +19,7 @@ export interface ServerConfigOptions {
   /** Snapshot points as in the configuration file, such as "900 1". None when not given. */
   readonly save?: string;
   readonly replicaOf?: Address;
-  /** The address others are told, when it isn't the one it listens on. */
+  /** The address that others are told, when it isn't the one that it listens on. */
   readonly announce?: Address;
   /** The loopback address from which its own connections (replication) leave. Linux only. */
   readonly sourceAddress?: string;
@@ -69,7 +69,7 @@ export function serverConfig(listen: Address, options: ServerConfigOptions): str
     'maxmemory-policy noeviction',
     'repl-backlog-ttl 0',
     'min-replicas-to-write 0',
-    // Without a file in between and without waiting for further replicas a sync takes milliseconds.
+    // Without a file in between and without waiting for further replicas, a sync takes milliseconds.
     'repl-diskless-sync yes',
     'repl-diskless-sync-delay 0',
     'enable-debug-command local',
@@ -100,8 +100,8 @@ export function sentinelConfig(listen: Address, options: SentinelConfigOptions):
     `sentinel parallel-syncs ${name} 1`,
     redisAuth && `sentinel auth-pass ${name} ${redisAuth.password}`,
     redisAuth?.username && `sentinel auth-user ${name} ${redisAuth.username}`,
-    // What a Sentinel that restarts finds in its file. Otherwise they would learn of each other by the greetings that
-    // they exchange every two seconds, and every cluster would take that much longer to start.
+    // What a Sentinel that restarts finds in its file. Otherwise the Sentinels would learn of each other by the
+    // greetings that they exchange every two seconds, and every cluster would take that much longer to start.
     ...replicas.map(({ host, port }) => `sentinel known-replica ${name} ${host} ${port}`),
     ...others.map(
       ({ id, address }) => `sentinel known-sentinel ${name} ${address.host} ${address.port} ${id}`,
@@ -111,7 +111,7 @@ export function sentinelConfig(listen: Address, options: SentinelConfigOptions):
 
 function listenLines({ host, port }: Address, sourceAddress: string | undefined): (string | undefined)[] {
   const source = sourceAddress && `bind-source-addr ${sourceAddress}`;
-  // Protected mode would turn away everybody when no password is set; we only listen on loopback anyway.
+  // Protected mode would turn everybody away when no password is set; we only listen on loopback anyway.
   return [`bind ${host}`, source, `port ${port}`, 'protected-mode no', 'logfile ""', 'dir .'];
 }
 

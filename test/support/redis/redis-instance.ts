@@ -1,4 +1,4 @@
-// What RedisProcess needs from the thing that runs a redis-server: a process of this machine or a container.
+// What RedisProcess needs from what runs a redis-server: a process of this machine or a container.
 
 export type Signal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT';
 
@@ -7,20 +7,22 @@ export interface RedisInstance {
   start(): Promise<void>;
   isRunning(): Promise<boolean>;
   signal(signal: Signal): Promise<void>;
-  /** Resolves once it has ended; at once when it doesn't run. */
+  /** Resolves once it has ended; at once when it isn't running. */
   ended(): Promise<void>;
-  /** Removes the data and keeps the configuration. Only while it doesn't run. */
+  /** Removes the data and keeps the configuration. Only while it isn't running. */
   wipe(): Promise<void>;
   log(): Promise<string>;
-  /** Ends it at once and removes everything of it. */
+  /** Ends it at once and removes all its files. */
   dispose(): Promise<void>;
 }
 
 export interface InstanceSpec {
   readonly name: string;
-  /** Whole text of the configuration file. Redis and Sentinel rewrite the file, and a restart reads what they wrote. */
+  /**
+   * The whole text of the configuration file. Redis and Sentinel rewrite the file, and a restart reads what they wrote.
+   */
   readonly config: string;
   readonly isSentinel: boolean;
-  /** More environment variables. Processes of this machine only: a container has none of them. */
+  /** More environment variables. Only processes of this machine get them; a container does not. */
   readonly environment: Readonly<Record<string, string>>;
 }

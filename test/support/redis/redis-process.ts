@@ -1,5 +1,5 @@
 // One Redis server or Sentinel that a test can start, stop, freeze, kill and start again on the same port. Owns its
-// life and the connections handed out for looking at it; what it is part of (a cluster, a partition) is elsewhere.
+// life and the connections that look at it; a cluster or a partition that it is part of is elsewhere.
 import { Redis } from 'ioredis';
 import { eventually } from '../eventually.ts';
 import { freePort } from '../ports.ts';
@@ -27,7 +27,7 @@ interface Listening {
   readonly host?: string;
   /** A free port when not given. */
   readonly port?: number;
-  /** More environment variables of the process; in a container they are left out. */
+  /** More environment variables of the process; a container does not get them. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -91,7 +91,7 @@ export class RedisProcess {
     await this.#instance.ended();
   }
 
-  /** Frozen (SIGSTOP): the kernel still accepts connections and bytes for it. */
+  /** Freezes it (SIGSTOP): the kernel still accepts connections and bytes for it. */
   pause(): Promise<void> {
     return this.#instance.signal('SIGSTOP');
   }
@@ -100,7 +100,7 @@ export class RedisProcess {
     return this.#instance.signal('SIGCONT');
   }
 
-  /** An orderly end (SIGTERM), as by an operator. Its data stay for `restart`. */
+  /** An orderly end (SIGTERM), as an operator causes it. Its data stay for `restart`. */
   async shutDown(): Promise<void> {
     await this.#instance.signal('SIGTERM');
     let hasEnded = false;
@@ -116,8 +116,8 @@ export class RedisProcess {
   }
 
   /**
-   * Starts it again on the same port, after an orderly end if it still runs. With the data on its disk, if it was
-   * told to keep any, or empty. What role it has is what its rewritten configuration says.
+   * Starts it again on the same port, after an orderly end if it still runs: with the data on its disk, if it keeps
+   * any, or empty. Its rewritten configuration says what role it has.
    */
   async restart({ empty = false }: { readonly empty?: boolean } = {}): Promise<void> {
     if (await this.#instance.isRunning()) await this.shutDown();
@@ -132,7 +132,7 @@ export class RedisProcess {
     await this.#instance.dispose();
   }
 
-  /** A connection for a test's own look at it, past any proxy. It is closed by `stop()`; it doesn't reconnect. */
+  /** A connection with which a test looks at it, past any proxy. `stop()` closes it; it doesn't reconnect. */
   client(): Redis {
     const client = new Redis({
       ...this.listens,
@@ -144,7 +144,7 @@ export class RedisProcess {
       connectTimeout: 2000,
       commandTimeout: 2000,
     });
-    // Commands report their own failures; without a listener the event would be printed for each lost connection.
+    // Commands report their own failures; without a listener each lost connection would print the event.
     client.on('error', () => undefined);
     client.once('end', () => this.#clients.delete(client));
     this.#clients.add(client);

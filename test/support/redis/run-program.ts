@@ -5,11 +5,11 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Give back what it wrote to standard error too, after the rest. */
+  /** Also return what it wrote to standard error, after the rest. */
   readonly withErrors?: boolean;
 }
 
-/** Standard output. Throws when the program is missing, exits with another code than 0, or takes too long. */
+/** Its standard output. Throws when the program is missing, exits with another code than 0, or takes too long. */
 export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<string> {
   const { timeoutMs, cwd, env = process.env, withErrors = false } = options;
   return new Promise((resolve, reject) => {

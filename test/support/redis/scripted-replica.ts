@@ -1,5 +1,6 @@
 // A replica that acknowledges what a test tells it to, and when: for the rules of durability, which are about the
-// moments between a write and its acknowledgement. Speaks as much of the protocol as a primary asks for; keeps no data.
+// moments between a write and its acknowledgement. It speaks as much of the protocol as a primary asks for, and keeps
+// no data.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { eventually } from '../eventually.ts';
@@ -14,12 +15,12 @@ export class ScriptedReplica {
   private constructor(primary: RedisProcess, socket: Socket) {
     this.#primary = primary;
     this.#socket = socket;
-    // What is replicated, and the primary's questions for the offset: nothing is read from it.
+    // The primary sends writes, and questions for the offset; this replica reads nothing from either.
     socket.resume();
     socket.on('error', () => undefined);
   }
 
-  /** Returns when the primary counts it as online. It has acknowledged nothing then. */
+  /** Returns when the primary counts it as online. It has acknowledged nothing by then. */
   static async attach(primary: RedisProcess): Promise<ScriptedReplica> {
     const socket = connect({ ...primary.listens, noDelay: true });
     await once(socket, 'connect');
@@ -35,12 +36,12 @@ export class ScriptedReplica {
     return replica;
   }
 
-  /** It has everything up to this offset of the primary's, and nothing behind it. */
+  /** Acknowledges everything up to this offset of the primary, and nothing after it. */
   acknowledge(offset: number): void {
     this.#say('REPLCONF', 'ACK', String(offset));
   }
 
-  /** From now on it has everything at once, or, as in the beginning, nothing new. */
+  /** From now on it acknowledges everything at once, or, as in the beginning, nothing new. */
   acknowledgeAll(all: boolean): void {
     this.#acknowledgesAll = all;
     if (all) void this.#follow();

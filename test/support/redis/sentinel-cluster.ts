@@ -1,5 +1,5 @@
 // A Redis Sentinel deployment for tests: one primary, two replicas, three Sentinels, on loopback. Owns their start in
-// the right order, the wait until a failover would work, and their end. Failures are made through its members
+// the right order, the wait until a failover would work, and their end. A test causes failures through the members
 // (kill, pause, restart) and, with `partitions`, through `isolate`.
 import { randomBytes } from 'node:crypto';
 import { eventually } from '../eventually.ts';
@@ -31,7 +31,7 @@ export interface SentinelClusterOptions {
 /** A Redis node or a Sentinel of a cluster. */
 export interface ClusterMember {
   readonly process: RedisProcess;
-  /** What applications, Sentinels and replicas are told: its proxy's address with `partitions`. */
+  /** The address that applications, Sentinels and replicas are told: that of its proxy with `partitions`. */
   readonly address: Address;
   readonly sourceAddress: string;
   /** Only with `partitions`. */
@@ -124,12 +124,14 @@ export class SentinelCluster {
     return this.waitForNewPrimary(old, withinMs);
   }
 
-  /** Waits until all nodes run, one of them as the primary that a majority names, the others in sync with it. */
+  /** Waits until all nodes run, one of them as the primary that a majority names and the others in sync with it. */
   async waitUntilInSync(withinMs = READY_WITHIN_MS): Promise<void> {
     await eventually(() => this.#assertInSync(), { what: 'nodes in sync', withinMs });
   }
 
-  /** Waits until it is as good as new: all nodes and Sentinels up and known to each other, all replicas in sync. */
+  /**
+   * Waits until it is as good as new: all nodes and Sentinels run and know each other, and all replicas are in sync.
+   */
   async waitUntilWhole(withinMs = READY_WITHIN_MS): Promise<void> {
     await eventually(() => this.#assertWhole(), { what: 'a whole cluster', withinMs });
   }
@@ -137,7 +139,7 @@ export class SentinelCluster {
   /**
    * Cuts one party off from all others but `except`, as a network does: connections stall and nothing is closed.
    * `isolate(primary, { except: [APPLICATIONS] })` leaves the servers alone with a primary that the Sentinels will
-   * replace. Adds up with earlier calls. Needs `partitions`.
+   * replace. Adds to earlier calls. Needs `partitions`.
    */
   isolate(
     party: ClusterMember | string,
@@ -151,7 +153,7 @@ export class SentinelCluster {
     this.#partitions().heal();
   }
 
-  /** Ends everything of it at once, and removes its data. */
+  /** Ends all members at once, and removes their data. */
   async stop(): Promise<void> {
     this.#view.close();
     await Promise.all(
@@ -166,8 +168,8 @@ export class SentinelCluster {
     const [primary, ...replicas] = this.nodes;
     if (primary === undefined) throw new Error('a cluster has a primary');
     await primary.process.start();
-    // One after the other: a replica that doesn't find its primary, or finds it busy with another one's first sync,
-    // waits a second for its next chance.
+    // The nodes start one after the other: a replica that doesn't find its primary, or finds it busy with another
+    // replica's first sync, waits a second for its next chance.
     for (const replica of replicas) {
       await replica.process.start();
       await eventually(
@@ -178,7 +180,7 @@ export class SentinelCluster {
         { what: `the first sync of ${replica.process}`, withinMs: READY_WITHIN_MS, everyMs: 10 },
       );
     }
-    // A Sentinel asks for INFO when it starts and then every 10 s: by now all is as it should be.
+    // A Sentinel asks for INFO when it starts and then every 10 s, so a Sentinel that starts now sees the final state.
     await Promise.all(this.sentinels.map(({ process }) => process.start()));
     await this.waitUntilWhole();
   }

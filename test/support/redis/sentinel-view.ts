@@ -1,5 +1,5 @@
-// What the Sentinels of a deployment say. Owns the connections for asking them and the counting of a majority; it
-// changes nothing, and asks past any proxy, so that a test knows the truth of either side of a partition.
+// What the Sentinels of a deployment say. Owns the connections that ask them and the count of a majority; it changes
+// nothing, and bypasses the proxies, so that a test knows the truth on either side of a partition.
 import type { Redis } from 'ioredis';
 import type { Address } from './redis-config.ts';
 import type { RedisProcess } from './redis-process.ts';
@@ -14,7 +14,7 @@ export class SentinelView {
     this.#masterName = masterName;
   }
 
-  /** The address that more than half of all Sentinels name, with those that don't answer counted too. */
+  /** The address that more than half of all Sentinels name, also counting those that don't answer. */
   async majorityPrimary(): Promise<Address | undefined> {
     const named = await Promise.all(this.#sentinels.map((sentinel) => this.#primaryNamedBy(sentinel)));
     const votes = new Map<string, number>();
@@ -27,7 +27,7 @@ export class SentinelView {
     return undefined;
   }
 
-  /** Why this Sentinel couldn't fail over well now, or undefined: it knows all the others and good replicas. */
+  /** Why this Sentinel couldn't fail over well now; undefined when it knows all the others and good replicas. */
   async whatIsMissingAt(sentinel: RedisProcess, replicaCount: number): Promise<string | undefined> {
     const otherCount = this.#sentinels.length - 1;
     const [master] = records([await this.#ask(sentinel, 'MASTER')]);

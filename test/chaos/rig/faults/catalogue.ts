@@ -18,7 +18,7 @@ export const CATALOGUE: readonly FaultKind[] = [
   loneSentinel,
 ];
 
-/** Throws where there is none of this name. */
+/** Throws where no fault has this name. */
 export function faultNamed(name: string): FaultKind {
   const kind = CATALOGUE.find((candidate) => candidate.name === name);
   if (kind === undefined) throw new Error(`there is no fault "${name}"; see test/chaos/rig/faults`);

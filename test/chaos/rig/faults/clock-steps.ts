@@ -1,5 +1,5 @@
-// The nodes' clocks: steps of all at once, and replicas that are ahead when they are promoted. The stated bounds: all
-// nodes within 2 s of each other, and at most one step forward in the life of a lease.
+// Faults of the nodes' clocks: steps of all at once, and replicas that are ahead when they are promoted. The stated
+// bounds: all nodes within 2 s of each other, and at most one step forward in the life of a lease.
 import {
   ALL_NODES,
   anyOne,
@@ -16,7 +16,7 @@ const together: FaultKind = {
   lane: 'failover',
   lastsMs: [0, 0],
   clocks: true,
-  // With the Sentinels too they go into TILT: for 30 s nobody fails over.
+  // If the Sentinels step too, they go into TILT: for 30 s none of them fails over.
   choose: (random) => ({ ms: random.pick([60_000, -60_000]), sentinels: random.chance(0.3) }),
   aim: async (rig, options) => {
     const stepped = options.sentinels === true ? [...rig.nodes, ...rig.sentinels] : rig.nodes;

@@ -1,5 +1,5 @@
-// Failovers that nobody's death caused: planned ones, back to a former primary, and back to one that was isolated and
-// never demoted, which keeps its replication id.
+// Failovers that no crash caused: planned ones, back to a former primary, and back to one that was isolated and never
+// demoted, which keeps its replication id.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../../support/eventually.ts';
 import type { RedisTarget } from '../redis-target.ts';
@@ -40,7 +40,7 @@ const failback: FaultKind = {
       detail: `${replica.name} is promoted, then ${primary.name} again`,
       strike: async () => {
         await promote(rig, replica);
-        // A node that the Sentinels have just demoted can be promoted when it follows.
+        // A node that the Sentinels have just demoted can be promoted once it follows.
         await eventually(() => follows(primary, replica), {
           what: `${primary.name} as a replica`,
           withinMs: BACK_WITHIN_MS,
@@ -68,7 +68,7 @@ const failbackUndemoted: FaultKind = {
         const between = await waitUntilNamed(rig, (named) => named !== primary);
         await sleep(Number(options.betweenMs ?? 0));
         const third = rig.nodes.filter((node) => node !== primary && node !== between);
-        // So that it is the only choice: they would demote it some 8 s after they see it again.
+        // This makes it the only choice: the Sentinels would demote it some 8 s after they see it again.
         const endOfThird = rig.network.hold(rig.sentinels, third);
         try {
           end();

@@ -10,50 +10,53 @@ export type FaultOptions = Readonly<Record<string, number | string | boolean>>;
 
 export interface Aimed {
   /**
-   * Who is struck, for the record. The checker counts the nodes among them, since a loss is explained where one that
-   * had acknowledged was struck, too: ALL_NODES for what takes nothing from anybody.
+   * The targets, for the record. The checker counts the nodes among them, since a loss is explained where a node that
+   * had acknowledged was struck as well: ALL_NODES stands for a fault that takes data from none.
    */
   readonly targets: readonly { readonly name: string }[];
-  /** Who belongs to this fault until it is healed, since a second blow would undo the first. None when not given. */
+  /**
+   * The parties that belong to this fault until it is healed, since a second fault would undo the first. None when not
+   * given.
+   */
   readonly taken?: readonly Party[];
   readonly detail: string;
-  /** Everything that it does, some of it after a while; returns when it is done. */
+  /** Does everything that the fault does, some of it after a while; returns when it is done. */
   strike(): Promise<void>;
-  /** Takes it back, whether the strike was carried through or not. */
+  /** Undoes it, whether the strike was completed or not. */
   heal(): Promise<void>;
 }
 
 export interface FaultKind {
   readonly name: string;
   /**
-   * `failover`: it takes the primary's place or its replicas away; one of these at a time, or the run would only ever be
-   * down. `aside`: goes on beside them.
+   * `failover`: it replaces the primary or takes its replicas away. Only one of these runs at a time, or the run would
+   * only ever be down. `aside`: it goes on beside them.
    */
   readonly lane: 'failover' | 'aside';
-  /** What the checker knows it as, where it is one of those. */
+  /** What the checker calls it, where it is one of those. */
   readonly as?: 'kill' | 'pause';
   /** How long it lasts in a random plan, at least and at most. */
   readonly lastsMs: readonly [number, number];
-  /** Acknowledged writes may be forgotten by it, with so many acknowledgements asked for. */
+  /** Whether it may lose acknowledged writes when this many acknowledgements are asked for. */
   readonly mayLose?: (minAcks: number) => boolean;
-  /** Needs steppable clocks. */
+  /** It needs clocks that can be stepped. */
   readonly clocks?: boolean;
   /** The stated bound that it breaks. Such a fault comes only where a plan names it. */
   readonly beyondBounds?: string;
   /** It has one purpose, and comes only where a plan names it. */
   readonly onlyPlanned?: boolean;
-  /** It may stay for a whole run in liveness mode, and whether the service can go on meanwhile. */
+  /** Set where it may stay for a whole run in liveness mode; says whether the service can go on meanwhile. */
   readonly stays?: { readonly mayProgress: boolean };
-  /** What a random plan says beyond the name. */
+  /** What a random plan adds to the name. */
   readonly choose?: (random: SeededRandom) => FaultOptions;
-  /** Finds out who has the roles now. Throws NotNow where it makes no sense now. */
+  /** Finds out which parties have the roles now. Throws NotNow where it makes no sense now. */
   readonly aim: (rig: Rig, options: FaultOptions) => Promise<Aimed>;
 }
 
-/** With fewer acknowledgements than replicas, Sentinel may promote one that had not acknowledged. */
+/** With fewer acknowledgements than replicas, Sentinel may promote a replica that had not acknowledged. */
 export const unlessAllMust = (minAcks: number): boolean => minAcks < 2;
 
-/** What happens to all nodes and takes no data from any. */
+/** The targets of a fault that happens to all nodes and takes data from none. */
 export const ALL_NODES = [{ name: 'all-nodes' }] as const;
 
 export const nothing = async (): Promise<void> => undefined;

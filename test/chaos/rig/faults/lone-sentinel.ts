@@ -1,5 +1,6 @@
-// A Sentinel that fails over by itself: cut off from the others together with the replicas, it is told to, and the rest
-// hears of it only later. Meanwhile the servers find no majority for a while, and then one for the old primary again.
+// A Sentinel that fails over by itself: it is cut off from the others together with the replicas and told to fail over,
+// and the others hear of it only later. Meanwhile the servers find no majority for a while, and then one for the old
+// primary again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../../support/eventually.ts';
 import { chosen, type FaultKind, unlessAllMust } from './fault.ts';
@@ -45,7 +46,7 @@ export const loneSentinel: FaultKind = {
           },
           { what: `another primary by ${lone.name}`, withinMs: PROMOTED_WITHIN_MS },
         );
-        // So that they look anew, while no majority names anybody.
+        // This makes them look again while no majority names a primary.
         await sleep(Number(options.confirmedMs ?? 2_500));
         rig.network.drop(rig.servers, [primary]);
         await sleep(Number(options.silentMs ?? 9_000));

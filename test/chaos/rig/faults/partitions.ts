@@ -1,4 +1,5 @@
-// Who cannot reach whom: whole partitions, such that leave some together, and such that hold one direction only.
+// Who cannot reach whom: whole partitions, partitions that leave some parties together, and partitions that hold one
+// direction only.
 
 import type { Rig } from '../chaos-rig.ts';
 import type { Party } from '../network.ts';
@@ -41,7 +42,7 @@ function parted({ sides, ...kind }: Terms): FaultKind {
   };
 }
 
-/** Apart from everybody of the others. */
+/** Cut off from all other parties. */
 async function apart(rig: Rig, side: readonly Party[], others = rig.backstage): Promise<Sides> {
   return { targets: side, side, otherSide: others.filter((party) => !side.includes(party)) };
 }
@@ -93,11 +94,11 @@ const slowLinks: FaultKind = {
   lane: 'aside',
   lastsMs: [2_000, 8_000],
   stays: { mayProgress: true },
-  // Each way; 250 ms make a round trip of half a second, 500 ms one that no command survives.
+  // Each way: 250 ms make a round trip of half a second, 500 ms one that no command survives.
   choose: (random: SeededRandom) => ({ ms: random.pick([20, 100, 250, 500]) }),
   aim: async (rig, options) => {
     const ms = Number(options.ms ?? 20);
-    // What a primary sends its replicas are the replies of their connections.
+    // What a primary sends to its replicas are replies on their connections.
     const isReplication = options.of === 'replication';
     let end = (): void => undefined;
     return {
@@ -175,7 +176,7 @@ export const PARTITION_FAULTS: readonly FaultKind[] = [
     choose: anyOne,
     sides: async (rig, options) => apart(rig, [await rig.primary(), chosen(rig.servers, options)]),
   }),
-  // What the old primary's side acknowledges, the other side has never heard of.
+  // The other side has never heard of what the old primary's side acknowledges.
   parted({
     name: 'split-brain',
     ...FAILOVER,
@@ -228,7 +229,7 @@ export const PARTITION_FAULTS: readonly FaultKind[] = [
   dropConnections,
 ];
 
-/** With the clients as their number: who is cut off is among the targets. */
+/** Clients only as their number; the targets name each that is cut off. */
 function named(parties: readonly Party[]): string {
   const names = parties.filter(({ proxy }) => proxy !== undefined).map(({ name }) => name);
   const clients = parties.length - names.length;

@@ -1,4 +1,4 @@
-// Processes that are killed (SIGKILL) and started again, and such that are frozen (SIGSTOP) and go on.
+// Processes that are killed (SIGKILL) and started again, and processes that are frozen (SIGSTOP) and go on.
 
 import type { Rig } from '../chaos-rig.ts';
 import type { Party } from '../network.ts';
@@ -89,7 +89,7 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
   frozen({ name: 'freeze-both-replicas', ...FAILOVER, lastsMs: [1_000, 8_000], who: bothReplicas }),
   frozen({ name: 'freeze-sentinel', ...ASIDE, stays: { mayProgress: true }, who: sentinel }),
   frozen({ name: 'freeze-server', ...ASIDE, stays: { mayProgress: true }, who: server }),
-  // Longer than a lease: it wakes up when somebody else has what it held.
+  // Longer than a lease: when it wakes up, another client has what it held.
   frozen({
     name: 'freeze-client',
     ...ASIDE,

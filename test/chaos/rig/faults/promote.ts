@@ -1,6 +1,6 @@
-// Makes the Sentinels promote a given node, as SENTINEL FAILOVER does not let one choose: the other replicas are out of
-// their sight meanwhile. Owns that procedure; which node, and why, is the fault's. Where the Sentinels won't, since
-// other faults are at work, it is NotNow: they are no part of what is tested.
+// Makes the Sentinels promote a given node. SENTINEL FAILOVER lets nobody choose, so the other replicas are out of
+// their sight meanwhile. Owns that procedure; the fault decides which node, and why. It is NotNow where the Sentinels
+// refuse because other faults are at work: the Sentinels are not what is tested.
 import { eventually } from '../../../support/eventually.ts';
 import { NotNow, type Rig } from '../chaos-rig.ts';
 import type { RedisTarget } from '../redis-target.ts';
@@ -21,7 +21,10 @@ export async function promote(rig: Rig, node: RedisTarget): Promise<void> {
   }
 }
 
-/** SENTINEL FAILOVER at one that sees these replicas down: another one is busy yet, or knows no good replica. */
+/**
+ * Sends SENTINEL FAILOVER to a Sentinel that sees these replicas as down: another one may still be busy, or know no
+ * good replica.
+ */
 export async function startFailover(rig: Rig, seenDown: readonly RedisTarget[] = []): Promise<void> {
   await orNotNow(
     async () => {
@@ -31,7 +34,7 @@ export async function startFailover(rig: Rig, seenDown: readonly RedisTarget[] =
           await sentinel.call('SENTINEL', 'FAILOVER', rig.cluster.masterName);
           return true;
         } catch {
-          // INPROG or NOGOODSLAVE: the next one, or again in a moment.
+          // INPROG or NOGOODSLAVE: the next Sentinel is asked, or the same again in a moment.
         }
       }
       return false;
@@ -50,7 +53,7 @@ export function waitUntilNamed(rig: Rig, isIt: (node: RedisTarget) => boolean): 
   );
 }
 
-/** Those that act: after a leap of time, a freeze for example, a Sentinel only watches for 30 s (TILT). */
+/** The Sentinels that act: after a leap of time, such as a freeze, a Sentinel only watches for 30 s (TILT). */
 export async function awakeSentinels(rig: Rig): Promise<readonly RedisTarget[]> {
   const free = rig.sentinels.filter((sentinel) => !rig.isTaken(sentinel));
   const infos = await Promise.all(

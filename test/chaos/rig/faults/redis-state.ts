@@ -30,7 +30,8 @@ const full: FaultKind = {
       strike: async () => {
         await primary.call('CONFIG', 'SET', 'maxmemory', '1mb');
       },
-      // A failover writes the settings that it finds into the file of the node: one that is down comes back with it.
+      // A failover writes the settings that it finds into the file of the node, so a node that is down comes back with
+      // them.
       heal: async () => {
         await eventually(
           async () => {

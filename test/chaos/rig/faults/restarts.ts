@@ -1,14 +1,14 @@
-// Restarts: of nodes before the Sentinels act, with their data or empty, and of servers in turn as for an upgrade.
+// Restarts of nodes before the Sentinels act, with their data or empty, and of servers in turn as for an upgrade.
 import { anyOne, chosen, type FaultKind, nothing } from './fault.ts';
 
-/** A primary that is back before anybody missed it: its replicas take over what it has. */
+/** A primary that is back before any Sentinel missed it: its replicas copy what it has. */
 function primaryAtOnce(name: string, detail: string, empty: boolean): FaultKind {
   return {
     name,
     lane: 'failover',
     as: 'kill',
     lastsMs: [0, 0],
-    // With its data too: a busy disk lets Redis put off the write of the last two seconds.
+    // Even with its data: on a busy disk Redis may put off the write of the last two seconds.
     mayLose: () => true,
     aim: async (rig) => {
       const primary = await rig.primary();
