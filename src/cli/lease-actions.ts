@@ -4,7 +4,7 @@ import { ContendedError } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
 import { messageOf } from './describe-error.ts';
-import { EXIT, Exit, endBy } from './exit.ts';
+import { EXIT, Exit } from './exit.ts';
 import { teller } from './notices.ts';
 import {
   type ConnectionOptions,
@@ -30,7 +30,7 @@ export async function acquireForScript(
   resource: string,
   options: ConnectionOptions & LeaseFlags & WaitFlags & OutputOptions,
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const signals = new Signals();
   await withClient(options, env, async (client) => {
     try {
@@ -44,15 +44,14 @@ export async function acquireForScript(
         stop: signals.stop,
       });
       const { leaseId, fencingToken } = lease;
-      tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs() }, options);
+      await tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs() }, options);
     } catch (error) {
       if (signals.received) return;
       if (error instanceof ContendedError) throw new Exit(options.conflictExitCode, messageOf(error));
       throw error;
     }
   });
-  if (signals.received) endBy(signals.received);
-  process.exit(0);
+  if (signals.received) throw Exit.by(signals.received);
 }
 
 export async function renewForScript(
@@ -60,37 +59,35 @@ export async function renewForScript(
   options: ConnectionOptions &
     OutputOptions & { readonly leaseId: string; readonly fencingToken: bigint; readonly ttl?: number },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { leaseId, fencingToken, timeout: timeoutMs, ttl: ttlMs } = options;
   await withClient(options, env, async (client) => {
     const lease = await client.locks.renew({ resource, leaseId, fencingToken }, { timeoutMs, ttlMs });
-    tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs }, options);
+    await tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs }, options);
   });
-  process.exit(0);
 }
 
 export async function releaseForScript(
   resource: string,
   options: ConnectionOptions & OutputOptions & { readonly leaseId: string },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { leaseId, timeout: timeoutMs } = options;
   const released = await withClient(options, env, async (client) => {
     await client.serverInfo({ timeoutMs }); // reports a missing server within the timeout
     return client.locks.release({ resource, leaseId });
   });
-  if (options.json) printJson({ resource, released });
+  if (options.json) await printJson({ resource, released });
   if (!released) {
     const message = `${resource}: there is no lease with this --lease-id. It was released before, or it has ended.`;
     throw new Exit(EXIT.no, options.json ? '' : message);
   }
-  process.exit(0);
 }
 
-function tellOf(lease: ScriptLease, { json }: OutputOptions): void {
+async function tellOf(lease: ScriptLease, { json }: OutputOptions): Promise<void> {
   const { leaseId, fencingToken } = lease;
   const validForMs = Math.floor(lease.validForMs);
   const expiresAt = new Date(systemClock.wallMs() + validForMs);
-  if (json) printJson({ ...lease, validForMs, expiresAt });
-  else print(`lease_id=${leaseId}\nfencing_token=${fencingToken}\nvalid_for_ms=${validForMs}\n`);
+  if (json) await printJson({ ...lease, validForMs, expiresAt });
+  else await print(`lease_id=${leaseId}\nfencing_token=${fencingToken}\nvalid_for_ms=${validForMs}\n`);
 }

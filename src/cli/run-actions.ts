@@ -5,7 +5,7 @@ import { GIVEN_TO_COMMANDS } from '../config/client-environment.ts';
 import { pause, wakefulClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
 import { describeError, messageOf } from './describe-error.ts';
-import { codeOfSignal, EXIT, Exit, endBy } from './exit.ts';
+import { codeOfSignal, EXIT, Exit } from './exit.ts';
 import { type CommandEnd, runGuarded } from './guarded-command.ts';
 import { complain, type Tell, teller } from './notices.ts';
 import {
@@ -75,7 +75,7 @@ export async function runUnderLock({
     }
     return underLease({ resource, command, options, env }, lease, signals);
   });
-  return endAs(end, signals);
+  throw exitOf(end, signals);
 }
 
 export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<never> {
@@ -93,7 +93,7 @@ export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<
       complain(`standing for election to ${resource} again`);
     }
   });
-  return endAs(end, signals);
+  throw exitOf(end, signals);
 }
 
 async function elected(
@@ -171,14 +171,13 @@ function graceOf({ grace }: GraceFlags, lease: Lease): number {
   throw new Exit(EXIT.usage, `${text} Give a longer --ttl or a shorter --grace.`);
 }
 
-function endAs(end: CommandEnd, { received }: Signals): never {
+function exitOf(end: CommandEnd, { received }: Signals): Exit {
   switch (end.kind) {
     case 'exited':
-      return process.exit(end.code);
+      return new Exit(end.code);
     case 'signalled':
-      if (received === end.signal) endBy(end.signal);
-      return process.exit(codeOfSignal(end.signal));
+      return received === end.signal ? Exit.by(end.signal) : new Exit(codeOfSignal(end.signal));
     case 'lost':
-      return process.exit(EXIT.lost);
+      return new Exit(EXIT.lost);
   }
 }
