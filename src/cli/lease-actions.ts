@@ -16,14 +16,12 @@ import {
 } from './options.ts';
 import { print, printJson } from './output.ts';
 import type { Env } from './program-context.ts';
+import { leaseText, type ShellLease } from './shell-text.ts';
 import { Signals } from './signals.ts';
 import { waitForLease } from './wait-for-lease.ts';
 
-interface ScriptLease {
+interface ScriptLease extends ShellLease {
   readonly resource: string;
-  readonly leaseId: string;
-  readonly fencingToken: bigint;
-  readonly validForMs: number;
 }
 
 export async function acquireForScript(
@@ -85,9 +83,8 @@ export async function releaseForScript(
 }
 
 async function tellOf(lease: ScriptLease, { json }: OutputOptions): Promise<void> {
-  const { leaseId, fencingToken } = lease;
   const validForMs = Math.floor(lease.validForMs);
   const expiresAt = new Date(systemClock.wallMs() + validForMs);
   if (json) await printJson({ ...lease, validForMs, expiresAt });
-  else await print(`lease_id=${leaseId}\nfencing_token=${fencingToken}\nvalid_for_ms=${validForMs}\n`);
+  else await print(leaseText({ ...lease, validForMs }));
 }

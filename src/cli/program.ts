@@ -7,6 +7,7 @@ import { EXIT, Exit, endProcess, letReadersLeave, taken } from './exit.ts';
 import { addHoldingCommands } from './holding-commands.ts';
 import { addInspectCommands } from './inspect-commands.ts';
 import type { Arguments, ProgramContext } from './program-context.ts';
+import { failureForShell } from './shell-text.ts';
 import { printable } from './text.ts';
 
 /** Ends the process, unless it serves. */
@@ -17,11 +18,18 @@ export async function runProgram(args: readonly string[], context: ProgramContex
     isServer = true;
     return context.serve(options);
   };
+  const failed = failureForShell(split(args).own);
+  process.once('exit', failed); // for what ends the process elsewhere: a second signal, a defect
   try {
     await programOf(split(args), { ...context, serve }).parseAsync([...split(args).own], { from: 'user' });
   } catch (error) {
-    return endProcess(await exitOf(error));
+    const exit = await exitOf(error);
+    const isHelp = error instanceof CommanderError && exit.code === 0;
+    if (isHelp) process.off('exit', failed);
+    else failed(exit.code);
+    return endProcess(exit);
   }
+  process.off('exit', failed);
   if (!isServer) return endProcess(new Exit(0));
 }
 
