@@ -5,16 +5,18 @@
 //                                   ▲ SIGTERM       ▲ SIGKILL ▲ the local deadline
 //
 // A revoked lease is the exception: it may end before its deadline, and nothing here can be in time for that. The
-// command then has until the deadline that was known, and no longer than the grace.
+// command then has until the deadline that was known, and no longer than the grace. If this process is killed, the
+// watchdog ends the command.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Lease } from '../client/client.ts';
 import { type Clock, type Timer, wakefulClock } from '../domain/clock.ts';
 import { EXIT, Exit } from './exit.ts';
-import { killTree, type ProcessId, processTree, signalAll, stillRunning } from './process-tree.ts';
+import { killTree, type ProcessId, processTree, signalAll, statOf, stillRunning } from './process-tree.ts';
 import type { Signals } from './signals.ts';
 import { span } from './text.ts';
+import { startWatchdog } from './watchdog.ts';
 
 export interface GuardedCommand {
   readonly command: readonly [string, ...string[]];
@@ -44,14 +46,19 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
   const { command, env, lease, signals, onLoss } = guarded;
   const [program, ...args] = command;
   const { promise, resolve, reject } = Promise.withResolvers<CommandEnd>();
+  // Before the command, so that little time passes between its start and the watch over it.
+  const watchdog = startWatchdog(env);
   const child = spawn(program, args, { stdio: 'inherit', env: { ...env } });
   const { pid } = child;
   if (pid === undefined) {
+    watchdog.end();
     child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(program, error)));
     return promise;
   }
   child.on('error', () => {}); // A signal could not be sent: the child has ended, and 'exit' reports that.
   signals.target = (signal) => child.kill(signal);
+  const self: ProcessId = statOf(String(pid)) ?? { pid, startedAt: '' };
+  watchdog.watch(self, Math.max(0, guarded.graceMs - LEAD_MS));
 
   let deadlineMs = clock.monotonicMs() + lease.remainingMs();
   let timer: Timer | undefined;
@@ -59,6 +66,7 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
   let told: readonly ProcessId[] = [];
   const finish = (end: CommandEnd): void => {
     timer?.cancel();
+    watchdog.end();
     lease.signal.removeEventListener('abort', lost);
     signals.target = undefined;
     resolve(end);
@@ -71,6 +79,7 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     if (isTold) return;
     isTold = true;
     timer?.cancel();
+    watchdog.watch(self, 0); // It has been told by then, and has no second grace.
     const leadMs = Math.min(LEAD_MS, guarded.graceMs / 4);
     const leftMs = Math.min(deadlineMs - clock.monotonicMs(), guarded.graceMs) - leadMs;
     if (leftMs <= 0) {

@@ -6,6 +6,7 @@ import type { ServeOptions } from '../config/load-config.ts';
 import { EXIT, Exit, endProcess, letReadersLeave, taken } from './exit.ts';
 import { addHoldingCommands } from './holding-commands.ts';
 import { addInspectCommands } from './inspect-commands.ts';
+import { whenNpmHasEnded } from './npm-parent.ts';
 import type { Arguments, ProgramContext } from './program-context.ts';
 import { failureForShell } from './shell-text.ts';
 import { printable } from './text.ts';
@@ -13,6 +14,7 @@ import { printable } from './text.ts';
 /** Ends the process, unless it serves. */
 export async function runProgram(args: readonly string[], context: ProgramContext): Promise<void> {
   letReadersLeave();
+  whenNpmHasEnded(() => process.kill(process.pid, 'SIGTERM'));
   let isServer = false;
   const serve = (options: ServeOptions): Promise<void> => {
     isServer = true;

@@ -1,13 +1,15 @@
 // The package as it is installed: packed by npm and unpacked into a project of its own, whose programs are those of
 // docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the test of one's own run.
-import { type ExecFileException, execFile } from 'node:child_process';
+import { type ExecFileException, execFile, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
+import { eventually } from '../support/eventually.ts';
 import { startInstance } from '../support/instance.ts';
+import { clientTo } from '../support/sdk-rig.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../..');
@@ -145,23 +147,67 @@ test('the program loads neither client nor server until a command needs it, and 
   expect(server.folders.filter((folder) => /^src\/(cli|client)/.test(folder))).toEqual([]);
 });
 
-test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {
+/** As npm makes it. */
+async function linkProgram(): Promise<void> {
   const { bin } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
     readonly bin: Readonly<Record<string, string>>; // ours
   };
-  // As npm makes it.
   await mkdir(join(project, 'node_modules/.bin'), { recursive: true });
+  await rm(join(project, 'node_modules/.bin/leasehold'), { force: true });
   await symlink(join(installed, bin.leasehold ?? ''), join(project, 'node_modules/.bin/leasehold'));
+}
+
+const inProject = () => ({
+  cwd: project,
+  env: {
+    PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
+    LEASEHOLD_CLIENT_SERVER: formatHostPort(instance.address),
+  },
+});
+
+test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {
+  await linkProgram();
   const command = ['run', 'demo', '--', 'sh', '-c', 'echo token $LEASEHOLD_FENCING_TOKEN'];
-  const { stdout } = await run('npx', ['--offline', '--no', 'leasehold', ...command], {
-    cwd: project,
-    env: {
-      PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
-      LEASEHOLD_CLIENT_SERVER: formatHostPort(instance.address),
-    },
-  }).catch(output);
+  const { stdout } = await run('npx', ['--offline', '--no', 'leasehold', ...command], inProject()).catch(
+    output,
+  );
   expect(stdout).toMatch(/^token \d+\n$/);
 });
+
+// It finds its npm in /proc.
+test.skipIf(process.platform !== 'linux').for(['SIGTERM', 'SIGKILL'] as const)(
+  '%s to an npx that runs leasehold run ends the command and frees the lock',
+  { timeout: 60_000 },
+  async (signal) => {
+    await linkProgram();
+    const command = ['run', `under-npx-${signal}`, '--', 'sh', '-c', 'echo pid $$; exec sleep 60'];
+    const npx = spawn('npx', ['--offline', '--no', 'leasehold', ...command], {
+      ...inProject(),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let stdout = '';
+    npx.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    const pid = (): number => Number(/^pid (\d+)\n/.exec(stdout)?.[1] ?? 0);
+    await eventually(() => pid() > 0, { what: 'the command', withinMs: 30_000 });
+    onTestFinished(() => {
+      if (isRunning(pid())) process.kill(pid(), 'SIGKILL');
+    });
+    npx.kill(signal);
+    await eventually(() => !isRunning(pid()), { what: 'the end of the command', withinMs: 10_000 });
+    const free = async () => (await clientTo(instance.address).locks.get(command[1] ?? '')).state === 'free';
+    await eventually(free, { what: 'a free lock', withinMs: 10_000 });
+  },
+);
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 test('the .proto files are in it, with everything that they import', async () => {
   const paths = await readdir(join(installed, 'proto'), { recursive: true });
