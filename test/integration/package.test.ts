@@ -1,11 +1,13 @@
 // The package as it is installed: packed by npm and unpacked into a project of its own, whose programs are those of
 // docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the test of one's own run.
-import { type ExecFileException, execFile, spawn } from 'node:child_process';
+import { type ExecFileException, execFile, spawn, spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import { NODE_NEEDED, nodeVersionProblem } from '../../src/node-version.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { startInstance } from '../support/instance.ts';
@@ -80,6 +82,21 @@ test('every program of docs/sdk.md passes the compiler against the packed declar
   await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]).catch(output);
 });
 
+test('The programs in the docs and the examples use no syntax that Node.js 22 lacks', async () => {
+  const docs = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'));
+  const examples = (await readdir(join(ROOT, 'examples'))).filter((name) => name.endsWith('.ts'));
+  const paths = [
+    'README.md',
+    ...docs.map((name) => `docs/${name}`),
+    ...examples.map((name) => `examples/${name}`),
+  ];
+  for (const path of paths) {
+    const text = await readFile(join(ROOT, path), 'utf8');
+    const code = path.endsWith('.ts') ? text : [...text.matchAll(/```[jt]s\n(.*?)```/gs)].join('');
+    expect([path, code.match(/^.*\busing \w+ =.*$/gm)]).toEqual([path, null]);
+  }
+});
+
 test('the quickstart has some 20 lines, and runs', { timeout: 60_000 }, async () => {
   const text = (await programs()).get('Quickstart') ?? '';
   expect(text.trim().split('\n').length).toBeLessThanOrEqual(22);
@@ -135,7 +152,9 @@ test('the client has no code of the server in it', async () => {
 });
 
 test('the program loads neither client nor server until a command needs it, and never one for the other', async () => {
-  expect(await loadedBy('src/main.js')).toEqual({
+  // An old Node.js can't read the rest.
+  expect(await loadedBy('src/main.js')).toEqual({ folders: ['src'], packages: [] });
+  expect(await loadedBy('src/main.js', 'src/package-info.js', 'src/cli/program.js')).toEqual({
     folders: ['src', 'src/cli', 'src/config', 'src/domain'],
     packages: ['commander'],
   });
@@ -208,6 +227,78 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+// A Node.js of today that calls itself an old one, and the old ones on this machine's PATH, where npm puts ours first.
+const PRETENDED =
+  "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
+const OLD: (readonly [version: string, ...command: string[]])[] = [
+  ['20.20.2', process.execPath, '--import', `data:text/javascript,${encodeURIComponent(PRETENDED)}`],
+];
+const onPath = (process.env.PATH ?? '').split(':').map((entry) => join(entry, 'node'));
+for (const path of new Set(onPath.filter((file) => existsSync(file)).map((file) => realpathSync(file)))) {
+  const version = spawnSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout?.trim();
+  if (version && nodeVersionProblem(version) !== undefined) OLD.push([version, path]);
+}
+
+test.for(OLD)(
+  'With Node.js %s, every command says first of all which one it needs, and ends with 2',
+  {
+    timeout: 60_000,
+  },
+  ([version, node = '', ...options]) => {
+    const main = join(installed, 'dist/src/main.js');
+    const message = `leasehold needs Node.js 22.12 or newer, and this is ${version}. Put a newer one first on your PATH.\n`;
+    for (const args of [
+      ['serve'],
+      ['serve', '--workers', '2'],
+      ['run', 'r', '--', 'true'],
+      ['--version'],
+      [],
+    ]) {
+      const { status, stdout, stderr } = spawnSync(node, [...options, main, ...args], { encoding: 'utf8' });
+      expect([args, status, stdout, stderr]).toEqual([args, 2, '', message]);
+    }
+    // A shell may evaluate this, and must not go on.
+    const acquire = spawnSync(node, [...options, main, 'acquire', 'r'], { encoding: 'utf8' });
+    expect([acquire.status, acquire.stdout]).toEqual([2, expect.stringMatching(/\(exit 2\)\n$/)]);
+  },
+);
+
+test.for(OLD)(
+  'With Node.js %s, startTestServer rejects with the one it needs, and the client holds a lock',
+  {
+    timeout: 60_000,
+  },
+  async ([version, node = '', ...options]) => {
+    const program = join(project, 'old.mjs');
+    await writeFile(
+      program,
+      `import { createClient } from 'leasehold/client';
+     import { startTestServer } from 'leasehold/testing';
+     await startTestServer().catch(({ message }) => console.log(message));
+     const client = createClient({ addresses: '${formatHostPort(instance.address)}' });
+     await client.withLock('old', () => console.log('held'));
+     client.close();`,
+    );
+    const { stdout } = await run(node, [...options, program]).catch(output);
+    expect(stdout).toBe(
+      `leasehold/testing needs Node.js 22.12 or newer, and this is ${version}. Put a newer one first on your PATH.\nheld\n`,
+    );
+  },
+);
+
+test('The Node.js that the program asks for is the one in package.json', async () => {
+  const { engines } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
+    readonly engines: Readonly<Record<string, string>>; // ours
+  };
+  expect(engines.node).toBe(`>=${NODE_NEEDED}`);
+  expect(['22.12.0', '22.13.1', '24.0.0', '100.1.0'].map(nodeVersionProblem)).toEqual(
+    Array(4).fill(undefined),
+  );
+  expect(
+    ['22.11.0', '20.20.2', '8.0.0'].filter((version) => nodeVersionProblem(version) === undefined),
+  ).toEqual([]);
+});
 
 test('the .proto files are in it, with everything that they import', async () => {
   const paths = await readdir(join(installed, 'proto'), { recursive: true });
