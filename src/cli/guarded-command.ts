@@ -10,18 +10,18 @@
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Lease } from '../client/client.ts';
 import { type Clock, type Timer, wakefulClock } from '../domain/clock.ts';
 import { EXIT, Exit } from './exit.ts';
 import { killTree, type ProcessId, processTree, signalAll, statOf, stillRunning } from './process-tree.ts';
 import type { Signals } from './signals.ts';
 import { span } from './text.ts';
+import type { HeldLease } from './wait-for-lease.ts';
 import { startWatchdog } from './watchdog.ts';
 
 export interface GuardedCommand {
   readonly command: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly lease: Lease;
+  readonly held: HeldLease;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
   readonly signals: Signals;
@@ -43,7 +43,8 @@ const LEFTOVERS_MS = 20;
 
 /** Resolves when the command has ended. Rejects with Exit, 126 or 127, if the command can't be started. */
 export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock): Promise<CommandEnd> {
-  const { command, env, lease, signals, onLoss } = guarded;
+  const { command, env, signals, onLoss } = guarded;
+  const { lease, isFinal } = guarded.held;
   const [program, ...args] = command;
   const { promise, resolve, reject } = Promise.withResolvers<CommandEnd>();
   // Before the command, so that little time passes between its start and the watch over it.
@@ -101,7 +102,8 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     }
     deadlineMs = clock.monotonicMs() + leftMs;
     if (leftMs <= guarded.graceMs) {
-      stop(`The lease on ${lease.resource} ends in ${span(leftMs)} and could not be renewed.`);
+      const why = isFinal() ? ', at the end of its --max-hold' : ' and could not be renewed';
+      stop(`The lease on ${lease.resource} ends in ${span(leftMs)}${why}.`);
       return;
     }
     timer = clock.after(Math.min(leftMs - guarded.graceMs, LOOK_MS), look);

@@ -33,7 +33,7 @@ export async function acquireForScript(
   await withClient(options, env, async (client) => {
     try {
       // This uses a holder's stream, which keeps the place in the queue. The end of the stream releases nothing.
-      const lease = await waitForLease(client, {
+      const { lease } = await waitForLease(client, {
         resource,
         lease: leaseOptionsOf(options),
         waitMs: waitMsOf(options),

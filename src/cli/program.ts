@@ -62,7 +62,12 @@ function programOf(args: Arguments, context: ProgramContext): Command {
     .configureOutput({
       outputError: (text, write) =>
         write(
-          printable(text.trimEnd())
+          // Commander puts its suggestion on a line of its own; everything else may come from the arguments.
+          text
+            .trimEnd()
+            .split(/\n(?=\(Did you mean )/)
+            .map(printable)
+            .join('\n')
             .replace(/^error: /, 'leasehold: ')
             .concat('\n'),
         ),

@@ -46,6 +46,17 @@ test.for([
   },
 );
 
+test('The suggestion for a misspelt command is a line of its own', { timeout: 30_000 }, async () => {
+  const { stderr } = await ended(undefined, ['runn']);
+  expect(stderr.split('\n').slice(0, 2)).toEqual([
+    "leasehold: unknown command 'runn'",
+    '(Did you mean run?)',
+  ]);
+  expect((await ended(undefined, ['a\nb\u001b'])).stderr).toMatch(
+    /^leasehold: unknown command 'a\ufffdb\ufffd'$/m,
+  );
+});
+
 test.for([
   [
     { LEASEHOLD_CLIENT_SERVRE: 'a:1' },

@@ -109,11 +109,15 @@ describe('a lost lease', { timeout: 60_000 }, () => {
   test('At the end of --max-hold, a command that obeys SIGTERM is not killed, and the lock is free at once', async () => {
     const server = await started();
     const holder = leasehold(server.address, [
-      ...['run', 'r', '--ttl', '3s', '--max-hold', '3s', '--grace', '1s', '--', 'sh', '-c'],
+      ...['run', '-v', 'r', '--ttl', '3s', '--max-hold', '3s', '--grace', '1s', '--', 'sh', '-c'],
       'trap "echo in order; exit 0" TERM; while :; do sleep 0.05; done',
     ]);
     expect(await holder.exit(10_000)).toBe(76);
     expect(holder.stdout).toBe('in order\n');
+    expect(holder.stderr).toMatch(
+      /The lease on r ends in .*, at the end of its --max-hold\. The command was told to end/,
+    );
+    expect(holder.stderr).not.toContain('could not be renewed');
     expect((await clientTo(server.address).locks.get('r')).state).toBe('free');
   });
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { startInstance } from '../support/instance.ts';
+import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 
 let instance: Instance;
@@ -39,6 +40,20 @@ test('a key in Redis refuses a late writer', { timeout: 60_000 }, async () => {
   } finally {
     await redis.stop();
   }
+});
+
+test('The example for a key in Redis says once that there is no Redis, and ends', {
+  timeout: 40_000,
+}, async () => {
+  const url = `redis://:a-password@127.0.0.1:${await freePort()}`;
+  const ended: { code: number; stdout: string; stderr: string } = await run('fencing-redis.ts', url).then(
+    () => ({ code: 0, stdout: '', stderr: '' }),
+    (error) => error,
+  );
+  expect([ended.code, ended.stdout]).toEqual([1, '']);
+  expect(ended.stderr).toMatch(
+    /^No Redis at 127\.0\.0\.1:\d+ \(connect ECONNREFUSED .*\)\. Start one, .*\n$/,
+  );
 });
 
 test.each(['proto-stubs.ts', 'proto-loader.ts'])('%s', { timeout: 40_000 }, async (example) => {
