@@ -7,8 +7,19 @@ import { Redis } from 'ioredis';
 import { createClient } from '../src/client/client.ts'; // in your project: 'leasehold/client'
 
 const [server = '127.0.0.1:50051', url = 'redis://127.0.0.1:6379'] = process.argv.slice(2);
+// Without these two options, ioredis tries for ever, and reports each failure on stderr.
+const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+let failure = '';
+redis.on('error', ({ message }: Error) => {
+  failure = message;
+});
+await redis.connect().catch(() => {
+  console.error(
+    `No Redis at ${new URL(url).host} (${failure}). Start one, or give its URL as the second argument.`,
+  );
+  process.exit(1);
+});
 const client = createClient({ addresses: server });
-const redis = new Redis(url);
 
 const FENCED_SET = `
 local token, largest = tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'token') or '0')

@@ -81,7 +81,7 @@ const LAYERS: Readonly<
   supervisor: { may: ['domain'] },
   cli: { may: ['client', 'client/core', 'config', 'domain'] },
   // A whole server, for the tests of others.
-  testing: { may: ['server', 'client', 'config', 'store/memory', 'domain'] },
+  testing: { may: ['main', 'server', 'client', 'config', 'store/memory', 'domain'] },
   // Puts an instance together, and the process around it.
   server: {
     may: [

@@ -7,14 +7,14 @@ interface Node {
   readonly path: string;
   readonly description: string;
   readonly commands: readonly { readonly name: string; readonly description: string }[];
+  /** What the arguments can be, where that is a choice. */
+  readonly choices: readonly string[];
   readonly options: readonly {
     readonly flag: string;
     readonly description: string;
     readonly takesFile: boolean;
   }[];
 }
-
-const RUNS_A_COMMAND = ['run', 'elect'];
 
 export function completionOf(shell: 'bash' | 'zsh' | 'fish', program: Command): string {
   const nodes = nodesOf(program, []);
@@ -31,6 +31,7 @@ function nodesOf(command: Command, path: readonly string[]): Node[] {
       name: one.name(),
       description: one.summary() || one.description(),
     })),
+    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
     options: options.flatMap(({ long, description, flags }) =>
       long ? [{ flag: long, description, takesFile: flags.includes('<file>') }] : [],
     ),
@@ -40,8 +41,9 @@ function nodesOf(command: Command, path: readonly string[]): Node[] {
 
 // The script reads COMP_WORDS only, so it needs no completion package and works in zsh through bashcompinit.
 function bash(nodes: readonly Node[]): string {
-  const cases = nodes.map(({ path, commands, options }) => {
-    const words = [...commands.map(({ name }) => name), ...options.map(({ flag }) => flag)].join(' ');
+  const cases = nodes.map(({ path, commands, choices, options }) => {
+    const names = [...commands.map(({ name }) => name), ...choices];
+    const words = [...names, ...options.map(({ flag }) => flag)].join(' ');
     return `    "${path}") words="${words}" ;;`;
   });
   const paths = nodes.filter(({ path }) => path !== '').map(({ path }) => `"${path}"`);
@@ -79,9 +81,10 @@ complete -F _leasehold leasehold
 
 function fish(nodes: readonly Node[]): string {
   const quoted = (text: string): string => `'${text.split('\n', 1)[0]?.replace(/['\\]/g, '\\$&') ?? ''}'`;
-  const lines = nodes.flatMap(({ path, commands, options }) => {
-    const condition = conditionOf(path, commands);
+  const lines = nodes.flatMap(({ path, commands, choices, options }) => {
+    const condition = conditionOf(path, [...commands.map(({ name }) => name), ...choices]);
     return [
+      ...choices.map((word) => `complete -c leasehold -f -n ${condition} -a ${word}`),
       ...commands.map(
         ({ name, description }) =>
           `complete -c leasehold -f -n ${condition} -a ${name} -d ${quoted(description)}`,
@@ -92,17 +95,23 @@ function fish(nodes: readonly Node[]): string {
       }),
     ];
   });
-  const rest = RUNS_A_COMMAND.map(
-    (name) =>
-      `complete -c leasehold -n '__fish_seen_subcommand_from ${name}' -a '(__fish_complete_subcommand --commandline)'`,
-  );
-  return `# leasehold completion\n${[...lines, ...rest].join('\n')}\n`;
+  return `# leasehold completion
+function __leasehold_command
+  set -l words (commandline -opc)
+  set -e words[1..(contains -i -- -- $words)]
+  complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+complete -c leasehold -f -n '${BEFORE_COMMAND.replace('not ', '')}' -a '(__leasehold_command)'
+${lines.join('\n')}
+`;
 }
 
-function conditionOf(path: string, commands: Node['commands']): string {
+/** What follows "--" is another command, whose words may be the same. */
+const BEFORE_COMMAND = 'not contains -- -- (commandline -opc)';
+
+function conditionOf(path: string, words: readonly string[]): string {
   if (path === '') return '__fish_use_subcommand';
   const seen = path.split(' ').map((word) => `__fish_seen_subcommand_from ${word}`);
-  const names = commands.map(({ name }) => name).join(' ');
-  const notYet = names === '' ? [] : [`not __fish_seen_subcommand_from ${names}`];
-  return `'${[...seen, ...notYet].join('; and ')}'`;
+  const notYet = words.length === 0 ? [] : [`not __fish_seen_subcommand_from ${words.join(' ')}`];
+  return `'${[BEFORE_COMMAND, ...seen, ...notYet].join('; and ')}'`;
 }

@@ -26,10 +26,17 @@ export const EXIT = {
 export class Exit extends Error {
   override readonly name = 'Exit';
   readonly code: number;
+  /** The signal that asked for the end, if one did. */
+  readonly signal: NodeJS.Signals | undefined;
 
-  constructor(code: number, message = '') {
+  constructor(code: number, message = '', signal?: NodeJS.Signals) {
     super(message);
     this.code = code;
+    this.signal = signal;
+  }
+
+  static by(signal: NodeJS.Signals): Exit {
+    return new Exit(codeOfSignal(signal), '', signal);
   }
 }
 
@@ -37,15 +44,34 @@ export function codeOfSignal(signal: NodeJS.Signals): number {
   return EXIT.signalled + constants.signals[signal];
 }
 
+let isEnding = false;
+
+/** `leasehold locks ls | head`: a reader that has read enough is no error. */
+export function letReadersLeave(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (!isEnding) process.exit(error.code === 'EPIPE' ? 0 : EXIT.internal);
+  });
+}
+
 /**
- * Ends the process the way the signal would have ended it. A shell that runs a loop goes on after an exit code, but
- * ends with its child when Ctrl-C ended the child.
+ * Ends the process when its readers have taken everything that it has printed: process.exit alone drops what a pipe
+ * hasn't taken yet.
  */
-export function endBy(signal: NodeJS.Signals): never {
+export async function endProcess({ code, message, signal }: Exit): Promise<never> {
+  isEnding = true;
+  if (message !== '') await taken(process.stderr, `leasehold: ${message}\n`);
+  await taken(process.stdout);
+  // A shell that runs a loop goes on after an exit code, but ends with its child when Ctrl-C ended the child.
   if (signal === 'SIGINT') {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   }
   // Reached also where the signal does nothing: the first process of a container ignores it.
-  process.exit(codeOfSignal(signal));
+  process.exit(code);
+}
+
+/** Resolves when all that was written to the stream is with its reader, or the reader has gone. */
+export function taken(stream: NodeJS.WriteStream, text = ''): Promise<void> {
+  stream.on('error', () => {});
+  return new Promise((resolve) => stream.write(text, () => resolve()));
 }

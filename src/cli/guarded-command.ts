@@ -5,21 +5,23 @@
 //                                   ▲ SIGTERM       ▲ SIGKILL ▲ the local deadline
 //
 // A revoked lease is the exception: it may end before its deadline, and nothing here can be in time for that. The
-// command then has until the deadline that was known, and no longer than the grace.
+// command then has until the deadline that was known, and no longer than the grace. If this process is killed, the
+// watchdog ends the command.
 
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Lease } from '../client/client.ts';
 import { type Clock, type Timer, wakefulClock } from '../domain/clock.ts';
 import { EXIT, Exit } from './exit.ts';
-import { killTree, type ProcessId, processTree, signalAll, stillRunning } from './process-tree.ts';
+import { killTree, type ProcessId, processTree, signalAll, statOf, stillRunning } from './process-tree.ts';
 import type { Signals } from './signals.ts';
 import { span } from './text.ts';
+import type { HeldLease } from './wait-for-lease.ts';
+import { startWatchdog } from './watchdog.ts';
 
 export interface GuardedCommand {
   readonly command: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly lease: Lease;
+  readonly held: HeldLease;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
   readonly signals: Signals;
@@ -41,17 +43,23 @@ const LEFTOVERS_MS = 20;
 
 /** Resolves when the command has ended. Rejects with Exit, 126 or 127, if the command can't be started. */
 export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock): Promise<CommandEnd> {
-  const { command, env, lease, signals, onLoss } = guarded;
+  const { command, env, signals, onLoss } = guarded;
+  const { lease, isFinal } = guarded.held;
   const [program, ...args] = command;
   const { promise, resolve, reject } = Promise.withResolvers<CommandEnd>();
+  // Before the command, so that little time passes between its start and the watch over it.
+  const watchdog = startWatchdog(env);
   const child = spawn(program, args, { stdio: 'inherit', env: { ...env } });
   const { pid } = child;
   if (pid === undefined) {
+    watchdog.end();
     child.once('error', (error: NodeJS.ErrnoException) => reject(startFailure(program, error)));
     return promise;
   }
   child.on('error', () => {}); // A signal could not be sent: the child has ended, and 'exit' reports that.
   signals.target = (signal) => child.kill(signal);
+  const self: ProcessId = statOf(String(pid)) ?? { pid, startedAt: '' };
+  watchdog.watch(self, Math.max(0, guarded.graceMs - LEAD_MS));
 
   let deadlineMs = clock.monotonicMs() + lease.remainingMs();
   let timer: Timer | undefined;
@@ -59,6 +67,7 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
   let told: readonly ProcessId[] = [];
   const finish = (end: CommandEnd): void => {
     timer?.cancel();
+    watchdog.end();
     lease.signal.removeEventListener('abort', lost);
     signals.target = undefined;
     resolve(end);
@@ -71,6 +80,7 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     if (isTold) return;
     isTold = true;
     timer?.cancel();
+    watchdog.watch(self, 0); // It has been told by then, and has no second grace.
     const leadMs = Math.min(LEAD_MS, guarded.graceMs / 4);
     const leftMs = Math.min(deadlineMs - clock.monotonicMs(), guarded.graceMs) - leadMs;
     if (leftMs <= 0) {
@@ -92,7 +102,8 @@ export function runGuarded(guarded: GuardedCommand, clock: Clock = wakefulClock)
     }
     deadlineMs = clock.monotonicMs() + leftMs;
     if (leftMs <= guarded.graceMs) {
-      stop(`The lease on ${lease.resource} ends in ${span(leftMs)} and could not be renewed.`);
+      const why = isFinal() ? ', at the end of its --max-hold' : ' and could not be renewed';
+      stop(`The lease on ${lease.resource} ends in ${span(leftMs)}${why}.`);
       return;
     }
     timer = clock.after(Math.min(leftMs - guarded.graceMs, LOOK_MS), look);

@@ -104,13 +104,15 @@ function addAcquireCommand(program: Command, env: Env): void {
     .summary('acquire a lease that a script renews and releases')
     .description(
       paragraph(`Acquires a lease, prints lease_id, fencing_token and valid_for_ms, and exits. Nothing renews the lease:
-        renew it before it ends, or let it end. Anyone who knows the lease_id can renew and release the lease.`),
+        renew it before it ends, or let it end. Anyone who knows the lease_id can renew and release the lease. If it
+        fails, it prints text that fails when a shell evaluates it.`),
     )
     .addHelpText(
       'after',
       `
 Examples:
-  eval "$(leasehold acquire deploy --ttl 30s)" && export LEASEHOLD_CLIENT_LEASE_ID="$lease_id"
+  lease=$(leasehold acquire deploy --ttl 30s) || exit               in a script: without the lock, it ends here
+  eval "$lease"; export LEASEHOLD_CLIENT_LEASE_ID="$lease_id"
   leasehold renew deploy --fencing-token "$fencing_token" && leasehold release deploy
   leasehold acquire deploy --wait 5m --json`,
     )

@@ -6,12 +6,12 @@ import { print, printJson } from './output.ts';
 import type { Env } from './program-context.ts';
 import { fields, span } from './text.ts';
 
-export async function showInfo(options: ConnectionOptions & OutputOptions, env: Env): Promise<never> {
+export async function showInfo(options: ConnectionOptions & OutputOptions, env: Env): Promise<void> {
   const info = await withClient(options, env, (client) => client.serverInfo({ timeoutMs: options.timeout }));
   const spanOf = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : span(ms));
-  if (options.json) printJson(info);
+  if (options.json) await printJson(info);
   else {
-    print(
+    await print(
       fields([
         ['version', info.version],
         ['instance', info.instanceId],
@@ -26,5 +26,4 @@ export async function showInfo(options: ConnectionOptions & OutputOptions, env: 
       ]),
     );
   }
-  process.exit(0);
 }

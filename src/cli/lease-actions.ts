@@ -4,7 +4,7 @@ import { ContendedError } from '../client/client.ts';
 import { systemClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
 import { messageOf } from './describe-error.ts';
-import { EXIT, Exit, endBy } from './exit.ts';
+import { EXIT, Exit } from './exit.ts';
 import { teller } from './notices.ts';
 import {
   type ConnectionOptions,
@@ -16,26 +16,24 @@ import {
 } from './options.ts';
 import { print, printJson } from './output.ts';
 import type { Env } from './program-context.ts';
+import { leaseText, type ShellLease } from './shell-text.ts';
 import { Signals } from './signals.ts';
 import { waitForLease } from './wait-for-lease.ts';
 
-interface ScriptLease {
+interface ScriptLease extends ShellLease {
   readonly resource: string;
-  readonly leaseId: string;
-  readonly fencingToken: bigint;
-  readonly validForMs: number;
 }
 
 export async function acquireForScript(
   resource: string,
   options: ConnectionOptions & LeaseFlags & WaitFlags & OutputOptions,
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const signals = new Signals();
   await withClient(options, env, async (client) => {
     try {
       // This uses a holder's stream, which keeps the place in the queue. The end of the stream releases nothing.
-      const lease = await waitForLease(client, {
+      const { lease } = await waitForLease(client, {
         resource,
         lease: leaseOptionsOf(options),
         waitMs: waitMsOf(options),
@@ -44,15 +42,14 @@ export async function acquireForScript(
         stop: signals.stop,
       });
       const { leaseId, fencingToken } = lease;
-      tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs() }, options);
+      await tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs() }, options);
     } catch (error) {
       if (signals.received) return;
       if (error instanceof ContendedError) throw new Exit(options.conflictExitCode, messageOf(error));
       throw error;
     }
   });
-  if (signals.received) endBy(signals.received);
-  process.exit(0);
+  if (signals.received) throw Exit.by(signals.received);
 }
 
 export async function renewForScript(
@@ -60,37 +57,34 @@ export async function renewForScript(
   options: ConnectionOptions &
     OutputOptions & { readonly leaseId: string; readonly fencingToken: bigint; readonly ttl?: number },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { leaseId, fencingToken, timeout: timeoutMs, ttl: ttlMs } = options;
   await withClient(options, env, async (client) => {
     const lease = await client.locks.renew({ resource, leaseId, fencingToken }, { timeoutMs, ttlMs });
-    tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs }, options);
+    await tellOf({ resource, leaseId, fencingToken, validForMs: lease.remainingMs }, options);
   });
-  process.exit(0);
 }
 
 export async function releaseForScript(
   resource: string,
   options: ConnectionOptions & OutputOptions & { readonly leaseId: string },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { leaseId, timeout: timeoutMs } = options;
   const released = await withClient(options, env, async (client) => {
     await client.serverInfo({ timeoutMs }); // reports a missing server within the timeout
     return client.locks.release({ resource, leaseId });
   });
-  if (options.json) printJson({ resource, released });
+  if (options.json) await printJson({ resource, released });
   if (!released) {
     const message = `${resource}: there is no lease with this --lease-id. It was released before, or it has ended.`;
     throw new Exit(EXIT.no, options.json ? '' : message);
   }
-  process.exit(0);
 }
 
-function tellOf(lease: ScriptLease, { json }: OutputOptions): void {
-  const { leaseId, fencingToken } = lease;
+async function tellOf(lease: ScriptLease, { json }: OutputOptions): Promise<void> {
   const validForMs = Math.floor(lease.validForMs);
   const expiresAt = new Date(systemClock.wallMs() + validForMs);
-  if (json) printJson({ ...lease, validForMs, expiresAt });
-  else print(`lease_id=${leaseId}\nfencing_token=${fencingToken}\nvalid_for_ms=${validForMs}\n`);
+  if (json) await printJson({ ...lease, validForMs, expiresAt });
+  else await print(leaseText({ ...lease, validForMs }));
 }

@@ -19,56 +19,53 @@ interface ListOptions extends Options {
 
 const HEADINGS = ['RESOURCE', 'STATE', 'MODE', 'HOLDER', 'TOKEN', 'ENDS', 'WAITING'];
 
-export async function listLocks(options: ListOptions, env: Env): Promise<never> {
+export async function listLocks(options: ListOptions, env: Env): Promise<void> {
   const { json, prefix, owner, state: states, timeout: timeoutMs } = options;
   const locks: Lock[] = [];
   await withClient(options, env, async (client) => {
     for await (const lock of client.locks.list({ prefix, owner, states, timeoutMs })) {
-      if (json) printJson(lock);
+      if (json) await printJson(lock);
       else locks.push(lock);
     }
   });
-  if (!json && locks.length > 0) print(table(HEADINGS, locks.map(rowOf), terminalWidth()));
-  process.exit(0);
+  if (!json && locks.length > 0) await print(table(HEADINGS, locks.map(rowOf), terminalWidth()));
 }
 
-export async function showLock(resource: string, options: Options, env: Env): Promise<never> {
+export async function showLock(resource: string, options: Options, env: Env): Promise<void> {
   const lock = await withClient(options, env, (client) =>
     client.locks.get(resource, { timeoutMs: options.timeout }),
   );
-  if (options.json) printJson(lock);
-  else print(described(lock, systemClock.wallMs()));
-  process.exit(0);
+  if (options.json) await printJson(lock);
+  else await print(described(lock, systemClock.wallMs()));
 }
 
 export async function watchLocks(
   resources: readonly string[],
   options: Options & { readonly prefix?: string },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { prefix, json, timeout: timeoutMs } = options;
   if (prefix !== undefined && resources.length > 0) {
     throw new Exit(EXIT.usage, '--prefix: give either a prefix or the names of resources, not both.');
   }
   await withClient(options, env, async (client) => {
     for await (const change of client.locks.watch({ resources, prefix, timeoutMs })) {
-      if (json) printJson(change.kind === 'lock' ? change : { kind: 'snapshot_complete' });
-      else if (change.kind === 'lock') print(`${changed(change.lock)}\n`);
+      if (json) await printJson(change.kind === 'lock' ? change : { kind: 'snapshot_complete' });
+      else if (change.kind === 'lock') await print(`${changed(change.lock)}\n`);
     }
   });
-  process.exit(0);
 }
 
 export async function forceRelease(
   resource: string,
   options: Options & { readonly fencingToken?: bigint; readonly immediate?: true; readonly reason?: string },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { fencingToken, immediate, reason, timeout: timeoutMs, json } = options;
   const revoked = await withClient(options, env, (client) =>
     client.locks.forceRelease(resource, { fencingToken, immediate, reason, timeoutMs }),
   );
-  if (json) printJson({ resource, ...revoked });
+  if (json) await printJson({ resource, ...revoked });
   if (revoked.releasedCount === 0) {
     const which =
       fencingToken === undefined ? 'nobody holds it' : `no live lease has the token ${fencingToken}`;
@@ -76,8 +73,7 @@ export async function forceRelease(
   }
   const free = revoked.freeInMs > 0 ? `will be free ${within(revoked.freeInMs)}` : 'is free';
   const leases = revoked.releasedCount === 1 ? '1 lease' : `${revoked.releasedCount} leases`;
-  if (!json) print(`force-released ${leases}; ${printable(resource)} ${free}\n`);
-  process.exit(0);
+  if (!json) await print(`force-released ${leases}; ${printable(resource)} ${free}\n`);
 }
 
 function rowOf(lock: Lock): string[] {

@@ -22,36 +22,29 @@ interface FilterFlags {
 
 const HEADINGS = ['RESOURCE', 'ID', 'TYPE', 'STATE', 'OWNER', 'ATTEMPT', 'UPDATED', 'LABELS'];
 
-export async function listOperations(options: Options & FilterFlags, env: Env): Promise<never> {
+export async function listOperations(options: Options & FilterFlags, env: Env): Promise<void> {
   const { json, timeout: timeoutMs } = options;
   const operations: Operation[] = [];
   await withClient(options, env, async (client) => {
     const all = client.operations.list({ ...filterOf(options), timeoutMs, withPayloads: json ?? false });
     for await (const operation of all) {
-      if (json) printJson(operation);
+      if (json) await printJson(operation);
       else operations.push(operation);
     }
   });
   const nowMs = systemClock.wallMs();
   if (!json && operations.length > 0) {
     const rows = operations.map((operation) => rowOf(operation, nowMs));
-    print(table(HEADINGS, rows, terminalWidth()));
+    await print(table(HEADINGS, rows, terminalWidth()));
   }
-  process.exit(0);
 }
 
-export async function showOperation(
-  resource: string,
-  id: string,
-  options: Options,
-  env: Env,
-): Promise<never> {
+export async function showOperation(resource: string, id: string, options: Options, env: Env): Promise<void> {
   const { timeout: timeoutMs } = options;
   const operation = await withClient(options, env, (client) =>
     client.operations.get(resource, id, { timeoutMs }),
   );
-  tellOf(operation, options);
-  process.exit(0);
+  await tellOf(operation, options);
 }
 
 export async function waitForOperation(
@@ -59,33 +52,31 @@ export async function waitForOperation(
   id: string,
   options: Options & { readonly wait: number },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { wait: waitMs, timeout: timeoutMs, json } = options;
   const operation = await withClient(options, env, async (client) => {
     await client.operations.get(resource, id, { timeoutMs }); // reports a missing server or operation at once
     return client.operations.wait(resource, id, { waitMs });
   });
-  if (json) printJson(operation);
+  if (json) await printJson(operation);
   if (operation.state !== 'succeeded') {
     const why = operation.error ? `: ${operation.error.message}` : '';
     throw new Exit(EXIT.no, json ? '' : printable(`${resource} ${id} is ${operation.state}${why}`));
   }
-  if (!json && operation.result !== undefined) print(`${payloadJson(operation.result)}\n`);
-  process.exit(0);
+  if (!json && operation.result !== undefined) await print(`${payloadJson(operation.result)}\n`);
 }
 
-export async function watchOperations(options: Options & FilterFlags, env: Env): Promise<never> {
+export async function watchOperations(options: Options & FilterFlags, env: Env): Promise<void> {
   const { json, timeout: timeoutMs } = options;
   await withClient(options, env, async (client) => {
     const changes = client.operations.watch({ ...filterOf(options), timeoutMs, withPayloads: json ?? false });
     for await (const change of changes) {
-      if (json) printJson(change.kind === 'snapshot-complete' ? { kind: 'snapshot_complete' } : change);
-      else if (change.kind === 'operation') print(`${changed(change.operation)}\n`);
+      if (json) await printJson(change.kind === 'snapshot-complete' ? { kind: 'snapshot_complete' } : change);
+      else if (change.kind === 'operation') await print(`${changed(change.operation)}\n`);
       else if (change.kind === 'removed')
-        print(`${now()}  ${printable(`${change.resource} ${change.operationId}`)}  removed\n`);
+        await print(`${now()}  ${printable(`${change.resource} ${change.operationId}`)}  removed\n`);
     }
   });
-  process.exit(0);
 }
 
 export async function cancelOperation(
@@ -93,16 +84,15 @@ export async function cancelOperation(
   id: string,
   options: Options & { readonly reason?: string },
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { reason, timeout: timeoutMs, json } = options;
   const operation = await withClient(options, env, (client) =>
     client.operations.cancel(resource, id, { reason, timeoutMs }),
   );
-  if (json) printJson(operation);
+  if (json) await printJson(operation);
   else if (operation.state === 'running')
-    print(printable(`${resource} ${id} is running; its worker has been asked to stop`).concat('\n'));
-  else print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
-  process.exit(0);
+    await print(printable(`${resource} ${id} is running; its worker has been asked to stop`).concat('\n'));
+  else await print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
 }
 
 export async function retryOperation(
@@ -110,14 +100,13 @@ export async function retryOperation(
   id: string,
   options: Options,
   env: Env,
-): Promise<never> {
+): Promise<void> {
   const { timeout: timeoutMs, json } = options;
   const operation = await withClient(options, env, (client) =>
     client.operations.retry(resource, id, { timeoutMs }),
   );
-  if (json) printJson(operation);
-  else print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
-  process.exit(0);
+  if (json) await printJson(operation);
+  else await print(printable(`${resource} ${id} is ${operation.state}`).concat('\n'));
 }
 
 function filterOf({
@@ -131,9 +120,9 @@ function filterOf({
   return { resource, prefix, types, states, owner, labels };
 }
 
-function tellOf(operation: Operation, { json }: OutputOptions): void {
-  if (json) printJson(operation);
-  else print(described(operation, systemClock.wallMs()));
+async function tellOf(operation: Operation, { json }: OutputOptions): Promise<void> {
+  if (json) await printJson(operation);
+  else await print(described(operation, systemClock.wallMs()));
 }
 
 function rowOf(operation: Operation, nowMs: number): string[] {

@@ -3,16 +3,18 @@
 // The JSON uses the names of the contract (fencing_token). 64-bit numbers are strings, as in protobuf's JSON; spans of
 // time are milliseconds; moments are RFC 3339. Metadata, labels and payloads belong to users, so their keys stay.
 
+import { once } from 'node:events';
 import { type Payload, RawPayload } from '../client/client.ts';
 
 const FOREIGN = ['metadata', 'labels', 'data', 'progress', 'result'];
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${jsonOf(value)}\n`);
+export function printJson(value: unknown): Promise<void> {
+  return print(`${jsonOf(value)}\n`);
 }
 
-export function print(text: string): void {
-  process.stdout.write(text);
+/** Resolves when more can be printed: what a slow reader has not taken yet must not fill the memory. */
+export async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }
 
 /** The columns of the terminal; undefined if stdout is not one. */

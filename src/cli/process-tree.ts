@@ -13,7 +13,7 @@ export interface ProcessId {
   readonly startedAt: string;
 }
 
-interface Stat extends ProcessId {
+export interface ProcessStat extends ProcessId {
   readonly parent: number;
   readonly group: number;
   readonly terminal: number;
@@ -76,7 +76,7 @@ export function isInForeground(): boolean {
   return own.terminal !== 0 && own.foregroundGroup === own.group;
 }
 
-function allProcesses(): Stat[] {
+function allProcesses(): ProcessStat[] {
   try {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
@@ -87,8 +87,9 @@ function allProcesses(): Stat[] {
   }
 }
 
+/** Undefined if there is no such process, or no /proc. */
 // See proc_pid_stat(5). The program's name precedes the fields and can contain anything, even parentheses.
-function statOf(pid: string): Stat | undefined {
+export function statOf(pid: string): ProcessStat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const [state = '', parent, group, , terminal, foregroundGroup, ...rest] = text

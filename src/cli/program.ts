@@ -3,26 +3,36 @@
 
 import { Argument, Command, CommanderError } from 'commander';
 import type { ServeOptions } from '../config/load-config.ts';
-import { EXIT, Exit } from './exit.ts';
+import { EXIT, Exit, endProcess, letReadersLeave, taken } from './exit.ts';
 import { addHoldingCommands } from './holding-commands.ts';
 import { addInspectCommands } from './inspect-commands.ts';
+import { whenNpmHasEnded } from './npm-parent.ts';
 import type { Arguments, ProgramContext } from './program-context.ts';
+import { failureForShell } from './shell-text.ts';
 import { printable } from './text.ts';
 
 /** Ends the process, unless it serves. */
 export async function runProgram(args: readonly string[], context: ProgramContext): Promise<void> {
-  // `leasehold locks ls | head`: a reader that has read enough is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : EXIT.internal);
-  });
+  letReadersLeave();
+  whenNpmHasEnded(() => process.kill(process.pid, 'SIGTERM'));
+  let isServer = false;
+  const serve = (options: ServeOptions): Promise<void> => {
+    isServer = true;
+    return context.serve(options);
+  };
+  const failed = failureForShell(split(args).own);
+  process.once('exit', failed); // for what ends the process elsewhere: a second signal, a defect
   try {
-    await programOf(split(args), context).parseAsync([...split(args).own], { from: 'user' });
+    await programOf(split(args), { ...context, serve }).parseAsync([...split(args).own], { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT.usage);
-    const { code, message } = await endOf(error);
-    if (message !== '') process.stderr.write(`leasehold: ${message}\n`);
-    process.exit(code);
+    const exit = await exitOf(error);
+    const isHelp = error instanceof CommanderError && exit.code === 0;
+    if (isHelp) process.off('exit', failed);
+    else failed(exit.code);
+    return endProcess(exit);
   }
+  process.off('exit', failed);
+  if (!isServer) return endProcess(new Exit(0));
 }
 
 function split(args: readonly string[]): Arguments {
@@ -30,10 +40,15 @@ function split(args: readonly string[]): Arguments {
   return at < 0 ? { own: args, command: undefined } : { own: args.slice(0, at), command: args.slice(at + 1) };
 }
 
-async function endOf(error: unknown): Promise<{ readonly code: number; readonly message: string }> {
+async function exitOf(error: unknown): Promise<Exit> {
   if (error instanceof Exit) return error;
+  if (error instanceof CommanderError) {
+    await taken(process.stderr); // It has printed its message there.
+    return new Exit(error.exitCode === 0 ? 0 : EXIT.usage);
+  }
   const { describeError } = await import('./describe-error.ts');
-  return describeError(error);
+  const { code, message } = describeError(error);
+  return new Exit(code, message);
 }
 
 function programOf(args: Arguments, context: ProgramContext): Command {
@@ -47,7 +62,12 @@ function programOf(args: Arguments, context: ProgramContext): Command {
     .configureOutput({
       outputError: (text, write) =>
         write(
-          printable(text.trimEnd())
+          // Commander puts its suggestion on a line of its own; everything else may come from the arguments.
+          text
+            .trimEnd()
+            .split(/\n(?=\(Did you mean )/)
+            .map(printable)
+            .join('\n')
             .replace(/^error: /, 'leasehold: ')
             .concat('\n'),
         ),

@@ -5,7 +5,7 @@ import { GIVEN_TO_COMMANDS } from '../config/client-environment.ts';
 import { pause, wakefulClock } from '../domain/clock.ts';
 import { withClient } from './connect.ts';
 import { describeError, messageOf } from './describe-error.ts';
-import { codeOfSignal, EXIT, Exit, endBy } from './exit.ts';
+import { codeOfSignal, EXIT, Exit } from './exit.ts';
 import { type CommandEnd, runGuarded } from './guarded-command.ts';
 import { complain, type Tell, teller } from './notices.ts';
 import {
@@ -18,7 +18,7 @@ import {
 import type { Env } from './program-context.ts';
 import { Signals } from './signals.ts';
 import { span } from './text.ts';
-import { waitForLease } from './wait-for-lease.ts';
+import { type HeldLease, waitForLease } from './wait-for-lease.ts';
 
 interface GraceFlags {
   readonly grace?: number;
@@ -58,9 +58,9 @@ export async function runUnderLock({
   const signals = new Signals();
   const tell = teller(options.verbose);
   const end = await withClient(options, env, async (client) => {
-    let lease: Lease;
+    let held: HeldLease;
     try {
-      lease = await waitForLease(client, {
+      held = await waitForLease(client, {
         resource,
         lease: leaseOptionsOf(options),
         waitMs: waitMsOf(options),
@@ -73,9 +73,9 @@ export async function runUnderLock({
       if (signals.received) return { kind: 'signalled', signal: signals.received } as const;
       throw error;
     }
-    return underLease({ resource, command, options, env }, lease, signals);
+    return underLease({ resource, command, options, env }, held, signals);
   });
-  return endAs(end, signals);
+  throw exitOf(end, signals);
 }
 
 export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<never> {
@@ -85,22 +85,22 @@ export async function runWhileElected(given: UnderLease<ElectOptions>): Promise<
   const end = await withClient(options, env, async (client) => {
     // A candidate that has led before keeps trying: silent servers may be the very reason why it lost the term.
     for (let timeoutMs = options.timeout; ; timeoutMs = Number.POSITIVE_INFINITY) {
-      const lease = await elected(client, given, { signals, tell, timeoutMs });
-      if (lease === undefined) return { kind: 'signalled', signal: signals.received ?? 'SIGTERM' } as const;
-      const ended = await underLease(given, lease, signals);
+      const held = await elected(client, given, { signals, tell, timeoutMs });
+      if (held === undefined) return { kind: 'signalled', signal: signals.received ?? 'SIGTERM' } as const;
+      const ended = await underLease(given, held, signals);
       // A signal that came while the command was being stopped means: don't stand again.
       if (ended.kind !== 'lost' || signals.received) return ended;
       complain(`standing for election to ${resource} again`);
     }
   });
-  return endAs(end, signals);
+  throw exitOf(end, signals);
 }
 
 async function elected(
   client: Client,
   { resource, options }: UnderLease<ElectOptions>,
   { signals, tell, timeoutMs }: Candidacy,
-): Promise<Lease | undefined> {
+): Promise<HeldLease | undefined> {
   for (;;) {
     try {
       return await waitForLease(client, {
@@ -124,9 +124,10 @@ async function elected(
 
 async function underLease(
   { resource, command, options, env }: UnderLease<GraceFlags>,
-  lease: Lease,
+  held: HeldLease,
   signals: Signals,
 ): Promise<CommandEnd> {
+  const { lease } = held;
   try {
     if (signals.received) return { kind: 'signalled', signal: signals.received };
     return await runGuarded({
@@ -136,7 +137,7 @@ async function underLease(
         [GIVEN_TO_COMMANDS.resource]: resource,
         [GIVEN_TO_COMMANDS.fencingToken]: lease.fencingToken.toString(),
       },
-      lease,
+      held,
       graceMs: graceOf(options, lease),
       signals,
       onLoss: (why, killInMs) => {
@@ -171,14 +172,13 @@ function graceOf({ grace }: GraceFlags, lease: Lease): number {
   throw new Exit(EXIT.usage, `${text} Give a longer --ttl or a shorter --grace.`);
 }
 
-function endAs(end: CommandEnd, { received }: Signals): never {
+function exitOf(end: CommandEnd, { received }: Signals): Exit {
   switch (end.kind) {
     case 'exited':
-      return process.exit(end.code);
+      return new Exit(end.code);
     case 'signalled':
-      if (received === end.signal) endBy(end.signal);
-      return process.exit(codeOfSignal(end.signal));
+      return received === end.signal ? Exit.by(end.signal) : new Exit(codeOfSignal(end.signal));
     case 'lost':
-      return process.exit(EXIT.lost);
+      return new Exit(EXIT.lost);
   }
 }

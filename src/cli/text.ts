@@ -4,6 +4,8 @@
 const ELLIPSIS = '…';
 const NARROWEST = 6;
 const GAP = '  ';
+/** Without a terminal. A name can have 512 bytes, and every row would be padded for it. */
+const WIDEST_PADDED = 60;
 
 /** Replaces the characters that a terminal would obey. */
 export function printable(text: string): string {
@@ -51,29 +53,38 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
     .join(' ');
 }
 
-/** Aligns the columns. `width` is the terminal's; if it is undefined, nothing is cut off. */
+/**
+ * Aligns the columns. `width` is the terminal's; if it is undefined, nothing is cut off, and a very long cell shifts the
+ * rest of its own row only.
+ */
 export function table(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
   width: number | undefined,
 ): string {
   const cells = [headings, ...rows].map((row) => row.map((cell) => [...printable(cell === '' ? '-' : cell)]));
-  const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const widest = width === undefined ? WIDEST_PADDED : Number.POSITIVE_INFINITY;
+  const widths = headings.map((_, column) =>
+    cells.reduce((most, row) => Math.max(most, Math.min(row[column]?.length ?? 0, widest)), 0),
+  );
   // The widest column gives way first: only names and owners can be long.
   const spare = (): number =>
     (width ?? Number.POSITIVE_INFINITY) -
     widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1));
   while (spare() < 0) {
-    const widest = widths.indexOf(Math.max(...widths));
-    const now = widths[widest] ?? 0;
+    const column = widths.indexOf(Math.max(...widths));
+    const now = widths[column] ?? 0;
     if (now <= NARROWEST) break;
-    widths[widest] = now - 1;
+    widths[column] = now - 1;
   }
   const line = (row: readonly string[][]): string =>
     row
       .map((cell, column) => {
         const room = widths[column] ?? 0;
-        const text = cell.length > room ? `${cell.slice(0, room - 1).join('')}${ELLIPSIS}` : cell.join('');
+        const text =
+          cell.length > room && width !== undefined
+            ? `${cell.slice(0, room - 1).join('')}${ELLIPSIS}`
+            : cell.join('');
         return column === row.length - 1 ? text : text + ' '.repeat(Math.max(0, room - cell.length));
       })
       .join(GAP)

@@ -23,13 +23,19 @@ export interface WantedLease {
   readonly stop: AbortSignal;
 }
 
+export interface HeldLease {
+  readonly lease: Lease;
+  /** Whether it will not be renewed any more, because it ends with its --max-hold. */
+  readonly isFinal: () => boolean;
+}
+
 /** Long enough for a waiter to outlast a restart of the servers, but not their end. */
 const PATIENCE_MS = 30_000;
 /** How long to ask who holds the lock. It is for people only, and nothing waits for the answer. */
 const LOOK_MS = 2_000;
 
 /** Throws the errors of the client, UnavailableError once the servers stop answering, and the reason of `stop`. */
-export async function waitForLease(client: Client, wanted: WantedLease): Promise<Lease> {
+export async function waitForLease(client: Client, wanted: WantedLease): Promise<HeldLease> {
   const { resource, lease, waitMs, timeoutMs, tell, stop } = wanted;
   // This reports a wrong address or token at once, even to somebody who would wait forever.
   await client.serverInfo({ timeoutMs, signal: stop });
@@ -38,6 +44,7 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
   const over = new AbortController();
   const progress = progressOf(client, resource, tell, AbortSignal.any([stop, over.signal]));
   let timer: Timer | undefined;
+  let isFinal = false;
   const onEvent = (event: LeaseEvent): void => {
     if (event.kind === 'reopened') {
       if (timer === undefined) tell(`lost the connection (${event.why}); trying again`);
@@ -48,14 +55,17 @@ export async function waitForLease(client: Client, wanted: WantedLease): Promise
     timer?.cancel();
     timer = undefined;
     if (event.kind === 'queued') progress(event.position);
-    if (event.kind === 'at-risk')
+    if (event.kind === 'at-risk' && event.reason === 'max-hold') {
+      isFinal = true;
+      tell(`the lease on ${resource} ends with its --max-hold and will not be renewed any more`);
+    } else if (event.kind === 'at-risk')
       tell(`the lease on ${resource} could not be renewed (${event.reason}); trying again`);
   };
   try {
     const signal = AbortSignal.any([stop, patience.signal]);
     const held = await client.acquire(resource, { ...lease, waitMs, signal, onEvent });
     tell(`holding ${resource} with fencing token ${held.fencingToken}`);
-    return held;
+    return { lease: held, isFinal: () => isFinal };
   } finally {
     timer?.cancel();
     over.abort();

@@ -14,6 +14,7 @@ const EXIT_USAGE = 2;
 
 export async function serveProcess({ config: file, checkConfig, workers }: ServeOptions): Promise<void> {
   const config = readConfig(file, workers);
+  if (!config) return;
   if (checkConfig) return print('configuration ok');
 
   const log = openLog(config);
@@ -27,12 +28,15 @@ export async function serveProcess({ config: file, checkConfig, workers }: Serve
   return (await import('./serve-alone.ts')).serveAlone(config, log);
 }
 
-function readConfig(file: string | undefined, workers: string | undefined): Config {
+/** Undefined if it is wrong; the process then ends by itself, when its readers have taken what is wrong with it. */
+function readConfig(file: string | undefined, workers: string | undefined): Config | undefined {
   try {
     return loadConfig({ file, env: process.env, options: { workers } });
   } catch (error) {
-    if (error instanceof ConfigError) return fail(error.message, EXIT_USAGE);
-    throw error;
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = EXIT_USAGE;
+    return undefined;
   }
 }
 
@@ -49,9 +53,4 @@ Serving gRPC on ${formatHostPort(config.server.address)}; Ctrl-C ends it.
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-
-function fail(message: string, code: number): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(code);
 }

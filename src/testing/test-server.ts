@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { type Client, type ClientOptions, createClient } from '../client/client.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatHostPort } from '../domain/host-port.ts';
+import { nodeVersionProblem } from '../node-version.ts';
 import { serve } from '../server/instance.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
 import { TestClock } from './test-clock.ts';
@@ -42,6 +43,9 @@ const SETTINGS = {
 };
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  // Without this, the server would start on Node.js 20, and die at the first renewal.
+  const problem = nodeVersionProblem(process.versions.node);
+  if (problem !== undefined) throw new Error(`leasehold/testing ${problem}`);
   const { clock = new TestClock(), settings = {} } = options;
   const config = loadConfig({ env: { ...SETTINGS, ...settings } });
   const instance = await serve(config, pino({ level: config.log.level }), { clock });

@@ -39,11 +39,23 @@ test.for([
   { timeout: 30_000 },
   async ([args, message]) => {
     const { code, stdout, stderr } = await ended(undefined, args);
-    expect([code, stdout]).toEqual([2, '']);
+    // A shell may evaluate what the commands for scripts print, and that must fail.
+    expect([code, stdout]).toEqual([2, args[0] === 'renew' ? '(exit 2)\n' : '']);
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/^\s+at /m);
   },
 );
+
+test('The suggestion for a misspelt command is a line of its own', { timeout: 30_000 }, async () => {
+  const { stderr } = await ended(undefined, ['runn']);
+  expect(stderr.split('\n').slice(0, 2)).toEqual([
+    "leasehold: unknown command 'runn'",
+    '(Did you mean run?)',
+  ]);
+  expect((await ended(undefined, ['a\nb\u001b'])).stderr).toMatch(
+    /^leasehold: unknown command 'a\ufffdb\ufffd'$/m,
+  );
+});
 
 test.for([
   [
@@ -79,6 +91,8 @@ describe('a refusal by the server', { timeout: 60_000 }, () => {
   });
 });
 
+const FOR_SHELLS: ReadonlySet<string | undefined> = new Set(['acquire', 'renew']);
+
 describe('a server that cannot be used', { timeout: 60_000 }, () => {
   /** The command ends within its --timeout, plus a second or two for the process itself. */
   async function refused(
@@ -88,7 +102,11 @@ describe('a server that cannot be used', { timeout: 60_000 }, () => {
   ) {
     const beginMs = performance.now();
     const end = await ended(undefined, [...args, '--timeout', '1s'], environment);
-    expect(end).toMatchObject({ code, stdout: '' });
+    // What a shell evaluates fails with the same code; everything else prints nothing.
+    expect(end).toMatchObject({
+      code,
+      stdout: expect.stringMatching(FOR_SHELLS.has(args[0]) ? /\(exit 75\)\n$/ : /^$/),
+    });
     expect(performance.now() - beginMs).toBeLessThan(8_000);
     expect(end.stderr).toMatch(/^leasehold: [A-Z].*\.\n$/);
     expect(end.stderr).not.toContain('createClient');

@@ -1,6 +1,6 @@
 // The commands for scripts and for people who inspect: acquire, renew, release, locks, ops, info, completion.
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +10,7 @@ import { ended, leasehold } from '../support/cli-rig.ts';
 import { clientTo } from '../support/sdk-rig.ts';
 import { startInstance } from '../support/test-instance.ts';
 
+const FISH = (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'fish')));
 const ADMIN = 'admin-token-0123456789abcdef';
 
 let server: Instance;
@@ -234,8 +235,35 @@ describe('leasehold info, help, completion', { timeout: 60_000 }, () => {
     expect(await offered('run', 'demo', '--token-file', 'tok')).toEqual(['token-of-mine']);
     expect(await offered('run', 'demo', '--', 'tru')).toContain('true');
     expect(await offered('run', 'demo', '--', 'cat', 'tok')).toEqual(['token-of-mine']);
+    expect(await offered('completion', '')).toEqual(expect.arrayContaining(['bash', 'fish', 'zsh']));
     for (const shell of ['zsh', 'fish']) {
       expect((await ended(undefined, ['completion', shell])).stdout).toContain('force-release');
     }
   });
+
+  // Not every machine has a fish.
+  test.skipIf(!FISH)(
+    'Completion in fish offers commands, shells, and after "--" what the command itself offers',
+    async () => {
+      const { stdout } = await ended(undefined, ['completion', 'fish']);
+      const folder = mkdtempSync(join(tmpdir(), 'leasehold-completion-'));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      writeFileSync(join(folder, 'leasehold.fish'), stdout);
+      writeFileSync(join(folder, 'token-of-mine'), '');
+      const offered = async (line: string): Promise<string[]> => {
+        const args = ['-c', 'source leasehold.fish; complete -C $argv[1]', line];
+        const { stdout: reply } = await promisify(execFile)('fish', args, { cwd: folder });
+        return reply
+          .trim()
+          .split('\n')
+          .map((each) => each.split('\t')[0] ?? '')
+          .sort();
+      };
+      expect(await offered('leasehold locks f')).toEqual(['force-release']);
+      expect(await offered('leasehold completion ')).toEqual(['bash', 'fish', 'zsh']);
+      expect(await offered('leasehold run demo -- tru')).toContain('true');
+      expect(await offered('leasehold run demo -- cat tok')).toEqual(['token-of-mine']);
+      expect(await offered('leasehold run demo -- locks force')).toEqual(['']);
+    },
+  );
 });

@@ -109,11 +109,15 @@ describe('a lost lease', { timeout: 60_000 }, () => {
   test('At the end of --max-hold, a command that obeys SIGTERM is not killed, and the lock is free at once', async () => {
     const server = await started();
     const holder = leasehold(server.address, [
-      ...['run', 'r', '--ttl', '3s', '--max-hold', '3s', '--grace', '1s', '--', 'sh', '-c'],
+      ...['run', '-v', 'r', '--ttl', '3s', '--max-hold', '3s', '--grace', '1s', '--', 'sh', '-c'],
       'trap "echo in order; exit 0" TERM; while :; do sleep 0.05; done',
     ]);
     expect(await holder.exit(10_000)).toBe(76);
     expect(holder.stdout).toBe('in order\n');
+    expect(holder.stderr).toMatch(
+      /The lease on r ends in .*, at the end of its --max-hold\. The command was told to end/,
+    );
+    expect(holder.stderr).not.toContain('could not be renewed');
     expect((await clientTo(server.address).locks.get('r')).state).toBe('free');
   });
 
@@ -160,5 +164,63 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect(holder.stdout).toBe('');
     expect(holder.stderr).toMatch(/^leasehold: --grace: 3 s is more than half/);
     expect((await clientTo(server.address).locks.get('r')).state).toBe('free');
+  });
+});
+
+// The watchdog reads what has been started from /proc.
+describe.skipIf(process.platform !== 'linux')('a run that is killed', { timeout: 60_000 }, () => {
+  test('When leasehold run is killed, its command is told to end, and is dead before the next grant', async () => {
+    const server = await started();
+    const { command, beats } = beating();
+    const holder = leasehold(server.address, ['run', 'r', '--ttl', '5s', '--grace', '2s', '--', ...command]);
+    await eventually(() => beats().length > 20, { what: 'beats', withinMs: 20_000 });
+    const next = clientTo(server.address).acquire('r', { waitMs: 30_000 });
+    holder.signal('SIGKILL');
+    await next;
+    const grantedAtMs = Date.now();
+    const last = beats().at(-1);
+    expect(last?.atMs).toBeLessThan(grantedAtMs);
+    expect(isRunning(last?.pid ?? 0)).toBe(false);
+    expect(await holder.exit(5_000)).toBe('SIGKILL');
+    expect(holder.stdout).toBe('told\n');
+  });
+
+  test('When leasehold run is killed, a command that obeys SIGTERM can end in order', async () => {
+    const server = await started();
+    const holder = leasehold(server.address, [
+      ...['run', 'r', '--', 'sh', '-c'],
+      'trap "sleep 0.5; echo in order; exit 0" TERM; echo ready; while :; do sleep 0.05; done',
+    ]);
+    await holder.logged(/ready/);
+    holder.signal('SIGKILL');
+    await holder.logged(/in order/, 10_000);
+    expect(await holder.exit(5_000)).toBe('SIGKILL');
+  });
+
+  test('When leasehold run is killed after it has told the command to end, the command is killed at once', async () => {
+    const server = await started();
+    const { command, beats } = beating();
+    const holder = leasehold(server.address, [
+      ...['run', 'r', '--ttl', '20s', '--max-hold', '20s', '--grace', '9s', '--', ...command],
+    ]);
+    await holder.logged(/told/, 30_000);
+    const toldAtMs = performance.now();
+    holder.signal('SIGKILL');
+    expect(await holder.exit(10_000)).toBe('SIGKILL');
+    expect(performance.now() - toldAtMs).toBeLessThan(5_000);
+    expect(isRunning(beats().at(-1)?.pid ?? 0)).toBe(false);
+  });
+
+  test('When the command ends by itself, the watchdog ends with it, and leaves alone what runs in the background', async () => {
+    const server = await started();
+    const text = 'cat /proc/$PPID/task/*/children; sleep 60 >/dev/null 2>&1 & echo background $!';
+    const holder = leasehold(server.address, ['run', 'r', '--', 'sh', '-c', text]);
+    expect(await holder.exit()).toBe(0);
+    const [, children = '', background = ''] = /^([\d ]+)\s*background (\d+)\n$/.exec(holder.stdout) ?? [];
+    onTestFinished(() => void process.kill(Number(background), 'SIGKILL'));
+    const pids = children.trim().split(' ').map(Number);
+    expect(pids).toHaveLength(2); // the command and the watchdog
+    await eventually(() => !pids.some(isRunning), { what: 'the end of the watchdog', withinMs: 5_000 });
+    expect(isRunning(Number(background))).toBe(true);
   });
 });

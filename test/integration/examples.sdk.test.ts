@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
+import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { startInstance } from '../support/test-instance.ts';
 
@@ -39,6 +40,20 @@ test('the Redis example of fencing refuses a late writer', { timeout: 60_000 }, 
   } finally {
     await redis.stop();
   }
+});
+
+test('The example for a key in Redis says once that there is no Redis, and ends', {
+  timeout: 40_000,
+}, async () => {
+  const url = `redis://:a-password@127.0.0.1:${await freePort()}`;
+  const ended: { code: number; stdout: string; stderr: string } = await run('fencing-redis.ts', url).then(
+    () => ({ code: 0, stdout: '', stderr: '' }),
+    (error) => error,
+  );
+  expect([ended.code, ended.stdout]).toEqual([1, '']);
+  expect(ended.stderr).toMatch(
+    /^No Redis at 127\.0\.0\.1:\d+ \(connect ECONNREFUSED .*\)\. Start one, .*\n$/,
+  );
 });
 
 test.each(['proto-stubs.ts', 'proto-loader.ts'])(

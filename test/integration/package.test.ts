@@ -1,12 +1,16 @@
 // The package as a user installs it: packed by npm and unpacked into a project of its own, whose programs are those of
 // docs/sdk.md. They are type-checked against the packed declarations; the quickstart and the documented test run.
-import { type ExecFileException, execFile } from 'node:child_process';
+import { type ExecFileException, execFile, spawn, spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
+import { NODE_NEEDED, nodeVersionProblem } from '../../src/node-version.ts';
 import type { Instance } from '../../src/server/instance.ts';
+import { eventually } from '../support/eventually.ts';
+import { clientTo } from '../support/sdk-rig.ts';
 import { startInstance } from '../support/test-instance.ts';
 
 const run = promisify(execFile);
@@ -78,6 +82,21 @@ test('every program of docs/sdk.md passes the compiler against the packed declar
   await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project]).catch(output);
 });
 
+test('The programs in the docs and the examples use no syntax that Node.js 22 lacks', async () => {
+  const docs = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'));
+  const examples = (await readdir(join(ROOT, 'examples'))).filter((name) => name.endsWith('.ts'));
+  const paths = [
+    'README.md',
+    ...docs.map((name) => `docs/${name}`),
+    ...examples.map((name) => `examples/${name}`),
+  ];
+  for (const path of paths) {
+    const text = await readFile(join(ROOT, path), 'utf8');
+    const code = path.endsWith('.ts') ? text : [...text.matchAll(/```[jt]s\n(.*?)```/gs)].join('');
+    expect([path, code.match(/^.*\busing \w+ =.*$/gm)]).toEqual([path, null]);
+  }
+});
+
 test('the quickstart has about 20 lines, and runs', { timeout: 60_000 }, async () => {
   const text = (await programs()).get('Quickstart') ?? '';
   expect(text.trim().split('\n').length).toBeLessThanOrEqual(22);
@@ -133,7 +152,9 @@ test('the client contains no code of the server', async () => {
 });
 
 test('the program loads client or server only when a command needs it, and never both', async () => {
-  expect(await loadedBy('src/main.js')).toEqual({
+  // An old Node.js can't read the rest.
+  expect(await loadedBy('src/main.js')).toEqual({ folders: ['src'], packages: [] });
+  expect(await loadedBy('src/main.js', 'src/package-info.js', 'src/cli/program.js')).toEqual({
     folders: ['src', 'src/cli', 'src/config', 'src/domain'],
     packages: ['commander'],
   });
@@ -145,22 +166,138 @@ test('the program loads client or server only when a command needs it, and never
   expect(server.folders.filter((folder) => /^src\/(cli|client)/.test(folder))).toEqual([]);
 });
 
-test('npx leasehold runs the program of the package, which holds a lock', { timeout: 60_000 }, async () => {
+/** As npm makes it. */
+async function linkProgram(): Promise<void> {
   const { bin } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
     readonly bin: Readonly<Record<string, string>>; // ours
   };
-  // As npm creates it.
   await mkdir(join(project, 'node_modules/.bin'), { recursive: true });
+  await rm(join(project, 'node_modules/.bin/leasehold'), { force: true });
   await symlink(join(installed, bin.leasehold ?? ''), join(project, 'node_modules/.bin/leasehold'));
+}
+
+const inProject = () => ({
+  cwd: project,
+  env: {
+    PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
+    LEASEHOLD_CLIENT_SERVER: formatHostPort(instance.address),
+  },
+});
+
+test('npx leasehold: the program of the package runs, and holds a lock', { timeout: 60_000 }, async () => {
+  await linkProgram();
   const command = ['run', 'demo', '--', 'sh', '-c', 'echo token $LEASEHOLD_FENCING_TOKEN'];
-  const { stdout } = await run('npx', ['--offline', '--no', 'leasehold', ...command], {
-    cwd: project,
-    env: {
-      PATH: `${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
-      LEASEHOLD_CLIENT_SERVER: formatHostPort(instance.address),
-    },
-  }).catch(output);
+  const { stdout } = await run('npx', ['--offline', '--no', 'leasehold', ...command], inProject()).catch(
+    output,
+  );
   expect(stdout).toMatch(/^token \d+\n$/);
+});
+
+// It finds its npm in /proc.
+test.skipIf(process.platform !== 'linux').for(['SIGTERM', 'SIGKILL'] as const)(
+  '%s to an npx that runs leasehold run ends the command and frees the lock',
+  { timeout: 60_000 },
+  async (signal) => {
+    await linkProgram();
+    const command = ['run', `under-npx-${signal}`, '--', 'sh', '-c', 'echo pid $$; exec sleep 60'];
+    const npx = spawn('npx', ['--offline', '--no', 'leasehold', ...command], {
+      ...inProject(),
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let stdout = '';
+    npx.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    const pid = (): number => Number(/^pid (\d+)\n/.exec(stdout)?.[1] ?? 0);
+    await eventually(() => pid() > 0, { what: 'the command', withinMs: 30_000 });
+    onTestFinished(() => {
+      if (isRunning(pid())) process.kill(pid(), 'SIGKILL');
+    });
+    npx.kill(signal);
+    await eventually(() => !isRunning(pid()), { what: 'the end of the command', withinMs: 10_000 });
+    const free = async () => (await clientTo(instance.address).locks.get(command[1] ?? '')).state === 'free';
+    await eventually(free, { what: 'a free lock', withinMs: 10_000 });
+  },
+);
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+// A Node.js of today that calls itself an old one, and the old ones on this machine's PATH, where npm puts ours first.
+const PRETENDED =
+  "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })";
+const OLD: (readonly [version: string, ...command: string[]])[] = [
+  ['20.20.2', process.execPath, '--import', `data:text/javascript,${encodeURIComponent(PRETENDED)}`],
+];
+const onPath = (process.env.PATH ?? '').split(':').map((entry) => join(entry, 'node'));
+for (const path of new Set(onPath.filter((file) => existsSync(file)).map((file) => realpathSync(file)))) {
+  const version = spawnSync(path, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout?.trim();
+  if (version && nodeVersionProblem(version) !== undefined) OLD.push([version, path]);
+}
+
+test.for(OLD)(
+  'With Node.js %s, every command says first of all which one it needs, and ends with 2',
+  {
+    timeout: 60_000,
+  },
+  ([version, node = '', ...options]) => {
+    const main = join(installed, 'dist/src/main.js');
+    const message = `leasehold needs Node.js 22.12 or newer, and this is ${version}. Put a newer one first on your PATH.\n`;
+    for (const args of [
+      ['serve'],
+      ['serve', '--workers', '2'],
+      ['run', 'r', '--', 'true'],
+      ['--version'],
+      [],
+    ]) {
+      const { status, stdout, stderr } = spawnSync(node, [...options, main, ...args], { encoding: 'utf8' });
+      expect([args, status, stdout, stderr]).toEqual([args, 2, '', message]);
+    }
+    // A shell may evaluate this, and must not go on.
+    const acquire = spawnSync(node, [...options, main, 'acquire', 'r'], { encoding: 'utf8' });
+    expect([acquire.status, acquire.stdout]).toEqual([2, expect.stringMatching(/\(exit 2\)\n$/)]);
+  },
+);
+
+test.for(OLD)(
+  'With Node.js %s, startTestServer rejects with the one it needs, and the client holds a lock',
+  {
+    timeout: 60_000,
+  },
+  async ([version, node = '', ...options]) => {
+    const program = join(project, 'old.mjs');
+    await writeFile(
+      program,
+      `import { createClient } from 'leasehold/client';
+     import { startTestServer } from 'leasehold/testing';
+     await startTestServer().catch(({ message }) => console.log(message));
+     const client = createClient({ addresses: '${formatHostPort(instance.address)}' });
+     await client.withLock('old', () => console.log('held'));
+     client.close();`,
+    );
+    const { stdout } = await run(node, [...options, program]).catch(output);
+    expect(stdout).toBe(
+      `leasehold/testing needs Node.js 22.12 or newer, and this is ${version}. Put a newer one first on your PATH.\nheld\n`,
+    );
+  },
+);
+
+test('The Node.js that the program asks for is the one in package.json', async () => {
+  const { engines } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
+    readonly engines: Readonly<Record<string, string>>; // ours
+  };
+  expect(engines.node).toBe(`>=${NODE_NEEDED}`);
+  expect(['22.12.0', '22.13.1', '24.0.0', '100.1.0'].map(nodeVersionProblem)).toEqual(
+    Array(4).fill(undefined),
+  );
+  expect(
+    ['22.11.0', '20.20.2', '8.0.0'].filter((version) => nodeVersionProblem(version) === undefined),
+  ).toEqual([]);
 });
 
 test('the package contains the .proto files, with everything that they import', async () => {

@@ -29,6 +29,18 @@ test('A table is aligned, and nothing is cut off without a terminal', () => {
   ]);
 });
 
+test('A very long name in a table without a terminal shifts its own row only', () => {
+  const long = 'x'.repeat(512);
+  const rows = [
+    [long, 'held', '1'],
+    ['short', 'held', '22'],
+  ];
+  const [headings, first, second] = table(['NAME', 'STATE', 'N'], rows, undefined).split('\n');
+  expect(headings).toBe(`NAME${' '.repeat(56)}  STATE  N`);
+  expect(first).toBe(`${long}  held   1`);
+  expect(second).toBe(`short${' '.repeat(55)}  held   22`);
+});
+
 test('On a terminal, the widest columns of a table give way', () => {
   const lines = table(['NAME', 'OWNER', 'N'], [['a'.repeat(40), 'b'.repeat(30), '123']], 40)
     .trimEnd()
