@@ -43,7 +43,6 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json LICENSE ./
-COPY proto proto
 COPY deploy/healthcheck.mjs deploy/
 COPY --from=build /app/dist dist
 

@@ -1,12 +1,10 @@
-// Where this package lies and which version it is, the same from src/ and from dist/src/.
+// Which version this package is, the same from src/ and from dist/src/.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface PackageInfo {
   readonly version: string;
-  /** The folder with the .proto files, which reflection serves. */
-  readonly protoFolder: string;
 }
 
 export function packageInfo(): PackageInfo {
@@ -16,5 +14,5 @@ export function packageInfo(): PackageInfo {
     folder = dirname(folder);
   }
   const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
-  return { version, protoFolder: join(folder, 'proto') };
+  return { version };
 }
