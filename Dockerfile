@@ -15,6 +15,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
+COPY scripts/build scripts/build
 COPY generated generated
 COPY src src
 # Not through npm: it puts the packages' programs first on the PATH, and among them a "node" that isn't there.
