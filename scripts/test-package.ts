@@ -19,6 +19,7 @@ import {
   esModule,
   ONE_COPY,
   TOKEN,
+  TRACED,
   TYPED,
 } from './test-package/stranger-programs.ts';
 
@@ -27,6 +28,7 @@ const JEST = 'jest@29.7.0';
 const BUNDLERS = ['webpack@5.113.0', 'webpack-cli@7.3.1', 'esbuild@0.28.2'];
 const VITEST = 'vitest@5.1.1';
 const TYPES = ['typescript@5.9.3', '@types/node@24'];
+const TRACING = ['@opentelemetry/api@^1.9.0', '@opentelemetry/sdk-trace-node@2.12.1'];
 /** Of the server; a client must not bring any of them along. */
 const SERVER_ONLY = ['commander', 'grpc-health-check', 'ioredis', 'pino', 'prom-client', 'yaml', 'zod'];
 
@@ -234,6 +236,19 @@ const TRIALS: readonly Trial[] = [
       ];
       await bundlers.run('esbuild', 'hold.mjs', ...flags);
       await runBundle(bundlers, 'esbuild.mjs');
+    },
+  },
+  {
+    says: 'with the SDK of OpenTelemetry, a call carries the trace of its caller',
+    async run() {
+      const { folder, write, run } = bound(await shared('module', whole(), ...TRACING));
+      await write('traced.mjs', TRACED);
+      const said = await run('node', 'traced.mjs');
+      const trace = /^trace (\w+)$/m.exec(said)?.[1];
+      expect(said, new RegExp(`^header 00-${trace}-`, 'm'));
+      const lock = await readFile(join(folder, 'package-lock.json'), 'utf8');
+      const copies = lock.match(/node_modules\/@opentelemetry\/api"/g) ?? [];
+      if (copies.length !== 1) throw new Error(`there are ${copies.length} copies of @opentelemetry/api`);
     },
   },
   {

@@ -81,3 +81,26 @@ export const used: readonly unknown[] = [createClient, LockServiceClient, longru
 // @ts-expect-error: the types are there, so a resource that is a number is an error
 export const wrong = (client: Client): unknown => client.acquire(1);
 `;
+
+/** Prints the trace of a span and the header that a server gets for a call within it. */
+export const TRACED = `
+import { createServer } from 'node:http2';
+import { context, trace } from '@opentelemetry/api';
+import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
+import { createClient } from 'leasehold/client';
+
+new NodeTracerProvider().register();
+const server = createServer();
+server.on('stream', (stream, headers) => {
+  console.log('header ' + headers.traceparent);
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' }, { endStream: true });
+});
+server.listen(0, '127.0.0.1', async () => {
+  const client = createClient({ addresses: ['127.0.0.1:' + server.address().port] });
+  const span = trace.getTracer('stranger').startSpan('call');
+  console.log('trace ' + span.spanContext().traceId);
+  await context.with(trace.setSpan(context.active(), span), () => client.serverInfo()).catch(() => {});
+  client.close();
+  process.exit();
+});
+`;
