@@ -19,7 +19,8 @@ COPY scripts/build scripts/build
 COPY generated generated
 COPY src src
 # Not through npm: it puts the packages' programs first on the PATH, and among them a "node" that isn't there.
-RUN node scripts/build.ts
+# Nobody imports from the image.
+RUN node scripts/build.ts && rm -r dist/cjs
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app

@@ -27,7 +27,8 @@ const ROOT = join(import.meta.dirname, '..');
 const JEST = 'jest@29.7.0';
 const BUNDLERS = ['webpack@5.113.0', 'webpack-cli@7.3.1', 'esbuild@0.28.2'];
 const VITEST = 'vitest@5.1.1';
-const TYPES = ['typescript@5.9.3', '@types/node@24'];
+const TYPES = '@types/node@24';
+const COMPILERS = { '5.9': 'typescript@5.9.3', '7': 'typescript@7.0.2' };
 const TRACING = ['@opentelemetry/api@^1.9.0', '@opentelemetry/sdk-trace-node@2.12.1'];
 /** Of the server; a client must not bring any of them along. */
 const SERVER_ONLY = ['commander', 'grpc-health-check', 'ioredis', 'pino', 'prom-client', 'yaml', 'zod'];
@@ -73,11 +74,16 @@ async function runBundle(from: StrangeProject, file: string): Promise<void> {
   expect(await elsewhere.run('node', file), TOKEN);
 }
 
-function compiles(type: 'module' | 'commonjs', module: string, moduleResolution: string): Trial {
+function compiles(
+  compiler: keyof typeof COMPILERS,
+  type: 'module' | 'commonjs',
+  module: string,
+  moduleResolution = module,
+): Trial {
   return {
-    says: `TypeScript 5.9 compiles a program of type ${type} with module ${module}`,
+    says: `TypeScript ${compiler} compiles a program of type ${type} with module ${module}`,
     async run() {
-      const { folder, write, run } = bound(await shared(type, whole(), ...TYPES));
+      const { folder, write, run } = bound(await shared(type, whole(), COMPILERS[compiler], TYPES));
       const compilerOptions = {
         target: 'es2022',
         lib: ['es2024', 'esnext.disposable', 'dom'],
@@ -147,12 +153,14 @@ const TRIALS: readonly Trial[] = [
       if (brought.length > 0) throw new Error(`it installs ${brought.join(', ')}`);
     },
   },
-  compiles('commonjs', 'node16', 'node16'),
-  compiles('commonjs', 'nodenext', 'nodenext'),
-  compiles('commonjs', 'preserve', 'bundler'),
-  compiles('module', 'node16', 'node16'),
-  compiles('module', 'nodenext', 'nodenext'),
-  compiles('module', 'esnext', 'bundler'),
+  ...(['5.9', '7'] as const).flatMap((compiler) => [
+    compiles(compiler, 'commonjs', 'node16'),
+    compiles(compiler, 'commonjs', 'nodenext'),
+    compiles(compiler, 'commonjs', 'preserve', 'bundler'),
+    compiles(compiler, 'module', 'node16'),
+    compiles(compiler, 'module', 'nodenext'),
+    compiles(compiler, 'module', 'esnext', 'bundler'),
+  ]),
   {
     says: 'Jest 29 runs tests in CommonJS',
     async run() {
