@@ -15,10 +15,12 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
+COPY scripts/build scripts/build
 COPY generated generated
 COPY src src
 # Not through npm: it puts the packages' programs first on the PATH, and among them a "node" that isn't there.
-RUN node scripts/build.ts
+# Nobody imports from the image.
+RUN node scripts/build.ts && rm -r dist/cjs
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
@@ -43,7 +45,6 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json LICENSE ./
-COPY proto proto
 COPY deploy/healthcheck.mjs deploy/
 COPY --from=build /app/dist dist
 

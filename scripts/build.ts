@@ -1,4 +1,5 @@
-// Builds dist/ from src/ and generated/: tsc compiles them, and the Lua scripts go beside the module that reads them.
+// Builds dist/ from src/ and generated/: tsc compiles them, and the Lua scripts and the descriptors go where the
+// modules that read them look. What users import is there a second time as CommonJS (scripts/build/commonjs.ts).
 // Files that are shipped as they are (proto/) are not copied.
 //
 //   node scripts/build.ts               writes dist/
@@ -21,11 +22,15 @@ import {
 } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { COMMONJS, makeCommonJs } from './build/commonjs.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SCRATCH = join(ROOT, '.cache');
 const LUA = 'src/store/redis/lua';
-const MADE_BY_A_BUILD = /\.(js|js\.map|d\.ts|lua)$/;
+const DESCRIPTORS = 'generated/descriptors.binpb';
+/** The modules in the exports of package.json. */
+const ENTRIES = ['src/client/client.js', 'src/client/proto.js', 'src/testing/test-server.js'];
+const MADE_BY_A_BUILD = new RegExp(`\\.(js|js\\.map|d\\.ts|lua|binpb)$|^${COMMONJS}/package\\.json$`);
 
 /** The files below a folder, as paths relative to it. */
 function filesBelow(folder: string): string[] {
@@ -44,6 +49,8 @@ function make(folder: string): boolean {
   if (tsc.error !== undefined) throw tsc.error;
   if (tsc.status !== 0) return false;
   cpSync(join(ROOT, LUA), join(folder, LUA), { recursive: true });
+  cpSync(join(ROOT, DESCRIPTORS), join(folder, DESCRIPTORS));
+  makeCommonJs(folder, ENTRIES);
   for (const path of filesBelow(folder)) {
     const file = join(folder, path);
     if (readFileSync(file).subarray(0, 2).toString() === '#!' && path.endsWith('.js')) chmodSync(file, 0o755);

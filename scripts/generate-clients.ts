@@ -29,7 +29,6 @@ const GO_PLUGINS = [
   'google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.11',
   'google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.1',
 ];
-const GO_PACKAGE = 'leasehold.internal/leasehold/leaseholdpb;leaseholdpb';
 
 const PROTOS = readdirSync(join(ROOT, 'proto/leasehold/v1'))
   .sort()
@@ -55,7 +54,7 @@ const STUBS: readonly Stubs[] = [
       run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', GRPCIO_TOOLS]);
       const out = mkdtempSync(join(tmpdir(), 'leasehold-python-'));
       const outputs = ['python_out', 'pyi_out', 'grpc_python_out'].map((option) => `--${option}=${out}`);
-      const roots = [`-I${join(ROOT, 'proto')}`, `-I${join(ROOT, 'proto/third_party')}`];
+      const roots = [`-I${join(ROOT, 'proto/third_party')}`, `-I${join(ROOT, 'proto')}`];
       run(python, ['-m', 'grpc_tools.protoc', ...roots, ...outputs, ...PROTOS]);
       cpSync(join(out, 'leasehold/v1'), folder, { recursive: true });
       rmSync(out, { recursive: true });
@@ -74,12 +73,11 @@ const STUBS: readonly Stubs[] = [
     generateInto(folder) {
       const bin = join(CACHE, 'generate-go');
       for (const plugin of GO_PLUGINS) run('go', ['install', plugin], { GOBIN: bin });
-      // The .proto files name a Go package of their own; here they are part of this module.
-      const packages = PROTOS.map((proto) => `M${proto}=${GO_PACKAGE}`);
+      // The .proto files name this package as theirs (go_package).
       const plugin = (name: string) => ({
         local: name,
         out: folder,
-        opt: ['module=leasehold.internal/leasehold/leaseholdpb', ...packages],
+        opt: ['module=leasehold.internal/leasehold/leaseholdpb'],
       });
       const template = {
         version: 'v2',

@@ -2,7 +2,7 @@
 // files for users who load or compile those themselves.
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 // As a namespace, because its messages have the same names as Leasehold's own.
 export * as longrunning from '../../generated/google/longrunning/operations.ts';
@@ -23,23 +23,27 @@ export * from '../../generated/leasehold/v1/watch_events.ts';
 
 /** What protoc, buf and @grpc/proto-loader need. */
 export interface ProtoFiles {
-  /** Paths below the first include directory. */
+  /** Paths below one of the include directories. */
   readonly files: readonly string[];
   /** Absolute paths, below which imports are found. */
   readonly includeDirs: readonly string[];
 }
 
 /** Relative to src/client and to dist/src/client. */
-const FOLDERS = ['../../proto', '../../../proto'];
+const FOLDERS = ['../../proto/', '../../../proto/'];
 
 /**
  * Finds the .proto files of this package, in the form that `loadSync(files, { includeDirs })` of proto-loader takes.
  */
 export function protoFiles(): ProtoFiles {
-  const folder = FOLDERS.map((path) => join(import.meta.dirname, path)).find((path) => existsSync(path));
+  // By its URL: that is all that Jest 29 tells a module of itself.
+  const folder = FOLDERS.map((path) => fileURLToPath(new URL(path, import.meta.url))).find((path) =>
+    existsSync(path),
+  );
   if (folder === undefined) throw new Error('the proto/ folder of this package is missing: install it again');
   return {
     files: ['leasehold/v1/lock_service.proto', 'leasehold/v1/operation_store_service.proto'],
-    includeDirs: [folder, join(folder, 'third_party')],
+    // In this order, because protoc takes the first folder that a path is below.
+    includeDirs: [`${folder}third_party`, folder.slice(0, -1)],
   };
 }

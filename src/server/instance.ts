@@ -216,7 +216,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
   const ready = (): boolean => info.ready();
   const { server: grpc, address } = await GrpcServer.start({
     ...config.server,
-    reflectionFolder: config.server.reflection ? packageInfo().protoFolder : undefined,
+    reflection: config.server.reflection,
     lockHandlers: lockHandlers({ ...locks.services, info }, bounds, environment),
     operationHandlers: operationHandlers(operations.services, bounds, environment),
     longrunningHandlers: longrunningHandlers(operations.services, environment),

@@ -14,7 +14,7 @@ import type { StartProcess } from './supervised-process.ts';
 
 /** In the folder beside this one, as source or built. */
 const PROGRAM = fileURLToPath(
-  new URL(`../server/serve-as-worker${extname(import.meta.filename)}`, import.meta.url),
+  new URL(`../server/serve-as-worker${extname(import.meta.url)}`, import.meta.url),
 );
 
 export const startClusterProcess: StartProcess = (number, { reported, ended }) => {

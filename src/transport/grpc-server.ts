@@ -21,7 +21,7 @@ import {
 import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
-import { loadReflection } from './reflection.ts';
+import { addReflection } from './reflection.ts';
 import { serviceDefinition } from './service-definition.ts';
 
 /** Paths of PEM files. */
@@ -41,8 +41,8 @@ export interface GrpcServerOptions {
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
   readonly drainTimeoutMs: number;
-  /** The folder of the .proto files that reflection serves; undefined for no reflection. */
-  readonly reflectionFolder: string | undefined;
+  /** Whether tools may ask which services there are. */
+  readonly reflection: boolean;
   readonly lockHandlers: LockServiceServer;
   readonly operationHandlers: OperationStoreServiceServer;
   readonly longrunningHandlers: OperationsServer;
@@ -87,8 +87,7 @@ export class GrpcServer {
   }
 
   async #start(): Promise<number> {
-    const { address, tls, lockHandlers, operationHandlers, longrunningHandlers, reflectionFolder } =
-      this.#options;
+    const { address, tls, lockHandlers, operationHandlers, longrunningHandlers, reflection } = this.#options;
     this.#server.addService(serviceDefinition(LockServiceService, LockServiceDefinition), lockHandlers);
     this.#server.addService(
       serviceDefinition(OperationStoreServiceService, OperationStoreServiceDefinition),
@@ -96,7 +95,7 @@ export class GrpcServer {
     );
     this.#server.addService(serviceDefinition(OperationsService, OperationsDefinition), longrunningHandlers);
     this.#health.addTo(this.#server);
-    if (reflectionFolder) (await loadReflection(reflectionFolder)).addToServer(this.#server);
+    if (reflection) addReflection(this.#server);
     this.updateHealth();
     const credentials = serverCredentials(tls);
     const port = await new Promise<number>((resolve, reject) => {

@@ -1,22 +1,88 @@
-// Server reflection, so that grpcurl and the like need no .proto files. It serves those in the package's own proto
-// folder.
+// Server reflection, so that grpcurl and the like need no .proto files: grpc.reflection.v1, and v1alpha for older
+// tools, whose messages are the same on the wire. What the files contain is in descriptors.ts.
 
-import { join } from 'node:path';
-import { load } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
+import { type Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import {
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+  type ServerReflectionServer,
+  ServerReflectionService,
+} from '../../generated/grpc/reflection/v1/reflection.ts';
+import { Descriptors } from './descriptors.ts';
 
-const PROTO_FILES = [
-  'leasehold/v1/lock_service.proto',
-  'leasehold/v1/operation_store_service.proto',
-  'google/longrunning/operations.proto',
-];
-// The services don't import these. Their messages travel packed in error details, and tools want to print them.
-const DETAIL_FILES = ['leasehold/v1/error_details.proto', 'google/rpc/error_details.proto'];
+type Call = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
+type Answer = NonNullable<ServerReflectionResponse['messageResponse']>;
 
-/** `folder` is the package's `proto`. */
-export async function loadReflection(folder: string): Promise<ReflectionService> {
-  const definition = await load([...PROTO_FILES, ...DETAIL_FILES], {
-    includeDirs: [folder, join(folder, 'third_party')],
-  });
-  return new ReflectionService(definition);
+const PATHS = ['v1', 'v1alpha'].map(
+  (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+);
+
+/** Reads the descriptors of this build and serves them. */
+export function addReflection(server: Server): void {
+  const descriptors = Descriptors.ofThisBuild();
+  const handlers: ServerReflectionServer = {
+    serverReflectionInfo: (call: Call) => {
+      call.on('end', () => call.end());
+      call.on('data', (request: ServerReflectionRequest) => {
+        // A tool that asks without reading waits for its answers before the next question is taken.
+        if (call.write(response(descriptors, request))) return;
+        call.pause();
+        call.once('drain', () => call.resume());
+      });
+    },
+  };
+  for (const path of PATHS) {
+    const { serverReflectionInfo } = ServerReflectionService;
+    server.addService({ serverReflectionInfo: { ...serverReflectionInfo, path } }, handlers);
+  }
+}
+
+function response(descriptors: Descriptors, request: ServerReflectionRequest): ServerReflectionResponse {
+  const { host, messageRequest } = request;
+  return {
+    validHost: host,
+    originalRequest: request,
+    messageResponse: answer(descriptors, messageRequest),
+  };
+}
+
+function answer(descriptors: Descriptors, question: ServerReflectionRequest['messageRequest']): Answer {
+  switch (question?.$case) {
+    case 'listServices': {
+      const service = descriptors.services.map((name) => ({ name }));
+      return { $case: 'listServicesResponse', value: { service } };
+    }
+    case 'fileByFilename':
+      return files(descriptors.file(question.value), `file ${question.value}`);
+    case 'fileContainingSymbol':
+      return files(descriptors.fileOf(question.value), `file that declares ${question.value}`);
+    case 'fileContainingExtension': {
+      const { containingType, extensionNumber } = question.value;
+      return files(
+        descriptors.fileOfExtension(containingType, extensionNumber),
+        `extension ${extensionNumber} of ${containingType}`,
+      );
+    }
+    case 'allExtensionNumbersOfType': {
+      const baseTypeName = question.value;
+      const extensionNumber = descriptors.extensionNumbers(baseTypeName);
+      if (extensionNumber === undefined) return notFound(`message ${baseTypeName}`);
+      const value = { baseTypeName, extensionNumber: [...extensionNumber] };
+      return { $case: 'allExtensionNumbersResponse', value };
+    }
+    case undefined:
+      return failure(status.INVALID_ARGUMENT, 'the request asks nothing that this server knows');
+  }
+}
+
+function files(found: readonly Uint8Array[] | undefined, what: string): Answer {
+  if (found === undefined) return notFound(what);
+  const fileDescriptorProto = found.map((bytes) => Buffer.from(bytes));
+  return { $case: 'fileDescriptorResponse', value: { fileDescriptorProto } };
+}
+
+const notFound = (what: string): Answer => failure(status.NOT_FOUND, `there is no ${what}`);
+
+function failure(errorCode: number, errorMessage: string): Answer {
+  return { $case: 'errorResponse', value: { errorCode, errorMessage } };
 }

@@ -40,7 +40,7 @@ const LANGUAGES: readonly Language[] = [
     command: (example) => [PYTHON, join(ROOT, 'examples/python', `${example.replaceAll('-', '_')}.py`)],
     prepare: (folder) => {
       const protos = readdirSync(join(ROOT, 'proto/leasehold/v1')).map((name) => `leasehold/v1/${name}`);
-      const includes = ['-I', 'proto', '-I', 'proto/third_party'];
+      const includes = ['-I', 'proto/third_party', '-I', 'proto'];
       const outputs = [`--python_out=${folder}`, `--grpc_python_out=${folder}`];
       execFileSync(PYTHON, ['-m', 'grpc_tools.protoc', ...includes, ...outputs, ...protos], { cwd: ROOT });
       return { PYTHONPATH: folder };

@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(ROOT, '.cache/package-test-'));
   const source = join(folder, 'source');
   await mkdir(source);
-  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'proto', 'docs']) {
+  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'buf.yaml', 'proto', 'docs']) {
     await cp(join(ROOT, path), join(source, path), { recursive: true });
   }
   await run(process.execPath, [join(ROOT, 'scripts/build.ts'), '--out', join(source, 'dist')]);
@@ -300,8 +300,73 @@ test('The Node.js that the program asks for is the one in package.json', async (
   ).toEqual([]);
 });
 
+test('a CommonJS program gets the ES modules, and Jest and bundlers a form of their own', async () => {
+  const program = join(project, 'required.cjs');
+  await writeFile(program, "console.log(require.resolve('leasehold/testing'));");
+  const resolved = async (...flags: string[]): Promise<string> => {
+    const { stdout } = await run(process.execPath, [...flags, program]).catch(output);
+    return relative(installed, stdout.trim());
+  };
+  expect(await resolved()).toBe('dist/src/testing/test-server.js');
+  expect(await resolved('--no-require-module')).toBe('dist/cjs/src/testing/test-server.js');
+});
+
+test('the CommonJS form starts a server and holds a lock', { timeout: 60_000 }, async () => {
+  const program = join(project, 'commonjs.cjs');
+  await writeFile(
+    program,
+    `const { startTestServer } = require('leasehold/testing');
+    startTestServer({ settings: { LEASEHOLD_SERVER_REFLECTION: 'true' } }).then(async (server) => {
+      const lease = await server.createClient().acquire('a');
+      console.log('token', lease.fencingToken);
+      await server.stop();
+    });`,
+  );
+  const { stdout } = await run(process.execPath, ['--no-require-module', program]).catch(output);
+  expect(stdout).toMatch(/^token \d+n\n$/);
+});
+
+test('no file of the package points to a source that is not in it', async () => {
+  const paths = await readdir(join(installed, 'dist'), { recursive: true });
+  expect(paths.filter((path) => path.endsWith('.map'))).toEqual([]);
+  const text = await readFile(join(installed, 'dist/src/client/client.js'), 'utf8');
+  expect(text).not.toContain('sourceMappingURL');
+});
+
+test.each(['', 'proto'])(
+  'buf generates code from the folder leasehold/%s of the package',
+  {
+    timeout: 60_000,
+  },
+  async (path) => {
+    const plugin = join(ROOT, 'node_modules/.bin/protoc-gen-ts_proto');
+    const template = { version: 'v2', plugins: [{ local: ['node', plugin], out: 'stubs', strategy: 'all' }] };
+    const args = ['generate', join(installed, path), '--template', JSON.stringify(template)];
+    await run(join(ROOT, 'node_modules/.bin/buf'), args, { cwd: project }).catch(output);
+    const stubs = await readdir(join(project, 'stubs'), { recursive: true });
+    expect(stubs).toContain('leasehold/v1/lock_service.ts');
+    expect(stubs).toContain('google/longrunning/operations.ts');
+    await rm(join(project, 'stubs'), { recursive: true });
+  },
+);
+
 test('the package contains the .proto files, with everything that they import', async () => {
   const paths = await readdir(join(installed, 'proto'), { recursive: true });
   expect(paths).toContain('leasehold/v1/lock_service.proto');
   expect(paths).toContain('third_party/google/rpc/status.proto');
+});
+
+test('protoc finds each .proto file under the name that others import it by', async () => {
+  const program = join(project, 'include-order.ts');
+  await writeFile(
+    program,
+    "import { protoFiles } from 'leasehold/proto';\nconsole.log(protoFiles().includeDirs.join());",
+  );
+  const { stdout } = await run(process.execPath, [program]).catch(output);
+  // It takes the first folder that a file is below, and third_party is below proto.
+  const below = stdout
+    .trim()
+    .split(',')
+    .map((folder) => relative(installed, folder));
+  expect(below).toEqual(['proto/third_party', 'proto']);
 });

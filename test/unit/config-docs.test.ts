@@ -73,3 +73,13 @@ test('the problems that docs/configuration.md shows are the ones that the server
     shown?.trim().replaceAll('leasehold.yaml:', 'c.yaml:').split('\n').toSorted(),
   );
 });
+
+test.each(['docs/errors.md', 'proto/leasehold/v1/lock_service.proto'])(
+  '%s gives the largest message that a server takes by default',
+  (path) => {
+    const text = readFileSync(join(import.meta.dirname, '../..', path), 'utf8');
+    const setting = SETTING_LIST.find(({ key }) => key === 'server.max_message_bytes');
+    const [said] = /(?<=request message has at most |max_message_bytes` \()[\d,]+(?= bytes)/.exec(text) ?? [];
+    expect(said?.replaceAll(',', '')).toBe(setting?.defaultText);
+  },
+);

@@ -218,7 +218,7 @@ const file_leasehold_v1_error_details_proto_rawDesc = "" +
 	"\x1dCONTENTION_REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CONTENTION_REASON_HELD\x10\x01\x12\x1e\n" +
 	"\x1aCONTENTION_REASON_MIN_HOLD\x10\x02\x12\"\n" +
-	"\x1eCONTENTION_REASON_QUEUED_AHEAD\x10\x03B\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\x1eCONTENTION_REASON_QUEUED_AHEAD\x10\x03B,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_error_details_proto_rawDescOnce sync.Once

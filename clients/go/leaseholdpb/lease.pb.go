@@ -750,7 +750,7 @@ const file_leasehold_v1_lease_proto_rawDesc = "" +
 	"\fAsynchronous\"'\n" +
 	"\n" +
 	"Replicated\x12\x19\n" +
-	"\bmin_acks\x18\x01 \x01(\x05R\aminAcksB\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\bmin_acks\x18\x01 \x01(\x05R\aminAcksB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_lease_proto_rawDescOnce sync.Once

@@ -405,7 +405,7 @@ const file_leasehold_v1_lease_events_proto_rawDesc = "" +
 	"\x14LOST_REASON_RELEASED\x10\x02\x12\x1e\n" +
 	"\x1aLOST_REASON_FORCE_RELEASED\x10\x03\x12\x18\n" +
 	"\x14LOST_REASON_MAX_HOLD\x10\x04\x12\x1d\n" +
-	"\x19LOST_REASON_UNKNOWN_LEASE\x10\x05B\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\x19LOST_REASON_UNKNOWN_LEASE\x10\x05B,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_lease_events_proto_rawDescOnce sync.Once

@@ -556,7 +556,7 @@ const file_leasehold_v1_lock_proto_rawDesc = "" +
 	"\x16LOCK_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fLOCK_STATE_FREE\x10\x01\x12\x13\n" +
 	"\x0fLOCK_STATE_HELD\x10\x02\x12\x17\n" +
-	"\x13LOCK_STATE_MIN_HOLD\x10\x03B\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\x13LOCK_STATE_MIN_HOLD\x10\x03B,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_lock_proto_rawDescOnce sync.Once

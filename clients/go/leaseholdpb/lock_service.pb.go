@@ -1834,7 +1834,7 @@ const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"WatchLocks\x12\x1f.leasehold.v1.WatchLocksRequest\x1a .leasehold.v1.WatchLocksResponse0\x01\x12d\n" +
 	"\x11CheckFencingToken\x12&.leasehold.v1.CheckFencingTokenRequest\x1a'.leasehold.v1.CheckFencingTokenResponse\x12U\n" +
 	"\fForceRelease\x12!.leasehold.v1.ForceReleaseRequest\x1a\".leasehold.v1.ForceReleaseResponse\x12X\n" +
-	"\rGetServerInfo\x12\".leasehold.v1.GetServerInfoRequest\x1a#.leasehold.v1.GetServerInfoResponseB\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\rGetServerInfo\x12\".leasehold.v1.GetServerInfoRequest\x1a#.leasehold.v1.GetServerInfoResponseB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_lock_service_proto_rawDescOnce sync.Once

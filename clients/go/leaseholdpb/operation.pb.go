@@ -798,7 +798,7 @@ const file_leasehold_v1_operation_proto_rawDesc = "" +
 	"\x19OPERATION_STATE_SUCCEEDED\x10\x03\x12\x1a\n" +
 	"\x16OPERATION_STATE_FAILED\x10\x04\x12\x1d\n" +
 	"\x19OPERATION_STATE_CANCELLED\x10\x05\x12\x18\n" +
-	"\x14OPERATION_STATE_DEAD\x10\x06B\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\x14OPERATION_STATE_DEAD\x10\x06B,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_operation_proto_rawDescOnce sync.Once

@@ -2575,7 +2575,7 @@ const file_leasehold_v1_operation_store_service_proto_rawDesc = "" +
 	"\x0eRetryOperation\x12#.leasehold.v1.RetryOperationRequest\x1a$.leasehold.v1.RetryOperationResponse\x12^\n" +
 	"\x0fDeleteOperation\x12$.leasehold.v1.DeleteOperationRequest\x1a%.leasehold.v1.DeleteOperationResponse\x12X\n" +
 	"\rWaitOperation\x12\".leasehold.v1.WaitOperationRequest\x1a#.leasehold.v1.WaitOperationResponse\x12`\n" +
-	"\x0fWatchOperations\x12$.leasehold.v1.WatchOperationsRequest\x1a%.leasehold.v1.WatchOperationsResponse0\x01B\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\x0fWatchOperations\x12$.leasehold.v1.WatchOperationsRequest\x1a%.leasehold.v1.WatchOperationsResponse0\x01B,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_operation_store_service_proto_rawDescOnce sync.Once

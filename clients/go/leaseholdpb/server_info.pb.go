@@ -540,7 +540,7 @@ const file_leasehold_v1_server_info_proto_rawDesc = "" +
 	"\tStoreKind\x12\x1a\n" +
 	"\x16STORE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11STORE_KIND_MEMORY\x10\x01\x12\x14\n" +
-	"\x10STORE_KIND_REDIS\x10\x02B\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\x10STORE_KIND_REDIS\x10\x02B,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_server_info_proto_rawDescOnce sync.Once

@@ -105,7 +105,7 @@ const file_leasehold_v1_watch_events_proto_rawDesc = "" +
 	"\n" +
 	"\x1fleasehold/v1/watch_events.proto\x12\fleasehold.v1\"\x12\n" +
 	"\x10SnapshotComplete\"\v\n" +
-	"\tHeartbeatB\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3"
+	"\tHeartbeatB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
 	file_leasehold_v1_watch_events_proto_rawDescOnce sync.Once

@@ -2225,8 +2225,8 @@ export const GetServerInfoResponse: MessageFns<GetServerInfoResponse> = {
  * Leases on named resources.
  *
  * What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
- * reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
- * server doesn't know are INVALID_ARGUMENT.
+ * reply, with the same ids: a repeat has no second effect. A request message has at most 131,072 bytes (128 KiB) unless
+ * the server is configured otherwise; enum values that the server doesn't know are INVALID_ARGUMENT.
  *
  * The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
  * never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The
@@ -2428,8 +2428,8 @@ export const LockServiceDefinition = {
  * Leases on named resources.
  *
  * What isn't granted is an error status, never a response that reads like a lease. You can repeat any rpc after a lost
- * reply, with the same ids: a repeat has no second effect. A request message has at most 64 KiB; enum values that the
- * server doesn't know are INVALID_ARGUMENT.
+ * reply, with the same ids: a repeat has no second effect. A request message has at most 131,072 bytes (128 KiB) unless
+ * the server is configured otherwise; enum values that the server doesn't know are INVALID_ARGUMENT.
  *
  * The end of a stream proves nothing. A server can't tell a cancelled call from a dead process or a killed proxy, so it
  * never releases because a stream ended: the lease runs to its deadline. Send Release to give it back sooner. The

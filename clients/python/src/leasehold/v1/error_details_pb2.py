@@ -26,14 +26,14 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from leasehold.v1 import lock_pb2 as leasehold_dot_v1_dot_lock__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n leasehold/v1/error_details.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17leasehold/v1/lock.proto\"\xbd\x01\n\nContention\x12\x10\n\x08resource\x18\x01 \x01(\t\x12)\n\x07holders\x18\x02 \x03(\x0b\x32\x18.leasehold.v1.LockHolder\x12,\n\ttime_left\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cqueue_length\x18\x04 \x01(\x05\x12.\n\x06reason\x18\x05 \x01(\x0e\x32\x1e.leasehold.v1.ContentionReason*\x95\x01\n\x10\x43ontentionReason\x12!\n\x1d\x43ONTENTION_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONTENTION_REASON_HELD\x10\x01\x12\x1e\n\x1a\x43ONTENTION_REASON_MIN_HOLD\x10\x02\x12\"\n\x1e\x43ONTENTION_REASON_QUEUED_AHEAD\x10\x03\x42\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n leasehold/v1/error_details.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17leasehold/v1/lock.proto\"\xbd\x01\n\nContention\x12\x10\n\x08resource\x18\x01 \x01(\t\x12)\n\x07holders\x18\x02 \x03(\x0b\x32\x18.leasehold.v1.LockHolder\x12,\n\ttime_left\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cqueue_length\x18\x04 \x01(\x05\x12.\n\x06reason\x18\x05 \x01(\x0e\x32\x1e.leasehold.v1.ContentionReason*\x95\x01\n\x10\x43ontentionReason\x12!\n\x1d\x43ONTENTION_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONTENTION_REASON_HELD\x10\x01\x12\x1e\n\x1a\x43ONTENTION_REASON_MIN_HOLD\x10\x02\x12\"\n\x1e\x43ONTENTION_REASON_QUEUED_AHEAD\x10\x03\x42,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leasehold.v1.error_details_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'P\001Z\030leasehold/v1;leaseholdv1'
+  _globals['DESCRIPTOR']._serialized_options = b'P\001Z(leasehold.internal/leasehold/leaseholdpb'
   _globals['_CONTENTIONREASON']._serialized_start=300
   _globals['_CONTENTIONREASON']._serialized_end=449
   _globals['_CONTENTION']._serialized_start=108

@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fleasehold/v1/watch_events.proto\x12\x0cleasehold.v1\"\x12\n\x10SnapshotComplete\"\x0b\n\tHeartbeatB\x1cP\x01Z\x18leasehold/v1;leaseholdv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fleasehold/v1/watch_events.proto\x12\x0cleasehold.v1\"\x12\n\x10SnapshotComplete\"\x0b\n\tHeartbeatB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leasehold.v1.watch_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'P\001Z\030leasehold/v1;leaseholdv1'
+  _globals['DESCRIPTOR']._serialized_options = b'P\001Z(leasehold.internal/leasehold/leaseholdpb'
   _globals['_SNAPSHOTCOMPLETE']._serialized_start=49
   _globals['_SNAPSHOTCOMPLETE']._serialized_end=67
   _globals['_HEARTBEAT']._serialized_start=69
