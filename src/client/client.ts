@@ -6,6 +6,7 @@
 //   client.close();
 
 import { hostname } from 'node:os';
+import { bearerTokenIn } from '../domain/bearer-token.ts';
 import { type Clock, wakefulClock } from '../domain/clock.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import { acquire, acquireMany, tryAcquire, type WantedLease } from './acquiring.ts';
@@ -78,7 +79,10 @@ export interface ClientOptions {
   readonly addresses: string | readonly string[];
   /** TLS: `true` to trust the authorities that Node.js trusts, or PEM texts; `cert` and `key` for mutual TLS. */
   readonly tls?: boolean | ClientTls | undefined;
-  /** The bearer token of each call; a function is asked before each call, for tokens that rotate. */
+  /**
+   * The bearer token of each call; a function is asked before each call, for tokens that rotate. White space around it
+   * is left out.
+   */
   readonly token?: string | (() => string) | undefined;
   /** Tells people who holds what; `pid@host` by default. */
   readonly owner?: string | undefined;
@@ -93,7 +97,7 @@ export interface ClientTls extends TlsIdentity {
   readonly serverName?: string | undefined;
 }
 
-/** Connects with the first call. Throws InvalidArgumentError for an address or a certificate that isn't one. */
+/** Connects with the first call. Throws InvalidArgumentError for an address, a certificate or a token that isn't one. */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
 }
@@ -116,7 +120,7 @@ export class Client implements Disposable {
       clock,
       random: options.random ?? Math.random,
       carry: carryTrace,
-      ...(token === undefined ? {} : { token }),
+      ...(token === undefined ? {} : { token: tokenOf(token) }),
       ...(tls?.serverName === undefined ? {} : { serverName: tls.serverName }),
     });
     this.#caller = new Caller({ channel, addresses, owner });
@@ -193,6 +197,27 @@ function checkAddresses(addresses: readonly string[]): void {
   const message = `addresses: ${description}. Give the host and gRPC port of your servers, such as "127.0.0.1:50051".`;
   const violations = [{ field: 'addresses', description }];
   throw new InvalidArgumentError(message, { reason: 'INVALID_ARGUMENT', violations });
+}
+
+// What the function returns is checked at each call, and the call rejects with the error.
+function tokenOf(token: NonNullable<ClientOptions['token']>): string | (() => string) {
+  return typeof token === 'function' ? () => checkedToken(token(), 'token()') : checkedToken(token, 'token');
+}
+
+/** The error names the option and never shows the text: that may be a token with one wrong character. */
+function checkedToken(text: unknown, option: string): string {
+  const token = typeof text === 'string' ? bearerTokenIn(text) : undefined;
+  if (token !== undefined) return token;
+  const description =
+    typeof text !== 'string'
+      ? `must be a string, but it is ${text === null ? 'null' : `a value of the type ${typeof text}`}`
+      : text.trim() === ''
+        ? 'is empty'
+        : 'must have only printable ASCII characters, and no white space inside';
+  throw new InvalidArgumentError(
+    `${option}: ${description}. Give the token alone, or leave the option out to send none.`,
+    { reason: 'INVALID_ARGUMENT', violations: [{ field: option, description }] },
+  );
 }
 
 function credentialsOf(tls: TlsIdentity | undefined) {

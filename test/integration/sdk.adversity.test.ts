@@ -175,6 +175,31 @@ test('A missing or wrong token is refused at once, a new one is used, and a clie
   expect(await refusal(client.locks.forceRelease('x'))).toMatchObject({ name: 'PermissionDeniedError' });
 });
 
+test('A lease stays held while the token function throws, and is renewed once it works again', {
+  timeout: 30_000,
+}, async () => {
+  const { address } = await started();
+  const proxy = await proxyTo(address);
+  let isBroken = false;
+  let asked = 0;
+  const token = (): string => {
+    asked++;
+    if (isBroken) throw new Error('the vault is sealed');
+    return 'a-token';
+  };
+  const client = clientTo({ host: proxy.host, port: proxy.port }, { token });
+  const events: LeaseEvent['kind'][] = [];
+  const lease = await client.acquire('vault', { ttlMs: 6_000, onEvent: ({ kind }) => events.push(kind) });
+  [isBroken, asked] = [true, 0];
+  proxy.drop();
+  await eventually(() => asked > 1, { what: 'another try after the throw', withinMs: 5_000 });
+  isBroken = false;
+  const before = events.length;
+  await eventually(() => events.slice(before).includes('renewed'), { what: 'a renewal', withinMs: 5_000 });
+  expect(lease.state).toBe('held');
+  await lease.release();
+});
+
 test('Bad input is refused at once, with each field', async () => {
   const { address } = await started();
   const client = clientTo(address);

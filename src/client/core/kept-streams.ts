@@ -5,7 +5,7 @@
 import { AtRiskReason } from '../../../generated/leasehold/v1/lease_events.ts';
 import { fullJitterMs } from '../../domain/backoff.ts';
 import type { Timer } from '../../domain/clock.ts';
-import type { CallError } from './call-error.ts';
+import { CallError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { type OpenStream, StreamCall } from './stream-call.ts';
 import { BACKOFF } from './unary-call.ts';
@@ -84,13 +84,22 @@ export class KeptStreams<Message> {
     if (this.#isOver) return;
     const { channel, open, onMessage, remainingMs } = this.#options;
     this.#retry?.cancel();
+    const silenceMs = this.#silenceMs();
+    const onEnd = (from: StreamCall<Message>, error: CallError): void => this.ended(from, error);
+    let call: StreamCall<Message>;
+    try {
+      call = new StreamCall<Message>({ channel, silenceMs, onMessage, onEnd }, open);
+    } catch (error) {
+      if (error instanceof CallError) throw error;
+      // The user's `token` function threw. A timer may have called this, where no one could catch it; and the function
+      // may work the next time.
+      this.#reopenLater(error instanceof Error ? error.message : String(error), 0);
+      return;
+    }
     if (this.#call) {
       this.#former?.cancel();
       this.#former = this.#call;
     }
-    const silenceMs = this.#silenceMs();
-    const onEnd = (from: StreamCall<Message>, error: CallError): void => this.ended(from, error);
-    const call = new StreamCall<Message>({ channel, silenceMs, onMessage, onEnd }, open);
     this.adopt(call);
     // When a stream is accepted but never answered, the next one follows long before the silence is over.
     const patienceMs = Math.max(SHORTEST_PATIENCE_MS, Math.min(FIRST_ANSWER_MS, remainingMs() / 2));
