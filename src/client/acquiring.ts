@@ -11,6 +11,7 @@ import { giveBack } from './core/release.ts';
 import { Lease, LeaseEnd } from './lease.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf, waitOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
+import { waitMsOf } from './number-options.ts';
 
 /** A resource, with the options that differ from those of the call. */
 export type WantedLease =
@@ -22,7 +23,8 @@ export async function acquire(
   resource: string,
   options: AcquireOptions = {},
 ): Promise<Lease> {
-  const { waitMs = DEFAULT_WAIT_MS, signal, onEvent } = options;
+  const { signal, onEvent } = options;
+  const waitMs = waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS);
   const spec = specOf(resource, options, caller.owner);
   const end = new LeaseEnd(resource, onEvent);
   const held = await caller.caught(
@@ -52,7 +54,8 @@ export async function acquireMany(
   wanted: readonly WantedLease[],
   options: Omit<AcquireOptions, 'leaseId'> = {},
 ): Promise<LeaseSet> {
-  const { signal, onEvent, waitMs = DEFAULT_WAIT_MS } = options;
+  const { signal, onEvent } = options;
+  const waitMs = waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS);
   const { clock } = caller.channel;
   const specs = wanted.map((one) =>
     typeof one === 'string'

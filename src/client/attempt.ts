@@ -28,6 +28,7 @@ import { encodePayload } from './core/json-payload.ts';
 import type { SentAt } from './core/lease-deadline.ts';
 import { type AtRisk, riskOf } from './lease.ts';
 import { attemptLossOf, WHY_ATTEMPT_LOST } from './losses.ts';
+import { spanOf } from './number-options.ts';
 import { operationOf } from './operation-view.ts';
 
 /** Thrown by the work to give the operation back: another worker goes on with it after `delayMs` milliseconds. */
@@ -37,6 +38,7 @@ export class GiveBack extends Error {
 
   constructor({ delayMs = 0, cause }: { readonly delayMs?: number; readonly cause?: unknown } = {}) {
     super('the operation is given back', { cause });
+    spanOf('delayMs', delayMs); // the work that throws it is the place to say so
     this.delayMs = delayMs;
   }
 }

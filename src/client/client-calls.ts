@@ -5,6 +5,7 @@ import { ADVICE } from './advice.ts';
 import type { Channel } from './core/channel.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import { type Answered, callUnary, type Invoke } from './core/unary-call.ts';
+import { waitMsOf } from './number-options.ts';
 import { translated } from './translate-error.ts';
 
 export interface CallerOptions {
@@ -17,7 +18,7 @@ export interface CallerOptions {
 export interface CallOptions {
   /** Its abort gives up the call, which then rejects with the reason of the abort. */
   readonly signal?: AbortSignal | undefined;
-  /** How long the client tries, over all instances, in milliseconds; 10 s by default. */
+  /** How long the client tries, over all instances, in milliseconds; 10 s by default, Infinity for ever. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -56,7 +57,8 @@ export class Caller {
 
   /** Repeats a call whose failure may pass, with the same ids, until it is answered or its time is over. */
   async unary<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Answered<Response>> {
-    const { signal, timeoutMs = ANSWER_WITHIN_MS, tryForMs } = bounds;
+    const { signal, tryForMs } = bounds;
+    const timeoutMs = waitMsOf('timeoutMs', bounds.timeoutMs, ANSWER_WITHIN_MS);
     const deadlineMs = this.channel.clock.monotonicMs() + timeoutMs;
     return this.caught(
       () =>

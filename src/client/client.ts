@@ -12,7 +12,7 @@ import { parseHostPort } from '../domain/host-port.ts';
 import { acquire, acquireMany, tryAcquire, type WantedLease } from './acquiring.ts';
 import { ADVICE } from './advice.ts';
 import { Caller, type CallOptions } from './client-calls.ts';
-import { InvalidArgumentError } from './client-errors.ts';
+import { invalidOption } from './client-errors.ts';
 import { Channel } from './core/channel.ts';
 import { channelCredentials, type TlsIdentity } from './core/credentials.ts';
 import { Election, type ElectionOptions } from './election.ts';
@@ -43,6 +43,7 @@ export {
   PermissionDeniedError,
   UnauthenticatedError,
   UnavailableError,
+  type Violation,
 } from './client-errors.ts';
 export type { Json } from './core/json-payload.ts';
 export { RawPayload } from './core/json-payload.ts';
@@ -97,7 +98,7 @@ export interface ClientTls extends TlsIdentity {
   readonly serverName?: string | undefined;
 }
 
-/** Connects with the first call. Throws InvalidArgumentError for an address, a certificate or a token that isn't one. */
+/** Connects with the first call. Throws InvalidArgumentError, by the name of the option, for what can never work. */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
 }
@@ -194,9 +195,8 @@ function checkAddresses(addresses: readonly string[]): void {
   const wrong = addresses.filter((address) => parseHostPort(address, 1) === undefined);
   if (addresses.length > 0 && wrong.length === 0) return;
   const description = addresses.length === 0 ? 'at least one is needed' : `"${wrong[0]}" is not host:port`;
-  const message = `addresses: ${description}. Give the host and gRPC port of your servers, such as "127.0.0.1:50051".`;
-  const violations = [{ field: 'addresses', description }];
-  throw new InvalidArgumentError(message, { reason: 'INVALID_ARGUMENT', violations });
+  const advice = 'Give the host and gRPC port of your servers, such as "127.0.0.1:50051".';
+  throw invalidOption('addresses', description, advice);
 }
 
 // What the function returns is checked at each call, and the call rejects with the error.
@@ -214,10 +214,7 @@ function checkedToken(text: unknown, option: string): string {
       : text.trim() === ''
         ? 'is empty'
         : 'must have only printable ASCII characters, and no white space inside';
-  throw new InvalidArgumentError(
-    `${option}: ${description}. Give the token alone, or leave the option out to send none.`,
-    { reason: 'INVALID_ARGUMENT', violations: [{ field: option, description }] },
-  );
+  throw invalidOption(option, description, 'Give the token alone, or leave the option out to send none.');
 }
 
 function credentialsOf(tls: TlsIdentity | undefined) {
@@ -225,13 +222,6 @@ function credentialsOf(tls: TlsIdentity | undefined) {
     return channelCredentials(tls);
   } catch (cause) {
     const description = cause instanceof Error ? cause.message : String(cause);
-    throw new InvalidArgumentError(
-      `tls: ${description}. ${ADVICE.TLS_FAILED} They are PEM texts, not paths.`,
-      {
-        reason: 'INVALID_ARGUMENT',
-        cause,
-        violations: [{ field: 'tls', description }],
-      },
-    );
+    throw invalidOption('tls', description, `${ADVICE.TLS_FAILED} They are PEM texts, not paths.`, cause);
   }
 }

@@ -32,7 +32,7 @@ export class Election {
    * Waits for ever unless `waitMs` or `signal` ends the wait. Call it again for the next term.
    */
   campaign(options: Pick<AcquireOptions, 'waitMs' | 'signal' | 'onEvent'> = {}): Promise<Lease> {
-    const waitMs = options.waitMs ?? Number.POSITIVE_INFINITY;
+    const { waitMs = Number.POSITIVE_INFINITY } = options;
     return acquire(this.#caller, this.name, { ...this.#options, ...options, waitMs });
   }
 

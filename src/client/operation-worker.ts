@@ -19,6 +19,7 @@ import { ANSWER_MS, type Caller } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
 import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
+import { countOf, waitMsOf } from './number-options.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
 
 /** How one attempt of a worker ended. */
@@ -41,7 +42,7 @@ export interface WorkerOptions<Data> {
   readonly signal?: AbortSignal | undefined;
   /**
    * How many milliseconds running handlers have after a stop, before their operations are given back without them;
-   * 10 s by default.
+   * 10 s by default, Infinity for ever.
    */
   readonly graceMs?: number | undefined;
   /** Hears why it can't claim at the moment. */
@@ -65,15 +66,12 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
   #graceMs: number;
 
   constructor(caller: Caller, options: WorkerOptions<Data>) {
-    const { types, concurrency = 1, signal, graceMs = GRACE_MS, onError } = options;
-    if (!Number.isInteger(concurrency) || concurrency < 1) {
-      throw new RangeError(`concurrency must be a whole number from 1, but it is ${concurrency}`);
-    }
+    const { types, signal, onError } = options;
     this.#caller = caller;
     this.#options = options;
     this.#types = typeof types === 'string' ? [types] : types;
-    this.#concurrency = concurrency;
-    this.#graceMs = graceMs;
+    this.#concurrency = countOf('concurrency', options.concurrency, 1) ?? 1;
+    this.#graceMs = waitMsOf('graceMs', options.graceMs, GRACE_MS);
     const onAbort = (): void => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
@@ -92,7 +90,8 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
    * Claims no more, tells the handlers to end, and resolves when all it held is finished or given back. `graceMs` is
    * that of the options by default; the first stop decides.
    */
-  async stop({ graceMs = this.#graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+  async stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    const graceMs = waitMsOf('graceMs', options.graceMs, this.#graceMs);
     if (!this.#stop.signal.aborted) this.#graceMs = graceMs;
     this.#end();
     await this.finished;

@@ -8,6 +8,7 @@ import { CallError } from './core/call-error.ts';
 import { readStream } from './core/read-stream.ts';
 import type { OpenStream } from './core/stream-call.ts';
 import { BACKOFF } from './core/unary-call.ts';
+import { waitMsOf } from './number-options.ts';
 
 export interface WatchOptions {
   /** Its abort ends the watch: the iteration is over, without an error. */
@@ -22,9 +23,11 @@ const WITHOUT_SERVER_MS = 30_000;
 export async function* watchAgain<Message>(
   caller: Caller,
   open: OpenStream<Message>,
-  { signal, timeoutMs = WITHOUT_SERVER_MS }: WatchOptions,
+  options: WatchOptions,
 ): AsyncGenerator<Message | undefined, void, undefined> {
   const { channel } = caller;
+  const { signal } = options;
+  const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, WITHOUT_SERVER_MS);
   let giveUpMs: number | undefined = channel.clock.monotonicMs() + timeoutMs;
   for (let failures = 0; !signal?.aborted; ) {
     let seat: typeof channel.seat | undefined;

@@ -208,6 +208,9 @@ test('Bad input is refused at once, with each field', async () => {
     name: 'InvalidArgumentError',
     violations: [{ field: 'spec.resource' }, { field: 'spec.ttl' }],
   });
+  expect(error.message).toMatch(/^resource: must have .*; ttlMs: must be from 1 s to /);
+  const many = await refusal(client.acquireMany(['a', { resource: 'b', minHoldMs: 1e15 / 10 }]));
+  expect(many.message).toMatch(/^resources\[1\]\.minHoldMs: must be from 0 s to /);
 });
 
 describe('a server that goes away while a lease is held', () => {
