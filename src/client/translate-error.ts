@@ -98,9 +98,14 @@ function reasonOf(error: CallError): ErrorReason {
   if (isErrorCode(reason)) return reason;
   if (reason !== '') return 'UNKNOWN';
   if (error.isChannelClosed) return 'CLIENT_CLOSED';
-  if (code !== UNAVAILABLE) return BY_CODE.get(code) ?? 'NOT_LEASEHOLD';
+  if (code !== UNAVAILABLE) return BY_CODE.get(code) ?? (resets(error) ? 'NO_ANSWER' : 'NOT_LEASEHOLD');
   if (OF_TLS.test(message)) return 'TLS_FAILED';
   return UNREACHED.test(message) ? 'SERVER_UNREACHABLE' : 'NO_ANSWER';
+}
+
+// A web server says UNKNOWN, too. The library's text tells it from a stream or connection that broke.
+function resets({ isPassing, message }: CallError): boolean {
+  return isPassing && !message.startsWith('Received HTTP status code');
 }
 
 function isErrorCode(reason: string): reason is ErrorCode {
