@@ -179,8 +179,9 @@ export class Client implements Disposable {
   }
 
   /**
-   * Closes the connections; calls in progress fail. It releases nothing: leases that are held end at their deadlines.
-   * A process can also exit without it, as soon as no call is in progress and no lease is held.
+   * Closes the connections; calls in progress fail, and workers stop. It releases nothing: leases that are held end at
+   * their deadlines. Nothing of the client keeps the process alive then. Without it a process exits as soon as no call
+   * is in progress, no lease is held, no watch is read and no worker works.
    */
   close(): void {
     this.#caller.channel.close();

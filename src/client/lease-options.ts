@@ -46,6 +46,12 @@ export interface AcquireOptions extends LeaseOptions {
    * all.
    */
   readonly waitMs?: number | undefined;
+  /**
+   * How long all of the call may take, in milliseconds, `waitMs` included; a server that isn't there is looked for until
+   * then. By default as long as `waitMs`, and some seconds more for the answer; where `waitMs` is 0, until each server
+   * was asked once. Infinity: for ever.
+   */
+  readonly timeoutMs?: number | undefined;
   /** Its abort gives up the wait, and leaves nothing behind. It does nothing to a lease that was granted. */
   readonly signal?: AbortSignal | undefined;
   /** Hears of the position in the queue, of renewals, of danger and of the end. What it throws is ignored. */

@@ -170,14 +170,15 @@ export class Locks {
    */
   async acquireUnkept(resource: string, options: Omit<AcquireOptions, 'onEvent'> = {}): Promise<UnkeptLease> {
     const { signal } = options;
-    const waitMs = Math.min(waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS), LIMITS.unaryWaitMs);
+    const askedMs = Math.min(waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS), LIMITS.unaryWaitMs);
+    const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, undefined);
+    const { waitMs, bounds } = boundsOfWait(askedMs, timeoutMs);
     const spec = specOf(resource, options, this.#caller.owner);
-    const wait = waitOf(waitMs);
-    const request = AcquireRequest.fromPartial({ spec, wait });
+    const request = AcquireRequest.fromPartial({ spec, wait: waitOf(waitMs) });
     try {
       const { response, sentAtMs } = await this.#caller.unary<AcquireResponse>(
         ({ locks }, metadata, call, callback) => locks.acquire(request, metadata, call, callback),
-        { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
+        { signal, ...bounds },
       );
       return this.#unkept(response.lease, sentAtMs);
     } catch (error) {

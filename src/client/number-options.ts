@@ -24,7 +24,11 @@ export function spanOf(option: string, ms: number | undefined): Duration | undef
 }
 
 /** A wait or a time-out, which this client counts and which Infinity makes endless. */
-export function waitMsOf(option: string, ms: number | undefined, defaultMs: number): number {
+export function waitMsOf<Default extends number | undefined>(
+  option: string,
+  ms: number | undefined,
+  defaultMs: Default,
+): number | Default {
   if (ms === undefined) return defaultMs;
   if (typeof ms !== 'number' || !(ms >= 0)) {
     throw wrong(option, 'must be a number of milliseconds from 0, or Infinity for ever', ms);

@@ -1,7 +1,8 @@
 // A worker claims operations of its types in a loop, and runs up to `concurrency` of them at a time. When it is told to
 // stop, it claims no more, tells running handlers to come to an end, and gives back what doesn't finish.
 //
-// Servers that are away for a while don't end it: it goes on trying, and tells `onError`. An error that doesn't pass (a
+// The close() of its client stops it, too; what it held then goes stale, since no server can be told. Servers that are
+// away for a while don't end it: it goes on trying, and tells `onError`. An error that doesn't pass (a
 // wrong token, an invalid type) ends it, and `finished` rejects.
 
 import { randomUUID } from 'node:crypto';
@@ -11,12 +12,12 @@ import {
   type ClaimOperationsResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
 import { ANSWER_MS, type Caller } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
+import { channelClosed } from './core/call-error.ts';
 import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
 import { countOf, waitMsOf } from './number-options.ts';
@@ -55,7 +56,10 @@ const GRACE_MS = 10_000;
 const CLAIM_WAIT_MS = 20_000;
 
 export class Worker<Data = Payload | undefined> implements AsyncDisposable {
-  /** Resolves when it has stopped and all it held is finished or given back; rejects with the error that ended it. */
+  /**
+   * Resolves when it has stopped, by `stop` or by the close of its client, and all it held is finished or given back;
+   * rejects with the error that ended it.
+   */
   readonly finished: Promise<void>;
   readonly #caller: Caller;
   readonly #options: WorkerOptions<Data>;
@@ -72,10 +76,15 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
     this.#types = typeof types === 'string' ? [types] : types;
     this.#concurrency = countOf('concurrency', options.concurrency, 1) ?? 1;
     this.#graceMs = waitMsOf('graceMs', options.graceMs, GRACE_MS);
+    if (caller.channel.isClosed) throw caller.translated(channelClosed());
     const onAbort = (): void => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
-    this.finished = this.#work().finally(() => signal?.removeEventListener('abort', onAbort));
+    const ended = caller.channel.began(onAbort);
+    this.finished = this.#work().finally(() => {
+      ended();
+      signal?.removeEventListener('abort', onAbort);
+    });
     // A caller with `onError` hears of errors there and need not look at `finished`. For any other, an error must
     // surface as an unhandled rejection.
     if (onError) this.finished.catch(() => {});
@@ -121,9 +130,9 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
           if (signal.aborted) break;
           this.#tell(() => this.#options.onError?.(error));
           if (!(error instanceof UnavailableError)) throw error;
-          const { clock, random } = this.#caller.channel;
-          const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(failures++, BACKOFF, random));
-          await pause(clock, waitMs, signal);
+          const { channel } = this.#caller;
+          const backoffMs = fullJitterMs(failures++, BACKOFF, channel.random);
+          await channel.pause(Math.max(error.retryAfterMs ?? 0, backoffMs), signal);
         }
       }
     } finally {

@@ -13,7 +13,6 @@ import type {
   WaitOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause } from '../domain/clock.ts';
 import { type AttemptEvent, runAttempt, type Work } from './attempt.ts';
 import { ANSWER_MS, type Caller, present } from './client-calls.ts';
 import { ContendedError, LeaseholdError, OperationRefusedError, UnavailableError } from './client-errors.ts';
@@ -61,7 +60,7 @@ export async function runOperation<Data, Value>(
         await untilDone(caller, resource, operationId, forMs, signal);
       } else {
         const pauseMs = Math.max(begun.retryAfterMs ?? 0, fullJitterMs(tries, BACKOFF, random));
-        await pause(clock, Math.min(pauseMs, leftMs), signal);
+        await caller.channel.pause(Math.min(pauseMs, leftMs), signal);
       }
       continue;
     }

@@ -2,7 +2,6 @@
 // stops reading and when its signal aborts; it ends with an error when what is wrong doesn't pass or no server answers.
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause } from '../domain/clock.ts';
 import type { Caller } from './client-calls.ts';
 import { CallError } from './core/call-error.ts';
 import { readStream } from './core/read-stream.ts';
@@ -47,7 +46,7 @@ export async function* watchAgain<Message>(
       const isPassing = error.isPassing || error.reason === 'WATCHER_TOO_SLOW';
       if (!isPassing || isOver || !seat) throw caller.translated(error);
       if (error.reason !== 'WATCHER_TOO_SLOW') channel.leave(seat);
-      await pause(channel.clock, waitMs, signal);
+      await channel.pause(waitMs, signal);
     }
   }
 }

@@ -32,7 +32,7 @@ export class TestClock implements Clock {
       real: wakefulClock.after(delayMs, () => this.#fire(due)),
     };
     this.#due.add(due);
-    return { cancel: () => this.#drop(due) };
+    return { cancel: () => this.#drop(due), letGo: () => due.real.letGo?.() };
   }
 
   /** Sends the clock ahead by `ms`. Resolves when everything that fell due on the way is done. */

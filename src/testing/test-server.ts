@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { type Client, type ClientOptions, createClient } from '../client/client.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatHostPort } from '../domain/host-port.ts';
+import { TimerGroup } from '../domain/timer-group.ts';
 import { serve } from '../server/instance.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
 import { TestClock } from './test-clock.ts';
@@ -44,7 +45,8 @@ const SETTINGS = {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const { clock = new TestClock(), settings = {} } = options;
   const config = loadConfig({ env: { ...SETTINGS, ...settings } });
-  const instance = await serve(config, pino({ level: config.log.level }), { clock });
+  const timers = new TimerGroup(clock);
+  const instance = await serve(config, pino({ level: config.log.level }), { clock: timers });
   const address = formatHostPort(instance.address);
   const clients = new Set<Client>();
   const connect = (more: Omit<ClientOptions, 'addresses' | 'clock'> = {}): Client => {
@@ -55,7 +57,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     for (const client of clients) client.close();
-    stopped ??= instance.stop();
+    // Some of its timers bound what has ended by now; they would keep the process of the test for seconds.
+    stopped ??= instance.stop().finally(() => timers.cancel());
     return stopped;
   };
   return {

@@ -85,6 +85,78 @@ describe('no server to speak to', () => {
     expect(performance.now() - startedMs).toBeLessThan(6_000);
   });
 
+  test('A call that does not wait fails within 3 s where no server listens', {
+    timeout: 30_000,
+  }, async () => {
+    const client = clientTo([await nowhere(), await nowhere()]);
+    const startedMs = performance.now();
+    const calls = [
+      client.tryAcquire('a'),
+      client.acquire('b', { waitMs: 0 }),
+      client.acquireMany(['c', 'd'], { waitMs: 0 }),
+      client.locks.acquireUnkept('e', { waitMs: 0 }),
+    ];
+    for (const error of await Promise.all(calls.map(refusal))) {
+      expect(error).toMatchObject({ name: 'UnavailableError', reason: 'SERVER_UNREACHABLE' });
+    }
+    expect(performance.now() - startedMs).toBeLessThan(3_000);
+  });
+
+  test('timeoutMs bounds the whole call, with a wait or without, whatever the server does', {
+    timeout: 30_000,
+  }, async () => {
+    const silent = await listening(tcpServer(() => {}));
+    const { address } = await started();
+    await using _taken = await clientTo(address).acquire('taken');
+    const startedMs = performance.now();
+    const took = async (call: Promise<unknown>) => {
+      const { name } = await refusal(call);
+      return [name, performance.now() - startedMs < 1_500];
+    };
+    const bound = { timeoutMs: 700 };
+    const calls = [silent, await nowhere()].flatMap((to) => {
+      const client = clientTo(to);
+      return [
+        client.tryAcquire('taken', bound),
+        client.acquire('taken', { ...bound, waitMs: 60_000 }),
+        client.acquireMany(['taken'], { ...bound, waitMs: 60_000 }),
+        client.locks.acquireUnkept('taken', { ...bound, waitMs: 60_000 }),
+        client.elect('taken').campaign(bound),
+      ];
+    });
+    const there = clientTo(address);
+    const contended = [
+      there.acquire('taken', { ...bound, waitMs: 60_000 }),
+      there.acquireMany(['taken'], { ...bound, waitMs: 60_000 }),
+      there.elect('taken').campaign(bound),
+    ];
+    const [unavailable, refused] = await Promise.all([
+      Promise.all(calls.map(took)),
+      Promise.all(contended.map(took)),
+    ]);
+    expect(unavailable).toEqual(calls.map(() => ['UnavailableError', true]));
+    expect(refused).toEqual(contended.map(() => ['ContendedError', true]));
+  });
+
+  test('A client works over a link with a round trip of more than 3 s', { timeout: 60_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    proxy.delayMs = 1_700;
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const lease = (await client.tryAcquire('slow', { timeoutMs: 30_000 })) ?? expect.fail('contended');
+    const renewed = Promise.withResolvers<void>();
+    const other = client.acquire('other', {
+      ttlMs: 20_000,
+      onEvent: ({ kind }) => kind === 'renewed' && renewed.resolve(),
+    });
+    const info = await client.serverInfo();
+    expect([info.store, (await other).state]).toEqual(['memory', 'held']);
+    await renewed.promise;
+    expect(lease.state).toBe('held');
+    await lease.release();
+    expect((await clientTo(address).locks.get('slow')).state).toBe('free');
+  });
+
   test('Calls go to the second address when the first does not answer', { timeout: 30_000 }, async () => {
     const { address } = await started();
     const client = clientTo([await nowhere(), address], { random: () => 0 });
@@ -317,6 +389,33 @@ test('A closed client ends calls in progress and refuses further ones', async ()
   expect(lease.state).toBe('held'); // until its deadline: no one has released it
 });
 
+test('The close of a client stops its workers: their handlers are told, and stop() resolves', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  const errors: unknown[] = [];
+  const handled: string[] = [];
+  const told = Promise.withResolvers<unknown>();
+  const worker = client.operations.worker({
+    types: 'mail',
+    handler: async ({ signal }) => {
+      signal.addEventListener('abort', () => told.resolve(signal.reason));
+      await told.promise;
+    },
+    onError: (error) => errors.push(error),
+    onHandled: ({ kind }) => handled.push(kind),
+  });
+  await client.operations.begin('r', '1', { type: 'mail' });
+  await eventually(() => worker.running === 1, { what: 'its work', withinMs: 5_000 });
+  client.close();
+  expect(await told.promise).toMatchObject({ reason: 'WORKER_STOPPING' });
+  await worker.finished;
+  await worker.stop();
+  expect([errors, handled]).toEqual([[], ['unrecorded']]);
+  expect(() => client.operations.worker({ types: 'mail', handler: () => {} })).toThrow(
+    /The client is closed/,
+  );
+});
+
 describe('a process that has nothing else to do', () => {
   const PROGRAM = join(import.meta.dirname, '../support/sdk-program.ts');
 
@@ -349,6 +448,43 @@ describe('a process that has nothing else to do', () => {
       'contended',
       'UnavailableError',
     ]);
+  });
+
+  test('A process ends at once after close(), with a lease held, a worker and a wait', {
+    timeout: 40_000,
+  }, async () => {
+    const { address } = await started();
+    const program = run('close', formatHostPort(address));
+    await eventually(() => program.lines.includes('end'), { what: 'the close', withinMs: 15_000 });
+    const closedMs = performance.now();
+    expect(await program.ended).toBe(0);
+    expect(performance.now() - closedMs).toBeLessThan(1_500);
+    expect(program.lines).toEqual(['held LeaseholdError', 'end']);
+  });
+
+  test('A process ends at once after its test server has stopped', { timeout: 40_000 }, async () => {
+    const program = run('server', '127.0.0.1:1');
+    await eventually(() => program.lines.includes('end'), { what: 'the stop', withinMs: 15_000 });
+    const stoppedMs = performance.now();
+    expect(await program.ended).toBe(0);
+    expect(performance.now() - stoppedMs).toBeLessThan(1_500);
+  });
+
+  test('A process that forgets its lease keeps it until somebody releases it, and ends then', {
+    timeout: 40_000,
+  }, async () => {
+    const { address } = await started();
+    const client = clientTo(address);
+    const program = run('leak', formatHostPort(address), 'leaked');
+    await eventually(() => program.lines.includes('end'), { what: 'its lease', withinMs: 15_000 });
+    const endMs = performance.now();
+    const isHeld = async (): Promise<boolean> => (await client.locks.get('leaked')).state === 'held';
+    // Longer than its TTL of 2 s.
+    await eventually(() => performance.now() - endMs > 3_000, { what: '3 s', withinMs: 5_000 });
+    expect([await isHeld(), program.child.exitCode]).toEqual([true, null]);
+    const [leaseId = ''] = program.lines;
+    expect(await client.locks.release({ resource: 'leaked', leaseId })).toBe(true);
+    expect(await program.ended).toBe(0);
   });
 
   test('A process holds its lease while its server is away, and ends when the lease is lost', {

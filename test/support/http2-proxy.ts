@@ -1,5 +1,5 @@
 // A proxy between a client and a server that speaks HTTP/2 itself, as Envoy and nginx do. It passes calls on until a
-// test tells it to do what proxies do to calls: reset their streams, answer in place of the server, say GOAWAY, go away.
+// test tells it to do what proxies do to calls: reset their streams, answer for the server, say GOAWAY, go away.
 // What happens to bytes on the way is the business of tcp-proxy.ts.
 import { once } from 'node:events';
 import {

@@ -8,6 +8,8 @@ import { Contention } from '../../../generated/leasehold/v1/error_details.ts';
 import { msOf } from './time-spans.ts';
 
 const CHANNEL_CLOSED = 'the channel is closed';
+/** How the library begins to say so. */
+const NOT_SENT = /^(No connection established|Name resolution failed)/;
 
 /**
  * The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a
@@ -65,6 +67,11 @@ export class CallError extends Error {
   /** Whether the channel was closed here. */
   get isChannelClosed(): boolean {
     return this.#isLocal && this.message === CHANNEL_CLOSED;
+  }
+
+  /** Whether the library had no connection to send the call on: no server knows of it. */
+  get wasNotSent(): boolean {
+    return this.code === status.UNAVAILABLE && this.reason === '' && NOT_SENT.test(this.message);
   }
 
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
