@@ -179,8 +179,16 @@ async function succeeded<Value>(record: AttemptRecord, value: Value): Promise<At
       value,
     });
   } catch (error) {
-    return failed(record, error);
+    return failed(record, error instanceof InvalidArgumentError ? refusedResult(error) : error);
   }
+}
+
+// The work is done, and no repeat would help it: the record says FAILED, with this message.
+function refusedResult(cause: InvalidArgumentError): InvalidArgumentError {
+  const { reason, violations, message } = cause;
+  const why = violations.map(({ option, description }) => `${option}: ${description}`).join('; ') || message;
+  const text = `The work is done, but its result is refused (${why}). Return less, such as where the rest of it is.`;
+  return new InvalidArgumentError(text, { reason, violations, cause });
 }
 
 async function failed(

@@ -10,11 +10,9 @@ import { bearerTokenIn } from '../domain/bearer-token.ts';
 import { type Clock, wakefulClock } from '../domain/clock.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import { acquire, acquireMany, tryAcquire, type WantedLease } from './acquiring.ts';
-import { ADVICE } from './advice.ts';
 import { Caller, type CallOptions } from './client-calls.ts';
 import { invalidOption } from './client-errors.ts';
 import { Channel } from './core/channel.ts';
-import { channelCredentials, type TlsIdentity } from './core/credentials.ts';
 import { Election, type ElectionOptions } from './election.ts';
 import type { Lease } from './lease.ts';
 import type { AcquireOptions } from './lease-options.ts';
@@ -22,6 +20,7 @@ import type { LeaseSet } from './lease-set.ts';
 import { Locks } from './locks.ts';
 import { Operations } from './operations.ts';
 import { type ServerInfo, serverInfo } from './server-facts.ts';
+import { type ClientTls, credentialsOf, tlsOf } from './tls-options.ts';
 import { carryTrace } from './trace-context.ts';
 import { underLock } from './with-lock.ts';
 
@@ -73,6 +72,7 @@ export type {
 } from './operations.ts';
 export type { RunOptions } from './run-operation.ts';
 export type { ServerInfo } from './server-facts.ts';
+export type { ClientTls } from './tls-options.ts';
 export type { WatchOptions } from './watch-loop.ts';
 
 export interface ClientOptions {
@@ -93,11 +93,6 @@ export interface ClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
-export interface ClientTls extends TlsIdentity {
-  /** The name in the servers' certificates, where it isn't the host of the address. */
-  readonly serverName?: string | undefined;
-}
-
 /** Connects with the first call. Throws InvalidArgumentError, by the name of the option, for what can never work. */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
@@ -114,7 +109,7 @@ export class Client implements Disposable {
     const { token, owner = `${process.pid}@${hostname()}`, clock = wakefulClock } = options;
     const addresses = typeof options.addresses === 'string' ? [options.addresses] : [...options.addresses];
     checkAddresses(addresses);
-    const tls = options.tls === true ? {} : options.tls || undefined;
+    const tls = tlsOf(options.tls);
     const channel = new Channel({
       addresses,
       credentials: credentialsOf(tls),
@@ -216,13 +211,4 @@ function checkedToken(text: unknown, option: string): string {
         ? 'is empty'
         : 'must have only printable ASCII characters, and no white space inside';
   throw invalidOption(option, description, 'Give the token alone, or leave the option out to send none.');
-}
-
-function credentialsOf(tls: TlsIdentity | undefined) {
-  try {
-    return channelCredentials(tls);
-  } catch (cause) {
-    const description = cause instanceof Error ? cause.message : String(cause);
-    throw invalidOption('tls', description, `${ADVICE.TLS_FAILED} They are PEM texts, not paths.`, cause);
-  }
 }

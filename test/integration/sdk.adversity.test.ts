@@ -214,9 +214,38 @@ describe('TLS that does not fit', () => {
     expect(await known.withLock('mutual', () => 1)).toBe(1);
   });
 
-  test('An invalid certificate is refused at once, by the name of the option', () => {
-    const tls = { ca: 'junk', cert: 'junk', key: 'junk' };
-    expect(() => createClient({ addresses: 'a:1', tls })).toThrow(/^tls: .*PEM texts, not paths\.$/);
+  test.each([
+    ['tls.ca', { ca: 'junk', cert: 'junk', key: 'junk' }],
+    ['tls.ca', { ca: '/etc/ssl/ca.pem' }],
+    ['tls.ca', { ca: '' }],
+    ['tls.ca', { ca: Buffer.from('junk') }],
+    ['tls.ca', { ca: pem('ca.crt').replace(/\n[A-Za-z0-9+/]{10}/, '\n!!!!!!!!!!') }],
+    ['tls.ca', { ca: pem('ca.crt') + pem('other-ca.crt').slice(0, 200) + pem('ca.crt').slice(-60) }],
+    ['tls.cert', { cert: 'junk', key: pem('client.key') }],
+    ['tls.cert', { key: pem('client.key') }],
+    ['tls.key', { cert: pem('client.crt') }],
+    ['tls.key', { cert: pem('client.crt'), key: 'junk' }],
+    ['tls.key', { cert: pem('client.crt'), key: pem('stranger.key') }],
+    ['tls.serverName', { serverName: '' }],
+  ])(
+    'TLS that can never work is refused when the client is made, by the name of its part: %s, case %#',
+    (option, tls) => {
+      let error: unknown;
+      try {
+        createClient({ addresses: 'a:1', tls });
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error).toMatchObject({ name: 'InvalidArgumentError', violations: [{ option }] });
+      expect(String(error)).not.toContain(pem('client.key').slice(100, 140));
+    },
+  );
+
+  test('Several authorities in one text, and text around them, are taken', async () => {
+    const { address } = await started(SERVER_TLS);
+    const ca = `# ours\n${pem('other-ca.crt')}\n# theirs\n${pem('ca.crt')}`;
+    const client = clientTo(address, { tls: { ca: Buffer.from(ca), serverName: 'localhost' } });
+    expect((await client.serverInfo()).store).toBe('memory');
   });
 });
 
