@@ -93,13 +93,18 @@ function tokenInVariable(text: string | undefined): string | undefined {
 }
 
 function tokenIn(file: string): string {
-  const token = bearerTokenIn(read('--token-file', file));
-  if (token === undefined)
-    throw new Exit(
-      EXIT.usage,
-      `--token-file: ${file} does not contain a token. Put the token alone into it.`,
-    );
-  return token;
+  // What has no folder in it may be the token itself, which must not be printed.
+  const shown = /[/\\]/.test(file) ? file : 'the file';
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
+    throw new Exit(EXIT.usage, `--token-file: ${shown} cannot be read${code}. Give the path of a file.`);
+  }
+  const token = bearerTokenIn(text);
+  if (token !== undefined) return token;
+  throw new Exit(EXIT.usage, `--token-file: ${shown} does not contain a token. Put the token alone into it.`);
 }
 
 function read(flag: string, file: string): string {

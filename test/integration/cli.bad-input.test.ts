@@ -79,6 +79,8 @@ test('A command takes a token from its environment without the newline at its en
     expect(stderr).toContain('LEASEHOLD_CLIENT_TOKEN does not hold a token');
     expect(stdout + stderr).not.toContain('worker-token');
   }
+  const instead = await ended(address, ['locks', 'ls'], { LEASEHOLD_CLIENT_TOKEN_FILE: token });
+  expect([instead.code, instead.stderr.includes('worker-token')]).toEqual([2, false]);
 });
 
 describe('a refusal by the server', { timeout: 60_000 }, () => {
