@@ -507,7 +507,9 @@ test('no file of src/ imports itself through others', () => {
 });
 
 test('no two files of src/, test/ and scripts/ have one name', () => {
-  expect(sharedNames([...files.keys()].filter((path) => /^(src|test|scripts)\/.+\.(ts|mjs|lua)$/.test(path)))).toEqual([]);
+  expect(
+    sharedNames([...files.keys()].filter((path) => /^(src|test|scripts)\/.+\.(ts|mjs|lua)$/.test(path))),
+  ).toEqual([]);
 });
 
 test('SCRIPT_NAMES names every Lua script and no other', () => {

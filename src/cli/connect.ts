@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { type Client, type ClientOptions, type ClientTls, createClient } from '../client/client.ts';
 import { CLIENT_PREFIX, CLIENT_VARIABLES } from '../config/client-environment.ts';
 import { closestName } from '../config/closest-name.ts';
+import { bearerTokenIn } from '../domain/bearer-token.ts';
 import { EXIT, Exit } from './exit.ts';
 import type { ConnectionOptions } from './options.ts';
 import type { Env } from './program-context.ts';
@@ -71,7 +72,7 @@ function wantsTls(env: Env): boolean | undefined {
 
 // The file is read before each call, so that the token can be replaced while a command runs under a lease.
 function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['token'] {
-  if (tokenFile === undefined) return env[CLIENT_VARIABLES.token] || undefined;
+  if (tokenFile === undefined) return tokenInVariable(env[CLIENT_VARIABLES.token]);
   let last = tokenIn(tokenFile);
   return () => {
     try {
@@ -83,14 +84,27 @@ function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['tok
   };
 }
 
+function tokenInVariable(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  const token = bearerTokenIn(text);
+  if (token !== undefined) return token;
+  // Never the text itself: it may be a token with one wrong character.
+  throw new Exit(EXIT.usage, `${CLIENT_VARIABLES.token} does not hold a token. Put the token alone into it.`);
+}
+
 function tokenIn(file: string): string {
-  const token = read('--token-file', file).trim();
-  if (!/^[\x21-\x7e]+$/.test(token))
-    throw new Exit(
-      EXIT.usage,
-      `--token-file: ${file} does not contain a token. Put the token alone into it.`,
-    );
-  return token;
+  // What has no folder in it may be the token itself, which must not be printed.
+  const shown = /[/\\]/.test(file) ? file : 'the file';
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
+    throw new Exit(EXIT.usage, `--token-file: ${shown} cannot be read${code}. Give the path of a file.`);
+  }
+  const token = bearerTokenIn(text);
+  if (token !== undefined) return token;
+  throw new Exit(EXIT.usage, `--token-file: ${shown} does not contain a token. Put the token alone into it.`);
 }
 
 function read(flag: string, file: string): string {

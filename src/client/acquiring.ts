@@ -11,6 +11,7 @@ import { giveBack } from './core/release.ts';
 import { Lease, LeaseEnd } from './lease.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf, waitOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
+import { waitMsOf } from './number-options.ts';
 
 /** A resource, with the options that differ from those of the call. */
 export type WantedLease =
@@ -22,11 +23,20 @@ export async function acquire(
   resource: string,
   options: AcquireOptions = {},
 ): Promise<Lease> {
-  const { waitMs = DEFAULT_WAIT_MS, signal, onEvent } = options;
+  const { signal, onEvent } = options;
+  const waitMs = waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS);
+  const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, undefined);
   const spec = specOf(resource, options, caller.owner);
   const end = new LeaseEnd(resource, onEvent);
   const held = await caller.caught(
-    () => hold(caller.channel, { spec, waitMs, observer: end.heard, ...(signal ? { signal } : {}) }),
+    () =>
+      hold(caller.channel, {
+        spec,
+        waitMs,
+        observer: end.heard,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        ...(signal ? { signal } : {}),
+      }),
     signal,
   );
   return new Lease(held, end, caller);
@@ -52,7 +62,9 @@ export async function acquireMany(
   wanted: readonly WantedLease[],
   options: Omit<AcquireOptions, 'leaseId'> = {},
 ): Promise<LeaseSet> {
-  const { signal, onEvent, waitMs = DEFAULT_WAIT_MS } = options;
+  const { signal, onEvent } = options;
+  const waitMs = waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS);
+  const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, undefined);
   const { clock } = caller.channel;
   const specs = wanted.map((one) =>
     typeof one === 'string'
@@ -60,6 +72,7 @@ export async function acquireMany(
       : specOf(one.resource, { ...options, ...one }, caller.owner),
   );
   const giveUpMs = clock.monotonicMs() + waitMs;
+  const endMs = clock.monotonicMs() + (timeoutMs ?? Number.POSITIVE_INFINITY);
   let tries = 0;
   const onTry = (): void => {
     tries++;
@@ -67,7 +80,9 @@ export async function acquireMany(
   for (;;) {
     const leftMs = Math.max(0, giveUpMs - clock.monotonicMs());
     try {
-      const { response, ...sent } = await oneWait(caller, specs, leftMs, onTry, signal);
+      const wholeMs = timeoutMs === undefined ? undefined : Math.max(0, endMs - clock.monotonicMs());
+      const wait = boundsOfWait(Math.min(leftMs, LIMITS.unaryWaitMs), wholeMs);
+      const { response, ...sent } = await oneWait(caller, specs, wait, onTry, signal);
       const leases = response.leases.map((lease) => {
         const end = new LeaseEnd(lease.resource, onEvent);
         return new Lease(keep(caller.channel, lease, sent, { observer: end.heard }), end, caller);
@@ -75,13 +90,14 @@ export async function acquireMany(
       return new LeaseSet(leases);
     } catch (error) {
       // The longest wait that one call may ask for is over, and the caller's isn't.
-      const canGoOn = error instanceof ContendedError && clock.monotonicMs() + ANSWER_MS < giveUpMs;
+      const canGoOn =
+        error instanceof ContendedError && clock.monotonicMs() + ANSWER_MS < Math.min(giveUpMs, endMs);
       if (waitMs > LIMITS.unaryWaitMs && canGoOn) continue;
       // A refusal leaves in place what an earlier try was granted when the answer to that try was lost: the server
       // can't know whether the caller heard of it.
       const leavesNothing =
         (error instanceof ContendedError && tries === 1) || error instanceof InvalidArgumentError;
-      if (!leavesNothing) await giveBack(caller.channel, specs);
+      if (!leavesNothing) await giveBack(caller.channel, specs, Math.max(0, endMs - clock.monotonicMs()));
       throw error;
     }
   }
@@ -90,18 +106,16 @@ export async function acquireMany(
 function oneWait(
   caller: Caller,
   specs: LeaseSpec[],
-  leftMs: number,
+  { waitMs, bounds }: ReturnType<typeof boundsOfWait>,
   onTry: () => void,
   signal: AbortSignal | undefined,
 ) {
-  const waitMs = Math.min(leftMs, LIMITS.unaryWaitMs);
-  const wait = waitOf(waitMs);
-  const request = AcquireManyRequest.fromPartial({ specs, wait });
+  const request = AcquireManyRequest.fromPartial({ specs, wait: waitOf(waitMs) });
   return caller.unary<AcquireManyResponse>(
     ({ locks }, metadata, options, callback) => {
       onTry();
       return locks.acquireMany(request, metadata, options, callback);
     },
-    { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
+    { signal, ...bounds },
   );
 }

@@ -16,7 +16,7 @@ import type { HeldAttempt } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import type { Answered, Invoke } from './core/unary-call.ts';
-import { spanOf } from './span-options.ts';
+import { spanOf } from './number-options.ts';
 
 export interface RecordUpdate {
   readonly progress?: unknown;

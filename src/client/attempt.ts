@@ -28,6 +28,7 @@ import { encodePayload } from './core/json-payload.ts';
 import type { SentAt } from './core/lease-deadline.ts';
 import { type AtRisk, riskOf } from './lease.ts';
 import { attemptLossOf, WHY_ATTEMPT_LOST } from './loss-reasons.ts';
+import { spanOf } from './number-options.ts';
 import { operationOf } from './operation-view.ts';
 
 /** Thrown by the work to give the operation back: another worker goes on with it after `delayMs` milliseconds. */
@@ -37,6 +38,7 @@ export class GiveBack extends Error {
 
   constructor({ delayMs = 0, cause }: { readonly delayMs?: number; readonly cause?: unknown } = {}) {
     super('the operation is given back', { cause });
+    spanOf('delayMs', delayMs); // the work that throws it is the place to say so
     this.delayMs = delayMs;
   }
 }
@@ -177,8 +179,16 @@ async function succeeded<Value>(record: AttemptRecord, value: Value): Promise<At
       value,
     });
   } catch (error) {
-    return failed(record, error);
+    return failed(record, error instanceof InvalidArgumentError ? refusedResult(error) : error);
   }
+}
+
+// The work is done, and no repeat would help it: the record says FAILED, with this message.
+function refusedResult(cause: InvalidArgumentError): InvalidArgumentError {
+  const { reason, violations, message } = cause;
+  const why = violations.map(({ option, description }) => `${option}: ${description}`).join('; ') || message;
+  const text = `The work is done, but its result is refused (${why}). Return less, such as where the rest of it is.`;
+  return new InvalidArgumentError(text, { reason, violations, cause });
 }
 
 async function failed(

@@ -4,7 +4,8 @@
 import { ADVICE } from './advice.ts';
 import type { Channel } from './core/channel.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
-import { type Answered, callUnary, type Invoke } from './core/unary-call.ts';
+import { type Answered, answerShareMs, callUnary, type Invoke } from './core/unary-call.ts';
+import { waitMsOf } from './number-options.ts';
 import { translated } from './translate-error.ts';
 
 export interface CallerOptions {
@@ -17,13 +18,15 @@ export interface CallerOptions {
 export interface CallOptions {
   /** Its abort gives up the call, which then rejects with the reason of the abort. */
   readonly signal?: AbortSignal | undefined;
-  /** How long the client tries, over all instances, in milliseconds; 10 s by default. */
+  /** How long the client tries, over all instances, in milliseconds; 10 s by default, Infinity for ever. */
   readonly timeoutMs?: number | undefined;
 }
 
 interface UnaryBounds extends CallOptions {
-  /** How long one try may take, in milliseconds; 3 s by default. */
+  /** How long the first try may take, in milliseconds; 3 s by default. */
   readonly tryForMs?: number;
+  /** Gives up when each instance was asked once. */
+  readonly asksOnce?: boolean;
 }
 
 /**
@@ -32,9 +35,21 @@ interface UnaryBounds extends CallOptions {
  */
 export const ANSWER_MS = 3_000;
 
-/** The bounds of a call that waits at the server: one try, which takes all of the wait. */
-export function boundsOfWait(waitMs: number): Required<Pick<UnaryBounds, 'timeoutMs' | 'tryForMs'>> {
-  return { timeoutMs: waitMs + ANSWER_MS, tryForMs: waitMs + ANSWER_MS };
+/**
+ * How long a call may wait at the server, and its bounds: one try, which takes all of the wait; without a wait one try
+ * at each instance. `timeoutMs` bounds all of it, and leaves time for more tries.
+ */
+export function boundsOfWait(
+  waitMs: number,
+  timeoutMs: number | undefined,
+): { readonly waitMs: number; readonly bounds: UnaryBounds } {
+  if (timeoutMs === undefined) {
+    const wholeMs = waitMs + ANSWER_MS;
+    return { waitMs, bounds: waitMs >= 1 ? { timeoutMs: wholeMs, tryForMs: wholeMs } : { asksOnce: true } };
+  }
+  const fittingMs = Math.max(0, Math.min(waitMs, timeoutMs - answerShareMs(timeoutMs)));
+  const bounds = { timeoutMs, ...(fittingMs >= 1 ? { tryForMs: fittingMs + ANSWER_MS } : {}) };
+  return { waitMs: fittingMs, bounds };
 }
 
 /** Throws where an answer lacks what every answer has. `what` is a noun with its article. */
@@ -56,12 +71,14 @@ export class Caller {
 
   /** Repeats a call whose failure may pass, with the same ids, until it is answered or its time is over. */
   async unary<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Answered<Response>> {
-    const { signal, timeoutMs = ANSWER_WITHIN_MS, tryForMs } = bounds;
+    const { signal, tryForMs, asksOnce = false } = bounds;
+    const timeoutMs = waitMsOf('timeoutMs', bounds.timeoutMs, ANSWER_WITHIN_MS);
     const deadlineMs = this.channel.clock.monotonicMs() + timeoutMs;
     return this.caught(
       () =>
         callUnary(this.channel, invoke, {
           deadlineMs,
+          asksOnce,
           ...(tryForMs === undefined ? {} : { tryForMs }),
           ...(signal ? { signal } : {}),
         }),

@@ -3,7 +3,6 @@
 // what to do. translate-error.ts makes these errors from the answers of servers.
 
 import type { ErrorCode } from '../domain/errors.ts';
-import type { CallError } from './core/call-error.ts';
 import type { LockHolder } from './lock-view.ts';
 import type { AttemptLossReason, LossReason } from './loss-reasons.ts';
 
@@ -106,14 +105,37 @@ export class UnavailableError extends LeaseholdError {
   override readonly name = 'UnavailableError';
 }
 
+/** One thing that is wrong with what the caller gave. */
+export interface Violation {
+  /** The option or argument, as this client calls it, such as `ttlMs`. */
+  readonly option: string;
+  /** The field of the contract, such as `spec.ttl`, where a server refused it; else the option. */
+  readonly field: string;
+  readonly description: string;
+}
+
 export class InvalidArgumentError extends LeaseholdError {
   override readonly name = 'InvalidArgumentError';
-  readonly violations: CallError['violations'];
+  readonly violations: readonly Violation[];
 
   constructor(message: string, facts: ErrorFacts & Pick<InvalidArgumentError, 'violations'>) {
     super(message, facts);
     this.violations = facts.violations;
   }
+}
+
+/** The error for an option that this client refuses itself, before it asks any server. */
+export function invalidOption(
+  option: string,
+  description: string,
+  advice: string,
+  cause?: unknown,
+): InvalidArgumentError {
+  return new InvalidArgumentError(`${option}: ${description}. ${advice}`, {
+    reason: 'INVALID_ARGUMENT',
+    cause,
+    violations: [{ option, field: option, description }],
+  });
 }
 
 export class UnauthenticatedError extends LeaseholdError {

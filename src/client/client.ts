@@ -6,14 +6,13 @@
 //   client.close();
 
 import { hostname } from 'node:os';
+import { bearerTokenIn } from '../domain/bearer-token.ts';
 import { type Clock, wakefulClock } from '../domain/clock.ts';
 import { parseHostPort } from '../domain/host-port.ts';
 import { acquire, acquireMany, tryAcquire, type WantedLease } from './acquiring.ts';
-import { ADVICE } from './advice.ts';
 import { Caller, type CallOptions } from './client-calls.ts';
-import { InvalidArgumentError } from './client-errors.ts';
+import { invalidOption } from './client-errors.ts';
 import { Channel } from './core/channel.ts';
-import { channelCredentials, type TlsIdentity } from './core/credentials.ts';
 import { Election, type ElectionOptions } from './election.ts';
 import type { Lease } from './lease.ts';
 import type { AcquireOptions } from './lease-options.ts';
@@ -21,6 +20,7 @@ import type { LeaseSet } from './lease-set.ts';
 import { Locks } from './locks.ts';
 import { Operations } from './operations.ts';
 import { type ServerInfo, serverInfo } from './server-facts.ts';
+import { type ClientTls, credentialsOf, tlsOf } from './tls-options.ts';
 import { carryTrace } from './trace-context.ts';
 import { underLock } from './with-lock.ts';
 
@@ -42,6 +42,7 @@ export {
   PermissionDeniedError,
   UnauthenticatedError,
   UnavailableError,
+  type Violation,
 } from './client-errors.ts';
 export type { Json } from './core/json-payload.ts';
 export { RawPayload } from './core/json-payload.ts';
@@ -71,6 +72,7 @@ export type {
 } from './operations.ts';
 export type { RunOptions } from './run-operation.ts';
 export type { ServerInfo } from './server-facts.ts';
+export type { ClientTls } from './tls-options.ts';
 export type { WatchOptions } from './watch-loop.ts';
 
 export interface ClientOptions {
@@ -78,7 +80,10 @@ export interface ClientOptions {
   readonly addresses: string | readonly string[];
   /** TLS: `true` to trust the authorities that Node.js trusts, or PEM texts; `cert` and `key` for mutual TLS. */
   readonly tls?: boolean | ClientTls | undefined;
-  /** The bearer token of each call; a function is asked before each call, for tokens that rotate. */
+  /**
+   * The bearer token of each call; a function is asked before each call, for tokens that rotate. White space around it
+   * is left out.
+   */
   readonly token?: string | (() => string) | undefined;
   /** Tells people who holds what; `pid@host` by default. */
   readonly owner?: string | undefined;
@@ -88,12 +93,7 @@ export interface ClientOptions {
   readonly random?: (() => number) | undefined;
 }
 
-export interface ClientTls extends TlsIdentity {
-  /** The name in the servers' certificates, where it isn't the host of the address. */
-  readonly serverName?: string | undefined;
-}
-
-/** Connects with the first call. Throws InvalidArgumentError for an address or a certificate that isn't one. */
+/** Connects with the first call. Throws InvalidArgumentError, by the name of the option, for what can never work. */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
 }
@@ -109,14 +109,14 @@ export class Client implements Disposable {
     const { token, owner = `${process.pid}@${hostname()}`, clock = wakefulClock } = options;
     const addresses = typeof options.addresses === 'string' ? [options.addresses] : [...options.addresses];
     checkAddresses(addresses);
-    const tls = options.tls === true ? {} : options.tls || undefined;
+    const tls = tlsOf(options.tls);
     const channel = new Channel({
       addresses,
       credentials: credentialsOf(tls),
       clock,
       random: options.random ?? Math.random,
       carry: carryTrace,
-      ...(token === undefined ? {} : { token }),
+      ...(token === undefined ? {} : { token: tokenOf(token) }),
       ...(tls?.serverName === undefined ? {} : { serverName: tls.serverName }),
     });
     this.#caller = new Caller({ channel, addresses, owner });
@@ -174,8 +174,9 @@ export class Client implements Disposable {
   }
 
   /**
-   * Closes the connections; calls in progress fail. It releases nothing: leases that are held end at their deadlines.
-   * A process can also exit without it, as soon as no call is in progress and no lease is held.
+   * Closes the connections; calls in progress fail, and workers stop. It releases nothing: leases that are held end at
+   * their deadlines. Nothing of the client keeps the process alive then. Without it a process exits as soon as no call
+   * is in progress, no lease is held, no watch is read and no worker works.
    */
   close(): void {
     this.#caller.channel.close();
@@ -190,23 +191,24 @@ function checkAddresses(addresses: readonly string[]): void {
   const wrong = addresses.filter((address) => parseHostPort(address, 1) === undefined);
   if (addresses.length > 0 && wrong.length === 0) return;
   const description = addresses.length === 0 ? 'at least one is needed' : `"${wrong[0]}" is not host:port`;
-  const message = `addresses: ${description}. Give the host and gRPC port of your servers, such as "127.0.0.1:50051".`;
-  const violations = [{ field: 'addresses', description }];
-  throw new InvalidArgumentError(message, { reason: 'INVALID_ARGUMENT', violations });
+  const advice = 'Give the host and gRPC port of your servers, such as "127.0.0.1:50051".';
+  throw invalidOption('addresses', description, advice);
 }
 
-function credentialsOf(tls: TlsIdentity | undefined) {
-  try {
-    return channelCredentials(tls);
-  } catch (cause) {
-    const description = cause instanceof Error ? cause.message : String(cause);
-    throw new InvalidArgumentError(
-      `tls: ${description}. ${ADVICE.TLS_FAILED} They are PEM texts, not paths.`,
-      {
-        reason: 'INVALID_ARGUMENT',
-        cause,
-        violations: [{ field: 'tls', description }],
-      },
-    );
-  }
+// What the function returns is checked at each call, and the call rejects with the error.
+function tokenOf(token: NonNullable<ClientOptions['token']>): string | (() => string) {
+  return typeof token === 'function' ? () => checkedToken(token(), 'token()') : checkedToken(token, 'token');
+}
+
+/** The error names the option and never shows the text: that may be a token with one wrong character. */
+function checkedToken(text: unknown, option: string): string {
+  const token = typeof text === 'string' ? bearerTokenIn(text) : undefined;
+  if (token !== undefined) return token;
+  const description =
+    typeof text !== 'string'
+      ? `must be a string, but it is ${text === null ? 'null' : `a value of the type ${typeof text}`}`
+      : text.trim() === ''
+        ? 'is empty'
+        : 'must have only printable ASCII characters, and no white space inside';
+  throw invalidOption(option, description, 'Give the token alone, or leave the option out to send none.');
 }

@@ -31,8 +31,10 @@ export class Election {
    * Resolves to the term of this candidate when it is elected: lead until `term.signal` aborts; `release()` resigns.
    * Waits for ever unless `waitMs` or `signal` ends the wait. Call it again for the next term.
    */
-  campaign(options: Pick<AcquireOptions, 'waitMs' | 'signal' | 'onEvent'> = {}): Promise<Lease> {
-    const waitMs = options.waitMs ?? Number.POSITIVE_INFINITY;
+  campaign(
+    options: Pick<AcquireOptions, 'waitMs' | 'timeoutMs' | 'signal' | 'onEvent'> = {},
+  ): Promise<Lease> {
+    const { waitMs = Number.POSITIVE_INFINITY } = options;
     return acquire(this.#caller, this.name, { ...this.#options, ...options, waitMs });
   }
 

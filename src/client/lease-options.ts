@@ -3,8 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import type { AcquireRequest } from '../../generated/leasehold/v1/lock_service.ts';
+import { durationOf } from './core/time-spans.ts';
 import type { LeaseEvent } from './lease.ts';
-import { spanOf } from './span-options.ts';
+import { countOf, spanOf } from './number-options.ts';
 
 /** `permits`: that many of a limited number; all callers should give the same `limit`. */
 export type ModeOption = 'exclusive' | 'shared' | { readonly permits: number; readonly limit: number };
@@ -45,6 +46,12 @@ export interface AcquireOptions extends LeaseOptions {
    * all.
    */
   readonly waitMs?: number | undefined;
+  /**
+   * How long all of the call may take, in milliseconds, `waitMs` included; a server that isn't there is looked for until
+   * then. By default as long as `waitMs`, and some seconds more for the answer; where `waitMs` is 0, until each server
+   * was asked once. Infinity: for ever.
+   */
+  readonly timeoutMs?: number | undefined;
   /** Its abort gives up the wait, and leaves nothing behind. It does nothing to a lease that was granted. */
   readonly signal?: AbortSignal | undefined;
   /** Hears of the position in the queue, of renewals, of danger and of the end. What it throws is ignored. */
@@ -73,19 +80,25 @@ export function specOf(
 
 /** The wait of a unary Acquire or AcquireMany; undefined: none. */
 export function waitOf(ms: number): AcquireRequest['wait'] {
-  const value = spanOf('waitMs', Math.floor(ms));
-  return ms >= 1 && value ? { $case: 'waitTimeout', value } : undefined;
+  return ms >= 1 ? { $case: 'waitTimeout', value: durationOf(Math.floor(ms)) } : undefined;
 }
 
 function modeOf(mode: ModeOption | undefined): LeaseSpec['mode'] {
   if (mode === undefined || mode === 'exclusive') return { $case: 'exclusive', value: {} };
   if (mode === 'shared') return { $case: 'shared', value: {} };
-  return { $case: 'permits', value: { permits: mode.permits, limit: mode.limit } };
+  return {
+    $case: 'permits',
+    value: {
+      permits: countOf('mode.permits', mode.permits, 1),
+      limit: countOf('mode.limit', mode.limit, 1),
+    },
+  };
 }
 
 function durabilityOf(durability: DurabilityOption | undefined): LeaseSpec['durability'] {
   if (durability === undefined) return undefined;
   if (durability === 'async') return { level: { $case: 'asynchronous', value: {} } };
-  const minAcks = durability === 'replicated' ? 0 : durability.replicated;
+  const minAcks =
+    durability === 'replicated' ? 0 : countOf('durability.replicated', durability.replicated, 1);
   return { level: { $case: 'replicated', value: { minAcks } } };
 }

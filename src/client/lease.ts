@@ -2,7 +2,6 @@
 // alive; this file adds what users catch. A lease that is over stays over: the client never acquires it again silently.
 
 import { AtRiskReason } from '../../generated/leasehold/v1/lease_events.ts';
-import { pause } from '../domain/clock.ts';
 import { ADVICE } from './advice.ts';
 import type { Caller } from './client-calls.ts';
 import { LeaseLostError, NotHeldError } from './client-errors.ts';
@@ -172,6 +171,6 @@ export class Lease implements AsyncDisposable {
     if (isHopeless) return;
     const done = new AbortController();
     void released.then(() => done.abort());
-    await pause(this.#caller.channel.clock, GIVE_BACK_MS, done.signal);
+    await this.#caller.channel.pause(GIVE_BACK_MS, done.signal);
   }
 }

@@ -20,7 +20,7 @@ import { release } from './core/release.ts';
 import { msOf } from './core/time-spans.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, specOf, waitOf } from './lease-options.ts';
 import { freeLock, LOCK_STATES, type Lock, type LockState, lockOf } from './lock-view.ts';
-import { spanOf } from './span-options.ts';
+import { bigintOf, countOf, spanOf, waitMsOf } from './number-options.ts';
 import { type WatchOptions, watchAgain } from './watch-loop.ts';
 
 export interface ListLocksOptions extends CallOptions {
@@ -80,7 +80,8 @@ export class Locks {
 
   /** Yields all locks that aren't free, page by page, in the order of the bytes of their names. It is no snapshot. */
   async *list(options: ListLocksOptions = {}): AsyncGenerator<Lock, void, undefined> {
-    const { prefix = '', owner = '', states = [], pageSize = 0 } = options;
+    const { prefix = '', owner = '', states = [] } = options;
+    const pageSize = countOf('pageSize', options.pageSize, 1) ?? 0;
     const wanted = {
       resourcePrefix: prefix,
       owner,
@@ -135,9 +136,9 @@ export class Locks {
 
   /** Says whether a live lease on the resource carries this token now. */
   async checkFencingToken(resource: string, fencingToken: bigint, options?: CallOptions): Promise<boolean> {
+    const request = { resource, fencingToken: bigintOf('fencingToken', fencingToken) };
     const { valid } = await this.#caller.answer<CheckFencingTokenResponse>(
-      ({ locks }, metadata, call, callback) =>
-        locks.checkFencingToken({ resource, fencingToken }, metadata, call, callback),
+      ({ locks }, metadata, call, callback) => locks.checkFencingToken(request, metadata, call, callback),
       options,
     );
     return valid;
@@ -148,7 +149,8 @@ export class Locks {
     resource: string,
     options: ForceReleaseOptions = {},
   ): Promise<{ readonly releasedCount: number; readonly freeInMs: number }> {
-    const { fencingToken, immediate = false, reason = '' } = options;
+    const { immediate = false, reason = '' } = options;
+    const fencingToken = bigintOf('fencingToken', options.fencingToken);
     const request = ForceReleaseRequest.fromPartial({
       resource,
       immediate,
@@ -168,14 +170,15 @@ export class Locks {
    */
   async acquireUnkept(resource: string, options: Omit<AcquireOptions, 'onEvent'> = {}): Promise<UnkeptLease> {
     const { signal } = options;
-    const waitMs = Math.min(options.waitMs ?? DEFAULT_WAIT_MS, LIMITS.unaryWaitMs);
+    const askedMs = Math.min(waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS), LIMITS.unaryWaitMs);
+    const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, undefined);
+    const { waitMs, bounds } = boundsOfWait(askedMs, timeoutMs);
     const spec = specOf(resource, options, this.#caller.owner);
-    const wait = waitOf(waitMs);
-    const request = AcquireRequest.fromPartial({ spec, wait });
+    const request = AcquireRequest.fromPartial({ spec, wait: waitOf(waitMs) });
     try {
       const { response, sentAtMs } = await this.#caller.unary<AcquireResponse>(
         ({ locks }, metadata, call, callback) => locks.acquire(request, metadata, call, callback),
-        { signal, ...(wait ? boundsOfWait(waitMs) : {}) },
+        { signal, ...bounds },
       );
       return this.#unkept(response.lease, sentAtMs);
     } catch (error) {
@@ -188,7 +191,8 @@ export class Locks {
     lease: Pick<UnkeptLease, 'resource' | 'leaseId' | 'fencingToken'>,
     options: CallOptions & { readonly ttlMs?: number | undefined } = {},
   ): Promise<UnkeptLease> {
-    const { resource, leaseId, fencingToken } = lease;
+    const { resource, leaseId } = lease;
+    const fencingToken = bigintOf('fencingToken', lease.fencingToken);
     const request = { resource, leaseId, fencingToken, ttl: spanOf('ttlMs', options.ttlMs) };
     const { response, sentAtMs } = await this.#caller.unary<RenewResponse>(
       ({ locks }, metadata, call, callback) => locks.renew(request, metadata, call, callback),

@@ -3,10 +3,9 @@
 import type { OperationFilter } from '../../generated/leasehold/v1/operation.ts';
 import { BeginOperationRequest } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { encodePayload } from './core/json-payload.ts';
-import { timestampOf } from './core/time-spans.ts';
 import { type LeaseOptions, specOf } from './lease-options.ts';
+import { countOf, instantOf, spanOf } from './number-options.ts';
 import { OPERATION_STATES, type OperationState } from './operation-view.ts';
-import { spanOf } from './span-options.ts';
 
 export interface BeginOptions {
   /** The kind of work, by which workers claim it; `run` by default. */
@@ -56,7 +55,7 @@ export function beginRequestOf(
   { owner, claimId }: { readonly owner: string; readonly claimId: string },
 ): BeginOperationRequest {
   const { lock, retentionMs, data } = options;
-  const retention = typeof retentionMs === 'number' ? everyState(retentionMs) : retentionMs;
+  const retention = typeof retentionMs === 'object' ? retentionMs : everyState(retentionMs);
   const spec = lock ? { ...specOf(resource, lock === true ? {} : lock, ''), leaseId: '' } : undefined;
   return BeginOperationRequest.fromPartial({
     resource,
@@ -69,13 +68,13 @@ export function beginRequestOf(
     heartbeatTimeout: spanOf('heartbeatTimeoutMs', options.heartbeatTimeoutMs),
     timeToLive: spanOf('timeToLiveMs', options.timeToLiveMs),
     lock: spec,
-    maxAttempts: options.maxAttempts ?? 0,
+    maxAttempts: countOf('maxAttempts', options.maxAttempts, 1) ?? 0,
     exclusive: options.exclusive ?? false,
     retention: retention && {
-      succeeded: spanOf('retentionMs', retention.succeeded),
-      failed: spanOf('retentionMs', retention.failed),
-      cancelled: spanOf('retentionMs', retention.cancelled),
-      dead: spanOf('retentionMs', retention.dead),
+      succeeded: spanOf('retentionMs.succeeded', retention.succeeded),
+      failed: spanOf('retentionMs.failed', retention.failed),
+      cancelled: spanOf('retentionMs.cancelled', retention.cancelled),
+      dead: spanOf('retentionMs.dead', retention.dead),
     },
   });
 }
@@ -88,13 +87,14 @@ export function filterOf(filter: FilterOptions): OperationFilter {
     states: (filter.states ?? []).map((state) => OPERATION_STATES[state]),
     owner: filter.owner ?? '',
     labels: new Map(Object.entries(filter.labels ?? {})),
-    createdFrom: timestampOf(filter.createdFrom),
-    createdBefore: timestampOf(filter.createdBefore),
-    updatedFrom: timestampOf(filter.updatedFrom),
-    updatedBefore: timestampOf(filter.updatedBefore),
+    createdFrom: instantOf('createdFrom', filter.createdFrom),
+    createdBefore: instantOf('createdBefore', filter.createdBefore),
+    updatedFrom: instantOf('updatedFrom', filter.updatedFrom),
+    updatedBefore: instantOf('updatedBefore', filter.updatedBefore),
   };
 }
 
-function everyState(ms: number) {
-  return { succeeded: ms, failed: ms, cancelled: ms, dead: ms };
+function everyState(ms: number | undefined) {
+  spanOf('retentionMs', ms); // by the name that the caller wrote
+  return ms === undefined ? undefined : { succeeded: ms, failed: ms, cancelled: ms, dead: ms };
 }

@@ -1,7 +1,8 @@
 // A worker claims operations of its types in a loop, and runs up to `concurrency` of them at a time. When it is told to
 // stop, it claims no more, tells running handlers to come to an end, and gives back what doesn't finish.
 //
-// Servers that are away for a while don't end it: it goes on trying, and tells `onError`. An error that doesn't pass (a
+// The close() of its client stops it, too; what it held then goes stale, since no server can be told. Servers that are
+// away for a while don't end it: it goes on trying, and tells `onError`. An error that doesn't pass (a
 // wrong token, an invalid type) ends it, and `finished` rejects.
 
 import { randomUUID } from 'node:crypto';
@@ -11,14 +12,15 @@ import {
   type ClaimOperationsResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
 import { ANSWER_MS, type Caller } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
+import { channelClosed } from './core/call-error.ts';
 import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
+import { countOf, waitMsOf } from './number-options.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
 
 /** How one attempt of a worker ended. */
@@ -41,7 +43,7 @@ export interface WorkerOptions<Data> {
   readonly signal?: AbortSignal | undefined;
   /**
    * How many milliseconds running handlers have after a stop, before their operations are given back without them;
-   * 10 s by default.
+   * 10 s by default, Infinity for ever.
    */
   readonly graceMs?: number | undefined;
   /** Hears why it can't claim at the moment. */
@@ -54,7 +56,10 @@ const GRACE_MS = 10_000;
 const CLAIM_WAIT_MS = 20_000;
 
 export class Worker<Data = Payload | undefined> implements AsyncDisposable {
-  /** Resolves when it has stopped and all it held is finished or given back; rejects with the error that ended it. */
+  /**
+   * Resolves when it has stopped, by `stop` or by the close of its client, and all it held is finished or given back;
+   * rejects with the error that ended it.
+   */
   readonly finished: Promise<void>;
   readonly #caller: Caller;
   readonly #options: WorkerOptions<Data>;
@@ -65,19 +70,21 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
   #graceMs: number;
 
   constructor(caller: Caller, options: WorkerOptions<Data>) {
-    const { types, concurrency = 1, signal, graceMs = GRACE_MS, onError } = options;
-    if (!Number.isInteger(concurrency) || concurrency < 1) {
-      throw new RangeError(`concurrency must be a whole number from 1, but it is ${concurrency}`);
-    }
+    const { types, signal, onError } = options;
     this.#caller = caller;
     this.#options = options;
     this.#types = typeof types === 'string' ? [types] : types;
-    this.#concurrency = concurrency;
-    this.#graceMs = graceMs;
+    this.#concurrency = countOf('concurrency', options.concurrency, 1) ?? 1;
+    this.#graceMs = waitMsOf('graceMs', options.graceMs, GRACE_MS);
+    if (caller.channel.isClosed) throw caller.translated(channelClosed());
     const onAbort = (): void => this.#end();
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
-    this.finished = this.#work().finally(() => signal?.removeEventListener('abort', onAbort));
+    const ended = caller.channel.began(onAbort);
+    this.finished = this.#work().finally(() => {
+      ended();
+      signal?.removeEventListener('abort', onAbort);
+    });
     // A caller with `onError` hears of errors there and need not look at `finished`. For any other, an error must
     // surface as an unhandled rejection.
     if (onError) this.finished.catch(() => {});
@@ -92,7 +99,8 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
    * Claims no more, tells the handlers to end, and resolves when all it held is finished or given back. `graceMs` is
    * that of the options by default; the first stop decides.
    */
-  async stop({ graceMs = this.#graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+  async stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    const graceMs = waitMsOf('graceMs', options.graceMs, this.#graceMs);
     if (!this.#stop.signal.aborted) this.#graceMs = graceMs;
     this.#end();
     await this.finished;
@@ -122,9 +130,9 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
           if (signal.aborted) break;
           this.#tell(() => this.#options.onError?.(error));
           if (!(error instanceof UnavailableError)) throw error;
-          const { clock, random } = this.#caller.channel;
-          const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(failures++, BACKOFF, random));
-          await pause(clock, waitMs, signal);
+          const { channel } = this.#caller;
+          const backoffMs = fullJitterMs(failures++, BACKOFF, channel.random);
+          await channel.pause(Math.max(error.retryAfterMs ?? 0, backoffMs), signal);
         }
       }
     } finally {

@@ -16,6 +16,7 @@ import {
 import type { Work } from './attempt.ts';
 import { type Caller, type CallOptions, present } from './client-calls.ts';
 import { UnavailableError } from './client-errors.ts';
+import { bigintOf, countOf, waitMsOf } from './number-options.ts';
 import { type BeginOptions, beginRequestOf, type FilterOptions, filterOf } from './operation-options.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
 import { Worker, type WorkerOptions } from './operation-worker.ts';
@@ -103,7 +104,8 @@ export class Operations {
 
   /** Yields all operations that pass the filter, page by page, in no particular order. It is no snapshot. */
   async *list(options: ListOperationsOptions = {}): AsyncGenerator<Operation, void, undefined> {
-    const { withPayloads = false, pageSize = 0 } = options;
+    const { withPayloads = false } = options;
+    const pageSize = countOf('pageSize', options.pageSize, 1) ?? 0;
     let pageToken = '';
     do {
       const request = ListOperationsRequest.fromPartial({
@@ -171,7 +173,8 @@ export class Operations {
    * wait is over.
    */
   async wait(resource: string, operationId: string, options: WaitOptions = {}): Promise<Operation> {
-    const { signal, waitMs = Number.POSITIVE_INFINITY } = options;
+    const { signal } = options;
+    const waitMs = waitMsOf('waitMs', options.waitMs, Number.POSITIVE_INFINITY);
     const { clock } = this.#caller.channel;
     const giveUpMs = clock.monotonicMs() + waitMs;
     for (;;) {
@@ -206,7 +209,7 @@ export class Operations {
     operationId: string,
     options: CallOptions & { readonly version?: bigint | undefined } = {},
   ): Promise<Operation> {
-    const { version } = options;
+    const version = bigintOf('version', options.version);
     const request = RetryOperationRequest.fromPartial({
       resource,
       operationId,

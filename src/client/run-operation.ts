@@ -13,14 +13,14 @@ import type {
   WaitOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause } from '../domain/clock.ts';
 import { type AttemptEvent, runAttempt, type Work } from './attempt.ts';
 import { ANSWER_MS, type Caller, present } from './client-calls.ts';
 import { ContendedError, LeaseholdError, OperationRefusedError, UnavailableError } from './client-errors.ts';
+import { durationOf } from './core/time-spans.ts';
 import { BACKOFF } from './core/unary-call.ts';
+import { waitMsOf } from './number-options.ts';
 import { type BeginOptions, beginRequestOf } from './operation-options.ts';
 import { operationOf, type Payload, resultOf } from './operation-view.ts';
-import { spanOf } from './span-options.ts';
 
 export interface RunOptions extends BeginOptions {
   /** How long to wait for another caller that runs it, and for its lock, in milliseconds; for ever by default. */
@@ -43,7 +43,8 @@ export async function runOperation<Data, Value>(
   work: Work<Data, Value>,
   options: RunOptions = {},
 ): Promise<Value | Payload | undefined> {
-  const { signal, waitMs = Number.POSITIVE_INFINITY, onEvent } = options;
+  const { signal, onEvent } = options;
+  const waitMs = waitMsOf('waitMs', options.waitMs, Number.POSITIVE_INFINITY);
   const { clock, random } = caller.channel;
   const claim = { owner: caller.owner, claimId: randomUUID() };
   const request = beginRequestOf(resource, operationId, options, claim);
@@ -59,7 +60,7 @@ export async function runOperation<Data, Value>(
         await untilDone(caller, resource, operationId, forMs, signal);
       } else {
         const pauseMs = Math.max(begun.retryAfterMs ?? 0, fullJitterMs(tries, BACKOFF, random));
-        await pause(clock, Math.min(pauseMs, leftMs), signal);
+        await caller.channel.pause(Math.min(pauseMs, leftMs), signal);
       }
       continue;
     }
@@ -100,7 +101,7 @@ export async function untilDone(
   forMs: number,
   signal: AbortSignal | undefined,
 ): Promise<WaitOperationResponse> {
-  const request = { resource, operationId, waitTimeout: spanOf('waitMs', Math.ceil(forMs)) };
+  const request = { resource, operationId, waitTimeout: durationOf(Math.ceil(forMs)) };
   return caller.answer<WaitOperationResponse>(
     ({ operations }, metadata, call, callback) => operations.waitOperation(request, metadata, call, callback),
     { signal, timeoutMs: forMs + 2 * ANSWER_MS, tryForMs: forMs + ANSWER_MS },

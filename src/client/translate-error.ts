@@ -6,6 +6,7 @@ import { ADVICE } from './advice.ts';
 import {
   AttemptLostError,
   ContendedError,
+  type ErrorFacts,
   type ErrorReason,
   InvalidArgumentError,
   LeaseholdError,
@@ -18,6 +19,7 @@ import {
 import { CallError } from './core/call-error.ts';
 import { msOf } from './core/time-spans.ts';
 import { holderOf } from './lock-view.ts';
+import { optionOfField } from './option-names.ts';
 
 // The gRPC codes that decide where the error has no reason.
 const CANCELLED = 1;
@@ -53,7 +55,7 @@ export function translated(error: unknown, addresses: readonly string[]): unknow
     case 'LOCK_CONTENDED':
       return contended(error, message);
     case 'INVALID_ARGUMENT':
-      return new InvalidArgumentError(message, { ...facts, violations: error.violations });
+      return invalid(error, message, facts);
     case 'LEASE_LOST':
     case 'LEASE_REQUIRED':
       return new NotHeldError(message, facts);
@@ -81,14 +83,29 @@ export function translated(error: unknown, addresses: readonly string[]): unknow
   }
 }
 
+function invalid(error: CallError, message: string, facts: ErrorFacts): InvalidArgumentError {
+  const violations = error.violations.map((violation) => ({
+    ...violation,
+    option: optionOfField(violation.field),
+  }));
+  const told = violations.map(({ option, description }) => `${option}: ${description}`).join('; ');
+  const text = told === '' ? message : `${told}. ${ADVICE.INVALID_ARGUMENT}`;
+  return new InvalidArgumentError(text, { ...facts, violations });
+}
+
 function reasonOf(error: CallError): ErrorReason {
   const { reason, code, message } = error;
   if (isErrorCode(reason)) return reason;
   if (reason !== '') return 'UNKNOWN';
   if (error.isChannelClosed) return 'CLIENT_CLOSED';
-  if (code !== UNAVAILABLE) return BY_CODE.get(code) ?? 'NOT_LEASEHOLD';
+  if (code !== UNAVAILABLE) return BY_CODE.get(code) ?? (resets(error) ? 'NO_ANSWER' : 'NOT_LEASEHOLD');
   if (OF_TLS.test(message)) return 'TLS_FAILED';
   return UNREACHED.test(message) ? 'SERVER_UNREACHABLE' : 'NO_ANSWER';
+}
+
+// A web server says UNKNOWN, too. The library's text tells it from a stream or connection that broke.
+function resets({ isPassing, message }: CallError): boolean {
+  return isPassing && !message.startsWith('Received HTTP status code');
 }
 
 function isErrorCode(reason: string): reason is ErrorCode {

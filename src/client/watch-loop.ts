@@ -2,12 +2,12 @@
 // stops reading and when its signal aborts; it ends with an error when what is wrong doesn't pass or no server answers.
 
 import { fullJitterMs } from '../domain/backoff.ts';
-import { pause } from '../domain/clock.ts';
 import type { Caller } from './client-calls.ts';
 import { CallError } from './core/call-error.ts';
 import { readStream } from './core/read-stream.ts';
 import type { OpenStream } from './core/stream-call.ts';
 import { BACKOFF } from './core/unary-call.ts';
+import { waitMsOf } from './number-options.ts';
 
 export interface WatchOptions {
   /** Its abort ends the watch: the iteration is over, without an error. */
@@ -22,9 +22,11 @@ const WITHOUT_SERVER_MS = 30_000;
 export async function* watchAgain<Message>(
   caller: Caller,
   open: OpenStream<Message>,
-  { signal, timeoutMs = WITHOUT_SERVER_MS }: WatchOptions,
+  options: WatchOptions,
 ): AsyncGenerator<Message | undefined, void, undefined> {
   const { channel } = caller;
+  const { signal } = options;
+  const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, WITHOUT_SERVER_MS);
   let giveUpMs: number | undefined = channel.clock.monotonicMs() + timeoutMs;
   for (let failures = 0; !signal?.aborted; ) {
     let seat: typeof channel.seat | undefined;
@@ -44,7 +46,7 @@ export async function* watchAgain<Message>(
       const isPassing = error.isPassing || error.reason === 'WATCHER_TOO_SLOW';
       if (!isPassing || isOver || !seat) throw caller.translated(error);
       if (error.reason !== 'WATCHER_TOO_SLOW') channel.leave(seat);
-      await pause(channel.clock, waitMs, signal);
+      await channel.pause(waitMs, signal);
     }
   }
 }

@@ -3,6 +3,8 @@
 
 export interface Timer {
   cancel(): void;
+  /** It fires when it is due, but doesn't keep the process alive until then. Clocks of tests may not have it. */
+  letGo?(): void;
 }
 
 export interface Clock {
@@ -20,7 +22,7 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
-  after: (delayMs, fire) => startTimer(delayMs, fire, (handle) => handle.unref()),
+  after: (delayMs, fire) => startTimer(delayMs, fire, false),
 };
 
 /**
@@ -29,25 +31,30 @@ export const systemClock: Clock = {
  */
 export const wakefulClock: Clock = {
   ...systemClock,
-  after: (delayMs, fire) => startTimer(delayMs, fire, (handle) => handle),
+  after: (delayMs, fire) => startTimer(delayMs, fire, true),
 };
 
-function startTimer(
-  delayMs: number,
-  fire: () => void,
-  made: (handle: NodeJS.Timeout) => NodeJS.Timeout,
-): Timer {
-  // setTimeout fires at once when the delay is longer than 24.8 days.
-  const wait = (leftMs: number): NodeJS.Timeout =>
-    leftMs <= LONGEST_TIMEOUT_MS
-      ? made(setTimeout(fire, Math.max(0, leftMs)))
-      : made(
-          setTimeout(() => {
-            handle = wait(leftMs - LONGEST_TIMEOUT_MS);
-          }, LONGEST_TIMEOUT_MS),
-        );
+function startTimer(delayMs: number, fire: () => void, keepsAwake: boolean): Timer {
+  let isWakeful = keepsAwake;
+  // setTimeout takes more than 24.8 days for "at once".
+  const wait = (leftMs: number): NodeJS.Timeout => {
+    const next = (): void => {
+      handle = wait(leftMs - LONGEST_TIMEOUT_MS);
+    };
+    const started =
+      leftMs <= LONGEST_TIMEOUT_MS
+        ? setTimeout(fire, Math.max(0, leftMs))
+        : setTimeout(next, LONGEST_TIMEOUT_MS);
+    return isWakeful ? started : started.unref();
+  };
   let handle = wait(delayMs);
-  return { cancel: () => clearTimeout(handle) };
+  return {
+    cancel: () => clearTimeout(handle),
+    letGo() {
+      isWakeful = false;
+      handle.unref();
+    },
+  };
 }
 
 /** Resolves after `delayMs`, or at once when `signal` aborts. */

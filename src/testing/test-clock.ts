@@ -32,11 +32,14 @@ export class TestClock implements Clock {
       real: wakefulClock.after(delayMs, () => this.#fire(due)),
     };
     this.#due.add(due);
-    return { cancel: () => this.#drop(due) };
+    return { cancel: () => this.#drop(due), letGo: () => due.real.letGo?.() };
   }
 
   /** Sends the clock ahead by `ms`. Resolves when everything that fell due on the way is done. */
   async advance(ms: number): Promise<void> {
+    if (!(typeof ms === 'number' && ms >= 0 && ms < Infinity)) {
+      throw new RangeError(`advance() takes a finite number of milliseconds from 0, but it got ${ms}`);
+    }
     const untilMs = this.monotonicMs() + ms;
     for (let next = this.#next(untilMs); next; next = this.#next(untilMs)) {
       this.#goTo(next.atMs);

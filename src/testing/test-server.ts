@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { type Client, type ClientOptions, createClient } from '../client/client.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { formatHostPort } from '../domain/host-port.ts';
+import { TimerGroup } from '../domain/timer-group.ts';
 import { nodeVersionProblem } from '../node-version.ts';
 import { serve } from '../server/instance.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
@@ -48,7 +49,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   if (problem !== undefined) throw new Error(`leasehold/testing ${problem}`);
   const { clock = new TestClock(), settings = {} } = options;
   const config = loadConfig({ env: { ...SETTINGS, ...settings } });
-  const instance = await serve(config, pino({ level: config.log.level }), { clock });
+  const timers = new TimerGroup(clock);
+  const instance = await serve(config, pino({ level: config.log.level }), { clock: timers });
   const address = formatHostPort(instance.address);
   const clients = new Set<Client>();
   const connect = (more: Omit<ClientOptions, 'addresses' | 'clock'> = {}): Client => {
@@ -59,7 +61,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     for (const client of clients) client.close();
-    stopped ??= instance.stop();
+    // Some of its timers bound what has ended by now; they would keep the process of the test for seconds.
+    stopped ??= instance.stop().finally(() => timers.cancel());
     return stopped;
   };
   return {

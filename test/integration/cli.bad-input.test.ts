@@ -74,6 +74,27 @@ test.for([
   },
 );
 
+test('A command takes a token from its environment without the newline at its end, and never prints a token', {
+  timeout: 60_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'leasehold-tokens-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const tokens = join(folder, 'tokens');
+  const token = 'worker-token-0123456789abcdef';
+  writeFileSync(tokens, `worker client ${token}\n`);
+  const { address } = await started({ LEASEHOLD_AUTH_TOKENS_FILE: tokens });
+  const from = (text: string) => ended(address, ['locks', 'ls'], { LEASEHOLD_CLIENT_TOKEN: text });
+  expect((await from(`${token}\n`)).code).toBe(0);
+  for (const text of [`${token}\n${token}`, `Bearer ${token}`]) {
+    const { code, stdout, stderr } = await from(text);
+    expect(code).toBe(2);
+    expect(stderr).toContain('LEASEHOLD_CLIENT_TOKEN does not hold a token');
+    expect(stdout + stderr).not.toContain('worker-token');
+  }
+  const instead = await ended(address, ['locks', 'ls'], { LEASEHOLD_CLIENT_TOKEN_FILE: token });
+  expect([instead.code, instead.stderr.includes('worker-token')]).toEqual([2, false]);
+});
+
 describe('a refusal by the server', { timeout: 60_000 }, () => {
   test('A refusal by the server names the option', async () => {
     const { address } = await started();

@@ -86,6 +86,78 @@ describe('no server to speak to', () => {
     expect(performance.now() - startedMs).toBeLessThan(6_000);
   });
 
+  test('A call that does not wait fails within 3 s where no server listens', {
+    timeout: 30_000,
+  }, async () => {
+    const client = clientTo([await nowhere(), await nowhere()]);
+    const startedMs = performance.now();
+    const calls = [
+      client.tryAcquire('a'),
+      client.acquire('b', { waitMs: 0 }),
+      client.acquireMany(['c', 'd'], { waitMs: 0 }),
+      client.locks.acquireUnkept('e', { waitMs: 0 }),
+    ];
+    for (const error of await Promise.all(calls.map(refusal))) {
+      expect(error).toMatchObject({ name: 'UnavailableError', reason: 'SERVER_UNREACHABLE' });
+    }
+    expect(performance.now() - startedMs).toBeLessThan(3_000);
+  });
+
+  test('timeoutMs bounds the whole call, with a wait or without, whatever the server does', {
+    timeout: 30_000,
+  }, async () => {
+    const silent = await listening(tcpServer(() => {}));
+    const { address } = await started();
+    await using _taken = await clientTo(address).acquire('taken');
+    const startedMs = performance.now();
+    const took = async (call: Promise<unknown>) => {
+      const { name } = await refusal(call);
+      return [name, performance.now() - startedMs < 1_500];
+    };
+    const bound = { timeoutMs: 700 };
+    const calls = [silent, await nowhere()].flatMap((to) => {
+      const client = clientTo(to);
+      return [
+        client.tryAcquire('taken', bound),
+        client.acquire('taken', { ...bound, waitMs: 60_000 }),
+        client.acquireMany(['taken'], { ...bound, waitMs: 60_000 }),
+        client.locks.acquireUnkept('taken', { ...bound, waitMs: 60_000 }),
+        client.elect('taken').campaign(bound),
+      ];
+    });
+    const there = clientTo(address);
+    const contended = [
+      there.acquire('taken', { ...bound, waitMs: 60_000 }),
+      there.acquireMany(['taken'], { ...bound, waitMs: 60_000 }),
+      there.elect('taken').campaign(bound),
+    ];
+    const [unavailable, refused] = await Promise.all([
+      Promise.all(calls.map(took)),
+      Promise.all(contended.map(took)),
+    ]);
+    expect(unavailable).toEqual(calls.map(() => ['UnavailableError', true]));
+    expect(refused).toEqual(contended.map(() => ['ContendedError', true]));
+  });
+
+  test('A client works over a link with a round trip of more than 3 s', { timeout: 60_000 }, async () => {
+    const { address } = await started();
+    const proxy = await proxyTo(address);
+    proxy.delayMs = 1_700;
+    const client = clientTo({ host: proxy.host, port: proxy.port });
+    const lease = (await client.tryAcquire('slow', { timeoutMs: 30_000 })) ?? expect.fail('contended');
+    const renewed = Promise.withResolvers<void>();
+    const other = client.acquire('other', {
+      ttlMs: 20_000,
+      onEvent: ({ kind }) => kind === 'renewed' && renewed.resolve(),
+    });
+    const info = await client.serverInfo();
+    expect([info.store, (await other).state]).toEqual(['memory', 'held']);
+    await renewed.promise;
+    expect(lease.state).toBe('held');
+    await lease.release();
+    expect((await clientTo(address).locks.get('slow')).state).toBe('free');
+  });
+
   test('Calls go to the second address when the first does not answer', { timeout: 30_000 }, async () => {
     const { address } = await started();
     const client = clientTo([await nowhere(), address], { random: () => 0 });
@@ -143,9 +215,38 @@ describe('TLS that does not fit', () => {
     expect(await known.withLock('mutual', () => 1)).toBe(1);
   });
 
-  test('An invalid certificate is refused at once, by the name of the option', () => {
-    const tls = { ca: 'junk', cert: 'junk', key: 'junk' };
-    expect(() => createClient({ addresses: 'a:1', tls })).toThrow(/^tls: .*PEM texts, not paths\.$/);
+  test.each([
+    ['tls.ca', { ca: 'junk', cert: 'junk', key: 'junk' }],
+    ['tls.ca', { ca: '/etc/ssl/ca.pem' }],
+    ['tls.ca', { ca: '' }],
+    ['tls.ca', { ca: Buffer.from('junk') }],
+    ['tls.ca', { ca: pem('ca.crt').replace(/\n[A-Za-z0-9+/]{10}/, '\n!!!!!!!!!!') }],
+    ['tls.ca', { ca: pem('ca.crt') + pem('other-ca.crt').slice(0, 200) + pem('ca.crt').slice(-60) }],
+    ['tls.cert', { cert: 'junk', key: pem('client.key') }],
+    ['tls.cert', { key: pem('client.key') }],
+    ['tls.key', { cert: pem('client.crt') }],
+    ['tls.key', { cert: pem('client.crt'), key: 'junk' }],
+    ['tls.key', { cert: pem('client.crt'), key: pem('stranger.key') }],
+    ['tls.serverName', { serverName: '' }],
+  ])(
+    'TLS that can never work is refused when the client is made, by the name of its part: %s, case %#',
+    (option, tls) => {
+      let error: unknown;
+      try {
+        createClient({ addresses: 'a:1', tls });
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error).toMatchObject({ name: 'InvalidArgumentError', violations: [{ option }] });
+      expect(String(error)).not.toContain(pem('client.key').slice(100, 140));
+    },
+  );
+
+  test('Several authorities in one text, and text around them, are taken', async () => {
+    const { address } = await started(SERVER_TLS);
+    const ca = `# ours\n${pem('other-ca.crt')}\n# theirs\n${pem('ca.crt')}`;
+    const client = clientTo(address, { tls: { ca: Buffer.from(ca), serverName: 'localhost' } });
+    expect((await client.serverInfo()).store).toBe('memory');
   });
 });
 
@@ -176,6 +277,31 @@ test('A missing or wrong token is refused at once, a new one is used, and a clie
   expect(await refusal(client.locks.forceRelease('x'))).toMatchObject({ name: 'PermissionDeniedError' });
 });
 
+test('A lease stays held while the token function throws, and is renewed once it works again', {
+  timeout: 30_000,
+}, async () => {
+  const { address } = await started();
+  const proxy = await proxyTo(address);
+  let isBroken = false;
+  let asked = 0;
+  const token = (): string => {
+    asked++;
+    if (isBroken) throw new Error('the vault is sealed');
+    return 'a-token';
+  };
+  const client = clientTo({ host: proxy.host, port: proxy.port }, { token });
+  const events: LeaseEvent['kind'][] = [];
+  const lease = await client.acquire('vault', { ttlMs: 6_000, onEvent: ({ kind }) => events.push(kind) });
+  [isBroken, asked] = [true, 0];
+  proxy.drop();
+  await eventually(() => asked > 1, { what: 'another try after the throw', withinMs: 5_000 });
+  isBroken = false;
+  const before = events.length;
+  await eventually(() => events.slice(before).includes('renewed'), { what: 'a renewal', withinMs: 5_000 });
+  expect(lease.state).toBe('held');
+  await lease.release();
+});
+
 test('Bad input is refused at once, with each field', async () => {
   const { address } = await started();
   const client = clientTo(address);
@@ -184,6 +310,9 @@ test('Bad input is refused at once, with each field', async () => {
     name: 'InvalidArgumentError',
     violations: [{ field: 'spec.resource' }, { field: 'spec.ttl' }],
   });
+  expect(error.message).toMatch(/^resource: must have .*; ttlMs: must be from 1 s to /);
+  const many = await refusal(client.acquireMany(['a', { resource: 'b', minHoldMs: 1e15 / 10 }]));
+  expect(many.message).toMatch(/^resources\[1\]\.minHoldMs: must be from 0 s to /);
 });
 
 describe('a server that goes away while a lease is held', () => {
@@ -290,6 +419,33 @@ test('A closed client ends calls in progress and refuses further ones', async ()
   expect(lease.state).toBe('held'); // until its deadline: no one has released it
 });
 
+test('The close of a client stops its workers: their handlers are told, and stop() resolves', async () => {
+  const { address } = await started();
+  const client = clientTo(address);
+  const errors: unknown[] = [];
+  const handled: string[] = [];
+  const told = Promise.withResolvers<unknown>();
+  const worker = client.operations.worker({
+    types: 'mail',
+    handler: async ({ signal }) => {
+      signal.addEventListener('abort', () => told.resolve(signal.reason));
+      await told.promise;
+    },
+    onError: (error) => errors.push(error),
+    onHandled: ({ kind }) => handled.push(kind),
+  });
+  await client.operations.begin('r', '1', { type: 'mail' });
+  await eventually(() => worker.running === 1, { what: 'its work', withinMs: 5_000 });
+  client.close();
+  expect(await told.promise).toMatchObject({ reason: 'WORKER_STOPPING' });
+  await worker.finished;
+  await worker.stop();
+  expect([errors, handled]).toEqual([[], ['unrecorded']]);
+  expect(() => client.operations.worker({ types: 'mail', handler: () => {} })).toThrow(
+    /The client is closed/,
+  );
+});
+
 describe('a process that has nothing else to do', () => {
   const PROGRAM = join(import.meta.dirname, '../support/sdk-program.ts');
 
@@ -322,6 +478,43 @@ describe('a process that has nothing else to do', () => {
       'contended',
       'UnavailableError',
     ]);
+  });
+
+  test('A process ends at once after close(), with a lease held, a worker and a wait', {
+    timeout: 40_000,
+  }, async () => {
+    const { address } = await started();
+    const program = run('close', formatHostPort(address));
+    await eventually(() => program.lines.includes('end'), { what: 'the close', withinMs: 15_000 });
+    const closedMs = performance.now();
+    expect(await program.ended).toBe(0);
+    expect(performance.now() - closedMs).toBeLessThan(1_500);
+    expect(program.lines).toEqual(['held LeaseholdError', 'end']);
+  });
+
+  test('A process ends at once after its test server has stopped', { timeout: 40_000 }, async () => {
+    const program = run('server', '127.0.0.1:1');
+    await eventually(() => program.lines.includes('end'), { what: 'the stop', withinMs: 15_000 });
+    const stoppedMs = performance.now();
+    expect(await program.ended).toBe(0);
+    expect(performance.now() - stoppedMs).toBeLessThan(1_500);
+  });
+
+  test('A process that forgets its lease keeps it until somebody releases it, and ends then', {
+    timeout: 40_000,
+  }, async () => {
+    const { address } = await started();
+    const client = clientTo(address);
+    const program = run('leak', formatHostPort(address), 'leaked');
+    await eventually(() => program.lines.includes('end'), { what: 'its lease', withinMs: 15_000 });
+    const endMs = performance.now();
+    const isHeld = async (): Promise<boolean> => (await client.locks.get('leaked')).state === 'held';
+    // Longer than its TTL of 2 s.
+    await eventually(() => performance.now() - endMs > 3_000, { what: '3 s', withinMs: 5_000 });
+    expect([await isHeld(), program.child.exitCode]).toEqual([true, null]);
+    const [leaseId = ''] = program.lines;
+    expect(await client.locks.release({ resource: 'leaked', leaseId })).toBe(true);
+    expect(await program.ended).toBe(0);
   });
 
   test('A process holds its lease while its server is away, and ends when the lease is lost', {

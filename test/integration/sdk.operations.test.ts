@@ -122,8 +122,12 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(await thrown(client.operations.run('r', 'bigint', () => 1n))).toBeInstanceOf(TypeError);
     expect((await client.operations.get('r', 'bigint')).state).toBe('failed');
     const large = await refusal(client.operations.run('r', 'large', () => 'x'.repeat(40_000)));
-    expect(large).toMatchObject({ name: 'InvalidArgumentError' });
-    expect((await client.operations.get('r', 'large')).state).toBe('failed');
+    expect(large).toMatchObject({ name: 'InvalidArgumentError', violations: [{ option: 'result' }] });
+    expect(large.message).toMatch(
+      /^The work is done, but its result is refused \(result: must have at most /,
+    );
+    const { state, error } = await client.operations.get('r', 'large');
+    expect([state, error?.message]).toEqual(['failed', large.message]);
     const raw = new RawPayload('example.com/Order', Buffer.from('o'));
     await client.operations.run('r', 'raw', () => raw);
     expect(await client.operations.run('r', 'raw', () => expect.fail('again'))).toEqual(raw);

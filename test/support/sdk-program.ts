@@ -1,5 +1,5 @@
-// A program that uses the TypeScript client and ends by itself, for tests of how processes end: it calls neither
-// close() nor process.exit().
+// A program that uses the TypeScript client and ends by itself, for tests of how processes end: it doesn't call
+// process.exit(), and close() only where it says so.
 //
 //   node test/support/sdk-program.ts <what> <host:port> [resource]
 //
@@ -7,6 +7,9 @@
 //   contend   fails to get it
 //   nobody    asks a server that isn't there, for a second
 //   hold      holds it until it is lost, with nothing else to do
+//   close     closes its client with a lease held, a worker that has no onError, and calls in progress
+//   leak      forgets that it holds a lease
+//   server    stops a test server with a lease held, and never looks back
 //   worker    does operations of the type `killed` and never finishes: the test kills it
 
 import { createClient } from '../../src/client/client.ts';
@@ -30,6 +33,27 @@ switch (what) {
     tell(`token ${lease.fencingToken}`);
     await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
     tell(String(lease.loss?.loss));
+    break;
+  }
+  case 'close': {
+    const lease = await client.acquire(resource, { ttlMs: 20_000 });
+    const worker = client.operations.worker({ types: 'none', handler: () => {} });
+    const waiting = client.acquire(resource).catch((error: Error) => error.name);
+    await client.serverInfo();
+    client.close();
+    await worker.finished;
+    await worker.stop();
+    tell(`${lease.state} ${await waiting}`);
+    break;
+  }
+  case 'leak':
+    tell((await client.acquire(resource, { ttlMs: 2_000 })).leaseId);
+    break;
+  case 'server': {
+    const { startTestServer } = await import('../../src/testing/test-server.ts');
+    const server = await startTestServer();
+    await server.createClient().acquire(resource);
+    await server.stop();
     break;
   }
   case 'worker': {

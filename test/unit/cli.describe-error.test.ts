@@ -20,7 +20,7 @@ test('Advice that names no option of the client is printed in the words of the c
 });
 
 test('A field that a server refuses is called by the option that fills it', () => {
-  const violations = [{ field: 'spec.ttl', description: 'is longer than 1 h' }];
+  const violations = [{ option: 'ttlMs', field: 'spec.ttl', description: 'is longer than 1 h' }];
   const error = new InvalidArgumentError('spec.ttl is wrong', { reason: 'INVALID_ARGUMENT', violations });
   expect(messageOf(error)).toBe(`--ttl: is longer than 1 h. ${ADVICE.INVALID_ARGUMENT}`);
 });

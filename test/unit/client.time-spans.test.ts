@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InvalidArgumentError } from '../../src/client/client-errors.ts';
 import { dateOf, durationOf, msOf, timestampOf } from '../../src/client/core/time-spans.ts';
-import { spanOf } from '../../src/client/span-options.ts';
+import { spanOf } from '../../src/client/number-options.ts';
 
 test('A whole number of milliseconds comes back from its Duration as it was', () => {
   fc.assert(
@@ -34,7 +34,7 @@ test.each([Number.NaN, Number.POSITIVE_INFINITY])(
   (ms) => {
     const refused = () => spanOf('ttlMs', ms);
     expect(refused).toThrow(InvalidArgumentError);
-    expect(refused).toThrow(`ttlMs must be a finite number of milliseconds, but it is ${ms}.`);
+    expect(refused).toThrow(`ttlMs: must be a finite number of milliseconds from 0, but it is ${ms}.`);
     expect(spanOf('ttlMs', undefined)).toBe(undefined);
   },
 );

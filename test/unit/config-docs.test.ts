@@ -77,7 +77,7 @@ test('the problems that docs/configuration.md shows are the ones that the server
 test.each(['docs/errors.md', 'proto/leasehold/v1/lock_service.proto'])(
   '%s gives the largest message that a server takes by default',
   (path) => {
-    const text = readFileSync(join(import.meta.dirname, '../..', path), 'utf8');
+    const text = readFileSync(join(import.meta.dirname, '../..', path), 'utf8').replaceAll(/\s+/g, ' ');
     const setting = SETTING_LIST.find(({ key }) => key === 'server.max_message_bytes');
     const [said] = /(?<=request message has at most |max_message_bytes` \()[\d,]+(?= bytes)/.exec(text) ?? [];
     expect(said?.replaceAll(',', '')).toBe(setting?.defaultText);

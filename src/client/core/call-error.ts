@@ -8,7 +8,28 @@ import { Contention } from '../../../generated/leasehold/v1/error_details.ts';
 import { msOf } from './time-spans.ts';
 
 const CHANNEL_CLOSED = 'the channel is closed';
-const RESET_CODES: readonly status[] = [status.CANCELLED, status.INTERNAL, status.UNKNOWN];
+/** How the library begins to say so. */
+const NOT_SENT = /^(No connection established|Name resolution failed)/;
+
+/**
+ * The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a
+ * status is the word of a proxy, or how the gRPC library of this side calls what happened to the connection:
+ *
+ *   UNAVAILABLE        no connection; one that broke; HTTP 429, 502, 503 and 504; a stream that was refused
+ *   CANCELLED          a stream that was reset with CANCEL: a server that was killed, in some libraries
+ *   UNKNOWN            a connection that broke, in other libraries; another status of HTTP, such as 500
+ *   DEADLINE_EXCEEDED  the time-out of a proxy (what this side limits by itself is repeated with more time)
+ *   INTERNAL           a stream that was reset with another code, by the time-out of a route in a proxy for example
+ *
+ * docs/clients.md has the same list, and each client has it.
+ */
+export const PASSING_WITHOUT_REASON: readonly status[] = [
+  status.UNAVAILABLE,
+  status.CANCELLED,
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.INTERNAL,
+];
 
 export class CallError extends Error {
   override readonly name = 'CallError';
@@ -48,12 +69,15 @@ export class CallError extends Error {
     return this.#isLocal && this.message === CHANNEL_CLOSED;
   }
 
+  /** Whether the library had no connection to send the call on: no server knows of it. */
+  get wasNotSent(): boolean {
+    return this.code === status.UNAVAILABLE && this.reason === '' && NOT_SENT.test(this.message);
+  }
+
   /** Whether the same call may succeed a little later, or elsewhere: nothing is wrong with the request. */
   get isPassing(): boolean {
     if (this.code === status.UNAVAILABLE) return true;
-    // Leasehold gives a reason with every error. An error without one that wasn't made here is how the sudden end of a
-    // server or a proxy looks from this side: a stream that was reset, or a connection that broke under it.
-    return RESET_CODES.includes(this.code) && !this.#isLocal && this.reason === '';
+    return PASSING_WITHOUT_REASON.includes(this.code) && !this.#isLocal && this.reason === '';
   }
 }
 

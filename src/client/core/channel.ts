@@ -5,7 +5,8 @@
 import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceClient } from '../../../generated/leasehold/v1/operation_store_service.ts';
-import type { Clock } from '../../domain/clock.ts';
+import { type Clock, pause } from '../../domain/clock.ts';
+import { TimerGroup } from '../../domain/timer-group.ts';
 import { channelClosed } from './call-error.ts';
 
 export interface ChannelOptions {
@@ -47,8 +48,10 @@ const CONNECTION = {
 } as const;
 
 export class Channel {
+  /** Everything that uses the channel takes its time from here: see `close`. */
   readonly clock: Clock;
   readonly random: () => number;
+  readonly #timers: TimerGroup;
   readonly #seats: readonly Seat[];
   readonly #token: ChannelOptions['token'];
   readonly #carry: ChannelOptions['carry'];
@@ -59,7 +62,8 @@ export class Channel {
 
   constructor({ addresses, credentials, token, carry, serverName, clock, random }: ChannelOptions) {
     if (addresses.length === 0) throw new Error('a channel needs the address of at least one instance');
-    this.clock = clock;
+    this.#timers = new TimerGroup(clock);
+    this.clock = this.#timers;
     this.random = random;
     this.#token = token;
     this.#carry = carry;
@@ -78,9 +82,8 @@ export class Channel {
     return this.#isClosed;
   }
 
-  /** Whether calls have another instance to go on to. */
-  get hasOthers(): boolean {
-    return this.#seats.length > 1;
+  get instances(): number {
+    return this.#seats.length;
   }
 
   /** The instance that calls go to now. Throws CallError, CANCELLED, once the channel is closed. */
@@ -110,12 +113,25 @@ export class Channel {
     return () => this.#calls.delete(cancel);
   }
 
+  /** Resolves after `ms`; at once when `signal` aborts or the channel is closed. */
+  async pause(ms: number, signal?: AbortSignal): Promise<void> {
+    if (this.#isClosed) return;
+    const closed = new AbortController();
+    const ended = this.began(() => closed.abort());
+    try {
+      await pause(this.clock, ms, signal ? AbortSignal.any([signal, closed.signal]) : closed.signal);
+    } finally {
+      ended();
+    }
+  }
+
   /**
    * Ends all connections. Calls in progress fail, and so do further ones. Nothing keeps a lease that is held any more:
-   * it ends at its deadline.
+   * it ends at its deadline, which is told if the process lives until then. Nothing here keeps the process alive.
    */
   close(): void {
     this.#isClosed = true;
+    this.#timers.letGo();
     // The library would let calls go on, and the renewals of leases with them.
     for (const cancel of [...this.#calls]) cancel();
     for (const { calls, streams } of this.#seats) {

@@ -6,22 +6,26 @@ import { status } from '@grpc/grpc-js';
 import { LeaseSpec } from '../../../generated/leasehold/v1/lease.ts';
 import { HoldRequest } from '../../../generated/leasehold/v1/lock_service.ts';
 import { fullJitterMs } from '../../domain/backoff.ts';
-import { pause } from '../../domain/clock.ts';
 import { type CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { HeldLease, type HeldLeaseOptions, tell } from './held-lease.ts';
-import { FIRST_ANSWER_MS, REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
+import { REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
 import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
 import { ANSWER_WITHIN_MS, giveBack } from './release.ts';
 import { StreamCall } from './stream-call.ts';
 import { durationOf } from './time-spans.ts';
-import { BACKOFF } from './unary-call.ts';
+import { answerShareMs, BACKOFF, HURRY_MS, TRY_FOR_MS } from './unary-call.ts';
 
 export interface HoldOptions extends HeldLeaseOptions {
   /** Its lease_id names the acquisition: a random UUID, a new one for each. */
   readonly spec: Parameters<typeof LeaseSpec.fromPartial>[0] & { resource: string; leaseId: string };
   /** How long to wait, over all streams, in milliseconds; Infinity waits for ever, 0 or undefined not at all. */
   readonly waitMs?: number;
+  /**
+   * How long all of it may take, in milliseconds, the wait included. Unset: as long as `waitMs`; and without a wait
+   * until each instance was asked once.
+   */
+  readonly timeoutMs?: number;
   /** Its abort gives up the wait. */
   readonly signal?: AbortSignal;
 }
@@ -30,7 +34,20 @@ type StreamEnd =
   | { readonly kind: 'granted'; readonly held: HeldLease }
   /** Another stream must follow. This one goes on until that one is heard of: else the queue would pass over it. */
   | { readonly kind: 'old'; readonly call: LeaseCall }
-  | { readonly kind: 'failed'; readonly error: CallError; readonly wasHeardOf: boolean };
+  | {
+      readonly kind: 'failed';
+      readonly error: CallError;
+      readonly wasHeardOf: boolean;
+      /** Its time was over and no server had said anything. */
+      readonly wasSilent: boolean;
+    };
+
+interface StreamBounds {
+  /** How long an instance may take to say anything to a stream that waits for nothing, in milliseconds. */
+  readonly answerMs: number;
+  /** How long the stream may take at most, in milliseconds. */
+  readonly endsAfterMs: number;
+}
 
 /**
  * Acquires a lease by Hold and keeps it. Throws CallError: LOCK_CONTENDED when the wait is over, CANCELLED after
@@ -38,19 +55,30 @@ type StreamEnd =
  */
 export async function hold(channel: Channel, options: HoldOptions): Promise<HeldLease> {
   const { clock, random } = channel;
-  const { waitMs = 0, signal, observer } = options;
+  const { waitMs = 0, timeoutMs, signal, observer } = options;
   const spec = LeaseSpec.fromPartial(options.spec);
-  const giveUpMs = clock.monotonicMs() + (waitMs > 0 ? waitMs : ANSWER_WITHIN_MS);
+  const startMs = clock.monotonicMs();
+  const wholeEndMs = startMs + (timeoutMs ?? Number.POSITIVE_INFINITY);
+  const giveUpMs = startMs + (timeoutMs ?? (waitMs > 0 ? waitMs : ANSWER_WITHIN_MS));
+  // The server says that the wait is over before the caller stops listening.
+  const waitEndMs = Math.min(startMs + waitMs, wholeEndMs - answerShareMs(timeoutMs ?? 0));
+  const asksOnce = waitMs <= 0 && timeoutMs === undefined;
   let former: LeaseCall | undefined;
   let tries = 0;
+  let asked = 0;
+  let answerMs = TRY_FOR_MS;
+  let wasSent = false;
   if (signal?.aborted) throw gaveUp();
   for (;;) {
     const { seat } = channel;
-    const leftMs = giveUpMs - clock.monotonicMs();
-    const request = HoldRequest.fromPartial({ spec, wait: waitOf(waitMs, leftMs) });
+    const nowMs = clock.monotonicMs();
+    const waitLeftMs = waitEndMs - nowMs;
+    const request = HoldRequest.fromPartial({ spec, wait: waitOf(waitMs, waitLeftMs) });
+    const inQueueMs = (request.wait ? Math.max(0, waitLeftMs) : 0) + answerMs;
+    const bounds = { answerMs, endsAfterMs: Math.min(inQueueMs, wholeEndMs - nowMs) };
     const end: StreamEnd = signal?.aborted
-      ? { kind: 'failed', error: gaveUp(), wasHeardOf: false }
-      : await oneStream(channel, request, options, leftMs, former);
+      ? { kind: 'failed', error: gaveUp(), wasHeardOf: false, wasSilent: false }
+      : await oneStream(channel, request, options, bounds, former);
     if (end.kind === 'granted') return end.held;
     if (end.kind === 'old') {
       former = end.call;
@@ -61,18 +89,23 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     former = undefined;
     const { error } = end;
     if (end.wasHeardOf) tries = 0;
-    const isOver = signal?.aborted || clock.monotonicMs() >= giveUpMs;
+    if (end.wasSilent) answerMs *= 2;
+    wasSent ||= !error.wasNotSent;
+    asked++;
+    const isAsked = asksOnce && asked >= channel.instances;
+    const endMs = isAsked ? Math.min(giveUpMs, startMs + HURRY_MS) : giveUpMs;
+    const isOver = signal?.aborted || clock.monotonicMs() >= endMs;
     const canPass = error.isPassing || error.reason === 'MOVED';
     const pauseMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(tries++, BACKOFF, random));
-    if (isOver || !canPass || clock.monotonicMs() + pauseMs >= giveUpMs) {
-      if (error.reason !== 'LOCK_CONTENDED' && error.code !== status.INVALID_ARGUMENT) {
-        await giveBack(channel, [spec]);
-      }
+    if (isOver || !canPass || clock.monotonicMs() + pauseMs >= endMs) {
+      const leavesNothing =
+        !wasSent || error.reason === 'LOCK_CONTENDED' || error.code === status.INVALID_ARGUMENT;
+      if (!leavesNothing) await giveBack(channel, [spec], Math.max(0, wholeEndMs - clock.monotonicMs()));
       throw error;
     }
     channel.leave(seat);
     tell(observer, { kind: 'reopened', why: error.message });
-    await pause(clock, pauseMs, signal);
+    await channel.pause(pauseMs, signal);
   }
 }
 
@@ -81,7 +114,7 @@ function oneStream(
   channel: Channel,
   request: HoldRequest,
   options: HoldOptions,
-  leftMs: number,
+  { answerMs, endsAfterMs }: StreamBounds,
   former: LeaseCall | undefined,
 ): Promise<StreamEnd> {
   const { clock } = channel;
@@ -98,7 +131,8 @@ function oneStream(
       former?.cancel();
       resolve(end);
     };
-    const fail = (error: CallError): void => finish({ kind: 'failed', error, wasHeardOf });
+    const fail = (error: CallError, wasSilent = false): void =>
+      finish({ kind: 'failed', error, wasHeardOf, wasSilent });
     const call: LeaseCall = new StreamCall<LeaseMessage>(
       {
         channel,
@@ -126,20 +160,18 @@ function oneStream(
       },
       holdStream(request),
     );
-    const endWith = (error: CallError) => (): void => {
+    const cancel = (): void => {
       call.cancel();
-      fail(error);
+      fail(gaveUp());
     };
-    const cancel = endWith(gaveUp());
-    const silent = endWith(localError(status.UNAVAILABLE, 'the server does not answer'));
+    const silent = (): void => {
+      call.cancel();
+      fail(localError(status.UNAVAILABLE, 'the server does not answer'), !wasHeardOf);
+    };
     // An instance that accepts the call and says nothing isn't worth a wait. (One that queues says so every 15 s.)
-    const lastAnswerMs = leftMs + FIRST_ANSWER_MS;
-    const firstAnswer = clock.after(
-      request.wait ? Math.min(silenceMs, lastAnswerMs) : FIRST_ANSWER_MS,
-      silent,
-    );
+    const firstAnswer = clock.after(Math.min(request.wait ? silenceMs : answerMs, endsAfterMs), silent);
     // Nor is one that still queues after the time that it was given.
-    const lastAnswer = Number.isFinite(leftMs) ? clock.after(lastAnswerMs, silent) : undefined;
+    const lastAnswer = Number.isFinite(endsAfterMs) ? clock.after(endsAfterMs, silent) : undefined;
     const age = clock.after(reopenAfterMs * (1 - 0.1 * channel.random()), () =>
       finish({ kind: 'old', call }),
     );

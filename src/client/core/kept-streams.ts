@@ -5,10 +5,10 @@
 import { AtRiskReason } from '../../../generated/leasehold/v1/lease_events.ts';
 import { fullJitterMs } from '../../domain/backoff.ts';
 import type { Timer } from '../../domain/clock.ts';
-import type { CallError } from './call-error.ts';
+import { CallError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { type OpenStream, StreamCall } from './stream-call.ts';
-import { BACKOFF } from './unary-call.ts';
+import { BACKOFF, TRY_FOR_MS } from './unary-call.ts';
 
 export interface KeepOptions {
   /** How old a stream may grow, in milliseconds; 30 min by default. */
@@ -30,8 +30,6 @@ export interface KeptStreamsOptions<Message> extends KeepOptions {
 
 export const REOPEN_AFTER_MS = 30 * 60_000;
 export const SILENCE_MS = 20_000;
-/** How long an instance may take to say anything to a new stream that waits for nothing. */
-export const FIRST_ANSWER_MS = 3_000;
 const SHORTEST_PATIENCE_MS = 100;
 /** The risks of one instance, from which the next one may be free. */
 const MOVES_ON: readonly AtRiskReason[] = [
@@ -50,6 +48,7 @@ export class KeptStreams<Message> {
   #age: Timer | undefined;
   #retry: Timer | undefined;
   #failures = 0;
+  #unanswered = 0;
   #isOver = false;
 
   constructor(options: KeptStreamsOptions<Message>) {
@@ -84,17 +83,29 @@ export class KeptStreams<Message> {
     if (this.#isOver) return;
     const { channel, open, onMessage, remainingMs } = this.#options;
     this.#retry?.cancel();
+    const silenceMs = this.#silenceMs();
+    const onEnd = (from: StreamCall<Message>, error: CallError): void => this.ended(from, error);
+    let call: StreamCall<Message>;
+    try {
+      call = new StreamCall<Message>({ channel, silenceMs, onMessage, onEnd }, open);
+    } catch (error) {
+      if (error instanceof CallError) throw error;
+      // The user's `token` function threw. A timer may have called this, where no one could catch it; and the function
+      // may work the next time.
+      this.#reopenLater(error instanceof Error ? error.message : String(error), 0);
+      return;
+    }
     if (this.#call) {
       this.#former?.cancel();
       this.#former = this.#call;
     }
-    const silenceMs = this.#silenceMs();
-    const onEnd = (from: StreamCall<Message>, error: CallError): void => this.ended(from, error);
-    const call = new StreamCall<Message>({ channel, silenceMs, onMessage, onEnd }, open);
     this.adopt(call);
     // When a stream is accepted but never answered, the next one follows long before the silence is over.
-    const patienceMs = Math.max(SHORTEST_PATIENCE_MS, Math.min(FIRST_ANSWER_MS, remainingMs() / 2));
+    // Each that follows has twice the time: the link may be slow.
+    const answerMs = TRY_FOR_MS * 2 ** this.#unanswered;
+    const patienceMs = Math.max(SHORTEST_PATIENCE_MS, Math.min(answerMs, remainingMs() / 2));
     this.#retry = channel.clock.after(patienceMs, () => {
+      this.#unanswered++;
       channel.leave(call.seat);
       this.#reopenLater('the server does not answer', 0);
     });
@@ -104,6 +115,7 @@ export class KeptStreams<Message> {
   renewed(from: StreamCall<Message>): void {
     if (from !== this.#call) return;
     this.#failures = 0;
+    this.#unanswered = 0;
     this.#retry?.cancel();
     this.#former?.cancel();
     this.#former = undefined;
@@ -116,7 +128,7 @@ export class KeptStreams<Message> {
     if (from !== this.#call) return;
     this.#retry?.cancel();
     const channel = this.#channel;
-    if (!MOVES_ON.includes(reason) || !channel.hasOthers) return;
+    if (!MOVES_ON.includes(reason) || channel.instances === 1) return;
     const waitMs = (this.#options.remainingMs() / 4) * (0.5 + 0.5 * channel.random());
     this.#retry = channel.clock.after(waitMs, () => {
       channel.leave(from.seat);

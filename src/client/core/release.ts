@@ -1,6 +1,5 @@
 // Ends a lease, or the wait for it. Nothing else does: the end of a stream never releases.
 
-import { pause } from '../../domain/clock.ts';
 import type { Channel } from './channel.ts';
 import { callUnary } from './unary-call.ts';
 
@@ -30,11 +29,15 @@ export async function release(channel: Channel, { resource, leaseId }: ReleaseNa
 
 /**
  * Releases what may be queued, or even granted, where this client can't hear of it any more. Never throws: the caller
- * gets no lease, and a release that fails is no news to it.
+ * gets no lease, and a release that fails is no news to it. The releases go on after `withinMs`.
  */
-export async function giveBack(channel: Channel, names: readonly ReleaseName[]): Promise<void> {
+export async function giveBack(
+  channel: Channel,
+  names: readonly ReleaseName[],
+  withinMs = GIVE_BACK_MS,
+): Promise<void> {
   const done = new AbortController();
   const releases = names.map((name) => release(channel, name).catch(() => false));
   void Promise.all(releases).then(() => done.abort());
-  await pause(channel.clock, GIVE_BACK_MS, done.signal);
+  await channel.pause(Math.min(GIVE_BACK_MS, withinMs), done.signal);
 }

@@ -1,5 +1,5 @@
 // Every conversion between milliseconds or dates and the protobuf messages for them. It doesn't check what users give:
-// span-options.ts does.
+// number-options.ts does.
 
 import type { Duration } from '../../../generated/google/protobuf/duration.ts';
 import type { Timestamp } from '../../../generated/google/protobuf/timestamp.ts';

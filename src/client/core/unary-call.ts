@@ -4,7 +4,6 @@
 import type { CallOptions, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import { fullJitterMs } from '../../domain/backoff.ts';
-import { pause } from '../../domain/clock.ts';
 import { CallError, localError } from './call-error.ts';
 import type { Channel, Stubs } from './channel.ts';
 
@@ -18,8 +17,13 @@ export type Invoke<Response> = (
 export interface UnaryOptions {
   /** When the caller stops waiting, in milliseconds of the channel's monotonic clock. */
   readonly deadlineMs: number;
-  /** How long one try may take, in milliseconds: an instance that hangs must not use up all the time. */
+  /**
+   * How long the first try may take, in milliseconds: an instance that hangs must not use up all the time. Each try
+   * that wasn't answered doubles it, so that a slow link needs only enough time in all.
+   */
   readonly tryForMs?: number;
+  /** Gives up when each instance was asked once, at the earliest after HURRY_MS. */
+  readonly asksOnce?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -31,15 +35,25 @@ export interface Answered<Response> {
 }
 
 export const BACKOFF = { firstMs: 100, mostMs: 2_000 };
-const TRY_FOR_MS = 3_000;
+/** How long an instance may take to say anything, before its first answer shows how long answers take. */
+export const TRY_FOR_MS = 3_000;
+/** For so long the library fails calls by what it knows of its last attempt to connect. It must look again. */
+export const HURRY_MS = 1_000;
+
+/** The part of a bound on a whole call that its wait at the server leaves for the answer. */
+export function answerShareMs(wholeMs: number): number {
+  return Math.min(1_000, wholeMs / 4);
+}
 
 /** Throws CallError: at once an error that doesn't pass, else the last one when the time is over. */
 export async function callUnary<Response>(
   channel: Channel,
   invoke: Invoke<Response>,
-  { deadlineMs, tryForMs = TRY_FOR_MS, signal }: UnaryOptions,
+  { deadlineMs, tryForMs = TRY_FOR_MS, asksOnce = false, signal }: UnaryOptions,
 ): Promise<Answered<Response>> {
   const { clock, random } = channel;
+  const hurryUntilMs = clock.monotonicMs() + HURRY_MS;
+  let patienceMs = tryForMs;
   let last = localError(status.DEADLINE_EXCEEDED, 'no time was left to ask');
   for (let tries = 0; ; tries++) {
     if (signal?.aborted) throw localError(status.CANCELLED, 'the caller cancelled');
@@ -48,18 +62,21 @@ export async function callUnary<Response>(
     const { seat } = channel;
     const times = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };
     try {
-      const response = await once(channel, seat.calls, invoke, Math.min(leftMs, tryForMs), signal);
+      const response = await once(channel, seat.calls, invoke, Math.min(leftMs, patienceMs), signal);
       return { response, ...times };
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       const isHanging = error.code === status.DEADLINE_EXCEEDED;
       if (!error.isPassing && !isHanging) throw error;
+      if (isHanging) patienceMs *= 2;
       last = error;
       channel.leave(seat);
     }
     const waitMs = Math.max(last.retryAfterMs ?? 0, fullJitterMs(tries, BACKOFF, random));
-    if (clock.monotonicMs() + waitMs >= deadlineMs) throw last;
-    await pause(clock, waitMs, signal);
+    const isAsked = asksOnce && tries + 1 >= channel.instances;
+    const endMs = isAsked ? Math.min(deadlineMs, hurryUntilMs) : deadlineMs;
+    if (clock.monotonicMs() + waitMs >= endMs) throw last;
+    await channel.pause(waitMs, signal);
   }
 }
 
