@@ -3,6 +3,7 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
 import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
+import { answersOfVersion, ScriptedServer } from '../support/redis/scripted-server.ts';
 import { singleRedis } from '../support/store-kinds.ts';
 import { TestClient } from '../support/test-instance.ts';
 
@@ -185,6 +186,58 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     const client = new TestClient(await lenient.address());
     onTestFinished(() => client.close());
     expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+  });
+
+  test('a server refuses a Redis before 7.0, with the version that it found and the one that it needs', async ({
+    onTestFinished,
+  }) => {
+    const old = await ScriptedServer.start(answersOfVersion('6.2.5'));
+    onTestFinished(() => old.close());
+    const { host, port } = old.listens;
+    const instance = server(onTestFinished, { LEASEHOLD_REDIS_ADDRESS: `${host}:${port}` });
+    expect(await instance.exit()).toBe(1);
+    expect(instance.stdout).toMatch(
+      /"level":60.*"reason":"Redis 6\.2\.5 is too old: Leasehold needs 7\.0 or newer".*"refusing to serve"/,
+    );
+    expect(instance.stdout).not.toContain('syntax error');
+  });
+
+  test.for(['0', '3'])(
+    'a server refuses a Sentinel in the place of the single Redis, and says how to use it (database %s)',
+    async (db, { onTestFinished }) => {
+      const redis = await redisWith(onTestFinished);
+      const sentinel = await RedisProcess.sentinel({
+        self: { id: 'a'.repeat(40), address: { host: '127.0.0.1', port: 1 } },
+        others: [],
+        deployment: {
+          masterName: 'mymaster',
+          primary: redis.listens,
+          replicas: [],
+          quorum: 1,
+          downAfterMs: 5_000,
+          failoverTimeoutMs: 10_000,
+        },
+      });
+      onTestFinished(() => sentinel.stop());
+      await sentinel.start();
+      const instance = server(onTestFinished, { ...singleRedis(sentinel), LEASEHOLD_REDIS_DB: db });
+      expect(await instance.exit()).toBe(1);
+      expect(instance.stdout).toMatch(
+        /"level":60.*redis\.address names a Sentinel, not a Redis: set redis\.failover_cluster to true.*"refusing/,
+      );
+    },
+  );
+
+  test('a server that is given a Redis among its Sentinels says so in its log', async ({
+    onTestFinished,
+  }) => {
+    const redis = await redisWith(onTestFinished);
+    const instance = server(onTestFinished, {
+      ...singleRedis(redis),
+      LEASEHOLD_REDIS_FAILOVER_CLUSTER: 'true',
+      LEASEHOLD_REDIS_MASTER_NAME: 'mymaster',
+    });
+    await instance.logged(/"level":40.*redis\.address names a Redis among the Sentinels/);
   });
 
   test("a server refuses to serve with another max_ttl than the deployment's", async ({ onTestFinished }) => {
