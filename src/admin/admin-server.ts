@@ -2,6 +2,7 @@
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bindFailure } from '../domain/bind-failure.ts';
 import type { HostPort } from '../domain/host-port.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -42,7 +43,7 @@ export class AdminServer {
     server.requestTimeout = REQUEST_TIMEOUT_MS;
     server.headersTimeout = REQUEST_TIMEOUT_MS;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', ({ message }) => reject(new Error(`admin.address: ${message}`)));
+      server.once('error', ({ message }) => reject(bindFailure('admin.address', address, message)));
       server.listen(address.port, address.host, resolve);
     });
     const { port } = server.address() as AddressInfo; // listening on TCP

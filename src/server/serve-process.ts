@@ -7,7 +7,6 @@ import type { Config } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { describeConfig } from '../config/describe-config.ts';
 import { loadConfig, type ServeOptions } from '../config/load-config.ts';
-import { formatHostPort } from '../domain/host-port.ts';
 import { dieOfDefects, openLog } from './log-and-signals.ts';
 
 const EXIT_USAGE = 2;
@@ -18,7 +17,6 @@ export async function serveProcess({ config: file, checkConfig, workers }: Serve
   if (checkConfig) return print('configuration ok');
 
   const log = openLog(config);
-  if (!config.redis) announceEmbedded(config);
   log.debug({ config: describeConfig(config) }, 'configuration');
   dieOfDefects(log);
   // Only the one that runs is loaded: a supervisor needs none of the code that serves, and an instance alone needs no
@@ -38,17 +36,6 @@ function readConfig(file: string | undefined, workers: string | undefined): Conf
     process.exitCode = EXIT_USAGE;
     return undefined;
   }
-}
-
-function announceEmbedded(config: Config): void {
-  print(`Leasehold, embedded: locks live in this process's memory. They are shared with no other instance and gone when it
-ends: for trials and tests. To keep them in your Redis, name its Sentinels and start again:
-
-  LEASEHOLD_REDIS_FAILOVER_CLUSTER=true LEASEHOLD_REDIS_MASTER_NAME=mymaster \\
-  LEASEHOLD_REDIS_ADDRESS=sentinel1:26379,sentinel2:26379,sentinel3:26379 npm start
-
-Serving gRPC on ${formatHostPort(config.server.address)}; Ctrl-C ends it.
-`);
 }
 
 function print(text: string): void {

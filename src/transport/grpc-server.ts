@@ -18,6 +18,7 @@ import {
   type OperationStoreServiceServer,
   OperationStoreServiceService,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
+import { bindFailure } from '../domain/bind-failure.ts';
 import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
@@ -100,7 +101,7 @@ export class GrpcServer {
     const credentials = serverCredentials(tls);
     const port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(formatHostPort(address), credentials, (error, bound) =>
-        error ? reject(bindError(error)) : resolve(bound),
+        error ? reject(bindError(address, error)) : resolve(bound),
       );
     });
     this.#boundAddress = formatHostPort({ host: address.host, port });
@@ -149,8 +150,8 @@ export class GrpcServer {
 
 // grpc-js wraps the one reason in a sentence about addresses that it resolved. The reason begins with "bind" in a
 // worker of the server, for which another process listens.
-function bindError({ message }: Error): Error {
-  return new Error(`server.address: ${/\[((?:listen|bind) .*)\]/.exec(message)?.[1] ?? message}`);
+function bindError(address: HostPort, { message }: Error): Error {
+  return bindFailure('server.address', address, /\[((?:listen|bind) .*)\]/.exec(message)?.[1] ?? message);
 }
 
 function channelOptions(options: GrpcServerOptions): ServerOptions {

@@ -3,6 +3,7 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
 import { freePort } from '../support/ports.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
+import { answersOfVersion, ScriptedServer } from '../support/redis/scripted-server.ts';
 import { singleRedis } from '../support/store-kinds.ts';
 import { TestClient } from '../support/test-instance.ts';
 
@@ -92,18 +93,41 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     expect(bad.stdout).toBe('');
   });
 
-  test('without a Redis the server first says that no other server shares its locks', async ({
+  test('without a Redis the server says where it serves, and in a line of its JSON log that no other server shares its locks', async ({
     onTestFinished,
   }) => {
     const embedded = server(onTestFinished);
+    await embedded.logged(
+      /"level":40.*LEASEHOLD_REDIS_ADDRESS.*"embedded, .*locks live in this process's memory/,
+    );
     const address = await embedded.address();
-    const [first = '', second = ''] = embedded.stdout.split('\n');
-    expect(first).toMatch(/^Leasehold, embedded: locks live in this process's memory\./);
-    expect(`${first} ${second}`).toContain('They are shared with no other instance');
-    expect(embedded.stdout.indexOf('Leasehold, embedded')).toBeLessThan(embedded.stdout.indexOf('"serving"'));
+    for (const line of embedded.stdout.trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow();
+    expect(embedded.stdout).toContain('they are shared with no other instance');
     const client = new TestClient(address);
     onTestFinished(() => client.close());
     expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+  });
+
+  test('a server with a log for people names the port it has bound, and nothing when it could bind none', async ({
+    onTestFinished,
+  }) => {
+    const embedded = server(onTestFinished, { LEASEHOLD_LOG_FORMAT: 'pretty' });
+    await embedded.logged(/Serving gRPC on 127\.0\.0\.1:[1-9]\d*; Ctrl-C ends it\./);
+    const [, port = ''] = /Serving gRPC on 127\.0\.0\.1:(\d+)/.exec(embedded.stdout) ?? [];
+    expect(embedded.stdout).toMatch(
+      /^Leasehold, embedded, for trials and tests: locks live in this process's/m,
+    );
+    const client = new TestClient({ host: '127.0.0.1', port: Number(port) });
+    onTestFinished(() => client.close());
+    expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+    for (const setting of ['LEASEHOLD_SERVER_ADDRESS', 'LEASEHOLD_ADMIN_ADDRESS']) {
+      const second = server(onTestFinished, {
+        LEASEHOLD_LOG_FORMAT: 'pretty',
+        [setting]: `127.0.0.1:${port}`,
+      });
+      expect(await second.exit()).toBe(1);
+      expect(second.stdout).not.toMatch(/serving|embedded/i);
+    }
   });
 
   test('with a Redis the server prints no banner', async ({ onTestFinished }) => {
@@ -119,22 +143,25 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     ).toBe(true);
   });
 
-  test('a server whose port is taken names the port in one line, and ends with status 1', async ({
+  test('a server whose port is taken names the setting to change in one line, and ends with status 1', async ({
     onTestFinished,
   }) => {
     const first = server(onTestFinished);
     const { port } = await first.address();
+    const taken = `another process, perhaps another Leasehold server, listens on 127.0.0.1:${port} (EADDRINUSE)`;
     const second = server(onTestFinished, { LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}` });
     expect(await second.exit()).toBe(1);
     expect(second.stderr).toBe(
-      `leasehold: server.address: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`,
+      `leasehold: server.address: ${taken}; set another one in server.address (LEASEHOLD_SERVER_ADDRESS)\n`,
     );
-    expect(second.stdout).not.toContain('"serving"');
+    expect(second.stdout).not.toMatch(/serving|embedded/i);
     const third = server(onTestFinished, { LEASEHOLD_ADMIN_ADDRESS: `127.0.0.1:${port}` });
     expect(await third.exit()).toBe(1);
     expect(third.stderr).toBe(
-      `leasehold: admin.address: listen EADDRINUSE: address already in use 127.0.0.1:${port}\n`,
+      `leasehold: admin.address: ${taken}; ` +
+        'set another one in admin.address (LEASEHOLD_ADMIN_ADDRESS), or "off" for no admin port\n',
     );
+    expect(third.stdout).not.toMatch(/serving|embedded/i);
   });
 
   test('a server refuses a Redis that evicts, unless it is configured to accept it', async ({
@@ -159,6 +186,58 @@ describe.concurrent('the command', { timeout: 40_000 }, () => {
     const client = new TestClient(await lenient.address());
     onTestFinished(() => client.close());
     expect((await client.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+  });
+
+  test('a server refuses a Redis before 7.0, with the version that it found and the one that it needs', async ({
+    onTestFinished,
+  }) => {
+    const old = await ScriptedServer.start(answersOfVersion('6.2.5'));
+    onTestFinished(() => old.close());
+    const { host, port } = old.listens;
+    const instance = server(onTestFinished, { LEASEHOLD_REDIS_ADDRESS: `${host}:${port}` });
+    expect(await instance.exit()).toBe(1);
+    expect(instance.stdout).toMatch(
+      /"level":60.*"reason":"Redis 6\.2\.5 is too old: Leasehold needs 7\.0 or newer".*"refusing to serve"/,
+    );
+    expect(instance.stdout).not.toContain('syntax error');
+  });
+
+  test.for(['0', '3'])(
+    'a server refuses a Sentinel in the place of the single Redis, and says how to use it (database %s)',
+    async (db, { onTestFinished }) => {
+      const redis = await redisWith(onTestFinished);
+      const sentinel = await RedisProcess.sentinel({
+        self: { id: 'a'.repeat(40), address: { host: '127.0.0.1', port: 1 } },
+        others: [],
+        deployment: {
+          masterName: 'mymaster',
+          primary: redis.listens,
+          replicas: [],
+          quorum: 1,
+          downAfterMs: 5_000,
+          failoverTimeoutMs: 10_000,
+        },
+      });
+      onTestFinished(() => sentinel.stop());
+      await sentinel.start();
+      const instance = server(onTestFinished, { ...singleRedis(sentinel), LEASEHOLD_REDIS_DB: db });
+      expect(await instance.exit()).toBe(1);
+      expect(instance.stdout).toMatch(
+        /"level":60.*redis\.address names a Sentinel, not a Redis: set redis\.failover_cluster to true.*"refusing/,
+      );
+    },
+  );
+
+  test('a server that is given a Redis among its Sentinels says so in its log', async ({
+    onTestFinished,
+  }) => {
+    const redis = await redisWith(onTestFinished);
+    const instance = server(onTestFinished, {
+      ...singleRedis(redis),
+      LEASEHOLD_REDIS_FAILOVER_CLUSTER: 'true',
+      LEASEHOLD_REDIS_MASTER_NAME: 'mymaster',
+    });
+    await instance.logged(/"level":40.*redis\.address names a Redis among the Sentinels/);
   });
 
   test("a server refuses to serve with another max_ttl than the deployment's", async ({ onTestFinished }) => {

@@ -38,18 +38,24 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     expect(bad.stderr).toBe('--workers: server.workers: expected a whole number from 1 to 64, got "all"\n');
   });
 
-  test('a server of several processes whose port is taken names the port in one line, and ends with status 1', async ({
+  test('a server of several processes whose port is taken names the setting to change in one line, and ends with status 1', async ({
     onTestFinished: atEnd,
   }) => {
     const redis = await startedRedis(atEnd);
     const taken = `127.0.0.1:${redis.listens.port}`;
+    const said = `another process, perhaps another Leasehold server, listens on ${taken} (EADDRINUSE)`;
     const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: taken });
     expect(await rig.server.exit()).toBe(1);
-    expect(rig.server.stderr).toBe(`leasehold: server.address: bind EADDRINUSE ${taken}\n`);
+    expect(rig.server.stderr).toBe(
+      `leasehold: server.address: ${said}; set another one in server.address (LEASEHOLD_SERVER_ADDRESS)\n`,
+    );
+    expect(rig.server.stdout).not.toContain('"serving"');
     const admin = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_ADMIN_ADDRESS: taken });
     expect(await admin.server.exit()).toBe(1);
-    const said = `listen EADDRINUSE: address already in use ${taken}`;
-    expect(admin.server.stderr).toBe(`leasehold: admin.address: ${said}\n`);
+    expect(admin.server.stderr).toBe(
+      `leasehold: admin.address: ${said}; ` +
+        'set another one in admin.address (LEASEHOLD_ADMIN_ADDRESS), or "off" for no admin port\n',
+    );
   });
 
   test('a server of several processes refuses a Redis that evicts, says so once, and leaves no process', async ({

@@ -2,6 +2,8 @@
 // them.
 
 export interface NodeInfo {
+  /** `standalone`, `sentinel` or `cluster`. */
+  readonly mode: string;
   readonly role: string;
   /** The replication id. Changes at every promotion and start, and when a first replica attaches. */
   readonly replid: string;
@@ -18,6 +20,7 @@ export function parseNodeInfo(info: string): NodeInfo {
     if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
   }
   return {
+    mode: fields.get('redis_mode') ?? '',
     role: fields.get('role') ?? '',
     replid: fields.get('master_replid') ?? '',
     backlogActive: fields.get('repl_backlog_active') === '1',

@@ -14,10 +14,12 @@ import { Connection, type ConnectionSettings } from './connection.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import type { Keys } from './keys.ts';
 import { SKEW_US } from './lock-arguments.ts';
+import { unfitness, unfitnessShownBy } from './node-fitness.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
 import { ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { Scripts } from './scripts.ts';
 import { Session } from './session.ts';
+import { lackInWords, lackingRights, rightMissedBy } from './user-rights.ts';
 
 export interface PrimaryKeeperOptions {
   readonly locator: PrimaryLocator;
@@ -70,7 +72,7 @@ export class PrimaryKeeper {
     return this.#session ? '' : this.#mismatch || this.#reason;
   }
 
-  /** Set when the node's data belong to a deployment with other constants: no retry helps. */
+  /** Set when the node is unfit, or its data belong to a deployment with other constants: no retry helps. */
   get mismatch(): string {
     return this.#mismatch;
   }
@@ -150,12 +152,12 @@ export class PrimaryKeeper {
     const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
     const { signal } = this.#closing;
-    const connection = await Connection.open(named.address, settings, clock, signal);
+    const connection = await Connection.open(named.address, settings, clock, signal).catch(this.#judge);
     const abandon = (): void => connection.destroy();
     signal.addEventListener('abort', abandon);
     try {
       signal.throwIfAborted();
-      return await this.#join(connection, named);
+      return await this.#join(connection, named).catch(this.#judge);
     } catch (error) {
       connection.destroy();
       throw error;
@@ -167,6 +169,8 @@ export class PrimaryKeeper {
   async #join(connection: Connection, named: NamedPrimary): Promise<Session> {
     const { locator, clock, keys, scripts, observer } = this.#options;
     let node = await this.#readNode(connection);
+    const lacking = await lackingRights(connection, keys, STEP_TIMEOUT_MS);
+    if (lacking.length > 0) this.#refuse(lackInWords(this.#options.connection.username, lacking));
     await Promise.all(
       Object.values(scripts).map((script) =>
         connection.callWithin(STEP_TIMEOUT_MS, 'SCRIPT', 'LOAD', script.source),
@@ -189,10 +193,7 @@ export class PrimaryKeeper {
       throw new Error(`no majority of the Sentinels confirms ${who} as primary (${locator.describe()})`);
     }
     const joined = await this.#adoption.adopt(connection, agreed, node);
-    if (joined.kind === 'mismatch') {
-      this.#mismatch = joined.reason;
-      throw new CoordinationError('DEPLOYMENT_MISMATCH', joined.reason);
-    }
+    if (joined.kind === 'mismatch') this.#refuse(joined.reason);
     this.#mismatch = '';
     const { reign, epoch, token, sample } = joined;
     if (reign !== reignOf(agreed.configEpoch, node.replid))
@@ -202,27 +203,28 @@ export class PrimaryKeeper {
     return new Session({ connection, primary: agreed, reign, epoch, clock, observer, sample });
   }
 
+  /** Refuses the node if this error shows that no retry helps; throws the error otherwise. */
+  #judge = (error: unknown): never => {
+    const unfit = unfitnessShownBy(error);
+    if (unfit !== '') this.#refuse(unfit);
+    const right = rightMissedBy(error);
+    if (right !== undefined) this.#refuse(lackInWords(this.#options.connection.username, [right]));
+    throw error;
+  };
+
+  /** No retry helps until somebody has changed the node or this instance's configuration. */
+  #refuse(reason: string): never {
+    this.#mismatch = reason;
+    throw new CoordinationError('DEPLOYMENT_MISMATCH', reason);
+  }
+
   async #readNode(connection: Connection): Promise<NodeInfo> {
-    const info = await connection.callWithin(
-      STEP_TIMEOUT_MS,
-      'INFO',
-      'replication',
-      'server',
-      'memory',
-      'persistence',
-    );
-    const node = parseNodeInfo(String(info));
+    // All sections: before 7.0, Redis took no more than one name, and could not have been asked which version it is.
+    const node = parseNodeInfo(String(await connection.callWithin(STEP_TIMEOUT_MS, 'INFO')));
+    const unfit = unfitness(node, this.#options.policy.allowEvictionPolicy);
+    if (unfit !== '') this.#refuse(unfit);
     if (node.loading) throw new Error('Redis is loading its data');
     if (node.role !== 'master') throw new Error('the node is a replica');
-    if (Number.parseInt(node.version, 10) < 7)
-      throw new Error(`Redis ${node.version} is too old: 7.0 is needed`);
-    const policy = node.maxmemoryPolicy;
-    if (policy !== '' && policy !== 'noeviction' && policy !== this.#options.policy.allowEvictionPolicy) {
-      this.#mismatch =
-        `maxmemory-policy is ${policy}, which lets Redis drop leases: ` +
-        'set it to noeviction, or name it in redis.allow_eviction_policy';
-      throw new Error(this.#mismatch);
-    }
     return node;
   }
 

@@ -267,7 +267,10 @@ class SentinelLink {
 
   // The same complaint once, not twice a second.
   #complain(what: string, error: unknown): void {
-    const text = `Sentinel ${what}: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = error instanceof Error ? error.message : String(error);
+    const text = /unknown command .?sentinel\b/i.test(reason)
+      ? 'redis.address names a Redis among the Sentinels: with redis.failover_cluster, it lists Sentinels alone'
+      : `Sentinel ${what}: ${reason}`;
     if (this.#complaint === text || this.#closing.signal.aborted) return;
     this.#complaint = text;
     this.#options.observer.event('warn', text, { sentinel: formatHostPort(this.#address) });

@@ -264,7 +264,11 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     name: 'noeviction',
     letsThrough: 'Redis may evict keys, and with them leases that are held.',
     edits: [
-      { file: KEEPER, find: "if (policy !== '' && policy !== 'noeviction' &&", replace: 'if (false &&' },
+      {
+        file: 'src/store/redis/node-fitness.ts',
+        find: "if (policy === '' || policy === 'noeviction' ||",
+        replace: 'if (true ||',
+      },
     ],
   },
 ];
