@@ -127,7 +127,7 @@ export async function runAttempt<Data, Value>(
     return await failed(record, ended.error, over.signal, wanted);
   } finally {
     stop?.removeEventListener('abort', onStop);
-    held.end();
+    await held.end();
   }
 }
 

@@ -11,9 +11,9 @@ export const ATTEMPTS_USED_UP = statusBytes(ABORTED, 'all of its attempts were l
 /** The outcome of an operation that nobody finished in time. */
 export const TIME_TO_LIVE_OVER = statusBytes(DEADLINE_EXCEEDED, 'its time to live is over');
 
-/** The outcome of an operation that was cancelled before a worker ran it. */
+/** The outcome of an operation that was cancelled before a worker ran it. Without a reason, it says so. */
 export function cancelledStatus(reason: string): Uint8Array {
-  return statusBytes(CANCELLED, reason);
+  return statusBytes(CANCELLED, reason || 'it was cancelled, and no reason was given');
 }
 
 /** google.rpc.Status: `code` is field 1, a varint below 128; `message` is field 2, a text. */

@@ -41,14 +41,14 @@ export class AttemptStreams {
   }
 
   /**
-   * Takes the attempt over from the call that kept it, and keeps it. Never resolves: throws STALE_ATTEMPT, MOVED,
-   * DRAINING, OVERLOADED or CANCELLED. `tell` never blocks.
+   * Takes the attempt over from the call that kept it, and keeps it. Resolves when the attempt was completed or given
+   * back; throws STALE_ATTEMPT, MOVED, DRAINING, OVERLOADED or CANCELLED. `tell` never blocks.
    */
   async keepAlive(
     attempt: AttemptRef,
     { arrivedAtMs, ended, peer }: CallContext,
     tell: (event: AttemptEvent) => void,
-  ): Promise<never> {
+  ): Promise<void> {
     this.#open.admit();
     const { wheel, clock, stamps, maxTtlMs } = this.#options;
     if (wheel.size >= LIMITS.keptLeasesPerInstance) {
@@ -60,12 +60,13 @@ export class AttemptStreams {
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const group = groupOf(peer);
     const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true, group };
-    return new Promise((_, reject) => {
-      const finish = (end: CoordinationError): void => {
+    return new Promise((resolve, reject) => {
+      const finish = (error: CoordinationError | undefined): void => {
         this.#open.delete(stream);
         ended.removeEventListener('abort', cancel);
         stop();
-        reject(end);
+        if (error) reject(error);
+        else resolve();
       };
       const cancel = (): void => finish(cancelled());
       const stream: OpenStream = {
@@ -84,7 +85,7 @@ export class AttemptStreams {
         atRisk: (reason) => tell({ kind: 'at-risk', reason }),
         ended: (end) => {
           tell(end);
-          finish(end.kind === 'moved' ? moved('attempt') : staleAttempt());
+          finish(errorOf(end));
         },
       });
       ended.addEventListener('abort', cancel, { once: true });
@@ -100,4 +101,10 @@ export class AttemptStreams {
   drain(withinMs: number): void {
     this.#open.drain(withinMs);
   }
+}
+
+/** Why a stream ends with its attempt; undefined: in order. */
+function errorOf(end: KeepingEnd<AttemptLoss>): CoordinationError | undefined {
+  if (end.kind === 'moved') return moved('attempt');
+  return end.reason === 'finished' || end.reason === 'yielded' ? undefined : staleAttempt();
 }

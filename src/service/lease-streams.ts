@@ -53,9 +53,10 @@ export class LeaseStreams {
 
   /**
    * Acquires as Acquire does, waits up to `waitMs` (0: not at all, Infinity: for as long as the stream lives), and
-   * keeps the lease. Never resolves: throws what Acquire throws, then LEASE_LOST, MOVED, DRAINING or CANCELLED.
+   * keeps the lease. Resolves when the lease was released: to its holder and to those who count errors, that end is as
+   * it should be. Throws what Acquire throws, then LEASE_LOST, MOVED, DRAINING or CANCELLED.
    */
-  async hold(spec: LeaseSpec, waitMs: number, context: CallContext, tell: Tell): Promise<never> {
+  async hold(spec: LeaseSpec, waitMs: number, context: CallContext, tell: Tell): Promise<void> {
     this.#admit(1);
     const { stamps, clock } = this.#options;
     const stamp = stamps.forStream();
@@ -85,10 +86,10 @@ export class LeaseStreams {
   }
 
   /**
-   * Takes the leases over from the calls that kept them, and keeps them. Never resolves: throws LEASE_LOST or MOVED
-   * when none is left, DRAINING or CANCELLED.
+   * Takes the leases over from the calls that kept them, and keeps them. Resolves when none is left and the last one
+   * was released; throws LEASE_LOST or MOVED when the last one ended in another way, DRAINING or CANCELLED.
    */
-  async keepAlive(leases: readonly RenewCommand[], context: CallContext, tell: Tell): Promise<never> {
+  async keepAlive(leases: readonly RenewCommand[], context: CallContext, tell: Tell): Promise<void> {
     this.#admit(leases.length);
     const { stamps, clock, maxTtlMs } = this.#options;
     const stamp = stamps.forStream();
@@ -153,16 +154,17 @@ export class LeaseStreams {
     { arrivedAtMs, ended }: CallContext,
     tellStream: (event: LeaseEvent) => void,
     tell: Tell,
-  ): Promise<never> {
-    return new Promise((_, reject) => {
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
       const { wheel } = this.#options;
       let left = leases.length;
       const stops: (() => void)[] = [];
-      const finish = (end: CoordinationError): void => {
+      const finish = (error: CoordinationError | undefined): void => {
         this.#open.delete(stream);
         ended.removeEventListener('abort', cancel);
         for (const stop of stops) stop();
-        reject(end);
+        if (error) reject(error);
+        else resolve();
       };
       const cancel = (): void => finish(cancelled());
       const stream: OpenStream = {
@@ -179,7 +181,7 @@ export class LeaseStreams {
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {
             tell(kept, end);
-            if (--left === 0) finish(end.kind === 'moved' ? moved('lease') : leaseLost());
+            if (--left === 0) finish(errorOf(end));
           },
         });
         stops.push(stop);
@@ -188,4 +190,10 @@ export class LeaseStreams {
       if (ended.aborted) cancel();
     });
   }
+}
+
+/** Why a stream ends with its last lease; undefined: in order. */
+function errorOf(end: KeepingEnd<LeaseLoss>): CoordinationError | undefined {
+  if (end.kind === 'moved') return moved('lease');
+  return end.reason === 'released' ? undefined : leaseLost();
 }

@@ -10,6 +10,7 @@
 
 import { fullJitterMs } from '../domain/backoff.ts';
 import { pause, type Timer } from '../domain/clock.ts';
+import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
 import { durabilityOf, type LockStore, type StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime, isPassing } from './call.ts';
@@ -44,6 +45,8 @@ export const KEEP_PLACE_MS = 5_000;
 /** A call asks again now and then: its position changes, and the store may have forgotten it. */
 const RE_ASK_MS = 10_000;
 const BACKOFF = { firstMs: 50, mostMs: 1_000 };
+/** After these the store may have done what it was asked. */
+const UNKNOWN_OUTCOMES: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'PRIMARY_UNCONFIRMED', 'DURABILITY_UNMET'];
 /** A little later than the deadline that blocks the call: clocks are read at different moments. */
 const AFTER_DEADLINE_MS = 2;
 
@@ -147,11 +150,19 @@ export class WaitingCall {
 
   async #ask(): Promise<WaitEnd | undefined> {
     const { store, spec, stamp, onPosition } = this.#options;
-    const asksAgain = this.#hasAsked;
+    let asksAgain = this.#hasAsked;
     this.#hasAsked = true;
-    const outcome = await this.#untilAnswered(() =>
-      store.acquire({ spec, stamp, mayWait: true, asksAgain }, this.#bound()),
-    );
+    const outcome = await this.#untilAnswered(async () => {
+      try {
+        return await store.acquire({ spec, stamp, mayWait: true, asksAgain }, this.#bound());
+      } catch (error) {
+        // The store queues this call and the answer is lost, a newer call takes the place over on another instance, and
+        // the notice of that is lost too. Asked as if for the first time, the store would give the place back to this
+        // call. (Where nothing was done, the record may bear the stamp of an older call, and this is the newer one.)
+        if (error instanceof CoordinationError && UNKNOWN_OUTCOMES.includes(error.code)) asksAgain = true;
+        throw error;
+      }
+    });
     switch (outcome?.kind) {
       case undefined: // something more urgent came
         return undefined;

@@ -18,6 +18,7 @@ import { Violations } from './violations.ts';
 const NO_PAYLOAD = new Uint8Array();
 /** google.rpc.Code.CANCELLED */
 const CANCELLED = 1;
+const STOPPED_WITHOUT_REASON = 'its worker stopped it, and gave no reason';
 
 export interface ClaimInput {
   readonly command: Omit<ClaimCommand, 'stamp'>;
@@ -108,7 +109,8 @@ function decodeOutcome(
         outcome.value.message,
         LIMITS.cancelledMessageBytes,
       );
-      return { transition: 'stop', outcome: encodedStatus({ code: CANCELLED, message, details: [] }) };
+      const status = { code: CANCELLED, message: message || STOPPED_WITHOUT_REASON, details: [] };
+      return { transition: 'stop', outcome: encodedStatus(status) };
     }
   }
 }

@@ -14,7 +14,7 @@ import { decodeDuration } from './durations.ts';
 import { encodeOperation } from './encode-operation.ts';
 import type { OperationServices } from './operation-handlers.ts';
 import { decodeOperationName, decodeParentName } from './operation-names.ts';
-import { decodedAny, decodedStatus, emptyAny, packedAny } from './payloads.ts';
+import { decodedAny, decodedStatus, packedAny, packedEmpty } from './payloads.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
 import { Violations } from './violations.ts';
 
@@ -87,8 +87,11 @@ function encodeResult({ outcome }: Operation): OperationMessage['result'] {
   switch (outcome?.kind) {
     case undefined:
       return undefined;
-    case 'result':
-      return { $case: 'response', value: decodedAny(outcome.value) ?? emptyAny() };
+    case 'result': {
+      const result = decodedAny(outcome.value);
+      // The futures of Python, Go and Java fail to unpack an Any without a type.
+      return { $case: 'response', value: result?.typeUrl ? result : packedEmpty() };
+    }
     case 'error':
       return { $case: 'error', value: decodedStatus(outcome.value) };
   }

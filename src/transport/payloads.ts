@@ -26,6 +26,11 @@ export function decodedStatus(payload: Payload | undefined): Status {
   return payload ? Status.decode(payload) : Status.fromPartial({});
 }
 
+/** What stands for "nothing" where a response must have a type. */
+export function packedEmpty(): Any {
+  return packedAny('google.protobuf.Empty', new Uint8Array());
+}
+
 /** A message of a known type, already encoded. */
 export function packedAny(type: string, value: Uint8Array): Any {
   return { typeUrl: `type.googleapis.com/${type}`, value: Buffer.from(value) };

@@ -446,6 +446,29 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await queued()).toEqual(['writer', 'r4']);
       });
 
+      test('1,200 readers behind a writer are granted by its release and two looks at the queue, each of which follows at once', async () => {
+        const writer = await held();
+        const readers = Array.from({ length: 1_200 }, () => asked({ mode: SHARED }));
+        await Promise.all(readers.map(wait));
+        notices.length = 0;
+        await release(writer);
+        const nexts = () => notices.filter((notice) => notice.kind === 'next');
+        const offered = () => notices.filter(({ kind }) => kind === 'offered').length;
+        let looks = 0;
+        for (;;) {
+          const isTold = () => offered() === 1_200 || nexts().length > looks;
+          await eventually(isTold, { what: 'grants, or who is next', withinMs: 5_000, everyMs: 1 });
+          if (offered() === 1_200) break;
+          looks++;
+          await h.locks.advance(writer.spec.resource, inTime());
+        }
+        expect(looks).toBeLessThanOrEqual(2);
+        // So the instance of the next one looks at once, and waits for no tick.
+        for (const next of nexts()) expect(next).toMatchObject({ blockedForMs: 0 });
+        const lock = await h.locks.get(writer.spec.resource, inTime());
+        expect(lock).toMatchObject({ holderCount: 1_200, queueLength: 0 });
+      });
+
       test('a leaving writer lets the readers behind it in', async () => {
         await held({ mode: SHARED, owner: 'r1' });
         const writer = await inQueue('writer');

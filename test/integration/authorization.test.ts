@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { Metadata } from '@grpc/grpc-js';
 import { pino } from 'pino';
-import { describe, expect, type TestContext, test } from 'vitest';
+import { describe, expect, type TestContext, test, vi } from 'vitest';
 import { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceService } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { CallError } from '../../src/client/core/call-error.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { type Instance, serve } from '../../src/server/instance.ts';
+import { serveAlone } from '../../src/server/serve-alone.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { HealthClient, LOCK_SERVICE } from '../support/health-client.ts';
@@ -47,20 +48,23 @@ function replaceFile(path: string, content: string): void {
   renameSync(`${path}.new`, path);
 }
 
+function sinkOf(log: Record<string, unknown>[]): Writable {
+  return new Writable({
+    write(line, _encoding, done) {
+      log.push(JSON.parse(String(line)));
+      done();
+    },
+  });
+}
+
 /** An instance and what it logs. */
 async function served(
   atEnd: AtEnd,
   overrides: Record<string, string>,
 ): Promise<{ instance: Instance; log: Record<string, unknown>[] }> {
   const log: Record<string, unknown>[] = [];
-  const sink = new Writable({
-    write(line, _encoding, done) {
-      log.push(JSON.parse(String(line)));
-      done();
-    },
-  });
   const config = loadConfig({ env: testEnvironment(overrides) });
-  const instance = await serve(config, pino({ level: 'trace' }, sink));
+  const instance = await serve(config, pino({ level: 'trace' }, sinkOf(log)));
   atEnd(() => instance.stop());
   return { instance, log };
 }
@@ -274,6 +278,33 @@ describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
     server.signal('SIGTERM');
     expect(await server.exit()).toBe(0);
     for (const token of [CLIENT, NEXT]) expect(`${server.stdout}${server.stderr}`).not.toContain(token);
+  });
+
+  test('SIGHUP between the reading of the tokens and the first call is not lost: the tokens are read again', async ({
+    onTestFinished: atEnd,
+  }) => {
+    const path = tokensFile(atEnd);
+    const log: Record<string, unknown>[] = [];
+    const config = loadConfig({ env: testEnvironment({ LEASEHOLD_AUTH_TOKENS_FILE: path }) });
+    const signals = ['SIGHUP', 'SIGTERM', 'SIGINT'] as const;
+    const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]));
+    const added = (signal: NodeJS.Signals) =>
+      process.listeners(signal).filter((listener) => !before.get(signal as 'SIGHUP')?.includes(listener));
+    const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never);
+    atEnd(() => {
+      for (const signal of signals) for (const listener of added(signal)) process.off(signal, listener);
+      exit.mockRestore();
+    });
+    // It reads the tokens before it returns, and binds its port afterwards.
+    const serving = serveAlone(config, pino({ level: 'trace' }, sinkOf(log)));
+    replaceFile(path, `billing client ${NEXT}\n`);
+    for (const listener of added('SIGHUP')) listener('SIGHUP');
+    expect(log.filter(({ msg }) => msg === 'serving')).toEqual([]);
+    await serving;
+    expect(log.filter(({ msg }) => msg === 'tokens read again')).toMatchObject([{ tokens: 1 }]);
+    for (const listener of added('SIGTERM')) listener('SIGTERM');
+    await eventually(() => exit.mock.calls.length > 0, { what: 'the end', withinMs: 10_000 });
+    expect(exit).toHaveBeenCalledWith(0);
   });
 
   test('SIGHUP without a tokens file ends the process, as when its terminal is closed', async ({

@@ -98,7 +98,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     expect(stream.kinds()).toEqual(['queued']);
   });
 
-  test.concurrent('a Hold whose lease or wait is released ends at once', async () => {
+  test.concurrent('a Hold whose lease is released says so and ends with OK; one whose wait is released ends with LEASE_LOST', async () => {
     const resource = fresh();
     const stream = hold(rig.client, { resource });
     const { leaseId } = await stream.event('granted');
@@ -108,7 +108,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     await rig.client.release({ resource, leaseId: waiting });
     expect(await waiter.ended()).toBe('10 LEASE_LOST');
     await rig.client.release({ resource, leaseId });
-    expect(await stream.ended()).toBe('10 LEASE_LOST');
+    expect(await stream.ended()).toBe('without an error');
     expect(stream.kinds()).toEqual(['granted', 'lost']);
     expect(stream.all('lost')[0]?.reason).toBe(LostReason.LOST_REASON_RELEASED);
   });

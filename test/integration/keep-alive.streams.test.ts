@@ -60,7 +60,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
     expect((await stream.event('lost', { leaseId: held.leaseId })).reason).toBe(
       LostReason.LOST_REASON_RELEASED,
     );
-    expect(await stream.ended()).toBe('10 LEASE_LOST');
+    expect(await stream.ended()).toBe('without an error');
   });
 
   test.concurrent('a KeepAlive takes a lease over from a Hold and from an older KeepAlive', async () => {
@@ -135,7 +135,7 @@ describe('two instances on one Redis', () => {
     expect(holding.kinds()).toEqual(['granted', 'moved']);
     // A release through the first instance reaches the second.
     await rig.client.release(lease);
-    expect(await stream.ended()).toBe('10 LEASE_LOST');
+    expect(await stream.ended()).toBe('without an error');
     expect(stream.all('lost')[0]?.reason).toBe(LostReason.LOST_REASON_RELEASED);
   });
 

@@ -1,7 +1,7 @@
 // Locks of the TypeScript client, against real servers on both stores: what it holds, what it reports, and how the end
 // of the work and the end of the lease go together.
 import { randomUUID } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   type Client,
   ContendedError,
@@ -11,7 +11,7 @@ import {
 } from '../../src/client/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { clientTo, collected, proxyTo, refusal, rigOf, started, thrown } from '../support/sdk-rig.ts';
-import { STORE_KINDS } from '../support/store-kinds.ts';
+import { STORE_KINDS, startRig } from '../support/store-kinds.ts';
 
 const soon = { withinMs: 10_000, everyMs: 5 };
 
@@ -21,6 +21,36 @@ async function waiters(client: Client, resource: string, count: number): Promise
 }
 
 describe.each(STORE_KINDS)('on the %s store', (kind) => {
+  test('The streams of a client that releases its leases, completes its operations and closes count as OK, and not as CANCELLED', async () => {
+    const rig = await startRig(kind, { LEASEHOLD_ADMIN_ADDRESS: '127.0.0.1:0' });
+    onTestFinished(() => rig.stop());
+    const client = clientTo(rig.instance.address);
+    const held = await client.acquire('counted'); // by Hold
+    let renewed = 0;
+    const onEvent = ({ kind: event }: LeaseEvent): void => {
+      if (event === 'renewed') renewed++;
+    };
+    const set = await client.acquireMany(['counted:1', 'counted:2'], { onEvent }); // by KeepAlive
+    await eventually(() => renewed >= 2, { what: 'KeepAlive of both', ...soon });
+    await Promise.all([held.release(), set.release()]);
+    await client.operations.run('counted', 'o', async () => undefined);
+    client.close();
+    const { host, port } = rig.instance.adminAddress ?? { host: '', port: 0 };
+    const streams = async (): Promise<string[]> => {
+      const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+      return text.split('\n').filter((line) => /^leasehold_calls_total.*"(Hold|KeepAlive)/.test(line));
+    };
+    await eventually(async () => (await streams()).length === 3, {
+      what: 'the ends of the streams',
+      ...soon,
+    });
+    expect((await streams()).toSorted()).toEqual([
+      'leasehold_calls_total{method="Hold",code="OK"} 1',
+      'leasehold_calls_total{method="KeepAlive",code="OK"} 2',
+      'leasehold_calls_total{method="KeepAliveOperation",code="OK"} 1',
+    ]);
+  });
+
   test('withLock holds the lock while the work runs, returns its value, and releases', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address, { owner: 'billing' });

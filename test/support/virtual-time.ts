@@ -1,6 +1,6 @@
 // A system clock that a test moves: the Lua scripts read it from a hash instead of TIME, with a command that every user
-// of Leasehold has the right to; the memory store reads it through a function. The rest of the scripts stays as it is, so
-// that tests compare and prove the shipped text.
+// of Leasehold has the right to; the memory store reads it through a function. The rest of the scripts stays as it is,
+// so that tests compare and prove the shipped text.
 
 import { loadScripts, type Scripts } from '../../src/store/redis/scripts.ts';
 

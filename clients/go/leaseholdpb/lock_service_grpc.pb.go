@@ -77,15 +77,18 @@ type LockServiceClient interface {
 	// The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
 	// Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
 	//
-	// Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-	// after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
+	// After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
+	// that it cancels counts as CANCELLED, and a trace shows an error.
+	//
+	// Errors: those of Acquire; ABORTED / LEASE_LOST after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+	// DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
 	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HoldResponse], error)
 	// Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
 	// Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
 	// at once for each lease.
 	//
-	// `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
-	// ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+	// `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
+	// last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
 	//
 	// Errors: those, and UNAVAILABLE / DRAINING after `draining`.
 	KeepAlive(ctx context.Context, in *KeepAliveRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[KeepAliveResponse], error)
@@ -328,15 +331,18 @@ type LockServiceServer interface {
 	// The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
 	// Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
 	//
-	// Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-	// after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
+	// After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
+	// that it cancels counts as CANCELLED, and a trace shows an error.
+	//
+	// Errors: those of Acquire; ABORTED / LEASE_LOST after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+	// DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
 	Hold(*HoldRequest, grpc.ServerStreamingServer[HoldResponse]) error
 	// Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
 	// Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
 	// at once for each lease.
 	//
-	// `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
-	// ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+	// `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
+	// last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
 	//
 	// Errors: those, and UNAVAILABLE / DRAINING after `draining`.
 	KeepAlive(*KeepAliveRequest, grpc.ServerStreamingServer[KeepAliveResponse]) error

@@ -100,8 +100,11 @@ type OperationStoreServiceClient interface {
 	// Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
 	// about every quarter of the heartbeat timeout.
 	//
-	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-	// after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+	// After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+	//
+	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+	// DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+	// attempt.
 	KeepAliveOperation(ctx context.Context, in *KeepAliveOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[KeepAliveOperationResponse], error)
 	// Ends an operation: succeeded with a result, failed with an error, or cancelled.
 	//
@@ -356,8 +359,11 @@ type OperationStoreServiceServer interface {
 	// Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
 	// about every quarter of the heartbeat timeout.
 	//
-	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-	// after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+	// After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+	//
+	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+	// DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+	// attempt.
 	KeepAliveOperation(*KeepAliveOperationRequest, grpc.ServerStreamingServer[KeepAliveOperationResponse]) error
 	// Ends an operation: succeeded with a result, failed with an error, or cancelled.
 	//

@@ -2283,8 +2283,11 @@ export const LockServiceDefinition = {
      * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
      * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
      *
-     * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-     * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
+     * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
+     * that it cancels counts as CANCELLED, and a trace shows an error.
+     *
+     * Errors: those of Acquire; ABORTED / LEASE_LOST after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+     * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
      */
     hold: {
       name: "Hold",
@@ -2299,8 +2302,8 @@ export const LockServiceDefinition = {
      * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
      * at once for each lease.
      *
-     * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
-     * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+     * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
+     * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
      *
      * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
      */
@@ -2485,8 +2488,11 @@ export const LockServiceService = {
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
    * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
-   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
+   * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
+   * that it cancels counts as CANCELLED, and a trace shows an error.
+   *
+   * Errors: those of Acquire; ABORTED / LEASE_LOST after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+   * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
    */
   hold: {
     path: "/leasehold.v1.LockService/Hold" as const,
@@ -2502,8 +2508,8 @@ export const LockServiceService = {
    * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
    * at once for each lease.
    *
-   * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
-   * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+   * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
+   * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
    *
    * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
    */
@@ -2668,8 +2674,11 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
    * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
-   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
+   * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
+   * that it cancels counts as CANCELLED, and a trace shows an error.
+   *
+   * Errors: those of Acquire; ABORTED / LEASE_LOST after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+   * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
    */
   hold: handleServerStreamingCall<HoldRequest, HoldResponse>;
   /**
@@ -2677,8 +2686,8 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
    * at once for each lease.
    *
-   * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
-   * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+   * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
+   * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
    *
    * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
    */
@@ -2795,8 +2804,11 @@ export interface LockServiceClient extends Client {
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
    * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
-   * Errors: those of Acquire; ABORTED / LEASE_LOST after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
+   * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
+   * that it cancels counts as CANCELLED, and a trace shows an error.
+   *
+   * Errors: those of Acquire; ABORTED / LEASE_LOST after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+   * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the lease.
    */
   hold(request: HoldRequest, options?: Partial<CallOptions>): ClientReadableStream<HoldResponse>;
   hold(request: HoldRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<HoldResponse>;
@@ -2805,8 +2817,8 @@ export interface LockServiceClient extends Client {
    * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
    * at once for each lease.
    *
-   * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends, with
-   * ABORTED / LEASE_LOST if the last one was lost and ABORTED / MOVED if it moved.
+   * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
+   * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
    *
    * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
    */

@@ -3585,8 +3585,11 @@ export const OperationStoreServiceDefinition = {
      * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
      * about every quarter of the heartbeat timeout.
      *
-     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-     * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+     * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+     *
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+     * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+     * attempt.
      */
     keepAliveOperation: {
       name: "KeepAliveOperation",
@@ -3812,8 +3815,11 @@ export const OperationStoreServiceService = {
    * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
    * about every quarter of the heartbeat timeout.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+   *
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+   * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+   * attempt.
    */
   keepAliveOperation: {
     path: "/leasehold.v1.OperationStoreService/KeepAliveOperation" as const,
@@ -3988,8 +3994,11 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
    * about every quarter of the heartbeat timeout.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+   *
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+   * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+   * attempt.
    */
   keepAliveOperation: handleServerStreamingCall<KeepAliveOperationRequest, KeepAliveOperationResponse>;
   /**
@@ -4155,8 +4164,11 @@ export interface OperationStoreServiceClient extends Client {
    * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
    * about every quarter of the heartbeat timeout.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-   * after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+   *
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+   * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+   * attempt.
    */
   keepAliveOperation(
     request: KeepAliveOperationRequest,

@@ -86,13 +86,23 @@ export class HeldAttempt {
   /** Ends it because an answer said that it is over. */
   lose(reason: AttemptLost['reason'] | undefined): void {
     if (this.#state !== 'held') return;
-    this.#stop('lost');
+    this.#state = 'lost';
+    this.#deadline.end();
+    // Said by a server, which ends the stream too; or by nobody.
+    if (reason === undefined) this.#streams.stop();
+    else void this.#streams.finish();
     this.#observer({ kind: 'lost', reason });
   }
 
-  /** Ends it because the work has ended: nothing keeps it alive any more, and the observer hears nothing more. */
-  end(): void {
-    if (this.#state === 'held') this.#stop('ended');
+  /**
+   * Ends it because the work has ended and a server was told: nothing keeps it alive any more, and the observer hears
+   * nothing more. Waits a little for the server to end the stream.
+   */
+  async end(): Promise<void> {
+    if (this.#state !== 'held') return;
+    this.#state = 'ended';
+    this.#deadline.end();
+    await this.#streams.finish();
   }
 
   #heard(from: StreamCall<KeepAliveOperationResponse>, { event }: KeepAliveOperationResponse): void {
@@ -119,11 +129,5 @@ export class HeldAttempt {
       case 'moved': // the end of the stream says more
       case undefined:
     }
-  }
-
-  #stop(state: 'ended' | 'lost'): void {
-    this.#state = state;
-    this.#deadline.end();
-    this.#streams.stop();
   }
 }

@@ -107,7 +107,15 @@ export class HeldLease implements LeaseName {
   /** Releases it. Says whether that ended a live lease; throws CallError when no server answered in time. */
   async release(): Promise<boolean> {
     this.#finish('released', { kind: 'released' });
-    return release(this.#channel, this);
+    let released = false;
+    try {
+      released = await release(this.#channel, this);
+    } finally {
+      // The server ends the stream of what it released. Where it released nothing, it has nothing to say.
+      if (released) await this.streams.finish();
+      else this.streams.stop();
+    }
+    return released;
   }
 
   heard(from: LeaseCall, { event }: LeaseMessage): void {
@@ -147,7 +155,12 @@ export class HeldLease implements LeaseName {
     if (this.#state !== 'held') return;
     this.#state = state;
     this.#deadline.end();
-    this.streams.stop();
+    this.streams.retire();
+    if (event.kind === 'lost') {
+      // Said by a server, which ends the stream too; or by nobody.
+      if (event.reason === undefined) this.streams.stop();
+      else void this.streams.finish();
+    }
     const why = state === 'released' ? 'the lease was released' : 'the lease was lost';
     this.#over.abort(localError(status.ABORTED, why));
     tell(this.#observer, event);

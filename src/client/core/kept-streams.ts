@@ -4,7 +4,7 @@
 
 import { AtRiskReason } from '../../../generated/leasehold/v1/lease_events.ts';
 import { fullJitterMs } from '../../domain/backoff.ts';
-import type { Timer } from '../../domain/clock.ts';
+import { pause, type Timer } from '../../domain/clock.ts';
 import { CallError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { type OpenStream, StreamCall } from './stream-call.ts';
@@ -30,6 +30,8 @@ export interface KeptStreamsOptions<Message> extends KeepOptions {
 
 export const REOPEN_AFTER_MS = 30 * 60_000;
 export const SILENCE_MS = 20_000;
+/** How long a client waits for the server to end the stream of what is over. */
+const END_WITHIN_MS = 500;
 const SHORTEST_PATIENCE_MS = 100;
 /** The risks of one instance, from which the next one may be free. */
 const MOVES_ON: readonly AtRiskReason[] = [
@@ -50,6 +52,7 @@ export class KeptStreams<Message> {
   #failures = 0;
   #unanswered = 0;
   #isOver = false;
+  readonly #ended = new AbortController();
 
   constructor(options: KeptStreamsOptions<Message>) {
     this.#options = options;
@@ -144,18 +147,42 @@ export class KeptStreams<Message> {
 
   ended(from: StreamCall<Message>, error: CallError): void {
     if (from === this.#former) this.#former = undefined;
-    if (from !== this.#call || this.#isOver || this.#channel.isClosed) return;
+    if (from !== this.#call) return;
+    if (this.#isOver) {
+      this.#call = undefined;
+      this.#ended.abort();
+    }
+    if (this.#isOver || this.#channel.isClosed) return;
     this.#call = undefined;
     // MOVED on the newest stream: an older request arrived late, and asking again is the answer to that.
     if (error.reason !== 'MOVED') this.#channel.leave(from.seat);
     this.#reopenLater(error.message, error.retryAfterMs ?? 0);
   }
 
-  /** Call it when the thing is over: nothing keeps it alive any more, and no message is heard. */
-  stop(): void {
+  /** Call it when the thing is over here, and a server hears of that or said so: no stream follows this one. */
+  retire(): void {
     this.#isOver = true;
     for (const timer of [this.#age, this.#retry]) timer?.cancel();
-    for (const call of [this.#call, this.#former]) call?.cancel();
+    this.#former?.cancel();
+    this.#former = undefined;
+  }
+
+  /**
+   * Call it when a server knows that the thing is over: it waits a little for the server to end the stream. A stream
+   * that the client cancels counts as CANCELLED there, and a trace shows it as an error.
+   */
+  async finish(): Promise<void> {
+    this.retire();
+    if (this.#call) await pause(this.#channel.clock, END_WITHIN_MS, this.#ended.signal);
+    this.stop();
+  }
+
+  /** Call it when the thing is over: nothing keeps it alive any more, and no message is heard. */
+  stop(): void {
+    this.retire();
+    this.#call?.cancel();
+    this.#call = undefined;
+    this.#ended.abort();
   }
 
   // It waits as long as the server asks, unless that would surely lose the thing.

@@ -1,6 +1,6 @@
 // Whether the Redis user of a connection has the rights to all that an instance does: run the commands, and reach the
-// keys and the channels of the bucket. Redis checks each command of a script when it comes to it. A user without a right
-// could grant a lock, and fail in the middle of its release, after the first writes. So the rights are asked for
+// keys and the channels of the bucket. Redis checks each command of a script when it comes to it. A user without a
+// right could grant a lock, and fail in the middle of its release, after the first writes. So the rights are asked for
 // beforehand, without running anything. docs/redis-acl.md has the user that fits.
 
 import type { Connection } from './connection.ts';

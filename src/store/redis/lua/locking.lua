@@ -9,7 +9,8 @@
 -- not confirmed), names (sorted set: the members of deadlines in the order of their bytes, to list them by). An
 -- instance listens on the channel instance:I, and while it watches, on changes.
 
--- The most grants of one hand-over. The rest follows at the next look, which is due at once.
+-- The most grants of one hand-over. The rest follows at once: the instance of the next in line hears that nothing
+-- blocks it, and advances the queue. If that message is lost, the next tick does: a look is due at once.
 local GRANTS = 500
 local FAR = 9007199254740991 -- 2^53 - 1
 
@@ -296,7 +297,7 @@ local function hand_over(state, lock, if_granted)
   local next_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]
   if next_id then
     local waiter = read_waiter(redis.call('HGET', lock.waiters, next_id))
-    local blocked = math.max(math.min(free_at(state, lock) - state.clock, FORGOTTEN_AFTER), 0)
+    local blocked = lock.more and 0 or math.max(math.min(free_at(state, lock) - state.clock, FORGOTTEN_AFTER), 0)
     tell(state, waiter.stamp, 'next', next_id, int(blocked), lock.resource)
   end
 end

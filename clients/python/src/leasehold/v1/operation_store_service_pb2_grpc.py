@@ -209,8 +209,11 @@ class OperationStoreServiceServicer(object):
         """Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
         about every quarter of the heartbeat timeout.
 
-        Errors: FAILED_PRECONDITION / STALE_ATTEMPT after `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE / DRAINING
-        after `draining`. A stream that ends in any other way, even without an error, says nothing about the attempt.
+        After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+
+        Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
+        DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
+        attempt.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
