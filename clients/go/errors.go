@@ -3,6 +3,7 @@ package leasehold
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -40,7 +41,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Holders are the owners of the leases that stand in the way (LOCK_CONTENDED); at most 4.
 	Holders []string
-	// Fields names the fields that are wrong (INVALID_ARGUMENT), such as "spec.ttl".
+	// Options names what is wrong as the user wrote it (INVALID_ARGUMENT), such as "TTL".
+	Options []string
+	// Fields names the same as fields of the contract, such as "spec.ttl", where a server refused it.
 	Fields []string
 	// Why says more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
 	// whatever servers know.
@@ -49,7 +52,11 @@ type Error struct {
 
 // The errors to match with errors.Is.
 var (
-	ErrContended   = &Error{Reason: ReasonLockContended, Code: codes.Aborted, Message: "someone else has the resource"}
+	ErrContended = &Error{Reason: ReasonLockContended, Code: codes.Aborted, Message: "someone else has the resource"}
+	// ErrInvalidArgument is an option that means nothing, or that the server refuses: Error.Options names it.
+	ErrInvalidArgument = &Error{
+		Reason: ReasonInvalidArgument, Code: codes.InvalidArgument, Message: "an option is wrong",
+	}
 	ErrLeaseLost   = &Error{Reason: ReasonLeaseLost, Code: codes.Aborted, Message: "the lease is over"}
 	ErrAttemptHeld = &Error{
 		Reason: ReasonAttemptHeld, Code: codes.Aborted, Message: "another worker runs the operation",
@@ -130,8 +137,15 @@ func fromRPC(err error, address string) *Error {
 		case *errdetails.RetryInfo:
 			found.RetryAfter = detail.RetryDelay.AsDuration()
 		case *errdetails.BadRequest:
+			var told []string
 			for _, violation := range detail.FieldViolations {
+				option := optionOf(violation.Field)
 				found.Fields = append(found.Fields, violation.Field)
+				found.Options = append(found.Options, option)
+				told = append(told, option+": "+violation.Description)
+			}
+			if len(told) > 0 {
+				found.Message = strings.Join(told, "; ")
 			}
 		case *pb.Contention:
 			for _, holder := range detail.Holders {

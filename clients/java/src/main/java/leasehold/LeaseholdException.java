@@ -31,6 +31,7 @@ public class LeaseholdException extends RuntimeException {
   private final String why;
   private final Duration retryAfter;
   private final List<String> holders;
+  private final List<String> options;
   private final List<String> fields;
 
   LeaseholdException(Said said) {
@@ -40,6 +41,7 @@ public class LeaseholdException extends RuntimeException {
     why = said.why;
     retryAfter = said.retryAfter;
     holders = List.copyOf(said.holders);
+    options = List.copyOf(said.options);
     fields = List.copyOf(said.fields);
   }
 
@@ -74,7 +76,12 @@ public class LeaseholdException extends RuntimeException {
     return holders;
   }
 
-  /** Returns the names of the fields that are wrong (INVALID_ARGUMENT), such as {@code spec.ttl}. */
+  /** Returns what is wrong as the user wrote it (INVALID_ARGUMENT), such as {@code withTtl}. */
+  public List<String> options() {
+    return options;
+  }
+
+  /** Returns the same as fields of the contract, such as {@code spec.ttl}, where a server refused it. */
   public List<String> fields() {
     return fields;
   }
@@ -89,6 +96,15 @@ public class LeaseholdException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     Contended(Said said) {
+      super(said);
+    }
+  }
+
+  /** An option means nothing, or the server refuses it; {@link #options()} names it. */
+  public static final class InvalidArgument extends LeaseholdException {
+    private static final long serialVersionUID = 1;
+
+    InvalidArgument(Said said) {
       super(said);
     }
   }
@@ -146,11 +162,13 @@ public class LeaseholdException extends RuntimeException {
     String why = "";
     Duration retryAfter = Duration.ZERO;
     final List<String> holders = new ArrayList<>();
+    final List<String> options = new ArrayList<>();
     final List<String> fields = new ArrayList<>();
 
     LeaseholdException typed() {
       return switch (reason) {
         case "LOCK_CONTENDED" -> new Contended(this);
+        case "INVALID_ARGUMENT" -> new InvalidArgument(this);
         case "LEASE_LOST" -> new LeaseLost(this);
         case "ATTEMPT_HELD" -> new AttemptHeld(this);
         case "STALE_ATTEMPT" -> new AttemptLost(this);
@@ -240,7 +258,16 @@ public class LeaseholdException extends RuntimeException {
         var delay = detail.unpack(RetryInfo.class).getRetryDelay();
         said.retryAfter = Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
       } else if (detail.is(BadRequest.class)) {
-        detail.unpack(BadRequest.class).getFieldViolationsList().forEach(wrong -> said.fields.add(wrong.getField()));
+        List<String> told = new ArrayList<>();
+        for (BadRequest.FieldViolation wrong : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+          String option = OptionNames.of(wrong.getField());
+          said.fields.add(wrong.getField());
+          said.options.add(option);
+          told.add(option + ": " + wrong.getDescription());
+        }
+        if (!told.isEmpty()) {
+          said.message = String.join("; ", told);
+        }
       } else if (detail.is(Contention.class)) {
         detail.unpack(Contention.class).getHoldersList().forEach(holder -> said.holders.add(holder.getOwner()));
       }

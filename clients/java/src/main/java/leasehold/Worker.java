@@ -32,7 +32,7 @@ public final class Worker implements AutoCloseable {
     this.operations = operations;
     this.types = List.copyOf(types);
     this.work = work;
-    this.concurrency = Math.max(1, concurrency);
+    this.concurrency = Numbers.count("concurrency", concurrency, 1);
     free = new Semaphore(this.concurrency);
     claiming.setDaemon(true);
   }
@@ -48,12 +48,13 @@ public final class Worker implements AutoCloseable {
    * finish; the worker then gives them back for others.
    */
   public void stop(Duration grace) throws InterruptedException {
+    long graceNanos = Numbers.wait("grace", grace).toNanos();
     isStopping = true;
     claiming.interrupt();
     claiming.join();
     giveBackUnheard();
     running.forEach(Attempt::stopping);
-    if (free.tryAcquire(concurrency, grace.toNanos(), TimeUnit.NANOSECONDS)) {
+    if (free.tryAcquire(concurrency, graceNanos, TimeUnit.NANOSECONDS)) {
       free.release(concurrency);
     }
     for (Attempt attempt : running) {
