@@ -35,13 +35,13 @@ type Config struct {
 	Addresses []string
 	// TLS is how to reach the servers by TLS; nil for plain text.
 	TLS *tls.Config
-	// Token goes with every call, if it isn't empty.
+	// Token goes with every call, if it isn't empty. White space around it is left out.
 	Token string
 	// Owner tells people who holds a lease or runs an operation. The option of the same name replaces it for one lease.
 	Owner string
 }
 
-// New makes a client, which connects with the first call. It fails for an address that isn't one.
+// New makes a client, which connects with the first call. It fails for an address or a token that isn't one.
 func New(config Config) (*Client, error) {
 	c, err := dial(config.Addresses, config.TLS, config.Token)
 	if err != nil {
