@@ -3,6 +3,7 @@ package leasehold
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ const (
 // Error is the error of a call. Decide by Reason, or by errors.Is with ErrContended and the others, which match by
 // reason; never by Message.
 type Error struct {
-	// Code is the gRPC code.
+	// Code is the gRPC code; Unavailable for all that means no more than that no answer came.
 	Code codes.Code
 	// Reason is that of google.rpc.ErrorInfo; empty where no Leasehold server answered.
 	Reason string
@@ -126,6 +127,18 @@ func noFirstAnswer(address string, within time.Duration) *Error {
 		address, within.Seconds()))
 }
 
+// The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a
+// status is the word of a proxy, or how the gRPC library calls what happened to the connection. docs/clients.md of the
+// project has the list, and each client has it.
+var passingWithoutReason = []codes.Code{
+	codes.Unavailable, // no connection; one that broke; HTTP 429, 502, 503 and 504; a stream that was refused
+	codes.Canceled,    // a stream that was reset with CANCEL: a server that was killed, in some libraries
+	codes.Unknown,     // a connection that broke, in other libraries; another status of HTTP; a stream that just ended
+	// The time-out of a proxy, or that of one try of this client.
+	codes.DeadlineExceeded,
+	codes.Internal, // a stream that was reset with another code, by the time-out of a route in a proxy for example
+}
+
 // fromRPC makes the error of what a server said, with its details.
 func fromRPC(err error, address string) *Error {
 	said := status.Convert(err)
@@ -153,10 +166,11 @@ func fromRPC(err error, address string) *Error {
 			}
 		}
 	}
-	if found.Code == codes.Unavailable && found.Reason == "" {
+	if slices.Contains(passingWithoutReason, found.Code) && found.Reason == "" {
+		found.Code = codes.Unavailable
 		found.Message = fmt.Sprintf(
-			"no answer from %s: %s. Check that a server runs there, and that both sides use TLS "+
-				"(with an authority that the client trusts) or neither does", address, found.Message)
+			"no answer from %s: %s: %s. Check that a server runs there, and that both sides use TLS "+
+				"(with an authority that the client trusts) or neither does", address, said.Code(), found.Message)
 	}
 	return found
 }

@@ -10,7 +10,9 @@ import io.grpc.Status;
 import io.grpc.protobuf.ProtoUtils;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import leasehold.v1.Contention;
 
@@ -25,6 +27,24 @@ public class LeaseholdException extends RuntimeException {
       Metadata.Key.of(
           "grpc-status-details-bin",
           ProtoUtils.metadataMarshaller(com.google.rpc.Status.getDefaultInstance()));
+
+  /**
+   * The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a
+   * status is the word of a proxy, or how the gRPC library calls what happened to the connection. docs/clients.md of the
+   * project has the list, and each client has it.
+   */
+  private static final Set<Status.Code> PASSING_WITHOUT_REASON =
+      EnumSet.of(
+          // No connection; one that broke; HTTP 429, 502, 503 and 504; a stream that was refused.
+          Status.Code.UNAVAILABLE,
+          // A stream that was reset with CANCEL: a server that was killed, in some libraries.
+          Status.Code.CANCELLED,
+          // A connection that broke, in other libraries; another status of HTTP.
+          Status.Code.UNKNOWN,
+          // The time-out of a proxy, or that of one try of this client.
+          Status.Code.DEADLINE_EXCEEDED,
+          // A stream that was reset with another code, by the time-out of a route in a proxy for example.
+          Status.Code.INTERNAL);
 
   private final Status.Code code;
   private final String reason;
@@ -45,7 +65,7 @@ public class LeaseholdException extends RuntimeException {
     fields = List.copyOf(said.fields);
   }
 
-  /** Returns the gRPC code. */
+  /** Returns the gRPC code; UNAVAILABLE for all that means no more than that no answer came. */
   public Status.Code code() {
     return code;
   }
@@ -237,15 +257,12 @@ public class LeaseholdException extends RuntimeException {
         read(detail, said);
       }
     }
-    // Leasehold gives every error a reason. This one is the library's: something else answers at the address.
-    if (said.code == Status.Code.INTERNAL && said.reason.isEmpty()) {
+    if (PASSING_WITHOUT_REASON.contains(said.code) && said.reason.isEmpty()) {
       said.code = Status.Code.UNAVAILABLE;
-    }
-    if (said.code == Status.Code.UNAVAILABLE && said.reason.isEmpty()) {
       String cause = status.getCause() == null ? "" : " (" + status.getCause().getMessage() + ")";
       said.message =
-          "no answer from " + address + ": " + said.message + cause + ". Check that a server runs there, and that both"
-              + " sides use TLS (with an authority that the client trusts) or neither does";
+          "no answer from " + address + ": " + status.getCode() + ": " + said.message + cause + ". Check that a server runs"
+              + " there, and that both sides use TLS (with an authority that the client trusts) or neither does";
     }
     return said.typed();
   }

@@ -1,6 +1,5 @@
 package leasehold;
 
-import io.grpc.Status;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -111,8 +110,8 @@ public final class Worker implements AutoCloseable {
       } catch (InterruptedException e) {
         return;
       } catch (LeaseholdException e) {
-        if (e.code() == Status.Code.CANCELLED) {
-          return; // the client is closed
+        if (operations.isClosed()) {
+          return;
         }
         LOG.log(System.Logger.Level.WARNING, "claiming operations failed, and is tried again", e);
         try {

@@ -51,6 +51,11 @@ final class FakeServer implements AutoCloseable {
     answers.addAll(List.of(statuses));
   }
 
+  /** How many statuses no call has heard. */
+  int unused() {
+    return answers.size();
+  }
+
   /** The header of the last call; null if it had none. */
   String authorization() {
     return authorization;
