@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,8 +80,12 @@ func dial(addresses []string, secure *tls.Config, token string) (*channel, error
 		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(secure)))
 	}
 	if token != "" {
+		checked, err := checkToken(token)
+		if err != nil {
+			return nil, err
+		}
 		bearer := func(ctx context.Context) context.Context {
-			return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+			return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+checked)
 		}
 		options = append(options,
 			grpc.WithUnaryInterceptor(func(ctx context.Context, method string, request, reply any,
@@ -109,6 +114,18 @@ func dial(addresses []string, secure *tls.Config, token string) (*channel, error
 		c.seats = append(c.seats, one)
 	}
 	return c, nil
+}
+
+// checkToken returns the token without the white space around it: secrets often end in a newline. No header can carry
+// what it refuses, and the error doesn't show it.
+func checkToken(token string) (string, error) {
+	token = strings.TrimSpace(token)
+	isWrong := func(r rune) bool { return r < '!' || r > '~' }
+	if token == "" || strings.ContainsFunc(token, isWrong) {
+		return "", invalidOption("Config.Token", "must be printable ASCII without spaces (it is not shown here): "+
+			`give the token alone, without "Bearer", or leave it empty for none`)
+	}
+	return token, nil
 }
 
 func (c *channel) isClosed() bool { return c.ctx.Err() != nil }

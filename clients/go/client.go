@@ -12,12 +12,16 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
+
+// The longest wait of one unary call.
+const mostUnaryWait = 30 * time.Minute
 
 // Client has the connections to a deployment. Make one and share it: all goroutines can use it.
 type Client struct {
@@ -31,13 +35,13 @@ type Config struct {
 	Addresses []string
 	// TLS is how to reach the servers by TLS; nil for plain text.
 	TLS *tls.Config
-	// Token goes with every call, if it isn't empty.
+	// Token goes with every call, if it isn't empty. White space around it is left out.
 	Token string
 	// Owner tells people who holds a lease or runs an operation. The option of the same name replaces it for one lease.
 	Owner string
 }
 
-// New makes a client, which connects with the first call. It fails for an address that isn't one.
+// New makes a client, which connects with the first call. It fails for an address or a token that isn't one.
 func New(config Config) (*Client, error) {
 	c, err := dial(config.Addresses, config.TLS, config.Token)
 	if err != nil {
@@ -53,12 +57,16 @@ func (c *Client) Close() error { return c.channel.shut() }
 // has the resource and the wait, if any, is over. A Lock that fails leaves nothing in a queue, as far as a server
 // answers.
 func (c *Client) Lock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
-	return c.hold(ctx, resource, c.options(opts))
+	o, err := c.options(opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.hold(ctx, resource, o)
 }
 
 // TryLock is Lock without a wait. It returns nil without an error when someone else has the resource.
 func (c *Client) TryLock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
-	lease, err := c.Lock(ctx, resource, append(opts, Wait(0))...)
+	lease, err := c.Lock(ctx, resource, append(slices.Clip(opts), Wait(0))...)
 	if errors.Is(err, ErrContended) {
 		return nil, nil
 	}
@@ -89,20 +97,20 @@ func (c *Client) WithLock(
 // LockMany takes leases on up to 32 resources, all or none, and keeps them alive. Release each of them. One call waits
 // at most 30 minutes, even with a longer Wait.
 func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Option) ([]*Lease, error) {
-	o := c.options(opts)
+	o, err := c.options(opts)
+	if err != nil {
+		return nil, err
+	}
 	request := &pb.AcquireManyRequest{}
 	for _, resource := range resources {
 		o.leaseID = newID()
 		request.Specs = append(request.Specs, o.spec(resource))
 	}
 	within, each := o.timeout, tryFor
-	switch {
-	case o.wait == Forever:
-		request.Wait = &pb.AcquireManyRequest_WaitForever{WaitForever: true}
-		within, each = 30*time.Minute, 30*time.Minute
-	case o.wait > 0:
-		request.Wait = &pb.AcquireManyRequest_WaitTimeout{WaitTimeout: durationpb.New(o.wait)}
-		within, each = o.wait+firstAnswer, o.wait+firstAnswer
+	if o.wait > 0 {
+		wait := min(o.wait, mostUnaryWait)
+		request.Wait = &pb.AcquireManyRequest_WaitTimeout{WaitTimeout: durationpb.New(wait)}
+		within, each = wait+firstAnswer, wait+firstAnswer
 	}
 	tries := 0
 	response, sent, err := unary(ctx, c.channel, request, within, each,
@@ -129,10 +137,10 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 	return leases, nil
 }
 
-func (c *Client) options(opts []Option) options {
+func (c *Client) options(opts []Option) (options, error) {
 	o := options{owner: c.owner, timeout: answerWithin}
 	for _, option := range opts {
 		option(&o)
 	}
-	return o
+	return o, o.refused
 }

@@ -3,6 +3,8 @@ package leasehold
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -30,7 +32,7 @@ const (
 // Error is the error of a call. Decide by Reason, or by errors.Is with ErrContended and the others, which match by
 // reason; never by Message.
 type Error struct {
-	// Code is the gRPC code.
+	// Code is the gRPC code; Unavailable for all that means no more than that no answer came.
 	Code codes.Code
 	// Reason is that of google.rpc.ErrorInfo; empty where no Leasehold server answered.
 	Reason string
@@ -40,7 +42,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Holders are the owners of the leases that stand in the way (LOCK_CONTENDED); at most 4.
 	Holders []string
-	// Fields names the fields that are wrong (INVALID_ARGUMENT), such as "spec.ttl".
+	// Options names what is wrong as the user wrote it (INVALID_ARGUMENT), such as "TTL".
+	Options []string
+	// Fields names the same as fields of the contract, such as "spec.ttl", where a server refused it.
 	Fields []string
 	// Why says more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
 	// whatever servers know.
@@ -49,7 +53,11 @@ type Error struct {
 
 // The errors to match with errors.Is.
 var (
-	ErrContended   = &Error{Reason: ReasonLockContended, Code: codes.Aborted, Message: "someone else has the resource"}
+	ErrContended = &Error{Reason: ReasonLockContended, Code: codes.Aborted, Message: "someone else has the resource"}
+	// ErrInvalidArgument is an option that means nothing, or that the server refuses: Error.Options names it.
+	ErrInvalidArgument = &Error{
+		Reason: ReasonInvalidArgument, Code: codes.InvalidArgument, Message: "an option is wrong",
+	}
 	ErrLeaseLost   = &Error{Reason: ReasonLeaseLost, Code: codes.Aborted, Message: "the lease is over"}
 	ErrAttemptHeld = &Error{
 		Reason: ReasonAttemptHeld, Code: codes.Aborted, Message: "another worker runs the operation",
@@ -119,6 +127,18 @@ func noFirstAnswer(address string, within time.Duration) *Error {
 		address, within.Seconds()))
 }
 
+// The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a
+// status is the word of a proxy, or how the gRPC library calls what happened to the connection. docs/clients.md of the
+// project has the list, and each client has it.
+var passingWithoutReason = []codes.Code{
+	codes.Unavailable, // no connection; one that broke; HTTP 429, 502, 503 and 504; a stream that was refused
+	codes.Canceled,    // a stream that was reset with CANCEL: a server that was killed, in some libraries
+	codes.Unknown,     // a connection that broke, in other libraries; another status of HTTP; a stream that just ended
+	// The time-out of a proxy, or that of one try of this client.
+	codes.DeadlineExceeded,
+	codes.Internal, // a stream that was reset with another code, by the time-out of a route in a proxy for example
+}
+
 // fromRPC makes the error of what a server said, with its details.
 func fromRPC(err error, address string) *Error {
 	said := status.Convert(err)
@@ -130,8 +150,15 @@ func fromRPC(err error, address string) *Error {
 		case *errdetails.RetryInfo:
 			found.RetryAfter = detail.RetryDelay.AsDuration()
 		case *errdetails.BadRequest:
+			var told []string
 			for _, violation := range detail.FieldViolations {
+				option := optionOf(violation.Field)
 				found.Fields = append(found.Fields, violation.Field)
+				found.Options = append(found.Options, option)
+				told = append(told, option+": "+violation.Description)
+			}
+			if len(told) > 0 {
+				found.Message = strings.Join(told, "; ")
 			}
 		case *pb.Contention:
 			for _, holder := range detail.Holders {
@@ -139,10 +166,11 @@ func fromRPC(err error, address string) *Error {
 			}
 		}
 	}
-	if found.Code == codes.Unavailable && found.Reason == "" {
+	if slices.Contains(passingWithoutReason, found.Code) && found.Reason == "" {
+		found.Code = codes.Unavailable
 		found.Message = fmt.Sprintf(
-			"no answer from %s: %s. Check that a server runs there, and that both sides use TLS "+
-				"(with an authority that the client trusts) or neither does", address, found.Message)
+			"no answer from %s: %s: %s. Check that a server runs there, and that both sides use TLS "+
+				"(with an authority that the client trusts) or neither does", address, said.Code(), found.Message)
 	}
 	return found
 }

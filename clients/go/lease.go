@@ -113,7 +113,7 @@ func (c *Client) hold(ctx context.Context, resource string, o options) (*Lease, 
 		}
 		failure := asError(err)
 		pause := max(failure.RetryAfter, fullJitter(tries))
-		canPass := failure.Code == codes.Unavailable || failure.Reason == "MOVED"
+		canPass := failure.passes() || failure.Reason == "MOVED"
 		if ctx.Err() == nil && canPass && time.Now().Add(pause).Before(giveUp) {
 			c.channel.leave(from)
 			o.say(Event{Kind: Reopened, Why: failure.Message})

@@ -53,8 +53,28 @@ type Operation struct {
 	// MaxAttempts is how many attempts can go stale before the server gives the operation up, 1 to 1,000; 0 for the
 	// server's default.
 	MaxAttempts int
-	// Wait is how long Run waits while another worker runs the operation. 0 means Forever; a negative value, not at all.
+	// Wait is how long Run waits while another worker runs the operation. 0 means Forever; NoWait, not at all.
 	Wait time.Duration
+}
+
+// NoWait is the Operation.Wait of a Run that doesn't wait for another worker.
+const NoWait time.Duration = -1
+
+// check refuses numbers that mean nothing, by their fields.
+func (wanted *Operation) check() error {
+	if err := checkSpan("Heartbeat", wanted.Heartbeat); err != nil {
+		return err
+	}
+	if err := checkSpan("TimeToLive", wanted.TimeToLive); err != nil {
+		return err
+	}
+	if err := checkSpan("LockTTL", wanted.LockTTL); err != nil {
+		return err
+	}
+	if wanted.Wait < 0 && wanted.Wait != NoWait {
+		return invalidOption("Wait", fmt.Sprintf("must not be negative, but it is %v: give NoWait for not at all", wanted.Wait))
+	}
+	return checkCount("MaxAttempts", wanted.MaxAttempts, 0)
 }
 
 // Record is what the server has stored about an operation.
@@ -332,6 +352,9 @@ func beginOperation(s stubs) rpc[*pb.BeginOperationRequest, *pb.BeginOperationRe
 }
 
 func (o *Operations) begin(wanted Operation) (*pb.BeginOperationRequest, error) {
+	if err := wanted.check(); err != nil {
+		return nil, err
+	}
 	request := &pb.BeginOperationRequest{
 		Resource: wanted.Resource, OperationId: wanted.ID, Type: wanted.Type, Labels: wanted.Labels, Owner: o.owner,
 		HeartbeatTimeout: span(wanted.Heartbeat), TimeToLive: span(wanted.TimeToLive),

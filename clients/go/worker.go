@@ -31,8 +31,15 @@ type Worker struct {
 }
 
 // Run claims operations and runs them until ctx ends or the client is closed. Then it stops claiming, closes
-// Attempt.Stopping of the operations that run, and gives back what isn't finished within Grace.
-func (w *Worker) Run(ctx context.Context) {
+// Attempt.Stopping of the operations that run, and gives back what isn't finished within Grace. It fails, at once, only
+// for a number that means nothing.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := checkCount("Concurrency", w.Concurrency, 0); err != nil {
+		return err
+	}
+	if err := checkSpan("Grace", w.Grace); err != nil {
+		return err
+	}
 	free := make(chan struct{}, max(1, w.Concurrency))
 	for range cap(free) {
 		free <- struct{}{}
@@ -87,6 +94,7 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 	}
 	w.stop(running, &works)
+	return nil
 }
 
 func (w *Worker) stop(running *running, works *sync.WaitGroup) {

@@ -134,7 +134,7 @@ func (a args) operation() leasehold.Operation {
 	if a.Wait != nil {
 		operation.Wait = seconds(*a.Wait)
 		if operation.Wait == 0 {
-			operation.Wait = -1
+			operation.Wait = leasehold.NoWait
 		}
 	}
 	return operation
@@ -268,8 +268,10 @@ func (r *runner) startWorker(_ context.Context, a args) (answer, error) {
 	}
 	put(r, r.workers, a.As, one)
 	go func() {
-		one.worker.Run(ctx)
-		close(one.done)
+		defer close(one.done)
+		if err := one.worker.Run(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}()
 	return answer{}, nil
 }

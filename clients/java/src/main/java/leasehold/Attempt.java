@@ -114,7 +114,7 @@ public final class Attempt {
    * @return false when {@code atMost} is over before
    */
   public boolean awaitSignal(Duration atMost) throws InterruptedException {
-    return signalled.await(atMost.toNanos(), TimeUnit.NANOSECONDS);
+    return signalled.await(Numbers.wait("atMost", atMost).toNanos(), TimeUnit.NANOSECONDS);
   }
 
   /**

@@ -52,7 +52,7 @@ final class Connections {
     }
     Metadata metadata = new Metadata();
     if (token != null) {
-      metadata.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + token);
+      metadata.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + checked(token));
     }
     ClientInterceptor authorization = MetadataUtils.newAttachHeadersInterceptor(metadata);
     seats =
@@ -77,6 +77,20 @@ final class Connections {
     // A closed client needs its thread only until its leases are over.
     loop.setKeepAliveTime(10, TimeUnit.SECONDS);
     loop.allowCoreThreadTimeOut(true);
+  }
+
+  /**
+   * Returns the token without the white space around it: secrets often end in a newline. A header that can't carry the
+   * rest would be left out by the library, which logs all of it; so the error here doesn't show it either.
+   */
+  private static String checked(String token) {
+    String stripped = token.strip();
+    if (!stripped.matches("[\\x21-\\x7e]+")) {
+      throw new IllegalArgumentException(
+          "token must be printable ASCII without spaces (it is not shown here). Give the token alone, without \"Bearer\";"
+              + " null stands for no token.");
+    }
+    return stripped;
   }
 
   private static ManagedChannel connect(String address, ChannelCredentials credentials, ClientInterceptor interceptor) {

@@ -50,7 +50,7 @@ public final class LeaseholdClient implements AutoCloseable {
       return this;
     }
 
-    /** Sets the token that goes with every call. */
+    /** Sets the token that goes with every call; white space around it is left out. Null stands for no token. */
     public Builder token(String token) {
       this.token = token;
       return this;
@@ -65,7 +65,7 @@ public final class LeaseholdClient implements AutoCloseable {
     /**
      * Makes the client, which connects with the first call.
      *
-     * @throws IllegalArgumentException for an address that isn't one
+     * @throws IllegalArgumentException for an address or a token that isn't one
      */
     public LeaseholdClient build() {
       return new LeaseholdClient(this);

@@ -10,7 +10,9 @@ import io.grpc.Status;
 import io.grpc.protobuf.ProtoUtils;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import leasehold.v1.Contention;
 
@@ -26,11 +28,30 @@ public class LeaseholdException extends RuntimeException {
           "grpc-status-details-bin",
           ProtoUtils.metadataMarshaller(com.google.rpc.Status.getDefaultInstance()));
 
+  /**
+   * The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a
+   * status is the word of a proxy, or how the gRPC library calls what happened to the connection. docs/clients.md of the
+   * project has the list, and each client has it.
+   */
+  private static final Set<Status.Code> PASSING_WITHOUT_REASON =
+      EnumSet.of(
+          // No connection; one that broke; HTTP 429, 502, 503 and 504; a stream that was refused.
+          Status.Code.UNAVAILABLE,
+          // A stream that was reset with CANCEL: a server that was killed, in some libraries.
+          Status.Code.CANCELLED,
+          // A connection that broke, in other libraries; another status of HTTP.
+          Status.Code.UNKNOWN,
+          // The time-out of a proxy, or that of one try of this client.
+          Status.Code.DEADLINE_EXCEEDED,
+          // A stream that was reset with another code, by the time-out of a route in a proxy for example.
+          Status.Code.INTERNAL);
+
   private final Status.Code code;
   private final String reason;
   private final String why;
   private final Duration retryAfter;
   private final List<String> holders;
+  private final List<String> options;
   private final List<String> fields;
 
   LeaseholdException(Said said) {
@@ -40,10 +61,11 @@ public class LeaseholdException extends RuntimeException {
     why = said.why;
     retryAfter = said.retryAfter;
     holders = List.copyOf(said.holders);
+    options = List.copyOf(said.options);
     fields = List.copyOf(said.fields);
   }
 
-  /** Returns the gRPC code. */
+  /** Returns the gRPC code; UNAVAILABLE for all that means no more than that no answer came. */
   public Status.Code code() {
     return code;
   }
@@ -74,7 +96,12 @@ public class LeaseholdException extends RuntimeException {
     return holders;
   }
 
-  /** Returns the names of the fields that are wrong (INVALID_ARGUMENT), such as {@code spec.ttl}. */
+  /** Returns what is wrong as the user wrote it (INVALID_ARGUMENT), such as {@code withTtl}. */
+  public List<String> options() {
+    return options;
+  }
+
+  /** Returns the same as fields of the contract, such as {@code spec.ttl}, where a server refused it. */
   public List<String> fields() {
     return fields;
   }
@@ -89,6 +116,15 @@ public class LeaseholdException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     Contended(Said said) {
+      super(said);
+    }
+  }
+
+  /** An option means nothing, or the server refuses it; {@link #options()} names it. */
+  public static final class InvalidArgument extends LeaseholdException {
+    private static final long serialVersionUID = 1;
+
+    InvalidArgument(Said said) {
       super(said);
     }
   }
@@ -146,11 +182,13 @@ public class LeaseholdException extends RuntimeException {
     String why = "";
     Duration retryAfter = Duration.ZERO;
     final List<String> holders = new ArrayList<>();
+    final List<String> options = new ArrayList<>();
     final List<String> fields = new ArrayList<>();
 
     LeaseholdException typed() {
       return switch (reason) {
         case "LOCK_CONTENDED" -> new Contended(this);
+        case "INVALID_ARGUMENT" -> new InvalidArgument(this);
         case "LEASE_LOST" -> new LeaseLost(this);
         case "ATTEMPT_HELD" -> new AttemptHeld(this);
         case "STALE_ATTEMPT" -> new AttemptLost(this);
@@ -219,15 +257,12 @@ public class LeaseholdException extends RuntimeException {
         read(detail, said);
       }
     }
-    // Leasehold gives every error a reason. This one is the library's: something else answers at the address.
-    if (said.code == Status.Code.INTERNAL && said.reason.isEmpty()) {
+    if (PASSING_WITHOUT_REASON.contains(said.code) && said.reason.isEmpty()) {
       said.code = Status.Code.UNAVAILABLE;
-    }
-    if (said.code == Status.Code.UNAVAILABLE && said.reason.isEmpty()) {
       String cause = status.getCause() == null ? "" : " (" + status.getCause().getMessage() + ")";
       said.message =
-          "no answer from " + address + ": " + said.message + cause + ". Check that a server runs there, and that both"
-              + " sides use TLS (with an authority that the client trusts) or neither does";
+          "no answer from " + address + ": " + status.getCode() + ": " + said.message + cause + ". Check that a server runs"
+              + " there, and that both sides use TLS (with an authority that the client trusts) or neither does";
     }
     return said.typed();
   }
@@ -240,7 +275,16 @@ public class LeaseholdException extends RuntimeException {
         var delay = detail.unpack(RetryInfo.class).getRetryDelay();
         said.retryAfter = Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
       } else if (detail.is(BadRequest.class)) {
-        detail.unpack(BadRequest.class).getFieldViolationsList().forEach(wrong -> said.fields.add(wrong.getField()));
+        List<String> told = new ArrayList<>();
+        for (BadRequest.FieldViolation wrong : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+          String option = OptionNames.of(wrong.getField());
+          said.fields.add(wrong.getField());
+          said.options.add(option);
+          told.add(option + ": " + wrong.getDescription());
+        }
+        if (!told.isEmpty()) {
+          said.message = String.join("; ", told);
+        }
       } else if (detail.is(Contention.class)) {
         detail.unpack(Contention.class).getHoldersList().forEach(holder -> said.holders.add(holder.getOwner()));
       }

@@ -10,7 +10,8 @@ import leasehold.v1.Shared;
 
 /**
  * The options of a lease. Begin with {@link #DEFAULT}, which is exclusive and without a wait; each method returns
- * changed options. Null stands for the default.
+ * changed options. Null stands for the default; a number that means nothing is refused at once
+ * ({@link LeaseholdException.InvalidArgument}).
  */
 public record LockOptions(
     Duration ttl,
@@ -32,7 +33,26 @@ public record LockOptions(
   /** Exclusive, without a wait; servers are asked for 10 s. */
   public static final LockOptions DEFAULT =
       new LockOptions(
-          null, Duration.ZERO, Duration.ofSeconds(10), null, false, 0, 0, null, null, null, Map.of(), event -> {});
+          null, null, null, null, false, 0, 0, null, null, null, Map.of(), event -> {});
+
+  /**
+   * Takes each option. Users call {@link #DEFAULT} and its methods.
+   *
+   * @throws LeaseholdException.InvalidArgument for a number that means nothing
+   */
+  public LockOptions {
+    ttl = Numbers.aboveZero("withTtl", ttl);
+    waitFor = waitFor == null ? Duration.ZERO : Numbers.wait("withWait", waitFor);
+    timeout = timeout == null ? Duration.ofSeconds(10) : Numbers.wait("withTimeout", timeout);
+    minHold = Numbers.span("withHold(minHold)", minHold);
+    maxHold = Numbers.aboveZero("withHold(maxHold)", maxHold);
+    if (permits != 0 || limit != 0) {
+      Numbers.count("withPermits(permits)", permits, 1);
+      Numbers.count("withPermits(limit)", limit, 1);
+    }
+    metadata = metadata == null ? Map.of() : metadata;
+    observer = observer == null ? event -> {} : observer;
+  }
 
   /** Sets how long the lease outlives a dead holder; the server's default if not given. */
   public LockOptions withTtl(Duration ttl) {
@@ -40,7 +60,10 @@ public record LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Sets how long to queue for the lease, at most {@link #FOREVER}. Without it, {@code lock} doesn't queue. */
+  /**
+   * Sets how long to queue for the lease: {@link Duration#ZERO} for not at all, {@link #FOREVER} for ever. Without it,
+   * {@code lock} doesn't queue.
+   */
   public LockOptions withWait(Duration waitFor) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
@@ -66,6 +89,7 @@ public record LockOptions(
 
   /** Takes some of the {@code limit} permits of the resource, at least 1, instead of an exclusive lease. */
   public LockOptions withPermits(int permits, int limit) {
+    Numbers.count("withPermits(permits)", permits, 1);
     return new LockOptions(
         ttl, waitFor, timeout, owner, false, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }

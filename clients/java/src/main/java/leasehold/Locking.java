@@ -64,7 +64,7 @@ final class Locking {
         throw e;
       } catch (LeaseholdException error) {
         pause = Math.max(error.retryAfter().toNanos(), Connections.fullJitter(tries));
-        boolean canPass = error.code() == Status.Code.UNAVAILABLE || error.reason().equals("MOVED");
+        boolean canPass = error.passes() || error.reason().equals("MOVED");
         if (!canPass || System.nanoTime() + pause - giveUp > 0) {
           // It may be queued or even granted at a server whose answer never arrived.
           if (!(error instanceof LeaseholdException.Contended)

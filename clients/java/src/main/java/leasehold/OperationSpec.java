@@ -7,7 +7,7 @@ import leasehold.v1.LeaseSpec;
 
 /**
  * The operation that a caller asks for. {@link #of} names it; each other method returns a changed spec. Null stands for
- * the default.
+ * the default; a number that means nothing is refused at once ({@link LeaseholdException.InvalidArgument}).
  */
 public record OperationSpec(
     String resource,
@@ -21,6 +21,20 @@ public record OperationSpec(
     boolean exclusive,
     int maxAttempts,
     Duration waitFor) {
+
+  /**
+   * Takes each part. Users call {@link #of} and the methods of what it returns.
+   *
+   * @throws LeaseholdException.InvalidArgument for a number that means nothing
+   */
+  public OperationSpec {
+    labels = labels == null ? Map.of() : labels;
+    heartbeat = Numbers.aboveZero("withHeartbeat", heartbeat);
+    timeToLive = Numbers.aboveZero("withTimeToLive", timeToLive);
+    lockTtl = Numbers.aboveZero("withLock", lockTtl);
+    maxAttempts = Numbers.count("withMaxAttempts", maxAttempts, 0);
+    waitFor = waitFor == null ? LockOptions.FOREVER : Numbers.wait("withWait", waitFor);
+  }
 
   /**
    * Names an operation.

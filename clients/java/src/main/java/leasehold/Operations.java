@@ -237,6 +237,10 @@ public final class Operations {
     return new Worker(this, types, concurrency, work);
   }
 
+  boolean isClosed() {
+    return connections.isClosed();
+  }
+
   /** Makes a claim. A repeat of it gets the same operations again, for as long as they run. */
   ClaimOperationsRequest newClaim(List<String> types, int count) {
     return ClaimOperationsRequest.newBuilder()

@@ -1,6 +1,5 @@
 package leasehold;
 
-import io.grpc.Status;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -32,7 +31,7 @@ public final class Worker implements AutoCloseable {
     this.operations = operations;
     this.types = List.copyOf(types);
     this.work = work;
-    this.concurrency = Math.max(1, concurrency);
+    this.concurrency = Numbers.count("concurrency", concurrency, 1);
     free = new Semaphore(this.concurrency);
     claiming.setDaemon(true);
   }
@@ -48,12 +47,13 @@ public final class Worker implements AutoCloseable {
    * finish; the worker then gives them back for others.
    */
   public void stop(Duration grace) throws InterruptedException {
+    long graceNanos = Numbers.wait("grace", grace).toNanos();
     isStopping = true;
     claiming.interrupt();
     claiming.join();
     giveBackUnheard();
     running.forEach(Attempt::stopping);
-    if (free.tryAcquire(concurrency, grace.toNanos(), TimeUnit.NANOSECONDS)) {
+    if (free.tryAcquire(concurrency, graceNanos, TimeUnit.NANOSECONDS)) {
       free.release(concurrency);
     }
     for (Attempt attempt : running) {
@@ -110,8 +110,8 @@ public final class Worker implements AutoCloseable {
       } catch (InterruptedException e) {
         return;
       } catch (LeaseholdException e) {
-        if (e.code() == Status.Code.CANCELLED) {
-          return; // the client is closed
+        if (operations.isClosed()) {
+          return;
         }
         LOG.log(System.Logger.Level.WARNING, "claiming operations failed, and is tried again", e);
         try {

@@ -185,7 +185,10 @@ public final class Runner {
 
   private static LockOptions options(Args args) {
     LockOptions options =
-        LockOptions.DEFAULT.withTtl(args.span("ttl")).withWait(args.span("wait")).withOwner(args.text("owner"));
+        LockOptions.DEFAULT.withWait(args.span("wait")).withOwner(args.text("owner"));
+    if (args.has("ttl")) {
+      options = options.withTtl(args.span("ttl"));
+    }
     if (args.has("timeout")) {
       options = options.withTimeout(args.span("timeout"));
     }
