@@ -40,7 +40,8 @@ function leaseOf(resource: string, leaseId: string, now: string | undefined, tok
   const validFor = { seconds: 20n, nanos: 0 };
   const expireTime = { seconds: BigInt(Math.floor(Number(now) / 1e6)), nanos: 0 };
   const achievedDurability = { level: { $case: 'asynchronous' as const, value: {} } };
-  return { resource, leaseId, fencingToken: BigInt(token ?? 0), validFor, expireTime, achievedDurability };
+  const granted = { fencingToken: BigInt(token ?? 0), validFor, expireTime, achievedDurability };
+  return { resource, leaseId, ...granted, permitsLimit: 0 };
 }
 
 const release: Unary<ReleaseRequest> = ({ request: { resource, leaseId } }, callback) => {

@@ -58,6 +58,8 @@ export interface Lease {
   readonly expiresAtWallMs: number;
   /** How many replicas had it when the store answered; undefined: only the primary is known to have it. */
   readonly replicas?: number;
+  /** With permits, as of a grant: the smallest limit that a holder names, which is in force. */
+  readonly permitsLimit?: number;
 }
 
 /** A holder as others may see it: no lease id, only a short hash of it. */

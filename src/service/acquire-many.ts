@@ -79,7 +79,7 @@ async function renewed(
   const minAcks = Math.max(...specs.map((spec) => spec.minAcks ?? 0));
   const outcomes = await store.renew(renewals(taken, stamp), { ...bounded(), minAcks });
   const leases = new Map<LeaseSpec, Lease>();
-  for (const [index, spec] of [...taken.keys()].entries()) {
+  for (const [index, [spec, { lease }]] of [...taken].entries()) {
     const outcome = outcomes[index];
     if (outcome?.kind === 'moved') {
       throw new CoordinationError('MOVED', 'a newer call with the same lease_id took over one of the leases');
@@ -88,7 +88,9 @@ async function renewed(
     if (outcome?.kind !== 'renewed') {
       throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were acquired');
     }
-    leases.set(spec, outcome.lease);
+    // A grant says which limit of permits is in force; a renewal doesn't.
+    const { permitsLimit } = lease;
+    leases.set(spec, permitsLimit === undefined ? outcome.lease : { ...outcome.lease, permitsLimit });
   }
   return specs.map((spec) => {
     const lease = leases.get(spec);

@@ -30,6 +30,7 @@ export function encodeLease({ lease, validForMs }: GrantedLease): LeaseMessage {
     validFor: encodeDuration(validForMs),
     expireTime: encodeTimestamp(lease.expiresAtWallMs),
     achievedDurability: encodeDurability(lease.replicas ?? 0),
+    permitsLimit: lease.permitsLimit ?? 0,
   };
 }
 

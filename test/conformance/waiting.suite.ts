@@ -496,6 +496,21 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await tryOnce(asked({ mode: permits(1, 9) }))).kind).toBe('contended');
       });
 
+      test('a grant of permits says which limit is in force, the smallest that a holder names', async () => {
+        const inForce = (limit: number | undefined) => ({ kind: 'granted', lease: { permitsLimit: limit } });
+        const small = asked({ mode: permits(1, 3) });
+        expect(await tryOnce(small)).toMatchObject(inForce(3));
+        const large = asked({ mode: permits(2, 10) });
+        expect(await tryOnce(large)).toMatchObject(inForce(3));
+        expect(await tryOnce(large)).toMatchObject({ isRepeat: true, ...inForce(3) });
+        const next = await inQueue('next', { mode: permits(1, 10) });
+        await release(small);
+        await told('offered', next);
+        expect(await confirm(next)).toMatchObject(inForce(10));
+        const other = await tryOnce(asked({ resource: 'other' }));
+        expect(other.kind === 'granted' && other.lease.permitsLimit).toBe(undefined);
+      });
+
       test('a waiter for many permits is not starved by waiters for few', async () => {
         const holder = await held({ mode: permits(3, 4) });
         const large = await inQueue('large', { mode: permits(4, 4) });

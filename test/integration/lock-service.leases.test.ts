@@ -13,6 +13,7 @@ import { CallError } from '../../src/client/core/call-error.ts';
 import { leaseIdHash } from '../../src/domain/lock.ts';
 import { packageInfo } from '../../src/package-info.ts';
 import { eventually } from '../support/eventually.ts';
+import { hold } from '../support/lease-stream.ts';
 import { rawError } from '../support/raw-call.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
 import { duration } from '../support/test-instance.ts';
@@ -85,6 +86,22 @@ describe.each(STORE_KINDS)('LockService, %s store', (kind) => {
       const expires = Number(lease.expireTime?.seconds) * 1_000 + Number(lease.expireTime?.nanos) / 1e6;
       expect(expires - before).toBeGreaterThan(4_900);
       expect(expires - Date.now()).toBeLessThanOrEqual(5_001);
+    });
+
+    test('permits_limit tells a caller that others name a smaller limit, in the answers of Acquire, AcquireMany and Hold', async () => {
+      const permits = (limit: number) => ({
+        resource: 'disagreed',
+        leaseId: randomUUID(),
+        mode: { $case: 'permits', value: { permits: 1, limit } } as const,
+      });
+      expect((await acquired(permits(5))).permitsLimit).toBe(5);
+      expect((await acquired(permits(10))).permitsLimit).toBe(5);
+      const { leases } = await rig.client.acquireMany([permits(10)]);
+      expect(leases[0]?.permitsLimit).toBe(5);
+      const holding = hold(rig.client, permits(10));
+      expect((await holding.event('granted')).permitsLimit).toBe(5);
+      holding.call.cancel();
+      expect((await acquired({ resource: 'exclusive' })).permitsLimit).toBe(0);
     });
 
     test('valid_for is the TTL plus at most what passed before the store was asked', async () => {

@@ -247,8 +247,12 @@ type Lease struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// How safely the grant or renewal was stored when the server sent this.
 	AchievedDurability *Durability `protobuf:"bytes,6,opt,name=achieved_durability,json=achievedDurability,proto3" json:"achieved_durability,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// With permits, in the answer to Acquire and AcquireMany and in `granted`: the limit in force at that moment, the
+	// smallest one that a holder of the resource names. If it is smaller than the limit that the caller named, the callers
+	// disagree, and fewer permits are given out than this one expects; GetLock shows who names which. 0 everywhere else.
+	PermitsLimit  int32 `protobuf:"varint,7,opt,name=permits_limit,json=permitsLimit,proto3" json:"permits_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Lease) Reset() {
@@ -321,6 +325,13 @@ func (x *Lease) GetAchievedDurability() *Durability {
 		return x.AchievedDurability
 	}
 	return nil
+}
+
+func (x *Lease) GetPermitsLimit() int32 {
+	if x != nil {
+		return x.PermitsLimit
+	}
+	return 0
 }
 
 // Names a lease that the caller holds.
@@ -721,7 +732,7 @@ const file_leasehold_v1_lease_proto_rawDesc = "" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
-	"\x04mode\"\xa3\x02\n" +
+	"\x04mode\"\xc8\x02\n" +
 	"\x05Lease\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x19\n" +
 	"\blease_id\x18\x02 \x01(\tR\aleaseId\x12#\n" +
@@ -729,7 +740,8 @@ const file_leasehold_v1_lease_proto_rawDesc = "" +
 	"\tvalid_for\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bvalidFor\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12I\n" +
-	"\x13achieved_durability\x18\x06 \x01(\v2\x18.leasehold.v1.DurabilityR\x12achievedDurability\"\x93\x01\n" +
+	"\x13achieved_durability\x18\x06 \x01(\v2\x18.leasehold.v1.DurabilityR\x12achievedDurability\x12#\n" +
+	"\rpermits_limit\x18\a \x01(\x05R\fpermitsLimit\"\x93\x01\n" +
 	"\bLeaseRef\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x19\n" +
 	"\blease_id\x18\x02 \x01(\tR\aleaseId\x12#\n" +

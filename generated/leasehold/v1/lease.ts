@@ -117,7 +117,15 @@ export interface Lease {
     | Timestamp
     | undefined;
   /** How safely the grant or renewal was stored when the server sent this. */
-  achievedDurability: Durability | undefined;
+  achievedDurability:
+    | Durability
+    | undefined;
+  /**
+   * With permits, in the answer to Acquire and AcquireMany and in `granted`: the limit in force at that moment, the
+   * smallest one that a holder of the resource names. If it is smaller than the limit that the caller named, the callers
+   * disagree, and fewer permits are given out than this one expects; GetLock shows who names which. 0 everywhere else.
+   */
+  permitsLimit: number;
 }
 
 /** Names a lease that the caller holds. */
@@ -476,6 +484,7 @@ function createBaseLease(): Lease {
     validFor: undefined,
     expireTime: undefined,
     achievedDurability: undefined,
+    permitsLimit: 0,
   };
 }
 
@@ -501,6 +510,9 @@ export const Lease: MessageFns<Lease> = {
     }
     if (message.achievedDurability !== undefined) {
       Durability.encode(message.achievedDurability, writer.uint32(50).fork()).join();
+    }
+    if (message.permitsLimit !== 0) {
+      writer.uint32(56).int32(message.permitsLimit);
     }
     return writer;
   },
@@ -566,6 +578,14 @@ export const Lease: MessageFns<Lease> = {
             message.achievedDurability = Durability.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.permitsLimit = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -597,6 +617,7 @@ export const Lease: MessageFns<Lease> = {
     message.achievedDurability = (object.achievedDurability !== undefined && object.achievedDurability !== null)
       ? Durability.fromPartial(object.achievedDurability)
       : undefined;
+    message.permitsLimit = object.permitsLimit ?? 0;
     return message;
   },
 };

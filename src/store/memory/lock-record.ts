@@ -44,6 +44,13 @@ export class LockRecord {
     return lastMs;
   }
 
+  /** The smallest limit that a holder of permits names; 0 unless permits are held. */
+  get permitsLimit(): number {
+    const modes = [...this.leases.values()].map(({ spec }) => spec.mode);
+    const limits = modes.flatMap((mode) => (mode.kind === 'permits' ? [mode.limit] : []));
+    return limits.length === 0 ? 0 : Math.min(...limits);
+  }
+
   /** The first deadline of a lease; 0 for none. */
   get firstDeadlineMs(): number {
     if (this.leases.size === 0) return 0;

@@ -121,7 +121,9 @@ export class MemoryLockStore implements LockStore {
     if (isRepeat) this.#table.extend(lease, spec.ttlMs);
     else this.#table.hold(lock, lease, spec);
     lease.stamp = stamp;
-    return { kind: 'granted', lease: this.#leaseOf(lease), isRepeat };
+    const { permitsLimit } = lock;
+    const granted = this.#leaseOf(lease);
+    return { kind: 'granted', lease: permitsLimit === 0 ? granted : { ...granted, permitsLimit }, isRepeat };
   }
 
   #refusal(lock: LockRecord, { leaseId, mode }: LeaseSpec): AcquireOutcome {

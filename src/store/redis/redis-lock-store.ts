@@ -255,9 +255,10 @@ export class RedisLockStore implements LockStore {
     return this.#lane.run(name, this.#keys, [SKEW_US, ...args], bound);
   }
 
-  #granted(of: AcquisitionRef, answer: Answer, [token, remaining]: readonly string[]): Lease {
+  #granted(of: AcquisitionRef, answer: Answer, [token, remaining, limit]: readonly string[]): Lease {
     if (token === undefined) throw new Error('a lease without token');
-    return this.#lease(of, answer, BigInt(token), remaining);
+    const lease = this.#lease(of, answer, BigInt(token), remaining);
+    return limit === '0' ? lease : { ...lease, permitsLimit: Number(limit) };
   }
 
   #lease(

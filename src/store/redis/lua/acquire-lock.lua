@@ -17,8 +17,8 @@
 --      12 may_wait        '1': queue if it can't be granted now
 --      13 most_waiters    of one resource
 --       14 again          '1': the call has asked before; only if no newer one speaks for the acquisition
--- REPLY granted now token remaining
---       repeated now token remaining    (it was a lease before: somebody may have been told of it)
+-- REPLY granted now token remaining limit     (limit: in force for permits; 0 in another mode)
+--       repeated now token remaining limit    (it was a lease before: somebody may have been told of it)
 --       queued now position blocked
 --       held now time_left queue_length {about lease_id token acquired remaining mode state}...
 --       ahead now time_left queue_length {…}...      (it would be admitted, but others wait)
@@ -48,7 +48,7 @@ local function granted(lease)
   lease.stamp = stamp
   redis.call('HSET', lock.key, lease_id, lease_text(lease))
   save_lock(state, lock)
-  return { word, state.time, lease.token, remaining(state, lease) }
+  return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)) }
 end
 
 if own then
@@ -85,7 +85,7 @@ if queued == 0 and not waiter and not in_quarantine(state) and state.clock >= lo
   add_holder(lock, lease_id, lease, about)
   add_min_hold(state, lock, lease, min_hold)
   save_lock(state, lock)
-  return { 'granted', state.time, lease.token, remaining(state, lease) }
+  return { 'granted', state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)) }
 end
 
 if may_wait then

@@ -11,8 +11,8 @@
 --       7 ttl
 --       8 min_hold        0: none
 --       9 max_hold        0: no bound
--- REPLY granted now token remaining
---       repeated now token remaining    (it was a lease before: somebody may have been told of it)
+-- REPLY granted now token remaining limit     (limit: in force for permits; 0 in another mode)
+--       repeated now token remaining limit    (it was a lease before: somebody may have been told of it)
 --       gone now          it lapsed, was given back or revoked, or a newer call speaks for it
 --       late now | reign now
 local meta = KEYS[1]
@@ -38,4 +38,4 @@ if word == 'granted' then
   if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock) end
 end
 redis.call('HSET', lock.key, lease_id, lease_text(lease))
-return { word, state.time, lease.token, remaining(state, lease) }
+return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)) }

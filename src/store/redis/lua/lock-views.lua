@@ -34,7 +34,7 @@ end
 local function add_view(state, lock, reply, most, most_sorted)
   local start = #reply
   local ids = redis.call('ZRANGE', lock.queue, 0, most - 1)
-  local limit = lock.mode == 'permits' and smallest_limit(lock.limits) or 0
+  local limit = limit_in_force(lock)
   local head = {
     lock.resource, int(math.max(lock.taken_until - state.clock, 0)), int(lock.count), int(lock.permits), int(limit),
     int(redis.call('ZCARD', lock.queue)), int(#ids), '0',

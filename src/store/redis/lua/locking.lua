@@ -99,6 +99,11 @@ local function smallest_limit(limits)
   return smallest
 end
 
+-- The limit that counts for all: the smallest that a holder names. 0 unless permits are held.
+local function limit_in_force(lock)
+  return lock.mode == 'permits' and smallest_limit(lock.limits) or 0
+end
+
 local function count_in(lock, lease)
   lock.count = lock.count + 1
   lock.next = math.min(lock.next, lease.deadline)

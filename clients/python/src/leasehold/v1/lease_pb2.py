@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18leasehold/v1/lease.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n\tLeaseSpec\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\texclusive\x18\x05 \x01(\x0b\x32\x17.leasehold.v1.ExclusiveH\x00\x12&\n\x06shared\x18\x06 \x01(\x0b\x32\x14.leasehold.v1.SharedH\x00\x12(\n\x07permits\x18\x07 \x01(\x0b\x32\x15.leasehold.v1.PermitsH\x00\x12\x37\n\x08metadata\x18\x08 \x03(\x0b\x32%.leasehold.v1.LeaseSpec.MetadataEntry\x12+\n\x08min_hold\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08max_hold\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\ndurability\x18\x0b \x01(\x0b\x32\x18.leasehold.v1.Durability\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04mode\"\xd8\x01\n\x05Lease\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x03\x12,\n\tvalid_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x13\x61\x63hieved_durability\x18\x06 \x01(\x0b\x32\x18.leasehold.v1.Durability\"m\n\x08LeaseRef\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x03\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0b\n\tExclusive\"\x08\n\x06Shared\")\n\x07Permits\x12\x0f\n\x07permits\x18\x01 \x01(\x05\x12\r\n\x05limit\x18\x02 \x01(\x05\"y\n\nDurability\x12\x32\n\x0c\x61synchronous\x18\x01 \x01(\x0b\x32\x1a.leasehold.v1.AsynchronousH\x00\x12.\n\nreplicated\x18\x02 \x01(\x0b\x32\x18.leasehold.v1.ReplicatedH\x00\x42\x07\n\x05level\"\x0e\n\x0c\x41synchronous\"\x1e\n\nReplicated\x12\x10\n\x08min_acks\x18\x01 \x01(\x05\x42,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18leasehold/v1/lease.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n\tLeaseSpec\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\texclusive\x18\x05 \x01(\x0b\x32\x17.leasehold.v1.ExclusiveH\x00\x12&\n\x06shared\x18\x06 \x01(\x0b\x32\x14.leasehold.v1.SharedH\x00\x12(\n\x07permits\x18\x07 \x01(\x0b\x32\x15.leasehold.v1.PermitsH\x00\x12\x37\n\x08metadata\x18\x08 \x03(\x0b\x32%.leasehold.v1.LeaseSpec.MetadataEntry\x12+\n\x08min_hold\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08max_hold\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\ndurability\x18\x0b \x01(\x0b\x32\x18.leasehold.v1.Durability\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04mode\"\xef\x01\n\x05Lease\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x03\x12,\n\tvalid_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x13\x61\x63hieved_durability\x18\x06 \x01(\x0b\x32\x18.leasehold.v1.Durability\x12\x15\n\rpermits_limit\x18\x07 \x01(\x05\"m\n\x08LeaseRef\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x03\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0b\n\tExclusive\"\x08\n\x06Shared\")\n\x07Permits\x12\x0f\n\x07permits\x18\x01 \x01(\x05\x12\r\n\x05limit\x18\x02 \x01(\x05\"y\n\nDurability\x12\x32\n\x0c\x61synchronous\x18\x01 \x01(\x0b\x32\x1a.leasehold.v1.AsynchronousH\x00\x12.\n\nreplicated\x18\x02 \x01(\x0b\x32\x18.leasehold.v1.ReplicatedH\x00\x42\x07\n\x05level\"\x0e\n\x0c\x41synchronous\"\x1e\n\nReplicated\x12\x10\n\x08min_acks\x18\x01 \x01(\x05\x42,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,19 +41,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEASESPEC_METADATAENTRY']._serialized_start=533
   _globals['_LEASESPEC_METADATAENTRY']._serialized_end=580
   _globals['_LEASE']._serialized_start=591
-  _globals['_LEASE']._serialized_end=807
-  _globals['_LEASEREF']._serialized_start=809
-  _globals['_LEASEREF']._serialized_end=918
-  _globals['_EXCLUSIVE']._serialized_start=920
-  _globals['_EXCLUSIVE']._serialized_end=931
-  _globals['_SHARED']._serialized_start=933
-  _globals['_SHARED']._serialized_end=941
-  _globals['_PERMITS']._serialized_start=943
-  _globals['_PERMITS']._serialized_end=984
-  _globals['_DURABILITY']._serialized_start=986
-  _globals['_DURABILITY']._serialized_end=1107
-  _globals['_ASYNCHRONOUS']._serialized_start=1109
-  _globals['_ASYNCHRONOUS']._serialized_end=1123
-  _globals['_REPLICATED']._serialized_start=1125
-  _globals['_REPLICATED']._serialized_end=1155
+  _globals['_LEASE']._serialized_end=830
+  _globals['_LEASEREF']._serialized_start=832
+  _globals['_LEASEREF']._serialized_end=941
+  _globals['_EXCLUSIVE']._serialized_start=943
+  _globals['_EXCLUSIVE']._serialized_end=954
+  _globals['_SHARED']._serialized_start=956
+  _globals['_SHARED']._serialized_end=964
+  _globals['_PERMITS']._serialized_start=966
+  _globals['_PERMITS']._serialized_end=1007
+  _globals['_DURABILITY']._serialized_start=1009
+  _globals['_DURABILITY']._serialized_end=1130
+  _globals['_ASYNCHRONOUS']._serialized_start=1132
+  _globals['_ASYNCHRONOUS']._serialized_end=1146
+  _globals['_REPLICATED']._serialized_start=1148
+  _globals['_REPLICATED']._serialized_end=1178
 # @@protoc_insertion_point(module_scope)

@@ -44,20 +44,22 @@ class LeaseSpec(_message.Message):
     def __init__(self, resource: _Optional[str] = ..., lease_id: _Optional[str] = ..., owner: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exclusive: _Optional[_Union[Exclusive, _Mapping]] = ..., shared: _Optional[_Union[Shared, _Mapping]] = ..., permits: _Optional[_Union[Permits, _Mapping]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., min_hold: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_hold: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., durability: _Optional[_Union[Durability, _Mapping]] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("resource", "lease_id", "fencing_token", "valid_for", "expire_time", "achieved_durability")
+    __slots__ = ("resource", "lease_id", "fencing_token", "valid_for", "expire_time", "achieved_durability", "permits_limit")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     VALID_FOR_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     ACHIEVED_DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    PERMITS_LIMIT_FIELD_NUMBER: _ClassVar[int]
     resource: str
     lease_id: str
     fencing_token: int
     valid_for: _duration_pb2.Duration
     expire_time: _timestamp_pb2.Timestamp
     achieved_durability: Durability
-    def __init__(self, resource: _Optional[str] = ..., lease_id: _Optional[str] = ..., fencing_token: _Optional[int] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., achieved_durability: _Optional[_Union[Durability, _Mapping]] = ...) -> None: ...
+    permits_limit: int
+    def __init__(self, resource: _Optional[str] = ..., lease_id: _Optional[str] = ..., fencing_token: _Optional[int] = ..., valid_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., achieved_durability: _Optional[_Union[Durability, _Mapping]] = ..., permits_limit: _Optional[int] = ...) -> None: ...
 
 class LeaseRef(_message.Message):
     __slots__ = ("resource", "lease_id", "fencing_token", "ttl")
