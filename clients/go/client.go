@@ -12,6 +12,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -19,6 +21,9 @@ import (
 
 	pb "leasehold.internal/leasehold/leaseholdpb"
 )
+
+// How long Lock and LockMany queue without the option Wait: docs/clients.md of the project has the table of defaults.
+const waitIfNotGiven = 30 * time.Second
 
 // The longest wait of one unary call.
 const mostUnaryWait = 30 * time.Minute
@@ -37,7 +42,8 @@ type Config struct {
 	TLS *tls.Config
 	// Token goes with every call, if it isn't empty. White space around it is left out.
 	Token string
-	// Owner tells people who holds a lease or runs an operation. The option of the same name replaces it for one lease.
+	// Owner tells people who holds a lease or runs an operation; "pid@host" if it is empty. The option of the same name
+	// replaces it for one lease.
 	Owner string
 }
 
@@ -47,14 +53,26 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{channel: c, owner: config.Owner}, nil
+	owner := config.Owner
+	if owner == "" {
+		owner = pidAtHost()
+	}
+	return &Client{channel: c, owner: owner}, nil
+}
+
+func pidAtHost() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
 // Close ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines.
 func (c *Client) Close() error { return c.channel.shut() }
 
 // Lock takes a lease and keeps it alive. ctx bounds only the taking. The error matches ErrContended when someone else
-// has the resource and the wait, if any, is over. A Lock that fails leaves nothing in a queue, as far as a server
+// has the resource and the wait is over: 30 s without the option Wait. A Lock that fails leaves nothing in a queue, as far as a server
 // answers.
 func (c *Client) Lock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
 	o, err := c.options(opts)
@@ -138,7 +156,7 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 }
 
 func (c *Client) options(opts []Option) (options, error) {
-	o := options{owner: c.owner, timeout: answerWithin}
+	o := options{owner: c.owner, timeout: answerWithin, wait: waitIfNotGiven}
 	for _, option := range opts {
 		option(&o)
 	}

@@ -71,7 +71,8 @@ func TestANumberOfAnOperationOrWorkerThatMeansNothingIsRefusedByItsField(t *test
 func TestWhatAServerRefusesIsToldByTheNameOfTheOption(t *testing.T) {
 	_, err := connected(t).Lock(within(t, 5*time.Second), newID(), TTL(time.Hour))
 	var ours *Error
-	if !errors.As(err, &ours) || !slices.Equal(ours.Options, []string{"TTL"}) || !slices.Equal(ours.Fields, []string{"spec.ttl"}) {
+	if !errors.As(err, &ours) || !slices.Equal(ours.Options, []string{"TTL"}) ||
+		!slices.Equal(ours.Fields, []string{"spec.ttl"}) {
 		t.Fatalf("the error is %v", err)
 	}
 	if !strings.HasPrefix(ours.Message, "TTL: ") || strings.Contains(strings.ToLower(ours.Message), "spec.") {

@@ -72,7 +72,8 @@ func (wanted *Operation) check() error {
 		return err
 	}
 	if wanted.Wait < 0 && wanted.Wait != NoWait {
-		return invalidOption("Wait", fmt.Sprintf("must not be negative, but it is %v: give NoWait for not at all", wanted.Wait))
+		return invalidOption("Wait",
+			fmt.Sprintf("must not be negative, but it is %v: give NoWait for not at all", wanted.Wait))
 	}
 	return checkCount("MaxAttempts", wanted.MaxAttempts, 0)
 }

@@ -41,7 +41,7 @@ func TTL(ttl time.Duration) Option {
 	}
 }
 
-// Wait is how long to queue for the lease: 0 for not at all, Forever for ever. Without it, Lock doesn't queue.
+// Wait is how long to queue for the lease: 0 for not at all, Forever for ever; 30 s if not given.
 func Wait(wait time.Duration) Option {
 	return func(o *options) {
 		if o.takes(checkSpan("Wait", wait)) {

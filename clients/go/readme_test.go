@@ -39,3 +39,19 @@ func TestEveryProgramOfTheReadmeRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestTheReadmeNamesTheGoThatTheModuleNeeds(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := regexp.MustCompile(`Needs Go (\d+\.\d+) or newer`).FindSubmatch(readme)
+	needed := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(module)
+	if told == nil || needed == nil || string(told[1]) != string(needed[1]) {
+		t.Fatalf("the README says %q, and go.mod %q", told, needed)
+	}
+}

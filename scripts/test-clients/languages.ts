@@ -68,8 +68,22 @@ export const LANGUAGES: readonly Language[] = [
     name: 'java',
     missing: () => unlessRuns('javac', ['-version']) ?? unlessRuns('mvn', ['-version']),
     prepare(testAddress) {
-      const goals = ['-q', '-B', ...(testAddress === undefined ? ['-DskipTests'] : []), 'package'];
-      run('mvn', goals, join(ROOT, 'clients/java'), testAddress);
+      const goals = [
+        '-q',
+        '-B',
+        ...(testAddress === undefined ? ['-DskipTests', '-Dmaven.javadoc.skip'] : []),
+        'package',
+      ];
+      const folder = join(ROOT, 'clients/java');
+      run('mvn', goals, folder, testAddress);
+      if (testAddress === undefined) return;
+      for (const kind of ['sources', 'javadoc']) {
+        if (!existsSync(join(folder, `target/leasehold-client-0.1.0-${kind}.jar`)))
+          throw new Error(`clients/java builds no jar of its ${kind}`);
+      }
+      // What users of the module path do: it fails if the jar hasn't that name.
+      const jar = 'target/leasehold-client-0.1.0.jar';
+      run('java', ['--module-path', jar, '--describe-module', 'leasehold.client'], folder);
     },
     runner: {
       command: 'java',

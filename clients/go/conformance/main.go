@@ -111,9 +111,11 @@ func (a args) options() []leasehold.Option {
 	if a.TTL != nil {
 		options = append(options, leasehold.TTL(seconds(*a.TTL)))
 	}
+	wait := 0.0 // if the scenario doesn't say
 	if a.Wait != nil {
-		options = append(options, leasehold.Wait(seconds(*a.Wait)))
+		wait = *a.Wait
 	}
+	options = append(options, leasehold.Wait(seconds(wait)))
 	if a.Timeout != 0 {
 		options = append(options, leasehold.Timeout(seconds(a.Timeout)))
 	}

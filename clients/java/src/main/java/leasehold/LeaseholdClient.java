@@ -2,6 +2,8 @@ package leasehold;
 
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.util.List;
 
 /**
@@ -20,8 +22,18 @@ public final class LeaseholdClient implements AutoCloseable {
 
   private LeaseholdClient(Builder builder) {
     connections = new Connections(builder.addresses, builder.credentials, builder.token);
-    owner = builder.owner;
+    owner = builder.owner == null ? pidAtHost() : builder.owner;
     locking = new Locking(connections, owner);
+  }
+
+  private static String pidAtHost() {
+    String host;
+    try {
+      host = InetAddress.getLocalHost().getHostName();
+    } catch (UnknownHostException e) {
+      host = "unknown";
+    }
+    return ProcessHandle.current().pid() + "@" + host;
   }
 
   /**
@@ -38,7 +50,7 @@ public final class LeaseholdClient implements AutoCloseable {
     private final List<String> addresses;
     private ChannelCredentials credentials = InsecureChannelCredentials.create();
     private String token;
-    private String owner = "";
+    private String owner;
 
     private Builder(List<String> addresses) {
       this.addresses = addresses;
@@ -56,7 +68,7 @@ public final class LeaseholdClient implements AutoCloseable {
       return this;
     }
 
-    /** Sets the name that tells people who holds a lease or runs an operation. */
+    /** Sets the name that tells people who holds a lease or runs an operation; {@code pid@host} if not given. */
     public Builder owner(String owner) {
       this.owner = owner;
       return this;
@@ -81,7 +93,7 @@ public final class LeaseholdClient implements AutoCloseable {
    * Takes a lease and keeps it alive. When it throws, even because the thread was interrupted, it leaves nothing in a
    * queue, as far as a server answers.
    *
-   * @throws LeaseholdException.Contended when someone else has the resource and the wait, if any, is over
+   * @throws LeaseholdException.Contended when someone else has the resource and the wait is over
    */
   public Lease lock(String resource, LockOptions options) throws InterruptedException {
     return locking.lock(resource, options);

@@ -9,7 +9,7 @@ import leasehold.v1.Permits;
 import leasehold.v1.Shared;
 
 /**
- * The options of a lease. Begin with {@link #DEFAULT}, which is exclusive and without a wait; each method returns
+ * The options of a lease. Begin with {@link #DEFAULT}, which is exclusive and waits up to 30 s; each method returns
  * changed options. Null stands for the default; a number that means nothing is refused at once
  * ({@link LeaseholdException.InvalidArgument}).
  */
@@ -30,7 +30,7 @@ public record LockOptions(
   /** A wait without an end. */
   public static final Duration FOREVER = Duration.ofDays(365);
 
-  /** Exclusive, without a wait; servers are asked for 10 s. */
+  /** Exclusive, with a wait of up to 30 s. */
   public static final LockOptions DEFAULT =
       new LockOptions(
           null, null, null, null, false, 0, 0, null, null, null, Map.of(), event -> {});
@@ -42,7 +42,7 @@ public record LockOptions(
    */
   public LockOptions {
     ttl = Numbers.aboveZero("withTtl", ttl);
-    waitFor = waitFor == null ? Duration.ZERO : Numbers.wait("withWait", waitFor);
+    waitFor = waitFor == null ? Duration.ofSeconds(30) : Numbers.wait("withWait", waitFor);
     timeout = timeout == null ? Duration.ofSeconds(10) : Numbers.wait("withTimeout", timeout);
     minHold = Numbers.span("withHold(minHold)", minHold);
     maxHold = Numbers.aboveZero("withHold(maxHold)", maxHold);
@@ -61,8 +61,8 @@ public record LockOptions(
   }
 
   /**
-   * Sets how long to queue for the lease: {@link Duration#ZERO} for not at all, {@link #FOREVER} for ever. Without it,
-   * {@code lock} doesn't queue.
+   * Sets how long to queue for the lease: {@link Duration#ZERO} for not at all, {@link #FOREVER} for ever; 30 s if not
+   * given.
    */
   public LockOptions withWait(Duration waitFor) {
     return new LockOptions(

@@ -17,7 +17,8 @@ final class Numbers {
   /** Checks a span that a server counts; null, the default of the server, stays null. */
   static Duration span(String option, Duration span) {
     if (span != null && (span.isNegative() || span.compareTo(MOST) > 0)) {
-      throw refused(option, "must be a duration from 0 to 10,000 years, but it is " + span, "Null stands for the default.");
+      String rule = "must be a duration from 0 to 10,000 years, but it is " + span;
+      throw refused(option, rule, "Null stands for the default.");
     }
     return span;
   }
