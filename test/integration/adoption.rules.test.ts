@@ -128,8 +128,8 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
   }) => {
     const keyPrefix = `t-${randomUUID()}:`;
     const { meta } = keysFor(keyPrefix);
-    const time = (ms: number) => ['set', virtualTimeKey(meta), virtualTimeValue(ms)] as const;
-    await shared.withClient((client) => client.set(virtualTimeKey(meta), virtualTimeValue(START_MS)));
+    const time = (ms: number) => ['hset', virtualTimeKey(meta), 'us', virtualTimeValue(ms)] as const;
+    await shared.withClient((client) => client.hset(virtualTimeKey(meta), 'us', virtualTimeValue(START_MS)));
     const store = await storeOn(onTestFinished, shared.listens, {
       keyPrefix,
       quarantine: false,

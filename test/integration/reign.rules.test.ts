@@ -272,7 +272,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     const prefix = `t-${randomUUID()}:`;
     const client = shared.client();
     const setTime = async (ms: number): Promise<void> => {
-      await client.set(virtualTimeKey(`${prefix}{0}:meta`), virtualTimeValue(ms));
+      await client.hset(virtualTimeKey(`${prefix}{0}:meta`), 'us', virtualTimeValue(ms));
     };
     const startMs = 1_700_000_000_000;
     await setTime(startMs);

@@ -15,6 +15,7 @@ import { lifeArguments } from '../../src/store/redis/operation-arguments.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import type { StoreObserver } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
+import { LEAST_USER, leastRights, leastUserLine } from './redis/least-user.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from './virtual-time.ts';
 
@@ -175,7 +176,12 @@ class RedisHarness extends Harness {
     this.#client = client;
     this.#keys = keysFor(prefix);
     this.#store = new RedisStore(
-      storeOptions(redis.listens, { keyPrefix: prefix, maxInFlight: 10_000, scripts: this.#scripts }),
+      storeOptions(redis.listens, {
+        connection: { ...LEAST_USER, connectTimeoutMs: 2_000, name: 'test' },
+        keyPrefix: prefix,
+        maxInFlight: 10_000,
+        scripts: this.#scripts,
+      }),
     );
     this.locks = this.#store.locks;
     this.operations = this.#store.operations;
@@ -184,7 +190,7 @@ class RedisHarness extends Harness {
   static async open(redis: RedisProcess): Promise<RedisHarness> {
     const prefix = `t-${randomUUID()}:`;
     const client = redis.client();
-    await client.set(virtualTimeKey(keysFor(prefix).meta), virtualTimeValue(START_MS));
+    await client.hset(virtualTimeKey(keysFor(prefix).meta), 'us', virtualTimeValue(START_MS));
     const harness = new RedisHarness(redis, prefix, client);
     await harness.#usable();
     return harness;
@@ -202,7 +208,7 @@ class RedisHarness extends Harness {
   }
 
   protected override async applyTime(): Promise<void> {
-    await this.#client.set(virtualTimeKey(this.#keys.meta), virtualTimeValue(this.nowMs));
+    await this.#client.hset(virtualTimeKey(this.#keys.meta), 'us', virtualTimeValue(this.nowMs));
   }
 
   override async beginReign(unseenMs = 0): Promise<void> {
@@ -212,7 +218,7 @@ class RedisHarness extends Harness {
     await this.#client
       .multi([
         ['debug', 'change-repl-id'],
-        ['set', virtualTimeKey(this.#keys.meta), virtualTimeValue(this.nowMs)],
+        ['hset', virtualTimeKey(this.#keys.meta), 'us', virtualTimeValue(this.nowMs)],
         ['client', 'kill', 'skipme', 'yes'],
       ])
       .exec();
@@ -327,9 +333,13 @@ class RedisHarness extends Harness {
   }
 }
 
-/** A Redis server whose harnesses may begin reigns. */
+/**
+ * A Redis server whose harnesses may begin reigns. Their stores log in as the user of docs/redis-acl.md: what these
+ * suites do is what that user can do.
+ */
 export async function startHarnessRedis(): Promise<RedisProcess> {
-  const redis = await RedisProcess.server({});
+  const rights = leastRights('The user at Redis', 't-*:');
+  const redis = await RedisProcess.server({ directives: [leastUserLine(rights)] });
   await redis.start();
   return redis;
 }

@@ -7,6 +7,8 @@ const BUCKET = 0;
 export const BUCKETS = 1;
 
 export interface Keys {
+  /** What the name of every key and channel begins with. */
+  readonly bucket: string;
   /**
    * Hash: the reign, the lease clock, the last token, the quarantine's end, the deployment's constants. The scripts
    * derive all other keys of the bucket from its name: see lua/locking.lua.
@@ -28,6 +30,7 @@ export interface Keys {
 export function keysFor(prefix: string): Keys {
   const bucket = `${prefix}{${BUCKET}}:`;
   return {
+    bucket,
     meta: `${bucket}meta`,
     deadlines: `${bucket}deadlines`,
     names: `${bucket}names`,

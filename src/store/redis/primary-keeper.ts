@@ -19,6 +19,7 @@ import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
 import { ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { Scripts } from './scripts.ts';
 import { Session } from './session.ts';
+import { lackInWords, lackingRights, rightMissedBy } from './user-rights.ts';
 
 export interface PrimaryKeeperOptions {
   readonly locator: PrimaryLocator;
@@ -151,18 +152,12 @@ export class PrimaryKeeper {
     const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
     const { signal } = this.#closing;
-    const connection = await Connection.open(named.address, settings, clock, signal).catch(
-      (error: unknown) => {
-        const unfit = unfitnessShownBy(error);
-        if (unfit !== '') this.#refuse(unfit);
-        throw error;
-      },
-    );
+    const connection = await Connection.open(named.address, settings, clock, signal).catch(this.#judge);
     const abandon = (): void => connection.destroy();
     signal.addEventListener('abort', abandon);
     try {
       signal.throwIfAborted();
-      return await this.#join(connection, named);
+      return await this.#join(connection, named).catch(this.#judge);
     } catch (error) {
       connection.destroy();
       throw error;
@@ -174,6 +169,8 @@ export class PrimaryKeeper {
   async #join(connection: Connection, named: NamedPrimary): Promise<Session> {
     const { locator, clock, keys, scripts, observer } = this.#options;
     let node = await this.#readNode(connection);
+    const lacking = await lackingRights(connection, keys, STEP_TIMEOUT_MS);
+    if (lacking.length > 0) this.#refuse(lackInWords(this.#options.connection.username, lacking));
     await Promise.all(
       Object.values(scripts).map((script) =>
         connection.callWithin(STEP_TIMEOUT_MS, 'SCRIPT', 'LOAD', script.source),
@@ -205,6 +202,15 @@ export class PrimaryKeeper {
     this.#quarantineEndsMs = sample.atMs + joined.quarantineLeftMs;
     return new Session({ connection, primary: agreed, reign, epoch, clock, observer, sample });
   }
+
+  /** Refuses the node if this error shows that no retry helps; throws the error otherwise. */
+  #judge = (error: unknown): never => {
+    const unfit = unfitnessShownBy(error);
+    if (unfit !== '') this.#refuse(unfit);
+    const right = rightMissedBy(error);
+    if (right !== undefined) this.#refuse(lackInWords(this.#options.connection.username, [right]));
+    throw error;
+  };
 
   /** No retry helps until somebody has changed the node or this instance's configuration. */
   #refuse(reason: string): never {
