@@ -88,7 +88,10 @@ interface RedisBase {
 export interface RedisCredentials {
   /** undefined: the default user. */
   readonly username: string | undefined;
+  /** As it was when the configuration was loaded. */
   readonly password: Secret;
+  /** Absolute path of a file, which may change while the server runs; undefined: the password is in no file. */
+  readonly passwordFile: string | undefined;
 }
 
 /** Absolute paths, as in ServerTlsConfig. */

@@ -175,11 +175,11 @@ function resolveCredentials(draft: Draft, whose: 'redis' | 'redis.sentinel'): Re
       ? (['redis.username', 'redis.password', 'redis.password_file'] as const)
       : (['redis.sentinel_username', 'redis.sentinel_password', 'redis.sentinel_password_file'] as const);
   const username = draft.values[userKey];
-  const password = resolveSecret(draft, key, fileKey);
+  const given = resolveSecret(draft, key, fileKey);
   if (username !== undefined && !draft.isGiven(key) && !draft.isGiven(fileKey)) {
     draft.complain(userKey, `needs ${key} or ${fileKey}`);
   }
-  return password === undefined ? undefined : { username, password };
+  return given && { username, password: given.secret, passwordFile: given.file };
 }
 
 function resolveClientTls(

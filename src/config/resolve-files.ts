@@ -1,13 +1,12 @@
 // Files that the configuration names: where relative paths lead, whether a file can be read, and the secrets in files.
 // The server and the connections to Redis read the TLS files; this file only opens them.
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileTrouble } from './config-error.ts';
 import type { Draft } from './draft.ts';
 import { Secret } from './secret.ts';
+import { readSecretFile } from './secret-file.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
-
-const MAX_SECRET_FILE_BYTES = 4_096;
 
 export type TextKey = {
   [K in SettingKey]: SettingValues[K] extends string | undefined ? K : never;
@@ -28,49 +27,27 @@ export function resolveFile(draft: Draft, key: TextKey): string | undefined {
   }
 }
 
+export interface ResolvedSecret {
+  readonly secret: Secret;
+  /** Absolute; undefined if the secret was not given in a file. */
+  readonly file: string | undefined;
+}
+
 /** The secret itself, or the one in the file; undefined when neither is given, or after a complaint. */
-export function resolveSecret(draft: Draft, key: TextKey, fileKey: TextKey): Secret | undefined {
+export function resolveSecret(draft: Draft, key: TextKey, fileKey: TextKey): ResolvedSecret | undefined {
   if (draft.isGiven(key) && draft.isGiven(fileKey)) {
     draft.complain(fileKey, `given together with ${key}; keep one of the two`);
     return undefined;
   }
   const text = draft.values[key];
-  if (text !== undefined) return new Secret(text);
-  const path = locateFile(draft, fileKey);
-  return path === undefined ? undefined : readSecret(draft, fileKey, path);
-}
-
-// Messages here don't show the path: where a user wrote the password itself in its place, they would print it.
-function readSecret(draft: Draft, fileKey: TextKey, path: string): Secret | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    draft.complain(fileKey, `cannot read the file: ${fileTrouble(error)}`);
-    return undefined;
-  }
-  const complaint = complainAboutSecret(bytes);
-  if (complaint !== undefined) {
-    draft.complain(fileKey, `the file ${complaint}`);
-    return undefined;
-  }
-  return new Secret(withoutLineEnd(bytes));
-}
-
-function complainAboutSecret(bytes: Buffer): string | undefined {
-  if (bytes.length > MAX_SECRET_FILE_BYTES) return `is larger than ${MAX_SECRET_FILE_BYTES} bytes`;
-  try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return 'is not UTF-8 text';
-  }
-  const secret = withoutLineEnd(bytes);
-  if (secret === '') return 'is empty';
-  return /[\r\n\0]/.test(secret) ? 'has more than one line' : undefined;
-}
-
-function withoutLineEnd(bytes: Buffer): string {
-  return bytes.toString('utf8').replace(/\r?\n$/, '');
+  if (text !== undefined) return { secret: new Secret(text), file: undefined };
+  const file = locateFile(draft, fileKey);
+  if (file === undefined) return undefined;
+  const found = readSecretFile(file);
+  if ('secret' in found) return { secret: found.secret, file };
+  // Doesn't show the path: where a user wrote the password itself in its place, that would print it.
+  draft.complain(fileKey, found.problem);
+  return undefined;
 }
 
 /**

@@ -1,13 +1,12 @@
 // Opens the store that the configuration names. Nothing else in the server knows the implementations.
 
-import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
 import type { ClientTlsConfig, Config, RedisConfig, RedisCredentials } from '../config/config.ts';
 import type { Clock } from '../domain/clock.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
 import type { ConnectionSettings } from '../store/redis/connection.ts';
 import { type RedisDeployment, RedisStore } from '../store/redis/redis-store.ts';
 import type { Store, StoreObserver } from '../store/store.ts';
+import { currentSecrets } from './current-secrets.ts';
 
 export interface OpenStoreOptions {
   readonly config: Config;
@@ -23,10 +22,10 @@ export function openStore({ config, instanceId, clock, random, observer }: OpenS
   const { redis, locks } = config;
   if (!redis) return new MemoryStore({ clock, observer, instanceId, maxTtlMs: locks.maxTtlMs });
   return new RedisStore({
-    deployment: deploymentOf(redis, instanceId),
+    deployment: deploymentOf(redis, instanceId, observer),
     instanceId,
     connection: {
-      ...settings(redis, redis.credentials, redis.tls, instanceId),
+      ...settings(redis, redis.credentials, redis.tls, instanceId, observer),
       db: redis.db,
     },
     keyPrefix: redis.keyPrefix,
@@ -42,13 +41,13 @@ export function openStore({ config, instanceId, clock, random, observer }: OpenS
   });
 }
 
-function deploymentOf(redis: RedisConfig, instanceId: string): RedisDeployment {
+function deploymentOf(redis: RedisConfig, instanceId: string, observer: StoreObserver): RedisDeployment {
   if (redis.kind === 'single') return { kind: 'single', address: redis.address };
   return {
     kind: 'sentinel',
     masterName: redis.masterName,
     sentinels: redis.sentinels,
-    sentinelConnection: settings(redis, redis.sentinelCredentials, redis.sentinelTls, instanceId),
+    sentinelConnection: settings(redis, redis.sentinelCredentials, redis.sentinelTls, instanceId, observer),
   };
 }
 
@@ -57,22 +56,12 @@ function settings(
   credentials: RedisCredentials | undefined,
   tls: ClientTlsConfig | undefined,
   instanceId: string,
+  observer: StoreObserver,
 ): ConnectionSettings {
   return {
     username: credentials?.username,
-    password: credentials?.password.reveal(),
-    tls: tls && tlsOptions(tls),
+    secrets: currentSecrets(credentials, tls, observer),
     connectTimeoutMs,
     name: `leasehold-${instanceId}`,
-  };
-}
-
-function tlsOptions({ caFile, clientCertificate, serverName }: ClientTlsConfig): ConnectionOptions {
-  return {
-    ...(caFile ? { ca: readFileSync(caFile) } : {}),
-    ...(clientCertificate
-      ? { cert: readFileSync(clientCertificate.certFile), key: readFileSync(clientCertificate.keyFile) }
-      : {}),
-    ...(serverName ? { servername: serverName } : {}),
   };
 }

@@ -17,6 +17,13 @@ export interface ConnectionSettings {
   readonly connectTimeoutMs: number;
   /** Shown by CLIENT LIST. */
   readonly name: string;
+  /** Asked for each connection, in place of `password` and `tls`: they change while the process lives. */
+  readonly secrets?: () => ConnectionSecrets;
+}
+
+export interface ConnectionSecrets {
+  readonly password?: string | undefined;
+  readonly tls?: ConnectionOptions | undefined;
 }
 
 /** How long to wait for a peer that doesn't answer the end of the connection. */
@@ -57,12 +64,13 @@ export class Connection {
     signal?: AbortSignal,
   ): Promise<Connection> {
     signal?.throwIfAborted();
+    const { password, tls } = settings.secrets?.() ?? settings;
     const redis = new Redis({
       host: address.host,
       port: address.port,
       ...(settings.username ? { username: settings.username } : {}),
-      ...(settings.password ? { password: settings.password } : {}),
-      ...(settings.tls ? { tls: settings.tls } : {}),
+      ...(password ? { password } : {}),
+      ...(tls ? { tls } : {}),
       connectionName: settings.name,
       connectTimeout: settings.connectTimeoutMs,
       protocol: 2,

@@ -31,7 +31,8 @@ export interface TimeSample {
 // Redis refuses these before the script begins: nothing was done.
 const NOTHING_DONE = /\b(READONLY|OOM|LOADING|BUSY|MASTERDOWN|MISCONF|NOREPLICAS|NOAUTH|NOPERM|WRONGPASS)\b/;
 
-const LACKS_A_RIGHT = /\bNOPERM\b|user executing the script can't/;
+/** What Redis says before a script begins, and in the middle of one: 7.0, and what came after it. */
+const LACKS_A_RIGHT = /\bNOPERM\b|user executing the script can't|ACL failure in script/;
 /** A right that a script lacks is missed at the command that needs it, after other writes. */
 const IN_THE_SCRIPT = /\bNOPERM\b.* script: [0-9a-f]{40}/;
 

@@ -1,0 +1,91 @@
+// What the files of a connection to Redis hold now: its password, its certificates. They change while the server runs,
+// when somebody rotates them, so they are read whenever a connection is made. A file that can't be read, or is half
+// written, must not cost a connection: the last good one stays in use, and the log has an error.
+
+import { readFileSync } from 'node:fs';
+import { type ConnectionOptions, createSecureContext } from 'node:tls';
+import type { ClientTlsConfig, RedisCredentials } from '../config/config.ts';
+import { fileTrouble } from '../config/config-error.ts';
+import { readSecretFile } from '../config/secret-file.ts';
+import type { ConnectionSecrets } from '../store/redis/connection.ts';
+import type { StoreObserver } from '../store/store.ts';
+
+/** Throws if the files of TLS can't be read the first time. */
+export function currentSecrets(
+  credentials: RedisCredentials | undefined,
+  tls: ClientTlsConfig | undefined,
+  observer: StoreObserver,
+): () => ConnectionSecrets {
+  const password = currentPassword(credentials, observer);
+  const options = tls && currentTls(tls, observer);
+  return () => ({ password: password(), tls: options?.() });
+}
+
+function currentPassword(
+  credentials: RedisCredentials | undefined,
+  observer: StoreObserver,
+): () => string | undefined {
+  const first = credentials?.password.reveal();
+  const file = credentials?.passwordFile;
+  if (file === undefined) return () => first;
+  const read = (): string | undefined => {
+    const found = readSecretFile(file);
+    if ('problem' in found) throw new Error(found.problem);
+    return found.secret.reveal();
+  };
+  return lastGood(first, read, (reason) =>
+    observer.event('error', 'the password cannot be read again; the former one stays in use', {
+      file,
+      reason,
+    }),
+  );
+}
+
+function currentTls(tls: ClientTlsConfig, observer: StoreObserver): () => ConnectionOptions {
+  const read = (): ConnectionOptions => {
+    const options = readTls(tls);
+    createSecureContext(options); // throws for a key that is not the certificate's: one of the two is not yet rotated
+    return options;
+  };
+  const { caFile, clientCertificate } = tls;
+  const named = [caFile, clientCertificate?.certFile, clientCertificate?.keyFile];
+  const files = named.filter((file) => file !== undefined).join(', ');
+  return lastGood(readTls(tls), read, (reason) =>
+    observer.event('error', 'the TLS files cannot be read again; what they held stays in use', {
+      files,
+      reason,
+    }),
+  );
+}
+
+function readTls({ caFile, clientCertificate, serverName }: ClientTlsConfig): ConnectionOptions {
+  return {
+    ...(caFile ? { ca: readFileSync(caFile) } : {}),
+    ...(clientCertificate
+      ? { cert: readFileSync(clientCertificate.certFile), key: readFileSync(clientCertificate.keyFile) }
+      : {}),
+    ...(serverName ? { servername: serverName } : {}),
+  };
+}
+
+/** What `read` returns, or, when it throws, what it returned the last time. Complains of the same trouble once. */
+function lastGood<T>(first: T, read: () => T, complain: (reason: string) => void): () => T {
+  let good = first;
+  let trouble = '';
+  return () => {
+    try {
+      good = read();
+      trouble = '';
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason !== trouble) complain(reason);
+      trouble = reason;
+    }
+    return good;
+  };
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && 'syscall' in error) return `cannot read the file: ${fileTrouble(error)}`;
+  return error instanceof Error ? error.message : String(error);
+}
