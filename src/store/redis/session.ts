@@ -33,8 +33,6 @@ const NOTHING_DONE = /\b(READONLY|OOM|LOADING|BUSY|MASTERDOWN|MISCONF|NOREPLICAS
 
 /** What Redis says before a script begins, and in the middle of one: 7.0, and what came after it. */
 const LACKS_A_RIGHT = /\bNOPERM\b|user executing the script can't|ACL failure in script/;
-/** A right that a script lacks is missed at the command that needs it, after other writes. */
-const IN_THE_SCRIPT = /\bNOPERM\b.* script: [0-9a-f]{40}/;
 
 export class Session {
   readonly primary: NamedPrimary;
@@ -128,7 +126,7 @@ export class Session {
     const text = error instanceof Error ? error.message : String(error);
     // The next connection finds out which right is missing.
     if (LACKS_A_RIGHT.test(text)) this.retire('the Redis user has lost a right');
-    if (!NOTHING_DONE.test(text) || IN_THE_SCRIPT.test(text)) {
+    if (!NOTHING_DONE.test(text)) {
       // Redis answered with an error of the script itself: a defect, and it may have written before.
       if (error instanceof Error && error.name === 'ReplyError') {
         return new CoordinationError('INTERNAL', 'an internal error; the outcome is unknown', {}, error);
