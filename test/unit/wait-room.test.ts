@@ -1,7 +1,9 @@
-// What a waiting call hears when an administrator revokes its offer before it has confirmed it.
+// What a waiting call hears when an administrator revokes its offer before it has confirmed it, and when its instance
+// is no part of the deployment any more.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
+import { CoordinationError } from '../../src/domain/errors.ts';
 import { WaitRoom } from '../../src/service/wait-room.ts';
 import type { LockStore, Notice } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -62,4 +64,38 @@ test('a wait whose grant is revoked ends as revoked, and its place is gone', asy
   expect(await locks.forceRelease(all, inTime())).toEqual({ count: 1, freeInMs: 0 });
   expect(await waiting).toEqual({ kind: 'revoked' });
   expect(await view()).toMatchObject({ holders: [], queueLength: 0 });
+});
+
+test('a wait ends when its instance is no part of the deployment any more, so that its caller asks another one', async ({
+  onTestFinished,
+}) => {
+  const refuse = async (): Promise<never> => {
+    throw new CoordinationError('DEPLOYMENT_MISMATCH', 'the keys in Redis have another layout');
+  };
+  const store = new MemoryStore({
+    clock: systemClock,
+    maxTtlMs: MAX_TTL_MS,
+    observer: quietObserver,
+    instanceId: INSTANCE,
+  });
+  onTestFinished(() => store.close());
+  const { locks } = store;
+  locks.acquire = refuse;
+  const room = new WaitRoom({
+    store: locks,
+    clock: systemClock,
+    random: Math.random,
+    instanceId: INSTANCE,
+    commandTimeoutMs: 1_000,
+  });
+  onTestFinished(() => room.close());
+  const waiting = room.wait({
+    spec: leaseSpec(),
+    stamp: { instanceId: INSTANCE, callNumber: 4 },
+    untilMs: Number.POSITIVE_INFINITY,
+    callEndsMs: Number.POSITIVE_INFINITY,
+    ended: new AbortController().signal,
+    onPosition: () => {},
+  });
+  await expect(waiting).rejects.toMatchObject({ code: 'DEPLOYMENT_MISMATCH' });
 });
