@@ -74,9 +74,14 @@ export function waitEndsMs({ arrivedAtMs, deadlineMs }: CallContext, waitMs: num
   return Math.min(arrivedAtMs + waitMs, deadlineMs - ANSWER_BEFORE_MS);
 }
 
-/** Whether it can help to try again: after everything but a defect, which would be the same the next time. */
+/**
+ * Whether it can help to try again here. Not after a defect, which would be the same the next time. Nor where this
+ * instance is no part of the deployment, as after an upgrade of the key layout: a call that went on waiting here, maybe
+ * for ever, would keep its client from the instances that can answer.
+ */
 export function isPassing(error: unknown): boolean {
-  return error instanceof CoordinationError && error.code !== 'INTERNAL';
+  if (!(error instanceof CoordinationError)) return false;
+  return error.code !== 'INTERNAL' && error.code !== 'DEPLOYMENT_MISMATCH';
 }
 
 // ---- The log.

@@ -142,7 +142,7 @@ export class LockService {
    */
   async list({ pageToken, ...filter }: ListRequest, context: CallContext): Promise<ListedLocks> {
     const { prefix, owner, states } = filter;
-    const listing: Listing = { kind: 'locks', filters: [prefix, owner, states.toSorted()] };
+    const listing: Listing = { kind: 'locks', prefix, filters: [owner, states.toSorted()] };
     const after = pageToken === '' ? '' : positionIn(listing, pageToken);
     if (states.length === 0) return { locks: [], nextPageToken: '' };
     const { locks, next } = await this.#options.store.list(

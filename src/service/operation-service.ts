@@ -138,7 +138,9 @@ export class OperationService {
     { pageToken, ...query }: ListOperationsRequest,
     context: CallContext,
   ): Promise<ListedOperations> {
-    const listing: Listing = { kind: 'operations', filters: listingFilters(query.filter) };
+    // (Its store compares each record with the whole filter.)
+    const prefix = query.filter.resource ?? query.filter.resourcePrefix ?? '';
+    const listing: Listing = { kind: 'operations', prefix, filters: listingFilters(query.filter) };
     const after = pageToken === '' ? undefined : keyOfName(positionIn(listing, pageToken));
     const { operations, last } = await this.#options.store.list(
       { ...query, after },

@@ -1,7 +1,7 @@
 // Page tokens: where the next page of a listing begins, with a digest of that position, the listing and its filters.
 // The digest lets every instance accept a token, and refuse one of another listing, of other filters, or cut on its
-// way. A token holds no state and doesn't expire. It proves nothing about its caller and hides nothing: a caller who
-// makes up a position sees only what the filters alone would show.
+// way. A token holds no state and doesn't expire. It proves nothing about its caller, and anybody can make one up. So a
+// position must lie within the listing's prefix: behind it, a store shows what comes next.
 
 import { createHash } from 'node:crypto';
 import { CoordinationError } from '../domain/errors.ts';
@@ -9,6 +9,8 @@ import { CoordinationError } from '../domain/errors.ts';
 /** A listing and its filters; not the page size, which may change from page to page. */
 export interface Listing {
   readonly kind: string;
+  /** What all names in it begin with, and so all positions. */
+  readonly prefix: string;
   readonly filters: readonly (string | readonly string[])[];
 }
 
@@ -28,6 +30,7 @@ export function positionIn(listing: Listing, token: string): string {
   // Encoded again, since the decoder skips what isn't base64url: otherwise many texts would be one token.
   if (
     bytes.toString('base64url') !== token ||
+    !position.startsWith(listing.prefix) ||
     !digest(listing, position).equals(bytes.subarray(0, DIGEST_BYTES))
   ) {
     throw new CoordinationError('INVALID_ARGUMENT', `${FIELD}: ${EXPECTED}`, {
@@ -37,7 +40,7 @@ export function positionIn(listing: Listing, token: string): string {
   return position;
 }
 
-function digest({ kind, filters }: Listing, position: string): Buffer {
-  const text = JSON.stringify([kind, filters, position]);
+function digest({ kind, prefix, filters }: Listing, position: string): Buffer {
+  const text = JSON.stringify([kind, prefix, filters, position]);
   return createHash('sha256').update(text).digest().subarray(0, DIGEST_BYTES);
 }

@@ -1,5 +1,5 @@
 // What a waiting call hears when an administrator revokes its offer before it has confirmed it, and when a newer call
-// has taken its place over.
+// has taken its place over, and when its instance is no part of the deployment any more.
 
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
@@ -115,4 +115,38 @@ test('a waiting call whose first answer was lost does not take its place back fr
   // The newer call still waits in that place: what it asks again is answered.
   const again = { spec, stamp: newer, mayWait: true, asksAgain: true };
   expect(await locks.acquire(again, inTime())).toMatchObject({ kind: 'queued', position: 1 });
+});
+
+test('a wait ends when its instance is no part of the deployment any more, so that its caller asks another one', async ({
+  onTestFinished,
+}) => {
+  const refuse = async (): Promise<never> => {
+    throw new CoordinationError('DEPLOYMENT_MISMATCH', 'the keys in Redis have another layout');
+  };
+  const store = new MemoryStore({
+    clock: systemClock,
+    maxTtlMs: MAX_TTL_MS,
+    observer: quietObserver,
+    instanceId: INSTANCE,
+  });
+  onTestFinished(() => store.close());
+  const { locks } = store;
+  locks.acquire = refuse;
+  const room = new WaitRoom({
+    store: locks,
+    clock: systemClock,
+    random: Math.random,
+    instanceId: INSTANCE,
+    commandTimeoutMs: 1_000,
+  });
+  onTestFinished(() => room.close());
+  const waiting = room.wait({
+    spec: leaseSpec(),
+    stamp: { instanceId: INSTANCE, callNumber: 4 },
+    untilMs: Number.POSITIVE_INFINITY,
+    callEndsMs: Number.POSITIVE_INFINITY,
+    ended: new AbortController().signal,
+    onPosition: () => {},
+  });
+  await expect(waiting).rejects.toMatchObject({ code: 'DEPLOYMENT_MISMATCH' });
 });

@@ -92,9 +92,10 @@ export class LockTable {
   tick(): void {
     const { nowMs } = this.clock;
     // In the order in which they were due: an instance that one lock finds absent is passed over at the next.
-    const due = this.all.map((lock) => ({ lock, atMs: this.#nextMoment(lock) }));
+    const all = this.all.map((lock) => ({ lock, atMs: this.#nextMoment(lock) }));
+    const due = all.filter(({ atMs }) => atMs <= nowMs);
     due.sort((a, b) => a.atMs - b.atMs || (a.lock.resource < b.lock.resource ? -1 : 1));
-    for (const { lock, atMs } of due) if (atMs <= nowMs) this.settle(this.open(lock.resource));
+    for (const { lock } of due) this.settle(this.open(lock.resource));
     for (const { resource, queue } of this.all) {
       const forgotten = queue.forgottenAt(nowMs);
       if (forgotten.length === 0) continue;
