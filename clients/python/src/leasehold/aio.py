@@ -73,6 +73,7 @@ class Lease:
 
         Raises Unavailable when no server answered within 10 s; the lease then ends with its TTL.
         """
+        self.kept.channel.check_process()
         self.kept.finish("released", "it was released")
         return await release(self.kept.channel, self.resource, self.lease_id)
 

@@ -56,7 +56,8 @@ class LockContended(LeaseholdError):
 class LeaseLost(LeaseholdError):
     """The lease is over: stop what it protects.
 
-    ``why`` is a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here, whatever servers know.
+    ``why`` is a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here, whatever servers know;
+    or OTHER_PROCESS, when this process was forked from the one that has it.
     """
 
     why: str = ""
@@ -99,6 +100,13 @@ class NotAllowed(LeaseholdError):
     """The client has no token, a wrong one, or one without the right to this call."""
 
 
+class OtherProcess(LeaseholdError):
+    """A client, a lease or an attempt is used in a process that was forked since: it works where it was made."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, **{"code": "FAILED_PRECONDITION", "reason": "OTHER_PROCESS", **details})
+
+
 class Unavailable(LeaseholdError):
     """No server answered in time. The call may have had its effect all the same: repeat it with the same ids, or
     release."""
@@ -119,9 +127,15 @@ _BY_CODE: dict[str, type[LeaseholdError]] = {
 }
 
 
+#: Why a lease or an attempt is lost in a process that was forked from the one that has it.
+OTHER_PROCESS = "OTHER_PROCESS"
+
+
 def lease_lost(resource: str, why: str) -> LeaseLost:
     """Makes the error that the holder of a lease gets once it is over."""
     message = f"the lease on {resource} is over ({why}): stop what it protects, and acquire it again"
+    if why == OTHER_PROCESS:
+        message = f"the lease on {resource} was made in another process, and protects nothing in this one"
     error = LeaseLost(message, code="ABORTED", reason="LEASE_LOST")
     error.why = why
     return error
@@ -133,6 +147,10 @@ def attempt_lost(resource: str, operation_id: str, why: str) -> AttemptLost:
         f"the attempt at the operation {operation_id} on {resource} is over ({why}): "
         "stop the work, and write nothing more"
     )
+    if why == OTHER_PROCESS:
+        message = (
+            f"the attempt at the operation {operation_id} on {resource} was made in another process: leave it alone"
+        )
     error = AttemptLost(message, code="FAILED_PRECONDITION", reason="STALE_ATTEMPT")
     error.why = why
     return error
