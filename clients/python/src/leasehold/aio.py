@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from leasehold import _numbers
 from leasehold import _operations as ops
 from leasehold._channel import ANSWER_WITHIN, Channel, Tls, full_jitter
 from leasehold._hold import OnEvent, Spec, hold, hold_many, release
@@ -238,6 +240,7 @@ class Client:
         Raises LockContended when someone else has it and the wait, if any, is over; Unavailable when no server
         answered in time; InvalidArgument for what the server refuses.
         """
+        wait, timeout = _numbers.wait("wait", wait), _numbers.wait("timeout", timeout)
         named = {} if lease_id is None else {"lease_id": lease_id}
         spec = Spec(
             resource,
@@ -278,6 +281,7 @@ class Client:
 
         One call waits at most 30 minutes, even with a longer ``wait``.
         """
+        wait, timeout = _numbers.wait("wait", wait), _numbers.wait("timeout", timeout)
         specs = [Spec(each, ttl=ttl, owner=self._owner if owner is None else owner) for each in resources]
 
         async def take() -> LeaseGroup:
@@ -426,7 +430,7 @@ class Worker:
         self._operations = operations
         self._types = types
         self._work = work
-        self._concurrency = concurrency
+        self._concurrency = _numbers.count("concurrency", concurrency, 1)
         self._prefix = resource_prefix
         self._running: dict[asyncio.Task[None], Attempt] = {}
         self._loop_task: asyncio.Task[None] | None = None
@@ -450,6 +454,7 @@ class Worker:
 
         They have ``grace`` seconds to finish; the worker then gives them back for others.
         """
+        grace = _numbers.wait("grace", grace)
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])
@@ -457,7 +462,7 @@ class Worker:
         for attempt in self._running.values():
             attempt.stopping = True
         if self._running:
-            await asyncio.wait(list(self._running), timeout=grace)
+            await asyncio.wait(list(self._running), timeout=None if math.isinf(grace) else grace)
         for task, attempt in list(self._running.items()):
             try:
                 await attempt.yield_back()

@@ -6,6 +6,7 @@ these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -92,8 +93,12 @@ class OperationCancelled(LeaseholdError):
         super().__init__(message, **{"code": "CANCELLED", "reason": "OPERATION_CANCELLED", **details})
 
 
-class InvalidArgument(LeaseholdError):
-    """The server refuses the request; ``fields`` names what is wrong."""
+class InvalidArgument(LeaseholdError, ValueError):
+    """What was asked for can't be; ``fields`` names what is wrong.
+
+    They are fields of the contract where the server refuses the request (``"spec.ttl"``, which the message calls
+    ``ttl``), and options where this client does.
+    """
 
 
 class NotAllowed(LeaseholdError):
@@ -199,6 +204,8 @@ def from_rpc(error: grpc.RpcError, address: str) -> LeaseholdError:
             found["retry_after"] = retry.retry_delay.ToNanoseconds() / 1e9
         elif detail.Unpack(bad):
             found["fields"] = [violation.field for violation in bad.field_violations]
+            told = [f"{_option_of(violation.field)}: {violation.description}" for violation in bad.field_violations]
+            message = "; ".join(told) or message
         elif detail.Unpack(contention):
             found["holders"] = [holder.owner for holder in contention.holders]
     if code == "UNAVAILABLE" and not reason:
@@ -208,6 +215,26 @@ def from_rpc(error: grpc.RpcError, address: str) -> LeaseholdError:
         )
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, LeaseholdError)
     return kind(message, code=code, reason=reason, **found)
+
+
+#: What users call the fields of the contract that have other names there; the first that matches counts.
+_OPTIONS = (
+    (re.compile(r"^(lock|specs\[\d+\])\.(?=ttl|owner|min_hold|max_hold|metadata|permits)"), ""),
+    (re.compile(r"^specs\[(\d+)\](\.resource)?$"), r"resources[\1]"),
+    (re.compile(r"^specs$"), "resources"),
+    (re.compile(r"^permits\.(permits|limit)$"), r"\1"),
+    (re.compile(r"^wait_timeout$"), "wait"),
+    (re.compile(r"^heartbeat_timeout$"), "heartbeat"),
+    (re.compile(r"^max_operations$"), "concurrency"),
+)
+
+
+def _option_of(field: str) -> str:
+    """Returns the option that a field of the contract stands for: the server names the field."""
+    option = field.removeprefix("spec.")
+    for path, name in _OPTIONS:
+        option = path.sub(name, option)
+    return option
 
 
 def _details(error: grpc.RpcError) -> Iterable[Any]:
