@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ import grpc.aio
 
 from leasehold import _fork
 from leasehold._deadline import Clock, Sent
-from leasehold.errors import LeaseholdError, client_closed, from_rpc, local_error
+from leasehold.errors import InvalidArgument, LeaseholdError, client_closed, from_rpc, local_error
 from leasehold.v1 import lock_service_pb2_grpc, operation_store_service_pb2_grpc
 
 _OPTIONS = [
@@ -32,6 +33,7 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 ]
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 FIRST_BACKOFF = 0.1
 MOST_BACKOFF = 2.0
 #: How many seconds one try can take: an instance that hangs must not use up all the time.
@@ -124,7 +126,7 @@ class Channel:
                 raise ValueError(f'"{address}" is not an address: give "host:port", for example "127.0.0.1:50051"')
         _fork.check_usable()
         self.clock = clock or Clock()
-        self.metadata = [("authorization", f"Bearer {token}")] if token is not None else []
+        self.metadata = [("authorization", f"Bearer {_bearer_token(token)}")] if token is not None else []
         self.is_closed = False
         self.is_letting_go = False
         self._calls: set[_Call] = set()
@@ -237,6 +239,18 @@ class Channel:
                 await asyncio.sleep(0)
         finally:
             self.is_letting_go = False
+
+
+def _bearer_token(token: object) -> str:
+    """Returns the token without the white space around it: secrets end in newlines. Raises InvalidArgument.
+
+    The error shows nothing of the token; that of gRPC would show all of it.
+    """
+    trimmed = token.strip() if isinstance(token, str) else ""
+    if not _TOKEN.fullmatch(trimmed):
+        message = "token must be a string of visible ASCII characters without white space within; it isn't shown here"
+        raise InvalidArgument(message, code="INVALID_ARGUMENT", reason="INVALID_ARGUMENT", fields=["token"])
+    return trimmed
 
 
 def full_jitter(tries: int) -> float:

@@ -193,8 +193,9 @@ class Client:
         """Connects with the first call.
 
         ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
-        client sends it with every call. ``owner`` tells people who holds a lease or runs an operation. Raises
-        ValueError for an address that isn't one.
+        client sends it with every call, without the white space around it. ``owner`` tells people who
+        holds a lease or runs an operation. Raises ValueError for an address that isn't one, and
+        InvalidArgument, a ValueError too, for a token that isn't one.
         """
         self._channel = Channel([addresses] if isinstance(addresses, str) else addresses, tls=tls, token=token)
         self._owner = owner
