@@ -190,7 +190,7 @@ class Channel:
                 sent = self.clock.sent()
                 return Answered(await self._once(seat, method, request, min(left, try_for)), sent)
             except LeaseholdError as error:
-                if not error.is_passing and error.code != "DEADLINE_EXCEEDED":
+                if not error.is_passing:
                     raise
                 self.leave(seat)
                 pause = max(error.retry_after or 0.0, full_jitter(tries))

@@ -243,7 +243,7 @@ async def hold_many(
             try_for=FIRST_ANSWER if wait <= 0 else left + FIRST_ANSWER,
         )
     except BaseException as error:
-        if not isinstance(error, LeaseholdError) or error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"):
+        if not isinstance(error, LeaseholdError) or error.is_passing or error.code == "ABORTED":
             giving_back = asyncio.gather(*(_give_back(channel, spec) for spec in specs))
             await asyncio.shield(giving_back)
         raise

@@ -497,8 +497,8 @@ class Worker:
                 self._claim = None
                 failures = 0
             except LeaseholdError as error:
-                if error.code == "CANCELLED":
-                    return  # the client is closed
+                if self._operations.channel.is_closed:
+                    return
                 _log.warning("claiming operations failed, and is tried again: %s", error)
                 await asyncio.sleep(max(error.retry_after or 0.0, full_jitter(failures)))
                 failures += 1

@@ -15,6 +15,10 @@ from google.rpc import error_details_pb2, status_pb2
 
 from leasehold.v1 import error_details_pb2 as leasehold_details_pb2
 
+#: The statuses that pass where no ErrorInfo comes with them: Leasehold gives a reason with every error, so that these
+#: are the word of a proxy, or what gRPC calls the end of a connection. docs/clients.md has the list for all clients.
+PASSING_WITHOUT_REASON = ("UNAVAILABLE", "CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL")
+
 
 class LeaseholdError(Exception):
     """The base of all errors of this client.
@@ -47,7 +51,10 @@ class LeaseholdError(Exception):
     @property
     def is_passing(self) -> bool:
         """Whether the same call may succeed a little later or at another server: nothing is wrong with the request."""
-        return self.code == "UNAVAILABLE"
+        return self.code == "UNAVAILABLE" or self._is_without_reason
+
+    #: Whether something between the client and the server said so.
+    _is_without_reason = False
 
 
 class LockContended(LeaseholdError):
@@ -208,13 +215,16 @@ def from_rpc(error: grpc.RpcError, address: str) -> LeaseholdError:
             message = "; ".join(told) or message
         elif detail.Unpack(contention):
             found["holders"] = [holder.owner for holder in contention.holders]
-    if code == "UNAVAILABLE" and not reason:
+    is_without_reason = not reason and code in PASSING_WITHOUT_REASON
+    if is_without_reason:
         message = (
             f"no answer from {address}: {message}. Check that a server runs there, and that both sides use TLS "
             "(with an authority that the client trusts) or neither does"
         )
-    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, LeaseholdError)
-    return kind(message, code=code, reason=reason, **found)
+    kind = _BY_REASON.get(reason) or (Unavailable if is_without_reason else _BY_CODE.get(code, LeaseholdError))
+    made = kind(message, code=code, reason=reason, **found)
+    made._is_without_reason = is_without_reason
+    return made
 
 
 #: What users call the fields of the contract that have other names there; the first that matches counts.
