@@ -40,6 +40,8 @@ MOST_BACKOFF = 2.0
 TRY_FOR = 3.0
 #: How many seconds this client tries a call that it can repeat.
 ANSWER_WITHIN = 10.0
+#: How many seconds a caller that doesn't say waits for a lock.
+WAIT_FOR_LOCK = 30.0
 
 
 @dataclass(frozen=True)

@@ -121,14 +121,19 @@ class Client:
     """The connections to a deployment. Make one and share it: all threads can use it."""
 
     def __init__(
-        self, addresses: str | Sequence[str], *, tls: Tls | None = None, token: str | None = None, owner: str = ""
+        self,
+        addresses: str | Sequence[str],
+        *,
+        tls: Tls | None = None,
+        token: str | None = None,
+        owner: str | None = None,
     ) -> None:
         """Connects with the first call.
 
         ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
         client sends it with every call, without the white space around it. ``owner`` tells people who
-        holds a lease or runs an operation. Raises ValueError for an address that isn't one, and
-        InvalidArgument, a ValueError too, for a token that isn't one.
+        holds a lease or runs an operation; ``pid@host`` if not given. Raises ValueError for an address that isn't one,
+        and InvalidArgument, a ValueError too, for a token that isn't one.
         """
         _fork.check_usable()
         self._loop = background()
@@ -158,8 +163,9 @@ class Client:
         """Takes a lease and keeps it alive. Use it in a ``with`` statement, which releases it.
 
         ``ttl``: how long the lease outlives a dead holder; the server's default if not given. ``wait``: how long to
-        queue for it, math.inf for ever; with 0, the default, it doesn't queue. ``timeout``: how long it asks servers
-        when there is no wait, 10 s if not given. ``shared=True``, or ``permits`` of ``limit``, instead of exclusive.
+        queue for it, math.inf for ever; 30 s if not given; with 0 it doesn't queue. ``timeout``: how long it asks
+        servers when there is no wait, 10 s if not given. ``shared=True``, or ``permits`` of ``limit``, instead of
+        exclusive.
         ``min_hold``: how long the resource stays taken at least, even if the lease is released sooner. ``max_hold``:
         when the lease ends, however often it is renewed. ``owner`` and ``metadata`` are for people who look at the
         lock. ``lease_id`` repeats an earlier acquisition; it is a random UUID if not given. ``on_event(kind, detail)``
@@ -176,9 +182,10 @@ class Client:
         return Lease(self._loop, self._loop.wait(take()))._watch()
 
     def try_lock(self, resource: str, **options: Any) -> Lease | None:
-        """Does what ``lock`` does, but returns None instead of raising LockContended."""
+        """Does what ``lock`` does, but doesn't queue unless ``wait`` is given, and returns None instead of raising
+        LockContended."""
         try:
-            return self.lock(resource, **options)
+            return self.lock(resource, **{"wait": 0.0, **options})
         except LockContended:
             return None
 
