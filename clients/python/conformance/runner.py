@@ -54,14 +54,15 @@ def connect(args: Args) -> Args:
 
 def lock(args: Args) -> Args:
     words = ("ttl", "wait", "timeout", "owner", "shared", "permits", "limit", "lease_id")
-    lease = clients[args["client"]].lock(args["resource"], **{word: args[word] for word in words if word in args})
+    options = {"wait": 0, **{word: args[word] for word in words if word in args}}
+    lease = clients[args["client"]].lock(args["resource"], **options)
     leases[args.get("as", "")] = lease
     return {"fencing_token": lease.fencing_token, "lease_id": lease.lease_id, "remaining": lease.remaining()}
 
 
 def lock_many(args: Args) -> Args:
     words = ("ttl", "wait")
-    options = {word: args[word] for word in words if word in args}
+    options = {"wait": 0, **{word: args[word] for word in words if word in args}}
     group = clients[args["client"]].lock_many(args["resources"], **options)
     leases[args.get("as", "")] = group
     return {"fencing_tokens": [lease.fencing_token for lease in group.leases]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -49,6 +51,28 @@ def test_the_end_of_the_block_releases_the_lease(client: leasehold.Client, resou
     assert not lease.lost.is_set()
     with client.lock(resource) as next_lease:
         assert next_lease.fencing_token > lease.fencing_token
+
+
+def test_a_lock_without_a_wait_queues_and_its_owner_is_the_process(client: leasehold.Client, resource: str) -> None:
+    queued = threading.Event()
+    first = client.lock(resource)
+    with pytest.raises(leasehold.LockContended) as contended:
+        client.lock(resource, wait=0)
+    assert contended.value.holders == [f"{os.getpid()}@{socket.gethostname()}"]
+
+    def hear(kind: str, _: object) -> None:
+        if kind == "queued":
+            queued.set()
+
+    def release() -> None:
+        assert queued.wait(5)
+        first.release()
+
+    releasing = threading.Thread(target=release)
+    releasing.start()
+    with client.lock(resource, on_event=hear) as lease:
+        assert lease.fencing_token > first.fencing_token
+    releasing.join()
 
 
 def test_on_event_hears_what_happens_to_the_lease(client: leasehold.Client, resource: str) -> None:

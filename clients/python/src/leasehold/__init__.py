@@ -16,6 +16,7 @@ from leasehold.errors import (
     NotAllowed,
     OperationCancelled,
     OperationFailed,
+    OtherProcess,
     Unavailable,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "OperationCancelled",
     "OperationFailed",
     "Operations",
+    "OtherProcess",
     "Spec",
     "Tls",
     "Unavailable",

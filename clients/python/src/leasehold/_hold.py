@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leasehold import _numbers
 from leasehold._channel import ANSWER_WITHIN, Channel, full_jitter
 from leasehold._kept import FIRST_ANSWER, SILENCE, Kept, Open, Stream, seconds
 from leasehold.errors import LeaseholdError, no_answer_in_time, no_first_answer
@@ -51,6 +52,14 @@ class Spec:
     max_hold: float | None = None
     lease_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    def __post_init__(self) -> None:
+        """Raises InvalidArgument for a number that means nothing."""
+        for option in ("ttl", "min_hold", "max_hold"):
+            _numbers.span(option, getattr(self, option))
+        for option in ("permits", "limit"):
+            if getattr(self, option) is not None:
+                _numbers.count(option, getattr(self, option), 1)
+
     def message(self) -> lease_pb2.LeaseSpec:
         """Returns it as the message of the contract."""
         spec = lease_pb2.LeaseSpec(
@@ -70,7 +79,7 @@ class Spec:
 def set_duration(duration: Any, value: float | None) -> None:
     """Sets a Duration of a message to ``value`` seconds; None leaves it unset."""
     if value is not None:
-        duration.FromNanoseconds(round(value * 1e9))
+        duration.FromNanoseconds(round(float(value) * 1e9))
 
 
 def _set_wait(request: Any, wait: float, left: float) -> None:
@@ -234,7 +243,7 @@ async def hold_many(
             try_for=FIRST_ANSWER if wait <= 0 else left + FIRST_ANSWER,
         )
     except BaseException as error:
-        if not isinstance(error, LeaseholdError) or error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"):
+        if not isinstance(error, LeaseholdError) or error.is_passing or error.code == "ABORTED":
             giving_back = asyncio.gather(*(_give_back(channel, spec) for spec in specs))
             await asyncio.shield(giving_back)
         raise

@@ -12,9 +12,10 @@ from typing import Any
 
 import grpc
 
-from leasehold._channel import Channel, Seat, full_jitter
+from leasehold import _fork
+from leasehold._channel import FIRST_BACKOFF, Channel, Seat, forked, full_jitter
 from leasehold._deadline import Deadline, Sent
-from leasehold.errors import LeaseholdError, client_closed, from_rpc, local_error, no_first_answer
+from leasehold.errors import OTHER_PROCESS, LeaseholdError, client_closed, from_rpc, local_error, no_first_answer
 
 #: How long a stream can be silent before it counts as dead: servers say something every 15 s.
 SILENCE = 20.0
@@ -88,11 +89,13 @@ class Stream:
         self._call.cancel()
 
     def cancel(self) -> bool:
-        """Ends the stream silently. A channel that closes calls it too, and then the stream tells its end."""
+        """Ends the stream silently. A channel that ends it, at its close or for a fork, lets it tell its end."""
         if not self._is_over:
             self._stop()
             if self._channel.is_closed:
                 self._on_end(self, client_closed())
+            elif self._channel.is_letting_go:
+                self._on_end(self, forked())
         return True
 
 
@@ -136,13 +139,15 @@ class Kept:
 
     @property
     def is_held(self) -> bool:
-        return self.state == "held" and self._deadline.remaining() > 0.0
+        return self.remaining() > 0.0
 
     def remaining(self) -> float:
-        return self._deadline.remaining() if self.state == "held" else 0.0
+        return self._deadline.remaining() if self.state == "held" and not self.channel.is_inherited else 0.0
 
     @property
     def lost_reason(self) -> str | None:
+        if self.channel.is_inherited:
+            return OTHER_PROCESS
         if self.state == "held" and not self.is_held:
             return "DEADLINE"
         return self.why if self.state == "lost" else None
@@ -180,8 +185,11 @@ class Kept:
         # On a closed channel nothing renews it any more; it is held until its deadline all the same.
         if self.state != "held" or self.channel.is_closed:
             return
-        self._tell("reopened", why)
         self._cancel(self._retry)
+        if _fork.is_paused():
+            self._retry = self._loop.call_later(FIRST_BACKOFF, self.reopen, why)
+            return
+        self._tell("reopened", why)
         if self._call is not None:
             if self._former is not None:
                 self._former.cancel()

@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import any_pb2
 from google.rpc import code_pb2
 
+from leasehold import _numbers
 from leasehold._channel import ANSWER_WITHIN, TRY_FOR, Channel, full_jitter
 from leasehold._deadline import Sent
 from leasehold._hold import Spec, set_duration
@@ -149,7 +150,7 @@ class Attempt:
     async def yield_back(self, delay: float | None = None) -> None:
         """Gives it back for another worker, after ``delay`` seconds; it doesn't count towards ``max_attempts``."""
         request = pb.YieldOperationRequest(**self._key, request_id=str(uuid.uuid4()))
-        set_duration(request.delay, delay)
+        set_duration(request.delay, _numbers.span("delay", delay))
         await self._end("YieldOperation", request)
 
     async def _end(self, method: str, request: Any) -> None:
@@ -189,6 +190,9 @@ class Begin:
         exclusive: bool = False,
         max_attempts: int = 0,
     ) -> None:
+        heartbeat = _numbers.span("heartbeat", heartbeat)
+        time_to_live = _numbers.span("time_to_live", time_to_live)
+        max_attempts = _numbers.count("max_attempts", max_attempts, 0)
         self.request = pb.BeginOperationRequest(
             resource=resource,
             operation_id=operation_id,
@@ -213,6 +217,8 @@ async def begin_or_join(channel: Channel, begin: Begin, *, wait: float | None) -
     ``wait``: how many seconds it waits while another worker runs it; None for ever, 0 not at all. Then it raises
     AttemptHeld, or what else stands in the way.
     """
+    if wait is not None:
+        wait = _numbers.wait("wait", wait)
     request = begin.request
     request.claim_id = str(uuid.uuid4())
     give_up = float("inf") if wait is None else channel.clock.monotonic() + wait

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import os
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from leasehold import _numbers
 from leasehold import _operations as ops
-from leasehold._channel import ANSWER_WITHIN, Channel, Tls, full_jitter
+from leasehold._channel import ANSWER_WITHIN, WAIT_FOR_LOCK, Channel, Tls, full_jitter
 from leasehold._hold import OnEvent, Spec, hold, hold_many, release
 from leasehold._kept import Kept
 from leasehold._operations import Attempt, Begin
@@ -73,6 +77,7 @@ class Lease:
 
         Raises Unavailable when no server answered within 10 s; the lease then ends with its TTL.
         """
+        self.kept.channel.check_process()
         self.kept.finish("released", "it was released")
         return await release(self.kept.channel, self.resource, self.lease_id)
 
@@ -185,17 +190,18 @@ class Client:
         *,
         tls: Tls | None = None,
         token: str | None = None,
-        owner: str = "",
+        owner: str | None = None,
     ) -> None:
         """Connects with the first call.
 
         ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
-        client sends it with every call. ``owner`` tells people who holds a lease or runs an operation. Raises
-        ValueError for an address that isn't one.
+        client sends it with every call, without the white space around it. ``owner`` tells people who
+        holds a lease or runs an operation; ``pid@host`` if not given. Raises ValueError for an address that isn't one,
+        and InvalidArgument, a ValueError too, for a token that isn't one.
         """
         self._channel = Channel([addresses] if isinstance(addresses, str) else addresses, tls=tls, token=token)
-        self._owner = owner
-        self.operations = Operations(self._channel, owner)
+        self._owner = f"{os.getpid()}@{socket.gethostname()}" if owner is None else owner
+        self.operations = Operations(self._channel, self._owner)
 
     async def __aenter__(self) -> Self:
         return self
@@ -212,7 +218,7 @@ class Client:
         resource: str,
         *,
         ttl: float | None = None,
-        wait: float = 0.0,
+        wait: float = WAIT_FOR_LOCK,
         timeout: float = ANSWER_WITHIN,
         owner: str | None = None,
         shared: bool = False,
@@ -227,7 +233,8 @@ class Client:
         """Takes a lease: ``lease = await client.lock(…)``, or ``async with client.lock(…) as lease``.
 
         ``ttl``: how long the lease outlives a dead holder; None for the server's default. ``wait``: how long to queue
-        for it, math.inf for ever; with 0 it doesn't queue. ``timeout``: how long it asks servers when there is no wait.
+        for it, math.inf for ever; 30 s if not given; with 0 it doesn't queue.
+        ``timeout``: how long it asks servers when there is no wait.
         ``shared``, or ``permits`` of ``limit``, instead of exclusive. ``min_hold``: how long the resource stays taken
         at least, even if the lease is released sooner. ``max_hold``: when the lease ends, however often it is renewed.
         ``owner`` and ``metadata`` are for people who look at the lock. ``lease_id`` repeats an earlier acquisition; it
@@ -237,6 +244,7 @@ class Client:
         Raises LockContended when someone else has it and the wait, if any, is over; Unavailable when no server
         answered in time; InvalidArgument for what the server refuses.
         """
+        wait, timeout = _numbers.wait("wait", wait), _numbers.wait("timeout", timeout)
         named = {} if lease_id is None else {"lease_id": lease_id}
         spec = Spec(
             resource,
@@ -257,9 +265,10 @@ class Client:
         return _Taking(take)
 
     async def try_lock(self, resource: str, **options: Any) -> Lease | None:
-        """Does what ``lock`` does, but returns None instead of raising LockContended."""
+        """Does what ``lock`` does, but doesn't queue unless ``wait`` is given, and returns None instead of raising
+        LockContended."""
         try:
-            return await self.lock(resource, **options)
+            return await self.lock(resource, **{"wait": 0.0, **options})
         except LockContended:
             return None
 
@@ -268,7 +277,7 @@ class Client:
         resources: Sequence[str],
         *,
         ttl: float | None = None,
-        wait: float = 0.0,
+        wait: float = WAIT_FOR_LOCK,
         timeout: float = ANSWER_WITHIN,
         owner: str | None = None,
         on_event: OnEvent | None = None,
@@ -277,6 +286,7 @@ class Client:
 
         One call waits at most 30 minutes, even with a longer ``wait``.
         """
+        wait, timeout = _numbers.wait("wait", wait), _numbers.wait("timeout", timeout)
         specs = [Spec(each, ttl=ttl, owner=self._owner if owner is None else owner) for each in resources]
 
         async def take() -> LeaseGroup:
@@ -425,7 +435,7 @@ class Worker:
         self._operations = operations
         self._types = types
         self._work = work
-        self._concurrency = concurrency
+        self._concurrency = _numbers.count("concurrency", concurrency, 1)
         self._prefix = resource_prefix
         self._running: dict[asyncio.Task[None], Attempt] = {}
         self._loop_task: asyncio.Task[None] | None = None
@@ -449,6 +459,7 @@ class Worker:
 
         They have ``grace`` seconds to finish; the worker then gives them back for others.
         """
+        grace = _numbers.wait("grace", grace)
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.wait([self._loop_task])
@@ -456,7 +467,7 @@ class Worker:
         for attempt in self._running.values():
             attempt.stopping = True
         if self._running:
-            await asyncio.wait(list(self._running), timeout=grace)
+            await asyncio.wait(list(self._running), timeout=None if math.isinf(grace) else grace)
         for task, attempt in list(self._running.items()):
             try:
                 await attempt.yield_back()
@@ -490,8 +501,8 @@ class Worker:
                 self._claim = None
                 failures = 0
             except LeaseholdError as error:
-                if error.code == "CANCELLED":
-                    return  # the client is closed
+                if self._operations.channel.is_closed:
+                    return
                 _log.warning("claiming operations failed, and is tried again: %s", error)
                 await asyncio.sleep(max(error.retry_after or 0.0, full_jitter(failures)))
                 failures += 1

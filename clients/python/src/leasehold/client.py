@@ -13,12 +13,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from leasehold import _fork, aio
 from leasehold import _operations as ops
-from leasehold import aio
 from leasehold._background import Background, background
 from leasehold._channel import Tls
 from leasehold._operations import Begin
 from leasehold.errors import LockContended
+
+
+def _set_event() -> threading.Event:
+    # An event that was made before the fork may be locked for ever here.
+    event = threading.Event()
+    event.set()
+    return event
 
 
 class _Held:
@@ -27,16 +34,14 @@ class _Held:
     def __init__(self, loop: Background, inner: aio.Lease | aio.LeaseGroup) -> None:
         self._loop = loop
         self._inner = inner
-        #: Set when it is lost, but not when it is released: stop what it protects. Wait for it, or look at it between
-        #: steps.
-        self.lost = threading.Event()
+        self._lost = threading.Event()
 
     def _watch(self) -> Self:
         leases = self._inner.leases if isinstance(self._inner, aio.LeaseGroup) else [self._inner]
 
         def tell() -> None:
             if self._inner.lost_reason is not None:
-                self.lost.set()
+                self._lost.set()
 
         def watch() -> None:
             for lease in leases:
@@ -44,6 +49,12 @@ class _Held:
 
         self._loop.loop.call_soon_threadsafe(watch)
         return self
+
+    @property
+    def lost(self) -> threading.Event:
+        """Set when it is lost, but not when it is released: stop what it protects. Wait for it, or look at it between
+        steps. Set in a process that was forked since, too."""
+        return _set_event() if self._loop.is_inherited else self._lost
 
     @property
     def held(self) -> bool:
@@ -110,20 +121,28 @@ class Client:
     """The connections to a deployment. Make one and share it: all threads can use it."""
 
     def __init__(
-        self, addresses: str | Sequence[str], *, tls: Tls | None = None, token: str | None = None, owner: str = ""
+        self,
+        addresses: str | Sequence[str],
+        *,
+        tls: Tls | None = None,
+        token: str | None = None,
+        owner: str | None = None,
     ) -> None:
         """Connects with the first call.
 
         ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
-        client sends it with every call. ``owner`` tells people who holds a lease or runs an operation. Raises
-        ValueError for an address that isn't one.
+        client sends it with every call, without the white space around it. ``owner`` tells people who
+        holds a lease or runs an operation; ``pid@host`` if not given. Raises ValueError for an address that isn't one,
+        and InvalidArgument, a ValueError too, for a token that isn't one.
         """
+        _fork.check_usable()
         self._loop = background()
 
         async def connect() -> aio.Client:
             return aio.Client(addresses, tls=tls, token=token, owner=owner)
 
         self._inner = self._loop.wait(connect())
+        self._loop.channels.add(self._inner.operations.channel)
         self.operations = Operations(self._loop, self._inner.operations)
 
     def __enter__(self) -> Self:
@@ -133,15 +152,20 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines."""
-        self._loop.wait(self._inner.close())
+        """Ends all calls and connections. Nothing renews the leases that are held: they end with their deadlines.
+
+        Does nothing in a process that was forked since: the client is the other one's.
+        """
+        if not self._loop.is_inherited:
+            self._loop.wait(self._inner.close())
 
     def lock(self, resource: str, **options: Any) -> Lease:
         """Takes a lease and keeps it alive. Use it in a ``with`` statement, which releases it.
 
         ``ttl``: how long the lease outlives a dead holder; the server's default if not given. ``wait``: how long to
-        queue for it, math.inf for ever; with 0, the default, it doesn't queue. ``timeout``: how long it asks servers
-        when there is no wait, 10 s if not given. ``shared=True``, or ``permits`` of ``limit``, instead of exclusive.
+        queue for it, math.inf for ever; 30 s if not given; with 0 it doesn't queue. ``timeout``: how long it asks
+        servers when there is no wait, 10 s if not given. ``shared=True``, or ``permits`` of ``limit``, instead of
+        exclusive.
         ``min_hold``: how long the resource stays taken at least, even if the lease is released sooner. ``max_hold``:
         when the lease ends, however often it is renewed. ``owner`` and ``metadata`` are for people who look at the
         lock. ``lease_id`` repeats an earlier acquisition; it is a random UUID if not given. ``on_event(kind, detail)``
@@ -158,9 +182,10 @@ class Client:
         return Lease(self._loop, self._loop.wait(take()))._watch()
 
     def try_lock(self, resource: str, **options: Any) -> Lease | None:
-        """Does what ``lock`` does, but returns None instead of raising LockContended."""
+        """Does what ``lock`` does, but doesn't queue unless ``wait`` is given, and returns None instead of raising
+        LockContended."""
         try:
-            return self.lock(resource, **options)
+            return self.lock(resource, **{"wait": 0.0, **options})
         except LockContended:
             return None
 
@@ -193,14 +218,18 @@ class Attempt:
         self.number = inner.number
         #: Larger than that of every earlier attempt: send it with every write, and refuse smaller ones there.
         self.fencing_token = inner.fencing_token
-        #: Set when someone asked to cancel the operation, and when the attempt is over; ``check`` raises which.
-        self.signalled = threading.Event()
+        self._signalled = threading.Event()
 
         async def forward() -> None:
             await inner.signalled.wait()
-            self.signalled.set()
+            self._signalled.set()
 
         loop.loop.call_soon_threadsafe(lambda: loop.loop.create_task(forward()))
+
+    @property
+    def signalled(self) -> threading.Event:
+        """Set when someone asked to cancel the operation, and when the attempt is over; ``check`` raises which."""
+        return _set_event() if self._loop.is_inherited else self._signalled
 
     @property
     def held(self) -> bool:
@@ -280,7 +309,8 @@ class Operations:
         try:
             result = work(Attempt(self._loop, begun))
         except BaseException as error:
-            self._loop.wait(ops.settle_error(begun, error))
+            if not self._loop.is_inherited:
+                self._loop.wait(ops.settle_error(begun, error))
             raise
         self._loop.wait(ops.settle(begun, result))
         return result

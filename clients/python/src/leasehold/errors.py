@@ -6,6 +6,7 @@ these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,10 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from leasehold.v1 import error_details_pb2 as leasehold_details_pb2
+
+#: The statuses that pass where no ErrorInfo comes with them: Leasehold gives a reason with every error, so that these
+#: are the word of a proxy, or what gRPC calls the end of a connection. docs/clients.md has the list for all clients.
+PASSING_WITHOUT_REASON = ("UNAVAILABLE", "CANCELLED", "UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL")
 
 
 class LeaseholdError(Exception):
@@ -46,7 +51,10 @@ class LeaseholdError(Exception):
     @property
     def is_passing(self) -> bool:
         """Whether the same call may succeed a little later or at another server: nothing is wrong with the request."""
-        return self.code == "UNAVAILABLE"
+        return self.code == "UNAVAILABLE" or self._is_without_reason
+
+    #: Whether something between the client and the server said so.
+    _is_without_reason = False
 
 
 class LockContended(LeaseholdError):
@@ -56,7 +64,8 @@ class LockContended(LeaseholdError):
 class LeaseLost(LeaseholdError):
     """The lease is over: stop what it protects.
 
-    ``why`` is a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here, whatever servers know.
+    ``why`` is a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here, whatever servers know;
+    or OTHER_PROCESS, when this process was forked from the one that has it.
     """
 
     why: str = ""
@@ -91,12 +100,23 @@ class OperationCancelled(LeaseholdError):
         super().__init__(message, **{"code": "CANCELLED", "reason": "OPERATION_CANCELLED", **details})
 
 
-class InvalidArgument(LeaseholdError):
-    """The server refuses the request; ``fields`` names what is wrong."""
+class InvalidArgument(LeaseholdError, ValueError):
+    """What was asked for can't be; ``fields`` names what is wrong.
+
+    They are fields of the contract where the server refuses the request (``"spec.ttl"``, which the message calls
+    ``ttl``), and options where this client does.
+    """
 
 
 class NotAllowed(LeaseholdError):
     """The client has no token, a wrong one, or one without the right to this call."""
+
+
+class OtherProcess(LeaseholdError):
+    """A client, a lease or an attempt is used in a process that was forked since: it works where it was made."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, **{"code": "FAILED_PRECONDITION", "reason": "OTHER_PROCESS", **details})
 
 
 class Unavailable(LeaseholdError):
@@ -119,9 +139,15 @@ _BY_CODE: dict[str, type[LeaseholdError]] = {
 }
 
 
+#: Why a lease or an attempt is lost in a process that was forked from the one that has it.
+OTHER_PROCESS = "OTHER_PROCESS"
+
+
 def lease_lost(resource: str, why: str) -> LeaseLost:
     """Makes the error that the holder of a lease gets once it is over."""
     message = f"the lease on {resource} is over ({why}): stop what it protects, and acquire it again"
+    if why == OTHER_PROCESS:
+        message = f"the lease on {resource} was made in another process, and protects nothing in this one"
     error = LeaseLost(message, code="ABORTED", reason="LEASE_LOST")
     error.why = why
     return error
@@ -133,6 +159,10 @@ def attempt_lost(resource: str, operation_id: str, why: str) -> AttemptLost:
         f"the attempt at the operation {operation_id} on {resource} is over ({why}): "
         "stop the work, and write nothing more"
     )
+    if why == OTHER_PROCESS:
+        message = (
+            f"the attempt at the operation {operation_id} on {resource} was made in another process: leave it alone"
+        )
     error = AttemptLost(message, code="FAILED_PRECONDITION", reason="STALE_ATTEMPT")
     error.why = why
     return error
@@ -181,15 +211,40 @@ def from_rpc(error: grpc.RpcError, address: str) -> LeaseholdError:
             found["retry_after"] = retry.retry_delay.ToNanoseconds() / 1e9
         elif detail.Unpack(bad):
             found["fields"] = [violation.field for violation in bad.field_violations]
+            told = [f"{_option_of(violation.field)}: {violation.description}" for violation in bad.field_violations]
+            message = "; ".join(told) or message
         elif detail.Unpack(contention):
             found["holders"] = [holder.owner for holder in contention.holders]
-    if code == "UNAVAILABLE" and not reason:
+    is_without_reason = not reason and code in PASSING_WITHOUT_REASON
+    if is_without_reason:
         message = (
             f"no answer from {address}: {message}. Check that a server runs there, and that both sides use TLS "
             "(with an authority that the client trusts) or neither does"
         )
-    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, LeaseholdError)
-    return kind(message, code=code, reason=reason, **found)
+    kind = _BY_REASON.get(reason) or (Unavailable if is_without_reason else _BY_CODE.get(code, LeaseholdError))
+    made = kind(message, code=code, reason=reason, **found)
+    made._is_without_reason = is_without_reason
+    return made
+
+
+#: What users call the fields of the contract that have other names there; the first that matches counts.
+_OPTIONS = (
+    (re.compile(r"^(lock|specs\[\d+\])\.(?=ttl|owner|min_hold|max_hold|metadata|permits)"), ""),
+    (re.compile(r"^specs\[(\d+)\](\.resource)?$"), r"resources[\1]"),
+    (re.compile(r"^specs$"), "resources"),
+    (re.compile(r"^permits\.(permits|limit)$"), r"\1"),
+    (re.compile(r"^wait_timeout$"), "wait"),
+    (re.compile(r"^heartbeat_timeout$"), "heartbeat"),
+    (re.compile(r"^max_operations$"), "concurrency"),
+)
+
+
+def _option_of(field: str) -> str:
+    """Returns the option that a field of the contract stands for: the server names the field."""
+    option = field.removeprefix("spec.")
+    for path, name in _OPTIONS:
+        option = path.sub(name, option)
+    return option
 
 
 def _details(error: grpc.RpcError) -> Iterable[Any]:
