@@ -22,7 +22,7 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-interface UnaryBounds extends CallOptions {
+export interface UnaryBounds extends CallOptions {
   /** How long the first try may take, in milliseconds; 3 s by default. */
   readonly tryForMs?: number;
   /** Gives up when each instance was asked once. */

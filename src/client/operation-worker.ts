@@ -10,16 +10,17 @@ import {
   type ClaimedOperation,
   ClaimOperationsRequest,
   type ClaimOperationsResponse,
+  type YieldOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
-import { ANSWER_MS, type Caller } from './client-calls.ts';
+import { ANSWER_MS, type Caller, type UnaryBounds } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
 import { channelClosed } from './core/call-error.ts';
 import { durationOf } from './core/time-spans.ts';
-import { BACKOFF } from './core/unary-call.ts';
+import { type Answered, BACKOFF } from './core/unary-call.ts';
 import { countOf, waitMsOf } from './number-options.ts';
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
 
@@ -151,14 +152,57 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
       maxOperations: Math.min(this.#concurrency - this.#running.size, LIMITS.claimedOperations),
       waitTimeout: durationOf(CLAIM_WAIT_MS),
     });
-    const { response, ...sent } = await this.#caller.unary<ClaimOperationsResponse>(
-      ({ operations }, metadata, call, callback) =>
-        operations.claimOperations(request, metadata, call, callback),
-      { signal, timeoutMs: CLAIM_WAIT_MS + 2 * ANSWER_MS, tryForMs: CLAIM_WAIT_MS + ANSWER_MS },
-    );
+    const { response, ...sent } = await this.#ask(request, {
+      signal,
+      timeoutMs: CLAIM_WAIT_MS + 2 * ANSWER_MS,
+      tryForMs: CLAIM_WAIT_MS + ANSWER_MS,
+    }).catch(async (error: unknown) => {
+      if (signal.aborted) await this.#giveBack(request);
+      throw error;
+    });
     for (const claimed of response.claimed) {
       const handled: Promise<void> = this.#handle(claimed, sent).finally(() => this.#running.delete(handled));
       this.#running.add(handled);
+    }
+  }
+
+  #ask(request: ClaimOperationsRequest, bounds: UnaryBounds): Promise<Answered<ClaimOperationsResponse>> {
+    return this.#caller.unary<ClaimOperationsResponse>(
+      ({ operations }, metadata, call, callback) =>
+        operations.claimOperations(request, metadata, call, callback),
+      bounds,
+    );
+  }
+
+  /**
+   * Gives back what a claim got that a stop gave up. *Stops:* the server claims an operation for a waiting call, the
+   * worker is stopped and cancels the call, and the answer that was on its way is thrown away. Nobody would run the
+   * operation until its heartbeat is missed. The same claim_id finds it again.
+   */
+  async #giveBack(request: ClaimOperationsRequest): Promise<void> {
+    const bounds = { timeoutMs: ANSWER_MS };
+    try {
+      const { response } = await this.#ask({ ...request, waitTimeout: undefined }, bounds);
+      for (const { operation, attempt } of response.claimed) {
+        if (!operation || !attempt) continue;
+        const { resource, operationId } = operation;
+        const { claimId, fencingToken } = attempt;
+        const given = {
+          resource,
+          operationId,
+          claimId,
+          fencingToken,
+          delay: undefined,
+          requestId: randomUUID(),
+        };
+        await this.#caller.unary<YieldOperationResponse>(
+          ({ operations }, metadata, call, callback) =>
+            operations.yieldOperation(given, metadata, call, callback),
+          bounds,
+        );
+      }
+    } catch {
+      // No server can be told, so the attempts go stale, as when a process dies.
     }
   }
 

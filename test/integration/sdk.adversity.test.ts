@@ -419,6 +419,24 @@ test('A closed client ends calls in progress and refuses further ones', async ()
   expect(lease.state).toBe('held'); // until its deadline: no one has released it
 });
 
+test('A worker that is stopped while the answer to its claim is on its way gives the operation back', async () => {
+  const instance = await started();
+  const proxy = await proxyTo(instance.address);
+  const direct = clientTo(instance.address);
+  const worker = clientTo(proxy).operations.worker({ types: 'mail', handler: () => {} });
+  // Its first claim has been answered: the next one waits.
+  await direct.operations.begin('a', '1', { type: 'mail' });
+  const stateOf = async (id: string) => (await direct.operations.get('a', id)).state;
+  await eventually(async () => (await stateOf('1')) === 'succeeded', { what: 'its first', withinMs: 5_000 });
+  proxy.holdReplies();
+  await direct.operations.begin('a', '2', { type: 'mail' });
+  await eventually(async () => (await stateOf('2')) === 'running', { what: 'its claim', withinMs: 5_000 });
+  const stopped = worker.stop();
+  proxy.heal();
+  await stopped;
+  expect(await stateOf('2')).toBe('pending');
+});
+
 test('The close of a client stops its workers: their handlers are told, and stop() resolves', async () => {
   const { address } = await started();
   const client = clientTo(address);
