@@ -190,6 +190,8 @@ export class MemoryLockStore implements LockStore {
   release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
     return this.#table.run('release-lock', bound, () => {
       const lock = this.#table.open(resource);
+      // A release of what isn't there looks at nobody: an absent instance's waiters stay until their turn comes.
+      if (!lock.queue.get(leaseId) && !lock.leases.get(leaseId)) return { kind: 'absent' };
       this.#table.lapse(lock);
       const waiter = lock.queue.get(leaseId);
       const lease = lock.leases.get(leaseId);
