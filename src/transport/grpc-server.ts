@@ -136,7 +136,9 @@ export class GrpcServer {
     while (callsInProgress() > 0 && clock.monotonicMs() < giveUpMs) await pause(clock, DRAIN_POLL_MS);
     this.#health.endWatches();
     const leftMs = Math.max(0, giveUpMs - clock.monotonicMs());
-    await Promise.race([finished, pause(clock, leftMs + 2 * CLOSE_GRACE_MS)]);
+    const closed = new AbortController(); // else the timer would outlive an end that came sooner
+    await Promise.race([finished, pause(clock, leftMs + 2 * CLOSE_GRACE_MS, closed.signal)]);
+    closed.abort();
     this.#server.forceShutdown();
   }
 
