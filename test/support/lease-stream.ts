@@ -18,7 +18,7 @@ export function hold(
   wait?: HoldRequest['wait'],
 ): EventStream<HoldResponse> {
   const full = LeaseSpec.fromPartial({ leaseId: randomUUID(), ...spec });
-  return new EventStream(client.stub.hold({ spec: full, wait }, client.metadata()));
+  return new EventStream(client.stub.hold({ spec: full, wait, renewFor: undefined }, client.metadata()));
 }
 
 export interface HeldLease {
@@ -34,7 +34,7 @@ export function keepAlive(client: TestClient, leases: readonly HeldLease[]): Eve
     fencingToken,
     ttl: undefined,
   }));
-  return new EventStream(client.stub.keepAlive({ leases: refs }, client.metadata()));
+  return new EventStream(client.stub.keepAlive({ leases: refs, renewFor: undefined }, client.metadata()));
 }
 
 /** `valid_for` in milliseconds. */

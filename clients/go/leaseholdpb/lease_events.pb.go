@@ -39,6 +39,8 @@ const (
 	AtRiskReason_AT_RISK_REASON_DURABILITY_UNMET AtRiskReason = 3
 	// The lease's max_hold is reached: no renewal will move the deadline any more.
 	AtRiskReason_AT_RISK_REASON_MAX_HOLD AtRiskReason = 4
+	// The renew_for of the stream is over: nothing moves the deadline any more until a newer call keeps it.
+	AtRiskReason_AT_RISK_REASON_RENEW_FOR AtRiskReason = 5
 )
 
 // Enum value maps for AtRiskReason.
@@ -49,6 +51,7 @@ var (
 		2: "AT_RISK_REASON_PRIMARY_UNCONFIRMED",
 		3: "AT_RISK_REASON_DURABILITY_UNMET",
 		4: "AT_RISK_REASON_MAX_HOLD",
+		5: "AT_RISK_REASON_RENEW_FOR",
 	}
 	AtRiskReason_value = map[string]int32{
 		"AT_RISK_REASON_UNSPECIFIED":         0,
@@ -56,6 +59,7 @@ var (
 		"AT_RISK_REASON_PRIMARY_UNCONFIRMED": 2,
 		"AT_RISK_REASON_DURABILITY_UNMET":    3,
 		"AT_RISK_REASON_MAX_HOLD":            4,
+		"AT_RISK_REASON_RENEW_FOR":           5,
 	}
 )
 
@@ -391,13 +395,14 @@ const file_leasehold_v1_lease_events_proto_rawDesc = "" +
 	"\x05Moved\"F\n" +
 	"\bDraining\x12:\n" +
 	"\vmove_within\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"moveWithin*\xbe\x01\n" +
+	"moveWithin*\xdc\x01\n" +
 	"\fAtRiskReason\x12\x1e\n" +
 	"\x1aAT_RISK_REASON_UNSPECIFIED\x10\x00\x12$\n" +
 	" AT_RISK_REASON_STORE_UNAVAILABLE\x10\x01\x12&\n" +
 	"\"AT_RISK_REASON_PRIMARY_UNCONFIRMED\x10\x02\x12#\n" +
 	"\x1fAT_RISK_REASON_DURABILITY_UNMET\x10\x03\x12\x1b\n" +
-	"\x17AT_RISK_REASON_MAX_HOLD\x10\x04*\xb5\x01\n" +
+	"\x17AT_RISK_REASON_MAX_HOLD\x10\x04\x12\x1c\n" +
+	"\x18AT_RISK_REASON_RENEW_FOR\x10\x05*\xb5\x01\n" +
 	"\n" +
 	"LostReason\x12\x1b\n" +
 	"\x17LOST_REASON_UNSPECIFIED\x10\x00\x12\x17\n" +

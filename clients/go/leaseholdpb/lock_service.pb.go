@@ -320,7 +320,10 @@ type HoldRequest struct {
 	//
 	//	*HoldRequest_WaitTimeout
 	//	*HoldRequest_WaitForever
-	Wait          isHoldRequest_Wait `protobuf_oneof:"wait"`
+	Wait isHoldRequest_Wait `protobuf_oneof:"wait"`
+	// Renew for this long after `granted`, and then no more, unless a newer KeepAlive keeps the lease: 1 s to 30 min.
+	// Unset: as long as the stream lives, which behind a proxy can be long after its client has died. See KeepAlive.
+	RenewFor      *durationpb.Duration `protobuf:"bytes,4,opt,name=renew_for,json=renewFor,proto3" json:"renew_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +388,13 @@ func (x *HoldRequest) GetWaitForever() bool {
 		}
 	}
 	return false
+}
+
+func (x *HoldRequest) GetRenewFor() *durationpb.Duration {
+	if x != nil {
+		return x.RenewFor
+	}
+	return nil
 }
 
 type isHoldRequest_Wait interface {
@@ -599,7 +609,10 @@ func (*HoldResponse_Draining) isHoldResponse_Event() {}
 type KeepAliveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The leases to keep alive: 1 to 64, each once. Required.
-	Leases        []*LeaseRef `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
+	Leases []*LeaseRef `protobuf:"bytes,1,rep,name=leases,proto3" json:"leases,omitempty"`
+	// Renew for this long after the call's arrival, and then no more: 1 s to 30 min. The next KeepAlive is the client's
+	// sign of life. Unset: as long as the stream lives.
+	RenewFor      *durationpb.Duration `protobuf:"bytes,2,opt,name=renew_for,json=renewFor,proto3" json:"renew_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -637,6 +650,13 @@ func (*KeepAliveRequest) Descriptor() ([]byte, []int) {
 func (x *KeepAliveRequest) GetLeases() []*LeaseRef {
 	if x != nil {
 		return x.Leases
+	}
+	return nil
+}
+
+func (x *KeepAliveRequest) GetRenewFor() *durationpb.Duration {
+	if x != nil {
+		return x.RenewFor
 	}
 	return nil
 }
@@ -1742,11 +1762,12 @@ const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"\fwait_forever\x18\x03 \x01(\bH\x00R\vwaitForeverB\x06\n" +
 	"\x04wait\"B\n" +
 	"\x13AcquireManyResponse\x12+\n" +
-	"\x06leases\x18\x01 \x03(\v2\x13.leasehold.v1.LeaseR\x06leases\"\xa7\x01\n" +
+	"\x06leases\x18\x01 \x03(\v2\x13.leasehold.v1.LeaseR\x06leases\"\xdf\x01\n" +
 	"\vHoldRequest\x12+\n" +
 	"\x04spec\x18\x01 \x01(\v2\x17.leasehold.v1.LeaseSpecR\x04spec\x12>\n" +
 	"\fwait_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationH\x00R\vwaitTimeout\x12#\n" +
-	"\fwait_forever\x18\x03 \x01(\bH\x00R\vwaitForeverB\x06\n" +
+	"\fwait_forever\x18\x03 \x01(\bH\x00R\vwaitForever\x126\n" +
+	"\trenew_for\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\brenewForB\x06\n" +
 	"\x04wait\"\x9e\x03\n" +
 	"\fHoldResponse\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x19\n" +
@@ -1758,9 +1779,10 @@ const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"\x04lost\x18\a \x01(\v2\x12.leasehold.v1.LostH\x00R\x04lost\x12+\n" +
 	"\x05moved\x18\b \x01(\v2\x13.leasehold.v1.MovedH\x00R\x05moved\x124\n" +
 	"\bdraining\x18\t \x01(\v2\x16.leasehold.v1.DrainingH\x00R\bdrainingB\a\n" +
-	"\x05event\"B\n" +
+	"\x05event\"z\n" +
 	"\x10KeepAliveRequest\x12.\n" +
-	"\x06leases\x18\x01 \x03(\v2\x16.leasehold.v1.LeaseRefR\x06leases\"\xc2\x02\n" +
+	"\x06leases\x18\x01 \x03(\v2\x16.leasehold.v1.LeaseRefR\x06leases\x126\n" +
+	"\trenew_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\brenewFor\"\xc2\x02\n" +
 	"\x11KeepAliveResponse\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x19\n" +
 	"\blease_id\x18\x02 \x01(\tR\aleaseId\x12/\n" +
@@ -1898,58 +1920,60 @@ var file_leasehold_v1_lock_service_proto_depIdxs = []int32{
 	26, // 5: leasehold.v1.AcquireManyResponse.leases:type_name -> leasehold.v1.Lease
 	24, // 6: leasehold.v1.HoldRequest.spec:type_name -> leasehold.v1.LeaseSpec
 	25, // 7: leasehold.v1.HoldRequest.wait_timeout:type_name -> google.protobuf.Duration
-	27, // 8: leasehold.v1.HoldResponse.queued:type_name -> leasehold.v1.Queued
-	26, // 9: leasehold.v1.HoldResponse.granted:type_name -> leasehold.v1.Lease
-	26, // 10: leasehold.v1.HoldResponse.renewed:type_name -> leasehold.v1.Lease
-	28, // 11: leasehold.v1.HoldResponse.at_risk:type_name -> leasehold.v1.AtRisk
-	29, // 12: leasehold.v1.HoldResponse.lost:type_name -> leasehold.v1.Lost
-	30, // 13: leasehold.v1.HoldResponse.moved:type_name -> leasehold.v1.Moved
-	31, // 14: leasehold.v1.HoldResponse.draining:type_name -> leasehold.v1.Draining
-	32, // 15: leasehold.v1.KeepAliveRequest.leases:type_name -> leasehold.v1.LeaseRef
-	26, // 16: leasehold.v1.KeepAliveResponse.renewed:type_name -> leasehold.v1.Lease
-	28, // 17: leasehold.v1.KeepAliveResponse.at_risk:type_name -> leasehold.v1.AtRisk
-	29, // 18: leasehold.v1.KeepAliveResponse.lost:type_name -> leasehold.v1.Lost
-	30, // 19: leasehold.v1.KeepAliveResponse.moved:type_name -> leasehold.v1.Moved
-	31, // 20: leasehold.v1.KeepAliveResponse.draining:type_name -> leasehold.v1.Draining
-	25, // 21: leasehold.v1.RenewRequest.ttl:type_name -> google.protobuf.Duration
-	26, // 22: leasehold.v1.RenewResponse.lease:type_name -> leasehold.v1.Lease
-	33, // 23: leasehold.v1.GetLockResponse.lock:type_name -> leasehold.v1.Lock
-	34, // 24: leasehold.v1.ListLocksRequest.states:type_name -> leasehold.v1.LockState
-	33, // 25: leasehold.v1.ListLocksResponse.locks:type_name -> leasehold.v1.Lock
-	33, // 26: leasehold.v1.WatchLocksResponse.lock:type_name -> leasehold.v1.Lock
-	35, // 27: leasehold.v1.WatchLocksResponse.snapshot_complete:type_name -> leasehold.v1.SnapshotComplete
-	36, // 28: leasehold.v1.WatchLocksResponse.heartbeat:type_name -> leasehold.v1.Heartbeat
-	25, // 29: leasehold.v1.ForceReleaseResponse.free_in:type_name -> google.protobuf.Duration
-	37, // 30: leasehold.v1.GetServerInfoResponse.info:type_name -> leasehold.v1.ServerInfo
-	0,  // 31: leasehold.v1.LockService.Acquire:input_type -> leasehold.v1.AcquireRequest
-	2,  // 32: leasehold.v1.LockService.AcquireMany:input_type -> leasehold.v1.AcquireManyRequest
-	4,  // 33: leasehold.v1.LockService.Hold:input_type -> leasehold.v1.HoldRequest
-	6,  // 34: leasehold.v1.LockService.KeepAlive:input_type -> leasehold.v1.KeepAliveRequest
-	8,  // 35: leasehold.v1.LockService.Renew:input_type -> leasehold.v1.RenewRequest
-	10, // 36: leasehold.v1.LockService.Release:input_type -> leasehold.v1.ReleaseRequest
-	12, // 37: leasehold.v1.LockService.GetLock:input_type -> leasehold.v1.GetLockRequest
-	14, // 38: leasehold.v1.LockService.ListLocks:input_type -> leasehold.v1.ListLocksRequest
-	16, // 39: leasehold.v1.LockService.WatchLocks:input_type -> leasehold.v1.WatchLocksRequest
-	18, // 40: leasehold.v1.LockService.CheckFencingToken:input_type -> leasehold.v1.CheckFencingTokenRequest
-	20, // 41: leasehold.v1.LockService.ForceRelease:input_type -> leasehold.v1.ForceReleaseRequest
-	22, // 42: leasehold.v1.LockService.GetServerInfo:input_type -> leasehold.v1.GetServerInfoRequest
-	1,  // 43: leasehold.v1.LockService.Acquire:output_type -> leasehold.v1.AcquireResponse
-	3,  // 44: leasehold.v1.LockService.AcquireMany:output_type -> leasehold.v1.AcquireManyResponse
-	5,  // 45: leasehold.v1.LockService.Hold:output_type -> leasehold.v1.HoldResponse
-	7,  // 46: leasehold.v1.LockService.KeepAlive:output_type -> leasehold.v1.KeepAliveResponse
-	9,  // 47: leasehold.v1.LockService.Renew:output_type -> leasehold.v1.RenewResponse
-	11, // 48: leasehold.v1.LockService.Release:output_type -> leasehold.v1.ReleaseResponse
-	13, // 49: leasehold.v1.LockService.GetLock:output_type -> leasehold.v1.GetLockResponse
-	15, // 50: leasehold.v1.LockService.ListLocks:output_type -> leasehold.v1.ListLocksResponse
-	17, // 51: leasehold.v1.LockService.WatchLocks:output_type -> leasehold.v1.WatchLocksResponse
-	19, // 52: leasehold.v1.LockService.CheckFencingToken:output_type -> leasehold.v1.CheckFencingTokenResponse
-	21, // 53: leasehold.v1.LockService.ForceRelease:output_type -> leasehold.v1.ForceReleaseResponse
-	23, // 54: leasehold.v1.LockService.GetServerInfo:output_type -> leasehold.v1.GetServerInfoResponse
-	43, // [43:55] is the sub-list for method output_type
-	31, // [31:43] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	25, // 8: leasehold.v1.HoldRequest.renew_for:type_name -> google.protobuf.Duration
+	27, // 9: leasehold.v1.HoldResponse.queued:type_name -> leasehold.v1.Queued
+	26, // 10: leasehold.v1.HoldResponse.granted:type_name -> leasehold.v1.Lease
+	26, // 11: leasehold.v1.HoldResponse.renewed:type_name -> leasehold.v1.Lease
+	28, // 12: leasehold.v1.HoldResponse.at_risk:type_name -> leasehold.v1.AtRisk
+	29, // 13: leasehold.v1.HoldResponse.lost:type_name -> leasehold.v1.Lost
+	30, // 14: leasehold.v1.HoldResponse.moved:type_name -> leasehold.v1.Moved
+	31, // 15: leasehold.v1.HoldResponse.draining:type_name -> leasehold.v1.Draining
+	32, // 16: leasehold.v1.KeepAliveRequest.leases:type_name -> leasehold.v1.LeaseRef
+	25, // 17: leasehold.v1.KeepAliveRequest.renew_for:type_name -> google.protobuf.Duration
+	26, // 18: leasehold.v1.KeepAliveResponse.renewed:type_name -> leasehold.v1.Lease
+	28, // 19: leasehold.v1.KeepAliveResponse.at_risk:type_name -> leasehold.v1.AtRisk
+	29, // 20: leasehold.v1.KeepAliveResponse.lost:type_name -> leasehold.v1.Lost
+	30, // 21: leasehold.v1.KeepAliveResponse.moved:type_name -> leasehold.v1.Moved
+	31, // 22: leasehold.v1.KeepAliveResponse.draining:type_name -> leasehold.v1.Draining
+	25, // 23: leasehold.v1.RenewRequest.ttl:type_name -> google.protobuf.Duration
+	26, // 24: leasehold.v1.RenewResponse.lease:type_name -> leasehold.v1.Lease
+	33, // 25: leasehold.v1.GetLockResponse.lock:type_name -> leasehold.v1.Lock
+	34, // 26: leasehold.v1.ListLocksRequest.states:type_name -> leasehold.v1.LockState
+	33, // 27: leasehold.v1.ListLocksResponse.locks:type_name -> leasehold.v1.Lock
+	33, // 28: leasehold.v1.WatchLocksResponse.lock:type_name -> leasehold.v1.Lock
+	35, // 29: leasehold.v1.WatchLocksResponse.snapshot_complete:type_name -> leasehold.v1.SnapshotComplete
+	36, // 30: leasehold.v1.WatchLocksResponse.heartbeat:type_name -> leasehold.v1.Heartbeat
+	25, // 31: leasehold.v1.ForceReleaseResponse.free_in:type_name -> google.protobuf.Duration
+	37, // 32: leasehold.v1.GetServerInfoResponse.info:type_name -> leasehold.v1.ServerInfo
+	0,  // 33: leasehold.v1.LockService.Acquire:input_type -> leasehold.v1.AcquireRequest
+	2,  // 34: leasehold.v1.LockService.AcquireMany:input_type -> leasehold.v1.AcquireManyRequest
+	4,  // 35: leasehold.v1.LockService.Hold:input_type -> leasehold.v1.HoldRequest
+	6,  // 36: leasehold.v1.LockService.KeepAlive:input_type -> leasehold.v1.KeepAliveRequest
+	8,  // 37: leasehold.v1.LockService.Renew:input_type -> leasehold.v1.RenewRequest
+	10, // 38: leasehold.v1.LockService.Release:input_type -> leasehold.v1.ReleaseRequest
+	12, // 39: leasehold.v1.LockService.GetLock:input_type -> leasehold.v1.GetLockRequest
+	14, // 40: leasehold.v1.LockService.ListLocks:input_type -> leasehold.v1.ListLocksRequest
+	16, // 41: leasehold.v1.LockService.WatchLocks:input_type -> leasehold.v1.WatchLocksRequest
+	18, // 42: leasehold.v1.LockService.CheckFencingToken:input_type -> leasehold.v1.CheckFencingTokenRequest
+	20, // 43: leasehold.v1.LockService.ForceRelease:input_type -> leasehold.v1.ForceReleaseRequest
+	22, // 44: leasehold.v1.LockService.GetServerInfo:input_type -> leasehold.v1.GetServerInfoRequest
+	1,  // 45: leasehold.v1.LockService.Acquire:output_type -> leasehold.v1.AcquireResponse
+	3,  // 46: leasehold.v1.LockService.AcquireMany:output_type -> leasehold.v1.AcquireManyResponse
+	5,  // 47: leasehold.v1.LockService.Hold:output_type -> leasehold.v1.HoldResponse
+	7,  // 48: leasehold.v1.LockService.KeepAlive:output_type -> leasehold.v1.KeepAliveResponse
+	9,  // 49: leasehold.v1.LockService.Renew:output_type -> leasehold.v1.RenewResponse
+	11, // 50: leasehold.v1.LockService.Release:output_type -> leasehold.v1.ReleaseResponse
+	13, // 51: leasehold.v1.LockService.GetLock:output_type -> leasehold.v1.GetLockResponse
+	15, // 52: leasehold.v1.LockService.ListLocks:output_type -> leasehold.v1.ListLocksResponse
+	17, // 53: leasehold.v1.LockService.WatchLocks:output_type -> leasehold.v1.WatchLocksResponse
+	19, // 54: leasehold.v1.LockService.CheckFencingToken:output_type -> leasehold.v1.CheckFencingTokenResponse
+	21, // 55: leasehold.v1.LockService.ForceRelease:output_type -> leasehold.v1.ForceReleaseResponse
+	23, // 56: leasehold.v1.LockService.GetServerInfo:output_type -> leasehold.v1.GetServerInfoResponse
+	45, // [45:57] is the sub-list for method output_type
+	33, // [33:45] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_leasehold_v1_lock_service_proto_init() }

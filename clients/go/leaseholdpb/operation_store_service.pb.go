@@ -957,7 +957,11 @@ type KeepAliveOperationRequest struct {
 	// The attempt's claim_id. Required.
 	ClaimId string `protobuf:"bytes,3,opt,name=claim_id,json=claimId,proto3" json:"claim_id,omitempty"`
 	// The attempt's token. Required, positive.
-	FencingToken  int64 `protobuf:"varint,4,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
+	FencingToken int64 `protobuf:"varint,4,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
+	// Heartbeat for this long after the call's arrival, and then no more, unless a newer KeepAliveOperation keeps the
+	// attempt: 1 s to 30 min. Unset: as long as the stream lives, which behind a proxy can be long after the worker has
+	// died.
+	RenewFor      *durationpb.Duration `protobuf:"bytes,5,opt,name=renew_for,json=renewFor,proto3" json:"renew_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1018,6 +1022,13 @@ func (x *KeepAliveOperationRequest) GetFencingToken() int64 {
 		return x.FencingToken
 	}
 	return 0
+}
+
+func (x *KeepAliveOperationRequest) GetRenewFor() *durationpb.Duration {
+	if x != nil {
+		return x.RenewFor
+	}
+	return nil
 }
 
 // One event of KeepAliveOperation.
@@ -2461,12 +2472,13 @@ const file_leasehold_v1_operation_store_service_proto_rawDesc = "" +
 	"\b_version\"\x81\x01\n" +
 	"\x17UpdateOperationResponse\x125\n" +
 	"\toperation\x18\x01 \x01(\v2\x17.leasehold.v1.OperationR\toperation\x12/\n" +
-	"\aattempt\x18\x02 \x01(\v2\x15.leasehold.v1.AttemptR\aattempt\"\x9a\x01\n" +
+	"\aattempt\x18\x02 \x01(\v2\x15.leasehold.v1.AttemptR\aattempt\"\xd2\x01\n" +
 	"\x19KeepAliveOperationRequest\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12!\n" +
 	"\foperation_id\x18\x02 \x01(\tR\voperationId\x12\x19\n" +
 	"\bclaim_id\x18\x03 \x01(\tR\aclaimId\x12#\n" +
-	"\rfencing_token\x18\x04 \x01(\x03R\ffencingToken\"\xa8\x03\n" +
+	"\rfencing_token\x18\x04 \x01(\x03R\ffencingToken\x126\n" +
+	"\trenew_for\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\brenewFor\"\xa8\x03\n" +
 	"\x1aKeepAliveOperationResponse\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12!\n" +
 	"\foperation_id\x18\x02 \x01(\tR\voperationId\x121\n" +
@@ -2663,59 +2675,60 @@ var file_leasehold_v1_operation_store_service_proto_depIdxs = []int32{
 	33, // 18: leasehold.v1.UpdateOperationRequest.set_labels:type_name -> leasehold.v1.UpdateOperationRequest.SetLabelsEntry
 	39, // 19: leasehold.v1.UpdateOperationResponse.operation:type_name -> leasehold.v1.Operation
 	40, // 20: leasehold.v1.UpdateOperationResponse.attempt:type_name -> leasehold.v1.Attempt
-	40, // 21: leasehold.v1.KeepAliveOperationResponse.renewed:type_name -> leasehold.v1.Attempt
-	42, // 22: leasehold.v1.KeepAliveOperationResponse.at_risk:type_name -> leasehold.v1.AtRisk
-	14, // 23: leasehold.v1.KeepAliveOperationResponse.cancel_requested:type_name -> leasehold.v1.CancelRequested
-	15, // 24: leasehold.v1.KeepAliveOperationResponse.lost:type_name -> leasehold.v1.AttemptLost
-	43, // 25: leasehold.v1.KeepAliveOperationResponse.moved:type_name -> leasehold.v1.Moved
-	44, // 26: leasehold.v1.KeepAliveOperationResponse.draining:type_name -> leasehold.v1.Draining
-	0,  // 27: leasehold.v1.AttemptLost.reason:type_name -> leasehold.v1.AttemptLostReason
-	34, // 28: leasehold.v1.CompleteOperationRequest.result:type_name -> google.protobuf.Any
-	45, // 29: leasehold.v1.CompleteOperationRequest.error:type_name -> google.rpc.Status
-	17, // 30: leasehold.v1.CompleteOperationRequest.cancelled:type_name -> leasehold.v1.Cancelled
-	39, // 31: leasehold.v1.CompleteOperationResponse.operation:type_name -> leasehold.v1.Operation
-	35, // 32: leasehold.v1.YieldOperationRequest.delay:type_name -> google.protobuf.Duration
-	39, // 33: leasehold.v1.YieldOperationResponse.operation:type_name -> leasehold.v1.Operation
-	39, // 34: leasehold.v1.CancelOperationResponse.operation:type_name -> leasehold.v1.Operation
-	39, // 35: leasehold.v1.RetryOperationResponse.operation:type_name -> leasehold.v1.Operation
-	35, // 36: leasehold.v1.WaitOperationRequest.wait_timeout:type_name -> google.protobuf.Duration
-	39, // 37: leasehold.v1.WaitOperationResponse.operation:type_name -> leasehold.v1.Operation
-	41, // 38: leasehold.v1.WatchOperationsRequest.filter:type_name -> leasehold.v1.OperationFilter
-	39, // 39: leasehold.v1.WatchOperationsResponse.operation:type_name -> leasehold.v1.Operation
-	31, // 40: leasehold.v1.WatchOperationsResponse.removed:type_name -> leasehold.v1.OperationRemoved
-	46, // 41: leasehold.v1.WatchOperationsResponse.snapshot_complete:type_name -> leasehold.v1.SnapshotComplete
-	47, // 42: leasehold.v1.WatchOperationsResponse.heartbeat:type_name -> leasehold.v1.Heartbeat
-	1,  // 43: leasehold.v1.OperationStoreService.BeginOperation:input_type -> leasehold.v1.BeginOperationRequest
-	3,  // 44: leasehold.v1.OperationStoreService.GetOperation:input_type -> leasehold.v1.GetOperationRequest
-	5,  // 45: leasehold.v1.OperationStoreService.ListOperations:input_type -> leasehold.v1.ListOperationsRequest
-	7,  // 46: leasehold.v1.OperationStoreService.ClaimOperations:input_type -> leasehold.v1.ClaimOperationsRequest
-	10, // 47: leasehold.v1.OperationStoreService.UpdateOperation:input_type -> leasehold.v1.UpdateOperationRequest
-	12, // 48: leasehold.v1.OperationStoreService.KeepAliveOperation:input_type -> leasehold.v1.KeepAliveOperationRequest
-	16, // 49: leasehold.v1.OperationStoreService.CompleteOperation:input_type -> leasehold.v1.CompleteOperationRequest
-	19, // 50: leasehold.v1.OperationStoreService.YieldOperation:input_type -> leasehold.v1.YieldOperationRequest
-	21, // 51: leasehold.v1.OperationStoreService.CancelOperation:input_type -> leasehold.v1.CancelOperationRequest
-	23, // 52: leasehold.v1.OperationStoreService.RetryOperation:input_type -> leasehold.v1.RetryOperationRequest
-	25, // 53: leasehold.v1.OperationStoreService.DeleteOperation:input_type -> leasehold.v1.DeleteOperationRequest
-	27, // 54: leasehold.v1.OperationStoreService.WaitOperation:input_type -> leasehold.v1.WaitOperationRequest
-	29, // 55: leasehold.v1.OperationStoreService.WatchOperations:input_type -> leasehold.v1.WatchOperationsRequest
-	2,  // 56: leasehold.v1.OperationStoreService.BeginOperation:output_type -> leasehold.v1.BeginOperationResponse
-	4,  // 57: leasehold.v1.OperationStoreService.GetOperation:output_type -> leasehold.v1.GetOperationResponse
-	6,  // 58: leasehold.v1.OperationStoreService.ListOperations:output_type -> leasehold.v1.ListOperationsResponse
-	8,  // 59: leasehold.v1.OperationStoreService.ClaimOperations:output_type -> leasehold.v1.ClaimOperationsResponse
-	11, // 60: leasehold.v1.OperationStoreService.UpdateOperation:output_type -> leasehold.v1.UpdateOperationResponse
-	13, // 61: leasehold.v1.OperationStoreService.KeepAliveOperation:output_type -> leasehold.v1.KeepAliveOperationResponse
-	18, // 62: leasehold.v1.OperationStoreService.CompleteOperation:output_type -> leasehold.v1.CompleteOperationResponse
-	20, // 63: leasehold.v1.OperationStoreService.YieldOperation:output_type -> leasehold.v1.YieldOperationResponse
-	22, // 64: leasehold.v1.OperationStoreService.CancelOperation:output_type -> leasehold.v1.CancelOperationResponse
-	24, // 65: leasehold.v1.OperationStoreService.RetryOperation:output_type -> leasehold.v1.RetryOperationResponse
-	26, // 66: leasehold.v1.OperationStoreService.DeleteOperation:output_type -> leasehold.v1.DeleteOperationResponse
-	28, // 67: leasehold.v1.OperationStoreService.WaitOperation:output_type -> leasehold.v1.WaitOperationResponse
-	30, // 68: leasehold.v1.OperationStoreService.WatchOperations:output_type -> leasehold.v1.WatchOperationsResponse
-	56, // [56:69] is the sub-list for method output_type
-	43, // [43:56] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	35, // 21: leasehold.v1.KeepAliveOperationRequest.renew_for:type_name -> google.protobuf.Duration
+	40, // 22: leasehold.v1.KeepAliveOperationResponse.renewed:type_name -> leasehold.v1.Attempt
+	42, // 23: leasehold.v1.KeepAliveOperationResponse.at_risk:type_name -> leasehold.v1.AtRisk
+	14, // 24: leasehold.v1.KeepAliveOperationResponse.cancel_requested:type_name -> leasehold.v1.CancelRequested
+	15, // 25: leasehold.v1.KeepAliveOperationResponse.lost:type_name -> leasehold.v1.AttemptLost
+	43, // 26: leasehold.v1.KeepAliveOperationResponse.moved:type_name -> leasehold.v1.Moved
+	44, // 27: leasehold.v1.KeepAliveOperationResponse.draining:type_name -> leasehold.v1.Draining
+	0,  // 28: leasehold.v1.AttemptLost.reason:type_name -> leasehold.v1.AttemptLostReason
+	34, // 29: leasehold.v1.CompleteOperationRequest.result:type_name -> google.protobuf.Any
+	45, // 30: leasehold.v1.CompleteOperationRequest.error:type_name -> google.rpc.Status
+	17, // 31: leasehold.v1.CompleteOperationRequest.cancelled:type_name -> leasehold.v1.Cancelled
+	39, // 32: leasehold.v1.CompleteOperationResponse.operation:type_name -> leasehold.v1.Operation
+	35, // 33: leasehold.v1.YieldOperationRequest.delay:type_name -> google.protobuf.Duration
+	39, // 34: leasehold.v1.YieldOperationResponse.operation:type_name -> leasehold.v1.Operation
+	39, // 35: leasehold.v1.CancelOperationResponse.operation:type_name -> leasehold.v1.Operation
+	39, // 36: leasehold.v1.RetryOperationResponse.operation:type_name -> leasehold.v1.Operation
+	35, // 37: leasehold.v1.WaitOperationRequest.wait_timeout:type_name -> google.protobuf.Duration
+	39, // 38: leasehold.v1.WaitOperationResponse.operation:type_name -> leasehold.v1.Operation
+	41, // 39: leasehold.v1.WatchOperationsRequest.filter:type_name -> leasehold.v1.OperationFilter
+	39, // 40: leasehold.v1.WatchOperationsResponse.operation:type_name -> leasehold.v1.Operation
+	31, // 41: leasehold.v1.WatchOperationsResponse.removed:type_name -> leasehold.v1.OperationRemoved
+	46, // 42: leasehold.v1.WatchOperationsResponse.snapshot_complete:type_name -> leasehold.v1.SnapshotComplete
+	47, // 43: leasehold.v1.WatchOperationsResponse.heartbeat:type_name -> leasehold.v1.Heartbeat
+	1,  // 44: leasehold.v1.OperationStoreService.BeginOperation:input_type -> leasehold.v1.BeginOperationRequest
+	3,  // 45: leasehold.v1.OperationStoreService.GetOperation:input_type -> leasehold.v1.GetOperationRequest
+	5,  // 46: leasehold.v1.OperationStoreService.ListOperations:input_type -> leasehold.v1.ListOperationsRequest
+	7,  // 47: leasehold.v1.OperationStoreService.ClaimOperations:input_type -> leasehold.v1.ClaimOperationsRequest
+	10, // 48: leasehold.v1.OperationStoreService.UpdateOperation:input_type -> leasehold.v1.UpdateOperationRequest
+	12, // 49: leasehold.v1.OperationStoreService.KeepAliveOperation:input_type -> leasehold.v1.KeepAliveOperationRequest
+	16, // 50: leasehold.v1.OperationStoreService.CompleteOperation:input_type -> leasehold.v1.CompleteOperationRequest
+	19, // 51: leasehold.v1.OperationStoreService.YieldOperation:input_type -> leasehold.v1.YieldOperationRequest
+	21, // 52: leasehold.v1.OperationStoreService.CancelOperation:input_type -> leasehold.v1.CancelOperationRequest
+	23, // 53: leasehold.v1.OperationStoreService.RetryOperation:input_type -> leasehold.v1.RetryOperationRequest
+	25, // 54: leasehold.v1.OperationStoreService.DeleteOperation:input_type -> leasehold.v1.DeleteOperationRequest
+	27, // 55: leasehold.v1.OperationStoreService.WaitOperation:input_type -> leasehold.v1.WaitOperationRequest
+	29, // 56: leasehold.v1.OperationStoreService.WatchOperations:input_type -> leasehold.v1.WatchOperationsRequest
+	2,  // 57: leasehold.v1.OperationStoreService.BeginOperation:output_type -> leasehold.v1.BeginOperationResponse
+	4,  // 58: leasehold.v1.OperationStoreService.GetOperation:output_type -> leasehold.v1.GetOperationResponse
+	6,  // 59: leasehold.v1.OperationStoreService.ListOperations:output_type -> leasehold.v1.ListOperationsResponse
+	8,  // 60: leasehold.v1.OperationStoreService.ClaimOperations:output_type -> leasehold.v1.ClaimOperationsResponse
+	11, // 61: leasehold.v1.OperationStoreService.UpdateOperation:output_type -> leasehold.v1.UpdateOperationResponse
+	13, // 62: leasehold.v1.OperationStoreService.KeepAliveOperation:output_type -> leasehold.v1.KeepAliveOperationResponse
+	18, // 63: leasehold.v1.OperationStoreService.CompleteOperation:output_type -> leasehold.v1.CompleteOperationResponse
+	20, // 64: leasehold.v1.OperationStoreService.YieldOperation:output_type -> leasehold.v1.YieldOperationResponse
+	22, // 65: leasehold.v1.OperationStoreService.CancelOperation:output_type -> leasehold.v1.CancelOperationResponse
+	24, // 66: leasehold.v1.OperationStoreService.RetryOperation:output_type -> leasehold.v1.RetryOperationResponse
+	26, // 67: leasehold.v1.OperationStoreService.DeleteOperation:output_type -> leasehold.v1.DeleteOperationResponse
+	28, // 68: leasehold.v1.OperationStoreService.WaitOperation:output_type -> leasehold.v1.WaitOperationResponse
+	30, // 69: leasehold.v1.OperationStoreService.WatchOperations:output_type -> leasehold.v1.WatchOperationsResponse
+	57, // [57:70] is the sub-list for method output_type
+	44, // [44:57] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_leasehold_v1_operation_store_service_proto_init() }

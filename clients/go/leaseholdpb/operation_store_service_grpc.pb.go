@@ -100,7 +100,8 @@ type OperationStoreServiceClient interface {
 	// Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
 	// about every quarter of the heartbeat timeout.
 	//
-	// After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+	// After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK. With
+	// renew_for it also ends with OK after `moved`.
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
 	// DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
@@ -359,7 +360,8 @@ type OperationStoreServiceServer interface {
 	// Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
 	// about every quarter of the heartbeat timeout.
 	//
-	// After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+	// After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK. With
+	// renew_for it also ends with OK after `moved`.
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
 	// DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the

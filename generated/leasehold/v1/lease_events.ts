@@ -22,6 +22,8 @@ export const AtRiskReason = {
   AT_RISK_REASON_DURABILITY_UNMET: 3,
   /** AT_RISK_REASON_MAX_HOLD - The lease's max_hold is reached: no renewal will move the deadline any more. */
   AT_RISK_REASON_MAX_HOLD: 4,
+  /** AT_RISK_REASON_RENEW_FOR - The renew_for of the stream is over: nothing moves the deadline any more until a newer call keeps it. */
+  AT_RISK_REASON_RENEW_FOR: 5,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -33,6 +35,7 @@ export namespace AtRiskReason {
   export type AT_RISK_REASON_PRIMARY_UNCONFIRMED = typeof AtRiskReason.AT_RISK_REASON_PRIMARY_UNCONFIRMED;
   export type AT_RISK_REASON_DURABILITY_UNMET = typeof AtRiskReason.AT_RISK_REASON_DURABILITY_UNMET;
   export type AT_RISK_REASON_MAX_HOLD = typeof AtRiskReason.AT_RISK_REASON_MAX_HOLD;
+  export type AT_RISK_REASON_RENEW_FOR = typeof AtRiskReason.AT_RISK_REASON_RENEW_FOR;
   export type UNRECOGNIZED = typeof AtRiskReason.UNRECOGNIZED;
 }
 

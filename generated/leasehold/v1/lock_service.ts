@@ -88,6 +88,11 @@ export interface HoldRequest {
     /** As long as the stream lives. Must be true. */
     { $case: "waitForever"; value: boolean }
     | undefined;
+  /**
+   * Renew for this long after `granted`, and then no more, unless a newer KeepAlive keeps the lease: 1 s to 30 min.
+   * Unset: as long as the stream lives, which behind a proxy can be long after its client has died. See KeepAlive.
+   */
+  renewFor: Duration | undefined;
 }
 
 /** One event of Hold. */
@@ -126,6 +131,11 @@ export interface HoldResponse {
 export interface KeepAliveRequest {
   /** The leases to keep alive: 1 to 64, each once. Required. */
   leases: LeaseRef[];
+  /**
+   * Renew for this long after the call's arrival, and then no more: 1 s to 30 min. The next KeepAlive is the client's
+   * sign of life. Unset: as long as the stream lives.
+   */
+  renewFor: Duration | undefined;
 }
 
 /** One event of KeepAlive. */
@@ -604,7 +614,7 @@ export const AcquireManyResponse: MessageFns<AcquireManyResponse> = {
 };
 
 function createBaseHoldRequest(): HoldRequest {
-  return { spec: undefined, wait: undefined };
+  return { spec: undefined, wait: undefined, renewFor: undefined };
 }
 
 export const HoldRequest: MessageFns<HoldRequest> = {
@@ -619,6 +629,9 @@ export const HoldRequest: MessageFns<HoldRequest> = {
       case "waitForever":
         writer.uint32(24).bool(message.wait.value);
         break;
+    }
+    if (message.renewFor !== undefined) {
+      Duration.encode(message.renewFor, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -660,6 +673,14 @@ export const HoldRequest: MessageFns<HoldRequest> = {
             message.wait = { $case: "waitForever", value: reader.bool() };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.renewFor = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -692,6 +713,9 @@ export const HoldRequest: MessageFns<HoldRequest> = {
         break;
       }
     }
+    message.renewFor = (object.renewFor !== undefined && object.renewFor !== null)
+      ? Duration.fromPartial(object.renewFor)
+      : undefined;
     return message;
   },
 };
@@ -887,13 +911,16 @@ export const HoldResponse: MessageFns<HoldResponse> = {
 };
 
 function createBaseKeepAliveRequest(): KeepAliveRequest {
-  return { leases: [] };
+  return { leases: [], renewFor: undefined };
 }
 
 export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
   encode(message: KeepAliveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.leases) {
       LeaseRef.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.renewFor !== undefined) {
+      Duration.encode(message.renewFor, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -919,6 +946,14 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
             message.leases.push(LeaseRef.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.renewFor = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -937,6 +972,9 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
   fromPartial(object: DeepPartial<KeepAliveRequest>): KeepAliveRequest {
     const message = createBaseKeepAliveRequest();
     message.leases = object.leases?.map((e) => LeaseRef.fromPartial(e)) || [];
+    message.renewFor = (object.renewFor !== undefined && object.renewFor !== null)
+      ? Duration.fromPartial(object.renewFor)
+      : undefined;
     return message;
   },
 };
@@ -2283,6 +2321,9 @@ export const LockServiceDefinition = {
      * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
      * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
      *
+     * A proxy answers those pings itself, also for a client that is dead or frozen. With renew_for the server trusts the
+     * stream for that long only: open KeepAlive before it is over. See there.
+     *
      * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
      * that it cancels counts as CANCELLED, and a trace shows an error.
      *
@@ -2304,6 +2345,11 @@ export const LockServiceDefinition = {
      *
      * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
      * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
+     *
+     * With renew_for the server doesn't rely on the stream to know that the client lives: the client opens a newer
+     * KeepAlive for the same leases before renew_for is over (at half of it, say), and the older stream, in Hold too,
+     * ends with OK after its last `moved`. If none comes, the server says `at_risk` with RENEW_FOR, and the lease ends at
+     * its deadline: at most renew_for and one time to live after its client has died, behind any proxy.
      *
      * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
      */
@@ -2488,6 +2534,9 @@ export const LockServiceService = {
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
    * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
+   * A proxy answers those pings itself, also for a client that is dead or frozen. With renew_for the server trusts the
+   * stream for that long only: open KeepAlive before it is over. See there.
+   *
    * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
    * that it cancels counts as CANCELLED, and a trace shows an error.
    *
@@ -2510,6 +2559,11 @@ export const LockServiceService = {
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
    * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
+   *
+   * With renew_for the server doesn't rely on the stream to know that the client lives: the client opens a newer
+   * KeepAlive for the same leases before renew_for is over (at half of it, say), and the older stream, in Hold too,
+   * ends with OK after its last `moved`. If none comes, the server says `at_risk` with RENEW_FOR, and the lease ends at
+   * its deadline: at most renew_for and one time to live after its client has died, behind any proxy.
    *
    * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
    */
@@ -2674,6 +2728,9 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
    * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
+   * A proxy answers those pings itself, also for a client that is dead or frozen. With renew_for the server trusts the
+   * stream for that long only: open KeepAlive before it is over. See there.
+   *
    * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
    * that it cancels counts as CANCELLED, and a trace shows an error.
    *
@@ -2688,6 +2745,11 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
    * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
+   *
+   * With renew_for the server doesn't rely on the stream to know that the client lives: the client opens a newer
+   * KeepAlive for the same leases before renew_for is over (at half of it, say), and the older stream, in Hold too,
+   * ends with OK after its last `moved`. If none comes, the server says `at_risk` with RENEW_FOR, and the lease ends at
+   * its deadline: at most renew_for and one time to live after its client has died, behind any proxy.
    *
    * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
    */
@@ -2804,6 +2866,9 @@ export interface LockServiceClient extends Client {
    * The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
    * Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
    *
+   * A proxy answers those pings itself, also for a client that is dead or frozen. With renew_for the server trusts the
+   * stream for that long only: open KeepAlive before it is over. See there.
+   *
    * After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
    * that it cancels counts as CANCELLED, and a trace shows an error.
    *
@@ -2819,6 +2884,11 @@ export interface LockServiceClient extends Client {
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
    * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
+   *
+   * With renew_for the server doesn't rely on the stream to know that the client lives: the client opens a newer
+   * KeepAlive for the same leases before renew_for is over (at half of it, say), and the older stream, in Hold too,
+   * ends with OK after its last `moved`. If none comes, the server says `at_risk` with RENEW_FOR, and the lease ends at
+   * its deadline: at most renew_for and one time to live after its client has died, behind any proxy.
    *
    * Errors: those, and UNAVAILABLE / DRAINING after `draining`.
    */

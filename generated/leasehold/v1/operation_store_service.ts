@@ -280,6 +280,12 @@ export interface KeepAliveOperationRequest {
   claimId: string;
   /** The attempt's token. Required, positive. */
   fencingToken: bigint;
+  /**
+   * Heartbeat for this long after the call's arrival, and then no more, unless a newer KeepAliveOperation keeps the
+   * attempt: 1 s to 30 min. Unset: as long as the stream lives, which behind a proxy can be long after the worker has
+   * died.
+   */
+  renewFor: Duration | undefined;
 }
 
 /** One event of KeepAliveOperation. */
@@ -1777,7 +1783,7 @@ export const UpdateOperationResponse: MessageFns<UpdateOperationResponse> = {
 };
 
 function createBaseKeepAliveOperationRequest(): KeepAliveOperationRequest {
-  return { resource: "", operationId: "", claimId: "", fencingToken: 0n };
+  return { resource: "", operationId: "", claimId: "", fencingToken: 0n, renewFor: undefined };
 }
 
 export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = {
@@ -1796,6 +1802,9 @@ export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = 
         throw new globalThis.Error("value provided for field message.fencingToken of type int64 too large");
       }
       writer.uint32(32).int64(message.fencingToken);
+    }
+    if (message.renewFor !== undefined) {
+      Duration.encode(message.renewFor, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1845,6 +1854,14 @@ export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = 
             message.fencingToken = reader.int64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.renewFor = Duration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1868,6 +1885,9 @@ export const KeepAliveOperationRequest: MessageFns<KeepAliveOperationRequest> = 
     message.fencingToken = (object.fencingToken !== undefined && object.fencingToken !== null)
       ? BigInt(object.fencingToken)
       : 0n;
+    message.renewFor = (object.renewFor !== undefined && object.renewFor !== null)
+      ? Duration.fromPartial(object.renewFor)
+      : undefined;
     return message;
   },
 };
@@ -3585,7 +3605,8 @@ export const OperationStoreServiceDefinition = {
      * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
      * about every quarter of the heartbeat timeout.
      *
-     * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+     * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK. With
+     * renew_for it also ends with OK after `moved`.
      *
      * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
      * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
@@ -3815,7 +3836,8 @@ export const OperationStoreServiceService = {
    * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
    * about every quarter of the heartbeat timeout.
    *
-   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK. With
+   * renew_for it also ends with OK after `moved`.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
    * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
@@ -3994,7 +4016,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
    * about every quarter of the heartbeat timeout.
    *
-   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK. With
+   * renew_for it also ends with OK after `moved`.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
    * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the
@@ -4164,7 +4187,8 @@ export interface OperationStoreServiceClient extends Client {
    * Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
    * about every quarter of the heartbeat timeout.
    *
-   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK.
+   * After CompleteOperation and YieldOperation the stream says `lost` with FINISHED or YIELDED, and ends with OK. With
+   * renew_for it also ends with OK after `moved`.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT after any other `lost`, ABORTED / MOVED after `moved`, UNAVAILABLE /
    * DRAINING after `draining`. A stream that ends in any other way, even without an error, says nothing about the

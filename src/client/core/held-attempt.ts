@@ -56,7 +56,8 @@ export class HeldAttempt {
     this.#deadline = new LeaseDeadline({ clock: channel.clock, onPassed: () => this.lose(undefined) });
     this.#streams = new KeptStreams<KeepAliveOperationResponse>({
       channel,
-      open: ({ operations }, metadata) => operations.keepAliveOperation(name, metadata),
+      open: ({ operations }, metadata) =>
+        operations.keepAliveOperation({ ...name, renewFor: undefined }, metadata),
       onMessage: (from, message) => this.#heard(from, message),
       onReopen: (why) => this.#observer({ kind: 'reopened', why }),
       remainingMs: () => this.remainingMs(),

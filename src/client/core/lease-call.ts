@@ -23,5 +23,6 @@ export function holdStream(request: HoldRequest): OpenStream<LeaseMessage> {
 }
 
 export function keepAliveStream(lease: LeaseName): OpenStream<LeaseMessage> {
-  return ({ locks }, metadata) => locks.keepAlive({ leases: [{ ...lease, ttl: undefined }] }, metadata);
+  return ({ locks }, metadata) =>
+    locks.keepAlive({ leases: [{ ...lease, ttl: undefined }], renewFor: undefined }, metadata);
 }

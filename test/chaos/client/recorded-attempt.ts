@@ -69,7 +69,7 @@ export class RunningAttempt {
     const { operations } = channel.seat.streams;
     const sent = { sentAtMs: historyClock.monotonicMs(), sentAtWallMs: historyClock.wallMs() };
     const stream: ClientReadableStream<KeepAliveOperationResponse> = operations.keepAliveOperation(
-      this.name,
+      { ...this.name, renewFor: undefined },
       channel.metadata(),
     );
     return new Promise((resolve) => {

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fleasehold/v1/lease_events.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\"\x1a\n\x06Queued\x12\x10\n\x08position\x18\x01 \x01(\x05\"4\n\x06\x41tRisk\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.leasehold.v1.AtRiskReason\"0\n\x04Lost\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.leasehold.v1.LostReason\"\x07\n\x05Moved\":\n\x08\x44raining\x12.\n\x0bmove_within\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration*\xbe\x01\n\x0c\x41tRiskReason\x12\x1e\n\x1a\x41T_RISK_REASON_UNSPECIFIED\x10\x00\x12$\n AT_RISK_REASON_STORE_UNAVAILABLE\x10\x01\x12&\n\"AT_RISK_REASON_PRIMARY_UNCONFIRMED\x10\x02\x12#\n\x1f\x41T_RISK_REASON_DURABILITY_UNMET\x10\x03\x12\x1b\n\x17\x41T_RISK_REASON_MAX_HOLD\x10\x04*\xb5\x01\n\nLostReason\x12\x1b\n\x17LOST_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13LOST_REASON_EXPIRED\x10\x01\x12\x18\n\x14LOST_REASON_RELEASED\x10\x02\x12\x1e\n\x1aLOST_REASON_FORCE_RELEASED\x10\x03\x12\x18\n\x14LOST_REASON_MAX_HOLD\x10\x04\x12\x1d\n\x19LOST_REASON_UNKNOWN_LEASE\x10\x05\x42,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fleasehold/v1/lease_events.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\"\x1a\n\x06Queued\x12\x10\n\x08position\x18\x01 \x01(\x05\"4\n\x06\x41tRisk\x12*\n\x06reason\x18\x01 \x01(\x0e\x32\x1a.leasehold.v1.AtRiskReason\"0\n\x04Lost\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.leasehold.v1.LostReason\"\x07\n\x05Moved\":\n\x08\x44raining\x12.\n\x0bmove_within\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration*\xdc\x01\n\x0c\x41tRiskReason\x12\x1e\n\x1a\x41T_RISK_REASON_UNSPECIFIED\x10\x00\x12$\n AT_RISK_REASON_STORE_UNAVAILABLE\x10\x01\x12&\n\"AT_RISK_REASON_PRIMARY_UNCONFIRMED\x10\x02\x12#\n\x1f\x41T_RISK_REASON_DURABILITY_UNMET\x10\x03\x12\x1b\n\x17\x41T_RISK_REASON_MAX_HOLD\x10\x04\x12\x1c\n\x18\x41T_RISK_REASON_RENEW_FOR\x10\x05*\xb5\x01\n\nLostReason\x12\x1b\n\x17LOST_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13LOST_REASON_EXPIRED\x10\x01\x12\x18\n\x14LOST_REASON_RELEASED\x10\x02\x12\x1e\n\x1aLOST_REASON_FORCE_RELEASED\x10\x03\x12\x18\n\x14LOST_REASON_MAX_HOLD\x10\x04\x12\x1d\n\x19LOST_REASON_UNKNOWN_LEASE\x10\x05\x42,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'P\001Z(leasehold.internal/leasehold/leaseholdpb'
   _globals['_ATRISKREASON']._serialized_start=283
-  _globals['_ATRISKREASON']._serialized_end=473
-  _globals['_LOSTREASON']._serialized_start=476
-  _globals['_LOSTREASON']._serialized_end=657
+  _globals['_ATRISKREASON']._serialized_end=503
+  _globals['_LOSTREASON']._serialized_start=506
+  _globals['_LOSTREASON']._serialized_end=687
   _globals['_QUEUED']._serialized_start=81
   _globals['_QUEUED']._serialized_end=107
   _globals['_ATRISK']._serialized_start=109

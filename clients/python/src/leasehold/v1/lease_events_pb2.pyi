@@ -16,6 +16,7 @@ class AtRiskReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AT_RISK_REASON_PRIMARY_UNCONFIRMED: _ClassVar[AtRiskReason]
     AT_RISK_REASON_DURABILITY_UNMET: _ClassVar[AtRiskReason]
     AT_RISK_REASON_MAX_HOLD: _ClassVar[AtRiskReason]
+    AT_RISK_REASON_RENEW_FOR: _ClassVar[AtRiskReason]
 
 class LostReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -30,6 +31,7 @@ AT_RISK_REASON_STORE_UNAVAILABLE: AtRiskReason
 AT_RISK_REASON_PRIMARY_UNCONFIRMED: AtRiskReason
 AT_RISK_REASON_DURABILITY_UNMET: AtRiskReason
 AT_RISK_REASON_MAX_HOLD: AtRiskReason
+AT_RISK_REASON_RENEW_FOR: AtRiskReason
 LOST_REASON_UNSPECIFIED: LostReason
 LOST_REASON_EXPIRED: LostReason
 LOST_REASON_RELEASED: LostReason

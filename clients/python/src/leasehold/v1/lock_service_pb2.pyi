@@ -47,14 +47,16 @@ class AcquireManyResponse(_message.Message):
     def __init__(self, leases: _Optional[_Iterable[_Union[_lease_pb2.Lease, _Mapping]]] = ...) -> None: ...
 
 class HoldRequest(_message.Message):
-    __slots__ = ("spec", "wait_timeout", "wait_forever")
+    __slots__ = ("spec", "wait_timeout", "wait_forever", "renew_for")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     WAIT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     WAIT_FOREVER_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FOR_FIELD_NUMBER: _ClassVar[int]
     spec: _lease_pb2.LeaseSpec
     wait_timeout: _duration_pb2.Duration
     wait_forever: bool
-    def __init__(self, spec: _Optional[_Union[_lease_pb2.LeaseSpec, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait_forever: bool = ...) -> None: ...
+    renew_for: _duration_pb2.Duration
+    def __init__(self, spec: _Optional[_Union[_lease_pb2.LeaseSpec, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait_forever: bool = ..., renew_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class HoldResponse(_message.Message):
     __slots__ = ("resource", "lease_id", "queued", "granted", "renewed", "at_risk", "lost", "moved", "draining")
@@ -79,10 +81,12 @@ class HoldResponse(_message.Message):
     def __init__(self, resource: _Optional[str] = ..., lease_id: _Optional[str] = ..., queued: _Optional[_Union[_lease_events_pb2.Queued, _Mapping]] = ..., granted: _Optional[_Union[_lease_pb2.Lease, _Mapping]] = ..., renewed: _Optional[_Union[_lease_pb2.Lease, _Mapping]] = ..., at_risk: _Optional[_Union[_lease_events_pb2.AtRisk, _Mapping]] = ..., lost: _Optional[_Union[_lease_events_pb2.Lost, _Mapping]] = ..., moved: _Optional[_Union[_lease_events_pb2.Moved, _Mapping]] = ..., draining: _Optional[_Union[_lease_events_pb2.Draining, _Mapping]] = ...) -> None: ...
 
 class KeepAliveRequest(_message.Message):
-    __slots__ = ("leases",)
+    __slots__ = ("leases", "renew_for")
     LEASES_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FOR_FIELD_NUMBER: _ClassVar[int]
     leases: _containers.RepeatedCompositeFieldContainer[_lease_pb2.LeaseRef]
-    def __init__(self, leases: _Optional[_Iterable[_Union[_lease_pb2.LeaseRef, _Mapping]]] = ...) -> None: ...
+    renew_for: _duration_pb2.Duration
+    def __init__(self, leases: _Optional[_Iterable[_Union[_lease_pb2.LeaseRef, _Mapping]]] = ..., renew_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class KeepAliveResponse(_message.Message):
     __slots__ = ("resource", "lease_id", "renewed", "at_risk", "lost", "moved", "draining")

@@ -159,6 +159,9 @@ class LockServiceServicer(object):
         The same lease_id again on a new stream, also while queued, is the same acquisition: the older stream gets `moved`.
         Reopen the stream at least every 30 minutes, and set no deadline of more than 24 days.
 
+        A proxy answers those pings itself, also for a client that is dead or frozen. With renew_for the server trusts the
+        stream for that long only: open KeepAlive before it is over. See there.
+
         After a Release the stream says `lost` with RELEASED, and ends with OK. A client does well to wait for that: a stream
         that it cancels counts as CANCELLED, and a trace shows an error.
 
@@ -176,6 +179,11 @@ class LockServiceServicer(object):
 
         `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
         last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
+
+        With renew_for the server doesn't rely on the stream to know that the client lives: the client opens a newer
+        KeepAlive for the same leases before renew_for is over (at half of it, say), and the older stream, in Hold too,
+        ends with OK after its last `moved`. If none comes, the server says `at_risk` with RENEW_FOR, and the lease ends at
+        its deadline: at most renew_for and one time to live after its client has died, behind any proxy.
 
         Errors: those, and UNAVAILABLE / DRAINING after `draining`.
         """

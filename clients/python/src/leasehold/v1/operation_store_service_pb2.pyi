@@ -188,16 +188,18 @@ class UpdateOperationResponse(_message.Message):
     def __init__(self, operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ..., attempt: _Optional[_Union[_operation_pb2.Attempt, _Mapping]] = ...) -> None: ...
 
 class KeepAliveOperationRequest(_message.Message):
-    __slots__ = ("resource", "operation_id", "claim_id", "fencing_token")
+    __slots__ = ("resource", "operation_id", "claim_id", "fencing_token", "renew_for")
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
     CLAIM_ID_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    RENEW_FOR_FIELD_NUMBER: _ClassVar[int]
     resource: str
     operation_id: str
     claim_id: str
     fencing_token: int
-    def __init__(self, resource: _Optional[str] = ..., operation_id: _Optional[str] = ..., claim_id: _Optional[str] = ..., fencing_token: _Optional[int] = ...) -> None: ...
+    renew_for: _duration_pb2.Duration
+    def __init__(self, resource: _Optional[str] = ..., operation_id: _Optional[str] = ..., claim_id: _Optional[str] = ..., fencing_token: _Optional[int] = ..., renew_for: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class KeepAliveOperationResponse(_message.Message):
     __slots__ = ("resource", "operation_id", "renewed", "at_risk", "cancel_requested", "lost", "moved", "draining")
