@@ -27,6 +27,9 @@ export const LIMITS = {
   streamWaitMs: 365 * 24 * 3_600_000,
   /** Leases of one KeepAlive. */
   keepAliveLeases: 64,
+  minRenewForMs: 1_000,
+  /** The longest time for which a stream renews without a newer one. */
+  renewForMs: 30 * 60_000,
   /** Leases that one instance may keep for its streams. */
   keptLeasesPerInstance: 200_000,
   /** Callers that may wait for one resource, absent ones included. */

@@ -12,8 +12,9 @@ import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { staleAttempt } from './operation-refusals.ts';
 import type { RunningAttempt } from './operation-service.ts';
 import { cancelled, moved } from './refusals.ts';
-import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
-import type { KeepingEnd, KeptAttempt, LivingAttempt } from './renewals.ts';
+import type { RiskReason } from './renewal-risks.ts';
+import type { RenewalWheel } from './renewal-wheel.ts';
+import { endsByMoving, groupOf, type KeepingEnd, type KeptAttempt, type LivingAttempt } from './renewals.ts';
 
 export type AttemptEvent =
   | { readonly kind: 'renewed'; readonly running: RunningAttempt }
@@ -21,6 +22,12 @@ export type AttemptEvent =
   | { readonly kind: 'cancel-requested'; readonly reason: string }
   | KeepingEnd<AttemptLoss>
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
+
+export interface KeepAttemptCommand {
+  readonly attempt: AttemptRef;
+  /** Infinity: for as long as the stream lives. */
+  readonly renewForMs: number;
+}
 
 export interface AttemptStreamsOptions {
   readonly wheel: RenewalWheel<KeptAttempt, LivingAttempt, AttemptLoss>;
@@ -43,9 +50,12 @@ export class AttemptStreams {
   /**
    * Takes the attempt over from the call that kept it, and keeps it. Resolves when the attempt was completed or given
    * back; throws STALE_ATTEMPT, MOVED, DRAINING, OVERLOADED or CANCELLED. `tell` never blocks.
+   *
+   * With a `renewForMs` it heartbeats no longer than that after the call's arrival, and resolves when the attempt moved.
+   * Infinity: for as long as the stream lives.
    */
   async keepAlive(
-    attempt: AttemptRef,
+    { attempt, renewForMs }: KeepAttemptCommand,
     { arrivedAtMs, ended, peer }: CallContext,
     tell: (event: AttemptEvent) => void,
   ): Promise<void> {
@@ -59,7 +69,9 @@ export class AttemptStreams {
     // The deadline isn't known here yet, but it is not later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const group = groupOf(peer);
-    const kept = { ...attempt, stamp: stamps.forStream(), deadlineMs, minAcks: 0, takesOver: true, group };
+    const stamp = stamps.forStream();
+    const renewUntilMs = arrivedAtMs + renewForMs;
+    const kept = { ...attempt, stamp, deadlineMs, minAcks: 0, takesOver: true, renewUntilMs, group };
     return new Promise((resolve, reject) => {
       const finish = (error: CoordinationError | undefined): void => {
         this.#open.delete(stream);
@@ -74,18 +86,22 @@ export class AttemptStreams {
         finish,
       };
       let hasToldCancel = false;
+      const tellCancel = ({ cancelReason }: LivingAttempt): void => {
+        if (cancelReason === undefined || hasToldCancel) return;
+        hasToldCancel = true;
+        tell({ kind: 'cancel-requested', reason: cancelReason });
+      };
       const stop = wheel.keep(kept, {
         renewed: (living) => {
           const running = { attempt: living, validForMs: living.deadlineMs - arrivedAtMs };
           tell({ kind: 'renewed', running });
-          if (living.cancelReason === undefined || hasToldCancel) return;
-          hasToldCancel = true;
-          tell({ kind: 'cancel-requested', reason: living.cancelReason });
+          tellCancel(living);
         },
+        looked: tellCancel,
         atRisk: (reason) => tell({ kind: 'at-risk', reason }),
         ended: (end) => {
           tell(end);
-          finish(errorOf(end));
+          finish(errorOf(end, kept));
         },
       });
       ended.addEventListener('abort', cancel, { once: true });
@@ -104,7 +120,7 @@ export class AttemptStreams {
 }
 
 /** Why a stream ends with its attempt; undefined: in order. */
-function errorOf(end: KeepingEnd<AttemptLoss>): CoordinationError | undefined {
-  if (end.kind === 'moved') return moved('attempt');
+function errorOf(end: KeepingEnd<AttemptLoss>, kept: KeptAttempt): CoordinationError | undefined {
+  if (end.kind === 'moved') return endsByMoving(kept) ? undefined : moved('attempt');
   return end.reason === 'finished' || end.reason === 'yielded' ? undefined : staleAttempt();
 }

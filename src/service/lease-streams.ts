@@ -11,8 +11,9 @@ import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsM
 import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { cancelled, leaseLost, moved, waitFailure } from './refusals.ts';
-import { groupOf, type RenewalWheel, type RiskReason } from './renewal-wheel.ts';
-import type { KeepingEnd, KeptLease } from './renewals.ts';
+import type { RiskReason } from './renewal-risks.ts';
+import type { RenewalWheel } from './renewal-wheel.ts';
+import { endsByMoving, groupOf, type KeepingEnd, type KeptLease } from './renewals.ts';
 import type { WaitRoom } from './wait-room.ts';
 import { endOfTry, type WaitEnd } from './waiting-call.ts';
 
@@ -25,6 +26,20 @@ export type LeaseEvent =
   | KeepingEnd<LeaseLoss>
   /** The whole stream ends in this time. */
   | { readonly kind: 'draining'; readonly moveWithinMs: number };
+
+export interface HoldCommand {
+  readonly spec: LeaseSpec;
+  /** 0: not at all; Infinity: for as long as the stream lives. */
+  readonly waitMs: number;
+  /** Infinity: for as long as the stream lives. */
+  readonly renewForMs: number;
+}
+
+export interface KeepAliveCommand {
+  readonly leases: readonly RenewCommand[];
+  /** Infinity: for as long as the stream lives. */
+  readonly renewForMs: number;
+}
 
 /** Tells the stream's client; never blocks. */
 export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
@@ -55,8 +70,11 @@ export class LeaseStreams {
    * Acquires as Acquire does, waits up to `waitMs` (0: not at all, Infinity: for as long as the stream lives), and
    * keeps the lease. Resolves when the lease was released: to its holder and to those who count errors, that end is as
    * it should be. Throws what Acquire throws, then LEASE_LOST, MOVED, DRAINING or CANCELLED.
+   *
+   * With a `renewForMs` it renews no longer than that after the grant, and resolves when the lease moved. Infinity: for
+   * as long as the stream lives.
    */
-  async hold(spec: LeaseSpec, waitMs: number, context: CallContext, tell: Tell): Promise<void> {
+  async hold({ spec, waitMs, renewForMs }: HoldCommand, context: CallContext, tell: Tell): Promise<void> {
     this.#admit(1);
     const { stamps, clock } = this.#options;
     const stamp = stamps.forStream();
@@ -68,7 +86,8 @@ export class LeaseStreams {
     if (context.ended.aborted) throw cancelled();
     const { lease } = end;
     const { fencingToken, deadlineMs } = lease;
-    if (clock.monotonicMs() >= deadlineMs) throw leaseLost();
+    const grantedMs = clock.monotonicMs();
+    if (grantedMs >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
     const group = groupOf(context.peer);
     const kept = {
@@ -80,6 +99,7 @@ export class LeaseStreams {
       deadlineMs,
       minAcks,
       takesOver: false,
+      renewUntilMs: grantedMs + renewForMs,
       group,
     };
     return this.#keep([kept], context, (event) => tell(spec, event), tell);
@@ -88,14 +108,24 @@ export class LeaseStreams {
   /**
    * Takes the leases over from the calls that kept them, and keeps them. Resolves when none is left and the last one
    * was released; throws LEASE_LOST or MOVED when the last one ended in another way, DRAINING or CANCELLED.
+   *
+   * With a `renewForMs` it renews no longer than that after the call's arrival, and resolves when the last one moved.
+   * Infinity: for as long as the stream lives.
    */
-  async keepAlive(leases: readonly RenewCommand[], context: CallContext, tell: Tell): Promise<void> {
+  async keepAlive({ leases, renewForMs }: KeepAliveCommand, context: CallContext, tell: Tell): Promise<void> {
     this.#admit(leases.length);
     const { stamps, clock, maxTtlMs } = this.#options;
     const stamp = stamps.forStream();
     // The deadlines aren't known here yet, but none is later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
-    const common = { stamp, deadlineMs, minAcks: 0, takesOver: true, group: groupOf(context.peer) };
+    const common = {
+      stamp,
+      deadlineMs,
+      minAcks: 0,
+      takesOver: true,
+      renewUntilMs: context.arrivedAtMs + renewForMs,
+      group: groupOf(context.peer),
+    };
     const kept = leases.map((lease) => ({ ...lease, ...common }));
     return this.#keep(kept, context, (event) => tell(WHOLE_STREAM, event), tell);
   }
@@ -178,10 +208,11 @@ export class LeaseStreams {
             const granted = { lease, validForMs: lease.deadlineMs - arrivedAtMs };
             tell(kept, { kind: 'renewed', granted });
           },
+          looked: () => {},
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {
             tell(kept, end);
-            if (--left === 0) finish(errorOf(end));
+            if (--left === 0) finish(errorOf(end, kept));
           },
         });
         stops.push(stop);
@@ -193,7 +224,7 @@ export class LeaseStreams {
 }
 
 /** Why a stream ends with its last lease; undefined: in order. */
-function errorOf(end: KeepingEnd<LeaseLoss>): CoordinationError | undefined {
-  if (end.kind === 'moved') return moved('lease');
+function errorOf(end: KeepingEnd<LeaseLoss>, kept: KeptLease): CoordinationError | undefined {
+  if (end.kind === 'moved') return endsByMoving(kept) ? undefined : moved('lease');
   return end.reason === 'released' ? undefined : leaseLost();
 }

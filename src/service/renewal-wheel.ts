@@ -4,13 +4,16 @@
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
 //             │ the store fails: at risk, tried again soon
+//             │ renew_for is over: at risk, and it only looks
 //             └ lost, moved, or the deadline passes: ended
 
 import { fullJitterMs } from '../domain/backoff.ts';
 import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
+import type { StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
-import type { KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
+import { type RiskReason, riskOf } from './renewal-risks.ts';
+import type { Keeper, KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
 
 export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss>
   extends CommandTime {
@@ -18,17 +21,6 @@ export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly 
   readonly random: () => number;
   /** Called with what nobody expects to be thrown; the renewals are tried again. */
   readonly onDefect: (thrown: unknown) => void;
-}
-
-export type RiskReason = 'store-unavailable' | 'primary-unconfirmed' | 'durability-unmet' | 'max-hold';
-
-/** Hears what becomes of one thing that is kept. */
-export interface Keeper<Granted, Loss> {
-  renewed(granted: Granted): void;
-  /** The deadline that was told last stands. Called at the first failure, and now and then while the failures last. */
-  atRisk(reason: RiskReason): void;
-  /** Nothing follows. */
-  ended(end: KeepingEnd<Loss>): void;
 }
 
 interface Entry<K, Granted, Loss> {
@@ -39,6 +31,8 @@ interface Entry<K, Granted, Loss> {
   takesOver: boolean;
   isFinal: boolean;
   isInFlight: boolean;
+  /** Its renew_for is over: from now on the store is asked how it stands, and renews nothing. */
+  onlyLooks: boolean;
   /** Renew it once more as soon as the renewal in flight is answered. */
   lookAgain: boolean;
   failures: number;
@@ -66,6 +60,8 @@ const LONGEST_INTERVAL_MS = 12_000;
 /** What is final is renewed until its end too, but not more and more often. */
 const SHORTEST_INTERVAL_MS = 200;
 const REPEAT_RISK_MS = 10_000;
+/** A look tells the risk again after this. The next one may be far off, and the stream must not be silent for 15 s. */
+const REPEAT_OVER_MS = 3_000;
 const BACKOFF = { firstMs: 200, mostMs: 2_000 };
 
 export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
@@ -94,6 +90,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       takesOver: kept.takesOver,
       isFinal: false,
       isInFlight: false,
+      onlyLooks: false,
       lookAgain: false,
       failures: 0,
       toldAtRiskMs: undefined,
@@ -124,10 +121,11 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     return (slot - ((slot - kept.group) & (apart - 1))) * SLOT_MS;
   }
 
-  /** At `atMs`, or when its deadline passes, if that comes first. */
+  /** At `atMs`, or when its renew_for is over or its deadline passes, if that comes first. */
   #schedule(entry: Entry<K, Granted, Loss>, atMs: number): void {
     this.#unschedule(entry);
-    const number = Math.ceil(Math.min(atMs, entry.deadlineMs) / SLOT_MS);
+    const endMs = entry.onlyLooks ? entry.deadlineMs : Math.min(entry.kept.renewUntilMs, entry.deadlineMs);
+    const number = Math.ceil(Math.min(atMs, endMs) / SLOT_MS);
     let slot = this.#slots.get(number);
     if (!slot) {
       slot = { number, entries: new Set() };
@@ -173,30 +171,43 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
         else if (!entry.isInFlight) due.push(entry);
       }
     }
-    // Apart by `minAcks`, so that no renewal fails because another one asks for more replicas.
-    for (const [minAcks, alike] of Map.groupBy(due, ({ kept }) => kept.minAcks)) {
-      if (alike.length > BATCH) alike.sort((a, b) => a.kept.group - b.kept.group);
-      for (let i = 0; i < alike.length; i += BATCH) void this.#renew(alike.slice(i, i + BATCH), minAcks);
+    // Nothing is renewed after its renew_for, not even by a command that Redis runs late. So the last renewals have a
+    // bound of their own, and go out apart: the bound may be too short for the others.
+    const { deadlineMs } = bounded(this.#options);
+    const mustRunBy = ({ kept }: Entry<K, Granted, Loss>): number =>
+      nowMs < kept.renewUntilMs ? Math.min(deadlineMs, kept.renewUntilMs) : deadlineMs;
+    for (const [mustRunByMs, together] of Map.groupBy(due, mustRunBy)) {
+      // Apart by `minAcks`, so that no renewal fails because another one asks for more replicas.
+      for (const [minAcks, alike] of Map.groupBy(together, ({ kept }) => kept.minAcks)) {
+        const bound = { deadlineMs: mustRunByMs, minAcks };
+        if (alike.length > BATCH) alike.sort((a, b) => a.kept.group - b.kept.group);
+        for (let i = 0; i < alike.length; i += BATCH) void this.#renew(alike.slice(i, i + BATCH), bound);
+      }
     }
     if (this.#slots.size > 0) this.#timer ??= this.#options.clock.after(SLOT_MS, () => this.#turn());
   }
 
-  async #renew(batch: readonly Entry<K, Granted, Loss>[], minAcks: number): Promise<void> {
+  async #renew(batch: readonly Entry<K, Granted, Loss>[], bound: StoreBound): Promise<void> {
     const { renewals, clock, commandTimeoutMs, onDefect } = this.#options;
     const { deadlineMs } = bounded(this.#options);
+    const nowMs = clock.monotonicMs();
     for (const entry of batch) {
       entry.isInFlight = true;
+      if (!entry.onlyLooks && nowMs >= entry.kept.renewUntilMs) {
+        entry.onlyLooks = true;
+        entry.toldAtRiskMs = undefined;
+      }
       if (entry.deadlineMs <= deadlineMs) this.#schedule(entry, entry.deadlineMs);
     }
     // Their ends don't wait for an answer that hangs. Before that they need no slot.
     const hanging = clock.after(commandTimeoutMs, () => {
       for (const entry of batch) if (entry.isKept) this.#schedule(entry, entry.deadlineMs);
     });
-    const commands = batch.map(({ kept, takesOver }) =>
-      takesOver === kept.takesOver ? kept : { ...kept, takesOver },
+    const commands = batch.map(({ kept, takesOver, onlyLooks }) =>
+      takesOver === kept.takesOver && !onlyLooks ? kept : { ...kept, takesOver, onlyLooks },
     );
     try {
-      const outcomes = await renewals.renew(commands, { deadlineMs, minAcks });
+      const outcomes = await renewals.renew(commands, bound);
       for (const [index, entry] of batch.entries()) this.#answered(entry, outcomes[index]);
     } catch (error) {
       if (!(error instanceof CoordinationError) || error.code === 'INTERNAL') onDefect(error);
@@ -234,14 +245,20 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     }
     entry.takesOver = false;
     entry.failures = 0;
-    entry.toldAtRiskMs = undefined;
+    if (!entry.onlyLooks) entry.toldAtRiskMs = undefined;
     this.#schedule(entry, entry.lookAgain ? nowMs : this.#nextMs(entry, nowMs));
     entry.lookAgain = false;
+    const isFinalNow = outcome.isFinal && !entry.isFinal;
+    entry.isFinal = outcome.isFinal;
+    if (entry.onlyLooks) {
+      entry.keeper.looked(granted);
+      this.#tellAtRisk(entry, 'renew-for', REPEAT_OVER_MS);
+      return;
+    }
     entry.keeper.renewed(
       granted.deadlineMs === entry.deadlineMs ? granted : { ...granted, deadlineMs: entry.deadlineMs },
     );
-    if (outcome.isFinal && !entry.isFinal) entry.keeper.atRisk('max-hold');
-    entry.isFinal = outcome.isFinal;
+    if (isFinalNow) entry.keeper.atRisk('max-hold');
   }
 
   #failed(entry: Entry<K, Granted, Loss>, reason: RiskReason): void {
@@ -250,7 +267,13 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     const nowMs = this.#options.clock.monotonicMs();
     const backoffMs = fullJitterMs(entry.failures++, BACKOFF, this.#options.random);
     this.#schedule(entry, nowMs + Math.max(backoffMs, SLOT_MS));
-    if (entry.toldAtRiskMs !== undefined && nowMs - entry.toldAtRiskMs < REPEAT_RISK_MS) return;
+    if (entry.onlyLooks) this.#tellAtRisk(entry, 'renew-for', REPEAT_OVER_MS);
+    else if (nowMs < entry.kept.renewUntilMs) this.#tellAtRisk(entry, reason, REPEAT_RISK_MS);
+  }
+
+  #tellAtRisk(entry: Entry<K, Granted, Loss>, reason: RiskReason, againAfterMs: number): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (entry.toldAtRiskMs !== undefined && nowMs - entry.toldAtRiskMs < againAfterMs) return;
     entry.toldAtRiskMs = nowMs;
     entry.keeper.atRisk(reason);
   }
@@ -263,17 +286,4 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     else if (entry.isInFlight) entry.lookAgain = true;
     else this.#schedule(entry, this.#options.clock.monotonicMs());
   }
-}
-
-/** The group of what a connection's streams keep, from the address that it came from. */
-export function groupOf(peer: string): number {
-  let group = 0;
-  for (let i = 0; i < peer.length; i++) group = (group * 31 + peer.charCodeAt(i)) & 0xffff;
-  return group;
-}
-
-function riskOf(error: unknown): RiskReason {
-  const code = error instanceof CoordinationError ? error.code : undefined;
-  if (code === 'PRIMARY_UNCONFIRMED') return 'primary-unconfirmed';
-  return code === 'DURABILITY_UNMET' ? 'durability-unmet' : 'store-unavailable';
 }

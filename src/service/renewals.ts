@@ -6,6 +6,7 @@ import type { AttemptLoss, LeaseLoss } from '../domain/losses.ts';
 import type { Attempt, AttemptRef } from '../domain/operation.ts';
 import type { AcquisitionRef, LockStore, StoreBound } from '../store/lock-store.ts';
 import type { OperationStore } from '../store/operation-store.ts';
+import type { RiskReason } from './renewal-risks.ts';
 
 /** What a wheel can keep. */
 export interface Kept {
@@ -17,8 +18,15 @@ export interface Kept {
   readonly minAcks: number;
   /** Another call keeps it until now: renew it at once, under the new stamp. */
   readonly takesOver: boolean;
+  /** Nothing renews it from then on, on the monotonic clock: its renew_for is over. Infinity: while it is kept. */
+  readonly renewUntilMs: number;
   /** What is in one group is renewed together if the time allows. */
   readonly group: number;
+}
+
+/** A stream with a renew_for ends in order when a newer one takes over: that is how its client shows that it lives. */
+export function endsByMoving({ renewUntilMs }: Kept): boolean {
+  return renewUntilMs !== Number.POSITIVE_INFINITY;
 }
 
 export type KeepingEnd<Loss> =
@@ -29,6 +37,17 @@ export type KeepingEnd<Loss> =
 export type Renewal<Granted, Loss> =
   /** `isFinal`: no renewal passes this deadline. */
   { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean } | KeepingEnd<Loss>;
+
+/** Hears what becomes of one thing that is kept. */
+export interface Keeper<Granted, Loss> {
+  renewed(granted: Granted): void;
+  /** It lives, but its renew_for is over: nothing moved its deadline. */
+  looked(granted: Granted): void;
+  /** The deadline that was told last stands. Called at the first failure, and now and then while the failures last. */
+  atRisk(reason: RiskReason): void;
+  /** Nothing follows. */
+  ended(end: KeepingEnd<Loss>): void;
+}
 
 /** What a store tells a wheel, unasked, about something that it keeps. */
 export type KeptNews<Loss> =
@@ -41,11 +60,21 @@ export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs:
   /** The name of what is kept, with the call that keeps it. */
   keyOf(kept: K): string;
   /** Outcomes in the order of `batch`. */
-  renew(batch: readonly K[], bound: StoreBound): Promise<readonly Renewal<Granted, Loss>[]>;
+  renew(
+    batch: readonly (K & { readonly onlyLooks?: boolean })[],
+    bound: StoreBound,
+  ): Promise<readonly Renewal<Granted, Loss>[]>;
   /** Why it is lost when its deadline has passed. */
   lapsed(isFinal: boolean): Loss;
   /** Returns the unsubscriber. */
   listen(heard: (key: string, news: KeptNews<Loss>) => void): () => void;
+}
+
+/** The group of what a connection's streams keep, from the address that it came from. */
+export function groupOf(peer: string): number {
+  let group = 0;
+  for (let i = 0; i < peer.length; i++) group = (group * 31 + peer.charCodeAt(i)) & 0xffff;
+  return group;
 }
 
 // ---- Leases.

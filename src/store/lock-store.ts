@@ -44,6 +44,8 @@ export interface RenewCommand extends AcquisitionRef {
   readonly stamp?: CallStamp;
   /** Makes `stamp` the call that speaks for the lease. The call that did before gets the notice `moved`. */
   readonly takesOver?: boolean;
+  /** Changes nothing: the outcome tells how it stands. */
+  readonly onlyLooks?: boolean;
 }
 
 export interface LeaveCommand extends AcquisitionRef {

@@ -94,6 +94,8 @@ export interface HeartbeatCommand extends AttemptRef {
   readonly stamp: CallStamp;
   /** Makes `stamp` the call that speaks for it; the former one gets the notice `moved`. */
   readonly takesOver: boolean;
+  /** Changes nothing: the outcome tells how it stands. */
+  readonly onlyLooks?: boolean;
 }
 
 export interface CompleteCommand extends AttemptRef {

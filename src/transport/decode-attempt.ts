@@ -4,11 +4,13 @@
 import type {
   ClaimOperationsRequest,
   CompleteOperationRequest,
+  KeepAliveOperationRequest,
   UpdateOperationRequest,
   YieldOperationRequest,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { AttemptRef, Payload } from '../domain/operation.ts';
+import type { KeepAttemptCommand } from '../service/attempt-streams.ts';
 import type { ClaimCommand, CompleteCommand, UpdateCommand, YieldCommand } from '../store/operation-store.ts';
 import { checkedKey, checkedPayload } from './decode-operation.ts';
 import { decodeDuration } from './durations.ts';
@@ -44,11 +46,14 @@ export function decodeClaim(request: ClaimOperationsRequest): ClaimInput {
   return input;
 }
 
-export function decodeAttempt(request: AttemptRef): AttemptRef {
+export function decodeKeepAliveOperation(request: KeepAliveOperationRequest): KeepAttemptCommand {
   const violations = new Violations();
-  const attempt = checkedAttempt(violations, request);
+  const command = {
+    attempt: checkedAttempt(violations, request),
+    renewForMs: violations.renewFor('renew_for', decodeDuration(request.renewFor)),
+  };
   violations.refuse();
-  return attempt;
+  return command;
 }
 
 export function decodeUpdate(request: UpdateOperationRequest): UpdateCommand {

@@ -15,6 +15,7 @@ import type {
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { LeaseSpec, Mode } from '../domain/lock.ts';
+import type { HoldCommand, KeepAliveCommand } from '../service/lease-streams.ts';
 import type { AcquisitionRef, ForceReleaseCommand, RenewCommand } from '../store/lock-store.ts';
 import { decodeDuration } from './durations.ts';
 import { Violations } from './violations.ts';
@@ -34,21 +35,25 @@ export interface AcquireInput {
 }
 
 export function decodeAcquire(request: AcquireRequest, bounds: LeaseBounds): AcquireInput {
-  return decodeAcquisition(request, bounds, LIMITS.unaryWaitMs);
+  return decodeAcquisition(request, bounds, LIMITS.unaryWaitMs, new Violations());
 }
 
 /** `waitMs` is Infinity for a caller that waits for as long as its stream lives. */
-export function decodeHold(request: HoldRequest, bounds: LeaseBounds): AcquireInput {
-  const input = decodeAcquisition(request, bounds, LIMITS.streamWaitMs);
-  return request.wait?.$case === 'waitForever' ? { ...input, waitMs: Number.POSITIVE_INFINITY } : input;
+export function decodeHold(request: HoldRequest, bounds: LeaseBounds): HoldCommand {
+  const violations = new Violations();
+  const renewForMs = violations.renewFor('renew_for', decodeDuration(request.renewFor));
+  const input = decodeAcquisition(request, bounds, LIMITS.streamWaitMs, violations);
+  const waitMs = request.wait?.$case === 'waitForever' ? Number.POSITIVE_INFINITY : input.waitMs;
+  return { ...input, waitMs, renewForMs };
 }
 
+/** Refuses with `violations`, which may hold some already. */
 function decodeAcquisition(
   request: AcquireRequest | HoldRequest,
   bounds: LeaseBounds,
   longestWaitMs: number,
+  violations: Violations,
 ): AcquireInput {
-  const violations = new Violations();
   const { spec } = request;
   if (!spec) {
     violations.note('spec', 'is required');
@@ -138,12 +143,10 @@ export function decodeRenew(request: RenewRequest, { maxTtlMs }: LeaseBounds): R
   return command;
 }
 
-export function decodeKeepAlive(
-  request: KeepAliveRequest,
-  { maxTtlMs }: LeaseBounds,
-): readonly RenewCommand[] {
+export function decodeKeepAlive(request: KeepAliveRequest, { maxTtlMs }: LeaseBounds): KeepAliveCommand {
   const violations = new Violations();
   const { leases } = request;
+  const renewForMs = violations.renewFor('renew_for', decodeDuration(request.renewFor));
   if (leases.length === 0 || leases.length > LIMITS.keepAliveLeases) {
     violations.note('leases', `must have 1 to ${LIMITS.keepAliveLeases} entries, has ${leases.length}`);
     violations.refuse();
@@ -164,7 +167,7 @@ export function decodeKeepAlive(
     };
   });
   violations.refuse();
-  return commands;
+  return { leases: commands, renewForMs };
 }
 
 export function decodeRelease(request: ReleaseRequest): AcquisitionRef {

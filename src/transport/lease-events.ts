@@ -12,7 +12,7 @@ import {
 import type { HoldResponse, KeepAliveResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import type { LeaseLoss } from '../domain/losses.ts';
 import type { LeaseEvent } from '../service/lease-streams.ts';
-import type { RiskReason } from '../service/renewal-wheel.ts';
+import type { RiskReason } from '../service/renewal-risks.ts';
 import type { AcquisitionRef } from '../store/lock-store.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeLease } from './encode-lock.ts';
@@ -24,6 +24,7 @@ export const RISKS: Readonly<Record<RiskReason, AtRiskReason>> = {
   'primary-unconfirmed': AtRiskReason.AT_RISK_REASON_PRIMARY_UNCONFIRMED,
   'durability-unmet': AtRiskReason.AT_RISK_REASON_DURABILITY_UNMET,
   'max-hold': AtRiskReason.AT_RISK_REASON_MAX_HOLD,
+  'renew-for': AtRiskReason.AT_RISK_REASON_RENEW_FOR,
 };
 
 const LOSSES: Readonly<Record<LeaseLoss, LostReason>> = {

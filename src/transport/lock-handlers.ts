@@ -59,12 +59,12 @@ export function lockHandlers(
       return { leases: (await locks.acquireMany(specs, waitMs, context)).map(encodeLease) };
     }),
     hold: serverStream('Hold', environment, (request, context, send) => {
-      const { spec, waitMs } = decodeHold(request, bounds);
-      return streams.hold(spec, waitMs, context, (about, event) => sendHold(send, about, event));
+      const command = decodeHold(request, bounds);
+      return streams.hold(command, context, (about, event) => sendHold(send, about, event));
     }),
     keepAlive: serverStream('KeepAlive', environment, (request, context, send) => {
-      const leases = decodeKeepAlive(request, bounds);
-      return streams.keepAlive(leases, context, (about, event) => sendKeepAlive(send, about, event));
+      const command = decodeKeepAlive(request, bounds);
+      return streams.keepAlive(command, context, (about, event) => sendKeepAlive(send, about, event));
     }),
     listLocks: unary('ListLocks', environment, async (request, context) => {
       const { locks: listed, nextPageToken } = await locks.list(decodeListLocks(request), context);

@@ -7,7 +7,13 @@ import type { OperationService, RunningOperation } from '../service/operation-se
 import type { OperationWaits } from '../service/operation-waits.ts';
 import type { OperationWatch } from '../service/operation-watch.ts';
 import { sendKeepAliveOperation } from './attempt-events.ts';
-import { decodeAttempt, decodeClaim, decodeComplete, decodeUpdate, decodeYield } from './decode-attempt.ts';
+import {
+  decodeClaim,
+  decodeComplete,
+  decodeKeepAliveOperation,
+  decodeUpdate,
+  decodeYield,
+} from './decode-attempt.ts';
 import type { LeaseBounds } from './decode-lock.ts';
 import {
   decodeBegin,
@@ -58,8 +64,10 @@ export function operationHandlers(
       encodeRunning(await operations.update(decodeUpdate(request), context)),
     ),
     keepAliveOperation: serverStream('KeepAliveOperation', environment, (request, context, send) => {
-      const attempt = decodeAttempt(request);
-      return streams.keepAlive(attempt, context, (event) => sendKeepAliveOperation(send, attempt, event));
+      const command = decodeKeepAliveOperation(request);
+      return streams.keepAlive(command, context, (event) =>
+        sendKeepAliveOperation(send, command.attempt, event),
+      );
     }),
     completeOperation: unary('CompleteOperation', environment, async (request, context) => ({
       operation: encodeOperation(await operations.complete(decodeComplete(request), context)),

@@ -198,6 +198,11 @@ export class Violations {
     return Math.floor(value);
   }
 
+  /** For how long a stream renews; Infinity if none was sent. */
+  renewFor(field: string, value: SentDuration): number {
+    return this.duration(field, value, LIMITS.minRenewForMs, LIMITS.renewForMs, Number.POSITIVE_INFINITY);
+  }
+
   fencingToken(field: string, value: bigint): bigint {
     if (value <= 0n) this.note(field, 'is required: the positive token of the grant');
     return value;

@@ -110,6 +110,19 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       expect(notices.filter(({ kind }) => kind === 'released')).toHaveLength(1);
     });
 
+    test('a look tells how a lease stands, and neither extends it nor takes it over', async () => {
+      const lease = await held({ ttlMs: 20_000 });
+      const look = { ...lease, onlyLooks: true };
+      await h.pass(15_000);
+      expect(await renew(look)).toMatchObject({ kind: 'renewed', lease: { leaseId: lease.leaseId } });
+      expect(await renew({ ...look, stamp: second, takesOver: true })).toEqual({ kind: 'moved' });
+      expect(await renew({ ...look, fencingToken: lease.fencingToken + 1n })).toEqual({ kind: 'lost' });
+      await h.pass(10_000);
+      expect(await renew(look)).toEqual({ kind: 'lost' });
+      expect((await h.locks.get(lease.resource, inTime())).holders).toEqual([]);
+      expect(notices.filter(({ kind }) => kind === 'moved')).toEqual([]);
+    });
+
     test('a renewal says when max_hold bounds the deadline', async () => {
       const lease = await held({ ttlMs: 10_000, maxHoldMs: 15_000 });
       expect(await renew(lease)).toMatchObject({ kind: 'renewed', isFinal: false });

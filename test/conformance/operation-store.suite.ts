@@ -29,7 +29,7 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
     afterEach(() => h.close());
 
     const calls = operationCalls(() => h);
-    const { begin, claim, started, claimed, update, complete, yieldIt, beat, get, state } = calls;
+    const { begin, claim, started, claimed, update, complete, yieldIt, beat, look, get, state } = calls;
 
     test('an operation begins once: the same content is the same operation, other content is refused', async () => {
       expect(await begin({}, { requestId: 'r' })).toMatchObject({ kind: 'begun', created: true });
@@ -92,6 +92,17 @@ export function operationStoreSuite(name: string, open: () => Promise<StoreHarne
       expect(await update(attempt, { version: 1, progress: undefined })).toEqual({
         kind: 'version-mismatch',
       });
+    });
+
+    test('a look at an attempt tells how it stands, and is no heartbeat and no take-over', async () => {
+      const attempt = await started();
+      await h.pass(HEARTBEAT_MS - 1_000);
+      expect(await look(attempt)).toMatchObject({ kind: 'renewed', attempt: { claimId: attempt.claimId } });
+      expect(await look(attempt, OTHER, true)).toEqual({ kind: 'moved' });
+      await calls.cancel();
+      expect(await look(attempt)).toMatchObject({ kind: 'renewed', cancelReason: 'enough' });
+      await h.pass(STALE_MS - HEARTBEAT_MS + 1_000);
+      expect(await look(attempt)).toMatchObject({ kind: 'lost' });
     });
 
     test('an operation whose attempts are used up is dead, and a yielded attempt does not count', async () => {

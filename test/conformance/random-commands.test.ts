@@ -86,6 +86,7 @@ const command = fc.oneof(
       ttlMs: fc.oneof(ttlMs, fc.constant(0)),
       stamp: fc.option(stamp, { nil: undefined }),
       takesOver: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+      onlyLooks: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
       /** Which of the tokens seen for the resource, counted from the newest. */
       tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
     }),
@@ -183,8 +184,8 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'renew': {
       const fencingToken = tokens.at(-1 - c.tokensBack) ?? 7n;
       const command = { resource: c.resource, leaseId: c.leaseId, fencingToken, ttlMs: c.ttlMs };
-      const { stamp, takesOver } = c;
-      return h.locks.renew([stamp ? { ...command, stamp, takesOver } : command], inTime());
+      const { stamp, takesOver, onlyLooks } = c;
+      return h.locks.renew([stamp ? { ...command, stamp, takesOver, onlyLooks } : command], inTime());
     }
     case 'release':
       return h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());

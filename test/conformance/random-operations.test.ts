@@ -115,7 +115,14 @@ const command = fc.oneof(
   },
   {
     weight: 5,
-    arbitrary: fc.record({ do: doing('heartbeat'), ...key, attemptBack, stamp, takesOver: fc.boolean() }),
+    arbitrary: fc.record({
+      do: doing('heartbeat'),
+      ...key,
+      attemptBack,
+      stamp,
+      takesOver: fc.boolean(),
+      onlyLooks: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+    }),
   },
   {
     weight: 3,

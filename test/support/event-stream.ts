@@ -69,6 +69,11 @@ export class EventStream<R extends Told> {
     return end instanceof CallError ? `${end.code} ${end.reason}` : end;
   }
 
+  /** What it ended with. */
+  get error(): CallError | undefined {
+    return this.#end instanceof CallError ? this.#end : undefined;
+  }
+
   get hasEnded(): boolean {
     return this.#end !== undefined;
   }

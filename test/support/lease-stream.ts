@@ -16,9 +16,10 @@ export function hold(
   client: TestClient,
   spec: SpecFields,
   wait?: HoldRequest['wait'],
+  renewFor?: HoldRequest['renewFor'],
 ): EventStream<HoldResponse> {
   const full = LeaseSpec.fromPartial({ leaseId: randomUUID(), ...spec });
-  return new EventStream(client.stub.hold({ spec: full, wait, renewFor: undefined }, client.metadata()));
+  return new EventStream(client.stub.hold({ spec: full, wait, renewFor }, client.metadata()));
 }
 
 export interface HeldLease {
@@ -27,14 +28,18 @@ export interface HeldLease {
   readonly fencingToken: bigint;
 }
 
-export function keepAlive(client: TestClient, leases: readonly HeldLease[]): EventStream<KeepAliveResponse> {
+export function keepAlive(
+  client: TestClient,
+  leases: readonly HeldLease[],
+  renewFor?: HoldRequest['renewFor'],
+): EventStream<KeepAliveResponse> {
   const refs = leases.map(({ resource, leaseId, fencingToken }) => ({
     resource,
     leaseId,
     fencingToken,
     ttl: undefined,
   }));
-  return new EventStream(client.stub.keepAlive({ leases: refs, renewFor: undefined }, client.metadata()));
+  return new EventStream(client.stub.keepAlive({ leases: refs, renewFor }, client.metadata()));
 }
 
 /** `valid_for` in milliseconds. */

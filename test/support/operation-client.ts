@@ -150,8 +150,11 @@ export class OperationClient {
     return unaryCall(this.stub, 'waitOperation', WaitOperationRequest.fromPartial(fields), options);
   }
 
-  keepAlive(attempt: HeldAttempt): EventStream<KeepAliveOperationResponse> {
-    const request = KeepAliveOperationRequest.fromPartial(attempt);
+  keepAlive(
+    attempt: HeldAttempt,
+    fields: Fields<typeof KeepAliveOperationRequest> = {},
+  ): EventStream<KeepAliveOperationResponse> {
+    const request = KeepAliveOperationRequest.fromPartial({ ...attempt, ...fields });
     return new EventStream(this.stub.keepAliveOperation(request, new Metadata()));
   }
 

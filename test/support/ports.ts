@@ -1,6 +1,7 @@
 // Finds free TCP ports on loopback. Owns the choice of the range; the caller binds the port and keeps it.
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { threadId } from 'node:worker_threads';
+import type { HostPort } from '../../src/domain/host-port.ts';
 
 // The range lies below the one from which Linux and macOS take the ports of outgoing connections. Otherwise a server
 // that is killed and started again on the same port would now and then find that some client's connection has taken it,
@@ -35,5 +36,17 @@ function canListen(host: string, port: number): Promise<boolean> {
     const probe = createServer();
     probe.once('error', () => resolve(false));
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}
+
+/** Whether somebody accepts connections there. */
+export function canConnect(address: HostPort): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(address);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
   });
 }

@@ -102,6 +102,8 @@ export function operationCalls(h: () => StoreHarness) {
     h().operations.yield({ ...ref, delayMs, requestId }, inTime());
   const beat = async (ref: AttemptRef, stamp = STAMP, takesOver = false) =>
     (await h().operations.heartbeat([{ ...ref, stamp, takesOver }], inTime()))[0];
+  const look = async (ref: AttemptRef, stamp = STAMP, takesOver = false) =>
+    (await h().operations.heartbeat([{ ...ref, stamp, takesOver, onlyLooks: true }], inTime()))[0];
   const get = async (operationId = 'send') =>
     (await h().operations.getMany([{ ...KEY, operationId }], inTime()))[0];
   const state = async (operationId?: string) => (await get(operationId))?.state;
@@ -121,6 +123,7 @@ export function operationCalls(h: () => StoreHarness) {
     complete,
     yieldIt,
     beat,
+    look,
     get,
     state,
     cancel,

@@ -46,8 +46,7 @@ function rig() {
   const open = (ended: AbortSignal, heard: (event: LeaseEvent) => void) =>
     streams
       .hold(
-        leaseSpec({ ttlMs: MAX_TTL_MS }),
-        FOREVER,
+        { spec: leaseSpec({ ttlMs: MAX_TTL_MS }), waitMs: FOREVER, renewForMs: FOREVER },
         {
           arrivedAtMs: clock.monotonicMs(),
           deadlineMs: FOREVER,

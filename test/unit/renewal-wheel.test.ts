@@ -12,7 +12,7 @@ import {
   type KeptLease,
   leaseRenewals,
 } from '../../src/service/renewals.ts';
-import type { LockStore, Notice, RenewCommand } from '../../src/store/lock-store.ts';
+import type { LockStore, Notice, RenewCommand, StoreBound } from '../../src/store/lock-store.ts';
 import type {
   AttemptNotice,
   HeartbeatCommand,
@@ -34,6 +34,7 @@ interface Told {
 
 let clock: ManualClock;
 let batches: (readonly RenewCommand[])[];
+let bounds: StoreBound[];
 let answer: Answer | (() => Promise<never>);
 let notify: (notice: Notice) => void;
 let defects: unknown[];
@@ -60,12 +61,14 @@ const unavailable = async (): Promise<never> => {
 beforeEach(() => {
   clock = new ManualClock();
   batches = [];
+  bounds = [];
   defects = [];
   answer = renewed;
   random = () => 0.5;
   const store: Pick<LockStore, 'renew' | 'onNotice'> = {
-    async renew(commands) {
+    async renew(commands, bound) {
       batches.push(commands);
+      bounds.push(bound);
       const outcomes: RenewOutcome[] = [];
       for (const command of commands) outcomes.push(await answer(command));
       return outcomes;
@@ -95,6 +98,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
     deadlineMs: clock.monotonicMs() + TTL_MS,
     minAcks: 0,
     takesOver: false,
+    renewUntilMs: Number.POSITIVE_INFINITY,
     group: 0,
     ...overrides,
   };
@@ -103,6 +107,7 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
   };
   const stop = wheel.keep(lease, {
     renewed: ({ deadlineMs }) => say('renewed', deadlineMs),
+    looked: () => {},
     atRisk: (reason) => say(`at risk: ${reason}`),
     ended: (end: KeepingEnd<LeaseLoss>) => say(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
   });
@@ -302,6 +307,120 @@ describe('a store that fails', () => {
   });
 });
 
+describe('renew_for', () => {
+  let deadlineMs: number;
+  let startMs: number;
+
+  /** As the stores do: a look shows the deadline and leaves it. */
+  const asStoresDo = (ttlMs: number) => (command: RenewCommand) => {
+    if (!command.onlyLooks) deadlineMs = clock.monotonicMs() + ttlMs;
+    return renewed(command, deadlineMs - clock.monotonicMs());
+  };
+
+  function keepFor(renewForMs: number, ttlMs: number, overrides: Partial<KeptLease> = {}) {
+    startMs = clock.monotonicMs();
+    deadlineMs = startMs + ttlMs;
+    answer = asStoresDo(ttlMs);
+    return keep({ ttlMs, deadlineMs, renewUntilMs: startMs + renewForMs, ...overrides });
+  }
+
+  const renewals = (): RenewCommand[] => batches.flat().filter(({ onlyLooks }) => !onlyLooks);
+
+  test.each([
+    [4_000, 6_000],
+    [20_000, 20_000],
+    [1_000, 60_000],
+    [60_000, 1_000],
+    [20_000, 600_000],
+  ])(
+    'with a renew_for of %i ms, a lease of %i ms ends at most both together later',
+    async (renewForMs, ttlMs) => {
+      const { told } = keepFor(renewForMs, ttlMs);
+      await clock.pass(renewForMs + ttlMs + 100);
+      const { what, atMs } = told.at(-1) ?? { what: 'nothing', atMs: 0 };
+      expect(what).toBe('lost: expired');
+      expect(deadlineMs).toBeLessThanOrEqual(startMs + renewForMs + ttlMs);
+      expect(atMs).toBeGreaterThanOrEqual(deadlineMs);
+      expect(atMs).toBeLessThanOrEqual(startMs + renewForMs + ttlMs + 50);
+      // A client that asks anew only at the end finds most of the TTL left.
+      expect(deadlineMs).toBeGreaterThanOrEqual(startMs + renewForMs + 0.7 * ttlMs);
+      expect(wheel.size).toBe(0);
+    },
+  );
+
+  test('when its renew_for is over a lease is at_risk at once, and again, so that its stream is never silent for 15 s', async () => {
+    const { told } = keepFor(20_000, 120_000);
+    await clock.pass(20_100);
+    expect(whats(told).at(-1)).toBe('at risk: renew-for');
+    expect(told.at(-1)?.atMs).toBeGreaterThanOrEqual(startMs + 20_000);
+    await clock.pass(130_000);
+    const after = told.filter(({ atMs }) => atMs >= startMs + 20_000);
+    expect(new Set(whats(after.slice(0, -1)))).toEqual(new Set(['at risk: renew-for']));
+    expect(whats(after).at(-1)).toBe('lost: expired');
+    const times = [startMs, ...told.map(({ atMs }) => atMs)];
+    expect(Math.max(...times.slice(1).map((atMs, i) => atMs - (times[i] ?? 0)))).toBeLessThan(15_000);
+  });
+
+  test('a renewal that is on its way when renew_for ends cannot run later than that', async () => {
+    keepFor(5_000, 20_000);
+    keep({ resource: 'other', ttlMs: 20_000 });
+    await clock.pass(5_100);
+    const sent = batches.map((batch, i) => ({ batch, deadlineMs: bounds[i]?.deadlineMs ?? 0 }));
+    const last = sent.filter(({ batch }) => batch.some((one) => one.resource === 'r' && !one.onlyLooks));
+    expect(last).toHaveLength(1);
+    expect(last[0]?.deadlineMs).toBe(startMs + 5_000);
+    // It goes out apart, so that its short time is no matter of the others.
+    expect(last[0]?.batch).toHaveLength(1);
+    expect(sent.find(({ batch }) => batch[0]?.resource === 'other')?.deadlineMs).toBeGreaterThan(
+      startMs + 5_100,
+    );
+  });
+
+  test('a store that fails until renew_for is over renews nothing when it is back', async () => {
+    const { told } = keepFor(5_000, 20_000);
+    answer = unavailable;
+    await clock.pass(7_000);
+    expect(whats(told)).toEqual(['at risk: store-unavailable', 'at risk: renew-for']);
+    const tries = renewals().length;
+    answer = asStoresDo(20_000);
+    await clock.pass(20_000);
+    expect(renewals()).toHaveLength(tries);
+    expect(whats(told)).not.toContain('renewed');
+    expect(told.at(-1)?.what).toBe('lost: expired');
+    expect(deadlineMs).toBe(startMs + 20_000);
+  });
+
+  test('a take-over that no store answered before renew_for was over takes nothing over', async () => {
+    const { told } = keepFor(5_000, 20_000, { takesOver: true });
+    answer = unavailable;
+    await clock.pass(5_500);
+    answer = ({ takesOver, onlyLooks }) => (takesOver && !onlyLooks ? { kind: 'lost' } : { kind: 'moved' });
+    await clock.pass(3_000);
+    expect(whats(told).at(-1)).toBe('moved');
+    expect(wheel.size).toBe(0);
+  });
+
+  test.each([
+    ['moved', 'moved'],
+    ['revoked', 'lost: revoked'],
+    ['lost', 'lost: unknown-lease'],
+  ] as const)('a lease whose renew_for is over still learns that it is %s, by a look', async (kind, what) => {
+    const { told } = keepFor(5_000, 20_000);
+    await clock.pass(6_000);
+    answer = () => ({ kind });
+    await clock.pass(20_000);
+    expect(whats(told).at(-1)).toBe(what);
+    expect(batches.flat().at(-1)).toMatchObject({ onlyLooks: true });
+  });
+
+  test('a notice ends a lease whose renew_for is over at once', async () => {
+    const { told } = keepFor(5_000, 20_000);
+    await clock.pass(6_000);
+    notify({ kind: 'moved', acquisition: { resource: 'r', leaseId: 'l' }, callNumber: 1 });
+    expect(whats(told).at(-1)).toBe('moved');
+  });
+});
+
 describe('attempts', () => {
   const attempt = { resource: 'r', operationId: 'o', claimId: 'c', fencingToken: 1n };
   const stamp = { instanceId: INSTANCE, callNumber: 1 };
@@ -316,7 +435,7 @@ describe('attempts', () => {
     return { kind: 'renewed', attempt: living, isFinal: false, cancelReason };
   };
 
-  function keepAttempt(): string[] {
+  function keepAttempt(renewUntilMs = Number.POSITIVE_INFINITY): string[] {
     const store: Pick<OperationStore, 'heartbeat' | 'onAttemptNotice'> = {
       async heartbeat(commands) {
         beats.push(commands);
@@ -336,9 +455,18 @@ describe('attempts', () => {
     });
     const told: string[] = [];
     attempts.keep(
-      { ...attempt, stamp, deadlineMs: clock.monotonicMs() + TTL_MS, minAcks: 0, takesOver: true, group: 0 },
+      {
+        ...attempt,
+        stamp,
+        deadlineMs: clock.monotonicMs() + TTL_MS,
+        minAcks: 0,
+        takesOver: true,
+        renewUntilMs,
+        group: 0,
+      },
       {
         renewed: ({ cancelReason }) => told.push(cancelReason ?? 'renewed'),
+        looked: ({ cancelReason }) => cancelReason && told.push(`looked: ${cancelReason}`),
         atRisk: (reason) => told.push(`at risk: ${reason}`),
         ended: (end) => told.push(end.kind === 'lost' ? `lost: ${end.reason}` : end.kind),
       },
@@ -377,6 +505,21 @@ describe('attempts', () => {
     expect(told).toEqual(['renewed', 'too late']);
     await clock.pass(1_000);
     expect(beats).toHaveLength(2);
+  });
+
+  test("'look' says what has become of an attempt whose renew_for is over, and is no heartbeat", async () => {
+    const told = keepAttempt(clock.monotonicMs() + 3_000);
+    await clock.pass(3_200);
+    expect(told).toEqual(['renewed', 'at risk: renew-for']);
+    beat = async () => alive('too late');
+    tell({ kind: 'look', ...attempt, callNumber: 1 });
+    await clock.pass(120);
+    expect(told.at(-1)).toBe('looked: too late');
+    beat = async () => ({ kind: 'lost', reason: 'finished' });
+    tell({ kind: 'look', ...attempt, callNumber: 1 });
+    await clock.pass(120);
+    expect(told.at(-1)).toBe('lost: finished');
+    expect(beats.flat().map(({ onlyLooks }) => onlyLooks ?? false)).toEqual([false, true, true, true]);
   });
 
   test("an attempt ends when the store says so, with the store's reason", async () => {

@@ -173,17 +173,19 @@ export class MemoryLockStore implements LockStore {
     return this.#table.run('renew-locks', bound, () => commands.map((command) => this.#renew(command)));
   }
 
-  #renew({ resource, leaseId, fencingToken, ttlMs, stamp, takesOver }: RenewCommand): RenewOutcome {
+  #renew(command: RenewCommand): RenewOutcome {
+    const { resource, leaseId, fencingToken, ttlMs, stamp } = command;
+    const { takesOver, onlyLooks } = command;
     const lock = this.#table.find(resource);
     const lease = this.#live(lock, leaseId);
     if (!lease || lease.fencingToken !== fencingToken || lease.state === 'offer') return { kind: 'lost' };
     if (lease.state === 'revoked') return { kind: 'revoked' };
     if (stamp && !sameStamp(stamp, lease.stamp)) {
-      if (!takesOver) return { kind: 'moved' };
+      if (!takesOver || onlyLooks) return { kind: 'moved' };
       this.#table.tell('moved', lease.stamp, lock, leaseId);
       lease.stamp = stamp;
     }
-    this.#table.extend(lease, ttlMs === 0 ? lease.ttlMs : ttlMs);
+    if (!onlyLooks) this.#table.extend(lease, ttlMs === 0 ? lease.ttlMs : ttlMs);
     return { kind: 'renewed', lease: this.#leaseOf(lease), isFinal: lease.deadlineMs >= lease.endsAtMs };
   }
 

@@ -121,13 +121,17 @@ export class MemoryOperationStore implements OperationStore {
       const isLeaseLost = attempt.lease && this.#table.clock.nowMs < attempt.lease.deadlineMs;
       return { kind: 'lost', reason: isLeaseLost ? 'lease-lost' : 'expired' };
     }
-    if (!command.takesOver && !sameStamp(attempt.stamp, command.stamp)) return { kind: 'moved' };
-    this.#table.takeOver(record, command.stamp);
-    const isFinalDeadline = this.#table.extend(record);
+    const { stamp, takesOver, onlyLooks } = command;
+    if ((!takesOver || onlyLooks) && !sameStamp(attempt.stamp, stamp)) return { kind: 'moved' };
+    if (!onlyLooks) {
+      this.#table.takeOver(record, stamp);
+      this.#table.extend(record);
+    }
+    const { lease } = attempt;
     return {
       kind: 'renewed',
       attempt: this.#table.attemptView(record),
-      isFinal: isFinalDeadline,
+      isFinal: lease !== undefined && lease.deadlineMs >= lease.endsAtMs,
       cancelReason: record.cancelReason,
     };
   }

@@ -185,16 +185,15 @@ export class OperationTable {
     return lease;
   }
 
-  /** Notes a sign of life of a living attempt. Returns whether its lease is at the end of its max_hold. */
-  extend({ spec, attempt }: OperationRecord): boolean {
+  /** Notes a sign of life of a living attempt. */
+  extend({ spec, attempt }: OperationRecord): void {
     if (!attempt) throw new Error('what lives has an attempt');
     const { lease, stamp } = attempt;
     const deadlineMs = this.clock.deadlineAfter(spec.heartbeatTimeoutMs);
     attempt.deadlineMs = Math.max(attempt.deadlineMs, deadlineMs);
-    if (!lease) return false;
+    if (!lease) return;
     this.locks.extend(lease, lease.ttlMs);
     lease.stamp = stamp;
-    return lease.deadlineMs >= lease.endsAtMs;
   }
 
   /** Makes `stamp` the call that speaks for it, and tells the former one. */

@@ -42,9 +42,21 @@ export function confirmArguments({ spec, stamp }: ConfirmCommand): readonly stri
 
 /** Those of one lease: renew-locks takes many. */
 export function renewArguments(command: RenewCommand): readonly string[] {
-  const { resource, leaseId, fencingToken, stamp, takesOver, ttlMs } = command;
+  const { resource, leaseId, fencingToken, stamp, ttlMs } = command;
   const by = stamp ? stampText(stamp) : '';
-  return [resource, `${leaseId} ${fencingToken} ${by} ${takesOver ? 1 : 0} ${microseconds(ttlMs)}`];
+  return [resource, `${leaseId} ${fencingToken} ${by} ${howText(command)} ${microseconds(ttlMs)}`];
+}
+
+/** What a call does to what it renews. */
+export function howText({
+  takesOver,
+  onlyLooks,
+}: {
+  readonly takesOver?: boolean;
+  readonly onlyLooks?: boolean;
+}): string {
+  if (onlyLooks) return 'look';
+  return takesOver ? 'take' : 'keep';
 }
 
 export function stampText(stamp: CallStamp): string {

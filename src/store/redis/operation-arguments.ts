@@ -14,7 +14,7 @@ import type {
   UpdateCommand,
   YieldCommand,
 } from '../operation-store.ts';
-import { microseconds, modeText, stampText } from './lock-arguments.ts';
+import { howText, microseconds, modeText, stampText } from './lock-arguments.ts';
 
 /** Operations that one script looks at for a claim. */
 const CLAIM_LOOKS = 1_000;
@@ -104,8 +104,8 @@ export function updateArguments(command: UpdateCommand): readonly string[] {
 
 /** Those of one attempt: heartbeat-operations takes many. */
 export function heartbeatArguments(command: HeartbeatCommand): readonly string[] {
-  const { claimId, fencingToken, stamp, takesOver } = command;
-  return [nameOf(command), claimId, fencingToken.toString(), stampText(stamp), takesOver ? '1' : '0'];
+  const { claimId, fencingToken, stamp } = command;
+  return [nameOf(command), claimId, fencingToken.toString(), stampText(stamp), howText(command)];
 }
 
 export function completeArguments(command: CompleteCommand): readonly string[] {

@@ -56,7 +56,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: RENEW,
-        find: "elseif stamp ~= '' and lease.stamp ~= stamp and not take_over then",
+        find: "elseif stamp ~= '' and lease.stamp ~= stamp and how ~= 'take' then",
         replace: 'elseif false then',
       },
       {
@@ -76,7 +76,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       },
       {
         file: `${LUA}/heartbeat-operations.lua`,
-        find: 'if not word and op.stamp ~= stamp and not take_over then',
+        find: "if not word and op.stamp ~= stamp and how ~= 'take' then",
         replace: 'if false then',
       },
     ],
@@ -159,6 +159,41 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
         find: '        if (nowMs >= entry.deadlineMs) this.#lapse(entry, entry.isFinal);\n        else if',
         replace: '        if',
       },
+    ],
+  },
+  {
+    name: 'renews-no-longer-than-renew-for',
+    letsThrough:
+      'A stream renews after its renew_for. Its client has died behind a proxy that answers the pings of the server, ' +
+      'and keeps the lock for as long as the proxy stands.',
+    edits: [
+      {
+        file: 'src/service/renewal-wheel.ts',
+        find: 'if (!entry.onlyLooks && nowMs >= entry.kept.renewUntilMs) {',
+        replace: 'if (false) {',
+      },
+    ],
+  },
+  {
+    name: 'no-late-renewal-after-renew-for',
+    letsThrough:
+      'A renewal that was sent before renew_for was over runs after it, on a primary that stood still. The lease of a ' +
+      'dead client lives for longer than promised.',
+    edits: [
+      {
+        file: 'src/service/renewal-wheel.ts',
+        find: 'nowMs < kept.renewUntilMs ? Math.min(deadlineMs, kept.renewUntilMs) : deadlineMs;',
+        replace: 'nowMs < kept.renewUntilMs ? deadlineMs : deadlineMs;',
+      },
+    ],
+  },
+  {
+    name: 'a-look-changes-nothing',
+    letsThrough:
+      'A look of a stream whose renew_for is over renews what it looks at, or takes it over from a newer call.',
+    edits: [
+      { file: RENEW, find: "if how ~= 'look' then", replace: 'if true then' },
+      { file: `${LUA}/heartbeat-operations.lua`, find: "if how == 'look' then", replace: 'if false then' },
     ],
   },
   ...(

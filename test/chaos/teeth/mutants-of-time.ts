@@ -154,9 +154,9 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
       },
       {
         file: RENEW,
-        find: "    redis.call('HSET', key, lease_id, lease_text(lease))\n",
+        find: "      redis.call('HSET', key, lease_id, lease_text(lease))\n",
         replace:
-          "    redis.call('HSET', key, lease_id, lease_text(lease))\n    redis.call('PEXPIRE', key, (ttl > 0 and ttl or lease.ttl) / 1000)\n",
+          "      redis.call('HSET', key, lease_id, lease_text(lease))\n    redis.call('PEXPIRE', key, (ttl > 0 and ttl or lease.ttl) / 1000)\n",
       },
       {
         file: 'src/store/redis/lua/confirm-offer.lua',

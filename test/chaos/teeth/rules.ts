@@ -417,4 +417,22 @@ export const RULES: readonly Rule[] = [
     file: 'test/unit/renewal-wheel.test.ts',
     test: 'a renewal whose answer hangs does not delay the end of the lease, and does not revive it',
   },
+  {
+    rule: 'No stream renews after its renew_for.',
+    without: 'renews-no-longer-than-renew-for',
+    file: 'test/unit/renewal-wheel.test.ts',
+    test: 'a store that fails until renew_for is over renews nothing when it is back',
+  },
+  {
+    rule: 'No renewal that was sent before renew_for was over runs after it.',
+    without: 'no-late-renewal-after-renew-for',
+    file: 'test/unit/renewal-wheel.test.ts',
+    test: 'a renewal that is on its way when renew_for ends cannot run later than that',
+  },
+  {
+    rule: 'A look changes nothing.',
+    without: 'a-look-changes-nothing',
+    file: 'test/conformance/keep-alive.test.ts',
+    test: 'Redis > a look tells how a lease stands, and neither extends it nor takes it over',
+  },
 ];

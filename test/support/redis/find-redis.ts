@@ -1,7 +1,7 @@
 // Decides which Redis the tests, the demo and the benchmarks run on: a redis-server on the PATH, a container engine, or
 // Debian's package unpacked in the project's cache. Owns that choice and the oldest version that we accept;
 // native-instance.ts and docker-instance.ts start nodes on it.
-import { unpackedRedis } from './debian-package.ts';
+import { type DebianProgram, type Executable, unpacked } from '../debian-package.ts';
 import { runCommand } from './run-program.ts';
 
 export interface NativeRuntime {
@@ -24,6 +24,16 @@ type Mode = RedisRuntime['mode'];
 const MODES: readonly Mode[] = ['path', 'docker', 'package'];
 const OLDEST_MAJOR = 7;
 const DEFAULT_IMAGE = 'redis:8.2';
+
+// redis-server, redis-sentinel and redis-check-rdb are one program, which decides by the name that it is called by, and
+// the server's package only has the link.
+const DEBIANS: DebianProgram = {
+  title: 'Redis',
+  packageName: 'redis-tools',
+  cacheName: 'redis',
+  path: 'bin/redis-server',
+  linkTo: '../usr/bin/redis-check-rdb',
+};
 
 let found: Promise<RedisRuntime> | undefined;
 
@@ -54,7 +64,7 @@ async function look(): Promise<RedisRuntime> {
       ...(await checked({ executable: 'redis-server', env: process.env })),
     }),
     docker: fromDocker,
-    package: async () => ({ mode: 'package', ...(await unpackedRedis(checked)) }),
+    package: async () => ({ mode: 'package', ...(await unpacked(DEBIANS, checked)) }),
   };
   const failures: string[] = [];
   for (const mode of wantedModes()) {
@@ -79,11 +89,6 @@ function wantedModes(): readonly Mode[] {
   if (mode === undefined)
     throw new Error(`LEASEHOLD_TEST_REDIS is "${forced}"; it may be ${MODES.join(', ')}`);
   return [mode];
-}
-
-export interface Executable {
-  readonly executable: string;
-  readonly env: NodeJS.ProcessEnv;
 }
 
 /** Runs it once: it must start on this machine with all its libraries, and be new enough. */

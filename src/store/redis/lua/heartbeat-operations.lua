@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
 -- Takes signs of life of running attempts, many in one call, and renews their leases. It never revives a stale attempt:
--- somebody else may run its operation. A stream that opens takes its attempt over in the same way.
+-- somebody else may run its operation. A stream that opens takes its attempt over in the same way. One
+-- whose renew_for is over only looks.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
 --       3 skew            the skew allowance
 --       4… of each attempt: name, claim, token, stamp ("instance/call": only while this call speaks for it),
---         take_over ('1': this call speaks for it from now on, and the former one is told)
+--         how (keep; take: this call speaks for it from now on, and the former one is told; look: it changes nothing)
 -- REPLY beaten now {word number left canceled reason leased}...
 --         word: renewed | final (its lease is at the end of its max_hold) | moved (a newer call speaks for it)
 --           | expired | superseded | yielded | finished | lease-lost | unknown-attempt
@@ -32,15 +33,21 @@ end
 
 local reply = { 'beaten', state.time }
 for i = 4, #args, 5 do
-  local name, claim, token, stamp, take_over = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4] == '1'
+  local name, claim, token, stamp, how = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4]
   local op = read_operation(state, name)
   local word, number, left, canceled, reason = loss_of(op, name, claim, token), '0', '0', '0', ''
-  if not word and op.stamp ~= stamp and not take_over then word = 'moved' end
+  if not word and op.stamp ~= stamp and how ~= 'take' then word = 'moved' end
   if not word then
-    if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
-    op.stamp = stamp
-    word = extend_attempt(state, op, (split_name(name))) and 'final' or 'renewed'
-    note_heartbeat(state, name, op)
+    local at_end
+    if how == 'look' then
+      at_end = is_attempt_final(state, op, (split_name(name)))
+    else
+      if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
+      op.stamp = stamp
+      at_end = extend_attempt(state, op, (split_name(name)))
+      note_heartbeat(state, name, op)
+    end
+    word = at_end and 'final' or 'renewed'
     number, left = int(op.number), attempt_left(state, op)
     if op.cancel then canceled, reason = '1', op.reason end
   end

@@ -240,7 +240,12 @@ local function extend_attempt(state, op, resource)
   lease.stamp = op.stamp
   redis.call('HSET', state.bucket .. 'lock:' .. resource, op.claim, lease_text(lease))
   op.deadline = lease.deadline
-  return lease.ceiling > 0 and lease.deadline >= lease.ceiling
+  return is_final(lease)
+end
+
+-- Whether a living attempt's lease is at the end of its max_hold.
+local function is_attempt_final(state, op, resource)
+  return op.lock and is_final(lease_of(state, op, resource))
 end
 
 -- A heartbeat writes no index.

@@ -117,6 +117,11 @@ local function extend(state, lease, ttl)
   lease.deadline = math.max(lease.deadline, deadline)
 end
 
+-- Whether it has reached the end of its max_hold.
+local function is_final(lease)
+  return lease.ceiling > 0 and lease.deadline >= lease.ceiling
+end
+
 -- The lease of this id in a lock's hash, nil for none.
 local function find_lease(key, lease_id)
   local text = redis.call('HGET', key, lease_id)

@@ -1,61 +1,80 @@
-// Fetches Debian's (or Ubuntu's) redis-server without root: it downloads the packages and unpacks them in the project's
+// Fetches a program of Debian (or Ubuntu) without root: it downloads the packages and unpacks them in the project's
 // cache. Owns that cache. It installs nothing in the system, runs no maintainer script and starts no service.
 import { access, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import type { Executable } from './find-redis.ts';
-import { runCommand } from './run-program.ts';
+import { dirname, join, resolve } from 'node:path';
+import { runCommand } from './redis/run-program.ts';
 
-const CACHE = resolve(import.meta.dirname, '../../../.cache/redis');
+const CACHE = resolve(import.meta.dirname, '../../.cache');
 const DOWNLOAD_TIMEOUT_MS = 180_000;
-// redis-tools needs libraries, which need a few others; no chain of them is longer.
+// A program needs libraries, which need a few others; no chain of them is longer.
 const MAX_DEPENDENCY_ROUNDS = 5;
+
+export interface DebianProgram {
+  /** As people know it: `Redis`. */
+  readonly title: string;
+  readonly packageName: string;
+  /** Its folder in the cache. */
+  readonly cacheName: string;
+  /** In the unpacked package. */
+  readonly path: string;
+  /** If given, `path` is a link to this. */
+  readonly linkTo?: string;
+}
+
+export interface Executable {
+  readonly executable: string;
+  readonly env: NodeJS.ProcessEnv;
+}
 
 type Check<T> = (candidate: Executable) => Promise<T>;
 
-/** The redis-server in the cache, downloaded if it isn't there yet. `check` must accept it. */
-export async function unpackedRedis<T>(check: Check<T>): Promise<T> {
-  const final = join(CACHE, `package-${process.arch}`);
+/** The program in the cache, downloaded if it isn't there yet. `check` must accept it. */
+export async function unpacked<T>(program: DebianProgram, check: Check<T>): Promise<T> {
+  const cache = join(CACHE, program.cacheName);
+  const final = join(cache, `package-${process.arch}`);
   try {
-    await access(executableIn(final).executable);
-    return await check(executableIn(final));
+    await access(executableIn(final, program).executable);
+    return await check(executableIn(final, program));
   } catch {
     // The program is missing, or comes from another system: a work folder may be shared or copied.
   }
   await runCommand('apt-get', ['--version'], { timeoutMs: 10_000 });
-  console.log('Redis for the tests: downloading Debian’s package once, into .cache/redis');
-  await mkdir(CACHE, { recursive: true });
+  const { title, cacheName } = program;
+  console.log(`${title} for the tests: downloading Debian’s package once, into .cache/${cacheName}`);
+  await mkdir(cache, { recursive: true });
   // Each process unpacks in a folder of its own and renames it when it works, so that no process sees half of it.
-  const scratch = await mkdtemp(join(CACHE, 'unpacking-'));
+  const scratch = await mkdtemp(join(cache, 'unpacking-'));
   try {
-    await unpack(scratch, check);
-    await takePlace(scratch, final, check);
+    await unpack(scratch, program, check);
+    await takePlace(scratch, final, program, check);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-  return check(executableIn(final));
+  return check(executableIn(final, program));
 }
 
-function executableIn(root: string): Executable {
-  // Bin, not usr/bin: whether Redis acts as a server is decided by the name it is called by (see unpack).
+function executableIn(root: string, { path }: DebianProgram): Executable {
   const triplets = ['x86_64-linux-gnu', 'aarch64-linux-gnu', 'arm-linux-gnueabihf', 'riscv64-linux-gnu'];
   const libraries = triplets.flatMap((triplet) => [
     join(root, 'usr/lib', triplet),
     join(root, 'lib', triplet),
   ]);
   const searched = [...libraries, process.env.LD_LIBRARY_PATH].filter((path) => path).join(':');
-  return { executable: join(root, 'bin/redis-server'), env: { ...process.env, LD_LIBRARY_PATH: searched } };
+  return { executable: join(root, path), env: { ...process.env, LD_LIBRARY_PATH: searched } };
 }
 
-async function unpack<T>(root: string, check: Check<T>): Promise<void> {
-  const apt = await workingApt(root);
-  await apt.fetch('redis-tools');
-  // redis-server, redis-sentinel and redis-check-rdb are one program, and the server's package only has the link.
-  await mkdir(join(root, 'bin'));
-  await symlink('../usr/bin/redis-check-rdb', join(root, 'bin/redis-server'));
-  let wanted = await apt.missingDependencies('redis-tools');
+async function unpack<T>(root: string, program: DebianProgram, check: Check<T>): Promise<void> {
+  const { packageName, path, linkTo } = program;
+  const apt = await workingApt(root, packageName);
+  await apt.fetch(packageName);
+  if (linkTo !== undefined) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await symlink(linkTo, join(root, path));
+  }
+  let wanted = await apt.missingDependencies(packageName);
   for (let round = 0; ; round += 1) {
     try {
-      await check(executableIn(root));
+      await check(executableIn(root, program));
       break;
     } catch (error) {
       if (round === MAX_DEPENDENCY_ROUNDS || wanted.length === 0) throw error;
@@ -76,11 +95,11 @@ interface Apt {
  * Runs apt with the system's package lists, or with lists of our own where these are missing (a fresh image) or too
  * old.
  */
-async function workingApt(root: string): Promise<Apt> {
+async function workingApt(root: string, packageName: string): Promise<Apt> {
   const stateFolder = join(root, 'apt');
   const system = aptWith([], root, stateFolder);
   try {
-    await system.fetch('redis-tools');
+    await system.fetch(packageName);
     return system;
   } catch {
     const folders = [join(stateFolder, 'lists/partial'), join(stateFolder, 'cache/archives/partial')];
@@ -135,19 +154,24 @@ async function isInstalled(name: string): Promise<boolean> {
   }
 }
 
-async function takePlace<T>(scratch: string, final: string, check: Check<T>): Promise<void> {
+async function takePlace<T>(
+  scratch: string,
+  final: string,
+  program: DebianProgram,
+  check: Check<T>,
+): Promise<void> {
   try {
     await rename(scratch, final);
     return;
   } catch {
     // Something is there already: what another process put there a moment ago, or a copy that didn't work.
   }
-  const works = await check(executableIn(final)).then(
+  const works = await check(executableIn(final, program)).then(
     () => true,
     () => false,
   );
   if (works) return;
-  const aside = await mkdtemp(join(CACHE, 'broken-'));
+  const aside = await mkdtemp(join(dirname(final), 'broken-'));
   await rename(final, join(aside, 'package'));
   await rename(scratch, final);
   await rm(aside, { recursive: true, force: true });
