@@ -13,6 +13,7 @@ export type AtRisk =
   | 'primary-unconfirmed'
   | 'durability-unmet'
   | 'max-hold'
+  | 'renew-for'
   | 'unknown';
 
 export type LeaseEvent =
@@ -33,6 +34,7 @@ const RISKS: ReadonlyMap<number, AtRisk> = new Map<number, AtRisk>([
   [AtRiskReason.AT_RISK_REASON_PRIMARY_UNCONFIRMED, 'primary-unconfirmed'],
   [AtRiskReason.AT_RISK_REASON_DURABILITY_UNMET, 'durability-unmet'],
   [AtRiskReason.AT_RISK_REASON_MAX_HOLD, 'max-hold'],
+  [AtRiskReason.AT_RISK_REASON_RENEW_FOR, 'renew-for'],
 ]);
 
 export function riskOf(reason: number): AtRisk {
