@@ -143,6 +143,17 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
+  test('A lease says which limit of permits counted at its grant, where callers name different ones', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    const small = await client.acquire('limited', { mode: { permits: 1, limit: 5 } });
+    const large = await client.acquire('limited', { mode: { permits: 1, limit: 10 } });
+    const [many] = await client.acquireMany(['limited'], { mode: { permits: 1, limit: 7 } });
+    const exclusive = await client.acquire('exclusive');
+    const limits = [small, large, many, exclusive].map((lease) => lease?.permitsLimit);
+    expect(limits).toEqual([5, 5, 5, 0]);
+  });
+
   test('Shared leases are held side by side, and permits up to their limit', async () => {
     const { instance } = await rigOf(kind);
     const client = clientTo(instance.address);

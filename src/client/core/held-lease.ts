@@ -58,6 +58,8 @@ export class HeldLease implements KeptLease {
   readonly leaseId: string;
   readonly fencingToken: bigint;
   readonly key: string;
+  /** PERMITS: the limit that counts, the smallest of those that holders and waiters name; 0 in the other modes. */
+  readonly permitsLimit: number;
   #ttlMs = 0;
   readonly #channel: Channel;
   readonly #observer: Observer | undefined;
@@ -71,6 +73,7 @@ export class HeldLease implements KeptLease {
     this.leaseId = leaseId;
     this.fencingToken = fencingToken;
     this.key = leaseKey(lease);
+    this.permitsLimit = lease.permitsLimit;
     this.#channel = channel;
     this.#observer = options.observer;
     this.#deadline = new LeaseDeadline({
