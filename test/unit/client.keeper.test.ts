@@ -224,6 +224,20 @@ test('A stream that nobody answers is followed by the next on another instance, 
   expect(streams).toHaveLength(3);
 });
 
+test('A server that answers for some of the leases of a stream has as long again for the others', () => {
+  const { clock, keeper, streams, say, held } = rig();
+  for (const lease of held(3)) keeper.join(lease);
+  clock.advance(50);
+  for (const resource of ['r0', 'r1']) {
+    clock.advance(2_999);
+    say(streams[0], RENEWED, [resource]);
+  }
+  clock.advance(2_999);
+  expect(streams).toHaveLength(1);
+  clock.advance(1);
+  expect(streams).toHaveLength(2);
+});
+
 test('The least time left of a batch bounds how long an answer may take', () => {
   const { clock, keeper, streams, held } = rig();
   const leases = held(3);

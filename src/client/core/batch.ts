@@ -123,7 +123,7 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
   heard(from: StreamCall<Message>, entry: KeptEntry<Thing, Message>, event: KeptEvent): void {
     if (from !== this.#call || !this.entries.has(entry)) return;
     this.#listen();
-    this.#unheard.delete(entry);
+    if (this.#unheard.delete(entry) && this.#unheard.size > 0) this.#expectAnswer(from);
     if (event.$case === 'renewed') {
       this.#failures = 0;
       this.#unkept.delete(entry);
@@ -201,15 +201,25 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
     // Half of the time for which the server trusts the stream. The random part spreads out what was opened together.
     const ageMs = (channel.renewForMs / 2) * (1 - 0.2 * channel.random());
     this.#age = channel.clock.after(ageMs, () => this.#open({ isOld: true }));
-    // When a stream is accepted but never answered, the next one follows long before the silence is over. Each that
-    // follows has twice the time: the link may be slow.
+    this.#expectAnswer(call);
+  }
+
+  // When a stream is accepted but not answered, the next one follows long before the silence is over. Each that follows
+  // has twice the time: the link may be slow. So has a stream that has answered for some: the server is at work.
+  #expectAnswer(call: StreamCall<Message>): void {
+    const { clock } = this.#channel;
     const answerMs = TRY_FOR_MS * 2 ** this.#unanswered;
     const patienceMs = Math.max(SHORTEST_PATIENCE_MS, Math.min(answerMs, this.#remainingMs() / 2));
-    this.#patience = channel.clock.after(patienceMs, () => {
+    this.#patience?.cancel();
+    const next = (): void => {
       this.#unanswered++;
-      channel.leave(call.seat);
+      this.#channel.leave(call.seat);
       this.#tell(call.unanswered().message);
       this.#open();
+    };
+    // After this process was paused, timers are due before the sockets are read: what arrived gets a turn first.
+    this.#patience = clock.after(patienceMs, () => {
+      this.#patience = clock.after(0, next);
     });
   }
 

@@ -110,11 +110,16 @@ export class StreamCall<Message> implements SentAt {
     this.#silence?.cancel();
     if (this.#isOver || this.#isPaused) return;
     const silenceMs = this.#silenceMs;
-    this.#silence = this.#options.channel.clock.after(silenceMs, () => {
+    const { clock } = this.#options.channel;
+    const end = (): void => {
       const silent = `the server said nothing for ${Math.round(silenceMs)} ms`;
       const error = localError(status.UNAVAILABLE, `${silent}${this.#crowd()}`);
       this.#stream.cancel();
       this.#end(error);
+    };
+    // After this process was paused, timers are due before the sockets are read: what arrived gets a turn first.
+    this.#silence = clock.after(silenceMs, () => {
+      this.#silence = clock.after(0, end);
     });
   }
 
