@@ -8,12 +8,14 @@ import { Holds } from './loads/holds.ts';
 import { list, writeOrCheck } from './loads/list.ts';
 import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
+import { LeaseCrowd } from './loads/reconnect.ts';
 import { uncontended } from './loads/uncontended.ts';
 import { Watchers } from './loads/watchers.ts';
 
 let queue: HandOverQueue | undefined;
 let holds: Holds | undefined;
 let holders: Holders | undefined;
+let crowd: LeaseCrowd | undefined;
 let watchers: Watchers | undefined;
 
 async function obey(order: LoadOrder): Promise<unknown> {
@@ -53,6 +55,13 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return holds?.watch(order.forMs);
     case 'end':
       return holds?.close();
+    case 'crowd':
+      crowd = new LeaseCrowd(order.address, order.count);
+      return crowd.open(order.ttlMs);
+    case 'reconnected':
+      return crowd?.reconnected();
+    case 'disperse':
+      return crowd?.close();
     case 'write':
     case 'check':
       return writeOrCheck(order);

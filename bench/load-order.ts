@@ -4,6 +4,7 @@ import type { AcquireManyOrder } from './loads/acquire-many.ts';
 import type { Percentiles } from './loads/latencies.ts';
 import type { ListOrder, RecordOrder } from './loads/list.ts';
 import type { ModesOrder } from './loads/modes.ts';
+import type { ReconnectOrder } from './loads/reconnect.ts';
 import type { WatchersOrder } from './loads/watchers.ts';
 
 export interface UncontendedOrder {
@@ -112,6 +113,7 @@ export type LoadOrder =
   | AcquireManyOrder
   | HandOverOrder
   | HoldOrder
+  | ReconnectOrder
   | WatchersOrder
   | RecordOrder
   | ListOrder

@@ -11,6 +11,7 @@ import { modes } from './scenarios/modes.ts';
 import { operations } from './scenarios/operations.ts';
 import { peers } from './scenarios/peers.ts';
 import { processes } from './scenarios/processes.ts';
+import { reconnect } from './scenarios/reconnect.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
 import { startUp } from './scenarios/start-up.ts';
 import { uncontended } from './scenarios/uncontended.ts';
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   acquireMany,
   handOver,
   holds,
+  reconnect,
   watch,
   list,
   operations,

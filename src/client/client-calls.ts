@@ -25,6 +25,8 @@ export interface CallOptions {
 export interface UnaryBounds extends CallOptions {
   /** How long the first try may take, in milliseconds; 3 s by default. */
   readonly tryForMs?: number;
+  /** Whether the server may take long on purpose. */
+  readonly waits?: boolean;
   /** Gives up when each instance was asked once. */
   readonly asksOnce?: boolean;
 }
@@ -45,10 +47,13 @@ export function boundsOfWait(
 ): { readonly waitMs: number; readonly bounds: UnaryBounds } {
   if (timeoutMs === undefined) {
     const wholeMs = waitMs + ANSWER_MS;
-    return { waitMs, bounds: waitMs >= 1 ? { timeoutMs: wholeMs, tryForMs: wholeMs } : { asksOnce: true } };
+    return {
+      waitMs,
+      bounds: waitMs >= 1 ? { timeoutMs: wholeMs, tryForMs: wholeMs, waits: true } : { asksOnce: true },
+    };
   }
   const fittingMs = Math.max(0, Math.min(waitMs, timeoutMs - answerShareMs(timeoutMs)));
-  const bounds = { timeoutMs, ...(fittingMs >= 1 ? { tryForMs: fittingMs + ANSWER_MS } : {}) };
+  const bounds = { timeoutMs, ...(fittingMs >= 1 ? { tryForMs: fittingMs + ANSWER_MS, waits: true } : {}) };
   return { waitMs: fittingMs, bounds };
 }
 
@@ -71,13 +76,14 @@ export class Caller {
 
   /** Repeats a call whose failure may pass, with the same ids, until it is answered or its time is over. */
   async unary<Response>(invoke: Invoke<Response>, bounds: UnaryBounds = {}): Promise<Answered<Response>> {
-    const { signal, tryForMs, asksOnce = false } = bounds;
+    const { signal, tryForMs, waits = false, asksOnce = false } = bounds;
     const timeoutMs = waitMsOf('timeoutMs', bounds.timeoutMs, ANSWER_WITHIN_MS);
     const deadlineMs = this.channel.clock.monotonicMs() + timeoutMs;
     return this.caught(
       () =>
         callUnary(this.channel, invoke, {
           deadlineMs,
+          waits,
           asksOnce,
           ...(tryForMs === undefined ? {} : { tryForMs }),
           ...(signal ? { signal } : {}),

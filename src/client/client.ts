@@ -18,6 +18,7 @@ import type { Lease } from './lease.ts';
 import type { AcquireOptions } from './lease-options.ts';
 import type { LeaseSet } from './lease-set.ts';
 import { Locks } from './locks.ts';
+import { countOf } from './number-options.ts';
 import { Operations } from './operations.ts';
 import { type ServerInfo, serverInfo } from './server-facts.ts';
 import { type ClientTls, credentialsOf, tlsOf } from './tls-options.ts';
@@ -87,6 +88,11 @@ export interface ClientOptions {
   readonly token?: string | (() => string) | undefined;
   /** Tells people who holds what; `pid@host` by default. */
   readonly owner?: string | undefined;
+  /**
+   * How many calls this client may have open on one connection, 100 by default; it opens more connections for more. Set
+   * it to what your proxy allows, where that is less.
+   */
+  readonly streamsPerConnection?: number | undefined;
   /** For tests: for example the clock of startTestServer. */
   readonly clock?: Clock | undefined;
   /** For tests: a number from 0 to below 1. */
@@ -110,12 +116,14 @@ export class Client implements Disposable {
     const addresses = typeof options.addresses === 'string' ? [options.addresses] : [...options.addresses];
     checkAddresses(addresses);
     const tls = tlsOf(options.tls);
+    const streamsPerConnection = countOf('streamsPerConnection', options.streamsPerConnection, 1);
     const channel = new Channel({
       addresses,
       credentials: credentialsOf(tls),
       clock,
       random: options.random ?? Math.random,
       carry: carryTrace,
+      ...(streamsPerConnection === undefined ? {} : { streamsPerConnection }),
       ...(token === undefined ? {} : { token: tokenOf(token) }),
       ...(tls?.serverName === undefined ? {} : { serverName: tls.serverName }),
     });

@@ -110,6 +110,11 @@ export class Lease implements AsyncDisposable {
   /** Send it with every write to what the lease protects, which must refuse a write with a smaller token. */
   readonly fencingToken: bigint;
   /**
+   * With permits, the limit that counted at the grant: the smallest of those that holders and waiters name. 0 in the
+   * other modes.
+   */
+  readonly permitsLimit: number;
+  /**
    * Aborts when the lease is over: with a LeaseLostError when it was lost or its deadline passed here, with a
    * NotHeldError when it was released. Stop then at the latest.
    */
@@ -122,6 +127,7 @@ export class Lease implements AsyncDisposable {
   constructor(held: HeldLease, end: LeaseEnd, caller: Caller) {
     this.resource = held.resource;
     this.fencingToken = held.fencingToken;
+    this.permitsLimit = held.permitsLimit;
     this.signal = end.signal;
     this.#held = held;
     this.#end = end;

@@ -156,6 +156,7 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
       signal,
       timeoutMs: CLAIM_WAIT_MS + 2 * ANSWER_MS,
       tryForMs: CLAIM_WAIT_MS + ANSWER_MS,
+      waits: true,
     }).catch(async (error: unknown) => {
       if (signal.aborted) await this.#giveBack(request);
       throw error;

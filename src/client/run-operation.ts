@@ -104,6 +104,6 @@ export async function untilDone(
   const request = { resource, operationId, waitTimeout: durationOf(Math.ceil(forMs)) };
   return caller.answer<WaitOperationResponse>(
     ({ operations }, metadata, call, callback) => operations.waitOperation(request, metadata, call, callback),
-    { signal, timeoutMs: forMs + 2 * ANSWER_MS, tryForMs: forMs + ANSWER_MS },
+    { signal, timeoutMs: forMs + 2 * ANSWER_MS, tryForMs: forMs + ANSWER_MS, waits: true },
   );
 }

@@ -47,6 +47,7 @@ export async function* watchAgain<Message>(
       if (!isPassing || isOver || !seat) throw caller.translated(error);
       if (error.reason !== 'WATCHER_TOO_SLOW') channel.leave(seat);
       await channel.pause(waitMs, signal);
+      await channel.afterHolders(giveUpMs - channel.clock.monotonicMs(), signal);
     }
   }
 }

@@ -30,7 +30,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     const onEvent = ({ kind: event }: LeaseEvent): void => {
       if (event === 'renewed') renewed++;
     };
-    const set = await client.acquireMany(['counted:1', 'counted:2'], { onEvent }); // by KeepAlive
+    const set = await client.acquireMany(['counted:1', 'counted:2'], { onEvent }); // by one KeepAlive
     await eventually(() => renewed >= 2, { what: 'KeepAlive of both', ...soon });
     await Promise.all([held.release(), set.release()]);
     await client.operations.run('counted', 'o', async () => undefined);
@@ -46,7 +46,7 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     });
     expect((await streams()).toSorted()).toEqual([
       'leasehold_calls_total{method="Hold",code="OK"} 1',
-      'leasehold_calls_total{method="KeepAlive",code="OK"} 2',
+      'leasehold_calls_total{method="KeepAlive",code="OK"} 1',
       'leasehold_calls_total{method="KeepAliveOperation",code="OK"} 1',
     ]);
   });
@@ -141,6 +141,17 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     await first.release();
     await Promise.all(all);
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test('A lease says which limit of permits counted at its grant, where callers name different ones', async () => {
+    const { instance } = await rigOf(kind);
+    const client = clientTo(instance.address);
+    const small = await client.acquire('limited', { mode: { permits: 1, limit: 5 } });
+    const large = await client.acquire('limited', { mode: { permits: 1, limit: 10 } });
+    const [many] = await client.acquireMany(['limited'], { mode: { permits: 1, limit: 7 } });
+    const exclusive = await client.acquire('exclusive');
+    const limits = [small, large, many, exclusive].map((lease) => lease?.permitsLimit);
+    expect(limits).toEqual([5, 5, 5, 0]);
   });
 
   test('Shared leases are held side by side, and permits up to their limit', async () => {

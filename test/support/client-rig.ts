@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { credentials } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
 import { CallError } from '../../src/client/core/call-error.ts';
-import { Channel } from '../../src/client/core/channel.ts';
+import { Channel, type ChannelOptions } from '../../src/client/core/channel.ts';
 import type { HeldLease, HeldLeaseEvent } from '../../src/client/core/held-lease.ts';
 import type { HoldOptions } from '../../src/client/core/hold.ts';
 import { type Clock, systemClock } from '../../src/domain/clock.ts';
@@ -21,8 +21,13 @@ export const TTL_MS = 4_000;
 export const MARGIN_MS = 200;
 
 /** Begins with the first address, and has no jitter. */
-export function channelTo(addresses: readonly HostPort[], clock: Clock = systemClock): Channel {
+export function channelTo(
+  addresses: readonly HostPort[],
+  clock: Clock = systemClock,
+  more: Pick<ChannelOptions, 'renewForMs' | 'streamsPerConnection'> = {},
+): Channel {
   const channel = new Channel({
+    ...more,
     addresses: addresses.map(formatHostPort),
     credentials: credentials.createInsecure(),
     clock,

@@ -52,6 +52,10 @@ const SPANS: readonly (readonly [option: string, call: (ms: number) => unknown])
 ];
 
 const COUNTS: readonly (readonly [option: string, call: (count: number) => unknown])[] = [
+  [
+    'streamsPerConnection',
+    (streamsPerConnection) => createClient({ addresses: '127.0.0.1:1', streamsPerConnection }),
+  ],
   ['mode.permits', (permits) => client.acquire('r', { mode: { permits, limit: 5 } })],
   ['mode.limit', (limit) => client.acquire('r', { mode: { permits: 1, limit } })],
   ['durability.replicated', (replicated) => client.acquire('r', { durability: { replicated } })],

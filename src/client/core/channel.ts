@@ -1,6 +1,6 @@
-// The connections to a deployment: each instance has one for unary calls and one for streams, so that a release never
-// waits behind a thousand streams for a slot on the connection. Both services share them. All instances are alike:
-// calls stay with one for as long as it answers, and go on to the next when it doesn't.
+// The connections to a deployment: each instance has some of three kinds, so that nothing that waits takes the place of
+// what keeps a lease or gives one back. Both services share them. All instances are alike: calls stay with one for as
+// long as it answers, and go on to the next when it doesn't.
 
 import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../../generated/leasehold/v1/lock_service.ts';
@@ -8,6 +8,8 @@ import { OperationStoreServiceClient } from '../../../generated/leasehold/v1/ope
 import { type Clock, pause } from '../../domain/clock.ts';
 import { TimerGroup } from '../../domain/timer-group.ts';
 import { channelClosed } from './call-error.ts';
+import { Connections, type Stubs } from './connections.ts';
+import { HoldersFirst } from './holders-first.ts';
 
 export interface ChannelOptions {
   /** `host:port` of each instance; at least one. */
@@ -19,22 +21,23 @@ export interface ChannelOptions {
   readonly carry?: (set: (key: string, value: string) => void) => void;
   /** The name in the servers' certificates, where it isn't the host of the address. */
   readonly serverName?: string;
+  /** How many calls may be open on one connection; 100 by default. */
+  readonly streamsPerConnection?: number;
+  /** How long servers trust a stream that keeps leases, in milliseconds; 20 s by default. Tests make it shorter. */
+  readonly renewForMs?: number;
   readonly clock: Clock;
   /** Returns a number from 0 to below 1. */
   readonly random: () => number;
 }
 
-/** Both services of an instance, over one connection. */
-export interface Stubs {
-  readonly locks: LockServiceClient;
-  readonly operations: OperationStoreServiceClient;
-}
+/**
+ * What a connection is for: `calls` are answered at once, `keeping` keeps leases and attempts alive, and `waiting` may
+ * take long.
+ */
+export type ConnectionKind = 'calls' | 'keeping' | 'waiting';
 
 /** One instance. */
-export interface Seat {
-  readonly calls: Stubs;
-  readonly streams: Stubs;
-}
+export type Seat = Readonly<Record<ConnectionKind, Connections>>;
 
 const CONNECTION = {
   // This client repeats calls itself: the library knows neither the deadline of a lease nor RetryInfo.
@@ -46,11 +49,20 @@ const CONNECTION = {
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 10_000,
 } as const;
+/** Many proxies allow 100 or 128, servers of Leasehold 1,000. */
+const STREAMS_PER_CONNECTION = 100;
+const RENEW_FOR_MS = 20_000;
+/** How long a waiting call lets holders go first at most. */
+const HOLDERS_FIRST_MS = 2_000;
 
 export class Channel {
   /** Everything that uses the channel takes its time from here: see `close`. */
   readonly clock: Clock;
   readonly random: () => number;
+  readonly renewForMs: number;
+  readonly streamsPerConnection: number;
+  /** Who lacks the stream that keeps a lease. */
+  readonly holders = new HoldersFirst();
   readonly #timers: TimerGroup;
   readonly #seats: readonly Seat[];
   readonly #token: ChannelOptions['token'];
@@ -60,11 +72,14 @@ export class Channel {
   #at: number;
   #isClosed = false;
 
-  constructor({ addresses, credentials, token, carry, serverName, clock, random }: ChannelOptions) {
+  constructor(options: ChannelOptions) {
+    const { addresses, credentials, token, carry, serverName, clock, random } = options;
     if (addresses.length === 0) throw new Error('a channel needs the address of at least one instance');
     this.#timers = new TimerGroup(clock);
     this.clock = this.#timers;
     this.random = random;
+    this.renewForMs = options.renewForMs ?? RENEW_FOR_MS;
+    this.streamsPerConnection = options.streamsPerConnection ?? STREAMS_PER_CONNECTION;
     this.#token = token;
     this.#carry = carry;
     this.#at = Math.floor(random() * addresses.length);
@@ -75,7 +90,12 @@ export class Channel {
       const sameConnection = { channelOverride: locks.getChannel() };
       return { locks, operations: new OperationStoreServiceClient(address, credentials, sameConnection) };
     };
-    this.#seats = addresses.map((address) => ({ calls: connect(address), streams: connect(address) }));
+    const { streamsPerConnection } = this;
+    this.#seats = addresses.map((address) => {
+      const connections = (): Connections =>
+        new Connections({ connect: () => connect(address), streamsPerConnection, clock: this.clock });
+      return { calls: connections(), keeping: connections(), waiting: connections() };
+    });
   }
 
   get isClosed(): boolean {
@@ -126,6 +146,22 @@ export class Channel {
   }
 
   /**
+   * Lets the streams that keep leases be opened before those that wait: resolves when each has been answered, after 1
+   * to 2 s, or after `withinMs`.
+   */
+  async afterHolders(withinMs: number, signal?: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    const forget = this.holders.when(() => done.abort());
+    if (done.signal.aborted) return;
+    const leastMs = HOLDERS_FIRST_MS * (1 - 0.5 * this.random());
+    await this.pause(
+      Math.min(leastMs, withinMs),
+      signal ? AbortSignal.any([signal, done.signal]) : done.signal,
+    );
+    forget();
+  }
+
+  /**
    * Ends all connections. Calls in progress fail, and so do further ones. Nothing keeps a lease that is held any more:
    * it ends at its deadline, which is told if the process lives until then. Nothing here keeps the process alive.
    */
@@ -134,9 +170,8 @@ export class Channel {
     this.#timers.letGo();
     // The library would let calls go on, and the renewals of leases with them.
     for (const cancel of [...this.#calls]) cancel();
-    for (const { calls, streams } of this.#seats) {
-      calls.locks.close();
-      streams.locks.close();
+    for (const { calls, keeping, waiting } of this.#seats) {
+      for (const connections of [calls, keeping, waiting]) connections.close();
     }
   }
 }

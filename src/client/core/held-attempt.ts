@@ -1,5 +1,5 @@
-// An attempt at an operation that this client holds: until when, by the deadline rule, and how it ended. Streams keep
-// it alive (kept-streams.ts), as they do a lease (held-lease.ts); unlike a lease it can be asked to cancel.
+// An attempt at an operation that this client holds: until when, by the deadline rule, and how it ended. A keeper keeps
+// it alive (keeper.ts), as it does a lease (held-lease.ts); unlike a lease it can be asked to cancel.
 //
 //   held ──▶ ended   (end: the worker completed it or gave it back)
 //     └────▶ lost    (said by a server, or the deadline)
@@ -10,39 +10,34 @@ import type {
   AttemptLost,
   KeepAliveOperationResponse,
 } from '../../../generated/leasehold/v1/operation_store_service.ts';
+import { channelClosed } from './call-error.ts';
 import type { Channel } from './channel.ts';
-import { KeptStreams } from './kept-streams.ts';
+import { type AttemptName, type KeptAttempt, keepersOf } from './keepers.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
-import type { StreamCall } from './stream-call.ts';
 import { msOf } from './time-spans.ts';
 
 export type HeldAttemptEvent =
   | { readonly kind: 'renewed' }
   | { readonly kind: 'at-risk'; readonly reason: AtRiskReason }
-  /** Its stream ended or moves; the attempt is still held. */
+  /** Its stream broke or moves; the attempt is still held. */
   | { readonly kind: 'reopened'; readonly why: string }
   /** Every new stream says it again. */
   | { readonly kind: 'cancel-requested'; readonly reason: string }
   /** Without a `reason` the deadline passed here, whatever the servers know. */
   | { readonly kind: 'lost'; readonly reason: AttemptLost['reason'] | undefined };
 
-/** How every write of its worker names an attempt. */
-export interface AttemptName {
-  readonly resource: string;
-  readonly operationId: string;
-  readonly claimId: string;
-  readonly fencingToken: bigint;
-}
-
-export class HeldAttempt {
+export class HeldAttempt implements KeptAttempt {
   readonly name: AttemptName;
   readonly #channel: Channel;
   readonly #observer: (event: HeldAttemptEvent) => void;
   readonly #deadline: LeaseDeadline;
-  readonly #streams: KeptStreams<KeepAliveOperationResponse>;
+  #heartbeatMs = 0;
   #state: 'held' | 'ended' | 'lost' = 'held';
 
-  /** Keeps an attempt that an answer brought; `sent` is when its call was sent. The observer must not throw. */
+  /**
+   * Keeps an attempt that an answer brought; `sent` is when its call was sent. The observer must not throw. Throws
+   * CallError, CANCELLED, on a closed channel.
+   */
   constructor(
     channel: Channel,
     name: AttemptName,
@@ -50,19 +45,20 @@ export class HeldAttempt {
     sent: SentAt,
     observer: (event: HeldAttemptEvent) => void,
   ) {
+    if (channel.isClosed) throw channelClosed();
     this.name = name;
     this.#channel = channel;
     this.#observer = observer;
     this.#deadline = new LeaseDeadline({ clock: channel.clock, onPassed: () => this.lose(undefined) });
-    this.#streams = new KeptStreams<KeepAliveOperationResponse>({
-      channel,
-      open: ({ operations }, metadata) =>
-        operations.keepAliveOperation({ ...name, renewFor: undefined }, metadata),
-      onMessage: (from, message) => this.#heard(from, message),
-      onReopen: (why) => this.#observer({ kind: 'reopened', why }),
-      remainingMs: () => this.remainingMs(),
-    });
-    if (this.extend(attempt, sent)) this.#streams.open();
+    if (this.extend(attempt, sent)) keepersOf(channel).attempts.join(this);
+  }
+
+  get key(): string {
+    return this.name.claimId + this.name.operationId + this.name.resource;
+  }
+
+  get ttlMs(): number {
+    return this.#heartbeatMs;
   }
 
   get state(): 'held' | 'ended' | 'lost' {
@@ -80,18 +76,17 @@ export class HeldAttempt {
     if (this.#state !== 'held') return false;
     const validForMs = msOf(validFor) ?? 0;
     const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
-    this.#streams.ttlMs = Math.max(this.#streams.ttlMs, leftMs);
-    return this.#deadline.extend(sent, validForMs, this.#streams.ttlMs);
+    this.#heartbeatMs = Math.max(this.#heartbeatMs, leftMs);
+    return this.#deadline.extend(sent, validForMs, this.#heartbeatMs);
   }
 
   /** Ends it because an answer said that it is over. */
   lose(reason: AttemptLost['reason'] | undefined): void {
     if (this.#state !== 'held') return;
-    this.#state = 'lost';
-    this.#deadline.end();
+    const left = this.#leave('lost');
     // Said by a server, which ends the stream too; or by nobody.
-    if (reason === undefined) this.#streams.stop();
-    else void this.#streams.finish();
+    if (reason === undefined) left?.stop();
+    else void left?.finish();
     this.#observer({ kind: 'lost', reason });
   }
 
@@ -100,22 +95,16 @@ export class HeldAttempt {
    * nothing more. Waits a little for the server to end the stream.
    */
   async end(): Promise<void> {
-    if (this.#state !== 'held') return;
-    this.#state = 'ended';
-    this.#deadline.end();
-    await this.#streams.finish();
+    if (this.#state === 'held') await this.#leave('ended')?.finish();
   }
 
-  #heard(from: StreamCall<KeepAliveOperationResponse>, { event }: KeepAliveOperationResponse): void {
+  heard(from: SentAt, { event }: KeepAliveOperationResponse): void {
     if (this.#state !== 'held') return;
     switch (event?.$case) {
       case 'renewed':
-        if (!this.extend(event.value, from)) return;
-        this.#streams.renewed(from);
-        this.#observer({ kind: 'renewed' });
+        if (this.extend(event.value, from)) this.#observer({ kind: 'renewed' });
         break;
       case 'atRisk':
-        this.#streams.atRisk(from, event.value.reason);
         this.#observer({ kind: 'at-risk', reason: event.value.reason });
         break;
       case 'cancelRequested':
@@ -124,11 +113,19 @@ export class HeldAttempt {
       case 'lost':
         this.lose(event.value.reason);
         break;
+      case 'moved': // the keeper's business, as is `draining`
       case 'draining':
-        this.#streams.draining(from);
-        break;
-      case 'moved': // the end of the stream says more
       case undefined:
     }
+  }
+
+  reopened(why: string): void {
+    this.#observer({ kind: 'reopened', why });
+  }
+
+  #leave(state: 'ended' | 'lost') {
+    this.#state = state;
+    this.#deadline.end();
+    return keepersOf(this.#channel).attempts.leave(this);
   }
 }

@@ -1,5 +1,5 @@
-// A lease that this client holds: until when, by the deadline rule, and how it ended. Streams keep it alive
-// (kept-streams.ts): a broken stream doesn't lose it yet.
+// A lease that this client holds: until when, by the deadline rule, and how it ended. A keeper keeps it alive, together
+// with others (keeper.ts): a broken stream doesn't lose it yet.
 //
 //   held ──▶ released   (release)
 //     └────▶ lost       (said by a server, or the deadline)
@@ -9,8 +9,8 @@ import type { Lease } from '../../../generated/leasehold/v1/lease.ts';
 import type { AtRisk, Lost } from '../../../generated/leasehold/v1/lease_events.ts';
 import { localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
-import { type KeepOptions, KeptStreams } from './kept-streams.ts';
-import { keepAliveStream, type LeaseCall, type LeaseMessage, type LeaseName } from './lease-call.ts';
+import { type KeptLease, keepersOf } from './keepers.ts';
+import { type LeaseMessage, leaseKey } from './lease-call.ts';
 import { LeaseDeadline, type SentAt } from './lease-deadline.ts';
 import { release } from './release.ts';
 import { msOf } from './time-spans.ts';
@@ -20,7 +20,7 @@ export type HeldLeaseEvent =
   | { readonly kind: 'queued'; readonly position: number }
   | { readonly kind: 'granted' | 'renewed'; readonly lease: Lease }
   | { readonly kind: 'at-risk'; readonly reason: AtRisk['reason'] }
-  /** Its stream ended or moves; the lease is still held. */
+  /** Its stream broke or moves; the lease is still held. */
   | { readonly kind: 'reopened'; readonly why: string }
   /** Without a `reason` the deadline passed here, whatever the servers know. */
   | { readonly kind: 'lost'; readonly reason: Lost['reason'] | undefined }
@@ -28,7 +28,7 @@ export type HeldLeaseEvent =
 
 export type Observer = (event: HeldLeaseEvent) => void;
 
-export interface HeldLeaseOptions extends KeepOptions {
+export interface HeldLeaseOptions {
   /** Hears of every event, for logs and measurements. What it throws is ignored: it must not cost a lease. */
   readonly observer?: Observer;
 }
@@ -49,16 +49,18 @@ export function keep(
   options: HeldLeaseOptions = {},
 ): HeldLease {
   const held = new HeldLease(channel, lease, sent, options);
-  held.streams.reopen('taken over from Acquire');
+  if (held.state === 'held') keepersOf(channel).leases.join(held);
   return held;
 }
 
-export class HeldLease implements LeaseName {
+export class HeldLease implements KeptLease {
   readonly resource: string;
   readonly leaseId: string;
   readonly fencingToken: bigint;
-  /** The streams that keep it. */
-  readonly streams: KeptStreams<LeaseMessage>;
+  readonly key: string;
+  /** PERMITS: the limit that counts, the smallest of those that holders and waiters name; 0 in the other modes. */
+  readonly permitsLimit: number;
+  #ttlMs = 0;
   readonly #channel: Channel;
   readonly #observer: Observer | undefined;
   readonly #over = new AbortController();
@@ -70,19 +72,13 @@ export class HeldLease implements LeaseName {
     this.resource = resource;
     this.leaseId = leaseId;
     this.fencingToken = fencingToken;
+    this.key = leaseKey(lease);
+    this.permitsLimit = lease.permitsLimit;
     this.#channel = channel;
     this.#observer = options.observer;
     this.#deadline = new LeaseDeadline({
       clock: channel.clock,
-      onPassed: () => this.#finish('lost', { kind: 'lost', reason: undefined }),
-    });
-    this.streams = new KeptStreams<LeaseMessage>({
-      ...options,
-      channel,
-      open: keepAliveStream({ resource, leaseId, fencingToken }),
-      onMessage: (from, message) => this.heard(from, message),
-      onReopen: (why) => tell(this.#observer, { kind: 'reopened', why }),
-      remainingMs: () => this.remainingMs(),
+      onPassed: () => this.#passed(),
     });
     if (this.#extend(sent, lease)) tell(options.observer, { kind: 'granted', lease });
   }
@@ -92,10 +88,12 @@ export class HeldLease implements LeaseName {
     return this.#over.signal;
   }
 
+  get ttlMs(): number {
+    return this.#ttlMs;
+  }
+
   get state(): 'held' | 'released' | 'lost' {
-    if (this.#state === 'held' && this.#deadline.remainingMs() === 0) {
-      this.#finish('lost', { kind: 'lost', reason: undefined });
-    }
+    if (this.#state === 'held' && this.#deadline.remainingMs() === 0) this.#passed();
     return this.#state;
   }
 
@@ -106,63 +104,64 @@ export class HeldLease implements LeaseName {
 
   /** Releases it. Says whether that ended a live lease; throws CallError when no server answered in time. */
   async release(): Promise<boolean> {
-    this.#finish('released', { kind: 'released' });
+    const left = this.#finish('released', { kind: 'released' });
     let released = false;
     try {
       released = await release(this.#channel, this);
     } finally {
       // The server ends the stream of what it released. Where it released nothing, it has nothing to say.
-      if (released) await this.streams.finish();
-      else this.streams.stop();
+      if (released) await left?.finish();
+      else left?.stop();
     }
     return released;
   }
 
-  heard(from: LeaseCall, { event }: LeaseMessage): void {
+  heard(from: SentAt, { event }: LeaseMessage): void {
     if (this.#state !== 'held') return;
     switch (event?.$case) {
       case 'renewed':
-        if (!this.#extend(from, event.value)) return;
-        this.streams.renewed(from);
-        tell(this.#observer, { kind: 'renewed', lease: event.value });
+        if (this.#extend(from, event.value)) tell(this.#observer, { kind: 'renewed', lease: event.value });
         break;
       case 'atRisk':
-        this.streams.atRisk(from, event.value.reason);
         tell(this.#observer, { kind: 'at-risk', reason: event.value.reason });
         break;
       case 'lost':
-        this.#finish('lost', { kind: 'lost', reason: event.value.reason });
+        void this.#finish('lost', { kind: 'lost', reason: event.value.reason })?.finish();
         break;
+      case 'moved': // the keeper's business, as is `draining`
       case 'draining':
-        this.streams.draining(from);
-        break;
-      case 'moved':
       case 'queued':
-      case 'granted': // the end of the stream says more about `moved`
+      case 'granted':
       case undefined:
     }
+  }
+
+  reopened(why: string): void {
+    tell(this.#observer, { kind: 'reopened', why });
   }
 
   #extend(sent: SentAt, { validFor }: Lease): boolean {
     const validForMs = msOf(validFor) ?? 0;
     // What is left of it on arrival is at most the TTL.
     const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
-    this.streams.ttlMs = Math.max(this.streams.ttlMs, leftMs);
-    return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);
+    this.#ttlMs = Math.max(this.#ttlMs, leftMs);
+    return this.#deadline.extend(sent, validForMs, this.#ttlMs);
   }
 
-  #finish(state: 'released' | 'lost', event: HeldLeaseEvent): void {
-    if (this.#state !== 'held') return;
+  /** Returns what kept it. */
+  #finish(state: 'released' | 'lost', event: HeldLeaseEvent) {
+    if (this.#state !== 'held') return undefined;
     this.#state = state;
     this.#deadline.end();
-    this.streams.retire();
-    if (event.kind === 'lost') {
-      // Said by a server, which ends the stream too; or by nobody.
-      if (event.reason === undefined) this.streams.stop();
-      else void this.streams.finish();
-    }
+    const left = keepersOf(this.#channel).leases.leave(this);
     const why = state === 'released' ? 'the lease was released' : 'the lease was lost';
     this.#over.abort(localError(status.ABORTED, why));
     tell(this.#observer, event);
+    return left;
+  }
+
+  // No server knows of it.
+  #passed(): void {
+    this.#finish('lost', { kind: 'lost', reason: undefined })?.stop();
   }
 }

@@ -6,10 +6,11 @@ import { status } from '@grpc/grpc-js';
 import { LeaseSpec } from '../../../generated/leasehold/v1/lease.ts';
 import { HoldRequest } from '../../../generated/leasehold/v1/lock_service.ts';
 import { fullJitterMs } from '../../domain/backoff.ts';
+import { SILENCE_MS } from './batch.ts';
 import { type CallError, localError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { HeldLease, type HeldLeaseOptions, tell } from './held-lease.ts';
-import { REOPEN_AFTER_MS, SILENCE_MS } from './kept-streams.ts';
+import { keepersOf } from './keepers.ts';
 import { holdStream, type LeaseCall, type LeaseMessage } from './lease-call.ts';
 import { ANSWER_WITHIN_MS, giveBack } from './release.ts';
 import { StreamCall } from './stream-call.ts';
@@ -26,9 +27,13 @@ export interface HoldOptions extends HeldLeaseOptions {
    * until each instance was asked once.
    */
   readonly timeoutMs?: number;
+  /** How old a stream that waits may grow, in milliseconds; 30 min by default. */
+  readonly reopenAfterMs?: number;
   /** Its abort gives up the wait. */
   readonly signal?: AbortSignal;
 }
+
+const REOPEN_AFTER_MS = 30 * 60_000;
 
 type StreamEnd =
   | { readonly kind: 'granted'; readonly held: HeldLease }
@@ -73,7 +78,8 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     const { seat } = channel;
     const nowMs = clock.monotonicMs();
     const waitLeftMs = waitEndMs - nowMs;
-    const request = HoldRequest.fromPartial({ spec, wait: waitOf(waitMs, waitLeftMs) });
+    const renewFor = durationOf(channel.renewForMs);
+    const request = HoldRequest.fromPartial({ spec, wait: waitOf(waitMs, waitLeftMs), renewFor });
     const inQueueMs = (request.wait ? Math.max(0, waitLeftMs) : 0) + answerMs;
     const bounds = { answerMs, endsAfterMs: Math.min(inQueueMs, wholeEndMs - nowMs) };
     const end: StreamEnd = signal?.aborted
@@ -106,6 +112,7 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     channel.leave(seat);
     tell(observer, { kind: 'reopened', why: error.message });
     await channel.pause(pauseMs, signal);
+    if (request.wait) await channel.afterHolders(endMs - clock.monotonicMs(), signal);
   }
 }
 
@@ -118,7 +125,8 @@ function oneStream(
   former: LeaseCall | undefined,
 ): Promise<StreamEnd> {
   const { clock } = channel;
-  const { signal, observer, silenceMs = SILENCE_MS, reopenAfterMs = REOPEN_AFTER_MS } = options;
+  const { signal, observer, reopenAfterMs = REOPEN_AFTER_MS } = options;
+  const { leases } = keepersOf(channel);
   return new Promise((resolve) => {
     let held: HeldLease | undefined;
     let isOver = false;
@@ -136,9 +144,10 @@ function oneStream(
     const call: LeaseCall = new StreamCall<LeaseMessage>(
       {
         channel,
-        silenceMs,
+        kind: 'waiting',
+        silenceMs: SILENCE_MS,
         onMessage: (from, message) => {
-          if (held) return held.heard(from, message);
+          if (held) return leases.heard(from, message);
           if (isOver) return; // an older stream, which goes on only to keep its place in the queue
           firstAnswer.cancel();
           former?.cancel();
@@ -149,14 +158,14 @@ function oneStream(
           const lease = new HeldLease(channel, event.value, from, options);
           if (lease.state === 'held') {
             held = lease;
-            held.streams.adopt(from);
+            leases.adopt(held, from);
             finish({ kind: 'granted', held });
           } else {
             from.cancel();
             fail(localError(status.ABORTED, 'the lease had ended before its grant arrived'));
           }
         },
-        onEnd: (from, error) => (held ? held.streams.ended(from, error) : fail(error)),
+        onEnd: (from, error) => (held ? leases.ended(from, error) : fail(error)),
       },
       holdStream(request),
     );
@@ -165,11 +174,12 @@ function oneStream(
       fail(gaveUp());
     };
     const silent = (): void => {
+      const error = call.unanswered();
       call.cancel();
-      fail(localError(status.UNAVAILABLE, 'the server does not answer'), !wasHeardOf);
+      fail(error, !wasHeardOf);
     };
     // An instance that accepts the call and says nothing isn't worth a wait. (One that queues says so every 15 s.)
-    const firstAnswer = clock.after(Math.min(request.wait ? silenceMs : answerMs, endsAfterMs), silent);
+    const firstAnswer = clock.after(Math.min(request.wait ? SILENCE_MS : answerMs, endsAfterMs), silent);
     // Nor is one that still queues after the time that it was given.
     const lastAnswer = Number.isFinite(endsAfterMs) ? clock.after(endsAfterMs, silent) : undefined;
     const age = clock.after(reopenAfterMs * (1 - 0.1 * channel.random()), () =>

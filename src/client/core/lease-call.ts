@@ -22,7 +22,7 @@ export function holdStream(request: HoldRequest): OpenStream<LeaseMessage> {
   return ({ locks }, metadata) => locks.hold(request, metadata);
 }
 
-export function keepAliveStream(lease: LeaseName): OpenStream<LeaseMessage> {
-  return ({ locks }, metadata) =>
-    locks.keepAlive({ leases: [{ ...lease, ttl: undefined }], renewFor: undefined }, metadata);
+/** The same for all that servers take for the same lease. */
+export function leaseKey({ resource, leaseId }: Omit<LeaseName, 'fencingToken'>): string {
+  return `${leaseId.toLowerCase()} ${resource}`;
 }

@@ -28,6 +28,7 @@ export async function* readStream<Message>(
   const call = new StreamCall<Message>(
     {
       channel,
+      kind: 'waiting',
       silenceMs,
       onMessage: (from, message) => {
         unread.push(message);

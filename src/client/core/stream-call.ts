@@ -5,13 +5,15 @@ import type { ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js
 import { status } from '@grpc/grpc-js';
 import type { Timer } from '../../domain/clock.ts';
 import { CallError, channelClosed, localError } from './call-error.ts';
-import type { Channel, Seat, Stubs } from './channel.ts';
+import type { Channel, ConnectionKind, Seat } from './channel.ts';
+import type { Place, Stubs } from './connections.ts';
 import type { SentAt } from './lease-deadline.ts';
 
 export type OpenStream<Message> = (stubs: Stubs, metadata: Metadata) => ClientReadableStream<Message>;
 
 export interface StreamCallOptions<Message> {
   readonly channel: Channel;
+  readonly kind: Exclude<ConnectionKind, 'calls'>;
   /** How many milliseconds the stream may say nothing. Servers say something every 15 s. */
   readonly silenceMs: number;
   readonly onMessage: (call: StreamCall<Message>, message: Message) => void;
@@ -23,11 +25,12 @@ export class StreamCall<Message> implements SentAt {
   readonly sentAtMs: number;
   readonly sentAtWallMs: number;
   readonly seat: Seat;
-  /** In milliseconds. A change counts from the message that is being told. */
-  silenceMs: number;
   readonly #options: StreamCallOptions<Message>;
   readonly #stream: ClientReadableStream<Message>;
   readonly #ended: () => void;
+  readonly #place: Place;
+  #silenceMs: number;
+  #wasHeard = false;
   #isPaused = false;
   #silence: Timer | undefined;
   #isOver = false;
@@ -36,15 +39,18 @@ export class StreamCall<Message> implements SentAt {
   constructor(options: StreamCallOptions<Message>, open: OpenStream<Message>) {
     const { channel } = options;
     this.#options = options;
-    this.silenceMs = options.silenceMs;
+    this.#silenceMs = options.silenceMs;
     this.seat = channel.seat;
     this.sentAtMs = channel.clock.monotonicMs();
     this.sentAtWallMs = channel.clock.wallMs();
-    this.#stream = open(this.seat.streams, channel.metadata());
+    const metadata = channel.metadata(); // it may throw
+    this.#place = this.seat[options.kind].take();
+    this.#stream = open(this.#place.stubs, metadata);
     this.#stream.on('data', (message: Message) => {
       if (this.#isOver) return;
+      this.#wasHeard = true;
+      this.#listen();
       options.onMessage(this, message);
-      this.#listen(); // the message may have set how long the stream may be silent
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
     this.#stream.on('end', () => this.#end(localError(status.UNAVAILABLE, 'the stream ended')));
@@ -53,6 +59,23 @@ export class StreamCall<Message> implements SentAt {
       this.#end(channelClosed());
     });
     this.#listen();
+  }
+
+  /** Whether the server has said anything. */
+  get wasHeard(): boolean {
+    return this.#wasHeard;
+  }
+
+  /** How long it may be silent from now on, in milliseconds. */
+  set silenceMs(ms: number) {
+    if (ms === this.#silenceMs) return;
+    this.#silenceMs = ms;
+    this.#listen();
+  }
+
+  /** The error of a stream that nobody answers. */
+  unanswered(): CallError {
+    return localError(status.UNAVAILABLE, `the server does not answer${this.#crowd()}`);
   }
 
   /** Stops messages until `resume`. Nor does silence count meanwhile: no one listens. */
@@ -76,19 +99,32 @@ export class StreamCall<Message> implements SentAt {
   }
 
   #over(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#silence?.cancel();
+    this.#place.free();
     this.#ended();
   }
 
   #listen(): void {
-    const { silenceMs } = this;
     this.#silence?.cancel();
     if (this.#isOver || this.#isPaused) return;
-    this.#silence = this.#options.channel.clock.after(silenceMs, () => {
+    const silenceMs = this.#silenceMs;
+    const { clock } = this.#options.channel;
+    const end = (): void => {
+      const silent = `the server said nothing for ${Math.round(silenceMs)} ms`;
+      const error = localError(status.UNAVAILABLE, `${silent}${this.#crowd()}`);
       this.#stream.cancel();
-      this.#end(localError(status.UNAVAILABLE, `the server said nothing for ${Math.round(silenceMs)} ms`));
+      this.#end(error);
+    };
+    // After this process was paused, timers are due before the sockets are read: what arrived gets a turn first.
+    this.#silence = clock.after(silenceMs, () => {
+      this.#silence = clock.after(0, end);
     });
+  }
+
+  #crowd(): string {
+    return this.#wasHeard ? '' : this.#place.crowd;
   }
 
   #end(error: CallError): void {

@@ -5,7 +5,8 @@ import type { CallOptions, ClientUnaryCall, Metadata, ServiceError } from '@grpc
 import { status } from '@grpc/grpc-js';
 import { fullJitterMs } from '../../domain/backoff.ts';
 import { CallError, localError } from './call-error.ts';
-import type { Channel, Stubs } from './channel.ts';
+import type { Channel, ConnectionKind, Seat } from './channel.ts';
+import type { Stubs } from './connections.ts';
 
 export type Invoke<Response> = (
   stubs: Stubs,
@@ -22,6 +23,8 @@ export interface UnaryOptions {
    * that wasn't answered doubles it, so that a slow link needs only enough time in all.
    */
   readonly tryForMs?: number;
+  /** Whether the server may take long on purpose. */
+  readonly waits?: boolean;
   /** Gives up when each instance was asked once, at the earliest after HURRY_MS. */
   readonly asksOnce?: boolean;
   readonly signal?: AbortSignal;
@@ -49,8 +52,9 @@ export function answerShareMs(wholeMs: number): number {
 export async function callUnary<Response>(
   channel: Channel,
   invoke: Invoke<Response>,
-  { deadlineMs, tryForMs = TRY_FOR_MS, asksOnce = false, signal }: UnaryOptions,
+  { deadlineMs, tryForMs = TRY_FOR_MS, waits = false, asksOnce = false, signal }: UnaryOptions,
 ): Promise<Answered<Response>> {
+  const kind = waits ? 'waiting' : 'calls';
   const { clock, random } = channel;
   const hurryUntilMs = clock.monotonicMs() + HURRY_MS;
   let patienceMs = tryForMs;
@@ -62,7 +66,7 @@ export async function callUnary<Response>(
     const { seat } = channel;
     const times = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };
     try {
-      const response = await once(channel, seat.calls, invoke, Math.min(leftMs, patienceMs), signal);
+      const response = await once(channel, seat, kind, invoke, Math.min(leftMs, patienceMs), signal);
       return { response, ...times };
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
@@ -77,21 +81,28 @@ export async function callUnary<Response>(
     const endMs = isAsked ? Math.min(deadlineMs, hurryUntilMs) : deadlineMs;
     if (clock.monotonicMs() + waitMs >= endMs) throw last;
     await channel.pause(waitMs, signal);
+    if (waits) await channel.afterHolders(Math.max(0, endMs - clock.monotonicMs()), signal);
   }
 }
 
 function once<Response>(
   channel: Channel,
-  stubs: Stubs,
+  seat: Seat,
+  kind: ConnectionKind,
   invoke: Invoke<Response>,
   withinMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const options = { deadline: channel.clock.wallMs() + withinMs };
-    const call = invoke(stubs, channel.metadata(), options, (error, response) => {
+    const metadata = channel.metadata(); // it may throw
+    const place = seat[kind].take();
+    const call = invoke(place.stubs, metadata, options, (error, response) => {
       signal?.removeEventListener('abort', cancel);
       ended();
+      const { crowd } = place;
+      place.free();
+      if (error?.code === status.DEADLINE_EXCEEDED) error.details += crowd;
       if (error) reject(new CallError(error));
       else resolve(response);
     });

@@ -66,7 +66,8 @@ export class RunningAttempt {
   /** Resolves when the stream ends. */
   #stream(client: ChaosClient): Promise<CallError> {
     const { channel, recorder, stop } = client;
-    const { operations } = channel.seat.streams;
+    const place = channel.seat.keeping.take();
+    const { operations } = place.stubs;
     const sent = { sentAtMs: historyClock.monotonicMs(), sentAtWallMs: historyClock.wallMs() };
     const stream: ClientReadableStream<KeepAliveOperationResponse> = operations.keepAliveOperation(
       { ...this.name, renewFor: undefined },
@@ -78,6 +79,7 @@ export class RunningAttempt {
       stop.addEventListener('abort', cancel, { once: true });
       const finish = (error: CallError): void => {
         ended();
+        place.free();
         stop.removeEventListener('abort', cancel);
         resolve(error);
       };

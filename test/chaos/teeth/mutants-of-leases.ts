@@ -120,11 +120,11 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: 'src/client/core/held-lease.ts',
-        find: 'return this.#deadline.extend(sent, validForMs, this.streams.ttlMs);',
+        find: 'return this.#deadline.extend(sent, validForMs, this.#ttlMs);',
         replace:
           'const { clock } = this.#channel;\n' +
           '    const received = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };\n' +
-          '    return this.#deadline.extend(received, validForMs, this.streams.ttlMs);',
+          '    return this.#deadline.extend(received, validForMs, this.#ttlMs);',
       },
     ],
   },
