@@ -3,9 +3,9 @@
 // written, must not cost a connection: the last good one stays in use, and the log has an error.
 
 import { readFileSync } from 'node:fs';
-import { type ConnectionOptions, createSecureContext } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import type { ClientTlsConfig, RedisCredentials } from '../config/config.ts';
-import { fileTrouble } from '../config/config-error.ts';
+import { checkPems, type Pems, pemTrouble } from '../config/pem-files.ts';
 import { readSecretFile } from '../config/secret-file.ts';
 import type { ConnectionSecrets } from '../store/redis/connection.ts';
 import type { StoreObserver } from '../store/store.ts';
@@ -42,9 +42,9 @@ function currentPassword(
 }
 
 function currentTls(tls: ClientTlsConfig, observer: StoreObserver): () => ConnectionOptions {
-  const read = (): ConnectionOptions => {
+  const read = (): Pems & ConnectionOptions => {
     const options = readTls(tls);
-    createSecureContext(options); // throws for a key that is not the certificate's: one of the two is not yet rotated
+    checkPems(options); // throws for a key that is not the certificate's: one of the two is not yet rotated
     return options;
   };
   const { caFile, clientCertificate } = tls;
@@ -58,7 +58,7 @@ function currentTls(tls: ClientTlsConfig, observer: StoreObserver): () => Connec
   );
 }
 
-function readTls({ caFile, clientCertificate, serverName }: ClientTlsConfig): ConnectionOptions {
+function readTls({ caFile, clientCertificate, serverName }: ClientTlsConfig): Pems & ConnectionOptions {
   return {
     ...(caFile ? { ca: readFileSync(caFile) } : {}),
     ...(clientCertificate
@@ -77,15 +77,10 @@ function lastGood<T>(first: T, read: () => T, complain: (reason: string) => void
       good = read();
       trouble = '';
     } catch (error) {
-      const reason = reasonOf(error);
+      const reason = pemTrouble(error);
       if (reason !== trouble) complain(reason);
       trouble = reason;
     }
     return good;
   };
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Error && 'syscall' in error) return `cannot read the file: ${fileTrouble(error)}`;
-  return error instanceof Error ? error.message : String(error);
 }

@@ -23,6 +23,7 @@ import { type LockSide, makeLockSide } from './lock-side.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
+import { ServingCertificates } from './serving-certificates.ts';
 
 /** What the log says about an instance when it begins to serve. */
 export interface ServingFacts {
@@ -95,7 +96,7 @@ interface Ports {
 
 /**
  * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says
- * NOT_SERVING. Rejects when a port can't be bound.
+ * NOT_SERVING. Rejects when a port can't be bound, or the files of TLS can't be used.
  */
 export async function serve(
   config: Config,
@@ -216,6 +217,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
   const ready = (): boolean => info.ready();
   const { server: grpc, address } = await GrpcServer.start({
     ...config.server,
+    tls: config.server.tls && (await ServingCertificates.open(config.server.tls, core.log)),
     reflection: config.server.reflection,
     lockHandlers: lockHandlers({ ...locks.services, info }, bounds, environment),
     operationHandlers: operationHandlers(operations.services, bounds, environment),

@@ -1,7 +1,6 @@
 // The gRPC server: its address and credentials, its limits, its services, its health, and its orderly end. The handlers
 // say what the rpcs do.
 
-import { readFileSync } from 'node:fs';
 import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import {
   OperationsDefinition,
@@ -23,19 +22,20 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
 import { addReflection } from './reflection.ts';
+import { RotatingCredentials, type ServerPems } from './rotating-credentials.ts';
 import { serviceDefinition } from './service-definition.ts';
 
-/** Paths of PEM files. */
-export interface TlsFiles {
-  readonly certFile: string;
-  readonly keyFile: string;
-  /** If given, clients must show a certificate that one of these signed. */
-  readonly clientCaFile: string | undefined;
+/** What the server proves itself with, which may change while it serves. */
+export interface ServerCertificates {
+  readonly current: ServerPems;
+  /** Looks again; resolves to whether there are others now. Doesn't reject. */
+  refreshed(): Promise<boolean>;
 }
 
 export interface GrpcServerOptions {
   readonly address: HostPort;
-  readonly tls: TlsFiles | undefined;
+  /** undefined: plain text. */
+  readonly tls: ServerCertificates | undefined;
   readonly maxMessageBytes: number;
   readonly maxConcurrentStreams: number;
   readonly maxConnectionAgeMs: number;
@@ -62,6 +62,8 @@ const SERVICES = [
   'google.longrunning.Operations',
 ];
 const HEALTH_POLL_MS = 250;
+/** Certificates are renewed days before they end, and nothing tells of a new file on every file system. */
+const CERTIFICATE_POLL_MS = 5_000;
 const DRAIN_POLL_MS = 20;
 /** How long the bytes of the last answer may take. */
 const CLOSE_GRACE_MS = 500;
@@ -80,7 +82,7 @@ export class GrpcServer {
     this.#server = new Server(channelOptions(options));
   }
 
-  /** Binds and serves. Rejects when the address can't be bound or a TLS file can't be read. */
+  /** Binds and serves. Rejects when the address can't be bound. */
   static async start(options: GrpcServerOptions): Promise<{ server: GrpcServer; address: HostPort }> {
     const server = new GrpcServer(options);
     const port = await server.#start();
@@ -98,7 +100,8 @@ export class GrpcServer {
     this.#health.addTo(this.#server);
     if (reflection) addReflection(this.#server);
     this.updateHealth();
-    const credentials = serverCredentials(tls);
+    const rotating = tls && new RotatingCredentials(tls.current);
+    const credentials = rotating ?? ServerCredentials.createInsecure();
     const port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(formatHostPort(address), credentials, (error, bound) =>
         error ? reject(bindError(address, error)) : resolve(bound),
@@ -106,6 +109,7 @@ export class GrpcServer {
     });
     this.#boundAddress = formatHostPort({ host: address.host, port });
     void this.#watchHealth();
+    if (tls && rotating) void this.#watchCertificates(tls, rotating);
     return port;
   }
 
@@ -148,6 +152,14 @@ export class GrpcServer {
       this.updateHealth();
     }
   }
+
+  async #watchCertificates(tls: ServerCertificates, credentials: RotatingCredentials): Promise<void> {
+    for (;;) {
+      await pause(this.#options.clock, CERTIFICATE_POLL_MS, this.#stopped.signal);
+      if (this.#stopped.signal.aborted) return;
+      if (await tls.refreshed()) credentials.replace(tls.current);
+    }
+  }
 }
 
 // grpc-js wraps the one reason in a sentence about addresses that it resolved. The reason begins with "bind" in a
@@ -167,12 +179,4 @@ function channelOptions(options: GrpcServerOptions): ServerOptions {
     'grpc-node.max_session_memory': SESSION_MEMORY_MB,
     'grpc.enable_channelz': 0,
   };
-}
-
-/** Plain text, TLS or mutual TLS. Throws when a file cannot be read. */
-function serverCredentials(tls: TlsFiles | undefined): ServerCredentials {
-  if (!tls) return ServerCredentials.createInsecure();
-  const pair = { cert_chain: readFileSync(tls.certFile), private_key: readFileSync(tls.keyFile) };
-  const roots = tls.clientCaFile === undefined ? null : readFileSync(tls.clientCaFile);
-  return ServerCredentials.createSsl(roots, [pair], roots !== null);
 }

@@ -2,10 +2,11 @@
 // the same user (store-harness.ts); here are whole instances, and each right alone.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { systemClock } from '../../src/domain/clock.ts';
 import { Connection } from '../../src/store/redis/connection.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
-import { lackingRights, rightMissedBy } from '../../src/store/redis/user-rights.ts';
+import { lackingRights, needsOf, rightMissedBy } from '../../src/store/redis/user-rights.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { LEAST_USER, leastRights, leastUserLine } from '../support/redis/least-user.ts';
@@ -52,6 +53,23 @@ describe.concurrent('the rights of the Redis user', { timeout: 40_000 }, () => {
   test('the user of the page lacks nothing, and the default user neither', async () => {
     expect(await lacking(RIGHTS)).toEqual([]);
     expect(await lacking('~* &* +@all')).toEqual([]);
+  });
+
+  // Redis 8 takes no question about SUBSCRIBE without a channel: an instance refused to serve on it, whatever the user.
+  test('an instance asks for the right to whole commands only, as Redis 8 wants it', async () => {
+    const asked = needsOf(keysFor('leasehold:')).map(({ words }) => words);
+    expect(asked.length).toBeGreaterThan(40);
+    const short = await shared.withClient(async (client) => {
+      const arity = async (name = ''): Promise<number> => {
+        const [info] = z
+          .array(z.tuple([z.string(), z.number()]).rest(z.unknown()))
+          .parse(await client.call('COMMAND', 'INFO', name));
+        return Math.abs(info?.[1] ?? Number.POSITIVE_INFINITY);
+      };
+      const least = await Promise.all(asked.map(([name]) => arity(name)));
+      return asked.filter((words, index) => words.length < (least[index] ?? 0));
+    });
+    expect(short).toEqual([]);
   });
 
   test('each right of the page is found missing by its name when it alone is not there', async () => {

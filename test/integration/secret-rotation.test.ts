@@ -1,7 +1,8 @@
 // Secrets in files that somebody rotates while the server runs: each connection uses what the files hold then.
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { describe, expect, type TestContext, test } from 'vitest';
 import type { ClientTlsConfig } from '../../src/config/config.ts';
 import { Secret } from '../../src/config/secret.ts';
@@ -91,6 +92,99 @@ describe.concurrent('secrets that are rotated', { timeout: 60_000 }, () => {
   });
 });
 
+describe.concurrent('certificates that clients see and that are renewed', { timeout: 60_000 }, () => {
+  interface Renewed {
+    readonly server: CommandLine;
+    /** Puts a file of test/support/tls, or several one after the other, in the place of one that the server reads. */
+    place(name: string, ...from: string[]): void;
+    /** A caller with a connection of its own. */
+    caller(ca: string, pair?: string): TestClient;
+  }
+
+  async function started(context: TestContext, mutual: boolean): Promise<Renewed> {
+    const path = folder(context);
+    const place = (name: string, ...from: string[]): void =>
+      writeFileSync(join(path, name), from.map((file) => readFileSync(join(TLS, file), 'utf8')).join(''));
+    place('tls.crt', 'server.crt');
+    place('tls.key', 'server.key');
+    place('ca.crt', 'ca.crt');
+    const server = CommandLine.serve({
+      LEASEHOLD_SERVER_TLS_CERT_FILE: join(path, 'tls.crt'),
+      LEASEHOLD_SERVER_TLS_KEY_FILE: join(path, 'tls.key'),
+      ...(mutual ? { LEASEHOLD_SERVER_TLS_CLIENT_CA_FILE: join(path, 'ca.crt') } : {}),
+    });
+    context.onTestFinished(() => server.kill());
+    const address = await server.address();
+    const caller = (ca: string, pair?: string): TestClient => {
+      const client = new TestClient(address, channel(ca, pair));
+      context.onTestFinished(() => client.close());
+      return client;
+    };
+    return { server, place, caller };
+  }
+
+  function channel(ca: string, pair: string | undefined): ChannelCredentials {
+    const pem = (name: string): Buffer => readFileSync(join(TLS, name));
+    const own = pair === undefined ? undefined : { key: pem(`${pair}.key`), cert: pem(`${pair}.crt`) };
+    // Whom the certificate names is not the question here, only who signed it.
+    const anyName = { checkServerIdentity: () => undefined };
+    return credentials.createSsl(pem(ca), own?.key, own?.cert, anyName);
+  }
+
+  async function isServed(client: TestClient): Promise<boolean> {
+    return client.getServerInfo().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  test('a new connection is served with the certificate that the file holds by now, and an open one goes on', async (context) => {
+    const { server, place, caller } = await started(context, false);
+    const before = caller('ca.crt');
+    expect((await before.acquire({ resource: 'a' })).lease?.resource).toBe('a');
+    expect(await isServed(caller('other-ca.crt'))).toBe(false);
+
+    // Only one of the two files is there yet: what they held before goes on.
+    place('tls.crt', 'stranger.crt');
+    await eventually(() => server.stdout.includes('server.tls cannot be read again'), {
+      what: 'the error in the log',
+      withinMs: 30_000,
+    });
+    expect(await isServed(caller('ca.crt'))).toBe(true);
+    place('tls.key', 'stranger.key');
+    await eventually(() => isServed(caller('other-ca.crt')), {
+      what: 'a connection with the new certificate',
+      withinMs: 30_000,
+      everyMs: 500,
+    });
+    expect(await isServed(caller('ca.crt'))).toBe(false);
+    expect((await before.acquire({ resource: 'b' })).lease?.resource).toBe('b');
+    expect(server.stdout).toMatch(/"level":50.*"reason":"[^"]*key values mismatch[^"]*"/);
+    expect(server.stdout).toMatch(/"level":30.*"validTo":".*GMT".*"server\.tls read again"/);
+    expect(server.stdout).not.toContain('PRIVATE KEY');
+  });
+
+  test('an authority of client certificates that is added to the file is trusted from then on, and a half-written file changes nothing', async (context) => {
+    const { server, place, caller } = await started(context, true);
+    expect(await isServed(caller('ca.crt', 'client'))).toBe(true);
+    expect(await isServed(caller('ca.crt', 'stranger'))).toBe(false);
+    place('ca.crt');
+    await eventually(() => server.stdout.includes('the file of the authorities holds no certificate'), {
+      what: 'the error in the log',
+      withinMs: 30_000,
+    });
+    expect(await isServed(caller('ca.crt', 'client'))).toBe(true);
+    place('ca.crt', 'ca.crt', 'other-ca.crt');
+    await eventually(() => isServed(caller('ca.crt', 'stranger')), {
+      what: 'a connection of the other authority’s client',
+      withinMs: 30_000,
+      everyMs: 500,
+    });
+    expect(await isServed(caller('ca.crt', 'client'))).toBe(true);
+    expect(await isServed(caller('ca.crt'))).toBe(false);
+  });
+});
+
 test('certificates for Redis are read at each connection, and a key that does not fit yet leaves the former pair in use', (context) => {
   const path = folder(context);
   const place = (from: string, to: string): void => copyFileSync(join(TLS, from), join(path, to));
@@ -120,7 +214,10 @@ test('certificates for Redis are read at each connection, and a key that does no
   place('stranger.key', 'pair.key');
   expect(secrets().tls?.cert).not.toEqual(before.tls?.cert);
   expect(secrets().tls?.key).not.toEqual(before.tls?.key);
+  // TLS itself takes authorities that are cut off, and then trusts nobody.
+  writeFileSync(join(path, 'ca.crt'), '-----BEGIN CERTIFICATE-----\n');
+  expect(secrets().tls?.ca).toEqual(before.tls?.ca);
   rmSync(join(path, 'ca.crt'));
   expect(secrets().tls?.ca).toEqual(before.tls?.ca);
-  expect(events).toHaveLength(2);
+  expect(events).toHaveLength(3);
 });

@@ -60,7 +60,6 @@ export const OTHER_COMMANDS: readonly (readonly [right: string, ...words: string
   ['info', 'info'],
   ['time', 'time'],
   ['wait', 'wait', '0', '0'],
-  ['subscribe', 'subscribe'],
 ];
 
 /**
@@ -84,9 +83,12 @@ end
 return refused`;
 
 interface Need {
+  /** A whole command: Redis 8 answers no question about one that lacks an argument. */
   readonly words: readonly string[];
   /** What is missing if the user may not run it, unless Redis says that it is the command. */
   readonly right: string;
+  /** If this is missing, it is the reason; `right` may be there. */
+  readonly unlessLacking?: string;
 }
 
 /** The rights that the user lacks, as ACL SETUSER takes them. Rejects if it may not even ask. */
@@ -102,7 +104,8 @@ export async function lackingRights(
   const lacking = new Set<string>();
   for (let i = 0; i + 1 < refused.length; i += 2) {
     const need = needs[Number(refused[i]) - 1];
-    if (need) lacking.add(isAboutCommand(refused[i + 1] ?? '') ? `+${need.words[0]}` : need.right);
+    if (need === undefined || lacking.has(need.unlessLacking ?? '')) continue;
+    lacking.add(isAboutCommand(refused[i + 1] ?? '') ? `+${need.words[0]}` : need.right);
   }
   return [...lacking];
 }
@@ -125,11 +128,18 @@ function isAboutCommand(refusal: string): boolean {
   return /\brun (this command|the '[^']+' command)|Unknown Redis command/.test(refusal);
 }
 
-function needsOf({ bucket }: Keys): readonly Need[] {
+/** What an instance asks for. */
+export function needsOf({ bucket }: Keys): readonly Need[] {
   const [anyKey, anyChannel] = [`~${bucket}*`, `&${bucket}*`];
   return [
     ...OTHER_COMMANDS.map(([right, ...words]) => ({ words, right: `+${right}` })),
     ...CHANNELS_OF_BUCKET.map((name) => ({ words: ['publish', bucket + name, '-'], right: anyChannel })),
+    // No script can subscribe, so Redis doesn't say whether the command or the channel was refused.
+    ...CHANNELS_OF_BUCKET.map((name) => ({
+      words: ['subscribe', bucket + name],
+      right: '+subscribe',
+      unlessLacking: anyChannel,
+    })),
     ...COMMANDS_ON_KEYS.map(([name, ...args]) => ({
       words: [name, `${bucket}meta`, ...args],
       right: anyKey,

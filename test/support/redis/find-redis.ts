@@ -1,12 +1,14 @@
 // Decides which Redis the tests, the demo and the benchmarks run on: a redis-server on the PATH, a container engine, or
-// Debian's package unpacked in the project's cache. Owns that choice and the oldest version that we accept;
-// native-instance.ts and docker-instance.ts start nodes on it.
+// Debian's package unpacked in the project's cache; or the one that the environment names, which may be a Valkey. Owns
+// that choice and the oldest version that we accept; native-instance.ts and docker-instance.ts start nodes on it.
 import { type DebianProgram, type Executable, unpacked } from '../debian-package.ts';
 import { runCommand } from './run-program.ts';
 
 export interface NativeRuntime {
   readonly mode: 'path' | 'package';
   readonly version: string;
+  /** How it calls itself: Redis or Valkey. */
+  readonly engine: string;
   readonly executable: string;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -23,6 +25,7 @@ type Mode = RedisRuntime['mode'];
 
 const MODES: readonly Mode[] = ['path', 'docker', 'package'];
 const OLDEST_MAJOR = 7;
+const ON_PATH = 'redis-server';
 const DEFAULT_IMAGE = 'redis:8.2';
 
 // redis-server, redis-sentinel and redis-check-rdb are one program, which decides by the name that it is called by, and
@@ -37,19 +40,18 @@ const DEBIANS: DebianProgram = {
 
 let found: Promise<RedisRuntime> | undefined;
 
-/**
- * The Redis of this machine, looked for once per process. `LEASEHOLD_TEST_REDIS` (path, docker or package) names the
- * only way to try, `LEASEHOLD_TEST_REDIS_IMAGE` another image. Throws one line that says what to install.
- */
+/** The Redis of this machine, looked for once per process. Throws one line that says what to install. */
 export function findRedis(): Promise<RedisRuntime> {
-  found ??= look();
+  found ??= lookForRedis(process.env);
   return found;
 }
 
 export function describeRuntime(runtime: RedisRuntime): string {
   switch (runtime.mode) {
     case 'path':
-      return `redis-server ${runtime.version} from the PATH`;
+      return runtime.executable === ON_PATH
+        ? `redis-server ${runtime.version} from the PATH`
+        : `${runtime.engine} ${runtime.version} (${runtime.executable})`;
     case 'docker':
       return `Redis ${runtime.version} in containers (${runtime.image})`;
     case 'package':
@@ -57,17 +59,26 @@ export function describeRuntime(runtime: RedisRuntime): string {
   }
 }
 
-async function look(): Promise<RedisRuntime> {
+/**
+ * Looks for it. Of these variables, `LEASEHOLD_TEST_REDIS` (path, docker or package) names the only way to try,
+ * `LEASEHOLD_TEST_REDIS_SERVER` the only program, and `LEASEHOLD_TEST_REDIS_IMAGE` another image.
+ */
+export async function lookForRedis(environment: NodeJS.ProcessEnv): Promise<RedisRuntime> {
+  const named = environment.LEASEHOLD_TEST_REDIS_SERVER;
+  const executable = named || ON_PATH;
+  const onPath = async (): Promise<RedisRuntime> => ({
+    mode: 'path',
+    ...(await checked({ executable, env: environment })),
+  });
+  // No other way is tried then: a run that is to show that one engine works must not pass on another.
+  if (named) return onPath();
   const ways: Record<Mode, () => Promise<RedisRuntime>> = {
-    path: async () => ({
-      mode: 'path',
-      ...(await checked({ executable: 'redis-server', env: process.env })),
-    }),
+    path: onPath,
     docker: fromDocker,
     package: async () => ({ mode: 'package', ...(await unpacked(DEBIANS, checked)) }),
   };
   const failures: string[] = [];
-  for (const mode of wantedModes()) {
+  for (const mode of wantedModes(environment.LEASEHOLD_TEST_REDIS)) {
     try {
       return await ways[mode]();
     } catch (error) {
@@ -82,8 +93,7 @@ async function look(): Promise<RedisRuntime> {
   );
 }
 
-function wantedModes(): readonly Mode[] {
-  const forced = process.env.LEASEHOLD_TEST_REDIS;
+function wantedModes(forced: string | undefined): readonly Mode[] {
   if (forced === undefined || forced === '') return MODES;
   const mode = MODES.find((known) => known === forced);
   if (mode === undefined)
@@ -91,20 +101,26 @@ function wantedModes(): readonly Mode[] {
   return [mode];
 }
 
+interface Known {
+  readonly version: string;
+  readonly engine: string;
+}
+
 /** Runs it once: it must start on this machine with all its libraries, and be new enough. */
-async function checked<T extends Executable>(candidate: T): Promise<T & { readonly version: string }> {
+export async function checked<T extends Executable>(candidate: T): Promise<T & Known> {
   const { executable, env } = candidate;
   return {
     ...candidate,
-    version: versionIn(await runCommand(executable, ['--version'], { timeoutMs: 10_000, env })),
+    ...known(await runCommand(executable, ['--version'], { timeoutMs: 10_000, env })),
   };
 }
 
-function versionIn(output: string): string {
-  const match = /v=((\d+)\.\S+)/.exec(output);
-  if (match?.[1] === undefined) throw new Error(`an unknown redis-server: ${output.trim()}`);
-  if (Number(match[2]) < OLDEST_MAJOR) throw new Error(`redis-server ${match[1]} is too old`);
-  return match[1];
+function known(output: string): Known {
+  const [, engine, version, major] = /^(\w+) server v=((\d+)\.\S+)/m.exec(output) ?? [];
+  if (engine === undefined || version === undefined)
+    throw new Error(`an unknown redis-server: ${output.trim()}`);
+  if (Number(major) < OLDEST_MAJOR) throw new Error(`redis-server ${version} is too old`);
+  return { engine, version };
 }
 
 async function fromDocker(): Promise<RedisRuntime> {
@@ -123,6 +139,6 @@ async function fromDocker(): Promise<RedisRuntime> {
   return {
     mode: 'docker',
     image,
-    version: versionIn(await runCommand('docker', asked, { timeoutMs: 60_000 })),
+    version: known(await runCommand('docker', asked, { timeoutMs: 60_000 })).version,
   };
 }
