@@ -1,9 +1,11 @@
 // Plays one scenario with one runner, step by step: it sends the clients' steps to the runner, carries out those of the
 // surroundings here, and compares the answers with the expected ones.
+import { constants } from 'node:http2';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { eventually } from '../../test/support/eventually.ts';
+import { answers as answersWith, resets } from '../../test/support/http2-proxy.ts';
 import { mismatch, resolved, type Scenario, type Step, type Values } from './client-scenario.ts';
 import { ClientError, type Runner } from './runner.ts';
 import { type Surroundings, TLS_FOLDER } from './surroundings.ts';
@@ -157,6 +159,22 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
     return {};
   },
 
+  /** The proxy that speaks HTTP/2. It tells how many calls it did something to, so that a scenario isn't idle. */
+  async http2({ args, surroundings }) {
+    const { http2 } = surroundings;
+    if (args.value === 'go_away') http2.goAway();
+    else if (args.value === 'drop') http2.drop();
+    else if (args.reset !== undefined) return { calls: http2.toOpenCalls(resets(resetCode(args.reset))) };
+    else if (args.answer !== undefined) {
+      http2.allCalls = answersWith(Number(args.answer));
+      await sleep(Number(args.for) * SECOND_MS);
+      const { kept } = http2;
+      http2.allCalls = undefined;
+      return { calls: kept };
+    } else throw new Error(`http2: there is no ${JSON.stringify(args)}`);
+    return {};
+  },
+
   async redis({ surroundings }) {
     await surroundings.failover();
     return {};
@@ -171,9 +189,13 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
 
   async waiters({ args, surroundings, withinMs }) {
     const { client } = surroundings.seat(String(args.server ?? 'first'));
-    const count = async () => (await client.getLock(String(args.resource))).lock?.waiterCount;
-    await eventually(async () => (await count()) === args.count, {
-      what: `${args.count} waiters`,
+    const isSo = async (): Promise<boolean> => {
+      const { lock } = await client.getLock(String(args.resource));
+      const { waiterCount, waiters = [] } = lock ?? {};
+      return waiterCount === args.count && !waiters.some(({ absent }) => absent);
+    };
+    await eventually(isSo, {
+      what: `${args.count} waiters that are there`,
       withinMs,
       everyMs: LOOK_MS,
     });
@@ -198,6 +220,19 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
     return {};
   },
 
+  async renewed({ args: { lease }, runner, withinMs }) {
+    let last = Number.POSITIVE_INFINITY;
+    const isSo = async (): Promise<boolean> => {
+      const { held, lost, remaining } = await runner.ask('lease', { lease });
+      if (held !== true) throw new Error(`it was lost: ${lost}`);
+      const before = last;
+      last = Number(remaining);
+      return last > before;
+    };
+    await eventually(isSo, { what: 'a renewal', withinMs, everyMs: LOOK_MS });
+    return {};
+  },
+
   async stored_data({ args, surroundings }) {
     const key = { resource: String(args.resource), operationId: String(args.operation_id) };
     const { data } = await surroundings.seat('first').operations.get(key);
@@ -218,6 +253,13 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
     return {};
   },
 };
+
+/** The code of HTTP/2 with this name, such as INTERNAL_ERROR. */
+function resetCode(name: unknown): number {
+  const code = Object.entries(constants).find(([key]) => key === `NGHTTP2_${name}`)?.[1];
+  if (typeof code !== 'number') throw new Error(`http2: there is no code ${name}`);
+  return code;
+}
 
 function stateName(state: OperationState): string {
   const [name = ''] = Object.entries(OperationState).find(([, value]) => value === state) ?? [];

@@ -16,7 +16,7 @@ test('Every kind of surroundings has a scenario', () => {
 
 test('Every verb of the scenarios is documented', () => {
   const verbs = new Set(scenarios.flatMap(({ steps }) => steps.map(({ verb }) => verb)));
-  const documented = [...readme.matchAll(/^\| `([a-z_]+)[`:]/gm)].map((match) => match[1]);
+  const documented = [...readme.matchAll(/^\| `([a-z0-9_]+)[`:]/gm)].map((match) => match[1]);
   expect([...verbs].filter((verb) => verb !== 'finish' && !documented.includes(verb))).toEqual([]);
 });
 
@@ -24,8 +24,7 @@ test('A scenario finishes what it starts, and only that', () => {
   for (const { name, steps } of scenarios) {
     const finished = steps.filter(({ verb }) => verb === 'finish').map(({ args }) => args.value);
     const started = steps.map(({ start }) => start).filter((start) => start !== undefined);
-    expect([name, ...finished]).toEqual([name, ...started.filter((start) => finished.includes(start))]);
-    expect([name, started.filter((start) => !finished.includes(start))]).toEqual([name, []]);
+    expect([name, ...finished.sort()]).toEqual([name, ...started.sort()]);
   }
 });
 
