@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { credentials } from '@grpc/grpc-js';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../../test/support/eventually.ts';
+import { Http2Proxy } from '../../test/support/http2-proxy.ts';
 import { OperationClient } from '../../test/support/operation-client.ts';
 import { freePort } from '../../test/support/ports.ts';
 import { RedisProcess } from '../../test/support/redis/redis-process.ts';
@@ -20,6 +21,8 @@ import type { Needs } from './client-scenario.ts';
 
 export const TLS_FOLDER = join(import.meta.dirname, '../../test/support/tls');
 const TOKENS = 'runner client the-token-of-a-client\nroot admin the-token-of-an-administrator\n';
+/** What the scenarios of these surroundings give to their clients, too. */
+const FEW_STREAMS = 5;
 const STORE_WITHIN_MS = 60_000;
 const FAILOVER_WITHIN_MS = 30_000;
 
@@ -79,6 +82,8 @@ class Seat {
 export class Surroundings {
   readonly #seats: ReadonlyMap<string, Seat>;
   readonly #http: Server;
+  /** In front of the first server, beside its other proxy, which knows nothing of HTTP/2. */
+  readonly http2: Http2Proxy;
   readonly #addresses: ReadonlyMap<string, string>;
   readonly #redis: RedisProcess | undefined;
   readonly cluster: SentinelCluster | undefined;
@@ -86,11 +91,13 @@ export class Surroundings {
   private constructor(
     seats: ReadonlyMap<string, Seat>,
     http: Server,
+    http2: Http2Proxy,
     addresses: ReadonlyMap<string, string>,
     store: { readonly redis?: RedisProcess; readonly cluster?: SentinelCluster },
   ) {
     this.#seats = seats;
     this.#http = http;
+    this.http2 = http2;
     this.#addresses = addresses;
     this.#redis = store.redis;
     this.cluster = store.cluster;
@@ -105,13 +112,16 @@ export class Surroundings {
     const http = createServer((_request, response) => response.end('this is not a gRPC server'));
     const [httpPort, nobody] = [await freePort(), await freePort()];
     await new Promise<void>((resolve) => http.listen(httpPort, '127.0.0.1', resolve));
+    const direct = seats.get('first')?.direct ?? { host: '', port: 0 };
+    const http2 = await Http2Proxy.start(direct);
     const addresses = new Map([
       ...[...seats].map(([name, { proxy }]): [string, string] => [name, formatHostPort(proxy)]),
-      ['direct', formatHostPort(seats.get('first')?.direct ?? { host: '', port: 0 })],
+      ['direct', formatHostPort(direct)],
+      ['http2', formatHostPort(http2.address)],
       ['nobody', `127.0.0.1:${nobody}`],
       ['http', `127.0.0.1:${httpPort}`],
     ]);
-    const surroundings = new Surroundings(seats, http, addresses, store);
+    const surroundings = new Surroundings(seats, http, http2, addresses, store);
     // Servers that require a token or TLS are not asked: their store is the embedded one, which grants at once.
     if (needs !== 'tls' && needs !== 'tokens') for (const seat of seats.values()) await seat.grants();
     return surroundings;
@@ -134,6 +144,7 @@ export class Surroundings {
 
   /** Prepares for the next scenario: all servers run, and all proxies pass everything on. */
   async repair(): Promise<void> {
+    this.http2.allCalls = undefined;
     for (const seat of this.#seats.values()) {
       seat.proxy.heal();
       await seat.proxy.accept();
@@ -151,6 +162,7 @@ export class Surroundings {
   async stop(): Promise<void> {
     this.#http.closeAllConnections();
     this.#http.close();
+    this.http2.stop();
     for (const seat of this.#seats.values()) await seat.close();
     await this.#redis?.stop();
     await this.cluster?.stop();
@@ -165,6 +177,8 @@ async function storeFor(needs: Needs): Promise<{
   switch (needs) {
     case 'one server':
       return { environment: {} };
+    case 'few streams':
+      return { environment: { LEASEHOLD_SERVER_MAX_CONCURRENT_STREAMS: `${FEW_STREAMS}` } };
     case 'tokens': {
       const file = join(tmpdir(), `leasehold-tokens-${randomUUID()}`);
       writeFileSync(file, TOKENS, { mode: 0o600 });

@@ -1,7 +1,7 @@
 // The TypeScript client behind a proxy that ends calls in its own ways: a reset, a status without details, a page of
 // HTTP, a GOAWAY. None says anything about the lock, so the client goes on: docs/clients.md has the list.
 import { constants } from 'node:http2';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { LeaseEvent } from '../../src/client/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { answers, ends, Http2Proxy, type InPlace, resets } from '../support/http2-proxy.ts';
@@ -27,6 +27,7 @@ const ENDS: readonly (readonly [what: string, inPlace: InPlace])[] = [
 async function proxied() {
   const { address } = await started();
   const proxy = await Http2Proxy.start(address);
+  onTestFinished(() => proxy.stop());
   return { proxy, client: clientTo(proxy.address), direct: clientTo(address) };
 }
 

@@ -14,7 +14,6 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { onTestFinished } from 'vitest';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
 
 /** What it does to a call in place of passing it on. */
@@ -50,16 +49,18 @@ export const ends =
 export class Http2Proxy {
   readonly address: HostPort;
   readonly #server: Http2Server;
-  readonly #upstream: ClientHttp2Session;
+  readonly #target: string;
+  #upstream: ClientHttp2Session | undefined;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #streams = new Set<ServerHttp2Stream>();
   #inPlace: InPlace[] = [];
+  #toAll: InPlace | undefined;
+  #kept = 0;
 
   private constructor(server: Http2Server, address: HostPort, target: HostPort) {
     this.address = address;
     this.#server = server;
-    this.#upstream = connect(`http://${formatHostPort(target)}`);
-    this.#upstream.on('error', () => {});
+    this.#target = `http://${formatHostPort(target)}`;
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.on('close', () => this.#sessions.delete(session));
@@ -68,15 +69,12 @@ export class Http2Proxy {
     server.on('stream', (stream, headers) => this.#take(stream, headers));
   }
 
-  /** It is gone when the test has finished. */
   static async start(target: HostPort): Promise<Http2Proxy> {
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo; // not a pipe: see above
-    const proxy = new Http2Proxy(server, { host: '127.0.0.1', port }, target);
-    onTestFinished(() => proxy.#stop());
-    return proxy;
+    return new Http2Proxy(server, { host: '127.0.0.1', port }, target);
   }
 
   /** The calls that are open. */
@@ -94,9 +92,22 @@ export class Http2Proxy {
     return this.#inPlace.length;
   }
 
-  /** Does it to every call that is open. */
-  toOpenCalls(inPlace: InPlace): void {
-    for (const stream of this.#streams) inPlace(stream);
+  /** What is to happen to all calls from now on, in place of passing them on; `undefined`: they are passed on again. */
+  set allCalls(inPlace: InPlace | undefined) {
+    this.#toAll = inPlace;
+    this.#kept = 0;
+  }
+
+  /** How many calls weren't passed on since `allCalls` was set. */
+  get kept(): number {
+    return this.#kept;
+  }
+
+  /** Does it to every call that is open, and returns how many they were. */
+  toOpenCalls(inPlace: InPlace): number {
+    const streams = [...this.#streams];
+    for (const stream of streams) inPlace(stream);
+    return streams.length;
   }
 
   /** Says GOAWAY on each connection and lets the calls on it go on. */
@@ -113,13 +124,25 @@ export class Http2Proxy {
     this.#streams.add(stream);
     stream.on('error', () => {});
     stream.on('close', () => this.#streams.delete(stream));
-    const inPlace = this.#inPlace.shift();
-    if (inPlace) inPlace(stream);
-    else this.#passOn(stream, headers);
+    const inPlace = this.#inPlace.shift() ?? this.#toAll;
+    if (inPlace) {
+      this.#kept += 1;
+      inPlace(stream);
+    } else this.#passOn(stream, headers);
+  }
+
+  /** One connection to the server carries the calls of all clients; a new one follows one that has broken. */
+  #connected(): ClientHttp2Session {
+    if (!this.#upstream || this.#upstream.closed || this.#upstream.destroyed) {
+      this.#upstream = connect(this.#target);
+      this.#upstream.on('error', () => {});
+    }
+    return this.#upstream;
   }
 
   #passOn(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const call = this.#upstream.request(headers as OutgoingHttpHeaders); // received ones can be sent
+    const upstream = this.#connected();
+    const call = upstream.request(headers as OutgoingHttpHeaders); // received ones can be sent
     let trailers: OutgoingHttpHeaders = {};
     call.on('error', () => {});
     call.on('response', (answer, flags) => {
@@ -133,15 +156,17 @@ export class Http2Proxy {
     stream.on('wantTrailers', () => stream.sendTrailers(trailers));
     stream.on('close', () => call.close(constants.NGHTTP2_CANCEL));
     call.on('close', () => {
-      if (call.rstCode !== constants.NGHTTP2_NO_ERROR) stream.close(call.rstCode);
+      if (stream.closed) return;
+      if (upstream.destroyed && !stream.headersSent) answers(502)(stream);
+      else if (call.rstCode !== constants.NGHTTP2_NO_ERROR) stream.close(call.rstCode);
     });
     stream.pipe(call);
     call.pipe(stream);
   }
 
-  #stop(): void {
+  stop(): void {
     this.drop();
-    this.#upstream.destroy();
+    this.#upstream?.destroy();
     this.#server.close();
   }
 }
