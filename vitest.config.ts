@@ -1,5 +1,5 @@
-// How the tests run: one pattern of files, generous bounds for real Redis processes, several files at a time, the longest
-// ones first. Chaos, simulation and bench have their own scripts and are not part of `npm test`.
+// How the tests run: one pattern of files, generous bounds for real Redis processes, several files at a time, the
+// longest ones first. Chaos, simulation and bench have their own scripts and are not part of `npm test`.
 //
 // With LEASEHOLD_TEST_WITHOUT they run against a product that lacks one mechanism. That is how test:rules shows that
 // each rule has a test which fails without it.

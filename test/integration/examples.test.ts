@@ -1,6 +1,6 @@
 // The examples as a reader runs them: against a real server, each in a process of its own. Those in Python run where
-// an interpreter has grpcio and grpcio-tools (LEASEHOLD_TEST_PYTHON names it, else python3). They work for some seconds;
-// one is frozen while another begins, so that it isn't over before, however slow the machine is.
+// an interpreter has grpcio and grpcio-tools (LEASEHOLD_TEST_PYTHON names it, else python3). They work for seconds; one
+// is frozen while another begins, so that it isn't over before, however slow the machine is.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
