@@ -1,11 +1,12 @@
-// How the tests run: one pattern of files, generous bounds for real Redis processes, two files at a time. Chaos,
-// simulation and bench have their own scripts and are not part of `npm test`.
+// How the tests run: one pattern of files, generous bounds for real Redis processes, several files at a time, the
+// longest ones first. Chaos, simulation and bench have their own scripts and are not part of `npm test`.
 //
 // With LEASEHOLD_TEST_WITHOUT they run against a product that lacks one mechanism. That is how test:rules shows that
 // each rule has a test which fails without it.
 import { defineConfig, type Plugin } from 'vitest/config';
 import { mutated, sourceOf, VARIABLE } from './test/chaos/teeth/mutant.ts';
 import { mutantNamed } from './test/chaos/teeth/mutants.ts';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 const without = process.env[VARIABLE];
 
@@ -29,10 +30,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
     hookTimeout: 120_000,
-    // A busy machine may starve a failover once, and the report says so; a test that fails twice has failed.
-    retry: process.env.CI ? 1 : 0,
-    maxWorkers: 2,
-    fileParallelism: true,
+    // Most files wait, for a failover or the end of a lease: more of them at a time than there are cores.
+    maxWorkers: 5,
+    sequence: { sequencer: LongestFirst },
     globalSetup: ['test/support/global-setup.ts'],
   },
 });

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Mutant, ROOT, VARIABLE } from '../chaos/teeth/mutant.ts';
 import { MUTANTS } from '../chaos/teeth/mutants.ts';
+import { bareEnvironment } from '../support/command-line.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 
 const PRELOAD = pathToFileURL(join(ROOT, 'test/chaos/teeth/without.ts')).href;
@@ -15,7 +16,7 @@ const VERSION: unknown = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'ut
 
 async function node(without: string, args: readonly string[]): Promise<{ out: string; code: number }> {
   const child = spawn(process.execPath, ['--import', PRELOAD, ...args], {
-    env: { PATH: process.env.PATH ?? '', [VARIABLE]: without },
+    env: bareEnvironment({ [VARIABLE]: without }),
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

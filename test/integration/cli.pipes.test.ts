@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { ended, leasehold } from '../support/cli-rig.ts';
+import { bareEnvironment } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { clientTo } from '../support/sdk-rig.ts';
 import { startInstance } from '../support/test-instance.ts';
@@ -28,11 +29,7 @@ beforeAll(async () => {
 /** Runs leasehold, and reads nothing of it until it has ended, or for LATE_MS. */
 async function readLate(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: {
-      PATH: process.env.PATH ?? '',
-      LEASEHOLD_CLIENT_SERVER: formatHostPort(server.address),
-      ...environment,
-    },
+    env: bareEnvironment({ LEASEHOLD_CLIENT_SERVER: formatHostPort(server.address), ...environment }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -89,7 +86,7 @@ describe('a shell that evaluates', { timeout: 60_000 }, () => {
   /** Runs a script in which `leasehold` is the command. */
   async function script(shell: string, text: string) {
     const child = spawn(shell, ['-c', `leasehold() { "${process.execPath}" "${MAIN}" "$@"; }; ${text}`], {
-      env: { PATH: process.env.PATH ?? '', LEASEHOLD_CLIENT_SERVER: formatHostPort(server.address) },
+      env: bareEnvironment({ LEASEHOLD_CLIENT_SERVER: formatHostPort(server.address) }),
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     let stdout = '';

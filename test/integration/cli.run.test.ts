@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { ended, leasehold } from '../support/cli-rig.ts';
-import { CommandLine } from '../support/command-line.ts';
+import { bareEnvironment, CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import { clientTo } from '../support/sdk-rig.ts';
@@ -167,7 +167,7 @@ describe('leasehold run', { timeout: 60_000 }, () => {
     const command = [process.execPath, MAIN, 'run', 'terminal', '--', ...counting(7)];
     const quoted = command.map((word) => `'${word.replace(/'/g, `'\\''`)}'`).join(' ');
     const terminal = spawn(SCRIPT, ['--quiet', '--return', '--command', `exec ${quoted}`, '/dev/null'], {
-      env: { PATH: process.env.PATH ?? '', LEASEHOLD_CLIENT_SERVER: formatHostPort(server.address) },
+      env: bareEnvironment({ LEASEHOLD_CLIENT_SERVER: formatHostPort(server.address) }),
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     let output = '';

@@ -1,5 +1,6 @@
 // The examples as a reader runs them: against a real server, each in a process of its own. Those in Python run where
-// an interpreter has grpcio and grpcio-tools (LEASEHOLD_TEST_PYTHON names it, else python3).
+// an interpreter has grpcio and grpcio-tools (LEASEHOLD_TEST_PYTHON names it, else python3). They work for seconds; one
+// is frozen while another begins, so that it isn't over before, however slow the machine is.
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
-import { startInstance } from '../support/test-instance.ts';
+import { startInstance, TestClient } from '../support/test-instance.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PYTHON = process.env.LEASEHOLD_TEST_PYTHON ?? 'python3';
@@ -53,18 +54,21 @@ for (const { name, command, prepare } of LANGUAGES) {
   // Python and its packages are not among the project's own, and may be missing.
   describe.skipIf(isMissing)(`the examples in ${name}`, () => {
     let instance: Instance;
+    let client: TestClient;
     let folder: string;
     let environment: Record<string, string>;
     const children: ChildProcess[] = [];
 
     beforeAll(async () => {
       instance = await startInstance();
+      client = new TestClient(instance.address);
       folder = mkdtempSync(join(tmpdir(), 'leasehold-examples-'));
       environment = prepare(folder);
     }, 60_000);
 
     afterAll(async () => {
       for (const child of children) child.kill('SIGKILL');
+      client?.close();
       await instance?.stop();
       if (folder) rmSync(folder, { recursive: true });
     });
@@ -102,13 +106,18 @@ for (const { name, command, prepare } of LANGUAGES) {
     test('readers read side by side, and the writer writes after them', { timeout: 60_000 }, async () => {
       const reader = run('readers-and-writer', 'read');
       await says(reader, /reads with token \d+/);
+      reader.child.kill('SIGSTOP');
+      const token = (one: Run): number => Number(/with token (\d+)/.exec(one.output())?.[1]);
       const beside = run('readers-and-writer', 'read');
       await says(beside, /reads with token \d+/);
-      expect(reader.child.exitCode).toBe(null); // beside each other
+      const holders = (await client.getLock('price-list')).lock?.holders ?? [];
+      expect(holders.map(({ fencingToken }) => Number(fencingToken))).toContain(token(reader));
       const writer = run('readers-and-writer', 'write');
+      const isWaiting = async () => (await client.getLock('price-list')).lock?.waiterCount === 1;
+      await eventually(isWaiting, { what: 'a writer that waits', withinMs: 20_000 });
+      reader.child.kill('SIGCONT');
       expect(await writer.ended).toBe(0);
       expect([await reader.ended, await beside.ended]).toEqual([0, 0]);
-      const token = (one: Run): number => Number(/with token (\d+)/.exec(one.output())?.[1]);
       expect(token(writer)).toBeGreaterThan(Math.max(token(reader), token(beside)));
     });
 
@@ -117,8 +126,10 @@ for (const { name, command, prepare } of LANGUAGES) {
     }, async () => {
       const first = run('nightly-job');
       await says(first, /page 1/);
+      first.child.kill('SIGSTOP');
       const second = run('nightly-job');
       expect(await second.ended).toBe(1);
+      first.child.kill('SIGCONT');
       expect(second.output()).toMatch(/not run here: someone else holds the resource/);
       expect(await first.ended).toBe(0);
       expect(first.output()).toMatch(/page 7/);

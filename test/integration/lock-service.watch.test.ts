@@ -91,7 +91,7 @@ describe.each(STORE_KINDS)('WatchLocks: %s', (kind) => {
     const lease = await held({ resource: 'quiet/1' });
     const stream = await watch({ resourcePrefix: 'quiet/' });
     for (let i = 0; i < 5; i++) await rig.client.renew(lease);
-    await stream.until(() => stream.count('heartbeat') >= 2, 'two heartbeats');
+    await stream.until(() => stream.count('heartbeat') >= 1, 'a heartbeat');
     expect(stream.told()).toEqual(['quiet/1 1/0']);
     stream.call.cancel();
   });
@@ -249,8 +249,8 @@ describe('on Redis', () => {
   }, async ({ onTestFinished }) => {
     const { rig } = await onRedis(onTestFinished);
     const names = Array.from({ length: 10_500 }, (_, i) => `r-${String(i).padStart(6, '0')}`);
-    for (let from = 0; from < names.length; from += 500) {
-      const some = names.slice(from, from + 500);
+    for (let from = 0; from < names.length; from += 100) {
+      const some = names.slice(from, from + 100);
       await Promise.all(some.map((resource) => rig.client.acquire({ resource, ttl: duration(30_000) })));
     }
     const late = new WatchStream(rig.client, {}, { reads: false });

@@ -185,8 +185,9 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     expect((await stream.event('operation', { count: 2 })).state).toBe(PENDING);
     await client.cancel({ resource, operationId: 'b' });
     await client.delete({ resource, operationId: 'b' });
-    await stream.event('heartbeat');
-    expect(stream.all('operation').map(({ operationId }) => operationId)).toEqual(['b', 'b']);
+    await client.started({ resource, operationId: 'later' });
+    await stream.event('operation', { count: 3 });
+    expect(stream.all('operation').map(({ operationId }) => operationId)).toEqual(['b', 'b', 'later']);
     expect(states(stream)).not.toContain('b removed');
     stream.call.cancel();
   });
@@ -262,10 +263,9 @@ test('a watch that nobody reads uses bounded memory, and is ended', { timeout: 6
   frame.writeUInt32BE(message.length, 1);
   stream.end(Buffer.concat([frame, message]));
   const attempt = await client.started({ resource: 'r', operationId: 'o' });
-  const startedMs = performance.now();
-  let updates = 0;
-  while (performance.now() - startedMs < 3_000) {
-    await client.update({ ...attempt, progress: payload(`${updates++} ${'x'.repeat(20_000)}`) });
+  const updates = 400;
+  for (let update = 0; update < updates; update++) {
+    await client.update({ ...attempt, progress: payload(`${update} ${'x'.repeat(20_000)}`) });
   }
   let received = 0;
   stream.on('data', (chunk: Buffer) => {
@@ -274,6 +274,5 @@ test('a watch that nobody reads uses bounded memory, and is ended', { timeout: 6
   stream.resume();
   await eventually(() => received > 20_000, { what: 'the newest state', withinMs: 5_000 });
   // Of one operation, what was on its way and the newest state: not the hundreds of states that it did not read.
-  expect(updates).toBeGreaterThan(100);
-  expect(received).toBeLessThan(40 * 20_000);
+  expect(received).toBeLessThan((updates / 10) * 20_000);
 });

@@ -10,6 +10,12 @@ import { testEnvironment } from './test-instance.ts';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const STARTS_WITHIN_MS = 20_000;
 
+/** For a process with no configuration but `more`: where programs are, and what is compiled already. */
+export function bareEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+  return { PATH, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }), ...more };
+}
+
 export class CommandLine {
   /** All output so far. */
   stdout = '';
@@ -36,7 +42,7 @@ export class CommandLine {
 
   /** `environment` is all the configuration there is. */
   static start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): CommandLine {
-    const env = { PATH: process.env.PATH ?? '', ...environment };
+    const env = bareEnvironment(environment);
     return new CommandLine(
       spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] }),
     );

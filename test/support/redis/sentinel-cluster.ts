@@ -44,6 +44,11 @@ interface Seat extends Omit<ClusterMember, 'process'> {
 
 const HOST = '127.0.0.1';
 const READY_WITHIN_MS = 30_000;
+/**
+ * Until it is whole, no Sentinel takes a member for dead. On a busy machine one may get no processor time for a second
+ * while all of them start, and a failover then leaves the Sentinels without a primary that they agree on.
+ */
+const PATIENT_DOWN_AFTER_MS = 60_000;
 
 export class SentinelCluster {
   readonly masterName: string;
@@ -53,6 +58,7 @@ export class SentinelCluster {
   readonly redisAuth: RedisAuth | undefined;
   readonly sentinelAuth: RedisAuth | undefined;
   readonly #view: SentinelView;
+  readonly #downAfterMs: number;
   readonly #partition: Partition | undefined;
 
   private constructor(
@@ -63,6 +69,7 @@ export class SentinelCluster {
     this.masterName = nameOf(options);
     this.redisAuth = options.redisAuth;
     this.sentinelAuth = options.sentinelAuth;
+    this.#downAfterMs = options.downAfterMs ?? 1_000;
     this.nodes = nodes;
     this.sentinels = sentinels;
     const processes = sentinels.map(({ process }) => process);
@@ -183,6 +190,7 @@ export class SentinelCluster {
     // A Sentinel asks for INFO when it starts and then every 10 s, so a Sentinel that starts now sees the final state.
     await Promise.all(this.sentinels.map(({ process }) => process.start()));
     await this.waitUntilWhole();
+    await this.#view.setDownAfter(this.#downAfterMs);
   }
 
   async #assertInSync(): Promise<void> {
@@ -259,7 +267,7 @@ async function sentinel(
   nodeSeats: readonly Seat[],
   options: SentinelClusterOptions,
 ): Promise<ClusterMember> {
-  const { redisAuth, sentinelAuth, downAfterMs = 1000, failoverTimeoutMs = 10_000, partitions } = options;
+  const { redisAuth, sentinelAuth, failoverTimeoutMs = 10_000, partitions } = options;
   const [primary, ...replicas] = nodeSeats.map((seat) => seat.address);
   const self = identities[index];
   if (primary === undefined || self === undefined) throw new Error('a cluster has a primary and Sentinels');
@@ -276,7 +284,7 @@ async function sentinel(
       replicas,
       ...(redisAuth && { redisAuth }),
       quorum: Math.floor(identities.length / 2) + 1,
-      downAfterMs,
+      downAfterMs: PATIENT_DOWN_AFTER_MS,
       failoverTimeoutMs,
     },
   });

@@ -1,5 +1,5 @@
-// What the Sentinels of a deployment say. Owns the connections that ask them and the count of a majority; it changes
-// nothing, and bypasses the proxies, so that a test knows the truth on either side of a partition.
+// What the Sentinels of a deployment say, and what a test tells them. Owns the connections to them and the count of a
+// majority. It bypasses the proxies, so that a test knows the truth on either side of a partition.
 import type { Redis } from 'ioredis';
 import type { Address } from './redis-config.ts';
 import type { RedisProcess } from './redis-process.ts';
@@ -49,6 +49,13 @@ export class SentinelView {
     await this.#ask(sentinel, 'FAILOVER');
   }
 
+  /** For how long a member must be silent until a Sentinel takes it for dead. */
+  async setDownAfter(ms: number): Promise<void> {
+    await Promise.all(
+      this.#sentinels.map((sentinel) => this.#ask(sentinel, 'SET', 'down-after-milliseconds', String(ms))),
+    );
+  }
+
   close(): void {
     for (const client of this.#clients.values()) client.disconnect();
     this.#clients.clear();
@@ -63,8 +70,8 @@ export class SentinelView {
     }
   }
 
-  #ask(sentinel: RedisProcess, subcommand: string): Promise<unknown> {
-    return this.#client(sentinel).call('SENTINEL', subcommand, this.#masterName);
+  #ask(sentinel: RedisProcess, subcommand: string, ...more: readonly string[]): Promise<unknown> {
+    return this.#client(sentinel).call('SENTINEL', subcommand, this.#masterName, ...more);
   }
 
   #client(sentinel: RedisProcess): Redis {
