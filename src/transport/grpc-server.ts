@@ -172,7 +172,8 @@ function channelOptions(options: GrpcServerOptions): ServerOptions {
   return {
     'grpc.max_receive_message_length': options.maxMessageBytes,
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
-    // Without a grace. An old connection takes no new calls, but a grace would cut the streams that hold leases.
+    // Without a grace, and still an old connection doesn't last: grpc-js closes the session, Node fails each ping on a
+    // session that closes, and grpc-js takes that for a dead client. Clients go on with a new connection.
     'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,

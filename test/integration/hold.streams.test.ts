@@ -50,7 +50,7 @@ describe.each(STORE_KINDS)('Hold, %s store', (kind) => {
     const aged = await startInstance({ LEASEHOLD_SERVER_MAX_CONNECTION_AGE: '1s' });
     const client = new TestClient(aged.address);
     const stream = hold(client, { resource: 'aged', ttl: duration(2_000) });
-    await stream.event('renewed', { count: 8 }); // about 4 s
+    await stream.event('renewed', { count: 8 }); // about 4 s, and the next ping is after 30 s
     expect((await client.getLock('aged')).lock?.holderCount).toBe(1);
     expect(stream.hasEnded).toBe(false);
     stream.call.cancel();

@@ -4,7 +4,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
@@ -21,10 +21,12 @@ interface Kind extends DebianProgram {
   /** Prints its version. */
   readonly version: string;
   arguments(folder: string): readonly string[];
-  configuration(folder: string, listens: HostPort, server: HostPort): string;
+  /** The whole file, with what docs/proxies.md has of it. */
+  configuration(folder: string, documented: string): string;
 }
 
 const CONFIGURATION = 'proxy.conf';
+const PAGE = join(import.meta.dirname, '../../docs/proxies.md');
 
 const KINDS: Readonly<Record<ProxyName, Kind>> = {
   nginx: {
@@ -34,7 +36,7 @@ const KINDS: Readonly<Record<ProxyName, Kind>> = {
     path: 'usr/sbin/nginx',
     version: '-v',
     arguments: (folder) => ['-p', folder, '-c', join(folder, CONFIGURATION), '-e', 'stderr'],
-    configuration: (folder, listens, server) => `
+    configuration: (folder, documented) => `
 daemon off;
 master_process off;
 pid ${folder}/pid;
@@ -46,19 +48,7 @@ http {
   fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
-  upstream leasehold {
-    server ${formatHostPort(server)} max_fails=0;
-  }
-  server {
-    listen ${formatHostPort(listens)} http2;
-    client_body_timeout 31m;
-    location / {
-      grpc_pass grpc://leasehold;
-      grpc_read_timeout 31m;
-      grpc_send_timeout 31m;
-    }
-  }
-}
+${documented}}
 `,
   },
   haproxy: {
@@ -68,22 +58,19 @@ http {
     path: 'usr/sbin/haproxy',
     version: '-v',
     arguments: (folder) => ['-db', '-f', join(folder, CONFIGURATION)],
-    configuration: (_folder, listens, server) => `
-global
-  maxconn 100
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 31m
-  timeout server 31m
-frontend grpc
-  bind ${formatHostPort(listens)} proto h2
-  default_backend leasehold
-backend leasehold
-  server one ${formatHostPort(server)} proto h2
-`,
+    configuration: (_folder, documented) => `global\n  maxconn 100\n${documented}`,
   },
 };
+
+/** What the page says, with these addresses in the place of those of the page. */
+async function documentedFor(name: ProxyName, listens: HostPort, server: HostPort): Promise<string> {
+  const page = await readFile(PAGE, 'utf8');
+  const block = new RegExp(`\`\`\`${name}\\n(.*?)\`\`\``, 's').exec(page)?.[1];
+  if (block === undefined) throw new Error(`docs/proxies.md has no configuration of ${name}`);
+  return block
+    .replaceAll(/leasehold-\d:50051/g, formatHostPort(server))
+    .replace(/(listen|bind) :?50050/, `$1 ${formatHostPort(listens)}`);
+}
 
 /** The program, or why there is none here. */
 export async function findProxy(name: ProxyName): Promise<Executable | { readonly missing: string }> {
@@ -125,7 +112,8 @@ export class DebianProxy {
     const kind = KINDS[name];
     const folder = await mkdtemp(join(tmpdir(), `leasehold-${name}-`));
     const address = { host: '127.0.0.1', port: await freePort() };
-    await writeFile(join(folder, CONFIGURATION), kind.configuration(folder, address, server));
+    const documented = await documentedFor(name, address, server);
+    await writeFile(join(folder, CONFIGURATION), kind.configuration(folder, documented));
     const child = spawn(executable, kind.arguments(folder), { env, stdio: ['ignore', 'ignore', 'pipe'] });
     const printed: string[] = [];
     child.stderr?.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
