@@ -21,6 +21,8 @@ export interface ServerConfig {
   readonly maxConnectionAgeMs: number;
   readonly drainTimeoutMs: number;
   readonly maxMessageBytes: number;
+  /** Of each of an operation's data, progress, result and error. */
+  readonly maxPayloadBytes: number;
   /** Per connection. */
   readonly maxConcurrentStreams: number;
   readonly keepaliveTimeMs: number;

@@ -27,6 +27,9 @@ const SENTINEL_ONLY = [
   'redis.sentinel_tls.server_name',
 ] as const satisfies readonly SettingKey[];
 
+/** What a request has at most besides its payloads: names, labels, the lease of each attempt. */
+const BESIDE_PAYLOADS_BYTES = 16_384;
+
 /** @returns a configuration to use only if `draft.problems` is still empty. */
 export function resolveConfig(draft: Draft): Config {
   const { values } = draft;
@@ -49,12 +52,27 @@ function resolveServer(draft: Draft): ServerConfig {
     maxConnectionAgeMs: values['server.max_connection_age'],
     drainTimeoutMs: values['server.drain_timeout'],
     maxMessageBytes: values['server.max_message_bytes'],
+    maxPayloadBytes: resolveMaxPayload(draft),
     maxConcurrentStreams: values['server.max_concurrent_streams'],
     keepaliveTimeMs: values['server.keepalive_time'],
     keepaliveTimeoutMs: values['server.keepalive_timeout'],
     workers: resolveWorkers(draft),
     reflection: values['server.reflection'],
   };
+}
+
+function resolveMaxPayload(draft: Draft): number {
+  const maxPayload = draft.values['server.max_payload_bytes'];
+  const maxMessage = draft.values['server.max_message_bytes'];
+  // To lower max_message_bytes alone is no mistake; no payload is larger than a message then.
+  if (!draft.isGiven('server.max_payload_bytes')) return Math.min(maxPayload, maxMessage);
+  // UpdateOperation carries two: data and progress.
+  const needed = 2 * maxPayload + BESIDE_PAYLOADS_BYTES;
+  if (needed > maxMessage) {
+    const message = `${maxPayload} needs a server.max_message_bytes of ${needed} at least, which is ${maxMessage}`;
+    draft.complain('server.max_payload_bytes', message, ['server.max_message_bytes']);
+  }
+  return maxPayload;
 }
 
 function resolveWorkers(draft: Draft): number {

@@ -1,6 +1,7 @@
 // The one table of all settings. Validation, environment variables and the check of docs/configuration.md come from it;
 // a key that isn't here doesn't exist. Rules between keys are in resolve-config.ts.
 import { z } from 'zod';
+import { LIMITS } from '../domain/limits.ts';
 import {
   addresses,
   choice,
@@ -64,6 +65,11 @@ export const SETTINGS = z.object({
     integer(4_096, 4_194_304),
     131_072,
     'Largest message a client may send.',
+  ),
+  'server.max_payload_bytes': withDefault(
+    integer(1_024, LIMITS.largestPayloadBytes),
+    LIMITS.defaultPayloadBytes,
+    'Largest data, progress, result or error of an operation, the same on all instances. `server.max_message_bytes` must have room for two of them and 16 KiB.',
   ),
   'server.max_concurrent_streams': withDefault(
     integer(1, 1_000_000),

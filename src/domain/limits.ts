@@ -64,8 +64,13 @@ export const LIMITS = {
   operationIdBytes: 128,
   /** Characters of an operation's type, from [A-Za-z0-9._/-]: at least 1. */
   operationTypeChars: 128,
-  /** Bytes of each of an operation's data, progress, result and error, in the encoding of their message. */
-  payloadBytes: 32 * 1_024,
+  /**
+   * The largest limit that an operator may set for the bytes of each of an operation's data, progress, result and
+   * error, in the encoding of their message. A page with such an operation as its last stays below 4 MiB, which is what
+   * gRPC clients take if they set nothing.
+   */
+  largestPayloadBytes: 512 * 1_024,
+  defaultPayloadBytes: 32 * 1_024,
   /** Bytes of UTF-8 of the reason of a cancellation. */
   cancelReasonBytes: 256,
   /** Bytes of UTF-8 of a worker's message about a cancelled operation. */
@@ -87,6 +92,8 @@ export const LIMITS = {
   rememberedClaims: 8,
   /** Operations of one ClaimOperations. */
   claimedOperations: 32,
+  /** Bytes of payloads that one ClaimOperations may answer with. */
+  claimedBytes: 3 * 1_048_576,
   /** Operation types that one claim or filter may name. */
   typesPerRequest: 16,
   /** Claims that may wait on one instance. */

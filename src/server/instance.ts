@@ -181,8 +181,14 @@ function openCore(
     },
   });
   const { maxTtlMs, defaultTtlMs } = config.locks;
-  const { maxMessageBytes } = config.server;
-  const limits = { maxTtlMs, defaultTtlMs, maxMessageBytes, minAcks: config.redis?.minAcks ?? 0 };
+  const { maxMessageBytes, maxPayloadBytes } = config.server;
+  const limits = {
+    maxTtlMs,
+    defaultTtlMs,
+    maxMessageBytes,
+    maxPayloadBytes,
+    minAcks: config.redis?.minAcks ?? 0,
+  };
   const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const calls = observeCalls(metrics, log);
@@ -212,7 +218,13 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
 async function openPorts(core: Core, locks: LockSide, operations: OperationSide): Promise<Ports> {
   const { config, clock, authorization, metrics, info, calls } = core;
   const { maxTtlMs, defaultTtlMs } = config.locks;
-  const bounds = { maxTtlMs, defaultTtlMs, replicatedMinAcks: config.redis?.replicatedMinAcks };
+  const { maxPayloadBytes } = config.server;
+  const bounds = {
+    maxTtlMs,
+    defaultTtlMs,
+    maxPayloadBytes,
+    replicatedMinAcks: config.redis?.replicatedMinAcks,
+  };
   const environment = { clock, authorization, observer: calls.observer };
   const ready = (): boolean => info.ready();
   const { server: grpc, address } = await GrpcServer.start({

@@ -18,6 +18,7 @@ export interface ServerInfo {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
   readonly maxMessageBytes: number;
+  readonly maxPayloadBytes: number;
   /** How many replicas have what is answered, unless a request asks for more; 0: only the primary. */
   readonly minAcks: number;
   /** Undefined if the store can't fail over. */
@@ -32,6 +33,7 @@ export interface ServerInfoOptions {
   readonly maxTtlMs: number;
   readonly defaultTtlMs: number;
   readonly maxMessageBytes: number;
+  readonly maxPayloadBytes: number;
   readonly minAcks: number;
 }
 

@@ -12,7 +12,7 @@ import { LIMITS } from '../domain/limits.ts';
 import type { AttemptRef, Payload } from '../domain/operation.ts';
 import type { KeepAttemptCommand } from '../service/attempt-streams.ts';
 import type { ClaimCommand, CompleteCommand, UpdateCommand, YieldCommand } from '../store/operation-store.ts';
-import { checkedKey, checkedPayload } from './decode-operation.ts';
+import { checkedKey, checkedPayload, type PayloadBounds } from './decode-operation.ts';
 import { decodeDuration } from './durations.ts';
 import { encodedStatus } from './payloads.ts';
 import { Violations } from './violations.ts';
@@ -28,7 +28,7 @@ export interface ClaimInput {
   readonly waitMs: number;
 }
 
-export function decodeClaim(request: ClaimOperationsRequest): ClaimInput {
+export function decodeClaim(request: ClaimOperationsRequest, bounds: PayloadBounds): ClaimInput {
   const violations = new Violations();
   const most = { min: 1, max: LIMITS.claimedOperations, unset: 1 };
   const wait = decodeDuration(request.waitTimeout);
@@ -38,12 +38,20 @@ export function decodeClaim(request: ClaimOperationsRequest): ClaimInput {
       resourcePrefix: violations.resourcePrefix('resource_prefix', request.resourcePrefix),
       claimId: violations.uuid('claim_id', request.claimId),
       owner: violations.owner('owner', request.owner),
-      most: violations.count('max_operations', request.maxOperations, most),
+      most: Math.min(violations.count('max_operations', request.maxOperations, most), mostThatFit(bounds)),
     },
     waitMs: violations.duration('wait_timeout', wait, 0, LIMITS.unaryWaitMs, 0),
   };
   violations.refuse();
   return input;
+}
+
+/**
+ * Operations whose data and progress fit into an answer. A client that can't take the answer would never learn what it
+ * claimed, and the operations would go stale again and again.
+ */
+function mostThatFit({ maxPayloadBytes }: PayloadBounds): number {
+  return Math.max(1, Math.floor(LIMITS.claimedBytes / (2 * maxPayloadBytes)));
 }
 
 export function decodeKeepAliveOperation(request: KeepAliveOperationRequest): KeepAttemptCommand {
@@ -56,10 +64,10 @@ export function decodeKeepAliveOperation(request: KeepAliveOperationRequest): Ke
   return command;
 }
 
-export function decodeUpdate(request: UpdateOperationRequest): UpdateCommand {
+export function decodeUpdate(request: UpdateOperationRequest, bounds: PayloadBounds): UpdateCommand {
   const violations = new Violations();
   const change = (field: 'data' | 'progress'): Payload | 'remove' | undefined =>
-    request[field] && (checkedPayload(violations, field, request[field]) ?? 'remove');
+    request[field] && (checkedPayload(violations, field, request[field], bounds) ?? 'remove');
   const { setLabels } = request;
   const command = {
     ...checkedAttempt(violations, request),
@@ -77,11 +85,11 @@ export function decodeUpdate(request: UpdateOperationRequest): UpdateCommand {
   return command;
 }
 
-export function decodeComplete(request: CompleteOperationRequest): CompleteCommand {
+export function decodeComplete(request: CompleteOperationRequest, bounds: PayloadBounds): CompleteCommand {
   const violations = new Violations();
   const command = {
     ...checkedAttempt(violations, request),
-    ...decodeOutcome(violations, request.outcome),
+    ...decodeOutcome(violations, request.outcome, bounds),
     releaseLease: request.releaseLease,
     requestId: violations.optionalUuid('request_id', request.requestId),
   };
@@ -92,6 +100,7 @@ export function decodeComplete(request: CompleteOperationRequest): CompleteComma
 function decodeOutcome(
   violations: Violations,
   outcome: CompleteOperationRequest['outcome'],
+  bounds: PayloadBounds,
 ): Pick<CompleteCommand, 'transition' | 'outcome'> {
   switch (outcome?.$case) {
     case undefined:
@@ -100,13 +109,13 @@ function decodeOutcome(
     case 'result':
       return {
         transition: 'succeed',
-        outcome: checkedPayload(violations, 'result', outcome.value) ?? NO_PAYLOAD,
+        outcome: checkedPayload(violations, 'result', outcome.value, bounds) ?? NO_PAYLOAD,
       };
     case 'error':
       if (outcome.value.code === 0) violations.note('error.code', 'must not be 0 (OK)');
       return {
         transition: 'fail',
-        outcome: violations.payload('error', encodedStatus(outcome.value)),
+        outcome: violations.payload('error', encodedStatus(outcome.value), bounds.maxPayloadBytes),
       };
     case 'cancelled': {
       const message = violations.text(

@@ -20,9 +20,14 @@ import { decodeDuration } from './durations.ts';
 import { encodedAny } from './payloads.ts';
 import { Violations } from './violations.ts';
 
+/** What the operator has set for payloads. */
+export interface PayloadBounds {
+  readonly maxPayloadBytes: number;
+}
+
 export function decodeBegin(
   request: BeginOperationRequest,
-  bounds: LeaseBounds,
+  bounds: LeaseBounds & PayloadBounds,
 ): Omit<BeginCommand, 'stamp'> {
   const violations = new Violations();
   const { minTtlMs, minTimeToLiveMs, timeToLiveMs, maxAttempts, defaultMaxAttempts } = LIMITS;
@@ -39,7 +44,7 @@ export function decodeBegin(
   const timeToLive = decodeDuration(request.timeToLive);
   const content = {
     type: violations.operationType('type', request.type),
-    data: checkedPayload(violations, 'data', request.data),
+    data: checkedPayload(violations, 'data', request.data, bounds),
     labels: violations.metadata('labels', request.labels),
   };
   const command = {
@@ -169,7 +174,8 @@ export function checkedPayload(
   violations: Violations,
   field: string,
   any: Any | undefined,
+  { maxPayloadBytes }: PayloadBounds,
 ): Payload | undefined {
   const bytes = encodedAny(any);
-  return bytes && violations.payload(field, bytes);
+  return bytes && violations.payload(field, bytes, maxPayloadBytes);
 }

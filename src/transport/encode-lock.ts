@@ -105,7 +105,7 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
       maxRequestBytes: info.maxMessageBytes,
       maxPageSize: LIMITS.largestPage,
       defaultPageSize: LIMITS.defaultPage,
-      maxPayloadBytes: LIMITS.payloadBytes,
+      maxPayloadBytes: info.maxPayloadBytes,
       maxClaimOperations: LIMITS.claimedOperations,
       defaultHeartbeatTimeout: encodeDuration(info.defaultTtlMs),
       maxMaxAttempts: LIMITS.maxAttempts,

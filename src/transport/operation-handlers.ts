@@ -21,6 +21,7 @@ import {
   decodeKey,
   decodeVersioned,
   decodeWaitOperation,
+  type PayloadBounds,
 } from './decode-operation.ts';
 import { decodeList, decodeWatch } from './decode-operation-query.ts';
 import { encodeAttempt, encodeOperation } from './encode-operation.ts';
@@ -37,7 +38,7 @@ export interface OperationServices {
 
 export function operationHandlers(
   { operations, waits, streams, watch }: OperationServices,
-  bounds: LeaseBounds,
+  bounds: LeaseBounds & PayloadBounds,
   environment: CallEnvironment,
 ): OperationStoreServiceServer {
   return {
@@ -57,11 +58,11 @@ export function operationHandlers(
       return { operations: listed.map(encodeOperation), nextPageToken };
     }),
     claimOperations: unary('ClaimOperations', environment, async (request, context) => {
-      const { command, waitMs } = decodeClaim(request);
+      const { command, waitMs } = decodeClaim(request, bounds);
       return { claimed: (await operations.claim(command, waitMs, context)).map(encodeRunning) };
     }),
     updateOperation: unary('UpdateOperation', environment, async (request, context) =>
-      encodeRunning(await operations.update(decodeUpdate(request), context)),
+      encodeRunning(await operations.update(decodeUpdate(request, bounds), context)),
     ),
     keepAliveOperation: serverStream('KeepAliveOperation', environment, (request, context, send) => {
       const command = decodeKeepAliveOperation(request);
@@ -70,7 +71,7 @@ export function operationHandlers(
       );
     }),
     completeOperation: unary('CompleteOperation', environment, async (request, context) => ({
-      operation: encodeOperation(await operations.complete(decodeComplete(request), context)),
+      operation: encodeOperation(await operations.complete(decodeComplete(request, bounds), context)),
     })),
     yieldOperation: unary('YieldOperation', environment, async (request, context) => ({
       operation: encodeOperation(await operations.yield(decodeYield(request), context)),

@@ -124,9 +124,9 @@ export class Violations {
   }
 
   /** The encoded bytes of a payload. */
-  payload(field: string, bytes: Uint8Array): Uint8Array {
-    if (bytes.length > LIMITS.payloadBytes) {
-      this.note(field, `must have at most ${LIMITS.payloadBytes} bytes when encoded, has ${bytes.length}`);
+  payload(field: string, bytes: Uint8Array, maxBytes: number): Uint8Array {
+    if (bytes.length > maxBytes) {
+      this.note(field, `must have at most ${maxBytes} bytes when encoded, has ${bytes.length}`);
     }
     return bytes;
   }

@@ -320,7 +320,7 @@ export function operationRulesSuite(name: string, open: () => Promise<StoreHarne
     });
 
     test('a page has at most about a mebibyte, and all pages together have everything', async () => {
-      const data = new Uint8Array(LIMITS.payloadBytes);
+      const data = new Uint8Array(LIMITS.defaultPayloadBytes);
       for (let index = 0; index < 70; index++) await begin({ operationId: String(index + 10), data });
       const failed = await started({ operationId: 'failed' });
       await complete(failed, { transition: 'fail', outcome: data });

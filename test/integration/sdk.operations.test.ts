@@ -128,6 +128,10 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     );
     const { state, error } = await client.operations.get('r', 'large');
     expect([state, error?.message]).toEqual(['failed', large.message]);
+    // Larger than the largest message, which the server refuses without reading it.
+    const huge = await refusal(client.operations.run('r', 'huge', () => 'x'.repeat(200_000)));
+    expect(huge.message).toMatch(/^The work is done, but its result is refused \(/);
+    expect((await client.operations.get('r', 'huge')).error?.message).toBe(huge.message);
     const raw = new RawPayload('example.com/Order', Buffer.from('o'));
     await client.operations.run('r', 'raw', () => raw);
     expect(await client.operations.run('r', 'raw', () => expect.fail('again'))).toEqual(raw);

@@ -29,6 +29,7 @@ describe('defaults', () => {
         maxConnectionAgeMs: 1_800_000,
         drainTimeoutMs: 10_000,
         maxMessageBytes: 131_072,
+        maxPayloadBytes: 32_768,
         maxConcurrentStreams: 1_000,
         keepaliveTimeMs: 30_000,
         keepaliveTimeoutMs: 10_000,

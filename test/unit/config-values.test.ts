@@ -70,6 +70,14 @@ describe('values', () => {
       'locks.default_ttl: expected at most locks.max_ttl (30000 ms), got 31000 ms',
     ],
     [
+      'server: { max_payload_bytes: 57345 }',
+      'server.max_payload_bytes: 57345 needs a server.max_message_bytes of 131074 at least, which is 131072',
+    ],
+    [
+      'server: { max_payload_bytes: 524289, max_message_bytes: 4194304 }',
+      'server.max_payload_bytes: expected a whole number from 1024 to 524288, got 524289',
+    ],
+    [
       'server: { max_message_bytes: 4095 }',
       'server.max_message_bytes: expected a whole number from 4096 to 4194304, got 4095',
     ],
