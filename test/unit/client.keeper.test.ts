@@ -248,11 +248,12 @@ test('The least time left of a batch bounds how long an answer may take', () => 
 });
 
 test('A stream is silent after half of the smallest TTL in its batch, and after 20 s at most', () => {
-  const { clock, keeper, streams, say, kept } = rig({ instances: 1 });
-  const leases = kept(2);
-  const [short, long] = leases;
+  const { clock, keeper, streams, say, held } = rig({ instances: 1 });
+  const [short, long] = held(2);
   if (!short || !long) throw new Error('two leases');
   [short.ttlMs, long.ttlMs] = [6_000, 600_000];
+  for (const lease of [short, long]) keeper.join(lease);
+  clock.advance(50);
   say(streams[0], RENEWED);
   clock.advance(2_999);
   expect(streams[0]?.isCancelled).toBe(false);

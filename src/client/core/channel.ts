@@ -5,7 +5,7 @@
 import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceClient } from '../../../generated/leasehold/v1/operation_store_service.ts';
-import { type Clock, pause } from '../../domain/clock.ts';
+import type { Clock } from '../../domain/clock.ts';
 import { TimerGroup } from '../../domain/timer-group.ts';
 import { channelClosed } from './call-error.ts';
 import { Connections, type Stubs } from './connections.ts';
@@ -54,6 +54,7 @@ const STREAMS_PER_CONNECTION = 100;
 const RENEW_FOR_MS = 20_000;
 /** How long a waiting call lets holders go first at most. */
 const HOLDERS_FIRST_MS = 2_000;
+const SLICES = 4;
 
 export class Channel {
   /** Everything that uses the channel takes its time from here: see `close`. */
@@ -134,15 +135,8 @@ export class Channel {
   }
 
   /** Resolves after `ms`; at once when `signal` aborts or the channel is closed. */
-  async pause(ms: number, signal?: AbortSignal): Promise<void> {
-    if (this.#isClosed) return;
-    const closed = new AbortController();
-    const ended = this.began(() => closed.abort());
-    try {
-      await pause(this.clock, ms, signal ? AbortSignal.any([signal, closed.signal]) : closed.signal);
-    } finally {
-      ended();
-    }
+  pause(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#pauseOr(ms, signal, () => () => {});
   }
 
   /**
@@ -150,15 +144,11 @@ export class Channel {
    * to 2 s, or after `withinMs`.
    */
   async afterHolders(withinMs: number, signal?: AbortSignal): Promise<void> {
-    const done = new AbortController();
-    const forget = this.holders.when(() => done.abort());
-    if (done.signal.aborted) return;
-    const leastMs = HOLDERS_FIRST_MS * (1 - 0.5 * this.random());
-    await this.pause(
-      Math.min(leastMs, withinMs),
-      signal ? AbortSignal.any([signal, done.signal]) : done.signal,
-    );
-    forget();
+    const sliceMs = Math.min(HOLDERS_FIRST_MS * (1 - 0.5 * this.random()), withinMs) / SLICES;
+    // In slices: when this process stands still for long, what keeps leases goes on before the time is over.
+    for (let slice = 0; slice < SLICES && this.holders.lackAny && !signal?.aborted; slice++) {
+      await this.#pauseOr(sliceMs, signal, (go) => this.holders.when(go));
+    }
   }
 
   /**
@@ -173,5 +163,27 @@ export class Channel {
     for (const { calls, keeping, waiting } of this.#seats) {
       for (const connections of [calls, keeping, waiting]) connections.close();
     }
+  }
+
+  // There may be thousands at a time, so it makes no more than it needs.
+  #pauseOr(
+    ms: number,
+    signal: AbortSignal | undefined,
+    orWhen: (go: () => void) => () => void,
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isClosed || signal?.aborted) return resolve();
+      const done = (): void => {
+        timer.cancel();
+        ended();
+        forget();
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.clock.after(ms, done);
+      const ended = this.began(done);
+      const forget = orWhen(done);
+      signal?.addEventListener('abort', done, { once: true });
+    });
   }
 }
