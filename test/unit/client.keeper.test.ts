@@ -392,6 +392,30 @@ test('What waits is opened anew when each batch has been answered, or after 1 to
   expect(opened).toBe(3);
 });
 
+test('What waits goes on waiting while batches are being answered, for 10 s at most', async () => {
+  const { clock, channel, streams, say, kept } = rig();
+  for (let batch = 0; batch < 20; batch++) kept(64);
+  const before = streams.length;
+  for (const stream of [...streams]) stream.fail(status.UNAVAILABLE);
+  let hasWaited = false;
+  const waiting = channel.afterHolders(30_000).then(() => {
+    hasWaited = true;
+  });
+  await clock.pass(100);
+  expect(streams).toHaveLength(before + 20);
+  for (let batch = 0; batch < 9; batch++) {
+    say(
+      streams.findLast(({ request }) => request[0] === `r${64 * batch}`),
+      RENEWED,
+    );
+    await clock.pass(1_000);
+    expect(hasWaited).toBe(false);
+  }
+  await clock.pass(1_000);
+  await waiting;
+  expect(hasWaited).toBe(true);
+});
+
 test('Nothing of a keeper is left when its channel is closed and its leases are over', () => {
   const { clock, channel, keeper, kept } = rig();
   const leases = kept(70);

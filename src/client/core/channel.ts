@@ -52,8 +52,8 @@ const CONNECTION = {
 /** Many proxies allow 100 or 128, servers of Leasehold 1,000. */
 const STREAMS_PER_CONNECTION = 100;
 const RENEW_FOR_MS = 20_000;
-/** How long a waiting call lets holders go first at most. */
-const HOLDERS_FIRST_MS = 2_000;
+/** How long a waiting call lets holders go first at most: while none of them is answered, and in all. */
+const HOLDERS_FIRST_MS = { withoutAnswer: 2_000, most: 10_000 };
 const SLICES = 4;
 
 export class Channel {
@@ -140,14 +140,19 @@ export class Channel {
   }
 
   /**
-   * Lets the streams that keep leases be opened before those that wait: resolves when each has been answered, after 1
-   * to 2 s, or after `withinMs`.
+   * Lets the streams that keep leases be opened before those that wait: resolves when each has been answered, when none
+   * was for 1 to 2 s, after 10 s, or after `withinMs`.
    */
   async afterHolders(withinMs: number, signal?: AbortSignal): Promise<void> {
-    const sliceMs = Math.min(HOLDERS_FIRST_MS * (1 - 0.5 * this.random()), withinMs) / SLICES;
+    const endMs = this.clock.monotonicMs() + Math.min(HOLDERS_FIRST_MS.most, withinMs);
+    const sliceMs = (HOLDERS_FIRST_MS.withoutAnswer * (1 - 0.5 * this.random())) / SLICES;
     // In slices: when this process stands still for long, what keeps leases goes on before the time is over.
-    for (let slice = 0; slice < SLICES && this.holders.lackAny && !signal?.aborted; slice++) {
-      await this.#pauseOr(sliceMs, signal, (go) => this.holders.when(go));
+    for (let slice = 0; slice < SLICES && this.holders.lacking > 0 && !signal?.aborted; slice++) {
+      const { lacking } = this.holders;
+      const leftMs = endMs - this.clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await this.#pauseOr(Math.min(sliceMs, leftMs), signal, (go) => this.holders.when(go));
+      if (this.holders.lacking < lacking) slice = -1;
     }
   }
 

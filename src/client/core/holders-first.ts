@@ -17,8 +17,9 @@ export class HoldersFirst {
     for (const go of [...this.#waiting]) go();
   }
 
-  get lackAny(): boolean {
-    return this.#without.size > 0;
+  /** How many lack one. */
+  get lacking(): number {
+    return this.#without.size;
   }
 
   /** Calls `go` when the last holder gets a stream; the returned function takes that back. */
