@@ -248,11 +248,12 @@ test('The least time left of a batch bounds how long an answer may take', () => 
 });
 
 test('A stream is silent after half of the smallest TTL in its batch, and after 20 s at most', () => {
-  const { clock, keeper, streams, say, kept } = rig({ instances: 1 });
-  const leases = kept(2);
-  const [short, long] = leases;
+  const { clock, keeper, streams, say, held } = rig({ instances: 1 });
+  const [short, long] = held(2);
   if (!short || !long) throw new Error('two leases');
   [short.ttlMs, long.ttlMs] = [6_000, 600_000];
+  for (const lease of [short, long]) keeper.join(lease);
+  clock.advance(50);
   say(streams[0], RENEWED);
   clock.advance(2_999);
   expect(streams[0]?.isCancelled).toBe(false);
@@ -389,6 +390,30 @@ test('What waits is opened anew when each batch has been answered, or after 1 to
   expect(opened).toBe(2);
   await clock.pass(1);
   expect(opened).toBe(3);
+});
+
+test('What waits goes on waiting while batches are being answered, for 10 s at most', async () => {
+  const { clock, channel, streams, say, kept } = rig();
+  for (let batch = 0; batch < 20; batch++) kept(64);
+  const before = streams.length;
+  for (const stream of [...streams]) stream.fail(status.UNAVAILABLE);
+  let hasWaited = false;
+  const waiting = channel.afterHolders(30_000).then(() => {
+    hasWaited = true;
+  });
+  await clock.pass(100);
+  expect(streams).toHaveLength(before + 20);
+  for (let batch = 0; batch < 9; batch++) {
+    say(
+      streams.findLast(({ request }) => request[0] === `r${64 * batch}`),
+      RENEWED,
+    );
+    await clock.pass(1_000);
+    expect(hasWaited).toBe(false);
+  }
+  await clock.pass(1_000);
+  await waiting;
+  expect(hasWaited).toBe(true);
 });
 
 test('Nothing of a keeper is left when its channel is closed and its leases are over', () => {

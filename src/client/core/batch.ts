@@ -10,6 +10,7 @@ import { CallError } from './call-error.ts';
 import type { Channel } from './channel.ts';
 import { END_WITHIN_MS, FormerStreams } from './former-streams.ts';
 import type { Kept, KeptEntry, KeptEvent, KeptMessage } from './kept.ts';
+import { QuietTimer } from './quiet-timer.ts';
 import type { StreamCall } from './stream-call.ts';
 import { BACKOFF, TRY_FOR_MS } from './unary-call.ts';
 
@@ -47,7 +48,7 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
   /** Each of them leads to the next stream. */
   #due: Timer | undefined;
   #age: Timer | undefined;
-  #patience: Timer | undefined;
+  readonly #patience: QuietTimer;
   #escape: Timer | undefined;
   #isOnHold = false;
   #failures = 0;
@@ -58,6 +59,7 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
     this.#options = options;
     this.#channel = options.channel;
     this.#formers = new FormerStreams(options.channel.clock);
+    this.#patience = new QuietTimer(options.channel.clock, () => this.#hasNoAnswer());
   }
 
   get isEmpty(): boolean {
@@ -122,8 +124,10 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
 
   heard(from: StreamCall<Message>, entry: KeptEntry<Thing, Message>, event: KeptEvent): void {
     if (from !== this.#call || !this.entries.has(entry)) return;
-    this.#listen();
-    if (this.#unheard.delete(entry) && this.#unheard.size > 0) this.#expectAnswer(from);
+    if (this.#unheard.delete(entry)) {
+      this.#patience.heard();
+      if (this.#unheard.size === 0) this.#listen();
+    }
     if (event.$case === 'renewed') {
       this.#failures = 0;
       this.#unkept.delete(entry);
@@ -201,26 +205,19 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
     // Half of the time for which the server trusts the stream. The random part spreads out what was opened together.
     const ageMs = (channel.renewForMs / 2) * (1 - 0.2 * channel.random());
     this.#age = channel.clock.after(ageMs, () => this.#open({ isOld: true }));
-    this.#expectAnswer(call);
+    // When a stream is accepted but not answered, the next one follows long before the silence is over. Each that
+    // follows has twice the time: the link may be slow. What it says of some leases gives it as long for the others.
+    const answerMs = TRY_FOR_MS * 2 ** this.#unanswered;
+    this.#patience.start(Math.max(SHORTEST_PATIENCE_MS, Math.min(answerMs, this.#remainingMs() / 2)));
   }
 
-  // When a stream is accepted but not answered, the next one follows long before the silence is over. Each that follows
-  // has twice the time: the link may be slow. So has a stream that has answered for some: the server is at work.
-  #expectAnswer(call: StreamCall<Message>): void {
-    const { clock } = this.#channel;
-    const answerMs = TRY_FOR_MS * 2 ** this.#unanswered;
-    const patienceMs = Math.max(SHORTEST_PATIENCE_MS, Math.min(answerMs, this.#remainingMs() / 2));
-    this.#patience?.cancel();
-    const next = (): void => {
-      this.#unanswered++;
-      this.#channel.leave(call.seat);
-      this.#tell(call.unanswered().message);
-      this.#open();
-    };
-    // After this process was paused, timers are due before the sockets are read: what arrived gets a turn first.
-    this.#patience = clock.after(patienceMs, () => {
-      this.#patience = clock.after(0, next);
-    });
+  #hasNoAnswer(): void {
+    const call = this.#call;
+    if (!call) return;
+    this.#unanswered++;
+    this.#channel.leave(call.seat);
+    this.#tell(call.unanswered().message);
+    this.#open();
   }
 
   #tell(why: string): void {
@@ -250,7 +247,7 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
   // Something was heard, or is over: does the newest stream keep everything now?
   #settle(): void {
     if (!this.#call || this.#unheard.size > 0) return;
-    this.#patience?.cancel();
+    this.#patience.stop();
     this.#unanswered = 0;
     this.#channel.holders.has(this);
     if (this.#atRisk.size === 0) {
@@ -286,7 +283,8 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
   }
 
   #cancelTimers(): void {
-    for (const timer of [this.#due, this.#age, this.#patience, this.#escape]) timer?.cancel();
+    for (const timer of [this.#due, this.#age, this.#escape]) timer?.cancel();
+    this.#patience.stop();
     this.#due = undefined;
     this.#escape = undefined;
   }

@@ -5,7 +5,7 @@
 import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import { LockServiceClient } from '../../../generated/leasehold/v1/lock_service.ts';
 import { OperationStoreServiceClient } from '../../../generated/leasehold/v1/operation_store_service.ts';
-import { type Clock, pause } from '../../domain/clock.ts';
+import type { Clock } from '../../domain/clock.ts';
 import { TimerGroup } from '../../domain/timer-group.ts';
 import { channelClosed } from './call-error.ts';
 import { Connections, type Stubs } from './connections.ts';
@@ -52,8 +52,9 @@ const CONNECTION = {
 /** Many proxies allow 100 or 128, servers of Leasehold 1,000. */
 const STREAMS_PER_CONNECTION = 100;
 const RENEW_FOR_MS = 20_000;
-/** How long a waiting call lets holders go first at most. */
-const HOLDERS_FIRST_MS = 2_000;
+/** How long a waiting call lets holders go first at most: while none of them is answered, and in all. */
+const HOLDERS_FIRST_MS = { withoutAnswer: 2_000, most: 10_000 };
+const SLICES = 4;
 
 export class Channel {
   /** Everything that uses the channel takes its time from here: see `close`. */
@@ -134,31 +135,25 @@ export class Channel {
   }
 
   /** Resolves after `ms`; at once when `signal` aborts or the channel is closed. */
-  async pause(ms: number, signal?: AbortSignal): Promise<void> {
-    if (this.#isClosed) return;
-    const closed = new AbortController();
-    const ended = this.began(() => closed.abort());
-    try {
-      await pause(this.clock, ms, signal ? AbortSignal.any([signal, closed.signal]) : closed.signal);
-    } finally {
-      ended();
-    }
+  pause(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#pauseOr(ms, signal, () => () => {});
   }
 
   /**
-   * Lets the streams that keep leases be opened before those that wait: resolves when each has been answered, after 1
-   * to 2 s, or after `withinMs`.
+   * Lets the streams that keep leases be opened before those that wait: resolves when each has been answered, when none
+   * was for 1 to 2 s, after 10 s, or after `withinMs`.
    */
   async afterHolders(withinMs: number, signal?: AbortSignal): Promise<void> {
-    const done = new AbortController();
-    const forget = this.holders.when(() => done.abort());
-    if (done.signal.aborted) return;
-    const leastMs = HOLDERS_FIRST_MS * (1 - 0.5 * this.random());
-    await this.pause(
-      Math.min(leastMs, withinMs),
-      signal ? AbortSignal.any([signal, done.signal]) : done.signal,
-    );
-    forget();
+    const endMs = this.clock.monotonicMs() + Math.min(HOLDERS_FIRST_MS.most, withinMs);
+    const sliceMs = (HOLDERS_FIRST_MS.withoutAnswer * (1 - 0.5 * this.random())) / SLICES;
+    // In slices: when this process stands still for long, what keeps leases goes on before the time is over.
+    for (let slice = 0; slice < SLICES && this.holders.lacking > 0 && !signal?.aborted; slice++) {
+      const { lacking } = this.holders;
+      const leftMs = endMs - this.clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await this.#pauseOr(Math.min(sliceMs, leftMs), signal, (go) => this.holders.when(go));
+      if (this.holders.lacking < lacking) slice = -1;
+    }
   }
 
   /**
@@ -173,5 +168,27 @@ export class Channel {
     for (const { calls, keeping, waiting } of this.#seats) {
       for (const connections of [calls, keeping, waiting]) connections.close();
     }
+  }
+
+  // There may be thousands at a time, so it makes no more than it needs.
+  #pauseOr(
+    ms: number,
+    signal: AbortSignal | undefined,
+    orWhen: (go: () => void) => () => void,
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isClosed || signal?.aborted) return resolve();
+      const done = (): void => {
+        timer.cancel();
+        ended();
+        forget();
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.clock.after(ms, done);
+      const ended = this.began(done);
+      const forget = orWhen(done);
+      signal?.addEventListener('abort', done, { once: true });
+    });
   }
 }

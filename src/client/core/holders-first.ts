@@ -17,14 +17,14 @@ export class HoldersFirst {
     for (const go of [...this.#waiting]) go();
   }
 
-  /** Calls `go` once, as soon as every holder has a stream; the returned function takes that back. */
+  /** How many lack one. */
+  get lacking(): number {
+    return this.#without.size;
+  }
+
+  /** Calls `go` when the last holder gets a stream; the returned function takes that back. */
   when(go: () => void): () => void {
-    const once = (): void => {
-      this.#waiting.delete(once);
-      go();
-    };
-    this.#waiting.add(once);
-    if (this.#without.size === 0) once();
-    return () => this.#waiting.delete(once);
+    this.#waiting.add(go);
+    return () => this.#waiting.delete(go);
   }
 }

@@ -3,11 +3,11 @@
 
 import type { ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
-import type { Timer } from '../../domain/clock.ts';
 import { CallError, channelClosed, localError } from './call-error.ts';
 import type { Channel, ConnectionKind, Seat } from './channel.ts';
 import type { Place, Stubs } from './connections.ts';
 import type { SentAt } from './lease-deadline.ts';
+import { QuietTimer } from './quiet-timer.ts';
 
 export type OpenStream<Message> = (stubs: Stubs, metadata: Metadata) => ClientReadableStream<Message>;
 
@@ -29,10 +29,10 @@ export class StreamCall<Message> implements SentAt {
   readonly #stream: ClientReadableStream<Message>;
   readonly #ended: () => void;
   readonly #place: Place;
+  readonly #silence: QuietTimer;
   #silenceMs: number;
   #wasHeard = false;
   #isPaused = false;
-  #silence: Timer | undefined;
   #isOver = false;
 
   /** Throws CallError, CANCELLED, on a closed channel. */
@@ -40,6 +40,7 @@ export class StreamCall<Message> implements SentAt {
     const { channel } = options;
     this.#options = options;
     this.#silenceMs = options.silenceMs;
+    this.#silence = new QuietTimer(channel.clock, () => this.#isSilent());
     this.seat = channel.seat;
     this.sentAtMs = channel.clock.monotonicMs();
     this.sentAtWallMs = channel.clock.wallMs();
@@ -49,7 +50,7 @@ export class StreamCall<Message> implements SentAt {
     this.#stream.on('data', (message: Message) => {
       if (this.#isOver) return;
       this.#wasHeard = true;
-      this.#listen();
+      this.#silence.heard();
       options.onMessage(this, message);
     });
     this.#stream.on('error', (error: ServiceError) => this.#end(new CallError(error)));
@@ -81,7 +82,7 @@ export class StreamCall<Message> implements SentAt {
   /** Stops messages until `resume`. Nor does silence count meanwhile: no one listens. */
   pause(): void {
     this.#isPaused = true;
-    this.#silence?.cancel();
+    this.#silence.stop();
     this.#stream.pause();
   }
 
@@ -101,26 +102,20 @@ export class StreamCall<Message> implements SentAt {
   #over(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#silence?.cancel();
+    this.#silence.stop();
     this.#place.free();
     this.#ended();
   }
 
   #listen(): void {
-    this.#silence?.cancel();
-    if (this.#isOver || this.#isPaused) return;
-    const silenceMs = this.#silenceMs;
-    const { clock } = this.#options.channel;
-    const end = (): void => {
-      const silent = `the server said nothing for ${Math.round(silenceMs)} ms`;
-      const error = localError(status.UNAVAILABLE, `${silent}${this.#crowd()}`);
-      this.#stream.cancel();
-      this.#end(error);
-    };
-    // After this process was paused, timers are due before the sockets are read: what arrived gets a turn first.
-    this.#silence = clock.after(silenceMs, () => {
-      this.#silence = clock.after(0, end);
-    });
+    if (!this.#isOver && !this.#isPaused) this.#silence.start(this.#silenceMs);
+  }
+
+  #isSilent(): void {
+    const silent = `the server said nothing for ${Math.round(this.#silenceMs)} ms`;
+    const error = localError(status.UNAVAILABLE, `${silent}${this.#crowd()}`);
+    this.#stream.cancel();
+    this.#end(error);
   }
 
   #crowd(): string {
