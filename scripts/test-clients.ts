@@ -62,9 +62,22 @@ async function playAll(language: Language): Promise<void> {
     notes.push(`${language.name}: no scenario was played, because of ${said}`);
     return;
   }
+  const groups = [
+    ...scenarios.filter(({ beside }) => beside).map((scenario) => [scenario]),
+    scenarios.filter(({ beside }) => !beside),
+  ];
+  await Promise.all(groups.map((group) => playGroup(language, group, column)));
+}
+
+/** Plays some scenarios one after the other, with surroundings of their own. */
+async function playGroup(
+  language: Language,
+  group: readonly Scenario[],
+  column: Map<string, Outcome>,
+): Promise<void> {
   const standing = new Map<Needs, Surroundings>();
   try {
-    for (const scenario of scenarios) {
+    for (const scenario of group) {
       let outcome = await playWith(standing, language, scenario, 1);
       // A scenario may starve once on a busy machine: that is reported. Failing twice is a failure.
       if (outcome === 'FAILED') {

@@ -18,12 +18,14 @@ export interface Step {
   readonly expect?: Values | undefined;
   readonly fails?: Values | undefined;
   readonly within?: number | undefined;
+  readonly times?: number | undefined;
 }
 
 export interface Scenario {
   readonly name: string;
   readonly says: string;
   readonly needs: Needs;
+  readonly beside: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -35,6 +37,7 @@ const MODIFIERS = {
   expect: VALUES.optional(),
   fails: VALUES.optional(),
   within: z.number().positive().optional(),
+  times: z.number().int().positive().optional(),
 };
 
 const STEP = z.record(z.string(), z.unknown()).transform((step, context): Step => {
@@ -55,7 +58,13 @@ const STEP = z.record(z.string(), z.unknown()).transform((step, context): Step =
 });
 
 const FILE = z.array(
-  z.strictObject({ name: z.string(), says: z.string(), needs: z.enum(NEEDS), steps: z.array(STEP).min(1) }),
+  z.strictObject({
+    name: z.string(),
+    says: z.string(),
+    needs: z.enum(NEEDS),
+    beside: z.boolean().default(false),
+    steps: z.array(STEP).min(1),
+  }),
 );
 
 /** All scenarios, in the order in which the folder lists its files. */
@@ -104,6 +113,17 @@ export function resolved(value: unknown, answers: ReadonlyMap<string, unknown>):
   if (Array.isArray(value)) return value.map((item) => resolved(item, answers));
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolved(item, answers)]));
+}
+
+/** The steps that a step with `times` stands for; the step alone without it. */
+export function copiesOf({ times, ...step }: Step): Step[] {
+  if (times === undefined) return [step];
+  return Array.from({ length: times }, (_, index) => numbered(step, index + 1));
+}
+
+function numbered<T>(value: T, number: number): T {
+  // Strings stay strings, and objects keep their keys.
+  return JSON.parse(JSON.stringify(value).replaceAll('#', String(number))) as T;
 }
 
 function fieldOf(value: unknown, key: string): unknown {

@@ -6,13 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationState } from '../../generated/leasehold/v1/operation.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { answers as answersWith, resets } from '../../test/support/http2-proxy.ts';
-import { mismatch, resolved, type Scenario, type Step, type Values } from './client-scenario.ts';
+import { copiesOf, mismatch, resolved, type Scenario, type Step, type Values } from './client-scenario.ts';
 import { ClientError, type Runner } from './runner.ts';
 import { type Surroundings, TLS_FOLDER } from './surroundings.ts';
 
 const WITHIN_S = 15;
 const LOOK_MS = 100;
 const SECOND_MS = 1_000;
+/** How many of the copies of a step are in progress at a time, unless it is started. */
+const AT_ONCE = 100;
 
 /** The runner doesn't have a verb, so the scenario is left out in its language. */
 export class LeftOut extends Error {
@@ -49,21 +51,25 @@ export async function play({ runner, surroundings, scenario, prefix }: Play): Pr
   }
 
   async function playStep(step: Step): Promise<void> {
-    const args = prefixed(valuesOf(resolved(step.args, answers)), prefix);
     if (step.verb === 'finish') {
-      const name = String(args.value);
+      const name = String(step.args.value);
       const work = started.get(name);
       if (!work) throw new Error(`nothing was started as ${name}`);
-      await settle({ as: name, ...step }, work);
-      return;
+      return settle({ as: name, ...step }, work);
     }
-    const own = SURROUNDING[step.verb];
-    const work = own
-      ? own({ args, runner, surroundings, withinMs: (step.within ?? WITHIN_S) * SECOND_MS })
-      : runner.ask(step.verb, forRunner(step, args));
-    if (step.start === undefined) return settle(step, work);
+    const copies = copiesOf(step);
+    if (step.start === undefined) return all(copies.map((copy) => () => settle(copy, begin(copy))));
+    const works = copies.map(begin);
+    const work = Promise.all(works).then(([answer = {}]) => (step.times === undefined ? answer : {}));
     work.catch(() => {}); // `finish` reports it.
     started.set(step.start, work);
+  }
+
+  function begin(step: Step): Promise<Values> {
+    const args = prefixed(valuesOf(resolved(step.args, answers)), prefix);
+    const own = SURROUNDING[step.verb];
+    if (!own) return runner.ask(step.verb, forRunner(step, args));
+    return own({ args, runner, surroundings, withinMs: (step.within ?? WITHIN_S) * SECOND_MS });
   }
 
   function forRunner(step: Step, args: Values): Values {
@@ -94,6 +100,20 @@ export async function play({ runner, surroundings, scenario, prefix }: Play): Pr
     const wrong = step.expect && mismatch(resolved(step.expect, answers), answer);
     if (wrong) throw new Error(`${wrong}; the answer was ${JSON.stringify(answer)}`);
   }
+}
+
+/** Throws how many failed, and the first error; what is alone fails with its own. */
+async function all(works: readonly (() => Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  const left = works.entries();
+  const oneAfterTheOther = async (): Promise<void> => {
+    for (const [, work] of left) await work().catch((error: unknown) => errors.push(error));
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, works.length) }, oneAfterTheOther));
+  const [first] = errors;
+  if (first === undefined) return;
+  if (works.length === 1) throw first;
+  throw new Error(`${errors.length} of ${works.length} failed, for example: ${first}`, { cause: first });
 }
 
 async function inTime(work: Promise<Values>, withinMs: number): Promise<Values | ClientError> {
@@ -222,14 +242,30 @@ const SURROUNDING: Readonly<Record<string, (doing: Doing) => Promise<Values>>> =
 
   async renewed({ args: { lease }, runner, withinMs }) {
     let last = Number.POSITIVE_INFINITY;
-    const isSo = async (): Promise<boolean> => {
+    const look = async (): Promise<string | false> => {
       const { held, lost, remaining } = await runner.ask('lease', { lease });
-      if (held !== true) throw new Error(`it was lost: ${lost}`);
+      if (held !== true) return `it was lost: ${lost}`;
       const before = last;
       last = Number(remaining);
-      return last > before;
+      return last > before && 'renewed';
     };
-    await eventually(isSo, { what: 'a renewal', withinMs, everyMs: LOOK_MS });
+    const seen = await eventually(look, { what: 'a renewal', withinMs, everyMs: LOOK_MS });
+    if (seen !== 'renewed') throw new Error(seen);
+    return {};
+  },
+
+  async free({ args, surroundings, withinMs }) {
+    const { client } = surroundings.seat('first');
+    const isSo = async (): Promise<boolean> =>
+      (await client.getLock(String(args.resource))).lock?.holders.length === 0;
+    await eventually(isSo, { what: 'a free lock', withinMs, everyMs: LOOK_MS });
+    return {};
+  },
+
+  async runner({ args, runner }) {
+    if (args.value === 'freeze') runner.freeze();
+    else if (args.value === 'thaw') runner.thaw();
+    else throw new Error(`runner: there is no ${JSON.stringify(args)}`);
     return {};
   },
 

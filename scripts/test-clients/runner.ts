@@ -88,9 +88,19 @@ export class Runner {
     });
   }
 
+  /** Its process gets no time, as in a suspended container. Its connections stay open. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Closes the runner's input, which has to end it. Throws if it hangs. */
   async end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.thaw(); // A scenario that failed may have left it frozen.
     const ended = once(this.#child, 'exit');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), EXITS_WITHIN_MS);
     this.#child.stdin?.end();

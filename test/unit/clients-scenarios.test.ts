@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { mismatch, readScenarios, resolved } from '../../scripts/test-clients/client-scenario.ts';
+import { copiesOf, mismatch, readScenarios, resolved } from '../../scripts/test-clients/client-scenario.ts';
 
 const FOLDER = join(import.meta.dirname, '../../clients/conformance');
 const scenarios = readScenarios(FOLDER);
@@ -51,4 +51,13 @@ test('The name of an earlier answer is replaced by that answer', () => {
     text: 'first',
   });
   expect(() => resolved('$second.token', answers)).toThrow('nothing was answered as second');
+});
+
+test('A step that is played several times has its number in each name', () => {
+  const step = { verb: 'lock', args: { resource: 'r#', ttl: 5 }, as: 'held#', within: 9 };
+  expect(copiesOf({ ...step, times: 2 })).toEqual([
+    { verb: 'lock', args: { resource: 'r1', ttl: 5 }, as: 'held1', within: 9 },
+    { verb: 'lock', args: { resource: 'r2', ttl: 5 }, as: 'held2', within: 9 },
+  ]);
+  expect(copiesOf(step)).toEqual([step]);
 });
