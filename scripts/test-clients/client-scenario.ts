@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
-const NEEDS = ['one server', 'two servers', 'sentinel', 'tokens', 'tls'] as const;
+const NEEDS = ['one server', 'few streams', 'two servers', 'sentinel', 'tokens', 'tls'] as const;
 export type Needs = (typeof NEEDS)[number];
 export type Values = Readonly<Record<string, unknown>>;
 

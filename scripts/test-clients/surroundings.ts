@@ -21,6 +21,8 @@ import type { Needs } from './client-scenario.ts';
 
 export const TLS_FOLDER = join(import.meta.dirname, '../../test/support/tls');
 const TOKENS = 'runner client the-token-of-a-client\nroot admin the-token-of-an-administrator\n';
+/** What the scenarios of these surroundings give to their clients, too. */
+const FEW_STREAMS = 5;
 const STORE_WITHIN_MS = 60_000;
 const FAILOVER_WITHIN_MS = 30_000;
 
@@ -175,6 +177,8 @@ async function storeFor(needs: Needs): Promise<{
   switch (needs) {
     case 'one server':
       return { environment: {} };
+    case 'few streams':
+      return { environment: { LEASEHOLD_SERVER_MAX_CONCURRENT_STREAMS: `${FEW_STREAMS}` } };
     case 'tokens': {
       const file = join(tmpdir(), `leasehold-tokens-${randomUUID()}`);
       writeFileSync(file, TOKENS, { mode: 0o600 });

@@ -40,6 +40,7 @@ interface Args {
   readonly addresses: readonly string[];
   readonly token?: string;
   readonly ca?: string;
+  readonly streams_per_connection?: number;
   readonly resource: string;
   readonly resources: readonly string[];
   readonly ttl: number;
@@ -93,9 +94,9 @@ const workers = new Map<string, Worker>();
 const VERBS: Readonly<Record<string, (args: Args) => object | Promise<object>>> = {
   verbs: () => ({ verbs: Object.keys(VERBS) }),
 
-  connect({ as, addresses, token, ca }) {
+  connect({ as, addresses, token, ca, streams_per_connection: streamsPerConnection }) {
     const tls = ca === undefined ? undefined : { ca: readFileSync(ca, 'utf8') };
-    clients.set(as, createClient({ addresses, token, tls }));
+    clients.set(as, createClient({ addresses, token, tls, streamsPerConnection }));
     return {};
   },
 

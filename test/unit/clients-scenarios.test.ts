@@ -11,7 +11,14 @@ const readme = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 
 test('Every kind of surroundings has a scenario', () => {
   const needs = new Set(scenarios.map((scenario) => scenario.needs));
-  expect([...needs].sort()).toEqual(['one server', 'sentinel', 'tls', 'tokens', 'two servers']);
+  expect([...needs].sort()).toEqual([
+    'few streams',
+    'one server',
+    'sentinel',
+    'tls',
+    'tokens',
+    'two servers',
+  ]);
 });
 
 test('Every verb of the scenarios is documented', () => {

@@ -32,6 +32,7 @@ type args struct {
 	Owner                          string
 	Shared                         bool
 	Permits, Limit                 int
+	StreamsPerConnection           int    `json:"streams_per_connection"`
 	LeaseID                        string `json:"lease_id"`
 	OperationID                    string `json:"operation_id"`
 	Type                           string
@@ -143,7 +144,7 @@ func (a args) operation() leasehold.Operation {
 }
 
 func (r *runner) connect(_ context.Context, a args) (answer, error) {
-	config := leasehold.Config{Addresses: a.Addresses, Token: a.Token}
+	config := leasehold.Config{Addresses: a.Addresses, Token: a.Token, StreamsPerConnection: a.StreamsPerConnection}
 	if a.CA != "" {
 		pem, err := os.ReadFile(a.CA)
 		if err != nil {

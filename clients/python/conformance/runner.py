@@ -48,7 +48,8 @@ def connect(args: Args) -> Args:
     if "ca" in args:
         with open(args["ca"], "rb") as ca:
             tls = leasehold.Tls(ca.read())
-    clients[args["as"]] = leasehold.Client(args["addresses"], tls=tls, token=args.get("token"))
+    options = {word: args[word] for word in ("token", "streams_per_connection") if word in args}
+    clients[args["as"]] = leasehold.Client(args["addresses"], tls=tls, **options)
     return {}
 
 

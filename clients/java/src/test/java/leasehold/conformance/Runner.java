@@ -176,6 +176,9 @@ public final class Runner {
     if (args.has("token")) {
       builder.token(args.text("token"));
     }
+    if (args.has("streams_per_connection")) {
+      builder.streamsPerConnection(args.whole("streams_per_connection"));
+    }
     if (args.has("ca")) {
       builder.credentials(TlsChannelCredentials.newBuilder().trustManager(new File(args.text("ca"))).build());
     }
