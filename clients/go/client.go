@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -48,6 +49,27 @@ type Config struct {
 	// StreamsPerConnection is how many calls are open on a connection at most, before the client opens another one; 100 if
 	// it is 0. Set it where a proxy allows fewer: calls beyond what it allows wait without a word.
 	StreamsPerConnection int
+}
+
+// configFields is a Config without its methods.
+type configFields Config
+
+// withoutToken is for logs.
+func (c Config) withoutToken() configFields {
+	if c.Token != "" {
+		c.Token = "(not shown)"
+	}
+	return configFields(c)
+}
+
+// Format prints the fields without the token, with every verb: configurations end up in logs.
+func (c Config) Format(to fmt.State, verb rune) {
+	fmt.Fprintf(to, fmt.FormatString(to, verb), c.withoutToken())
+}
+
+// LogValue is what log/slog shows: the fields without the token.
+func (c Config) LogValue() slog.Value {
+	return slog.StringValue(fmt.Sprintf("%+v", c))
 }
 
 // New makes a client, which connects with the first call. It fails for an address or a token that isn't one.
