@@ -18,35 +18,35 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-
-	pb "leasehold.internal/leasehold/leaseholdpb"
+	"google.golang.org/grpc/status"
 )
 
 const (
 	firstBackoff = 100 * time.Millisecond
 	mostBackoff  = 2 * time.Second
-	// How long one try can take: an instance that hangs must not use up all the time.
+	// How long the first try can take: an instance that hangs must not use up all the time. Each try that wasn't answered
+	// doubles it, or no call would ever succeed over a slow link.
 	tryFor = 3 * time.Second
 	// How long the client tries a call that it can repeat.
 	answerWithin = 10 * time.Second
+	// How long a call that asks each instance once tries at least: for so long the library fails calls by what it knows of
+	// its last attempt to connect.
+	hurry = time.Second
 )
+
+// bounds say where a unary call goes, and how long it may take.
+type bounds struct {
+	kind kind
+	// How long the client tries in all, and how long the first try may take.
+	within, each time.Duration
+	// Whether it gives up when each instance was asked once.
+	asksOnce bool
+}
+
+var atOnce = bounds{kind: calls, within: answerWithin, each: tryFor}
 
 // rpc is one call of the contract.
 type rpc[Request, Response any] = func(context.Context, Request, ...grpc.CallOption) (Response, error)
-
-// stubs are the calls of one connection.
-type stubs struct {
-	conn       *grpc.ClientConn
-	locks      pb.LockServiceClient
-	operations pb.OperationStoreServiceClient
-}
-
-// seat is one instance. It has a connection for unary calls and one for streams, so that a release never waits behind a
-// thousand streams.
-type seat struct {
-	address        string
-	calls, streams stubs
-}
 
 // channel holds the connections to a deployment. All instances are alike: calls stay with one while it answers, and go
 // on to the next when it doesn't.
@@ -56,12 +56,17 @@ type channel struct {
 	ctx   context.Context
 	close context.CancelCauseFunc
 
+	holders holders
+	keeper  *keeper
+	// How long a server trusts a stream that keeps a lease or an attempt.
+	renewFor time.Duration
+
 	mu sync.Mutex
 	at int
 }
 
 // dial makes the connections, which connect with the first call. It fails for an address that isn't one.
-func dial(addresses []string, secure *tls.Config, token string) (*channel, error) {
+func dial(addresses []string, secure *tls.Config, token string, limit int) (*channel, error) {
 	if len(addresses) == 0 {
 		return nil, errors.New(`leasehold: Config.Addresses is empty: give the "host:port" of at least one instance`)
 	}
@@ -97,20 +102,21 @@ func dial(addresses []string, secure *tls.Config, token string) (*channel, error
 				return stream(bearer(ctx), desc, conn, method, options...)
 			}))
 	}
-	c := &channel{at: rand.IntN(len(addresses))}
+	c := &channel{at: rand.IntN(len(addresses)), renewFor: renewFor}
+	c.keeper = &keeper{channel: c, batches: map[*batch]struct{}{}}
 	c.ctx, c.close = context.WithCancelCause(context.Background())
 	for _, address := range addresses {
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
 			return nil, fmt.Errorf(`leasehold: %q is not an address: give "host:port", for example "127.0.0.1:50051"`, address)
 		}
-		one := &seat{address: address}
-		for _, to := range []*stubs{&one.calls, &one.streams} {
-			conn, err := grpc.NewClient(address, options...)
-			if err != nil {
-				return nil, fmt.Errorf("leasehold: no connection to %q can be set up: %w", address, err)
-			}
-			*to = stubs{conn, pb.NewLockServiceClient(conn), pb.NewOperationStoreServiceClient(conn)}
+		connect := func() (*grpc.ClientConn, error) { return grpc.NewClient(address, options...) }
+		one := newSeat(address, limit, connect)
+		// It connects with its first call, but a wrong address is told now.
+		first, err := one.pools[calls].take()
+		if err != nil {
+			return nil, fmt.Errorf("leasehold: %w", err)
 		}
+		first.giveBack()
 		c.seats = append(c.seats, one)
 	}
 	return c, nil
@@ -151,7 +157,9 @@ func (c *channel) shut() error {
 	c.close(ErrClosed)
 	var failures []error
 	for _, one := range c.seats {
-		failures = append(failures, one.calls.conn.Close(), one.streams.conn.Close())
+		for _, pool := range one.pools {
+			failures = append(failures, pool.shut()...)
+		}
 	}
 	return errors.Join(failures...)
 }
@@ -166,24 +174,33 @@ func (c *channel) joined(ctx context.Context) (context.Context, context.CancelFu
 	}
 }
 
-// unary repeats a call with the same ids until a server answers it: a repeat has no second effect. It tries for within
-// in all, and for each at a time. sent is the moment before the answered try was sent: valid_for counts from there.
+// unary repeats a call with the same ids until a server answers it: a repeat has no second effect. sent is the moment
+// before the answered try was sent: valid_for counts from there.
 func unary[Request, Response any](
-	ctx context.Context, c *channel, request Request, within, each time.Duration,
-	call func(stubs) rpc[Request, Response],
+	ctx context.Context, c *channel, request Request, bounds bounds, call func(stubs) rpc[Request, Response],
 ) (response Response, sent time.Time, err error) {
 	ctx, cancel := c.joined(ctx)
 	defer cancel()
-	giveUp := time.Now().Add(within)
+	began := time.Now()
+	giveUp := began.Add(bounds.within)
+	patience := bounds.each
 	for tries := 0; ; tries++ {
 		if c.isClosed() {
 			return response, sent, ErrClosed
 		}
 		to := c.seat()
-		trial, done := context.WithTimeout(ctx, min(each, time.Until(giveUp)))
+		on, err := to.pools[bounds.kind].take()
+		if err != nil {
+			return response, sent, err
+		}
+		trial, done := context.WithTimeout(ctx, min(patience, time.Until(giveUp)))
 		sent = time.Now()
-		response, err = call(to.calls)(trial, request)
+		response, err = call(on.stubs)(trial, request)
+		// A server, which knows when the try ends, may have said so first.
+		isUnanswered := err != nil && (trial.Err() != nil || status.Code(err) == codes.DeadlineExceeded)
 		done()
+		open := on.openCalls()
+		on.giveBack()
 		if err == nil {
 			return response, sent, nil
 		}
@@ -191,10 +208,17 @@ func unary[Request, Response any](
 			return response, sent, ended(ctx)
 		}
 		failure := fromRPC(err, to.address)
+		if isUnanswered {
+			failure = noAnswer(to.address, time.Since(sent), open)
+			patience *= 2
+		}
 		if !failure.passes() {
 			return response, sent, failure
 		}
 		c.leave(to)
+		if bounds.asksOnce && tries+1 >= len(c.seats) {
+			giveUp = earlier(giveUp, began.Add(hurry))
+		}
 		pause := max(failure.RetryAfter, fullJitter(tries))
 		if time.Now().Add(pause).After(giveUp) {
 			return response, sent, failure
@@ -202,7 +226,17 @@ func unary[Request, Response any](
 		if !sleep(ctx, pause) {
 			return response, sent, ended(ctx)
 		}
+		if bounds.kind == waiting {
+			c.holders.goFirst(ctx, time.Until(giveUp))
+		}
 	}
+}
+
+func earlier(one, other time.Time) time.Time {
+	if other.Before(one) {
+		return other
+	}
+	return one
 }
 
 // ended returns why a context has ended: the client was closed, or its owner ended it.
@@ -233,7 +267,9 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 
 // fullJitter draws from the whole span below a bound that doubles, so that callers that failed together don't come back
 // together.
-func fullJitter(tries int) time.Duration {
-	bound := min(mostBackoff, firstBackoff<<min(tries, 10))
-	return time.Duration(rand.Float64() * float64(bound))
+func fullJitter(tries int) time.Duration { return jitter(rand.Float64(), tries) }
+
+// jitter is fullJitter for those that drew together, from 0 to 1.
+func jitter(drawn float64, tries int) time.Duration {
+	return time.Duration(drawn * float64(min(mostBackoff, firstBackoff<<min(tries, 10))))
 }

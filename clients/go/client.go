@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -45,11 +46,42 @@ type Config struct {
 	// Owner tells people who holds a lease or runs an operation; "pid@host" if it is empty. The option of the same name
 	// replaces it for one lease.
 	Owner string
+	// StreamsPerConnection is how many calls are open on a connection at most, before the client opens another one; 100 if
+	// it is 0. Set it where a proxy allows fewer: calls beyond what it allows wait without a word.
+	StreamsPerConnection int
+}
+
+// configFields is a Config without its methods.
+type configFields Config
+
+// withoutToken is for logs.
+func (c Config) withoutToken() configFields {
+	if c.Token != "" {
+		c.Token = "(not shown)"
+	}
+	return configFields(c)
+}
+
+// Format prints the fields without the token, with every verb: configurations end up in logs.
+func (c Config) Format(to fmt.State, verb rune) {
+	fmt.Fprintf(to, fmt.FormatString(to, verb), c.withoutToken())
+}
+
+// LogValue is what log/slog shows: the fields without the token.
+func (c Config) LogValue() slog.Value {
+	return slog.StringValue(fmt.Sprintf("%+v", c))
 }
 
 // New makes a client, which connects with the first call. It fails for an address or a token that isn't one.
 func New(config Config) (*Client, error) {
-	c, err := dial(config.Addresses, config.TLS, config.Token)
+	limit := config.StreamsPerConnection
+	if err := checkCount("Config.StreamsPerConnection", limit, 0); err != nil {
+		return nil, err
+	}
+	if limit == 0 {
+		limit = callsPerConnection
+	}
+	c, err := dial(config.Addresses, config.TLS, config.Token, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +104,8 @@ func pidAtHost() string {
 func (c *Client) Close() error { return c.channel.shut() }
 
 // Lock takes a lease and keeps it alive. ctx bounds only the taking. The error matches ErrContended when someone else
-// has the resource and the wait is over: 30 s without the option Wait. A Lock that fails leaves nothing in a queue, as far as a server
-// answers.
+// has the resource and the wait is over: 30 s without the option Wait. A Lock that fails leaves nothing in a queue, as
+// far as a server answers.
 func (c *Client) Lock(ctx context.Context, resource string, opts ...Option) (*Lease, error) {
 	o, err := c.options(opts)
 	if err != nil {
@@ -124,14 +156,13 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 		o.leaseID = newID()
 		request.Specs = append(request.Specs, o.spec(resource))
 	}
-	within, each := o.timeout, tryFor
-	if o.wait > 0 {
-		wait := min(o.wait, mostUnaryWait)
+	bounds, wait := o.unaryBounds()
+	if wait > 0 {
 		request.Wait = &pb.AcquireManyRequest_WaitTimeout{WaitTimeout: durationpb.New(wait)}
-		within, each = wait+firstAnswer, wait+firstAnswer
 	}
+	began := time.Now()
 	tries := 0
-	response, sent, err := unary(ctx, c.channel, request, within, each,
+	response, sent, err := unary(ctx, c.channel, request, bounds,
 		func(s stubs) rpc[*pb.AcquireManyRequest, *pb.AcquireManyResponse] {
 			tries++
 			return s.locks.AcquireMany
@@ -139,24 +170,43 @@ func (c *Client) LockMany(ctx context.Context, resources []string, opts ...Optio
 	if err != nil {
 		// A refused try leaves what an earlier try was granted, if the answer to that one was lost.
 		leavesNothing := errors.Is(err, ErrContended) && tries == 1
-		for _, spec := range request.Specs {
-			if !leavesNothing {
-				tryGiveBack(ctx, c.channel, spec.Resource, spec.LeaseId)
+		if !leavesNothing {
+			left := giveBack
+			if o.timeout != nil {
+				left = time.Until(began.Add(*o.timeout))
 			}
+			tryGiveBack(ctx, c.channel, left, request.Specs...)
 		}
 		return nil, err
 	}
 	var leases []*Lease
 	for _, granted := range response.Leases {
-		k := newKept(ctx, c.channel, leaseLost(granted.Resource), nil, o.observer)
+		k := newKept(ctx, c.channel, leaseLost(granted.Resource), o.observer)
 		leases = append(leases, c.keep(k, granted, sent, granted.ValidFor.AsDuration()))
 		go k.run(nil)
 	}
 	return leases, nil
 }
 
+// unaryBounds returns the bounds of a unary call that may wait, and how long it waits at the server: in one try, since a
+// wait that is cut into pieces loses its place in the queue.
+func (o *options) unaryBounds() (bounds, time.Duration) {
+	wait := min(o.wait, mostUnaryWait)
+	if o.timeout == nil {
+		if wait == 0 {
+			return bounds{kind: calls, within: answerWithin, each: tryFor, asksOnce: true}, 0
+		}
+		return bounds{kind: waiting, within: wait + tryFor, each: wait + tryFor}, wait
+	}
+	wait = min(wait, *o.timeout-answerShare(*o.timeout))
+	if wait == 0 {
+		return bounds{kind: calls, within: *o.timeout, each: tryFor}, 0
+	}
+	return bounds{kind: waiting, within: *o.timeout, each: wait + tryFor}, wait
+}
+
 func (c *Client) options(opts []Option) (options, error) {
-	o := options{owner: c.owner, timeout: answerWithin, wait: waitIfNotGiven}
+	o := options{owner: c.owner, wait: waitIfNotGiven}
 	for _, option := range opts {
 		option(&o)
 	}

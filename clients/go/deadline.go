@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// deadline says until when a holder can act, whatever it has heard or not. Every answer says how long the lease is
-// valid, counted from the arrival of the call at the server. Counted from just before the call was sent, it is valid
+// deadline says until when a holder can act, even if it hears nothing. Every answer says how long the lease is valid,
+// counted from the arrival of the call at the server. Counted from just before the call was sent, it is valid
 // at least that long. So a message that is delayed on its way stretches nothing, and nothing compares the clocks of
 // two machines.
 type deadline struct {
@@ -58,6 +58,13 @@ func (d *deadline) extend(sent time.Time, validFor time.Duration) bool {
 	}
 	d.over = d.left() == 0
 	return !d.over
+}
+
+// timeToLive is the longest time that was left when an answer arrived.
+func (d *deadline) timeToLive() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ttl
 }
 
 // end ends it now, for good.

@@ -27,6 +27,8 @@ const (
 	// The client gives these two itself: they tell a repeat how its operation ended.
 	ReasonOperationFailed    = "OPERATION_FAILED"
 	ReasonOperationCancelled = "OPERATION_CANCELLED"
+
+	reasonMoved = "MOVED"
 )
 
 // Error is the error of a call. Decide by Reason, or by errors.Is with ErrContended and the others, which match by
@@ -46,8 +48,8 @@ type Error struct {
 	Options []string
 	// Fields names the same as fields of the contract, such as "spec.ttl", where a server refused it.
 	Fields []string
-	// Why says more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
-	// whatever servers know.
+	// Why says more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here and no
+	// server had said anything.
 	Why string
 }
 
@@ -121,10 +123,12 @@ func unavailable(message string) *Error {
 	return &Error{Code: codes.Unavailable, Message: message}
 }
 
-// noFirstAnswer is the error of a stream that a server left without a first answer for a time.
-func noFirstAnswer(address string, within time.Duration) *Error {
-	return unavailable(fmt.Sprintf("%s did not answer within %.0f s: check that a Leasehold server runs there",
-		address, within.Seconds()))
+// noAnswer is the error of a call that a server left without an answer. A connection that allows fewer calls than are
+// open on it holds them back without a word, so the error says how many there were.
+func noAnswer(address string, within time.Duration, open int) *Error {
+	return unavailable(fmt.Sprintf("%s did not answer within %v (calls open on the connection: %d): check that a Leasehold "+
+		"server runs there; where a proxy allows fewer calls on a connection, set Config.StreamsPerConnection",
+		address, within.Round(time.Second/10), open))
 }
 
 // The statuses that pass where no ErrorInfo comes with them. Leasehold gives a reason with every error, so that such a

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,8 +20,12 @@ import (
 // Forever is a wait without an end.
 const Forever time.Duration = math.MaxInt64
 
-// How long the client tries to give back what it no longer waits for.
-const giveBack = time.Second
+const (
+	// How long a caller waits for the release of what it no longer waits for.
+	giveBack = time.Second
+	// The longest wait that a server takes.
+	mostWait = 365 * 24 * time.Hour
+)
 
 // Lease is a lease that the client keeps alive until it is released, lost, or its deadline passes. The client never
 // acquires it again by itself.
@@ -68,115 +73,177 @@ func (l *Lease) LostReason() string {
 // answers within 10 s; the lease then ends with its TTL.
 func (l *Lease) Release(ctx context.Context) (bool, error) {
 	l.kept.finish(errReleased)
-	return release(ctx, l.kept.channel, l.Resource, l.LeaseID)
+	released, err := release(ctx, l.kept.channel, l.Resource, l.LeaseID)
+	// The server ends the stream of what it released. Where it released nothing, it has nothing to say.
+	l.kept.endStreams(ctx, released)
+	return released, err
 }
 
 func release(ctx context.Context, c *channel, resource, leaseID string) (bool, error) {
 	request := &pb.ReleaseRequest{Resource: resource, LeaseId: leaseID}
-	response, _, err := unary(ctx, c, request, answerWithin, tryFor,
+	response, _, err := unary(ctx, c, request, atOnce,
 		func(s stubs) rpc[*pb.ReleaseRequest, *pb.ReleaseResponse] {
 			return s.locks.Release
 		})
 	return response.GetReleased(), err
 }
 
-// tryGiveBack releases what its caller gave up. A failure is of no use to a caller that gets no lease: what was granted
-// ends with its TTL.
-func tryGiveBack(ctx context.Context, c *channel, resource, leaseID string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
-	defer cancel()
-	_, _ = release(ctx, c, resource, leaseID)
+// tryGiveBack releases what its caller gave up, and waits for that for a second, or for less. The releases go on after
+// that. A failure is of no use to a caller that gets no lease: what was granted ends with its TTL.
+func tryGiveBack(ctx context.Context, c *channel, wait time.Duration, specs ...*pb.LeaseSpec) {
+	var all sync.WaitGroup
+	for _, spec := range specs {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			_, _ = release(context.WithoutCancel(ctx), c, spec.Resource, spec.LeaseId)
+		}()
+	}
+	done := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(min(wait, giveBack)):
+	}
 }
+
+// answerShare is the part of a bound on a whole call that its wait at the server leaves for the answer.
+func answerShare(whole time.Duration) time.Duration { return min(time.Second, whole/4) }
 
 // hold takes a lease by one Hold stream after the other, until one grants it or time is over.
 func (c *Client) hold(ctx context.Context, resource string, o options) (*Lease, error) {
 	spec := o.spec(resource)
-	giveUp := time.Now().Add(o.timeout)
-	if o.wait > 0 {
-		giveUp = time.Now().Add(min(o.wait, 365*24*time.Hour))
+	began := time.Now()
+	wait := min(o.wait, mostWait)
+	giveUp, waitUntil, wholeEnd := began.Add(wait), began.Add(wait), began.Add(2*mostWait)
+	if o.timeout != nil {
+		wholeEnd = began.Add(*o.timeout)
+		giveUp = wholeEnd
+		// The server says that the wait is over before the caller stops listening.
+		waitUntil = earlier(waitUntil, wholeEnd.Add(-answerShare(*o.timeout)))
+	} else if wait == 0 {
+		giveUp = began.Add(answerWithin)
 	}
+	patience := firstAnswer
 	for tries := 0; ; tries++ {
 		if c.channel.isClosed() {
 			return nil, ErrClosed
 		}
-		request := &pb.HoldRequest{Spec: spec}
+		request := &pb.HoldRequest{Spec: spec, RenewFor: durationpb.New(c.channel.renewFor)}
+		inQueue := time.Duration(0)
 		switch {
-		case o.wait == Forever:
+		case o.wait == Forever && o.timeout == nil:
 			request.Wait = &pb.HoldRequest_WaitForever{WaitForever: true}
+			inQueue = mostWait
 		case o.wait > 0:
-			left := max(time.Millisecond, time.Until(giveUp))
-			request.Wait = &pb.HoldRequest_WaitTimeout{WaitTimeout: durationpb.New(left)}
+			inQueue = max(time.Millisecond, time.Until(waitUntil))
+			request.Wait = &pb.HoldRequest_WaitTimeout{WaitTimeout: durationpb.New(inQueue)}
 		}
-		lease, from, err := c.granted(ctx, request, giveUp, o.observer)
+		endsAfter := min(inQueue+patience, time.Until(wholeEnd))
+		lease, from, err := c.granted(ctx, request, patience, endsAfter, o.observer)
 		if err == nil {
 			return lease, nil
 		}
 		failure := asError(err)
+		if errors.Is(err, errSilent) {
+			patience *= 2
+		}
+		if o.wait == 0 && o.timeout == nil && tries+1 >= len(c.channel.seats) {
+			giveUp = earlier(giveUp, began.Add(hurry)) // each instance was asked
+		}
 		pause := max(failure.RetryAfter, fullJitter(tries))
-		canPass := failure.passes() || failure.Reason == "MOVED"
+		canPass := failure.passes() || failure.Reason == reasonMoved
 		if ctx.Err() == nil && canPass && time.Now().Add(pause).Before(giveUp) {
 			c.channel.leave(from)
 			o.say(Event{Kind: Reopened, Why: failure.Message})
 			if sleep(ctx, pause) {
+				if o.wait > 0 {
+					c.channel.holders.goFirst(ctx, time.Until(giveUp))
+				}
 				continue
 			}
 		}
 		if ctx.Err() != nil {
 			err = ended(ctx)
+		} else {
+			err = failure
 		}
 		// It may be queued or even granted at a server whose answer never arrived.
 		if failure.Reason != ReasonLockContended && failure.Code != codes.InvalidArgument &&
 			failure.Code != codes.Unauthenticated {
-			tryGiveBack(ctx, c.channel, spec.Resource, spec.LeaseId)
+			tryGiveBack(ctx, c.channel, time.Until(wholeEnd), spec)
 		}
 		return nil, err
 	}
 }
 
+// errSilent is in the chain of the error of a stream that said nothing.
+var errSilent = errors.New("nobody answered")
+
 // granted waits until one Hold stream grants the lease or ends. After the grant that stream is the first that keeps the
 // lease.
 func (c *Client) granted(
-	ctx context.Context, request *pb.HoldRequest, giveUp time.Time, observer func(Event),
+	ctx context.Context, request *pb.HoldRequest, patience, endsAfter time.Duration, observer func(Event),
 ) (*Lease, *seat, error) {
-	k := newKept(ctx, c.channel, leaseLost(request.Spec.Resource), nil, observer)
-	from := open(c.channel, holding(request), k.events, k.done)
+	k := newKept(ctx, c.channel, leaseLost(request.Spec.Resource), observer)
+	from := open(c.channel, waiting, holding(request), k.inbox)
+	to, on := from.at()
 	fail := func(err error) (*Lease, *seat, error) {
 		from.cancel()
 		k.stop(err)
 		close(k.done)
-		return nil, from.seat, err
+		return nil, to, err
+	}
+	silent := func() (*Lease, *seat, error) {
+		open := 0
+		if on != nil {
+			open = on.openCalls()
+		}
+		return fail(fmt.Errorf("%w (%w)", noAnswer(to.address, time.Since(from.sent), open), errSilent))
 	}
 	// An instance that accepts the call and says nothing gets no more time. (One that queues it says so every 15 s.)
-	answerIn := firstAnswer
+	answerIn := patience
 	if request.Wait != nil {
 		answerIn = silence
 	}
 	answer := time.NewTimer(answerIn)
 	defer answer.Stop()
 	// This bounds the wait for a silent server; a server that queues the call ends it a little earlier.
-	end := time.NewTimer(time.Until(giveUp) + firstAnswer)
+	end := time.NewTimer(endsAfter)
 	defer end.Stop()
+	wasHeard := false
 	for {
 		select {
 		case <-ctx.Done():
 			return fail(ended(ctx))
 		case <-answer.C:
-			return fail(noFirstAnswer(from.seat.address, answerIn))
+			return silent()
 		case <-end.C:
-			return fail(unavailable("no server answered in time (the last try was at " + from.seat.address +
+			if !wasHeard {
+				return silent()
+			}
+			return fail(unavailable("no server granted or refused it in time (the last try was at " + to.address +
 				"): check that a Leasehold server runs there, or give the call more time"))
-		case event := <-k.events:
+		case <-k.inbox.ready:
+			event, isThere := k.inbox.next()
+			if !isThere {
+				continue
+			}
 			if event.err != nil {
 				return fail(event.err)
 			}
 			answer.Stop()
+			wasHeard = true
 			switch event.said.kind {
 			case Queued:
 				k.say(Event{Kind: Queued, Position: event.said.position})
 			case Granted:
 				lease := c.keep(k, event.said.lease, from.sent, event.said.validFor)
 				go k.run(from)
-				return lease, from.seat, nil
+				return lease, to, nil
 			}
 		}
 	}
@@ -187,7 +254,10 @@ func (c *Client) keep(k *kept, granted leaseMessage, sent time.Time, validFor ti
 	lease := &Lease{
 		Resource: granted.GetResource(), LeaseID: granted.GetLeaseId(), FencingToken: granted.GetFencingToken(), kept: k,
 	}
-	k.opened = keepingAlive(lease)
+	ref := &pb.LeaseRef{Resource: lease.Resource, LeaseId: lease.LeaseID, FencingToken: lease.FencingToken}
+	k.opened = func(alone bool) *stream { return c.channel.keeper.join(ref, k.inbox, alone, k.remaining()) }
+	// The keeper says earlier when a newer stream is due, to all leases of one call.
+	k.refresh = func() time.Duration { return c.channel.renewFor * 3 / 4 }
 	if k.extend(sent, validFor) {
 		k.say(Event{Kind: Granted})
 	}
@@ -195,8 +265,8 @@ func (c *Client) keep(k *kept, granted leaseMessage, sent time.Time, validFor ti
 }
 
 func holding(request *pb.HoldRequest) opener {
-	return opening(func(to *seat) rpc[*pb.HoldRequest, grpc.ServerStreamingClient[pb.HoldResponse]] {
-		return to.streams.locks.Hold
+	return opening(func(s stubs) rpc[*pb.HoldRequest, grpc.ServerStreamingClient[pb.HoldResponse]] {
+		return s.locks.Hold
 	}, request, func(message *pb.HoldResponse) said {
 		switch event := message.Event.(type) {
 		case *pb.HoldResponse_Queued:
@@ -206,15 +276,6 @@ func holding(request *pb.HoldRequest) opener {
 		}
 		return leaseEvent(message)
 	})
-}
-
-func keepingAlive(lease *Lease) opener {
-	request := &pb.KeepAliveRequest{Leases: []*pb.LeaseRef{
-		{Resource: lease.Resource, LeaseId: lease.LeaseID, FencingToken: lease.FencingToken},
-	}}
-	return opening(func(to *seat) rpc[*pb.KeepAliveRequest, grpc.ServerStreamingClient[pb.KeepAliveResponse]] {
-		return to.streams.locks.KeepAlive
-	}, request, func(message *pb.KeepAliveResponse) said { return leaseEvent(message) })
 }
 
 // leaseEvents are what Hold and KeepAlive say alike about a lease that is held.

@@ -65,7 +65,9 @@ func TestANumberOfAnOperationOrWorkerThatMeansNothingIsRefusedByItsField(t *test
 	}
 	refuses(t, "MaxAttempts", operations.Begin(context.Background(), Operation{MaxAttempts: math.MaxInt32 + 1}))
 	refuses(t, "Concurrency", (&Worker{Operations: operations, Concurrency: -1}).Run(context.Background()))
-	refuses(t, "Grace", (&Worker{Operations: operations, Grace: -1}).Run(context.Background()))
+	_, err := New(Config{Addresses: []string{"127.0.0.1:1"}, StreamsPerConnection: -1})
+	refuses(t, "Config.StreamsPerConnection", err)
+	refuses(t, "Grace", (&Worker{Operations: operations, Grace: -time.Second}).Run(context.Background()))
 }
 
 func TestWhatAServerRefusesIsToldByTheNameOfTheOption(t *testing.T) {

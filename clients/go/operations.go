@@ -136,7 +136,10 @@ func newAttempt(ctx context.Context, c *channel, operation *pb.Operation, given 
 		Number: int(given.Number), FencingToken: given.FencingToken,
 		channel: c, claimID: given.ClaimId, stopping: make(chan struct{}),
 	}
-	a.kept = newKept(ctx, c, attemptLost(a.Resource, a.OperationID), a.keepingAlive(), nil)
+	a.kept = newKept(ctx, c, attemptLost(a.Resource, a.OperationID), nil)
+	opened := a.keepingAlive()
+	a.kept.opened = func(bool) *stream { return open(c, keeping, opened, a.kept.inbox) }
+	a.kept.refresh = func() time.Duration { return renewedAfter(c.renewFor) }
 	both, interrupt := context.WithCancelCause(ctx)
 	a.ctx, a.interrupt = both, interrupt
 	context.AfterFunc(a.kept.ctx, func() { interrupt(context.Cause(a.kept.ctx)) })
@@ -155,11 +158,12 @@ func newAttempt(ctx context.Context, c *channel, operation *pb.Operation, given 
 func (a *Attempt) keepingAlive() opener {
 	request := &pb.KeepAliveOperationRequest{
 		Resource: a.Resource, OperationId: a.OperationID, ClaimId: a.claimID, FencingToken: a.FencingToken,
+		RenewFor: durationpb.New(a.channel.renewFor),
 	}
-	return opening(func(to *seat) rpc[
+	return opening(func(s stubs) rpc[
 		*pb.KeepAliveOperationRequest, grpc.ServerStreamingClient[pb.KeepAliveOperationResponse],
 	] {
-		return to.streams.operations.KeepAliveOperation
+		return s.operations.KeepAliveOperation
 	}, request, func(message *pb.KeepAliveOperationResponse) said {
 		switch event := message.Event.(type) {
 		case *pb.KeepAliveOperationResponse_Renewed:
@@ -204,7 +208,7 @@ func write[Request, Response any](
 		}
 		return response, sent, over
 	}
-	response, sent, err = unary(ctx, a.channel, request, answerWithin, tryFor, call)
+	response, sent, err = unary(ctx, a.channel, request, atOnce, call)
 	if errors.Is(err, ErrAttemptLost) {
 		a.kept.finish(a.kept.loss("SUPERSEDED"))
 	}
@@ -218,6 +222,7 @@ func end[Request, Response any](
 	a.kept.ending()
 	_, _, err := write(ctx, a, request, call)
 	a.kept.finish(errReleased)
+	a.kept.endStreams(ctx, err == nil)
 	return err
 }
 
@@ -269,8 +274,11 @@ func (a *Attempt) giveBack(ctx context.Context) error {
 // perform does the work and stores its outcome; an attempt that was lost meanwhile stores nothing.
 func (a *Attempt) perform(work Work) (any, error) {
 	defer a.interrupt(nil)
-	defer a.kept.finish(errReleased) // work that panics keeps nothing alive
 	after := context.WithoutCancel(a.ctx)
+	defer func() { // work that panics keeps nothing alive
+		a.kept.finish(errReleased)
+		a.kept.endStreams(after, false)
+	}()
 	result, failure := work(a.ctx, a)
 	if failure == nil {
 		if err := a.complete(after, result, nil); err != nil {
@@ -309,7 +317,7 @@ func (o *Operations) Run(ctx context.Context, wanted Operation, work Work) (any,
 		giveUp = time.Now().Add(365 * 24 * time.Hour)
 	}
 	for tries := 0; ; tries++ {
-		response, sent, err := unary(ctx, o.channel, request, answerWithin, tryFor, beginOperation)
+		response, sent, err := unary(ctx, o.channel, request, atOnce, beginOperation)
 		left := time.Until(giveUp)
 		var failure *Error
 		if errors.As(err, &failure) && stillTaken(failure) && left > 0 && ctx.Err() == nil {
@@ -372,11 +380,16 @@ func (o *Operations) begin(wanted Operation) (*pb.BeginOperationRequest, error) 
 	return request, err
 }
 
+// waitingFor are the bounds of a unary call that waits at the server.
+func waitingFor(wait time.Duration) bounds {
+	return bounds{kind: waiting, within: wait + answerWithin, each: wait + tryFor}
+}
+
 func (o *Operations) waitFor(ctx context.Context, key Operation, wait time.Duration) (*pb.Operation, bool, error) {
 	request := &pb.WaitOperationRequest{
 		Resource: key.Resource, OperationId: key.ID, WaitTimeout: durationpb.New(wait),
 	}
-	response, _, err := unary(ctx, o.channel, request, wait+answerWithin, wait+tryFor,
+	response, _, err := unary(ctx, o.channel, request, waitingFor(wait),
 		func(s stubs) rpc[*pb.WaitOperationRequest, *pb.WaitOperationResponse] {
 			return s.operations.WaitOperation
 		})
@@ -412,14 +425,14 @@ func (o *Operations) Begin(ctx context.Context, wanted Operation) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = unary(ctx, o.channel, request, answerWithin, tryFor, beginOperation)
+	_, _, err = unary(ctx, o.channel, request, atOnce, beginOperation)
 	return err
 }
 
 // Get reads the record of an operation. It fails with the reason OPERATION_NOT_FOUND if there is no such operation.
 func (o *Operations) Get(ctx context.Context, resource, id string) (*Record, error) {
 	request := &pb.GetOperationRequest{Resource: resource, OperationId: id}
-	response, _, err := unary(ctx, o.channel, request, answerWithin, tryFor,
+	response, _, err := unary(ctx, o.channel, request, atOnce,
 		func(s stubs) rpc[*pb.GetOperationRequest, *pb.GetOperationResponse] { return s.operations.GetOperation })
 	if err != nil {
 		return nil, err
@@ -435,7 +448,7 @@ func (o *Operations) Get(ctx context.Context, resource, id string) (*Record, err
 // decides.
 func (o *Operations) Cancel(ctx context.Context, resource, id, reason string) error {
 	request := &pb.CancelOperationRequest{Resource: resource, OperationId: id, Reason: reason}
-	_, _, err := unary(ctx, o.channel, request, answerWithin, tryFor,
+	_, _, err := unary(ctx, o.channel, request, atOnce,
 		func(s stubs) rpc[*pb.CancelOperationRequest, *pb.CancelOperationResponse] {
 			return s.operations.CancelOperation
 		})

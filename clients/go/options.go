@@ -14,7 +14,8 @@ type Option func(*options)
 type options struct {
 	// Nil where the user has given none: the server takes its default.
 	ttl, minHold, maxHold *time.Duration
-	wait, timeout         time.Duration
+	wait                  time.Duration
+	timeout               *time.Duration
 	owner, leaseID        string
 	shared                bool
 	permits               *pb.Permits
@@ -50,11 +51,12 @@ func Wait(wait time.Duration) Option {
 	}
 }
 
-// Timeout is how long the client asks servers when there is no wait; 10 s if not given.
+// Timeout bounds the whole call, its wait included. If not given, a call that waits takes as long as Wait says, and one
+// that doesn't wait asks each server once, for 10 s in all at most.
 func Timeout(timeout time.Duration) Option {
 	return func(o *options) {
 		if o.takes(checkSpan("Timeout", timeout)) {
-			o.timeout = timeout
+			o.timeout = &timeout
 		}
 	}
 }

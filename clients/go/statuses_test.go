@@ -13,7 +13,7 @@ var ofProxies = []codes.Code{
 	codes.Internal, codes.Canceled, codes.Unknown, codes.DeadlineExceeded, codes.Unavailable,
 }
 
-func TestALockWaitsOnWhateverEndsItsStreamOnTheWay(t *testing.T) {
+func TestALockWaitsOnAfterEveryEndOfItsStreamOnTheWay(t *testing.T) {
 	server := newFakeServer(t, ofProxies...)
 	lease, err := server.client(t, "").Lock(within(t, 20*time.Second), "r", Wait(15*time.Second))
 	if err != nil {
@@ -29,7 +29,7 @@ func TestALockWaitsOnWhateverEndsItsStreamOnTheWay(t *testing.T) {
 	}
 }
 
-func TestACallIsRepeatedWhateverEndsItOnTheWay(t *testing.T) {
+func TestACallIsRepeatedAfterEveryEndOnTheWay(t *testing.T) {
 	server := newFakeServer(t, ofProxies...)
 	if err := server.client(t, "").Operations().Cancel(within(t, 20*time.Second), "r", "1", ""); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -45,5 +46,21 @@ func TestAnEmptyTokenIsNone(t *testing.T) {
 	}
 	if len(server.authorization) != 0 {
 		t.Errorf("%q was sent", server.authorization)
+	}
+}
+
+func TestAPrintedOrLoggedConfigDoesNotShowItsToken(t *testing.T) {
+	config := Config{Addresses: []string{"127.0.0.1:1"}, Token: secret, Owner: "billing"}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("connecting", "config", config)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("connecting", "config", &config)
+	nested := struct{ Leasehold Config }{config}
+	shown := fmt.Sprintf("%v %+v %#v %s %q %d %x %v %+v %+v", config, config, config, config, config, config, config,
+		&config, &config, nested) + logged.String()
+	if strings.Contains(shown, "secret") || strings.Contains(shown, fmt.Sprintf("%x", secret)) {
+		t.Errorf("the token is shown: %s", shown)
+	}
+	if !strings.Contains(shown, "billing") {
+		t.Errorf("the other fields are not shown: %s", shown)
 	}
 }

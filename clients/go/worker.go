@@ -3,6 +3,7 @@ package leasehold
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,11 +25,17 @@ type Worker struct {
 	Concurrency int
 	// ResourcePrefix limits the worker to operations on resources whose names begin with it.
 	ResourcePrefix string
-	// Grace is how long operations have to finish when the worker stops, before it gives them back; 10 s if it is 0.
+	// Grace is how long operations have to finish when the worker stops, before it gives them back. 0 means 10 s;
+	// NoGrace, no time at all.
 	Grace time.Duration
 	// Log is where the worker logs; slog.Default() if it is nil.
 	Log *slog.Logger
 }
+
+// NoGrace is the Worker.Grace of a worker that gives back at once what it runs when it stops.
+const NoGrace time.Duration = -1
+
+const graceIfNotGiven = 10 * time.Second
 
 // Run claims operations and runs them until ctx ends or the client is closed. Then it stops claiming, closes
 // Attempt.Stopping of the operations that run, and gives back what isn't finished within Grace. It fails, at once, only
@@ -37,8 +44,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := checkCount("Concurrency", w.Concurrency, 0); err != nil {
 		return err
 	}
-	if err := checkSpan("Grace", w.Grace); err != nil {
-		return err
+	if w.Grace < 0 && w.Grace != NoGrace {
+		return invalidOption("Grace",
+			fmt.Sprintf("must not be negative, but it is %v: give NoGrace for no time at all", w.Grace))
 	}
 	free := make(chan struct{}, max(1, w.Concurrency))
 	for range cap(free) {
@@ -76,6 +84,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.log().Warn("claiming operations failed, and is tried again", "error", err)
 			sleep(ctx, max(failure.RetryAfter, fullJitter(failures)))
 			failures++
+			w.Operations.channel.holders.goFirst(ctx, holdersFirst)
 			continue
 		}
 		failures = 0
@@ -108,7 +117,7 @@ func (w *Worker) stop(running *running, works *sync.WaitGroup) {
 	}()
 	grace := w.Grace
 	if grace == 0 {
-		grace = 10 * time.Second
+		grace = graceIfNotGiven
 	}
 	select {
 	case <-done:
@@ -131,7 +140,7 @@ func (w *Worker) newClaim(places int) *pb.ClaimOperationsRequest {
 }
 
 func (w *Worker) ask(ctx context.Context, claim *pb.ClaimOperationsRequest) ([]*pb.ClaimedOperation, time.Time, error) {
-	response, sent, err := unary(ctx, w.Operations.channel, claim, joinFor+answerWithin, joinFor+tryFor,
+	response, sent, err := unary(ctx, w.Operations.channel, claim, waitingFor(joinFor),
 		func(s stubs) rpc[*pb.ClaimOperationsRequest, *pb.ClaimOperationsResponse] {
 			return s.operations.ClaimOperations
 		})

@@ -282,6 +282,9 @@ func (r *runner) startWorker(_ context.Context, a args) (answer, error) {
 func (r *runner) stopWorker(_ context.Context, a args) (answer, error) {
 	one := get(r, r.workers, a.Worker)
 	one.worker.Grace = seconds(a.Grace)
+	if a.Grace == 0 {
+		one.worker.Grace = leasehold.NoGrace
+	}
 	one.stop()
 	<-one.done
 	return answer{}, nil
