@@ -20,6 +20,11 @@ import java.util.function.Consumer;
 import leasehold.v1.Attempt;
 import leasehold.v1.BeginOperationRequest;
 import leasehold.v1.BeginOperationResponse;
+import leasehold.v1.CancelOperationRequest;
+import leasehold.v1.CancelOperationResponse;
+import leasehold.v1.ClaimOperationsRequest;
+import leasehold.v1.ClaimOperationsResponse;
+import leasehold.v1.ClaimedOperation;
 import leasehold.v1.CompleteOperationRequest;
 import leasehold.v1.CompleteOperationResponse;
 import leasehold.v1.HoldRequest;
@@ -39,6 +44,8 @@ import leasehold.v1.OperationStoreServiceGrpc;
 import leasehold.v1.Queued;
 import leasehold.v1.ReleaseRequest;
 import leasehold.v1.ReleaseResponse;
+import leasehold.v1.YieldOperationRequest;
+import leasehold.v1.YieldOperationResponse;
 
 /**
  * Grants and keeps leases as a server does that knows of renew_for, and takes down what it was asked. It grants
@@ -54,6 +61,11 @@ final class LeasingServer implements AutoCloseable {
   final AtomicInteger cancelled = new AtomicInteger();
   /** How long the server takes to end the streams of what is released, in milliseconds. */
   volatile long endsAfterMs = 0;
+  /** How long CancelOperation takes, in milliseconds. */
+  volatile long cancelsAfterMs = 0;
+
+  final List<ClaimOperationsRequest> claims = new CopyOnWriteArrayList<>();
+  final List<YieldOperationRequest> yields = new CopyOnWriteArrayList<>();
 
   private final Map<String, Stream> keeper = new ConcurrentHashMap<>();
   private final Set<Stream> streams = ConcurrentHashMap.newKeySet();
@@ -327,6 +339,41 @@ final class LeasingServer implements AutoCloseable {
           KeepAliveOperationResponse.newBuilder()
               .setRenewed(Attempt.newBuilder().setValidFor(VALID_FOR))
               .build());
+    }
+
+    @Override
+    public void cancelOperation(CancelOperationRequest request, StreamObserver<CancelOperationResponse> given) {
+      var response = (ServerCallStreamObserver<CancelOperationResponse>) given;
+      timers.schedule(
+          () -> {
+            if (!response.isCancelled()) {
+              response.onNext(CancelOperationResponse.getDefaultInstance());
+              response.onCompleted();
+            }
+          },
+          cancelsAfterMs,
+          TimeUnit.MILLISECONDS);
+    }
+
+    /** Claims an operation for a claim that waits, but its answer is still on its way when the client gives up. */
+    @Override
+    public void claimOperations(ClaimOperationsRequest request, StreamObserver<ClaimOperationsResponse> response) {
+      claims.add(request);
+      if (request.getWaitTimeout().getSeconds() > 0) {
+        return;
+      }
+      var claimed = ClaimedOperation.newBuilder();
+      claimed.getOperationBuilder().setResource("r").setOperationId("1").setType(request.getTypes(0));
+      claimed.getAttemptBuilder().setClaimId(request.getClaimId()).setFencingToken(7).setValidFor(VALID_FOR);
+      response.onNext(ClaimOperationsResponse.newBuilder().addClaimed(claimed).build());
+      response.onCompleted();
+    }
+
+    @Override
+    public void yieldOperation(YieldOperationRequest request, StreamObserver<YieldOperationResponse> response) {
+      yields.add(request);
+      response.onNext(YieldOperationResponse.getDefaultInstance());
+      response.onCompleted();
     }
 
     @Override
