@@ -34,13 +34,13 @@ public final class Attempt {
     this.connections = connections;
     this.operation = operation;
     this.given = given;
-    kept = new Kept(connections, keepAlive(), event -> {}, this::cancelRequested);
+    kept = Kept.attempt(connections, keepAlive(), this::cancelRequested);
     kept.whenOver(signalled::countDown);
     if (operation.getCancelRequested()) {
       cancelRequested(operation.getCancelReason());
     }
     kept.extend(sent, KeepingStream.nanos(given.getValidFor()));
-    connections.loop.execute(() -> kept.keep(null));
+    connections.loop.execute(() -> connections.keeper.keep(kept));
   }
 
   private void cancelRequested(String reason) {
@@ -210,10 +210,17 @@ public final class Attempt {
 
   private <Q> void end(MethodDescriptor<Q, ?> method, Q request) throws InterruptedException {
     kept.ending();
+    boolean isWritten = false;
     try {
       write(method, request);
+      isWritten = true;
     } finally {
       kept.release();
+      if (isWritten) {
+        kept.leaveAndWait();
+      } else {
+        kept.leave();
+      }
     }
   }
 
@@ -230,6 +237,7 @@ public final class Attempt {
   /** Stops keeping the attempt alive, without a word to the server. */
   void abandon() {
     kept.release();
+    kept.leave();
   }
 
   private static String clipped(String text, int bytes) {
@@ -251,6 +259,7 @@ public final class Attempt {
             .setOperationId(operation.getOperationId())
             .setClaimId(given.getClaimId())
             .setFencingToken(given.getFencingToken())
+            .setRenewFor(Keeper.RENEW_FOR)
             .build();
     return new KeepingStream.Call<>(
         OperationStoreServiceGrpc.getKeepAliveOperationMethod(),
@@ -263,6 +272,7 @@ public final class Attempt {
                   Message.of(Kind.CANCEL_REQUESTED, response.getCancelRequested().getReason());
               case LOST ->
                   Message.of(Kind.LOST, response.getLost().getReason().name().replace("ATTEMPT_LOST_REASON_", ""));
+              case MOVED -> Message.of(Kind.MOVED);
               case DRAINING -> Message.of(Kind.DRAINING);
               default -> Message.of(Kind.OTHER);
             });

@@ -2,30 +2,46 @@ package leasehold;
 
 import io.grpc.CallOptions;
 import io.grpc.ChannelCredentials;
-import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
- * The connections to a deployment. Each instance has one for unary calls and one for streams, so that a release never
- * waits behind a thousand streams. All instances are alike: calls stay with one while it answers, and go on to the next
+ * The connections to a deployment: of three kinds to each instance, so that nothing that waits takes the place of what
+ * keeps a lease or gives one back. All instances are alike: calls stay with one while it answers, and go on to the next
  * when it doesn't.
  */
 final class Connections {
   /** How long the client tries a call that it can repeat, in nanoseconds. */
   static final long ANSWER_WITHIN = TimeUnit.SECONDS.toNanos(10);
-  /** How long one try can take, in nanoseconds: an instance that hangs must not use up all the time. */
+
+  /**
+   * How long the first try can take, in nanoseconds: an instance that hangs must not use up all the time. Each try that
+   * wasn't answered doubles it, so that a slow link needs only enough time in all.
+   */
   static final long TRY_FOR = TimeUnit.SECONDS.toNanos(3);
+
+  /**
+   * How long a call that asks each instance once goes on at least, in nanoseconds: for so long the library fails calls
+   * by what it knows of its last attempt to connect.
+   */
+  static final long HURRY = TimeUnit.SECONDS.toNanos(1);
+
+  /** How often, in nanoseconds, failing calls make the library connect at once. */
+  private static final long HURRY_EVERY = TimeUnit.MILLISECONDS.toNanos(50);
 
   private static final long FIRST_BACKOFF = TimeUnit.MILLISECONDS.toNanos(100);
   private static final long MOST_BACKOFF = TimeUnit.SECONDS.toNanos(2);
@@ -36,17 +52,59 @@ final class Connections {
    */
   final ScheduledThreadPoolExecutor loop;
 
+  /** What keeps the leases of this client. */
+  final Keeper keeper = new Keeper(this);
+
   private final List<Seat> seats;
   private int at;
   private volatile boolean isClosed;
 
+  /** What a call does with its connection. */
+  enum Kind {
+    /** It is answered at once. */
+    CALL,
+    /** It keeps leases or an attempt. */
+    KEEPING,
+    /** It may take long. */
+    WAITING
+  }
+
   /** The connections to one instance. */
-  record Seat(String address, ManagedChannel calls, ManagedChannel streams) {}
+  static final class Seat {
+    private final String address;
+    private final Map<Kind, Pool> pools = new EnumMap<>(Kind.class);
+    private long hurriedAt = System.nanoTime() - HURRY_EVERY;
+
+    private Seat(String address, Supplier<Pool> pool) {
+      this.address = address;
+      for (Kind kind : Kind.values()) {
+        pools.put(kind, pool.get());
+      }
+    }
+
+    String address() {
+      return address;
+    }
+
+    Pool pool(Kind kind) {
+      return pools.get(kind);
+    }
+  }
+
+  /** How long a call may take, and how it waits; spans are in nanoseconds. */
+  record Bounds(Kind kind, long within, long queued, boolean asksOnce) {
+    static final Bounds AT_ONCE = new Bounds(Kind.CALL, ANSWER_WITHIN, 0, false);
+
+    /** A call that waits at the server, for a part of {@code within}. */
+    static Bounds waiting(long within, long queued) {
+      return new Bounds(queued > 0 ? Kind.WAITING : Kind.CALL, within, queued, false);
+    }
+  }
 
   /** An answer, and the moment before the answered try was sent: {@code valid_for} counts from there. */
   record Answered<T>(T response, Deadline.Sent sent) {}
 
-  Connections(List<String> addresses, ChannelCredentials credentials, String token) {
+  Connections(List<String> addresses, ChannelCredentials credentials, String token, int streamsPerConnection) {
     if (addresses.isEmpty()) {
       throw new IllegalArgumentException("addresses is empty: give the \"host:port\" of at least one instance");
     }
@@ -55,16 +113,6 @@ final class Connections {
       metadata.put(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + checked(token));
     }
     ClientInterceptor authorization = MetadataUtils.newAttachHeadersInterceptor(metadata);
-    seats =
-        addresses.stream()
-            .map(
-                address ->
-                    new Seat(
-                        address,
-                        connect(address, credentials, authorization),
-                        connect(address, credentials, authorization)))
-            .toList();
-    at = ThreadLocalRandom.current().nextInt(seats.size());
     loop =
         new ScheduledThreadPoolExecutor(
             1,
@@ -77,6 +125,17 @@ final class Connections {
     // A closed client needs its thread only until its leases are over.
     loop.setKeepAliveTime(10, TimeUnit.SECONDS);
     loop.allowCoreThreadTimeOut(true);
+    seats =
+        addresses.stream()
+            .map(
+                address ->
+                    new Seat(
+                        address,
+                        () ->
+                            new Pool(
+                                () -> connect(address, credentials, authorization), streamsPerConnection, loop)))
+            .toList();
+    at = ThreadLocalRandom.current().nextInt(seats.size());
   }
 
   /**
@@ -116,69 +175,83 @@ final class Connections {
     return seats.get(at);
   }
 
+  /** How many instances there are. */
+  int instances() {
+    return seats.size();
+  }
+
   /** Sends calls to the next instance, if they still go to this one. */
   synchronized void leave(Seat left) {
     if (seats.get(at) == left) {
       at = (at + 1) % seats.size();
     }
-    // The library's back-off grows to two minutes, longer than any lease lives; after this it connects at once.
-    left.calls().resetConnectBackoff();
-    left.streams().resetConnectBackoff();
+    // All calls of a broken connection come here, and one of them is enough.
+    long now = System.nanoTime();
+    if (now - left.hurriedAt >= HURRY_EVERY) {
+      left.hurriedAt = now;
+      left.pools.values().forEach(Pool::hurry);
+    }
   }
 
   /** Ends all calls and connections. */
   void close() {
     isClosed = true;
     for (Seat seat : seats) {
-      seat.calls().shutdownNow();
-      seat.streams().shutdownNow();
+      seat.pools.values().forEach(Pool::close);
     }
+    keeper.close();
   }
 
-  /**
-   * Repeats a call with the same ids until a server answers it: a repeat has no second effect.
-   *
-   * @param withinNanos bounds all tries together
-   * @param tryForNanos bounds each try
-   */
-  <Q, R> Answered<R> unary(MethodDescriptor<Q, R> method, Q request, long withinNanos, long tryForNanos)
-      throws InterruptedException {
-    long giveUp = System.nanoTime() + withinNanos;
+  /** Repeats a call with the same ids until a server answers it: a repeat has no second effect. */
+  <Q, R> Answered<R> unary(MethodDescriptor<Q, R> method, Q request, Bounds bounds) throws InterruptedException {
+    long start = System.nanoTime();
+    long giveUp = start + bounds.within();
+    long patience = TRY_FOR;
     for (int tries = 0; ; tries++) {
       if (isClosed) {
         throw LeaseholdException.closed();
       }
       Seat seat = seat();
-      long left = Math.max(1, Math.min(tryForNanos, giveUp - System.nanoTime()));
+      long left = Math.max(1, Math.min(bounds.queued() + patience, giveUp - System.nanoTime()));
       CallOptions options = CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS);
       Deadline.Sent sent = Deadline.now();
       LeaseholdException failure;
       try {
-        return new Answered<>(ClientCalls.blockingUnaryCall(seat.calls(), method, options, request), sent);
+        Pool pool = seat.pool(bounds.kind());
+        return new Answered<>(ClientCalls.blockingUnaryCall(pool, method, options, request), sent);
       } catch (StatusRuntimeException thrown) {
         if (Thread.interrupted()) {
           throw new InterruptedException();
         }
         failure = isClosed ? LeaseholdException.closed() : LeaseholdException.of(thrown, seat.address());
+        if (thrown.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
+          patience *= 2;
+        }
       }
       if (!failure.passes()) {
         throw failure;
       }
       leave(seat);
       long pause = Math.max(failure.retryAfter().toNanos(), fullJitter(tries));
-      if (System.nanoTime() + pause - giveUp > 0) {
+      if (isOver(start, giveUp, bounds.asksOnce(), tries + 1, pause)) {
         throw failure;
       }
       TimeUnit.NANOSECONDS.sleep(pause);
+      if (bounds.kind() == Kind.WAITING) {
+        keeper.letHoldersGoFirst(giveUp - System.nanoTime());
+      }
     }
   }
 
-  <Q, R> Answered<R> unary(MethodDescriptor<Q, R> method, Q request) throws InterruptedException {
-    return unary(method, request, ANSWER_WITHIN, TRY_FOR);
+  /** Returns whether a call that failed {@code asked} times ends now, since its time is over after {@code pause}. */
+  boolean isOver(long start, long giveUp, boolean asksOnce, int asked, long pause) {
+    boolean wasAsked = asksOnce && asked >= seats.size();
+    long end = wasAsked && start + HURRY - giveUp < 0 ? start + HURRY : giveUp;
+    return System.nanoTime() + pause - end >= 0;
   }
 
-  <Q, R> ClientCall<Q, R> stream(Seat seat, MethodDescriptor<Q, R> method) {
-    return seat.streams().newCall(method, CallOptions.DEFAULT);
+  <Q, R> Answered<R> unary(MethodDescriptor<Q, R> method, Q request) throws InterruptedException {
+    return unary(method, request, Bounds.AT_ONCE);
   }
 
   /**

@@ -3,7 +3,7 @@ package leasehold;
 import java.util.function.LongSupplier;
 
 /**
- * The deadline rule: until when a holder can act, whatever it has heard or not. Every answer says how long the lease is
+ * The deadline rule: until when a holder can act, also if it hears nothing. Every answer says how long the lease is
  * valid, counted from the arrival of the call at the server. Counted from just before the call was sent, it is valid at
  * least that long. So a message that is delayed on its way stretches nothing, and nothing compares the clocks of two
  * machines. Once the deadline has passed it stays so.
@@ -45,6 +45,11 @@ final class Deadline {
     }
     long wallLeft = (wallUntilMillis - wallMillis.getAsLong()) * MILLISECOND;
     return Math.max(0, Math.min(untilNanos - monotonicNanos.getAsLong(), wallLeft));
+  }
+
+  /** Returns how many nanoseconds are left at most when an answer arrives: the TTL, as far as this client knows. */
+  synchronized long ttl() {
+    return ttlNanos;
   }
 
   /**

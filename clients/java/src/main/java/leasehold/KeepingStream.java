@@ -1,11 +1,13 @@
 package leasehold;
 
 import com.google.protobuf.Duration;
+import io.grpc.CallOptions;
 import io.grpc.ClientCall;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -18,6 +20,9 @@ final class KeepingStream {
   /** How long a stream can be silent before it counts as dead: servers say something every 15 s. */
   private static final long SILENCE_SECONDS = 20;
 
+  /** How long a stream whose work is done waits for the server to end it, in nanoseconds. */
+  static final long END_WITHIN = TimeUnit.MILLISECONDS.toNanos(500);
+
   /** The kinds of messages, of any rpc. */
   enum Kind {
     QUEUED,
@@ -25,24 +30,37 @@ final class KeepingStream {
     RENEWED,
     AT_RISK,
     LOST,
+    MOVED,
     DRAINING,
     CANCEL_REQUESTED,
-    /** Moved, after which the end of the stream says more; and what this client doesn't know. */
+    /** What this client doesn't know. */
     OTHER
   }
 
-  /** A message of a stream; {@code lease} only comes with GRANTED. */
-  record Message(Kind kind, long validForNanos, String detail, leasehold.v1.Lease lease) {
+  /**
+   * A message of a stream; {@code lease} only comes with GRANTED.
+   *
+   * @param about which of the leases of a stream it concerns, {@link #nameOf}; empty where there is only one thing
+   */
+  record Message(Kind kind, String about, long validForNanos, String detail, leasehold.v1.Lease lease) {
     static Message of(Kind kind) {
-      return new Message(kind, 0, "", null);
+      return of(kind, "");
     }
 
     static Message of(Kind kind, String detail) {
-      return new Message(kind, 0, detail, null);
+      return new Message(kind, "", 0, detail, null);
     }
 
     static Message renewed(Duration validFor) {
-      return new Message(Kind.RENEWED, nanos(validFor), "", null);
+      return new Message(Kind.RENEWED, "", nanos(validFor), "", null);
+    }
+
+    static String nameOf(String resource, String leaseId) {
+      return leaseId + " " + resource;
+    }
+
+    Message about(String name) {
+      return new Message(kind, name, validForNanos, detail, lease);
     }
   }
 
@@ -57,25 +75,29 @@ final class KeepingStream {
 
   /** The call that makes a stream. */
   record Call<Q, R>(MethodDescriptor<Q, R> method, Q request, Function<R, Message> translate) {
-    KeepingStream open(Connections connections, Listener listener) {
-      return new KeepingStream(connections, this, listener);
+    KeepingStream open(Connections connections, Connections.Kind kind, Listener listener) {
+      return new KeepingStream(connections, kind, this, listener);
     }
   }
 
   final Connections.Seat seat;
   final Deadline.Sent sent;
   private final Connections connections;
+  private final Pool.Connection connection;
   private final Listener listener;
   private final ClientCall<?, ?> call;
+  private final CompletableFuture<Void> over = new CompletableFuture<>();
   private ScheduledFuture<?> silence;
   private boolean isOver;
 
-  private <Q, R> KeepingStream(Connections connections, Call<Q, R> what, Listener listener) {
+  private <Q, R> KeepingStream(
+      Connections connections, Connections.Kind kind, Call<Q, R> what, Listener listener) {
     this.connections = connections;
     this.listener = listener;
     seat = connections.seat();
     sent = Deadline.now();
-    ClientCall<Q, R> opened = connections.stream(seat, what.method());
+    connection = seat.pool(kind).take();
+    ClientCall<Q, R> opened = connection.newCall(what.method(), CallOptions.DEFAULT);
     call = opened;
     opened.start(
         new ClientCall.Listener<R>() {
@@ -102,6 +124,11 @@ final class KeepingStream {
     opened.halfClose();
     opened.request(1);
     listen();
+  }
+
+  /** Makes the error of a stream that the server left without a first answer. */
+  LeaseholdException noFirstAnswer(long withinNanos) {
+    return LeaseholdException.noFirstAnswer(seat.address(), withinNanos, connection.open());
   }
 
   static long nanos(Duration duration) {
@@ -132,16 +159,35 @@ final class KeepingStream {
 
   private void end(LeaseholdException error) {
     if (!isOver) {
-      isOver = true;
-      silence.cancel(false);
+      stop();
       listener.ended(this, error);
     }
   }
 
-  /** Ends the stream; its listener hears nothing more. */
-  void cancel() {
+  private void stop() {
     isOver = true;
     silence.cancel(false);
-    call.cancel("no longer needed", null);
+    over.complete(null);
+  }
+
+  /** Ends the stream; its listener hears nothing more. */
+  void cancel() {
+    if (!isOver) {
+      stop();
+      call.cancel("no longer needed", null);
+    }
+  }
+
+  /**
+   * Ends the stream of what is over or kept by a newer one, after a short wait for the server to do so: a stream that
+   * its client cancels counts as CANCELLED there, and a trace shows it as an error.
+   *
+   * @return completes at the end of the stream
+   */
+  CompletableFuture<Void> finish() {
+    if (!isOver) {
+      connections.loop.schedule(this::cancel, END_WITHIN, TimeUnit.NANOSECONDS);
+    }
+    return over;
   }
 }

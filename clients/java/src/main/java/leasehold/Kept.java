@@ -2,23 +2,32 @@ package leasehold;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import leasehold.v1.LeaseRef;
 
 /**
  * A lease or an attempt that streams keep alive until it is released, lost, or its deadline passes. When a stream
- * breaks, moves or grows old, another one goes on, on any instance that answers. A broken stream is not a loss yet.
- * Any thread can call {@code isHeld}, {@code remaining}, {@code lostReason}, {@code extend}, {@code release} and
- * {@code lose}; everything else belongs to the loop.
+ * breaks, moves or grows old, the {@link Keeper} opens another one, on any instance that answers. A broken stream is
+ * not a loss yet. Any thread can call {@code isHeld}, {@code remaining}, {@code lostReason}, {@code extend}, {@code
+ * release}, {@code leave} and {@code lose}; everything else belongs to the loop.
  */
-final class Kept implements KeepingStream.Listener {
+final class Kept {
   static final String DEADLINE = "DEADLINE";
-  /** How long the first message of a new stream may take, in nanoseconds. */
-  static final long FIRST_ANSWER = TimeUnit.SECONDS.toNanos(3);
 
-  /** The age at which a stream is opened anew, in nanoseconds. */
-  private static final long REOPEN_AFTER = TimeUnit.MINUTES.toNanos(30);
+  private static final long SHORTEST_PATIENCE = TimeUnit.MILLISECONDS.toNanos(100);
+
+  /** How long a stream may be silent at most, in nanoseconds: servers say something every 15 s. */
+  private static final long SILENCE = TimeUnit.SECONDS.toNanos(20);
+
+  /** The risks of one instance, from which the next one may be free. */
+  private static final Set<String> MOVES_ON = Set.of("STORE_UNAVAILABLE", "PRIMARY_UNCONFIRMED");
 
   /**
    * How often the client looks at the clocks in any case, in nanoseconds: a suspended machine's timers may have stood
@@ -32,8 +41,16 @@ final class Kept implements KeepingStream.Listener {
     LOST
   }
 
+  /** What the messages of a stream of many call it; empty for what has a stream of its own. */
+  final String name;
+
+  /** The lease; null for an attempt. */
+  final LeaseRef lease;
+
+  /** The call that keeps an attempt; null for a lease, which shares its streams with others. */
+  final KeepingStream.Call<?, ?> own;
+
   private final Connections connections;
-  private final KeepingStream.Call<?, ?> keepAlive;
   private final Deadline deadline = Deadline.ofSystemClocks();
   private final Consumer<LeaseEvent> observer;
   private final List<Runnable> whenOver = new ArrayList<>();
@@ -44,23 +61,39 @@ final class Kept implements KeepingStream.Listener {
   private boolean isEnding;
 
   /** The newest stream counts; the one before it goes on until the newest has said that it keeps the lease. */
-  private KeepingStream current;
+  Keeper.Batch newest;
 
-  private KeepingStream former;
-  private ScheduledFuture<?> age;
-  private ScheduledFuture<?> retry;
+  private Keeper.Batch former;
+
+  /** How many streams ended since one kept it. */
+  int failures;
+
+  private int unanswered;
+  private ScheduledFuture<?> answer;
+  private ScheduledFuture<?> silence;
+  private ScheduledFuture<?> risk;
   private ScheduledFuture<?> look;
-  private int failures;
 
-  Kept(
+  private Kept(
       Connections connections,
-      KeepingStream.Call<?, ?> keepAlive,
+      LeaseRef lease,
+      KeepingStream.Call<?, ?> own,
       Consumer<LeaseEvent> observer,
       Consumer<String> onCancel) {
     this.connections = connections;
-    this.keepAlive = keepAlive;
+    this.lease = lease;
+    this.own = own;
     this.observer = observer;
     this.onCancel = onCancel;
+    name = lease == null ? "" : KeepingStream.Message.nameOf(lease.getResource(), lease.getLeaseId());
+  }
+
+  static Kept lease(Connections connections, LeaseRef lease, Consumer<LeaseEvent> observer) {
+    return new Kept(connections, lease, null, observer, reason -> {});
+  }
+
+  static Kept attempt(Connections connections, KeepingStream.Call<?, ?> keepAlive, Consumer<String> onCancel) {
+    return new Kept(connections, null, keepAlive, event -> {}, onCancel);
   }
 
   synchronized boolean isHeld() {
@@ -105,117 +138,166 @@ final class Kept implements KeepingStream.Listener {
     return true;
   }
 
+  /** Ends it here. Nothing renews it any more; its stream goes on until {@link #leave}. */
   void release() {
     finish(State.RELEASED, "it was released");
   }
 
   void lose(String reason) {
-    finish(State.LOST, reason);
+    if (finish(State.LOST, reason)) {
+      leave();
+    }
   }
 
-  private void finish(State end, String reason) {
+  private boolean finish(State end, String reason) {
     List<Runnable> told;
     synchronized (this) {
       if (state != State.HELD) {
-        return;
+        return false;
       }
       why = reason;
       state = end;
       told = List.copyOf(whenOver);
     }
     deadline.end();
-    connections.loop.execute(this::stop);
+    connections.loop.execute(this::retire);
     told.forEach(Runnable::run);
     tell(new LeaseEvent(end == State.LOST ? LeaseEvent.Kind.LOST : LeaseEvent.Kind.RELEASED, reason));
+    return true;
   }
 
-  /** Keeps it alive by the stream that granted it; with null, it opens one. */
-  void keep(KeepingStream first) {
-    if (first == null) {
-      reopen("a unary call began it, and a stream keeps it");
-    } else {
-      adopt(first);
+  /**
+   * Leaves the stream of what is over; the server has heard of that, or said so.
+   *
+   * @return completes when the server has ended the stream, if nothing else is on it; after half a second in any case
+   */
+  CompletableFuture<Void> leave() {
+    CompletableFuture<Void> left = new CompletableFuture<>();
+    connections.loop.execute(
+        () -> {
+          if (newest == null) {
+            left.complete(null);
+          } else {
+            newest.leave(this).thenRun(() -> left.complete(null));
+          }
+        });
+    return left;
+  }
+
+  /** Leaves the stream, and waits for the server to end it. */
+  void leaveAndWait() throws InterruptedException {
+    try {
+      leave().get(KeepingStream.END_WITHIN, TimeUnit.NANOSECONDS);
+    } catch (TimeoutException | ExecutionException e) {
+      // The client ends the stream.
     }
   }
 
-  private void adopt(KeepingStream stream) {
-    current = stream;
-    cancel(age);
-    age = schedule(REOPEN_AFTER, () -> reopen("its stream is 30 minutes old"));
-    if (!isHeldState()) {
-      stop(); // the grant came too late
-    }
-  }
-
-  private synchronized boolean isHeldState() {
+  synchronized boolean isHeldState() {
     return state == State.HELD;
   }
 
-  /** Opens a new stream. The former one goes on until the new one has said that it keeps the lease. */
-  private void reopen(String because) {
-    // On a closed client nothing renews it any more; it is held until its deadline all the same.
-    if (!isHeldState() || connections.isClosed()) {
-      return;
-    }
+  /** Says that another stream is opened for it. */
+  void reopens(String because) {
     tell(new LeaseEvent(LeaseEvent.Kind.REOPENED, because));
-    cancel(retry);
-    if (current != null) {
-      if (former != null) {
-        former.cancel();
-      }
-      former = current;
-    }
-    KeepingStream opened = keepAlive.open(connections, this);
-    adopt(opened);
-    // A server may accept the stream and never answer it: the next stream starts long before the silence is over.
-    retry =
+  }
+
+  /** Takes a new stream. The former one goes on until the new one has said that it keeps the lease. */
+  void opened(Keeper.Batch batch) {
+    leaveFormer();
+    former = newest;
+    newest = batch;
+    stopWaiting();
+    // A server may accept the stream and never answer it: the next stream starts long before the silence is over. It
+    // has twice the time, since the link may be slow.
+    long patience = Connections.TRY_FOR << Math.min(unanswered, 10);
+    long within = Math.max(SHORTEST_PATIENCE, Math.min(patience, remaining() / 2));
+    answer =
         schedule(
-            FIRST_ANSWER,
+            within,
             () -> {
-              connections.leave(opened.seat);
-              reopen(LeaseholdException.noFirstAnswer(opened.seat.address(), FIRST_ANSWER).getMessage());
+              unanswered++;
+              failures++;
+              connections.keeper.setBroken(this, true);
+              connections.leave(batch.stream().seat);
+              connections.keeper.need(
+                  this, Connections.fullJitter(failures - 1), batch.stream().noFirstAnswer(within).getMessage());
             });
   }
 
-  @Override
-  public void heard(KeepingStream from, KeepingStream.Message message) {
-    if (!isHeldState()) {
-      return;
+  /** Listens for silence. Renewals come every quarter of the TTL: after half of it there is time to go on elsewhere. */
+  void listen() {
+    long within = Math.min(SILENCE, Math.max(deadline.ttl() / 2, SHORTEST_PATIENCE));
+    Keeper.Batch listened = newest;
+    cancel(silence);
+    silence =
+        schedule(
+            within,
+            () -> {
+              KeepingStream silent = listened.stream();
+              connections.leave(silent.seat);
+              connections.keeper.setBroken(this, true);
+              String said = " said nothing for " + TimeUnit.NANOSECONDS.toMillis(within) + " ms";
+              connections.keeper.need(this, 0, silent.seat.address() + said);
+            });
+  }
+
+  /** Ends the timers that would open another stream. */
+  void stopWaiting() {
+    cancel(answer);
+    cancel(silence);
+    cancel(risk);
+    risk = null;
+  }
+
+  private void leaveFormer() {
+    if (former != null) {
+      former.leave(this);
+      former = null;
     }
+  }
+
+  void heard(Keeper.Batch from, KeepingStream.Message message) {
     switch (message.kind()) {
       case RENEWED -> {
         // The former stream's word counts too: it is as true, counted from when that stream was sent.
-        if (!extend(from.sent, message.validForNanos())) {
+        if (!isHeldState() || !extend(from.stream().sent, message.validForNanos())) {
           return;
         }
         tell(new LeaseEvent(LeaseEvent.Kind.RENEWED, ""));
-        if (from == current) {
+        if (from == newest) {
           failures = 0;
-          cancel(retry);
-          if (former != null) {
-            former.cancel();
-            former = null;
-          }
+          unanswered = 0;
+          answered();
+          cancel(risk);
+          risk = null;
+          leaveFormer();
         }
       }
       case AT_RISK -> {
-        if (from == current) {
-          cancel(retry); // the server answers, and goes on trying
+        if (!isHeldState()) {
+          return;
+        }
+        if (from == newest) {
+          answered(); // the server answers, and goes on trying
+          considerMoving(from.stream(), message.detail());
         }
         tell(new LeaseEvent(LeaseEvent.Kind.AT_RISK, message.detail()));
       }
       case LOST -> {
-        synchronized (this) {
-          if (isEnding) {
-            return;
-          }
+        from.leave(this);
+        if (isHeldState() && !isEnding()) {
+          lose(message.detail());
         }
-        lose(message.detail());
       }
-      case DRAINING -> {
-        if (from == current) {
-          connections.leave(from.seat);
-          reopen(from.seat.address() + " is shutting down");
+      case MOVED -> {
+        from.leave(this);
+        if (from == former) {
+          former = null;
+        } else if (from == newest) {
+          // An older request arrived after that of the newest stream: opening another one answers that.
+          newest = null;
+          connections.keeper.need(this, Connections.fullJitter(failures++), "an older call spoke for it");
         }
       }
       case CANCEL_REQUESTED -> onCancel.accept(message.detail());
@@ -223,22 +305,42 @@ final class Kept implements KeepingStream.Listener {
     }
   }
 
-  @Override
-  public void ended(KeepingStream from, LeaseholdException error) {
-    if (from == former) {
+  private synchronized boolean isEnding() {
+    return isEnding;
+  }
+
+  private void answered() {
+    connections.keeper.setBroken(this, false);
+    cancel(answer);
+    listen();
+  }
+
+  // The instance may be the only one that can't reach the store, so another one is asked before the time runs out. Not
+  // at once, and not by all clients at the same moment: in a failover all instances are at risk.
+  private void considerMoving(KeepingStream from, String detail) {
+    if (detail.equals("RENEW_FOR")) {
+      connections.keeper.need(this, 0, "nothing has kept it for " + Keeper.RENEW_FOR.getSeconds() + " s");
+    } else if (risk == null && MOVES_ON.contains(detail) && connections.instances() > 1) {
+      long quarter = Math.max(1, remaining() / 4);
+      risk =
+          schedule(
+              quarter - ThreadLocalRandom.current().nextLong(Math.max(1, quarter / 2)),
+              () -> {
+                connections.leave(from.seat);
+                connections.keeper.need(this, 0, from.seat.address() + " cannot renew it");
+              });
+    }
+  }
+
+  /** Takes the end of a stream. */
+  void lostStream(Keeper.Batch ended) {
+    if (ended == former) {
       former = null;
     }
-    if (from != current || !isHeldState()) {
-      return;
+    if (ended == newest) {
+      newest = null;
+      stopWaiting();
     }
-    current = null;
-    // MOVED on the newest stream means that an older request arrived after it: opening another one answers that.
-    if (!error.reason().equals("MOVED")) {
-      connections.leave(from.seat);
-    }
-    long pause = Math.max(error.retryAfter().toNanos(), Connections.fullJitter(failures++));
-    cancel(retry);
-    retry = schedule(pause, () -> reopen(error.getMessage()));
   }
 
   private void look() {
@@ -251,15 +353,11 @@ final class Kept implements KeepingStream.Listener {
     }
   }
 
-  private void stop() {
-    cancel(age);
-    cancel(retry);
+  private void retire() {
+    stopWaiting();
     cancel(look);
-    for (KeepingStream stream : new KeepingStream[] {current, former}) {
-      if (stream != null) {
-        stream.cancel();
-      }
-    }
+    leaveFormer();
+    connections.keeper.forget(this);
   }
 
   private ScheduledFuture<?> schedule(long nanos, Runnable run) {

@@ -81,7 +81,7 @@ public final class Lease implements AutoCloseable {
 
   /**
    * Returns why the lease was lost: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
-   * whatever servers know. Null if the lease isn't lost.
+   * which servers may not know. Null if the lease isn't lost.
    */
   public String lostReason() {
     return kept.lostReason();
@@ -95,17 +95,23 @@ public final class Lease implements AutoCloseable {
    */
   public boolean release() throws InterruptedException {
     kept.release();
-    return release(connections, resource(), leaseId(), Connections.ANSWER_WITHIN, Connections.TRY_FOR);
+    boolean released = false;
+    try {
+      released = release(connections, resource(), leaseId());
+    } finally {
+      // The server ends the stream of what it released. Where it released nothing, it has nothing to say.
+      if (released) {
+        kept.leaveAndWait();
+      } else {
+        kept.leave();
+      }
+    }
+    return released;
   }
 
-  static boolean release(
-      Connections connections, String resource, String leaseId, long withinNanos, long tryForNanos)
-      throws InterruptedException {
+  static boolean release(Connections connections, String resource, String leaseId) throws InterruptedException {
     ReleaseRequest request = ReleaseRequest.newBuilder().setResource(resource).setLeaseId(leaseId).build();
-    return connections
-        .unary(LockServiceGrpc.getReleaseMethod(), request, withinNanos, tryForNanos)
-        .response()
-        .getReleased();
+    return connections.unary(LockServiceGrpc.getReleaseMethod(), request).response().getReleased();
   }
 
   /**

@@ -21,7 +21,7 @@ public final class LeaseholdClient implements AutoCloseable {
   private final Locking locking;
 
   private LeaseholdClient(Builder builder) {
-    connections = new Connections(builder.addresses, builder.credentials, builder.token);
+    connections = new Connections(builder.addresses, builder.credentials, builder.token, builder.streamsPerConnection);
     owner = builder.owner == null ? pidAtHost() : builder.owner;
     locking = new Locking(connections, owner);
   }
@@ -51,6 +51,7 @@ public final class LeaseholdClient implements AutoCloseable {
     private ChannelCredentials credentials = InsecureChannelCredentials.create();
     private String token;
     private String owner;
+    private int streamsPerConnection = 100;
 
     private Builder(List<String> addresses) {
       this.addresses = addresses;
@@ -71,6 +72,17 @@ public final class LeaseholdClient implements AutoCloseable {
     /** Sets the name that tells people who holds a lease or runs an operation; {@code pid@host} if not given. */
     public Builder owner(String owner) {
       this.owner = owner;
+      return this;
+    }
+
+    /**
+     * Sets how many calls are open on a connection at most, before the client opens another one; 100 if not given. Give
+     * what a proxy allows, if that is less.
+     *
+     * @throws LeaseholdException.InvalidArgument for less than 1
+     */
+    public Builder streamsPerConnection(int streamsPerConnection) {
+      this.streamsPerConnection = Numbers.count("streamsPerConnection", streamsPerConnection, 1);
       return this;
     }
 

@@ -80,7 +80,7 @@ public class LeaseholdException extends RuntimeException {
 
   /**
    * Returns more about a loss: a LostReason such as FORCE_RELEASED; or DEADLINE, when the deadline passed here,
-   * whatever servers know. Empty for other errors.
+   * which servers may not know. Empty for other errors.
    */
   public String why() {
     return why;
@@ -218,11 +218,17 @@ public class LeaseholdException extends RuntimeException {
     return local(Status.Code.CANCELLED, "", message, "");
   }
 
-  /** Makes the error of a stream that a server left without a first answer for a time. */
-  static LeaseholdException noFirstAnswer(String address, long withinNanos) {
-    long seconds = TimeUnit.NANOSECONDS.toSeconds(withinNanos);
+  /**
+   * Makes the error of a stream that a server left without a first answer for a time.
+   *
+   * @param open how many calls were open on its connection
+   */
+  static LeaseholdException noFirstAnswer(String address, long withinNanos, int open) {
+    long millis = TimeUnit.NANOSECONDS.toMillis(withinNanos);
     return unavailable(
-        address + " did not answer within " + seconds + " s: check that a Leasehold server runs there");
+        address + " did not answer within " + millis + " ms, with " + open + " open on this connection: check that a"
+            + " Leasehold server runs there, and that all between allow as many streams on a connection as"
+            + " streamsPerConnection says");
   }
 
   static LeaseholdException leaseLost(String resource, String why) {

@@ -43,7 +43,7 @@ public record LockOptions(
   public LockOptions {
     ttl = Numbers.aboveZero("withTtl", ttl);
     waitFor = waitFor == null ? Duration.ofSeconds(30) : Numbers.wait("withWait", waitFor);
-    timeout = timeout == null ? Duration.ofSeconds(10) : Numbers.wait("withTimeout", timeout);
+    timeout = timeout == null ? null : Numbers.wait("withTimeout", timeout);
     minHold = Numbers.span("withHold(minHold)", minHold);
     maxHold = Numbers.aboveZero("withHold(maxHold)", maxHold);
     if (permits != 0 || limit != 0) {
@@ -69,7 +69,10 @@ public record LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);
   }
 
-  /** Sets how long the client asks servers when there is no wait; 10 s if not given. */
+  /**
+   * Sets how long all of it may take, the wait included. If not given: as long as the wait; without a wait, until the
+   * client has asked each server once, 10 s at most.
+   */
   public LockOptions withTimeout(Duration timeout) {
     return new LockOptions(
         ttl, waitFor, timeout, owner, shared, permits, limit, leaseId, minHold, maxHold, metadata, observer);

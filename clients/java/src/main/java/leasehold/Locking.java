@@ -14,24 +14,22 @@ import leasehold.KeepingStream.Message;
 import leasehold.v1.AcquireManyRequest;
 import leasehold.v1.HoldRequest;
 import leasehold.v1.HoldResponse;
-import leasehold.v1.KeepAliveRequest;
-import leasehold.v1.KeepAliveResponse;
 import leasehold.v1.LeaseRef;
 import leasehold.v1.LeaseSpec;
 import leasehold.v1.LockServiceGrpc;
 
-/**
- * How the client takes leases: one by Hold, a single stream for waiting and keeping; several at once by AcquireMany,
- * and then a KeepAlive for each.
- */
+/** How the client takes leases: one by Hold, which waits for it on a stream; several at once by AcquireMany. */
 final class Locking {
   /** How long a queued call waits for the first word of a server, which says something every 15 s; in nanoseconds. */
   private static final long FIRST_ANSWER_IN_QUEUE = TimeUnit.SECONDS.toNanos(20);
 
   private static final System.Logger LOG = System.getLogger("leasehold");
 
-  /** How long the client tries to give back what it no longer waits for, in nanoseconds. */
+  /** How long a caller that gave up waits for what it gave back, in nanoseconds; the release goes on after that. */
   private static final long GIVE_BACK = TimeUnit.SECONDS.toNanos(1);
+
+  /** How much later than the loop a thread that waits for it gives up, in nanoseconds. */
+  private static final long LATE = TimeUnit.MILLISECONDS.toNanos(100);
 
   private final Connections connections;
   private final String owner;
@@ -44,33 +42,44 @@ final class Locking {
   Lease lock(String resource, LockOptions options) throws InterruptedException {
     LeaseSpec spec = options.spec(resource, owner);
     Consumer<LeaseEvent> observer = guarded(options.observer());
-    boolean waits = !options.waitFor().isZero();
-    long giveUp = System.nanoTime() + (waits ? options.waitFor() : options.timeout()).toNanos();
-    for (int tries = 0; ; tries++) {
+    Times times = new Times(options);
+    long answerIn = Connections.TRY_FOR;
+    int tries = 0;
+    for (int asked = 1; ; asked++) {
       if (connections.isClosed()) {
         throw LeaseholdException.closed();
       }
-      HoldRequest.Builder request = HoldRequest.newBuilder().setSpec(spec);
-      if (waits) {
-        long left = Math.max(TimeUnit.MILLISECONDS.toNanos(1), giveUp - System.nanoTime());
-        request.setWaitTimeout(LockOptions.proto(Duration.ofNanos(left)));
+      HoldRequest.Builder request = HoldRequest.newBuilder().setSpec(spec).setRenewFor(Keeper.RENEW_FOR);
+      long now = System.nanoTime();
+      long queued = 0;
+      if (times.waits) {
+        long left = times.waitEnd - now;
+        request.setWaitTimeout(LockOptions.proto(Duration.ofNanos(Math.max(1_000_000L, left))));
+        queued = Math.max(0, left);
       }
-      Granting granting = new Granting(request.build(), observer);
+      long within = Math.min(queued + answerIn, times.wholeEnd - now);
+      Granting granting =
+          new Granting(request.build(), observer, times.waits ? FIRST_ANSWER_IN_QUEUE : answerIn, within);
       long pause;
       try {
-        return granting.await(giveUp);
+        return granting.await();
       } catch (InterruptedException e) {
-        giveBack(spec);
+        giveBack(List.of(spec), GIVE_BACK);
         throw e;
       } catch (LeaseholdException error) {
-        pause = Math.max(error.retryAfter().toNanos(), Connections.fullJitter(tries));
+        if (granting.wasHeardOf()) {
+          tries = 0;
+        } else if (granting.wasSilent()) {
+          answerIn *= 2;
+        }
+        pause = Math.max(error.retryAfter().toNanos(), Connections.fullJitter(tries++));
         boolean canPass = error.passes() || error.reason().equals("MOVED");
-        if (!canPass || System.nanoTime() + pause - giveUp > 0) {
+        if (!canPass || connections.isOver(times.start, times.giveUp, times.asksOnce(), asked, pause)) {
           // It may be queued or even granted at a server whose answer never arrived.
           if (!(error instanceof LeaseholdException.Contended)
               && error.code() != Status.Code.INVALID_ARGUMENT
               && error.code() != Status.Code.UNAUTHENTICATED) {
-            giveBack(spec);
+            giveBack(List.of(spec), times.wholeEnd - System.nanoTime());
           }
           throw error;
         }
@@ -79,11 +88,48 @@ final class Locking {
       }
       try {
         TimeUnit.NANOSECONDS.sleep(pause);
+        connections.keeper.letHoldersGoFirst(times.giveUp - System.nanoTime());
       } catch (InterruptedException e) {
-        giveBack(spec);
+        giveBack(List.of(spec), GIVE_BACK);
         throw e;
       }
     }
+  }
+
+  /** When an acquisition does what, in nanoseconds of the monotonic clock. */
+  private static final class Times {
+    /** In place of an end that wasn't given; the difference of two times must not overflow. */
+    private static final long NO_END = Long.MAX_VALUE / 4;
+
+    final boolean waits;
+    final boolean isBounded;
+    final long start = System.nanoTime();
+    /** When the server says that the wait is over: before the caller stops listening. */
+    final long waitEnd;
+    /** When no further try begins. */
+    final long giveUp;
+    /** When all of it is over, giving back included. */
+    final long wholeEnd;
+
+    Times(LockOptions options) {
+      long wait = options.waitFor().toNanos();
+      waits = wait > 0;
+      isBounded = options.timeout() != null;
+      long whole = isBounded ? options.timeout().toNanos() : NO_END;
+      long share = isBounded ? answerShare(whole) : 0;
+      waitEnd = start + Math.min(wait, whole - share);
+      giveUp = start + (isBounded ? whole : waits ? wait : Connections.ANSWER_WITHIN);
+      wholeEnd = start + whole;
+    }
+
+    boolean asksOnce() {
+      return !waits && !isBounded;
+    }
+  }
+
+  /** Returns the part of a bound on a whole call that its wait at the server leaves for the answer. */
+  private static long answerShare(long whole) {
+    return Math.min(TimeUnit.SECONDS.toNanos(1), whole / 4);
   }
 
   List<Lease> lockMany(List<String> resources, LockOptions options) throws InterruptedException {
@@ -91,28 +137,39 @@ final class Locking {
     for (String resource : resources) {
       request.addSpecs(options.withLeaseId(null).spec(resource, owner));
     }
-    boolean waits = !options.waitFor().isZero();
     // The longest wait of a unary call.
-    Duration most = Duration.ofMinutes(30);
-    Duration wait = options.waitFor().compareTo(most) < 0 ? options.waitFor() : most;
-    if (waits) {
-      request.setWaitTimeout(LockOptions.proto(wait));
+    long wait = Math.min(options.waitFor().toNanos(), TimeUnit.MINUTES.toNanos(30));
+    boolean waits = wait > 0;
+    boolean isBounded = options.timeout() != null;
+    long within = waits ? wait + Connections.TRY_FOR : Connections.ANSWER_WITHIN;
+    if (isBounded) {
+      within = options.timeout().toNanos();
+      wait = Math.min(wait, within - answerShare(within));
     }
-    long within = waits ? wait.toNanos() + Kept.FIRST_ANSWER : options.timeout().toNanos();
+    if (waits) {
+      request.setWaitTimeout(LockOptions.proto(Duration.ofNanos(wait)));
+    }
+    long wholeEnd = System.nanoTime() + (isBounded ? within : Times.NO_END);
     try {
+      var kind = waits ? Connections.Kind.WAITING : Connections.Kind.CALL;
       var answered =
           connections.unary(
-              LockServiceGrpc.getAcquireManyMethod(), request.build(), within, waits ? within : Connections.TRY_FOR);
+              LockServiceGrpc.getAcquireManyMethod(),
+              request.build(),
+              new Connections.Bounds(kind, within, wait, !waits && !isBounded));
       List<Lease> leases = new ArrayList<>();
       for (leasehold.v1.Lease granted : answered.response().getLeasesList()) {
-        leases.add(kept(granted, answered.sent(), guarded(options.observer()), null));
+        Lease lease = kept(granted, answered.sent(), guarded(options.observer()));
+        leases.add(lease);
+        connections.loop.execute(() -> connections.keeper.keep(lease.kept));
       }
       return leases;
-    } catch (LeaseholdException | InterruptedException e) {
+    } catch (InterruptedException e) {
+      giveBack(request.getSpecsList(), GIVE_BACK);
+      throw e;
+    } catch (LeaseholdException e) {
       // A refused try also leaves something: what an earlier try was granted, if the answer to that one was lost.
-      for (LeaseSpec spec : request.getSpecsList()) {
-        giveBack(spec);
-      }
+      giveBack(request.getSpecsList(), wholeEnd - System.nanoTime());
       throw e;
     }
   }
@@ -129,30 +186,51 @@ final class Locking {
     };
   }
 
-  /** Makes the lease that a server granted; {@code first} is the stream that granted it, if one did. */
-  private Lease kept(
-      leasehold.v1.Lease granted, Deadline.Sent sent, Consumer<LeaseEvent> observer, KeepingStream first) {
-    Kept kept = new Kept(connections, keepAlive(granted), observer, reason -> {});
+  /** Makes the lease that a server granted. Nothing keeps it yet. */
+  private Lease kept(leasehold.v1.Lease granted, Deadline.Sent sent, Consumer<LeaseEvent> observer) {
+    LeaseRef ref =
+        LeaseRef.newBuilder()
+            .setResource(granted.getResource())
+            .setLeaseId(granted.getLeaseId())
+            .setFencingToken(granted.getFencingToken())
+            .build();
+    Kept kept = Kept.lease(connections, ref, observer);
     if (kept.extend(sent, KeepingStream.nanos(granted.getValidFor()))) {
       observer.accept(new LeaseEvent(LeaseEvent.Kind.GRANTED, ""));
     }
-    Lease lease = new Lease(connections, granted, kept);
-    connections.loop.execute(() -> kept.keep(first));
-    return lease;
+    return new Lease(connections, granted, kept);
   }
 
   /**
    * Releases what its caller gave up. A failure is of no use to a caller that gets no lease: what was granted ends with
    * its TTL.
+   *
+   * @param withinNanos how long the caller waits for it at most; the releases go on after that
    */
-  private void giveBack(LeaseSpec spec) {
+  private void giveBack(List<LeaseSpec> specs, long withinNanos) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    Runnable release =
+        () -> {
+          try {
+            for (LeaseSpec spec : specs) {
+              Lease.release(connections, spec.getResource(), spec.getLeaseId());
+            }
+          } catch (LeaseholdException | InterruptedException e) {
+            // The leases end with their TTLs.
+          } finally {
+            done.complete(null);
+          }
+        };
+    Thread thread = new Thread(release, "leasehold gives back");
+    thread.setDaemon(true);
+    thread.start();
     boolean wasInterrupted = Thread.interrupted();
     try {
-      Lease.release(connections, spec.getResource(), spec.getLeaseId(), GIVE_BACK, GIVE_BACK);
-    } catch (LeaseholdException e) {
-      // The lease ends with its TTL.
+      done.get(Math.max(0, Math.min(withinNanos, GIVE_BACK)), TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
       wasInterrupted = true;
+    } catch (ExecutionException | TimeoutException e) {
+      // It goes on.
     }
     if (wasInterrupted) {
       Thread.currentThread().interrupt();
@@ -164,40 +242,58 @@ final class Locking {
     private final CompletableFuture<Lease> granted = new CompletableFuture<>();
     private final CompletableFuture<KeepingStream> opened = new CompletableFuture<>();
     private final Consumer<LeaseEvent> observer;
-    private Kept kept;
+    private final long within;
+    private volatile boolean wasHeardOf;
+    private volatile boolean wasSilent;
+    private Keeper.Batch keeping;
 
-    Granting(HoldRequest request, Consumer<LeaseEvent> observer) {
+    /**
+     * Opens the stream; spans are in nanoseconds.
+     *
+     * @param answerIn how long an instance that accepts the call may say nothing
+     * @param within how long the stream may take to grant
+     */
+    Granting(HoldRequest request, Consumer<LeaseEvent> observer, long answerIn, long within) {
       this.observer = observer;
+      this.within = within;
       var call =
           new KeepingStream.Call<HoldRequest, HoldResponse>(
               LockServiceGrpc.getHoldMethod(), request, Locking::translate);
-      // An instance that accepts the call and says nothing gets no more time.
-      long answerIn =
-          request.getWaitCase() == HoldRequest.WaitCase.WAIT_NOT_SET ? Kept.FIRST_ANSWER : FIRST_ANSWER_IN_QUEUE;
+      long first = Math.max(0, Math.min(answerIn, within));
       connections.loop.execute(
           () -> {
-            KeepingStream stream = call.open(connections, this);
+            KeepingStream stream = call.open(connections, Connections.Kind.WAITING, this);
             opened.complete(stream);
             var answer =
                 connections.loop.schedule(
-                    () -> fail(LeaseholdException.noFirstAnswer(stream.seat.address(), answerIn)),
-                    answerIn,
+                    () -> {
+                      if (!wasHeardOf) {
+                        wasSilent = true;
+                        fail(stream.noFirstAnswer(first));
+                      }
+                    },
+                    first,
                     TimeUnit.NANOSECONDS);
             granted.whenComplete((lease, error) -> answer.cancel(false));
-            heardOnce = () -> answer.cancel(false);
           });
     }
 
-    private Runnable heardOnce = () -> {};
-
     Connections.Seat seat() {
-      return opened.join().seat;
+      return opened.isDone() ? opened.join().seat : connections.seat();
     }
 
-    Lease await(long giveUp) throws InterruptedException {
+    boolean wasHeardOf() {
+      return wasHeardOf;
+    }
+
+    boolean wasSilent() {
+      return wasSilent;
+    }
+
+    Lease await() throws InterruptedException {
       try {
         // This bounds the wait for a silent server; a server that queues the call ends it a little earlier.
-        return granted.get(giveUp - System.nanoTime() + Kept.FIRST_ANSWER, TimeUnit.NANOSECONDS);
+        return granted.get(within + LATE, TimeUnit.NANOSECONDS);
       } catch (ExecutionException e) {
         if (e.getCause() instanceof LeaseholdException ours) {
           throw ours;
@@ -205,9 +301,8 @@ final class Locking {
         throw new IllegalStateException(e.getCause());
       } catch (TimeoutException e) {
         // The loop may not have opened the stream yet, and this must not wait for it.
-        String address = (opened.isDone() ? seat() : connections.seat()).address();
         throw LeaseholdException.unavailable(
-            "no server answered in time (the last try was at " + address
+            "no server answered in time (the last try was at " + seat().address()
                 + "): check that a Leasehold server runs there, or give the call more time");
       } finally {
         if (!granted.isDone() || granted.isCompletedExceptionally()) {
@@ -219,26 +314,27 @@ final class Locking {
 
     @Override
     public void heard(KeepingStream from, Message message) {
-      if (kept != null) {
-        kept.heard(from, message);
+      if (keeping != null) {
+        keeping.heard(from, message);
         return;
       }
-      heardOnce.run();
+      wasHeardOf = true;
       if (message.kind() == Kind.QUEUED) {
         observer.accept(new LeaseEvent(LeaseEvent.Kind.QUEUED, message.detail()));
       } else if (message.kind() == Kind.GRANTED && !granted.isDone()) {
-        Lease lease = kept(message.lease(), from.sent, observer, from);
-        kept = lease.kept;
+        Lease lease = kept(message.lease(), from.sent, observer);
+        keeping = connections.keeper.keepBy(from, lease.kept);
         if (!granted.complete(lease)) {
-          kept.release(); // the caller has just given up, and gives the lease back
+          lease.kept.release(); // the caller has just given up, and gives the lease back
+          lease.kept.leave();
         }
       }
     }
 
     @Override
     public void ended(KeepingStream from, LeaseholdException error) {
-      if (kept != null) {
-        kept.ended(from, error);
+      if (keeping != null) {
+        keeping.ended(from, error);
       } else {
         fail(error);
       }
@@ -249,38 +345,20 @@ final class Locking {
     }
   }
 
-  private static KeepingStream.Call<KeepAliveRequest, KeepAliveResponse> keepAlive(leasehold.v1.Lease lease) {
-    LeaseRef ref =
-        LeaseRef.newBuilder()
-            .setResource(lease.getResource())
-            .setLeaseId(lease.getLeaseId())
-            .setFencingToken(lease.getFencingToken())
-            .build();
-    return new KeepingStream.Call<>(
-        LockServiceGrpc.getKeepAliveMethod(),
-        KeepAliveRequest.newBuilder().addLeases(ref).build(),
-        response ->
-            switch (response.getEventCase()) {
-              case RENEWED -> Message.renewed(response.getRenewed().getValidFor());
-              case AT_RISK -> atRisk(response.getAtRisk());
-              case LOST -> lost(response.getLost());
-              case DRAINING -> Message.of(Kind.DRAINING);
-              default -> Message.of(Kind.OTHER);
-            });
-  }
-
   private static Message translate(HoldResponse response) {
     return switch (response.getEventCase()) {
       case QUEUED -> Message.of(Kind.QUEUED, String.valueOf(response.getQueued().getPosition()));
       case GRANTED ->
           new Message(
               Kind.GRANTED,
+              "",
               KeepingStream.nanos(response.getGranted().getValidFor()),
               "",
               response.getGranted());
       case RENEWED -> Message.renewed(response.getRenewed().getValidFor());
       case AT_RISK -> atRisk(response.getAtRisk());
       case LOST -> lost(response.getLost());
+      case MOVED -> Message.of(Kind.MOVED);
       case DRAINING -> Message.of(Kind.DRAINING);
       default -> Message.of(Kind.OTHER);
     };
@@ -290,7 +368,7 @@ final class Locking {
     return Message.of(Kind.AT_RISK, atRisk.getReason().name().replace("AT_RISK_REASON_", ""));
   }
 
-  private static Message lost(leasehold.v1.Lost lost) {
+  static Message lost(leasehold.v1.Lost lost) {
     return Message.of(Kind.LOST, lost.getReason().name().replace("LOST_REASON_", ""));
   }
 }

@@ -110,8 +110,7 @@ public final class Operations {
             .unary(
                 OperationStoreServiceGrpc.getWaitOperationMethod(),
                 request,
-                waitNanos + Connections.ANSWER_WITHIN,
-                waitNanos + Connections.TRY_FOR)
+                Connections.Bounds.waiting(waitNanos + Connections.ANSWER_WITHIN, waitNanos))
             .response();
     return response.getDone() ? response.getOperation() : null;
   }
@@ -258,8 +257,7 @@ public final class Operations {
         connections.unary(
             OperationStoreServiceGrpc.getClaimOperationsMethod(),
             request,
-            waitNanos + Connections.ANSWER_WITHIN,
-            waitNanos + Connections.TRY_FOR);
+            Connections.Bounds.waiting(waitNanos + Connections.ANSWER_WITHIN, waitNanos));
     return answered.response().getClaimedList().stream()
         .map(one -> new Attempt(connections, one.getOperation(), one.getAttempt(), answered.sent()))
         .toList();

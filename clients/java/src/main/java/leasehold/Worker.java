@@ -57,11 +57,15 @@ public final class Worker implements AutoCloseable {
       free.release(concurrency);
     }
     for (Attempt attempt : running) {
-      try {
-        attempt.giveBack(); // work that goes on all the same can write nothing any more
-      } catch (LeaseholdException e) {
-        LOG.log(System.Logger.Level.WARNING, named(attempt) + " was not given back", e);
-      }
+      giveBack(attempt); // work that goes on all the same can write nothing any more
+    }
+  }
+
+  private static void giveBack(Attempt attempt) throws InterruptedException {
+    try {
+      attempt.giveBack();
+    } catch (LeaseholdException e) {
+      LOG.log(System.Logger.Level.WARNING, named(attempt) + " was not given back", e);
     }
   }
 
@@ -70,13 +74,16 @@ public final class Worker implements AutoCloseable {
     if (unanswered == null) {
       return;
     }
+    List<Attempt> unheard;
     try {
-      for (Attempt attempt : operations.claim(unanswered, 0)) {
-        attempt.giveBack();
-      }
+      unheard = operations.claim(unanswered, 0);
     } catch (LeaseholdException e) {
       String said = "what the last claim got was not given back; others get it when it goes stale";
       LOG.log(System.Logger.Level.WARNING, said, e);
+      return;
+    }
+    for (Attempt attempt : unheard) {
+      giveBack(attempt);
     }
   }
 

@@ -20,7 +20,7 @@ class StatusesTest {
   private static final LockOptions PATIENT = LockOptions.DEFAULT.withWait(Duration.ofSeconds(15));
 
   @Test
-  void aLockWaitsOnWhateverEndsItsStreamOnTheWay() throws Exception {
+  void aLockWaitsOnAfterAnyEndOfItsStreamOnTheWay() throws Exception {
     try (var server = new FakeServer();
         var client = LeaseholdClient.builder(server.address()).build()) {
       server.answer(OF_PROXIES);
@@ -32,7 +32,7 @@ class StatusesTest {
   }
 
   @Test
-  void aCallIsRepeatedWhateverEndsItOnTheWay() throws Exception {
+  void aCallIsRepeatedAfterAnyEndOnTheWay() throws Exception {
     try (var server = new FakeServer();
         var client = LeaseholdClient.builder(server.address()).build()) {
       server.answer(OF_PROXIES);
