@@ -89,7 +89,7 @@ def test_a_worker_that_stops_while_it_claims_gives_back_what_it_got(
             channel = client.operations.channel
             ask = channel.unary
 
-            async def answers_late(method: Any, request: Any, **options: float) -> Any:
+            async def answers_late(method: Any, request: Any, **options: Any) -> Any:
                 answered = await ask(method, request, **options)
                 if isinstance(request, pb.ClaimOperationsRequest) and request.wait_timeout.seconds > 0:
                     await asyncio.sleep(30)

@@ -49,6 +49,11 @@ class Deadline:
         self._ttl = 0.0
         self._is_over = False
 
+    @property
+    def ttl(self) -> float:
+        """The most seconds that were left when an answer arrived: about the TTL."""
+        return self._ttl
+
     def remaining(self) -> float:
         """Returns the seconds that are left, 0.0 when it is over: by the clocks, even if no timer has run."""
         deadlines = self._deadlines

@@ -15,8 +15,10 @@ from collections.abc import Callable
 
 from leasehold.errors import LeaseholdError, OtherProcess
 
-#: How many seconds a fork waits for gRPC to end.
-_LET_GO_WITHIN = 1.0
+#: How many seconds a fork waits for this client to end its calls: it can, but a busy machine takes its time.
+_LET_GO_WITHIN = 4.0
+#: How many seconds a fork waits for gRPC to end then: it doesn't, where others use it.
+_UNUSED_WITHIN = 1.0
 _LOOK_EVERY = 0.002
 _NEVER = ("", "0", "false", "no", "off")
 
@@ -60,9 +62,8 @@ def on_fork(let_go: Callable[[float], None], over: Callable[[], None]) -> None:
         global _is_paused, _was_in_use
         _forking.acquire()
         _is_paused = True
-        until = time.monotonic() + _LET_GO_WITHIN
         let_go(_LET_GO_WITHIN)
-        _wait_until_unused(until)
+        _wait_until_unused(time.monotonic() + _UNUSED_WITHIN)
         _was_in_use = _is_in_use()
 
     def in_parent() -> None:

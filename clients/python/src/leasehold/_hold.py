@@ -1,7 +1,7 @@
 """How the client takes leases.
 
-It takes one by Hold, a single stream for waiting and keeping; several at once by AcquireMany, and then a KeepAlive for
-each.
+It takes one by Hold, a single stream that waits and keeps it for the first seconds; several at once by AcquireMany. A
+batch keeps them then.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leasehold import _numbers
+from leasehold._batches import batches_of
 from leasehold._channel import ANSWER_WITHIN, Channel, full_jitter
-from leasehold._kept import FIRST_ANSWER, SILENCE, Kept, Open, Stream, seconds
+from leasehold._kept import FIRST_ANSWER, RENEW_FOR, SILENCE, Kept, Stream, holders_of, seconds
 from leasehold.errors import LeaseholdError, no_answer_in_time, no_first_answer
 from leasehold.v1 import lease_events_pb2, lease_pb2, lock_service_pb2
 
@@ -96,12 +97,6 @@ def _lost_reason(reason: int) -> str:
     return name.removeprefix("LOST_REASON_")
 
 
-def _keep_alive(channel: Channel, lease: Any) -> Open:
-    ref = lease_pb2.LeaseRef(resource=lease.resource, lease_id=lease.lease_id, fencing_token=lease.fencing_token)
-    request = lock_service_pb2.KeepAliveRequest(leases=[ref])
-    return lambda seat: seat.streams.locks.KeepAlive(request, metadata=channel.metadata)
-
-
 def _guarded(on_event: OnEvent | None) -> OnEvent:
     """Returns an observer that logs what ``on_event`` raises: a failing observer must not cost the lease."""
 
@@ -140,28 +135,39 @@ async def _hold_on_any(
     channel: Channel, spec: Spec, wait: float, give_up: float, on_event: OnEvent
 ) -> tuple[Any, Kept]:
     message = spec.message()
-    tries = 0
+    began = channel.clock.monotonic()
+    tries = unanswered = 0
     while True:
         seat = channel.seat
         request = lock_service_pb2.HoldRequest(spec=message)
+        set_duration(request.renew_for, RENEW_FOR)
         _set_wait(request, wait, give_up - channel.clock.monotonic())
+        granting: _Granting | None = None
         try:
-            return await _Granting(channel, request, on_event).wait(give_up)
+            granting = _Granting(channel, request, FIRST_ANSWER * 2.0 ** min(unanswered, 30), on_event)
+            return await granting.wait(give_up)
         except LeaseholdError as error:
-            pause = max(error.retry_after or 0.0, full_jitter(tries))
+            tries += 1
+            if granting is not None and granting.is_unanswered:
+                unanswered += 1
+            granting = None  # nothing of gRPC is left in this call while it pauses: the process may fork
+            pause = max(error.retry_after or 0.0, full_jitter(tries - 1))
             can_pass = error.is_passing or error.reason == "MOVED"
-            if not can_pass or channel.clock.monotonic() + pause >= give_up:
+            again = channel.clock.monotonic() + pause
+            if not can_pass or again >= give_up or wait <= 0 and channel.has_asked_all(tries, again - began):
                 raise
             channel.leave(seat)
             on_event("reopened", error.message)
-        tries += 1
         await asyncio.sleep(pause)
+        await holders_of(channel).answered()
 
 
 class _Granting:
     """One Hold stream, until it grants or ends. After the grant it is the first stream that keeps the lease."""
 
-    def __init__(self, channel: Channel, request: Any, on_event: OnEvent) -> None:
+    def __init__(self, channel: Channel, request: Any, answer_in: float, on_event: OnEvent) -> None:
+        #: Whether the server left it without an answer.
+        self.is_unanswered = False
         self._channel = channel
         self._on_event = on_event
         self._kept: Kept | None = None
@@ -170,12 +176,13 @@ class _Granting:
         has_wait = request.WhichOneof("wait") is not None
         self._stream = Stream(
             channel,
-            lambda seat: seat.streams.locks.Hold(request, metadata=channel.metadata),
+            "waiting",
+            lambda stubs: stubs.locks.Hold(request, metadata=channel.metadata),
             self._heard,
             self._ended,
         )
         # An instance that accepts the call and says nothing gets no more time. (One that queues it says so every 15 s.)
-        self._answer_in = SILENCE if has_wait else FIRST_ANSWER
+        self._answer_in = SILENCE if has_wait else answer_in
         self._first_answer = loop.call_later(self._answer_in, self._no_answer)
 
     async def wait(self, give_up: float) -> tuple[Any, Kept]:
@@ -189,7 +196,7 @@ class _Granting:
             async with asyncio.timeout(None if math.isinf(left) else left):
                 return await self._granted
         except TimeoutError:
-            raise no_answer_in_time(self._stream.seat.address) from None
+            raise no_answer_in_time(self._stream.seat.address, self._stream.open_calls) from None
         finally:
             self._first_answer.cancel()
             if not self._granted.done() or self._granted.cancelled():
@@ -205,7 +212,7 @@ class _Granting:
             self._on_event("queued", message.queued)
         if event == "granted" and not self._granted.done():
             self._kept = kept = keep(self._channel, message.granted, call.sent, self._on_event)
-            kept.adopt(call)
+            kept.begin(call, RENEW_FOR / 4)
             self._granted.set_result((message.granted, kept))
 
     def _ended(self, call: Stream, error: LeaseholdError) -> None:
@@ -215,13 +222,17 @@ class _Granting:
             self._granted.set_exception(error)
 
     def _no_answer(self) -> None:
+        self.is_unanswered = True
         self._stream.cancel()
-        self._ended(self._stream, no_first_answer(self._stream.seat.address, self._answer_in))
+        error = no_first_answer(self._stream.seat.address, self._answer_in, self._stream.open_calls)
+        self._ended(self._stream, error)
 
 
 def keep(channel: Channel, lease: Any, sent: Any, on_event: OnEvent) -> Kept:
     """Returns what keeps a granted lease alive; the caller gives it a stream. ``sent``: when its call was sent."""
-    kept = Kept(channel, keep_alive=_keep_alive(channel, lease), name_reason=_lost_reason, on_event=on_event)
+    batches = batches_of(channel)
+    kept = Kept(channel, open_anew=batches.want, name_reason=_lost_reason, on_event=on_event)
+    batches.add(kept, lease)
     if kept.extend(sent, seconds(lease.valid_for)):
         on_event("granted", lease)
     return kept
@@ -241,6 +252,8 @@ async def hold_many(
             request,
             within=left + FIRST_ANSWER,
             try_for=FIRST_ANSWER if wait <= 0 else left + FIRST_ANSWER,
+            kind="waiting" if wait > 0 else "calls",
+            asks_once=wait <= 0,
         )
     except BaseException as error:
         if not isinstance(error, LeaseholdError) or error.is_passing or error.code == "ABORTED":
@@ -249,7 +262,7 @@ async def hold_many(
         raise
     taken = [(lease, keep(channel, lease, answered.sent, _guarded(on_event))) for lease in answered.response.leases]
     for _, kept in taken:
-        kept.reopen("a unary call began it, and a stream keeps it")
+        kept.open()
     return taken
 
 

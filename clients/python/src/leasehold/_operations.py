@@ -17,7 +17,7 @@ from leasehold import _numbers
 from leasehold._channel import ANSWER_WITHIN, TRY_FOR, Channel, full_jitter
 from leasehold._deadline import Sent
 from leasehold._hold import Spec, set_duration
-from leasehold._kept import Kept, seconds
+from leasehold._kept import RENEW_FOR, Kept, Stream, patience_with, reopen_after, seconds
 from leasehold._payload import from_any, to_any
 from leasehold.errors import (
     AttemptLost,
@@ -88,9 +88,22 @@ class Attempt:
             fencing_token=attempt.fencing_token,
         )
         request = pb.KeepAliveOperationRequest(**self._key)
+        set_duration(request.renew_for, RENEW_FOR)
+
+        def open_anew(kept: Kept) -> None:
+            stream = Stream(
+                channel,
+                "keeping",
+                lambda stubs: stubs.operations.KeepAliveOperation(request, metadata=channel.metadata),
+                kept.heard,
+                kept.ended,
+                silence=patience_with(kept.ttl),
+            )
+            kept.carry(stream, age=reopen_after())
+
         self.kept = Kept(
             channel,
-            keep_alive=lambda seat: seat.streams.operations.KeepAliveOperation(request, metadata=channel.metadata),
+            open_anew=open_anew,
             name_reason=lambda reason: pb.AttemptLostReason.Name(reason).removeprefix("ATTEMPT_LOST_REASON_"),
             on_event=self._heard,
         )
@@ -98,7 +111,7 @@ class Attempt:
             self.signalled.set()
         self.kept.when_over(self.signalled.set)
         if self.kept.extend(sent, seconds(attempt.valid_for)):
-            self.kept.reopen("a unary call began it, and a stream keeps it")
+            self.kept.open()
 
     def _heard(self, kind: str, detail: Any) -> None:
         if kind == "cancel_requested":
@@ -180,7 +193,7 @@ class Begin:
         resource: str,
         operation_id: str,
         *,
-        type: str,
+        type: str = "run",
         data: object = None,
         labels: Mapping[str, str] | None = None,
         owner: str = "",
@@ -250,7 +263,11 @@ async def _wait_for(channel: Channel, key: Any, wait: float) -> Any:
     request = pb.WaitOperationRequest(resource=key.resource, operation_id=key.operation_id)
     set_duration(request.wait_timeout, wait)
     answered = await channel.unary(
-        lambda stubs: stubs.operations.WaitOperation, request, within=wait + ANSWER_WITHIN, try_for=wait + TRY_FOR
+        lambda stubs: stubs.operations.WaitOperation,
+        request,
+        within=wait + ANSWER_WITHIN,
+        try_for=wait + TRY_FOR,
+        kind="waiting",
     )
     return answered.response.operation if answered.response.done else None
 
@@ -271,6 +288,7 @@ class Claim:
             self._request,
             within=wait + ANSWER_WITHIN,
             try_for=wait + TRY_FOR,
+            kind="waiting" if wait > 0 else "calls",
         )
         return [Attempt(channel, one.operation, one.attempt, answered.sent) for one in answered.response.claimed]
 

@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from leasehold import _numbers
 from leasehold import _operations as ops
-from leasehold._channel import ANSWER_WITHIN, WAIT_FOR_LOCK, Channel, Tls, full_jitter
+from leasehold._channel import ANSWER_WITHIN, STREAMS_PER_CONNECTION, WAIT_FOR_LOCK, Channel, Tls, full_jitter
 from leasehold._hold import OnEvent, Spec, hold, hold_many, release
 from leasehold._kept import Kept
 from leasehold._operations import Attempt, Begin
@@ -29,6 +29,11 @@ from leasehold.v1 import operation_store_service_pb2 as pb
 __all__ = ["Attempt", "Client", "Lease", "LeaseGroup", "Operations", "Tls", "Worker"]
 
 _log = logging.getLogger("leasehold")
+
+#: How many seconds the end of a block waits for its release.
+_RELEASE_WITHIN = 2.0
+#: The releases that are under way, also after the end of their blocks.
+_releasing: set[asyncio.Future[bool]] = set()
 
 
 class Lease:
@@ -78,8 +83,11 @@ class Lease:
         Raises Unavailable when no server answered within 10 s; the lease then ends with its TTL.
         """
         self.kept.channel.check_process()
-        self.kept.finish("released", "it was released")
-        return await release(self.kept.channel, self.resource, self.lease_id)
+        self.kept.finish("released", "it was released", keeps_streams=True)
+        try:
+            return await release(self.kept.channel, self.resource, self.lease_id)
+        finally:
+            self.kept.end_streams()
 
 
 class LeaseGroup:
@@ -172,13 +180,22 @@ class _Taking(Generic[T]):
 
 
 async def release_quietly(lease: Lease | LeaseGroup) -> None:
-    """Releases what a block held, and only logs a failure: that must hide neither the block's result nor its error."""
-    try:
-        await lease.release()
-    except LeaseholdError as error:
-        leases = lease.leases if isinstance(lease, LeaseGroup) else [lease]
-        resources = ", ".join(each.resource for each in leases)
-        _log.warning("the lease on %s was not released, and ends with its TTL: %s", resources, error)
+    """Releases what a block held, and only logs a failure: that must hide neither the block's result nor its error.
+
+    After 2 s the block ends, and the release goes on.
+    """
+    releasing = asyncio.ensure_future(lease.release())
+    _releasing.add(releasing)
+
+    def tell(done: asyncio.Future[bool]) -> None:
+        _releasing.discard(done)
+        if not done.cancelled() and done.exception() is not None:
+            leases = lease.leases if isinstance(lease, LeaseGroup) else [lease]
+            resources = ", ".join(each.resource for each in leases)
+            _log.warning("the lease on %s was not released, and ends with its TTL: %s", resources, done.exception())
+
+    releasing.add_done_callback(tell)
+    await asyncio.wait([releasing], timeout=_RELEASE_WITHIN)
 
 
 class Client:
@@ -191,15 +208,22 @@ class Client:
         tls: Tls | None = None,
         token: str | None = None,
         owner: str | None = None,
+        streams_per_connection: int = STREAMS_PER_CONNECTION,
     ) -> None:
         """Connects with the first call.
 
         ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
         client sends it with every call, without the white space around it. ``owner`` tells people who
-        holds a lease or runs an operation; ``pid@host`` if not given. Raises ValueError for an address that isn't one,
-        and InvalidArgument, a ValueError too, for a token that isn't one.
+        holds a lease or runs an operation; ``pid@host`` if not given. ``streams_per_connection``: how many calls a
+        connection has open before another one is made, for proxies that allow fewer than 100. Raises ValueError for an
+        address that isn't one, and InvalidArgument, a ValueError too, for a token or a number that isn't one.
         """
-        self._channel = Channel([addresses] if isinstance(addresses, str) else addresses, tls=tls, token=token)
+        self._channel = Channel(
+            [addresses] if isinstance(addresses, str) else addresses,
+            tls=tls,
+            token=token,
+            streams_per_connection=streams_per_connection,
+        )
         self._owner = f"{os.getpid()}@{socket.gethostname()}" if owner is None else owner
         self.operations = Operations(self._channel, self._owner)
 
@@ -309,7 +333,7 @@ class Operations:
         operation_id: str,
         work: Callable[[Attempt], Awaitable[Any]],
         *,
-        type: str,
+        type: str = "run",
         data: object = None,
         labels: Mapping[str, str] | None = None,
         heartbeat: float | None = None,
@@ -354,7 +378,7 @@ class Operations:
             return ops.outcome(begun)
         return await perform(begun, work)
 
-    async def begin(self, resource: str, operation_id: str, *, type: str, **options: Any) -> None:
+    async def begin(self, resource: str, operation_id: str, *, type: str = "run", **options: Any) -> None:
         """Records an operation for a worker to claim. Options are those of ``run``, without ``wait``.
 
         A repeat has no second effect. Raises LeaseholdError with the reason OPERATION_EXISTS if the operation exists

@@ -16,7 +16,7 @@ from typing import Any, Self
 from leasehold import _fork, aio
 from leasehold import _operations as ops
 from leasehold._background import Background, background
-from leasehold._channel import Tls
+from leasehold._channel import STREAMS_PER_CONNECTION, Tls
 from leasehold._operations import Begin
 from leasehold.errors import LockContended
 
@@ -127,19 +127,23 @@ class Client:
         tls: Tls | None = None,
         token: str | None = None,
         owner: str | None = None,
+        streams_per_connection: int = STREAMS_PER_CONNECTION,
     ) -> None:
         """Connects with the first call.
 
         ``addresses``: the ``"host:port"`` of one instance or of several. ``tls``: None for plain text. ``token``: the
         client sends it with every call, without the white space around it. ``owner`` tells people who
-        holds a lease or runs an operation; ``pid@host`` if not given. Raises ValueError for an address that isn't one,
-        and InvalidArgument, a ValueError too, for a token that isn't one.
+        holds a lease or runs an operation; ``pid@host`` if not given. ``streams_per_connection``: how many calls a
+        connection has open before another one is made, for proxies that allow fewer than 100. Raises ValueError for an
+        address that isn't one, and InvalidArgument, a ValueError too, for a token or a number that isn't one.
         """
         _fork.check_usable()
         self._loop = background()
 
         async def connect() -> aio.Client:
-            return aio.Client(addresses, tls=tls, token=token, owner=owner)
+            return aio.Client(
+                addresses, tls=tls, token=token, owner=owner, streams_per_connection=streams_per_connection
+            )
 
         self._inner = self._loop.wait(connect())
         self._loop.channels.add(self._inner.operations.channel)
@@ -282,7 +286,14 @@ class Operations:
         self._inner = inner
 
     def run(
-        self, resource: str, operation_id: str, work: Work, *, type: str, wait: float | None = None, **options: Any
+        self,
+        resource: str,
+        operation_id: str,
+        work: Work,
+        *,
+        type: str = "run",
+        wait: float | None = None,
+        **options: Any,
     ) -> Any:
         """Does the work once, however often and from wherever it is called, and returns the result.
 
@@ -315,7 +326,7 @@ class Operations:
         self._loop.wait(ops.settle(begun, result))
         return result
 
-    def begin(self, resource: str, operation_id: str, *, type: str, **options: Any) -> None:
+    def begin(self, resource: str, operation_id: str, *, type: str = "run", **options: Any) -> None:
         """Records an operation for a worker to claim. Options are those of ``run``, without ``wait``.
 
         A repeat has no second effect. Raises LeaseholdError with the reason OPERATION_EXISTS if the operation exists

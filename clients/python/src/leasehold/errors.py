@@ -178,19 +178,28 @@ def client_closed() -> LeaseholdError:
     return local_error("CANCELLED", "the client is closed: make calls before close(), or make a new client")
 
 
-def no_first_answer(address: str, within: float) -> LeaseholdError:
-    """Makes the error of a stream that a server left without a first answer for ``within`` seconds."""
+def no_first_answer(address: str, within: float, open_calls: int) -> LeaseholdError:
+    """Makes the error of a stream that a server left without a first answer for ``within`` seconds; ``open_calls``: how
+    many calls its connection had."""
     return local_error(
-        "UNAVAILABLE", f"{address} did not answer within {within:.0f} s: check that a Leasehold server runs there"
+        "UNAVAILABLE",
+        f"{address} did not answer within {within:.0f} s, with {_open(open_calls)}: check that a Leasehold server runs "
+        "there, and, where a proxy allows a connection fewer calls, set streams_per_connection to what it allows",
     )
 
 
-def no_answer_in_time(address: str) -> LeaseholdError:
-    """Makes the error of a call whose time is over; ``address`` is where it was asked last."""
+def _open(calls: int) -> str:
+    return f"{calls} open {'call' if calls == 1 else 'calls'} on the connection"
+
+
+def no_answer_in_time(address: str, open_calls: int) -> LeaseholdError:
+    """Makes the error of a stream whose time is over; ``address`` is where it was asked last, and ``open_calls`` how
+    many calls its connection had."""
     return local_error(
         "UNAVAILABLE",
-        f"no server answered in time (the last try was at {address}): "
-        "check that a Leasehold server runs there, or give the call more time",
+        f"no server answered in time (the last try was at {address}, with {_open(open_calls)}): "
+        "check that a Leasehold server runs there, or give the call more time; where a proxy allows a connection fewer "
+        "calls, set streams_per_connection to what it allows",
     )
 
 
