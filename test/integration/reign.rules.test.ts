@@ -73,7 +73,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     await adoptionWaits(redis);
     proxy.holdReplies();
     await resumeWrites(redis);
-    await eventually(() => exists(redis, watcher.meta), { what: 'the adoption', withinMs: 5_000 });
+    await eventually(() => exists(redis, watcher.meta), { what: 'the adoption', withinMs: 15_000 });
     return { proxy, watcher };
   }
 
