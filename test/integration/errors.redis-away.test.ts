@@ -143,7 +143,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     );
     await redis.resume();
     // After them, on the same connection.
-    await eventually(() => client.acquire({ resource: 'behind' }), { what: 'a grant', withinMs: 5_000 });
+    await eventually(() => client.acquire({ resource: 'behind' }), { what: 'a grant', withinMs: 20_000 });
     for (let index = 0; index < 20; index++) {
       expect((await client.getLock(`short-${index}`)).lock?.holderCount).toBe(0);
     }
@@ -179,10 +179,10 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
         const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
         return text.includes('leasehold_calls_total{method="Acquire",code="DEADLINE_EXCEEDED"} 1');
       },
-      { what: 'the end of the call in the metrics', withinMs: 2_000 },
+      { what: 'the end of the call in the metrics', withinMs: 10_000 },
     );
     await redis.resume();
-    await eventually(() => client.acquire({ resource: 'later' }), { what: 'a grant', withinMs: 5_000 });
+    await eventually(() => client.acquire({ resource: 'later' }), { what: 'a grant', withinMs: 20_000 });
     expect((await client.getLock('deadline')).lock?.state).toBe(LockState.LOCK_STATE_FREE);
   });
 

@@ -64,7 +64,7 @@ async function milliseconds(work: Promise<unknown>): Promise<number> {
   return performance.now() - startedMs;
 }
 
-describe.concurrent('an adoption', { timeout: 30_000 }, () => {
+describe.concurrent('an adoption', { timeout: 60_000 }, () => {
   async function unanswered(atEnd: AtEnd) {
     const redis = await ownRedis(atEnd);
     const proxy = await proxyTo(atEnd, redis);

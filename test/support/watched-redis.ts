@@ -137,7 +137,7 @@ export class Watcher {
       if (!this.status.reason.includes(reason)) throw new Error(`it says: ${this.status.reason}`);
       return true;
     };
-    await eventually(said, { what: `"${reason}"`, withinMs: 8_000 });
+    await eventually(said, { what: `"${reason}"`, withinMs: 20_000 });
   }
 
   /** How an Acquire ends: 'OK', or the reason of its error. */
