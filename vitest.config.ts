@@ -28,7 +28,7 @@ export default defineConfig({
     // The cache on disk goes by the text before the edits of a mutant.
     fsModuleCache: !without,
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
     // Most files wait, for a failover or the end of a lease: more of them at a time than there are cores.
     maxWorkers: 5,

@@ -225,7 +225,7 @@ describe('Hold while Redis is frozen', () => {
     const last = stream.all('renewed').at(-1) ?? stream.all('granted')[0];
     const deadlineMs = last ? validForMs(last) : 0;
     expect(lostMs).toBeGreaterThanOrEqual(deadlineMs - 1);
-    expect(lostMs).toBeLessThan(deadlineMs + 500);
+    expect(lostMs).toBeLessThan(deadlineMs + 1_500);
   });
 });
 
@@ -233,11 +233,11 @@ test('a thousand Holds are renewed in batches', async ({ onTestFinished }) => {
   const rig = await startRig('redis', { LEASEHOLD_ADMIN_ADDRESS: '127.0.0.1:0' });
   onTestFinished(() => rig.stop());
   const streams = Array.from({ length: 1_000 }, (_, i) =>
-    hold(rig.client, { resource: `many-${i}`, ttl: duration(4_000) }),
+    hold(rig.client, { resource: `many-${i}`, ttl: duration(12_000) }),
   );
   await eventually(() => streams.every((stream) => stream.all('renewed').length >= 2), {
     what: 'two renewals of each',
-    withinMs: 15_000,
+    withinMs: 50_000,
   });
   const { host, port } = rig.instance.adminAddress ?? { host: '', port: 0 };
   const text = await (await fetch(`http://${host}:${port}/metrics`)).text();

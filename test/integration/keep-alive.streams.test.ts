@@ -46,7 +46,7 @@ describe.each(STORE_KINDS)('KeepAlive, %s store', (kind) => {
   });
 
   test.concurrent('a KeepAlive tells at once that a lease is not held, and goes on for the others', async () => {
-    const [held, released] = [await acquired(rig.client, 1_000), await acquired(rig.client)];
+    const [held, released] = [await acquired(rig.client, 3_000), await acquired(rig.client)];
     await rig.client.release(released);
     const wrong = { ...(await acquired(rig.client)), fencingToken: 7n };
     const stream = keepAlive(rig.client, [released, held, wrong]);

@@ -48,6 +48,14 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
   const holders = async (resource: string) => (await rig.client.getLock(resource)).lock?.holders ?? [];
 
   test.concurrent('the holder of a force-released lease hears lost at once, and the next is granted at the promised deadline', async () => {
+    const rare = fresh();
+    const rarelyRenewed = hold(rig.client, { resource: rare, ttl: duration(20_000) });
+    await rarelyRenewed.event('renewed');
+    const atMs = performance.now();
+    await rig.client.forceRelease({ resource: rare, reason: 'a test' });
+    await rarelyRenewed.event('lost');
+    expect(performance.now() - atMs).toBeLessThan(3_000); // long before its next renewal, 5 s after the last
+
     const resource = fresh();
     const holding = hold(rig.client, { resource, owner: 'holder', ttl: duration(3_000) });
     await holding.event('granted');
@@ -56,15 +64,14 @@ describe.each(STORE_KINDS)('ForceRelease, %s store', (kind) => {
     const askedMs = performance.now();
     const told = await rig.client.forceRelease({ resource, reason: 'a test' });
     expect(told.releasedCount).toBe(1);
-    expect(freeInMs(told)).toBeGreaterThan(3_000 + SKEW_MS - 1_500); // a renewal may be that long ago
+    expect(freeInMs(told)).toBeGreaterThan(SKEW_MS); // of its TTL, the time since its last renewal is over
     expect(freeInMs(told)).toBeLessThanOrEqual(3_000 + SKEW_MS);
     expect((await holding.event('lost')).reason).toBe(LostReason.LOST_REASON_FORCE_RELEASED);
-    expect(performance.now() - askedMs).toBeLessThan(700); // long before its next renewal
     expect(await holding.ended()).toBe('10 LEASE_LOST');
     expect(await holders(resource)).toMatchObject([{ owner: 'holder', revoked: true }]);
     await next.event('granted');
     expect(performance.now() - askedMs).toBeGreaterThan(freeInMs(told) - 20);
-    expect(performance.now() - askedMs).toBeLessThan(freeInMs(told) + 1_500);
+    expect(performance.now() - askedMs).toBeLessThan(freeInMs(told) + 4_000);
     next.call.cancel();
   });
 

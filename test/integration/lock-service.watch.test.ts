@@ -174,8 +174,8 @@ describe('the end of an instance', () => {
 });
 
 describe('on Redis', () => {
-  async function onRedis(atEnd: TestContext['onTestFinished']) {
-    const rig = await startRig('redis');
+  async function onRedis(atEnd: TestContext['onTestFinished'], overrides: Record<string, string> = {}) {
+    const rig = await startRig('redis', overrides);
     atEnd(() => rig.stop());
     if (!rig.redis) throw new Error('no Redis');
     return { rig, redis: rig.redis };
@@ -247,11 +247,11 @@ describe('on Redis', () => {
   test('a snapshot of any length comes through, even to a client that begins to read late', {
     timeout: 120_000,
   }, async ({ onTestFinished }) => {
-    const { rig } = await onRedis(onTestFinished);
+    const { rig } = await onRedis(onTestFinished, { LEASEHOLD_LOCKS_MAX_TTL: '300s' });
     const names = Array.from({ length: 10_500 }, (_, i) => `r-${String(i).padStart(6, '0')}`);
-    for (let from = 0; from < names.length; from += 100) {
-      const some = names.slice(from, from + 100);
-      await Promise.all(some.map((resource) => rig.client.acquire({ resource, ttl: duration(30_000) })));
+    for (let from = 0; from < names.length; from += 30) {
+      const some = names.slice(from, from + 30);
+      await rig.client.acquireMany(some.map((resource) => ({ resource, ttl: duration(300_000) })));
     }
     const late = new WatchStream(rig.client, {}, { reads: false });
     const stream = await new WatchStream(rig.client).complete();

@@ -59,7 +59,7 @@ describe.each(STORE_KINDS)('rules, %s store', (kind) => {
     const endedMs = performance.now();
     await end(attempt.resource, attempt.claimId);
     const { reason } = await stream.event('lost');
-    expect(performance.now() - endedMs).toBeLessThan(1_000); // and not only at its next heartbeat, some 5 s later
+    expect(performance.now() - endedMs).toBeLessThan(3_000); // and not only at its next heartbeat, some 5 s later
     expect(reason).toBe(AttemptLostReason.ATTEMPT_LOST_REASON_LEASE_LOST);
     expect(await stream.ended()).toBe('9 STALE_ATTEMPT');
     const writes = [client.update(attempt), client.complete(attempt), client.yield(attempt)];

@@ -75,7 +75,7 @@ test('a caller that waits or watches at one instance is woken by an end at the o
   await client(0).complete(attempt);
   for (const { done } of await Promise.all(waits)) expect(done).toBe(true);
   const { state } = await watch.event('operation', { count: told + 1 });
-  expect(performance.now() - completedMs).toBeLessThan(1_000);
+  expect(performance.now() - completedMs).toBeLessThan(5_000); // long before waitTimeout
   expect(state).toBe(OperationState.OPERATION_STATE_SUCCEEDED);
   watch.call.cancel();
 });

@@ -57,9 +57,9 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
       );
     }
     await client.begin({ resource, operationId: 'first', type });
-    await eventually(() => answers.length === 1, { what: 'the first claim', withinMs: 3_000 });
+    await eventually(() => answers.length === 1, { what: 'the first claim', withinMs: 10_000 });
     for (let index = 0; index < 20; index++) await client.begin({ resource, operationId: `o${index}`, type });
-    await eventually(() => answers.length === 21, { what: 'all claims', withinMs: 5_000 });
+    await eventually(() => answers.length === 21, { what: 'all claims', withinMs: 10_000 });
     expect(new Set(answers).size).toBe(21);
     over.abort();
     const outcomes = await Promise.allSettled(claims);
@@ -97,9 +97,12 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     const startedMs = performance.now();
     expect(await client.claim({ types: [fresh('t')], waitTimeout: duration(300) })).toEqual({ claimed: [] });
     expect(performance.now() - startedMs).toBeGreaterThan(290);
-    const late = await client.claim({ types: [fresh('t')], waitTimeout }, { timeoutMs: 600 });
-    expect(late).toEqual({ claimed: [] });
-    expect(performance.now() - startedMs).toBeLessThan(3_000);
+    // The answer comes 0.1 s before the deadline: a busy machine may need more than one call to show it.
+    const late = () => client.claim({ types: [fresh('t')], waitTimeout }, { timeoutMs: 600 });
+    expect(await eventually(late, { what: 'an answer before the deadline', withinMs: 15_000 })).toEqual({
+      claimed: [],
+    });
+    expect(performance.now() - startedMs).toBeLessThan(19_000);
   });
 
   test('a stale operation wakes a claim that waits, without any notice', async () => {
@@ -131,7 +134,7 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     for (const { operation, done } of await Promise.all(waits)) {
       expect([operation?.outcome?.$case, done]).toEqual(['result', true]);
     }
-    expect(performance.now() - completedMs).toBeLessThan(1_000);
+    expect(performance.now() - completedMs).toBeLessThan(5_000); // long before waitTimeout
     expect((await client.wait({ resource, operationId, waitTimeout })).done).toBe(true);
   });
 
@@ -139,7 +142,10 @@ describe.each(STORE_KINDS)('waiting, %s store', (kind) => {
     const key = { resource: fresh('r'), operationId: 'o' };
     expect(await reasonOf(client.wait({ ...key, waitTimeout }))).toBe('5 OPERATION_NOT_FOUND');
     await client.begin(key);
-    const late = await client.wait(key, { timeoutMs: 500 });
+    const late = await eventually(() => client.wait(key, { timeoutMs: 500 }), {
+      what: 'an answer before the deadline',
+      withinMs: 15_000,
+    });
     expect([late.done, late.operation?.state]).toEqual([false, PENDING]);
     const removed = reasonOf(client.wait({ ...key, waitTimeout }));
     await client.delete(key);

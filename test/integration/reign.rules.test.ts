@@ -64,7 +64,7 @@ async function milliseconds(work: Promise<unknown>): Promise<number> {
   return performance.now() - startedMs;
 }
 
-describe.concurrent('an adoption', { timeout: 30_000 }, () => {
+describe.concurrent('an adoption', { timeout: 60_000 }, () => {
   async function unanswered(atEnd: AtEnd) {
     const redis = await ownRedis(atEnd);
     const proxy = await proxyTo(atEnd, redis);
@@ -73,7 +73,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
     await adoptionWaits(redis);
     proxy.holdReplies();
     await resumeWrites(redis);
-    await eventually(() => exists(redis, watcher.meta), { what: 'the adoption', withinMs: 5_000 });
+    await eventually(() => exists(redis, watcher.meta), { what: 'the adoption', withinMs: 15_000 });
     return { proxy, watcher };
   }
 

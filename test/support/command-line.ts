@@ -8,7 +8,7 @@ import { guardFromOrphaning, releaseFromGuard } from './redis/orphan-guard.ts';
 import { testEnvironment } from './test-instance.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
-const STARTS_WITHIN_MS = 20_000;
+const STARTS_WITHIN_MS = 60_000;
 
 /** For a process with no configuration but `more`: where programs are, and what is compiled already. */
 export function bareEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -21,7 +21,7 @@ interface Which {
   readonly withinMs?: number;
 }
 
-const WITHIN_MS = 10_000;
+const WITHIN_MS = 20_000;
 
 export class EventStream<R extends Told> {
   readonly events: R[] = [];

@@ -51,7 +51,7 @@ export class ReplicatedRedis {
     const address = (await via?.(redis)) ?? redis.listens;
     const replicated = new ReplicatedRedis(redis, replica, minAcks, address);
     atEnd(() => replicated.store.close());
-    await eventually(() => replicated.store.status().usable, { what: 'a usable store', withinMs: 5_000 });
+    await eventually(() => replicated.store.status().usable, { what: 'a usable store', withinMs: 15_000 });
     return replicated;
   }
 
@@ -72,7 +72,7 @@ export class ReplicatedRedis {
   async replied(reply: string, times = 1): Promise<void> {
     await eventually(() => this.replies.filter((one) => one === reply).length >= times, {
       what: `"${reply}"`,
-      withinMs: 5_000,
+      withinMs: 15_000,
       everyMs: 2,
     });
   }
@@ -88,7 +88,7 @@ export class ReplicatedRedis {
         const begun = Number(/cmdstat_wait:calls=(\d+)/.exec(stats ?? '')?.[1] ?? 0);
         return begun > after && /flags=b .*cmd=wait/.test(clients ?? '');
       },
-      { what: 'a WAIT', withinMs: 5_000, everyMs: 5 },
+      { what: 'a WAIT', withinMs: 15_000, everyMs: 5 },
     );
   }
 }

@@ -202,7 +202,7 @@ class RedisHarness extends Harness {
     const listens = async () => Number((await this.#client.pubsub('NUMSUB', channel))[1]) > 0;
     await eventually(async () => this.#store.status().usable && (await listens()), {
       what: 'a usable store',
-      withinMs: 10_000,
+      withinMs: 30_000,
       everyMs: 5,
     });
   }
@@ -224,7 +224,7 @@ class RedisHarness extends Harness {
       .exec();
     await eventually(() => this.#store.status().epoch > before, {
       what: 'the next reign',
-      withinMs: 10_000,
+      withinMs: 30_000,
       everyMs: 5,
     });
     await this.tick();
@@ -275,7 +275,7 @@ class RedisHarness extends Harness {
         const due = await this.#client.zcount(this.#keys.deadlines, '-inf', await this.#leaseClock());
         return due === 0;
       },
-      { what: 'a sweep of what lapsed', withinMs: 10_000 },
+      { what: 'a sweep of what lapsed', withinMs: 30_000 },
     );
     const bucket = this.#keys.meta.slice(0, -'meta'.length);
     const kinds = ['lock', 'queue', 'waiters'].map(async (kind) => {

@@ -38,7 +38,7 @@ export async function startRig(
   try {
     const instance = await startInstance({ ...(redis ? singleRedis(redis) : {}), ...overrides });
     const client = new TestClient(instance.address);
-    await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
+    await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 30_000 });
     return {
       instance,
       client,

@@ -31,7 +31,7 @@ export async function startSettledRedis(directives: readonly string[] = []): Pro
   replica.write('SYNC\r\n');
   await eventually(async () => (await redis.info('replication')).get('repl_backlog_active') === '1', {
     what: 'a backlog',
-    withinMs: 5_000,
+    withinMs: 15_000,
   });
   replica.destroy();
   return redis;
@@ -123,7 +123,7 @@ export class Watcher {
     return `${this.bucket}lock:${resource}`;
   }
 
-  usable(withinMs = 5_000): Promise<boolean> {
+  usable(withinMs = 15_000): Promise<boolean> {
     return eventually(() => this.status.usable, { what: 'a usable store', withinMs, everyMs: 5 });
   }
 
@@ -137,7 +137,7 @@ export class Watcher {
       if (!this.status.reason.includes(reason)) throw new Error(`it says: ${this.status.reason}`);
       return true;
     };
-    await eventually(said, { what: `"${reason}"`, withinMs: 8_000 });
+    await eventually(said, { what: `"${reason}"`, withinMs: 20_000 });
   }
 
   /** How an Acquire ends: 'OK', or the reason of its error. */

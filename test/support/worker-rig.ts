@@ -82,7 +82,7 @@ export class WorkerRig {
         if (info?.serving) clients.set(info.instanceId, client);
         return clients.size >= workers;
       },
-      { what: `a connection to each of ${workers} server processes`, withinMs: 10_000 },
+      { what: `a connection to each of ${workers} server processes`, withinMs: 30_000 },
     );
     return clients;
   }
@@ -119,7 +119,7 @@ export async function startedWorkers(
   const address = await rig.address();
   await eventually(() => rig.lines('primary in use').length >= workers, {
     what: `a primary in use by all of ${rig.server}`,
-    withinMs: 10_000,
+    withinMs: 30_000,
   });
   return { rig, address, redis };
 }
@@ -134,7 +134,7 @@ export function lives(pid: number): boolean {
 
 export async function gone(pids: readonly number[]): Promise<void> {
   expect(pids.length).toBeGreaterThan(0);
-  await eventually(() => !pids.some(lives), { what: `the end of processes ${pids}`, withinMs: 10_000 });
+  await eventually(() => !pids.some(lives), { what: `the end of processes ${pids}`, withinMs: 30_000 });
 }
 
 // An agent of its own leaves no connection open that would keep the admin port from closing.

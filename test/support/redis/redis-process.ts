@@ -16,7 +16,7 @@ import {
 } from './redis-config.ts';
 import type { RedisInstance } from './redis-instance.ts';
 
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 60_000;
 // Redis waits up to 10 s for its replicas before it ends.
 const SHUTDOWN_WITHIN_MS = 15_000;
 
@@ -141,8 +141,8 @@ export class RedisProcess {
       retryStrategy: () => null,
       maxRetriesPerRequest: 0,
       enableReadyCheck: false,
-      connectTimeout: 2000,
-      commandTimeout: 2000,
+      connectTimeout: 5_000,
+      commandTimeout: 5_000,
     });
     // Commands report their own failures; without a listener each lost connection would print the event.
     client.on('error', () => undefined);

@@ -31,7 +31,7 @@ export class ScriptedReplica {
         replica.#say('REPLCONF', 'ACK', '0'); // only this makes it online
         return (await primary.info('replication')).get('slave0')?.includes('state=online');
       },
-      { what: 'a replica', withinMs: 10_000 },
+      { what: 'a replica', withinMs: 30_000 },
     );
     return replica;
   }

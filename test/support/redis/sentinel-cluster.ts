@@ -43,7 +43,7 @@ interface Seat extends Omit<ClusterMember, 'process'> {
 }
 
 const HOST = '127.0.0.1';
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 60_000;
 /**
  * Until it is whole, no Sentinel takes a member for dead. On a busy machine one may get no processor time for a second
  * while all of them start, and a failover then leaves the Sentinels without a primary that they agree on.
