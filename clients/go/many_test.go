@@ -3,6 +3,7 @@ package leasehold
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -131,26 +132,37 @@ func TestNoLeaseOfManyIsLostByCutsWhileManyWait(t *testing.T) {
 			}
 			waits.Wait()
 			// The first cut hits the streams that granted the leases, the others the shared ones.
-			areShared := func() bool {
+			before := map[*batch]struct{}{}
+			areBack := func() bool {
 				client.channel.keeper.mu.Lock()
 				defer client.channel.keeper.mu.Unlock()
 				shared := 0
 				for b := range client.channel.keeper.batches {
-					if b.isAnswered && !b.isOld {
+					if _, wasThere := before[b]; !wasThere && b.isAnswered && !b.isOld {
 						shared += len(b.members)
 					}
 				}
-				return shared == given.held
+				queued := 0
+				pool := client.channel.seats[0].pools[waiting]
+				pool.mu.Lock()
+				defer pool.mu.Unlock()
+				for _, one := range pool.connections {
+					queued += one.open
+				}
+				return shared == given.held && queued == given.waiting
 			}
-			for range 3 {
+			for round := range 3 {
+				client.channel.keeper.mu.Lock()
+				before = maps.Clone(client.channel.keeper.batches)
+				client.channel.keeper.mu.Unlock()
 				cut := proxy.cut()
-				if given.streams > 0 && cut < given.waiting/given.streams {
+				if round == 0 && given.streams > 0 && cut < given.waiting/given.streams {
 					t.Errorf("%d connections were open", cut)
 				}
 				if given.streams == 0 && cut > 12 {
 					t.Errorf("%d connections were open", cut)
 				}
-				eventually(t, "every lease has a shared stream again", 30*time.Second, areShared)
+				eventually(t, "every lease has a shared stream again, and every wait a stream", 30*time.Second, areBack)
 			}
 			deadlines := make([]time.Time, given.held)
 			for i, lease := range leases {
