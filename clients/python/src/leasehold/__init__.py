@@ -5,6 +5,7 @@
 
 from leasehold._channel import Tls
 from leasehold._hold import Spec
+from leasehold.aio import Operation
 from leasehold.client import Attempt, Client, Lease, LeaseGroup, Operations, Worker
 from leasehold.errors import (
     AttemptHeld,
@@ -32,6 +33,7 @@ __all__ = [
     "LeaseholdError",
     "LockContended",
     "NotAllowed",
+    "Operation",
     "OperationCancelled",
     "OperationFailed",
     "Operations",

@@ -11,7 +11,7 @@ import os
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import grpc
@@ -56,7 +56,7 @@ class Tls:
     """
 
     root_certificates: bytes | None = None
-    private_key: bytes | None = None
+    private_key: bytes | None = field(default=None, repr=False)
     certificate_chain: bytes | None = None
 
 
@@ -222,6 +222,9 @@ class Channel:
         if self.is_inherited:
             raise _fork.other_process("the client of this call", self._pid)
 
+    def __repr__(self) -> str:
+        return ", ".join(seat.address for seat in self._seats) + (", closed" if self.is_closed else "")
+
     @property
     def instances(self) -> int:
         """How many instances it knows."""
@@ -279,7 +282,7 @@ class Channel:
                 tries += 1
                 pause = max(error.retry_after or 0.0, full_jitter(tries - 1))
                 again = self.clock.monotonic() + pause
-                if again >= give_up or asks_once and self.has_asked_all(tries, again - began):
+                if again >= give_up or asks_once and self.has_asked_all(tries, again - pause - began):
                     raise
             await asyncio.sleep(pause)
             if kind == "waiting" and self.holders is not None:

@@ -51,7 +51,7 @@ class Spec:
     metadata: Mapping[str, str] = field(default_factory=dict)
     min_hold: float | None = None
     max_hold: float | None = None
-    lease_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    lease_id: str = field(default_factory=lambda: str(uuid.uuid4()), repr=False)
 
     def __post_init__(self) -> None:
         """Raises InvalidArgument for a number that means nothing."""
@@ -154,7 +154,7 @@ async def _hold_on_any(
             pause = max(error.retry_after or 0.0, full_jitter(tries - 1))
             can_pass = error.is_passing or error.reason == "MOVED"
             again = channel.clock.monotonic() + pause
-            if not can_pass or again >= give_up or wait <= 0 and channel.has_asked_all(tries, again - began):
+            if not can_pass or again >= give_up or wait <= 0 and channel.has_asked_all(tries, again - pause - began):
                 raise
             channel.leave(seat)
             on_event("reopened", error.message)

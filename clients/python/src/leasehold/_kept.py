@@ -240,6 +240,9 @@ class Kept:
             return "DEADLINE"
         return self.why if self.state == "lost" else None
 
+    def __repr__(self) -> str:
+        return f"held for {self.remaining():.1f} s" if self.is_held else self.lost_reason or self.state
+
     # ---- What happens to it.
 
     @property

@@ -113,6 +113,9 @@ class Attempt:
         if self.kept.extend(sent, seconds(attempt.valid_for)):
             self.kept.open()
 
+    def __repr__(self) -> str:
+        return f"<leasehold.Attempt {self.number} at {self.operation_id!r} on {self.resource!r}: {self.kept!r}>"
+
     def _heard(self, kind: str, detail: Any) -> None:
         if kind == "cancel_requested":
             self.cancel_requested = True

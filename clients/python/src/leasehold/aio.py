@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypedDict, TypeVar, cast
 
 from leasehold import _numbers
 from leasehold import _operations as ops
@@ -24,9 +24,10 @@ from leasehold._kept import Kept
 from leasehold._operations import Attempt, Begin
 from leasehold._payload import from_any
 from leasehold.errors import LeaseholdError, LeaseLost, LockContended, lease_lost
+from leasehold.v1 import operation_pb2
 from leasehold.v1 import operation_store_service_pb2 as pb
 
-__all__ = ["Attempt", "Client", "Lease", "LeaseGroup", "Operations", "Tls", "Worker"]
+__all__ = ["Attempt", "Client", "Lease", "LeaseGroup", "Operation", "Operations", "Tls", "Worker"]
 
 _log = logging.getLogger("leasehold")
 
@@ -48,6 +49,10 @@ class Lease:
         #: Larger than that of every earlier grant: send it with every write, and refuse smaller ones there.
         self.fencing_token: int = message.fencing_token
         self.kept = kept
+
+    # The lease_id isn't shown: anyone who knows it can release the lease.
+    def __repr__(self) -> str:
+        return f"<leasehold.Lease on {self.resource!r}, fencing token {self.fencing_token}: {self.kept!r}>"
 
     @property
     def held(self) -> bool:
@@ -99,6 +104,9 @@ class LeaseGroup:
         for lease in self.leases:
             lease.kept.when_over(self.over.set)
 
+    def __repr__(self) -> str:
+        return f"<leasehold.LeaseGroup {self.leases!r}>"
+
     @property
     def held(self) -> bool:
         """Whether all of them are held: by the clocks, even if no server has said anything."""
@@ -128,6 +136,21 @@ class LeaseGroup:
 
 
 T = TypeVar("T", bound=Lease | LeaseGroup)
+R = TypeVar("R")
+
+
+class Operation(TypedDict):
+    """What is recorded of an operation."""
+
+    #: Such as ``RUNNING`` or ``SUCCEEDED``.
+    state: str
+    result: Any
+    progress: Any
+    data: Any
+    #: The number of its attempt, from 1; 0 before the first.
+    attempt: int
+    #: The whole record, as the contract has it.
+    record: operation_pb2.Operation
 
 
 class _Taking(Generic[T]):
@@ -226,6 +249,9 @@ class Client:
         )
         self._owner = f"{os.getpid()}@{socket.gethostname()}" if owner is None else owner
         self.operations = Operations(self._channel, self._owner)
+
+    def __repr__(self) -> str:
+        return f"<leasehold.Client of {self._channel!r}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -331,7 +357,7 @@ class Operations:
         self,
         resource: str,
         operation_id: str,
-        work: Callable[[Attempt], Awaitable[Any]],
+        work: Callable[[Attempt], Awaitable[R]],
         *,
         type: str = "run",
         data: object = None,
@@ -342,7 +368,7 @@ class Operations:
         exclusive: bool = False,
         max_attempts: int = 0,
         wait: float | None = None,
-    ) -> Any:
+    ) -> R:
         """Does the work once, however often and from wherever it is called, and returns the result.
 
         It begins the operation, or takes it over from a worker that fell silent, or waits for the worker that runs it
@@ -375,7 +401,7 @@ class Operations:
         )
         begun = await ops.begin_or_join(self.channel, begin, wait=wait)
         if not isinstance(begun, Attempt):
-            return ops.outcome(begun)
+            return cast(R, ops.outcome(begun))
         return await perform(begun, work)
 
     async def begin(self, resource: str, operation_id: str, *, type: str = "run", **options: Any) -> None:
@@ -387,7 +413,7 @@ class Operations:
         begin = Begin(resource, operation_id, type=type, owner=self.owner, **options)
         await self._call("BeginOperation", begin.request)
 
-    async def get(self, resource: str, operation_id: str) -> dict[str, Any]:
+    async def get(self, resource: str, operation_id: str) -> Operation:
         """Returns the ``state``, ``result``, ``progress``, ``data``, ``attempt`` (its number) and the whole ``record``.
 
         Raises LeaseholdError with the reason OPERATION_NOT_FOUND if there is no such operation.
@@ -430,7 +456,7 @@ class Operations:
         return answered.response
 
 
-async def perform(attempt: Attempt, work: Callable[[Attempt], Awaitable[Any]]) -> Any:
+async def perform(attempt: Attempt, work: Callable[[Attempt], Awaitable[R]]) -> R:
     """Does the work, stores its outcome, and returns the result. Raises what the work raises."""
     try:
         result = await work(attempt)

@@ -11,13 +11,14 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from leasehold import _fork, aio
 from leasehold import _operations as ops
 from leasehold._background import Background, background
 from leasehold._channel import STREAMS_PER_CONNECTION, Tls
 from leasehold._operations import Begin
+from leasehold.aio import Operation
 from leasehold.errors import LockContended
 
 
@@ -35,6 +36,9 @@ class _Held:
         self._loop = loop
         self._inner = inner
         self._lost = threading.Event()
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
 
     def _watch(self) -> Self:
         leases = self._inner.leases if isinstance(self._inner, aio.LeaseGroup) else [self._inner]
@@ -149,6 +153,9 @@ class Client:
         self._loop.channels.add(self._inner.operations.channel)
         self.operations = Operations(self._loop, self._inner.operations)
 
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
     def __enter__(self) -> Self:
         return self
 
@@ -230,6 +237,9 @@ class Attempt:
 
         loop.loop.call_soon_threadsafe(lambda: loop.loop.create_task(forward()))
 
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
     @property
     def signalled(self) -> threading.Event:
         """Set when someone asked to cancel the operation, and when the attempt is over; ``check`` raises which."""
@@ -276,6 +286,7 @@ class Attempt:
 
 
 Work = Callable[[Attempt], Any]
+R = TypeVar("R")
 
 
 class Operations:
@@ -289,12 +300,12 @@ class Operations:
         self,
         resource: str,
         operation_id: str,
-        work: Work,
+        work: Callable[[Attempt], R],
         *,
         type: str = "run",
         wait: float | None = None,
         **options: Any,
-    ) -> Any:
+    ) -> R:
         """Does the work once, however often and from wherever it is called, and returns the result.
 
         It begins the operation, or takes it over from a worker that fell silent, or waits for the worker that runs it
@@ -316,7 +327,7 @@ class Operations:
         begin = Begin(resource, operation_id, type=type, owner=self._inner.owner, **options)
         begun = self._loop.wait(ops.begin_or_join(self._inner.channel, begin, wait=wait))
         if not isinstance(begun, ops.Attempt):
-            return ops.outcome(begun)
+            return cast(R, ops.outcome(begun))
         try:
             result = work(Attempt(self._loop, begun))
         except BaseException as error:
@@ -334,7 +345,7 @@ class Operations:
         """
         self._loop.wait(self._inner.begin(resource, operation_id, type=type, **options))
 
-    def get(self, resource: str, operation_id: str) -> dict[str, Any]:
+    def get(self, resource: str, operation_id: str) -> Operation:
         """Returns the ``state``, ``result``, ``progress``, ``data``, ``attempt`` (its number) and the whole ``record``.
 
         Raises LeaseholdError with the reason OPERATION_NOT_FOUND if there is no such operation.
