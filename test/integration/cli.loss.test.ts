@@ -129,9 +129,9 @@ describe('a lost lease', { timeout: 60_000 }, () => {
       'run',
       'r',
       '--ttl',
-      '3s',
+      '7s',
       '--max-hold',
-      '3s',
+      '7s',
       '--',
       ...command,
     ]);
@@ -193,7 +193,7 @@ describe.skipIf(process.platform !== 'linux')('a run that is killed', { timeout:
     ]);
     await holder.logged(/ready/);
     holder.signal('SIGKILL');
-    await holder.logged(/in order/, 10_000);
+    await holder.logged(/in order/, 30_000);
     expect(await holder.exit(5_000)).toBe('SIGKILL');
   });
 

@@ -42,7 +42,7 @@ async function failure(call: Promise<unknown>): Promise<CallError> {
   return error;
 }
 
-describe.concurrent('the process', { timeout: 40_000 }, () => {
+describe.concurrent('the process', { timeout: 90_000 }, () => {
   test.for(['SIGTERM', 'SIGINT'] as const)(
     'on %s the server drains and ends with status 0',
     async (signal, context) => {

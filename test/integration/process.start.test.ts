@@ -28,7 +28,7 @@ async function redisWith(atEnd: AtEnd, directives: readonly string[] = []): Prom
   return redis;
 }
 
-describe.concurrent('the command', { timeout: 40_000 }, () => {
+describe.concurrent('the command', { timeout: 90_000 }, () => {
   test('--version and --help print and end', async ({ onTestFinished }) => {
     const version = command(onTestFinished, ['--version']);
     expect(await version.exit()).toBe(0);

@@ -69,7 +69,9 @@ describe.concurrent('an adoption', { timeout: 60_000 }, () => {
     const redis = await ownRedis(atEnd);
     const proxy = await proxyTo(atEnd, redis);
     await pauseWrites(redis);
-    const watcher = await Watcher.start(atEnd, directly(proxy));
+    // A second adoption would go through the proxy as well, and wait for its reply.
+    const patient = { LEASEHOLD_REDIS_COMMAND_TIMEOUT: '4s' };
+    const watcher = await Watcher.start(atEnd, directly(proxy), patient);
     await adoptionWaits(redis);
     proxy.holdReplies();
     await resumeWrites(redis);

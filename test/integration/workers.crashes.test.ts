@@ -133,7 +133,7 @@ describe.concurrent('killed server processes', { timeout: 90_000 }, () => {
   });
 });
 
-describe.concurrent('a killed supervisor', { timeout: 60_000 }, () => {
+describe.concurrent('a killed supervisor', { timeout: 90_000 }, () => {
   test('a killed supervisor leaves no server process, and its port is free', async ({
     onTestFinished: atEnd,
   }) => {

@@ -6,7 +6,7 @@ import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
 import { startedWorkers } from '../support/worker-rig.ts';
 
-describe.concurrent('several server processes', { timeout: 60_000 }, () => {
+describe.concurrent('several server processes', { timeout: 90_000 }, () => {
   test('server processes share one port, and connections are spread evenly over their instances', async ({
     onTestFinished: atEnd,
   }) => {

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { hold } from '../support/lease-stream.ts';
 import { gone, startedWorkers } from '../support/worker-rig.ts';
 
-describe.concurrent('signals to a server with several processes', { timeout: 60_000 }, () => {
+describe.concurrent('signals to a server with several processes', { timeout: 90_000 }, () => {
   test('on SIGTERM every server process drains, calls in progress are answered, and the status is 0', async ({
     onTestFinished: atEnd,
   }) => {

@@ -11,7 +11,7 @@ import { getHttp, gone, startedRedis, startedWorkers, WorkerRig } from '../suppo
 
 const TLS = join(import.meta.dirname, '../support/tls');
 
-describe.concurrent('the start of a server with several processes', { timeout: 60_000 }, () => {
+describe.concurrent('the start of a server with several processes', { timeout: 90_000 }, () => {
   test('several server processes are refused without a Redis, because each would have locks of its own', async ({
     onTestFinished: atEnd,
   }) => {
@@ -93,7 +93,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
     const admin = `127.0.0.1:${port}`;
     const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_ADMIN_ADDRESS: admin });
     // The admin port answers before any server process exists.
-    await eventually(() => getHttp(`http://${admin}/healthz`), { what: 'the admin port', withinMs: 20_000 });
+    await eventually(() => getHttp(`http://${admin}/healthz`), { what: 'the admin port', withinMs: 60_000 });
     rig.server.signal('SIGTERM');
     // The output closes when the last process that has it ends.
     expect(await rig.server.exit()).toBe(0);
@@ -110,7 +110,7 @@ describe.concurrent('the start of a server with several processes', { timeout: 6
       const rig = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: listen });
       const [serving] = await eventually(() => rig.lines('serving').length > 0 && rig.lines('serving'), {
         what: `serving by ${rig.server}`,
-        withinMs: 20_000,
+        withinMs: 60_000,
       });
       const address = String(serving?.address);
       const port = Number(address.slice(address.lastIndexOf(':') + 1));
