@@ -3,6 +3,7 @@ package leasehold;
 import com.google.protobuf.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -216,8 +217,10 @@ final class Keeper {
       }
     }
     others.forEach(one -> open(List.of(one)));
-    // Those that are closest to their ends come first.
-    leases.sort(Comparator.comparingLong(Kept::remaining));
+    // Those that are closest to their ends come first; by what is left now, since a sort must not see the time pass.
+    Map<Kept, Long> left = new HashMap<>();
+    leases.forEach(one -> left.put(one, one.remaining()));
+    leases.sort(Comparator.comparing(left::get));
     while (!leases.isEmpty()) {
       Map<String, Kept> together = new LinkedHashMap<>();
       for (Iterator<Kept> all = leases.iterator(); all.hasNext() && together.size() < MOST_IN_BATCH; ) {
