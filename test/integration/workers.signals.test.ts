@@ -61,7 +61,8 @@ describe.concurrent('signals to a server with several processes', { timeout: 90_
     expect(streams.map(({ hasEnded }) => hasEnded)).toEqual([false, false]);
     rig.server.signal('SIGTERM');
     expect(await rig.server.exit(5_000)).toBe(1);
-    for (const stream of streams) expect(await stream.ended()).toMatch(/^14 /);
+    // No word of the server: what the library calls the end of a connection, or of a stream that was cut in the middle.
+    for (const stream of streams) expect(await stream.ended()).toMatch(/^1[34] $/);
     await gone(rig.workers().map(({ pid }) => pid));
   });
 
