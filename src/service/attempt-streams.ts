@@ -61,17 +61,17 @@ export class AttemptStreams {
   ): Promise<void> {
     this.#open.admit();
     const { wheel, clock, stamps, maxTtlMs } = this.#options;
-    if (wheel.size >= LIMITS.keptLeasesPerInstance) {
-      throw new CoordinationError('OVERLOADED', 'this instance keeps too many attempts', {
-        retryAfterMs: RETRY_SOON_MS,
-      });
-    }
     // The deadline isn't known here yet, but it is not later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
     const group = groupOf(peer);
     const stamp = stamps.forStream();
     const renewUntilMs = arrivedAtMs + renewForMs;
     const kept = { ...attempt, stamp, deadlineMs, minAcks: 0, takesOver: true, renewUntilMs, group };
+    if (!wheel.hasRoomFor([kept], LIMITS.keptLeasesPerInstance)) {
+      throw new CoordinationError('OVERLOADED', 'this instance keeps too many attempts', {
+        retryAfterMs: RETRY_SOON_MS,
+      });
+    }
     return new Promise((resolve, reject) => {
       const finish = (error: CoordinationError | undefined): void => {
         this.#open.delete(stream);

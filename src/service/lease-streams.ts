@@ -75,8 +75,9 @@ export class LeaseStreams {
    * as long as the stream lives.
    */
   async hold({ spec, waitMs, renewForMs }: HoldCommand, context: CallContext, tell: Tell): Promise<void> {
-    this.#admit(1);
-    const { stamps, clock } = this.#options;
+    this.#open.admit();
+    const { stamps, clock, wheel } = this.#options;
+    if (wheel.size >= LIMITS.keptLeasesPerInstance) throw keepsTooMany();
     const stamp = stamps.forStream();
     const { resource, leaseId, ttlMs, minAcks = 0 } = spec;
     const end = await this.#obtain(spec, stamp, waitMs, context, tell);
@@ -113,8 +114,8 @@ export class LeaseStreams {
    * Infinity: for as long as the stream lives.
    */
   async keepAlive({ leases, renewForMs }: KeepAliveCommand, context: CallContext, tell: Tell): Promise<void> {
-    this.#admit(leases.length);
-    const { stamps, clock, maxTtlMs } = this.#options;
+    this.#open.admit();
+    const { stamps, clock, maxTtlMs, wheel } = this.#options;
     const stamp = stamps.forStream();
     // The deadlines aren't known here yet, but none is later than this.
     const deadlineMs = clock.monotonicMs() + maxTtlMs;
@@ -127,6 +128,7 @@ export class LeaseStreams {
       group: groupOf(context.peer),
     };
     const kept = leases.map((lease) => ({ ...lease, ...common }));
+    if (!wheel.hasRoomFor(kept, LIMITS.keptLeasesPerInstance)) throw keepsTooMany();
     return this.#keep(kept, context, (event) => tell(WHOLE_STREAM, event), tell);
   }
 
@@ -136,14 +138,6 @@ export class LeaseStreams {
    */
   drain(withinMs: number): void {
     this.#open.drain(withinMs);
-  }
-
-  #admit(leases: number): void {
-    this.#open.admit();
-    if (this.#options.wheel.size + leases <= LIMITS.keptLeasesPerInstance) return;
-    throw new CoordinationError('OVERLOADED', 'this instance keeps too many leases', {
-      retryAfterMs: RETRY_SOON_MS,
-    });
   }
 
   async #obtain(
@@ -221,6 +215,12 @@ export class LeaseStreams {
       if (ended.aborted) cancel();
     });
   }
+}
+
+function keepsTooMany(): CoordinationError {
+  return new CoordinationError('OVERLOADED', 'this instance keeps too many leases', {
+    retryAfterMs: RETRY_SOON_MS,
+  });
 }
 
 /** Why a stream ends with its last lease; undefined: in order. */

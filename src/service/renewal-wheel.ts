@@ -12,6 +12,7 @@ import type { Timer } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
+import { KeptNames } from './kept-names.ts';
 import { type RiskReason, riskOf } from './renewal-risks.ts';
 import type { Keeper, KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
 
@@ -67,6 +68,7 @@ const BACKOFF = { firstMs: 200, mostMs: 2_000 };
 export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
   readonly #options: RenewalWheelOptions<K, Granted, Loss>;
   readonly #entries = new Map<string, Entry<K, Granted, Loss>>();
+  readonly #names = new KeptNames();
   readonly #slots = new Map<number, Slot<K, Granted, Loss>>();
   readonly #stopListening: () => void;
   #timer: Timer | undefined;
@@ -78,6 +80,13 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Whether it can keep these, too, when it is to keep `most`. What is here already takes no further room. */
+  hasRoomFor(kept: readonly K[], most: number): boolean {
+    const names = kept.map(this.#options.renewals.nameOf);
+    // While the store is away no call hears that it was taken over, and each that follows is one more.
+    return this.#names.sizeWith(names) <= most && this.#entries.size + kept.length <= 2 * most;
   }
 
   /** Keeps it until it ends or the returned function is called; that function doesn't end it. */
@@ -98,6 +107,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       isKept: true,
     };
     this.#entries.set(entry.key, entry);
+    this.#names.add(this.#options.renewals.nameOf(kept));
     const nowMs = this.#options.clock.monotonicMs();
     this.#schedule(entry, kept.takesOver ? nowMs : this.#nextMs(entry, nowMs));
     return () => this.#forget(entry);
@@ -147,6 +157,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     if (!entry.isKept) return false;
     entry.isKept = false;
     this.#unschedule(entry);
+    this.#names.delete(this.#options.renewals.nameOf(entry.kept));
     return this.#entries.delete(entry.key);
   }
 

@@ -59,6 +59,8 @@ export type KeptNews<Loss> =
 export interface Renewals<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
   /** The name of what is kept, with the call that keeps it. */
   keyOf(kept: K): string;
+  /** Its name whichever call keeps it. */
+  nameOf(kept: K): string;
   /** Outcomes in the order of `batch`. */
   renew(
     batch: readonly (K & { readonly onlyLooks?: boolean })[],
@@ -88,6 +90,7 @@ export interface KeptLease extends AcquisitionRef, Kept {
 export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, LeaseLoss> {
   return {
     keyOf: (lease) => leaseKey(lease, lease.stamp.callNumber),
+    nameOf: ({ resource, leaseId }) => `${leaseId} ${resource}`,
     async renew(leases, bound) {
       const outcomes = await store.renew(leases, bound);
       return outcomes.map((outcome): Renewal<Lease, LeaseLoss> => {
@@ -126,6 +129,7 @@ export interface LivingAttempt extends Attempt {
 export function attemptRenewals(store: OperationStore): Renewals<KeptAttempt, LivingAttempt, AttemptLoss> {
   return {
     keyOf: ({ claimId, stamp }) => attemptKey(claimId, stamp.callNumber),
+    nameOf: ({ claimId, operationId, resource }) => `${claimId} ${operationId} ${resource}`,
     async renew(attempts, bound) {
       const outcomes = await store.heartbeat(attempts, bound);
       return outcomes.map((outcome): Renewal<LivingAttempt, AttemptLoss> => {

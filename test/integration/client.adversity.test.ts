@@ -139,6 +139,26 @@ describe('a lease that is waited for', () => {
     proxy.heal();
   });
 
+  test('A wait whose token function throws when its stream is opened anew leaves no waiter behind', async () => {
+    const instance = await started();
+    const direct = directTo(instance);
+    await direct.acquire({ resource: 'unasked' });
+    let asked = 0;
+    const token = (): string => {
+      if (++asked === 2) throw new Error('no token');
+      return 'token';
+    };
+    const { options, seen } = observed('unasked', { waitMs: 60_000, reopenAfterMs: 300 });
+    const waiting = hold(channelTo([instance.address], undefined, { token }), options);
+    const failed = waiting.catch((error: unknown) => error);
+    await seen('queued');
+    expect(await failed).toMatchObject({ message: 'no token' });
+    await eventually(async () => (await direct.getLock('unasked')).lock?.waiterCount === 0, {
+      what: 'the end of the wait',
+      withinMs: 10_000,
+    });
+  });
+
   test('A queued stream that grows old is reopened, and the wait keeps its place', {
     timeout: 30_000,
   }, async () => {

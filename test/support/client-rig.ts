@@ -24,7 +24,7 @@ export const MARGIN_MS = 200;
 export function channelTo(
   addresses: readonly HostPort[],
   clock: Clock = systemClock,
-  more: Pick<ChannelOptions, 'renewForMs' | 'streamsPerConnection'> = {},
+  more: Pick<ChannelOptions, 'renewForMs' | 'streamsPerConnection' | 'token'> = {},
 ): Channel {
   const channel = new Channel({
     ...more,

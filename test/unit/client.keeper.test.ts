@@ -424,3 +424,86 @@ test('Nothing of a keeper is left when its channel is closed and its leases are 
   for (const lease of leases) keeper.leave(lease)?.stop();
   expect(clock.timers).toBe(0);
 });
+
+test('Instances that accept a stream and say nothing are asked one after the other, however long that goes on', () => {
+  const { clock, channel, keeper, streams, held } = rig();
+  const [lease] = held(1);
+  if (!lease) throw new Error('one lease');
+  [lease.ttlMs, lease.leftMs] = [600_000, 600_000];
+  const seats: unknown[] = [];
+  keeper.join(lease);
+  for (let second = 0; second < 90; second++) {
+    clock.advance(1_000);
+    if (streams.length > seats.length) seats.push(channel.seat);
+  }
+  expect(seats.length).toBeGreaterThan(5);
+  for (const [index, seat] of seats.entries()) expect(seat).not.toBe(seats[index - 1]);
+});
+
+test('After breaks, a lease that is near its deadline has another stream in half of the time left', () => {
+  const { clock, keeper, streams, held } = rig({ jitter: 0.999 });
+  const [lease] = held(1);
+  if (!lease) throw new Error('one lease');
+  keeper.join(lease);
+  clock.advance(50);
+  for (let breaks = 0; breaks < 8; breaks++) {
+    streams.at(-1)?.fail(status.UNAVAILABLE);
+    clock.advance(2_000);
+  }
+  const before = streams.length;
+  lease.leftMs = 1_000;
+  streams.at(-1)?.fail(status.UNAVAILABLE);
+  clock.advance(500);
+  expect(streams).toHaveLength(before + 1);
+});
+
+test('Streams that renew nothing for minutes do not pile up', () => {
+  const { clock, keeper, streams, say, held } = rig({ instances: 1 });
+  const leases = held(2);
+  for (const lease of leases) {
+    [lease.ttlMs, lease.leftMs] = [3_600_000, 3_600_000];
+    keeper.join(lease);
+  }
+  for (let second = 0; second < 600; second++) {
+    for (const stream of streams) if (!stream.isCancelled) say(stream, AWAY);
+    clock.advance(1_000);
+  }
+  const open = streams.filter(({ isCancelled }) => !isCancelled);
+  expect(streams.length).toBeGreaterThan(50);
+  expect(open.length).toBeLessThanOrEqual(4);
+});
+
+test('A lease that no instance can renew is not asked for more and more often toward its deadline', () => {
+  const { clock, keeper, streams, say, held } = rig();
+  const [lease] = held(1);
+  if (!lease) throw new Error('one lease');
+  const startMs = clock.monotonicMs();
+  Object.defineProperty(lease, 'leftMs', { get: () => Math.max(0, startMs + 15_000 - clock.monotonicMs()) });
+  keeper.join(lease);
+  for (let ms = 0; ms < 15_000; ms += 5) {
+    for (const stream of streams) if (!stream.isCancelled) say(stream, AWAY);
+    clock.advance(5);
+  }
+  const gaps = streams
+    .slice(1)
+    .map(({ openedAtMs }, index) => openedAtMs - (streams[index]?.openedAtMs ?? 0));
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(250);
+  expect(streams.length).toBeGreaterThan(10);
+});
+
+test('A lease that is taken again by the same id hears nothing that a stream says of the one before', () => {
+  const { clock, keeper, streams, say, kept } = rig();
+  const [lease] = kept(2);
+  if (!lease) throw new Error('two leases');
+  keeper.leave(lease);
+  const again = new Held(lease.resource);
+  let lost = 0;
+  again.onLost = () => lost++;
+  keeper.join(again);
+  say(streams[0], LOST, [lease.resource]);
+  expect(lost).toBe(0);
+  clock.advance(50);
+  say(streams[1], RENEWED, [lease.resource]);
+  say(streams[1], LOST, [lease.resource]);
+  expect([again.renewals, lost]).toEqual([1, 1]);
+});

@@ -3,7 +3,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, onTestFinished, test } from 'vitest';
-import { CallStamps } from '../../src/service/call.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import { type CallContext, CallStamps } from '../../src/service/call.ts';
 import { type LeaseEvent, LeaseStreams } from '../../src/service/lease-streams.ts';
 import { RenewalWheel } from '../../src/service/renewal-wheel.ts';
 import { leaseRenewals } from '../../src/service/renewals.ts';
@@ -43,21 +44,19 @@ function rig() {
     waitRoom.close();
     await store.close();
   });
+  const context = (ended: AbortSignal): CallContext => {
+    const caller = { name: '', role: 'client' } as const;
+    return { arrivedAtMs: clock.monotonicMs(), deadlineMs: FOREVER, ended, caller, peer: '' };
+  };
   const open = (ended: AbortSignal, heard: (event: LeaseEvent) => void) =>
     streams
       .hold(
         { spec: leaseSpec({ ttlMs: MAX_TTL_MS }), waitMs: FOREVER, renewForMs: FOREVER },
-        {
-          arrivedAtMs: clock.monotonicMs(),
-          deadlineMs: FOREVER,
-          ended,
-          caller: { name: '', role: 'client' },
-          peer: '',
-        },
+        context(ended),
         (_, event) => heard(event),
       )
       .catch((error: unknown) => error);
-  return { clock, store, waitRoom, wheel, open };
+  return { clock, store, waitRoom, wheel, streams, context, open };
 }
 
 test('a queued stream tells its position at least every 15 s, and a stream with a lease its deadline', async () => {
@@ -112,4 +111,36 @@ test('100,000 streams that are opened and cancelled leave no waiter, place, lock
   await holder;
   await clock.pass(2 * MAX_TTL_MS);
   expect([store.locks.size, wheel.size]).toEqual([0, 0]);
+});
+
+test('an instance that keeps as many leases as it may lets clients open streams anew for them, and takes no others', async () => {
+  const { clock, wheel, streams, context, open } = rig();
+  const alive = new AbortController();
+  let granted: Extract<LeaseEvent, { kind: 'granted' }> | undefined;
+  void open(alive.signal, (event) => {
+    if (event.kind === 'granted') granted = event;
+  });
+  await clock.pass(10);
+  if (!granted) throw new Error('a free lock is granted');
+  const { lease } = granted.granted;
+  const ignored = { renewed() {}, looked() {}, atRisk() {}, ended() {} };
+  const common = { resource: 'r', fencingToken: 1n, ttlMs: 0, deadlineMs: FOREVER, minAcks: 0, group: 0 };
+  for (let i = 1; i < LIMITS.keptLeasesPerInstance; i++) {
+    const stamp = { instanceId: INSTANCE, callNumber: -i };
+    const kept = { ...common, leaseId: `l${i}`, stamp, takesOver: false, renewUntilMs: FOREVER };
+    wheel.keep(kept, ignored);
+  }
+  const said: string[] = [];
+  const keepAlive = (leases: Parameters<LeaseStreams['keepAlive']>[0]['leases']) =>
+    streams
+      .keepAlive({ leases, renewForMs: 20_000 }, context(alive.signal), (_, { kind }) => said.push(kind))
+      .catch((error: unknown) => error);
+  const other = { ...common, leaseId: 'other' };
+  expect(await keepAlive([other])).toMatchObject({ code: 'OVERLOADED' });
+  void keepAlive([{ ...lease, ttlMs: 0 }]);
+  await clock.pass(100);
+  expect(said).toEqual(['renewed']);
+  expect(await open(alive.signal, () => {})).toMatchObject({ code: 'OVERLOADED' });
+  wheel.close();
+  alive.abort();
 });

@@ -116,6 +116,25 @@ function keep(overrides: Partial<KeptLease> = {}): { told: Told[]; stop: () => v
 
 const whats = (told: readonly Told[]): string[] => told.map(({ what }) => what);
 
+test('What is kept here and taken over takes no room of its own, unless no call hears of that for long', () => {
+  const stampOf = (callNumber: number) => ({ instanceId: INSTANCE, callNumber });
+  const first = keep({ leaseId: 'a' });
+  const second = keep({ leaseId: 'b' });
+  const [{ lease }, { lease: other }] = [first, second];
+  const added = { ...lease, leaseId: 'c' };
+  expect(wheel.hasRoomFor([lease, other], 2)).toBe(true);
+  expect(wheel.hasRoomFor([lease, added], 2)).toBe(false);
+  expect(wheel.hasRoomFor([lease, added], 3)).toBe(true);
+  const { stop } = keep({ ...lease, stamp: stampOf(2) });
+  keep({ ...lease, stamp: stampOf(3) });
+  expect(wheel.hasRoomFor([lease], 2)).toBe(false);
+  stop();
+  expect(wheel.hasRoomFor([lease], 2)).toBe(true);
+  for (const each of [first, second]) each.stop();
+  expect(wheel.hasRoomFor([lease, added], 2)).toBe(true); // the third call keeps it
+  expect(wheel.hasRoomFor([added, other], 2)).toBe(false);
+});
+
 describe('renewals', () => {
   test('a lease is renewed after about a quarter of its TTL, each time with a later deadline', async () => {
     const startMs = clock.monotonicMs();

@@ -28,6 +28,8 @@ export interface BatchOptions<Thing extends Kept<Message>, Message extends KeptM
 
 export const SILENCE_MS = 20_000;
 const SHORTEST_PATIENCE_MS = 100;
+/** How long an instance that can't renew is stayed with at least: it would be left more and more often otherwise. */
+const SHORTEST_STAY_MS = 250;
 /** The risks of one instance, from which the next one may be free. */
 const MOVES_ON: readonly AtRiskReason[] = [
   AtRiskReason.AT_RISK_REASON_STORE_UNAVAILABLE,
@@ -58,7 +60,7 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
   constructor(options: BatchOptions<Thing, Message>) {
     this.#options = options;
     this.#channel = options.channel;
-    this.#formers = new FormerStreams(options.channel.clock);
+    this.#formers = new FormerStreams(options.channel);
     this.#patience = new QuietTimer(options.channel.clock, () => this.#hasNoAnswer());
   }
 
@@ -204,7 +206,10 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
     }
     // Half of the time for which the server trusts the stream. The random part spreads out what was opened together.
     const ageMs = (channel.renewForMs / 2) * (1 - 0.2 * channel.random());
-    this.#age = channel.clock.after(ageMs, () => this.#open({ isOld: true }));
+    this.#age = channel.clock.after(ageMs, () => {
+      if (call.wasHeard) this.#open({ isOld: true });
+      else this.#hasNoAnswer(); // its patience was longer than that
+    });
     // When a stream is accepted but not answered, the next one follows long before the silence is over. Each that
     // follows has twice the time: the link may be slow. What it says of some leases gives it as long for the others.
     const answerMs = TRY_FOR_MS * 2 ** this.#unanswered;
@@ -224,10 +229,10 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
     for (const entry of [...this.entries]) entry.reopened(why);
   }
 
-  // It waits as long as the server asks, unless that would surely lose something.
+  // It waits as long as the server asks, and longer after each failure, unless that would surely lose something.
   #openLater(why: string, askedToWaitMs: number): void {
-    const leastMs = Math.min(askedToWaitMs, this.#remainingMs() / 2);
-    this.openSoon(Math.max(leastMs, fullJitterMs(this.#failures++, BACKOFF, this.#channel.random)), why);
+    const waitMs = Math.max(askedToWaitMs, fullJitterMs(this.#failures++, BACKOFF, this.#channel.random));
+    this.openSoon(Math.min(waitMs, this.#remainingMs() / 2), why);
   }
 
   // The instance answers, and goes on trying. But it may be the only one that can't reach the store, so another one is
@@ -237,7 +242,7 @@ export class Batch<Thing extends Kept<Message>, Message extends KeptMessage> {
     const { clock, random, instances } = this.#channel;
     this.#atRisk.add(entry);
     if (this.#escape || instances === 1) return;
-    const waitMs = (entry.remainingMs() / 4) * (0.5 + 0.5 * random());
+    const waitMs = Math.max((entry.remainingMs() / 4) * (0.5 + 0.5 * random()), SHORTEST_STAY_MS);
     this.#escape = clock.after(waitMs, () => {
       this.#channel.leave(from.seat);
       this.openSoon(0, 'the instance cannot renew it');

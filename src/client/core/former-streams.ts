@@ -8,10 +8,13 @@ export const END_WITHIN_MS = 500;
 
 export class FormerStreams<Message> {
   readonly #clock: Clock;
-  readonly #calls = new Set<StreamCall<Message>>();
+  readonly #renewForMs: number;
+  /** Since when each is one. */
+  readonly #calls = new Map<StreamCall<Message>, number>();
 
-  constructor(clock: Clock) {
+  constructor({ clock, renewForMs }: { readonly clock: Clock; readonly renewForMs: number }) {
     this.#clock = clock;
+    this.#renewForMs = renewForMs;
   }
 
   get isEmpty(): boolean {
@@ -23,24 +26,25 @@ export class FormerStreams<Message> {
     return this.#calls.delete(call);
   }
 
-  /** Of those before it that were never answered, none is worth keeping. */
+  /** Of those before it, none is worth keeping that was never answered, or that servers trust no more. */
   add(call: StreamCall<Message>): void {
-    for (const former of this.#calls) {
-      if (former.wasHeard) continue;
+    const nowMs = this.#clock.monotonicMs();
+    for (const [former, sinceMs] of this.#calls) {
+      if (former.wasHeard && nowMs - sinceMs < this.#renewForMs) continue;
       this.#calls.delete(former);
       former.cancel();
     }
-    this.#calls.add(call);
+    this.#calls.set(call, nowMs);
   }
 
   /** Takes all of another batch over. */
   take(calls: Iterable<StreamCall<Message>>): void {
-    for (const call of calls) this.#calls.add(call);
+    for (const call of calls) this.#calls.set(call, this.#clock.monotonicMs());
   }
 
   /** Gives all away. */
   give(): StreamCall<Message>[] {
-    const calls = [...this.#calls];
+    const calls = [...this.#calls.keys()];
     this.#calls.clear();
     return calls;
   }

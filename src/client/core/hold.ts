@@ -84,10 +84,16 @@ export async function hold(channel: Channel, options: HoldOptions): Promise<Held
     const bounds = { answerMs, endsAfterMs: Math.min(inQueueMs, wholeEndMs - nowMs) };
     const end: StreamEnd = signal?.aborted
       ? { kind: 'failed', error: gaveUp(), wasHeardOf: false, wasSilent: false }
-      : await oneStream(channel, request, options, bounds, former);
+      : await oneStream(channel, request, options, bounds, former).catch(async (error: unknown) => {
+          // The user's `token` function threw. (On a closed channel there is nothing left to end.)
+          former?.cancel();
+          if (wasSent) await giveBack(channel, [spec], Math.max(0, wholeEndMs - clock.monotonicMs()));
+          throw error;
+        });
     if (end.kind === 'granted') return end.held;
     if (end.kind === 'old') {
       former = end.call;
+      wasSent = true;
       tell(observer, { kind: 'reopened', why: 'the stream is old' });
       continue;
     }

@@ -58,6 +58,7 @@ export class Keeper<Thing extends Kept<Message>, Message extends KeptMessage> {
       return;
     }
     this.#batchOf.set(call, batch);
+    for (const entry of batch.entries) entry.streams.add(call);
     batch.adopt(call, this.#options.channel.renewForMs / 4);
   }
 
@@ -84,7 +85,7 @@ export class Keeper<Thing extends Kept<Message>, Message extends KeptMessage> {
       return;
     }
     const entry = this.#entryOf(from, message);
-    if (!entry) return;
+    if (!entry?.streams.has(from)) return;
     entry.heard(from, message);
     const batch = this.#batchOf.get(entry);
     if (event.$case !== 'moved') batch?.heard(from, entry, event);
@@ -145,6 +146,7 @@ export class Keeper<Thing extends Kept<Message>, Message extends KeptMessage> {
       open(things, durationOf(channel.renewForMs)),
     );
     this.#batchOf.set(call, batch);
+    for (const entry of batch.entries) entry.streams.add(call);
     return call;
   }
 

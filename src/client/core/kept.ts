@@ -24,6 +24,8 @@ export interface Kept<Message extends KeptMessage> {
 
 export class KeptEntry<Thing extends Kept<Message>, Message extends KeptMessage> {
   readonly holders = new Set<Thing>();
+  /** Its streams. What others say is of an earlier lease, which had the same id. */
+  readonly streams = new WeakSet<object>();
   readonly #first: Thing;
 
   constructor(first: Thing) {
