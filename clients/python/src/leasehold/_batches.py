@@ -170,7 +170,11 @@ class Batches:
         if takes_in and shared is not None:
             self._take_in(shared, set(wanted))
         for group in groups:
-            self.all.add(Batch(self, group))
+            try:
+                self.all.add(Batch(self, group))
+            except LeaseholdError:  # another thread has just begun to fork
+                self._pending.update(dict.fromkeys(group.values()))
+                self._open_in(FIRST_BACKOFF)
 
     def _take_in(self, group: dict[_Key, Kept], wanted: set[Kept]) -> None:
         for batch in sorted(self.all, key=lambda each: len(each.carried)):

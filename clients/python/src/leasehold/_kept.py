@@ -131,7 +131,7 @@ class Stream:
         except asyncio.CancelledError:
             if self._is_over:
                 return  # this client cancelled it
-            end = client_closed()
+            end = forked() if self._channel.is_letting_go else client_closed()
         self._end(end)
 
     def _fell_silent(self) -> None:
@@ -287,10 +287,13 @@ class Kept:
             return
         self._cancel(self._age)
         self._cancel(self._retry)
-        if _fork.is_paused():
-            self._retry = self._loop.call_later(FIRST_BACKOFF, self.open)
-            return
-        self._open_anew(self)
+        try:
+            if not _fork.is_paused():
+                self._open_anew(self)
+                return
+        except LeaseholdError:
+            pass  # another thread has just begun to fork
+        self._retry = self._loop.call_later(FIRST_BACKOFF, self.open)
 
     def reopen(self, why: str) -> None:
         """Goes over to a new stream, and tells why."""
@@ -425,7 +428,8 @@ class Kept:
         holders_of(self.channel).lack(self)
         pause = max(min(asked, self.remaining() / 2), full_jitter(self._failures, part))
         self._failures += 1
-        self._cancel(self._age)
+        if self._call is None:  # one that is still there may be answered meanwhile, and grows old
+            self._cancel(self._age)
         self._cancel(self._retry)
         self._retry = self._loop.call_later(pause, self.reopen, why)
 
