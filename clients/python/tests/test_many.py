@@ -244,6 +244,7 @@ def test_holders_come_before_waiters_after_a_break_where_a_connection_allows_5_s
 ) -> None:
     # However slow the machine is.
     monkeypatch.setattr(_kept, "_HOLDERS_FIRST", 15.0)
+    monkeypatch.setattr(_kept, "_HOLDERS_MOST", 15.0)
     monkeypatch.setattr(_kept, "FIRST_BACKOFF", 2.0)
     keeps = Keeps()
     keeps.taken = {f"w-{number}" for number in range(7)}
@@ -271,6 +272,41 @@ def test_holders_come_before_waiters_after_a_break_where_a_connection_allows_5_s
             await asyncio.wait(waiting)
 
     _with(keeps, work, most_streams=5)
+
+
+def test_waiters_go_on_waiting_while_holders_are_being_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kept, "_HOLDERS_FIRST", 4.0)
+    monkeypatch.setattr(_kept, "_HOLDERS_MOST", 60.0)
+
+    async def main() -> None:
+        holders = _kept.Holders()
+        broken: list[Any] = [object() for _ in range(4)]
+        for each in broken:
+            holders.lack(each)
+        answered = asyncio.ensure_future(holders.answered(60))
+        for each in broken:
+            await asyncio.sleep(1.2)
+            assert not answered.done()
+            holders.found(each)
+        await answered
+
+    asyncio.run(asyncio.wait_for(main(), 50))
+
+
+def test_what_waits_for_nothing_waits_for_no_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kept, "_HOLDERS_FIRST", 600.0)
+    monkeypatch.setattr(_kept, "_HOLDERS_MOST", 600.0)
+    keeps = Keeps()
+
+    async def work(address: str) -> None:
+        async with aio.Client(["127.0.0.1:1", address]) as client:
+            channel = client.operations.channel
+            channel._at = 0
+            _kept.holders_of(channel).lack(object())  # type: ignore[arg-type]
+            lease = await asyncio.wait_for(client.try_lock("r", timeout=60), 30)
+            assert lease is not None
+
+    _with(keeps, work)
 
 
 def test_the_loss_of_one_lease_is_no_matter_of_the_others_in_its_batch(soon: None) -> None:

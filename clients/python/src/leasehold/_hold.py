@@ -159,7 +159,8 @@ async def _hold_on_any(
             channel.leave(seat)
             on_event("reopened", error.message)
         await asyncio.sleep(pause)
-        await holders_of(channel).answered()
+        if wait > 0:
+            await holders_of(channel).answered(give_up - channel.clock.monotonic())
 
 
 class _Granting:
