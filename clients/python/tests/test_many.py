@@ -125,7 +125,7 @@ class Keeps(lock_service_pb2_grpc.LockServiceServicer):
         self.refuses: str = ""
         self.ends_with = grpc.StatusCode.OK
         self.cancelled = 0
-        self._tokens = 0
+        self._tokens: dict[str, int] = {}
         self._streams: dict[str, tuple[Any, asyncio.Queue[Any]]] = {}
 
     def _said(self, kind: Any, lease: Any, event: str) -> Any:
@@ -165,9 +165,9 @@ class Keeps(lock_service_pb2_grpc.LockServiceServicer):
             message.queued.position = 1
             await context.write(message)
             await asyncio.Event().wait()
-        self._tokens += 1
+        token = self._tokens.setdefault(request.spec.lease_id, len(self._tokens) + 1)
         ref = lock_service_pb2.KeepAliveRequest().leases.add(
-            resource=request.spec.resource, lease_id=request.spec.lease_id, fencing_token=self._tokens
+            resource=request.spec.resource, lease_id=request.spec.lease_id, fencing_token=token
         )
         await context.write(self._said(lock_service_pb2.HoldResponse, ref, "granted"))
         await self._go_on([ref], lock_service_pb2.HoldResponse, context)
@@ -305,6 +305,22 @@ def test_what_waits_for_nothing_waits_for_no_holder(monkeypatch: pytest.MonkeyPa
             _kept.holders_of(channel).lack(object())  # type: ignore[arg-type]
             lease = await asyncio.wait_for(client.try_lock("r", timeout=60), 30)
             assert lease is not None
+
+    _with(keeps, work)
+
+
+def test_a_lease_that_is_taken_twice_with_the_same_id_is_kept_by_one_stream() -> None:
+    keeps = Keeps()
+
+    async def work(address: str) -> None:
+        async with aio.Client(address) as client:
+            both = [await client.lock("r", lease_id="the same") for _ in range(2)]
+            await _until(lambda: bool(keeps.kept), 20, "the second call took the lease from the first one's stream")
+            await asyncio.sleep(2)
+            assert len(keeps.kept) <= 2  # and neither takes it from the other
+            assert all(lease.held for lease in both)
+            await both[0].release()
+            await asyncio.wait_for(both[1].over.wait(), 20)
 
     _with(keeps, work)
 
