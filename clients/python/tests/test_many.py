@@ -357,6 +357,12 @@ def test_a_lease_that_the_server_refuses_to_keep_takes_no_other_with_it(soon: No
                 10,
                 "the others are not kept",
             )
+            # Later they share a stream again, and the one that is refused is on none of them.
+            await _until(
+                lambda: alone in [{ref.resource for ref in request.leases} for request in keeps.kept],
+                20,
+                "the others share no stream",
+            )
             assert all(lease.held for lease in leases)
 
     _with(keeps, work)

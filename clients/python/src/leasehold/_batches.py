@@ -75,6 +75,8 @@ class Batch:
         for kept in list(self._members.get((message.resource, message.lease_id), ())):
             if event in ("lost", "moved"):
                 self._forget(kept)
+            elif event == "renewed":
+                self._batches.alone.discard(kept)
             kept.heard(self, message)
 
     def _ended(self, _: Stream, error: LeaseholdError) -> None:
@@ -112,7 +114,7 @@ class Batches:
         self.refs: dict[Kept, lease_pb2.LeaseRef] = {}
         #: What keeps the same acquisition, by lease and fencing token.
         self._same: dict[tuple[_Key, int], list[Kept]] = {}
-        #: Leases that share no stream, since a server refused one that they were on.
+        #: Leases that share no stream until one is renewed, since a server refused one that they were on.
         self.alone: set[Kept] = set()
         self._pending: dict[Kept, None] = {}
         self._loop = asyncio.get_running_loop()
