@@ -125,7 +125,7 @@ class Keeps(lock_service_pb2_grpc.LockServiceServicer):
         self.refuses: str = ""
         self.ends_with = grpc.StatusCode.OK
         self.cancelled = 0
-        self._tokens = 0
+        self._tokens: dict[str, int] = {}
         self._streams: dict[str, tuple[Any, asyncio.Queue[Any]]] = {}
 
     def _said(self, kind: Any, lease: Any, event: str) -> Any:
@@ -165,9 +165,9 @@ class Keeps(lock_service_pb2_grpc.LockServiceServicer):
             message.queued.position = 1
             await context.write(message)
             await asyncio.Event().wait()
-        self._tokens += 1
+        token = self._tokens.setdefault(request.spec.lease_id, len(self._tokens) + 1)
         ref = lock_service_pb2.KeepAliveRequest().leases.add(
-            resource=request.spec.resource, lease_id=request.spec.lease_id, fencing_token=self._tokens
+            resource=request.spec.resource, lease_id=request.spec.lease_id, fencing_token=token
         )
         await context.write(self._said(lock_service_pb2.HoldResponse, ref, "granted"))
         await self._go_on([ref], lock_service_pb2.HoldResponse, context)
@@ -244,6 +244,7 @@ def test_holders_come_before_waiters_after_a_break_where_a_connection_allows_5_s
 ) -> None:
     # However slow the machine is.
     monkeypatch.setattr(_kept, "_HOLDERS_FIRST", 15.0)
+    monkeypatch.setattr(_kept, "_HOLDERS_MOST", 15.0)
     monkeypatch.setattr(_kept, "FIRST_BACKOFF", 2.0)
     keeps = Keeps()
     keeps.taken = {f"w-{number}" for number in range(7)}
@@ -271,6 +272,57 @@ def test_holders_come_before_waiters_after_a_break_where_a_connection_allows_5_s
             await asyncio.wait(waiting)
 
     _with(keeps, work, most_streams=5)
+
+
+def test_waiters_go_on_waiting_while_holders_are_being_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kept, "_HOLDERS_FIRST", 4.0)
+    monkeypatch.setattr(_kept, "_HOLDERS_MOST", 60.0)
+
+    async def main() -> None:
+        holders = _kept.Holders()
+        broken: list[Any] = [object() for _ in range(4)]
+        for each in broken:
+            holders.lack(each)
+        answered = asyncio.ensure_future(holders.answered(60))
+        for each in broken:
+            await asyncio.sleep(1.2)
+            assert not answered.done()
+            holders.found(each)
+        await answered
+
+    asyncio.run(asyncio.wait_for(main(), 50))
+
+
+def test_what_waits_for_nothing_waits_for_no_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kept, "_HOLDERS_FIRST", 600.0)
+    monkeypatch.setattr(_kept, "_HOLDERS_MOST", 600.0)
+    keeps = Keeps()
+
+    async def work(address: str) -> None:
+        async with aio.Client(["127.0.0.1:1", address]) as client:
+            channel = client.operations.channel
+            channel._at = 0
+            _kept.holders_of(channel).lack(object())  # type: ignore[arg-type]
+            lease = await asyncio.wait_for(client.try_lock("r", timeout=60), 30)
+            assert lease is not None
+
+    _with(keeps, work)
+
+
+def test_a_lease_that_is_taken_twice_with_the_same_id_is_kept_by_one_stream() -> None:
+    keeps = Keeps()
+
+    async def work(address: str) -> None:
+        async with aio.Client(address) as client:
+            both = [await client.lock("r", lease_id="the same") for _ in range(2)]
+            await _until(lambda: bool(keeps.kept), 20, "the second call took the lease from the first one's stream")
+            await asyncio.sleep(2)
+            assert len(keeps.kept) <= 2  # and neither takes it from the other
+            assert all(lease.held for lease in both)
+            await both[0].release()
+            await asyncio.wait_for(both[1].over.wait(), 20)
+
+    _with(keeps, work)
 
 
 def test_the_loss_of_one_lease_is_no_matter_of_the_others_in_its_batch(soon: None) -> None:
@@ -304,6 +356,12 @@ def test_a_lease_that_the_server_refuses_to_keep_takes_no_other_with_it(soon: No
                 lambda: alone <= {request.leases[0].resource for request in keeps.kept if len(request.leases) == 1},
                 10,
                 "the others are not kept",
+            )
+            # Later they share a stream again, and the one that is refused is on none of them.
+            await _until(
+                lambda: alone in [{ref.resource for ref in request.leases} for request in keeps.kept],
+                20,
+                "the others share no stream",
             )
             assert all(lease.held for lease in leases)
 

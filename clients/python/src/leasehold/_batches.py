@@ -26,13 +26,13 @@ _Key = tuple[str, str]
 
 
 class Batch:
-    """One KeepAlive stream and the leases on it."""
+    """One KeepAlive stream and the leases on it, of which each may have been acquired by several calls."""
 
-    def __init__(self, batches: Batches, members: dict[_Key, Kept]) -> None:
+    def __init__(self, batches: Batches, members: dict[_Key, list[Kept]]) -> None:
         self._batches = batches
         self._members = members
         self._loop = asyncio.get_running_loop()
-        request = lock_service_pb2.KeepAliveRequest(leases=[batches.refs[kept] for kept in members.values()])
+        request = lock_service_pb2.KeepAliveRequest(leases=[batches.refs[each[0]] for each in members.values()])
         request.renew_for.FromNanoseconds(round(RENEW_FOR * 1e9))
         channel = batches.channel
         self._stream = Stream(
@@ -48,16 +48,20 @@ class Batch:
         self.part = self._stream.part
         self._age = self._loop.call_later(reopen_after(), self._renew)
         self.watch()
-        for kept in list(members.values()):
+        for kept in self._all:
             kept.carry(self)
+
+    @property
+    def _all(self) -> list[Kept]:
+        return [kept for each in self._members.values() for kept in each]
 
     @property
     def carried(self) -> list[Kept]:
         """The leases whose newest stream this is."""
-        return [kept for kept in self._members.values() if kept.state == "held" and kept.is_on(self)]
+        return [kept for kept in self._all if kept.state == "held" and kept.is_on(self)]
 
     def watch(self) -> None:
-        self._stream.silence = min((patience_with(kept.ttl) for kept in self._members.values()), default=RENEW_FOR)
+        self._stream.silence = min((patience_with(kept.ttl) for kept in self._all), default=RENEW_FOR)
 
     def _renew(self) -> None:
         self._batches.open(self.carried, takes_in=True)
@@ -65,32 +69,33 @@ class Batch:
     def _heard(self, _: Stream, message: Any) -> None:
         event = message.WhichOneof("event")
         if event == "draining":
-            for each in list(self._members.values()):
-                each.heard(self, message)
+            for kept in self._all:
+                kept.heard(self, message)
             return
-        kept = self._members.get((message.resource, message.lease_id))
-        if kept is None:
-            return
-        if event in ("lost", "moved"):
-            self._forget(kept)
-        kept.heard(self, message)
+        for kept in list(self._members.get((message.resource, message.lease_id), ())):
+            if event in ("lost", "moved"):
+                self._forget(kept)
+            elif event == "renewed":
+                self._batches.alone.discard(kept)
+            kept.heard(self, message)
 
     def _ended(self, _: Stream, error: LeaseholdError) -> None:
         self._age.cancel()
         self._batches.all.discard(self)
-        members, self._members = self._members, {}
-        for kept in members.values():
+        members, self._members = self._all, {}
+        for kept in members:
             # One of them may be what the server refuses: each tries alone.
             if not error.is_passing and error.reason not in ("MOVED", "LEASE_LOST"):
                 self._batches.alone.add(kept)
             kept.ended(self, error)
 
     def drop(self, kept: Kept) -> None:
-        if kept in self._members.values():
+        if kept in self._all:
             self._forget(kept)
 
     def _forget(self, kept: Kept) -> None:
-        self._members = {key: each for key, each in self._members.items() if each is not kept}
+        left = {key: [one for one in each if one is not kept] for key, each in self._members.items()}
+        self._members = {key: each for key, each in left.items() if each}
         if self._members:
             self.watch()
         else:
@@ -107,7 +112,9 @@ class Batches:
         self.all: set[Batch] = set()
         #: How the contract names each lease.
         self.refs: dict[Kept, lease_pb2.LeaseRef] = {}
-        #: Leases that share no stream, since a server refused one that they were on.
+        #: What keeps the same acquisition, by lease and fencing token.
+        self._same: dict[tuple[_Key, int], list[Kept]] = {}
+        #: Leases that share no stream until one is renewed, since a server refused one that they were on.
         self.alone: set[Kept] = set()
         self._pending: dict[Kept, None] = {}
         self._loop = asyncio.get_running_loop()
@@ -119,8 +126,13 @@ class Batches:
         self.refs[kept] = lease_pb2.LeaseRef(
             resource=lease.resource, lease_id=lease.lease_id, fencing_token=lease.fencing_token
         )
+        same = self._same.setdefault((self.key(kept), lease.fencing_token), [])
+        same.append(kept)
 
         def forget() -> None:
+            same.remove(kept)
+            if not same:
+                del self._same[self.key(kept), lease.fencing_token]
             del self.refs[kept]
             self.alone.discard(kept)
             self._pending.pop(kept, None)
@@ -154,33 +166,48 @@ class Batches:
         if _fork.is_paused():
             self._open_in(FIRST_BACKOFF)
             return
-        wanted = [kept for kept in self._pending if kept.state == "held"]
+        pending = [kept for kept in self._pending if kept.state == "held"]
         self._pending.clear()
-        groups: list[dict[_Key, Kept]] = []
-        shared: dict[_Key, Kept] | None = None
-        for kept in wanted:
+        groups: list[dict[_Key, list[Kept]]] = []
+        shared: dict[_Key, list[Kept]] | None = None
+        wanted: set[Kept] = set()
+        for kept in pending:
+            if kept in wanted:
+                continue
+            key = self.key(kept)
+            # On streams of their own they would take the lease from one another, for ever.
+            same = list(self._same[key, self.refs[kept].fencing_token])
+            wanted.update(same)
             if kept in self.alone:
-                groups.append({self._key(kept): kept})
+                groups.append({key: same})
                 continue
             # Two acquisitions of the same lease can't be told apart on one stream.
-            if shared is None or len(shared) == MOST or self._key(kept) in shared:
+            if shared is None or len(shared) == MOST or key in shared:
                 shared = {}
                 groups.append(shared)
-            shared[self._key(kept)] = kept
+            shared[key] = same
         if takes_in and shared is not None:
-            self._take_in(shared, set(wanted))
+            self._take_in(shared, wanted)
         for group in groups:
-            self.all.add(Batch(self, group))
+            try:
+                self.all.add(Batch(self, group))
+            except LeaseholdError:  # another thread has just begun to fork
+                self._pending.update(dict.fromkeys(kept for each in group.values() for kept in each))
+                self._open_in(FIRST_BACKOFF)
 
-    def _take_in(self, group: dict[_Key, Kept], wanted: set[Kept]) -> None:
+    def _take_in(self, group: dict[_Key, list[Kept]], wanted: set[Kept]) -> None:
         for batch in sorted(self.all, key=lambda each: len(each.carried)):
-            more = {self._key(kept): kept for kept in batch.carried if kept not in wanted and kept not in self.alone}
+            more: dict[_Key, list[Kept]] = {}
+            for kept in batch.carried:
+                if kept not in wanted and kept not in self.alone:
+                    more.setdefault(self.key(kept), []).append(kept)
             if len(more) >= MOST / 2 or len(group) + len(more) > MOST:
                 return
             if more and group.keys().isdisjoint(more):
                 group.update(more)
 
-    def _key(self, kept: Kept) -> _Key:
+    def key(self, kept: Kept) -> _Key:
+        """Returns by what the messages of a stream name the lease."""
         ref = self.refs[kept]
         return ref.resource, ref.lease_id
 

@@ -146,8 +146,9 @@ class _Call(Protocol):
 class Holders(Protocol):
     """What keeps the leases and attempts of a channel."""
 
-    async def answered(self) -> None:
-        """Returns when those whose stream broke have been answered on another one, or after 2 s."""
+    async def answered(self, within: float) -> None:
+        """Returns when those whose stream broke have been answered on another one, when none of them was for 2 s, or
+        after ``within`` seconds, 10 at most."""
 
     async def let_end(self) -> None:
         """Returns when the servers have ended the streams of what is over, or after half a second."""
@@ -286,7 +287,7 @@ class Channel:
                     raise
             await asyncio.sleep(pause)
             if kind == "waiting" and self.holders is not None:
-                await self.holders.answered()
+                await self.holders.answered(give_up - self.clock.monotonic())
 
     def has_asked_all(self, tries: int, took: float) -> bool:
         """Whether a call that waits for nothing is over after these tries and seconds."""

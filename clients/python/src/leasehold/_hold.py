@@ -159,7 +159,8 @@ async def _hold_on_any(
             channel.leave(seat)
             on_event("reopened", error.message)
         await asyncio.sleep(pause)
-        await holders_of(channel).answered()
+        if wait > 0:
+            await holders_of(channel).answered(give_up - channel.clock.monotonic())
 
 
 class _Granting:
@@ -192,14 +193,19 @@ class _Granting:
         """
         # This bounds the wait for a silent server; a server that queues the call ends it a little earlier.
         left = give_up - self._channel.clock.monotonic() + FIRST_ANSWER
+        is_taken = False
         try:
             async with asyncio.timeout(None if math.isinf(left) else left):
-                return await self._granted
+                granted = await self._granted
+            is_taken = True
+            return granted
         except TimeoutError:
             raise no_answer_in_time(self._stream.seat.address, self._stream.open_calls) from None
         finally:
             self._first_answer.cancel()
-            if not self._granted.done() or self._granted.cancelled():
+            if not is_taken and self._kept is not None:  # granted at the moment at which the caller went away
+                self._kept.finish("released", "nobody waits for it any more")
+            elif not is_taken:
                 self._stream.cancel()
 
     def _heard(self, call: Stream, message: Any) -> None:
@@ -213,7 +219,8 @@ class _Granting:
         if event == "granted" and not self._granted.done():
             self._kept = kept = keep(self._channel, message.granted, call.sent, self._on_event)
             kept.begin(call, RENEW_FOR / 4)
-            self._granted.set_result((message.granted, kept))
+            if not self._granted.done():  # the observer may have cancelled the caller
+                self._granted.set_result((message.granted, kept))
 
     def _ended(self, call: Stream, error: LeaseholdError) -> None:
         if self._kept is not None:

@@ -29,8 +29,9 @@ FIRST_ANSWER = TRY_FOR
 END_WITHIN = 0.5
 #: How often the client looks at the clocks in any case: a suspended machine's timers may have stood still.
 LOOK = 1.0
-#: How long waiting streams let those go first that keep something.
+#: How long waiting streams let those go first that keep something: since the last of these was answered, and in all.
 _HOLDERS_FIRST = 2.0
+_HOLDERS_MOST = 10.0
 _LEAST_PATIENCE = 0.1
 #: The risks of one instance, from which the next one may be free.
 _MOVES_ON = (
@@ -131,7 +132,7 @@ class Stream:
         except asyncio.CancelledError:
             if self._is_over:
                 return  # this client cancelled it
-            end = client_closed()
+            end = forked() if self._channel.is_letting_go else client_closed()
         self._end(end)
 
     def _fell_silent(self) -> None:
@@ -287,10 +288,13 @@ class Kept:
             return
         self._cancel(self._age)
         self._cancel(self._retry)
-        if _fork.is_paused():
-            self._retry = self._loop.call_later(FIRST_BACKOFF, self.open)
-            return
-        self._open_anew(self)
+        try:
+            if not _fork.is_paused():
+                self._open_anew(self)
+                return
+        except LeaseholdError:
+            pass  # another thread has just begun to fork
+        self._retry = self._loop.call_later(FIRST_BACKOFF, self.open)
 
     def reopen(self, why: str) -> None:
         """Goes over to a new stream, and tells why."""
@@ -425,7 +429,8 @@ class Kept:
         holders_of(self.channel).lack(self)
         pause = max(min(asked, self.remaining() / 2), full_jitter(self._failures, part))
         self._failures += 1
-        self._cancel(self._age)
+        if self._call is None:  # one that is still there may be answered meanwhile, and grows old
+            self._cancel(self._age)
         self._cancel(self._retry)
         self._retry = self._loop.call_later(pause, self.reopen, why)
 
@@ -459,6 +464,7 @@ class Holders:
         self._lacking: set[Kept] = set()
         self._none_lacks = asyncio.Event()
         self._none_lacks.set()
+        self._found_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, kept: Kept) -> None:
@@ -487,17 +493,24 @@ class Holders:
 
     def found(self, kept: Kept) -> None:
         """Notes that a server has answered its newest stream, or that it needs none any more."""
-        self._lacking.discard(kept)
+        if kept in self._lacking:
+            self._lacking.discard(kept)
+            self._found_at = asyncio.get_running_loop().time()
         if not self._lacking:
             self._none_lacks.set()
 
-    async def answered(self) -> None:
-        try:
-            async with asyncio.timeout(_HOLDERS_FIRST):
-                await asyncio.sleep(FIRST_BACKOFF / 2)  # both may have broken at this moment
-                await self._none_lacks.wait()
-        except TimeoutError:
-            pass
+    async def answered(self, within: float) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        end = began + min(within, _HOLDERS_MOST)
+        await asyncio.sleep(FIRST_BACKOFF / 2)  # both may have broken at this moment
+        while (left := min(end, max(began, self._found_at) + _HOLDERS_FIRST) - loop.time()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._none_lacks.wait()
+                return
+            except TimeoutError:
+                pass
 
     async def let_end(self) -> None:
         if self.are_ending:
