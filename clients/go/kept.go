@@ -324,8 +324,9 @@ func (k *kept) run(first *stream) {
 				needs(true)
 				isAlone = isAlone || event.isAlone
 				why = event.err.Message
-				asked := min(event.err.RetryAfter, k.remaining()/2)
-				retry.Reset(max(asked, jitter(event.drawn, failures)))
+				// Never more than half of what is left, whatever the server asks for: that would surely lose it.
+				pause := max(event.err.RetryAfter, jitter(event.drawn, failures))
+				retry.Reset(min(pause, k.remaining()/2))
 				failures++
 				continue
 			}

@@ -422,12 +422,12 @@ class Kept:
             self._former.drop(self)
             self._former = None
 
-    # It waits as long as the server asks, unless that would surely lose it.
+    # It waits as long as the server asks, unless that would surely lose it, and never for more than half of what is left.
     def _reopen_later(self, why: str, asked: float, part: float) -> None:
         if self.channel.is_closed:
             return
         holders_of(self.channel).lack(self)
-        pause = max(min(asked, self.remaining() / 2), full_jitter(self._failures, part))
+        pause = min(max(asked, full_jitter(self._failures, part)), self.remaining() / 2)
         self._failures += 1
         if self._call is None:  # one that is still there may be answered meanwhile, and grows old
             self._cancel(self._age)
