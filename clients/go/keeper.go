@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,11 +53,13 @@ type batch struct {
 	keeper *keeper
 	to     *seat
 	on     *connection
+	sent   time.Time
 	ctx    context.Context
 	stop   context.CancelCauseFunc
 	age    *time.Timer
 	// The mutex of the keeper guards these. A lease that was acquired twice with the same lease_id has two members.
 	members    map[refKey][]*member
+	renewed    map[refKey]said // the last renewal of each lease
 	isAnswered bool
 	isOld      bool
 }
@@ -147,6 +150,7 @@ func (k *keeper) openAll() {
 		case m.isOver:
 		case m.alone:
 			k.open([]*member{m})
+		case k.follow(m):
 		default:
 			together = append(together, m)
 		}
@@ -167,11 +171,33 @@ func (k *keeper) openAll() {
 	}
 }
 
+// follow puts a lease on the call that keeps the same lease for another holder of this client: a call of its own would
+// take the lease from that one, which would take it back, without an end. For a caller that has the mutex.
+func (k *keeper) follow(m *member) bool {
+	key := keyOf(m.ref)
+	for b := range k.batches {
+		others := b.members[key]
+		last, isKept := b.renewed[key]
+		isOwn := func(other *member) bool { return other.inbox == m.inbox }
+		if !isKept || b.isOld || len(others) == 0 || others[0].isDue || slices.ContainsFunc(others, isOwn) {
+			continue
+		}
+		b.members[key] = append(others, m)
+		m.batch = b
+		m.sendTo(b.to, b.on, b.sent)
+		m.inbox.put(heard{from: &m.stream, said: last})
+		return true
+	}
+	return false
+}
+
 // open makes one call, for a caller that has the mutex.
 func (k *keeper) open(members []*member) {
 	to := k.channel.seat()
 	on, err := to.pools[keeping].take()
-	b := &batch{keeper: k, to: to, on: on, members: map[refKey][]*member{}}
+	b := &batch{
+		keeper: k, to: to, on: on, sent: time.Now(), members: map[refKey][]*member{}, renewed: map[refKey]said{},
+	}
 	b.ctx, b.stop = context.WithCancelCause(k.channel.ctx)
 	request := &pb.KeepAliveRequest{RenewFor: durationpb.New(k.channel.renewFor)}
 	for _, m := range members {
@@ -181,7 +207,7 @@ func (k *keeper) open(members []*member) {
 		}
 		b.members[key] = append(b.members[key], m)
 		m.batch = b
-		m.sendTo(to, on)
+		m.sendTo(to, on, b.sent)
 	}
 	b.age = time.AfterFunc(renewedAfter(k.channel.renewFor), b.makeDue)
 	if err != nil {
@@ -235,7 +261,11 @@ func (b *batch) tell(message *pb.KeepAliveResponse) {
 		}
 		return
 	}
-	for _, m := range b.members[refKey{message.Resource, message.LeaseId}] {
+	key := refKey{message.Resource, message.LeaseId}
+	if event.kind == Renewed {
+		b.renewed[key] = event
+	}
+	for _, m := range b.members[key] {
 		m.inbox.put(heard{from: &m.stream, said: event})
 		switch event.kind {
 		case Lost:

@@ -47,7 +47,7 @@ type keptCall struct {
 	over   chan error
 }
 
-func newKeepingServer(t *testing.T) *keepingServer {
+func newKeepingServer(t *testing.T, as ...func(*keepingServer) pb.LockServiceServer) *keepingServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -55,7 +55,11 @@ func newKeepingServer(t *testing.T) *keepingServer {
 	}
 	fake := &keepingServer{address: listener.Addr().String(), endsWithOK: true, calls: map[string]*keptCall{}}
 	server := grpc.NewServer()
-	pb.RegisterLockServiceServer(server, fake)
+	locks := pb.LockServiceServer(fake)
+	for _, other := range as {
+		locks = other(fake)
+	}
+	pb.RegisterLockServiceServer(server, locks)
 	pb.RegisterOperationStoreServiceServer(server, fake)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
@@ -366,6 +370,12 @@ func TestALeaseTakenTwiceWithTheSameIDIsKeptByOneCall(t *testing.T) {
 	eventually(t, "newer calls", 20*time.Second, func() bool {
 		return read(server, func() bool { return len(server.keepAlives) > 4 })
 	})
+	// Calls that take the lease from one another would be some ten in a second.
+	asked := read(server, func() int { return len(server.keepAlives) })
+	time.Sleep(3 * time.Second)
+	if more := read(server, func() int { return len(server.keepAlives) }) - asked; more > 10 {
+		t.Errorf("%d calls in 3 s", more)
+	}
 	if !first.Held() || !again.Held() {
 		t.Error(first.Err(), again.Err())
 	}

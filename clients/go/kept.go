@@ -258,16 +258,16 @@ func (k *kept) run(first *stream) {
 		// A server may accept the stream and never answer it: the next stream starts long before the silence is over.
 		retry.Reset(max(leastPatience, min(firstAnswer<<min(unanswered, 5), k.remaining()/2)))
 	}
-	leave := func(from *stream) (address string, open int) {
-		to, on := from.at()
+	leave := func(from *stream) (address string, sent time.Time, open int) {
+		to, on, sent := from.at()
 		if to == nil {
-			return "the server", 0
+			return "the server", time.Now(), 0
 		}
 		k.channel.leave(to)
 		if on != nil {
 			open = on.openCalls()
 		}
-		return to.address, open
+		return to.address, sent, open
 	}
 	for {
 		select {
@@ -291,11 +291,11 @@ func (k *kept) run(first *stream) {
 			}
 			needs(true)
 			if current != nil {
-				address, open := leave(current)
+				address, sent, open := leave(current)
 				if isAnswered {
 					why = fmt.Sprintf("%s has not renewed it for a part of its time", address)
 				} else {
-					why = noAnswer(address, time.Since(current.sent), open).Message
+					why = noAnswer(address, time.Since(sent), open).Message
 					unanswered++
 				}
 			}
@@ -351,7 +351,8 @@ func (k *kept) run(first *stream) {
 				k.say(Event{Kind: AtRisk, Why: event.said.reason})
 				if event.from == current {
 					isAnswered = true
-					retry.Stop() // the server answers, and goes on trying
+					// The server answers, and goes on trying, but may fall silent after that.
+					retry.Reset(k.quietFor())
 					switch event.said.reason {
 					case "STORE_UNAVAILABLE", "PRIMARY_UNCONFIRMED":
 						// It may be the only one that can't reach the store, so another one is asked before the time runs out. Not at
@@ -368,7 +369,7 @@ func (k *kept) run(first *stream) {
 				k.lost(event.said.reason)
 			case draining:
 				if event.from == current {
-					address, _ := leave(current)
+					address, _, _ := leave(current)
 					reopen(address + " is shutting down")
 				}
 			case due:

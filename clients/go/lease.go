@@ -190,7 +190,7 @@ func (c *Client) granted(
 ) (*Lease, *seat, error) {
 	k := newKept(ctx, c.channel, leaseLost(request.Spec.Resource), observer)
 	from := open(c.channel, waiting, holding(request), k.inbox)
-	to, on := from.at()
+	to, on, sent := from.at()
 	fail := func(err error) (*Lease, *seat, error) {
 		from.cancel()
 		k.stop(err)
@@ -202,7 +202,7 @@ func (c *Client) granted(
 		if on != nil {
 			open = on.openCalls()
 		}
-		return fail(fmt.Errorf("%w (%w)", noAnswer(to.address, time.Since(from.sent), open), errSilent))
+		return fail(fmt.Errorf("%w (%w)", noAnswer(to.address, time.Since(sent), open), errSilent))
 	}
 	// An instance that accepts the call and says nothing gets no more time. (One that queues it says so every 15 s.)
 	answerIn := patience

@@ -135,7 +135,7 @@ func (i *inbox) next() (heard, bool) {
 // stream is a call as one lease or attempt sees it: when it was sent, and how it is cancelled. Leases share the calls of
 // the keeper. It decides nothing.
 type stream struct {
-	// sent is set before the stream says anything.
+	// sent is set before the stream says anything; before that, only at may read it.
 	sent   time.Time
 	cancel func()
 	// abandon is cancel for what a server may go on keeping.
@@ -148,17 +148,17 @@ type stream struct {
 	on   *connection
 }
 
-// at returns where the call was made, nil before it is made.
-func (s *stream) at() (*seat, *connection) {
+// at returns where and when the call was made, nil before it is made.
+func (s *stream) at() (*seat, *connection, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seat, s.on
+	return s.seat, s.on, s.sent
 }
 
-func (s *stream) sendTo(to *seat, on *connection) {
+func (s *stream) sendTo(to *seat, on *connection, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seat, s.on, s.sent = to, on, time.Now()
+	s.seat, s.on, s.sent = to, on, sent
 }
 
 // letEnd cancels the stream if the server doesn't end it soon.
@@ -172,7 +172,7 @@ func open(c *channel, kind kind, opened opener, inbox *inbox) *stream {
 	s := &stream{cancel: cancel, abandon: cancel, ended: make(chan struct{})}
 	to := c.seat()
 	on, err := to.pools[kind].take()
-	s.sendTo(to, on)
+	s.sendTo(to, on, time.Now())
 	end := func(err *Error) {
 		stop(context.Canceled)
 		close(s.ended)

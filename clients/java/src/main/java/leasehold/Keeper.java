@@ -67,14 +67,25 @@ final class Keeper {
 
   /** One stream, and what it keeps. */
   final class Batch implements KeepingStream.Listener {
-    /** What the stream still matters to, by the name that its messages have. */
-    private final Map<String, Kept> members = new LinkedHashMap<>();
+    /** What the stream still matters to, by the name that its messages have; a lease may have several holders. */
+    private final Map<String, List<Kept>> members = new LinkedHashMap<>();
+
+    /** The last renewal of each of them. */
+    private final Map<String, Message> renewed = new HashMap<>();
 
     private KeepingStream stream;
     private ScheduledFuture<?> age;
 
     private Batch(List<Kept> kept) {
-      kept.forEach(one -> members.put(one.name, one));
+      kept.forEach(this::add);
+    }
+
+    private void add(Kept kept) {
+      members.computeIfAbsent(kept.name, name -> new ArrayList<>()).add(kept);
+    }
+
+    private List<Kept> all() {
+      return members.values().stream().flatMap(List::stream).toList();
     }
 
     KeepingStream stream() {
@@ -83,7 +94,7 @@ final class Keeper {
 
     /** What has no newer stream. */
     private List<Kept> current() {
-      return members.values().stream().filter(one -> one.newest == this && one.isHeldState()).toList();
+      return all().stream().filter(one -> one.newest == this && one.isHeldState()).toList();
     }
 
     private void opened(KeepingStream opened, long reopenAfter) {
@@ -94,7 +105,11 @@ final class Keeper {
 
     /** Takes out what the stream no longer matters to; returns what completes when the server has nothing to add. */
     CompletableFuture<Void> leave(Kept kept) {
-      members.remove(kept.name, kept);
+      List<Kept> holders = members.getOrDefault(kept.name, new ArrayList<>());
+      holders.remove(kept);
+      if (holders.isEmpty()) {
+        members.remove(kept.name);
+      }
       if (!members.isEmpty()) {
         return CompletableFuture.completedFuture(null);
       }
@@ -118,20 +133,21 @@ final class Keeper {
         }
         return;
       }
-      Kept kept =
-          !message.about().isEmpty()
-              ? members.get(message.about())
-              : members.isEmpty() ? null : members.values().iterator().next();
-      if (kept != null) {
-        kept.heard(this, message);
+      String name =
+          message.about().isEmpty() && !members.isEmpty() ? members.keySet().iterator().next() : message.about();
+      if (message.kind() == Kind.RENEWED) {
+        renewed.put(name, message);
       }
+      List.copyOf(members.getOrDefault(name, List.of())).forEach(one -> one.heard(this, message));
     }
 
     @Override
     public void ended(KeepingStream from, LeaseholdException error) {
       retire();
       List<Kept> left = current();
-      members.values().forEach(one -> one.lostStream(this));
+      // One of them may be what the server refuses, and must not cost the others.
+      boolean isAlone = members.size() > 1 && !error.passes() && !error.reason().equals("MOVED");
+      all().forEach(one -> one.lostStream(this));
       members.clear();
       if (left.isEmpty() || connections.isClosed()) {
         return;
@@ -143,6 +159,7 @@ final class Keeper {
       int failures = left.stream().mapToInt(one -> one.failures++).max().orElse(0);
       long pause = Connections.fullJitter(failures);
       for (Kept one : left) {
+        one.isAlone |= isAlone;
         setBroken(one, true);
         need(one, Math.max(pause, error.retryAfter().toNanos()), error.getMessage());
       }
@@ -221,17 +238,38 @@ final class Keeper {
     Map<Kept, Long> left = new HashMap<>();
     leases.forEach(one -> left.put(one, one.remaining()));
     leases.sort(Comparator.comparing(left::get));
-    while (!leases.isEmpty()) {
-      Map<String, Kept> together = new LinkedHashMap<>();
-      for (Iterator<Kept> all = leases.iterator(); all.hasNext() && together.size() < MOST_IN_BATCH; ) {
-        Kept one = all.next();
-        if (together.putIfAbsent(one.name, one) == null) { // a second one of that name goes with the next call
-          all.remove();
-        }
+    List<Kept> together = new ArrayList<>();
+    for (Kept one : leases) {
+      if (one.isAlone) {
+        open(List.of(one));
+      } else if (!follow(one)) {
+        together.add(one);
       }
-      open(List.copyOf(together.values()));
+    }
+    for (int from = 0; from < together.size(); from += MOST_IN_BATCH) {
+      open(together.subList(from, Math.min(from + MOST_IN_BATCH, together.size())));
     }
     needy.values().stream().min(Comparator.naturalOrder()).ifPresent(this::openAt);
+  }
+
+  /**
+   * Puts a lease on the stream that keeps the same lease for another holder of this client: a stream of its own would
+   * take the lease from that one, which would take it back, without an end.
+   */
+  private boolean follow(Kept kept) {
+    if (kept.newest != null || !kept.isHeldState()) {
+      return false;
+    }
+    for (Batch batch : shared) {
+      Message last = batch.renewed.get(kept.name);
+      if (last != null && batch.current().stream().anyMatch(one -> one.name.equals(kept.name))) {
+        batch.add(kept);
+        kept.opened(batch);
+        kept.heard(batch, last);
+        return true;
+      }
+    }
+    return false;
   }
 
   private void open(List<Kept> members) {
@@ -262,12 +300,12 @@ final class Keeper {
       members.forEach(one -> needSilently(one, 0)); // from the stream that granted it to those of many
       return;
     }
-    if (shared.contains(batch)) {
+    if (shared.contains(batch) && !members.get(0).isAlone) {
       Set<String> names = new HashSet<>(batch.members.keySet());
       for (Batch other : shared) {
         List<Kept> more = other == batch ? List.of() : other.current();
         boolean fits = more.size() * 2 < MOST_IN_BATCH && members.size() + more.size() <= MOST_IN_BATCH;
-        if (fits && more.stream().noneMatch(one -> names.contains(one.name))) {
+        if (fits && more.stream().noneMatch(one -> one.isAlone || names.contains(one.name))) {
           members.addAll(more);
           more.forEach(one -> names.add(one.name));
         }
@@ -278,7 +316,7 @@ final class Keeper {
 
   private static KeepingStream.Call<KeepAliveRequest, KeepAliveResponse> keepAlive(List<Kept> leases) {
     KeepAliveRequest.Builder request = KeepAliveRequest.newBuilder().setRenewFor(RENEW_FOR);
-    leases.forEach(one -> request.addLeases(one.lease));
+    leases.stream().map(one -> one.lease).distinct().forEach(request::addLeases);
     return new KeepingStream.Call<>(
         LockServiceGrpc.getKeepAliveMethod(),
         request.build(),

@@ -65,6 +65,9 @@ final class Kept {
 
   private Keeper.Batch former;
 
+  /** Whether it shares no stream until one has kept it: a server refused the leases of one, and not by name. */
+  boolean isAlone;
+
   /** How many streams ended since one kept it. */
   int failures;
 
@@ -268,6 +271,7 @@ final class Kept {
         if (from == newest) {
           failures = 0;
           unanswered = 0;
+          isAlone = false;
           answered();
           cancel(risk);
           risk = null;

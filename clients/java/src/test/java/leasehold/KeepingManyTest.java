@@ -224,4 +224,30 @@ class KeepingManyTest {
       assertTrue(error.getMessage().contains("streamsPerConnection"), error.getMessage());
     }
   }
+
+  @Test
+  void aLeaseThatAServerRefusesDoesNotCostTheOthersOfItsStream() throws Exception {
+    try (var server = new LeasingServer(1_000);
+        var client = LeaseholdClient.builder(server.address()).build()) {
+      List<Lease> leases = hold(client, "held", 4);
+      server.refused = "held0";
+      renewed.clear();
+      server.breakKept();
+      eventually("the refused lease is lost", () -> !leases.get(0).isHeld());
+      assertEquals(Set.of("held1", "held2", "held3"), renewed);
+      assertEquals(List.of("held0 DEADLINE"), lost);
+    }
+  }
+
+  @Test
+  void aLeaseThatIsTakenTwiceWithTheSameIdIsKeptByOneStream() throws Exception {
+    try (var server = new LeasingServer(1_000);
+        var client = LeaseholdClient.builder(server.address()).build()) {
+      Lease first = client.lock("held");
+      Lease again = client.lock("held", LockOptions.DEFAULT.withLeaseId(first.leaseId()));
+      Thread.sleep(5_000);
+      assertTrue(first.isHeld() && again.isHeld());
+      assertTrue(server.keepAlives.size() <= 10, server.keepAlives.size() + " streams in 5 s");
+    }
+  }
 }

@@ -67,6 +67,9 @@ final class LeasingServer implements AutoCloseable {
   final List<ClaimOperationsRequest> claims = new CopyOnWriteArrayList<>();
   final List<YieldOperationRequest> yields = new CopyOnWriteArrayList<>();
 
+  /** A resource whose lease KeepAlive refuses, without saying which of its leases it means. */
+  volatile String refused = "";
+
   private final Map<String, Stream> keeper = new ConcurrentHashMap<>();
   private final Set<Stream> streams = ConcurrentHashMap.newKeySet();
   private final Set<StreamObserver<HoldResponse>> queued = ConcurrentHashMap.newKeySet();
@@ -272,6 +275,10 @@ final class LeasingServer implements AutoCloseable {
       var response = counted(given, () -> stream[0].gone());
       stream[0] = new Stream(response::onNext, status -> LeasingServer.end(response, status));
       keepAlives.add(request);
+      if (request.getLeasesList().stream().anyMatch(lease -> lease.getResource().equals(refused))) {
+        stream[0].fail(Status.PERMISSION_DENIED);
+        return;
+      }
       Runnable answer =
           () -> {
             for (LeaseRef lease : request.getLeasesList()) {
