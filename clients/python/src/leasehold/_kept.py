@@ -422,7 +422,7 @@ class Kept:
             self._former.drop(self)
             self._former = None
 
-    # It waits as long as the server asks, unless that would surely lose it, and never for more than half of what is left.
+    # It waits as long as the server asks, but for half of what is left at most: more would surely lose it.
     def _reopen_later(self, why: str, asked: float, part: float) -> None:
         if self.channel.is_closed:
             return
