@@ -3,7 +3,7 @@
 // alike, so the attempt runs to its deadline, and a client that opens KeepAliveOperation before that goes on.
 
 import type { Clock } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
+import type { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { AttemptLoss } from '../domain/losses.ts';
 import type { AttemptRef } from '../domain/operation.ts';
@@ -11,7 +11,7 @@ import type { CallContext, CallStamps } from './call.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { staleAttempt } from './operation-refusals.ts';
 import type { RunningAttempt } from './operation-service.ts';
-import { cancelled, moved } from './refusals.ts';
+import { cancelled, moved, overloaded } from './refusals.ts';
 import type { RiskReason } from './renewal-risks.ts';
 import type { RenewalWheel } from './renewal-wheel.ts';
 import { endsByMoving, groupOf, type KeepingEnd, type KeptAttempt, type LivingAttempt } from './renewals.ts';
@@ -35,8 +35,6 @@ export interface AttemptStreamsOptions {
   readonly stamps: CallStamps;
   readonly maxTtlMs: number;
 }
-
-const RETRY_SOON_MS = 1_000;
 
 export class AttemptStreams {
   readonly #options: AttemptStreamsOptions;
@@ -68,9 +66,7 @@ export class AttemptStreams {
     const renewUntilMs = arrivedAtMs + renewForMs;
     const kept = { ...attempt, stamp, deadlineMs, minAcks: 0, takesOver: true, renewUntilMs, group };
     if (!wheel.hasRoomFor([kept], LIMITS.keptLeasesPerInstance)) {
-      throw new CoordinationError('OVERLOADED', 'this instance keeps too many attempts', {
-        retryAfterMs: RETRY_SOON_MS,
-      });
+      throw overloaded('this instance keeps too many attempts');
     }
     return new Promise((resolve, reject) => {
       const finish = (error: CoordinationError | undefined): void => {

@@ -19,7 +19,7 @@ import type {
 import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
 import { ASK_AT_MOST_EVERY_MS, ClaimInterests, type Interest } from './claim-interests.ts';
 import { Linger } from './linger.ts';
-import { cancelled, draining, refusal } from './refusals.ts';
+import { cancelled, draining, overloaded, refusal } from './refusals.ts';
 
 export interface ClaimRoomOptions extends CommandTime {
   readonly store: OperationStore;
@@ -51,7 +51,6 @@ interface Waiting {
  */
 const LOOK_AT_MOST_EVERY_MS = 500;
 const BACKOFF = { firstMs: 50, mostMs: 1_000 };
-const RETRY_SOON_MS = 1_000;
 
 export class ClaimRoom {
   readonly #options: ClaimRoomOptions;
@@ -110,9 +109,7 @@ export class ClaimRoom {
     context: CallContext,
   ): Promise<readonly ClaimedOperation[]> {
     if (this.#waiting.size >= LIMITS.waitingClaimsPerInstance) {
-      throw new CoordinationError('OVERLOADED', 'too many claims wait on this instance', {
-        retryAfterMs: RETRY_SOON_MS,
-      });
+      throw overloaded('too many claims wait on this instance');
     }
     const { clock } = this.#options;
     const { ended } = context;

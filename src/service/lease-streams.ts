@@ -2,7 +2,7 @@
 // tell the stream what happens. The end of a stream releases nothing: a cancelled call and a dead process look alike,
 // so the lease runs to its deadline, and a client that opens KeepAlive before that goes on.
 
-import { CoordinationError } from '../domain/errors.ts';
+import type { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Lease, LeaseSpec } from '../domain/lock.ts';
 import type { LeaseLoss } from '../domain/losses.ts';
@@ -10,7 +10,7 @@ import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } 
 import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsMs } from './call.ts';
 import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
-import { cancelled, leaseLost, moved, waitFailure } from './refusals.ts';
+import { cancelled, leaseLost, moved, overloaded, waitFailure } from './refusals.ts';
 import type { RiskReason } from './renewal-risks.ts';
 import type { RenewalWheel } from './renewal-wheel.ts';
 import { endsByMoving, groupOf, type KeepingEnd, type KeptLease } from './renewals.ts';
@@ -54,7 +54,6 @@ export interface LeaseStreamsOptions extends CommandTime {
 
 /** A queued stream repeats its position after this time. */
 const REPEAT_QUEUED_MS = 10_000;
-const RETRY_SOON_MS = 1_000;
 const WHOLE_STREAM: AcquisitionRef = { resource: '', leaseId: '' };
 
 export class LeaseStreams {
@@ -218,9 +217,7 @@ export class LeaseStreams {
 }
 
 function keepsTooMany(): CoordinationError {
-  return new CoordinationError('OVERLOADED', 'this instance keeps too many leases', {
-    retryAfterMs: RETRY_SOON_MS,
-  });
+  return overloaded('this instance keeps too many leases');
 }
 
 /** Why a stream ends with its last lease; undefined: in order. */

@@ -1,14 +1,13 @@
 // Calls that wait for an operation to finish. They read its record when they come and when the store says that it
 // changed, many records in one call of the store. Nobody polls.
 
-import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { isFinal, nameOf, type Operation, type OperationKey } from '../domain/operation.ts';
 import type { OperationNotice, OperationStore } from '../store/operation-store.ts';
 import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
 import { Linger } from './linger.ts';
 import { operationNotFound } from './operation-refusals.ts';
-import { cancelled, draining } from './refusals.ts';
+import { cancelled, draining, overloaded } from './refusals.ts';
 
 export interface OperationWaitsOptions extends CommandTime {
   readonly store: OperationStore;
@@ -27,7 +26,6 @@ interface Watched {
 
 const READ_AT_ONCE = 100;
 const RETRY_MS = 500;
-const RETRY_SOON_MS = 1_000;
 
 export class OperationWaits {
   readonly #options: OperationWaitsOptions;
@@ -62,9 +60,7 @@ export class OperationWaits {
     const untilMs = waitEndsMs(context, waitMs);
     if (untilMs <= clock.monotonicMs()) return this.#readOnce(key, context);
     if (this.#size >= LIMITS.waitsPerInstance) {
-      throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
-        retryAfterMs: RETRY_SOON_MS,
-      });
+      throw overloaded('too many calls wait on this instance');
     }
     const finished = await this.#untilFinished(key, untilMs, context.ended);
     return finished === 'time over' ? this.#readOnce(key, context) : finished;

@@ -8,6 +8,7 @@ const RETRY_AT_LEAST_MS = 50;
 /** A holder may release long before its deadline, so no caller is told to wait until then. */
 const RETRY_AT_MOST_MS = 1_000;
 const RETRY_ELSEWHERE_MS = 100;
+const RETRY_OVERLOADED_MS = 1_000;
 
 /** Why an acquisition that does not wait was not granted. */
 export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): CoordinationError {
@@ -67,6 +68,11 @@ function contended(contention: Contention): CoordinationError {
 export function draining(): CoordinationError {
   const message = 'this instance is stopping; use another';
   return new CoordinationError('DRAINING', message, { retryAfterMs: RETRY_ELSEWHERE_MS });
+}
+
+/** `what`: what this instance has too much of. */
+export function overloaded(what: string): CoordinationError {
+  return new CoordinationError('OVERLOADED', what, { retryAfterMs: RETRY_OVERLOADED_MS });
 }
 
 export function leaseLost(): CoordinationError {

@@ -2,11 +2,11 @@
 // gives the store a sign of life and finds the offers whose notices were lost.
 
 import { pause } from '../domain/clock.ts';
-import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
 import type { AcquisitionRef, LockStore, Notice, Offer } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
+import { overloaded } from './refusals.ts';
 import { type WaitEnd, WaitingCall } from './waiting-call.ts';
 
 export interface WaitRoomOptions extends CommandTime {
@@ -30,7 +30,6 @@ export interface WaitRequest {
 const REFRESH_MS = 800;
 /** When all calls ask again at once, this many begin in each millisecond. */
 const ASKS_PER_MS = 5;
-const RETRY_SOON_MS = 1_000;
 
 export class WaitRoom {
   readonly #options: WaitRoomOptions;
@@ -56,9 +55,7 @@ export class WaitRoom {
     if (this.#draining) return { kind: 'draining' };
     if (ended.aborted) return { kind: 'cancelled' };
     if (this.#calls.size >= LIMITS.waitersPerInstance) {
-      throw new CoordinationError('OVERLOADED', 'too many calls wait on this instance', {
-        retryAfterMs: RETRY_SOON_MS,
-      });
+      throw overloaded('too many calls wait on this instance');
     }
     const { store, clock, random, commandTimeoutMs } = this.#options;
     const call = new WaitingCall({ ...request, store, clock, random, commandTimeoutMs });
