@@ -2,6 +2,7 @@
 // carries a request_id, so that a repeat has no second effect.
 
 import { randomUUID } from 'node:crypto';
+import type { Duration } from '../../generated/google/protobuf/duration.ts';
 import {
   AttemptLostReason,
   CompleteOperationRequest,
@@ -14,6 +15,7 @@ import type { Caller } from './client-calls.ts';
 import { AttemptLostError } from './client-errors.ts';
 import type { HeldAttempt } from './core/held-attempt.ts';
 import { encodePayload } from './core/json-payload.ts';
+import type { AttemptName } from './core/keepers.ts';
 import { ANSWER_WITHIN_MS } from './core/release.ts';
 import type { Answered, Invoke } from './core/unary-call.ts';
 import { spanOf } from './number-options.ts';
@@ -29,6 +31,13 @@ export interface RecordUpdate {
 const UNKNOWN = 2;
 /** Enough for any message that people read, and far below the limit of a record. */
 const MESSAGE_CHARS = 4_096;
+
+/** The call that gives an attempt back; the operation can be claimed after `delay`, at once without one. */
+export function yielding(name: AttemptName, delay: Duration | undefined): Invoke<YieldOperationResponse> {
+  const request = { ...name, delay, requestId: randomUUID() };
+  return ({ operations }, metadata, options, callback) =>
+    operations.yieldOperation(request, metadata, options, callback);
+}
 
 export class AttemptRecord {
   readonly #caller: Caller;
@@ -78,10 +87,7 @@ export class AttemptRecord {
   }
 
   async giveBack(delayMs: number): Promise<void> {
-    const request = { ...this.#held.name, delay: spanOf('delayMs', delayMs), requestId: randomUUID() };
-    await this.#write<YieldOperationResponse>(({ operations }, metadata, options, callback) =>
-      operations.yieldOperation(request, metadata, options, callback),
-    );
+    await this.#write(yielding(this.#held.name, spanOf('delayMs', delayMs)));
   }
 
   // It tries for as long as the attempt lives: finished work must not be done again because its record is missing.

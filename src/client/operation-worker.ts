@@ -10,12 +10,12 @@ import {
   type ClaimedOperation,
   ClaimOperationsRequest,
   type ClaimOperationsResponse,
-  type YieldOperationResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
+import { yielding } from './attempt-record.ts';
 import { ANSWER_MS, type Caller, type UnaryBounds } from './client-calls.ts';
 import { LeaseholdError, UnavailableError } from './client-errors.ts';
 import { channelClosed } from './core/call-error.ts';
@@ -188,19 +188,8 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
         if (!operation || !attempt) continue;
         const { resource, operationId } = operation;
         const { claimId, fencingToken } = attempt;
-        const given = {
-          resource,
-          operationId,
-          claimId,
-          fencingToken,
-          delay: undefined,
-          requestId: randomUUID(),
-        };
-        await this.#caller.unary<YieldOperationResponse>(
-          ({ operations }, metadata, call, callback) =>
-            operations.yieldOperation(given, metadata, call, callback),
-          bounds,
-        );
+        const name = { resource, operationId, claimId, fencingToken };
+        await this.#caller.unary(yielding(name, undefined), bounds);
       }
     } catch {
       // No server can be told, so the attempts go stale, as when a process dies.

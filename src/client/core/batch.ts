@@ -20,7 +20,7 @@ export interface BatchOptions<Thing extends Kept<Message>, Message extends KeptM
   readonly gatherMs: number;
   /** Adds what else is to share the next stream of a batch. `isOld`: its stream has nothing wrong with it. */
   readonly gather: (batch: Batch<Thing, Message>, isOld: boolean) => void;
-  /** Throws CallError on a closed channel, and whatever the user's `token` function throws. */
+  /** Throws CallError on a closed channel, and what the user's `token` function throws. */
   readonly open: (batch: Batch<Thing, Message>, silenceMs: number) => StreamCall<Message>;
   /** Called when nothing is left in a batch: its entries are over or elsewhere. */
   readonly onEmpty: (batch: Batch<Thing, Message>) => void;

@@ -61,7 +61,6 @@ export class Channel {
   readonly clock: Clock;
   readonly random: () => number;
   readonly renewForMs: number;
-  readonly streamsPerConnection: number;
   /** Who lacks the stream that keeps a lease. */
   readonly holders = new HoldersFirst();
   readonly #timers: TimerGroup;
@@ -80,7 +79,6 @@ export class Channel {
     this.clock = this.#timers;
     this.random = random;
     this.renewForMs = options.renewForMs ?? RENEW_FOR_MS;
-    this.streamsPerConnection = options.streamsPerConnection ?? STREAMS_PER_CONNECTION;
     this.#token = token;
     this.#carry = carry;
     this.#at = Math.floor(random() * addresses.length);
@@ -91,7 +89,7 @@ export class Channel {
       const sameConnection = { channelOverride: locks.getChannel() };
       return { locks, operations: new OperationStoreServiceClient(address, credentials, sameConnection) };
     };
-    const { streamsPerConnection } = this;
+    const { streamsPerConnection = STREAMS_PER_CONNECTION } = options;
     this.#seats = addresses.map((address) => {
       const connections = (): Connections =>
         new Connections({ connect: () => connect(address), streamsPerConnection, clock: this.clock });

@@ -31,7 +31,6 @@ export class HeldAttempt implements KeptAttempt {
   readonly #channel: Channel;
   readonly #observer: (event: HeldAttemptEvent) => void;
   readonly #deadline: LeaseDeadline;
-  #heartbeatMs = 0;
   #state: 'held' | 'ended' | 'lost' = 'held';
 
   /**
@@ -58,7 +57,7 @@ export class HeldAttempt implements KeptAttempt {
   }
 
   get ttlMs(): number {
-    return this.#heartbeatMs;
+    return this.#deadline.ttlMs;
   }
 
   get state(): 'held' | 'ended' | 'lost' {
@@ -74,10 +73,7 @@ export class HeldAttempt implements KeptAttempt {
   /** Takes over how long any answer says that it is valid. Says whether it is held. */
   extend({ validFor }: Attempt, sent: SentAt): boolean {
     if (this.#state !== 'held') return false;
-    const validForMs = msOf(validFor) ?? 0;
-    const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
-    this.#heartbeatMs = Math.max(this.#heartbeatMs, leftMs);
-    return this.#deadline.extend(sent, validForMs, this.#heartbeatMs);
+    return this.#deadline.answered(sent, msOf(validFor) ?? 0);
   }
 
   /** Ends it because an answer said that it is over. */

@@ -60,7 +60,6 @@ export class HeldLease implements KeptLease {
   readonly key: string;
   /** PERMITS: the limit that counts, the smallest of those that holders and waiters name; 0 in the other modes. */
   readonly permitsLimit: number;
-  #ttlMs = 0;
   readonly #channel: Channel;
   readonly #observer: Observer | undefined;
   readonly #over = new AbortController();
@@ -89,7 +88,7 @@ export class HeldLease implements KeptLease {
   }
 
   get ttlMs(): number {
-    return this.#ttlMs;
+    return this.#deadline.ttlMs;
   }
 
   get state(): 'held' | 'released' | 'lost' {
@@ -141,11 +140,7 @@ export class HeldLease implements KeptLease {
   }
 
   #extend(sent: SentAt, { validFor }: Lease): boolean {
-    const validForMs = msOf(validFor) ?? 0;
-    // What is left of it on arrival is at most the TTL.
-    const leftMs = validForMs - (this.#channel.clock.monotonicMs() - sent.sentAtMs);
-    this.#ttlMs = Math.max(this.#ttlMs, leftMs);
-    return this.#deadline.extend(sent, validForMs, this.#ttlMs);
+    return this.#deadline.answered(sent, msOf(validFor) ?? 0);
   }
 
   /** Returns what kept it. */

@@ -31,12 +31,18 @@ export class LeaseDeadline {
   readonly #onPassed: () => void;
   #deadlineMs = Number.NEGATIVE_INFINITY;
   #wallDeadlineMs = Number.NEGATIVE_INFINITY;
+  #ttlMs = 0;
   #timer: Timer | undefined;
   #isOver = false;
 
   constructor({ clock, onPassed }: LeaseDeadlineOptions) {
     this.#clock = clock;
     this.#onPassed = onPassed;
+  }
+
+  /** The most that was left when an answer arrived, in milliseconds: at most the TTL. */
+  get ttlMs(): number {
+    return this.#ttlMs;
   }
 
   /** 0 when it is over. By the clocks, also where no timer has had its turn. */
@@ -61,6 +67,12 @@ export class LeaseDeadline {
     if (this.remainingMs() === 0) return this.#pass();
     this.#look();
     return true;
+  }
+
+  /** As `extend`, by what the answers themselves say of the TTL. */
+  answered(sent: SentAt, validForMs: number): boolean {
+    this.#ttlMs = Math.max(this.#ttlMs, validForMs - (this.#clock.monotonicMs() - sent.sentAtMs));
+    return this.extend(sent, validForMs, this.#ttlMs);
   }
 
   /** Nothing is called any more. */

@@ -120,11 +120,11 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: 'src/client/core/held-lease.ts',
-        find: 'return this.#deadline.extend(sent, validForMs, this.#ttlMs);',
+        find: 'return this.#deadline.answered(sent, msOf(validFor) ?? 0);',
         replace:
           'const { clock } = this.#channel;\n' +
           '    const received = { sentAtMs: clock.monotonicMs(), sentAtWallMs: clock.wallMs() };\n' +
-          '    return this.#deadline.extend(received, validForMs, this.#ttlMs);',
+          '    return this.#deadline.answered(received, msOf(validFor) ?? 0);',
       },
     ],
   },
