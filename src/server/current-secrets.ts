@@ -9,6 +9,7 @@ import { checkPems, type Pems, pemTrouble } from '../config/pem-files.ts';
 import { readSecretFile } from '../config/secret-file.ts';
 import type { ConnectionSecrets } from '../store/redis/connection.ts';
 import type { StoreObserver } from '../store/store.ts';
+import { toldOnce } from './told-once.ts';
 
 /** Throws if the files of TLS can't be read the first time. */
 export function currentSecrets(
@@ -71,15 +72,13 @@ function readTls({ caFile, clientCertificate, serverName }: ClientTlsConfig): Pe
 /** What `read` returns, or, when it throws, what it returned the last time. Complains of the same trouble once. */
 function lastGood<T>(first: T, read: () => T, complain: (reason: string) => void): () => T {
   let good = first;
-  let trouble = '';
+  const trouble = toldOnce(complain);
   return () => {
     try {
       good = read();
-      trouble = '';
+      trouble(undefined);
     } catch (error) {
-      const reason = pemTrouble(error);
-      if (reason !== trouble) complain(reason);
-      trouble = reason;
+      trouble(pemTrouble(error));
     }
     return good;
   };

@@ -10,17 +10,28 @@ import type { ServerTlsConfig } from '../config/config.ts';
 import { checkPems, type Pems, pemTrouble, samePems } from '../config/pem-files.ts';
 import type { ServerCertificates } from '../transport/grpc-server.ts';
 import type { ServerPems } from '../transport/rotating-credentials.ts';
+import { toldOnce } from './told-once.ts';
 
 export class ServingCertificates implements ServerCertificates {
   readonly #files: ServerTlsConfig;
+  /** As the log names them. */
+  readonly #names: string;
   readonly #log: Logger;
+  readonly #trouble: (reason: string | undefined) => void;
   #current: ServerPems;
-  #trouble = '';
 
   private constructor(files: ServerTlsConfig, first: ServerPems, log: Logger) {
     this.#files = files;
     this.#current = first;
     this.#log = log;
+    const { certFile, keyFile, clientCaFile } = files;
+    this.#names = [certFile, keyFile, clientCaFile].filter((file) => file !== undefined).join(', ');
+    this.#trouble = toldOnce((reason) =>
+      log.error(
+        { files: this.#names, reason },
+        'server.tls cannot be read again; what the files held stays in use',
+      ),
+    );
   }
 
   /** Rejects if the files can't be used. */
@@ -33,26 +44,16 @@ export class ServingCertificates implements ServerCertificates {
   }
 
   async refreshed(): Promise<boolean> {
-    const { certFile, keyFile, clientCaFile } = this.#files;
-    const files = [certFile, keyFile, clientCaFile].filter((file) => file !== undefined).join(', ');
     try {
       const found = await readUsable(this.#files);
-      this.#trouble = '';
+      this.#trouble(undefined);
       if (samePems(found, this.#current)) return false;
       this.#current = found;
       const { validTo } = new X509Certificate(found.cert);
-      this.#log.info({ files, validTo }, 'server.tls read again');
+      this.#log.info({ files: this.#names, validTo }, 'server.tls read again');
       return true;
     } catch (error) {
-      const reason = pemTrouble(error);
-      // The same trouble is told once, however often it is seen.
-      if (reason !== this.#trouble) {
-        this.#log.error(
-          { files, reason },
-          'server.tls cannot be read again; what the files held stays in use',
-        );
-      }
-      this.#trouble = reason;
+      this.#trouble(pemTrouble(error));
       return false;
     }
   }
