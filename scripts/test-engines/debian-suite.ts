@@ -1,9 +1,10 @@
 // Redis and Valkey from the packages of one Debian suite, on a machine of any other: downloaded without root with lists
 // of our own, unpacked in .cache/engines, and started by the suite's own dynamic linker, because the programs need its
 // C library. Owns that folder; it installs nothing in the system.
-import { access, chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../../test/support/redis/run-program.ts';
+import { cachedFolder } from './cached-folder.ts';
 
 const SUITE = 'trixie';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -22,28 +23,14 @@ export const FROM = `Debian ${SUITE}`;
 /** The programs, which are in the cache after the first time. Throws where the packages can't be had. */
 export async function debianServers(cache: string): Promise<readonly string[]> {
   const folder = join(cache, `${SUITE}-${process.arch}`);
-  const launchers = SERVERS.map(({ name }) => join(folder, name));
-  try {
-    for (const launcher of launchers) await access(launcher);
-    return launchers;
-  } catch {
-    // The first time.
-  }
-  await access(KEYRING).catch(() => {
-    throw new Error(`this is no Debian: there is no ${KEYRING}`);
-  });
-  await mkdir(cache, { recursive: true });
-  // It gets its name when it is complete, so that an end in the middle leaves nothing that looks complete.
-  const scratch = await mkdtemp(join(cache, 'unpacking-'));
-  try {
+  await cachedFolder(folder, async (scratch) => {
+    await access(KEYRING).catch(() => {
+      throw new Error(`this is no Debian: there is no ${KEYRING}`);
+    });
     await unpack(scratch);
     for (const { name, program } of SERVERS) await writeLauncher(scratch, folder, name, program);
-    await rm(folder, { recursive: true, force: true });
-    await rename(scratch, folder);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return launchers;
+  });
+  return SERVERS.map(({ name }) => join(folder, name));
 }
 
 async function unpack(folder: string): Promise<void> {
