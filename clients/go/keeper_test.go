@@ -142,6 +142,13 @@ func (f *keepingServer) keep(
 	}
 }
 
+// leaseOf is what the server grants and renews: 10 s from each request.
+func leaseOf(leaseID, resource string) *pb.Lease {
+	return &pb.Lease{
+		Resource: resource, LeaseId: leaseID, FencingToken: 1, ValidFor: durationpb.New(10 * time.Second),
+	}
+}
+
 func (f *keepingServer) Hold(request *pb.HoldRequest, stream grpc.ServerStreamingServer[pb.HoldResponse]) error {
 	f.mu.Lock()
 	f.holds = append(f.holds, request)
@@ -154,9 +161,7 @@ func (f *keepingServer) Hold(request *pb.HoldRequest, stream grpc.ServerStreamin
 		}
 		_ = stream.Send(event)
 	}, func(leaseID, resource string) error {
-		lease := &pb.Lease{
-			Resource: resource, LeaseId: leaseID, FencingToken: 1, ValidFor: durationpb.New(10 * time.Second),
-		}
+		lease := leaseOf(leaseID, resource)
 		return stream.Send(&pb.HoldResponse{Event: &pb.HoldResponse_Granted{Granted: lease}})
 	})
 }
@@ -186,9 +191,7 @@ func (f *keepingServer) KeepAlive(
 		}
 		_ = stream.Send(event)
 	}, func(leaseID, resource string) error {
-		lease := &pb.Lease{
-			Resource: resource, LeaseId: leaseID, FencingToken: 1, ValidFor: durationpb.New(10 * time.Second),
-		}
+		lease := leaseOf(leaseID, resource)
 		return stream.Send(&pb.KeepAliveResponse{
 			Resource: resource, LeaseId: leaseID, Event: &pb.KeepAliveResponse_Renewed{Renewed: lease},
 		})

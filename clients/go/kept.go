@@ -324,7 +324,7 @@ func (k *kept) run(first *stream) {
 				needs(true)
 				isAlone = isAlone || event.isAlone
 				why = event.err.Message
-				// Never more than half of what is left, whatever the server asks for: that would surely lose it.
+				// It waits as long as the server asks, but for half of what is left at most: more would surely lose it.
 				pause := max(event.err.RetryAfter, jitter(event.drawn, failures))
 				retry.Reset(min(pause, k.remaining()/2))
 				failures++

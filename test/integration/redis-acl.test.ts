@@ -55,7 +55,7 @@ describe.concurrent('the rights of the Redis user', { timeout: 40_000 }, () => {
     expect(await lacking('~* &* +@all')).toEqual([]);
   });
 
-  // Redis 8 takes no question about SUBSCRIBE without a channel: an instance refused to serve on it, whatever the user.
+  // Redis 8 takes no question about SUBSCRIBE without a channel: an instance refused every user for it.
   test('an instance asks for the right to whole commands only, as Redis 8 wants it', async () => {
     const asked = needsOf(keysFor('leasehold:')).map(({ words }) => words);
     expect(asked.length).toBeGreaterThan(40);

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** What takes half a minute or more, whatever the machine. */
+/** What takes half a minute or more on any machine. */
 const LONG = [
   'operation-recovery',
   'failover-crash',

@@ -1,4 +1,4 @@
-"""The streams that keep several leases each: KeepAlive carries up to 64, whatever their TTLs.
+"""The streams that keep several leases each: KeepAlive carries up to 64, of any TTLs.
 
 A batch is opened anew before the server trusts it no more, which is the client's sign of life, and takes in leases of
 others that are less than half full. What happens to one lease is no matter of the others. All times are in seconds.
