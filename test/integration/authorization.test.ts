@@ -285,7 +285,10 @@ describe.concurrent('SIGHUP', { timeout: 40_000 }, () => {
   }) => {
     const path = tokensFile(atEnd);
     const log: Record<string, unknown>[] = [];
-    const config = loadConfig({ env: testEnvironment({ LEASEHOLD_AUTH_TOKENS_FILE: path }) });
+    // The port may have been another test's, with a client that still looks for its server there: its calls would last
+    // until the end of the drain, 10 s if nothing is said.
+    const drain = { LEASEHOLD_SERVER_DRAIN_TIMEOUT: '1s' };
+    const config = loadConfig({ env: testEnvironment({ LEASEHOLD_AUTH_TOKENS_FILE: path, ...drain }) });
     const signals = ['SIGHUP', 'SIGTERM', 'SIGINT'] as const;
     const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]));
     const added = (signal: NodeJS.Signals) =>
