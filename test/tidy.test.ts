@@ -79,7 +79,15 @@ const LAYERS: Readonly<
   'client/core': { may: ['domain', 'generated'] },
   // Keeps processes that serve; what serves in them, and the process around it, are the server's.
   supervisor: { may: ['domain'] },
-  cli: { may: ['client', 'client/core', 'config', 'domain'] },
+  // Reads a deployment from outside of the path of locks, and how to connect to one.
+  deployment: { may: ['config', 'store', 'store/redis', 'domain'] },
+  monitoring: { may: ['deployment', 'config', 'store', 'store/redis', 'domain'] },
+  doctor: { may: ['deployment', 'config', 'store', 'store/redis', 'domain'] },
+  drill: { may: ['deployment', 'doctor', 'client', 'client/core', 'config', 'domain'] },
+  capacity: { may: ['deployment', 'config', 'domain'] },
+  cli: {
+    may: ['client', 'client/core', 'deployment', 'doctor', 'drill', 'capacity', 'config', 'domain'],
+  },
   // A whole server, for the tests of others.
   testing: { may: ['main', 'server', 'client', 'config', 'store/memory', 'domain'] },
   // Puts an instance together, and the process around it.
@@ -93,6 +101,9 @@ const LAYERS: Readonly<
       'service',
       'transport',
       'admin',
+      'deployment',
+      'monitoring',
+      'doctor',
       'supervisor',
       'domain',
     ],

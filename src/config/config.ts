@@ -11,6 +11,7 @@ export interface Config {
   /** undefined: the embedded in-memory store, which no other instance shares. */
   readonly redis: RedisConfig | undefined;
   readonly locks: LocksConfig;
+  readonly monitoring: MonitoringConfig;
   readonly log: LogConfig;
 }
 
@@ -109,6 +110,13 @@ export interface LocksConfig {
   readonly maxTtlMs: number;
   /** At most `maxTtlMs`. */
   readonly defaultTtlMs: number;
+}
+
+export interface MonitoringConfig {
+  /** How often Redis and the Sentinels are read; undefined: never. */
+  readonly pollIntervalMs: number | undefined;
+  /** The character that ends the group of a resource's name; undefined: metrics show no part of names. */
+  readonly groupBy: string | undefined;
 }
 
 export interface LogConfig {

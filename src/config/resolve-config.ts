@@ -5,6 +5,7 @@ import type {
   ClientTlsConfig,
   Config,
   LocksConfig,
+  MonitoringConfig,
   RedisConfig,
   RedisCredentials,
   ServerConfig,
@@ -40,6 +41,7 @@ export function resolveConfig(draft: Draft): Config {
     admin: adminAddress === 'off' ? undefined : { address: adminAddress },
     redis: resolveRedis(draft),
     locks: resolveLocks(draft),
+    monitoring: resolveMonitoring(draft),
     log: { level: values['log.level'], format: values['log.format'] },
   };
 }
@@ -125,6 +127,14 @@ function resolveAuth(draft: Draft): AuthConfig {
   const file = readTokensFile(tokensFile);
   if (file.kind === 'refused') draft.complainOfEach('auth.tokens_file', file.problems);
   return { tokensFile, anonymousAdmin };
+}
+
+function resolveMonitoring({ values }: Draft): MonitoringConfig {
+  const interval = values['monitoring.poll_interval'];
+  return {
+    pollIntervalMs: interval === 'off' ? undefined : interval,
+    groupBy: values['monitoring.group_by'],
+  };
 }
 
 /** @returns undefined for the embedded store, or after a complaint. */

@@ -1,5 +1,5 @@
 // A secret in a file of its own: what the file may hold. The configuration reads it when it is loaded, and the server
-// again whenever it connects (server/current-secrets.ts).
+// again whenever it connects (deployment/current-secrets.ts).
 import { readFileSync } from 'node:fs';
 import { fileTrouble } from './config-error.ts';
 import { Secret } from './secret.ts';

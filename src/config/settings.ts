@@ -6,6 +6,7 @@ import {
   addresses,
   choice,
   duration,
+  durationOrOff,
   filePath,
   flag,
   hostName,
@@ -39,6 +40,8 @@ const keyPrefix = text('0 to 64 bytes without spaces or braces', (prefix) => {
 const evictingPolicy = text('a maxmemory-policy that evicts, such as allkeys-lru', (name) =>
   EVICTING_POLICY.test(name),
 );
+
+const nameSeparator = text('one of the characters / : . - _', (written) => /^[/:.\-_]$/.test(written));
 
 export const SETTINGS = z.object({
   'server.address': withDefault(listenAddress(), '127.0.0.1:50051', 'Where gRPC clients connect.'),
@@ -212,6 +215,16 @@ export const SETTINGS = z.object({
     duration('1s', '10m'),
     '20s',
     'TTL of a lease whose caller names none. At most `locks.max_ttl`; a shorter `locks.max_ttl` alone lowers the default with it.',
+  ),
+
+  'monitoring.poll_interval': withDefault(
+    durationOrOff('1s', '10m'),
+    '10s',
+    'How often the instance reads what Redis, its replicas and the Sentinels say of themselves, for `/metrics`. `off`: never.',
+  ),
+  'monitoring.group_by': optional(
+    nameSeparator,
+    'Adds metrics of locks by the first segment of their names, which this character ends. Names can be secret, so without it no metric shows any part of them.',
   ),
 
   'log.level': withDefault(

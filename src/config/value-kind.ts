@@ -46,27 +46,40 @@ export function choice<const C extends readonly [string, ...string[]]>(choices: 
 
 /** The value is in milliseconds; the bounds are in the notation of the file. */
 export function duration(min: string, max: string) {
+  const { expected, error, parse } = durations(min, max, '');
+  const schema = z.string({ error }).transform((text, ctx) => parse(text, ctx));
+  return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
+}
+
+/** The same, or `off`. */
+export function durationOrOff(min: string, max: string) {
+  const { expected, error, parse } = durations(min, max, 'off, or ');
+  const schema = z
+    .string({ error })
+    .transform((text, ctx) => (text === 'off' ? ('off' as const) : parse(text, ctx)));
+  return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
+}
+
+function durations(min: string, max: string, otherwise: string) {
   const minMs = boundMs(min);
   const maxMs = boundMs(max);
-  const expected = `a duration from ${min} to ${max}`;
-  const error = refuse(expected);
+  const expected = `${otherwise}a duration from ${min} to ${max}`;
   const hint = `expected a duration with a unit, such as "${max}"`;
-  const schema = z
-    .string({
-      error: (issue) =>
-        typeof issue.input === 'number' ? `${hint}, got the plain number ${issue.input}` : error(issue),
-    })
-    .transform((text, ctx) => {
-      const ms = parseDurationMs(text);
-      if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
-      const plain = /^[0-9.]+$/.test(text);
-      ctx.addIssue({
-        code: 'custom',
-        message: plain ? `${hint}, got the plain number ${text.slice(0, 20)}` : error({ input: text }),
-      });
-      return z.NEVER;
+  const error = (issue: Refused): string =>
+    typeof issue.input === 'number'
+      ? `${hint}, got the plain number ${issue.input}`
+      : refuse(expected)(issue);
+  const parse = (text: string, ctx: z.RefinementCtx): number => {
+    const ms = parseDurationMs(text);
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+    const plain = /^[0-9.]+$/.test(text);
+    ctx.addIssue({
+      code: 'custom',
+      message: plain ? `${hint}, got the plain number ${text.slice(0, 20)}` : error({ input: text }),
     });
-  return { schema, expected, fromText: asIs } satisfies ValueKind<z.ZodType>;
+    return z.NEVER;
+  };
+  return { expected, error, parse };
 }
 
 /** Text by a rule; `expected` has to state the whole rule, because a refused text isn't shown. */

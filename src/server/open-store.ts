@@ -1,12 +1,11 @@
 // Opens the store that the configuration names. Nothing else in the server knows the implementations.
 
-import type { ClientTlsConfig, Config, RedisConfig, RedisCredentials } from '../config/config.ts';
+import type { Config, RedisConfig } from '../config/config.ts';
+import { redisConnection, sentinelConnection } from '../deployment/connection-settings.ts';
 import type { Clock } from '../domain/clock.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
-import type { ConnectionSettings } from '../store/redis/connection.ts';
 import { type RedisDeployment, RedisStore } from '../store/redis/redis-store.ts';
 import type { Store, StoreObserver } from '../store/store.ts';
-import { currentSecrets } from './current-secrets.ts';
 
 export interface OpenStoreOptions {
   readonly config: Config;
@@ -24,10 +23,7 @@ export function openStore({ config, instanceId, clock, random, observer }: OpenS
   return new RedisStore({
     deployment: deploymentOf(redis, instanceId, observer),
     instanceId,
-    connection: {
-      ...settings(redis, redis.credentials, redis.tls, instanceId, observer),
-      db: redis.db,
-    },
+    connection: redisConnection(redis, `leasehold-${instanceId}`, observer),
     keyPrefix: redis.keyPrefix,
     maxTtlMs: locks.maxTtlMs,
     maxInFlight: redis.maxInFlight,
@@ -47,21 +43,6 @@ function deploymentOf(redis: RedisConfig, instanceId: string, observer: StoreObs
     kind: 'sentinel',
     masterName: redis.masterName,
     sentinels: redis.sentinels,
-    sentinelConnection: settings(redis, redis.sentinelCredentials, redis.sentinelTls, instanceId, observer),
-  };
-}
-
-function settings(
-  { connectTimeoutMs }: RedisConfig,
-  credentials: RedisCredentials | undefined,
-  tls: ClientTlsConfig | undefined,
-  instanceId: string,
-  observer: StoreObserver,
-): ConnectionSettings {
-  return {
-    username: credentials?.username,
-    secrets: currentSecrets(credentials, tls, observer),
-    connectTimeoutMs,
-    name: `leasehold-${instanceId}`,
+    sentinelConnection: sentinelConnection(redis, `leasehold-${instanceId}`, observer),
   };
 }

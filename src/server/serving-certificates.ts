@@ -8,9 +8,9 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { ServerTlsConfig } from '../config/config.ts';
 import { checkPems, type Pems, pemTrouble, samePems } from '../config/pem-files.ts';
+import { toldOnce } from '../domain/told-once.ts';
 import type { ServerCertificates } from '../transport/grpc-server.ts';
 import type { ServerPems } from '../transport/rotating-credentials.ts';
-import { toldOnce } from './told-once.ts';
 
 export class ServingCertificates implements ServerCertificates {
   readonly #files: ServerTlsConfig;

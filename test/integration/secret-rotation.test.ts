@@ -6,7 +6,7 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { describe, expect, type TestContext, test } from 'vitest';
 import type { ClientTlsConfig } from '../../src/config/config.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { currentSecrets } from '../../src/server/current-secrets.ts';
+import { currentSecrets } from '../../src/deployment/current-secrets.ts';
 import { CommandLine } from '../support/command-line.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';

@@ -44,7 +44,7 @@ test('every key and variable that docs/configuration.md mentions exists', () => 
   const kubernetesAndOwn = ['LEASEHOLD_CONFIG', 'LEASEHOLD_SERVICE_HOST', 'LEASEHOLD_PORT'];
   // The command line gives these to the commands that it runs.
   const given = ['LEASEHOLD_RESOURCE', 'LEASEHOLD_FENCING_TOKEN'];
-  const keys = [...page.matchAll(/`((?:server|auth|admin|redis|locks|log)\.[a-z_.]+)[`:]/g)].map(
+  const keys = [...page.matchAll(/`((?:server|auth|admin|redis|locks|monitoring|log)\.[a-z_.]+)[`:]/g)].map(
     (match) => match[1],
   );
   const variables = [...page.matchAll(/\bLEASEHOLD_[A-Z0-9_]*[A-Z0-9]\b(?!_)/g)].map((match) => match[0]);

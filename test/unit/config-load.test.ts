@@ -40,6 +40,7 @@ describe('defaults', () => {
       admin: { address: { host: '127.0.0.1', port: 9464 } },
       redis: undefined,
       locks: { maxTtlMs: 30_000, defaultTtlMs: 20_000 },
+      monitoring: { pollIntervalMs: 10_000, groupBy: undefined },
       log: { level: 'info', format: 'json' },
     } satisfies Config);
   });
@@ -47,7 +48,7 @@ describe('defaults', () => {
   test('a file of comments or empty sections changes no default', () => {
     const defaults = loadConfig({ env: {} });
     expect(directory.load('# nothing yet\n')).toEqual(defaults);
-    expect(directory.load('server:\nadmin: {}\nlocks:\nlog:\n')).toEqual(defaults);
+    expect(directory.load('server:\nadmin: {}\nlocks:\nmonitoring:\nlog:\n')).toEqual(defaults);
   });
 
   test('a lower max_ttl alone lowers the default TTL with it', () => {

@@ -102,6 +102,15 @@ describe('values', () => {
       'admin: { address: none }',
       'admin.address: expected off, or host:port with a port from 0 to 65535 (0 = any free port), IPv6 in brackets',
     ],
+    [
+      'monitoring: { poll_interval: 10 }',
+      'monitoring.poll_interval: expected a duration with a unit, such as "10m", got the plain number 10',
+    ],
+    [
+      'monitoring: { poll_interval: never }',
+      'monitoring.poll_interval: expected off, or a duration from 1s to 10m, got "never"',
+    ],
+    ['monitoring: { group_by: "::" }', 'monitoring.group_by: expected one of the characters / : . - _'],
     ['log: { format: }', 'log.format: has no value; give it one or leave the key out'],
   ])('%s is refused', (yaml, expected) => {
     expect(directory.linesFor(yaml)).toEqual([`c.yaml:1: ${expected}`]);

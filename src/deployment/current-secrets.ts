@@ -7,15 +7,15 @@ import type { ConnectionOptions } from 'node:tls';
 import type { ClientTlsConfig, RedisCredentials } from '../config/config.ts';
 import { checkPems, type Pems, pemTrouble } from '../config/pem-files.ts';
 import { readSecretFile } from '../config/secret-file.ts';
+import { toldOnce } from '../domain/told-once.ts';
 import type { ConnectionSecrets } from '../store/redis/connection.ts';
 import type { StoreObserver } from '../store/store.ts';
-import { toldOnce } from './told-once.ts';
 
 /** Throws if the files of TLS can't be read the first time. */
 export function currentSecrets(
   credentials: RedisCredentials | undefined,
   tls: ClientTlsConfig | undefined,
-  observer: StoreObserver,
+  observer: Pick<StoreObserver, 'event'>,
 ): () => ConnectionSecrets {
   const password = currentPassword(credentials, observer);
   const options = tls && currentTls(tls, observer);
@@ -24,7 +24,7 @@ export function currentSecrets(
 
 function currentPassword(
   credentials: RedisCredentials | undefined,
-  observer: StoreObserver,
+  observer: Pick<StoreObserver, 'event'>,
 ): () => string | undefined {
   const first = credentials?.password.reveal();
   const file = credentials?.passwordFile;
@@ -42,7 +42,7 @@ function currentPassword(
   );
 }
 
-function currentTls(tls: ClientTlsConfig, observer: StoreObserver): () => ConnectionOptions {
+function currentTls(tls: ClientTlsConfig, observer: Pick<StoreObserver, 'event'>): () => ConnectionOptions {
   const read = (): Pems & ConnectionOptions => {
     const options = readTls(tls);
     checkPems(options); // throws for a key that is not the certificate's: one of the two is not yet rotated
