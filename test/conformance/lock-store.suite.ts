@@ -208,6 +208,37 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await h.remembered()).toBe(0);
       });
 
+      test('a lapsed lease is counted once, whatever finds it first, and an end of another kind is not', async () => {
+        const count = () => h.expiredLeases();
+        const specOf = async (overrides: Partial<LeaseSpec>): Promise<LeaseSpec> => {
+          const spec = leaseSpec(overrides);
+          await granted(spec);
+          return spec;
+        };
+        await release(await specOf({ resource: 'released' }));
+        const kept = await specOf({ resource: 'kept', mode: { kind: 'shared' } });
+        expect(await count()).toBe(0);
+        await specOf({ resource: 'ticked', ttlMs: 5_000 });
+        await h.pass(5_000 + SKEW_ALLOWANCE_MS);
+        expect(await count()).toBe(1);
+        await h.pass(1_000);
+        for (const resource of ['acquired', 'revoked', 'freed']) await specOf({ resource, ttlMs: 100 });
+        const late = await specOf({ resource: 'released late', ttlMs: 100 });
+        const force = (resource: string, immediate: boolean) =>
+          h.locks.forceRelease({ resource, fencingToken: undefined, immediate }, inTime());
+        await force('revoked', false);
+        await force('freed', true);
+        await h.pass(200);
+        await h.stepUnseen(SKEW_ALLOWANCE_MS);
+        await granted(leaseSpec({ resource: 'acquired' }));
+        expect((await release(late)).kind).not.toBe('released');
+        await h.step(1);
+        expect(await count()).toBe(3);
+        expect((await release(kept)).kind).toBe('released');
+        await h.pass(1_000);
+        expect(await count()).toBe(3);
+      });
+
       test('a lock that is renewed past its first deadline is not forgotten', async () => {
         const spec = leaseSpec({ ttlMs: 10_000 });
         const { fencingToken } = await granted(spec);

@@ -362,6 +362,7 @@ test('random command sequences have the same outcome on both stores', { timeout:
             // Longer than a lease that an adoption ended may be recorded: Redis drops it at its deadline.
             for (const { harness } of [model, real]) await harness.pass(MAX_TTL_MS + SKEW_ALLOWANCE_MS);
             expect(await real.harness.remembered()).toBe(await model.harness.remembered());
+            expect(await real.harness.expiredLeases()).toBe(await model.harness.expiredLeases());
           }
         } finally {
           await model.harness.close();

@@ -159,9 +159,10 @@ test('the fields of meta are the documented ones, and are written by the documen
   const rows = table(dataModel, 'Fields of `meta`');
   await withStore(async (store) => {
     const adopted = await client.hgetall(KEYS.meta);
-    expect([...Object.keys(adopted), 'operation', 'place', 'watched_until'].sort()).toEqual(
+    expect([...Object.keys(adopted), 'expired_leases', 'operation', 'place', 'watched_until'].sort()).toEqual(
       column(rows, 0).sort(),
     );
+    await grant(store, { resource: 'lapses', ttlMs: 1 });
     await grant(store, {});
     await queue(store, {});
     let isHeard = false;
@@ -171,13 +172,17 @@ test('the fields of meta are the documented ones, and are written by the documen
     await eventually(() => isHeard, { what: 'that changes are heard', withinMs: 5_000 });
     stop();
     await begin(store, { operationId: '1' });
+    await eventually(async () => (await client.hexists(KEYS.meta, 'expired_leases')) === 1, {
+      what: 'a lease that has lapsed',
+      withinMs: 10_000,
+    });
     const after = await client.hgetall(KEYS.meta);
     expect(Object.keys(after).sort()).toEqual(column(rows, 0).sort());
     const changed = Object.keys(after).filter((field) => after[field] !== adopted[field]);
     const byOthers = rows.filter((row) => row[3] !== 'adopt-reign').map(([field = '']) => field);
     expect(changed.sort()).toEqual(byOthers.sort());
     expect(after.reign).toMatch(/^0:[0-9a-f]{40}:3$/);
-    expect(after.place).toBe('1');
+    expect([after.place, after.expired_leases]).toEqual(['1', '1']);
   });
   const schema = rows.find(([field]) => field === 'schema')?.[2];
   expect(schema).toBe(`version of this layout: ${safety.SCHEMA_VERSION}`);

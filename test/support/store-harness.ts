@@ -42,6 +42,8 @@ export interface StoreHarness {
   remembered(): Promise<number>;
   /** How many operations the store still remembers; fails if an index names one that is gone. */
   recorded(): Promise<number>;
+  /** How many leases have lapsed instead of being released, as far as something has looked. */
+  expiredLeases(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -86,6 +88,7 @@ abstract class Harness implements StoreHarness {
   abstract lookAtAttempts(): Promise<void>;
   abstract remembered(): Promise<number>;
   abstract recorded(): Promise<number>;
+  abstract expiredLeases(): Promise<number>;
   abstract close(): Promise<void>;
 
   async step(ms: number): Promise<void> {
@@ -137,6 +140,10 @@ class MemoryHarness extends Harness {
 
   override async recorded(): Promise<number> {
     return this.#store.operations.size;
+  }
+
+  override async expiredLeases(): Promise<number> {
+    return this.#store.expiredLeases;
   }
 
   override close(): Promise<void> {
@@ -306,6 +313,10 @@ class RedisHarness extends Harness {
     for (const name of [...indexed.flat(), ...claimed]) expect(names).toContain(name);
     expect(await this.#client.hgetall(`${bucket}open`)).toEqual(await this.#openOf(names));
     return names.length;
+  }
+
+  override async expiredLeases(): Promise<number> {
+    return Number(await this.#client.hget(this.#keys.meta, 'expired_leases'));
   }
 
   /** How many operations of each resource are open, as the index should have it; 'x' for an exclusive one. */

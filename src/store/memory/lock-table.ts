@@ -27,6 +27,8 @@ const ABSENT_MS = 2 * FORGOTTEN_AFTER_MS;
 
 export class LockTable {
   readonly clock: LeaseClock;
+  /** Leases that lapsed instead of being released, so far. */
+  expiredLeases = 0;
   readonly #options: LockTableOptions;
   readonly #locks = new Map<string, LockRecord>();
   /** The locks that the current command may change. */
@@ -134,6 +136,7 @@ export class LockTable {
     for (const lease of lock.leases.values()) {
       if (this.clock.isAlive(lease)) continue;
       this.end(lock, lease);
+      if (lease.state === 'held') this.expiredLeases++;
       // An instance that left an offer unanswered for a second would cost the others a second for each of its waiters.
       // (If an adoption ended the offer, the instance had no chance to answer.)
       const isUnanswered = lease.state === 'offer' && !this.clock.endsByAdoption(lease.deadlineMs);

@@ -45,6 +45,10 @@ export class MemoryStore implements Store {
     this.#tickAgain();
   }
 
+  get expiredLeases(): number {
+    return this.#table.expiredLeases;
+  }
+
   /** What happens once a second: the lease clock advances, and what is due by itself is done. */
   tick(): void {
     this.#leaseClock.advance();

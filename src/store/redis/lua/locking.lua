@@ -162,6 +162,8 @@ end
 
 local function erase_holder(state, lock, lease_id, lease)
   redis.call('HDEL', lock.key, lease_id, lease_id .. '?')
+  -- For people. Here, because every lease that lapsed is removed here, and by one script only.
+  if lease.state == 'held' and not alive(state, lease) then redis.call('HINCRBY', state.meta, 'expired_leases', 1) end
   if lease.state == 'offer' then
     forget_offer(state, lock, lease_id, lease.stamp)
   elseif lease.state == 'claim' then
