@@ -1,6 +1,10 @@
-// The alert rules and the dashboard of deploy/monitoring at rest: what they name exists, every alert says what an alert
-// has to say and has its cases. Whether Prometheus takes them is in alert-rules.test.ts.
-import { expect, test } from 'vitest';
+// The alert rules and the dashboard of deploy/monitoring at rest, and what docker-compose.yml makes of them: what they
+// name exists, every alert says what an alert has to say and has its cases. Whether Prometheus takes them is in
+// alert-rules.test.ts.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { dashboardJson } from '../../scripts/dashboard/grafana-json.ts';
 import { type Catalogue, metricCatalogue } from '../support/metric-catalogue.ts';
 import {
@@ -102,4 +106,55 @@ test('Every alert has a case in which it fires and one in which it does not', ()
   const all = rules.map(({ alert }) => alert).sort();
   expect(names(true)).toEqual(all);
   expect(names(false)).toEqual(all);
+});
+
+interface ComposeService {
+  readonly image: string;
+  readonly profiles?: readonly string[];
+  readonly read_only: boolean;
+  readonly cap_drop: readonly string[];
+  readonly ports?: readonly string[];
+  readonly volumes: readonly string[];
+}
+
+describe('the profile "monitoring" of docker-compose.yml', () => {
+  const root = join(import.meta.dirname, '../..');
+  const file = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+    services: Record<string, ComposeService>;
+    volumes: Record<string, unknown>;
+  };
+  const services = Object.entries(file.services).filter(([, { profiles }]) => profiles !== undefined);
+
+  test('it has Prometheus and Grafana, and everything else starts without it', () => {
+    expect(services.map(([name, { profiles }]) => [name, profiles])).toEqual([
+      ['prometheus', ['monitoring']],
+      ['grafana', ['monitoring']],
+    ]);
+  });
+
+  test.each(services)(
+    '%s is pinned, hardened, published on loopback alone, and finds its files',
+    (_name, service) => {
+      expect(service.image).toMatch(/^[a-z]+\/[a-z]+:v?\d+\.\d+\.\d+$/);
+      expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
+      expect(service.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+$/)]);
+      for (const volume of service.volumes) {
+        const [source = '', , mode] = volume.split(':');
+        if (source.startsWith('./')) {
+          expect(existsSync(join(root, source)), source).toBe(true);
+          expect(mode, source).toBe('ro');
+        } else expect(Object.keys(file.volumes)).toContain(source);
+      }
+    },
+  );
+
+  test('Prometheus scrapes the instances of the file', () => {
+    const { scrape_configs: jobs } = parse(readMonitoring('prometheus.yml')) as {
+      scrape_configs: { static_configs: { targets: string[] }[] }[];
+    };
+    const instances = Object.keys(file.services).filter((name) => name.startsWith('leasehold-'));
+    expect(jobs.flatMap((job) => job.static_configs.flatMap(({ targets }) => targets))).toEqual(
+      instances.map((name) => `${name}:9464`),
+    );
+  });
 });
