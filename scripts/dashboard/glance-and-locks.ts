@@ -95,7 +95,7 @@ export const GLANCE: Row = {
     ),
     timeseries('Calls', 'reqps', [['{{method}}', rate('method', 'leasehold_calls_total')]]),
     timeseries('Calls that failed', 'reqps', [
-      ['{{method}} {{code}}', orZero(rate('method, code', 'leasehold_calls_total', ', code!="OK"'))],
+      ['{{method}} {{code}}', rate('method, code', 'leasehold_calls_total', ', code!="OK"')],
     ]),
     timeseries(
       'Time of a call',
@@ -138,7 +138,7 @@ export const CONTENTION: Row = {
     timeseries('Time that leases were held', 's', quantiles('leasehold_lock_hold_duration_seconds', 'end')),
     timeseries('Lag of renewals', 's', quantiles('leasehold_lease_renewal_lag_seconds')),
     timeseries('Leases lost and expired', 'ops', [
-      ['lost: {{reason}}', orZero(rate('reason', 'leasehold_lease_losses_total'))],
+      ['lost: {{reason}}', rate('reason', 'leasehold_lease_losses_total')],
       [
         'expired, all of the deployment',
         `max(rate(leasehold_deployment_expired_leases_total{${I}}[$__rate_interval]))`,

@@ -76,7 +76,7 @@ export function quantiles(histogram: string, by?: string): readonly (readonly [s
   ];
 }
 
-/** 0 where there is no series, because nothing of the kind has happened yet. */
+/** Of one number: 0 where there is no series, because nothing of the kind has happened yet. */
 export function orZero(expr: string): string {
   return `${expr} or vector(0)`;
 }

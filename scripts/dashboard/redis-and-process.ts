@@ -2,6 +2,8 @@
 import { I, N, nodeRate, orZero, quantiles, type Row, rate, table, timeseries } from './panel.ts';
 
 const perNode = (metric: string): string => `max by (node) (${metric}{${N}})`;
+const refused = (outcome: string): string =>
+  `sum(rate(leasehold_store_commands_total{${I}, outcome="${outcome}"}[$__rate_interval]))`;
 const perSentinel = (metric: string): string => `max by (sentinel) (${metric}{${I}})`;
 
 export const FAILOVER: Row = {
@@ -52,16 +54,14 @@ export const FAILOVER: Row = {
     timeseries(
       'Commands refused as late, or of another reign',
       'ops',
-      [
-        [
-          '{{command}} {{outcome}}',
-          orZero(rate('command, outcome', 'leasehold_store_commands_total', ', outcome=~"late|reign"')),
-        ],
-      ],
+      ['late', 'reign'].map((outcome) => [outcome, orZero(refused(outcome))] as const),
       'What keeps an answer from being untrue. Many late ones: Redis or the network is slow.',
     ),
     timeseries('Flags that Sentinels have on nodes', 'none', [
-      ['{{node}} {{flag}}', orZero(`sum by (node, flag) (leasehold_sentinel_flags{${N}})`)],
+      [
+        '{{node}} {{flag}}',
+        `max by (node, flag) (max_over_time(leasehold_sentinel_flags{${N}}[$__rate_interval]))`,
+      ],
     ]),
     timeseries('Sentinels up, and sure of a quorum', 'none', [
       ['{{sentinel}} up', perSentinel('leasehold_sentinel_up')],
@@ -191,8 +191,8 @@ export const PROCESS: Row = {
       'Workers',
       'none',
       [
-        ['{{instance}} {{worker}} up', orZero(`min by (instance, worker) (leasehold_worker_up{${I}})`)],
-        ['{{instance}} {{worker}} ended', orZero(rate('instance, worker', 'leasehold_worker_ends_total'))],
+        ['{{instance}} {{worker}} up', `min by (instance, worker) (leasehold_worker_up{${I}})`],
+        ['{{instance}} {{worker}} ended', rate('instance, worker', 'leasehold_worker_ends_total')],
       ],
       'Only with --workers.',
     ),
