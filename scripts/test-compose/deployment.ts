@@ -53,6 +53,9 @@ export class Deployment {
       GRPC_PORT_2: String(grpc2),
       ADMIN_PORT_1: String(admin1),
       ADMIN_PORT_2: String(admin2),
+      PROMETHEUS_PORT: '',
+      GRAFANA_PORT: '',
+      GRAFANA_PASSWORD: '',
     };
   }
 
