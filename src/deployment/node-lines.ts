@@ -32,7 +32,7 @@ export class NodeLines {
     } catch (error) {
       // Redis has refused the command, and the connection is fine. After anything else the next reply on it could be
       // the answer to this question.
-      if (!(error instanceof Error && error.name === 'ReplyError')) connection.destroy();
+      if (!isRefusal(error)) connection.destroy();
       throw error;
     }
   }
@@ -63,6 +63,11 @@ export class NodeLines {
     for (const line of this.#lines.values()) destroy(line);
     this.#lines.clear();
   }
+}
+
+/** Whether Redis has answered, with an error: the connection and the node are fine. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
 }
 
 function destroy(line: Promise<Connection>): void {

@@ -4,7 +4,7 @@
 import type { RedisConfig } from '../config/config.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { fieldsOf } from '../store/redis/info.ts';
-import type { NodeLines } from './node-lines.ts';
+import { isRefusal, type NodeLines } from './node-lines.ts';
 
 /** A row of SENTINEL MASTER, REPLICAS or SENTINELS: `ip`, `port`, `flags`, `runid` and more. */
 export type SentinelFields = ReadonlyMap<string, string>;
@@ -16,6 +16,8 @@ export interface SentinelView {
   readonly primary: SentinelFields;
   readonly replicas: readonly SentinelFields[];
   readonly otherSentinels: readonly SentinelFields[];
+  /** The questions that the Sentinel's user may not ask, as rights are written; what they would tell is missing. */
+  readonly refused: readonly string[];
 }
 
 /** A Sentinel that could not be asked, or that does not know the primary, and why. */
@@ -54,7 +56,9 @@ export async function readTopology(
   const sentinels = answers.filter((answer) => 'primary' in answer);
   const silent = answers.filter((answer) => 'reason' in answer);
   const primary = mostNamed(sentinels.map(({ primary }) => addressIn(primary)));
-  const replicas = distinct(sentinels.flatMap(({ replicas }) => replicas.map(addressIn)));
+  const named = distinct(sentinels.flatMap(({ replicas }) => replicas.map(addressIn)));
+  const isUntold = named.length === 0 && sentinels.some(({ refused }) => refused.length > 0);
+  const replicas = isUntold && primary ? await attachedTo(primary, redisLines) : named;
   const others = replicas.filter((replica) => !primary || !isSame(replica, primary));
   return { primary, replicas: others, sentinels, silent };
 }
@@ -74,23 +78,36 @@ export function flagsIn(fields: SentinelFields): readonly string[] {
 async function viewOf(address: HostPort, masterName: string, lines: NodeLines): Promise<SentinelView> {
   const id = String(await lines.ask(address, 'SENTINEL', 'MYID'));
   const primary = fieldsOf(await lines.ask(address, 'SENTINEL', 'MASTER', masterName));
-  const replicas = await lines.ask(address, 'SENTINEL', 'REPLICAS', masterName);
-  const otherSentinels = await lines.ask(address, 'SENTINEL', 'SENTINELS', masterName);
-  return { address, id, primary, replicas: rowsOf(replicas), otherSentinels: rowsOf(otherSentinels) };
+  const refused: string[] = [];
+  const rows = async (question: string): Promise<readonly SentinelFields[]> => {
+    try {
+      return rowsOf(await lines.ask(address, 'SENTINEL', question, masterName));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refused.push(`+sentinel|${question.toLowerCase()}`);
+      return [];
+    }
+  };
+  const replicas = await rows('REPLICAS');
+  const otherSentinels = await rows('SENTINELS');
+  return { address, id, primary, replicas, otherSentinels, refused };
 }
 
 /** A single Redis says itself who replicates it. */
 async function singleTopology(redis: RedisConfig, lines: NodeLines): Promise<Topology> {
   if (redis.kind !== 'single') return { primary: undefined, replicas: [], sentinels: [], silent: [] };
-  let replicas: readonly HostPort[] = [];
-  try {
-    const info = String(await lines.ask(redis.address, 'INFO', 'replication'));
-    const rows = [...info.matchAll(/^slave\d+:ip=([^,]+),port=(\d+)/gm)];
-    replicas = rows.map(([, host = '', port]) => ({ host, port: Number(port) }));
-  } catch {
-    // Those who ask the node next find out why.
-  }
+  const replicas = await attachedTo(redis.address, lines);
   return { primary: redis.address, replicas, sentinels: [], silent: [] };
+}
+
+async function attachedTo(primary: HostPort, lines: NodeLines): Promise<readonly HostPort[]> {
+  try {
+    const info = String(await lines.ask(primary, 'INFO', 'replication'));
+    const rows = [...info.matchAll(/^slave\d+:ip=([^,]+),port=(\d+)/gm)];
+    return rows.map(([, host = '', port]) => ({ host, port: Number(port) }));
+  } catch {
+    return []; // Those who ask the node next find out why.
+  }
 }
 
 function rowsOf(reply: unknown): readonly SentinelFields[] {
