@@ -2,29 +2,28 @@
 // servers. It kills a holder in front of a queue of callers; then workers contend for one lease, and it kills the
 // primary under the holder. It prints what everybody saw and what the records prove. Owns the story; the parts are in
 // scripts/demo/. Exit codes: 0 all promises kept, 1 a promise broken or a failure, 130 Ctrl-C.
+//
+// `npm run demo -- --stay`: the same deployment without the story, to try commands on, until Ctrl-C (exit code 0).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { quarantineMs } from '../src/domain/safety.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
-import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
-import { ServerProcess } from '../test/support/server-process.ts';
-import { clusterEnvironment, TestClient } from '../test/support/test-instance.ts';
+import type { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
+import { type DemoServer, startDeployment, TTL_MS } from './demo/demo-deployment.ts';
 import { styled, Timeline } from './demo/demo-timeline.ts';
 import { Worker } from './demo/demo-worker.ts';
+import { invite } from './demo/invitation.ts';
 import { type Belief, Journal, promisesKept } from './demo/journal.ts';
 import { OutageNotes } from './demo/outage-notes.ts';
 import { isInOrder, playQueue } from './demo/queue-act.ts';
 import { type ServerState, watchServer } from './demo/server-watch.ts';
 import { type Moments, summarise } from './demo/summary.ts';
+import { startTraffic } from './demo/traffic.ts';
 
-const MASTER_NAME = 'demo';
 const RESOURCE = 'nightly-billing';
 const WORKERS = 4;
 const CALLERS_IN_QUEUE = 5;
-const DOWN_AFTER_MS = 1_000;
-// The shortest TTL that survives a failover with this down-after: see "Choosing TTLs" in the docs.
-const TTL_MS = 13_000;
 const SHORT_JOB_MS = [300, 900] as const;
 const GRANTS_BEFORE = 4;
 const GRANTS_AFTER = 4;
@@ -40,22 +39,20 @@ const stopWatching = new AbortController();
 
 async function demo(): Promise<boolean> {
   introduce(describeRuntime(await findRedis()));
-  const cluster = await SentinelCluster.start({ masterName: MASTER_NAME, downAfterMs: DOWN_AFTER_MS });
-  ending.push(() => cluster.stop());
-  const environment = {
-    ...clusterEnvironment(cluster, MASTER_NAME),
-    LEASEHOLD_LOCKS_MAX_TTL: `${TTL_MS}ms`,
-    LEASEHOLD_SERVER_DRAIN_TIMEOUT: '1s',
-  };
-  const servers = await Promise.all(
-    ['server-a', 'server-b'].map(async (name) => {
-      const server = await ServerProcess.start({ environment });
-      ending.push(() => server.stop());
-      return { name, server, client: new TestClient(server.address) };
-    }),
-  );
+  const { cluster, servers } = await startDeployment((stop) => ending.push(stop));
   const died = Promise.race(servers.map(({ server }) => server.diedEarly()));
   return Promise.race([story(cluster, servers), died]);
+}
+
+/** Never resolves; rejects when a server dies. */
+async function stay(): Promise<never> {
+  const redis = describeRuntime(await findRedis());
+  console.log('starting a primary, two replicas, three Sentinels and two servers');
+  const deployment = await startDeployment((stop) => ending.push(stop));
+  const traffic = startTraffic(deployment.servers.map(({ server }) => formatHostPort(server.address)));
+  ending.push(() => traffic.stop());
+  await invite(deployment, redis);
+  return Promise.race(deployment.servers.map(({ server }) => server.diedEarly()));
 }
 
 function introduce(redis: string): void {
@@ -72,12 +69,6 @@ function introduce(redis: string): void {
   watch     the holder keeps renewing; nothing new is granted for max_ttl + 4 s = ${quarantine} s
   takes     about 50 s; Ctrl-C stops the demo and everything that it has started
 `);
-}
-
-interface DemoServer {
-  readonly name: string;
-  readonly server: ServerProcess;
-  readonly client: TestClient;
 }
 
 async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): Promise<boolean> {
@@ -207,7 +198,12 @@ function between(low: number, high: number): number {
   return low + Math.random() * (high - low);
 }
 
-async function main(): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  const stays = args.length === 1 && args[0] === '--stay';
+  if (args.length > 0 && !stays) {
+    console.error(`npm run demo: "${args.join(' ')}" is none of its options. The only one is --stay.`);
+    return 2;
+  }
   const interrupted = new Promise<number>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => {
@@ -215,10 +211,10 @@ async function main(): Promise<number> {
         if (stopWorkers.signal.aborted) process.exit(130);
         stopWorkers.abort();
         console.log('\nstopping the servers and Redis');
-        resolve(130);
+        resolve(stays ? 0 : 130);
       });
   });
-  const told = demo().then(
+  const told = (stays ? stay() : demo()).then(
     (kept) => (kept ? 0 : 1),
     (error: unknown) => {
       if (stopWorkers.signal.aborted) return 130;
@@ -233,4 +229,4 @@ async function main(): Promise<number> {
   return code;
 }
 
-process.exit(await main());
+process.exit(await main(process.argv.slice(2)));

@@ -2,10 +2,14 @@
 // show. Tests of failovers are elsewhere.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Belief, Journal, overlaps, promisesKept, shrinkingTokens } from '../../scripts/demo/journal.ts';
 import { isInOrder, type Served } from '../../scripts/demo/queue-act.ts';
+import { createClient } from '../../src/client/client.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { formatHostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../support/eventually.ts';
 
 const DEMO = join(import.meta.dirname, '../../scripts/demo.ts');
@@ -17,8 +21,8 @@ interface Run {
   readonly output: () => string;
 }
 
-function start(atEnd: (stop: () => void) => void): Run {
-  const child = spawn(process.execPath, [DEMO], { stdio: ['ignore', 'pipe', 'pipe'] });
+function start(atEnd: (stop: () => void) => void, ...args: readonly string[]): Run {
+  const child = spawn(process.execPath, [DEMO, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   atEnd(() => child.kill('SIGKILL'));
   let output = '';
   for (const stream of [child.stdout, child.stderr])
@@ -65,6 +69,51 @@ test('Ctrl-C ends the demo with everything it has started', { timeout: 60_000 },
   expect(code).toBe(130);
   const [, port] = /the primary is 127\.0\.0\.1:(\d+)/.exec(run.output()) ?? [];
   await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow(/fetch failed/);
+});
+
+test('The demo that stays has locks, waiters, operations and a configuration to try commands on, until Ctrl-C', {
+  timeout: 60_000,
+}, async ({ onTestFinished }) => {
+  const run = start(onTestFinished, '--stay');
+  await eventually(() => run.output().includes('Ctrl-C ends it'), {
+    what: 'the invitation',
+    withinMs: 40_000,
+  });
+  const found = (pattern: RegExp): string => pattern.exec(run.output())?.[1] ?? `no ${pattern}`;
+  const servers = found(/LEASEHOLD_CLIENT_SERVER=(\S+)/).split(',');
+  const configFile = found(/config +(\S+)/);
+  const admin = found(/server-b .* admin (\S+)/);
+
+  expect(await (await fetch(admin)).text()).toContain('leasehold_');
+  const { redis } = loadConfig({ file: configFile, env: {} });
+  const sentinels = redis?.kind === 'sentinel' ? redis.sentinels.map(formatHostPort) : [];
+  expect(sentinels.join(' ')).toBe(found(/sentinels (.+)/));
+  expect(redis?.bootstrap).toBe('wait');
+  const client = createClient({ addresses: servers });
+  onTestFinished(() => client.close());
+  const { locks, operations } = client;
+  await eventually(async () => (await locks.get('billing/nightly')).waiterCount > 1, {
+    what: 'waiters',
+    withinMs: 15_000,
+  });
+  const runs = async (): Promise<boolean> => {
+    const first = await operations.list({ states: ['running'] }).next();
+    return first.done !== true;
+  };
+  await eventually(runs, { what: 'a running operation', withinMs: 15_000 });
+
+  run.stop('SIGTERM');
+  expect({ ...(await run.ended), output: run.output() }).toMatchObject({ code: 0 });
+  const port = found(/primary +127\.0\.0\.1:(\d+)/);
+  for (const address of [`127.0.0.1:${port}`, ...servers, admin.split('/')[2]])
+    await expect(fetch(`http://${address}`)).rejects.toThrow(/fetch failed/);
+  expect(existsSync(configFile)).toBe(false);
+});
+
+test('The demo names an option that it does not have', async ({ onTestFinished }) => {
+  const run = start(onTestFinished, '--stai');
+  expect(await run.ended).toEqual({ code: 2 });
+  expect(run.output()).toBe('npm run demo: "--stai" is none of its options. The only one is --stay.\n');
 });
 
 const belief = (worker: string, token: bigint, fromMs: number, untilMs?: number): Belief => ({
