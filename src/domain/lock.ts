@@ -127,6 +127,8 @@ export interface Granted {
    * same call asks again because an answer was lost, since that may have been the answer to a repeat.
    */
   readonly isRepeat: boolean;
+  /** It was handed over to a waiter: how long it took from the moment at which the resource was free for it. */
+  readonly handoverMs?: number;
 }
 
 export type AcquireOutcome =
@@ -160,11 +162,16 @@ export type RenewOutcome =
   | { readonly kind: 'revoked' };
 
 export type ReleaseOutcome =
-  /** This call ended a live lease. */
-  | { readonly kind: 'released' }
+  /**
+   * This call ended a live lease, which had been held for so long. `wasRevoked`: nobody could renew it any more, since
+   * an administrator had force-released it.
+   */
+  | { readonly kind: 'released'; readonly heldMs: number; readonly wasRevoked: boolean }
+  /** It had lapsed, and this call is the one that found it. */
+  | { readonly kind: 'lapsed'; readonly heldMs: number }
   /** This call took a waiter out of the queue, or gave back a grant that nobody knew of. */
   | { readonly kind: 'dequeued' }
-  /** There was neither: never granted, lapsed, or released before. */
+  /** There was neither: never granted, lapsed some time ago, or released before. */
   | { readonly kind: 'absent' };
 
 export interface ForceReleaseOutcome {
@@ -177,6 +184,19 @@ export interface ForceReleaseOutcome {
    * the resource first. 0: it is free now.
    */
   readonly freeInMs: number;
+  /**
+   * How long each lease had been held that this call, and none before it, took from its holder. Offers aren't among
+   * them: nobody held those.
+   */
+  readonly heldMs: readonly number[];
+}
+
+/**
+ * When a lease was granted, on the monotonic clock of the instance that had it from the store. A token is made from the
+ * store's time in microseconds, and so tells about that moment where the store has confirmed the token.
+ */
+export function grantedAtMs({ fencingToken, deadlineMs, expiresAtWallMs }: Lease): number {
+  return deadlineMs - (expiresAtWallMs - Number(fencingToken) / 1_000);
 }
 
 /** A lease id as logs and other callers may see it: 12 hex digits of its SHA-256. */

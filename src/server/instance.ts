@@ -11,6 +11,7 @@ import { type Clock, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { packageInfo } from '../package-info.ts';
 import { CallStamps } from '../service/call.ts';
+import { observers } from '../service/lock-observer.ts';
 import { ServerInfoService } from '../service/server-info-service.ts';
 import type { Store } from '../store/store.ts';
 import type { Authorization } from '../transport/authorization.ts';
@@ -113,7 +114,9 @@ export async function serve(
     maxTtlMs: config.locks.maxTtlMs,
     log,
   };
-  const locks = makeLockSide({ ...parts, store: store.locks, instanceId });
+  const keeping = { renewed: () => {}, lost: () => {} };
+  const observed = { observer: observers(), keeping };
+  const locks = makeLockSide({ ...parts, ...observed, store: store.locks, instanceId });
   const operations = makeOperationSide({ ...parts, store: store.operations });
   metrics.observeCounts({
     ...operations.counts,

@@ -3,9 +3,11 @@
 
 import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
+import { Acquisitions } from '../service/acquisitions.ts';
 import type { CallStamps } from '../service/call.ts';
-import { ForceRelease } from '../service/force-release.ts';
+import { ForceRelease, type ForceReleaseRecord } from '../service/force-release.ts';
 import { LeaseStreams } from '../service/lease-streams.ts';
+import type { KeepingObserver, LockObserver } from '../service/lock-observer.ts';
 import { LockService } from '../service/lock-service.ts';
 import { LockWatch } from '../service/lock-watch.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
@@ -24,6 +26,8 @@ export interface LockSideParts {
   readonly commandTimeoutMs: number;
   readonly maxTtlMs: number;
   readonly log: Logger;
+  readonly observer: LockObserver;
+  readonly keeping: KeepingObserver;
 }
 
 export interface LockSide {
@@ -39,25 +43,31 @@ export interface LockSide {
 }
 
 export function makeLockSide(parts: LockSideParts): LockSide {
-  const { store, instanceId, clock, random, stamps, commandTimeoutMs, maxTtlMs, log } = parts;
+  const { store, instanceId, clock, random, stamps, commandTimeoutMs, maxTtlMs, log, observer, keeping } =
+    parts;
   const common = { store, clock, commandTimeoutMs };
   const waitRoom = new WaitRoom({ ...common, instanceId, random });
+  const acquisitions = new Acquisitions({ ...common, waitRoom, observer });
   const wheel = new RenewalWheel({
     renewals: leaseRenewals(store),
     clock,
     commandTimeoutMs,
     random,
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while leases were renewed'),
+    onLag: (lagMs) => keeping.renewed(lagMs),
   });
   const watch = new LockWatch(common);
-  const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs });
+  const streams = new LeaseStreams({ ...common, acquisitions, observer, keeping, wheel, stamps, maxTtlMs });
   const locks = new LockService({
     ...common,
     waitRoom,
+    acquisitions,
+    observer,
     stamps,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });
-  const force = new ForceRelease({ ...common, audit: (record) => log.info(record, 'force release') });
+  const audit = (record: ForceReleaseRecord): void => log.info(record, 'force release');
+  const force = new ForceRelease({ ...common, observer, audit });
   return {
     services: { locks, streams, watch, force },
     counts: {

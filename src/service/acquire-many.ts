@@ -3,7 +3,7 @@
 
 import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
-import type { CallStamp, Granted, Lease, LeaseSpec } from '../domain/lock.ts';
+import { type CallStamp, type Granted, grantedAtMs, type Lease, type LeaseSpec } from '../domain/lock.ts';
 import type { LockStore, RenewCommand, StoreBound } from '../store/lock-store.ts';
 import { leaseRevoked } from './refusals.ts';
 
@@ -16,6 +16,8 @@ export interface AcquireManyOptions {
   readonly bounded: () => StoreBound;
   /** Acquires one of them, and waits if the call may wait; throws when it can't be had. */
   readonly acquire: (spec: LeaseSpec) => Promise<Granted>;
+  /** One that this call was granted ended with the others. */
+  readonly onGivenBack?: (spec: LeaseSpec, heldMs: number) => void;
 }
 
 /** Leases are renewed after a quarter of the smallest TTL, but not more often than this. */
@@ -112,14 +114,15 @@ function renewals(taken: Taken, stamp: CallStamp): readonly RenewCommand[] {
 // whether it was a lease before. So only its place in the queue or its offer is given up; a lease ends with its TTL, as
 // does what can't be given back.
 async function giveBack(
-  { stamp, store, bounded }: AcquireManyOptions,
+  { stamp, store, clock, bounded, onGivenBack = () => {} }: AcquireManyOptions,
   taken: Taken,
   trying: LeaseSpec | undefined,
 ): Promise<void> {
   const leave = ({ resource, leaseId }: LeaseSpec, giveBack: boolean): Promise<boolean> =>
     store.leave({ resource, leaseId, stamp, keepPlaceMs: 0, giveBack }, bounded());
   const granted = [...taken].filter(([, { isRepeat }]) => !isRepeat);
-  const leaving = granted.map(([spec]) => leave(spec, true));
-  if (trying) leaving.push(leave(trying, false));
-  await Promise.allSettled(leaving);
+  const leaving = granted.map(async ([spec, { lease }]) => {
+    if (await leave(spec, true)) onGivenBack(spec, clock.monotonicMs() - grantedAtMs(lease));
+  });
+  await Promise.allSettled([...leaving, trying && leave(trying, false)]);
 }

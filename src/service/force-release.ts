@@ -5,6 +5,7 @@ import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { ForceReleaseOutcome } from '../domain/lock.ts';
 import type { ForceReleaseCommand, LockStore } from '../store/lock-store.ts';
 import { bounded, type CallContext, type CommandTime } from './call.ts';
+import type { LockObserver } from './lock-observer.ts';
 
 /** One call of an administrator, for the log. */
 export interface ForceReleaseRecord {
@@ -25,6 +26,7 @@ export interface ForceReleaseRecord {
 
 export interface ForceReleaseOptions extends CommandTime {
   readonly store: LockStore;
+  readonly observer: LockObserver;
   readonly audit: (record: ForceReleaseRecord) => void;
 }
 
@@ -40,7 +42,7 @@ export class ForceRelease {
     command: ForceReleaseCommand & { readonly reason: string },
     context: CallContext,
   ): Promise<ForceReleaseOutcome> {
-    const { store, audit } = this.#options;
+    const { store, audit, observer } = this.#options;
     const { resource, fencingToken, immediate, reason } = command;
     const asked = {
       resource,
@@ -53,7 +55,9 @@ export class ForceRelease {
     };
     try {
       const outcome = await store.forceRelease(command, bounded(this.#options, context));
-      audit({ ...asked, outcome: 'ok', ...outcome });
+      const { count, freeInMs } = outcome;
+      audit({ ...asked, outcome: 'ok', count, freeInMs });
+      for (const heldMs of outcome.heldMs) observer.holdEnded({ resource, end: 'forced', heldMs });
       return outcome;
     } catch (error) {
       audit({ ...asked, outcome: error instanceof CoordinationError ? error.code : 'INTERNAL' });

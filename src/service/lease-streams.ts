@@ -4,18 +4,19 @@
 
 import type { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Lease, LeaseSpec } from '../domain/lock.ts';
+import { grantedAtMs, type Lease, type LeaseSpec } from '../domain/lock.ts';
 import type { LeaseLoss } from '../domain/losses.ts';
-import { type AcquisitionRef, durabilityOf, type LockStore, type RenewCommand } from '../store/lock-store.ts';
-import { bounded, type CallContext, type CallStamps, type CommandTime, waitEndsMs } from './call.ts';
+import type { AcquisitionRef, RenewCommand } from '../store/lock-store.ts';
+import type { Acquisitions } from './acquisitions.ts';
+import type { CallContext, CallStamps, CommandTime } from './call.ts';
+import type { KeepingObserver, LockObserver } from './lock-observer.ts';
 import type { GrantedLease } from './lock-service.ts';
 import { type OpenStream, OpenStreams } from './open-streams.ts';
 import { cancelled, leaseLost, moved, overloaded, waitFailure } from './refusals.ts';
 import type { RiskReason } from './renewal-risks.ts';
 import type { RenewalWheel } from './renewal-wheel.ts';
 import { endsByMoving, groupOf, type KeepingEnd, type KeptLease } from './renewals.ts';
-import type { WaitRoom } from './wait-room.ts';
-import { endOfTry, type WaitEnd } from './waiting-call.ts';
+import type { WaitEnd } from './waiting-call.ts';
 
 export type LeaseEvent =
   /** `position` is from 1, and 0 while it isn't known. */
@@ -45,8 +46,9 @@ export interface KeepAliveCommand {
 export type Tell = (about: AcquisitionRef, event: LeaseEvent) => void;
 
 export interface LeaseStreamsOptions extends CommandTime {
-  readonly store: LockStore;
-  readonly waitRoom: WaitRoom;
+  readonly acquisitions: Acquisitions;
+  readonly observer: LockObserver;
+  readonly keeping: KeepingObserver;
   readonly wheel: RenewalWheel<KeptLease, Lease, LeaseLoss>;
   readonly stamps: CallStamps;
   readonly maxTtlMs: number;
@@ -74,9 +76,8 @@ export class LeaseStreams {
    * as long as the stream lives.
    */
   async hold({ spec, waitMs, renewForMs }: HoldCommand, context: CallContext, tell: Tell): Promise<void> {
-    this.#open.admit();
-    const { stamps, clock, wheel } = this.#options;
-    if (wheel.size >= LIMITS.keptLeasesPerInstance) throw keepsTooMany();
+    this.#admit(spec);
+    const { stamps, clock } = this.#options;
     const stamp = stamps.forStream();
     const { resource, leaseId, ttlMs, minAcks = 0 } = spec;
     const end = await this.#obtain(spec, stamp, waitMs, context, tell);
@@ -102,7 +103,7 @@ export class LeaseStreams {
       renewUntilMs: grantedMs + renewForMs,
       group,
     };
-    return this.#keep([kept], context, (event) => tell(spec, event), tell);
+    return this.#keep([kept], context, (event) => tell(spec, event), tell, grantedAtMs(lease));
   }
 
   /**
@@ -139,6 +140,16 @@ export class LeaseStreams {
     this.#open.drain(withinMs);
   }
 
+  #admit(spec: LeaseSpec): void {
+    const { wheel, acquisitions } = this.#options;
+    try {
+      this.#open.admit();
+      if (wheel.size >= LIMITS.keptLeasesPerInstance) throw keepsTooMany();
+    } catch (error) {
+      throw acquisitions.refused(spec, error);
+    }
+  }
+
   async #obtain(
     spec: LeaseSpec,
     stamp: KeptLease['stamp'],
@@ -146,12 +157,8 @@ export class LeaseStreams {
     context: CallContext,
     tell: Tell,
   ): Promise<WaitEnd> {
-    const { store, waitRoom, clock } = this.#options;
-    const { deadlineMs, ended } = context;
-    if (waitMs <= 0) {
-      const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
-      return endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
-    }
+    const { acquisitions, clock } = this.#options;
+    if (waitMs <= 0) return acquisitions.obtain({ spec, stamp, waitMs }, context);
     let position = 0;
     const say = (): void => {
       repeat.cancel();
@@ -164,9 +171,8 @@ export class LeaseStreams {
       position = now;
       say();
     };
-    const untilMs = waitEndsMs(context, waitMs);
     try {
-      return await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
+      return await acquisitions.obtain({ spec, stamp, waitMs, onPosition }, context);
     } finally {
       repeat.cancel();
     }
@@ -177,6 +183,7 @@ export class LeaseStreams {
     { arrivedAtMs, ended }: CallContext,
     tellStream: (event: LeaseEvent) => void,
     tell: Tell,
+    heldSinceMs?: number,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const { wheel } = this.#options;
@@ -196,14 +203,20 @@ export class LeaseStreams {
       };
       ended.addEventListener('abort', cancel, { once: true });
       for (const kept of leases) {
+        // What KeepAlive names is a lease only once the store has said so.
+        let sinceMs = heldSinceMs;
         const stop = wheel.keep(kept, {
           renewed: (lease) => {
+            sinceMs ??= grantedAtMs(lease);
             const granted = { lease, validForMs: lease.deadlineMs - arrivedAtMs };
             tell(kept, { kind: 'renewed', granted });
           },
-          looked: () => {},
+          looked: (lease) => {
+            sinceMs ??= grantedAtMs(lease);
+          },
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {
+            this.#count(kept, end, sinceMs);
             tell(kept, end);
             if (--left === 0) finish(errorOf(end, kept));
           },
@@ -213,6 +226,16 @@ export class LeaseStreams {
       this.#open.add(stream);
       if (ended.aborted) cancel();
     });
+  }
+
+  // A release and a forced release are counted by the call that did it, perhaps on another instance.
+  #count({ resource }: KeptLease, end: KeepingEnd<LeaseLoss>, sinceMs: number | undefined): void {
+    if (end.kind === 'moved' || end.reason === 'released') return;
+    const { observer, keeping, clock } = this.#options;
+    keeping.lost(end.reason);
+    if (end.reason === 'revoked' || sinceMs === undefined) return;
+    const heldMs = clock.monotonicMs() - sinceMs;
+    observer.holdEnded({ resource, end: end.reason === 'expired' ? 'expired' : 'lost', heldMs });
   }
 }
 

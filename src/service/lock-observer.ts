@@ -2,6 +2,7 @@
 // called in the path of every lock, so they only count: they never wait, throw or keep more than a bounded amount.
 
 import type { Mode } from '../domain/lock.ts';
+import type { LeaseLoss } from '../domain/losses.ts';
 
 /** How an acquisition ended. */
 export type AcquireEnd =
@@ -28,6 +29,8 @@ export interface Acquired {
   /** It had to wait in the queue. */
   readonly queued: boolean;
   readonly tookMs: number;
+  /** It was granted by hand-over: how long that took from the moment at which the resource was free for it. */
+  readonly handoverMs?: number | undefined;
 }
 
 export interface HoldEnded {
@@ -42,6 +45,14 @@ export interface LockObserver {
   acquired(acquired: Acquired): void;
   /** A lease ended, as far as this instance hears of it: the one that ended it, or the one whose stream kept it. */
   holdEnded(ended: HoldEnded): void;
+}
+
+/** What becomes of leases that streams keep. Like a lock observer, it only counts. */
+export interface KeepingObserver {
+  /** A renewal succeeded, so long after it was due. */
+  renewed(lagMs: number): void;
+  /** A stream lost its lease. Its release is no loss. */
+  lost(reason: Exclude<LeaseLoss, 'released'>): void;
 }
 
 /** Tells all of them. */

@@ -3,15 +3,9 @@
 
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, Granted, Lease, LeaseSpec, LockView } from '../domain/lock.ts';
-import {
-  type AcquisitionRef,
-  durabilityOf,
-  type ListQuery,
-  type LockStore,
-  type RenewCommand,
-  type StoreBound,
-} from '../store/lock-store.ts';
+import type { AcquisitionRef, ListQuery, LockStore, RenewCommand, StoreBound } from '../store/lock-store.ts';
 import { acquireMany } from './acquire-many.ts';
+import type { Acquisitions } from './acquisitions.ts';
 import {
   bounded,
   type CallContext,
@@ -20,12 +14,11 @@ import {
   logged,
   type MutationLog,
   type MutationResult,
-  waitEndsMs,
 } from './call.ts';
+import type { LockObserver } from './lock-observer.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
 import { draining, leaseLost, leaseRevoked, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
-import { endOfTry, type WaitEnd } from './waiting-call.ts';
 
 /** A lease, and how long it is valid counted from the arrival of the call's request. */
 export interface GrantedLease {
@@ -47,6 +40,8 @@ export interface ListedLocks {
 export interface LockServiceOptions extends CommandTime, MutationLog {
   readonly store: LockStore;
   readonly waitRoom: WaitRoom;
+  readonly acquisitions: Acquisitions;
+  readonly observer: LockObserver;
   readonly stamps: CallStamps;
 }
 
@@ -71,7 +66,7 @@ export class LockService {
    */
   acquire(spec: LeaseSpec, waitMs: number, context: CallContext): Promise<GrantedLease> {
     const work = async (): Promise<GrantedLease> => {
-      if (this.#draining) throw draining();
+      if (this.#draining) throw this.#options.acquisitions.refused(spec, draining());
       const { lease } = await this.#take(spec, this.#stamp(), waitMs, context);
       return this.#granted(lease, context);
     };
@@ -87,8 +82,11 @@ export class LockService {
     waitMs: number,
     context: CallContext,
   ): Promise<readonly GrantedLease[]> {
-    if (this.#draining) throw draining();
-    const { store, clock } = this.#options;
+    const { store, clock, acquisitions, observer } = this.#options;
+    if (this.#draining) {
+      for (const spec of specs) acquisitions.refused(spec, draining());
+      throw draining();
+    }
     const stamp = this.#stamp();
     const acquire = (spec: LeaseSpec): Promise<Granted> => {
       const work = async (): Promise<Granted> => {
@@ -100,7 +98,9 @@ export class LockService {
     };
     // Bounded by the command timeout alone: what was taken is given back after the call's own deadline too.
     const bound = (): StoreBound => bounded(this.#options);
-    const leases = await acquireMany({ specs, stamp, store, clock, bounded: bound, acquire });
+    const onGivenBack = ({ resource }: LeaseSpec, heldMs: number): void =>
+      observer.holdEnded({ resource, end: 'released', heldMs });
+    const leases = await acquireMany({ specs, stamp, store, clock, bounded: bound, acquire, onGivenBack });
     return leases.map((lease) => this.#granted(lease, context));
   }
 
@@ -118,7 +118,14 @@ export class LockService {
   /** Whether this call ended a live lease. Throws what the store throws. */
   release(command: AcquisitionRef, context: CallContext): Promise<boolean> {
     const work = async (): Promise<boolean> => {
-      const outcome = await this.#options.store.release(command, bounded(this.#options, context));
+      const { store, observer } = this.#options;
+      const { resource } = command;
+      const outcome = await store.release(command, bounded(this.#options, context));
+      if (outcome.kind === 'lapsed') {
+        observer.holdEnded({ resource, end: 'expired', heldMs: outcome.heldMs });
+      } else if (outcome.kind === 'released' && !outcome.wasRevoked) {
+        observer.holdEnded({ resource, end: 'released', heldMs: outcome.heldMs });
+      }
       return outcome.kind === 'released';
     };
     return logged(this.#options, 'Release', command, work, (released) => [
@@ -157,16 +164,8 @@ export class LockService {
   }
 
   async #take(spec: LeaseSpec, stamp: CallStamp, waitMs: number, context: CallContext): Promise<Granted> {
-    const { store, waitRoom } = this.#options;
-    let end: WaitEnd;
-    if (waitMs > 0) {
-      const untilMs = waitEndsMs(context, Math.min(waitMs, LIMITS.unaryWaitMs));
-      const { ended, deadlineMs: callEndsMs } = context;
-      end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs, ended, onPosition: () => {} });
-    } else {
-      const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
-      end = endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
-    }
+    const wanted = { spec, stamp, waitMs: Math.min(waitMs, LIMITS.unaryWaitMs) };
+    const end = await this.#options.acquisitions.obtain(wanted, context);
     if (end.kind !== 'granted') throw waitFailure(end);
     return end;
   }

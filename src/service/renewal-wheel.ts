@@ -13,6 +13,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import type { StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
 import { KeptNames } from './kept-names.ts';
+import { type Entry, newEntry, type Slot } from './renewal-entry.ts';
 import { type RiskReason, riskOf } from './renewal-risks.ts';
 import type { Keeper, KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
 
@@ -22,32 +23,8 @@ export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly 
   readonly random: () => number;
   /** Called with what nobody expects to be thrown; the renewals are tried again. */
   readonly onDefect: (thrown: unknown) => void;
-}
-
-interface Entry<K, Granted, Loss> {
-  readonly key: string;
-  readonly kept: K;
-  readonly keeper: Keeper<Granted, Loss>;
-  deadlineMs: number;
-  takesOver: boolean;
-  isFinal: boolean;
-  isInFlight: boolean;
-  /** Its renew_for is over: from now on the store is asked how it stands, and renews nothing. */
-  onlyLooks: boolean;
-  /** Renew it once more as soon as the renewal in flight is answered. */
-  lookAgain: boolean;
-  failures: number;
-  toldAtRiskMs: number | undefined;
-  /** The slot in which it waits; undefined while its renewal is in flight. */
-  slot: Slot<K, Granted, Loss> | undefined;
-  /** False from its end on. */
-  isKept: boolean;
-}
-
-/** What is due at the same moment. */
-interface Slot<K, Granted, Loss> {
-  readonly number: number;
-  readonly entries: Set<Entry<K, Granted, Loss>>;
+  /** Called after each success with how long after it was due it was answered. */
+  readonly onLag?: (lagMs: number) => void;
 }
 
 const SLOT_MS = 50;
@@ -91,25 +68,12 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
 
   /** Keeps it until it ends or the returned function is called; that function doesn't end it. */
   keep(kept: K, keeper: Keeper<Granted, Loss>): () => void {
-    const entry: Entry<K, Granted, Loss> = {
-      key: this.#options.renewals.keyOf(kept),
-      kept,
-      keeper,
-      deadlineMs: kept.deadlineMs,
-      takesOver: kept.takesOver,
-      isFinal: false,
-      isInFlight: false,
-      onlyLooks: false,
-      lookAgain: false,
-      failures: 0,
-      toldAtRiskMs: undefined,
-      slot: undefined,
-      isKept: true,
-    };
+    const entry = newEntry(this.#options.renewals.keyOf(kept), kept, keeper);
     this.#entries.set(entry.key, entry);
     this.#names.add(this.#options.renewals.nameOf(kept));
     const nowMs = this.#options.clock.monotonicMs();
-    this.#schedule(entry, kept.takesOver ? nowMs : this.#nextMs(entry, nowMs));
+    entry.dueMs = kept.takesOver ? nowMs : this.#nextMs(entry, nowMs);
+    this.#schedule(entry, entry.dueMs);
     return () => this.#forget(entry);
   }
 
@@ -256,8 +220,12 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     }
     entry.takesOver = false;
     entry.failures = 0;
-    if (!entry.onlyLooks) entry.toldAtRiskMs = undefined;
-    this.#schedule(entry, entry.lookAgain ? nowMs : this.#nextMs(entry, nowMs));
+    if (!entry.onlyLooks) {
+      entry.toldAtRiskMs = undefined;
+      this.#options.onLag?.(Math.max(nowMs - entry.dueMs, 0));
+    }
+    entry.dueMs = entry.lookAgain ? nowMs : this.#nextMs(entry, nowMs);
+    this.#schedule(entry, entry.dueMs);
     entry.lookAgain = false;
     const isFinalNow = outcome.isFinal && !entry.isFinal;
     entry.isFinal = outcome.isFinal;
@@ -295,6 +263,9 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     if (!entry) return;
     if (news.kind !== 'look') this.#end(entry, news);
     else if (entry.isInFlight) entry.lookAgain = true;
-    else this.#schedule(entry, this.#options.clock.monotonicMs());
+    else {
+      entry.dueMs = Math.min(entry.dueMs, this.#options.clock.monotonicMs());
+      this.#schedule(entry, entry.dueMs);
+    }
   }
 }

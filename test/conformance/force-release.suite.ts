@@ -97,7 +97,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const next = await inQueue('next');
         await h.pass(5_000);
         const leftMs = TTL_MS - 5_000 + SKEW_ALLOWANCE_MS;
-        expect(await force()).toEqual({ count: 1, freeInMs: leftMs });
+        expect(await force()).toMatchObject({ count: 1, freeInMs: leftMs });
         expect(await owners()).toEqual(['holder']);
         await told('revoked', holder);
         await h.pass(leftMs - 1);
@@ -186,7 +186,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const holder = await held();
         const next = await inQueue('next');
         await force();
-        expect(await release(holder)).toEqual({ kind: 'released' });
+        expect(await release(holder)).toMatchObject({ kind: 'released', wasRevoked: true });
         expect(await owners()).toEqual(['next']);
         expect((await confirm(next)).kind).toBe('granted');
       });
@@ -208,7 +208,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await told('revoked', holder);
         await h.pass(1_000);
         const again = await force();
-        expect(again).toEqual({ count: 0, freeInMs: TTL_MS - 1_000 + SKEW_ALLOWANCE_MS });
+        expect(again).toMatchObject({ count: 0, freeInMs: TTL_MS - 1_000 + SKEW_ALLOWANCE_MS });
         expect(await force(holder)).toEqual(again);
         // A notice that every store sends after the others.
         const last = await held({ resource: 'last' });
@@ -219,9 +219,26 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
 
       test('a forced release leaves a min_hold as it is', async () => {
         await held({ minHoldMs: 60_000 });
-        expect(await force()).toEqual({ count: 1, freeInMs: 60_000 });
+        expect(await force()).toMatchObject({ count: 1, freeInMs: 60_000 });
         await h.pass(TTL_MS + SKEW_ALLOWANCE_MS);
         expect(await tryOnce(asked())).toMatchObject({ contention: { reason: 'min-hold' } });
+      });
+
+      test('a forced release says how long each lease was held that it took from its holder, and names none twice', async () => {
+        await held({ mode: { kind: 'shared' } });
+        await h.pass(2_000);
+        const second = await held({ mode: { kind: 'shared' } });
+        await h.pass(1_000);
+        expect((await force(second)).heldMs).toEqual([1_000]);
+        expect((await force()).heldMs).toEqual([3_000]);
+        expect((await force(undefined, true)).heldMs).toEqual([]);
+      });
+
+      test('an offer that a forced release ends was not held', async () => {
+        const holder = await held();
+        await inQueue('next');
+        await release(holder);
+        expect(await force()).toMatchObject({ count: 1, heldMs: [] });
       });
 
       test('a stream is told that its lease is revoked; for a unary call nobody is told', async () => {
@@ -239,7 +256,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       test('an immediate forced release grants the next waiter in the same step', async () => {
         const holder = await held();
         const next = await inQueue('next');
-        expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
+        expect(await force(holder, true)).toMatchObject({ count: 1, freeInMs: 0 });
         expect(await owners()).toEqual(['next']);
         await told('revoked', holder);
         await told('offered', next);
@@ -252,12 +269,12 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
 
       test('an immediate forced release ends a min_hold too, even one whose lease has already ended', async () => {
         await held({ minHoldMs: 60_000 });
-        expect(await force(undefined, true)).toEqual({ count: 1, freeInMs: 0 });
+        expect(await force(undefined, true)).toMatchObject({ count: 1, freeInMs: 0 });
         const second = await held({ minHoldMs: 60_000 });
         await release(second);
-        expect(await force(undefined, false)).toEqual({ count: 0, freeInMs: 60_000 });
-        expect(await force(second, true)).toEqual({ count: 0, freeInMs: 60_000 }); // it no longer names a lease
-        expect(await force(undefined, true)).toEqual({ count: 0, freeInMs: 0 });
+        expect(await force(undefined, false)).toMatchObject({ count: 0, freeInMs: 60_000 });
+        expect(await force(second, true)).toMatchObject({ count: 0, freeInMs: 60_000 }); // it no longer names a lease
+        expect(await force(undefined, true)).toMatchObject({ count: 0, freeInMs: 0 });
         expect((await tryOnce(asked())).kind).toBe('granted');
         expect(await h.remembered()).toBe(1);
       });
@@ -265,7 +282,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       test('an immediate forced release ends a lease that is already revoked, and counts it', async () => {
         const holder = await held();
         await force();
-        expect(await force(holder, true)).toEqual({ count: 1, freeInMs: 0 });
+        expect(await force(holder, true)).toMatchObject({ count: 1, freeInMs: 0 });
         expect(await owners()).toEqual([]);
       });
 
@@ -283,10 +300,10 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const second = await held({ mode: SHARED, owner: 'second' });
         const writer = await inQueue('writer');
         const freeInMs = TTL_MS + SKEW_ALLOWANCE_MS; // until the second lease ends, which was not touched
-        expect(await force(first)).toEqual({ count: 1, freeInMs });
+        expect(await force(first)).toMatchObject({ count: 1, freeInMs });
         expect(await renew(first.renewal)).toEqual({ kind: 'revoked' });
         expect(await renew(second.renewal)).toMatchObject({ kind: 'renewed' });
-        expect(await force(first, true)).toEqual({ count: 1, freeInMs });
+        expect(await force(first, true)).toMatchObject({ count: 1, freeInMs });
         expect(await owners()).toEqual(['second']);
         await release(second);
         expect((await confirm(writer)).kind).toBe('granted');
@@ -296,7 +313,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const mode = (permits: number): Mode => ({ kind: 'permits', permits, limit: 3 });
         await held({ mode: mode(2), owner: 'two', ttlMs: 10_000 });
         await held({ mode: mode(1), owner: 'one', ttlMs: 20_000 });
-        expect(await force()).toEqual({ count: 2, freeInMs: 20_000 + SKEW_ALLOWANCE_MS });
+        expect(await force()).toMatchObject({ count: 2, freeInMs: 20_000 + SKEW_ALLOWANCE_MS });
         expect((await tryOnce(asked({ mode: mode(1) }))).kind).toBe('contended');
         await h.pass(10_000 + SKEW_ALLOWANCE_MS);
         expect(await owners()).toEqual(['one']);
@@ -307,7 +324,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
       test('a forced release of one of several leases keeps a min_hold that another holder may have asked for', async () => {
         const first = await held({ mode: SHARED });
         await held({ mode: SHARED, minHoldMs: 60_000 });
-        expect(await force(first, true)).toEqual({ count: 1, freeInMs: 60_000 });
+        expect(await force(first, true)).toMatchObject({ count: 1, freeInMs: 60_000 });
         expect((await view()).minHoldRemainingMs).toBe(60_000);
       });
     });
@@ -318,7 +335,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const first = await inQueue('first');
         const second = await inQueue('second');
         await release(holder);
-        expect(await force()).toEqual({ count: 1, freeInMs: 0 });
+        expect(await force()).toMatchObject({ count: 1, freeInMs: 0 });
         await told('revoked', first);
         expect(await owners()).toEqual(['second']);
         expect(await confirm(first)).toEqual({ kind: 'gone' });
@@ -339,10 +356,10 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
             { resource: 'free', fencingToken: undefined, immediate: true },
             inTime(),
           ),
-        ).toEqual({ count: 0, freeInMs: 0 });
+        ).toMatchObject({ count: 0, freeInMs: 0 });
         expect(
           await h.locks.forceRelease({ resource: 'free', fencingToken: 7n, immediate: false }, inTime()),
-        ).toEqual({ count: 0, freeInMs: 0 });
+        ).toMatchObject({ count: 0, freeInMs: 0 });
       });
     });
 
@@ -352,7 +369,7 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         const next = await inQueue('next');
         await h.beginReign();
         const leftMs = quarantineMs(MAX_TTL_MS);
-        expect(await force(undefined, true)).toEqual({ count: 1, freeInMs: leftMs });
+        expect(await force(undefined, true)).toMatchObject({ count: 1, freeInMs: leftMs });
         expect(await owners()).toEqual([]);
         expect((await wait(next)).kind).toBe('queued');
         await h.pass(leftMs - 1);

@@ -195,7 +195,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         const { fencingToken } = await granted(spec);
         await h.pass(10_000 + SKEW_ALLOWANCE_MS);
         expect((await renew(spec, fencingToken)).kind).toBe('lost');
-        expect((await release(spec)).kind).toBe('absent');
+        expect((await release(spec)).kind).not.toBe('released');
       });
 
       test('a lapsed lease leaves nothing behind', async () => {
@@ -274,6 +274,32 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect((await release(spec)).kind).toBe('absent');
         const second = await granted(leaseSpec());
         expect(second.fencingToken).toBeGreaterThan(first.fencingToken);
+      });
+
+      test('a release says for how long the lease was held', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        const { fencingToken } = await granted(spec);
+        await h.pass(8_000);
+        await renewed(spec, fencingToken);
+        await h.pass(4_000);
+        expect(await release(spec)).toEqual({ kind: 'released', heldMs: 12_000, wasRevoked: false });
+      });
+
+      test('the token and the deadline of a lease tell when it was granted', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        const lease = await granted(spec);
+        await h.pass(8_000);
+        const after = await renewed(spec, lease.fencingToken);
+        expect(after.expiresAtWallMs - Number(after.fencingToken) / 1_000).toBeCloseTo(18_000, 0);
+      });
+
+      test('a release that finds its lease lapsed says for how long it was recorded', async () => {
+        const spec = leaseSpec({ ttlMs: 10_000 });
+        await granted(spec);
+        await h.pass(9_000);
+        await h.beginReign(); // under which it lives no longer, but nothing has looked at it
+        expect(await release(spec)).toMatchObject({ kind: 'lapsed', heldMs: 9_000 });
+        expect(await release(spec)).toEqual({ kind: 'absent' });
       });
 
       test('a release by a former holder does not touch the next one', async () => {
@@ -436,7 +462,7 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         const farLease = await granted(far);
         await h.beginReign();
         expect((await renew(near, nearLease.fencingToken)).kind).toBe('lost');
-        expect((await release(near)).kind).toBe('absent');
+        expect((await release(near)).kind).toBe('lapsed');
         expect((await renew(far, farLease.fencingToken)).kind).toBe('renewed');
         expect((await h.locks.get('near', inTime())).holders).toEqual([]);
       });

@@ -187,8 +187,11 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
       const { stamp, takesOver, onlyLooks } = c;
       return h.locks.renew([stamp ? { ...command, stamp, takesOver, onlyLooks } : command], inTime());
     }
-    case 'release':
-      return h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());
+    case 'release': {
+      const outcome = await h.locks.release({ resource: c.resource, leaseId: c.leaseId }, inTime());
+      // Which command finds a lapsed lease first is each store's own business.
+      return outcome.kind === 'lapsed' ? { kind: 'absent' } : outcome;
+    }
     case 'confirm': {
       const { stamp: by, do: _, ...asked } = c;
       return h.locks.confirm({ spec: leaseSpec(asked), stamp: by }, inTime());
@@ -198,7 +201,8 @@ async function apply(h: StoreHarness, c: Command, tokens: readonly bigint[]): Pr
     case 'force': {
       const { resource, tokensBack, immediate } = c;
       const fencingToken = tokensBack === undefined ? undefined : (tokens.at(-1 - tokensBack) ?? 7n);
-      return h.locks.forceRelease({ resource, fencingToken, immediate }, inTime());
+      const outcome = await h.locks.forceRelease({ resource, fencingToken, immediate }, inTime());
+      return { ...outcome, heldMs: outcome.heldMs.toSorted((a, b) => a - b) };
     }
     case 'many':
       return many(h, c);

@@ -191,6 +191,23 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await h.locks.get('invoice:42', inTime())).minHoldRemainingMs).toBe(51_000);
       });
 
+      test('a grant by hand-over says how long it took since the resource was free, a repeat and another grant do not', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        const second = await inQueue('second');
+        await release(holder);
+        await h.pass(300);
+        expect(await confirm(first)).toMatchObject({ kind: 'granted', isRepeat: false, handoverMs: 300 });
+        expect(await confirm(first)).not.toHaveProperty('handoverMs');
+        await release(first);
+        await h.pass(200);
+        expect(await wait(second)).toMatchObject({ kind: 'granted', isRepeat: false, handoverMs: 200 });
+        await release(second);
+        const third = await tryOnce(asked());
+        expect(third).toMatchObject({ kind: 'granted', isRepeat: false });
+        expect(third).not.toHaveProperty('handoverMs');
+      });
+
       test('an offer that is not confirmed lapses, marks its instance as absent and is made to the next waiter', async () => {
         const holder = await held();
         const dead = await inQueue('dead', {}, 'dead-instance');

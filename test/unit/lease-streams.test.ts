@@ -4,8 +4,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, onTestFinished, test } from 'vitest';
 import { LIMITS } from '../../src/domain/limits.ts';
+import { Acquisitions } from '../../src/service/acquisitions.ts';
 import { type CallContext, CallStamps } from '../../src/service/call.ts';
 import { type LeaseEvent, LeaseStreams } from '../../src/service/lease-streams.ts';
+import { observers } from '../../src/service/lock-observer.ts';
 import { RenewalWheel } from '../../src/service/renewal-wheel.ts';
 import { leaseRenewals } from '../../src/service/renewals.ts';
 import { WaitRoom } from '../../src/service/wait-room.ts';
@@ -38,7 +40,11 @@ function rig() {
   const wheel = new RenewalWheel({ ...common, renewals: leaseRenewals(store.locks), onDefect });
   const waitRoom = new WaitRoom({ ...common, instanceId: INSTANCE });
   const stamps = new CallStamps(INSTANCE);
-  const streams = new LeaseStreams({ ...common, waitRoom, wheel, stamps, maxTtlMs: MAX_TTL_MS });
+  const observer = observers();
+  const acquisitions = new Acquisitions({ ...common, waitRoom, observer });
+  const keeping = { renewed: () => {}, lost: () => {} };
+  const parts = { ...common, acquisitions, observer, keeping, wheel, stamps };
+  const streams = new LeaseStreams({ ...parts, maxTtlMs: MAX_TTL_MS });
   onTestFinished(async () => {
     wheel.close();
     waitRoom.close();

@@ -43,7 +43,7 @@ test('as many as may wait for one resource are queued and handed it one after an
   for (const [index, spec] of waiting.entries()) {
     const confirmed = index > 0 && (await locks.confirm({ spec, stamp: stampOf(index) }, inTime()));
     if (confirmed) expect(confirmed.kind).toBe('granted');
-    expect(await locks.release(spec, inTime())).toEqual({ kind: 'released' });
+    expect(await locks.release(spec, inTime())).toMatchObject({ kind: 'released' });
   }
   expect(offered).toEqual(waiting.slice(1).map(({ leaseId }) => leaseId));
   expect(changes).toBeGreaterThan(2 * LIMITS.waitersPerResource);

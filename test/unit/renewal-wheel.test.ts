@@ -38,6 +38,7 @@ let bounds: StoreBound[];
 let answer: Answer | (() => Promise<never>);
 let notify: (notice: Notice) => void;
 let defects: unknown[];
+let lags: number[];
 let random: () => number;
 let wheel: RenewalWheel<KeptLease, Lease, LeaseLoss>;
 
@@ -63,6 +64,7 @@ beforeEach(() => {
   batches = [];
   bounds = [];
   defects = [];
+  lags = [];
   answer = renewed;
   random = () => 0.5;
   const store: Pick<LockStore, 'renew' | 'onNotice'> = {
@@ -84,6 +86,7 @@ beforeEach(() => {
     random: () => random(),
     commandTimeoutMs: 1_000,
     onDefect: (thrown) => defects.push(thrown),
+    onLag: (lagMs) => lags.push(lagMs),
   });
 });
 
@@ -145,6 +148,22 @@ describe('renewals', () => {
     expect((first?.atMs ?? 0) - startMs).toBeGreaterThan(4_000);
     expect((first?.atMs ?? 0) - startMs).toBeLessThan(5_100);
     expect(second?.deadlineMs).toBeGreaterThan(first?.deadlineMs ?? Number.POSITIVE_INFINITY);
+  });
+
+  test('The lag of a renewal counts from the moment at which it was due, over the failures before its success', async () => {
+    keep();
+    await clock.pass(5_100);
+    expect(lags).toHaveLength(1);
+    expect(lags[0]).toBeLessThan(50);
+    answer = unavailable;
+    await clock.pass(9_000);
+    expect(lags).toHaveLength(1);
+    answer = renewed;
+    await clock.pass(3_000);
+    expect(lags[1]).toBeGreaterThan(3_500);
+    expect(lags[1]).toBeLessThan(8_000);
+    await clock.pass(5_100);
+    expect(lags[2]).toBeLessThan(50);
   });
 
   test('a long TTL is renewed often enough that the stream is never silent for 15 s', async () => {

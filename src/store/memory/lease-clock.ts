@@ -69,6 +69,11 @@ export class LeaseClock {
     return Math.max(untilMs - this.#nowMs, 0);
   }
 
+  /** How long ago that was, by the system time, for people. */
+  ageMs(wallMs: number): number {
+    return Math.max(this.#lastMs - wallMs, 0);
+  }
+
   /** Whether the last adoption ended what has this deadline, although it hasn't passed yet. */
   endsByAdoption(deadlineMs: number): boolean {
     return deadlineMs < this.#lapsedBeforeMs;

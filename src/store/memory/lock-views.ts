@@ -10,7 +10,7 @@ import {
   type Mode,
   stateOf,
 } from '../../domain/lock.ts';
-import type { ListQuery, LockPage } from '../lock-store.ts';
+import type { ListQuery, LockPage, Offer } from '../lock-store.ts';
 import { inByteOrder } from './byte-order.ts';
 import type { LeaseRecord, LockRecord } from './lock-record.ts';
 import type { LockTable } from './lock-table.ts';
@@ -45,6 +45,16 @@ export class LockViews {
       queueLength: lock.queue.live.length,
       minHoldRemainingMs: this.#table.clock.leftMs(lock.takenUntilMs),
     };
+  }
+
+  /** The offers that the instance has not confirmed. */
+  offersTo(instanceId: string): readonly Offer[] {
+    const leases = this.#table.all.flatMap((lock) => this.#liveLeases(lock));
+    return leases
+      .filter(({ state, stamp }) => state === 'offer' && stamp.instanceId === instanceId)
+      .map(({ spec: { resource, leaseId }, stamp: { callNumber } }) => {
+        return { acquisition: { resource, leaseId }, callNumber };
+      });
   }
 
   /** Why a lease in this mode can't be had. The caller has ended what lapsed. */

@@ -8,6 +8,7 @@ import type {
   CallStamp,
   ConfirmOutcome,
   ForceReleaseOutcome,
+  Granted,
   Lease,
   LeaseSpec,
   LockView,
@@ -92,7 +93,7 @@ export class MemoryLockStore implements LockStore {
 
     const isNext = lock.queue.live.length === 0 && !waiter;
     if (isNext && !table.isTaken(lock) && lock.admits(mode)) {
-      return this.#return(lock, table.grant(lock, spec, stamp), spec, stamp);
+      return this.#return(lock, table.grant(lock, spec, stamp), spec, stamp, false);
     }
     if (mayWait) {
       if (!waiter && lock.queue.size >= LIMITS.waitersPerResource) return { kind: 'full' };
@@ -116,14 +117,17 @@ export class MemoryLockStore implements LockStore {
     lease: LeaseRecord,
     spec: LeaseSpec,
     stamp: CallStamp,
-  ): Extract<AcquireOutcome, { kind: 'granted' }> {
+    isHandedOver = true,
+  ): Granted {
     const isRepeat = lease.state !== 'offer';
     if (isRepeat) this.#table.extend(lease, spec.ttlMs);
     else this.#table.hold(lock, lease, spec);
     lease.stamp = stamp;
     const { permitsLimit } = lock;
-    const granted = this.#leaseOf(lease);
-    return { kind: 'granted', lease: permitsLimit === 0 ? granted : { ...granted, permitsLimit }, isRepeat };
+    const bare = this.#leaseOf(lease);
+    const told = permitsLimit === 0 ? bare : { ...bare, permitsLimit };
+    const granted = { kind: 'granted', lease: told, isRepeat } as const;
+    return isRepeat || !isHandedOver ? granted : { ...granted, handoverMs: this.#heldMs(lease) };
   }
 
   #refusal(lock: LockRecord, { leaseId, mode }: LeaseSpec): AcquireOutcome {
@@ -174,8 +178,7 @@ export class MemoryLockStore implements LockStore {
   }
 
   #renew(command: RenewCommand): RenewOutcome {
-    const { resource, leaseId, fencingToken, ttlMs, stamp } = command;
-    const { takesOver, onlyLooks } = command;
+    const { resource, leaseId, fencingToken, ttlMs, stamp, takesOver, onlyLooks } = command;
     const lock = this.#table.find(resource);
     const lease = this.#live(lock, leaseId);
     if (!lease || lease.fencingToken !== fencingToken || lease.state === 'offer') return { kind: 'lost' };
@@ -194,6 +197,7 @@ export class MemoryLockStore implements LockStore {
       const lock = this.#table.open(resource);
       // A release of what isn't there looks at nobody: an absent instance's waiters stay until their turn comes.
       if (!lock.queue.get(leaseId) && !lock.leases.get(leaseId)) return { kind: 'absent' };
+      const former = lock.leases.get(leaseId);
       this.#table.lapse(lock);
       const waiter = lock.queue.get(leaseId);
       const lease = lock.leases.get(leaseId);
@@ -203,8 +207,10 @@ export class MemoryLockStore implements LockStore {
       this.#table.removeWaiter(lock, leaseId);
       if (lease) this.#table.end(lock, lease);
       this.#table.settle(lock);
-      if (isHeld) return { kind: 'released' };
-      return { kind: waiter || lease ? 'dequeued' : 'absent' };
+      if (isHeld)
+        return { kind: 'released', heldMs: this.#heldMs(lease), wasRevoked: lease.state === 'revoked' };
+      if (waiter || lease) return { kind: 'dequeued' };
+      return former?.state === 'held' ? { kind: 'lapsed', heldMs: this.#heldMs(former) } : { kind: 'absent' };
     });
   }
 
@@ -219,6 +225,7 @@ export class MemoryLockStore implements LockStore {
     const leases = [...lock.leases.values()];
     const named = leases.filter((lease) => fencingToken === undefined || lease.fencingToken === fencingToken);
     const revoked = named.filter(({ state }) => immediate || state !== 'revoked');
+    const heldMs = named.filter(({ state }) => state === 'held').map(this.#heldMs);
     for (const lease of named) {
       // Its holder's repeat, which waits in a quarantine to get this very lease.
       const waiter = lock.queue.get(lease.spec.leaseId);
@@ -239,7 +246,7 @@ export class MemoryLockStore implements LockStore {
     const lastMs = Math.max(0, ...[...lock.leases.values()].map(({ deadlineMs }) => deadlineMs));
     const freeAtMs = Math.max(lastMs, lock.takenUntilMs, table.clock.quarantineUntilMs);
     table.settle(lock);
-    return { count: revoked.length, freeInMs: table.clock.leftMs(freeAtMs) };
+    return { count: revoked.length, freeInMs: table.clock.leftMs(freeAtMs), heldMs };
   }
 
   advance(resource: string, bound: StoreBound): Promise<void> {
@@ -249,17 +256,7 @@ export class MemoryLockStore implements LockStore {
   refresh(bound: StoreBound): Promise<readonly Offer[]> {
     return this.#table.run('refresh-instance', bound, () => {
       this.#table.hasAsked(this.#instanceId);
-      const leases = this.#table.all.flatMap((lock) => [...lock.leases.values()]);
-      const offers = leases.filter(
-        (lease) =>
-          lease.state === 'offer' &&
-          lease.stamp.instanceId === this.#instanceId &&
-          this.#table.clock.isAlive(lease),
-      );
-      return offers.map(({ spec: { resource, leaseId }, stamp: { callNumber } }) => ({
-        acquisition: { resource, leaseId },
-        callNumber,
-      }));
+      return this.#views.offersTo(this.#instanceId);
     });
   }
 
@@ -291,6 +288,8 @@ export class MemoryLockStore implements LockStore {
     const lease = leases.get(leaseId);
     return lease && this.#table.clock.isAlive(lease) ? lease : undefined;
   }
+
+  #heldMs = (lease: LeaseRecord): number => this.#table.clock.ageMs(lease.acquiredAtWallMs);
 
   #leaseOf({ spec: { resource, leaseId }, fencingToken, deadlineMs }: LeaseRecord): Lease {
     return { resource, leaseId, fencingToken, ...this.#table.clock.asTold(deadlineMs) };

@@ -6,6 +6,7 @@ import type {
   AcquireOutcome,
   ConfirmOutcome,
   ForceReleaseOutcome,
+  Granted,
   Lease,
   LockView,
   ReleaseOutcome,
@@ -76,7 +77,7 @@ export class RedisLockStore implements LockStore {
     switch (word) {
       case 'granted':
       case 'repeated':
-        return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
+        return this.#granted(spec, answer);
       case 'queued':
         return { kind: 'queued', position: Number(rest[0]), blockedForMs: milliseconds(rest[1]) };
       case 'held':
@@ -98,10 +99,8 @@ export class RedisLockStore implements LockStore {
   async confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     const { spec } = command;
     const answer = await this.#run('confirm-offer', confirmArguments(command), bound);
-    const [word, , ...rest] = answer.reply;
-    if (word === 'granted' || word === 'repeated') {
-      return { kind: 'granted', lease: this.#granted(spec, answer, rest), isRepeat: word === 'repeated' };
-    }
+    const [word] = answer.reply;
+    if (word === 'granted' || word === 'repeated') return this.#granted(spec, answer);
     if (word === 'gone') return { kind: 'gone' };
     throw new Error(`confirm-offer: unexpected reply ${word}`);
   }
@@ -130,8 +129,11 @@ export class RedisLockStore implements LockStore {
 
   async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
     const answer = await this.#run('release-lock', [resource, leaseId], bound);
-    const [word] = answer.reply;
-    if (word === 'released' || word === 'dequeued' || word === 'absent') return { kind: word };
+    const [word, , held, state] = answer.reply;
+    if (word === 'released')
+      return { kind: word, heldMs: milliseconds(held), wasRevoked: state === 'revoked' };
+    if (word === 'lapsed') return { kind: word, heldMs: milliseconds(held) };
+    if (word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);
   }
 
@@ -139,9 +141,10 @@ export class RedisLockStore implements LockStore {
     const { resource, fencingToken, immediate } = command;
     const args = [resource, fencingToken?.toString() ?? '', immediate ? '1' : '0'];
     const answer = await this.#run('force-release', args, bound);
-    const [word, , count, freeIn] = answer.reply;
+    const [word, , count, freeIn, held = ''] = answer.reply;
     if (word !== 'forced') throw new Error(`force-release: unexpected reply ${word}`);
-    return { count: Number(count), freeInMs: milliseconds(freeIn) };
+    const heldMs = held === '' ? [] : held.split(' ').map(milliseconds);
+    return { count: Number(count), freeInMs: milliseconds(freeIn), heldMs };
   }
 
   async advance(resource: string, bound: StoreBound): Promise<void> {
@@ -255,10 +258,13 @@ export class RedisLockStore implements LockStore {
     return this.#lane.run(name, this.#keys, [SKEW_US, ...args], bound);
   }
 
-  #granted(of: AcquisitionRef, answer: Answer, [token, remaining, limit]: readonly string[]): Lease {
+  #granted(of: AcquisitionRef, answer: Answer): Granted {
+    const [word, , token, remaining, limit, took] = answer.reply;
     if (token === undefined) throw new Error('a lease without token');
-    const lease = this.#lease(of, answer, BigInt(token), remaining);
-    return limit === '0' ? lease : { ...lease, permitsLimit: Number(limit) };
+    const bare = this.#lease(of, answer, BigInt(token), remaining);
+    const lease = limit === '0' ? bare : { ...bare, permitsLimit: Number(limit) };
+    const granted = { kind: 'granted', lease, isRepeat: word === 'repeated' } as const;
+    return took === undefined ? granted : { ...granted, handoverMs: milliseconds(took) };
   }
 
   #lease(

@@ -17,7 +17,8 @@
 --      12 may_wait        '1': queue if it can't be granted now
 --      13 most_waiters    of one resource
 --       14 again          '1': the call has asked before; only if no newer one speaks for the acquisition
--- REPLY granted now token remaining limit     (limit: in force for permits; 0 in another mode)
+-- REPLY granted now token remaining limit {took}    (limit: in force for permits; 0 in another mode. took: if it was
+--         offered to this call before, since then)
 --       repeated now token remaining limit    (it was a lease before: somebody may have been told of it)
 --       queued now position blocked
 --       held now time_left queue_length {about lease_id token acquired remaining mode state}...
@@ -45,10 +46,11 @@ if own and not alive(state, own) then own = nil end -- dropped just now
 local function granted(lease)
   if lease.state == 'offer' then forget_offer(state, lock, lease_id, lease.stamp) end
   local word = accept(state, lock, lease, ttl, min_hold, max_hold)
+  local took = word == 'granted' and int(since_grant(state, lease)) or nil
   lease.stamp = stamp
   redis.call('HSET', lock.key, lease_id, lease_text(lease))
   save_lock(state, lock)
-  return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)) }
+  return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)), took }
 end
 
 if own then

@@ -11,7 +11,8 @@
 --       7 ttl
 --       8 min_hold        0: none
 --       9 max_hold        0: no bound
--- REPLY granted now token remaining limit     (limit: in force for permits; 0 in another mode)
+-- REPLY granted now token remaining limit took    (limit: in force for permits; 0 in another mode. took: since the
+--         resource was free for it)
 --       repeated now token remaining limit    (it was a lease before: somebody may have been told of it)
 --       gone now          it lapsed, was given back or revoked, or a newer call speaks for it
 --       late now | reign now
@@ -38,4 +39,5 @@ if word == 'granted' then
   if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock) end
 end
 redis.call('HSET', lock.key, lease_id, lease_text(lease))
-return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)) }
+local took = word == 'granted' and int(since_grant(state, lease)) or nil
+return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)), took }

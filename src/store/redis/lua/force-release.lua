@@ -10,7 +10,8 @@
 --       4 resource
 --       5 token           '': all leases
 --       6 immediate       '1': remove them, and end the min_hold if no lease is left
--- REPLY forced now count free_in      (free_in: until all leases, the min_hold and the quarantine are over)
+-- REPLY forced now count free_in held     (free_in: until all leases, the min_hold and the quarantine are over. held:
+--         "age age..." of the leases that this call took from their holders)
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -22,7 +23,7 @@ advance(state)
 
 local lock = open_lock(state, resource)
 drop_lapsed(state, lock)
-local named, count, last_deadline = token == '', 0, 0
+local named, count, last_deadline, held = token == '', 0, 0, {}
 local flat = redis.call('HGETALL', lock.key)
 for i = 1, #flat, 2 do
   local lease_id = flat[i]
@@ -35,6 +36,7 @@ for i = 1, #flat, 2 do
       tell(state, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
       forget_waiter(state, lock, lease_id)
     end
+    if lease.state == 'held' then held[#held + 1] = int(since_grant(state, lease)) end
     if immediate or lease.state ~= 'revoked' then
       count = count + 1
       -- Nobody listens for a unary call that holds; one that has an offer still waits.
@@ -57,4 +59,4 @@ end
 if immediate and named and lock.count == 0 then lock.taken_until = 0 end
 local free_in = math.max(last_deadline, lock.taken_until, state.quarantine_until) - state.clock
 settle(state, lock)
-return { 'forced', state.time, int(count), int(math.max(free_in, 0)) }
+return { 'forced', state.time, int(count), int(math.max(free_in, 0)), table.concat(held, ' ') }

@@ -128,6 +128,11 @@ local function find_lease(key, lease_id)
   return text and read_lease(text) or nil
 end
 
+-- How long ago the grant was, by Redis's TIME: for people and metrics.
+local function since_grant(state, lease)
+  return math.max(state.now - tonumber(lease.acquired), 0)
+end
+
 -- How long the holder can count on the lease: the recorded deadline without its skew allowance.
 local function remaining(state, lease)
   return int(lease.deadline - state.skew - state.clock)

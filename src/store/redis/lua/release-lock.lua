@@ -8,9 +8,10 @@
 --       3 skew            the skew allowance
 --       4 resource
 --       5 lease_id
--- REPLY released now      this call ended a live lease
---       dequeued now      this call took a waiter out of the queue
---       absent now        there was no lease and no waiter
+-- REPLY released now held state     this call ended a live lease
+--       dequeued now              this call took a waiter out of the queue
+--       lapsed now held           there was a lease, and this call found that it had lapsed
+--       absent now                there was no lease and no waiter
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -20,7 +21,7 @@ if not state then return refusal end
 advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
-local word = 'absent'
+local word, held, ended = 'absent', nil, nil
 local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting then
   tell(state, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
@@ -28,7 +29,12 @@ if waiting then
   word = 'dequeued'
 end
 if lease then
-  if alive(state, lease) then word = lease.state == 'offer' and 'dequeued' or 'released' end
+  if alive(state, lease) then
+    word = lease.state == 'offer' and 'dequeued' or 'released'
+  elseif word == 'absent' and lease.state == 'held' then
+    word = 'lapsed'
+  end
+  if word == 'released' or word == 'lapsed' then held, ended = int(since_grant(state, lease)), lease.state end
   -- Only a stream hears of it: nobody listens for a unary call.
   if word == 'released' and is_of_stream(lease.stamp) then
     tell(state, lease.stamp, 'released', lease_id, '0', resource)
@@ -36,4 +42,4 @@ if lease then
   remove_holder(state, lock, lease_id, lease)
 end
 if word ~= 'absent' or lease then settle(state, lock) end
-return { word, state.time }
+return { word, state.time, held, ended }
