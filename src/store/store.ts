@@ -1,6 +1,7 @@
 // One process's store: its locks and operations, its state for health and GetServerInfo, and its end. The server makes
 // one of the two implementations; the rest of the code sees only this interface.
 
+import type { ContentionBoard } from './contention-board.ts';
 import type { LockStore } from './lock-store.ts';
 import type { OperationStore } from './operation-store.ts';
 
@@ -29,6 +30,7 @@ export interface StoreStatus {
 export interface Store {
   readonly locks: LockStore;
   readonly operations: OperationStore;
+  readonly contention: ContentionBoard;
   status(): StoreStatus;
   /** Calls back on each change of `usable` or the reign, and when a quarantine starts. Returns the unsubscriber. */
   onStatus(listener: (status: StoreStatus) => void): () => void;

@@ -143,6 +143,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
     await queue(store, { resource });
     const { spec, stamp } = await queue(store, { resource });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
+    await store.contention.write('text', inTime());
     await release(store, holder); // the first waiter has an offer now, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {
@@ -310,6 +311,28 @@ test('a waiter is recorded as documented, live and absent', async () => {
     const forgottenUs = Number(await client.zscore(`${BUCKET}patience`, absence)) - clock;
     expect(forgottenUs).toBeGreaterThan(50_000 * MICROSECONDS);
     expect(forgottenUs).toBeLessThanOrEqual(60_000 * MICROSECONDS);
+  });
+});
+
+test('a field of contention has the documented form, and one of an instance that writes no more is removed', async () => {
+  const form = template(dataModel, 'in the last minutes: `([^`]+)`');
+  const key = `${BUCKET}contention`;
+  await withStore(async (store) => {
+    const dead = Array.from({ length: 20 }, (_, index) => [`dead${index}`, '1700000000000000 old']).flat();
+    await client.hset(key, 'odd', 'by hand', ...dead);
+    await store.contention.write('text', inTime());
+    expect(await client.hlen(key)).toBeLessThan(22);
+    expect((await store.contention.read(inTime())).texts).toMatchObject([
+      { instanceId: INSTANCE, text: 'text' },
+    ]);
+    const last = (await client.hget(KEYS.meta, 'last')) ?? '';
+    const [field, value = ''] = Object.entries(await client.hgetall(key)).flat();
+    expect(field).toBe(INSTANCE);
+    const [written = ''] = value.split(' ');
+    expect(value).toBe(filled(form, { written, text: 'text' }));
+    expect(Number(last) - Number(written)).toBeLessThan(60_000 * MICROSECONDS);
+    await store.contention.write('', inTime());
+    expect(await client.exists(key)).toBe(0);
   });
 });
 

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/domain/clock.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import type { LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import type { ContentionBoard } from '../../src/store/contention-board.ts';
 import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
@@ -25,6 +26,7 @@ export const MAX_TTL_MS = 30_000;
 export interface StoreHarness {
   readonly locks: LockStore;
   readonly operations: OperationStore;
+  readonly contention: ContentionBoard;
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
   /** As `step`, but what is due is left until the next command. */
@@ -79,6 +81,7 @@ export function leaseSpec(overrides: Partial<LeaseSpec> = {}): LeaseSpec {
 abstract class Harness implements StoreHarness {
   abstract readonly locks: LockStore;
   abstract readonly operations: OperationStore;
+  abstract readonly contention: ContentionBoard;
   protected nowMs = START_MS;
 
   protected abstract applyTime(): Promise<void>;
@@ -116,6 +119,7 @@ class MemoryHarness extends Harness {
   });
   override readonly locks = this.#store.locks;
   override readonly operations = this.#store.operations;
+  override readonly contention = this.#store.contention;
 
   protected override async applyTime(): Promise<void> {}
 
@@ -173,6 +177,7 @@ export function storeOptions(address: HostPort, given: Partial<RedisStoreOptions
 class RedisHarness extends Harness {
   override readonly locks: LockStore;
   override readonly operations: OperationStore;
+  override readonly contention: ContentionBoard;
   readonly #client: ReturnType<RedisProcess['client']>;
   readonly #store: RedisStore;
   readonly #keys: ReturnType<typeof keysFor>;
@@ -192,6 +197,7 @@ class RedisHarness extends Harness {
     );
     this.locks = this.#store.locks;
     this.operations = this.#store.operations;
+    this.contention = this.#store.contention;
   }
 
   static async open(redis: RedisProcess): Promise<RedisHarness> {

@@ -6,6 +6,7 @@ import { TICK_MS } from '../../domain/safety.ts';
 import type { Store, StoreObserver, StoreStatus } from '../store.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { LockTable } from './lock-table.ts';
+import { MemoryContentionBoard } from './memory-contention-board.ts';
 import { MemoryLockStore } from './memory-lock-store.ts';
 import { MemoryOperationStore } from './memory-operation-store.ts';
 
@@ -24,6 +25,7 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
   readonly operations: MemoryOperationStore;
+  readonly contention: MemoryContentionBoard;
   readonly #table: LockTable;
   readonly #leaseClock: LeaseClock;
   readonly #clock: Clock;
@@ -42,6 +44,7 @@ export class MemoryStore implements Store {
     this.#table = new LockTable({ ...options, leaseClock: this.#leaseClock });
     this.locks = new MemoryLockStore({ ...options, table: this.#table });
     this.operations = new MemoryOperationStore({ ...options, locks: this.#table });
+    this.contention = new MemoryContentionBoard({ ...options, table: this.#table });
     this.#tickAgain();
   }
 

@@ -42,6 +42,7 @@ export interface Answer {
 const NEEDS_NO_REPLICA: readonly string[] = [
   'advanced',
   'ahead',
+  'board',
   'full',
   'held',
   'left',
@@ -55,6 +56,7 @@ const NEEDS_NO_REPLICA: readonly string[] = [
   'reused',
   'revoked',
   'watched',
+  'written',
 ];
 
 const RETRY_SOON_MS = 500;

@@ -13,6 +13,7 @@ import { keysFor } from './keys.ts';
 import { lifeArguments } from './operation-arguments.ts';
 import { PrimaryKeeper } from './primary-keeper.ts';
 import { FixedPrimary, type PrimaryLocator } from './primary-locator.ts';
+import { RedisContentionBoard } from './redis-contention-board.ts';
 import { RedisLockStore } from './redis-lock-store.ts';
 import { RedisOperationStore } from './redis-operation-store.ts';
 import { loadScripts, type Scripts } from './scripts.ts';
@@ -53,6 +54,7 @@ export interface RedisStoreOptions {
 export class RedisStore implements Store {
   readonly locks: RedisLockStore;
   readonly operations: RedisOperationStore;
+  readonly contention: RedisContentionBoard;
   readonly #keeper: PrimaryKeeper;
   readonly #locator: PrimaryLocator;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
@@ -127,6 +129,7 @@ export class RedisStore implements Store {
     const common = { lane, keeper: this.#keeper, keys, changes: this.#changes };
     this.locks = new RedisLockStore({ ...common, instanceId });
     this.operations = new RedisOperationStore({ ...common, maxTtlMs });
+    this.contention = new RedisContentionBoard({ lane, keys, instanceId });
     this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),
       connection,

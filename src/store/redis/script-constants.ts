@@ -4,11 +4,13 @@
 
 import { LIMITS } from '../../domain/limits.ts';
 import { FORGOTTEN_AFTER_MS, OFFER_WINDOW_MS } from '../../domain/safety.ts';
+import { TEXT_KEPT_MS } from '../contention-board.ts';
 
 /** Spans are microseconds. */
 const CONSTANTS = {
   OFFER_WINDOW: OFFER_WINDOW_MS * 1_000,
   FORGOTTEN_AFTER: FORGOTTEN_AFTER_MS * 1_000,
+  CONTENTION_KEPT: TEXT_KEPT_MS * 1_000,
   REMEMBERED_REQUESTS: LIMITS.rememberedRequests,
   REMEMBERED_CLAIMS: LIMITS.rememberedClaims,
 };

@@ -26,6 +26,7 @@ const SCRIPT_NAMES = [
   'list-locks',
   'list-operations',
   'mark-commit',
+  'read-contention',
   'refresh-instance',
   'release-lock',
   'renew-locks',
@@ -33,6 +34,7 @@ const SCRIPT_NAMES = [
   'tick-clock',
   'update-operation',
   'watch-changes',
+  'write-contention',
   'yield-operation',
 ] as const;
 

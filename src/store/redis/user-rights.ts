@@ -37,6 +37,7 @@ export const KEYS_OF_BUCKET: readonly string[] = [
   'claimable:',
   'claims',
   'claims:',
+  'contention',
   'deadlines',
   'lock:',
   'names',
