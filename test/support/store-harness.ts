@@ -10,6 +10,7 @@ import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
+import { deathsOf } from '../../src/store/redis/deaths.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { lifeArguments } from '../../src/store/redis/operation-arguments.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
@@ -25,6 +26,8 @@ export const MAX_TTL_MS = 30_000;
 export interface StoreHarness {
   readonly locks: LockStore;
   readonly operations: OperationStore;
+  /** The types of the operations that became dead, as the store told of them. */
+  readonly deaths: readonly string[];
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
   /** As `step`, but what is due is left until the next command. */
@@ -77,6 +80,11 @@ export function leaseSpec(overrides: Partial<LeaseSpec> = {}): LeaseSpec {
 abstract class Harness implements StoreHarness {
   abstract readonly locks: LockStore;
   abstract readonly operations: OperationStore;
+  readonly deaths: string[] = [];
+  protected readonly observer: StoreObserver = {
+    ...quietObserver,
+    operationDied: (type) => void this.deaths.push(type),
+  };
   protected nowMs = START_MS;
 
   protected abstract applyTime(): Promise<void>;
@@ -107,7 +115,7 @@ class MemoryHarness extends Harness {
   readonly #store = new MemoryStore({
     clock: systemClock,
     maxTtlMs: MAX_TTL_MS,
-    observer: quietObserver,
+    observer: this.observer,
     instanceId: INSTANCE_ID,
     systemMs: () => this.nowMs,
   });
@@ -181,6 +189,7 @@ class RedisHarness extends Harness {
         keyPrefix: prefix,
         maxInFlight: 10_000,
         scripts: this.#scripts,
+        observer: this.observer,
       }),
     );
     this.locks = this.#store.locks;
@@ -247,6 +256,7 @@ class RedisHarness extends Harness {
         ...LIFE,
       );
       if (!Array.isArray(reply) || reply[0] !== 'ticked') throw new Error(`tick: ${reply}`);
+      this.deaths.push(...deathsOf(String(reply[4])));
       more = reply[3] === '1';
     }
   }

@@ -40,7 +40,7 @@ const nothing = (
 function work({ claimId }: ClaimCommand, operationId = 'o', isRepeat = false): ClaimOutcome {
   const operation = { resource: 'r', operationId } as Operation; // the room looks at nothing else
   const attempt = { claimId, fencingToken: 7n } as Attempt; // nor at more of this
-  const claimed: readonly ClaimedOperation[] = [{ operation, attempt }];
+  const claimed: readonly ClaimedOperation[] = [{ operation, attempt, taken: undefined }];
   return { kind: 'claimed', claimed, isRepeat, askAgainInMs: Number.POSITIVE_INFINITY, blockedOn: [] };
 }
 

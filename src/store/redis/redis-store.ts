@@ -126,7 +126,7 @@ export class RedisStore implements Store {
     });
     const common = { lane, keeper: this.#keeper, keys, changes: this.#changes };
     this.locks = new RedisLockStore({ ...common, instanceId });
-    this.operations = new RedisOperationStore({ ...common, maxTtlMs });
+    this.operations = new RedisOperationStore({ ...common, observer, maxTtlMs });
     this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),
       connection,
