@@ -1,6 +1,7 @@
 // Renews what this instance keeps for its streams (leases, attempts): one timer for all of them, and one call of the
 // store for many that are due at the same moment. Owns when something is renewed, and what becomes of it. How it is
 // renewed is in renewals.ts; who hears of it, and how, is the streams' business.
+// Over 300 lines because each step reads and writes the one state of an entry.
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
 //             │ the store fails: at risk, tried again soon
@@ -22,6 +23,8 @@ export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly 
   readonly random: () => number;
   /** Called with what nobody expects to be thrown; the renewals are tried again. */
   readonly onDefect: (thrown: unknown) => void;
+  /** Called for each that was renewed, with how long after it was due the answer came. */
+  readonly onLag?: (lagMs: number) => void;
 }
 
 interface Entry<K, Granted, Loss> {
@@ -37,6 +40,8 @@ interface Entry<K, Granted, Loss> {
   /** Renew it once more as soon as the renewal in flight is answered. */
   lookAgain: boolean;
   failures: number;
+  /** Since when it has been due, while it is. */
+  dueMs: number | undefined;
   toldAtRiskMs: number | undefined;
   /** The slot in which it waits; undefined while its renewal is in flight. */
   slot: Slot<K, Granted, Loss> | undefined;
@@ -102,6 +107,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       onlyLooks: false,
       lookAgain: false,
       failures: 0,
+      dueMs: undefined,
       toldAtRiskMs: undefined,
       slot: undefined,
       isKept: true,
@@ -179,7 +185,10 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       for (const entry of slot.entries) {
         entry.slot = undefined;
         if (nowMs >= entry.deadlineMs) this.#lapse(entry, entry.isFinal);
-        else if (!entry.isInFlight) due.push(entry);
+        else if (!entry.isInFlight) {
+          entry.dueMs ??= slot.number * SLOT_MS;
+          due.push(entry);
+        }
       }
     }
     // Nothing is renewed after its renew_for, not even by a command that Redis runs late. So the last renewals have a
@@ -254,6 +263,8 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       this.#lapse(entry, outcome.isFinal);
       return;
     }
+    if (!entry.onlyLooks && entry.dueMs !== undefined) this.#options.onLag?.(nowMs - entry.dueMs);
+    entry.dueMs = undefined;
     entry.takesOver = false;
     entry.failures = 0;
     if (!entry.onlyLooks) entry.toldAtRiskMs = undefined;

@@ -39,6 +39,7 @@ let answer: Answer | (() => Promise<never>);
 let notify: (notice: Notice) => void;
 let defects: unknown[];
 let random: () => number;
+let lags: number[];
 let wheel: RenewalWheel<KeptLease, Lease, LeaseLoss>;
 
 function renewed(
@@ -63,6 +64,7 @@ beforeEach(() => {
   batches = [];
   bounds = [];
   defects = [];
+  lags = [];
   answer = renewed;
   random = () => 0.5;
   const store: Pick<LockStore, 'renew' | 'onNotice'> = {
@@ -84,6 +86,7 @@ beforeEach(() => {
     random: () => random(),
     commandTimeoutMs: 1_000,
     onDefect: (thrown) => defects.push(thrown),
+    onLag: (lagMs) => lags.push(lagMs),
   });
 });
 
@@ -133,6 +136,24 @@ test('What is kept here and taken over takes no room of its own, unless no call 
   for (const each of [first, second]) each.stop();
   expect(wheel.hasRoomFor([lease, added], 2)).toBe(true); // the third call keeps it
   expect(wheel.hasRoomFor([added, other], 2)).toBe(false);
+});
+
+test('The lag of a renewal is the time from when it was due to its answer, over all tries', async () => {
+  keep();
+  await clock.pass(4_000);
+  expect(lags).toEqual([]);
+  let failures = 3;
+  answer = (command) => {
+    if (failures-- > 0) throw new CoordinationError('REDIS_UNAVAILABLE', 'away');
+    return renewed(command);
+  };
+  await clock.pass(4_000);
+  expect(lags).toHaveLength(1);
+  expect(lags[0]).toBeGreaterThan(300); // three pauses, of which the first is 100 ms
+  expect(lags[0]).toBeLessThan(4_000);
+  await clock.pass(TTL_MS);
+  expect(lags.length).toBeGreaterThan(3);
+  expect(Math.max(...lags.slice(1))).toBeLessThanOrEqual(50); // a turn of the wheel
 });
 
 describe('renewals', () => {
