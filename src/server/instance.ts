@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AdminServer } from '../admin/admin-server.ts';
 import { Metrics } from '../admin/metrics.ts';
+import { OperationMetrics } from '../admin/operation-metrics.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
@@ -77,6 +78,7 @@ interface Core {
   readonly authorization: Authorization;
   readonly reloadTokens: (() => void) | undefined;
   readonly metrics: Metrics;
+  readonly operationMetrics: OperationMetrics;
   readonly store: Store;
   readonly info: ServerInfoService;
   readonly calls: Calls;
@@ -117,7 +119,11 @@ export async function serve(
   const keeping = { renewed: () => {}, lost: () => {} };
   const observed = { observer: observers(), keeping };
   const locks = makeLockSide({ ...parts, ...observed, store: store.locks, instanceId });
-  const operations = makeOperationSide({ ...parts, store: store.operations });
+  const operations = makeOperationSide({
+    ...parts,
+    store: store.operations,
+    observer: core.operationMetrics,
+  });
   metrics.observeCounts({
     ...operations.counts,
     ...locks.counts,
@@ -173,6 +179,7 @@ function openCore(
   const instanceId = randomBytes(8).toString('hex');
   const { authorization, reload: reloadTokens } = openAuthorization(config, log);
   const metrics = new Metrics(processNumber?.toString());
+  const operationMetrics = new OperationMetrics(metrics.registry);
   const store = openStore({
     config,
     instanceId,
@@ -180,6 +187,7 @@ function openCore(
     random,
     observer: {
       commandEnded: (name, outcome, tookMs) => metrics.commandEnded(name, outcome, tookMs),
+      operationDied: (type) => operationMetrics.ended(type, 'dead'),
       event: (level, message, facts) => log[level](facts, message),
     },
   });
@@ -196,7 +204,7 @@ function openCore(
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const calls = observeCalls(metrics, log);
   const known = { config, log, clock, version, instanceId };
-  return { ...known, authorization, reloadTokens, metrics, store, info, calls };
+  return { ...known, authorization, reloadTokens, metrics, operationMetrics, store, info, calls };
 }
 
 /** Counts the calls in progress, and tells the metrics and the log about calls. */

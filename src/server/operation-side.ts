@@ -6,6 +6,7 @@ import type { Clock } from '../domain/clock.ts';
 import { AttemptStreams } from '../service/attempt-streams.ts';
 import type { CallStamps } from '../service/call.ts';
 import { ClaimRoom } from '../service/claim-room.ts';
+import type { OperationObserver } from '../service/operation-observer.ts';
 import { OperationService } from '../service/operation-service.ts';
 import { OperationWaits } from '../service/operation-waits.ts';
 import { OperationWatch } from '../service/operation-watch.ts';
@@ -13,6 +14,11 @@ import { RenewalWheel } from '../service/renewal-wheel.ts';
 import { attemptRenewals } from '../service/renewals.ts';
 import type { OperationStore } from '../store/operation-store.ts';
 import type { OperationServices } from '../transport/operation-handlers.ts';
+
+export interface OperationSideObserver extends OperationObserver {
+  /** A heartbeat of a kept attempt was answered, so long after it was due. */
+  heartbeatAnswered(lagMs: number): void;
+}
 
 export interface OperationSideParts {
   readonly store: OperationStore;
@@ -22,6 +28,7 @@ export interface OperationSideParts {
   readonly stamps: CallStamps;
   readonly commandTimeoutMs: number;
   readonly maxTtlMs: number;
+  readonly observer: OperationSideObserver;
   readonly log: Logger;
 }
 
@@ -39,9 +46,9 @@ export interface OperationSide {
 }
 
 export function makeOperationSide(parts: OperationSideParts): OperationSide {
-  const { store, clock, random, commandTimeoutMs, stamps, maxTtlMs, log } = parts;
+  const { store, clock, random, commandTimeoutMs, stamps, maxTtlMs, observer, log } = parts;
   const common = { store, clock, commandTimeoutMs };
-  const claimRoom = new ClaimRoom({ ...common, random });
+  const claimRoom = new ClaimRoom({ ...common, observer, random });
   const waits = new OperationWaits(common);
   const wheel = new RenewalWheel({
     renewals: attemptRenewals(store),
@@ -49,12 +56,14 @@ export function makeOperationSide(parts: OperationSideParts): OperationSide {
     commandTimeoutMs,
     random,
     onDefect: (thrown) => log.error({ err: thrown }, 'a defect while attempts were kept alive'),
+    onLag: (lagMs) => observer.heartbeatAnswered(lagMs),
   });
   const watch = new OperationWatch(common);
   const streams = new AttemptStreams({ wheel, clock, stamps, maxTtlMs });
   const operations = new OperationService({
     ...common,
     claimRoom,
+    observer,
     stamps,
     onMutation: log.isLevelEnabled('debug') ? (record) => log.debug(record, 'mutation') : undefined,
   });

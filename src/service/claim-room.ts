@@ -19,10 +19,12 @@ import type {
 import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } from './call.ts';
 import { ASK_AT_MOST_EVERY_MS, ClaimInterests, type Interest } from './claim-interests.ts';
 import { Linger } from './linger.ts';
+import type { OperationObserver } from './operation-observer.ts';
 import { cancelled, draining, overloaded, refusal } from './refusals.ts';
 
 export interface ClaimRoomOptions extends CommandTime {
   readonly store: OperationStore;
+  readonly observer: OperationObserver;
   readonly random: () => number;
 }
 
@@ -243,8 +245,13 @@ export class ClaimRoom {
     this.#interests.leave(waiting.interest);
   }
 
-  #asked(command: ClaimCommand, context: CallContext): Promise<ClaimOutcome> {
-    return this.#options.store.claim(command, bounded(this.#options, context));
+  async #asked(command: ClaimCommand, context: CallContext): Promise<ClaimOutcome> {
+    const { store, observer } = this.#options;
+    const outcome = await store.claim(command, bounded(this.#options, context));
+    if (outcome.kind === 'claimed') {
+      for (const { operation, taken } of outcome.claimed) if (taken) observer.taken(operation.type, taken);
+    }
+    return outcome;
   }
 
   // Never gives back what another call with the same claim id got before. The first try waits in the socket of a frozen
@@ -252,11 +259,15 @@ export class ClaimRoom {
   // try what the second try got, with a stamp that fits, and then sees that its client is gone.
   #giveBack({ stamp }: ClaimCommand, { claimed, isRepeat }: Claimed): void {
     if (isRepeat) return;
+    const { store, observer } = this.#options;
     for (const { operation, attempt } of claimed) {
       const { resource, operationId } = operation;
       const { claimId, fencingToken } = attempt;
       const command = { resource, operationId, claimId, fencingToken, delayMs: 0, requestId: '', stamp };
-      this.#options.store.yield(command, bounded(this.#options)).catch(() => {});
+      const noted = store.yield(command, bounded(this.#options)).then((outcome) => {
+        if (outcome.kind === 'changed' && outcome.isNew) observer.retried(operation.type);
+      });
+      noted.catch(() => {});
     }
   }
 }

@@ -7,6 +7,7 @@ import type { OperationFilter } from '../domain/operation-filter.ts';
 import type { StoreBound } from '../store/lock-store.ts';
 import type {
   BeginCommand,
+  BeginOutcome,
   CancelCommand,
   ChangeOutcome,
   ClaimCommand,
@@ -28,6 +29,7 @@ import {
   type MutationSubject,
 } from './call.ts';
 import type { ClaimRoom } from './claim-room.ts';
+import type { OperationObserver } from './operation-observer.ts';
 import { beginRefusal, changeRefusal, operationNotFound, staleAttempt } from './operation-refusals.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
 import { draining } from './refusals.ts';
@@ -50,6 +52,8 @@ export interface RunningOperation {
   readonly running: RunningAttempt;
 }
 
+type Begun = Extract<BeginOutcome, { kind: 'begun' }>;
+
 /** What to list, and which page of it; '' is the first page. */
 export interface ListOperationsRequest extends Omit<OperationQuery, 'after'> {
   readonly pageToken: string;
@@ -64,6 +68,7 @@ export interface ListedOperations {
 export interface OperationServiceOptions extends CommandTime, MutationLog {
   readonly store: OperationStore;
   readonly claimRoom: ClaimRoom;
+  readonly observer: OperationObserver;
   readonly stamps: CallStamps;
 }
 
@@ -89,19 +94,32 @@ export class OperationService {
     const { resource, operationId, owner } = command.spec;
     const subject = { resource, operationId, owner, claimId: command.claimId };
     const work = async (): Promise<BegunOperation> => {
-      if (this.#draining) throw draining();
-      const { store, stamps } = this.#options;
-      const outcome = await store.begin(
-        { ...command, stamp: stamps.forUnary() },
-        bounded(this.#options, context),
-      );
-      if (outcome.kind !== 'begun') throw beginRefusal(outcome);
-      const { operation, attempt, created } = outcome;
+      const { operation, attempt, created } = await this.#begin(command, context);
       return { operation, running: attempt && this.#running(attempt, context), created };
     };
     return logged(this.#options, 'BeginOperation', subject, work, ({ running, created }) => [
       { outcome: created ? 'created' : 'existing', ...tokenOf(running) },
     ]);
+  }
+
+  async #begin(command: Omit<BeginCommand, 'stamp'>, context: CallContext): Promise<Begun> {
+    const { store, stamps, observer } = this.#options;
+    const { type } = command.spec;
+    try {
+      if (this.#draining) throw draining();
+      const outcome = await store.begin(
+        { ...command, stamp: stamps.forUnary() },
+        bounded(this.#options, context),
+      );
+      if (outcome.kind !== 'begun') throw beginRefusal(outcome);
+      const { did } = outcome;
+      observer.begun(type, did === 'record' ? 'created' : 'existing');
+      if (did && did !== 'record') observer.taken(type, did);
+      return outcome;
+    } catch (error) {
+      observer.begun(type, 'refused');
+      throw error;
+    }
   }
 
   /** Waits up to `waitMs` until there is something to claim. Throws what ClaimRoom.claim throws. */
@@ -163,22 +181,30 @@ export class OperationService {
 
   complete(command: CompleteCommand, context: CallContext): Promise<Operation> {
     const work = (bound: StoreBound) => this.#options.store.complete(command, bound);
-    return this.#change('CompleteOperation', command, work, context);
+    return this.#change('CompleteOperation', command, work, context, (operation) => {
+      this.#noteEnd(operation);
+      this.#noteRun(operation, operation.finishedAtWallMs);
+    });
   }
 
   yield(command: YieldCommand, context: CallContext): Promise<Operation> {
     const work = (bound: StoreBound) => this.#options.store.yield(command, bound);
-    return this.#change('YieldOperation', command, work, context);
+    return this.#change('YieldOperation', command, work, context, (operation) => {
+      this.#options.observer.retried(operation.type);
+      this.#noteRun(operation, operation.updatedAtWallMs);
+    });
   }
 
   cancel(command: CancelCommand, context: CallContext): Promise<Operation> {
     const work = (bound: StoreBound) => this.#options.store.cancel(command, bound);
-    return this.#change('CancelOperation', command, work, context);
+    return this.#change('CancelOperation', command, work, context, (operation) => this.#noteEnd(operation));
   }
 
   retry(command: RetryCommand, context: CallContext): Promise<Operation> {
     const work = (bound: StoreBound) => this.#options.store.retry(command, bound);
-    return this.#change('RetryOperation', command, work, context);
+    return this.#change('RetryOperation', command, work, context, ({ type }) =>
+      this.#options.observer.retried(type),
+    );
   }
 
   /** Resolves with whether this call removed a record. */
@@ -198,13 +224,25 @@ export class OperationService {
     about: MutationSubject,
     work: (bound: StoreBound) => Promise<ChangeOutcome>,
     context: CallContext,
+    note: (changed: Operation) => void,
   ): Promise<Operation> {
     const change = async () => {
       const outcome = await work(bounded(this.#options, context));
       if (outcome.kind !== 'changed') throw changeRefusal(outcome);
+      if (outcome.isNew) note(outcome.operation);
       return outcome.operation;
     };
     return logged(this.#options, rpc, about, change, ({ state }) => [{ outcome: state }]);
+  }
+
+  /** Of a running one, a cancellation is only asked for: that is no end. */
+  #noteEnd({ type, state }: Operation): void {
+    if (state !== 'pending' && state !== 'running') this.#options.observer.ended(type, state);
+  }
+
+  #noteRun({ type, startedAtWallMs }: Operation, endedAtWallMs: number | undefined): void {
+    if (startedAtWallMs === undefined || endedAtWallMs === undefined) return;
+    this.#options.observer.ran(type, Math.max(endedAtWallMs - startedAtWallMs, 0));
   }
 
   // A success must be true when it is sent: if the answer took longer than the attempt lives, the attempt is over.

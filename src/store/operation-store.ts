@@ -26,6 +26,13 @@ export interface BeginCommand {
   readonly requireLease: (AcquisitionRef & { readonly fencingToken: bigint }) | undefined;
 }
 
+/** What an attempt took over: an operation that waited for one, or one whose attempt went stale. */
+export interface TakenOver {
+  readonly was: 'pending' | 'stale';
+  /** For how long it could have been taken. (Of a stale one that lost its lease early, this may be too little.) */
+  readonly waitedMs: number;
+}
+
 export type BeginOutcome =
   /** `created`: by this call, or by the one that it repeats. The caller does the work only if there is an `attempt`. */
   | {
@@ -33,6 +40,8 @@ export type BeginOutcome =
       readonly operation: Operation;
       readonly attempt: Attempt | undefined;
       readonly created: boolean;
+      /** What this very command did: it recorded the operation, it took it over, or neither. */
+      readonly did: 'record' | TakenOver | undefined;
     }
   /** The id names an operation with another content. */
   | { readonly kind: 'exists' }
@@ -59,6 +68,8 @@ export interface ClaimCommand {
 export interface ClaimedOperation {
   readonly operation: Operation;
   readonly attempt: Attempt;
+  /** Undefined in a repeat. */
+  readonly taken: TakenOver | undefined;
 }
 
 export type ClaimOutcome =
@@ -145,7 +156,14 @@ export type Refused =
   | { readonly kind: 'labels-full' }
   | { readonly kind: 'quarantined'; readonly retryAfterMs: number };
 
-export type ChangeOutcome = { readonly kind: 'changed'; readonly operation: Operation } | Refused;
+export type ChangeOutcome =
+  | {
+      readonly kind: 'changed';
+      readonly operation: Operation;
+      /** This very command changed it, and not one that it repeats. */
+      readonly isNew: boolean;
+    }
+  | Refused;
 
 export type UpdateOutcome =
   | { readonly kind: 'changed'; readonly operation: Operation; readonly attempt: Attempt }

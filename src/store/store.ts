@@ -42,6 +42,8 @@ export interface Store {
 export interface StoreObserver {
   /** One script (or in-memory command) ended: its name, how it ended, and how long it took. */
   commandEnded(name: string, outcome: string, tookMs: number): void;
+  /** An operation of this type became dead. Of several instances, the one that saw it is told. */
+  operationDied?(type: string): void;
   /** Something an operator should know: connections, reigns, refusals. */
   event(
     level: 'info' | 'warn' | 'error',

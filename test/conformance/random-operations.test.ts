@@ -322,6 +322,7 @@ test('random commands on operations have the same outcome on both stores', {
           expect(await real.everything(), `all after ${where}`).toEqual(everything);
         }
         expect(await real.harness.recorded()).toBe(await model.harness.recorded());
+        expect(real.harness.deaths.toSorted()).toEqual(model.harness.deaths.toSorted());
       } finally {
         await model.harness.close();
         await real.harness.close();

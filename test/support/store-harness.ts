@@ -11,6 +11,7 @@ import type { ContentionBoard } from '../../src/store/contention-board.ts';
 import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
+import { deathsOf } from '../../src/store/redis/deaths.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { lifeArguments } from '../../src/store/redis/operation-arguments.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
@@ -27,6 +28,8 @@ export interface StoreHarness {
   readonly locks: LockStore;
   readonly operations: OperationStore;
   readonly contention: ContentionBoard;
+  /** The types of the operations that became dead, as the store told of them. */
+  readonly deaths: readonly string[];
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
   /** As `step`, but what is due is left until the next command. */
@@ -82,6 +85,11 @@ abstract class Harness implements StoreHarness {
   abstract readonly locks: LockStore;
   abstract readonly operations: OperationStore;
   abstract readonly contention: ContentionBoard;
+  readonly deaths: string[] = [];
+  protected readonly observer: StoreObserver = {
+    ...quietObserver,
+    operationDied: (type) => void this.deaths.push(type),
+  };
   protected nowMs = START_MS;
 
   protected abstract applyTime(): Promise<void>;
@@ -113,7 +121,7 @@ class MemoryHarness extends Harness {
   readonly #store = new MemoryStore({
     clock: systemClock,
     maxTtlMs: MAX_TTL_MS,
-    observer: quietObserver,
+    observer: this.observer,
     instanceId: INSTANCE_ID,
     systemMs: () => this.nowMs,
   });
@@ -193,6 +201,7 @@ class RedisHarness extends Harness {
         keyPrefix: prefix,
         maxInFlight: 10_000,
         scripts: this.#scripts,
+        observer: this.observer,
       }),
     );
     this.locks = this.#store.locks;
@@ -260,6 +269,7 @@ class RedisHarness extends Harness {
         ...LIFE,
       );
       if (!Array.isArray(reply) || reply[0] !== 'ticked') throw new Error(`tick: ${reply}`);
+      this.deaths.push(...deathsOf(String(reply[4])));
       more = reply[3] === '1';
     }
   }

@@ -29,6 +29,8 @@ let notify: (notice: OperationNotice) => void;
 let listening: number;
 let room: ClaimRoom;
 let calls: number;
+/** What the room counted: its words, one for each event. */
+let counted: string[];
 
 const nothing = (
   askAgainInMs = Number.POSITIVE_INFINITY,
@@ -38,9 +40,11 @@ const nothing = (
 };
 
 function work({ claimId }: ClaimCommand, operationId = 'o', isRepeat = false): ClaimOutcome {
-  const operation = { resource: 'r', operationId } as Operation; // the room looks at nothing else
+  const operation = { resource: 'r', operationId, type: 't' } as Operation; // the room looks at nothing else
   const attempt = { claimId, fencingToken: 7n } as Attempt; // nor at more of this
-  const claimed: readonly ClaimedOperation[] = [{ operation, attempt }];
+  const claimed: readonly ClaimedOperation[] = [
+    { operation, attempt, taken: isRepeat ? undefined : { was: 'pending', waitedMs: 5 } },
+  ];
   return { kind: 'claimed', claimed, isRepeat, askAgainInMs: Number.POSITIVE_INFINITY, blockedOn: [] };
 }
 
@@ -49,6 +53,7 @@ beforeEach(() => {
   asked = [];
   yielded = [];
   calls = 0;
+  counted = [];
   listening = 0;
   answer = () => nothing();
   notify = () => {};
@@ -59,7 +64,7 @@ beforeEach(() => {
     },
     async yield(command) {
       yielded.push(command);
-      return { kind: 'not-found' };
+      return { kind: 'changed', operation: { type: 't' } as Operation, isNew: true }; // it looks at nothing else
     },
     watchChanges(listener) {
       listening++;
@@ -72,6 +77,13 @@ beforeEach(() => {
   room = new ClaimRoom({
     store: store as OperationStore, // the room calls nothing else
     clock,
+    observer: {
+      begun: () => {},
+      ran: () => {},
+      ended: () => {},
+      taken: (type, { was, waitedMs }) => void counted.push(`${was} ${type} ${waitedMs}`),
+      retried: (type) => void counted.push(`retried ${type}`),
+    },
     random: () => 0.5,
     commandTimeoutMs: 1_000,
   });
@@ -271,6 +283,7 @@ describe('a client that goes away', () => {
       expect(yielded).toMatchObject([
         { resource: 'r', operationId: 'o', claimId, fencingToken: 7n, delayMs: 0, stamp },
       ]);
+      expect(counted).toEqual(['pending t 5', 'retried t']);
     },
   );
 });
@@ -288,7 +301,7 @@ test.each([0, 60_000])(
     await clock.pass(1);
     held.resolve(work(asked[0] as ClaimCommand, 'o', true)); // it has asked
     await clock.pass(10);
-    expect([caller.settled, yielded]).toEqual(['CANCELLED', []]);
+    expect([caller.settled, yielded, counted]).toEqual(['CANCELLED', [], []]);
   },
 );
 

@@ -141,7 +141,7 @@ export class MemoryOperationStore implements OperationStore {
       const { transition, outcome, releaseLease, requestId } = command;
       const record = this.#table.find(command);
       if (!record) return { kind: 'not-found' };
-      if (this.#table.isRepeat(record, 'complete', requestId)) return this.#changed(record);
+      if (this.#table.isRepeat(record, 'complete', requestId)) return this.#changed(record, false);
       const refused = this.#refusalOf(record, command);
       if (refused) return refused;
       if (!allows(transition, record)) return { kind: 'wrong-state' };
@@ -149,7 +149,7 @@ export class MemoryOperationStore implements OperationStore {
       this.#table.tellAttempt(record, 'look');
       this.#table.finish(record, TRANSITIONS[transition].to, outcome);
       if (releaseLease) this.#table.releaseLease(record);
-      return this.#changed(record);
+      return this.#changed(record, true);
     });
   }
 
@@ -158,7 +158,7 @@ export class MemoryOperationStore implements OperationStore {
       const { delayMs, stamp, requestId } = command;
       const record = this.#table.find(command);
       if (!record) return { kind: 'not-found' };
-      if (this.#table.isRepeat(record, 'yield', requestId)) return this.#changed(record);
+      if (this.#table.isRepeat(record, 'yield', requestId)) return this.#changed(record, false);
       const refused = this.#refusalOf(record, command);
       if (refused) return refused;
       const speaks = !stamp || (record.attempt && sameStamp(record.attempt.stamp, stamp));
@@ -168,12 +168,13 @@ export class MemoryOperationStore implements OperationStore {
       this.#table.tellAttempt(record, 'look');
       record.state = 'pending';
       record.attemptsCounted--;
-      record.claimableAtMs = this.#table.clock.nowMs + delayMs;
+      const claimableAtMs = this.#table.clock.nowMs + delayMs;
+      record.claimableAtMs = delayMs > 0 ? claimableAtMs : 0;
       // The next worker has at least as much time as with a stale one.
-      record.expiresAtMs = Math.max(record.expiresAtMs, record.claimableAtMs + this.#table.roomMs);
+      record.expiresAtMs = Math.max(record.expiresAtMs, claimableAtMs + this.#table.roomMs);
       this.#table.change(record);
       this.#table.releaseLease(record);
-      return this.#changed(record);
+      return this.#changed(record, true);
     });
   }
 
@@ -184,7 +185,7 @@ export class MemoryOperationStore implements OperationStore {
       // What is due comes first: one that has just gone stale for the last time is dead, and can't be cancelled.
       if (!record || !this.#table.settle(record)) return { kind: 'not-found' };
       const isDone = record.state === 'cancelled' || this.#table.isRepeat(record, 'cancel', requestId);
-      if (isDone) return this.#changed(record);
+      if (isDone) return this.#changed(record, false);
       if (isFinal(record.state)) return { kind: 'wrong-state' };
       this.#table.rememberRequest(record, 'cancel', requestId);
       const isNew = record.cancelReason === undefined;
@@ -196,7 +197,7 @@ export class MemoryOperationStore implements OperationStore {
         this.#table.change(record);
         this.#table.tellAttempt(record, 'look');
       }
-      return this.#changed(record);
+      return this.#changed(record, isNew);
     });
   }
 
@@ -206,7 +207,7 @@ export class MemoryOperationStore implements OperationStore {
       const { clock } = this.#table;
       const record = this.#table.find(command);
       if (!record) return { kind: 'not-found' };
-      if (this.#table.isRepeat(record, 'retry', requestId)) return this.#changed(record);
+      if (this.#table.isRepeat(record, 'retry', requestId)) return this.#changed(record, false);
       const { resource, exclusive, timeToLiveMs } = record.spec;
       if (!allows('retry', record)) return { kind: 'wrong-state' };
       if (version > 0 && version !== record.version) return { kind: 'version-mismatch' };
@@ -223,7 +224,7 @@ export class MemoryOperationStore implements OperationStore {
       record.finishedAtWallMs = undefined;
       record.expiresAtMs = timeToLiveMs > 0 ? clock.nowMs + timeToLiveMs : Number.POSITIVE_INFINITY;
       this.#table.change(record);
-      return this.#changed(record);
+      return this.#changed(record, true);
     });
   }
 
@@ -276,8 +277,8 @@ export class MemoryOperationStore implements OperationStore {
     return isIts && this.#table.isLiving(record) ? undefined : { kind: 'stale-attempt' };
   }
 
-  #changed(record: OperationRecord): ChangeOutcome {
-    return { kind: 'changed', operation: this.#table.viewOf(record) };
+  #changed(record: OperationRecord, isNew: boolean): ChangeOutcome {
+    return { kind: 'changed', operation: this.#table.viewOf(record), isNew };
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type OperationState,
   type Payload,
 } from '../../domain/operation.ts';
-import type { UpdateCommand } from '../operation-store.ts';
+import type { TakenOver, UpdateCommand } from '../operation-store.ts';
 import type { LeaseClock } from './lease-clock.ts';
 import type { LeaseRecord } from './lock-record.ts';
 
@@ -23,6 +23,11 @@ export interface AttemptRecord {
   readonly lease: LeaseRecord | undefined;
   /** The call that speaks for it. */
   stamp: CallStamp;
+}
+
+/** Its lease's own deadline, since the lease can be renewed by itself. */
+export function deadlineOf({ lease, deadlineMs }: AttemptRecord): number {
+  return lease?.deadlineMs ?? deadlineMs;
 }
 
 export interface OperationRecord {
@@ -99,6 +104,17 @@ export function operationView(
     expiresAtWallMs: Number.isFinite(record.expiresAtMs) ? wallMs(record.expiresAtMs) : undefined,
     retention: spec.retention,
   };
+}
+
+/** What a claim takes over when it gets this. */
+export function takenOver(record: OperationRecord, { nowMs, wallMs }: LeaseClock): TakenOver {
+  const { state, attempt, claimableAtMs, updatedAtWallMs } = record;
+  if (state === 'running' && attempt) {
+    return { was: 'stale', waitedMs: Math.max(nowMs - deadlineOf(attempt), 0) };
+  }
+  // A pending one without a delay has had no change since it became that.
+  const waitedMs = claimableAtMs > 0 ? nowMs - claimableAtMs : wallMs - updatedAtWallMs;
+  return { was: 'pending', waitedMs: Math.max(waitedMs, 0) };
 }
 
 /** What its worker may write. */

@@ -8,11 +8,14 @@ import type {
   ClaimCommand,
   ClaimedOperation,
   ClaimOutcome,
+  TakenOver,
 } from '../operation-store.ts';
 import type { LockRecord } from './lock-record.ts';
 import { LockViews } from './lock-views.ts';
-import type { OperationRecord } from './operation-record.ts';
+import { deadlineOf, type OperationRecord, takenOver } from './operation-record.ts';
 import type { OperationTable } from './operation-table.ts';
+
+type Begun = Extract<BeginOutcome, { kind: 'begun' }>;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -40,7 +43,7 @@ export class OperationStarts {
     const inTheWay = this.#start(record, command);
     if (inTheWay) return this.#contended(inTheWay, record);
     this.#table.add(record);
-    return this.#begun(record, { created: true, hasAttempt: claimId !== undefined });
+    return this.#begun(record, { created: true, hasAttempt: claimId !== undefined, did: 'record' });
   }
 
   #beginKnown(record: OperationRecord, command: BeginCommand): BeginOutcome {
@@ -52,7 +55,7 @@ export class OperationStarts {
     if (attempt && this.#table.isLiving(record)) {
       if (attempt.claimId !== claimId) {
         // Until it is stale, which is later than its worker relies on it.
-        const retryAfterMs = this.#table.clock.leftMs(this.#table.deadlineOf(attempt));
+        const retryAfterMs = this.#table.clock.leftMs(deadlineOf(attempt));
         return { kind: 'attempt-held', retryAfterMs };
       }
       this.#table.takeOver(record, stamp);
@@ -60,10 +63,11 @@ export class OperationStarts {
       return this.#begun(record, { created, hasAttempt: true });
     }
     if (this.#lacksLease(command)) return { kind: 'lease-required' };
+    const did = takenOver(record, this.#table.clock);
     const inTheWay = this.#start(record, command);
     if (inTheWay) return this.#contended(inTheWay, record);
     this.#table.change(record);
-    return this.#begun(record, { created, hasAttempt: true });
+    return this.#begun(record, { created, hasAttempt: true, did });
   }
 
   #start(record: OperationRecord, { claimId, stamp, spec }: BeginCommand): LockRecord | undefined {
@@ -108,10 +112,10 @@ export class OperationStarts {
 
   #begun(
     record: OperationRecord,
-    { created, hasAttempt = false }: { readonly created: boolean; readonly hasAttempt?: boolean },
+    { created, hasAttempt = false, did }: Pick<Begun, 'created'> & Partial<Begun> & { hasAttempt?: boolean },
   ): BeginOutcome {
     const attempt = hasAttempt ? this.#table.attemptView(record) : undefined;
-    return { kind: 'begun', operation: this.#table.viewOf(record), attempt, created };
+    return { kind: 'begun', operation: this.#table.viewOf(record), attempt, created, did };
   }
 
   #contended(lock: LockRecord, { spec }: OperationRecord): BeginOutcome {
@@ -138,6 +142,7 @@ export class OperationStarts {
         continue;
       }
       if (claimed.length === most) continue;
+      const taken = takenOver(record, this.#table.clock);
       const inTheWay = this.#table.start(record, claimId, stamp, owner);
       if (inTheWay) {
         locks.settle(inTheWay);
@@ -148,7 +153,7 @@ export class OperationStarts {
       if (!record.claims.includes(claimId)) record.claims.push(claimId);
       if (record.claims.length > LIMITS.rememberedClaims) record.claims.shift();
       this.#table.change(record);
-      claimed.push(this.#claimed(record));
+      claimed.push(this.#claimed(record, taken));
     }
     const askAgainInMs = clock.leftMs(askAgainAtMs);
     return { kind: 'claimed', claimed, isRepeat: false, askAgainInMs, blockedOn: [...blockedOn] };
@@ -164,7 +169,7 @@ export class OperationStarts {
     return { kind: 'claimed', claimed, isRepeat: true, askAgainInMs: NEVER, blockedOn: [] };
   }
 
-  #claimed(record: OperationRecord): ClaimedOperation {
-    return { operation: this.#table.viewOf(record), attempt: this.#table.attemptView(record) };
+  #claimed(record: OperationRecord, taken?: TakenOver): ClaimedOperation {
+    return { operation: this.#table.viewOf(record), attempt: this.#table.attemptView(record), taken };
   }
 }

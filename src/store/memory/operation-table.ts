@@ -9,17 +9,19 @@ import { isFinal, nameOf } from '../../domain/operation.ts';
 import { recoveryRoomMs } from '../../domain/safety.ts';
 import { ATTEMPTS_USED_UP, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
 import type { AttemptNotice, OperationNotice } from '../operation-store.ts';
+import type { StoreObserver } from '../store.ts';
 import type { LeaseClock } from './lease-clock.ts';
 import { Listeners } from './listeners.ts';
 import { isOfStream, type LeaseRecord, type LockRecord, sameStamp } from './lock-record.ts';
 import type { LockTable } from './lock-table.ts';
-import { type AttemptRecord, type OperationRecord, operationView } from './operation-record.ts';
+import { deadlineOf, type OperationRecord, operationView } from './operation-record.ts';
 
 export interface OperationTableOptions {
   readonly locks: LockTable;
   readonly maxTtlMs: number;
   /** Only notices to this instance are told. */
   readonly instanceId: string;
+  readonly observer: StoreObserver;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -30,12 +32,14 @@ export class OperationTable {
   /** How long a stale attempt's operation waits for somebody to go on with it, whatever its time to live. */
   readonly roomMs: number;
   readonly #instanceId: string;
+  readonly #observer: StoreObserver;
   readonly #records = new Map<string, OperationRecord>();
   readonly #watchers = new Listeners<OperationNotice>();
   readonly #attemptListeners = new Listeners<AttemptNotice>();
 
   constructor(options: OperationTableOptions) {
     this.#instanceId = options.instanceId;
+    this.#observer = options.observer;
     this.locks = options.locks;
     this.clock = options.locks.clock;
     this.roomMs = recoveryRoomMs(options.maxTtlMs);
@@ -81,6 +85,7 @@ export class OperationTable {
     state: 'succeeded' | 'failed' | 'cancelled' | 'dead',
     outcome: Payload,
   ): void {
+    if (state === 'dead') this.#observer.operationDied?.(record.spec.type);
     record.state = state;
     record.outcome = outcome;
     record.claimableAtMs = 0;
@@ -109,16 +114,11 @@ export class OperationTable {
 
   viewOf(record: OperationRecord, withPayloads = true): Operation {
     const { attempt } = record;
-    const leftMs = attempt && this.isLiving(record) ? this.clock.remainingMs(this.deadlineOf(attempt)) : 0;
+    const leftMs = attempt && this.isLiving(record) ? this.clock.remainingMs(deadlineOf(attempt)) : 0;
     return operationView(record, this.clock, leftMs, withPayloads);
   }
 
   // ---- Attempts.
-
-  /** Its lease's own deadline, since the lease can be renewed by itself. */
-  deadlineOf({ lease, deadlineMs }: AttemptRecord): number {
-    return lease?.deadlineMs ?? deadlineMs;
-  }
 
   /** Whether it runs, and its attempt is not stale. */
   isLiving(record: OperationRecord): boolean {
@@ -215,7 +215,7 @@ export class OperationTable {
   attemptView({ spec, attempt, attemptNumber }: OperationRecord): Attempt {
     if (!attempt) throw new Error('it has no attempt');
     const { claimId, fencingToken } = attempt;
-    const told = this.clock.asTold(this.deadlineOf(attempt));
+    const told = this.clock.asTold(deadlineOf(attempt));
     const lease = { resource: spec.resource, leaseId: claimId, fencingToken, ...told };
     const { deadlineMs } = told;
     return { number: attemptNumber, claimId, fencingToken, deadlineMs, lease: spec.lock && lease };
@@ -240,7 +240,7 @@ export class OperationTable {
     if (state === 'pending' && expiresAtMs <= nowMs) {
       this.finish(record, 'dead', TIME_TO_LIVE_OVER);
     } else if (attempt && this.isStale(record)) {
-      const recoveredUntilMs = this.deadlineOf(attempt) + this.roomMs;
+      const recoveredUntilMs = deadlineOf(attempt) + this.roomMs;
       if (attemptsCounted >= spec.maxAttempts) {
         this.tellAttempt(record, 'look');
         this.finish(record, 'dead', ATTEMPTS_USED_UP);
@@ -257,7 +257,7 @@ export class OperationTable {
     const { state, claimableAtMs, attempt, attemptsCounted, spec } = record;
     if (state === 'pending') return claimableAtMs;
     const goesOn = state === 'running' && attempt !== undefined && attemptsCounted < spec.maxAttempts;
-    return goesOn ? this.deadlineOf(attempt) : NEVER;
+    return goesOn ? deadlineOf(attempt) : NEVER;
   }
 
   // ---- Notices.

@@ -4,7 +4,15 @@
 
 import type { Attempt, AttemptLock, Operation, OperationState, Payload } from '../../domain/operation.ts';
 import { isFinal, keyOfName } from '../../domain/operation.ts';
-import type { AttemptNotice, HeartbeatCommand, HeartbeatOutcome, Refused } from '../operation-store.ts';
+import type {
+  AttemptNotice,
+  HeartbeatCommand,
+  HeartbeatOutcome,
+  OperationNotice,
+  Refused,
+  TakenOver,
+} from '../operation-store.ts';
+import type { FeedNotice } from './change-feed.ts';
 import type { Answer } from './command-lane.ts';
 import { milliseconds, readMode } from './lock-replies.ts';
 import type { RecordedLock } from './operation-arguments.ts';
@@ -172,12 +180,32 @@ export function recordsOf(words: readonly string[]): (readonly string[])[] {
   );
 }
 
-/** The records of a reply to a claim, each with the time that its attempt has left. */
-export function grantsOf(words: readonly string[]): (readonly [operation: Operation, left: string])[] {
-  return Array.from({ length: words.length / (RECORD_WORDS + 1) }, (_, index) => {
-    const [left = '', ...record] = words.slice((RECORD_WORDS + 1) * index, (RECORD_WORDS + 1) * (index + 1));
-    return [operationOf(record), left] as const;
+/** What a reply to a begin tells. `left`: how long its attempt is valid, in microseconds; '' without one. */
+export function begunOf([, created, found, waited, left = '', ...record]: readonly string[]) {
+  const did = found === 'new' ? ('record' as const) : takenOver(found, waited);
+  return { operation: operationOf(record), created: created === '1', did, left };
+}
+
+/** One record of a reply to a claim. */
+export interface Grant {
+  readonly operation: Operation;
+  /** How long its attempt is valid, in microseconds. */
+  readonly left: string;
+  readonly taken: TakenOver | undefined;
+}
+
+const GRANT_WORDS = RECORD_WORDS + 3;
+
+export function grantsOf(words: readonly string[]): readonly Grant[] {
+  return Array.from({ length: words.length / GRANT_WORDS }, (_, index) => {
+    const [found, waited, left = '', ...record] = words.slice(GRANT_WORDS * index, GRANT_WORDS * (index + 1));
+    return { operation: operationOf(record), left, taken: takenOver(found, waited) };
   });
+}
+
+export function takenOver(found: string | undefined, waited: string | undefined): TakenOver | undefined {
+  if (found !== 'pending' && found !== 'stale') return undefined;
+  return { was: found, waitedMs: milliseconds(waited) };
 }
 
 export function operationOf(record: readonly string[]): Operation {
@@ -190,6 +218,21 @@ export function operationOfListing(record: readonly string[]): Operation {
   const operation = readOperation(record, false);
   if (!operation) throw new Error('a listed record that is not there');
   return operation;
+}
+
+/** What a message of the deployment says of operations. */
+export function operationNoticeOf(notice: FeedNotice): OperationNotice {
+  switch (notice.kind) {
+    case 'operation':
+      return { kind: 'changed', ...keyOfName(notice.name) };
+    case 'changed':
+      return { kind: 'lock-changed', resource: notice.resource };
+    case 'listening':
+      return { kind: 'resync' };
+    case 'claimable':
+    case 'deaf':
+      return notice;
+  }
 }
 
 /**

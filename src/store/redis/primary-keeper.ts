@@ -11,6 +11,7 @@ import { formatHostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { deathsOf } from './deaths.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import type { Keys } from './keys.ts';
 import { SKEW_US } from './lock-arguments.ts';
@@ -243,12 +244,13 @@ export class PrimaryKeeper {
 
   // The lease clock stands still when nobody advances it. A tick also removes locks that have lapsed.
   async #tickUntilOver(session: Session): Promise<void> {
-    const { clock, keys, scripts, policy } = this.#options;
+    const { clock, keys, scripts, policy, observer } = this.#options;
     const args = [SKEW_US, String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
       try {
         const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
+        if (reply[0] === 'ticked') for (const type of deathsOf(reply[4])) observer.operationDied?.(type);
         if (reply[0] === 'ticked' && session === this.#session) {
           this.#quarantineEndsMs = clock.monotonicMs() + Number(reply[2]) / 1_000;
           if (reply[3] === '1') continue; // more are due

@@ -1,13 +1,7 @@
 // The operation store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
 // nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
 
-import {
-  type Attempt,
-  keyOfName,
-  nameOf,
-  type Operation,
-  type OperationKey,
-} from '../../domain/operation.ts';
+import { type Attempt, nameOf, type Operation, type OperationKey } from '../../domain/operation.ts';
 import { recoveryRoomMs } from '../../domain/safety.ts';
 import { cancelledStatus } from '../../domain/status-bytes.ts';
 import type { StoreBound } from '../lock-store.ts';
@@ -34,8 +28,10 @@ import type {
   UpdateOutcome,
   YieldCommand,
 } from '../operation-store.ts';
+import type { StoreObserver } from '../store.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { Answer, CommandLane } from './command-lane.ts';
+import { deathsOf } from './deaths.ts';
 import type { Keys } from './keys.ts';
 import { microseconds, SKEW_US } from './lock-arguments.ts';
 import { milliseconds, readContention } from './lock-replies.ts';
@@ -56,8 +52,10 @@ import {
   attemptNoticeOf,
   attemptOf,
   BEATEN_WORDS,
+  begunOf,
   grantsOf,
   heartbeatOf,
+  operationNoticeOf,
   operationOf,
   readOperation,
   recordsOf,
@@ -80,6 +78,7 @@ export interface RedisOperationStoreOptions {
   readonly keeper: PrimaryKeeper;
   readonly keys: Keys;
   readonly changes: ChangeFeed;
+  readonly observer: StoreObserver;
   readonly maxTtlMs: number;
 }
 
@@ -104,15 +103,16 @@ export class RedisOperationStore implements OperationStore {
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'begun': {
-        const [created, left = '', ...record] = rest;
-        const operation = operationOf(record);
-        if (!claimId || !left)
-          return { kind: 'begun', operation, attempt: undefined, created: created === '1' };
+        this.#tellDeaths(rest[0]);
+        const { left, ...begun } = begunOf(rest);
+        if (!claimId || !left) return { kind: word, ...begun, attempt: undefined };
+        const { operation } = begun;
         const safe = await this.#asSafeAsWished([operation], answer, bound);
-        const attempt = this.#attemptOf(withLease(operation), claimId, left, safe);
-        return { kind: 'begun', operation, attempt, created: created === '1' };
+        return { kind: word, ...begun, attempt: this.#attemptOf(withLease(operation), claimId, left, safe) };
       }
       case 'exists':
+        this.#tellDeaths(rest[0]);
+        return { kind: word };
       case 'open':
       case 'lease-required':
         return { kind: word };
@@ -157,15 +157,20 @@ export class RedisOperationStore implements OperationStore {
   ): Promise<ClaimedPiece | Extract<ClaimOutcome, { kind: 'quarantined' }>> {
     const args = [...this.#life, ...claimArguments(command, behind)];
     const answer = await this.#run('claim-operations', bound, args);
-    const [word, , first, next = '-', repeated, blockedCount, ...rest] = answer.reply;
+    const [word, , first, next = '-', repeated, died, blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
     if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
+    this.#tellDeaths(died);
     const blockedOn = rest.slice(0, Number(blockedCount));
     const told = grantsOf(rest.slice(blockedOn.length));
-    const operations = told.map(([operation]) => operation);
+    const operations = told.map(({ operation }) => operation);
     const safe = await this.#asSafeAsWished(operations, answer, bound);
-    const claimed = told.map(([operation, left]): ClaimedOperation => {
-      return { operation, attempt: this.#attemptOf(withLease(operation), command.claimId, left, safe) };
+    const claimed = told.map(({ operation, left, taken }): ClaimedOperation => {
+      return {
+        operation,
+        attempt: this.#attemptOf(withLease(operation), command.claimId, left, safe),
+        taken,
+      };
     });
     const askAgainInMs = first === '-' ? Number.POSITIVE_INFINITY : milliseconds(first);
     return { kind: 'claimed', claimed, isRepeat: repeated === '1', askAgainInMs, blockedOn, behind: next };
@@ -243,24 +248,7 @@ export class RedisOperationStore implements OperationStore {
   }
 
   watchChanges(listener: (notice: OperationNotice) => void): () => void {
-    return this.#options.changes.listen((notice) => {
-      switch (notice.kind) {
-        case 'operation':
-          listener({ kind: 'changed', ...keyOfName(notice.name) });
-          break;
-        case 'claimable':
-          listener(notice);
-          break;
-        case 'changed':
-          listener({ kind: 'lock-changed', resource: notice.resource });
-          break;
-        case 'listening':
-          listener({ kind: 'resync' });
-          break;
-        case 'deaf':
-          listener(notice);
-      }
-    });
+    return this.#options.changes.listen((notice) => listener(operationNoticeOf(notice)));
   }
 
   onAttemptNotice(listener: (notice: AttemptNotice) => void): () => void {
@@ -280,8 +268,18 @@ export class RedisOperationStore implements OperationStore {
 
   async #change(name: ScriptName, bound: StoreBound, args: readonly string[]): Promise<ChangeOutcome> {
     const answer = await this.#run(name, bound, args);
-    const [word, , ...record] = answer.reply;
-    return word === 'changed' ? { kind: 'changed', operation: operationOf(record) } : refused(name, answer);
+    const [word, , first, died, ...record] = answer.reply;
+    if (word === 'changed') {
+      this.#tellDeaths(died);
+      return { kind: 'changed', operation: operationOf(record), isNew: first === '1' };
+    }
+    // What was to be cancelled may just have become dead.
+    if (word === 'wrong-state') this.#tellDeaths(first);
+    return refused(name, answer);
+  }
+
+  #tellDeaths(word: string | undefined): void {
+    for (const type of deathsOf(word)) this.#options.observer.operationDied?.(type);
   }
 
   // Who is granted an attempt is granted its lease too, whose spec may want more replicas than the server does.

@@ -128,7 +128,7 @@ export class RedisStore implements Store {
     });
     const common = { lane, keeper: this.#keeper, keys, changes: this.#changes };
     this.locks = new RedisLockStore({ ...common, instanceId });
-    this.operations = new RedisOperationStore({ ...common, maxTtlMs });
+    this.operations = new RedisOperationStore({ ...common, observer, maxTtlMs });
     this.contention = new RedisContentionBoard({ lane, keys, instanceId });
     this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),

@@ -18,8 +18,11 @@
 --      14 stamp           "instance/call"
 --      15 required        '' or "lease_id token resource" of a lease that must be held for anything to begin
 --      16 claim_from      the states from which an attempt starts
--- REPLY begun now created left operation...    (as in operation-views.lua; left: '' without an attempt)
---       exists now | open now | lease-required now
+-- REPLY begun now died created found waited left operation...
+--         (as in operation-views.lua) died: the types of operations that became dead, a tab between them; found: what
+--         this call found, new | pending | stale (both: and took) | known; waited: for how long what it took could have
+--         been taken; left: '' without an attempt
+--       exists now died | open now | lease-required now
 --       attempt-held now time_left
 --       held | ahead | min-hold now time_left queue_length {about lease_id token acquired remaining mode}...
 --       quarantined now time_left
@@ -38,8 +41,9 @@ local asked = new_record(spec)
 -- There may be a record that this primary has never heard of, that of a first Begin, and its attempt may be running.
 if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
 
-local function begun(op, created, has_attempt)
-  local reply = { 'begun', state.time, created and '1' or '0', has_attempt and attempt_left(state, op) or '' }
+local function begun(op, created, has_attempt, found_as, waited)
+  local left = has_attempt and attempt_left(state, op) or ''
+  local reply = { 'begun', state.time, deaths(state), created and '1' or '0', found_as or 'known', waited or '0', left }
   add_operation(state, reply, name, op, true)
   return reply
 end
@@ -58,7 +62,7 @@ local is_stale = false
 if op then op, is_stale = settle_operation(state, name, op) end
 
 if op then
-  if op.hash ~= asked.hash then return { 'exists', state.time } end
+  if op.hash ~= asked.hash then return { 'exists', state.time, deaths(state) } end
   local created = asked.begun_by ~= '' and op.begun_by == asked.begun_by
   if claim == '' or not is_open(op) then return begun(op, created, false) end
   if op.state == 'running' and not is_stale then
@@ -72,9 +76,10 @@ if op then
   end
   if not is_one_of(op.state, claim_from) then return begun(op, created, false) end
   if lacks_lease() then return { 'lease-required', state.time } end
+  local found_as, waited = found(state, op, is_stale)
   local started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json)
   if not started then return contended(state, lock, op.lock.mode) end
-  return begun(op, created, true)
+  return begun(op, created, true, found_as, waited)
 end
 
 if is_open_elsewhere(state, resource, asked.exclusive) then return { 'open', state.time } end
@@ -99,4 +104,4 @@ redis.call('ZADD', state.bucket .. 'operations', 0, name)
 put_along(op, 's', spec)
 if data ~= '' then put_along(op, 'data', data) end
 change_operation(state, name, op)
-return begun(op, true, claim ~= '')
+return begun(op, true, claim ~= '', 'new')

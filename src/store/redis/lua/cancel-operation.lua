@@ -12,8 +12,10 @@
 --       9 from            the states in which it is cancelled at once
 --      10 outcome         of an operation that is cancelled at once
 --      11 request_id      '' for none
--- REPLY changed now operation...     (as in operation-views.lua)
---       not-found now | wrong-state now
+-- REPLY changed now done died operation...
+--         (as in operation-views.lua) done: '1' if this call cancelled it or was the first to ask for that; died: its
+--         type, if it became dead now
+--       not-found now | wrong-state now died
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, dead_by_attempts, dead_by_time, name = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -28,9 +30,11 @@ state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by
 local op, is_stale = read_operation(state, name, true), false
 if op then op, is_stale = settle_operation(state, name, op) end
 if not op then return { 'not-found', state.time } end
+local is_done = false
 if not is_repeat(op, 'cancel', request_id) and op.state ~= 'cancelled' then
-  if not is_open(op) then return { 'wrong-state', state.time } end
+  if not is_open(op) then return { 'wrong-state', state.time, deaths(state) } end
   remember_request(op, 'cancel', request_id)
+  is_done = not op.cancel
   if is_one_of(op.state, from) then
     op.cancel, op.reason = true, reason
     finish_operation(state, name, op, 'cancelled', outcome)
@@ -42,6 +46,4 @@ if not is_repeat(op, 'cancel', request_id) and op.state ~= 'cancelled' then
     save_operation(state, name, op, is_stale) -- so that its repeat does not cancel what was tried again meanwhile
   end
 end
-local reply = { 'changed', state.time }
-add_operation(state, reply, name, op, true)
-return reply
+return changed_reply(state, name, op, is_done)

@@ -18,10 +18,12 @@
 --      13 most_looks      operations to look at
 --      14 after           only operations that are younger than the one of this number; '0' for all
 --      15… types
--- REPLY claimed now ask_again behind repeated blocked resource... {left operation...}...
+-- REPLY claimed now ask_again behind repeated died blocked resource... {found waited left operation...}...
 --         ask_again: how long until something may become claimable by itself, '-' for never; behind: the `after` with
 --         which a call goes on looking, '-' if this one looked at all; repeated: '1' if they were claimed before, and
---         somebody may have been told of them; blocked: how many resources follow
+--         somebody may have been told of them; died: the types of operations that became dead, a tab between them;
+--         blocked: how many resources follow; found: pending | stale, '' if repeated; waited: for how long it could
+--         have been claimed
 --       quarantined now time_left
 --       late now | reign now
 local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -41,10 +43,11 @@ local ask_again, behind, repeated = FAR, '-', '0'
 
 local function reply()
   local again = ask_again == FAR and '-' or int(math.max(ask_again, 0))
-  local words = { 'claimed', state.time, again, behind, repeated, int(#blocked) }
-  for i, resource in ipairs(blocked) do words[6 + i] = resource end
+  local words = { 'claimed', state.time, again, behind, repeated, deaths(state), int(#blocked) }
+  for i, resource in ipairs(blocked) do words[7 + i] = resource end
   for _, one in ipairs(claimed) do
-    words[#words + 1] = attempt_left(state, one.op)
+    local n = #words
+    words[n + 1], words[n + 2], words[n + 3] = one.found_as, one.waited, attempt_left(state, one.op)
     add_operation(state, words, one.name, one.op, true)
   end
   return words
@@ -61,7 +64,7 @@ if known then
       op.stamp = stamp
       extend_attempt(state, op, (split_name(name)))
       note_heartbeat(state, name, op)
-      claimed[#claimed + 1] = { name = name, op = op }
+      claimed[#claimed + 1] = { name = name, op = op, found_as = '', waited = '0' }
     end
   end
   return reply()
@@ -118,9 +121,10 @@ while #claimed < most do
     local op, is_stale = read_operation(state, name), false
     if op then op, is_stale = settle_operation(state, name, op) end
     if op and (op.state == 'pending' and op.claimable <= state.clock or is_stale) then
+      local found_as, waited = found(state, op, is_stale)
       local started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json, true)
       if started then
-        claimed[#claimed + 1] = { name = name, op = op }
+        claimed[#claimed + 1] = { name = name, op = op, found_as = found_as, waited = waited }
       else
         if lock.count > 0 then ask_again = math.min(ask_again, lock.next - state.clock) end
         if state.clock < lock.taken_until then ask_again = math.min(ask_again, lock.taken_until - state.clock) end

@@ -13,7 +13,8 @@
 --       9 outcome         the result or the status
 --      10 release         '1': release the attempt's lease too
 --      11 request_id      '' for none
--- REPLY changed now operation...     (as in operation-views.lua)
+-- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
+--         that it repeats)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now
 local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -26,7 +27,8 @@ advance(state)
 
 local op = read_operation(state, name, true)
 if not op then return { 'not-found', state.time } end
-if not is_repeat(op, 'complete', request_id) then
+local is_done = not is_repeat(op, 'complete', request_id)
+if is_done then
   local refused = refusal_of(state, name, op, claim, token)
   if not refused and not is_one_of(op.state, from) then refused = 'wrong-state' end
   if refused then return { refused, state.time } end
@@ -35,6 +37,4 @@ if not is_repeat(op, 'complete', request_id) then
   finish_operation(state, name, op, final, outcome)
   if release then release_attempt(state, op, (split_name(name))) end
 end
-local reply = { 'changed', state.time }
-add_operation(state, reply, name, op, true)
-return reply
+return changed_reply(state, name, op, is_done)

@@ -126,6 +126,7 @@ end
 
 -- Brings it to a final state. Its retention counts from then.
 local function finish_operation(state, name, op, final, outcome)
+  if final == 'dead' then state.died = state.died and state.died .. '\t' .. op.type or op.type end
   op.state, op.finished, op.claimable, op.outcome = final, state.time, 0, outcome
   op.expires = state.clock + tonumber(op['keep_' .. final])
   put_along(op, 'outcome', outcome)
@@ -144,8 +145,7 @@ local function settle_operation(state, name, op)
   if op.state == 'pending' then
     if op.expires > 0 and op.expires <= state.clock then
       finish_operation(state, name, op, 'dead', state.dead_by_time)
-    elseif op.claimable > 0 and op.claimable <= state.clock then
-      op.claimable = 0
+    elseif not op.indexed and op.claimable <= state.clock then
       save_operation(state, name, op)
     end
     return op
@@ -185,6 +185,20 @@ local function sweep_operations(state, most)
     end
   end
   return #due
+end
+
+-- The types of the operations that became dead in this script, as replies tell them: with a tab between them, '' for
+-- none. Each death is told in one reply, so that it can be counted.
+local function deaths(state)
+  return state.died or ''
+end
+
+-- What a claim gets, 'pending' or 'stale', and for how long it could have been had. (A pending one without a delay:
+-- since its last change, for it has none while it is pending.)
+local function found(state, op, is_stale)
+  if is_stale then return 'stale', int(math.max(state.clock - op.deadline, 0)) end
+  if op.claimable > 0 then return 'pending', int(math.max(state.clock - op.claimable, 0)) end
+  return 'pending', int(math.max(state.now - tonumber(op.updated), 0))
 end
 
 -- Takes the lease of an attempt. Returns it, or nil and the lock where it can't be had.

@@ -30,6 +30,13 @@ local function add_operation(state, reply, name, op, with_payloads)
   reply[n + 7], reply[n + 8], reply[n + 9] = data or '', progress or '', outcome or ''
 end
 
+-- The answer to what changes an operation. `is_done`: this call did it, and not one before.
+local function changed_reply(state, name, op, is_done)
+  local reply = { 'changed', state.time, is_done and '1' or '0', deaths(state) }
+  add_operation(state, reply, name, op, true)
+  return reply
+end
+
 -- How long the worker can count on its running attempt.
 local function attempt_left(state, op)
   return int(op.deadline - state.skew - state.clock)

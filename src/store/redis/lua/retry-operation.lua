@@ -9,7 +9,8 @@
 --       5 version         0: whatever its version
 --       6 from            the states from which it may be tried again
 --       7 request_id      '' for none
--- REPLY changed now operation...     (as in operation-views.lua)
+-- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
+--         that it repeats)
 --       not-found now | wrong-state now | version-mismatch now
 --       open now               (another open operation of the resource, and one of the two is exclusive)
 --       quarantined now time_left
@@ -23,7 +24,8 @@ advance(state)
 
 local op = read_operation(state, name, true)
 if not op then return { 'not-found', state.time } end
-if not is_repeat(op, 'retry', request_id) then
+local is_done = not is_repeat(op, 'retry', request_id)
+if is_done then
   if not is_one_of(op.state, from) then return { 'wrong-state', state.time } end
   if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
   -- There may be another open one that this primary has never heard of.
@@ -35,6 +37,4 @@ if not is_repeat(op, 'retry', request_id) then
   op.expires = op.ttl > 0 and state.clock + op.ttl or 0
   change_operation(state, name, op)
 end
-local reply = { 'changed', state.time }
-add_operation(state, reply, name, op, true)
-return reply
+return changed_reply(state, name, op, is_done)

@@ -10,7 +10,9 @@
 --       4 most            how many locks, absent waiters and operations to look at, at most
 --       5 room            how long a stale attempt's operation is left for recovery
 --       6 dead_by_attempts, 7 dead_by_time    the outcomes of the dead
--- REPLY ticked now quarantine_left more      (more: '1' when not all that is due was looked at)
+-- REPLY ticked now quarantine_left more died
+--         more: '1' when not all that is due was looked at; died: the types of operations that became dead, a tab
+--         between them
 --       late now | reign now
 local meta, reign, not_after, skew, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local room, dead_by_attempts, dead_by_time = ARGV[5], ARGV[6], ARGV[7]
@@ -53,4 +55,4 @@ more = more or #due == most or #gone == most
 -- After the locks, so that it sees an attempt as stale whose lease has just lapsed.
 more = sweep_operations(state, most) == most or more
 local left = math.max(state.quarantine_until - state.clock, 0)
-return { 'ticked', state.time, int(left), more and '1' or '0' }
+return { 'ticked', state.time, int(left), more and '1' or '0', deaths(state) }

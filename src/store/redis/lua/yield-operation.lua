@@ -13,7 +13,8 @@
 --       9 from            the states from which it may be given back
 --      10 delay           how long no claim gets it
 --      11 request_id      '' for none
--- REPLY changed now operation...     (as in operation-views.lua)
+-- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
+--         that it repeats)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now
 local meta, reign, not_after, skew, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -25,7 +26,8 @@ advance(state)
 
 local op = read_operation(state, name, true)
 if not op then return { 'not-found', state.time } end
-if not is_repeat(op, 'yield', request_id) then
+local is_done = not is_repeat(op, 'yield', request_id)
+if is_done then
   local refused = refusal_of(state, name, op, claim, token)
   if not refused and stamp ~= '' and op.stamp ~= stamp then refused = 'stale-attempt' end
   if not refused and not is_one_of(op.state, from) then refused = 'wrong-state' end
@@ -39,6 +41,4 @@ if not is_repeat(op, 'yield', request_id) then
   change_operation(state, name, op)
   release_attempt(state, op, (split_name(name)))
 end
-local reply = { 'changed', state.time }
-add_operation(state, reply, name, op, true)
-return reply
+return changed_reply(state, name, op, is_done)
