@@ -116,7 +116,13 @@ export async function serve(
   };
   const keeping = { renewed: () => {}, lost: () => {} };
   const observed = { observer: observers(), keeping };
-  const locks = makeLockSide({ ...parts, ...observed, store: store.locks, instanceId });
+  const locks = makeLockSide({
+    ...parts,
+    ...observed,
+    store: store.locks,
+    board: store.contention,
+    instanceId,
+  });
   const operations = makeOperationSide({ ...parts, store: store.operations });
   metrics.observeCounts({
     ...operations.counts,
@@ -137,7 +143,7 @@ export async function serve(
       locks.drain(streamsEndMs);
       operations.drain(streamsEndMs);
       await grpc.stop();
-      locks.close();
+      await locks.close();
       operations.close();
       stopWatching();
       await store.close();
