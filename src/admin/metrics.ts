@@ -65,6 +65,11 @@ export class Metrics {
     });
   }
 
+  /** For the metrics of one part of the instance. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   /** Adds the gauges of the instance and its store. Call it once. */
   observe({ version, instanceId, status, ready }: ObservedInstance): void {
     this.#gauge('leasehold_ready', '1 while calls should be sent here', () => Number(ready()));

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AdminServer } from '../admin/admin-server.ts';
+import { GroupMetrics } from '../admin/group-metrics.ts';
 import { Metrics } from '../admin/metrics.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
@@ -115,7 +116,10 @@ export async function serve(
     log,
   };
   const keeping = { renewed: () => {}, lost: () => {} };
-  const observed = { observer: observers(), keeping };
+  const { groupBy: separator } = config.monitoring;
+  const groups =
+    separator === undefined ? [] : [new GroupMetrics({ registry: metrics.registry, separator, clock })];
+  const observed = { observer: observers(...groups), keeping };
   const locks = makeLockSide({
     ...parts,
     ...observed,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CallError } from '../../src/client/core/call-error.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Rig, STORE_KINDS, startRig } from '../support/store-kinds.ts';
-import { duration } from '../support/test-instance.ts';
+import { duration, startInstance, TestClient } from '../support/test-instance.ts';
 
 describe.each(STORE_KINDS)('contention: %s', (kind) => {
   let rig: Rig;
@@ -86,4 +86,30 @@ describe.each(STORE_KINDS)('contention: %s', (kind) => {
     expect(error.reason).toBe('INVALID_ARGUMENT');
     expect(error.violations).toMatchObject([{ field: 'limit', description: 'must not be negative, is -1' }]);
   });
+});
+
+test('Metrics show the first segment of names where that is wanted, and otherwise no part of a name', async () => {
+  for (const environment of [{ LEASEHOLD_MONITORING_GROUP_BY: '/' }, {}] as Record<string, string>[]) {
+    const instance = await startInstance(environment);
+    const client = new TestClient(instance.address);
+    try {
+      for (const resource of ['team/secret', 'secret']) {
+        const lease = { resource, leaseId: randomUUID() };
+        await client.acquire(lease);
+        await client.release(lease);
+      }
+      const text = await instance.metricsText();
+      expect(text).not.toContain('secret');
+      const groups = [...text.matchAll(/^leasehold_group_acquires_total\{(.*)\} (\d+)$/gm)];
+      expect(groups.map(([, labels, count]) => `${labels} ${count}`)).toEqual(
+        'LEASEHOLD_MONITORING_GROUP_BY' in environment
+          ? ['group="team",outcome="granted" 1', 'group="other",outcome="granted" 1']
+          : [],
+      );
+      expect(text.includes('leasehold_group_hold_seconds_total{group="team"}')).toBe(groups.length > 0);
+    } finally {
+      client.close();
+      await instance.stop();
+    }
+  }
 });
