@@ -22,6 +22,7 @@ export interface ObservedCounts {
   readonly waitingClaims: () => number;
   readonly operationWaits: () => number;
   readonly keptAttempts: () => number;
+  readonly suspectedDeadlocks: () => number;
 }
 
 export class Metrics {
@@ -100,6 +101,11 @@ export class Metrics {
       'leasehold_kept_attempts',
       'Attempts that are kept alive for open streams',
       counts.keptAttempts,
+    );
+    this.#gauge(
+      'leasehold_suspected_deadlocks',
+      'Circles of owners each of which holds what the next one waits for',
+      counts.suspectedDeadlocks,
     );
   }
 

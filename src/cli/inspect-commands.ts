@@ -4,6 +4,8 @@
 import { type Command, Option } from 'commander';
 import {
   fencingToken,
+  interval,
+  number,
   pairs,
   paragraph,
   several,
@@ -31,8 +33,9 @@ export function addInspectCommands(program: Command, env: Env): void {
 function addLocksCommands(program: Command, env: Env): void {
   const locks = program
     .command('locks')
-    .description('inspect and force-release locks: ls, show, watch, force-release');
+    .description('inspect and force-release locks: ls, show, watch, top, deadlocks, force-release');
   const load = () => import('./locks-actions.ts');
+  const loadContention = () => import('./contention-actions.ts');
 
   const ls = locks
     .command('ls')
@@ -70,6 +73,31 @@ function addLocksCommands(program: Command, env: Env): void {
     )
     .action(async (resources: string[], options) => (await load()).watchLocks(resources, options, env));
   withConnection(withJson(watch, JSON_LINES));
+
+  const top = locks
+    .command('top')
+    .description('the locks for which calls have waited longest in the last minutes, on all servers')
+    .addOption(new Option('--limit <n>', 'how many to list: 20 by default, 100 at most').argParser(number))
+    .addOption(
+      new Option('--watch [interval]', 'look again every 2s, or as often as you say, until Ctrl-C').argParser(
+        interval,
+      ),
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  leasehold locks top --watch\n  leasehold locks top --limit 5 --json',
+    )
+    .action(async (options) => (await loadContention()).topLocks(options, env));
+  withConnection(withJson(top));
+
+  const deadlocks = locks
+    .command('deadlocks')
+    .description(
+      'owners that seem to wait for each other, each for what the next one holds; exit code 1 if there are any',
+    )
+    .addHelpText('after', '\nExample:\n  leasehold locks deadlocks || page-somebody')
+    .action(async (options) => (await loadContention()).listDeadlocks(options, env));
+  withConnection(withJson(deadlocks));
 
   const force = locks
     .command('force-release <resource>')

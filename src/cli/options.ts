@@ -42,6 +42,7 @@ export interface WaitFlags {
 
 const DEFAULT_SERVER = '127.0.0.1:50051';
 const DEFAULT_TIMEOUT_MS = 10_000;
+const LEAST_INTERVAL_MS = 500;
 
 export function withConnection(command: Command): Command {
   return command
@@ -209,6 +210,18 @@ export function fencingToken(text: string): bigint {
   if (!/^[1-9]\d{0,18}$/.test(text))
     throw new InvalidArgumentError('Give the whole number that came with the lease.');
   return BigInt(text);
+}
+
+/** How often something is looked at. */
+export function interval(text: string): number {
+  const ms = duration(text);
+  if (ms < LEAST_INTERVAL_MS) throw new InvalidArgumentError('Give 500ms or more.');
+  return ms;
+}
+
+export function number(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Give a whole number from 1.');
+  return Number(text);
 }
 
 function exitCode(text: string): number {

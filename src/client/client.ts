@@ -45,6 +45,13 @@ export {
   UnavailableError,
   type Violation,
 } from './client-errors.ts';
+export type {
+  ContendedLock,
+  ContendedLocks,
+  Coverage,
+  DeadlockMember,
+  SuspectedDeadlocks,
+} from './contention-view.ts';
 export type { Json } from './core/json-payload.ts';
 export { RawPayload } from './core/json-payload.ts';
 export type { Election, ElectionOptions, Leader } from './election.ts';
@@ -53,6 +60,7 @@ export type { AcquireOptions, DurabilityOption, LeaseOptions, ModeOption } from 
 export type { LeaseSet } from './lease-set.ts';
 export type { Lock, LockHolder, LockMode, LockState, LockWaiter } from './lock-view.ts';
 export type {
+  ContendedLocksOptions,
   ForceReleaseOptions,
   ListLocksOptions,
   LockChange,

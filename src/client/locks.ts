@@ -9,13 +9,18 @@ import {
   ForceReleaseRequest,
   type ForceReleaseResponse,
   type GetLockResponse,
+  ListContendedLocksRequest,
+  type ListContendedLocksResponse,
   ListLocksRequest,
   type ListLocksResponse,
+  ListSuspectedDeadlocksRequest,
+  type ListSuspectedDeadlocksResponse,
   type RenewResponse,
   WatchLocksRequest,
 } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { boundsOfWait, type Caller, type CallOptions, present } from './client-calls.ts';
+import { type ContendedLocks, contendedOf, deadlocksOf, type SuspectedDeadlocks } from './contention-view.ts';
 import { release } from './core/release.ts';
 import { msOf } from './core/time-spans.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, specOf, waitOf } from './lease-options.ts';
@@ -30,6 +35,11 @@ export interface ListLocksOptions extends CallOptions {
   readonly states?: readonly Exclude<LockState, 'free' | 'unknown'>[] | undefined;
   /** How many locks each call asks for. */
   readonly pageSize?: number | undefined;
+}
+
+export interface ContendedLocksOptions extends CallOptions {
+  /** How many locks to list: 20 by default, 100 at most. */
+  readonly limit?: number | undefined;
 }
 
 export interface WatchLocksOptions extends WatchOptions {
@@ -98,6 +108,31 @@ export class Locks {
       for (const lock of page.locks) yield lockOf(lock);
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
+  }
+
+  /** Lists the locks for which calls on all servers have waited longest in the last minutes. */
+  async contended(options: ContendedLocksOptions = {}): Promise<ContendedLocks> {
+    const limit = countOf('limit', options.limit, 1) ?? 0;
+    const request = ListContendedLocksRequest.fromPartial({ limit });
+    const contended = await this.#caller.answer<ListContendedLocksResponse>(
+      ({ locks }, metadata, call, callback) => locks.listContendedLocks(request, metadata, call, callback),
+      options,
+    );
+    return contendedOf(contended);
+  }
+
+  /**
+   * Looks for owners that wait for each other. An owner is only a name: where tasks share one, a circle can be none, so
+   * give each task an `owner` of its own.
+   */
+  async suspectedDeadlocks(options?: CallOptions): Promise<SuspectedDeadlocks> {
+    const request = ListSuspectedDeadlocksRequest.fromPartial({});
+    const found = await this.#caller.answer<ListSuspectedDeadlocksResponse>(
+      ({ locks }, metadata, call, callback) =>
+        locks.listSuspectedDeadlocks(request, metadata, call, callback),
+      options,
+    );
+    return deadlocksOf(found);
   }
 
   /**

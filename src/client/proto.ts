@@ -11,6 +11,7 @@ export * from '../../generated/google/protobuf/duration.ts';
 export * from '../../generated/google/protobuf/timestamp.ts';
 export * from '../../generated/google/rpc/error_details.ts';
 export * from '../../generated/google/rpc/status.ts';
+export * from '../../generated/leasehold/v1/contention.ts';
 export * from '../../generated/leasehold/v1/error_details.ts';
 export * from '../../generated/leasehold/v1/lease.ts';
 export * from '../../generated/leasehold/v1/lease_events.ts';

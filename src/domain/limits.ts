@@ -48,6 +48,9 @@ export const LIMITS = {
   defaultPage: 100,
   /** Locks in a page. */
   largestPage: 500,
+  /** Locks in a list of contended locks that names no limit, and in any. */
+  defaultContended: 20,
+  mostContended: 100,
   /** Names, holders and waiters that one page looks at; a single lock may exceed it. */
   looksPerPage: 1_000,
   /** Bytes of a page; its last lock may exceed it. */

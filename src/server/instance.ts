@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AdminServer } from '../admin/admin-server.ts';
+import { GroupMetrics } from '../admin/group-metrics.ts';
 import { Metrics } from '../admin/metrics.ts';
 import { OperationMetrics } from '../admin/operation-metrics.ts';
 import type { Config } from '../config/config.ts';
@@ -117,8 +118,17 @@ export async function serve(
     log,
   };
   const keeping = { renewed: () => {}, lost: () => {} };
-  const observed = { observer: observers(), keeping };
-  const locks = makeLockSide({ ...parts, ...observed, store: store.locks, instanceId });
+  const { groupBy: separator } = config.monitoring;
+  const groups =
+    separator === undefined ? [] : [new GroupMetrics({ registry: metrics.registry, separator, clock })];
+  const observed = { observer: observers(...groups), keeping };
+  const locks = makeLockSide({
+    ...parts,
+    ...observed,
+    store: store.locks,
+    board: store.contention,
+    instanceId,
+  });
   const operations = makeOperationSide({
     ...parts,
     store: store.operations,
@@ -143,7 +153,7 @@ export async function serve(
       locks.drain(streamsEndMs);
       operations.drain(streamsEndMs);
       await grpc.stop();
-      locks.close();
+      await locks.close();
       operations.close();
       stopWatching();
       await store.close();

@@ -5,19 +5,23 @@ import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
 import { Acquisitions } from '../service/acquisitions.ts';
 import type { CallStamps } from '../service/call.ts';
+import { Contention } from '../service/contention/contention.ts';
+import type { Deadlock } from '../service/contention/wait-graph.ts';
 import { ForceRelease, type ForceReleaseRecord } from '../service/force-release.ts';
 import { LeaseStreams } from '../service/lease-streams.ts';
-import type { KeepingObserver, LockObserver } from '../service/lock-observer.ts';
+import { type KeepingObserver, type LockObserver, observers } from '../service/lock-observer.ts';
 import { LockService } from '../service/lock-service.ts';
 import { LockWatch } from '../service/lock-watch.ts';
 import { RenewalWheel } from '../service/renewal-wheel.ts';
 import { leaseRenewals } from '../service/renewals.ts';
 import { WaitRoom } from '../service/wait-room.ts';
+import type { ContentionBoard } from '../store/contention-board.ts';
 import type { LockStore } from '../store/lock-store.ts';
 import type { LockServices } from '../transport/lock-handlers.ts';
 
 export interface LockSideParts {
   readonly store: LockStore;
+  readonly board: ContentionBoard;
   readonly instanceId: string;
   readonly clock: Clock;
   /** From 0 to below 1. */
@@ -36,16 +40,19 @@ export interface LockSide {
     readonly waitingCalls: () => number;
     readonly keptLeases: () => number;
     readonly watches: () => number;
+    readonly suspectedDeadlocks: () => number;
   };
   /** From here on nothing begins; streams end within `streamsEndMs`. */
   drain(streamsEndMs: number): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export function makeLockSide(parts: LockSideParts): LockSide {
-  const { store, instanceId, clock, random, stamps, commandTimeoutMs, maxTtlMs, log, observer, keeping } =
-    parts;
+  const { store, board, instanceId, clock, random, stamps, commandTimeoutMs, maxTtlMs, log, keeping } = parts;
   const common = { store, clock, commandTimeoutMs };
+  const onDeadlock = (deadlock: Deadlock): void => log.warn(namesOf(deadlock), 'a deadlock is suspected');
+  const contention = new Contention({ ...common, board, instanceId, random, onDeadlock });
+  const observer = observers(contention, parts.observer);
   const waitRoom = new WaitRoom({ ...common, instanceId, random });
   const acquisitions = new Acquisitions({ ...common, waitRoom, observer });
   const wheel = new RenewalWheel({
@@ -69,11 +76,12 @@ export function makeLockSide(parts: LockSideParts): LockSide {
   const audit = (record: ForceReleaseRecord): void => log.info(record, 'force release');
   const force = new ForceRelease({ ...common, observer, audit });
   return {
-    services: { locks, streams, watch, force },
+    services: { locks, streams, watch, force, contention },
     counts: {
       waitingCalls: () => waitRoom.size,
       keptLeases: () => wheel.size,
       watches: () => watch.size,
+      suspectedDeadlocks: () => contention.deadlockCount,
     },
     drain(streamsEndMs) {
       locks.drain();
@@ -83,6 +91,15 @@ export function makeLockSide(parts: LockSideParts): LockSide {
     close() {
       wheel.close();
       waitRoom.close();
+      return contention.close();
     },
   };
+}
+
+/** With the names: without them, nobody on call could do anything. */
+function namesOf(deadlock: Deadlock): object {
+  const members = deadlock.map(({ owner, holds, fencingToken, waitsFor }) => {
+    return { owner, holds, fencingToken: fencingToken.toString(), waitsFor };
+  });
+  return { members };
 }

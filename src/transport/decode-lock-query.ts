@@ -1,7 +1,11 @@
 // Requests to list and to watch locks, as domain values. Checks every field, by the domain's rules.
 
 import { LockState as LockStateMessage } from '../../generated/leasehold/v1/lock.ts';
-import type { ListLocksRequest, WatchLocksRequest } from '../../generated/leasehold/v1/lock_service.ts';
+import type {
+  ListContendedLocksRequest,
+  ListLocksRequest,
+  WatchLocksRequest,
+} from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { ListRequest } from '../service/lock-service.ts';
 import type { WatchFilter } from '../service/watch-index.ts';
@@ -31,6 +35,14 @@ function decodeStates(violations: Violations, states: readonly LockStateMessage[
     }
   }
   return states.length === 0 ? ['held', 'min-hold'] : [...wanted];
+}
+
+/** How many locks to list. */
+export function decodeListContendedLocks({ limit }: ListContendedLocksRequest): number {
+  const violations = new Violations();
+  if (limit < 0) violations.note('limit', `must not be negative, is ${limit}`);
+  violations.refuse();
+  return limit === 0 ? LIMITS.defaultContended : Math.min(limit, LIMITS.mostContended);
 }
 
 export function decodeWatchLocks({ resources, resourcePrefix }: WatchLocksRequest): WatchFilter {

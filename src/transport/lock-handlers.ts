@@ -1,6 +1,7 @@
 // LockService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
 import type { LockServiceServer } from '../../generated/leasehold/v1/lock_service.ts';
+import type { Contention } from '../service/contention/contention.ts';
 import type { ForceRelease } from '../service/force-release.ts';
 import type { LeaseStreams } from '../service/lease-streams.ts';
 import type { LockService } from '../service/lock-service.ts';
@@ -18,8 +19,9 @@ import {
   decodeRenew,
   type LeaseBounds,
 } from './decode-lock.ts';
-import { decodeListLocks, decodeWatchLocks } from './decode-lock-query.ts';
+import { decodeListContendedLocks, decodeListLocks, decodeWatchLocks } from './decode-lock-query.ts';
 import { encodeDuration } from './durations.ts';
+import { encodeContendedLocks, encodeDeadlocks } from './encode-contention.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { watchSink } from './lock-watch-events.ts';
@@ -32,10 +34,11 @@ export interface LockServices {
   readonly watch: LockWatch;
   readonly info: ServerInfoService;
   readonly force: ForceRelease;
+  readonly contention: Contention;
 }
 
 export function lockHandlers(
-  { locks, streams, watch, info, force }: LockServices,
+  { locks, streams, watch, info, force, contention }: LockServices,
   bounds: LeaseBounds,
   environment: CallEnvironment,
 ): LockServiceServer {
@@ -70,6 +73,12 @@ export function lockHandlers(
       const { locks: listed, nextPageToken } = await locks.list(decodeListLocks(request), context);
       return { locks: listed.map(encodeLock), nextPageToken };
     }),
+    listContendedLocks: unary('ListContendedLocks', environment, async (request, context) =>
+      encodeContendedLocks(await contention.contendedLocks(decodeListContendedLocks(request), context)),
+    ),
+    listSuspectedDeadlocks: unary('ListSuspectedDeadlocks', environment, async (_request, context) =>
+      encodeDeadlocks(await contention.suspectedDeadlocks(context)),
+    ),
     watchLocks: serverStream('WatchLocks', environment, (request, context, send, flow) =>
       watch.watch(decodeWatchLocks(request), context, watchSink(send, flow)),
     ),

@@ -31,6 +31,8 @@ test.for([
   [['run', '--', 'true'], /missing required argument 'resource'/],
   [['renew', 'r', '--fencing-token', '1'], /--lease-id .*not specified/],
   [['locks', 'ls', '--state', 'gone'], /--state .*held, min-hold/],
+  [['locks', 'top', '--limit', '0'], /--limit .*whole number from 1/],
+  [['locks', 'top', '--watch', '10ms'], /--watch .*500ms or more/],
   [['locks'], /force-release/],
   [['locks', 'lst'], /unknown command 'lst'/],
   [['completion', 'csh'], /'csh' is invalid/],

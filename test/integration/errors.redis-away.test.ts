@@ -59,6 +59,8 @@ function everyCall(resource: string): readonly (readonly [path: string, bytes: U
     [LockServiceService.release.path, ReleaseRequest.encode(named).finish()],
     [LockServiceService.getLock.path, GetLockRequest.encode({ resource }).finish()],
     [LockServiceService.listLocks.path, new Uint8Array()],
+    [LockServiceService.listContendedLocks.path, new Uint8Array()],
+    [LockServiceService.listSuspectedDeadlocks.path, new Uint8Array()],
   ];
 }
 
@@ -263,6 +265,7 @@ describe.concurrent('a Redis that is away', { timeout: 30_000 }, () => {
     await rig.redis.withClient(async (redis) => {
       await redis.set('leasehold:{0}:lock:strange', 'not a lock');
       await redis.zadd('leasehold:{0}:names', 0, 'strange');
+      await redis.set('leasehold:{0}:contention', 'not a hash');
     });
     for (const [path, bytes] of everyCall('strange')) {
       const error = await rawError(rig.client.stub, path, bytes);

@@ -21,8 +21,10 @@ import {
   type ForceReleaseResponse,
   type GetLockResponse,
   type GetServerInfoResponse,
+  type ListContendedLocksResponse,
   ListLocksRequest,
   type ListLocksResponse,
+  type ListSuspectedDeadlocksResponse,
   LockServiceClient,
   type ReleaseResponse,
   type RenewRequest,
@@ -138,6 +140,14 @@ export class TestClient {
 
   listLocks(request: Parameters<typeof ListLocksRequest.fromPartial>[0] = {}): Promise<ListLocksResponse> {
     return this.#call('listLocks', ListLocksRequest.fromPartial(request));
+  }
+
+  listContendedLocks(limit = 0): Promise<ListContendedLocksResponse> {
+    return this.#call('listContendedLocks', { limit });
+  }
+
+  listSuspectedDeadlocks(): Promise<ListSuspectedDeadlocksResponse> {
+    return this.#call('listSuspectedDeadlocks', {});
   }
 
   getServerInfo(): Promise<GetServerInfoResponse> {

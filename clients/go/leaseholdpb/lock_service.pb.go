@@ -1661,6 +1661,218 @@ func (x *ForceReleaseResponse) GetFreeIn() *durationpb.Duration {
 	return nil
 }
 
+// The request of ListContendedLocks.
+type ListContendedLocksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many locks. Unset (0): 20; more than 100 means 100.
+	Limit         int32 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContendedLocksRequest) Reset() {
+	*x = ListContendedLocksRequest{}
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContendedLocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContendedLocksRequest) ProtoMessage() {}
+
+func (x *ListContendedLocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContendedLocksRequest.ProtoReflect.Descriptor instead.
+func (*ListContendedLocksRequest) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListContendedLocksRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// The response of ListContendedLocks.
+type ListContendedLocksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The most contended first: by `total_wait`. Empty: no call has had to wait within the window.
+	Locks []*ContendedLock `protobuf:"bytes,1,rep,name=locks,proto3" json:"locks,omitempty"`
+	// How far back the numbers reach: 5 to 6 minutes, or less on servers that have just started.
+	Window *durationpb.Duration `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
+	// Which servers they are from. Always set.
+	Coverage      *ContentionCoverage `protobuf:"bytes,3,opt,name=coverage,proto3" json:"coverage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContendedLocksResponse) Reset() {
+	*x = ListContendedLocksResponse{}
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContendedLocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContendedLocksResponse) ProtoMessage() {}
+
+func (x *ListContendedLocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContendedLocksResponse.ProtoReflect.Descriptor instead.
+func (*ListContendedLocksResponse) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListContendedLocksResponse) GetLocks() []*ContendedLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
+}
+
+func (x *ListContendedLocksResponse) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+func (x *ListContendedLocksResponse) GetCoverage() *ContentionCoverage {
+	if x != nil {
+		return x.Coverage
+	}
+	return nil
+}
+
+// The request of ListSuspectedDeadlocks.
+type ListSuspectedDeadlocksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSuspectedDeadlocksRequest) Reset() {
+	*x = ListSuspectedDeadlocksRequest{}
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSuspectedDeadlocksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSuspectedDeadlocksRequest) ProtoMessage() {}
+
+func (x *ListSuspectedDeadlocksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSuspectedDeadlocksRequest.ProtoReflect.Descriptor instead.
+func (*ListSuspectedDeadlocksRequest) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{24}
+}
+
+// The response of ListSuspectedDeadlocks.
+type ListSuspectedDeadlocksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Each circle once, 20 at most. Of many circles that share owners, one of the shortest for each owner.
+	Deadlocks []*SuspectedDeadlock `protobuf:"bytes,1,rep,name=deadlocks,proto3" json:"deadlocks,omitempty"`
+	// More calls wait than were looked at: the 300 oldest of each server, for 1,000 resources. Of a lock with many holders
+	// 10 were looked at.
+	Partial bool `protobuf:"varint,2,opt,name=partial,proto3" json:"partial,omitempty"`
+	// Which servers' waits were looked at. Always set.
+	Coverage      *ContentionCoverage `protobuf:"bytes,3,opt,name=coverage,proto3" json:"coverage,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSuspectedDeadlocksResponse) Reset() {
+	*x = ListSuspectedDeadlocksResponse{}
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSuspectedDeadlocksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSuspectedDeadlocksResponse) ProtoMessage() {}
+
+func (x *ListSuspectedDeadlocksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSuspectedDeadlocksResponse.ProtoReflect.Descriptor instead.
+func (*ListSuspectedDeadlocksResponse) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListSuspectedDeadlocksResponse) GetDeadlocks() []*SuspectedDeadlock {
+	if x != nil {
+		return x.Deadlocks
+	}
+	return nil
+}
+
+func (x *ListSuspectedDeadlocksResponse) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
+func (x *ListSuspectedDeadlocksResponse) GetCoverage() *ContentionCoverage {
+	if x != nil {
+		return x.Coverage
+	}
+	return nil
+}
+
 // The request of GetServerInfo.
 type GetServerInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1670,7 +1882,7 @@ type GetServerInfoRequest struct {
 
 func (x *GetServerInfoRequest) Reset() {
 	*x = GetServerInfoRequest{}
-	mi := &file_leasehold_v1_lock_service_proto_msgTypes[22]
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1894,7 @@ func (x *GetServerInfoRequest) String() string {
 func (*GetServerInfoRequest) ProtoMessage() {}
 
 func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_lock_service_proto_msgTypes[22]
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1907,7 @@ func (x *GetServerInfoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoRequest.ProtoReflect.Descriptor instead.
 func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{22}
+	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{26}
 }
 
 // The response of GetServerInfo.
@@ -1709,7 +1921,7 @@ type GetServerInfoResponse struct {
 
 func (x *GetServerInfoResponse) Reset() {
 	*x = GetServerInfoResponse{}
-	mi := &file_leasehold_v1_lock_service_proto_msgTypes[23]
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1933,7 @@ func (x *GetServerInfoResponse) String() string {
 func (*GetServerInfoResponse) ProtoMessage() {}
 
 func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_lock_service_proto_msgTypes[23]
+	mi := &file_leasehold_v1_lock_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1946,7 @@ func (x *GetServerInfoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServerInfoResponse.ProtoReflect.Descriptor instead.
 func (*GetServerInfoResponse) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{23}
+	return file_leasehold_v1_lock_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetServerInfoResponse) GetInfo() *ServerInfo {
@@ -1748,7 +1960,7 @@ var File_leasehold_v1_lock_service_proto protoreflect.FileDescriptor
 
 const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fleasehold/v1/lock_service.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18leasehold/v1/lease.proto\x1a\x1fleasehold/v1/lease_events.proto\x1a\x17leasehold/v1/lock.proto\x1a\x1eleasehold/v1/server_info.proto\x1a\x1fleasehold/v1/watch_events.proto\"\xaa\x01\n" +
+	"\x1fleasehold/v1/lock_service.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dleasehold/v1/contention.proto\x1a\x18leasehold/v1/lease.proto\x1a\x1fleasehold/v1/lease_events.proto\x1a\x17leasehold/v1/lock.proto\x1a\x1eleasehold/v1/server_info.proto\x1a\x1fleasehold/v1/watch_events.proto\"\xaa\x01\n" +
 	"\x0eAcquireRequest\x12+\n" +
 	"\x04spec\x18\x01 \x01(\v2\x17.leasehold.v1.LeaseSpecR\x04spec\x12>\n" +
 	"\fwait_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationH\x00R\vwaitTimeout\x12#\n" +
@@ -1839,10 +2051,21 @@ const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"\x0e_fencing_token\"q\n" +
 	"\x14ForceReleaseResponse\x12%\n" +
 	"\x0ereleased_count\x18\x01 \x01(\x05R\rreleasedCount\x122\n" +
-	"\afree_in\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06freeIn\"\x16\n" +
+	"\afree_in\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06freeIn\"1\n" +
+	"\x19ListContendedLocksRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\x05R\x05limit\"\xc0\x01\n" +
+	"\x1aListContendedLocksResponse\x121\n" +
+	"\x05locks\x18\x01 \x03(\v2\x1b.leasehold.v1.ContendedLockR\x05locks\x121\n" +
+	"\x06window\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12<\n" +
+	"\bcoverage\x18\x03 \x01(\v2 .leasehold.v1.ContentionCoverageR\bcoverage\"\x1f\n" +
+	"\x1dListSuspectedDeadlocksRequest\"\xb7\x01\n" +
+	"\x1eListSuspectedDeadlocksResponse\x12=\n" +
+	"\tdeadlocks\x18\x01 \x03(\v2\x1f.leasehold.v1.SuspectedDeadlockR\tdeadlocks\x12\x18\n" +
+	"\apartial\x18\x02 \x01(\bR\apartial\x12<\n" +
+	"\bcoverage\x18\x03 \x01(\v2 .leasehold.v1.ContentionCoverageR\bcoverage\"\x16\n" +
 	"\x14GetServerInfoRequest\"E\n" +
 	"\x15GetServerInfoResponse\x12,\n" +
-	"\x04info\x18\x01 \x01(\v2\x18.leasehold.v1.ServerInfoR\x04info2\xc4\a\n" +
+	"\x04info\x18\x01 \x01(\v2\x18.leasehold.v1.ServerInfoR\x04info2\xa2\t\n" +
 	"\vLockService\x12F\n" +
 	"\aAcquire\x12\x1c.leasehold.v1.AcquireRequest\x1a\x1d.leasehold.v1.AcquireResponse\x12R\n" +
 	"\vAcquireMany\x12 .leasehold.v1.AcquireManyRequest\x1a!.leasehold.v1.AcquireManyResponse\x12?\n" +
@@ -1855,7 +2078,9 @@ const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"\n" +
 	"WatchLocks\x12\x1f.leasehold.v1.WatchLocksRequest\x1a .leasehold.v1.WatchLocksResponse0\x01\x12d\n" +
 	"\x11CheckFencingToken\x12&.leasehold.v1.CheckFencingTokenRequest\x1a'.leasehold.v1.CheckFencingTokenResponse\x12U\n" +
-	"\fForceRelease\x12!.leasehold.v1.ForceReleaseRequest\x1a\".leasehold.v1.ForceReleaseResponse\x12X\n" +
+	"\fForceRelease\x12!.leasehold.v1.ForceReleaseRequest\x1a\".leasehold.v1.ForceReleaseResponse\x12g\n" +
+	"\x12ListContendedLocks\x12'.leasehold.v1.ListContendedLocksRequest\x1a(.leasehold.v1.ListContendedLocksResponse\x12s\n" +
+	"\x16ListSuspectedDeadlocks\x12+.leasehold.v1.ListSuspectedDeadlocksRequest\x1a,.leasehold.v1.ListSuspectedDeadlocksResponse\x12X\n" +
 	"\rGetServerInfo\x12\".leasehold.v1.GetServerInfoRequest\x1a#.leasehold.v1.GetServerInfoResponseB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
@@ -1870,110 +2095,126 @@ func file_leasehold_v1_lock_service_proto_rawDescGZIP() []byte {
 	return file_leasehold_v1_lock_service_proto_rawDescData
 }
 
-var file_leasehold_v1_lock_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_leasehold_v1_lock_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_leasehold_v1_lock_service_proto_goTypes = []any{
-	(*AcquireRequest)(nil),            // 0: leasehold.v1.AcquireRequest
-	(*AcquireResponse)(nil),           // 1: leasehold.v1.AcquireResponse
-	(*AcquireManyRequest)(nil),        // 2: leasehold.v1.AcquireManyRequest
-	(*AcquireManyResponse)(nil),       // 3: leasehold.v1.AcquireManyResponse
-	(*HoldRequest)(nil),               // 4: leasehold.v1.HoldRequest
-	(*HoldResponse)(nil),              // 5: leasehold.v1.HoldResponse
-	(*KeepAliveRequest)(nil),          // 6: leasehold.v1.KeepAliveRequest
-	(*KeepAliveResponse)(nil),         // 7: leasehold.v1.KeepAliveResponse
-	(*RenewRequest)(nil),              // 8: leasehold.v1.RenewRequest
-	(*RenewResponse)(nil),             // 9: leasehold.v1.RenewResponse
-	(*ReleaseRequest)(nil),            // 10: leasehold.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),           // 11: leasehold.v1.ReleaseResponse
-	(*GetLockRequest)(nil),            // 12: leasehold.v1.GetLockRequest
-	(*GetLockResponse)(nil),           // 13: leasehold.v1.GetLockResponse
-	(*ListLocksRequest)(nil),          // 14: leasehold.v1.ListLocksRequest
-	(*ListLocksResponse)(nil),         // 15: leasehold.v1.ListLocksResponse
-	(*WatchLocksRequest)(nil),         // 16: leasehold.v1.WatchLocksRequest
-	(*WatchLocksResponse)(nil),        // 17: leasehold.v1.WatchLocksResponse
-	(*CheckFencingTokenRequest)(nil),  // 18: leasehold.v1.CheckFencingTokenRequest
-	(*CheckFencingTokenResponse)(nil), // 19: leasehold.v1.CheckFencingTokenResponse
-	(*ForceReleaseRequest)(nil),       // 20: leasehold.v1.ForceReleaseRequest
-	(*ForceReleaseResponse)(nil),      // 21: leasehold.v1.ForceReleaseResponse
-	(*GetServerInfoRequest)(nil),      // 22: leasehold.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil),     // 23: leasehold.v1.GetServerInfoResponse
-	(*LeaseSpec)(nil),                 // 24: leasehold.v1.LeaseSpec
-	(*durationpb.Duration)(nil),       // 25: google.protobuf.Duration
-	(*Lease)(nil),                     // 26: leasehold.v1.Lease
-	(*Queued)(nil),                    // 27: leasehold.v1.Queued
-	(*AtRisk)(nil),                    // 28: leasehold.v1.AtRisk
-	(*Lost)(nil),                      // 29: leasehold.v1.Lost
-	(*Moved)(nil),                     // 30: leasehold.v1.Moved
-	(*Draining)(nil),                  // 31: leasehold.v1.Draining
-	(*LeaseRef)(nil),                  // 32: leasehold.v1.LeaseRef
-	(*Lock)(nil),                      // 33: leasehold.v1.Lock
-	(LockState)(0),                    // 34: leasehold.v1.LockState
-	(*SnapshotComplete)(nil),          // 35: leasehold.v1.SnapshotComplete
-	(*Heartbeat)(nil),                 // 36: leasehold.v1.Heartbeat
-	(*ServerInfo)(nil),                // 37: leasehold.v1.ServerInfo
+	(*AcquireRequest)(nil),                 // 0: leasehold.v1.AcquireRequest
+	(*AcquireResponse)(nil),                // 1: leasehold.v1.AcquireResponse
+	(*AcquireManyRequest)(nil),             // 2: leasehold.v1.AcquireManyRequest
+	(*AcquireManyResponse)(nil),            // 3: leasehold.v1.AcquireManyResponse
+	(*HoldRequest)(nil),                    // 4: leasehold.v1.HoldRequest
+	(*HoldResponse)(nil),                   // 5: leasehold.v1.HoldResponse
+	(*KeepAliveRequest)(nil),               // 6: leasehold.v1.KeepAliveRequest
+	(*KeepAliveResponse)(nil),              // 7: leasehold.v1.KeepAliveResponse
+	(*RenewRequest)(nil),                   // 8: leasehold.v1.RenewRequest
+	(*RenewResponse)(nil),                  // 9: leasehold.v1.RenewResponse
+	(*ReleaseRequest)(nil),                 // 10: leasehold.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),                // 11: leasehold.v1.ReleaseResponse
+	(*GetLockRequest)(nil),                 // 12: leasehold.v1.GetLockRequest
+	(*GetLockResponse)(nil),                // 13: leasehold.v1.GetLockResponse
+	(*ListLocksRequest)(nil),               // 14: leasehold.v1.ListLocksRequest
+	(*ListLocksResponse)(nil),              // 15: leasehold.v1.ListLocksResponse
+	(*WatchLocksRequest)(nil),              // 16: leasehold.v1.WatchLocksRequest
+	(*WatchLocksResponse)(nil),             // 17: leasehold.v1.WatchLocksResponse
+	(*CheckFencingTokenRequest)(nil),       // 18: leasehold.v1.CheckFencingTokenRequest
+	(*CheckFencingTokenResponse)(nil),      // 19: leasehold.v1.CheckFencingTokenResponse
+	(*ForceReleaseRequest)(nil),            // 20: leasehold.v1.ForceReleaseRequest
+	(*ForceReleaseResponse)(nil),           // 21: leasehold.v1.ForceReleaseResponse
+	(*ListContendedLocksRequest)(nil),      // 22: leasehold.v1.ListContendedLocksRequest
+	(*ListContendedLocksResponse)(nil),     // 23: leasehold.v1.ListContendedLocksResponse
+	(*ListSuspectedDeadlocksRequest)(nil),  // 24: leasehold.v1.ListSuspectedDeadlocksRequest
+	(*ListSuspectedDeadlocksResponse)(nil), // 25: leasehold.v1.ListSuspectedDeadlocksResponse
+	(*GetServerInfoRequest)(nil),           // 26: leasehold.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil),          // 27: leasehold.v1.GetServerInfoResponse
+	(*LeaseSpec)(nil),                      // 28: leasehold.v1.LeaseSpec
+	(*durationpb.Duration)(nil),            // 29: google.protobuf.Duration
+	(*Lease)(nil),                          // 30: leasehold.v1.Lease
+	(*Queued)(nil),                         // 31: leasehold.v1.Queued
+	(*AtRisk)(nil),                         // 32: leasehold.v1.AtRisk
+	(*Lost)(nil),                           // 33: leasehold.v1.Lost
+	(*Moved)(nil),                          // 34: leasehold.v1.Moved
+	(*Draining)(nil),                       // 35: leasehold.v1.Draining
+	(*LeaseRef)(nil),                       // 36: leasehold.v1.LeaseRef
+	(*Lock)(nil),                           // 37: leasehold.v1.Lock
+	(LockState)(0),                         // 38: leasehold.v1.LockState
+	(*SnapshotComplete)(nil),               // 39: leasehold.v1.SnapshotComplete
+	(*Heartbeat)(nil),                      // 40: leasehold.v1.Heartbeat
+	(*ContendedLock)(nil),                  // 41: leasehold.v1.ContendedLock
+	(*ContentionCoverage)(nil),             // 42: leasehold.v1.ContentionCoverage
+	(*SuspectedDeadlock)(nil),              // 43: leasehold.v1.SuspectedDeadlock
+	(*ServerInfo)(nil),                     // 44: leasehold.v1.ServerInfo
 }
 var file_leasehold_v1_lock_service_proto_depIdxs = []int32{
-	24, // 0: leasehold.v1.AcquireRequest.spec:type_name -> leasehold.v1.LeaseSpec
-	25, // 1: leasehold.v1.AcquireRequest.wait_timeout:type_name -> google.protobuf.Duration
-	26, // 2: leasehold.v1.AcquireResponse.lease:type_name -> leasehold.v1.Lease
-	24, // 3: leasehold.v1.AcquireManyRequest.specs:type_name -> leasehold.v1.LeaseSpec
-	25, // 4: leasehold.v1.AcquireManyRequest.wait_timeout:type_name -> google.protobuf.Duration
-	26, // 5: leasehold.v1.AcquireManyResponse.leases:type_name -> leasehold.v1.Lease
-	24, // 6: leasehold.v1.HoldRequest.spec:type_name -> leasehold.v1.LeaseSpec
-	25, // 7: leasehold.v1.HoldRequest.wait_timeout:type_name -> google.protobuf.Duration
-	25, // 8: leasehold.v1.HoldRequest.renew_for:type_name -> google.protobuf.Duration
-	27, // 9: leasehold.v1.HoldResponse.queued:type_name -> leasehold.v1.Queued
-	26, // 10: leasehold.v1.HoldResponse.granted:type_name -> leasehold.v1.Lease
-	26, // 11: leasehold.v1.HoldResponse.renewed:type_name -> leasehold.v1.Lease
-	28, // 12: leasehold.v1.HoldResponse.at_risk:type_name -> leasehold.v1.AtRisk
-	29, // 13: leasehold.v1.HoldResponse.lost:type_name -> leasehold.v1.Lost
-	30, // 14: leasehold.v1.HoldResponse.moved:type_name -> leasehold.v1.Moved
-	31, // 15: leasehold.v1.HoldResponse.draining:type_name -> leasehold.v1.Draining
-	32, // 16: leasehold.v1.KeepAliveRequest.leases:type_name -> leasehold.v1.LeaseRef
-	25, // 17: leasehold.v1.KeepAliveRequest.renew_for:type_name -> google.protobuf.Duration
-	26, // 18: leasehold.v1.KeepAliveResponse.renewed:type_name -> leasehold.v1.Lease
-	28, // 19: leasehold.v1.KeepAliveResponse.at_risk:type_name -> leasehold.v1.AtRisk
-	29, // 20: leasehold.v1.KeepAliveResponse.lost:type_name -> leasehold.v1.Lost
-	30, // 21: leasehold.v1.KeepAliveResponse.moved:type_name -> leasehold.v1.Moved
-	31, // 22: leasehold.v1.KeepAliveResponse.draining:type_name -> leasehold.v1.Draining
-	25, // 23: leasehold.v1.RenewRequest.ttl:type_name -> google.protobuf.Duration
-	26, // 24: leasehold.v1.RenewResponse.lease:type_name -> leasehold.v1.Lease
-	33, // 25: leasehold.v1.GetLockResponse.lock:type_name -> leasehold.v1.Lock
-	34, // 26: leasehold.v1.ListLocksRequest.states:type_name -> leasehold.v1.LockState
-	33, // 27: leasehold.v1.ListLocksResponse.locks:type_name -> leasehold.v1.Lock
-	33, // 28: leasehold.v1.WatchLocksResponse.lock:type_name -> leasehold.v1.Lock
-	35, // 29: leasehold.v1.WatchLocksResponse.snapshot_complete:type_name -> leasehold.v1.SnapshotComplete
-	36, // 30: leasehold.v1.WatchLocksResponse.heartbeat:type_name -> leasehold.v1.Heartbeat
-	25, // 31: leasehold.v1.ForceReleaseResponse.free_in:type_name -> google.protobuf.Duration
-	37, // 32: leasehold.v1.GetServerInfoResponse.info:type_name -> leasehold.v1.ServerInfo
-	0,  // 33: leasehold.v1.LockService.Acquire:input_type -> leasehold.v1.AcquireRequest
-	2,  // 34: leasehold.v1.LockService.AcquireMany:input_type -> leasehold.v1.AcquireManyRequest
-	4,  // 35: leasehold.v1.LockService.Hold:input_type -> leasehold.v1.HoldRequest
-	6,  // 36: leasehold.v1.LockService.KeepAlive:input_type -> leasehold.v1.KeepAliveRequest
-	8,  // 37: leasehold.v1.LockService.Renew:input_type -> leasehold.v1.RenewRequest
-	10, // 38: leasehold.v1.LockService.Release:input_type -> leasehold.v1.ReleaseRequest
-	12, // 39: leasehold.v1.LockService.GetLock:input_type -> leasehold.v1.GetLockRequest
-	14, // 40: leasehold.v1.LockService.ListLocks:input_type -> leasehold.v1.ListLocksRequest
-	16, // 41: leasehold.v1.LockService.WatchLocks:input_type -> leasehold.v1.WatchLocksRequest
-	18, // 42: leasehold.v1.LockService.CheckFencingToken:input_type -> leasehold.v1.CheckFencingTokenRequest
-	20, // 43: leasehold.v1.LockService.ForceRelease:input_type -> leasehold.v1.ForceReleaseRequest
-	22, // 44: leasehold.v1.LockService.GetServerInfo:input_type -> leasehold.v1.GetServerInfoRequest
-	1,  // 45: leasehold.v1.LockService.Acquire:output_type -> leasehold.v1.AcquireResponse
-	3,  // 46: leasehold.v1.LockService.AcquireMany:output_type -> leasehold.v1.AcquireManyResponse
-	5,  // 47: leasehold.v1.LockService.Hold:output_type -> leasehold.v1.HoldResponse
-	7,  // 48: leasehold.v1.LockService.KeepAlive:output_type -> leasehold.v1.KeepAliveResponse
-	9,  // 49: leasehold.v1.LockService.Renew:output_type -> leasehold.v1.RenewResponse
-	11, // 50: leasehold.v1.LockService.Release:output_type -> leasehold.v1.ReleaseResponse
-	13, // 51: leasehold.v1.LockService.GetLock:output_type -> leasehold.v1.GetLockResponse
-	15, // 52: leasehold.v1.LockService.ListLocks:output_type -> leasehold.v1.ListLocksResponse
-	17, // 53: leasehold.v1.LockService.WatchLocks:output_type -> leasehold.v1.WatchLocksResponse
-	19, // 54: leasehold.v1.LockService.CheckFencingToken:output_type -> leasehold.v1.CheckFencingTokenResponse
-	21, // 55: leasehold.v1.LockService.ForceRelease:output_type -> leasehold.v1.ForceReleaseResponse
-	23, // 56: leasehold.v1.LockService.GetServerInfo:output_type -> leasehold.v1.GetServerInfoResponse
-	45, // [45:57] is the sub-list for method output_type
-	33, // [33:45] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	28, // 0: leasehold.v1.AcquireRequest.spec:type_name -> leasehold.v1.LeaseSpec
+	29, // 1: leasehold.v1.AcquireRequest.wait_timeout:type_name -> google.protobuf.Duration
+	30, // 2: leasehold.v1.AcquireResponse.lease:type_name -> leasehold.v1.Lease
+	28, // 3: leasehold.v1.AcquireManyRequest.specs:type_name -> leasehold.v1.LeaseSpec
+	29, // 4: leasehold.v1.AcquireManyRequest.wait_timeout:type_name -> google.protobuf.Duration
+	30, // 5: leasehold.v1.AcquireManyResponse.leases:type_name -> leasehold.v1.Lease
+	28, // 6: leasehold.v1.HoldRequest.spec:type_name -> leasehold.v1.LeaseSpec
+	29, // 7: leasehold.v1.HoldRequest.wait_timeout:type_name -> google.protobuf.Duration
+	29, // 8: leasehold.v1.HoldRequest.renew_for:type_name -> google.protobuf.Duration
+	31, // 9: leasehold.v1.HoldResponse.queued:type_name -> leasehold.v1.Queued
+	30, // 10: leasehold.v1.HoldResponse.granted:type_name -> leasehold.v1.Lease
+	30, // 11: leasehold.v1.HoldResponse.renewed:type_name -> leasehold.v1.Lease
+	32, // 12: leasehold.v1.HoldResponse.at_risk:type_name -> leasehold.v1.AtRisk
+	33, // 13: leasehold.v1.HoldResponse.lost:type_name -> leasehold.v1.Lost
+	34, // 14: leasehold.v1.HoldResponse.moved:type_name -> leasehold.v1.Moved
+	35, // 15: leasehold.v1.HoldResponse.draining:type_name -> leasehold.v1.Draining
+	36, // 16: leasehold.v1.KeepAliveRequest.leases:type_name -> leasehold.v1.LeaseRef
+	29, // 17: leasehold.v1.KeepAliveRequest.renew_for:type_name -> google.protobuf.Duration
+	30, // 18: leasehold.v1.KeepAliveResponse.renewed:type_name -> leasehold.v1.Lease
+	32, // 19: leasehold.v1.KeepAliveResponse.at_risk:type_name -> leasehold.v1.AtRisk
+	33, // 20: leasehold.v1.KeepAliveResponse.lost:type_name -> leasehold.v1.Lost
+	34, // 21: leasehold.v1.KeepAliveResponse.moved:type_name -> leasehold.v1.Moved
+	35, // 22: leasehold.v1.KeepAliveResponse.draining:type_name -> leasehold.v1.Draining
+	29, // 23: leasehold.v1.RenewRequest.ttl:type_name -> google.protobuf.Duration
+	30, // 24: leasehold.v1.RenewResponse.lease:type_name -> leasehold.v1.Lease
+	37, // 25: leasehold.v1.GetLockResponse.lock:type_name -> leasehold.v1.Lock
+	38, // 26: leasehold.v1.ListLocksRequest.states:type_name -> leasehold.v1.LockState
+	37, // 27: leasehold.v1.ListLocksResponse.locks:type_name -> leasehold.v1.Lock
+	37, // 28: leasehold.v1.WatchLocksResponse.lock:type_name -> leasehold.v1.Lock
+	39, // 29: leasehold.v1.WatchLocksResponse.snapshot_complete:type_name -> leasehold.v1.SnapshotComplete
+	40, // 30: leasehold.v1.WatchLocksResponse.heartbeat:type_name -> leasehold.v1.Heartbeat
+	29, // 31: leasehold.v1.ForceReleaseResponse.free_in:type_name -> google.protobuf.Duration
+	41, // 32: leasehold.v1.ListContendedLocksResponse.locks:type_name -> leasehold.v1.ContendedLock
+	29, // 33: leasehold.v1.ListContendedLocksResponse.window:type_name -> google.protobuf.Duration
+	42, // 34: leasehold.v1.ListContendedLocksResponse.coverage:type_name -> leasehold.v1.ContentionCoverage
+	43, // 35: leasehold.v1.ListSuspectedDeadlocksResponse.deadlocks:type_name -> leasehold.v1.SuspectedDeadlock
+	42, // 36: leasehold.v1.ListSuspectedDeadlocksResponse.coverage:type_name -> leasehold.v1.ContentionCoverage
+	44, // 37: leasehold.v1.GetServerInfoResponse.info:type_name -> leasehold.v1.ServerInfo
+	0,  // 38: leasehold.v1.LockService.Acquire:input_type -> leasehold.v1.AcquireRequest
+	2,  // 39: leasehold.v1.LockService.AcquireMany:input_type -> leasehold.v1.AcquireManyRequest
+	4,  // 40: leasehold.v1.LockService.Hold:input_type -> leasehold.v1.HoldRequest
+	6,  // 41: leasehold.v1.LockService.KeepAlive:input_type -> leasehold.v1.KeepAliveRequest
+	8,  // 42: leasehold.v1.LockService.Renew:input_type -> leasehold.v1.RenewRequest
+	10, // 43: leasehold.v1.LockService.Release:input_type -> leasehold.v1.ReleaseRequest
+	12, // 44: leasehold.v1.LockService.GetLock:input_type -> leasehold.v1.GetLockRequest
+	14, // 45: leasehold.v1.LockService.ListLocks:input_type -> leasehold.v1.ListLocksRequest
+	16, // 46: leasehold.v1.LockService.WatchLocks:input_type -> leasehold.v1.WatchLocksRequest
+	18, // 47: leasehold.v1.LockService.CheckFencingToken:input_type -> leasehold.v1.CheckFencingTokenRequest
+	20, // 48: leasehold.v1.LockService.ForceRelease:input_type -> leasehold.v1.ForceReleaseRequest
+	22, // 49: leasehold.v1.LockService.ListContendedLocks:input_type -> leasehold.v1.ListContendedLocksRequest
+	24, // 50: leasehold.v1.LockService.ListSuspectedDeadlocks:input_type -> leasehold.v1.ListSuspectedDeadlocksRequest
+	26, // 51: leasehold.v1.LockService.GetServerInfo:input_type -> leasehold.v1.GetServerInfoRequest
+	1,  // 52: leasehold.v1.LockService.Acquire:output_type -> leasehold.v1.AcquireResponse
+	3,  // 53: leasehold.v1.LockService.AcquireMany:output_type -> leasehold.v1.AcquireManyResponse
+	5,  // 54: leasehold.v1.LockService.Hold:output_type -> leasehold.v1.HoldResponse
+	7,  // 55: leasehold.v1.LockService.KeepAlive:output_type -> leasehold.v1.KeepAliveResponse
+	9,  // 56: leasehold.v1.LockService.Renew:output_type -> leasehold.v1.RenewResponse
+	11, // 57: leasehold.v1.LockService.Release:output_type -> leasehold.v1.ReleaseResponse
+	13, // 58: leasehold.v1.LockService.GetLock:output_type -> leasehold.v1.GetLockResponse
+	15, // 59: leasehold.v1.LockService.ListLocks:output_type -> leasehold.v1.ListLocksResponse
+	17, // 60: leasehold.v1.LockService.WatchLocks:output_type -> leasehold.v1.WatchLocksResponse
+	19, // 61: leasehold.v1.LockService.CheckFencingToken:output_type -> leasehold.v1.CheckFencingTokenResponse
+	21, // 62: leasehold.v1.LockService.ForceRelease:output_type -> leasehold.v1.ForceReleaseResponse
+	23, // 63: leasehold.v1.LockService.ListContendedLocks:output_type -> leasehold.v1.ListContendedLocksResponse
+	25, // 64: leasehold.v1.LockService.ListSuspectedDeadlocks:output_type -> leasehold.v1.ListSuspectedDeadlocksResponse
+	27, // 65: leasehold.v1.LockService.GetServerInfo:output_type -> leasehold.v1.GetServerInfoResponse
+	52, // [52:66] is the sub-list for method output_type
+	38, // [38:52] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_leasehold_v1_lock_service_proto_init() }
@@ -1981,6 +2222,7 @@ func file_leasehold_v1_lock_service_proto_init() {
 	if File_leasehold_v1_lock_service_proto != nil {
 		return
 	}
+	file_leasehold_v1_contention_proto_init()
 	file_leasehold_v1_lease_proto_init()
 	file_leasehold_v1_lease_events_proto_init()
 	file_leasehold_v1_lock_proto_init()
@@ -2026,7 +2268,7 @@ func file_leasehold_v1_lock_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leasehold_v1_lock_service_proto_rawDesc), len(file_leasehold_v1_lock_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,18 +22,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LockService_Acquire_FullMethodName           = "/leasehold.v1.LockService/Acquire"
-	LockService_AcquireMany_FullMethodName       = "/leasehold.v1.LockService/AcquireMany"
-	LockService_Hold_FullMethodName              = "/leasehold.v1.LockService/Hold"
-	LockService_KeepAlive_FullMethodName         = "/leasehold.v1.LockService/KeepAlive"
-	LockService_Renew_FullMethodName             = "/leasehold.v1.LockService/Renew"
-	LockService_Release_FullMethodName           = "/leasehold.v1.LockService/Release"
-	LockService_GetLock_FullMethodName           = "/leasehold.v1.LockService/GetLock"
-	LockService_ListLocks_FullMethodName         = "/leasehold.v1.LockService/ListLocks"
-	LockService_WatchLocks_FullMethodName        = "/leasehold.v1.LockService/WatchLocks"
-	LockService_CheckFencingToken_FullMethodName = "/leasehold.v1.LockService/CheckFencingToken"
-	LockService_ForceRelease_FullMethodName      = "/leasehold.v1.LockService/ForceRelease"
-	LockService_GetServerInfo_FullMethodName     = "/leasehold.v1.LockService/GetServerInfo"
+	LockService_Acquire_FullMethodName                = "/leasehold.v1.LockService/Acquire"
+	LockService_AcquireMany_FullMethodName            = "/leasehold.v1.LockService/AcquireMany"
+	LockService_Hold_FullMethodName                   = "/leasehold.v1.LockService/Hold"
+	LockService_KeepAlive_FullMethodName              = "/leasehold.v1.LockService/KeepAlive"
+	LockService_Renew_FullMethodName                  = "/leasehold.v1.LockService/Renew"
+	LockService_Release_FullMethodName                = "/leasehold.v1.LockService/Release"
+	LockService_GetLock_FullMethodName                = "/leasehold.v1.LockService/GetLock"
+	LockService_ListLocks_FullMethodName              = "/leasehold.v1.LockService/ListLocks"
+	LockService_WatchLocks_FullMethodName             = "/leasehold.v1.LockService/WatchLocks"
+	LockService_CheckFencingToken_FullMethodName      = "/leasehold.v1.LockService/CheckFencingToken"
+	LockService_ForceRelease_FullMethodName           = "/leasehold.v1.LockService/ForceRelease"
+	LockService_ListContendedLocks_FullMethodName     = "/leasehold.v1.LockService/ListContendedLocks"
+	LockService_ListSuspectedDeadlocks_FullMethodName = "/leasehold.v1.LockService/ListSuspectedDeadlocks"
+	LockService_GetServerInfo_FullMethodName          = "/leasehold.v1.LockService/GetServerInfo"
 )
 
 // LockServiceClient is the client API for LockService service.
@@ -139,6 +141,14 @@ type LockServiceClient interface {
 	//
 	// Errors: PERMISSION_DENIED. Nothing to release is no error.
 	ForceRelease(ctx context.Context, in *ForceReleaseRequest, opts ...grpc.CallOption) (*ForceReleaseResponse, error)
+	// Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+	// It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+	ListContendedLocks(ctx context.Context, in *ListContendedLocksRequest, opts ...grpc.CallOption) (*ListContendedLocksResponse, error)
+	// Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+	// what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+	// has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+	// A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+	ListSuspectedDeadlocks(ctx context.Context, in *ListSuspectedDeadlocksRequest, opts ...grpc.CallOption) (*ListSuspectedDeadlocksResponse, error)
 	// Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
 }
@@ -288,6 +298,26 @@ func (c *lockServiceClient) ForceRelease(ctx context.Context, in *ForceReleaseRe
 	return out, nil
 }
 
+func (c *lockServiceClient) ListContendedLocks(ctx context.Context, in *ListContendedLocksRequest, opts ...grpc.CallOption) (*ListContendedLocksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListContendedLocksResponse)
+	err := c.cc.Invoke(ctx, LockService_ListContendedLocks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lockServiceClient) ListSuspectedDeadlocks(ctx context.Context, in *ListSuspectedDeadlocksRequest, opts ...grpc.CallOption) (*ListSuspectedDeadlocksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSuspectedDeadlocksResponse)
+	err := c.cc.Invoke(ctx, LockService_ListSuspectedDeadlocks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lockServiceClient) GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetServerInfoResponse)
@@ -401,6 +431,14 @@ type LockServiceServer interface {
 	//
 	// Errors: PERMISSION_DENIED. Nothing to release is no error.
 	ForceRelease(context.Context, *ForceReleaseRequest) (*ForceReleaseResponse, error)
+	// Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+	// It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+	ListContendedLocks(context.Context, *ListContendedLocksRequest) (*ListContendedLocksResponse, error)
+	// Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+	// what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+	// has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+	// A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+	ListSuspectedDeadlocks(context.Context, *ListSuspectedDeadlocksRequest) (*ListSuspectedDeadlocksResponse, error)
 	// Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
 	mustEmbedUnimplementedLockServiceServer()
@@ -445,6 +483,12 @@ func (UnimplementedLockServiceServer) CheckFencingToken(context.Context, *CheckF
 }
 func (UnimplementedLockServiceServer) ForceRelease(context.Context, *ForceReleaseRequest) (*ForceReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForceRelease not implemented")
+}
+func (UnimplementedLockServiceServer) ListContendedLocks(context.Context, *ListContendedLocksRequest) (*ListContendedLocksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListContendedLocks not implemented")
+}
+func (UnimplementedLockServiceServer) ListSuspectedDeadlocks(context.Context, *ListSuspectedDeadlocksRequest) (*ListSuspectedDeadlocksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSuspectedDeadlocks not implemented")
 }
 func (UnimplementedLockServiceServer) GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetServerInfo not implemented")
@@ -647,6 +691,42 @@ func _LockService_ForceRelease_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LockService_ListContendedLocks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListContendedLocksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).ListContendedLocks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_ListContendedLocks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).ListContendedLocks(ctx, req.(*ListContendedLocksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LockService_ListSuspectedDeadlocks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSuspectedDeadlocksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LockServiceServer).ListSuspectedDeadlocks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LockService_ListSuspectedDeadlocks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LockServiceServer).ListSuspectedDeadlocks(ctx, req.(*ListSuspectedDeadlocksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LockService_GetServerInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetServerInfoRequest)
 	if err := dec(in); err != nil {
@@ -703,6 +783,14 @@ var LockService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ForceRelease",
 			Handler:    _LockService_ForceRelease_Handler,
+		},
+		{
+			MethodName: "ListContendedLocks",
+			Handler:    _LockService_ListContendedLocks_Handler,
+		},
+		{
+			MethodName: "ListSuspectedDeadlocks",
+			Handler:    _LockService_ListSuspectedDeadlocks_Handler,
 		},
 		{
 			MethodName: "GetServerInfo",

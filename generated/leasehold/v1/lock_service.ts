@@ -18,6 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
+import { ContendedLock, ContentionCoverage, SuspectedDeadlock } from "./contention.ts";
 import { Lease, LeaseRef, LeaseSpec } from "./lease.ts";
 import { AtRisk, Draining, Lost, Moved, Queued } from "./lease_events.ts";
 import { Lock, LockState } from "./lock.ts";
@@ -305,6 +306,41 @@ export interface ForceReleaseResponse {
    * once.
    */
   freeIn: Duration | undefined;
+}
+
+/** The request of ListContendedLocks. */
+export interface ListContendedLocksRequest {
+  /** At most this many locks. Unset (0): 20; more than 100 means 100. */
+  limit: number;
+}
+
+/** The response of ListContendedLocks. */
+export interface ListContendedLocksResponse {
+  /** The most contended first: by `total_wait`. Empty: no call has had to wait within the window. */
+  locks: ContendedLock[];
+  /** How far back the numbers reach: 5 to 6 minutes, or less on servers that have just started. */
+  window:
+    | Duration
+    | undefined;
+  /** Which servers they are from. Always set. */
+  coverage: ContentionCoverage | undefined;
+}
+
+/** The request of ListSuspectedDeadlocks. */
+export interface ListSuspectedDeadlocksRequest {
+}
+
+/** The response of ListSuspectedDeadlocks. */
+export interface ListSuspectedDeadlocksResponse {
+  /** Each circle once, 20 at most. Of many circles that share owners, one of the shortest for each owner. */
+  deadlocks: SuspectedDeadlock[];
+  /**
+   * More calls wait than were looked at: the 300 oldest of each server, for 1,000 resources. Of a lock with many holders
+   * 10 were looked at.
+   */
+  partial: boolean;
+  /** Which servers' waits were looked at. Always set. */
+  coverage: ContentionCoverage | undefined;
 }
 
 /** The request of GetServerInfo. */
@@ -2159,6 +2195,268 @@ export const ForceReleaseResponse: MessageFns<ForceReleaseResponse> = {
   },
 };
 
+function createBaseListContendedLocksRequest(): ListContendedLocksRequest {
+  return { limit: 0 };
+}
+
+export const ListContendedLocksRequest: MessageFns<ListContendedLocksRequest> = {
+  encode(message: ListContendedLocksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== 0) {
+      writer.uint32(8).int32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListContendedLocksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListContendedLocksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListContendedLocksRequest>): ListContendedLocksRequest {
+    return ListContendedLocksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListContendedLocksRequest>): ListContendedLocksRequest {
+    const message = createBaseListContendedLocksRequest();
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseListContendedLocksResponse(): ListContendedLocksResponse {
+  return { locks: [], window: undefined, coverage: undefined };
+}
+
+export const ListContendedLocksResponse: MessageFns<ListContendedLocksResponse> = {
+  encode(message: ListContendedLocksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.locks) {
+      ContendedLock.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.window !== undefined) {
+      Duration.encode(message.window, writer.uint32(18).fork()).join();
+    }
+    if (message.coverage !== undefined) {
+      ContentionCoverage.encode(message.coverage, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListContendedLocksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListContendedLocksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.locks.push(ContendedLock.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.window = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.coverage = ContentionCoverage.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListContendedLocksResponse>): ListContendedLocksResponse {
+    return ListContendedLocksResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListContendedLocksResponse>): ListContendedLocksResponse {
+    const message = createBaseListContendedLocksResponse();
+    message.locks = object.locks?.map((e) => ContendedLock.fromPartial(e)) || [];
+    message.window = (object.window !== undefined && object.window !== null)
+      ? Duration.fromPartial(object.window)
+      : undefined;
+    message.coverage = (object.coverage !== undefined && object.coverage !== null)
+      ? ContentionCoverage.fromPartial(object.coverage)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListSuspectedDeadlocksRequest(): ListSuspectedDeadlocksRequest {
+  return {};
+}
+
+export const ListSuspectedDeadlocksRequest: MessageFns<ListSuspectedDeadlocksRequest> = {
+  encode(_: ListSuspectedDeadlocksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSuspectedDeadlocksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSuspectedDeadlocksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListSuspectedDeadlocksRequest>): ListSuspectedDeadlocksRequest {
+    return ListSuspectedDeadlocksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListSuspectedDeadlocksRequest>): ListSuspectedDeadlocksRequest {
+    const message = createBaseListSuspectedDeadlocksRequest();
+    return message;
+  },
+};
+
+function createBaseListSuspectedDeadlocksResponse(): ListSuspectedDeadlocksResponse {
+  return { deadlocks: [], partial: false, coverage: undefined };
+}
+
+export const ListSuspectedDeadlocksResponse: MessageFns<ListSuspectedDeadlocksResponse> = {
+  encode(message: ListSuspectedDeadlocksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.deadlocks) {
+      SuspectedDeadlock.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.partial !== false) {
+      writer.uint32(16).bool(message.partial);
+    }
+    if (message.coverage !== undefined) {
+      ContentionCoverage.encode(message.coverage, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSuspectedDeadlocksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSuspectedDeadlocksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deadlocks.push(SuspectedDeadlock.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.partial = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.coverage = ContentionCoverage.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListSuspectedDeadlocksResponse>): ListSuspectedDeadlocksResponse {
+    return ListSuspectedDeadlocksResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSuspectedDeadlocksResponse>): ListSuspectedDeadlocksResponse {
+    const message = createBaseListSuspectedDeadlocksResponse();
+    message.deadlocks = object.deadlocks?.map((e) => SuspectedDeadlock.fromPartial(e)) || [];
+    message.partial = object.partial ?? false;
+    message.coverage = (object.coverage !== undefined && object.coverage !== null)
+      ? ContentionCoverage.fromPartial(object.coverage)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseGetServerInfoRequest(): GetServerInfoRequest {
   return {};
 }
@@ -2461,6 +2759,32 @@ export const LockServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+     * It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+     */
+    listContendedLocks: {
+      name: "ListContendedLocks",
+      requestType: ListContendedLocksRequest as typeof ListContendedLocksRequest,
+      requestStream: false,
+      responseType: ListContendedLocksResponse as typeof ListContendedLocksResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+     * what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+     * has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+     * A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+     */
+    listSuspectedDeadlocks: {
+      name: "ListSuspectedDeadlocks",
+      requestType: ListSuspectedDeadlocksRequest as typeof ListSuspectedDeadlocksRequest,
+      requestStream: false,
+      responseType: ListSuspectedDeadlocksResponse as typeof ListSuspectedDeadlocksResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
     getServerInfo: {
       name: "GetServerInfo",
@@ -2686,6 +3010,39 @@ export const LockServiceService = {
       Buffer.from(ForceReleaseResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ForceReleaseResponse => ForceReleaseResponse.decode(value),
   },
+  /**
+   * Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+   * It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+   */
+  listContendedLocks: {
+    path: "/leasehold.v1.LockService/ListContendedLocks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListContendedLocksRequest): Buffer =>
+      Buffer.from(ListContendedLocksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListContendedLocksRequest => ListContendedLocksRequest.decode(value),
+    responseSerialize: (value: ListContendedLocksResponse): Buffer =>
+      Buffer.from(ListContendedLocksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListContendedLocksResponse => ListContendedLocksResponse.decode(value),
+  },
+  /**
+   * Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+   * what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+   * has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+   * A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+   */
+  listSuspectedDeadlocks: {
+    path: "/leasehold.v1.LockService/ListSuspectedDeadlocks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListSuspectedDeadlocksRequest): Buffer =>
+      Buffer.from(ListSuspectedDeadlocksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListSuspectedDeadlocksRequest => ListSuspectedDeadlocksRequest.decode(value),
+    responseSerialize: (value: ListSuspectedDeadlocksResponse): Buffer =>
+      Buffer.from(ListSuspectedDeadlocksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListSuspectedDeadlocksResponse =>
+      ListSuspectedDeadlocksResponse.decode(value),
+  },
   /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
   getServerInfo: {
     path: "/leasehold.v1.LockService/GetServerInfo" as const,
@@ -2805,6 +3162,18 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * Errors: PERMISSION_DENIED. Nothing to release is no error.
    */
   forceRelease: handleUnaryCall<ForceReleaseRequest, ForceReleaseResponse>;
+  /**
+   * Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+   * It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+   */
+  listContendedLocks: handleUnaryCall<ListContendedLocksRequest, ListContendedLocksResponse>;
+  /**
+   * Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+   * what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+   * has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+   * A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+   */
+  listSuspectedDeadlocks: handleUnaryCall<ListSuspectedDeadlocksRequest, ListSuspectedDeadlocksResponse>;
   /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
   getServerInfo: handleUnaryCall<GetServerInfoRequest, GetServerInfoResponse>;
 }
@@ -3037,6 +3406,46 @@ export interface LockServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ForceReleaseResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+   * It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+   */
+  listContendedLocks(
+    request: ListContendedLocksRequest,
+    callback: (error: ServiceError | null, response: ListContendedLocksResponse) => void,
+  ): ClientUnaryCall;
+  listContendedLocks(
+    request: ListContendedLocksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListContendedLocksResponse) => void,
+  ): ClientUnaryCall;
+  listContendedLocks(
+    request: ListContendedLocksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListContendedLocksResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+   * what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+   * has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+   * A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+   */
+  listSuspectedDeadlocks(
+    request: ListSuspectedDeadlocksRequest,
+    callback: (error: ServiceError | null, response: ListSuspectedDeadlocksResponse) => void,
+  ): ClientUnaryCall;
+  listSuspectedDeadlocks(
+    request: ListSuspectedDeadlocksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListSuspectedDeadlocksResponse) => void,
+  ): ClientUnaryCall;
+  listSuspectedDeadlocks(
+    request: ListSuspectedDeadlocksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListSuspectedDeadlocksResponse) => void,
   ): ClientUnaryCall;
   /** Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't. */
   getServerInfo(

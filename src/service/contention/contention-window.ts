@@ -138,14 +138,28 @@ export class ContentionWindow {
     const nowMs = this.#clock.monotonicMs();
     this.#dropOld(nowMs);
     const [first] = this.#panes;
-    const names = new Set(this.#queues.keys());
-    for (const { sketch } of this.#panes) for (const { key } of sketch.entries) names.add(key);
-    if (!first || names.size === 0) return undefined;
+    const heavier = this.#weights(nowMs);
+    if (!first || heavier.size === 0) return undefined;
     const floorMs = this.#panes.reduce((sum, { sketch }) => sum + sketch.floor, 0);
-    const all = [...names].map((resource) => this.#contended(resource, nowMs));
-    const heaviest = mostContended(all, most);
-    const lightest = heaviest.length < all.length ? (heaviest.at(-1)?.waitMs ?? Number.POSITIVE_INFINITY) : 0;
-    return { windowMs: nowMs - first.startedMs, contended: heaviest, restMs: Math.max(floorMs, lightest) };
+    const leastMs = atLeast(heavier.values(), most);
+    const some = [...heavier].filter(([, ms]) => ms >= leastMs).map(([name]) => this.#contended(name, nowMs));
+    const contended = mostContended(some, most);
+    const lightestMs = contended.length < heavier.size ? (contended.at(-1)?.waitMs ?? 0) : 0;
+    return { windowMs: nowMs - first.startedMs, contended, restMs: Math.max(floorMs, lightestMs) };
+  }
+
+  /** How much longer calls have waited for each resource than for one that nothing is known of. */
+  #weights(nowMs: number): ReadonlyMap<string, number> {
+    const weights = new Map<string, number>();
+    for (const { sketch } of this.#panes) {
+      const { floor } = sketch;
+      for (const { key, weight } of sketch.entries)
+        weights.set(key, (weights.get(key) ?? 0) + weight - floor);
+    }
+    for (const [resource, { waits, sumMs }] of this.#queues) {
+      weights.set(resource, (weights.get(resource) ?? 0) + waits.size * nowMs - sumMs);
+    }
+    return weights;
   }
 
   #contended(resource: string, nowMs: number): Contended {
@@ -198,12 +212,15 @@ function countedOf(queue: Queue, nowMs: number): number {
   return waitedMs;
 }
 
-/** The first `most` of them by the time waited. Sorts numbers first: there can be 50,000 of them. */
+/** The `most`th largest of the values; the smallest where there are no more. A sort of numbers is much the cheapest. */
+function atLeast(values: Iterable<number>, most: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, sorted.length - most)] ?? 0;
+}
+
+/** The first `most` of them by the time waited. */
 export function mostContended(all: readonly Contended[], most: number): readonly Contended[] {
-  const byWait = Float64Array.from(all, ({ waitMs }) => waitMs).sort();
-  const leastMs = byWait[byWait.length - most] ?? 0;
   return all
-    .filter(({ waitMs }) => waitMs >= leastMs)
-    .sort((a, b) => b.waitMs - a.waitMs || b.waits - a.waits || (a.resource < b.resource ? -1 : 1))
+    .toSorted((a, b) => b.waitMs - a.waitMs || b.waits - a.waits || (a.resource < b.resource ? -1 : 1))
     .slice(0, most);
 }

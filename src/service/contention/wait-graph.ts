@@ -23,7 +23,7 @@ export interface OwnersWait {
    * When it was last known to be in the queue, by the store's wall clock; Infinity if it is in the view of the
    * resource. A circle with such a wait counts only if all of it is older than that:
    *
-   *   alice waits for b, and her instance reports it; alice gives up, and gets a; bob, who holds b, begins to wait for a.
+   *   alice waits for b, as her instance reports; alice gives up, and gets a; bob holds b, and begins to wait for a.
    *
    * The report and the views together look like a circle that never was.
    */

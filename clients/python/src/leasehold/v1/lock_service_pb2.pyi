@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from leasehold.v1 import contention_pb2 as _contention_pb2
 from leasehold.v1 import lease_pb2 as _lease_pb2
 from leasehold.v1 import lease_events_pb2 as _lease_events_pb2
 from leasehold.v1 import lock_pb2 as _lock_pb2
@@ -223,6 +224,36 @@ class ForceReleaseResponse(_message.Message):
     released_count: int
     free_in: _duration_pb2.Duration
     def __init__(self, released_count: _Optional[int] = ..., free_in: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ListContendedLocksRequest(_message.Message):
+    __slots__ = ("limit",)
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    def __init__(self, limit: _Optional[int] = ...) -> None: ...
+
+class ListContendedLocksResponse(_message.Message):
+    __slots__ = ("locks", "window", "coverage")
+    LOCKS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    locks: _containers.RepeatedCompositeFieldContainer[_contention_pb2.ContendedLock]
+    window: _duration_pb2.Duration
+    coverage: _contention_pb2.ContentionCoverage
+    def __init__(self, locks: _Optional[_Iterable[_Union[_contention_pb2.ContendedLock, _Mapping]]] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., coverage: _Optional[_Union[_contention_pb2.ContentionCoverage, _Mapping]] = ...) -> None: ...
+
+class ListSuspectedDeadlocksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListSuspectedDeadlocksResponse(_message.Message):
+    __slots__ = ("deadlocks", "partial", "coverage")
+    DEADLOCKS_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    deadlocks: _containers.RepeatedCompositeFieldContainer[_contention_pb2.SuspectedDeadlock]
+    partial: bool
+    coverage: _contention_pb2.ContentionCoverage
+    def __init__(self, deadlocks: _Optional[_Iterable[_Union[_contention_pb2.SuspectedDeadlock, _Mapping]]] = ..., partial: bool = ..., coverage: _Optional[_Union[_contention_pb2.ContentionCoverage, _Mapping]] = ...) -> None: ...
 
 class GetServerInfoRequest(_message.Message):
     __slots__ = ()

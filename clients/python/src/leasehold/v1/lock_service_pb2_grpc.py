@@ -102,6 +102,16 @@ class LockServiceStub(object):
                 request_serializer=leasehold_dot_v1_dot_lock__service__pb2.ForceReleaseRequest.SerializeToString,
                 response_deserializer=leasehold_dot_v1_dot_lock__service__pb2.ForceReleaseResponse.FromString,
                 _registered_method=True)
+        self.ListContendedLocks = channel.unary_unary(
+                '/leasehold.v1.LockService/ListContendedLocks',
+                request_serializer=leasehold_dot_v1_dot_lock__service__pb2.ListContendedLocksRequest.SerializeToString,
+                response_deserializer=leasehold_dot_v1_dot_lock__service__pb2.ListContendedLocksResponse.FromString,
+                _registered_method=True)
+        self.ListSuspectedDeadlocks = channel.unary_unary(
+                '/leasehold.v1.LockService/ListSuspectedDeadlocks',
+                request_serializer=leasehold_dot_v1_dot_lock__service__pb2.ListSuspectedDeadlocksRequest.SerializeToString,
+                response_deserializer=leasehold_dot_v1_dot_lock__service__pb2.ListSuspectedDeadlocksResponse.FromString,
+                _registered_method=True)
         self.GetServerInfo = channel.unary_unary(
                 '/leasehold.v1.LockService/GetServerInfo',
                 request_serializer=leasehold_dot_v1_dot_lock__service__pb2.GetServerInfoRequest.SerializeToString,
@@ -265,6 +275,24 @@ class LockServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListContendedLocks(self, request, context):
+        """Lists the locks for which calls on all servers have waited longest within the last minutes, the most contended first.
+        It reads what the servers have counted, and how the locks are now; the path of locks is not part of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSuspectedDeadlocks(self, request, context):
+        """Looks for owners that wait for each other: circles in which each holds what the one before it waits for. It compares
+        what the servers tell of the calls that wait on them with the holders and the queues as they are now, so a wait that
+        has ended makes no circle. Callers without an owner, and an owner that waits for what it holds itself, are in none.
+        A waiter waits for each holder of a shared lock, and for permits only where the others can't free enough.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetServerInfo(self, request, context):
         """Shows what the server is, its limits and defaults, and how its store is doing. Answers even when the store doesn't.
         """
@@ -329,6 +357,16 @@ def add_LockServiceServicer_to_server(servicer, server):
                     servicer.ForceRelease,
                     request_deserializer=leasehold_dot_v1_dot_lock__service__pb2.ForceReleaseRequest.FromString,
                     response_serializer=leasehold_dot_v1_dot_lock__service__pb2.ForceReleaseResponse.SerializeToString,
+            ),
+            'ListContendedLocks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContendedLocks,
+                    request_deserializer=leasehold_dot_v1_dot_lock__service__pb2.ListContendedLocksRequest.FromString,
+                    response_serializer=leasehold_dot_v1_dot_lock__service__pb2.ListContendedLocksResponse.SerializeToString,
+            ),
+            'ListSuspectedDeadlocks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSuspectedDeadlocks,
+                    request_deserializer=leasehold_dot_v1_dot_lock__service__pb2.ListSuspectedDeadlocksRequest.FromString,
+                    response_serializer=leasehold_dot_v1_dot_lock__service__pb2.ListSuspectedDeadlocksResponse.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -646,6 +684,60 @@ class LockService(object):
             '/leasehold.v1.LockService/ForceRelease',
             leasehold_dot_v1_dot_lock__service__pb2.ForceReleaseRequest.SerializeToString,
             leasehold_dot_v1_dot_lock__service__pb2.ForceReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContendedLocks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leasehold.v1.LockService/ListContendedLocks',
+            leasehold_dot_v1_dot_lock__service__pb2.ListContendedLocksRequest.SerializeToString,
+            leasehold_dot_v1_dot_lock__service__pb2.ListContendedLocksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSuspectedDeadlocks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leasehold.v1.LockService/ListSuspectedDeadlocks',
+            leasehold_dot_v1_dot_lock__service__pb2.ListSuspectedDeadlocksRequest.SerializeToString,
+            leasehold_dot_v1_dot_lock__service__pb2.ListSuspectedDeadlocksResponse.FromString,
             options,
             channel_credentials,
             insecure,
