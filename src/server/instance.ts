@@ -23,6 +23,7 @@ import type { CallObserver } from '../transport/unary-handler.ts';
 import { type LockSide, makeLockSide } from './lock-side.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
+import { type OpenTracing, openTracing } from './open-tracing.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
 import { ServingCertificates } from './serving-certificates.ts';
 
@@ -81,6 +82,7 @@ interface Core {
   readonly store: Store;
   readonly info: ServerInfoService;
   readonly calls: Calls;
+  readonly tracing: OpenTracing;
 }
 
 interface Calls {
@@ -145,6 +147,7 @@ export async function serve(
       stopWatching();
       await store.close();
       await admin?.stop();
+      await core.tracing.flush();
       log.info('stopped');
     };
     return {
@@ -200,7 +203,8 @@ function openCore(
   const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const calls = observeCalls(metrics, log);
-  const known = { config, log, clock, version, instanceId };
+  const tracing = openTracing(config, log, clock, version);
+  const known = { config, log, clock, version, instanceId, tracing };
   return { ...known, authorization, reloadTokens, metrics, operationMetrics, store, info, calls };
 }
 
@@ -224,7 +228,7 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
 
 /** Opens both ports or none. */
 async function openPorts(core: Core, locks: LockSide, operations: OperationSide): Promise<Ports> {
-  const { config, clock, authorization, metrics, info, calls } = core;
+  const { config, clock, authorization, metrics, info, calls, tracing } = core;
   const { maxTtlMs, defaultTtlMs } = config.locks;
   const { maxPayloadBytes } = config.server;
   const bounds = {
@@ -233,7 +237,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
     maxPayloadBytes,
     replicatedMinAcks: config.redis?.replicatedMinAcks,
   };
-  const environment = { clock, authorization, observer: calls.observer };
+  const environment = { clock, authorization, observer: calls.observer, tracing: tracing.calls };
   const ready = (): boolean => info.ready();
   const { server: grpc, address } = await GrpcServer.start({
     ...config.server,

@@ -89,6 +89,7 @@ export class LeaseStreams {
     const grantedMs = clock.monotonicMs();
     if (grantedMs >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
+    context.trace?.answered('granted');
     const group = groupOf(context.peer);
     const kept = {
       resource,
@@ -147,7 +148,7 @@ export class LeaseStreams {
     tell: Tell,
   ): Promise<WaitEnd> {
     const { store, waitRoom, clock } = this.#options;
-    const { deadlineMs, ended } = context;
+    const { deadlineMs, ended, trace } = context;
     if (waitMs <= 0) {
       const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
       return endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
@@ -166,7 +167,7 @@ export class LeaseStreams {
     };
     const untilMs = waitEndsMs(context, waitMs);
     try {
-      return await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition });
+      return await waitRoom.wait({ spec, stamp, untilMs, callEndsMs: deadlineMs, ended, onPosition, trace });
     } finally {
       repeat.cancel();
     }
@@ -174,7 +175,7 @@ export class LeaseStreams {
 
   #keep(
     leases: readonly KeptLease[],
-    { arrivedAtMs, ended }: CallContext,
+    { arrivedAtMs, ended, trace }: CallContext,
     tellStream: (event: LeaseEvent) => void,
     tell: Tell,
   ): Promise<void> {
@@ -200,11 +201,13 @@ export class LeaseStreams {
           renewed: (lease) => {
             const granted = { lease, validForMs: lease.deadlineMs - arrivedAtMs };
             tell(kept, { kind: 'renewed', granted });
+            trace?.answered('renewed');
           },
           looked: () => {},
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {
             tell(kept, end);
+            if (end.kind === 'lost' && end.reason !== 'released') trace?.lost(end.reason);
             if (--left === 0) finish(errorOf(end, kept));
           },
         });

@@ -161,8 +161,8 @@ export class LockService {
     let end: WaitEnd;
     if (waitMs > 0) {
       const untilMs = waitEndsMs(context, Math.min(waitMs, LIMITS.unaryWaitMs));
-      const { ended, deadlineMs: callEndsMs } = context;
-      end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs, ended, onPosition: () => {} });
+      const { ended, deadlineMs: callEndsMs, trace } = context;
+      end = await waitRoom.wait({ spec, stamp, untilMs, callEndsMs, ended, onPosition: () => {}, trace });
     } else {
       const bound = { ...bounded(this.#options, context), ...durabilityOf(spec) };
       end = endOfTry(await store.acquire({ spec, stamp, mayWait: false }, bound));
