@@ -8,10 +8,10 @@
 
 import {
   type Attributes,
-  type Link,
   propagation,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   type Tracer,
@@ -37,8 +37,9 @@ export interface CallTracingOptions {
 
 /** Sent every few seconds by whatever keeps leases: worth a span only in the trace of somebody who asked for one. */
 const ONLY_WITH_PARENT = /\/KeepAlive(Operation)?$/;
-/** A call that waits long in a long queue has many positions. */
+/** A call that waits for long has many positions in its queue, and asks Redis again and again. */
 const MOST_EVENTS = 32;
+const MOST_COMMANDS = 64;
 /** What the conventions of OpenTelemetry count as an error of the server, and not of its caller. */
 const SERVER_ERRORS: ReadonlySet<string> = new Set([
   'UNKNOWN',
@@ -89,48 +90,51 @@ export class CallTracing {
 /** One call, from its arrival to its answer. */
 export class CallTrace implements Trace {
   readonly #tracer: Tracer;
-  readonly #span: Span;
   readonly #path: string;
+  readonly #context: SpanContext;
+  /** Undefined once it has ended: a stream may live for hours after that. */
+  #span: Span | undefined;
   #events = 0;
-  #isOver = false;
+  #commands = 0;
 
   constructor(tracer: Tracer, span: Span, path: string) {
     this.#tracer = tracer;
-    this.#span = span;
     this.#path = path;
+    this.#context = span.spanContext();
+    this.#span = span;
   }
 
   event(name: string, facts: TraceFacts = {}): void {
-    if (name === 'queued') this.#span.setAttribute('leasehold.queued', true);
-    if (this.#isOver || ++this.#events > MOST_EVENTS) return;
-    this.#span.addEvent(name, attributesOf(facts));
+    if (name === 'queued') this.#span?.setAttribute('leasehold.queued', true);
+    if (++this.#events <= MOST_EVENTS) this.#span?.addEvent(name, attributesOf(facts));
   }
 
   command(name: string): (outcome: string) => void {
+    const span = this.#span;
+    if (!span || ++this.#commands > MOST_COMMANDS) return () => {};
     const attributes = { 'db.system.name': 'redis', 'db.operation.name': `EVALSHA ${name}` };
-    const parent = trace.setSpan(ROOT_CONTEXT, this.#span);
     const options = { kind: SpanKind.CLIENT, attributes };
-    const span = safely(() => this.#tracer.startSpan(`EVALSHA ${name}`, options, parent));
+    const parent = trace.setSpan(ROOT_CONTEXT, span);
+    const child = safely(() => this.#tracer.startSpan(`EVALSHA ${name}`, options, parent));
     return (outcome) => {
-      span?.setAttribute('leasehold.outcome', outcome);
-      if (outcome === 'error') span?.setStatus({ code: SpanStatusCode.ERROR });
-      safely(() => span?.end());
+      child?.setAttribute('leasehold.outcome', outcome);
+      if (outcome === 'error') child?.setStatus({ code: SpanStatusCode.ERROR });
+      safely(() => child?.end());
     };
   }
 
   answered(outcome: string): void {
-    this.#end('OK', 0, outcome);
+    this.ended('OK', 0, outcome);
   }
 
   lost(reason: string): void {
-    if (!this.#isOver) {
+    if (this.#span) {
       this.event('lost', { reason });
       return;
     }
-    const links: Link[] = [{ context: this.#span.spanContext() }];
-    const attributes = { 'leasehold.outcome': reason };
+    const options = { links: [{ context: this.#context }], attributes: { 'leasehold.outcome': reason } };
     safely(() => {
-      const span = this.#tracer.startSpan(`${this.#path} lost`, { links, attributes }, ROOT_CONTEXT);
+      const span = this.#tracer.startSpan(`${this.#path} lost`, options, ROOT_CONTEXT);
       span.setStatus({ code: SpanStatusCode.ERROR, message: reason });
       span.end();
     });
@@ -138,15 +142,13 @@ export class CallTrace implements Trace {
 
   /** The call is over, if that wasn't said before. `outcome`: `ok`, or the reason of the refusal. */
   ended(code: string, number: number, outcome: string): void {
-    this.#end(code, number, outcome);
-  }
-
-  #end(code: string, number: number, outcome: string): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#span.setAttributes({ 'rpc.grpc.status_code': number, 'leasehold.outcome': outcome });
-    if (SERVER_ERRORS.has(code)) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
-    safely(() => this.#span.end());
+    const span = this.#span;
+    if (!span) return;
+    this.#span = undefined;
+    span.setAttributes({ 'rpc.grpc.status_code': number, 'leasehold.outcome': outcome });
+    if (this.#commands > MOST_COMMANDS) span.setAttribute('leasehold.commands', this.#commands);
+    if (SERVER_ERRORS.has(code)) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
+    safely(() => span.end());
   }
 }
 
