@@ -72,10 +72,12 @@ const LAYERS: Readonly<
   'store/redis': { may: ['store', 'domain'] },
   service: { may: ['store', 'domain'] },
   // Commands and outcomes are declared beside the store's interface. Calling the store is the service's part.
-  transport: { may: ['service', 'domain', 'generated'], typesOf: ['store'] },
+  transport: { may: ['service', 'tracing', 'domain', 'generated'], typesOf: ['store'] },
+  // Spans. The server's and the client's come from one place, so that both keep one rule of what may be shown.
+  tracing: { may: ['domain'] },
   admin: { may: ['service', 'domain'], typesOf: ['store'] },
   // What users of TypeScript import, above the client core: no code of the server is in it.
-  client: { may: ['client/core', 'domain', 'generated'] },
+  client: { may: ['client/core', 'tracing', 'domain', 'generated'] },
   'client/core': { may: ['domain', 'generated'] },
   // Keeps processes that serve; what serves in them, and the process around it, are the server's.
   supervisor: { may: ['domain'] },
@@ -99,6 +101,7 @@ const LAYERS: Readonly<
       'store/memory',
       'store/redis',
       'service',
+      'tracing',
       'transport',
       'admin',
       'deployment',
@@ -115,7 +118,8 @@ const LAYERS: Readonly<
 /** The packages that only some layers know. */
 const PACKAGE_HOMES: readonly { readonly of: RegExp; readonly homes: readonly string[] }[] = [
   { of: /^(@grpc\/|grpc-health-check$|@bufbuild\/)/, homes: ['transport', 'client/core'] },
-  { of: /^@opentelemetry\//, homes: ['client'] },
+  // Its API alone, and no SDK: that is the user's. The client carries traces on, and its core doesn't know of them.
+  { of: /^@opentelemetry\//, homes: ['tracing', 'client'] },
   { of: /^ioredis$/, homes: ['store/redis'] },
   { of: /^(zod|yaml)$/, homes: ['config'] },
 ];

@@ -1,5 +1,6 @@
 // Acquires leases for users: one with a wait, one without, or several together.
 
+import type { Span } from '@opentelemetry/api';
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -8,10 +9,11 @@ import { ContendedError, InvalidArgumentError } from './client-errors.ts';
 import { keep } from './core/held-lease.ts';
 import { hold } from './core/hold.ts';
 import { giveBack } from './core/release.ts';
-import { Lease, LeaseEnd } from './lease.ts';
+import { Lease, LeaseEnd, type LeaseEvent } from './lease.ts';
 import { type AcquireOptions, DEFAULT_WAIT_MS, type LeaseOptions, specOf, waitOf } from './lease-options.ts';
 import { LeaseSet } from './lease-set.ts';
 import { waitMsOf } from './number-options.ts';
+import { inSpan } from './spans.ts';
 
 /** A resource, with the options that differ from those of the call. */
 export type WantedLease =
@@ -23,8 +25,30 @@ export async function acquire(
   resource: string,
   options: AcquireOptions = {},
 ): Promise<Lease> {
-  const { signal, onEvent } = options;
   const waitMs = waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS);
+  if (waitMs <= 0) return acquireWithin(caller, resource, options, waitMs);
+  const subject = { resources: [resource], names: caller.traceNames };
+  return inSpan('leasehold.acquire', subject, (span) =>
+    acquireWithin(caller, resource, span ? { ...options, onEvent: toldTo(span, options) } : options, waitMs),
+  );
+}
+
+/** The wait as events of a span. */
+function toldTo(span: Span, { onEvent }: AcquireOptions): (event: LeaseEvent) => void {
+  return (event) => {
+    if (event.kind === 'queued') span.addEvent('queued', { 'leasehold.position': event.position });
+    if (event.kind === 'granted') span.addEvent('granted');
+    onEvent?.(event);
+  };
+}
+
+async function acquireWithin(
+  caller: Caller,
+  resource: string,
+  options: AcquireOptions,
+  waitMs: number,
+): Promise<Lease> {
+  const { signal, onEvent } = options;
   const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, undefined);
   const spec = specOf(resource, options, caller.owner);
   const end = new LeaseEnd(resource, onEvent);
@@ -62,8 +86,20 @@ export async function acquireMany(
   wanted: readonly WantedLease[],
   options: Omit<AcquireOptions, 'leaseId'> = {},
 ): Promise<LeaseSet> {
-  const { signal, onEvent } = options;
   const waitMs = waitMsOf('waitMs', options.waitMs, DEFAULT_WAIT_MS);
+  if (waitMs <= 0) return acquireManyWithin(caller, wanted, options, waitMs);
+  return inSpan('leasehold.acquireMany', { resources: wanted, names: caller.traceNames }, () =>
+    acquireManyWithin(caller, wanted, options, waitMs),
+  );
+}
+
+async function acquireManyWithin(
+  caller: Caller,
+  wanted: readonly WantedLease[],
+  options: Omit<AcquireOptions, 'leaseId'>,
+  waitMs: number,
+): Promise<LeaseSet> {
+  const { signal, onEvent } = options;
   const timeoutMs = waitMsOf('timeoutMs', options.timeoutMs, undefined);
   const { clock } = caller.channel;
   const specs = wanted.map((one) =>

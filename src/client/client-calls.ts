@@ -12,6 +12,8 @@ export interface CallerOptions {
   readonly channel: Channel;
   readonly addresses: readonly string[];
   readonly owner: string;
+  /** Whether spans show names, and not only their hashes. */
+  readonly traceNames: boolean;
 }
 
 /** Options of every call that a server answers at once. */
@@ -66,9 +68,11 @@ export function present<T>(value: T | undefined, what: string): T {
 export class Caller {
   readonly channel: Channel;
   readonly owner: string;
+  readonly traceNames: boolean;
   readonly #addresses: readonly string[];
 
-  constructor({ channel, addresses, owner }: CallerOptions) {
+  constructor({ channel, addresses, owner, traceNames }: CallerOptions) {
+    this.traceNames = traceNames;
     this.channel = channel;
     this.owner = owner;
     this.#addresses = addresses;

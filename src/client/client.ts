@@ -21,6 +21,7 @@ import { Locks } from './locks.ts';
 import { countOf } from './number-options.ts';
 import { Operations } from './operations.ts';
 import { type ServerInfo, serverInfo } from './server-facts.ts';
+import { inSpan, type SpanSubject } from './spans.ts';
 import { type ClientTls, credentialsOf, tlsOf } from './tls-options.ts';
 import { carryTrace } from './trace-context.ts';
 import { underLock } from './with-lock.ts';
@@ -101,6 +102,11 @@ export interface ClientOptions {
    * it to what your proxy allows, where that is less.
    */
   readonly streamsPerConnection?: number | undefined;
+  /**
+   * Whether the spans that an OpenTelemetry SDK gets show the names of resources. By default they show hashes of them,
+   * since names can be secret.
+   */
+  readonly traceNames?: boolean | undefined;
   /** For tests: for example the clock of startTestServer. */
   readonly clock?: Clock | undefined;
   /** For tests: a number from 0 to below 1. */
@@ -120,7 +126,12 @@ export class Client implements Disposable {
   readonly #caller: Caller;
 
   constructor(options: ClientOptions) {
-    const { token, owner = `${process.pid}@${hostname()}`, clock = wakefulClock } = options;
+    const {
+      token,
+      owner = `${process.pid}@${hostname()}`,
+      clock = wakefulClock,
+      traceNames = false,
+    } = options;
     const addresses = typeof options.addresses === 'string' ? [options.addresses] : [...options.addresses];
     checkAddresses(addresses);
     const tls = tlsOf(options.tls);
@@ -135,7 +146,7 @@ export class Client implements Disposable {
       ...(token === undefined ? {} : { token: tokenOf(token) }),
       ...(tls?.serverName === undefined ? {} : { serverName: tls.serverName }),
     });
-    this.#caller = new Caller({ channel, addresses, owner });
+    this.#caller = new Caller({ channel, addresses, owner, traceNames });
     this.locks = new Locks(this.#caller);
     this.operations = new Operations(this.#caller);
   }
@@ -150,7 +161,9 @@ export class Client implements Disposable {
     work: (lease: Lease) => Value | PromiseLike<Value>,
     options?: AcquireOptions,
   ): Promise<Value> {
-    return underLock(this.acquire(resource, options), work);
+    return inSpan('leasehold.withLock', this.#subject([resource]), () =>
+      underLock(this.acquire(resource, options), work),
+    );
   }
 
   /** Runs the work under several locks, all or none. */
@@ -159,7 +172,9 @@ export class Client implements Disposable {
     work: (leases: LeaseSet) => Value | PromiseLike<Value>,
     options?: Omit<AcquireOptions, 'leaseId'>,
   ): Promise<Value> {
-    return underLock(this.acquireMany(resources, options), work);
+    return inSpan('leasehold.withLocks', this.#subject(resources), () =>
+      underLock(this.acquireMany(resources, options), work),
+    );
   }
 
   /** Waits for the lock. Rejects with ContendedError when the wait is over. `await using` releases it. */
@@ -200,6 +215,10 @@ export class Client implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #subject(resources: SpanSubject['resources']): SpanSubject {
+    return { resources, names: this.#caller.traceNames };
   }
 }
 

@@ -21,6 +21,7 @@ import { type BeginOptions, beginRequestOf, type FilterOptions, filterOf } from 
 import { type Operation, operationOf, type Payload } from './operation-view.ts';
 import { Worker, type WorkerOptions } from './operation-worker.ts';
 import { type RunOptions, runOperation, untilDone } from './run-operation.ts';
+import { inSpan } from './spans.ts';
 import { type WatchOptions, watchAgain } from './watch-loop.ts';
 
 export interface ListOperationsOptions extends FilterOptions, CallOptions {
@@ -66,8 +67,10 @@ export class Operations {
     work: Work<Data, Value>,
     options: RunOptions = {},
   ): Promise<Value> {
-    const value = await this.#caller.caught(() =>
-      runOperation(this.#caller, resource, operationId, work, options),
+    const { traceNames: names } = this.#caller;
+    const more = names ? { 'leasehold.operation.id': operationId } : {};
+    const value = await inSpan('leasehold.operations.run', { resources: [resource], names, more }, () =>
+      this.#caller.caught(() => runOperation(this.#caller, resource, operationId, work, options)),
     );
     return value as Value; // the caller vouches for it, see above
   }

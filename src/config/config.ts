@@ -117,6 +117,8 @@ export interface MonitoringConfig {
   readonly pollIntervalMs: number | undefined;
   /** The character that ends the group of a resource's name; undefined: metrics show no part of names. */
   readonly groupBy: string | undefined;
+  /** Whether spans show names, and not only their hashes. */
+  readonly traceNames: boolean;
 }
 
 export interface LogConfig {

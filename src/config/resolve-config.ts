@@ -134,6 +134,7 @@ function resolveMonitoring({ values }: Draft): MonitoringConfig {
   return {
     pollIntervalMs: interval === 'off' ? undefined : interval,
     groupBy: values['monitoring.group_by'],
+    traceNames: values['monitoring.trace_names'],
   };
 }
 

@@ -226,6 +226,11 @@ export const SETTINGS = z.object({
     nameSeparator,
     'Adds metrics of locks by the first segment of their names, which this character ends. Names can be secret, so without it no metric shows any part of them.',
   ),
+  'monitoring.trace_names': withDefault(
+    flag(),
+    false,
+    'Whether spans show the names of resources and the types of operations. Without it they show a hash of the name, since names can be secret.',
+  ),
 
   'log.level': withDefault(
     choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),

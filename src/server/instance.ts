@@ -25,6 +25,7 @@ import type { CallObserver } from '../transport/unary-handler.ts';
 import { type LockSide, makeLockSide } from './lock-side.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
+import { type OpenTracing, openTracing } from './open-tracing.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
 import { ServingCertificates } from './serving-certificates.ts';
 
@@ -83,6 +84,7 @@ interface Core {
   readonly store: Store;
   readonly info: ServerInfoService;
   readonly calls: Calls;
+  readonly tracing: OpenTracing;
 }
 
 interface Calls {
@@ -158,6 +160,7 @@ export async function serve(
       stopWatching();
       await store.close();
       await admin?.stop();
+      await core.tracing.flush();
       log.info('stopped');
     };
     return {
@@ -213,7 +216,8 @@ function openCore(
   const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
   metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
   const calls = observeCalls(metrics, log);
-  const known = { config, log, clock, version, instanceId };
+  const tracing = openTracing(config, log, clock, version);
+  const known = { config, log, clock, version, instanceId, tracing };
   return { ...known, authorization, reloadTokens, metrics, operationMetrics, store, info, calls };
 }
 
@@ -237,7 +241,7 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
 
 /** Opens both ports or none. */
 async function openPorts(core: Core, locks: LockSide, operations: OperationSide): Promise<Ports> {
-  const { config, clock, authorization, metrics, info, calls } = core;
+  const { config, clock, authorization, metrics, info, calls, tracing } = core;
   const { maxTtlMs, defaultTtlMs } = config.locks;
   const { maxPayloadBytes } = config.server;
   const bounds = {
@@ -246,7 +250,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
     maxPayloadBytes,
     replicatedMinAcks: config.redis?.replicatedMinAcks,
   };
-  const environment = { clock, authorization, observer: calls.observer };
+  const environment = { clock, authorization, observer: calls.observer, tracing: tracing.calls };
   const ready = (): boolean => info.ready();
   const { server: grpc, address } = await GrpcServer.start({
     ...config.server,

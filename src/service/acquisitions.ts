@@ -82,6 +82,7 @@ export class Acquisitions {
         untilMs: waitEndsMs(context, waitMs),
         callEndsMs: context.deadlineMs,
         ended: context.ended,
+        trace: context.trace,
         onPosition: (position) => {
           onQueued();
           waitIsOver ??= observer.waits(resource, owner, leaseId);

@@ -36,6 +36,9 @@ export interface AttemptStreamsOptions {
   readonly maxTtlMs: number;
 }
 
+/** An attempt that its worker ended is not lost. */
+const IN_ORDER: readonly AttemptLoss[] = ['yielded', 'finished'];
+
 export class AttemptStreams {
   readonly #options: AttemptStreamsOptions;
   readonly #open: OpenStreams;
@@ -54,7 +57,7 @@ export class AttemptStreams {
    */
   async keepAlive(
     { attempt, renewForMs }: KeepAttemptCommand,
-    { arrivedAtMs, ended, peer }: CallContext,
+    { arrivedAtMs, ended, peer, trace }: CallContext,
     tell: (event: AttemptEvent) => void,
   ): Promise<void> {
     this.#open.admit();
@@ -91,12 +94,14 @@ export class AttemptStreams {
         renewed: (living) => {
           const running = { attempt: living, validForMs: living.deadlineMs - arrivedAtMs };
           tell({ kind: 'renewed', running });
+          trace?.answered('renewed');
           tellCancel(living);
         },
         looked: tellCancel,
         atRisk: (reason) => tell({ kind: 'at-risk', reason }),
         ended: (end) => {
           tell(end);
+          if (end.kind === 'lost' && !IN_ORDER.includes(end.reason)) trace?.lost(end.reason);
           finish(errorOf(end, kept));
         },
       });

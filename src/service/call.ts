@@ -5,6 +5,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { type CallStamp, leaseIdHash } from '../domain/lock.ts';
+import type { Trace } from '../domain/trace.ts';
 import type { StoreBound } from '../store/lock-store.ts';
 
 /** One call of a client, as the transport received it. */
@@ -18,6 +19,8 @@ export interface CallContext {
   readonly caller: Caller;
   /** The address that the call came from, for the log. */
   readonly peer: string;
+  /** Undefined unless the call is traced. */
+  readonly trace?: Trace | undefined;
 }
 
 /** Numbers this instance's calls. By its number a store knows which call speaks for a lease or a place in the queue. */
@@ -56,9 +59,10 @@ export interface CommandTime {
  */
 export function bounded(
   { clock, commandTimeoutMs }: CommandTime,
-  call?: Pick<CallContext, 'deadlineMs'>,
+  call?: Pick<CallContext, 'deadlineMs' | 'trace'>,
 ): StoreBound {
   return {
+    trace: call?.trace,
     deadlineMs: Math.min(
       clock.monotonicMs() + commandTimeoutMs,
       call?.deadlineMs ?? Number.POSITIVE_INFINITY,

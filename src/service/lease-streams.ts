@@ -90,6 +90,7 @@ export class LeaseStreams {
     const grantedMs = clock.monotonicMs();
     if (grantedMs >= deadlineMs) throw leaseLost();
     tell(spec, { kind: 'granted', granted: { lease, validForMs: deadlineMs - context.arrivedAtMs } });
+    context.trace?.answered('granted');
     const group = groupOf(context.peer);
     const kept = {
       resource,
@@ -180,7 +181,7 @@ export class LeaseStreams {
 
   #keep(
     leases: readonly KeptLease[],
-    { arrivedAtMs, ended }: CallContext,
+    { arrivedAtMs, ended, trace }: CallContext,
     tellStream: (event: LeaseEvent) => void,
     tell: Tell,
     heldSinceMs?: number,
@@ -210,6 +211,7 @@ export class LeaseStreams {
             sinceMs ??= grantedAtMs(lease);
             const granted = { lease, validForMs: lease.deadlineMs - arrivedAtMs };
             tell(kept, { kind: 'renewed', granted });
+            trace?.answered('renewed');
           },
           looked: (lease) => {
             sinceMs ??= grantedAtMs(lease);
@@ -218,6 +220,7 @@ export class LeaseStreams {
           ended: (end) => {
             this.#count(kept, end, sinceMs);
             tell(kept, end);
+            if (end.kind === 'lost' && end.reason !== 'released') trace?.lost(end.reason);
             if (--left === 0) finish(errorOf(end, kept));
           },
         });

@@ -1,6 +1,6 @@
-// What the operation services tell of their work while they work, for metrics. Every event is told once, by the
-// instance whose command made it; a repeat of a call tells nothing again. Listeners only count: they never wait or throw.
-// (Which operations became dead is told by the store: StoreObserver.)
+// What the operation services tell of their work while they work, for metrics. The instance whose command made an event
+// tells it, once; a repeat of a call tells nothing again. Listeners only count: they never wait or throw. (Which
+// operations became dead is told by the store: StoreObserver.)
 
 import type { TakenOver } from '../store/operation-store.ts';
 

@@ -4,6 +4,7 @@
 import { pause } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../domain/lock.ts';
+import type { Trace } from '../domain/trace.ts';
 import type { AcquisitionRef, LockStore, Notice, Offer } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
 import { overloaded } from './refusals.ts';
@@ -25,6 +26,8 @@ export interface WaitRequest {
   /** Aborts when the call ends. */
   readonly ended: AbortSignal;
   readonly onPosition: (position: number) => void;
+  /** Undefined unless the call is traced. */
+  readonly trace?: Trace | undefined;
 }
 
 const REFRESH_MS = 800;

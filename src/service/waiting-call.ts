@@ -12,6 +12,7 @@ import { fullJitterMs } from '../domain/backoff.ts';
 import { pause, type Timer } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
 import type { AcquireOutcome, CallStamp, Granted, LeaseSpec } from '../domain/lock.ts';
+import type { Trace } from '../domain/trace.ts';
 import { durabilityOf, type LockStore, type StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime, isPassing } from './call.ts';
 
@@ -36,6 +37,8 @@ export interface WaitingCallOptions extends CommandTime {
   readonly callEndsMs: number;
   /** Called with the position in the queue, from 1, each time the store says it. */
   readonly onPosition: (position: number) => void;
+  /** Undefined unless the call is traced. */
+  readonly trace?: Trace | undefined;
 }
 
 type Event = 'ask' | 'offered' | 'time over' | 'moved' | 'released' | 'revoked' | 'cancelled' | 'draining';
@@ -56,6 +59,7 @@ export class WaitingCall {
   #wake: (() => void) | undefined;
   #blocked: Timer | undefined;
   #hasAsked = false;
+  #position = 0;
 
   constructor(options: WaitingCallOptions) {
     this.#options = options;
@@ -75,8 +79,8 @@ export class WaitingCall {
    * The call is next in line, and what blocks it may lapse in `blockedForMs`. Nothing else would notice that at once.
    */
   nextInLine(blockedForMs: number): void {
-    const { clock, store, spec, onPosition } = this.#options;
-    onPosition(1);
+    const { clock, store, spec } = this.#options;
+    this.#isAt(1);
     this.#blocked?.cancel();
     this.#blocked = clock.after(blockedForMs + AFTER_DEADLINE_MS, () => {
       // If this fails, the ticks that every instance sends find the lapse a little later.
@@ -97,6 +101,7 @@ export class WaitingCall {
         const event = await this.#next();
         reAsk?.cancel();
         const end = await this.#act(event);
+        if (end?.kind === 'granted') this.#options.trace?.event('granted');
         if (end) return end;
         reAsk = clock.after(RE_ASK_MS, () => this.tell('ask'));
       }
@@ -149,7 +154,7 @@ export class WaitingCall {
   }
 
   async #ask(): Promise<WaitEnd | undefined> {
-    const { store, spec, stamp, onPosition } = this.#options;
+    const { store, spec, stamp } = this.#options;
     let asksAgain = this.#hasAsked;
     this.#hasAsked = true;
     const outcome = await this.#untilAnswered(async () => {
@@ -170,7 +175,7 @@ export class WaitingCall {
         return outcome;
       case 'queued':
         if (outcome.position === 1) this.nextInLine(outcome.blockedForMs);
-        else onPosition(outcome.position);
+        else this.#isAt(outcome.position);
         return undefined;
       case 'moved':
         return { kind: 'moved' };
@@ -238,8 +243,14 @@ export class WaitingCall {
   }
 
   #bound(): StoreBound {
-    const { spec, callEndsMs } = this.#options;
-    return { ...bounded(this.#options, { deadlineMs: callEndsMs }), ...durabilityOf(spec) };
+    const { spec, callEndsMs, trace } = this.#options;
+    return { ...bounded(this.#options, { deadlineMs: callEndsMs, trace }), ...durabilityOf(spec) };
+  }
+
+  #isAt(position: number): void {
+    if (position !== this.#position) this.#options.trace?.event('queued', { position });
+    this.#position = position;
+    this.#options.onPosition(position);
   }
 }
 

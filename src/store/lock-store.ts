@@ -15,6 +15,7 @@ import type {
   ReleaseOutcome,
   RenewOutcome,
 } from '../domain/lock.ts';
+import type { Trace } from '../domain/trace.ts';
 
 /** Names a lease or a waiter. */
 export interface AcquisitionRef {
@@ -73,6 +74,8 @@ export interface StoreBound {
   readonly deadlineMs: number;
   /** How many replicas must have what is answered, if that is more than the store's own minimum. */
   readonly minAcks?: number;
+  /** Undefined unless the call that asks is traced. */
+  readonly trace?: Trace | undefined;
 }
 
 /** The part of a store bound that follows from the spec of an acquisition. */

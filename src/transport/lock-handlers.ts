@@ -26,6 +26,7 @@ import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { watchSink } from './lock-watch-events.ts';
 import { serverStream } from './stream.ts';
+import { tracedSink } from './traced-sink.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
 
 export interface LockServices {
@@ -80,7 +81,7 @@ export function lockHandlers(
       encodeDeadlocks(await contention.suspectedDeadlocks(context)),
     ),
     watchLocks: serverStream('WatchLocks', environment, (request, context, send, flow) =>
-      watch.watch(decodeWatchLocks(request), context, watchSink(send, flow)),
+      watch.watch(decodeWatchLocks(request), context, tracedSink(watchSink(send, flow), context.trace)),
     ),
     checkFencingToken: unary('CheckFencingToken', environment, async (request, context) => {
       const { resource, fencingToken } = decodeCheckFencingToken(request);

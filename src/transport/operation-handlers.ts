@@ -27,6 +27,7 @@ import { decodeList, decodeWatch } from './decode-operation-query.ts';
 import { encodeAttempt, encodeOperation } from './encode-operation.ts';
 import { operationWatchSink } from './operation-watch-events.ts';
 import { serverStream } from './stream.ts';
+import { tracedSink } from './traced-sink.ts';
 import { type CallEnvironment, unary } from './unary-handler.ts';
 
 export interface OperationServices {
@@ -92,7 +93,8 @@ export function operationHandlers(
     }),
     watchOperations: serverStream('WatchOperations', environment, (request, context, send, flow) => {
       const { filter, withPayloads } = decodeWatch(request);
-      return watch.watch(filter, withPayloads, context, operationWatchSink(send, flow, withPayloads));
+      const sink = tracedSink(operationWatchSink(send, flow, withPayloads), context.trace);
+      return watch.watch(filter, withPayloads, context, sink);
     }),
   };
 }

@@ -9,7 +9,7 @@ import type { CallContext } from '../service/call.ts';
 import type { Flow } from '../service/watch-call.ts';
 import { errorStatus } from './error-status.ts';
 import { type Encoded, Undecodable } from './service-definition.ts';
-import { asDeadline, type CallEnvironment, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';
+import { asDeadline, type CallEnvironment, reasonOf, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';
 
 /**
  * Sends a message, which may be encoded already, now or when the client has read what came before. Never blocks. With a
@@ -89,7 +89,7 @@ export class Outbox<Response> implements Flow {
 /** `serve` runs for as long as the stream lives, and ends it by what it throws, or with OK. */
 export function serverStream<Request, Response>(
   method: string,
-  { clock, observer, authorization }: CallEnvironment,
+  { clock, observer, authorization, tracing }: CallEnvironment,
   serve: (request: Request, context: CallContext, send: Send<Response>, flow: Flow) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
@@ -99,6 +99,7 @@ export function serverStream<Request, Response>(
   };
 
   async function answer(call: ServerWritableStream<Request, Response>, arrivedAtMs: number): Promise<void> {
+    const trace = tracing.begin(call);
     const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
     const { ended, forget } = endOf(call, deadlineMs, clock);
     const outbox = new Outbox<Response | Encoded>(call);
@@ -107,11 +108,12 @@ export function serverStream<Request, Response>(
       if (!isOver && !ended.aborted) outbox.send(message, slot);
     };
     let code: status = status.OK;
+    let outcome = 'ok';
     try {
       const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
       const peer = call.getPeer();
-      await serve(call.request, { arrivedAtMs, deadlineMs, ended, caller, peer }, send, outbox);
+      await serve(call.request, { arrivedAtMs, deadlineMs, ended, caller, peer, trace }, send, outbox);
       outbox.flushAll();
       call.end();
     } catch (caught) {
@@ -121,6 +123,7 @@ export function serverStream<Request, Response>(
         observer.defect(method, thrown);
       const error = errorStatus(thrown);
       code = error.code;
+      outcome = reasonOf(thrown);
       outbox.flushAll();
       // Not destroy(): grpc-js sends the status when the stream is finished, and a destroyed one never is.
       call.emit('error', Object.assign(new Error(error.details), error));
@@ -128,6 +131,7 @@ export function serverStream<Request, Response>(
       isOver = true;
       forget();
       observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
+      trace?.ended(status[code], code, outcome);
     }
   }
 }

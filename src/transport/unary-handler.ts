@@ -5,7 +5,9 @@ import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status 
 import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
+import type { Trace } from '../domain/trace.ts';
 import type { CallContext } from '../service/call.ts';
+import type { CallTracing } from '../tracing/call-tracing.ts';
 import type { Authorization } from './authorization.ts';
 import { errorStatus } from './error-status.ts';
 import { Undecodable } from './service-definition.ts';
@@ -23,6 +25,7 @@ export interface CallEnvironment {
   readonly clock: Clock;
   readonly observer: CallObserver;
   readonly authorization: Authorization;
+  readonly tracing: CallTracing;
 }
 
 /** Makes the signal of the call's end only when it is asked for: most calls end before that. */
@@ -30,6 +33,7 @@ class UnaryContext implements CallContext {
   readonly arrivedAtMs: number;
   readonly deadlineMs: number;
   readonly caller: Caller;
+  readonly trace: Trace | undefined;
   readonly #call: ServerUnaryCall<unknown, unknown>;
   #ended: AbortController | undefined;
 
@@ -38,8 +42,10 @@ class UnaryContext implements CallContext {
     caller: Caller,
     arrivedAtMs: number,
     deadlineMs: number,
+    trace: Trace | undefined,
   ) {
     this.#call = call;
+    this.trace = trace;
     this.caller = caller;
     this.arrivedAtMs = arrivedAtMs;
     this.deadlineMs = deadlineMs;
@@ -66,7 +72,7 @@ const AFTER_DEADLINE: readonly ErrorCode[] = ['OUTCOME_UNKNOWN', 'DURABILITY_UNM
 
 export function unary<Request, Response>(
   method: string,
-  { clock, observer, authorization }: CallEnvironment,
+  { clock, observer, authorization, tracing }: CallEnvironment,
   serve: (request: Request, context: CallContext) => Promise<Response> | Response,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
@@ -81,22 +87,32 @@ export function unary<Request, Response>(
     arrivedAtMs: number,
   ): Promise<void> {
     let code: status = status.OK;
+    let outcome = 'ok';
+    const trace = tracing.begin(call);
     const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
     try {
       const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
-      callback(null, await serve(call.request, new UnaryContext(call, caller, arrivedAtMs, deadlineMs)));
+      const context = new UnaryContext(call, caller, arrivedAtMs, deadlineMs, trace);
+      callback(null, await serve(call.request, context));
     } catch (caught) {
       const thrown = clock.monotonicMs() + TIMER_EARLY_MS < deadlineMs ? caught : asDeadline(caught);
       if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')
         observer.defect(method, thrown);
       const error = errorStatus(thrown);
       code = error.code;
+      outcome = reasonOf(thrown);
       callback(error);
     } finally {
       observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
+      trace?.ended(status[code], code, outcome);
     }
   }
+}
+
+/** Why a call was refused, as its error says it. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof CoordinationError ? thrown.code : 'INTERNAL';
 }
 
 // The store only knows that its time is over. If that time was the client's own deadline, the client hears so (and the

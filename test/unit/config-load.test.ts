@@ -40,7 +40,7 @@ describe('defaults', () => {
       admin: { address: { host: '127.0.0.1', port: 9464 } },
       redis: undefined,
       locks: { maxTtlMs: 30_000, defaultTtlMs: 20_000 },
-      monitoring: { pollIntervalMs: 10_000, groupBy: undefined },
+      monitoring: { pollIntervalMs: 10_000, groupBy: undefined, traceNames: false },
       log: { level: 'info', format: 'json' },
     } satisfies Config);
   });

@@ -118,11 +118,12 @@ export class Channel {
     if (!this.#isClosed && seat === this.seat) this.#at = (this.#at + 1) % this.#seats.length;
   }
 
-  metadata(): Metadata {
+  /** `isCallers`: a caller of this client waits for the call, which is part of that caller's trace then. */
+  metadata(isCallers = true): Metadata {
     const metadata = new Metadata();
     const token = typeof this.#token === 'function' ? this.#token() : this.#token;
     if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
-    this.#carry?.((key, value) => metadata.set(key, value));
+    if (isCallers) this.#carry?.((key, value) => metadata.set(key, value));
     return metadata;
   }
 

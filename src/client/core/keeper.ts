@@ -138,6 +138,7 @@ export class Keeper<Thing extends Kept<Message>, Message extends KeptMessage> {
     const call = new StreamCall<Message>(
       {
         channel,
+        isCallers: false,
         kind: 'keeping',
         silenceMs,
         onMessage: (from, message) => this.heard(from, message),

@@ -14,6 +14,8 @@ export type OpenStream<Message> = (stubs: Stubs, metadata: Metadata) => ClientRe
 export interface StreamCallOptions<Message> {
   readonly channel: Channel;
   readonly kind: Exclude<ConnectionKind, 'calls'>;
+  /** False: it serves several holders, and no caller waits for it. */
+  readonly isCallers?: boolean;
   /** How many milliseconds the stream may say nothing. Servers say something every 15 s. */
   readonly silenceMs: number;
   readonly onMessage: (call: StreamCall<Message>, message: Message) => void;
@@ -44,7 +46,7 @@ export class StreamCall<Message> implements SentAt {
     this.seat = channel.seat;
     this.sentAtMs = channel.clock.monotonicMs();
     this.sentAtWallMs = channel.clock.wallMs();
-    const metadata = channel.metadata(); // it may throw
+    const metadata = channel.metadata(options.isCallers); // it may throw
     this.#place = this.seat[options.kind].take();
     this.#stream = open(this.#place.stubs, metadata);
     this.#stream.on('data', (message: Message) => {

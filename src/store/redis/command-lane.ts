@@ -5,6 +5,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
+import type { Trace } from '../../domain/trace.ts';
 import type { StoreBound } from '../lock-store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
@@ -117,7 +118,8 @@ export class CommandLane {
       if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
     }
     const askedAtMs = clock.monotonicMs();
-    const reply = await session.run(scripts[name], keys, args, bound.deadlineMs);
+    const work = (): Promise<Reply> => session.run(scripts[name], keys, args, bound.deadlineMs);
+    const reply = await (bound.trace ? traced(bound.trace, name, work) : work());
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
     const minAcks = Math.max(this.#options.minAcks, bound.minAcks ?? 0);
@@ -135,6 +137,7 @@ export class CommandLane {
     if (!this.#isConfirmed(session) && !(await this.#confirmed(session, bound.deadlineMs))) {
       throw unconfirmed('the outcome is unknown');
     }
+    if (replicas > 0) bound.trace?.event('replicated', { replicas });
     return { ...answer, replicas };
   }
 
@@ -190,6 +193,18 @@ export class CommandLane {
 
   #askedSinceMs(session: Session): number {
     return Math.max(this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS, session.lateAtMs);
+  }
+}
+
+async function traced(trace: Trace, name: ScriptName, work: () => Promise<Reply>): Promise<Reply> {
+  const ended = trace.command(name);
+  try {
+    const reply = await work();
+    ended(reply[0]);
+    return reply;
+  } catch (error) {
+    ended('error');
+    throw error;
   }
 }
 
