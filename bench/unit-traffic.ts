@@ -2,9 +2,16 @@
 // the growth of the append-only file. What an idle server costs in the same time is subtracted.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CALL_KINDS } from '../src/capacity/traffic.ts';
-import { batchOf, type CallCost, NAME_BYTES, OWNER_BYTES } from '../src/capacity/unit-costs.ts';
+import {
+  batchOf,
+  type CallCost,
+  type CallKind,
+  NAME_BYTES,
+  OWNER_BYTES,
+} from '../src/capacity/unit-costs.ts';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import type { ServerProcess } from '../test/support/server-process.ts';
+import { median } from './figures.ts';
 import type { Renewals } from './load-order.ts';
 import { type Backend, type LoadGenerator, type Rig, usageOf } from './rig.ts';
 import type { Found } from './scenario.ts';
@@ -12,6 +19,7 @@ import { areWaiting, DEPLOYED, LONG_TTL } from './unit-memory.ts';
 
 /** Written to a file and to a replica, as in a deployment; its rewrite would disturb what is measured. */
 export const WRITTEN = [...DEPLOYED, 'appendonly yes', 'auto-aof-rewrite-percentage 0'];
+const ROUNDS = 5;
 const TTL_MS = 30_000;
 const WAITERS = 2_000;
 const FEW_STREAMS = 500;
@@ -19,7 +27,7 @@ const FEW_STREAMS = 500;
 type Costs = { -readonly [Name in keyof CallCost]: number };
 
 export async function unitTraffic(rig: Rig, quick: boolean): Promise<readonly Found[]> {
-  const count = quick ? 2_000 : 10_000;
+  const count = quick ? 2_000 : 5_000;
   const backend = await rig.redis(WRITTEN);
   await rig.replicaOf(backend);
   const server = await rig.leasehold(backend, LONG_TTL);
@@ -35,10 +43,21 @@ export async function unitTraffic(rig: Rig, quick: boolean): Promise<readonly Fo
   }
   const idle = await perSecond(server, backend, quick ? 3_000 : 8_000);
   const found = figuresOf('idle', idle);
-  for (const what of CALL_KINDS) {
-    // Leases that are renewed are released afterwards; `waited` has locks of its own.
-    const all = await during(server, backend, idle, () => generator.order({ ...call, what, count }));
-    found.push(...figuresOf(`calls.${what}`, divided(all, count)));
+  const samples = new Map(CALL_KINDS.map((what): [CallKind, CallCost[]] => [what, []]));
+  for (let round = 0; round < (quick ? 1 : ROUNDS); round++) {
+    for (const what of CALL_KINDS) {
+      // Leases that are renewed are released afterwards; `waited` has locks of its own.
+      const all = await during(server, backend, idle, () => generator.order({ ...call, what, count }));
+      samples.get(what)?.push(divided(all, count));
+    }
+  }
+  for (const [what, each] of samples) {
+    found.push(
+      ...figuresOf(
+        `calls.${what}`,
+        costs((name) => median(each.map((cost) => cost[name]))),
+      ),
+    );
   }
   await generator.order({ ...call, what: 'acquire', count: WAITERS / 20 });
   await generator.order({ ...call, what: 'wait', count: WAITERS, queues: WAITERS / 20 });
