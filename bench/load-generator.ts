@@ -10,6 +10,7 @@ import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
 import { LeaseCrowd } from './loads/reconnect.ts';
 import { uncontended } from './loads/uncontended.ts';
+import { UnitCalls } from './loads/unit-calls.ts';
 import { Watchers } from './loads/watchers.ts';
 
 let queue: HandOverQueue | undefined;
@@ -17,6 +18,7 @@ let holds: Holds | undefined;
 let holders: Holders | undefined;
 let crowd: LeaseCrowd | undefined;
 let watchers: Watchers | undefined;
+let unitCalls: UnitCalls | undefined;
 
 async function obey(order: LoadOrder): Promise<unknown> {
   switch (order.kind) {
@@ -37,6 +39,9 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return fill(order);
     case 'operations':
       return operations(order);
+    case 'unit-calls':
+      unitCalls ??= new UnitCalls(order.address);
+      return unitCalls.make(order);
     case 'queue':
       queue = new HandOverQueue(order.address, order.resource, order.waiters);
       return queue.fill();

@@ -5,6 +5,7 @@ import type { Percentiles } from './loads/latencies.ts';
 import type { ListOrder, RecordOrder } from './loads/list.ts';
 import type { ModesOrder } from './loads/modes.ts';
 import type { ReconnectOrder } from './loads/reconnect.ts';
+import type { UnitCallsOrder } from './loads/unit-calls.ts';
 import type { WatchersOrder } from './loads/watchers.ts';
 
 export interface UncontendedOrder {
@@ -118,4 +119,5 @@ export type LoadOrder =
   | RecordOrder
   | ListOrder
   | FillOrder
-  | OperationsOrder;
+  | OperationsOrder
+  | UnitCallsOrder;

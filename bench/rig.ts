@@ -4,6 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { formatHostPort } from '../src/domain/host-port.ts';
+import { eventually } from '../test/support/eventually.ts';
 import { RedisProcess } from '../test/support/redis/redis-process.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import { LEASEHOLD, ServerProcess } from '../test/support/server-process.ts';
@@ -45,6 +46,17 @@ export class Rig {
       redis,
       environment: { LEASEHOLD_REDIS_ADDRESS: address, LEASEHOLD_REDIS_BOOTSTRAP: 'new' },
     };
+  }
+
+  /** A replica of it, in sync. */
+  async replicaOf({ redis }: Backend): Promise<void> {
+    const replica = await RedisProcess.server({ replicaOf: redis.listens });
+    this.#ending.push(() => replica.stop());
+    await replica.start();
+    await eventually(async () => (await replica.info('replication')).get('master_link_status') === 'up', {
+      what: 'a replica in sync',
+      withinMs: 30_000,
+    });
   }
 
   async sentinel(downAfterMs = 1_000): Promise<Backend & { readonly cluster: SentinelCluster }> {

@@ -7,12 +7,14 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
+import { renewExamples } from './capacity-examples.ts';
 import { tableHead, tableLine } from './figure-table.ts';
 import { type Figure, isMet } from './figures.ts';
 import { writePlots } from './plot/write-plots.ts';
 import type { Report } from './report.ts';
 import { runScenario } from './run-scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
+import { writeUnitFigures } from './unit-figures-file.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -51,6 +53,10 @@ async function bench(): Promise<void> {
   console.log(`\n${judged.filter(isMet).length} of ${judged.length} budgets met`);
   const report: Report = { ...about, figures };
   if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (writeUnitFigures(report)) {
+    const examples = await renewExamples();
+    console.log(`written: src/capacity/unit-figures.ts, and ${examples} examples of docs/capacity.md`);
+  }
   if (options.plots)
     console.log(`${writePlots(report, options.plots).files.length} plots in ${options.plots}`);
 }

@@ -15,6 +15,7 @@ import { reconnect } from './scenarios/reconnect.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
 import { startUp } from './scenarios/start-up.ts';
 import { uncontended } from './scenarios/uncontended.ts';
+import { units } from './scenarios/units.ts';
 import { watch } from './scenarios/watch.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -32,6 +33,7 @@ export const SCENARIOS: readonly Scenario[] = [
   list,
   operations,
   redisMemory,
+  units,
   startUp,
   failover,
 ];

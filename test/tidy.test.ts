@@ -86,7 +86,7 @@ const LAYERS: Readonly<
   monitoring: { may: ['deployment', 'config', 'store', 'store/redis', 'domain'] },
   doctor: { may: ['deployment', 'config', 'store', 'store/redis', 'domain'] },
   drill: { may: ['deployment', 'doctor', 'client', 'client/core', 'config', 'domain'] },
-  capacity: { may: ['deployment', 'config', 'domain'] },
+  capacity: { may: ['deployment', 'config', 'store', 'store/redis', 'domain'] },
   cli: {
     may: ['client', 'client/core', 'deployment', 'doctor', 'drill', 'capacity', 'config', 'domain'],
   },
