@@ -1,4 +1,5 @@
-// The HTTP port for operators: /metrics, /healthz (the process lives) and /readyz (send calls here).
+// The HTTP port for operators: /metrics, /healthz (the process lives), /readyz (send calls here), and the pages that
+// the server adds.
 
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,6 +14,13 @@ export interface Scraped {
   text(): Promise<string>;
 }
 
+/** Answers a GET. Never rejects. */
+export type AdminPage = () => Promise<{
+  readonly code: number;
+  readonly type: string;
+  readonly text: string;
+}>;
+
 export class AdminServer {
   readonly address: HostPort;
   readonly #server: Server;
@@ -22,14 +30,25 @@ export class AdminServer {
     this.address = address;
   }
 
-  static async start(address: HostPort, metrics: Scraped, ready: () => boolean): Promise<AdminServer> {
+  /** @param pages by their paths, such as `/doctor`. */
+  static async start(
+    address: HostPort,
+    metrics: Scraped,
+    ready: () => boolean,
+    pages: Readonly<Record<string, AdminPage>> = {},
+  ): Promise<AdminServer> {
     const server = createServer(async (request, response) => {
       const reply = (code: number, text: string, type = 'text/plain; charset=utf-8'): void => {
         response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);
       };
       if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
       // Cut, not parsed as a URL: a client can send a target that is none, such as "//".
-      switch (request.url?.split('?', 1)[0]) {
+      const path = request.url?.split('?', 1)[0] ?? '';
+      if (Object.hasOwn(pages, path)) {
+        const page = await pages[path]?.();
+        if (page) return reply(page.code, page.text, page.type);
+      }
+      switch (path) {
         case '/metrics':
           return reply(200, await metrics.text(), metrics.contentType);
         case '/healthz':
@@ -37,7 +56,7 @@ export class AdminServer {
         case '/readyz':
           return ready() ? reply(200, 'ready\n') : reply(503, 'not ready\n');
         default:
-          return reply(404, 'try /metrics, /healthz or /readyz\n');
+          return reply(404, `try ${['/metrics', '/healthz', ...Object.keys(pages)].join(', ')} or /readyz\n`);
       }
     });
     server.requestTimeout = REQUEST_TIMEOUT_MS;

@@ -4,6 +4,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import type { ServeOptions } from '../config/load-config.ts';
 import { addCapacityCommand } from './capacity-command.ts';
+import { addDoctorCommand } from './doctor-command.ts';
 import { EXIT, Exit, endProcess, letReadersLeave, taken } from './exit.ts';
 import { addHoldingCommands } from './holding-commands.ts';
 import { addInspectCommands } from './inspect-commands.ts';
@@ -90,7 +91,8 @@ Exit codes: 0 done, 1 held by others or refused, 2 wrong usage, 75 no server, 76
   addHoldingCommands(program, args, context.env);
   program.commandsGroup('Inspect and manage:');
   addInspectCommands(program, context.env);
-  program.commandsGroup('Plan:');
+  program.commandsGroup('Operate:');
+  addDoctorCommand(program, context.env);
   addCapacityCommand(program, context.env);
   program.commandsGroup('Shell:');
   addCompletionCommand(program);

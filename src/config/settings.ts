@@ -113,7 +113,7 @@ export const SETTINGS = z.object({
   'admin.address': withDefault(
     listenAddressOrOff(),
     '127.0.0.1:9464',
-    'Where `/metrics`, `/healthz` and `/readyz` are served over plain HTTP.',
+    'Where `/metrics`, `/healthz`, `/readyz` and `/doctor` are served over plain HTTP.',
   ),
 
   'redis.failover_cluster': withDefault(

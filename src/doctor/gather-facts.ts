@@ -6,7 +6,7 @@ import { redisConnection, sentinelConnection } from '../deployment/connection-se
 import { NodeLines } from '../deployment/node-lines.ts';
 import { readTopology, type Topology } from '../deployment/topology.ts';
 import { type Clock, within } from '../domain/clock.ts';
-import type { HostPort } from '../domain/host-port.ts';
+import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import type { ConnectionSettings } from '../store/redis/connection.ts';
 import { keysFor } from '../store/redis/keys.ts';
 import { lookAtFiles, lookAtPeer, type Peer } from './certificate-look.ts';
@@ -64,8 +64,9 @@ async function gather(config: Config, redis: RedisConfig, clock: Clock, lines: L
     timeoutMs: COMMAND_WITHIN_MS,
     isHere: isOnThisHost,
   };
-  const { primary, replicas } = topology;
-  const [nodes, sentinels, announcedSentinels, meta, certificates, host] = await Promise.all([
+  const { primary } = topology;
+  const replicas = topology.replicas.toSorted(byName); // the Sentinels tell them in any order
+  const [nodes, sentinels, announced, meta, certificates, host] = await Promise.all([
     Promise.all([
       ...(primary ? [lookAtRedis(primary, 'primary', options)] : []),
       ...replicas.map((replica) => lookAtRedis(replica, 'replica', options)),
@@ -83,11 +84,15 @@ async function gather(config: Config, redis: RedisConfig, clock: Clock, lines: L
     primary,
     nodes,
     sentinels,
-    announcedSentinels,
+    announcedSentinels: announced.toSorted((one, other) => byName(one.address, other.address)),
     meta,
     certificates,
     host,
   };
+}
+
+function byName(one: HostPort, other: HostPort): number {
+  return formatHostPort(one).localeCompare(formatHostPort(other), 'en', { numeric: true });
 }
 
 /** In the order of the configuration. */

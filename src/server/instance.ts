@@ -22,6 +22,7 @@ import { lockHandlers } from '../transport/lock-handlers.ts';
 import { longrunningHandlers } from '../transport/longrunning-handlers.ts';
 import { operationHandlers } from '../transport/operation-handlers.ts';
 import type { CallObserver } from '../transport/unary-handler.ts';
+import { doctorPage } from './doctor-page.ts';
 import { type LockSide, makeLockSide } from './lock-side.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
@@ -265,7 +266,8 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
   });
   if (!config.admin) return { grpc, address, admin: undefined };
   try {
-    return { grpc, address, admin: await AdminServer.start(config.admin.address, metrics, ready) };
+    const pages = { '/doctor': doctorPage(config, clock) };
+    return { grpc, address, admin: await AdminServer.start(config.admin.address, metrics, ready, pages) };
   } catch (error) {
     info.drain();
     await grpc.stop();

@@ -11,6 +11,7 @@ import { systemClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { canStartProcesses, startClusterProcess } from '../supervisor/cluster-processes.ts';
 import { type Failure, Supervisor } from '../supervisor/supervisor.ts';
+import { doctorPage } from './doctor-page.ts';
 import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
 
 export async function serveWithWorkers(config: Config, log: Logger): Promise<void> {
@@ -36,8 +37,9 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
     serving: () => supervisor.serving(),
     texts: () => supervisor.metricsTexts(),
   });
+  const pages = { '/doctor': doctorPage(config, systemClock) };
   const admin =
-    config.admin && (await AdminServer.start(config.admin.address, metrics, () => supervisor.ready()));
+    config.admin && (await AdminServer.start(config.admin.address, metrics, () => supervisor.ready(), pages));
   const stop = async (): Promise<number> => {
     log.info({ workers }, 'draining');
     const inOrder = await supervisor.stop();

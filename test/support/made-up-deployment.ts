@@ -62,8 +62,8 @@ function node(address: HostPort, isPrimary: boolean): RedisNodeFacts {
     : { role: 'slave', master_host: 'redis-1', master_port: '6379', master_link_status: 'up' };
   const fields = {
     redis_version: '8.2.9',
-    used_memory: '100000000',
-    maxmemory: '1000000000',
+    used_memory: String(100 * 2 ** 20),
+    maxmemory: String(1_000 * 2 ** 20),
     maxmemory_policy: 'noeviction',
     evicted_keys: '0',
     aof_enabled: '1',
@@ -85,7 +85,7 @@ function node(address: HostPort, isPrimary: boolean): RedisNodeFacts {
     'hash-max-listpack-entries': '128',
     'hash-max-listpack-value': '512',
     'latency-monitor-threshold': '100',
-    maxmemory: '1000000000',
+    maxmemory: String(1_000 * 2 ** 20),
     'maxmemory-policy': 'noeviction',
     'min-replicas-max-lag': '10',
     'min-replicas-to-write': '0',

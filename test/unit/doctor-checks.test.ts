@@ -18,6 +18,7 @@ import {
 } from '../support/made-up-deployment.ts';
 
 const DAY_MS = 86_400_000;
+const MB = 2 ** 20;
 const SENTINEL = 'sentinel-1:26379';
 const REFUSED = { unseen: 'NOPERM this user has no permissions to run this command' };
 
@@ -318,21 +319,21 @@ const CASES: readonly Case[] = [
   ],
   [
     'a memory that is nearly full',
-    withInfo(madeUp(), 0, { used_memory: '850000000' }),
+    withInfo(madeUp(), 0, { used_memory: String(850 * MB) }),
     'memory',
     'warning',
     PRIMARY,
-    /850 MB of 1 GB .*85 %/,
-    /maxmemory 2000000000/,
+    /850 MB of 1000 MB .*85 %/,
+    /maxmemory 2097152000/,
   ],
   [
     'a memory that is full',
-    withInfo(madeUp(), 0, { used_memory: '990000000' }),
+    withInfo(madeUp(), 0, { used_memory: String(990 * MB) }),
     'memory',
     'error',
     PRIMARY,
     /99 %/,
-    /maxmemory 2000000000/,
+    /maxmemory 2097152000/,
   ],
   [
     'hashes that are not packed',
@@ -509,7 +510,7 @@ const CASES: readonly Case[] = [
   ],
   [
     'a replica that lacks much',
-    withInfo(madeUp(), 0, { master_repl_offset: '5001000' }),
+    withInfo(madeUp(), 0, { master_repl_offset: String(1_000 + 5 * MB) }),
     'replication-lag',
     'warning',
     REPLICA,
@@ -567,8 +568,8 @@ const CASES: readonly Case[] = [
     'replication-backlog',
     'warning',
     PRIMARY,
-    /500 kB a second, that is 2 s/,
-    /repl-backlog-size 60000000/,
+    /500 KB a second, that is 2 s/,
+    /repl-backlog-size 61440000/,
   ],
   [
     'a preferred replica',
@@ -747,7 +748,7 @@ const CASES: readonly Case[] = [
     'warning',
     'locks.default_ttl',
     /default_ttl is 20 s, and down-after-milliseconds is 30000/,
-    /5000.*; or set locks\.default_ttl to 51334ms, and locks\.max_ttl/,
+    /^set locks\.default_ttl to 51334ms, and locks\.max_ttl.*; or redis-cli .* 5000$/,
   ],
   [
     'a TTL that is too short for the down-after',

@@ -39,12 +39,12 @@ export function numberIn(fields: Fields, name: string): number | undefined {
   return Number.isNaN(value) ? undefined : value;
 }
 
-/** "1.5 GB", "300 MB", "12 kB". */
+/** In Redis's own sense: "256 MB" is what its configuration calls 256mb. */
 export function bytesText(bytes: number): string {
   const units: readonly (readonly [number, string])[] = [
-    [1e9, 'GB'],
-    [1e6, 'MB'],
-    [1e3, 'kB'],
+    [2 ** 30, 'GB'],
+    [2 ** 20, 'MB'],
+    [2 ** 10, 'KB'],
   ];
   const [size, unit] = units.find(([least]) => bytes >= least) ?? [1, 'bytes'];
   const amount = bytes / size;

@@ -9,7 +9,7 @@ import { bytesText, numberIn, ofEach, ofEachSetting } from './node-judgements.ts
 
 /** Replicas acknowledge once a second. */
 const LATE_S = 3;
-const LATE_BYTES = 1_000_000;
+const LATE_BYTES = 2 ** 20;
 const BACKLOG_S = 60;
 const NO_FIELDS: Fields = new Map();
 
@@ -192,8 +192,8 @@ function minReplicas(examined: Examined): readonly Judgement[] {
       const good = numberIn(seenOf(text) ?? NO_FIELDS, 'min_slaves_good_slaves');
       const told = {
         seen: `min-replicas-to-write is ${value} (min-replicas-max-lag ${maxLag})`,
-        why: 'a replica that was just promoted refuses all writes, renewals too, until others have attached to it',
-        fix: `${setting(redis, address, 'min-replicas-to-write', '0')}; to wait for replicas, set redis.durability: replicated`,
+        why: 'a replica that was just promoted refuses all writes, renewals too, until others have attached to it; redis.durability: replicated waits for replicas without that',
+        fix: setting(redis, address, 'min-replicas-to-write', '0'),
       };
       const refusesNow = seenOf(text)?.get('role') === 'master' && good !== undefined && good < Number(value);
       return refusesNow
@@ -218,7 +218,7 @@ function replicationBacklog(examined: Examined): readonly Judgement[] {
           fix: setting(redis, address, 'repl-backlog-ttl', '0'),
         });
       }
-      const rate = 1_000 * (numberIn(seenOf(text) ?? NO_FIELDS, 'instantaneous_output_repl_kbps') ?? 0);
+      const rate = 1_024 * (numberIn(seenOf(text) ?? NO_FIELDS, 'instantaneous_output_repl_kbps') ?? 0);
       const holdsS = rate === 0 ? Number.POSITIVE_INFINITY : size / rate;
       const seen = `repl-backlog-size is ${bytesText(size)}, repl-backlog-ttl is 0`;
       if (holdsS >= BACKLOG_S) return ok(subject, seen);

@@ -207,7 +207,7 @@ function deadMembers(
         what === 'replica'
           ? "a failover can't choose it"
           : 'it counts for the majority, and its vote is missing',
-      fix: `start it; if it is gone for good: ${reset}, and then the same at the next Sentinel, one at a time`,
+      fix: `start it; if it is gone for good, at each Sentinel, one at a time: ${reset}`,
     });
   });
 }

@@ -118,7 +118,7 @@ function downAfter(examined: Examined): readonly Judgement[] {
       warning('locks.default_ttl', {
         seen: `locks.default_ttl is ${spanText(defaultTtlMs)}, and ${seen}`,
         why: `a lease needs a TTL of ${spanText(advisable)} to survive a failover that takes so long to begin`,
-        fix: ms > DOWN_AFTER_MS ? `${lower}; or ${raise}` : raise,
+        fix: ms > DOWN_AFTER_MS ? `${raise}; or ${lower}` : raise,
       }),
     );
   }
