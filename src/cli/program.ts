@@ -3,6 +3,7 @@
 
 import { Argument, Command, CommanderError } from 'commander';
 import type { ServeOptions } from '../config/load-config.ts';
+import { addDrillCommands } from './drill-commands.ts';
 import { EXIT, Exit, endProcess, letReadersLeave, taken } from './exit.ts';
 import { addHoldingCommands } from './holding-commands.ts';
 import { addInspectCommands } from './inspect-commands.ts';
@@ -89,6 +90,7 @@ Exit codes: 0 done, 1 held by others or refused, 2 wrong usage, 75 no server, 76
   addHoldingCommands(program, args, context.env);
   program.commandsGroup('Inspect and manage:');
   addInspectCommands(program, context.env);
+  addDrillCommands(program, context.env);
   program.commandsGroup('Shell:');
   addCompletionCommand(program);
   return program;
