@@ -16,22 +16,31 @@ export async function withClient<Value>(
   env: Env,
   work: (client: Client) => Promise<Value>,
 ): Promise<Value> {
+  const client = connector(options, env)(options.server);
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** For a command that needs several clients, which it closes itself. */
+export function connector(
+  options: Omit<ConnectionOptions, 'server'>,
+  env: Env,
+): (servers: readonly string[]) => Client {
   checkVariables(env);
   // Node.js would warn about what a library does, such as TLS to an IP address, and people at a terminal can't help
   // that.
   process.noDeprecation = true;
   const tls = tlsOf(options, env);
   const token = tokenOf(options, env);
-  const client = createClient({
-    addresses: options.server,
-    ...(tls === undefined ? {} : { tls }),
-    ...(token === undefined ? {} : { token }),
-  });
-  try {
-    return await work(client);
-  } finally {
-    client.close();
-  }
+  return (servers) =>
+    createClient({
+      addresses: servers,
+      ...(tls === undefined ? {} : { tls }),
+      ...(token === undefined ? {} : { token }),
+    });
 }
 
 // Without this, a misspelt variable would be ignored silently.
@@ -44,7 +53,7 @@ function checkVariables(env: Env): void {
   throw new Exit(EXIT.usage, `${unknown}: unknown environment variable. ${hint}`);
 }
 
-function tlsOf(options: ConnectionOptions, env: Env): ClientTls | boolean | undefined {
+function tlsOf(options: Omit<ConnectionOptions, 'server'>, env: Env): ClientTls | boolean | undefined {
   const { tls, tlsCa, tlsCert, tlsKey, tlsServerName: serverName } = options;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     const [given, missing] =
@@ -71,7 +80,7 @@ function wantsTls(env: Env): boolean | undefined {
 }
 
 // The file is read before each call, so that the token can be replaced while a command runs under a lease.
-function tokenOf({ tokenFile }: ConnectionOptions, env: Env): ClientOptions['token'] {
+function tokenOf({ tokenFile }: Pick<ConnectionOptions, 'tokenFile'>, env: Env): ClientOptions['token'] {
   if (tokenFile === undefined) return tokenInVariable(env[CLIENT_VARIABLES.token]);
   let last = tokenIn(tokenFile);
   return () => {

@@ -5,6 +5,7 @@ import { Argument, Command, CommanderError } from 'commander';
 import type { ServeOptions } from '../config/load-config.ts';
 import { addCapacityCommand } from './capacity-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
+import { addDrillCommands } from './drill-commands.ts';
 import { EXIT, Exit, endProcess, letReadersLeave, taken } from './exit.ts';
 import { addHoldingCommands } from './holding-commands.ts';
 import { addInspectCommands } from './inspect-commands.ts';
@@ -93,6 +94,7 @@ Exit codes: 0 done, 1 held by others or refused, 2 wrong usage, 75 no server, 76
   addInspectCommands(program, context.env);
   program.commandsGroup('Operate:');
   addDoctorCommand(program, context.env);
+  addDrillCommands(program, context.env);
   addCapacityCommand(program, context.env);
   program.commandsGroup('Shell:');
   addCompletionCommand(program);

@@ -1,0 +1,280 @@
+// `leasehold drill failover`: tells people what will happen, asks them, runs the drill, and prints what it found. The
+// drill itself is in src/drill.
+
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { isatty } from 'node:tty';
+import type { Config, SentinelRedisConfig } from '../config/config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { wakefulClock } from '../domain/clock.ts';
+import { formatHostPort } from '../domain/host-port.ts';
+import { LoadNotRunningError } from '../drill/canary.ts';
+import { Drill, type DrillEnd, type DrillForecast, loadText } from '../drill/drill.ts';
+import { drillPicture } from '../drill/drill-picture.ts';
+import { CALLERS_PER_QUEUE, type DrillPlan } from '../drill/drill-plan.ts';
+import { drillText } from '../drill/drill-text.ts';
+import { connector } from './connect.ts';
+import { DrillProgress } from './drill-progress.ts';
+import { EXIT, Exit } from './exit.ts';
+import { complain } from './notices.ts';
+import type { ConnectionOptions, OutputOptions } from './options.ts';
+import { print, printJson } from './output.ts';
+import type { Env } from './program-context.ts';
+import { Signals } from './signals.ts';
+import { printable, span, timeOfDay } from './text.ts';
+
+/** One thing that is not as it should be, from the drill's own look or from an examination of the deployment. */
+export interface SafetyFinding {
+  readonly check: string;
+  /** `error`: a reason not to fail over. */
+  readonly severity: string;
+  readonly subject: string;
+  readonly seen: string;
+  readonly why: string | undefined;
+  readonly fix: string | undefined;
+}
+
+export type Examine = (config: Config) => Promise<{ readonly findings: readonly SafetyFinding[] }>;
+
+interface DrillFlags extends ConnectionOptions, OutputOptions {
+  readonly config?: string;
+  readonly yes?: true;
+  readonly observe?: true;
+  readonly svg?: string;
+  readonly before: number;
+  readonly within: number;
+  readonly settle: number;
+  readonly rest?: number;
+  readonly holders: number;
+  readonly rate: number;
+  readonly queues: number;
+  readonly operations: number;
+  readonly ttl?: number;
+  readonly prefix: string;
+  readonly maxWithoutRenewals: number;
+  readonly maxWithoutGrants?: number;
+  readonly maxLost: number;
+  readonly accept?: readonly string[];
+}
+
+const RUN_BYTES = 4;
+
+export async function drillFailover(
+  flags: DrillFlags,
+  env: Env,
+  examine: Examine | undefined,
+): Promise<never> {
+  const canAsk = isatty(0) && isatty(2);
+  if (!flags.yes && !flags.observe && !canAsk) {
+    throw new Exit(
+      EXIT.usage,
+      'drill failover: nobody can be asked here, since this is no terminal. Give --yes to fail Redis over without a question.',
+    );
+  }
+  const config = configOf(flags, env);
+  const redis = sentinelsOf(config);
+  if (flags.svg !== undefined) checkWritable(flags.svg);
+  const signals = new Signals();
+  const progress = new DrillProgress(wakefulClock);
+  const drill = new Drill(
+    {
+      plan: planOf(flags),
+      redis,
+      servers: flags.server,
+      connect: connector(flags, env),
+      clock: wakefulClock,
+      signal: signals.stop,
+      onEvent: (event) => progress.tell(event),
+    },
+    randomBytes(RUN_BYTES).toString('hex'),
+  );
+  const sayWhatIsLeft = (): void => leaveWord(drill, progress);
+  process.once('exit', sayWhatIsLeft); // a second Ctrl-C ends the process at once
+  try {
+    const forecast = await lookFirst({ drill, flags, config, examine });
+    if (signals.received) throw Exit.by(signals.received);
+    if (!flags.yes && !flags.observe) await ask(drill, flags, forecast, signals);
+    else for (const line of announcement(drill, flags, forecast)) complain(line);
+    progress.begin(() => drill.stage);
+    let end: DrillEnd;
+    try {
+      end = await drill.run();
+    } catch (error) {
+      if (error instanceof LoadNotRunningError) throw new Exit(EXIT.unavailable, error.message);
+      throw error;
+    } finally {
+      progress.end();
+    }
+    await tellWhatIsLeft(drill);
+    throw await exitOf(end, drill, flags, signals);
+  } finally {
+    process.off('exit', sayWhatIsLeft);
+    drill.close();
+  }
+}
+
+function configOf({ config: file }: DrillFlags, env: Env): Config {
+  try {
+    return loadConfig({ file, env });
+  } catch (error) {
+    if (error instanceof ConfigError) throw new Exit(EXIT.usage, error.message);
+    throw error;
+  }
+}
+
+function sentinelsOf({ redis }: Config): SentinelRedisConfig {
+  if (redis?.kind === 'sentinel') return redis;
+  const found = redis ? 'names a single Redis' : 'has no redis section';
+  throw new Exit(
+    EXIT.usage,
+    `--config: the configuration ${found}. A failover needs Sentinels: redis.failover_cluster, redis.master_name, redis.address.`,
+  );
+}
+
+function checkWritable(file: string): void {
+  try {
+    writeFileSync(file, '', { flag: 'a' });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Exit(EXIT.usage, `--svg: ${why}.`);
+  }
+}
+
+function planOf(flags: DrillFlags): DrillPlan {
+  return {
+    cause: flags.observe ? 'observe' : 'trigger',
+    prefix: flags.prefix,
+    beforeMs: flags.before,
+    withinMs: flags.within,
+    afterMs: flags.settle,
+    ttlMs: flags.ttl,
+    restMs: flags.rest,
+    load: {
+      holders: flags.holders,
+      acquiresPerSecond: flags.rate,
+      queues: flags.queues,
+      operations: flags.operations,
+    },
+    allowed: {
+      withoutRenewalsMs: flags.maxWithoutRenewals,
+      withoutGrantsMs: flags.maxWithoutGrants,
+      lost: flags.maxLost,
+    },
+  };
+}
+
+interface Look {
+  readonly drill: Drill;
+  readonly flags: DrillFlags;
+  readonly config: Config;
+  readonly examine: Examine | undefined;
+}
+
+/** Throws an Exit where something speaks against a failover. */
+async function lookFirst({ drill, flags, config, examine }: Look): Promise<DrillForecast> {
+  const { objections, forecast } = await drill.look(flags.timeout);
+  const own = objections.map((objection) => ({ ...objection, severity: 'error' }));
+  const examined = examine && !flags.observe ? (await examine(config)).findings : [];
+  const findings = [...own, ...examined].filter(({ severity }) => severity === 'error');
+  const accepted = (finding: SafetyFinding): boolean => (flags.accept ?? []).includes(finding.check);
+  for (const finding of findings.filter(accepted)) complain(`accepted: ${textOf(finding)}`);
+  const blocking = findings.filter((finding) => !accepted(finding));
+  if (blocking.length === 0 && forecast) return forecast;
+  if (flags.json) await printJson({ kind: 'refused', findings: blocking });
+  for (const finding of blocking) complain(textOf(finding));
+  throw new Exit(EXIT.no, 'drill failover: refused, and nothing was touched. Put this right first.');
+}
+
+function textOf({ check, subject, seen, why, fix }: SafetyFinding): string {
+  const because = why === undefined ? '' : `: ${why}`;
+  const help = fix === undefined ? '' : `. ${fix}`;
+  return printable(`${check}: ${subject}: ${seen}${because}${help}`);
+}
+
+function announcement(drill: Drill, flags: DrillFlags, forecast: DrillForecast): readonly string[] {
+  const plan = planOf(flags);
+  const { primary, replicas, ttlMs, quarantineMs } = forecast;
+  const nodes = replicas.map(formatHostPort).join(', ');
+  const what = flags.observe
+    ? 'it measures a failover that you cause, and causes none'
+    : 'SENTINEL FAILOVER makes one of the replicas the primary';
+  const callers = plan.load.queues * CALLERS_PER_QUEUE;
+  return [
+    `drill failover: the primary is ${formatHostPort(primary)}, its replicas are ${nodes}: ${what}`,
+    `cost for everybody: nothing new is granted for about ${span(quarantineMs)} (the quarantine) and the switch; ` +
+      'leases that are held are renewed again in a few seconds',
+    `load: ${loadText(plan)}, ${callers} callers that wait; TTL ${span(ttlMs)}; all under ${drill.prefix}`,
+  ];
+}
+
+async function ask(
+  drill: Drill,
+  flags: DrillFlags,
+  forecast: DrillForecast,
+  signals: Signals,
+): Promise<void> {
+  for (const line of announcement(drill, flags, forecast)) complain(line);
+  // Not as a terminal: Ctrl-C then stays a signal, and ends the question like everything else.
+  const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+  try {
+    const answer = await reader.question('Fail over now? [y/N] ', { signal: signals.stop });
+    if (/^y(es)?$/i.test(answer.trim())) return;
+  } catch (error) {
+    if (signals.received) throw Exit.by(signals.received);
+    throw error;
+  } finally {
+    reader.close();
+  }
+  throw new Exit(EXIT.no, 'drill failover: not confirmed, and nothing was touched.');
+}
+
+async function tellWhatIsLeft(drill: Drill): Promise<void> {
+  const listed = await drill.listed();
+  const { operations } = drill.left();
+  if (listed === 0 && operations === 0) return;
+  const forMs = drill.leftForMs();
+  const until = (ms: number): string => timeOfDay(wakefulClock.wallMs() + ms);
+  const locks = listed === undefined ? 'locks that no server could be asked about' : `${listed} locks`;
+  complain(
+    `left under ${drill.prefix}: ${locks}, which end by ${until(forMs.leases)} UTC, ` +
+      `and ${operations} operations, which end by ${until(forMs.operations)} UTC.`,
+  );
+}
+
+async function exitOf(end: DrillEnd, drill: Drill, flags: DrillFlags, signals: Signals): Promise<Exit> {
+  if (end.kind === 'interrupted') {
+    complain(`interrupted. ${drill.failoverNow()}`);
+    return Exit.by(signals.received ?? 'SIGINT');
+  }
+  if (end.kind === 'refused') {
+    if (flags.json) await printJson({ kind: 'refused', findings: end.objections });
+    for (const objection of end.objections) complain(textOf({ ...objection, severity: 'error' }));
+    return new Exit(EXIT.no, 'drill failover: refused, and no failover was caused. Put this right first.');
+  }
+  const { report, record, marks } = end;
+  if (flags.svg !== undefined) writeFileSync(flags.svg, drillPicture(report, record, marks));
+  if (flags.json) await printJson({ kind: 'report', ...report });
+  else await print(printableLines(drillText(report)));
+  return new Exit(report.passed ? 0 : EXIT.no);
+}
+
+function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+/** The process ends at once: what it could not take back ends by itself. */
+function leaveWord(drill: Drill, progress: DrillProgress): void {
+  progress.end();
+  const { leases, operations } = drill.left();
+  const forMs = drill.leftForMs();
+  const until = (ms: number): string => timeOfDay(wakefulClock.wallMs() + ms);
+  if (leases + operations > 0) {
+    complain(
+      `left behind under ${drill.prefix}: ${leases} leases, which end by ${until(forMs.leases)} UTC, ` +
+        `and ${operations} operations, which end by ${until(forMs.operations)} UTC.`,
+    );
+  }
+  complain(drill.failoverNow());
+}

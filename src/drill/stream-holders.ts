@@ -1,0 +1,51 @@
+// The part of a drill's load that holds leases by stream, as most applications do: the servers renew them.
+
+import type { Lease } from '../client/client.ts';
+import { type CanaryPart, type CanarySurroundings, OWNER } from './canary-part.ts';
+
+export class StreamHolders implements CanaryPart {
+  readonly #around: CanarySurroundings;
+  readonly #count: number;
+  readonly #leases: Lease[] = [];
+  readonly #stopping = new AbortController();
+  #starting: Promise<unknown> = Promise.resolve();
+
+  constructor(around: CanarySurroundings, count: number) {
+    this.#around = around;
+    this.#count = count;
+  }
+
+  async start(): Promise<void> {
+    const all = Array.from({ length: this.#count }, (_, index) => this.#hold(index));
+    this.#starting = Promise.allSettled(all);
+    await Promise.all(all);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#starting;
+    // One that no server hears of ends with its time to live.
+    await Promise.allSettled(this.#leases.map((lease) => lease.release()));
+  }
+
+  left(): { readonly leases: number; readonly operations: number } {
+    return { leases: this.#leases.filter(({ state }) => state === 'held').length, operations: 0 };
+  }
+
+  async #hold(index: number): Promise<void> {
+    const { clientOf, record, counters, prefix, ttlMs } = this.#around;
+    const { signal } = this.#stopping;
+    const resource = `${prefix}stream-${index + 1}`;
+    const lease = await clientOf(index).acquire(resource, {
+      ttlMs,
+      owner: OWNER,
+      signal,
+      onEvent: (event) => {
+        if (event.kind === 'renewed') record.renewedByStream();
+        if (event.kind === 'lost' && !signal.aborted) record.lost('lease', resource, event.error.loss);
+      },
+    });
+    this.#leases.push(lease);
+    counters.granted(resource, lease.fencingToken, resource, () => lease.remainingMs() > 0);
+  }
+}
