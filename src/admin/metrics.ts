@@ -119,6 +119,11 @@ export class Metrics {
     this.#commandSeconds.observe({ command }, tookMs / 1_000);
   }
 
+  /** For those who add series of their own. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }
