@@ -426,9 +426,11 @@ function dependencyReasons({ dependencies, devDependencies }: Manifest, page: st
 
 /** A name in quotes is enough: some packages are loaded by name (the printer of the log). */
 function shippedPackages({ dependencies, devDependencies }: Manifest): Check {
+  // This one is a program, which nobody loads, and its name is a word.
+  const loadable = Object.keys(devDependencies).filter((name) => name !== 'node');
   return (_path, text) => [
     ...codeOf(text).flatMap((code, index) =>
-      Object.keys(devDependencies)
+      loadable
         .filter((name) => code.includes(`'${name}'`))
         .map((name) => `${index + 1}: ${name} is not installed with the package: make it a dependency`),
     ),

@@ -65,7 +65,7 @@ export class Metrics {
     });
   }
 
-  /** For the metrics of one part of the instance. */
+  /** For those who add metrics of their own. */
   get registry(): Registry {
     return this.#registry;
   }

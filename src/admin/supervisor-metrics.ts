@@ -43,6 +43,11 @@ export class SupervisorMetrics {
     this.#ends.inc({ worker: number });
   }
 
+  /** For those who add series of their own. */
+  get registry(): Registry {
+    return this.#registry;
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }

@@ -12,9 +12,15 @@ export interface NodeLinesOptions {
   readonly timeoutMs: number;
 }
 
+interface Line {
+  readonly opening: Promise<Connection>;
+  /** Undefined until it is open. */
+  connection: Connection | undefined;
+}
+
 export class NodeLines {
   readonly #options: NodeLinesOptions;
-  readonly #lines = new Map<string, Promise<Connection>>();
+  readonly #lines = new Map<string, Line>();
   readonly #closing = new AbortController();
 
   constructor(options: NodeLinesOptions) {
@@ -30,21 +36,29 @@ export class NodeLines {
     try {
       return await connection.callWithin(this.#options.timeoutMs, command, ...args);
     } catch (error) {
-      // Redis has refused the command, and the connection is fine. After anything else the next reply on it could be
-      // the answer to this question.
+      // After anything but a refusal, the next reply on the connection could be the answer to this question.
       if (!isRefusal(error)) connection.destroy();
       throw error;
     }
   }
 
   /** The connection to the node. Rejects when it can't be reached. */
-  async open(address: HostPort): Promise<Connection> {
+  open(address: HostPort): Promise<Connection> {
     const key = formatHostPort(address);
-    const known = await this.#lines.get(key)?.catch(() => undefined);
-    if (known && !known.isClosed) return known;
+    const known = this.#lines.get(key);
+    if (known && !known.connection?.isClosed) return known.opening;
     const { settings, clock } = this.#options;
     const opening = Connection.open(address, settings, clock, this.#closing.signal);
-    this.#lines.set(key, opening);
+    const line: Line = { opening, connection: undefined };
+    this.#lines.set(key, line); // before it is open: two who ask at once share it
+    opening.then(
+      (connection) => {
+        line.connection = connection;
+      },
+      () => {
+        if (this.#lines.get(key) === line) this.#lines.delete(key);
+      },
+    );
     return opening;
   }
 
@@ -65,13 +79,13 @@ export class NodeLines {
   }
 }
 
-/** Whether Redis has answered, with an error: the connection and the node are fine. */
-export function isRefusal(error: unknown): boolean {
+/** Whether Redis has answered, with an error: the connection is fine. */
+export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-function destroy(line: Promise<Connection>): void {
-  line.then(
+function destroy({ opening }: Line): void {
+  opening.then(
     (connection) => connection.destroy(),
     () => {},
   );

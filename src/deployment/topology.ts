@@ -3,7 +3,7 @@
 
 import type { RedisConfig } from '../config/config.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
-import { fieldsOf } from '../store/redis/info.ts';
+import { attachedReplicas, fieldsOf, infoFields } from '../store/redis/info.ts';
 import { isRefusal, type NodeLines } from './node-lines.ts';
 
 /** A row of SENTINEL MASTER, REPLICAS or SENTINELS: `ip`, `port`, `flags`, `runid` and more. */
@@ -16,8 +16,8 @@ export interface SentinelView {
   readonly primary: SentinelFields;
   readonly replicas: readonly SentinelFields[];
   readonly otherSentinels: readonly SentinelFields[];
-  /** The questions that the Sentinel's user may not ask, as rights are written; what they would tell is missing. */
-  readonly refused: readonly string[];
+  /** What it refused to tell, by the command: its user may lack the right. The rows are then missing. */
+  readonly refused: ReadonlyMap<'REPLICAS' | 'SENTINELS', string>;
 }
 
 /** A Sentinel that could not be asked, or that does not know the primary, and why. */
@@ -27,17 +27,16 @@ export interface SilentSentinel {
 }
 
 export interface Topology {
-  /** The nodes that can be asked, the primary first where one is known. */
+  /** The node that most Sentinels name; undefined if none names one. */
   readonly primary: HostPort | undefined;
+  /** The same, if a majority of the configured Sentinels names it. */
+  readonly agreedPrimary: HostPort | undefined;
   readonly replicas: readonly HostPort[];
   readonly sentinels: readonly SentinelView[];
   readonly silent: readonly SilentSentinel[];
 }
 
-/**
- * Asks all configured Sentinels at once. Never rejects: what can't be learned is missing. The primary is the one that
- * most of them name.
- */
+/** Asks all configured Sentinels at once. Never rejects: what can't be learned is missing. */
 export async function readTopology(
   redis: RedisConfig,
   redisLines: NodeLines,
@@ -47,20 +46,59 @@ export async function readTopology(
   const answers = await Promise.all(
     redis.sentinels.map(async (address): Promise<SentinelView | SilentSentinel> => {
       try {
-        return await viewOf(address, redis.masterName, sentinelLines);
+        return await readSentinel(address, redis.masterName, sentinelLines);
       } catch (error) {
         return { address, reason: error instanceof Error ? error.message : String(error) };
       }
     }),
   );
+  const topology = topologyOf(answers);
+  const { primary, sentinels } = topology;
+  if (!primary || !sentinels.every(({ refused }) => refused.has('REPLICAS'))) return topology;
+  return { ...topology, replicas: await replicasOf(primary, redisLines) };
+}
+
+/** What the Sentinels together say. */
+export function topologyOf(answers: readonly (SentinelView | SilentSentinel)[]): Topology {
   const sentinels = answers.filter((answer) => 'primary' in answer);
   const silent = answers.filter((answer) => 'reason' in answer);
-  const primary = mostNamed(sentinels.map(({ primary }) => addressIn(primary)));
-  const named = distinct(sentinels.flatMap(({ replicas }) => replicas.map(addressIn)));
-  const isUntold = named.length === 0 && sentinels.some(({ refused }) => refused.length > 0);
-  const replicas = isUntold && primary ? await attachedTo(primary, redisLines) : named;
-  const others = replicas.filter((replica) => !primary || !isSame(replica, primary));
-  return { primary, replicas: others, sentinels, silent };
+  const [first] = votesFor(sentinels.map(({ primary }) => addressIn(primary)));
+  const primary = first?.address;
+  const replicas = distinct(sentinels.flatMap(({ replicas }) => replicas.map(addressIn)));
+  return {
+    primary,
+    agreedPrimary: first && first.votes > answers.length / 2 ? primary : undefined,
+    replicas: replicas.filter((replica) => !primary || !isSame(replica, primary)),
+    sentinels,
+    silent,
+  };
+}
+
+/**
+ * What one Sentinel says. Rejects when it can't be asked or doesn't know the primary; whom else it knows may be
+ * refused to its user.
+ */
+export async function readSentinel(
+  address: HostPort,
+  masterName: string,
+  lines: NodeLines,
+): Promise<SentinelView> {
+  const refused = new Map<'REPLICAS' | 'SENTINELS', string>();
+  const rows = async (command: 'REPLICAS' | 'SENTINELS'): Promise<readonly SentinelFields[]> => {
+    try {
+      const reply = await lines.ask(address, 'SENTINEL', command, masterName);
+      return Array.isArray(reply) ? reply.map(fieldsOf) : [];
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refused.set(command, error instanceof Error ? error.message : String(error));
+      return [];
+    }
+  };
+  const id = String(await lines.ask(address, 'SENTINEL', 'MYID'));
+  const primary = fieldsOf(await lines.ask(address, 'SENTINEL', 'MASTER', masterName));
+  const replicas = await rows('REPLICAS');
+  const otherSentinels = await rows('SENTINELS');
+  return { address, id, primary, replicas, otherSentinels, refused };
 }
 
 /** The node that a row is about; undefined if the row names none that can be asked. */
@@ -75,55 +113,37 @@ export function flagsIn(fields: SentinelFields): readonly string[] {
   return (fields.get('flags') ?? '').split(',').filter((flag) => flag !== '');
 }
 
-async function viewOf(address: HostPort, masterName: string, lines: NodeLines): Promise<SentinelView> {
-  const id = String(await lines.ask(address, 'SENTINEL', 'MYID'));
-  const primary = fieldsOf(await lines.ask(address, 'SENTINEL', 'MASTER', masterName));
-  const refused: string[] = [];
-  const rows = async (question: string): Promise<readonly SentinelFields[]> => {
-    try {
-      return rowsOf(await lines.ask(address, 'SENTINEL', question, masterName));
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      refused.push(`+sentinel|${question.toLowerCase()}`);
-      return [];
-    }
-  };
-  const replicas = await rows('REPLICAS');
-  const otherSentinels = await rows('SENTINELS');
-  return { address, id, primary, replicas, otherSentinels, refused };
-}
-
 /** A single Redis says itself who replicates it. */
 async function singleTopology(redis: RedisConfig, lines: NodeLines): Promise<Topology> {
-  if (redis.kind !== 'single') return { primary: undefined, replicas: [], sentinels: [], silent: [] };
-  const replicas = await attachedTo(redis.address, lines);
-  return { primary: redis.address, replicas, sentinels: [], silent: [] };
+  const none = { agreedPrimary: undefined, replicas: [], sentinels: [], silent: [] };
+  if (redis.kind !== 'single') return { ...none, primary: undefined };
+  const { address } = redis;
+  return { ...none, primary: address, agreedPrimary: address, replicas: await replicasOf(address, lines) };
 }
 
-async function attachedTo(primary: HostPort, lines: NodeLines): Promise<readonly HostPort[]> {
+/** None if the node can't be asked: those who ask it next find out why. */
+async function replicasOf(primary: HostPort, lines: NodeLines): Promise<readonly HostPort[]> {
   try {
-    const info = String(await lines.ask(primary, 'INFO', 'replication'));
-    const rows = [...info.matchAll(/^slave\d+:ip=([^,]+),port=(\d+)/gm)];
-    return rows.map(([, host = '', port]) => ({ host, port: Number(port) }));
+    const info = infoFields(String(await lines.ask(primary, 'INFO', 'replication')));
+    return attachedReplicas(info).map(({ address }) => address);
   } catch {
-    return []; // Those who ask the node next find out why.
+    return [];
   }
 }
 
-function rowsOf(reply: unknown): readonly SentinelFields[] {
-  return Array.isArray(reply) ? reply.map(fieldsOf) : [];
-}
-
-function mostNamed(addresses: readonly (HostPort | undefined)[]): HostPort | undefined {
-  const votes = new Map<string, { readonly address: HostPort; count: number }>();
+/** The most votes first. */
+function votesFor(
+  addresses: readonly (HostPort | undefined)[],
+): readonly { readonly address: HostPort; readonly votes: number }[] {
+  const counted = new Map<string, { readonly address: HostPort; votes: number }>();
   for (const address of addresses) {
     if (!address) continue;
     const key = formatHostPort(address);
-    const vote = votes.get(key) ?? { address, count: 0 };
-    votes.set(key, vote);
-    vote.count++;
+    const vote = counted.get(key) ?? { address, votes: 0 };
+    counted.set(key, vote);
+    vote.votes++;
   }
-  return [...votes.values()].toSorted((a, b) => b.count - a.count)[0]?.address;
+  return [...counted.values()].toSorted((a, b) => b.votes - a.votes);
 }
 
 function distinct(addresses: readonly (HostPort | undefined)[]): readonly HostPort[] {

@@ -29,6 +29,7 @@ import { openStore } from './open-store.ts';
 import { type OpenTracing, openTracing } from './open-tracing.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
 import { ServingCertificates } from './serving-certificates.ts';
+import { startMonitor } from './start-monitor.ts';
 
 /** What the log says about an instance when it begins to serve. */
 export interface ServingFacts {
@@ -145,6 +146,11 @@ export async function serve(
   const stopWatching = watchStore(core, onRefused);
   try {
     const { grpc, address, admin } = await openPorts(core, locks, operations);
+    // Of several server processes, the supervisor has the monitor.
+    const monitor =
+      processNumber === undefined
+        ? startMonitor(config, instanceId, metrics.registry, log, clock)
+        : undefined;
     const facts = servingFacts(core, address, admin?.address);
     // "serving" is said once: of several server processes, the supervisor says it when all of them serve.
     log.info(facts, processNumber === undefined ? 'serving' : 'worker serving');
@@ -160,6 +166,7 @@ export async function serve(
       operations.close();
       stopWatching();
       await store.close();
+      monitor?.close();
       await admin?.stop();
       await core.tracing.flush();
       log.info('stopped');

@@ -1,6 +1,7 @@
 // `leasehold serve` with several server processes: the process that supervises them. It has the admin port, the signals
 // and the exit code, and serves no call itself. supervisor/supervisor.ts has the rules of starting and replacing.
 
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import { AdminServer } from '../admin/admin-server.ts';
@@ -13,6 +14,7 @@ import { canStartProcesses, startClusterProcess } from '../supervisor/cluster-pr
 import { type Failure, Supervisor } from '../supervisor/supervisor.ts';
 import { doctorPage } from './doctor-page.ts';
 import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
+import { startMonitor } from './start-monitor.ts';
 
 export async function serveWithWorkers(config: Config, log: Logger): Promise<void> {
   const { workers } = config.server;
@@ -40,9 +42,11 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
   const pages = { '/doctor': doctorPage(config, systemClock) };
   const admin =
     config.admin && (await AdminServer.start(config.admin.address, metrics, () => supervisor.ready(), pages));
+  const monitor = startMonitor(config, randomBytes(8).toString('hex'), metrics.registry, log, systemClock);
   const stop = async (): Promise<number> => {
     log.info({ workers }, 'draining');
     const inOrder = await supervisor.stop();
+    monitor?.close();
     await admin?.stop();
     log[inOrder ? 'info' : 'error']({ inOrder }, 'stopped');
     return inOrder ? 0 : EXIT_FAILED;

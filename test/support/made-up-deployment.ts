@@ -135,7 +135,7 @@ function sentinel(address: HostPort, index: number): SentinelFacts {
     otherSentinels: [1, 2, 3]
       .filter((number) => number !== index + 1)
       .map((number) => row(`sentinel-${number}`, 26_379, 'sentinel')),
-    refused: [],
+    refused: new Map(),
   };
   return {
     address,

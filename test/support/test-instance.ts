@@ -43,6 +43,8 @@ export function testEnvironment(overrides: Readonly<Record<string, string>> = {}
     LEASEHOLD_SERVER_ADDRESS: '127.0.0.1:0',
     LEASEHOLD_ADMIN_ADDRESS: 'off',
     LEASEHOLD_SERVER_REFLECTION: 'false',
+    // Tests that count connections and commands have no others than those of the path of locks.
+    LEASEHOLD_MONITORING_POLL_INTERVAL: 'off',
     LEASEHOLD_LOG_LEVEL: 'fatal',
     ...overrides,
   };

@@ -191,7 +191,7 @@ const CASES: readonly Case[] = [
   ],
   [
     'a Sentinel that refuses to tell of the others',
-    withSentinel(madeUp(), 0, () => ({ refused: ['+sentinel|replicas'] })),
+    withSentinel(madeUp(), 0, () => ({ refused: new Map([['REPLICAS', 'NOPERM']]) })),
     'rights-to-look',
     'warning',
     SENTINEL,

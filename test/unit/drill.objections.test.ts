@@ -44,6 +44,7 @@ function sentinel(primary: Row = {}, replica: Row = {}, others = 2): SentinelVie
     primary: new Map(Object.entries({ ...row, ...primary })),
     replicas: replicas.map((one) => new Map(Object.entries(one))),
     otherSentinels: Array.from({ length: others }, () => new Map()),
+    refused: new Map(),
   };
 }
 
@@ -52,7 +53,13 @@ function look(
   sentinels = [sentinel(), sentinel(), sentinel()],
 ): SafetyLook {
   return {
-    topology: { primary: PRIMARY, replicas: [{ host: '10.0.0.2', port: 6379 }], sentinels, silent: [] },
+    topology: {
+      primary: PRIMARY,
+      agreedPrimary: PRIMARY,
+      replicas: [{ host: '10.0.0.2', port: 6379 }],
+      sentinels,
+      silent: [],
+    },
     quorumTrouble: undefined,
     replication: { text: REPLICATION },
     servers: new Map([['a:1', SERVING]]),
@@ -73,6 +80,7 @@ test.each<readonly [string, SafetyLook, string, RegExp]>([
       {
         topology: {
           primary: PRIMARY,
+          agreedPrimary: undefined,
           replicas: [],
           sentinels: [sentinel()],
           silent: [{ address: { host: 's', port: 1 }, reason: 'refused' }],

@@ -111,8 +111,8 @@ function rightsToLook(examined: Examined): readonly Judgement[] {
   const sentinels = facts.sentinels.flatMap(({ address, view, info: text, quorumCheck }) => {
     if ('unseen' in view) return [];
     const missing: readonly Blind[] = [
-      ...view.seen.refused.map((right) => ({
-        right,
+      ...[...view.seen.refused.keys()].map((question) => ({
+        right: `+sentinel|${question.toLowerCase()}`,
         look: { unseen: 'NOPERM' },
         unknown: 'what it knows of the others',
         matters: true,

@@ -123,13 +123,18 @@ export class Connection {
     return within(this.#clock, timeoutMs, this.call(command, ...args), late);
   }
 
-  /** Turns this connection into a subscribed one; rejects when that takes longer than `timeoutMs`. */
+  /**
+   * Turns this connection into a subscribed one, or adds a channel to it; rejects when that takes longer than
+   * `timeoutMs`.
+   */
   async subscribeWithin(
     timeoutMs: number,
     channel: string,
     onMessage: (message: string) => void,
   ): Promise<void> {
-    this.#redis.on('message', (_channel: string, message: string) => onMessage(message));
+    this.#redis.on('message', (heard: string, message: string) => {
+      if (heard === channel) onMessage(message);
+    });
     const late = (): Error => new Error(`SUBSCRIBE: no reply within ${timeoutMs} ms`);
     await within(this.#clock, timeoutMs, this.#redis.subscribe(channel), late);
   }

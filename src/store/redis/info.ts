@@ -1,6 +1,8 @@
 // Reads what Redis says of itself: INFO texts and flat name-value replies. Owns their forms, not what follows from
 // them.
 
+import type { HostPort } from '../../domain/host-port.ts';
+
 export interface NodeInfo {
   /** `standalone`, `sentinel` or `cluster`. */
   readonly mode: string;
@@ -13,12 +15,45 @@ export interface NodeInfo {
   readonly loading: boolean;
 }
 
-export function parseNodeInfo(info: string): NodeInfo {
+/** The lines `name:value` of an INFO text. */
+export function infoFields(info: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
   for (const line of info.split('\r\n')) {
     const colon = line.indexOf(':');
     if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
   }
+  return fields;
+}
+
+/** A replica as its primary knows it. */
+export interface AttachedReplica {
+  readonly address: HostPort;
+  /** What it has acknowledged of the replication stream, in bytes. */
+  readonly offset: number;
+  /** Seconds since it last acknowledged. */
+  readonly lag: number;
+}
+
+/** The replicas in the INFO of their primary, without those that announce no port. */
+export function attachedReplicas(info: ReadonlyMap<string, string>): readonly AttachedReplica[] {
+  const replicas: AttachedReplica[] = [];
+  for (const [name, text] of info) {
+    if (!/^slave\d+$/.test(name)) continue;
+    const parts = new Map(text.split(',').map((part): [string, string] => splitAt(part, '=')));
+    const address = { host: parts.get('ip') ?? '', port: Number(parts.get('port')) };
+    if (address.host === '' || !(address.port > 0)) continue;
+    replicas.push({ address, offset: Number(parts.get('offset')), lag: Number(parts.get('lag')) });
+  }
+  return replicas;
+}
+
+function splitAt(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+export function parseNodeInfo(info: string): NodeInfo {
+  const fields = infoFields(info);
   return {
     mode: fields.get('redis_mode') ?? '',
     role: fields.get('role') ?? '',

@@ -28,3 +28,13 @@ export function leastRights(
 export function leastUserLine(rights: string): string {
   return `user ${LEAST_USER.username} on >${LEAST_USER.password} ${rights}`;
 }
+
+/** What the page adds for the monitor, to the user at Redis and to the one at the Sentinels. */
+export function monitoringRights(): { readonly atRedis: string; readonly atSentinels: string } {
+  const section = PAGE.split(/^## /m).find((part) => part.startsWith('For monitoring\n')) ?? '';
+  const [atRedis, atSentinels] = [...section.matchAll(/^```text\n(.*)\n```$/gm)].map(
+    ([, rights = '']) => rights,
+  );
+  if (!atRedis || !atSentinels) throw new Error('no rights under "For monitoring"');
+  return { atRedis, atSentinels };
+}
