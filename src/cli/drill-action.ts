@@ -8,6 +8,7 @@ import { isatty } from 'node:tty';
 import type { Config, SentinelRedisConfig } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { loadConfig } from '../config/load-config.ts';
+import { examine } from '../doctor/examine.ts';
 import { wakefulClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { LoadNotRunningError } from '../drill/canary.ts';
@@ -36,8 +37,6 @@ export interface SafetyFinding {
   readonly fix: string | undefined;
 }
 
-export type Examine = (config: Config) => Promise<{ readonly findings: readonly SafetyFinding[] }>;
-
 interface DrillFlags extends ConnectionOptions, OutputOptions {
   readonly config?: string;
   readonly yes?: true;
@@ -61,11 +60,7 @@ interface DrillFlags extends ConnectionOptions, OutputOptions {
 
 const RUN_BYTES = 4;
 
-export async function drillFailover(
-  flags: DrillFlags,
-  env: Env,
-  examine: Examine | undefined,
-): Promise<never> {
+export async function drillFailover(flags: DrillFlags, env: Env): Promise<never> {
   const canAsk = isatty(0) && isatty(2);
   if (!flags.yes && !flags.observe && !canAsk) {
     throw new Exit(
@@ -93,7 +88,7 @@ export async function drillFailover(
   const sayWhatIsLeft = (): void => leaveWord(drill, progress);
   process.once('exit', sayWhatIsLeft); // a second Ctrl-C ends the process at once
   try {
-    const forecast = await lookFirst({ drill, flags, config, examine });
+    const forecast = await lookFirst({ drill, flags, config });
     if (signals.received) throw Exit.by(signals.received);
     if (!flags.yes && !flags.observe) await ask(drill, flags, forecast, signals);
     else for (const line of announcement(drill, flags, forecast)) complain(line);
@@ -169,14 +164,14 @@ interface Look {
   readonly drill: Drill;
   readonly flags: DrillFlags;
   readonly config: Config;
-  readonly examine: Examine | undefined;
 }
 
 /** Throws an Exit where something speaks against a failover. */
-async function lookFirst({ drill, flags, config, examine }: Look): Promise<DrillForecast> {
+async function lookFirst({ drill, flags, config }: Look): Promise<DrillForecast> {
   const { objections, forecast } = await drill.look(flags.timeout);
   const own = objections.map((objection) => ({ ...objection, severity: 'error' }));
-  const examined = examine && !flags.observe ? (await examine(config)).findings : [];
+  // A failover that somebody else causes happens in spite of what is wrong.
+  const examined = flags.observe ? [] : (await examine(config, { clock: wakefulClock })).findings;
   const findings = [...own, ...examined].filter(({ severity }) => severity === 'error');
   const accepted = (finding: SafetyFinding): boolean => (flags.accept ?? []).includes(finding.check);
   for (const finding of findings.filter(accepted)) complain(`accepted: ${textOf(finding)}`);

@@ -2,12 +2,8 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOAD_LIMITS } from '../drill/drill-plan.ts';
-import type { Examine } from './drill-action.ts';
 import { duration, paragraph, withConnection, withJson } from './options.ts';
 import type { Env } from './program-context.ts';
-
-/** Examines the deployment before a failover is caused; undefined: only the drill's own look decides. */
-const examine: Examine | undefined = undefined;
 
 const CHECK_NAME = /^[a-z0-9-]+$/;
 const LONGEST_PREFIX = 200;
@@ -71,7 +67,7 @@ Examples:
 Exit codes: 0 within what is allowed; 1 not: refused as unsafe, no failover, too long, something lost or a promise
 broken; 2 wrong usage; 75 no server; 77 the token was refused; 130 Ctrl-C.`,
     )
-    .action(async (options) => (await import('./drill-action.ts')).drillFailover(options, env, examine));
+    .action(async (options) => (await import('./drill-action.ts')).drillFailover(options, env));
   withConnection(withJson(failover));
 }
 
