@@ -5,7 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AdminServer } from '../admin/admin-server.ts';
+import { LockMetrics } from '../admin/lock-metrics.ts';
 import { Metrics } from '../admin/metrics.ts';
+import { SafetyMetrics } from '../admin/safety-metrics.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
@@ -77,6 +79,7 @@ interface Core {
   readonly authorization: Authorization;
   readonly reloadTokens: (() => void) | undefined;
   readonly metrics: Metrics;
+  readonly safety: SafetyMetrics;
   readonly store: Store;
   readonly info: ServerInfoService;
   readonly calls: Calls;
@@ -114,8 +117,8 @@ export async function serve(
     maxTtlMs: config.locks.maxTtlMs,
     log,
   };
-  const keeping = { renewed: () => {}, lost: () => {} };
-  const observed = { observer: observers(), keeping };
+  const lockMetrics = new LockMetrics(metrics.registry, clock);
+  const observed = { observer: observers(lockMetrics), keeping: lockMetrics };
   const locks = makeLockSide({ ...parts, ...observed, store: store.locks, instanceId });
   const operations = makeOperationSide({ ...parts, store: store.operations });
   metrics.observeCounts({
@@ -140,6 +143,7 @@ export async function serve(
       locks.close();
       operations.close();
       stopWatching();
+      core.safety.close();
       await store.close();
       await admin?.stop();
       log.info('stopped');
@@ -156,6 +160,7 @@ export async function serve(
     };
   } catch (error) {
     stopWatching();
+    core.safety.close();
     await store.close();
     throw error;
   }
@@ -179,7 +184,8 @@ function openCore(
     clock,
     random,
     observer: {
-      commandEnded: (name, outcome, tookMs) => metrics.commandEnded(name, outcome, tookMs),
+      commandEnded: (name, outcome, tookMs) => metrics.store.commandEnded(name, outcome, tookMs),
+      committed: (answers, tookMs) => metrics.store.committed(answers, tookMs),
       event: (level, message, facts) => log[level](facts, message),
     },
   });
@@ -193,10 +199,11 @@ function openCore(
     minAcks: config.redis?.minAcks ?? 0,
   };
   const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
-  metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
+  metrics.observe({ version, instanceId, store: store.status().kind, ready: () => info.ready() });
+  const safety = new SafetyMetrics(metrics.registry, store, clock);
   const calls = observeCalls(metrics, log);
   const known = { config, log, clock, version, instanceId };
-  return { ...known, authorization, reloadTokens, metrics, store, info, calls };
+  return { ...known, authorization, reloadTokens, metrics, safety, store, info, calls };
 }
 
 /** Counts the calls in progress, and tells the metrics and the log about calls. */
@@ -209,8 +216,10 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
       },
       callEnded: (method, code, tookMs) => {
         inProgress--;
-        metrics.callEnded(method, code, tookMs);
+        metrics.calls.callEnded(method, code, tookMs);
       },
+      streamBegan: (method) => metrics.calls.streamBegan(method),
+      streamEnded: (method) => metrics.calls.streamEnded(method),
       defect: (method, thrown) => log.error({ method, err: thrown }, 'a defect'),
     },
     inProgress: () => inProgress,
@@ -241,6 +250,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
     callsInProgress: calls.inProgress,
     clock,
   });
+  metrics.observeConnections(() => grpc.connections);
   if (!config.admin) return { grpc, address, admin: undefined };
   try {
     return { grpc, address, admin: await AdminServer.start(config.admin.address, metrics, ready) };

@@ -6,6 +6,7 @@ import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
 import type { StoreBound } from '../lock-store.ts';
+import type { StoreObserver } from '../store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
@@ -24,6 +25,7 @@ export interface CommandLaneOptions {
   readonly minAcks: number;
   /** For the commit barrier's own connection. */
   readonly connection: ConnectionSettings;
+  readonly observer: StoreObserver;
   /** Where the commit barrier leaves its marks. */
   readonly metaKey: string;
 }
@@ -149,7 +151,7 @@ export class CommandLane {
     this.#barriers.set(session, barriers);
     const known = barriers.get(minAcks);
     if (known) return known;
-    const { scripts, clock, connection, metaKey } = this.#options;
+    const { scripts, clock, connection, observer, metaKey } = this.#options;
     const keys = [metaKey];
     const barrier = new CommitBarrier({
       session,
@@ -158,6 +160,7 @@ export class CommandLane {
       keys,
       minAcks,
       clock,
+      observer,
     });
     barriers.set(minAcks, barrier);
     return barrier;
