@@ -1,16 +1,16 @@
-// What Prometheus scrapes from one instance: calls, store commands, the reign and its quarantine, and what waits or is
-// kept alive. Names carry their units. A server of several processes adds supervisor-metrics.ts.
+// What Prometheus scrapes from one instance: owns the registry, and what is said of the instance as a whole. Each part
+// adds its own (call-metrics.ts, store-metrics.ts, lock-metrics.ts, safety-metrics.ts). Names carry their units. A
+// server of several processes adds supervisor-metrics.ts.
 
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { StoreStatus } from '../store/store.ts';
-
-const SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { CallMetrics } from './call-metrics.ts';
+import { StoreMetrics } from './store-metrics.ts';
 
 /** What an instance is and how it is doing, read at each scrape. */
 export interface ObservedInstance {
   readonly version: string;
   readonly instanceId: string;
-  readonly status: () => StoreStatus;
+  readonly store: string;
   readonly ready: () => boolean;
 }
 
@@ -26,43 +26,16 @@ export interface ObservedCounts {
 }
 
 export class Metrics {
+  readonly calls: CallMetrics;
+  readonly store: StoreMetrics;
   readonly #registry = new Registry();
-  readonly #calls: Counter<'method' | 'code'>;
-  readonly #callSeconds: Histogram<'method'>;
-  readonly #commandSeconds: Histogram<'command'>;
-  readonly #commands: Counter<'command' | 'outcome'>;
 
   /** Where several processes are scraped together, the label `worker` of each series is the number of its process. */
   constructor(processNumber?: string) {
-    const registers = [this.#registry];
     if (processNumber !== undefined) this.#registry.setDefaultLabels({ worker: processNumber });
     collectDefaultMetrics({ register: this.#registry });
-    this.#calls = new Counter({
-      name: 'leasehold_calls_total',
-      help: 'Finished gRPC calls by method and status code',
-      labelNames: ['method', 'code'],
-      registers,
-    });
-    this.#callSeconds = new Histogram({
-      name: 'leasehold_call_duration_seconds',
-      help: 'From the arrival of a call to its answer',
-      labelNames: ['method'],
-      buckets: SECONDS,
-      registers,
-    });
-    this.#commands = new Counter({
-      name: 'leasehold_store_commands_total',
-      help: "Store commands by name and outcome: the script's word, or error",
-      labelNames: ['command', 'outcome'],
-      registers,
-    });
-    this.#commandSeconds = new Histogram({
-      name: 'leasehold_store_command_duration_seconds',
-      help: 'From sending a command to its reply, before it is confirmed',
-      labelNames: ['command'],
-      buckets: SECONDS,
-      registers,
-    });
+    this.calls = new CallMetrics(this.#registry);
+    this.store = new StoreMetrics(this.#registry);
   }
 
   /** For those who add metrics of their own. */
@@ -70,24 +43,20 @@ export class Metrics {
     return this.#registry;
   }
 
-  /** Adds the gauges of the instance and its store. Call it once. */
-  observe({ version, instanceId, status, ready }: ObservedInstance): void {
+  /** Adds the gauges of the instance. Call it once. */
+  observe({ version, instanceId, store, ready }: ObservedInstance): void {
     this.#gauge('leasehold_ready', '1 while calls should be sent here', () => Number(ready()));
-    this.#gauge('leasehold_store_usable', '1 while a confirmed primary is in use', () =>
-      Number(status().usable),
-    );
-    this.#gauge('leasehold_reign_epoch', 'How many reigns the deployment has seen', () => status().epoch);
-    this.#gauge(
-      'leasehold_quarantine_remaining_seconds',
-      'Until new grants are possible again; 0 outside a quarantine',
-      () => status().quarantineRemainingMs / 1_000,
-    );
     new Gauge({
       name: 'leasehold_info',
       help: 'Always 1; its labels say which instance this is',
       labelNames: ['version', 'instance_id', 'store'],
       registers: [this.#registry],
-    }).set({ version, instance_id: instanceId, store: status().kind }, 1);
+    }).set({ version, instance_id: instanceId, store }, 1);
+  }
+
+  /** Adds the gauge of the clients' connections. Call it once. */
+  observeConnections(connections: () => number): void {
+    this.#gauge('leasehold_connections', 'Open connections of clients', connections);
   }
 
   /** Adds the gauges of what waits and of what is kept alive. Call it once. */
@@ -118,16 +87,6 @@ export class Metrics {
         this.set(value());
       },
     });
-  }
-
-  callEnded(method: string, code: string, tookMs: number): void {
-    this.#calls.inc({ method, code });
-    this.#callSeconds.observe({ method }, tookMs / 1_000);
-  }
-
-  commandEnded(command: string, outcome: string, tookMs: number): void {
-    this.#commands.inc({ command, outcome });
-    this.#commandSeconds.observe({ command }, tookMs / 1_000);
   }
 
   get contentType(): string {

@@ -44,7 +44,7 @@ const USABLE_WITHIN_MS = 6_000;
 const CALL_WITHIN_MS = 2_000;
 const LONGEST_MS = 12_000;
 const TTL_MS = 10_000;
-const QUIET: StoreObserver = { commandEnded: () => {}, event: () => {} };
+const QUIET: StoreObserver = { commandEnded: () => {}, committed: () => {}, event: () => {} };
 
 /** Rejects when Redis can't be used, refuses what it needs, or takes too long. */
 export async function calibrate(options: CalibrationOptions): Promise<Calibration> {

@@ -6,8 +6,10 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { AdminServer } from '../admin/admin-server.ts';
 import { GroupMetrics } from '../admin/group-metrics.ts';
+import { LockMetrics } from '../admin/lock-metrics.ts';
 import { Metrics } from '../admin/metrics.ts';
 import { OperationMetrics } from '../admin/operation-metrics.ts';
+import { SafetyMetrics } from '../admin/safety-metrics.ts';
 import type { Config } from '../config/config.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
@@ -83,6 +85,7 @@ interface Core {
   readonly reloadTokens: (() => void) | undefined;
   readonly metrics: Metrics;
   readonly operationMetrics: OperationMetrics;
+  readonly safety: SafetyMetrics;
   readonly store: Store;
   readonly info: ServerInfoService;
   readonly calls: Calls;
@@ -121,11 +124,11 @@ export async function serve(
     maxTtlMs: config.locks.maxTtlMs,
     log,
   };
-  const keeping = { renewed: () => {}, lost: () => {} };
+  const lockMetrics = new LockMetrics(metrics.registry, clock);
   const { groupBy: separator } = config.monitoring;
   const groups =
     separator === undefined ? [] : [new GroupMetrics({ registry: metrics.registry, separator, clock })];
-  const observed = { observer: observers(...groups), keeping };
+  const observed = { observer: observers(lockMetrics, ...groups), keeping: lockMetrics };
   const locks = makeLockSide({
     ...parts,
     ...observed,
@@ -165,6 +168,7 @@ export async function serve(
       await locks.close();
       operations.close();
       stopWatching();
+      core.safety.close();
       await store.close();
       monitor?.close();
       await admin?.stop();
@@ -183,6 +187,7 @@ export async function serve(
     };
   } catch (error) {
     stopWatching();
+    core.safety.close();
     await store.close();
     throw error;
   }
@@ -207,7 +212,8 @@ function openCore(
     clock,
     random,
     observer: {
-      commandEnded: (name, outcome, tookMs) => metrics.commandEnded(name, outcome, tookMs),
+      commandEnded: (name, outcome, tookMs) => metrics.store.commandEnded(name, outcome, tookMs),
+      committed: (answers, tookMs) => metrics.store.committed(answers, tookMs),
       operationDied: (type) => operationMetrics.ended(type, 'dead'),
       event: (level, message, facts) => log[level](facts, message),
     },
@@ -222,11 +228,12 @@ function openCore(
     minAcks: config.redis?.minAcks ?? 0,
   };
   const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
-  metrics.observe({ version, instanceId, status: () => store.status(), ready: () => info.ready() });
+  metrics.observe({ version, instanceId, store: store.status().kind, ready: () => info.ready() });
+  const safety = new SafetyMetrics(metrics.registry, store, clock);
   const calls = observeCalls(metrics, log);
   const tracing = openTracing(config, log, clock, version);
   const known = { config, log, clock, version, instanceId, tracing };
-  return { ...known, authorization, reloadTokens, metrics, operationMetrics, store, info, calls };
+  return { ...known, authorization, reloadTokens, metrics, operationMetrics, safety, store, info, calls };
 }
 
 /** Counts the calls in progress, and tells the metrics and the log about calls. */
@@ -239,8 +246,10 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
       },
       callEnded: (method, code, tookMs) => {
         inProgress--;
-        metrics.callEnded(method, code, tookMs);
+        metrics.calls.callEnded(method, code, tookMs);
       },
+      streamBegan: (method) => metrics.calls.streamBegan(method),
+      streamEnded: (method) => metrics.calls.streamEnded(method),
       defect: (method, thrown) => log.error({ method, err: thrown }, 'a defect'),
     },
     inProgress: () => inProgress,
@@ -271,6 +280,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
     callsInProgress: calls.inProgress,
     clock,
   });
+  metrics.observeConnections(() => grpc.connections);
   if (!config.admin) return { grpc, address, admin: undefined };
   try {
     const pages = { '/doctor': doctorPage(config, clock) };

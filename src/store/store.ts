@@ -27,11 +27,25 @@ export interface StoreStatus {
   readonly downAfterMs?: number;
 }
 
+/** How the Sentinels stand. */
+export interface SentinelCounts {
+  /** That exist, as far as this instance has heard. */
+  readonly known: number;
+  /** That lately named the primary that is in use; while none is in use, the one that most of them name. */
+  readonly agreeing: number;
+  /** That must agree: the majority of those that exist. */
+  readonly needed: number;
+  /** When the newest agreement of a majority was asked for, on the monotonic clock; undefined before the first. */
+  readonly agreedAtMs: number | undefined;
+}
+
 export interface Store {
   readonly locks: LockStore;
   readonly operations: OperationStore;
   readonly contention: ContentionBoard;
   status(): StoreStatus;
+  /** Undefined where no Sentinel names the primary. */
+  sentinels(): SentinelCounts | undefined;
   /** Calls back on each change of `usable` or the reign, and when a quarantine starts. Returns the unsubscriber. */
   onStatus(listener: (status: StoreStatus) => void): () => void;
   /** Ends connections and timers; commands in flight fail with OUTCOME_UNKNOWN. */
@@ -44,6 +58,8 @@ export interface StoreObserver {
   commandEnded(name: string, outcome: string, tookMs: number): void;
   /** An operation of this type became dead. Of several instances, the one that saw it is told. */
   operationDied?(type: string): void;
+  /** Enough replicas have what so many answers tell, which waited for that together. */
+  committed(answers: number, tookMs: number): void;
   /** Something an operator should know: connections, reigns, refusals. */
   event(
     level: 'info' | 'warn' | 'error',

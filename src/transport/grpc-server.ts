@@ -21,6 +21,7 @@ import { bindFailure } from '../domain/bind-failure.ts';
 import { type Clock, pause } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
 import { HealthService } from './health-service.ts';
+import { OpenConnections } from './open-connections.ts';
 import { addReflection } from './reflection.ts';
 import { RotatingCredentials, type ServerPems } from './rotating-credentials.ts';
 import { serviceDefinition } from './service-definition.ts';
@@ -74,6 +75,7 @@ export class GrpcServer {
   readonly #server: Server;
   readonly #health = new HealthService(SERVICES);
   readonly #stopped = new AbortController();
+  #connections: OpenConnections | undefined;
   #boundAddress = '';
   #ready = false;
 
@@ -107,6 +109,7 @@ export class GrpcServer {
         error ? reject(bindError(address, error)) : resolve(bound),
       );
     });
+    this.#connections = new OpenConnections(port);
     this.#boundAddress = formatHostPort({ host: address.host, port });
     void this.#watchHealth();
     if (tls && rotating) void this.#watchCertificates(tls, rotating);
@@ -121,6 +124,11 @@ export class GrpcServer {
     if (ready === this.#ready) return;
     this.#ready = ready;
     this.#health.setReady(ready);
+  }
+
+  /** Open connections of clients. */
+  get connections(): number {
+    return this.#connections?.size ?? 0;
   }
 
   /**
@@ -144,6 +152,7 @@ export class GrpcServer {
     await Promise.race([finished, pause(clock, leftMs + 2 * CLOSE_GRACE_MS, closed.signal)]);
     closed.abort();
     this.#server.forceShutdown();
+    this.#connections?.close();
   }
 
   async #watchHealth(): Promise<void> {

@@ -95,6 +95,7 @@ export function serverStream<Request, Response>(
   return (call) => {
     const arrivedAtMs = clock.monotonicMs();
     observer.callBegan();
+    observer.streamBegan(method);
     void answer(call, arrivedAtMs);
   };
 
@@ -130,6 +131,7 @@ export function serverStream<Request, Response>(
     } finally {
       isOver = true;
       forget();
+      observer.streamEnded(method);
       observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
       trace?.ended(status[code], code, outcome);
     }

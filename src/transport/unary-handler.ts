@@ -17,6 +17,9 @@ export interface CallObserver {
   callBegan(): void;
   /** Follows each `callBegan`. `method` is the name of the rpc, `code` the name of the gRPC status. */
   callEnded(method: string, code: string, tookMs: number): void;
+  /** The call is a stream, which is open until `streamEnded`. */
+  streamBegan(method: string): void;
+  streamEnded(method: string): void;
   /** A defect: something was thrown that nobody expects. */
   defect(method: string, thrown: unknown): void;
 }

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import { ScriptedReplica } from '../support/redis/scripted-replica.ts';
-import { inTime } from '../support/store-harness.ts';
+import { inTime, quietObserver } from '../support/store-harness.ts';
 import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from '../support/virtual-time.ts';
 import {
   type AtEnd,
@@ -297,8 +297,8 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
       bootstrapNew: true,
       clock: systemClock,
       observer: {
+        ...quietObserver,
         commandEnded: (_name: string, outcome: string) => void outcomes.push(outcome),
-        event: () => {},
       },
       random: Math.random,
       scripts: scriptsOnVirtualTime(),

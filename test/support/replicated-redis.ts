@@ -7,7 +7,7 @@ import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { eventually } from './eventually.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { ScriptedReplica } from './redis/scripted-replica.ts';
-import { inTime, storeOptions } from './store-harness.ts';
+import { inTime, quietObserver, storeOptions } from './store-harness.ts';
 import type { AtEnd } from './watched-redis.ts';
 
 /** How a call ended: 'granted', 'renewed' …, or the code of its error. */
@@ -30,8 +30,8 @@ export class ReplicatedRedis {
         keyPrefix: this.prefix,
         minAcks,
         observer: {
+          ...quietObserver,
           commandEnded: (name, outcome) => void this.replies.push(`${name} ${outcome}`),
-          event: () => {},
         },
       }),
     );

@@ -52,7 +52,11 @@ export interface StoreHarness {
   close(): Promise<void>;
 }
 
-export const quietObserver: StoreObserver = { commandEnded: () => {}, event: () => {} };
+export const quietObserver: StoreObserver = {
+  commandEnded: () => {},
+  committed: () => {},
+  event: () => {},
+};
 
 // Far below the real time, so that nothing that is compared with Redis's real TIME is ever late.
 const START_MS = 1_700_000_000_000;

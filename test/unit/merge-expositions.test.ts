@@ -22,8 +22,8 @@ test('no line of real server processes is lost, and each metric family has one h
   const texts = await Promise.all(
     ['1', '2'].map((worker) => {
       const metrics = new Metrics(worker);
-      metrics.callEnded('Acquire', 'OK', 2);
-      metrics.commandEnded('acquire-lock', 'granted', 1);
+      metrics.calls.callEnded('Acquire', 'OK', 2);
+      metrics.store.commandEnded('acquire-lock', 'granted', 1);
       return metrics.text();
     }),
   );

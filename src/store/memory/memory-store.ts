@@ -79,6 +79,8 @@ export class MemoryStore implements Store {
     };
   }
 
+  sentinels(): undefined {}
+
   onStatus(listener: (status: StoreStatus) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -7,6 +7,7 @@ import { CoordinationError } from '../../domain/errors.ts';
 import { CONFIRMATION_WINDOW_MS } from '../../domain/safety.ts';
 import type { Trace } from '../../domain/trace.ts';
 import type { StoreBound } from '../lock-store.ts';
+import type { StoreObserver } from '../store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
@@ -25,6 +26,7 @@ export interface CommandLaneOptions {
   readonly minAcks: number;
   /** For the commit barrier's own connection. */
   readonly connection: ConnectionSettings;
+  readonly observer: StoreObserver;
   /** Where the commit barrier leaves its marks. */
   readonly metaKey: string;
 }
@@ -154,7 +156,7 @@ export class CommandLane {
     this.#barriers.set(session, barriers);
     const known = barriers.get(minAcks);
     if (known) return known;
-    const { scripts, clock, connection, metaKey } = this.#options;
+    const { scripts, clock, connection, observer, metaKey } = this.#options;
     const keys = [metaKey];
     const barrier = new CommitBarrier({
       session,
@@ -163,6 +165,7 @@ export class CommandLane {
       keys,
       minAcks,
       clock,
+      observer,
     });
     barriers.set(minAcks, barrier);
     return barrier;

@@ -7,6 +7,7 @@
 
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
+import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { SKEW_US } from './lock-arguments.ts';
 import type { Script } from './scripts.ts';
@@ -21,6 +22,7 @@ export interface CommitBarrierOptions {
   /** How many replicas must have it, one number per barrier: a call that wants more than exist holds up no other. */
   readonly minAcks: number;
   readonly clock: Clock;
+  readonly observer: StoreObserver;
 }
 
 interface Passer {
@@ -62,12 +64,14 @@ export class CommitBarrier {
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    const { minAcks } = this.#options;
+    const { minAcks, clock, observer } = this.#options;
     while (this.#queue.length > 0) {
       const batch = this.#queue;
       this.#queue = [];
       try {
+        const startedMs = clock.monotonicMs();
         const acks = await this.#commit(batch);
+        if (acks >= minAcks) observer.committed(batch.length, clock.monotonicMs() - startedMs);
         for (const { resolve, reject } of batch) {
           if (acks >= minAcks) resolve(acks);
           else reject(unmet(`${acks} of ${minAcks} acknowledged`));

@@ -2,6 +2,7 @@
 // alone.
 
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
+import type { SentinelCounts } from '../store.ts';
 
 /** A primary and the config epoch under which it was named. */
 export interface NamedPrimary {
@@ -41,6 +42,12 @@ export interface PrimaryLocator {
   /** Sentinel's `down-after-milliseconds`, once known. */
   readonly downAfterMs: number | undefined;
 
+  /**
+   * How the Sentinels stand to the primary in use, or, when none is, to the one that most of them name. Undefined
+   * without Sentinels.
+   */
+  sentinels(inUse: NamedPrimary | undefined): SentinelCounts | undefined;
+
   /** For people. */
   describe(): string;
 
@@ -68,6 +75,8 @@ export class FixedPrimary implements PrimaryLocator {
   onAnswer(): () => void {
     return () => {};
   }
+
+  sentinels(): undefined {}
 
   describe(): string {
     return 'one address, no Sentinels';

@@ -4,7 +4,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
-import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import type { SentinelCounts, Store, StoreObserver, StoreStatus } from '../store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
@@ -115,6 +115,7 @@ export class RedisStore implements Store {
       maxInFlight: options.maxInFlight,
       minAcks: options.minAcks,
       connection,
+      observer,
       metaKey: keys.meta,
     });
     const { instanceId, maxTtlMs } = options;
@@ -162,6 +163,10 @@ export class RedisStore implements Store {
       quarantineRemainingMs: this.#keeper.quarantineRemainingMs,
       ...(downAfterMs === undefined ? {} : { downAfterMs }),
     };
+  }
+
+  sentinels(): SentinelCounts | undefined {
+    return this.#locator.sentinels(this.#keeper.session?.primary);
   }
 
   onStatus(listener: (status: StoreStatus) => void): () => void {

@@ -4,8 +4,8 @@
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
-import { SENTINEL_POLL_MS } from '../../domain/safety.ts';
-import type { StoreObserver } from '../store.ts';
+import { CONFIRMATION_WINDOW_MS, SENTINEL_POLL_MS } from '../../domain/safety.ts';
+import type { SentinelCounts, StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { fieldsOf } from './info.ts';
 import { type NamedPrimary, namedPrimary, type PrimaryLocator } from './primary-locator.ts';
@@ -103,6 +103,20 @@ export class SentinelWatch implements PrimaryLocator {
 
   get downAfterMs(): number | undefined {
     return this.#views.values().next().value?.downAfterMs;
+  }
+
+  sentinels(inUse: NamedPrimary | undefined): SentinelCounts {
+    const since = this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
+    const naming = new Map<string, number>();
+    for (const { primary, askedAtMs } of this.#views.values()) {
+      if (askedAtMs >= since) naming.set(primary.key, (naming.get(primary.key) ?? 0) + 1);
+    }
+    return {
+      known: this.#sentinelCount(),
+      agreeing: inUse ? (naming.get(inUse.key) ?? 0) : Math.max(0, ...naming.values()),
+      needed: this.#majoritySize(),
+      agreedAtMs: this.#agreement?.askedAtMs,
+    };
   }
 
   describe(): string {
