@@ -1,0 +1,105 @@
+// What the sides and the ports of an instance are built on: who may call, the store, what is told of calls, the metrics
+// and the spans. Connects to nothing by itself but through the store.
+
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { Metrics } from '../admin/metrics.ts';
+import { OperationMetrics } from '../admin/operation-metrics.ts';
+import { SafetyMetrics } from '../admin/safety-metrics.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../domain/clock.ts';
+import { packageInfo } from '../package-info.ts';
+import { ServerInfoService } from '../service/server-info-service.ts';
+import type { Store } from '../store/store.ts';
+import type { Authorization } from '../transport/authorization.ts';
+import type { CallObserver } from '../transport/unary-handler.ts';
+import { openAuthorization } from './open-authorization.ts';
+import { openStore } from './open-store.ts';
+import { type OpenTracing, openTracing } from './open-tracing.ts';
+
+/** What both sides and both ports are built on. */
+export interface Core {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly instanceId: string;
+  readonly authorization: Authorization;
+  readonly reloadTokens: (() => void) | undefined;
+  readonly metrics: Metrics;
+  readonly operationMetrics: OperationMetrics;
+  readonly safety: SafetyMetrics;
+  readonly store: Store;
+  readonly info: ServerInfoService;
+  readonly calls: Calls;
+  readonly tracing: OpenTracing;
+}
+
+export interface Calls {
+  readonly observer: CallObserver;
+  /** Calls that are not answered yet. */
+  readonly inProgress: () => number;
+}
+
+/** Throws when the tokens or the files of Redis's TLS can't be read. */
+export function openCore(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  random: () => number,
+  processNumber: number | undefined,
+): Core {
+  const { version } = packageInfo();
+  const instanceId = randomBytes(8).toString('hex');
+  const { authorization, reload: reloadTokens } = openAuthorization(config, log);
+  const metrics = new Metrics(processNumber?.toString());
+  const operationMetrics = new OperationMetrics(metrics.registry);
+  const store = openStore({
+    config,
+    instanceId,
+    clock,
+    random,
+    observer: {
+      commandEnded: (name, outcome, tookMs) => metrics.store.commandEnded(name, outcome, tookMs),
+      committed: (answers, tookMs) => metrics.store.committed(answers, tookMs),
+      operationDied: (type) => operationMetrics.ended(type, 'dead'),
+      event: (level, message, facts) => log[level](facts, message),
+    },
+  });
+  const { maxTtlMs, defaultTtlMs } = config.locks;
+  const { maxMessageBytes, maxPayloadBytes } = config.server;
+  const limits = {
+    maxTtlMs,
+    defaultTtlMs,
+    maxMessageBytes,
+    maxPayloadBytes,
+    minAcks: config.redis?.minAcks ?? 0,
+  };
+  const info = new ServerInfoService({ store, clock, version, instanceId, ...limits });
+  metrics.observe({ version, instanceId, store: store.status().kind, ready: () => info.ready() });
+  const safety = new SafetyMetrics(metrics.registry, store, clock);
+  const calls = observeCalls(metrics, log);
+  const tracing = openTracing(config, log, clock, version);
+  const known = { config, log, clock, version, instanceId, tracing };
+  return { ...known, authorization, reloadTokens, metrics, operationMetrics, safety, store, info, calls };
+}
+
+/** Counts the calls in progress, and tells the metrics and the log about calls. */
+function observeCalls(metrics: Metrics, log: Logger): Calls {
+  let inProgress = 0;
+  return {
+    observer: {
+      callBegan: () => {
+        inProgress++;
+      },
+      callEnded: (method, code, tookMs) => {
+        inProgress--;
+        metrics.calls.callEnded(method, code, tookMs);
+      },
+      streamBegan: (method) => metrics.calls.streamBegan(method),
+      streamEnded: (method) => metrics.calls.streamEnded(method),
+      defect: (method, thrown) => log.error({ method, err: thrown }, 'a defect'),
+    },
+    inProgress: () => inProgress,
+  };
+}
