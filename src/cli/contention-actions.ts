@@ -46,7 +46,7 @@ export async function listDeadlocks(options: Options, env: Env): Promise<void> {
   if (found.deadlocks.length > 0) throw new Exit(EXIT.no);
 }
 
-function topText(top: ContendedLocks): string {
+export function topText(top: ContendedLocks): string {
   const { locks, windowMs, serverCount, oldestReportMs } = top;
   const from = `${servers(serverCount)}${serverCount > 1 ? `, the oldest report ${span(oldestReportMs)} old` : ''}`;
   if (locks.length === 0) return `No call had to wait for a lock lately (${from}).\n`;
@@ -70,7 +70,7 @@ function rowOf(contended: ContendedLock): string[] {
   ];
 }
 
-function deadlocksText({ deadlocks, partial, serverCount }: SuspectedDeadlocks): string {
+export function deadlocksText({ deadlocks, partial, serverCount }: SuspectedDeadlocks): string {
   const left = partial ? 'There were more waits or holders than the servers look at.\n' : '';
   if (deadlocks.length === 0) return `No owners wait for each other (${servers(serverCount)}).\n${left}`;
   const texts = deadlocks.map((members) => `${circleText(members)}\n${adviceText(members)}`);

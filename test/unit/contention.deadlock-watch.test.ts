@@ -1,15 +1,16 @@
 // When an instance looks for suspected deadlocks by itself, what it counts, and what it says.
 import { expect, test } from 'vitest';
 import { ContentionWindow } from '../../src/service/contention/contention-window.ts';
-import { DeadlockWatch, LONG_WAIT_MS } from '../../src/service/contention/deadlock-watch.ts';
+import { DeadlockWatch, LONG_WAIT_MS, LOOK_FROM_MS } from '../../src/service/contention/deadlock-watch.ts';
 import type { Deadlock } from '../../src/service/contention/wait-graph.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-const member = (owner: string, holds: string, waitsFor: string) => ({
+const NOW_MS = 1_700_000_000_000;
+const member = (owner: string, holds: string, waitsFor: string, waitedMs = LONG_WAIT_MS) => ({
   owner,
   holds,
   waitsFor,
-  sinceWallMs: 1,
+  sinceWallMs: NOW_MS - waitedMs,
   fencingToken: 1n,
   leaseIdHash: holds,
 });
@@ -29,7 +30,7 @@ function rig() {
       state.looks++;
       if (state.isAway) throw new Error('away');
       const coverage = { instances: 1, oldestReportMs: 0 };
-      return { deadlocks: state.found, nowWallMs: 0, isPartial: false, coverage };
+      return { deadlocks: state.found, nowWallMs: NOW_MS, isPartial: false, coverage };
     },
     onDeadlock: (deadlock) => state.said.push(deadlock),
   });
@@ -45,14 +46,14 @@ test('An instance looks for deadlocks only while one of its calls waits long', a
   const { clock, state, begin } = rig();
   for (let i = 0; i < 20; i++) {
     const end = begin();
-    await clock.pass(LONG_WAIT_MS / 2);
+    await clock.pass(LOOK_FROM_MS / 2);
     end();
   }
   await clock.pass(60_000);
   expect(state.looks).toBe(0);
   expect(clock.timers).toBe(0);
   const end = begin();
-  await clock.pass(LONG_WAIT_MS);
+  await clock.pass(LOOK_FROM_MS);
   expect(state.looks).toBe(1);
   await clock.pass(LATER_MS);
   expect(state.looks).toBe(2);
@@ -65,7 +66,7 @@ test('A deadlock is said once, as long as it lasts, and counted at each look', a
   const { clock, state, watch, begin } = rig();
   const end = begin();
   state.found = [FIRST];
-  await clock.pass(LONG_WAIT_MS + LATER_MS);
+  await clock.pass(LOOK_FROM_MS + LATER_MS);
   state.found = [FIRST, SECOND];
   await clock.pass(LATER_MS);
   expect(state.said).toEqual([FIRST, SECOND]);
@@ -80,11 +81,20 @@ test('A deadlock is said once, as long as it lasts, and counted at each look', a
   expect(watch.count).toBe(0);
 });
 
+test('A circle with a short wait is neither counted nor said: among busy processes they come and go', async () => {
+  const { clock, state, watch, begin } = rig();
+  begin();
+  state.found = [[member('pid1@host', 'a', 'b'), member('pid2@host', 'b', 'a', LONG_WAIT_MS - 1)]];
+  await clock.pass(LOOK_FROM_MS);
+  expect(state.looks).toBe(1);
+  expect([watch.count, state.said]).toEqual([0, []]);
+});
+
 test('While the store is away the last count stands, and the next look is in time', async () => {
   const { clock, state, watch, begin } = rig();
   begin();
   state.found = [FIRST];
-  await clock.pass(LONG_WAIT_MS);
+  await clock.pass(LOOK_FROM_MS);
   state.isAway = true;
   await clock.pass(LATER_MS);
   expect(watch.count).toBe(1);

@@ -1,5 +1,8 @@
 // Looks for suspected deadlocks now and then while a call of this instance has waited long, so that metrics and the log
 // tell of one that nobody asks for. An instance on which nobody waits long looks at nothing.
+//
+// Of what it finds, only circles count in which every wait is long. Where busy processes have many tasks each and one
+// name, circles of short waits come and go all the time, and none of them is a deadlock.
 
 import type { Clock, Timer } from '../../domain/clock.ts';
 import type { ContentionWindow } from './contention-window.ts';
@@ -16,8 +19,10 @@ export interface DeadlockWatchOptions {
   readonly onDeadlock: (deadlock: Deadlock) => void;
 }
 
-/** Longer than it takes the waits of other instances to be reported. */
-export const LONG_WAIT_MS = 6_000;
+/** About as long as it takes other instances to report their waits. */
+export const LONG_WAIT_MS = 5_000;
+/** The first look, after the beginning of the oldest wait: those that answer it can have begun a little later. */
+export const LOOK_FROM_MS = 7_000;
 const LOOK_EVERY_MS = 15_000;
 /** Instances that were started together don't look together. */
 const JITTER = 0.2;
@@ -33,14 +38,14 @@ export class DeadlockWatch {
     this.#options = options;
   }
 
-  /** How many the last look found; 0 while no call of this instance waits long. */
+  /** How many the last look found in which all waits are long; 0 while no call of this instance waits long. */
   get count(): number {
-    return this.#options.window.oldestWaitMs < LONG_WAIT_MS ? 0 : this.#known.size;
+    return this.#options.window.oldestWaitMs < LOOK_FROM_MS ? 0 : this.#known.size;
   }
 
   /** A call begins to wait. */
   wake(): void {
-    if (!this.#isLooking) this.#lookAfter(LONG_WAIT_MS);
+    if (!this.#isLooking) this.#lookAfter(LOOK_FROM_MS);
   }
 
   close(): void {
@@ -60,13 +65,16 @@ export class DeadlockWatch {
       this.#known = new Set();
       return;
     }
-    const leftMs = LONG_WAIT_MS - window.oldestWaitMs;
+    const leftMs = LOOK_FROM_MS - window.oldestWaitMs;
     if (leftMs > 0) {
       this.#lookAfter(leftMs);
       return;
     }
     try {
-      const { deadlocks } = await search();
+      const { deadlocks: found, nowWallMs } = await search();
+      const deadlocks = found.filter((members) =>
+        members.every(({ sinceWallMs }) => nowWallMs - sinceWallMs >= LONG_WAIT_MS),
+      );
       const before = this.#known;
       this.#known = new Set(deadlocks.map(nameOf));
       for (const deadlock of deadlocks) if (!before.has(nameOf(deadlock))) onDeadlock(deadlock);
