@@ -1,7 +1,6 @@
 // Renews what this instance keeps for its streams (leases, attempts): one timer for all of them, and one call of the
 // store for many that are due at the same moment. Owns when something is renewed, and what becomes of it. How it is
 // renewed is in renewals.ts; who hears of it, and how, is the streams' business.
-// Over 300 lines because each step reads and writes the one state of an entry.
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
 //             │ the store fails: at risk, tried again soon
@@ -14,6 +13,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import type { StoreBound } from '../store/lock-store.ts';
 import { bounded, type CommandTime } from './call.ts';
 import { KeptNames } from './kept-names.ts';
+import { type Entry, newEntry, type Slot } from './renewal-entry.ts';
 import { type RiskReason, riskOf } from './renewal-risks.ts';
 import type { Keeper, KeepingEnd, Kept, KeptNews, Renewal, Renewals } from './renewals.ts';
 
@@ -23,36 +23,8 @@ export interface RenewalWheelOptions<K extends Kept, Granted extends { readonly 
   readonly random: () => number;
   /** Called with what nobody expects to be thrown; the renewals are tried again. */
   readonly onDefect: (thrown: unknown) => void;
-  /** Called for each that was renewed, with how long after it was due the answer came. */
+  /** Called after each success with how long after it was due it was answered. */
   readonly onLag?: (lagMs: number) => void;
-}
-
-interface Entry<K, Granted, Loss> {
-  readonly key: string;
-  readonly kept: K;
-  readonly keeper: Keeper<Granted, Loss>;
-  deadlineMs: number;
-  takesOver: boolean;
-  isFinal: boolean;
-  isInFlight: boolean;
-  /** Its renew_for is over: from now on the store is asked how it stands, and renews nothing. */
-  onlyLooks: boolean;
-  /** Renew it once more as soon as the renewal in flight is answered. */
-  lookAgain: boolean;
-  failures: number;
-  /** Since when it has been due, while it is. */
-  dueMs: number | undefined;
-  toldAtRiskMs: number | undefined;
-  /** The slot in which it waits; undefined while its renewal is in flight. */
-  slot: Slot<K, Granted, Loss> | undefined;
-  /** False from its end on. */
-  isKept: boolean;
-}
-
-/** What is due at the same moment. */
-interface Slot<K, Granted, Loss> {
-  readonly number: number;
-  readonly entries: Set<Entry<K, Granted, Loss>>;
 }
 
 const SLOT_MS = 50;
@@ -96,26 +68,12 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
 
   /** Keeps it until it ends or the returned function is called; that function doesn't end it. */
   keep(kept: K, keeper: Keeper<Granted, Loss>): () => void {
-    const entry: Entry<K, Granted, Loss> = {
-      key: this.#options.renewals.keyOf(kept),
-      kept,
-      keeper,
-      deadlineMs: kept.deadlineMs,
-      takesOver: kept.takesOver,
-      isFinal: false,
-      isInFlight: false,
-      onlyLooks: false,
-      lookAgain: false,
-      failures: 0,
-      dueMs: undefined,
-      toldAtRiskMs: undefined,
-      slot: undefined,
-      isKept: true,
-    };
+    const entry = newEntry(this.#options.renewals.keyOf(kept), kept, keeper);
     this.#entries.set(entry.key, entry);
     this.#names.add(this.#options.renewals.nameOf(kept));
     const nowMs = this.#options.clock.monotonicMs();
-    this.#schedule(entry, kept.takesOver ? nowMs : this.#nextMs(entry, nowMs));
+    entry.dueMs = kept.takesOver ? nowMs : this.#nextMs(entry, nowMs);
+    this.#schedule(entry, entry.dueMs);
     return () => this.#forget(entry);
   }
 
@@ -185,10 +143,7 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       for (const entry of slot.entries) {
         entry.slot = undefined;
         if (nowMs >= entry.deadlineMs) this.#lapse(entry, entry.isFinal);
-        else if (!entry.isInFlight) {
-          entry.dueMs ??= slot.number * SLOT_MS;
-          due.push(entry);
-        }
+        else if (!entry.isInFlight) due.push(entry);
       }
     }
     // Nothing is renewed after its renew_for, not even by a command that Redis runs late. So the last renewals have a
@@ -263,12 +218,14 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       this.#lapse(entry, outcome.isFinal);
       return;
     }
-    if (!entry.onlyLooks && entry.dueMs !== undefined) this.#options.onLag?.(nowMs - entry.dueMs);
-    entry.dueMs = undefined;
     entry.takesOver = false;
     entry.failures = 0;
-    if (!entry.onlyLooks) entry.toldAtRiskMs = undefined;
-    this.#schedule(entry, entry.lookAgain ? nowMs : this.#nextMs(entry, nowMs));
+    if (!entry.onlyLooks) {
+      entry.toldAtRiskMs = undefined;
+      this.#options.onLag?.(Math.max(nowMs - entry.dueMs, 0));
+    }
+    entry.dueMs = entry.lookAgain ? nowMs : this.#nextMs(entry, nowMs);
+    this.#schedule(entry, entry.dueMs);
     entry.lookAgain = false;
     const isFinalNow = outcome.isFinal && !entry.isFinal;
     entry.isFinal = outcome.isFinal;
@@ -306,6 +263,9 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
     if (!entry) return;
     if (news.kind !== 'look') this.#end(entry, news);
     else if (entry.isInFlight) entry.lookAgain = true;
-    else this.#schedule(entry, this.#options.clock.monotonicMs());
+    else {
+      entry.dueMs = Math.min(entry.dueMs, this.#options.clock.monotonicMs());
+      this.#schedule(entry, entry.dueMs);
+    }
   }
 }
