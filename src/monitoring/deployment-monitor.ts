@@ -173,7 +173,9 @@ export class DeploymentMonitor {
     if (this.#closing.signal.aborted) return;
     sentinel.record(answer);
     this.#collectors.report(answer.read);
-    if (answer.isSilent) this.#listeners.get(formatHostPort(sentinel.address))?.reconnect();
+    // One that is frozen for a moment tells, when it wakes, what came of that (TILT): on the connection that it has.
+    if (answer.isSilent && !sentinel.reading)
+      this.#listeners.get(formatHostPort(sentinel.address))?.reconnect();
   }
 
   /** Which nodes there are, by what the Sentinels have said last. While none says anything, they stay the same. */

@@ -1,4 +1,4 @@
-// Counts the deployment's operations by type and state, a bounded number of records at each poll: a few thousand are
+// Counts the deployment's operations by type and state, a bounded number of records at each poll: a thousand are
 // counted at once, more take several polls, and the last complete count stays until then. Owns where it has got to.
 
 import {
@@ -31,6 +31,7 @@ const MOST_TYPES_ASKED = 200;
 
 export interface CensusOptions {
   readonly keys: Keys;
+  /** Of one script. */
   readonly recordsPerPage?: number;
   readonly pagesPerPoll?: number;
 }
@@ -45,7 +46,7 @@ export class OperationCensus {
   /** The types that have a name of their own, so that a type never changes between its name and `other`. */
   readonly #named = new Set<string>();
 
-  constructor({ keys, recordsPerPage = 1_000, pagesPerPoll = 2 }: CensusOptions) {
+  constructor({ keys, recordsPerPage = 200, pagesPerPoll = 5 }: CensusOptions) {
     this.#options = { keys, recordsPerPage, pagesPerPoll };
   }
 

@@ -18,6 +18,8 @@ export interface Keys {
   readonly deadlines: string;
   /** Sorted set: the same resources, in the order of their bytes. */
   readonly names: string;
+  /** Sorted set: the waiters of all queues. */
+  readonly patience: string;
   /** A lock's hash is this and the resource. */
   readonly lockPrefix: string;
   /** The channel on which an instance hears of its waiters. */
@@ -34,6 +36,7 @@ export function keysFor(prefix: string): Keys {
     meta: `${bucket}meta`,
     deadlines: `${bucket}deadlines`,
     names: `${bucket}names`,
+    patience: `${bucket}patience`,
     lockPrefix: `${bucket}lock:`,
     channel: (instanceId) => `${bucket}instance:${instanceId}`,
     changes: `${bucket}changes`,
