@@ -10,6 +10,7 @@ import { quarantineMs } from '../src/domain/safety.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
 import type { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
+import { startTraffic } from './demo/demo-callers.ts';
 import { type DemoServer, startDeployment, TTL_MS } from './demo/demo-deployment.ts';
 import { styled, Timeline } from './demo/demo-timeline.ts';
 import { Worker } from './demo/demo-worker.ts';
@@ -19,7 +20,6 @@ import { OutageNotes } from './demo/outage-notes.ts';
 import { isInOrder, playQueue } from './demo/queue-act.ts';
 import { type ServerState, watchServer } from './demo/server-watch.ts';
 import { type Moments, summarise } from './demo/summary.ts';
-import { startTraffic } from './demo/traffic.ts';
 
 const RESOURCE = 'nightly-billing';
 const WORKERS = 4;

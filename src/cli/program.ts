@@ -54,7 +54,8 @@ async function exitOf(error: unknown): Promise<Exit> {
   return new Exit(code, message);
 }
 
-function programOf(args: Arguments, context: ProgramContext): Command {
+/** All commands with their options; none has run. */
+export function programOf(args: Arguments, context: ProgramContext): Command {
   const program = new Command('leasehold')
     .description('Distributed locks and long-running operations over gRPC, on Redis Sentinel.')
     .version(context.version, '-V, --version', 'print the version')

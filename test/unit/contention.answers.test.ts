@@ -1,4 +1,5 @@
-// An answer about contention on its way from the server to a person: what is inexact says so, and what is exact doesn't.
+// An answer about contention on its way from the server to a person: what is inexact says so, and what is exact
+// doesn't.
 import { expect, test } from 'vitest';
 import { deadlocksText, topText } from '../../src/cli/contention-actions.ts';
 import { contendedOf, deadlocksOf } from '../../src/client/contention-view.ts';
