@@ -32,7 +32,7 @@ export async function lookAtRedis(
   role: 'primary' | 'replica',
   { lines, clock, keys, timeoutMs, isHere }: RedisLookOptions,
 ): Promise<RedisNodeFacts> {
-  const node = new NodeLook(lines, address);
+  const node = new NodeLook(lines, address, clock);
   const askedAtMs = clock.monotonicMs();
   const opened = await node.open();
   const reach = 'unseen' in opened ? opened : { seen: clock.monotonicMs() - askedAtMs };
@@ -81,7 +81,7 @@ async function askTime(node: NodeLook, clock: Clock): Promise<Look<readonly Time
   for (let i = 0; i < SAMPLES; i++) {
     const [wallMs, sentAtMs] = [clock.wallMs(), clock.monotonicMs()];
     const reply = await node.ask('TIME');
-    if ('unseen' in reply) return reply;
+    if ('unseen' in reply) return samples.length > 0 ? { seen: samples } : reply;
     const tookMs = clock.monotonicMs() - sentAtMs;
     const [seconds, micros] = Array.isArray(reply.seen) ? reply.seen.map(Number) : [];
     const nodeMs = Number(seconds) * 1_000 + Number(micros) / 1_000;

@@ -29,7 +29,7 @@ export async function lookAtSentinel(
     const unseen = { unseen: answer.reason };
     return { address, view: unseen, info: unseen, quorumCheck: unseen, subscription: unseen };
   }
-  const node = new NodeLook(options.lines, address);
+  const node = new NodeLook(options.lines, address, options.clock);
   return {
     address,
     view: { seen: answer },

@@ -1,5 +1,7 @@
 // What each check of the doctor makes of facts that are made up: one deployment where all is well, and then one thing
 // wrong after the other.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CHECKS } from '../../src/doctor/checks.ts';
 import type { Finding } from '../../src/doctor/examination.ts';
@@ -334,6 +336,42 @@ const CASES: readonly Case[] = [
     PRIMARY,
     /99 %/,
     /maxmemory 2097152000/,
+  ],
+  [
+    'connections that run short',
+    withInfo(madeUp(), 0, { connected_clients: '9000' }),
+    'connections',
+    'warning',
+    PRIMARY,
+    /9000 of 10000/,
+    /maxclients 20000/,
+  ],
+  [
+    'connections that were refused',
+    withInfo(madeUp(), 0, { rejected_connections: '4' }),
+    'connections',
+    'warning',
+    PRIMARY,
+    /4 were refused/,
+    /maxclients 20000/,
+  ],
+  [
+    'a primary that loads its data',
+    withInfo(madeUp(), 0, { loading: '1' }),
+    'reach-redis',
+    'error',
+    PRIMARY,
+    /still loading/,
+    /INFO persistence$/,
+  ],
+  [
+    'a primary that a script blocks',
+    withNode(madeUp(), 0, { info: { unseen: 'BUSY Redis is busy running a script.' } }),
+    'reach-redis',
+    'error',
+    PRIMARY,
+    /BUSY/,
+    /SCRIPT KILL$/,
   ],
   [
     'hashes that are not packed',
@@ -895,6 +933,38 @@ test.each(CASES)('the doctor finds %s', (_wrong, examined, check, severity, subj
   expect(finding ?? told(examined)).toMatchObject({ check, severity, subject });
   expect(finding?.fix).toMatch(fix);
   expect(finding?.why).not.toBe('');
+});
+
+test.each([
+  ['7.2.16', 'Redis', []],
+  ['7.4.9', 'Redis', []],
+  ['7.4.9', 'Redis with TLS', ['CVE-2026-81934']],
+  ['7.4.11', 'Redis with TLS', []],
+  ['8.0.9', 'Redis', ['CVE-2026-23479, CVE-2026-25243']],
+  ['8.8.0', 'Redis', []],
+  ['8.12.0', 'Redis with TLS', []],
+  ['7.2.11', 'Valkey', ['CVE-2026-23479, CVE-2026-25243']],
+  ['8.0.8', 'Valkey', []],
+  ['8.1.7', 'Valkey with TLS', []],
+  ['9.1.2', 'Valkey', []],
+])('version %s of %s has these known holes: %j', (number, engine, holes) => {
+  const config = madeUp(engine.endsWith('TLS') ? { LEASEHOLD_REDIS_TLS: 'true' } : {});
+  const name = engine.startsWith('Valkey') ? 'valkey_version' : 'redis_version';
+  const found = told(withInfo(config, 0, { [name]: number })).filter(({ check }) => check === 'version');
+  expect(found.map(({ seen }) => seen.replace(/^.*by its number: /, ''))).toEqual(holes);
+});
+
+test('the versions that docs/deployment.md names for production have no known hole', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
+  const [, sentence = ''] = /In production, take ([^:]+):/.exec(page) ?? [];
+  const [redis = '', valkey = ''] = sentence.split('Valkey');
+  const numbers = (text: string): readonly string[] => text.match(/\d+\.\d+\.\d+/g) ?? [];
+  expect([numbers(redis).length, numbers(valkey).length]).toEqual([3, 3]);
+  const found = [
+    ...numbers(redis).map((redis_version) => withInfo(madeUp(), 'all', { redis_version })),
+    ...numbers(valkey).map((valkey_version) => withInfo(madeUp(), 'all', { valkey_version })),
+  ].flatMap((examined) => told(examined).filter(({ check }) => check === 'version'));
+  expect(found).toEqual([]);
 });
 
 test('every check has been shown to find something', () => {

@@ -1,4 +1,4 @@
-// Can Redis drop locks when memory runs short, and how close is that?
+// Can Redis drop locks when memory runs short, how close is that, and is there room for connections?
 
 import { error, info, type Judgement, ok, warning } from '../examination.ts';
 import type { Check, Examined } from '../facts.ts';
@@ -21,6 +21,11 @@ export const MEMORY_CHECKS: readonly Check[] = [
     name: 'memory',
     about: '`maxmemory` is set, and less than 80 % of it is used.',
     judge: memory,
+  },
+  {
+    name: 'connections',
+    about: 'Less than 80 % of `maxclients` are connected, and no connection was refused.',
+    judge: connections,
   },
   {
     name: 'packed-hashes',
@@ -89,6 +94,26 @@ function memory(examined: Examined): readonly Judgement[] {
 /** Half of the machine: a fork for the snapshot needs the rest in the worst case. */
 function suggestedMaxmemory(total: number | undefined): string {
   return total === undefined || total === 0 ? '1gb' : `${Math.max(1, Math.floor(total / 2 / 2 ** 20))}mb`;
+}
+
+function connections(examined: Examined): readonly Judgement[] {
+  const { redis } = examined;
+  return ofEach(
+    examined,
+    ({ info: fields }) => fields,
+    (subject, fields, { address }) => {
+      const [now, most] = [numberIn(fields, 'connected_clients'), numberIn(fields, 'maxclients')];
+      const refused = numberIn(fields, 'rejected_connections') ?? 0;
+      if (now === undefined || most === undefined) return undefined;
+      const seen = `${now} of ${most} connections`;
+      if (now < NEARLY_FULL * most && refused === 0) return ok(subject, seen);
+      return warning(subject, {
+        seen: refused === 0 ? seen : `${seen}; ${refused} were refused since Redis started`,
+        why: 'an instance that is refused has no Redis until others leave',
+        fix: setting(redis, address, 'maxclients', String(2 * most)),
+      });
+    },
+  );
 }
 
 function packedHashes(examined: Examined): readonly Judgement[] {

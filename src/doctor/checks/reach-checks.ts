@@ -2,7 +2,7 @@
 
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
 import { error, info, type Judgement, ok, warning } from '../examination.ts';
-import type { Check, Examined } from '../facts.ts';
+import type { Check, Examined, RedisNodeFacts } from '../facts.ts';
 import { masterNameOf, redisCli, sentinelCli } from '../redis-cli-text.ts';
 import { spanText } from './node-judgements.ts';
 
@@ -44,9 +44,10 @@ function reachSentinels({ redis, facts }: Examined): readonly Judgement[] {
 
 function reachRedis(examined: Examined): readonly Judgement[] {
   const { redis, facts } = examined;
-  const nodes = facts.nodes.map(({ address, role, reach, info: text }): Judgement => {
+  const nodes = facts.nodes.map((node): Judgement => {
+    const { address, role, reach } = node;
     const subject = formatHostPort(address);
-    const trouble = 'unseen' in reach ? reach.unseen : hangsBy(text);
+    const trouble = troubleWith(node);
     if (trouble === undefined) {
       return ok(subject, `the ${role} answers${'seen' in reach ? ` after ${spanText(reach.seen)}` : ''}`);
     }
@@ -93,10 +94,12 @@ function reachAnnounced({ facts }: Examined): readonly Judgement[] {
   });
 }
 
-/** It took the connection, and then didn't answer. Redis's own refusals are of no concern here. */
-function hangsBy(text: { readonly seen: unknown } | { readonly unseen: string }): string | undefined {
-  if (!('unseen' in text)) return undefined;
-  return /no reply within|no connection within|closed/i.test(text.unseen) ? text.unseen : undefined;
+/** Why nothing can be done with the node; a right that is missing is told by `rights-to-look`. */
+export function troubleWith({ reach, info: text }: RedisNodeFacts): string | undefined {
+  if ('unseen' in reach) return reach.unseen;
+  if ('unseen' in text) return /NOPERM/.test(text.unseen) ? undefined : text.unseen;
+  if (text.seen.get('redis_mode') === 'sentinel') return 'it is a Sentinel, not a Redis';
+  return text.seen.get('loading') === '1' ? 'it is still loading its data from its disk' : undefined;
 }
 
 function fixForSilent(reason: string, ping: string, masterName: string): string {
@@ -107,5 +110,14 @@ function fixForSilent(reason: string, ping: string, masterName: string): string 
     return 'compare the user and the password in the configuration (docs/redis-acl.md)';
   if (/certificate|self-signed|SSL|TLS|wrong version number/i.test(reason))
     return 'compare the tls settings with the certificates (docs/configuration.md)';
+  if (/unknown command .?sentinel/i.test(reason)) {
+    return 'with redis.failover_cluster: true, list Sentinels alone in redis.address: this is a Redis';
+  }
+  if (/is a Sentinel|unknown command .?select/i.test(reason)) {
+    return 'set redis.failover_cluster: true and redis.master_name, or give the address of the Redis';
+  }
+  if (/loading/i.test(reason))
+    return `wait until it has; look how far it is: ${ping.replace(/PING$/, 'INFO persistence')}`;
+  if (/^BUSY/.test(reason)) return `end the script that blocks it: ${ping.replace(/PING$/, 'SCRIPT KILL')}`;
   return `start it, or open the way to it; try: ${ping}`;
 }

@@ -6,6 +6,7 @@ import { error, info, type Judgement, ok, warning } from '../examination.ts';
 import { type Check, type Examined, type Look, SETTINGS_READ } from '../facts.ts';
 import { redisCli, sentinelCli } from '../redis-cli-text.ts';
 import { ofEach } from './node-judgements.ts';
+import { troubleWith } from './reach-checks.ts';
 
 export const RIGHTS_CHECKS: readonly Check[] = [
   {
@@ -106,7 +107,9 @@ function rightsToLook(examined: Examined): readonly Judgement[] {
     const subject = formatHostPort(node.address);
     const set = (right: string): string =>
       redisCli(redis, node.address, `ACL SETUSER ${userOf(examined)} ${quoted(right)}`);
-    return 'unseen' in node.reach ? [] : blind.flatMap((one) => blindness(subject, one, set(one.right)));
+    return troubleWith(node) !== undefined
+      ? []
+      : blind.flatMap((one) => blindness(subject, one, set(one.right)));
   });
   const sentinels = facts.sentinels.flatMap(({ address, view, info: text, quorumCheck }) => {
     if ('unseen' in view) return [];
