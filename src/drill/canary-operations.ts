@@ -11,25 +11,36 @@ const PROGRESS_EVERY_MS = 500;
 const SHORT_MS = 200;
 /** When a short operation may be taken over from a worker that doesn't know of its claim. */
 const SHORT_HEARTBEAT_MS = 5_000;
-/** How long the record stays that the drill could not remove: for a drill that was killed. */
-const RETENTION_MS = 60_000;
 const LONG = 'long';
 const SHORT = 'short';
 const CHECK_EVERY_MS = 100;
+const FINISH_EVERY_MS = 500;
+const PAGE = 500;
+const REMOVING_LANES = 16;
+const GONE = 'gone';
+/** Replication is a little behind, and so is what a Sentinel knows. */
+const LAST_MOMENT_MS = 1_000;
 const WORKERS = 2;
 
 interface Begun {
   readonly resource: string;
   readonly id: string;
-  /** A server has said that the operation is recorded. */
-  isTaken: boolean;
-  isDone: boolean;
+  /** When a server had said that the operation is recorded; undefined if none has. */
+  takenAtMs: number | undefined;
   begunAtMs: number;
+}
+
+/** The request for the failover, and the word of the first Sentinel that it has happened. */
+export interface FailoverSpan {
+  readonly begunMs: number;
+  readonly switchedMs: number | undefined;
 }
 
 export interface OperationCounts {
   readonly begun: number;
   readonly lost: number;
+  /** Recorded while the failover ran, and gone with the writes that the new primary had not received. */
+  readonly forgotten: number;
   /** Attempts that another worker had to take over. */
   readonly takenOver: number;
 }
@@ -48,6 +59,7 @@ export class CanaryOperations implements CanaryPart {
   #starting: Promise<unknown> = Promise.resolve();
   #number = 0;
   #takenOver = 0;
+  #forgotten = 0;
   #runningLong = 0;
 
   constructor(around: CanarySurroundings, count: number, timeToLiveMs: number) {
@@ -71,9 +83,6 @@ export class CanaryOperations implements CanaryPart {
           if (attempt > 1) this.#takenOver++;
           await this.#work(operation.operationId, progress);
         },
-        onHandled: ({ kind, operation }) => {
-          if (kind === 'succeeded') this.#done(operation.operationId);
-        },
         onError: () => {}, // It tries again, and what doesn't run in the end is counted.
       }),
     );
@@ -88,21 +97,34 @@ export class CanaryOperations implements CanaryPart {
     while (this.#runningLong < this.#count && !signal.aborted) await pause(clock, CHECK_EVERY_MS, signal);
   }
 
-  /** Begins no more, and waits until all that was begun is done, up to this time. Records what is lost. */
-  async finish(withinMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Begins no more, waits until all that was begun is done or gone, up to this time, and records what is lost. An
+   * operation that was recorded while the failover ran counts as forgotten: the former primary may have taken it when
+   * the new one was promoted already.
+   */
+  async finish(withinMs: number, { begunMs, switchedMs }: FailoverSpan, signal: AbortSignal): Promise<void> {
     const { clock, record } = this.#around;
     this.#beginning.abort();
     await this.#loop;
     this.#finishing.abort();
     const untilMs = clock.monotonicMs() + withinMs;
-    const open = (): Begun[] => [...this.#begun.values()].filter(({ isTaken, isDone }) => isTaken && !isDone);
-    while (open().length > 0 && clock.monotonicMs() < untilMs && !signal.aborted) {
-      await pause(clock, CHECK_EVERY_MS, signal);
+    let states = await this.#states();
+    const isOpen = (one: Begun): boolean => one.takenAtMs !== undefined && isUnfinished(states?.get(one.id));
+    while (!states || [...this.#begun.values()].some(isOpen)) {
+      if (signal.aborted || clock.monotonicMs() >= untilMs) break;
+      await pause(clock, FINISH_EVERY_MS, signal);
+      states = await this.#states();
     }
-    if (signal.aborted) return;
-    for (const one of open()) {
-      const state = await this.#stateOf(one);
-      if (state !== 'succeeded') record.lost('operation', `${one.resource} ${one.id}`, state);
+    if (signal.aborted || !states) return;
+    for (const { id, resource, takenAtMs } of this.#begun.values()) {
+      const state = states.get(id) ?? GONE;
+      if (takenAtMs === undefined || state === 'succeeded') continue;
+      const isRisky =
+        switchedMs !== undefined &&
+        takenAtMs > begunMs - LAST_MOMENT_MS &&
+        takenAtMs < switchedMs + LAST_MOMENT_MS;
+      if (state === GONE && isRisky) this.#forgotten++;
+      else record.lost('operation', `${resource} ${id}`, state);
     }
   }
 
@@ -117,7 +139,11 @@ export class CanaryOperations implements CanaryPart {
     await this.#starting;
     await this.#loop;
     this.#stopping.abort();
-    await Promise.all([...this.#begun.values()].map((one) => this.#remove(one, untilMs)));
+    const all = this.#begun.values(); // shared by the lanes
+    const lane = async (): Promise<void> => {
+      for (const one of all) await this.#remove(one, untilMs);
+    };
+    await Promise.all(Array.from({ length: REMOVING_LANES }, lane));
     await Promise.allSettled(this.#workers.map((worker) => worker.stop()));
   }
 
@@ -126,9 +152,9 @@ export class CanaryOperations implements CanaryPart {
   }
 
   counts(): OperationCounts {
-    const begun = [...this.#begun.values()].filter(({ isTaken }) => isTaken).length;
+    const begun = [...this.#begun.values()].filter(({ takenAtMs }) => takenAtMs !== undefined).length;
     const lost = this.#around.record.losses.filter(({ what }) => what === 'operation').length;
-    return { begun, lost, takenOver: this.#takenOver };
+    return { begun, lost, forgotten: this.#forgotten, takenOver: this.#takenOver };
   }
 
   async #begin(kind: typeof LONG | typeof SHORT): Promise<void> {
@@ -138,8 +164,7 @@ export class CanaryOperations implements CanaryPart {
     const one: Begun = {
       resource: `${prefix}operations`,
       id: `${kind}-${number}`,
-      isTaken: false,
-      isDone: false,
+      takenAtMs: undefined,
       begunAtMs: sentAtMs,
     };
     this.#begun.set(one.id, one);
@@ -149,10 +174,10 @@ export class CanaryOperations implements CanaryPart {
         owner: OWNER,
         heartbeatTimeoutMs: kind === LONG ? ttlMs : Math.min(ttlMs, SHORT_HEARTBEAT_MS),
         timeToLiveMs: this.#timeToLiveMs,
-        retentionMs: RETENTION_MS,
+        retentionMs: this.#timeToLiveMs, // for a drill that was killed
         timeoutMs: CALL_MS,
       });
-      one.isTaken = true;
+      one.takenAtMs = clock.monotonicMs();
       record.answered('begin', sentAtMs);
     } catch (error) {
       record.failed('begin', sentAtMs, reasonOf(error));
@@ -180,17 +205,17 @@ export class CanaryOperations implements CanaryPart {
     });
   }
 
-  #done(id: string): void {
-    const one = this.#begun.get(id);
-    if (one) one.isDone = true;
-  }
-
-  async #stateOf({ resource, id }: Begun): Promise<string> {
+  /** The states by the operations' ids; undefined if no server told them. */
+  async #states(): Promise<ReadonlyMap<string, string> | undefined> {
+    const { clientOf, prefix } = this.#around;
     try {
-      const { state } = await this.#around.clientOf(0).operations.get(resource, id, { timeoutMs: CALL_MS });
-      return state;
-    } catch (error) {
-      return reasonOf(error);
+      const found = new Map<string, string>();
+      const options = { prefix, pageSize: PAGE, timeoutMs: CALL_MS };
+      for await (const { operationId, state } of clientOf(0).operations.list(options))
+        found.set(operationId, state);
+      return found;
+    } catch {
+      return undefined;
     }
   }
 
@@ -206,4 +231,8 @@ export class CanaryOperations implements CanaryPart {
       }
     }
   }
+}
+
+function isUnfinished(state: string | undefined): boolean {
+  return state === 'pending' || state === 'running';
 }

@@ -1,7 +1,7 @@
 // The load of a drill as a whole: what callers of a deployment do, in small, under names of its own.
 
 import { type Clock, within } from '../domain/clock.ts';
-import { CanaryOperations, type OperationCounts } from './canary-operations.ts';
+import { CanaryOperations, type FailoverSpan, type OperationCounts } from './canary-operations.ts';
 import type { CanaryPart, CanarySurroundings } from './canary-part.ts';
 import { ContendedQueues } from './contended-queues.ts';
 import type { LoadSize } from './drill-plan.ts';
@@ -55,8 +55,8 @@ export class Canary {
     signal.throwIfAborted();
   }
 
-  finish(withinMs: number, signal: AbortSignal): Promise<void> {
-    return this.#operations.finish(withinMs, signal);
+  finish(withinMs: number, failover: FailoverSpan, signal: AbortSignal): Promise<void> {
+    return this.#operations.finish(withinMs, failover, signal);
   }
 
   /** Takes back everything that a server can be told of within this time. Never rejects. */

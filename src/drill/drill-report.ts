@@ -1,6 +1,7 @@
 // What a drill has found: the numbers that follow from the records, and whether they are within what is allowed. Pure;
 // drill-text.ts and drill-picture.ts show it.
 
+import type { OperationCounts } from './canary-operations.ts';
 import { CALL_KINDS, type CallKind, type CanaryRecord, longestGap, percentile } from './canary-record.ts';
 import { type Allowed, type DrillPlan, PHASES, type Phase } from './drill-plan.ts';
 import type { TimelineEvent } from './drill-timeline.ts';
@@ -48,6 +49,8 @@ export interface DrillReport {
     readonly begun: number;
     readonly kept: number;
     readonly lost: number;
+    /** Recorded by the former primary during the failover, and unknown to the new one. They don't count as lost. */
+    readonly forgotten: number;
     readonly takenOver: number;
   };
   readonly losses: readonly { readonly what: string; readonly name: string; readonly reason: string }[];
@@ -67,7 +70,7 @@ export interface DrillFindings {
   readonly newPrimary: string | undefined;
   readonly quarantineMs: number;
   readonly heldLeases: number;
-  readonly operations: { readonly begun: number; readonly lost: number; readonly takenOver: number };
+  readonly operations: OperationCounts;
   readonly grantsJudged: number;
   readonly guardedWrites: number;
   readonly record: CanaryRecord;
@@ -113,7 +116,7 @@ export function reportOf(findings: DrillFindings): DrillReport {
     quarantineMs,
     allowed,
     leases: { held: heldLeases, kept: heldLeases - lostLeases, lost: lostLeases },
-    operations: { ...operations, kept: operations.begun - operations.lost },
+    operations: { ...operations, kept: operations.begun - operations.lost - operations.forgotten },
     losses: record.losses.map(({ what, name, reason }) => ({ what, name, reason })),
     grantsJudged: findings.grantsJudged,
     guardedWrites: findings.guardedWrites,

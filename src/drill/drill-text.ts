@@ -5,7 +5,7 @@ import { PHASES } from './drill-plan.ts';
 import { type DrillReport, inSeconds, type Latency } from './drill-report.ts';
 
 const NAME_COLUMNS = 24;
-const CELL_COLUMNS = 22;
+const CELL_COLUMNS = 26;
 const MOST_LISTED = 10;
 
 export function drillText(report: DrillReport): string {
@@ -20,6 +20,7 @@ export function drillText(report: DrillReport): string {
     row('  of it quarantine', inSeconds(report.quarantineMs)),
     row('leases kept', `${report.leases.kept} of ${report.leases.held}`),
     row('operations kept', `${report.operations.kept} of ${report.operations.begun}${takenOver(report)}`),
+    ...forgotten(report),
     row('lost', `${report.leases.lost + report.operations.lost}`, `${allowed.lost}`),
     row('violations', `${report.violations.length}`, '0'),
     row('  judged', `${report.grantsJudged} grants and their tokens, ${report.guardedWrites} guarded writes`),
@@ -38,6 +39,11 @@ export function drillText(report: DrillReport): string {
 function row(name: string, value: string, most?: string): string {
   const allowed = most === undefined ? '' : `   (${most} allowed)`;
   return `  ${name.padEnd(NAME_COLUMNS)} ${value}${allowed}\n`;
+}
+
+function forgotten({ operations }: DrillReport): string[] {
+  if (operations.forgotten === 0) return [];
+  return [row('  forgotten', `${operations.forgotten}, recorded while the failover ran (docs/drill.md)`)];
 }
 
 function takenOver({ operations }: DrillReport): string {

@@ -190,9 +190,11 @@ export class Drill {
     return this.#canary?.left() ?? { leases: 0, operations: 0 };
   }
 
-  /** In how many milliseconds what is left ends by itself, at the latest. */
+  /**
+   * In how many milliseconds what is left ends by itself, at the latest. An operation first ends, and then its record.
+   */
   leftForMs(): { readonly leases: number; readonly operations: number } {
-    return { leases: this.#ttlMs() + this.#watch.quarantineMs(), operations: this.#operationsLiveMs() };
+    return { leases: this.#ttlMs() + this.#watch.quarantineMs(), operations: 2 * this.#operationsLiveMs() };
   }
 
   /** How many locks of the drill the servers still list; undefined if none could be asked. */

@@ -81,16 +81,11 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     timeline.say('drill', `after: grants are back; the load goes on for ${inSeconds(plan.afterMs)}`);
     await until(options, () => false, plan.afterMs);
   }
-  const endMs = clock.monotonicMs();
-  await canary.finish(OPERATIONS_WITHIN_MS, signal);
+  const switchedMs = watch.switched?.atMs;
+  const { grantsBackMs } = watch;
+  const marks = { readyMs, begunMs, switchedMs, grantsBackMs, endMs: clock.monotonicMs() };
+  await canary.finish(OPERATIONS_WITHIN_MS, marks, signal);
   signal.throwIfAborted();
-  const marks = {
-    readyMs,
-    begunMs,
-    switchedMs: watch.switched?.atMs,
-    grantsBackMs: watch.grantsBackMs,
-    endMs,
-  };
   return { kind: 'done', marks, troubles };
 }
 

@@ -108,13 +108,18 @@ export class DrillRig {
     }
   }
 
-  /** The names of all locks and operations of drills that the servers still know. */
-  async left(): Promise<readonly string[]> {
+  /** The locks of the drill, or of all drills, that the servers still know. */
+  async locksLeft(drill?: CommandLine): Promise<readonly string[]> {
     const names: string[] = [];
-    for await (const { resource } of this.client.locks.list({ prefix: 'leasehold-drill/' }))
+    for await (const { resource } of this.client.locks.list({ prefix: prefixOf(drill) }))
       names.push(resource);
-    for await (const { name } of this.client.operations.list({ prefix: 'leasehold-drill/' }))
-      names.push(name);
+    return names;
+  }
+
+  /** The same with the operations. */
+  async left(drill?: CommandLine): Promise<readonly string[]> {
+    const names = [...(await this.locksLeft(drill))];
+    for await (const { name } of this.client.operations.list({ prefix: prefixOf(drill) })) names.push(name);
     return names;
   }
 
@@ -124,4 +129,12 @@ export class DrillRig {
     await this.cluster.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function prefixOf(drill: CommandLine | undefined): string {
+  const all = 'leasehold-drill/';
+  if (!drill) return all;
+  const [prefix] = /leasehold-drill\/\w+\//.exec(drill.stderr) ?? [];
+  if (!prefix) throw new Error(`the drill has named no prefix: ${drill}`);
+  return prefix;
 }

@@ -45,7 +45,7 @@ function findings(change: (record: CanaryRecord) => void = () => {}): DrillFindi
     newPrimary: '10.0.0.2:6379',
     quarantineMs: 24_000,
     heldLeases: 4,
-    operations: { begun: 9, lost: 0, takenOver: 1 },
+    operations: { begun: 9, lost: 0, forgotten: 2, takenOver: 1 },
     grantsJudged: 61,
     guardedWrites: 30,
     record,
@@ -76,7 +76,7 @@ test('A drill within what is allowed passes, and its times run from the last suc
     withoutGrantsMs: 30_000,
     allowed: { withoutGrantsMs: 44_000 },
     leases: { held: 4, kept: 4, lost: 0 },
-    operations: { begun: 9, kept: 9, lost: 0, takenOver: 1 },
+    operations: { begun: 9, kept: 7, lost: 0, forgotten: 2, takenOver: 1 },
   });
   const renewals = report.latencies.filter(({ kind }) => kind === 'renew');
   expect(renewals).toEqual([
@@ -135,6 +135,9 @@ test('The text shows each number beside what is allowed, and lists at most ten l
   expect(text).toMatch(/time without new grants +30\.0 s {3}\(44\.0 s allowed\)\n/);
   expect(text).toMatch(/lost: lease name-10 \(deadline\)\n +and 2 more \(--json has all\)\n/);
   expect(text).not.toContain('name-11');
+  expect(text).toMatch(
+    /operations kept +7 of 9, 1 of them by another worker\n +forgotten +2, recorded while/,
+  );
 });
 
 test('The picture is well-formed XML, whatever the deployment is called', () => {
