@@ -35,7 +35,6 @@ export async function showCapacity(options: CapacityOptions, env: Env): Promise<
   if (!plan.fits) throw new Exit(EXIT.no);
 }
 
-/** Exported for the tests of docs/capacity.md. */
 export function loadOf(options: CapacityOptions): Load {
   const { locks, waiters, queueLength, holdStreams = locks, clients, waited } = options;
   if (holdStreams > locks) {
@@ -72,7 +71,8 @@ export function loadOf(options: CapacityOptions): Load {
   };
 }
 
-function deploymentOf(options: CapacityOptions): Deployment {
+/** Exported, as loadOf is, for the tests of the options. */
+export function deploymentOf(options: CapacityOptions): Deployment {
   return {
     replicas: options.replicas,
     sentinels: options.sentinels,

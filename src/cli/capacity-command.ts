@@ -1,8 +1,7 @@
-// The command `capacity`: its options, their checks and examples. What it does is in capacity-action.ts.
+// The command `capacity`: its options with their presets, and examples. What it does is in capacity-action.ts. The presets
+// are those of src/capacity, which no other command should wait for; a test compares them.
 
 import { type Command, Option } from 'commander';
-import { DEFAULT_DEPLOYMENT } from '../capacity/load.ts';
-import { NAME_BYTES, OWNER_BYTES } from '../capacity/unit-costs.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { bandwidth, type CapacityOptions, number, payload, size, ttl, whole } from './capacity-options.ts';
 import { paragraph, withJson } from './options.ts';
@@ -11,7 +10,6 @@ import type { Env } from './program-context.ts';
 const LARGEST_COUNT = 1e9;
 const LARGEST_RATE = 1e7;
 const MODES = ['exclusive', 'shared', 'permits'] as const;
-const { replicas, sentinels, fragmentation } = DEFAULT_DEPLOYMENT;
 
 export function addCapacityCommand(program: Command, env: Env): void {
   const count = whole(LARGEST_COUNT);
@@ -35,15 +33,15 @@ export function addCapacityCommand(program: Command, env: Env): void {
     .option('--operations <n>', 'operations that are recorded at once, finished ones included', count, 0)
     .option('--operation-rate <n>', 'operations that are begun and finished a second', rate, 0)
     .option('--payload <size>', 'data, progress and result of one, together', payload, 0)
-    .option('--name <bytes>', "of a resource's name", whole(LIMITS.resourceBytes, 1), NAME_BYTES)
-    .option('--owner <bytes>', "of an owner's name", whole(LIMITS.ownerBytes), OWNER_BYTES)
+    .option('--name <bytes>', "of a resource's name", whole(LIMITS.resourceBytes, 1), 32)
+    .option('--owner <bytes>', "of an owner's name", whole(LIMITS.ownerBytes), 24)
     .option('--metadata <bytes>', 'of all metadata of a lock', whole(LIMITS.metadataTotalBytes), 0)
     .option('--clients <n>', 'processes of clients (default: as many as the streams need)', count)
     .optionsGroup('Deployment:')
-    .option('--replicas <n>', 'replicas of Redis', whole(LIMITS.minAcks), replicas)
-    .option('--sentinels <n>', 'Sentinels; 0: a single Redis', whole(99), sentinels)
+    .option('--replicas <n>', 'replicas of Redis', whole(LIMITS.minAcks), 2)
+    .option('--sentinels <n>', 'Sentinels; 0: a single Redis', whole(99), 3)
     .addOption(sizeOption('--backlog <size>', 'repl-backlog-size of Redis', '1mb'))
-    .option('--fragmentation <ratio>', 'memory for each byte used', number(1, 10), fragmentation)
+    .option('--fragmentation <ratio>', 'memory for each byte used', number(1, 10), 1.2)
     .addOption(sizeOption('--redis-memory <size>', 'memory of a Redis node', '4gb'))
     .addOption(sizeOption('--redis-disk <size>', 'disk of a Redis node', '50gb'))
     .addOption(

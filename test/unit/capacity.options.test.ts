@@ -1,7 +1,9 @@
 // The options of `leasehold capacity`: what is refused, with the option's name and what would have been right.
 import { Command, CommanderError } from 'commander';
 import { expect, test } from 'vitest';
-import { loadOf } from '../../src/cli/capacity-action.ts';
+import { DEFAULT_DEPLOYMENT } from '../../src/capacity/load.ts';
+import { NAME_BYTES, OWNER_BYTES } from '../../src/capacity/unit-costs.ts';
+import { deploymentOf, loadOf } from '../../src/cli/capacity-action.ts';
 import { addCapacityCommand } from '../../src/cli/capacity-command.ts';
 import type { CapacityOptions } from '../../src/cli/capacity-options.ts';
 import { Exit } from '../../src/cli/exit.ts';
@@ -53,6 +55,11 @@ test.for([
     return;
   }
   expect.unreachable('it was accepted');
+});
+
+test('The presets are those of the figures and of the deployment that the docs describe', () => {
+  expect(deploymentOf(parsed([]))).toEqual(DEFAULT_DEPLOYMENT);
+  expect(loadOf(parsed([]))).toMatchObject({ nameBytes: NAME_BYTES, ownerBytes: OWNER_BYTES });
 });
 
 test('What is not given follows from what is: streams from locks, waits from waiters, connections from both', () => {
