@@ -1,6 +1,7 @@
 // All scenarios, in the order in which they run.
 import type { Scenario } from './scenario.ts';
 import { acquireMany } from './scenarios/acquire-many.ts';
+import { counting } from './scenarios/counting.ts';
 import { durability } from './scenarios/durability.ts';
 import { failover } from './scenarios/failover.ts';
 import { handOver } from './scenarios/hand-over.ts';
@@ -34,6 +35,7 @@ export const SCENARIOS: readonly Scenario[] = [
   operations,
   redisMemory,
   units,
+  counting,
   startUp,
   failover,
 ];

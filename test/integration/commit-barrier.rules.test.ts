@@ -78,6 +78,23 @@ describe.concurrent('an answer', { timeout: 30_000 }, () => {
     expect(await second).toBe('granted');
   });
 
+  test('each WAIT that succeeds is told with the number of the answers that passed by it', async ({
+    onTestFinished,
+  }) => {
+    const rig = await ReplicatedRedis.start(onTestFinished, 1);
+    const first = rig.acquire(named('first'), PATIENT_MS);
+    await rig.waits();
+    const others = ['a', 'b', 'c'].map((name) => rig.acquire(named(name), PATIENT_MS));
+    await rig.replied('acquire-lock granted', 4);
+    expect(rig.commits).toEqual([]);
+    rig.replica.acknowledgeAll(true);
+    await Promise.all([first, ...others]);
+    expect(rig.commits).toEqual([1, 3]);
+    rig.replica.acknowledgeAll(false);
+    expect(await rig.acquire(named('unmet'), SHORT_MS)).toBe('DURABILITY_UNMET');
+    expect(rig.commits).toEqual([1, 3]);
+  });
+
   test('an answer is not covered by a mark that was written under another reign', async ({
     onTestFinished,
   }) => {

@@ -150,6 +150,48 @@ describe.concurrent('a majority of the Sentinels', { timeout: 30_000 }, () => {
     expect(watcher.status).toMatchObject({ reign, epoch, quarantineRemainingMs: 0 });
   });
 
+  test('the metrics say how many Sentinels agree, how old their agreement is, and how long it was too old', async ({
+    onTestFinished,
+  }) => {
+    const sentinels = await startSentinels(onTestFinished, 3, redis.listens);
+    const watcher = await Watcher.start(onTestFinished, throughSentinels(sentinels));
+    await watcher.usable();
+    const figures = async () => {
+      const samples = await watcher.metrics();
+      return {
+        known: samples.sum('leasehold_sentinels_known'),
+        agreeing: samples.sum('leasehold_sentinels_agreeing'),
+        needed: samples.sum('leasehold_sentinels_needed'),
+        usable: samples.sum('leasehold_store_usable'),
+        age: samples.sum('leasehold_confirmation_age_seconds'),
+        unconfirmed: samples.sum('leasehold_store_unusable_seconds_total', { reason: 'unconfirmed' }),
+      };
+    };
+    const agreed = (agreeing: number, withinMs: number) =>
+      eventually(async () => (await figures()).agreeing === agreeing, {
+        what: `${agreeing} Sentinels that agree`,
+        withinMs,
+      });
+    await agreed(3, 15_000);
+    const before = await figures();
+    expect(before).toMatchObject({ known: 3, needed: 2, usable: 1 });
+    expect(before.age).toBeLessThan(CONFIRMATION_WINDOW_MS / 1_000);
+    const [first, second] = three(sentinels);
+    for (const sentinel of [first, second]) sentinel.hold();
+    await agreed(1, 15_000);
+    await eventually(async () => (await figures()).unconfirmed > before.unconfirmed + 0.5, {
+      what: 'time that counts as unconfirmed',
+      withinMs: 15_000,
+    });
+    const during = await figures();
+    expect(during).toMatchObject({ known: 3, needed: 2, usable: 0 });
+    expect(during.age).toBeGreaterThan(CONFIRMATION_WINDOW_MS / 1_000);
+    for (const sentinel of [first, second]) sentinel.release();
+    await agreed(3, 15_000);
+    await watcher.usable();
+    expect((await figures()).age).toBeLessThan(CONFIRMATION_WINDOW_MS / 1_000);
+  });
+
   test('the Sentinels are asked at once about a switch that one of them announced', async ({
     onTestFinished,
   }) => {

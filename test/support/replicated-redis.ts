@@ -19,6 +19,8 @@ export class ReplicatedRedis {
   readonly store: RedisStore;
   /** "acquire-lock granted" …, in the order in which Redis's replies came. */
   readonly replies: string[] = [];
+  /** How many answers each WAIT let pass. */
+  readonly commits: number[] = [];
   readonly prefix = `t-${randomUUID()}:`;
   #calls = 0;
 
@@ -31,6 +33,7 @@ export class ReplicatedRedis {
         minAcks,
         observer: {
           ...quietObserver,
+          committed: (answers, tookMs) => void this.commits.push(tookMs > 0 ? answers : Number.NaN),
           commandEnded: (name, outcome) => void this.replies.push(`${name} ${outcome}`),
         },
       }),

@@ -9,6 +9,7 @@ import type { Instance } from '../../src/server/instance.ts';
 import type { StoreStatus } from '../../src/store/store.ts';
 import { eventually } from './eventually.ts';
 import { FakeSentinel, type FakeSentinelOptions } from './fake-sentinel.ts';
+import { MetricSamples } from './metric-samples.ts';
 import { RedisProcess } from './redis/redis-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { startInstance, TestClient } from './test-instance.ts';
@@ -121,6 +122,10 @@ export class Watcher {
 
   lock(resource: string): string {
     return `${this.bucket}lock:${resource}`;
+  }
+
+  async metrics(): Promise<MetricSamples> {
+    return new MetricSamples(await this.#instance.metricsText());
   }
 
   usable(withinMs = 15_000): Promise<boolean> {
