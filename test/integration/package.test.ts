@@ -146,7 +146,14 @@ async function loadedBy(
 }
 
 const OF_THE_CLIENT = {
-  folders: ['generated/google', 'generated/leasehold', 'src/client', 'src/client/core', 'src/domain'],
+  folders: [
+    'generated/google',
+    'generated/leasehold',
+    'src/client',
+    'src/client/core',
+    'src/domain',
+    'src/tracing',
+  ],
   packages: ['@bufbuild/protobuf/wire', '@grpc/grpc-js', '@opentelemetry/api'],
 };
 
