@@ -16,7 +16,7 @@ import { type Collector, type CollectorState, Collectors } from './collectors.ts
 import { CountsReader } from './counts-reader.ts';
 import { Member, type Watched, watched } from './member.ts';
 import { type NodeReading, readNode } from './node-reader.ts';
-import { NoticeListener } from './notice-listener.ts';
+import { type ListenerState, NoticeListener } from './notice-listener.ts';
 import type { Census } from './operation-census.ts';
 import {
   NOTICE_CHANNELS,
@@ -96,8 +96,7 @@ export class DeploymentMonitor {
           settings,
           ...common,
           onNotice: (what, message) => this.#heard(what, message, sentinel, redis.masterName),
-          onState: (tookMs, reason) =>
-            this.#collectors.report({ collector: 'events', target: sentinel, tookMs, reason }),
+          onState: (state) => this.#listens(sentinel, state),
         }),
       );
     }
@@ -153,6 +152,8 @@ export class DeploymentMonitor {
 
   async #poll(): Promise<void> {
     const { clock } = this.#options;
+    // A subscription that goes on is a read that succeeds again.
+    for (const [sentinel, { state }] of this.#listeners) if (state) this.#listens(sentinel, state);
     const all = Promise.all([...this.#sentinels.values()].map((sentinel) => this.#readSentinel(sentinel)));
     await Promise.race([all, pause(clock, SENTINELS_FIRST_MS, this.#closing.signal)]);
     // Nothing is known yet, so there is nothing to read meanwhile.
@@ -242,6 +243,12 @@ export class DeploymentMonitor {
     // The collector of INFO has told of a node that doesn't answer.
     const isTold = read.reason !== undefined && this.#nodes.get(read.target)?.isUp === false;
     this.#collectors.report({ ...read, isTold });
+  }
+
+  #listens(sentinel: string, { tookMs, reason, isRefused }: ListenerState): void {
+    // The collector of questions tells of a Sentinel that can't be reached.
+    const isTold = reason !== undefined && !isRefused;
+    this.#collectors.report({ collector: 'events', target: sentinel, tookMs, reason, isTold });
   }
 
   #heard(what: NoticeName, message: string, sentinel: string, masterName: string): void {

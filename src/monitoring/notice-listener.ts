@@ -14,8 +14,16 @@ export interface NoticeListenerOptions {
   /** How long one subscription may take. */
   readonly timeoutMs: number;
   readonly onNotice: (what: NoticeName, message: string) => void;
-  /** It listens, or not, or not to all: then with a reason. */
-  readonly onState: (tookMs: number, reason: string | undefined) => void;
+  readonly onState: (state: ListenerState) => void;
+}
+
+export interface ListenerState {
+  /** How long it took to get there. */
+  readonly tookMs: number;
+  /** Why it doesn't listen, or not to all; undefined: it does. */
+  readonly reason: string | undefined;
+  /** The Sentinel has answered, and refused something. Otherwise it can't be reached. */
+  readonly isRefused: boolean;
 }
 
 const RETRY_MS = 1_000;
@@ -24,10 +32,16 @@ export class NoticeListener {
   readonly #options: NoticeListenerOptions;
   readonly #closing = new AbortController();
   #connection: Connection | undefined;
+  #state: ListenerState | undefined;
 
   constructor(options: NoticeListenerOptions) {
     this.#options = options;
     void this.#run();
+  }
+
+  /** Undefined before the first try has ended. */
+  get state(): ListenerState | undefined {
+    return this.#state;
   }
 
   /** Replaces the connection: the Sentinel doesn't answer, and nobody would notice that this one is dead. */
@@ -45,18 +59,20 @@ export class NoticeListener {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       const startedMs = clock.monotonicMs();
-      const tell = (reason: string | undefined): void => {
-        if (!signal.aborted) onState(clock.monotonicMs() - startedMs, reason);
+      const tell = (reason: string | undefined, isRefused = false): void => {
+        if (signal.aborted) return;
+        this.#state = { tookMs: clock.monotonicMs() - startedMs, reason, isRefused };
+        onState(this.#state);
       };
       try {
         const connection = await Connection.open(address, settings, clock, signal);
         this.#connection = connection;
         if (signal.aborted) connection.destroy();
-        tell(await this.#subscribe(connection));
+        tell(await this.#subscribe(connection), true);
         const reason = await connection.closed;
         tell(`the connection has closed: ${reason?.message ?? 'its other end closed it'}`);
       } catch (error) {
-        tell(error instanceof Error ? error.message : String(error));
+        tell(error instanceof Error ? error.message : String(error), isRefusal(error));
       }
       this.#connection?.destroy();
       await pause(clock, RETRY_MS, signal);

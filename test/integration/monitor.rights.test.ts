@@ -117,6 +117,8 @@ describe.concurrent('the rights of the monitor', { timeout: 60_000 }, () => {
     await polled(monitored);
     expect(await redis.withClient((client) => client.call('ACL', 'LOG'))).toEqual([]);
     expect(await sentinel.withClient((client) => client.call('ACL', 'LOG'))).toEqual([]);
-    expect(monitored.lines.filter(({ collector }) => collector !== undefined)).toEqual([]);
+    // (A busy machine may answer late.)
+    const refusals = monitored.lines.filter(({ reason }) => String(reason).includes('NOPERM'));
+    expect(refusals.map(({ collector, reason }) => `${collector}: ${reason}`)).toEqual([]);
   });
 });

@@ -71,6 +71,11 @@ describe('the monitor of a Sentinel deployment', () => {
       await monitored.shows('leasehold_collector_up', { collector }, [1]);
     }
     for (const node of cluster.nodes) expect(await connectionsTo(node)).toHaveLength(1);
+    // A subscription that goes on succeeds at each poll.
+    const last = (): Promise<number> =>
+      monitored.value('leasehold_collector_last_success_timestamp_seconds', { collector: 'events' });
+    const before = await last();
+    await eventually(async () => (await last()) > before, { what: 'a later success', withinMs: 15_000 });
     // One to ask, and one that is subscribed.
     for (const sentinel of cluster.sentinels) expect(await connectionsTo(sentinel)).toHaveLength(2);
   });
@@ -163,6 +168,9 @@ describe('the monitor of a Sentinel deployment', () => {
     await monitored.shows('leasehold_collector_up', { collector: 'events' }, [0]);
     await monitored.shows('leasehold_collector_up', { collector: 'info' }, [1]);
     await monitored.shows('leasehold_redis_up', {}, [1, 1, 1]);
+    // One line for each that is away, not one for each connection to it.
+    const told = monitored.lines.filter(({ target }) => away.map(named).includes(String(target)));
+    expect(new Set(told.map(({ collector }) => collector))).toEqual(new Set(['sentinels']));
     await Promise.all(away.map(({ process }) => process.start()));
     await monitored.shows('leasehold_sentinel_up', {}, [1, 1, 1]);
     await monitored.shows('leasehold_sentinel_quorum_ok', {}, [1, 1, 1]);

@@ -8,6 +8,7 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import { CallError } from '../../src/client/core/call-error.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
+import { valuesOf } from '../support/exposition.ts';
 import { freePort } from '../support/ports.ts';
 import { findRedis } from '../support/redis/find-redis.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
@@ -135,9 +136,10 @@ describe.concurrent('Leasehold to Redis', () => {
     await eventually(() => instance.store.status().usable, { what: 'a usable store', withinMs: 10_000 });
   }
 
-  test('an instance connects to Redis with TLS certificates on both sides, an ACL user, its password and database 3', async (context) => {
+  test('an instance connects to Redis with TLS certificates on both sides, an ACL user, its password and database 3, and its monitor does', async (context) => {
     const { redis, tlsPort } = await guardedRedis(context);
-    const instance = await started(context, environment(tlsPort));
+    const monitoring = { LEASEHOLD_MONITORING_POLL_INTERVAL: '1s' };
+    const instance = await started(context, { ...environment(tlsPort), ...monitoring });
     const client = clientWith(context, instance, credentials.createInsecure());
     await usable(instance);
     const lease = { resource: 'guarded', leaseId: randomUUID() };
@@ -148,6 +150,10 @@ describe.concurrent('Leasehold to Redis', () => {
     });
     expect(keys).toContain('leasehold:{0}:lock:guarded');
     expect(await redis.withClient((connection) => connection.dbsize())).toBe(0);
+    await eventually(
+      async () => valuesOf(await instance.metricsText(), 'leasehold_deployment_leases').join() === '1',
+      { what: 'the count of the monitor', withinMs: 15_000 },
+    );
     expect(await client.release(lease)).toEqual({ released: true });
   });
 
