@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { findPrometheus, type PrometheusPrograms } from '../test/support/debian-prometheus.ts';
 import { eventually } from '../test/support/eventually.ts';
-import { dashboardQueries, filledIn } from '../test/support/monitoring-files.ts';
+import { dashboardQueries, dashboardVariables, filledIn } from '../test/support/monitoring-files.ts';
 import { freePort } from '../test/support/ports.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import { ServerProcess } from '../test/support/server-process.ts';
@@ -93,7 +93,13 @@ async function dump(prometheus: PrometheusProcess): Promise<boolean> {
   const [{ labels: { job = 'leasehold' } = {} } = {}] = await prometheus.query('up');
   const without: string[] = [];
   let panel = '';
-  for (const { of, expr } of dashboardQueries()) {
+  // label_values is Grafana's own: the values of a label in a query.
+  const variables = dashboardVariables().map(({ of, expr }) => ({
+    of,
+    expr: expr.replace(/^label_values\((.+), (\w+)\)$/, 'count by ($2) ($1)'),
+  }));
+  const queries = [...variables, ...dashboardQueries()];
+  for (const { of, expr } of queries) {
     const series = await prometheus.query(filledIn(expr, { job, interval: INTERVAL }));
     const values = series.filter(({ value }) => !Number.isNaN(value));
     if (of !== panel) console.log(`\n${of}`);
@@ -118,7 +124,7 @@ async function dump(prometheus: PrometheusProcess): Promise<boolean> {
     )
   )
     without.push('LeaseholdSwitchMaster does not fire after a failover');
-  console.log(`\n${dashboardQueries().length} queries, ${without.length} without data`);
+  console.log(`\n${queries.length} queries, ${without.length} without data`);
   for (const one of without) console.log(`  ${one}`);
   return without.length === 0;
 }
