@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LOAD_LIMITS } from '../drill/drill-plan.ts';
-import type { Examine } from './drill-action.ts';
+import type { Examine } from './drill-safety.ts';
 import { duration, paragraph, withConnection, withJson } from './options.ts';
 import type { Env } from './program-context.ts';
 
