@@ -2,7 +2,7 @@
 // drill itself is in src/drill.
 
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { isatty } from 'node:tty';
 import type { Config, SentinelRedisConfig } from '../config/config.ts';
@@ -18,6 +18,7 @@ import { CALLERS_PER_QUEUE, type DrillPlan } from '../drill/drill-plan.ts';
 import { drillText } from '../drill/drill-text.ts';
 import { connector } from './connect.ts';
 import { DrillProgress } from './drill-progress.ts';
+import { findingText, verdictOn } from './drill-safety.ts';
 import { EXIT, Exit } from './exit.ts';
 import { complain } from './notices.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';
@@ -25,17 +26,6 @@ import { print, printJson } from './output.ts';
 import type { Env } from './program-context.ts';
 import { Signals } from './signals.ts';
 import { printable, span, timeOfDay } from './text.ts';
-
-/** One thing that is not as it should be, from the drill's own look or from an examination of the deployment. */
-export interface SafetyFinding {
-  readonly check: string;
-  /** `error`: a reason not to fail over. */
-  readonly severity: string;
-  readonly subject: string;
-  readonly seen: string;
-  readonly why: string | undefined;
-  readonly fix: string | undefined;
-}
 
 interface DrillFlags extends ConnectionOptions, OutputOptions {
   readonly config?: string;
@@ -130,7 +120,9 @@ function sentinelsOf({ redis }: Config): SentinelRedisConfig {
 
 function checkWritable(file: string): void {
   try {
+    const isNew = !existsSync(file);
     writeFileSync(file, '', { flag: 'a' });
+    if (isNew) unlinkSync(file);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Exit(EXIT.usage, `--svg: ${why}.`);
@@ -146,6 +138,7 @@ function planOf(flags: DrillFlags): DrillPlan {
     afterMs: flags.settle,
     ttlMs: flags.ttl,
     restMs: flags.rest,
+    accepted: flags.accept ?? [],
     load: {
       holders: flags.holders,
       acquiresPerSecond: flags.rate,
@@ -169,23 +162,15 @@ interface Look {
 /** Throws an Exit where something speaks against a failover. */
 async function lookFirst({ drill, flags, config }: Look): Promise<DrillForecast> {
   const { objections, forecast } = await drill.look(flags.timeout);
-  const own = objections.map((objection) => ({ ...objection, severity: 'error' }));
   // A failover that somebody else causes happens in spite of what is wrong.
   const examined = flags.observe ? [] : (await examine(config, { clock: wakefulClock })).findings;
-  const findings = [...own, ...examined].filter(({ severity }) => severity === 'error');
-  const accepted = (finding: SafetyFinding): boolean => (flags.accept ?? []).includes(finding.check);
-  for (const finding of findings.filter(accepted)) complain(`accepted: ${textOf(finding)}`);
-  const blocking = findings.filter((finding) => !accepted(finding));
+  const { blocking, accepted, needless } = verdictOn(objections, examined, flags.accept ?? []);
+  for (const finding of accepted) complain(`accepted: ${findingText(finding)}`);
+  for (const name of needless) complain(`--accept ${name}: nothing was found by this check.`);
   if (blocking.length === 0 && forecast) return forecast;
   if (flags.json) await printJson({ kind: 'refused', findings: blocking });
-  for (const finding of blocking) complain(textOf(finding));
+  for (const finding of blocking) complain(findingText(finding));
   throw new Exit(EXIT.no, 'drill failover: refused, and nothing was touched. Put this right first.');
-}
-
-function textOf({ check, subject, seen, why, fix }: SafetyFinding): string {
-  const because = why === undefined ? '' : `: ${why}`;
-  const help = fix === undefined ? '' : `. ${fix}`;
-  return printable(`${check}: ${subject}: ${seen}${because}${help}`);
 }
 
 function announcement(drill: Drill, flags: DrillFlags, forecast: DrillForecast): readonly string[] {
@@ -245,7 +230,7 @@ async function exitOf(end: DrillEnd, drill: Drill, flags: DrillFlags, signals: S
   }
   if (end.kind === 'refused') {
     if (flags.json) await printJson({ kind: 'refused', findings: end.objections });
-    for (const objection of end.objections) complain(textOf({ ...objection, severity: 'error' }));
+    for (const objection of end.objections) complain(findingText(objection));
     return new Exit(EXIT.no, 'drill failover: refused, and no failover was caused. Put this right first.');
   }
   const { report, record, marks } = end;

@@ -40,10 +40,12 @@ export function drillPicture(report: DrillReport, record: CanaryRecord, marks: D
     const share = Math.log(clamped / LEAST_MS) / Math.log(MOST_MS / LEAST_MS);
     return PLOT_BOTTOM - share * (PLOT_BOTTOM - PLOT_TOP);
   };
+  const title = `Failover of ${report.deployment}, ${report.startedAt.toISOString()}`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
-    words(LEFT, 24, `Failover of ${report.deployment}, ${report.startedAt.toISOString()}`, 'font-size="16"'),
+    words(LEFT, 24, title, 'font-size="16"'),
     words(LEFT, 44, verdict(report), report.passed ? 'fill="#2ca02c"' : `fill="${FAILED}"`),
     ...spans(marks, x),
     ...strip('renewals', 0, record.renewals, marks, x),

@@ -16,6 +16,8 @@ export interface DrillPlan {
   readonly ttlMs: number | undefined;
   /** How long the last failover must be ago, in milliseconds; undefined: twice the `failover-timeout`. */
   readonly restMs: number | undefined;
+  /** The checks whose objections don't count. */
+  readonly accepted: readonly string[];
   readonly load: LoadSize;
   readonly allowed: Allowed;
 }

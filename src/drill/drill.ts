@@ -102,7 +102,10 @@ export class Drill {
     });
   }
 
-  /** Looks whether a failover is safe now. Rejects when no server can be asked at all. */
+  /**
+   * Looks whether a failover is safe now, and tells also what the plan accepts. Rejects when no server can be asked at
+   * all.
+   */
   async look(timeoutMs: number): Promise<DrillLook> {
     const { signal, servers } = this.#options;
     const info = await this.#callerOf(0).serverInfo({ timeoutMs, signal });
@@ -133,7 +136,7 @@ export class Drill {
     const canary = new Canary(around, plan.load, this.#operationsLiveMs());
     const watching = new AbortController();
     try {
-      const { objections, primary, reign } = await this.#judge();
+      const { objections, primary, reign } = await this.#judgeStrictly();
       if (!primary || objections.length > 0) return { kind: 'refused', objections };
       signal.throwIfAborted();
       this.stage = 'starting';
@@ -150,7 +153,7 @@ export class Drill {
         sentinels: this.#sentinels,
         clock,
         quarantineMs: this.#quarantineMs(),
-        judge: () => this.#judge(),
+        judge: () => this.#judgeStrictly(),
         onPhase: (phase) => {
           this.stage = phase;
         },
@@ -253,6 +256,12 @@ export class Drill {
     const objections = objectionsTo(look, this.#options.plan);
     const reign = [...look.servers.values()].find((state) => 'reign' in state)?.reign ?? '';
     return { objections, primary, replicas, reign, sentinel: sentinels[0]?.address };
+  }
+
+  async #judgeStrictly() {
+    const judged = await this.#judge();
+    const { accepted } = this.#options.plan;
+    return { ...judged, objections: judged.objections.filter(({ check }) => !accepted.includes(check)) };
   }
 
   #callerOf(caller: number): Client {

@@ -1,12 +1,14 @@
 // `leasehold drill failover` against a real Sentinel deployment with two server processes: a drill that passes, what it
 // refuses, and that it leaves nothing. The longer cases are in test/drill (`npm run test:drill`).
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { formatHostPort } from '../../src/domain/host-port.ts';
 import { ended } from '../support/cli-rig.ts';
 import { DrillRig } from '../support/drill-rig.ts';
 import { eventually } from '../support/eventually.ts';
+import { startInstance } from '../support/test-instance.ts';
 
 const DRILL_WITHIN_MS = 90_000;
 
@@ -43,6 +45,19 @@ test.each([
   if (text !== '') writeFileSync(file, text);
   const { code, stderr } = await ended(undefined, ['drill', 'failover', '--yes', '--config', file, ...args]);
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(told) });
+});
+
+test('A drill tells servers in memory, and servers that are not there, from those of its deployment', async () => {
+  const memory = await startInstance();
+  onTestFinished(() => memory.stop());
+  const svg = join(folder, 'refused.svg');
+  const other = rig.drill('--yes', '--svg', svg, '--server', formatHostPort(memory.address));
+  expect(await other.exit()).toBe(1);
+  expect(other.stderr).toMatch(/store: 127\.0\.0\.1:\d+: it keeps its locks in its memory/);
+  expect(existsSync(svg)).toBe(false);
+  const nobody = rig.drill('--yes', '--timeout', '1s', '--server', '127.0.0.1:1');
+  expect(await nobody.exit()).toBe(75);
+  expect(nobody.stderr).toContain('Check --server');
 });
 
 test(

@@ -18,6 +18,7 @@ const LONG = [
   'operation-service.waiting',
   'client.adversity',
   'durability.replicated',
+  'drill.failover',
 ].map((name) => join(import.meta.dirname, '../integration', `${name}.test.ts`));
 
 export class LongestFirst extends BaseSequencer {

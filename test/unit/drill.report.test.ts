@@ -15,6 +15,7 @@ const PLAN: DrillPlan = {
   afterMs: 10_000,
   ttlMs: 20_000,
   restMs: undefined,
+  accepted: [],
   load: { holders: 4, acquiresPerSecond: 10, queues: 1, operations: 1 },
   allowed: { withoutRenewalsMs: 5_000, withoutGrantsMs: undefined, lost: 0 },
 };
