@@ -30,7 +30,7 @@ export function planText(
   ].join('\n');
 }
 
-/** Durations in milliseconds, sizes in bytes, CPU in cores; `full_at_times` is null where nothing fills it. */
+/** Names say their units; CPU is in cores. `full_at_times` is null where nothing fills the resource. */
 export function planJson(plan: Plan, figures: UnitFigures, scale: Scale | undefined): unknown {
   const { load, deployment, traffic, redis, servers, resources, fits } = plan;
   const finite = (number: number): number | null => (Number.isFinite(number) ? number : null);
