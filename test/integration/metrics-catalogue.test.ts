@@ -1,17 +1,29 @@
 // docs/metrics.md against a scrape of a real deployment, both ways: every metric of the page is there with its type and
 // its labels, and every one that is there is on the page. What the values mean is in the tests of those who count.
+
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Family, readExposition } from '../support/exposition.ts';
+import { hold } from '../support/lease-stream.ts';
 import { MonitoredInstance } from '../support/monitored-instance.ts';
 import { OperationClient } from '../support/operation-client.ts';
 import { SentinelCluster } from '../support/redis/sentinel-cluster.ts';
-import { clusterEnvironment } from '../support/test-instance.ts';
+import { clusterEnvironment, duration, type TestClient } from '../support/test-instance.ts';
 
 /** The sections of the page whose metrics this deployment must show. */
-const SECTIONS = ['The deployment', 'Redis', 'Sentinel'];
+const SECTIONS = [
+  'Calls and the store',
+  'Locks',
+  'Operations',
+  'Safety',
+  'The deployment',
+  'Redis',
+  'Sentinel',
+];
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'utf8');
 /** Labels that come from the form of the text, or from the process. */
@@ -52,12 +64,14 @@ let families: ReadonlyMap<string, Family>;
 
 beforeAll(async () => {
   cluster = await SentinelCluster.start({ masterName: 'mymaster' });
-  monitored = await MonitoredInstance.start(clusterEnvironment(cluster, 'mymaster'));
+  monitored = await MonitoredInstance.start({
+    ...clusterEnvironment(cluster, 'mymaster'),
+    LEASEHOLD_MONITORING_GROUP_BY: '/',
+    LEASEHOLD_AUTH_ANONYMOUS_ADMIN: 'true',
+  });
   await monitored.usable();
-  await monitored.client.acquire({ resource: 'a' });
-  const operations = new OperationClient(monitored.instance.address);
-  await operations.begin({ resource: 'a', operationId: '1', type: 'copy' });
-  operations.close();
+  await useLocks(monitored.client);
+  await useOperations(monitored.instance);
   await eventually(
     async () => {
       families = readExposition(await monitored.instance.metricsText());
@@ -70,6 +84,36 @@ beforeAll(async () => {
     { what: 'every metric of the page in the scrape', withinMs: 30_000, everyMs: 200 },
   );
 });
+
+/** Leaves a lease held; others end in every way that labels a series. */
+async function useLocks(client: TestClient): Promise<void> {
+  await client.acquire({ resource: 'team/held' });
+  const leaseId = randomUUID();
+  const resource = 'team/contended';
+  const stream = hold(client, { resource, leaseId });
+  await stream.event('granted');
+  const waiting = client.acquire({ resource }, { $case: 'waitTimeout', value: duration(10_000) });
+  await eventually(async () => (await client.getLock(resource)).lock?.waiterCount === 1, {
+    what: 'a waiter',
+    withinMs: 10_000,
+  });
+  await client.release({ resource, leaseId });
+  await waiting;
+  const lost = hold(client, { resource: 'team/lost' });
+  await lost.event('granted');
+  await client.forceRelease({ resource: 'team/lost', immediate: true });
+  await lost.ended();
+}
+
+/** Leaves an operation pending; another one was retried, and is done. */
+async function useOperations({ address }: Instance): Promise<void> {
+  const operations = new OperationClient(address);
+  const started = await operations.started({ resource: 'a', operationId: '1' });
+  await operations.yield(started);
+  await operations.complete(await operations.claimed({}));
+  await operations.begin({ resource: 'a', operationId: '2' });
+  operations.close();
+}
 
 afterAll(async () => {
   await monitored?.stop();
