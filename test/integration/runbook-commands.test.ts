@@ -12,7 +12,7 @@ const toNodes = [
       .slice(1)
       .filter((word, index, all) => !/^-[hp]$/.test(word) && !/^-[hp]$/.test(all[index - 1] ?? '')),
   ),
-].filter(([name, section]) => !(name === 'INFO' && section === 'sentinel'));
+].filter(([name, section]) => name !== undefined && !(name === 'INFO' && section === 'sentinel'));
 /** In small letters they are lines of a configuration. */
 const toSentinels = commandsIn(RUNBOOKS, ['sentinel'])
   .map((words) => words.slice(1))
