@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/load-config.ts';
 import type { Finding } from '../../src/doctor/examination.ts';
 import { examine } from '../../src/doctor/examine.ts';
 import { formatHostPort, type HostPort } from '../../src/domain/host-port.ts';
+import { freePort } from '../support/ports.ts';
 import { bulk } from '../support/redis/resp.ts';
 import { answersOfVersion, ScriptedServer } from '../support/redis/scripted-server.ts';
 import { testEnvironment } from '../support/test-instance.ts';
@@ -56,6 +57,19 @@ test('a Sentinel named as the Redis is told of as a Sentinel', async (context) =
     }),
   );
   expect(found.map(({ check }) => check)).not.toContain('rights-to-look');
+});
+
+test('a primary that the Sentinels announce by an address that cannot be reached from here is an error', async (context) => {
+  const port = await freePort();
+  const sentinels = await startSentinels(context.onTestFinished, 3, { host: '127.0.0.1', port });
+  const found = await bad(throughSentinels(sentinels));
+  expect(found.filter(({ severity }) => severity === 'error')).toEqual([
+    expect.objectContaining({
+      check: 'reach-redis',
+      subject: `127.0.0.1:${port}`,
+      seen: expect.stringMatching(/^the primary can't be asked: .*ECONNREFUSED/),
+    }),
+  ]);
 });
 
 test('a Redis among the Sentinels is told of as a Redis', async (context) => {
