@@ -82,7 +82,7 @@ export async function drillFailover(
   process.once('exit', sayWhatIsLeft); // a second Ctrl-C ends the process at once
   try {
     const forecast = await lookFirst({ drill, flags, config, examine });
-    if (signals.received) throw Exit.by(signals.received);
+    signals.stop.throwIfAborted();
     if (!flags.yes && !flags.observe) await ask(drill, flags, forecast, signals);
     else for (const line of announcement(drill, flags, forecast)) complain(line);
     progress.begin(() => drill.stage);
@@ -97,6 +97,10 @@ export async function drillFailover(
     }
     await tellWhatIsLeft(drill);
     throw await exitOf(end, drill, flags, signals);
+  } catch (error) {
+    // Calls that a Ctrl-C gave up fail in their own ways.
+    if (signals.received && !(error instanceof Exit)) throw Exit.by(signals.received);
+    throw error;
   } finally {
     process.off('exit', sayWhatIsLeft);
     drill.close();
@@ -204,9 +208,6 @@ async function ask(
   try {
     const answer = await reader.question('Fail over now? [y/N] ', { signal: signals.stop });
     if (/^y(es)?$/i.test(answer.trim())) return;
-  } catch (error) {
-    if (signals.received) throw Exit.by(signals.received);
-    throw error;
   } finally {
     reader.close();
   }

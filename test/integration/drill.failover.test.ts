@@ -35,10 +35,9 @@ test.each([
   ['redis:\n  address: 127.0.0.1:6379\n', [], /names a single Redis.* A failover needs Sentinels/],
   ['locks:\n  max_ttl: 30s\n', [], /has no redis section/],
   ['redis:\n  adress: x:1\n', [], /redis\.adress/],
-  ['', ['--holders', '-1'], /--holders.* Give a whole number from 0 to 1000/],
-  ['', ['--rate', '0'], /--rate.* Give a whole number from 1 to 500/],
+  ['', ['--holders', '-1'], /--holders.* Give a whole number from 2 to 1000/],
   ['', ['--prefix', 'a b'], /--prefix.* letters, digits/],
-  ['', ['--within', '5'], /--within.* Give a whole number and a unit/],
+  ['', ['--within', '2h'], /--within.* Give up to 1h/],
   ['', ['--svg', '/nowhere/a.svg'], /--svg: ENOENT/],
 ])('A drill names what is wrong with its configuration or options: %j %j', async (text, args, told) => {
   const file = text === '' ? rig.configFile : join(folder, 'wrong.yaml');
