@@ -15,6 +15,15 @@ const DOWN_AFTER_MS = 1_000;
 /** The shortest TTL that survives a failover with this down-after: see "Choosing TTLs" in the docs. */
 export const TTL_MS = 13_000;
 
+/** As a deployment should have them: `leasehold doctor` has less to say then. */
+const REDIS_LINES = [
+  'save 900 1',
+  'maxmemory 256mb',
+  'repl-backlog-size 16mb',
+  'latency-monitor-threshold 100',
+  'hash-max-listpack-value 512',
+];
+
 export interface DemoServer {
   readonly name: string;
   readonly server: ServerProcess;
@@ -36,6 +45,7 @@ export async function startDeployment(
     masterName: MASTER_NAME,
     downAfterMs: DOWN_AFTER_MS,
     appendonly: true,
+    directives: REDIS_LINES,
   });
   started(() => cluster.stop());
   const configFile = join(temporaryFolder(), 'leasehold.yaml');

@@ -79,7 +79,7 @@ export async function drillFailover(flags: DrillFlags, env: Env): Promise<never>
   process.once('exit', sayWhatIsLeft); // a second Ctrl-C ends the process at once
   try {
     const forecast = await lookFirst({ drill, flags, config });
-    if (signals.received) throw Exit.by(signals.received);
+    signals.stop.throwIfAborted();
     if (!flags.yes && !flags.observe) await ask(drill, flags, forecast, signals);
     else for (const line of announcement(drill, flags, forecast)) complain(line);
     progress.begin(() => drill.stage);
@@ -94,6 +94,10 @@ export async function drillFailover(flags: DrillFlags, env: Env): Promise<never>
     }
     await tellWhatIsLeft(drill);
     throw await exitOf(end, drill, flags, signals);
+  } catch (error) {
+    // Calls that a Ctrl-C gave up fail in their own ways.
+    if (signals.received && !(error instanceof Exit)) throw Exit.by(signals.received);
+    throw error;
   } finally {
     process.off('exit', sayWhatIsLeft);
     drill.close();
@@ -201,9 +205,6 @@ async function ask(
   try {
     const answer = await reader.question('Fail over now? [y/N] ', { signal: signals.stop });
     if (/^y(es)?$/i.test(answer.trim())) return;
-  } catch (error) {
-    if (signals.received) throw Exit.by(signals.received);
-    throw error;
   } finally {
     reader.close();
   }

@@ -1,12 +1,16 @@
 // `leasehold drill …`: its options and examples. What it does is in drill-action.ts.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { LOAD_LIMITS } from '../drill/drill-plan.ts';
 import { duration, paragraph, withConnection, withJson } from './options.ts';
 import type { Env } from './program-context.ts';
 
+/** A drill is no benchmark. */
+const LOAD_LIMITS = { holders: 1_000, acquiresPerSecond: 500, queues: 100, operations: 100 } as const;
 const CHECK_NAME = /^[a-z0-9-]+$/;
-const LONGEST_PREFIX = 200;
+/** The type of the operations has 128 characters at most, and it begins with the prefix. */
+const LONGEST_PREFIX = 100;
+/** The load runs while it waits, and its records stay in memory and in Redis. */
+const LONGEST_WAIT_MS = 3_600_000;
 
 export function addDrillCommands(program: Command, env: Env): void {
   const drill = program
@@ -26,7 +30,11 @@ export function addDrillCommands(program: Command, env: Env): void {
     .option('--svg <file>', 'draw a picture of it into this file')
     .optionsGroup('Times:')
     .addOption(span('--before <duration>', 'how long the load runs before, for comparison', 10_000, '10s'))
-    .addOption(span('--within <duration>', 'how long to wait for the Sentinels to switch', 60_000, '1m'))
+    .addOption(
+      new Option('--within <duration>', 'how long to wait for the Sentinels to switch, up to 1h')
+        .argParser(within)
+        .default(60_000, '1m'),
+    )
     .addOption(span('--settle <duration>', 'how long the load goes on once grants are back', 10_000, '10s'))
     .option(
       '--rest <duration>',
@@ -34,7 +42,7 @@ export function addDrillCommands(program: Command, env: Env): void {
       duration,
     )
     .optionsGroup('Load:')
-    .addOption(count('--holders <n>', 'leases held all the time', 20, 0, LOAD_LIMITS.holders))
+    .addOption(count('--holders <n>', 'leases held all the time', 20, 2, LOAD_LIMITS.holders))
     .addOption(count('--rate <n>', 'new locks per second', 20, 1, LOAD_LIMITS.acquiresPerSecond))
     .addOption(count('--queues <n>', 'resources with waiters', 2, 0, LOAD_LIMITS.queues))
     .addOption(count('--operations <n>', 'operations that run all the time', 2, 0, LOAD_LIMITS.operations))
@@ -73,6 +81,12 @@ broken; 2 wrong usage; 75 no server; 77 the token was refused; 130 Ctrl-C.`,
 
 function span(flags: string, description: string, ms: number, shown: string): Option {
   return new Option(flags, description).argParser(duration).default(ms, shown);
+}
+
+function within(text: string): number {
+  const ms = duration(text);
+  if (ms > LONGEST_WAIT_MS) throw new InvalidArgumentError('Give up to 1h, such as 10m.');
+  return ms;
 }
 
 function count(flags: string, description: string, usual: number, least: number, most: number): Option {

@@ -33,6 +33,8 @@ export interface Loss {
   readonly atMs: number;
 }
 
+export const MOST_RECORDS = 400_000;
+
 export class CanaryRecord {
   readonly samples: Sample[] = [];
   /** When a lease was renewed, by a call or by a server for a stream. In order. */
@@ -56,17 +58,19 @@ export class CanaryRecord {
   answered(kind: CallKind, sentAtMs: number): void {
     const nowMs = this.nowMs();
     this.samples.push({ kind, sentAtMs, tookMs: nowMs - sentAtMs, failure: undefined });
-    if (kind === 'acquire' || kind === 'hand-over') this.grants.push(nowMs);
-    if (kind === 'renew') this.renewals.push(nowMs);
+    forgetOldest(this.samples);
+    if (kind === 'acquire' || kind === 'hand-over') this.#happened(this.grants, nowMs);
+    if (kind === 'renew') this.#happened(this.renewals, nowMs);
   }
 
   failed(kind: CallKind, sentAtMs: number, failure: string): void {
     this.samples.push({ kind, sentAtMs, tookMs: this.nowMs() - sentAtMs, failure });
+    forgetOldest(this.samples);
   }
 
   /** A server renewed the lease of a stream: there is no call that took a time. */
   renewedByStream(): void {
-    this.renewals.push(this.nowMs());
+    this.#happened(this.renewals, this.nowMs());
   }
 
   lost(what: Loss['what'], name: string, reason: string): void {
@@ -78,6 +82,16 @@ export class CanaryRecord {
   violated(text: string): void {
     this.violations.push(text);
   }
+
+  #happened(moments: number[], atMs: number): void {
+    moments.push(atMs);
+    forgetOldest(moments);
+  }
+}
+
+/** A drill that waits long for a failover forgets what was long before it. */
+function forgetOldest(records: unknown[]): void {
+  if (records.length > MOST_RECORDS) records.splice(0, MOST_RECORDS / 2);
 }
 
 export interface Gap {

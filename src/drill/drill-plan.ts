@@ -42,8 +42,6 @@ export interface Allowed {
   readonly lost: number;
 }
 
-export const LOAD_LIMITS = { holders: 1_000, acquiresPerSecond: 500, queues: 100, operations: 100 } as const;
-
 /** Callers in front of each resource with a queue. */
 export const CALLERS_PER_QUEUE = 3;
 

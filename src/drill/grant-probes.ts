@@ -61,7 +61,6 @@ export class GrantProbes implements CanaryPart {
     const sentAtMs = clock.monotonicMs();
     try {
       const { locks } = clientOf(lane);
-      // Without a wait, each server is asked once.
       const lease = await locks.acquireUnkept(probe.resource, {
         leaseId: probe.leaseId,
         ttlMs,

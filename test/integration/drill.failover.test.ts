@@ -35,10 +35,9 @@ test.each([
   ['redis:\n  address: 127.0.0.1:6379\n', [], /names a single Redis.* A failover needs Sentinels/],
   ['locks:\n  max_ttl: 30s\n', [], /has no redis section/],
   ['redis:\n  adress: x:1\n', [], /redis\.adress/],
-  ['', ['--holders', '-1'], /--holders.* Give a whole number from 0 to 1000/],
-  ['', ['--rate', '0'], /--rate.* Give a whole number from 1 to 500/],
+  ['', ['--holders', '-1'], /--holders.* Give a whole number from 2 to 1000/],
   ['', ['--prefix', 'a b'], /--prefix.* letters, digits/],
-  ['', ['--within', '5'], /--within.* Give a whole number and a unit/],
+  ['', ['--within', '2h'], /--within.* Give up to 1h/],
   ['', ['--svg', '/nowhere/a.svg'], /--svg: ENOENT/],
 ])('A drill names what is wrong with its configuration or options: %j %j', async (text, args, told) => {
   const file = text === '' ? rig.configFile : join(folder, 'wrong.yaml');
@@ -58,6 +57,22 @@ test('A drill tells servers in memory, and servers that are not there, from thos
   const nobody = rig.drill('--yes', '--timeout', '1s', '--server', '127.0.0.1:1');
   expect(await nobody.exit()).toBe(75);
   expect(nobody.stderr).toContain('Check --server');
+});
+
+test('What the doctor calls an error refuses a drill before anything is touched, unless it is accepted', async () => {
+  const primary = await rig.cluster.primary();
+  const setPolicy = (policy: string) =>
+    primary.process.withClient((redis) => redis.config('SET', 'maxmemory-policy', policy));
+  onTestFinished(async () => {
+    await setPolicy('noeviction');
+  });
+  await setPolicy('allkeys-lru');
+  const drill = rig.drill('--yes', '--json');
+  expect(await drill.exit()).toBe(1);
+  expect(JSON.parse(drill.stdout)).toMatchObject({ kind: 'refused', findings: [{ check: 'eviction' }] });
+  expect(drill.stderr).toContain('refused, and nothing was touched');
+  expect(await rig.left()).toEqual([]);
+  expect(await rig.cluster.primary()).toBe(primary);
 });
 
 test(

@@ -1,6 +1,6 @@
 // What a drill concludes from its records: the numbers, the verdict, the text and the picture.
 import { expect, test } from 'vitest';
-import { CanaryRecord, longestGap, percentile } from '../../src/drill/canary-record.ts';
+import { CanaryRecord, longestGap, MOST_RECORDS, percentile } from '../../src/drill/canary-record.ts';
 import { drillPicture } from '../../src/drill/drill-picture.ts';
 import type { DrillPlan } from '../../src/drill/drill-plan.ts';
 import { type DrillFindings, reportOf } from '../../src/drill/drill-report.ts';
@@ -66,6 +66,14 @@ test('The longest pause begins with the last moment before the span, and an end 
   expect(percentile([], 0.5)).toBeUndefined();
   expect(percentile([3, 1, 2], 0.5)).toBe(2);
   expect(percentile([3, 1, 2], 0.99)).toBe(3);
+});
+
+test('A drill that waits long for a failover keeps the newest records, and not all of them', () => {
+  const clock = new ManualClock();
+  const record = new CanaryRecord(clock);
+  for (let call = 0; call <= MOST_RECORDS; call++) record.answered('renew', clock.monotonicMs() - call);
+  for (const { length } of [record.samples, record.renewals]) expect(length).toBe(MOST_RECORDS / 2 + 1);
+  expect(record.samples.at(-1)?.tookMs).toBe(MOST_RECORDS);
 });
 
 test('A drill within what is allowed passes, and its times run from the last success to the next one', () => {
