@@ -59,7 +59,7 @@ test('A drill tells servers in memory, and servers that are not there, from thos
   expect(nobody.stderr).toContain('Check --server');
 });
 
-test('What the doctor calls an error refuses a drill before anything is touched, unless it is accepted', async () => {
+test('What the doctor calls an error stops a drill before anything is touched', async () => {
   const primary = await rig.cluster.primary();
   const setPolicy = (policy: string) =>
     primary.process.withClient((redis) => redis.config('SET', 'maxmemory-policy', policy));
@@ -71,6 +71,7 @@ test('What the doctor calls an error refuses a drill before anything is touched,
   expect(await drill.exit()).toBe(1);
   expect(JSON.parse(drill.stdout)).toMatchObject({ kind: 'refused', findings: [{ check: 'eviction' }] });
   expect(drill.stderr).toContain('refused, and nothing was touched');
+  expect(drill.stderr).not.toContain('the load starts');
   expect(await rig.left()).toEqual([]);
   expect(await rig.cluster.primary()).toBe(primary);
 });
@@ -156,10 +157,9 @@ test(
     );
     const drill = rig.drill('--yes', '--json');
     expect(await drill.exit()).toBe(1);
-    expect(JSON.parse(drill.stdout)).toMatchObject({
-      kind: 'refused',
-      findings: [{ check: 'replica-ready', severity: 'error' }],
-    });
+    const { kind, findings } = JSON.parse(drill.stdout);
+    expect(kind).toBe('refused');
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'replica-ready', severity: 'error' }));
     expect(drill.stderr).toContain('refused, and nothing was touched');
     expect(drill.stderr).not.toContain('the load starts');
     expect(await rig.left()).toEqual([]);

@@ -30,7 +30,7 @@ export class DrillRig {
   readonly #servers: readonly ServerProcess[];
   readonly #folder: string;
 
-  private constructor(cluster: SentinelCluster, servers: readonly ServerProcess[]) {
+  private constructor(cluster: SentinelCluster, servers: readonly ServerProcess[], maxTtlMs: number) {
     this.cluster = cluster;
     this.#servers = servers;
     this.client = createClient({ addresses: this.addresses });
@@ -39,7 +39,14 @@ export class DrillRig {
     const sentinels = cluster.sentinelAddresses.map((address) => `"${formatHostPort(address)}"`);
     writeFileSync(
       this.configFile,
-      `redis:\n  failover_cluster: true\n  master_name: ${MASTER_NAME}\n  address: [${sentinels.join(', ')}]\n`,
+      [
+        'redis:',
+        '  failover_cluster: true',
+        `  master_name: ${MASTER_NAME}`,
+        `  address: [${sentinels.join(', ')}]`,
+        `locks: { max_ttl: ${maxTtlMs}ms }`,
+        '',
+      ].join('\n'),
     );
   }
 
@@ -66,7 +73,7 @@ export class DrillRig {
         ServerProcess.start({ environment }),
         ServerProcess.start({ environment }),
       ]);
-      const rig = new DrillRig(cluster, servers);
+      const rig = new DrillRig(cluster, servers, maxTtlMs);
       await rig.granting();
       return rig;
     } catch (error) {
