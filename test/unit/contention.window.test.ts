@@ -75,6 +75,19 @@ test('A wait that goes on counts in each minute, and what is older than the wind
   expect(window.summary(1)).toBeUndefined();
 });
 
+test('A resource that is only held is forgotten with its last wait, however often it is held', () => {
+  const { clock, window, begin } = windowOf();
+  const end = begin('once-contended');
+  clock.advance(2_000);
+  end();
+  for (let minute = 0; minute < 20; minute++) {
+    window.held('once-contended', 100);
+    clock.advance(60_000);
+    if (minute === 3) expect(window.summary(1)?.contended).toMatchObject([{ waits: 1, holds: 4 }]);
+  }
+  expect(window.summary(1)).toBeUndefined();
+});
+
 test('The window and its error hold against exact times, for calls that begin and end in any order', () => {
   const steps = fc.array(
     fc.record({
