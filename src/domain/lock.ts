@@ -194,10 +194,11 @@ export interface ForceReleaseOutcome {
 
 /**
  * When a lease was granted, on the monotonic clock of the instance that had it from the store. A token is made from the
- * store's time in microseconds, and so tells about that moment where the store has confirmed the token.
+ * store's time in microseconds, and so tells about that moment where the store has confirmed the token. After the clock
+ * of the store has stepped back, tokens run ahead of it: then this is `nowMs`.
  */
-export function grantedAtMs({ fencingToken, deadlineMs, expiresAtWallMs }: Lease): number {
-  return deadlineMs - (expiresAtWallMs - Number(fencingToken) / 1_000);
+export function grantedAtMs({ fencingToken, deadlineMs, expiresAtWallMs }: Lease, nowMs: number): number {
+  return Math.min(deadlineMs - (expiresAtWallMs - Number(fencingToken) / 1_000), nowMs);
 }
 
 /** A lease id as logs and other callers may see it: 12 hex digits of its SHA-256. */
