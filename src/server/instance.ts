@@ -90,7 +90,7 @@ export async function serve(
     maxTtlMs: config.locks.maxTtlMs,
     log,
   };
-  const lockMetrics = new LockMetrics(metrics.registry, clock);
+  const lockMetrics = new LockMetrics(metrics.registry);
   const { groupBy: separator } = config.monitoring;
   const groups =
     separator === undefined ? [] : [new GroupMetrics({ registry: metrics.registry, separator, clock })];

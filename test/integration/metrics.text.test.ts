@@ -32,7 +32,7 @@ const found = await findPrometheus();
 async function largest(): Promise<string> {
   const registry = new Registry();
   const locks: readonly LockObserver[] = [
-    new LockMetrics(registry, systemClock),
+    new LockMetrics(registry),
     new GroupMetrics({ registry, separator: '/', clock: systemClock }),
   ];
   const operations = new OperationMetrics(registry);
