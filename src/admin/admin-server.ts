@@ -1,7 +1,7 @@
 // The HTTP port for operators: /metrics, /healthz (the process lives), /readyz (send calls here), and the pages that
 // the server adds.
 
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bindFailure } from '../domain/bind-failure.ts';
 import type { HostPort } from '../domain/host-port.ts';
@@ -30,14 +30,18 @@ export class AdminServer {
     this.address = address;
   }
 
-  /** @param pages by their paths, such as `/doctor`. */
+  /**
+   * @param pages by their paths, such as `/doctor`.
+   * @param onDefect is called with what nobody expects to be thrown: a scrape that fails must not end the server.
+   */
   static async start(
     address: HostPort,
     metrics: Scraped,
     ready: () => boolean,
-    pages: Readonly<Record<string, AdminPage>> = {},
+    pages: Readonly<Record<string, AdminPage>>,
+    onDefect: (thrown: unknown) => void,
   ): Promise<AdminServer> {
-    const server = createServer(async (request, response) => {
+    const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
       const reply = (code: number, text: string, type = 'text/plain; charset=utf-8'): void => {
         response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);
       };
@@ -58,6 +62,13 @@ export class AdminServer {
         default:
           return reply(404, `try ${['/metrics', '/healthz', ...Object.keys(pages)].join(', ')} or /readyz\n`);
       }
+    };
+    const server = createServer((request, response) => {
+      answer(request, response).catch((thrown) => {
+        onDefect(thrown);
+        if (!response.headersSent) response.writeHead(500);
+        response.end();
+      });
     });
     server.requestTimeout = REQUEST_TIMEOUT_MS;
     server.headersTimeout = REQUEST_TIMEOUT_MS;

@@ -1,8 +1,8 @@
 // What Prometheus scrapes of the locks that one instance serves: how acquisitions and holds ended, how long they took,
-// and how renewals keep up. What all instances together hold is read from Redis, and isn't here.
+// and how renewals keep up. Waits that go on are counted by service/contention/. What all instances together hold is
+// read from Redis, and isn't here.
 
-import { Gauge, type Registry } from 'prom-client';
-import type { Clock } from '../domain/clock.ts';
+import type { Registry } from 'prom-client';
 import type { Acquired, HoldEnded, KeepingObserver, LockObserver } from '../service/lock-observer.ts';
 import { LAG_SECONDS } from './buckets.ts';
 import { Distribution, Tally } from './tally.ts';
@@ -18,18 +18,14 @@ const ENDS = ['released', 'expired', 'forced', 'lost'] as const;
 const LOSSES = ['expired', 'revoked', 'max-hold', 'unknown-lease'] as const;
 
 export class LockMetrics implements LockObserver, KeepingObserver {
-  readonly #clock: Clock;
   readonly #acquires: Tally;
   readonly #grantSeconds: Distribution;
   readonly #holdSeconds: Distribution;
   readonly #handoverSeconds: Distribution;
   readonly #renewalLag: Distribution;
   readonly #losses: Tally;
-  /** When each wait began. They begin in order, so the first is the oldest. */
-  readonly #waits = new Set<{ readonly sinceMs: number }>();
 
-  constructor(registry: Registry, clock: Clock) {
-    this.#clock = clock;
+  constructor(registry: Registry) {
     this.#acquires = new Tally(registry, {
       name: 'leasehold_lock_acquires_total',
       help: 'Acquisitions that ended: granted, or why not',
@@ -62,24 +58,13 @@ export class LockMetrics implements LockObserver, KeepingObserver {
       help: 'Leases that a stream kept and lost',
       labelNames: ['reason'],
     });
-    const oldest = (): number => this.#oldestWaitMs() / 1_000;
-    new Gauge({
-      name: 'leasehold_oldest_wait_seconds',
-      help: 'How long the call that has waited longest on this instance has waited; 0 if none waits',
-      registers: [registry],
-      collect() {
-        this.set(oldest());
-      },
-    });
     // A rate over a series that appears with its first event misses that event.
     for (const end of ENDS) this.#holdSeconds.of(end);
     for (const reason of LOSSES) this.#losses.of(reason);
   }
 
   waits(): () => void {
-    const wait = { sinceMs: this.#clock.monotonicMs() };
-    this.#waits.add(wait);
-    return () => this.#waits.delete(wait);
+    return () => {};
   }
 
   acquired({ mode, end, queued, tookMs, handoverMs }: Acquired): void {
@@ -99,10 +84,5 @@ export class LockMetrics implements LockObserver, KeepingObserver {
 
   lost(reason: Parameters<KeepingObserver['lost']>[0]): void {
     this.#losses.of(reason).add();
-  }
-
-  #oldestWaitMs(): number {
-    for (const { sinceMs } of this.#waits) return this.#clock.monotonicMs() - sinceMs;
-    return 0;
   }
 }

@@ -17,6 +17,7 @@ export interface ObservedInstance {
 /** How many of each there are, read at each scrape. */
 export interface ObservedCounts {
   readonly waitingCalls: () => number;
+  readonly oldestWaitMs: () => number;
   readonly keptLeases: () => number;
   readonly watches: () => number;
   readonly waitingClaims: () => number;
@@ -62,6 +63,11 @@ export class Metrics {
   /** Adds the gauges of what waits and of what is kept alive. Call it once. */
   observeCounts(counts: ObservedCounts): void {
     this.#gauge('leasehold_waiting_calls', 'Calls that wait in a queue for a lock', counts.waitingCalls);
+    this.#gauge(
+      'leasehold_oldest_wait_seconds',
+      'How long the call that has waited longest on this instance has waited; 0 if none waits',
+      () => counts.oldestWaitMs() / 1_000,
+    );
     this.#gauge('leasehold_kept_leases', 'Leases that are renewed for open streams', counts.keptLeases);
     this.#gauge('leasehold_watches', 'Open watches', counts.watches);
     this.#gauge('leasehold_waiting_claims', 'Claims that wait for work', counts.waitingClaims);

@@ -163,11 +163,12 @@ export type RenewOutcome =
 
 export type ReleaseOutcome =
   /**
-   * This call ended a live lease, which had been held for so long. `wasRevoked`: nobody could renew it any more, since
-   * an administrator had force-released it.
+   * This call ended a live lease, which had been held for so long. `wasOver`: its holder had been told of its end before,
+   * by an administrator who force-released it, or by the stream that kept it until the deadline, and it lived on only
+   * for clocks that differ.
    */
-  | { readonly kind: 'released'; readonly heldMs: number; readonly wasRevoked: boolean }
-  /** It had lapsed, and this call is the one that found it. */
+  | { readonly kind: 'released'; readonly heldMs: number; readonly wasOver: boolean }
+  /** It had lapsed, no stream told of that, and this call is the one that found it. */
   | { readonly kind: 'lapsed'; readonly heldMs: number }
   /** This call took a waiter out of the queue, or gave back a grant that nobody knew of. */
   | { readonly kind: 'dequeued' }
@@ -193,10 +194,11 @@ export interface ForceReleaseOutcome {
 
 /**
  * When a lease was granted, on the monotonic clock of the instance that had it from the store. A token is made from the
- * store's time in microseconds, and so tells about that moment where the store has confirmed the token.
+ * store's time in microseconds, and so tells about that moment where the store has confirmed the token. After the clock
+ * of the store has stepped back, tokens run ahead of it: then this is `nowMs`.
  */
-export function grantedAtMs({ fencingToken, deadlineMs, expiresAtWallMs }: Lease): number {
-  return deadlineMs - (expiresAtWallMs - Number(fencingToken) / 1_000);
+export function grantedAtMs({ fencingToken, deadlineMs, expiresAtWallMs }: Lease, nowMs: number): number {
+  return Math.min(deadlineMs - (expiresAtWallMs - Number(fencingToken) / 1_000), nowMs);
 }
 
 /** A lease id as logs and other callers may see it: 12 hex digits of its SHA-256. */

@@ -3,7 +3,7 @@
 // is serve-process.ts.
 
 import type { Logger } from 'pino';
-import { AdminServer } from '../admin/admin-server.ts';
+import type { AdminServer } from '../admin/admin-server.ts';
 import { GroupMetrics } from '../admin/group-metrics.ts';
 import { LockMetrics } from '../admin/lock-metrics.ts';
 import type { Config } from '../config/config.ts';
@@ -16,9 +16,9 @@ import { GrpcServer } from '../transport/grpc-server.ts';
 import { lockHandlers } from '../transport/lock-handlers.ts';
 import { longrunningHandlers } from '../transport/longrunning-handlers.ts';
 import { operationHandlers } from '../transport/operation-handlers.ts';
-import { doctorPage } from './doctor-page.ts';
 import { type Core, openCore } from './instance-core.ts';
 import { type LockSide, makeLockSide } from './lock-side.ts';
+import { openAdminPort } from './open-admin-port.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
 import { ServingCertificates } from './serving-certificates.ts';
 import { startMonitor } from './start-monitor.ts';
@@ -44,7 +44,7 @@ export interface Instance {
   readonly reloadTokens: (() => void) | undefined;
   /** Whether calls should be sent here. */
   ready(): boolean;
-  /** What Prometheus scrapes. */
+  /** What Prometheus scrapes; '' if it can't be read, which the log tells. Never rejects. */
   metricsText(): Promise<string>;
   /** Drains and ends everything; resolves when nothing is left. */
   stop(): Promise<void>;
@@ -90,7 +90,7 @@ export async function serve(
     maxTtlMs: config.locks.maxTtlMs,
     log,
   };
-  const lockMetrics = new LockMetrics(metrics.registry, clock);
+  const lockMetrics = new LockMetrics(metrics.registry);
   const { groupBy: separator } = config.monitoring;
   const groups =
     separator === undefined ? [] : [new GroupMetrics({ registry: metrics.registry, separator, clock })];
@@ -148,7 +148,7 @@ export async function serve(
       store,
       reloadTokens: core.reloadTokens,
       ready: () => info.ready(),
-      metricsText: () => metrics.text(),
+      metricsText: () => metrics.text().catch(noText(log)),
       stop,
     };
   } catch (error) {
@@ -157,6 +157,14 @@ export async function serve(
     await store.close();
     throw error;
   }
+}
+
+/** A scrape that fails must not end a process that keeps leases. */
+function noText(log: Logger): (thrown: unknown) => string {
+  return (thrown) => {
+    log.error({ err: thrown }, 'a defect while metrics were read');
+    return '';
+  };
 }
 
 /** Opens both ports or none. */
@@ -184,10 +192,8 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
     clock,
   });
   metrics.observeConnections(() => grpc.connections);
-  if (!config.admin) return { grpc, address, admin: undefined };
   try {
-    const pages = { '/doctor': doctorPage(config, clock) };
-    return { grpc, address, admin: await AdminServer.start(config.admin.address, metrics, ready, pages) };
+    return { grpc, address, admin: await openAdminPort(config, core.log, clock, metrics, ready) };
   } catch (error) {
     info.drain();
     await grpc.stop();

@@ -38,6 +38,7 @@ export interface LockSide {
   readonly services: Omit<LockServices, 'info'>;
   readonly counts: {
     readonly waitingCalls: () => number;
+    readonly oldestWaitMs: () => number;
     readonly keptLeases: () => number;
     readonly watches: () => number;
     readonly suspectedDeadlocks: () => number;
@@ -79,6 +80,7 @@ export function makeLockSide(parts: LockSideParts): LockSide {
     services: { locks, streams, watch, force, contention },
     counts: {
       waitingCalls: () => waitRoom.size,
+      oldestWaitMs: () => contention.oldestWaitMs,
       keptLeases: () => wheel.size,
       watches: () => watch.size,
       suspectedDeadlocks: () => contention.deadlockCount,

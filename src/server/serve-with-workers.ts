@@ -4,7 +4,6 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
-import { AdminServer } from '../admin/admin-server.ts';
 import { SupervisorMetrics } from '../admin/supervisor-metrics.ts';
 import type { Config } from '../config/config.ts';
 import { packConfig, replacementConfig } from '../config/pack-config.ts';
@@ -12,8 +11,8 @@ import { systemClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { canStartProcesses, startClusterProcess } from '../supervisor/cluster-processes.ts';
 import { type Failure, Supervisor } from '../supervisor/supervisor.ts';
-import { doctorPage } from './doctor-page.ts';
 import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
+import { openAdminPort } from './open-admin-port.ts';
 import { startMonitor } from './start-monitor.ts';
 
 export async function serveWithWorkers(config: Config, log: Logger): Promise<void> {
@@ -39,9 +38,7 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
     serving: () => supervisor.serving(),
     texts: () => supervisor.metricsTexts(),
   });
-  const pages = { '/doctor': doctorPage(config, systemClock) };
-  const admin =
-    config.admin && (await AdminServer.start(config.admin.address, metrics, () => supervisor.ready(), pages));
+  const admin = await openAdminPort(config, log, systemClock, metrics, () => supervisor.ready());
   const monitor = startMonitor(config, randomBytes(8).toString('hex'), metrics.registry, log, systemClock);
   const stop = async (): Promise<number> => {
     log.info({ workers }, 'draining');

@@ -122,7 +122,9 @@ async function giveBack(
     store.leave({ resource, leaseId, stamp, keepPlaceMs: 0, giveBack }, bounded());
   const granted = [...taken].filter(([, { isRepeat }]) => !isRepeat);
   const leaving = granted.map(async ([spec, { lease }]) => {
-    if (await leave(spec, true)) onGivenBack(spec, clock.monotonicMs() - grantedAtMs(lease));
+    if (!(await leave(spec, true))) return;
+    const nowMs = clock.monotonicMs();
+    onGivenBack(spec, nowMs - grantedAtMs(lease, nowMs));
   });
   await Promise.allSettled([...leaving, trying && leave(trying, false)]);
 }

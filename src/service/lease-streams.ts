@@ -104,7 +104,7 @@ export class LeaseStreams {
       renewUntilMs: grantedMs + renewForMs,
       group,
     };
-    return this.#keep([kept], context, (event) => tell(spec, event), tell, grantedAtMs(lease));
+    return this.#keep([kept], context, (event) => tell(spec, event), tell, grantedAtMs(lease, grantedMs));
   }
 
   /**
@@ -187,7 +187,7 @@ export class LeaseStreams {
     heldSinceMs?: number,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { wheel } = this.#options;
+      const { wheel, clock } = this.#options;
       let left = leases.length;
       const stops: (() => void)[] = [];
       const finish = (error: CoordinationError | undefined): void => {
@@ -208,13 +208,13 @@ export class LeaseStreams {
         let sinceMs = heldSinceMs;
         const stop = wheel.keep(kept, {
           renewed: (lease) => {
-            sinceMs ??= grantedAtMs(lease);
+            sinceMs ??= grantedAtMs(lease, clock.monotonicMs());
             const granted = { lease, validForMs: lease.deadlineMs - arrivedAtMs };
             tell(kept, { kind: 'renewed', granted });
             trace?.answered('renewed');
           },
           looked: (lease) => {
-            sinceMs ??= grantedAtMs(lease);
+            sinceMs ??= grantedAtMs(lease, clock.monotonicMs());
           },
           atRisk: (reason) => tell(kept, { kind: 'at-risk', reason }),
           ended: (end) => {

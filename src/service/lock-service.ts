@@ -123,7 +123,7 @@ export class LockService {
       const outcome = await store.release(command, bounded(this.#options, context));
       if (outcome.kind === 'lapsed') {
         observer.holdEnded({ resource, end: 'expired', heldMs: outcome.heldMs });
-      } else if (outcome.kind === 'released' && !outcome.wasRevoked) {
+      } else if (outcome.kind === 'released' && !outcome.wasOver) {
         observer.holdEnded({ resource, end: 'released', heldMs: outcome.heldMs });
       }
       return outcome.kind === 'released';

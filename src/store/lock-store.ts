@@ -157,7 +157,7 @@ export interface LockStore {
 
   /**
    * Takes a waiter out of the queue, or gives back its unconfirmed offer, if this call still speaks for it. Returns
-   * whether it did.
+   * whether it did; false for a lease whose end was told before.
    */
   leave(command: LeaveCommand, bound: StoreBound): Promise<boolean>;
 

@@ -110,6 +110,19 @@ export function keepAliveSuite(name: string, open: () => Promise<StoreHarness>):
       expect(notices.filter(({ kind }) => kind === 'released')).toHaveLength(1);
     });
 
+    test('a release after the deadline that a holder was told says that the lease was over, if a stream kept it', async () => {
+      const leases = [
+        await held({ resource: 'in time', ttlMs: 10_000 }),
+        await held({ resource: 'unary', ttlMs: 9_000 }, { instanceId: INSTANCE_ID, callNumber: 2 }),
+        await held({ resource: 'streamed', ttlMs: 9_000 }),
+      ];
+      await h.pass(9_000);
+      const found = await Promise.all(leases.map((lease) => h.locks.release(lease, inTime())));
+      expect(found).toEqual(
+        [false, false, true].map((wasOver) => ({ kind: 'released', heldMs: 9_000, wasOver })),
+      );
+    });
+
     test('a look tells how a lease stands, and neither extends it nor takes it over', async () => {
       const lease = await held({ ttlMs: 20_000 });
       const look = { ...lease, onlyLooks: true };

@@ -199,6 +199,40 @@ test('A circle is gone as soon as one of its owners gives up, although the repor
   for (const client of [one, two]) expect(await circlesAt(client)).toEqual(['carol dave', 'erin frank']);
 });
 
+test('What strangers leave on the board costs neither an answer nor a lock', async () => {
+  const key = 'leasehold:{0}:contention';
+  const raw = redis.client();
+  const [seconds] = await raw.time();
+  const now = `${seconds}000000`;
+  const reports = [
+    '',
+    'not a report',
+    '999999999999999999999999 x',
+    `${now} [2,"of another version"]`,
+    `${now} [1,1e300,1e300,1,[["hot",1e308,0,1.5,0,1.5,0]],[["hot","x","h",1e300]]]`,
+    `${now} [1,1,1,0,[["",1,0,1,1,1,1]],[["","me","h",1]]]`,
+    `${now} ${'['.repeat(100_000)}`,
+    Buffer.concat([
+      Buffer.from(`${now} [1,1,1,0,[["`),
+      Buffer.from([0xff, 0xc0]),
+      Buffer.from('",1,0,1,1,1,1]],[]]'),
+    ]),
+  ];
+  await raw.hset(key, ...reports.flatMap((report, index) => [`stranger ${index}`, report]));
+  for (const client of [one, two]) {
+    expect((await client.listContendedLocks()).locks[0]?.lock).toMatchObject({ resource: 'hot' });
+    expect(await circlesAt(client)).toEqual(['carol dave', 'erin frank']);
+  }
+  await raw.hdel(key, ...reports.map((_, index) => `stranger ${index}`));
+  await raw.rename(key, `${key}:aside`);
+  await raw.set(key, 'of another type');
+  const { lease } = await one.acquire({ resource: 'free', ttl: TTL });
+  expect((await two.release({ resource: 'free', leaseId: lease?.leaseId ?? '' })).released).toBe(true);
+  await expect(one.listContendedLocks()).rejects.toThrow('an internal error');
+  await raw.rename(`${key}:aside`, key);
+  expect((await one.listContendedLocks()).locks[0]?.lock).toMatchObject({ resource: 'hot' });
+}, 30_000);
+
 test('An instance that stops takes its report along', async () => {
   const key = 'leasehold:{0}:contention';
   const client = redis.client();

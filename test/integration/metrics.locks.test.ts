@@ -204,12 +204,14 @@ test('a forced release counts once, although the stream and its release hear of 
   expect(found).toMatchObject({ holds: { forced: 1 }, losses: { revoked: 1 }, acquires: { granted: 1 } });
 });
 
-test('a lease that ends with its max_hold is lost, and its renewals have a lag', async () => {
+test('a lease that ends with its max_hold is lost, once, also when its holder then releases it, and its renewals have a lag', async () => {
   const resource = fresh();
   const found = await added(async () => {
     const holding = hold(client, { resource, ttl: duration(1_000), maxHold: duration(1_200) });
+    const { leaseId } = await holding.event('granted');
     await holding.event('lost');
     await holding.ended();
+    expect((await other.release({ resource, leaseId })).released).toBe(true); // of the time for clocks that differ
   });
   expect(found).toMatchObject({ holds: { lost: 1 }, losses: { 'max-hold': 1 } });
   expect(found.renewals).toBeGreaterThanOrEqual(1);
@@ -235,6 +237,20 @@ test('an AcquireMany that fails counts each of its acquisitions, and the end of 
     holds: { released: 1 },
     losses: {},
   });
+});
+
+test('a lease that was force-released while its AcquireMany waited for the next one ends once, as forced', async () => {
+  const [first, second] = ['a', 'b'].map((letter) => `${letter}-${randomUUID()}`) as [string, string];
+  await client.acquire({ resource: second, ttl: duration(15_000) });
+  const found = await added(async () => {
+    const refused = failing(client.acquireMany([{ resource: first }, { resource: second }], wait(15_000)));
+    const waiters = async () => Number((await other.getLock(second)).lock?.waiterCount);
+    await eventually(async () => (await waiters()) === 1, { what: 'a waiter', withinMs: 10_000 });
+    await other.forceRelease({ resource: first });
+    await other.forceRelease({ resource: second, immediate: true });
+    await refused;
+  });
+  expect(found).toMatchObject({ acquires: { granted: 2 }, holds: { forced: 2, released: 1 } });
 });
 
 test('an acquisition that waits when its instance stops ends as draining', async () => {

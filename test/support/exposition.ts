@@ -26,7 +26,7 @@ export function readExposition(text: string): ReadonlyMap<string, Family> {
 }
 
 function readSample(line: string): Sample {
-  const [, name = '', labels = '', value = ''] = /^([^{\s]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+  const [, name = '', labels = '', value = ''] = /^([^{\s]+)(?:\{(.*)\})? (\S+)$/s.exec(line) ?? [];
   if (name === '') throw new Error(`no sample: ${line}`);
   const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)];
   return {

@@ -187,3 +187,28 @@ test('A thousand owners in one knot are told as a bounded number of circles', ()
   expect(deadlocks.length).toBeGreaterThan(0);
   expect(deadlocks.length).toBeLessThanOrEqual(20);
 });
+
+/** A map that counts how often somebody looks into it. */
+class Looks<K, V> extends Map<K, V> {
+  looks = 0;
+
+  override get(key: K): V | undefined {
+    this.looks++;
+    return super.get(key);
+  }
+}
+
+test.each([
+  ['that ends with an owner who can go on', 1_000],
+  ['that ends in a circle', 998],
+])('a crowd behind a chain %s costs a few looks for each of its waits', (_, lastWaitsFor) => {
+  const held = Array.from({ length: 1_001 }, (_, index) => `o${index}`);
+  const views = new Looks(held.map((owner) => [owner, view(owner, [holder(owner)])]));
+  const inChain = held.slice(0, 999).map((owner, index) => wait(owner, `o${index + 1}`));
+  const crowd = Array.from({ length: 3_000 }, (_, index) => wait(`c${index}`, 'o0'));
+  const oneName = Array.from({ length: 3_000 }, () => wait('busy', 'o0'));
+  const waits = [...inChain, wait('o999', `o${lastWaitsFor}`), ...crowd, ...oneName];
+  const circles = owners(findDeadlocks(waits, views, 20));
+  expect(circles).toEqual(lastWaitsFor === 998 ? [['o998', 'o999']] : []);
+  expect(views.looks).toBeLessThan(5 * waits.length);
+});

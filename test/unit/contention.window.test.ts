@@ -1,6 +1,7 @@
 // What one instance counts of contention, and what is left of it in the reports that instances pass on.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ListContendedLocksResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import {
   decodeReport,
   encodeReport,
@@ -10,6 +11,7 @@ import {
   REPORT_BYTES,
 } from '../../src/service/contention/contention-report.ts';
 import { ContentionWindow } from '../../src/service/contention/contention-window.ts';
+import { encodeContendedLocks } from '../../src/transport/encode-contention.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 function windowOf(capacity?: number) {
@@ -72,6 +74,19 @@ test('A wait that goes on counts in each minute, and what is older than the wind
   expect(slow?.waitMs).toBeLessThanOrEqual(7 * 60_000);
   end();
   clock.advance(7 * 60_000);
+  expect(window.summary(1)).toBeUndefined();
+});
+
+test('A resource that is only held is forgotten with its last wait, however often it is held', () => {
+  const { clock, window, begin } = windowOf();
+  const end = begin('once-contended');
+  clock.advance(2_000);
+  end();
+  for (let minute = 0; minute < 20; minute++) {
+    window.held('once-contended', 100);
+    clock.advance(60_000);
+    if (minute === 3) expect(window.summary(1)?.contended).toMatchObject([{ waits: 1, holds: 4 }]);
+  }
   expect(window.summary(1)).toBeUndefined();
 });
 
@@ -144,6 +159,16 @@ const contended = (resource: string, waitMs: number, errorMs = 0) => ({
   holdMs: 30,
 });
 
+const FREE = {
+  holders: [],
+  holderCount: 0,
+  permitsHeld: 0,
+  permitsLimit: 0,
+  waiters: [],
+  queueLength: 0,
+  minHoldRemainingMs: 0,
+};
+
 test('A report reads as it was written, and one of another form is left out', () => {
   const report: InstanceReport = {
     windowMs: 60_000,
@@ -158,6 +183,38 @@ test('A report reads as it was written, and one of another form is left out', ()
   }
   const odd = decodeReport('[1,1,1,0,[["a",1],["b",1,0,1,1,0,"x"],7],[["b","me"],["c","me","h",-1]]]');
   expect(odd).toMatchObject({ contended: [], waits: [] });
+});
+
+test('Whatever stands on the board in the form of a report, it can be answered with', () => {
+  const oddNumber = fc.constantFrom(0, 1, 1.5, -1, 2 ** 53, 1e15, 1e300, Number.MAX_VALUE);
+  const number = fc.oneof(fc.nat(), oddNumber, fc.double({ noNaN: true, noDefaultInfinity: true }));
+  const name = fc.oneof(fc.constantFrom('', 'a', '\ud800', 'x'.repeat(600)), fc.string());
+  const field = fc.oneof({ weight: 9, arbitrary: number }, { weight: 1, arbitrary: fc.anything() });
+  const contendedFields = fc.tuple(name, ...Array.from({ length: 6 }, () => field));
+  const waitFields = fc.tuple(name, name, name, field);
+  const parts = fc.tuple(
+    fc.constant(1),
+    field,
+    field,
+    field,
+    fc.array(contendedFields),
+    fc.array(waitFields),
+  );
+  fc.assert(
+    fc.property(parts, (written) => {
+      const report = decodeReport(
+        JSON.stringify(written, (_, value) => (typeof value === 'bigint' ? 7 : value)),
+      );
+      const { contended: all, windowMs } = merged(report ? [report, report] : [], 100);
+      for (const { resource } of all) expect(resource).toMatch(/^.{1,512}$/su); // what Redis can be asked about
+      const locks = all.map((one) => ({ ...one, lock: { ...FREE, resource: one.resource } }));
+      const coverage = { instances: 2, oldestReportMs: 0 };
+      ListContendedLocksResponse.encode(encodeContendedLocks({ locks, windowMs, coverage })).finish();
+    }),
+  );
+  const waits = Array.from({ length: 100_000 }, () => ['r', 'me', 'h', 1]);
+  expect(decodeReport(JSON.stringify([1, 1, 1, 0, [], waits]))).toMatchObject({ leavesOutWaits: true });
+  expect(decodeReport(JSON.stringify([1, 1, 1, 0, [], waits]))?.waits).toHaveLength(MOST_REPORTED.waits);
 });
 
 test('A report with the longest names keeps its bound, and says what it leaves out', () => {

@@ -1,8 +1,10 @@
 // What one instance tells the others of contention, as the text that the store passes on: its most contended resources
 // and its oldest waits. Owns the form and its bounds, and how several reports become one answer.
 //
-// A text that another version has written in another form is left out. Nothing depends on it.
+// A text that another version has written in another form is left out, and so is what can't be in an answer. Nothing
+// depends on it.
 
+import { LIMITS } from '../../domain/limits.ts';
 import { type Contended, mostContended, type WindowSummary } from './contention-window.ts';
 
 export interface ReportedWait {
@@ -27,6 +29,8 @@ export const REPORT_BYTES = 65_536;
 const BYTES_OF_CONTENDED = 24_576;
 const BYTES_OF_WAITS = REPORT_BYTES - BYTES_OF_CONTENDED - 256;
 const FORM = 1;
+/** Thirty years: more can be neither a time since 1970 nor a duration. */
+const MOST_MS = 1e12;
 
 export function encodeReport({ windowMs, contended, restMs, waits, leavesOutWaits }: InstanceReport): string {
   const round = Math.round;
@@ -78,34 +82,41 @@ export function decodeReport(text: string): InstanceReport | undefined {
   }
   if (!Array.isArray(parts)) return undefined;
   const [form, windowMs, restMs, leavesOut, resources, queued] = parts as readonly unknown[];
-  if (form !== FORM || !areNumbers([windowMs, restMs])) return undefined;
+  if (form !== FORM || !areTimes([windowMs, restMs])) return undefined;
   if (!Array.isArray(resources) || !Array.isArray(queued)) return undefined;
   return {
     windowMs: Number(windowMs),
     restMs: Number(restMs),
-    leavesOutWaits: leavesOut === 1,
-    contended: resources.flatMap(readContended),
-    waits: queued.flatMap(readWait),
+    leavesOutWaits: leavesOut === 1 || queued.length > MOST_REPORTED.waits,
+    contended: resources.slice(0, MOST_REPORTED.contended).flatMap(readContended),
+    waits: queued.slice(0, MOST_REPORTED.waits).flatMap(readWait),
   };
 }
 
 function readContended(fields: unknown): readonly Contended[] {
   if (!Array.isArray(fields)) return [];
   const [resource, ...numbers] = fields as readonly unknown[];
-  if (typeof resource !== 'string' || numbers.length < 6 || !areNumbers(numbers)) return [];
+  if (!isResource(resource) || numbers.length < 6 || !areTimes(numbers)) return [];
   const [waitMs = 0, errorMs = 0, waits = 0, longestWaitMs = 0, holds = 0, holdMs = 0] = numbers.map(Number);
+  if (!Number.isInteger(waits) || !Number.isInteger(holds)) return [];
   return [{ resource, waitMs, errorMs, waits, longestWaitMs, holds, holdMs }];
 }
 
 function readWait(fields: unknown): readonly ReportedWait[] {
   if (!Array.isArray(fields)) return [];
   const [resource, owner, leaseIdHash, waitedMs] = fields as readonly unknown[];
-  if (typeof resource !== 'string' || typeof owner !== 'string' || typeof leaseIdHash !== 'string') return [];
-  return areNumbers([waitedMs]) ? [{ resource, owner, leaseIdHash, waitedMs: Number(waitedMs) }] : [];
+  if (!isResource(resource) || typeof owner !== 'string' || typeof leaseIdHash !== 'string') return [];
+  return areTimes([waitedMs]) ? [{ resource, owner, leaseIdHash, waitedMs: Number(waitedMs) }] : [];
 }
 
-function areNumbers(values: readonly unknown[]): boolean {
-  return values.every((value) => typeof value === 'number' && Number.isFinite(value) && value >= 0);
+function isResource(value: unknown): value is string {
+  if (typeof value !== 'string' || value === '' || !value.isWellFormed()) return false;
+  return Buffer.byteLength(value) <= LIMITS.resourceBytes;
+}
+
+/** In milliseconds; counts are held to the same bound. */
+function areTimes(values: readonly unknown[]): boolean {
+  return values.every((value) => typeof value === 'number' && value >= 0 && value <= MOST_MS);
 }
 
 /**

@@ -122,14 +122,24 @@ export class ContentionWindow {
 
   /** A lease ended. It counts if anybody has waited for the resource within the window. */
   held(resource: string, heldMs: number): void {
-    const queue = this.#queues.get(resource);
-    if (!queue && !this.#panes.some(({ sketch }) => sketch.get(resource))) return;
-    const pane = this.#pane();
-    const nowMs = this.#clock.monotonicMs();
-    const facts = pane.sketch.add(resource, queue ? countedOf(queue, nowMs) : 0);
+    const facts = this.#factsOf(resource);
+    if (!facts) return;
     facts.holds++;
     facts.holdMs += heldMs;
+  }
+
+  // Where nobody waits now, those of the last wait, with which they go. With entries of their own, holds would keep the
+  // resource in the window for as long as anybody uses it.
+  #factsOf(resource: string): Facts | undefined {
+    const queue = this.#queues.get(resource);
+    if (!queue) {
+      const last = this.#panes.findLast(({ sketch }) => sketch.get(resource));
+      return last?.sketch.get(resource)?.facts;
+    }
+    const pane = this.#pane();
+    const nowMs = this.#clock.monotonicMs();
     pane.lastMs = nowMs;
+    return pane.sketch.add(resource, countedOf(queue, nowMs));
   }
 
   /** With up to `most` resources; undefined if nobody has waited within the window. */

@@ -62,6 +62,11 @@ export class Contention implements LockObserver {
     return this.#watch.count;
   }
 
+  /** How long the call that has waited longest on this instance has waited; 0 if none waits. */
+  get oldestWaitMs(): number {
+    return this.#window.oldestWaitMs;
+  }
+
   waits(resource: string, owner: string, leaseId: string): () => void {
     const ends = this.#window.begin(resource, owner, leaseId);
     this.#writer.wake();

@@ -60,7 +60,7 @@ export function findDeadlocks(
   views: ReadonlyMap<string, LockView>,
   most: number,
 ): readonly Deadlock[] {
-  const graph = graphOf(waits, views);
+  const graph = withoutTails(graphOf(waits, views));
   const found = new Map<string, Deadlock>();
   const told = new Set<string>();
   for (const owner of graph.keys()) {
@@ -83,36 +83,71 @@ export function nameOf(deadlock: Deadlock): string {
 
 /** From each owner who can't go on to those whose leases are in its way. */
 function graphOf(waits: readonly OwnersWait[], views: ReadonlyMap<string, LockView>): Graph {
-  const waitsOf = new Map<string, OwnersWait[]>();
+  const stuck = stuckOwners(waits, views);
+  const graph = new Map([...stuck].map((owner) => [owner, new Map<string, Edge>()]));
   for (const wait of waits) {
-    if (wait.owner !== '') waitsOf.set(wait.owner, [...(waitsOf.get(wait.owner) ?? []), wait]);
-  }
-  const stuck = new Set(waitsOf.keys());
-  // Each pass strikes out one owner at least, so there are no more passes than owners.
-  for (let goesOn = true; goesOn; ) {
-    goesOn = false;
-    for (const owner of stuck) {
-      const blocked = waitsOf.get(owner)?.some((wait) => isBlocked(wait, views.get(wait.resource), stuck));
-      if (blocked) continue;
-      stuck.delete(owner);
-      goesOn = true;
+    const edges = graph.get(wait.owner);
+    if (!edges) continue;
+    const view = views.get(wait.resource);
+    if (!isBlocked(wait, view, stuck)) continue;
+    for (const holder of view?.holders ?? []) {
+      const known = edges.get(holder.owner);
+      const isLonger = !known || wait.sinceWallMs < known.wait.sinceWallMs;
+      if (isInTheWay(wait, holder, stuck) && isLonger) edges.set(holder.owner, { wait, holder });
     }
-  }
-  const graph = new Map<string, Map<string, Edge>>();
-  for (const owner of stuck) {
-    const edges = new Map<string, Edge>();
-    for (const wait of waitsOf.get(owner) ?? []) {
-      const view = views.get(wait.resource);
-      if (!isBlocked(wait, view, stuck)) continue;
-      for (const holder of view?.holders ?? []) {
-        const known = edges.get(holder.owner);
-        const isLonger = !known || wait.sinceWallMs < known.wait.sinceWallMs;
-        if (isInTheWay(wait, holder, stuck) && isLonger) edges.set(holder.owner, { wait, holder });
-      }
-    }
-    graph.set(owner, edges);
   }
   return graph;
+}
+
+/**
+ * The owners who can't go on even when all others have released what they hold. A wait is looked at again only when an
+ * owner who holds its resource turns out to go on: thousands of owners can wait behind a long chain of others.
+ */
+function stuckOwners(
+  waits: readonly OwnersWait[],
+  views: ReadonlyMap<string, LockView>,
+): ReadonlySet<string> {
+  const named = waits.filter(({ owner }) => owner !== '');
+  const blocking = new Map<string, Set<OwnersWait>>();
+  for (const [owner, own] of Map.groupBy(named, (wait) => wait.owner)) blocking.set(owner, new Set(own));
+  const stuck = new Set(blocking.keys());
+  const waitsFor = Map.groupBy(named, ({ resource }) => resource);
+  const held = [...views].flatMap(([resource, { holders }]) =>
+    holders.map(({ owner }) => ({ owner, resource })),
+  );
+  const heldBy = Map.groupBy(held, ({ owner }) => owner);
+  const left = [...named];
+  for (let wait = left.pop(); wait; wait = left.pop()) {
+    const { owner, resource } = wait;
+    const own = blocking.get(owner);
+    if (!own?.has(wait) || isBlocked(wait, views.get(resource), stuck)) continue;
+    own.delete(wait);
+    if (own.size > 0) continue;
+    stuck.delete(owner);
+    for (const each of heldBy.get(owner) ?? []) {
+      for (const other of waitsFor.get(each.resource) ?? []) left.push(other);
+    }
+  }
+  return stuck;
+}
+
+/** Without the owners whom nobody waits for, and those who then remain: they wait for circles, and stand in none. */
+function withoutTails(graph: Graph): Graph {
+  const waiters = new Map<string, number>();
+  for (const edges of graph.values()) {
+    for (const next of edges.keys()) waiters.set(next, (waiters.get(next) ?? 0) + 1);
+  }
+  const inCircles = new Map(graph);
+  const tails = [...graph.keys()].filter((owner) => !waiters.has(owner));
+  for (const owner of tails) {
+    inCircles.delete(owner);
+    for (const next of graph.get(owner)?.keys() ?? []) {
+      const count = (waiters.get(next) ?? 0) - 1;
+      waiters.set(next, count);
+      if (count === 0) tails.push(next);
+    }
+  }
+  return inCircles;
 }
 
 function isInTheWay({ owner }: OwnersWait, holder: Holder, stuck: ReadonlySet<string>): boolean {

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { isOfStream, type LeaseRecord } from './lock-record.ts';
 
 export class LeaseClock {
   readonly #clock: Clock;
@@ -91,6 +92,15 @@ export class LeaseClock {
   /** How long a holder may rely on a recorded deadline. Below 0 when that time is over. */
   remainingMs(deadlineMs: number): number {
     return deadlineMs - SKEW_ALLOWANCE_MS - this.#nowMs;
+  }
+
+  /**
+   * Whether the holder of a live lease has been told of its end: by an administrator, or by the stream that keeps it,
+   * which tells it at the deadline without the skew.
+   */
+  isOver({ state, stamp, deadlineMs }: LeaseRecord): boolean {
+    const isKept = state === 'held' && isOfStream(stamp);
+    return state === 'revoked' || (isKept && this.remainingMs(deadlineMs) <= 0);
   }
 
   /** A recorded deadline as answers give it: on the monotonic clock, and for people. */

@@ -90,7 +90,6 @@ export class MemoryLockStore implements LockStore {
       table.removeWaiter(lock, leaseId);
       return this.#return(lock, own, spec, stamp);
     }
-
     const isNext = lock.queue.live.length === 0 && !waiter;
     if (isNext && !table.isTaken(lock) && lock.admits(mode)) {
       return this.#return(lock, table.grant(lock, spec, stamp), spec, stamp, false);
@@ -169,7 +168,7 @@ export class MemoryLockStore implements LockStore {
         this.#table.endMinHold(lock, lease.fencingToken); // nobody was told of it
       }
       if (leaves || returns) this.#table.settle(lock);
-      return leaves || returns || false;
+      return leaves || (returns && !this.#table.clock.isOver(lease)) || false;
     });
   }
 
@@ -207,10 +206,11 @@ export class MemoryLockStore implements LockStore {
       this.#table.removeWaiter(lock, leaseId);
       if (lease) this.#table.end(lock, lease);
       this.#table.settle(lock);
-      if (isHeld)
-        return { kind: 'released', heldMs: this.#heldMs(lease), wasRevoked: lease.state === 'revoked' };
+      const wasOver = isHeld && this.#table.clock.isOver(lease);
+      if (isHeld) return { kind: 'released', heldMs: this.#heldMs(lease), wasOver };
       if (waiter || lease) return { kind: 'dequeued' };
-      return former?.state === 'held' ? { kind: 'lapsed', heldMs: this.#heldMs(former) } : { kind: 'absent' };
+      if (former?.state !== 'held' || isOfStream(former.stamp)) return { kind: 'absent' };
+      return { kind: 'lapsed', heldMs: this.#heldMs(former) };
     });
   }
 
@@ -225,7 +225,8 @@ export class MemoryLockStore implements LockStore {
     const leases = [...lock.leases.values()];
     const named = leases.filter((lease) => fencingToken === undefined || lease.fencingToken === fencingToken);
     const revoked = named.filter(({ state }) => immediate || state !== 'revoked');
-    const heldMs = named.filter(({ state }) => state === 'held').map(this.#heldMs);
+    const taken = named.filter((lease) => lease.state === 'held' && !table.clock.isOver(lease));
+    const heldMs = taken.map(this.#heldMs);
     for (const lease of named) {
       // Its holder's repeat, which waits in a quarantine to get this very lease.
       const waiter = lock.queue.get(lease.spec.leaseId);

@@ -46,6 +46,7 @@ const NEEDS_NO_REPLICA: readonly string[] = [
   'advanced',
   'ahead',
   'board',
+  'ended',
   'full',
   'held',
   'left',

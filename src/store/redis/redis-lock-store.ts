@@ -129,9 +129,8 @@ export class RedisLockStore implements LockStore {
 
   async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
     const answer = await this.#run('release-lock', [resource, leaseId], bound);
-    const [word, , held, state] = answer.reply;
-    if (word === 'released')
-      return { kind: word, heldMs: milliseconds(held), wasRevoked: state === 'revoked' };
+    const [word, , held, end] = answer.reply;
+    if (word === 'released') return { kind: word, heldMs: milliseconds(held), wasOver: end === 'over' };
     if (word === 'lapsed') return { kind: word, heldMs: milliseconds(held) };
     if (word === 'dequeued' || word === 'absent') return { kind: word };
     throw new Error(`release-lock: unexpected reply ${word}`);

@@ -12,6 +12,7 @@
 --       7 keep            how long to keep its place for the same lease_id; 0: not at all
 --       8 give_back       '1': also give back a lease that was confirmed, but that its caller was not told of
 -- REPLY left now | gone now
+--       ended now          it gave back a lease of which somebody had been told that it ends
 --       late now | reign now
 local meta = KEYS[1]
 local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -32,7 +33,7 @@ if lease and not alive(state, lease) then lease = nil end
 if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then
   remove_holder(state, lock, lease_id, lease)
   end_min_hold(state, lock, lease)
-  left = 'left'
+  left = is_over(state, lease) and 'ended' or 'left'
 end
-if left == 'left' then settle(state, lock) end
+if left ~= 'gone' then settle(state, lock) end
 return { left, state.time }

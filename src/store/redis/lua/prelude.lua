@@ -156,6 +156,13 @@ local function is_of_stream(stamp)
   return stamp ~= '' and string.byte(stamp, -1) % 2 == 1
 end
 
+-- Whether the holder of a live lease has been told of its end: by an administrator, or by the stream that keeps it,
+-- which tells it at the deadline without the skew. For metrics: that end has been counted.
+local function is_over(state, lease)
+  local is_kept = lease.state == 'held' and is_of_stream(lease.stamp)
+  return lease.state == 'revoked' or (is_kept and state.clock >= lease.deadline - state.skew)
+end
+
 -- Tells the call's instance, on its channel, what became of what the call speaks for.
 local function tell(state, stamp, word, lease_id, number, resource)
   local instance, call = string.match(stamp, '^([^/]+)/(%d+)$')

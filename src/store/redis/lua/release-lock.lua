@@ -8,9 +8,10 @@
 --       3 skew            the skew allowance
 --       4 resource
 --       5 lease_id
--- REPLY released now held state     this call ended a live lease
+-- REPLY released now held end       this call ended a live lease; `end` is 'now', or 'over': its holder had been told
+--                                   of its end before
 --       dequeued now              this call took a waiter out of the queue
---       lapsed now held           there was a lease, and this call found that it had lapsed
+--       lapsed now held           there was a lease, no stream told of its end, and this call found that it had lapsed
 --       absent now                there was no lease and no waiter
 --       late now | reign now
 local meta = KEYS[1]
@@ -21,7 +22,7 @@ if not state then return refusal end
 advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
-local word, held, ended = 'absent', nil, nil
+local word, held, end_ = 'absent', nil, nil
 local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting then
   tell(state, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
@@ -31,10 +32,11 @@ end
 if lease then
   if alive(state, lease) then
     word = lease.state == 'offer' and 'dequeued' or 'released'
-  elseif word == 'absent' and lease.state == 'held' then
+  elseif word == 'absent' and lease.state == 'held' and not is_of_stream(lease.stamp) then
     word = 'lapsed'
   end
-  if word == 'released' or word == 'lapsed' then held, ended = int(since_grant(state, lease)), lease.state end
+  if word == 'released' or word == 'lapsed' then held = int(since_grant(state, lease)) end
+  if word == 'released' then end_ = is_over(state, lease) and 'over' or 'now' end
   -- Only a stream hears of it: nobody listens for a unary call.
   if word == 'released' and is_of_stream(lease.stamp) then
     tell(state, lease.stamp, 'released', lease_id, '0', resource)
@@ -42,4 +44,4 @@ if lease then
   remove_holder(state, lock, lease_id, lease)
 end
 if word ~= 'absent' or lease then settle(state, lock) end
-return { word, state.time, held, ended }
+return { word, state.time, held, end_ }
