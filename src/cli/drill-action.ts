@@ -2,6 +2,7 @@
 // drill itself is in src/drill.
 
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { isatty } from 'node:tty';
@@ -18,7 +19,7 @@ import { CALLERS_PER_QUEUE, type DrillPlan } from '../drill/drill-plan.ts';
 import { drillText } from '../drill/drill-text.ts';
 import { connector } from './connect.ts';
 import { DrillProgress } from './drill-progress.ts';
-import { findingText, verdictOn } from './drill-safety.ts';
+import { findingText, type SafetyFinding, verdictOn } from './drill-safety.ts';
 import { EXIT, Exit } from './exit.ts';
 import { complain } from './notices.ts';
 import type { ConnectionOptions, OutputOptions } from './options.ts';
@@ -96,7 +97,7 @@ export async function drillFailover(flags: DrillFlags, env: Env): Promise<never>
     throw await exitOf(end, drill, flags, signals);
   } catch (error) {
     // Calls that a Ctrl-C gave up fail in their own ways.
-    if (signals.received && !(error instanceof Exit)) throw Exit.by(signals.received);
+    if (signals.received && !(error instanceof Exit)) throw await interrupted(drill, flags, signals.received);
     throw error;
   } finally {
     process.off('exit', sayWhatIsLeft);
@@ -172,9 +173,7 @@ async function lookFirst({ drill, flags, config }: Look): Promise<DrillForecast>
   for (const finding of accepted) complain(`accepted: ${findingText(finding)}`);
   for (const name of needless) complain(`--accept ${name}: nothing was found by this check.`);
   if (blocking.length === 0 && forecast) return forecast;
-  if (flags.json) await printJson({ kind: 'refused', findings: blocking });
-  for (const finding of blocking) complain(findingText(finding));
-  throw new Exit(EXIT.no, 'drill failover: refused, and nothing was touched. Put this right first.');
+  throw await refused(blocking, flags, 'nothing was touched');
 }
 
 function announcement(drill: Drill, flags: DrillFlags, forecast: DrillForecast): readonly string[] {
@@ -203,7 +202,9 @@ async function ask(
   // Not as a terminal: Ctrl-C then stays a signal, and ends the question like everything else.
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
   try {
-    const answer = await reader.question('Fail over now? [y/N] ', { signal: signals.stop });
+    const ended = once(reader, 'close').then(() => ''); // Ctrl-D: the question itself would wait for ever
+    const question = reader.question('Fail over now? [y/N] ', { signal: signals.stop });
+    const answer = await Promise.race([question, ended]);
     if (/^y(es)?$/i.test(answer.trim())) return;
   } finally {
     reader.close();
@@ -215,30 +216,50 @@ async function tellWhatIsLeft(drill: Drill): Promise<void> {
   const listed = await drill.listed();
   const { operations } = drill.left();
   if (listed === 0 && operations === 0) return;
+  const locks = listed === undefined ? 'locks that no server could be asked about' : `${listed} locks`;
+  complain(`left under ${drill.prefix}: ${untilWhen(drill, locks)}`);
+}
+
+function untilWhen(drill: Drill, locks: string): string {
+  const { operations } = drill.left();
   const forMs = drill.leftForMs();
   const until = (ms: number): string => timeOfDay(wakefulClock.wallMs() + ms);
-  const locks = listed === undefined ? 'locks that no server could be asked about' : `${listed} locks`;
-  complain(
-    `left under ${drill.prefix}: ${locks}, which end by ${until(forMs.leases)} UTC, ` +
-      `and ${operations} operations, which end by ${until(forMs.operations)} UTC.`,
-  );
+  return `${locks}, which end by ${until(forMs.leases)} UTC, and ${operations} operations, which end by ${until(forMs.operations)} UTC.`;
 }
 
 async function exitOf(end: DrillEnd, drill: Drill, flags: DrillFlags, signals: Signals): Promise<Exit> {
-  if (end.kind === 'interrupted') {
-    complain(`interrupted. ${drill.failoverNow()}`);
-    return Exit.by(signals.received ?? 'SIGINT');
-  }
+  if (end.kind === 'interrupted') return interrupted(drill, flags, signals.received ?? 'SIGINT');
   if (end.kind === 'refused') {
-    if (flags.json) await printJson({ kind: 'refused', findings: end.objections });
-    for (const objection of end.objections) complain(findingText(objection));
-    return new Exit(EXIT.no, 'drill failover: refused, and no failover was caused. Put this right first.');
+    const { blocking } = verdictOn(end.objections, [], []);
+    return refused(blocking, flags, 'no failover was caused');
   }
   const { report, record, marks } = end;
-  if (flags.svg !== undefined) writeFileSync(flags.svg, drillPicture(report, record, marks));
   if (flags.json) await printJson({ kind: 'report', ...report });
   else await print(printableLines(drillText(report)));
+  if (flags.svg !== undefined) draw(flags.svg, drillPicture(report, record, marks));
   return new Exit(report.passed ? 0 : EXIT.no);
+}
+
+async function interrupted(drill: Drill, flags: DrillFlags, signal: NodeJS.Signals): Promise<Exit> {
+  const failover = drill.failoverNow();
+  if (flags.json) await printJson({ kind: 'interrupted', failover });
+  complain(`interrupted. ${failover}`);
+  return Exit.by(signal);
+}
+
+async function refused(findings: readonly SafetyFinding[], flags: DrillFlags, sofar: string): Promise<Exit> {
+  if (flags.json) await printJson({ kind: 'refused', findings });
+  for (const finding of findings) complain(findingText(finding));
+  return new Exit(EXIT.no, `drill failover: refused, and ${sofar}. Put this right first.`);
+}
+
+/** The report is told already: a full disk costs the picture alone. */
+function draw(file: string, picture: string): void {
+  try {
+    writeFileSync(file, picture);
+  } catch (error) {
+    complain(`--svg: ${error instanceof Error ? error.message : String(error)}. There is no picture.`);
+  }
 }
 
 function printableLines(text: string): string {
@@ -249,13 +270,7 @@ function printableLines(text: string): string {
 function leaveWord(drill: Drill, progress: DrillProgress): void {
   progress.end();
   const { leases, operations } = drill.left();
-  const forMs = drill.leftForMs();
-  const until = (ms: number): string => timeOfDay(wakefulClock.wallMs() + ms);
-  if (leases + operations > 0) {
-    complain(
-      `left behind under ${drill.prefix}: ${leases} leases, which end by ${until(forMs.leases)} UTC, ` +
-        `and ${operations} operations, which end by ${until(forMs.operations)} UTC.`,
-    );
-  }
+  if (leases + operations > 0)
+    complain(`left behind under ${drill.prefix}: ${untilWhen(drill, `${leases} leases`)}`);
   complain(drill.failoverNow());
 }

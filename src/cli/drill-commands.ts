@@ -73,7 +73,7 @@ Examples:
   leasehold drill failover --observe --within 10m --config /etc/leasehold.yaml
 
 Exit codes: 0 within what is allowed; 1 not: refused as unsafe, no failover, too long, something lost or a promise
-broken; 2 wrong usage; 75 no server; 77 the token was refused; 130 Ctrl-C.`,
+broken; 2 wrong usage; 75 no server; 77 the token was refused; 130 Ctrl-C, 143 SIGTERM.`,
     )
     .action(async (options) => (await import('./drill-action.ts')).drillFailover(options, env));
   withConnection(withJson(failover));

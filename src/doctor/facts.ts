@@ -110,6 +110,7 @@ export interface Check {
 
 /** The settings that are read by CONFIG GET. None of them is a secret. */
 export const SETTINGS_READ = [
+  'aclfile',
   'appendfsync',
   'appendonly',
   'disable-thp',

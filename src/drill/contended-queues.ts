@@ -1,8 +1,9 @@
 // The part of a drill's load that waits: several callers in front of each resource, who take turns. Each turn adds to a
 // counter that checks tokens and overlaps; hand-overs from one caller to the next are measured.
 
+import type { Lease } from '../client/client.ts';
 import { pause } from '../domain/clock.ts';
-import { type CanaryPart, type CanarySurroundings, OWNER, reasonOf } from './canary-part.ts';
+import { type CanaryPart, type CanarySurroundings, OWNER } from './canary-part.ts';
 import { CALLERS_PER_QUEUE } from './drill-plan.ts';
 
 const HOLD_MS = 150;
@@ -21,7 +22,8 @@ export class ContendedQueues implements CanaryPart {
   readonly #stopping = new AbortController();
   readonly #callers: Promise<void>[] = [];
   #held = 0;
-  #turns = 0;
+  /** When those leases end whose release failed. */
+  readonly #unreleasedUntilMs: number[] = [];
 
   constructor(around: CanarySurroundings, count: number) {
     this.#around = around;
@@ -56,12 +58,9 @@ export class ContendedQueues implements CanaryPart {
   }
 
   left(): { readonly leases: number; readonly operations: number } {
-    return { leases: this.#held, operations: 0 };
-  }
-
-  /** How many turns the callers have had. */
-  get turns(): number {
-    return this.#turns;
+    const nowMs = this.#around.clock.monotonicMs();
+    const unreleased = this.#unreleasedUntilMs.filter((atMs) => atMs > nowMs).length;
+    return { leases: this.#held + unreleased, operations: 0 };
   }
 
   async #takeTurns(queue: Queue, caller: number): Promise<void> {
@@ -87,7 +86,6 @@ export class ContendedQueues implements CanaryPart {
       waitMs: Number.POSITIVE_INFINITY,
     });
     this.#held++;
-    this.#turns++;
     const holding = counters.granted(
       resource,
       lease.fencingToken,
@@ -108,18 +106,17 @@ export class ContendedQueues implements CanaryPart {
     }
   }
 
-  async #release(
-    queue: Queue,
-    lease: { readonly state: string; release(): Promise<boolean> },
-  ): Promise<void> {
+  async #release(queue: Queue, lease: Lease): Promise<void> {
     const { clock } = this.#around;
-    const wasHeld = lease.state === 'held';
-    queue.releasedAtMs = wasHeld ? clock.monotonicMs() : undefined;
+    const isHeld = lease.state === 'held';
+    const nowMs = clock.monotonicMs();
+    const untilMs = isHeld ? nowMs + lease.remainingMs() : nowMs;
+    queue.releasedAtMs = isHeld ? nowMs : undefined;
     try {
       await lease.release();
-    } catch (error) {
+    } catch {
       queue.releasedAtMs = undefined; // The next one has to wait for the deadline, which is no hand-over.
-      void reasonOf(error);
+      this.#unreleasedUntilMs.push(untilMs);
     } finally {
       this.#held--;
     }

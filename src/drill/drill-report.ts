@@ -101,7 +101,9 @@ export function reportOf(findings: DrillFindings): DrillReport {
   const complaints = [
     ...findings.troubles,
     ...excesses(measured, allowed),
-    ...(record.violations.length > 0 ? [`${record.violations.length} violations of the promises`] : []),
+    ...(record.violations.length > 0
+      ? [`${counted(record.violations.length, 'violation')} of the promises`]
+      : []),
   ];
   return {
     passed: complaints.length === 0,
@@ -148,9 +150,14 @@ function excesses(
     if (took > most) found.push(`${inSeconds(took)} without ${what}, and ${inSeconds(most)} are allowed`);
   }
   if (measured.lost > allowed.lost) {
-    found.push(`${measured.lost} leases or operations lost, and ${allowed.lost} are allowed`);
+    const what = measured.lost === 1 ? 'lease or operation' : 'leases or operations';
+    found.push(`${measured.lost} ${what} lost, and ${allowed.lost} are allowed`);
   }
   return found;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function latenciesOf({ samples }: CanaryRecord, marks: DrillMarks): Latency[] {

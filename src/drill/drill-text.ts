@@ -1,11 +1,11 @@
 // The report of a drill as a text for people.
 
-import { CALL_KINDS } from './canary-record.ts';
+import { CALL_KINDS, type CallKind } from './canary-record.ts';
 import { PHASES } from './drill-plan.ts';
 import { type DrillReport, inSeconds, type Latency } from './drill-report.ts';
 
 const NAME_COLUMNS = 24;
-const CELL_COLUMNS = 26;
+const CELL_GAP = '  ';
 const MOST_LISTED = 10;
 
 export function drillText(report: DrillReport): string {
@@ -57,14 +57,18 @@ function listed(lines: readonly string[]): string[] {
 }
 
 function latencyTable(latencies: readonly Latency[]): string {
-  const head = `  ${'p50 / p99, ms'.padEnd(NAME_COLUMNS)} ${PHASES.map((phase) => phase.padEnd(CELL_COLUMNS)).join('')}`;
-  const rows = CALL_KINDS.map((kind) => {
-    const cells = PHASES.map((phase) =>
-      cell(latencies.find((one) => one.kind === kind && one.phase === phase)),
-    );
-    return `  ${kind.padEnd(NAME_COLUMNS)} ${cells.map((text) => text.padEnd(CELL_COLUMNS)).join('')}`;
-  });
-  return [head, ...rows].map((line) => `${line.trimEnd()}\n`).join('');
+  const cellsOf = (kind: CallKind): string[] =>
+    PHASES.map((phase) => cell(latencies.find((one) => one.kind === kind && one.phase === phase)));
+  const rows = [
+    ['p50 / p99, ms', ...PHASES],
+    ...CALL_KINDS.map((kind): string[] => [kind, ...cellsOf(kind)]),
+  ];
+  const widthOf = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  const widths = [NAME_COLUMNS, ...PHASES.map((_, index) => widthOf(index + 1))];
+  return rows
+    .map((row) => row.map((text, column) => text.padEnd(widths[column] ?? 0)).join(CELL_GAP))
+    .map((line) => `  ${line.trimEnd()}\n`)
+    .join('');
 }
 
 function cell(latency: Latency | undefined): string {

@@ -52,9 +52,9 @@ function ofSentinels({ topology, quorumTrouble }: SafetyLook): Objection[] {
     object(
       'sentinel-majority',
       'Sentinels',
-      `${sentinels.length} of ${count} answer (${reasons.join('; ')})`,
+      `${sentinels.length} of ${count} answer${reasons.length === 0 ? ', and redis.address lists no other' : ` (${reasons.join('; ')})`}`,
       'without a majority of them no server grants or renews after a failover',
-      'start the others, or check redis.address and its credentials',
+      'start the others, or list all of them in redis.address and check its credentials',
     );
   }
   if (!primary) return found;
@@ -91,12 +91,15 @@ function ofSentinels({ topology, quorumTrouble }: SafetyLook): Objection[] {
     }
   }
   if (quorumTrouble !== undefined) {
+    const isRefused = /NOPERM/.test(quorumTrouble);
     object(
       'quorum',
       'Sentinels',
       quorumTrouble,
-      'too few of them can act if the primary really fails',
-      'start the Sentinels that are missing',
+      isRefused
+        ? 'it is not known whether enough of them can act'
+        : 'too few of them can act if the primary really fails',
+      isRefused ? rightsFor('+sentinel|ckquorum') : 'start the Sentinels that are missing',
     );
   }
   return found;
@@ -115,6 +118,14 @@ function ofReplicas({ topology, replication }: SafetyLook): Objection[] {
     const fix = 'give the Redis user of the configuration the right +info';
     return [
       { check: 'primary', subject: formatHostPort(primary), seen: `INFO: ${replication.reason}`, why, fix },
+    ];
+  }
+  const refusals = sentinels.flatMap(({ refused }) => refused.get('REPLICAS') ?? []);
+  if (sentinels.length > 0 && refusals.length === sentinels.length) {
+    const [seen = ''] = refusals;
+    const why = 'only the Sentinels know which replicas they would promote';
+    return [
+      { check: 'replica-ready', subject: 'Sentinels', seen, why, fix: rightsFor('+sentinel|replicas') },
     ];
   }
   const attached = attachedIn(replication.text);
@@ -241,6 +252,10 @@ function ofServers({ topology, replication, servers }: SafetyLook): Objection[] 
     }
     return [];
   });
+}
+
+function rightsFor(right: string): string {
+  return `give the user of redis.sentinel_username the right ${right} (docs/redis-acl.md)`;
 }
 
 function isSame(one: HostPort, other: HostPort): boolean {

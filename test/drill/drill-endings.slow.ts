@@ -168,7 +168,10 @@ test('--observe ends when no failover comes within its time', TEST_MS, async () 
   expect(drill.stdout).toContain('NOT passed: no failover happened within 2.0 s (--within).');
 });
 
-test('A drill on a terminal asks, and anything but yes touches nothing', TEST_MS, async () => {
+test.each([
+  ['n', 'n\n'],
+  ['Ctrl-D', '\u0004'],
+])('A drill on a terminal asks, and %s in answer touches nothing', TEST_MS, async (_what, typed) => {
   const before = await rig.cluster.primary();
   const command = [
     'drill',
@@ -192,7 +195,7 @@ test('A drill on a terminal asks, and anything but yes touches nothing', TEST_MS
     withinMs: 30_000,
   });
   expect(output).toContain('nothing new is granted for about 6 s');
-  child.stdin.write('n\n');
+  child.stdin.write(typed);
   const [code] = await once(child, 'close');
   expect(code).toBe(1);
   expect(output).toContain('not confirmed, and nothing was touched');

@@ -80,7 +80,7 @@ test(
   'Ctrl-C before the failover ends the drill, causes none, and leaves no lock and no operation',
   async () => {
     const before = await rig.cluster.primary();
-    const drill = rig.drill('--yes', '--before', '1m');
+    const drill = rig.drill('--yes', '--json', '--before', '1m');
     await eventually(() => drill.stderr.includes('before: the load runs'), {
       what: `the load of ${drill}`,
       withinMs: 30_000,
@@ -88,7 +88,9 @@ test(
     expect((await rig.left()).length).toBeGreaterThan(5);
     drill.signal('SIGINT');
     expect(await drill.exit()).toBe('SIGINT');
-    expect(drill.stderr).toContain('interrupted. The drill has caused no failover.');
+    const failover = 'The drill has caused no failover.';
+    expect(drill.stderr).toContain(`interrupted. ${failover}`);
+    expect(JSON.parse(drill.stdout)).toEqual({ kind: 'interrupted', failover });
     expect(await rig.left()).toEqual([]);
     expect(await rig.cluster.primary()).toBe(before);
   },

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { MonitoredInstance } from '../support/monitored-instance.ts';
-import { LEAST_USER, leastRights, leastUserLine, monitoringRights } from '../support/redis/least-user.ts';
+import { LEAST_USER, leastRights, leastUserLine, moreRights } from '../support/redis/least-user.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { type AtEnd, MASTER_NAME, ownRedis } from '../support/watched-redis.ts';
 
@@ -109,7 +109,7 @@ describe.concurrent('the rights of the monitor', { timeout: 60_000 }, () => {
   test('with the rights for monitoring, every collector is up, and nothing is denied', async ({
     onTestFinished,
   }) => {
-    const { redis, sentinel, monitored } = await startedUnder(onTestFinished, monitoringRights());
+    const { redis, sentinel, monitored } = await startedUnder(onTestFinished, moreRights('For monitoring'));
     await showsCollectors(monitored, { info: 1, latency: 1, counts: 1, slowlog: 1, sentinels: 1, events: 1 });
     await monitored.shows('leasehold_redis_slowlog_length', {}, [0]);
     await monitored.shows('leasehold_sentinel_quorum_ok', {}, [1]);

@@ -172,6 +172,21 @@ test.each<readonly [string, SafetyLook, string, RegExp]>([
   for (const { why, fix } of objections) expect([why, fix].every((text) => text.length > 10)).toBe(true);
 });
 
+test('Where the user at the Sentinels lacks a right, the objection names the right and no replica to start', () => {
+  const refused = "NOPERM this user has no permissions to run the 'sentinel|ckquorum' command";
+  const blind = { ...sentinel(), replicas: [], refused: new Map([['REPLICAS', refused]] as const) };
+  const objections = objectionsTo(look({ quorumTrouble: refused }, [blind, blind, blind]), TRIGGER);
+  expect(objections.map(({ check, fix }) => [check, fix])).toEqual([
+    ['quorum', expect.stringContaining('+sentinel|ckquorum')],
+    ['replica-ready', expect.stringContaining('+sentinel|replicas')],
+  ]);
+});
+
+test('Sentinels that the configuration does not list are told from those that do not answer', () => {
+  const [objection] = objectionsTo(look({}, [sentinel()]), TRIGGER);
+  expect(objection?.seen).toBe('1 of 3 answer, and redis.address lists no other');
+});
+
 test('A Sentinel that started a moment ago does not make a long reign young', () => {
   const young = sentinel({ 'role-reported-time': '1000' });
   expect(objectionsTo(look({}, [young, sentinel(), young]), TRIGGER)).toEqual([]);

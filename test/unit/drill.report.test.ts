@@ -108,9 +108,9 @@ test.each([
   [
     'a lost lease',
     (record: CanaryRecord) => record.lost('lease', 'a', 'deadline'),
-    /1 leases or operations lost/,
+    /^1 lease or operation lost/,
   ],
-  ['a violation', (record: CanaryRecord) => record.violated('two at once'), /1 violations/],
+  ['a violation', (record: CanaryRecord) => record.violated('two at once'), /^1 violation of the promises/],
   [
     'renewals that stay away too long',
     (record: CanaryRecord) => record.renewals.splice(21, record.renewals.length),
@@ -147,6 +147,25 @@ test('The text shows each number beside what is allowed, and lists at most ten l
   expect(text).toMatch(
     /operations kept +7 of 9, 1 of them by another worker\n +forgotten +2, recorded while/,
   );
+});
+
+test('The columns of the table stay apart, however many calls failed and however long they took', () => {
+  const found = findings((record) => {
+    const sentAtMs = new ManualClock().monotonicMs() + 20_000;
+    record.samples.push({ kind: 'acquire', sentAtMs, tookMs: 1_234_567, failure: undefined });
+    for (let call = 0; call < 1_000_000; call += 1_000)
+      record.samples.push({ kind: 'acquire', sentAtMs, tookMs: 1, failure: 'QUARANTINE' });
+  });
+  const lines = drillText(reportOf(found)).split('\n');
+  const head = lines.find((line) => line.includes('p50 / p99')) ?? '';
+  const acquires = lines.find((line) => line.startsWith('  acquire')) ?? '';
+  expect(acquires).toMatch(
+    / {2}acquire +[\d.]+ \/ [\d.]+ {2,}[\d.]+ \/ 1234567, \d{4} failed {2,}[\d.]+ \/ [\d.]+$/,
+  );
+  for (const phase of ['before', 'during', 'after']) {
+    const column = head.indexOf(phase);
+    expect(acquires.slice(column - 2, column + 1)).toMatch(/^ {2}\d$/);
+  }
 });
 
 test('The picture is well-formed XML, whatever the deployment is called', () => {

@@ -40,7 +40,7 @@ function overcommit(examined: Examined): readonly Judgement[] {
     return warning(subject, {
       seen: `vm.overcommit_memory is ${value}`,
       why: 'when memory is short, the fork for a snapshot or a rewrite of the append-only file fails, and Redis then refuses writes',
-      fix: 'sysctl vm.overcommit_memory=1, and the same line in /etc/sysctl.conf',
+      fix: 'sysctl -w vm.overcommit_memory=1 && echo vm.overcommit_memory=1 >> /etc/sysctl.d/99-redis.conf',
     });
   });
 }

@@ -2,7 +2,7 @@
 
 import { error, info, type Judgement, ok, warning } from '../examination.ts';
 import { type Check, type Examined, type RedisNodeFacts, seenOf } from '../facts.ts';
-import { redisCli, setting } from '../redis-cli-text.ts';
+import { redisAdminCli, setting } from '../redis-cli-text.ts';
 import { numberIn, ofEach, ofEachSetting, spanText } from './node-judgements.ts';
 
 const OLD_SNAPSHOT_S = 30 * 60;
@@ -88,7 +88,7 @@ function snapshots(examined: Examined): readonly Judgement[] {
       return warning(subject, {
         seen: `the last snapshot is ${spanText(ageS * 1_000)} old, with ${changes} changes since (save "${save}")`,
         why: 'a backup of it would tell of the past, and its writing may fail',
-        fix: redisCli(redis, address, 'BGSAVE'),
+        fix: redisAdminCli(redis, address, 'BGSAVE'),
       });
     }
     return ok(subject, `save is "${save}", the last snapshot is ${spanText(Math.max(0, ageS) * 1_000)} old`);
@@ -114,7 +114,7 @@ function lastWrites(examined: Examined): readonly Judgement[] {
           stops && role === 'primary'
             ? "Redis refuses all writes, renewals too, while it can't save (MISCONF)"
             : 'a restart of this node would lose data',
-        fix: `free or repair the disk of the node (its log says what failed), then ${redisCli(redis, address, 'BGSAVE')}`,
+        fix: `free or repair the disk of the node (its log says what failed), then ${redisAdminCli(redis, address, 'BGSAVE')}`,
       };
       return stops && role === 'primary' ? error(subject, told) : warning(subject, told);
     },

@@ -3,8 +3,8 @@
 import { formatHostPort } from '../../domain/host-port.ts';
 import { lackInWords } from '../../store/redis/user-rights.ts';
 import { error, info, type Judgement, ok, warning } from '../examination.ts';
-import { type Check, type Examined, type Look, SETTINGS_READ } from '../facts.ts';
-import { redisCli, sentinelCli } from '../redis-cli-text.ts';
+import { type Check, type Examined, type Look, SETTINGS_READ, seenOf } from '../facts.ts';
+import { allowAtRedis, allowAtSentinel } from '../redis-cli-text.ts';
 import { ofEach } from './node-judgements.ts';
 import { troubleWith } from './reach-checks.ts';
 
@@ -28,16 +28,12 @@ export const RIGHTS_CHECKS: readonly Check[] = [
   },
 ];
 
-function userOf({ redis }: Examined): string {
-  return redis.credentials?.username ?? 'default';
-}
-
 function redisRights(examined: Examined): readonly Judgement[] {
   const { redis } = examined;
   return ofEach(
     examined,
     ({ lackingRights }) => lackingRights,
-    (subject, lacking, { address, role }) => {
+    (subject, lacking, { address, role, settings }) => {
       if (lacking.length === 0) return ok(subject, 'the user has all rights that an instance needs');
       return error(subject, {
         seen: lackInWords(redis.credentials?.username, lacking),
@@ -45,7 +41,7 @@ function redisRights(examined: Examined): readonly Judgement[] {
           role === 'primary'
             ? 'an instance refuses to serve'
             : 'an instance refuses to serve once this replica is the primary: replication does not carry users',
-        fix: redisCli(redis, address, `ACL SETUSER ${userOf(examined)} ${lacking.map(quoted).join(' ')}`),
+        fix: allowAtRedis(redis, address, lacking, seenOf(settings)?.get('aclfile')),
       });
     },
   );
@@ -56,12 +52,11 @@ function sentinelRights({ redis, facts }: Examined): readonly Judgement[] {
     if ('unseen' in view) return []; // reach-sentinels has said why
     const subject = formatHostPort(address);
     if ('seen' in subscription) return [ok(subject, 'the user may ask for the primary and hear of switches')];
-    const user = redis.kind === 'sentinel' ? (redis.sentinelCredentials?.username ?? 'default') : 'default';
     return [
       warning(subject, {
         seen: `SUBSCRIBE +switch-master: ${subscription.unseen}`,
         why: "an instance counts no Sentinel to which it can't subscribe",
-        fix: sentinelCli(redis, address, `ACL SETUSER ${user} +subscribe '&+switch-master'`),
+        fix: allowAtSentinel(redis, address, ['+subscribe', '&+switch-master']),
       }),
     ];
   });
@@ -105,11 +100,11 @@ function rightsToLook(examined: Examined): readonly Judgement[] {
       },
     ];
     const subject = formatHostPort(node.address);
-    const set = (right: string): string =>
-      redisCli(redis, node.address, `ACL SETUSER ${userOf(examined)} ${quoted(right)}`);
+    const allow = (right: string): string =>
+      allowAtRedis(redis, node.address, [right], seenOf(node.settings)?.get('aclfile'));
     return troubleWith(node) !== undefined
       ? []
-      : blind.flatMap((one) => blindness(subject, one, set(one.right)));
+      : blind.flatMap((one) => blindness(subject, one, allow(one.right)));
   });
   const sentinels = facts.sentinels.flatMap(({ address, view, info: text, quorumCheck }) => {
     if ('unseen' in view) return [];
@@ -128,13 +123,8 @@ function rightsToLook(examined: Examined): readonly Judgement[] {
         matters: true,
       },
     ];
-    const user = redis.kind === 'sentinel' ? (redis.sentinelCredentials?.username ?? 'default') : 'default';
     return missing.flatMap((one) =>
-      blindness(
-        formatHostPort(address),
-        one,
-        sentinelCli(redis, address, `ACL SETUSER ${user} ${quoted(one.right)}`),
-      ),
+      blindness(formatHostPort(address), one, allowAtSentinel(redis, address, [one.right])),
     );
   });
   const all = [...nodes, ...sentinels];
@@ -151,9 +141,4 @@ function blindness(subject: string, { look, unknown, matters }: Blind, fix: stri
     fix: /NOPERM/.test(look.unseen) ? fix : 'see the reason above',
   };
   return [matters ? warning(subject, told) : info(subject, told)];
-}
-
-/** A shell would take the bar for a pipe, and more. */
-function quoted(right: string): string {
-  return /[^\w+@-]/.test(right) ? `'${right}'` : right;
 }

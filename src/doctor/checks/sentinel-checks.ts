@@ -4,7 +4,7 @@ import { addressIn, flagsIn, type SentinelView } from '../../deployment/topology
 import { formatHostPort, type HostPort, hostPortIdentity } from '../../domain/host-port.ts';
 import { error, type Judgement, ok, warning } from '../examination.ts';
 import { type Check, type Examined, seenOf } from '../facts.ts';
-import { masterNameOf, sentinelCli } from '../redis-cli-text.ts';
+import { masterNameOf, sentinelAdminCli, sentinelCli } from '../redis-cli-text.ts';
 
 const FEWEST = 3;
 
@@ -193,7 +193,7 @@ function deadMembers(
   { address, replicas, otherSentinels }: SentinelView,
 ): readonly Judgement[] {
   const subject = formatHostPort(address);
-  const reset = sentinelCli(redis, address, `SENTINEL RESET ${masterNameOf(redis)}`);
+  const reset = sentinelAdminCli(redis, address, `SENTINEL RESET ${masterNameOf(redis)}`);
   const dead = [
     ...replicas.map((row) => ({ row, what: 'replica' })),
     ...otherSentinels.map((row) => ({ row, what: 'Sentinel' })),

@@ -29,12 +29,15 @@ export function leastUserLine(rights: string): string {
   return `user ${LEAST_USER.username} on >${LEAST_USER.password} ${rights}`;
 }
 
-/** What the page adds for the monitor, to the user at Redis and to the one at the Sentinels. */
-export function monitoringRights(): { readonly atRedis: string; readonly atSentinels: string } {
-  const section = PAGE.split(/^## /m).find((part) => part.startsWith('For monitoring\n')) ?? '';
+/** What the page adds for this, to the user at Redis and to the one at the Sentinels. */
+export function moreRights(heading: 'For monitoring' | 'For the doctor'): {
+  readonly atRedis: string;
+  readonly atSentinels: string;
+} {
+  const section = PAGE.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
   const [atRedis, atSentinels] = [...section.matchAll(/^```text\n(.*)\n```$/gm)].map(
     ([, rights = '']) => rights,
   );
-  if (!atRedis || !atSentinels) throw new Error('no rights under "For monitoring"');
+  if (!atRedis || !atSentinels) throw new Error(`no rights under "${heading}"`);
   return { atRedis, atSentinels };
 }
