@@ -32,6 +32,8 @@ const COMPILERS = { '5.9': 'typescript@5.9.3', '7': 'typescript@7.0.2' };
 const TRACING = ['@opentelemetry/api@^1.9.0', '@opentelemetry/sdk-trace-node@2.12.1'];
 /** Of the server; a client must not bring any of them along. */
 const SERVER_ONLY = ['commander', 'grpc-health-check', 'ioredis', 'pino', 'prom-client', 'yaml', 'zod'];
+/** Nothing listens at port 1. */
+const NO_SENTINEL = 'redis:\n  address: [127.0.0.1:1]\n  failover_cluster: true\n  master_name: mymaster\n';
 
 interface Trial {
   readonly says: string;
@@ -136,6 +138,20 @@ const TRIALS: readonly Trial[] = [
       const { run } = bound(await shared('module', whole()));
       const command = ['run', 'stranger', '--', 'sh', '-c', 'echo token $LEASEHOLD_FENCING_TOKEN'];
       expect(await run('npx', '--no', 'leasehold', ...command), TOKEN);
+    },
+  },
+  {
+    says: 'the commands that operate a deployment find all that they need in the package',
+    async run() {
+      const { write, run } = bound(await shared('module', whole()));
+      const code = (args: string): Promise<string> =>
+        run('sh', '-c', `npx --no leasehold ${args}; echo "code $?"`);
+      await write('away.yaml', NO_SENTINEL);
+      expect(await code('capacity --locks 5'), /^This fits[\s\S]*^code 0$/m);
+      expect(await code('locks top'), /^code 0$/m);
+      expect(await code('locks deadlocks'), /^code 0$/m);
+      expect(await code('doctor --config away.yaml'), /^ERROR {4}reach-sentinels[\s\S]*^code 2$/m);
+      expect(await code('drill failover --yes --config away.yaml'), /reach-sentinels[\s\S]*^code 1$/m);
     },
   },
   {

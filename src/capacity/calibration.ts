@@ -7,7 +7,8 @@ import type { RedisConfig } from '../config/config.ts';
 import { redisConnection, sentinelConnection } from '../deployment/connection-settings.ts';
 import { NodeLines } from '../deployment/node-lines.ts';
 import { type Clock, pause, within } from '../domain/clock.ts';
-import type { HostPort } from '../domain/host-port.ts';
+import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { ConnectionSettings } from '../store/redis/connection.ts';
 import { keysFor } from '../store/redis/keys.ts';
 import { type RedisDeployment, RedisStore } from '../store/redis/redis-store.ts';
 import type { StoreObserver } from '../store/store.ts';
@@ -46,7 +47,10 @@ const LONGEST_MS = 12_000;
 const TTL_MS = 10_000;
 const QUIET: StoreObserver = { commandEnded: () => {}, committed: () => {}, event: () => {} };
 
-/** Rejects when Redis can't be used, refuses what it needs, or takes too long. */
+/** Nothing could be measured, and some of the keys may still be there. */
+export class KeysLeft extends Error {}
+
+/** Rejects when Redis can't be used, refuses what it needs, or takes too long; with KeysLeft if that left something. */
 export async function calibrate(options: CalibrationOptions): Promise<Calibration> {
   const { redis, primary, clock } = options;
   const id = randomUUID().replaceAll('-', '').slice(0, 12);
@@ -54,6 +58,22 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
   const prefix = `${keysFor(redis.keyPrefix).bucket}calibration-${id}:`;
   const settings = redisConnection(redis, `leasehold-calibration-${id}`, QUIET);
   const lines = new NodeLines({ settings, clock, timeoutMs: CALL_WITHIN_MS });
+  try {
+    await redisCpuUs(lines, primary); // a node that can't be reached says so at once, and better than the store
+    return await measuredAndRemoved(options, settings, lines, prefix, id);
+  } finally {
+    lines.close();
+  }
+}
+
+async function measuredAndRemoved(
+  options: CalibrationOptions,
+  settings: ConnectionSettings,
+  lines: NodeLines,
+  prefix: string,
+  id: string,
+): Promise<Calibration> {
+  const { redis, primary, clock } = options;
   const store = new RedisStore({
     deployment: deploymentOf(redis, id),
     instanceId: id,
@@ -70,14 +90,17 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
     observer: QUIET,
     random: () => 0.5, // spreads the retries of many; this is one
   });
-  try {
-    const late = (): Error => new Error(`it took longer than ${LONGEST_MS / 1_000} s`);
-    return await within(clock, LONGEST_MS, measure(options, store, lines, prefix, id), late);
-  } finally {
-    await store.close();
-    await removeAll(lines, primary, prefix);
-    lines.close();
-  }
+  const late = (): Error => new Error(`it took longer than ${LONGEST_MS / 1_000} s`);
+  const [measured] = await Promise.allSettled([
+    within(clock, LONGEST_MS, measure(options, store, lines, prefix, id), late),
+  ]);
+  await store.close();
+  const isRemoved = await removeAll(lines, primary, prefix);
+  if (measured.status === 'fulfilled' && isRemoved) return measured.value;
+  const why: unknown = measured.status === 'rejected' ? measured.reason : undefined;
+  if (isRemoved) throw why;
+  const left = `keys that begin with ${prefix} may be left on ${formatHostPort(primary)}; delete them`;
+  throw new KeysLeft(why instanceof Error ? `${why.message}; ${left}` : left, { cause: why });
 }
 
 async function measure(
@@ -87,8 +110,6 @@ async function measure(
   prefix: string,
   instanceId: string,
 ): Promise<Calibration> {
-  const redisCpuUs = async (): Promise<number> => cpuUsIn(String(await lines.ask(primary, 'INFO', 'cpu')));
-  await redisCpuUs(); // a node that can't be reached says so at once, and better than the store
   await usable(store, clock, signal);
   let call = 0;
   const round = async (): Promise<void> => {
@@ -115,10 +136,10 @@ async function measure(
   };
   await round(); // the first one loads the scripts, and warms this process up
   const beforeMs = clock.monotonicMs();
-  const before = await redisCpuUs();
+  const before = await redisCpuUs(lines, primary);
   await pause(clock, WATCH_MS);
   const startMs = clock.monotonicMs();
-  const start = await redisCpuUs();
+  const start = await redisCpuUs(lines, primary);
   const otherPerMs = (start - before) / (startMs - beforeMs);
   let ownUs = 0;
   for (let n = 0; n < ROUNDS; n++) {
@@ -127,7 +148,7 @@ async function measure(
     ownUs += ownCpuUs() - ownBefore;
     await pause(clock, PAUSE_MS);
   }
-  const end = await redisCpuUs();
+  const end = await redisCpuUs(lines, primary);
   const tookMs = clock.monotonicMs() - startMs;
   const calls = 2 * ROUNDS * LOCKS;
   return {
@@ -150,15 +171,22 @@ async function usable(store: RedisStore, clock: Clock, signal: AbortSignal): Pro
   }
 }
 
-/** Most went with the release; after an end in the middle, these are all that there can be. */
-async function removeAll(lines: NodeLines, primary: HostPort, prefix: string): Promise<void> {
+/** Most went with the release; after an end in the middle, these are all that there can be. False: they may be left. */
+async function removeAll(lines: NodeLines, primary: HostPort, prefix: string): Promise<boolean> {
   const { bucket, lockPrefix } = keysFor(prefix);
   const indices = ['meta', 'deadlines', 'names'].map((name) => `${bucket}${name}`);
   const locks = Array.from({ length: LOCKS }, (_, index) => `${lockPrefix}lock-${index}`);
-  await lines.ask(primary, 'DEL', ...locks, ...indices).catch(() => {});
+  const remove = (): Promise<unknown> => lines.ask(primary, 'DEL', ...locks, ...indices);
+  // Once more on a new connection: the first one may have broken meanwhile.
+  const removed = remove().catch(remove);
+  return removed.then(
+    () => true,
+    () => false,
+  );
 }
 
-function cpuUsIn(info: string): number {
+async function redisCpuUs(lines: NodeLines, node: HostPort): Promise<number> {
+  const info = String(await lines.ask(node, 'INFO', 'cpu'));
   const seconds = (name: string): number => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]);
   return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1e6;
 }

@@ -1,7 +1,7 @@
 // `leasehold capacity`: makes the plan for the options, after a calibration if one is asked for, and prints it. The
 // arithmetic is in src/capacity, the text in capacity-text.ts.
 
-import { type Calibration, calibrate } from '../capacity/calibration.ts';
+import { type Calibration, calibrate, KeysLeft } from '../capacity/calibration.ts';
 import { planFor } from '../capacity/capacity-plan.ts';
 import type { Deployment, Load } from '../capacity/load.ts';
 import { type Scale, scaled } from '../capacity/scale.ts';
@@ -102,7 +102,9 @@ async function calibrated(options: CapacityOptions, env: Env): Promise<Scale> {
       serverCpu: calibration.ownCpuUs / UNIT_FIGURES.calibration.ownCpuUs,
     };
   } catch (error) {
+    if (error instanceof KeysLeft) complain(`--calibrate: ${error.message}`);
     if (signalled) throw Exit.by(signalled);
+    if (error instanceof KeysLeft) throw new Exit(EXIT.unavailable);
     if (error instanceof Exit) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new Exit(EXIT.unavailable, `--calibrate measured nothing, and left nothing behind: ${why}`);

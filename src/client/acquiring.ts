@@ -4,6 +4,7 @@ import type { Span } from '@opentelemetry/api';
 import type { LeaseSpec } from '../../generated/leasehold/v1/lease.ts';
 import { AcquireManyRequest, type AcquireManyResponse } from '../../generated/leasehold/v1/lock_service.ts';
 import { LIMITS } from '../domain/limits.ts';
+import { safely } from '../tracing/active-tracer.ts';
 import { ANSWER_MS, boundsOfWait, type Caller } from './client-calls.ts';
 import { ContendedError, InvalidArgumentError } from './client-errors.ts';
 import { keep } from './core/held-lease.ts';
@@ -36,8 +37,10 @@ export async function acquire(
 /** The wait as events of a span. */
 function toldTo(span: Span, { onEvent }: AcquireOptions): (event: LeaseEvent) => void {
   return (event) => {
-    if (event.kind === 'queued') span.addEvent('queued', { 'leasehold.position': event.position });
-    if (event.kind === 'granted') span.addEvent('granted');
+    safely(() => {
+      if (event.kind === 'queued') span.addEvent('queued', { 'leasehold.position': event.position });
+      if (event.kind === 'granted') span.addEvent('granted');
+    });
     onEvent?.(event);
   };
 }

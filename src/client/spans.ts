@@ -1,8 +1,8 @@
 // Spans around what users call: withLock, acquire, operations.run. Calls inside are part of them, in the server's spans
 // too, and so is what the user's own function does. Nothing is put together where the process has no OpenTelemetry SDK.
 
-import { type Attributes, type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
-import { activeTracer, nameHash } from '../tracing/active-tracer.ts';
+import { type Attributes, context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { activeTracer, nameHash, safely } from '../tracing/active-tracer.ts';
 import { LeaseholdError } from './client-errors.ts';
 
 export interface SpanSubject {
@@ -19,23 +19,30 @@ export async function inSpan<T>(
   work: (span: Span | undefined) => Promise<T>,
 ): Promise<T> {
   const tracer = activeTracer();
-  if (!tracer) return work(undefined);
-  return tracer.startActiveSpan(name, { kind: SpanKind.INTERNAL }, async (span) => {
-    try {
-      if (span.isRecording()) span.setAttributes(attributesOf(subject));
-      return await work(span);
-    } catch (error) {
-      if (span.isRecording()) noteError(span, error, subject.names);
-      throw error;
-    } finally {
-      span.end();
-    }
-  });
+  const span = tracer && safely(() => tracer.startSpan(name, { kind: SpanKind.INTERNAL }));
+  if (!span) return work(undefined);
+  safely(() => span.isRecording() && span.setAttributes(attributesOf(subject)));
+  // What the user's context manager throws doesn't say whether the work has begun.
+  let begun: Promise<T> | undefined;
+  const begin = (): Promise<T> => (begun ??= spanned(span, subject, work));
+  safely(() => context.with(trace.setSpan(context.active(), span), begin));
+  return begin();
+}
+
+async function spanned<T>(span: Span, subject: SpanSubject, work: (span: Span) => Promise<T>): Promise<T> {
+  try {
+    return await work(span);
+  } catch (error) {
+    safely(() => span.isRecording() && noteError(span, error, subject.names));
+    throw error;
+  } finally {
+    safely(() => span.end());
+  }
 }
 
 function attributesOf({ resources, names, more }: SpanSubject): Attributes {
   // Nothing has checked them yet.
-  const all = resources.map((one) => String(typeof one === 'string' ? one : one.resource));
+  const all = resources.map((one) => String(typeof one === 'string' ? one : one?.resource));
   const [only = '', ...others] = all;
   if (others.length > 0) {
     const hashes = { 'leasehold.resource.hashes': all.map(nameHash) };
@@ -54,7 +61,8 @@ function noteError(span: Span, error: unknown, names: boolean): void {
     span.setStatus({ code: SpanStatusCode.ERROR, message: error.reason });
     return;
   }
-  const thrown = error instanceof Error ? error : new Error(String(error));
-  span.recordException(thrown);
+  span.setStatus({ code: SpanStatusCode.ERROR });
+  const thrown = error instanceof Error ? error : new Error(String(error)); // some values have no text
   span.setStatus({ code: SpanStatusCode.ERROR, message: thrown.message });
+  span.recordException(thrown);
 }

@@ -2,9 +2,12 @@
 // nothing where the process has no OpenTelemetry SDK.
 
 import { context, propagation } from '@opentelemetry/api';
+import { safely } from '../tracing/active-tracer.ts';
 
 export function carryTrace(set: (key: string, value: string) => void): void {
-  propagation.inject(context.active(), undefined, {
-    set: (_carrier, key, value) => set(key.toLowerCase(), value),
-  });
+  safely(() =>
+    propagation.inject(context.active(), undefined, {
+      set: (_carrier, key, value) => set(key.toLowerCase(), value),
+    }),
+  );
 }

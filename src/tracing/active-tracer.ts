@@ -11,11 +11,22 @@ const TRACER_NAME = 'leasehold';
  * may be registered later.
  */
 export function activeTracer(version?: string): Tracer | undefined {
-  const provider = trace.getTracerProvider();
-  // The API's own provider stands in until an SDK gives it a delegate.
-  const standIn = provider as Partial<ProxyTracerProvider>;
-  if (typeof standIn.getDelegateTracer !== 'function') return provider.getTracer(TRACER_NAME, version);
-  return standIn.getDelegateTracer(TRACER_NAME, version);
+  return safely(() => {
+    const provider = trace.getTracerProvider();
+    // The API's own provider stands in until an SDK gives it a delegate.
+    const standIn = provider as Partial<ProxyTracerProvider>;
+    if (typeof standIn.getDelegateTracer !== 'function') return provider.getTracer(TRACER_NAME, version);
+    return standIn.getDelegateTracer(TRACER_NAME, version);
+  });
+}
+
+/** Runs what calls into the SDK: the user's samplers, processors and propagators. What they throw must cost no call. */
+export function safely<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 // What a span says of a request: the resource, the mode. Reads the message as it came, before anything has checked it.
 
 import type { Attributes } from '@opentelemetry/api';
+import { LIMITS } from '../domain/limits.ts';
 import { nameHash } from './active-tracer.ts';
 
 /** The parts of requests that spans show; no request has all of them. */
@@ -16,9 +17,6 @@ interface SpecParts {
   readonly mode?: { readonly $case?: unknown } | undefined;
 }
 
-/** Longer names are refused anyway. */
-const LONGEST_NAME = 512;
-
 /** `withNames`: the names themselves too, not only their hashes. */
 export function requestAttributes(request: unknown, withNames: boolean): Attributes {
   if (typeof request !== 'object' || request === null) return {};
@@ -27,16 +25,19 @@ export function requestAttributes(request: unknown, withNames: boolean): Attribu
   const name = spec?.resource ?? resource;
   if (typeof name === 'string' && name !== '') {
     attributes['leasehold.resource.hash'] = nameHash(name);
-    if (withNames) attributes['leasehold.resource'] = name.slice(0, LONGEST_NAME);
+    if (withNames) attributes['leasehold.resource'] = name.slice(0, LIMITS.resourceBytes);
   }
   if (spec) {
     attributes['leasehold.mode'] = modeOf(spec);
     attributes['leasehold.queued'] = false; // until it is
   }
   if (Array.isArray(specs)) {
-    const names = specs.map((each: SpecParts) => String(each.resource ?? ''));
+    // More of them, and longer names, are refused anyway, but only after this.
+    const some = specs.slice(0, LIMITS.acquireMany);
+    const names = some.map((each: SpecParts) => String(each.resource ?? ''));
     attributes['leasehold.resource.hashes'] = names.map(nameHash);
-    if (withNames) attributes['leasehold.resources'] = names.map((each) => each.slice(0, LONGEST_NAME));
+    if (withNames)
+      attributes['leasehold.resources'] = names.map((each) => each.slice(0, LIMITS.resourceBytes));
   }
   if (withNames && typeof type === 'string' && type !== '') attributes['leasehold.operation.type'] = type;
   return attributes;

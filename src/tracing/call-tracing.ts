@@ -18,14 +18,18 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { Trace, TraceFacts } from '../domain/trace.ts';
-import { activeTracer } from './active-tracer.ts';
+import { activeTracer, safely } from './active-tracer.ts';
 import { requestAttributes } from './call-attributes.ts';
 
 /** The part of a gRPC call that spans need. */
 export interface TracedCall {
   /** `/leasehold.v1.LockService/Acquire` */
   getPath(): string;
-  readonly metadata: { get(key: string): readonly (string | Buffer)[] };
+  readonly metadata: {
+    get(key: string): readonly (string | Buffer)[];
+    /** One value of each key. */
+    getMap(): object;
+  };
   readonly request: unknown;
 }
 
@@ -51,7 +55,7 @@ const SERVER_ERRORS: ReadonlySet<string> = new Set([
 ]);
 
 const METADATA = {
-  keys: (): string[] => [],
+  keys: (metadata: TracedCall['metadata']): string[] => Object.keys(metadata.getMap()),
   get(metadata: TracedCall['metadata'], key: string): string[] {
     return metadata.get(key).filter((value) => typeof value === 'string');
   },
@@ -77,12 +81,15 @@ export class CallTracing {
     const span = tracer.startSpan(path, { kind: SpanKind.SERVER }, parent);
     if (!span.isRecording()) return undefined;
     const slash = path.indexOf('/');
-    span.setAttributes({
-      'rpc.system': 'grpc',
-      'rpc.service': path.slice(0, slash),
-      'rpc.method': path.slice(slash + 1),
-      ...requestAttributes(call.request, this.#options.names),
-    });
+    // Whatever goes wrong here, the span has begun, and has to end.
+    safely(() =>
+      span.setAttributes({
+        'rpc.system': 'grpc',
+        'rpc.service': path.slice(0, slash),
+        'rpc.method': path.slice(slash + 1),
+        ...requestAttributes(call.request, this.#options.names),
+      }),
+    );
     return new CallTrace(tracer, span, path);
   }
 }
@@ -105,8 +112,10 @@ export class CallTrace implements Trace {
   }
 
   event(name: string, facts: TraceFacts = {}): void {
-    if (name === 'queued') this.#span?.setAttribute('leasehold.queued', true);
-    if (++this.#events <= MOST_EVENTS) this.#span?.addEvent(name, attributesOf(facts));
+    safely(() => {
+      if (name === 'queued') this.#span?.setAttribute('leasehold.queued', true);
+      if (++this.#events <= MOST_EVENTS) this.#span?.addEvent(name, attributesOf(facts));
+    });
   }
 
   command(name: string): (outcome: string) => void {
@@ -117,8 +126,10 @@ export class CallTrace implements Trace {
     const parent = trace.setSpan(ROOT_CONTEXT, span);
     const child = safely(() => this.#tracer.startSpan(`EVALSHA ${name}`, options, parent));
     return (outcome) => {
-      child?.setAttribute('leasehold.outcome', outcome);
-      if (outcome === 'error') child?.setStatus({ code: SpanStatusCode.ERROR });
+      safely(() => {
+        child?.setAttribute('leasehold.outcome', outcome);
+        if (outcome === 'error') child?.setStatus({ code: SpanStatusCode.ERROR });
+      });
       safely(() => child?.end());
     };
   }
@@ -145,19 +156,12 @@ export class CallTrace implements Trace {
     const span = this.#span;
     if (!span) return;
     this.#span = undefined;
-    span.setAttributes({ 'rpc.grpc.status_code': number, 'leasehold.outcome': outcome });
-    if (this.#commands > MOST_COMMANDS) span.setAttribute('leasehold.commands', this.#commands);
-    if (SERVER_ERRORS.has(code)) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
+    safely(() => {
+      span.setAttributes({ 'rpc.grpc.status_code': number, 'leasehold.outcome': outcome });
+      if (this.#commands > MOST_COMMANDS) span.setAttribute('leasehold.commands', this.#commands);
+      if (SERVER_ERRORS.has(code)) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
+    });
     safely(() => span.end());
-  }
-}
-
-/** The user's samplers and processors run in here. What they throw must not cost a call. */
-function safely<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
   }
 }
 

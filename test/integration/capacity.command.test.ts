@@ -92,6 +92,22 @@ test('--calibrate scales the figures, with the least Redis user, and leaves noth
   expect(await redis.withClient((client) => client.keys('*'))).toEqual(['leasehold:{0}:meta']);
 });
 
+test('--calibrate that cannot remove its keys, because Redis has frozen, says which may be left', {
+  timeout: 60_000,
+}, async () => {
+  const redis = await RedisProcess.server({ directives: [leastUserLine(leastRights('The user at Redis'))] });
+  onTestFinished(() => redis.stop());
+  await redis.start();
+  const file = configFile(`address: ["${formatHostPort(redis.listens)}"]`);
+  const started = leasehold(undefined, ['capacity', '--calibrate', '--config', file]);
+  const made = () => redis.withClient((client) => client.dbsize());
+  await eventually(async () => (await made()) > 0, { what: 'keys of its own', withinMs: 20_000, everyMs: 5 });
+  await redis.pause();
+  expect(await started.exit()).toBe(75);
+  expect(started.stderr).toMatch(/keys that begin with leasehold:\{0\}:calibration-\w+: may be left on /);
+  expect(started.stderr).not.toContain('left nothing behind');
+});
+
 test('--calibrate without a Redis that answers ends with exit code 75 and a sentence', {
   timeout: 30_000,
 }, async () => {

@@ -1,5 +1,6 @@
 // What one call may put into a trace: bounded, however long it waits and however often it asks Redis.
 
+import { Metadata } from '@grpc/grpc-js';
 import {
   InMemorySpanExporter,
   NodeTracerProvider,
@@ -18,7 +19,7 @@ beforeEach(() => exporter.reset());
 
 function begun(request: unknown = {}): CallTrace {
   const path = '/leasehold.v1.OperationStoreService/ClaimOperations';
-  const call = { getPath: () => path, metadata: { get: () => [] }, request };
+  const call = { getPath: () => path, metadata: new Metadata(), request };
   const trace = new CallTracing({ version: '1', names: true }).begin(call);
   if (!trace) throw new Error('nothing is traced');
   return trace;
