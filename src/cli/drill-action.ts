@@ -216,15 +216,23 @@ async function tellWhatIsLeft(drill: Drill): Promise<void> {
   const listed = await drill.listed();
   const { operations } = drill.left();
   if (listed === 0 && operations === 0) return;
-  const locks = listed === undefined ? 'locks that no server could be asked about' : `${listed} locks`;
-  complain(`left under ${drill.prefix}: ${untilWhen(drill, locks)}`);
+  const locks = listed === undefined ? 'locks that no server could be asked about' : counted(listed, 'lock');
+  complain(`left under ${drill.prefix}: ${untilWhen(drill, listed === 0 ? undefined : locks)}.`);
 }
 
-function untilWhen(drill: Drill, locks: string): string {
+function untilWhen(drill: Drill, locks: string | undefined): string {
   const { operations } = drill.left();
   const forMs = drill.leftForMs();
-  const until = (ms: number): string => timeOfDay(wakefulClock.wallMs() + ms);
-  return `${locks}, which end by ${until(forMs.leases)} UTC, and ${operations} operations, which end by ${until(forMs.operations)} UTC.`;
+  const ending = (what: string, ms: number): string =>
+    `${what}, to end by ${timeOfDay(wakefulClock.wallMs() + ms)} UTC`;
+  return [
+    ...(locks === undefined ? [] : [ending(locks, forMs.leases)]),
+    ...(operations === 0 ? [] : [ending(counted(operations, 'operation'), forMs.operations)]),
+  ].join('; ');
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 async function exitOf(end: DrillEnd, drill: Drill, flags: DrillFlags, signals: Signals): Promise<Exit> {
@@ -269,8 +277,10 @@ function printableLines(text: string): string {
 /** The process ends at once: what it could not take back ends by itself. */
 function leaveWord(drill: Drill, progress: DrillProgress): void {
   progress.end();
-  const { leases, operations } = drill.left();
-  if (leases + operations > 0)
-    complain(`left behind under ${drill.prefix}: ${untilWhen(drill, `${leases} leases`)}`);
+  const { leases, operations, hasFailedOver } = drill.left();
+  const forgotten = hasFailedOver ? 'locks whose release the failover may have forgotten' : undefined;
+  const locks = leases > 0 ? counted(leases, 'lease') : forgotten;
+  if (locks !== undefined || operations > 0)
+    complain(`left behind under ${drill.prefix}: ${untilWhen(drill, locks)}.`);
   complain(drill.failoverNow());
 }

@@ -44,11 +44,12 @@ export class CanaryRecord {
   readonly losses: Loss[] = [];
   readonly violations: string[] = [];
   readonly #clock: Clock;
-  readonly #told: ((loss: Loss) => void) | undefined;
+  readonly #tell: (what: string) => void;
 
-  constructor(clock: Clock, told?: (loss: Loss) => void) {
+  /** @param tell of each loss and violation, at once: a drill that is interrupted has no report. */
+  constructor(clock: Clock, tell: (what: string) => void = () => {}) {
     this.#clock = clock;
-    this.#told = told;
+    this.#tell = tell;
   }
 
   nowMs(): number {
@@ -74,13 +75,13 @@ export class CanaryRecord {
   }
 
   lost(what: Loss['what'], name: string, reason: string): void {
-    const loss = { what, name, reason, atMs: this.nowMs() };
-    this.losses.push(loss);
-    this.#told?.(loss);
+    this.losses.push({ what, name, reason, atMs: this.nowMs() });
+    this.#tell(`lost: ${what} ${name} (${reason})`);
   }
 
   violated(text: string): void {
     this.violations.push(text);
+    this.#tell(`VIOLATION: ${text}`);
   }
 
   #happened(moments: number[], atMs: number): void {

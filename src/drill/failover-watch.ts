@@ -41,6 +41,10 @@ export class FailoverWatch {
     return this.#grantsBackMs;
   }
 
+  get hasBegun(): boolean {
+    return this.askedAtMs !== undefined || this.#switch !== undefined;
+  }
+
   /** How long nothing is granted from now on, in milliseconds; 0 without a quarantine. */
   quarantineMs(): number {
     return this.#states.quarantineMs();
@@ -51,8 +55,7 @@ export class FailoverWatch {
    * forgotten with the writes of the former primary.
    */
   get isUnderWay(): boolean {
-    const hasBegun = this.askedAtMs !== undefined || this.#switch !== undefined;
-    return hasBegun && !(this.#switch && this.#states.allServeAfter(this.#formerReign));
+    return this.hasBegun && !(this.#switch && this.#states.allServeAfter(this.#formerReign));
   }
 
   /** Watches until the signal aborts. Never rejects. */

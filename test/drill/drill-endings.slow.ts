@@ -69,7 +69,7 @@ test(
     drill.signal('SIGINT');
     expect(await drill.exit(2_000)).toBe(130);
     expect(drill.stderr).toMatch(
-      /left behind under leasehold-drill\/\w+\/: \d+ leases, which end by \d\d:\d\d:\d\d UTC/,
+      /left behind under leasehold-drill\/\w+\/: (\d+ leases?|locks whose [a-z ]+), to end by \d\d:\d\d:\d\d UTC/,
     );
     expect(drill.stderr).toMatch(/The failover to 127\.0\.0\.1:\d+ (goes on without the drill|is over)/);
     // The operations stay longer: it has said until when.

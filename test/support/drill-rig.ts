@@ -9,7 +9,7 @@ import { leasehold } from './cli-rig.ts';
 import type { CommandLine } from './command-line.ts';
 import { eventually } from './eventually.ts';
 import { SentinelCluster } from './redis/sentinel-cluster.ts';
-import { ServerProcess } from './server-process.ts';
+import { LEASEHOLD, ServerProcess } from './server-process.ts';
 import { testEnvironment } from './test-instance.ts';
 
 const MASTER_NAME = 'drilled';
@@ -21,6 +21,8 @@ const SERVES_WITHIN_MS = 30_000;
 export interface DrillRigOptions {
   readonly maxTtlMs?: number;
   readonly downAfterMs?: number;
+  /** The servers, if they are not Leasehold as it is. */
+  readonly script?: readonly string[];
 }
 
 export class DrillRig {
@@ -53,6 +55,7 @@ export class DrillRig {
   static async start({
     maxTtlMs = MAX_TTL_MS,
     downAfterMs = 1_000,
+    script = LEASEHOLD,
   }: DrillRigOptions = {}): Promise<DrillRig> {
     const cluster = await SentinelCluster.start({
       masterName: MASTER_NAME,
@@ -70,8 +73,8 @@ export class DrillRig {
     });
     try {
       const servers = await Promise.all([
-        ServerProcess.start({ environment }),
-        ServerProcess.start({ environment }),
+        ServerProcess.start({ environment, script }),
+        ServerProcess.start({ environment, script }),
       ]);
       const rig = new DrillRig(cluster, servers, maxTtlMs);
       await rig.granting();
