@@ -1,10 +1,13 @@
 // What the metrics cost each Acquire and Release: the observers of an instance hear, in this process, what those two
-// calls tell them, again and again. The floor is the CPU time of a server under load, for all that a call takes.
+// calls tell them, again and again: the metrics with groups, and the window of contention. The floor is the CPU time of
+// a server under load, for all that a call takes.
 import { Registry } from 'prom-client';
 import { CallMetrics } from '../../src/admin/call-metrics.ts';
+import { GroupMetrics } from '../../src/admin/group-metrics.ts';
 import { LockMetrics } from '../../src/admin/lock-metrics.ts';
 import { StoreMetrics } from '../../src/admin/store-metrics.ts';
 import { systemClock } from '../../src/domain/clock.ts';
+import { ContentionWindow } from '../../src/service/contention/contention-window.ts';
 import { observers } from '../../src/service/lock-observer.ts';
 import { median } from '../figures.ts';
 import type { Scenario } from '../scenario.ts';
@@ -49,7 +52,9 @@ function counter(): (tookMs: number) => void {
   const registry = new Registry();
   const calls = new CallMetrics(registry);
   const store = new StoreMetrics(registry);
-  const locks = observers(new LockMetrics(registry, systemClock));
+  const groups = new GroupMetrics({ registry, separator: ':', clock: systemClock });
+  const locks = observers(new LockMetrics(registry), groups);
+  const contention = new ContentionWindow(systemClock);
   const about = { resource: 'invoice:42', owner: 'billing-7f9c@host-3', mode: 'exclusive' } as const;
   return (tookMs) => {
     store.commandEnded('acquire-lock', 'granted', tookMs);
@@ -57,6 +62,7 @@ function counter(): (tookMs: number) => void {
     calls.callEnded('Acquire', 'OK', tookMs);
     store.commandEnded('release-lock', 'released', tookMs);
     locks.holdEnded({ resource: about.resource, end: 'released', heldMs: tookMs });
+    contention.held(about.resource, tookMs);
     calls.callEnded('Release', 'OK', tookMs);
   };
 }

@@ -134,8 +134,8 @@ test('what a draining instance refuses ends as draining, each resource for itsel
 });
 
 test.each<readonly [ReleaseOutcome, readonly string[]]>([
-  [{ kind: 'released', heldMs: 7, wasRevoked: false }, ['released after 7']],
-  [{ kind: 'released', heldMs: 7, wasRevoked: true }, []], // the forced release has counted it
+  [{ kind: 'released', heldMs: 7, wasOver: false }, ['released after 7']],
+  [{ kind: 'released', heldMs: 7, wasOver: true }, []], // its end was counted before
   [{ kind: 'lapsed', heldMs: 7 }, ['expired after 7']],
   [{ kind: 'dequeued' }, []],
   [{ kind: 'absent' }, []],
