@@ -1,7 +1,7 @@
 // The HTTP port for operators: /metrics, /healthz (the process lives), /readyz (send calls here), and the pages that
 // the server adds.
 
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bindFailure } from '../domain/bind-failure.ts';
 import type { HostPort } from '../domain/host-port.ts';
@@ -37,10 +37,17 @@ export class AdminServer {
     ready: () => boolean,
     pages: Readonly<Record<string, AdminPage>> = {},
   ): Promise<AdminServer> {
-    const server = createServer(async (request, response) => {
+    const server = createServer((request, response) => {
       const reply = (code: number, text: string, type = 'text/plain; charset=utf-8'): void => {
         response.writeHead(code, { 'content-type': type }).end(request.method === 'HEAD' ? '' : text);
       };
+      // A defect in one metric must cost a scrape, and not the leases that this process keeps.
+      answer(request, reply).catch((error: unknown) => reply(500, `${String(error)}\n`));
+    });
+    const answer = async (
+      request: IncomingMessage,
+      reply: (code: number, text: string, type?: string) => void,
+    ): Promise<void> => {
       if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
       // Cut, not parsed as a URL: a client can send a target that is none, such as "//".
       const path = request.url?.split('?', 1)[0] ?? '';
@@ -58,7 +65,7 @@ export class AdminServer {
         default:
           return reply(404, `try ${['/metrics', '/healthz', ...Object.keys(pages)].join(', ')} or /readyz\n`);
       }
-    });
+    };
     server.requestTimeout = REQUEST_TIMEOUT_MS;
     server.headersTimeout = REQUEST_TIMEOUT_MS;
     await new Promise<void>((resolve, reject) => {

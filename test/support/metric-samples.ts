@@ -1,15 +1,10 @@
-// What a scrape of /metrics says, as numbers: for tests of exact counts. Owns how Prometheus's text is read.
+// What a scrape of /metrics says, as numbers: for tests of exact counts. The text is read by exposition.ts.
 
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { Instance } from '../../src/server/instance.ts';
+import { readExposition, type Sample } from './exposition.ts';
 
 export type Labels = Readonly<Record<string, string>>;
-
-interface Sample {
-  readonly name: string;
-  readonly labels: Labels;
-  readonly value: number;
-}
 
 export class MetricSamples {
   readonly text: string;
@@ -17,12 +12,7 @@ export class MetricSamples {
 
   constructor(text: string) {
     this.text = text;
-    this.#samples = text.split('\n').flatMap((line) => {
-      const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-      if (name === undefined) return [];
-      const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', text = '']) => [key, text]);
-      return [{ name, labels: Object.fromEntries(pairs) as Labels, value: Number(value) }];
-    });
+    this.#samples = [...readExposition(text).values()].flatMap(({ samples }) => samples);
   }
 
   static async scrape({ adminAddress }: Instance): Promise<MetricSamples> {
