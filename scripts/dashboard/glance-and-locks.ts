@@ -95,7 +95,7 @@ export const GLANCE: Row = {
     ),
     timeseries('Calls', 'reqps', [['{{method}}', rate('method', 'leasehold_calls_total')]]),
     timeseries('Calls that failed', 'reqps', [
-      ['{{method}} {{code}}', rate('method, code', 'leasehold_calls_total', ', code!="OK"')],
+      ['{{method}} {{code}}', `${rate('method, code', 'leasehold_calls_total', ', code!="OK"')} > 0`],
     ]),
     timeseries(
       'Time of a call',

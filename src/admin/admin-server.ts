@@ -32,7 +32,8 @@ export class AdminServer {
 
   /**
    * @param pages by their paths, such as `/doctor`.
-   * @param onDefect is called with what nobody expects to be thrown: a scrape that fails must not end the server.
+   * @param onDefect is called with what nobody expects to be thrown. A defect in one metric must cost a scrape, and not
+   *   the leases that this process keeps.
    */
   static async start(
     address: HostPort,

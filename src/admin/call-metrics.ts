@@ -34,6 +34,11 @@ export class CallMetrics {
     });
   }
 
+  /** A rate over a series that appears with its first event misses that event, and one defect is worth an alarm. */
+  serves(method: string): void {
+    this.#calls.of(method, 'INTERNAL');
+  }
+
   callEnded(method: string, code: string, tookMs: number): void {
     this.#calls.of(method, code).add();
     this.#seconds.of(method).add(tookMs / 1_000);

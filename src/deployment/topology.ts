@@ -2,7 +2,7 @@
 // path of locks believes is in store/redis/sentinel-watch.ts.
 
 import type { RedisConfig } from '../config/config.ts';
-import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { formatHostPort, type HostPort, hostPortFrom } from '../domain/host-port.ts';
 import { attachedReplicas, fieldsOf, infoFields } from '../store/redis/info.ts';
 import { isRefusal, type NodeLines } from './node-lines.ts';
 
@@ -103,9 +103,7 @@ export async function readSentinel(
 
 /** The node that a row is about; undefined if the row names none that can be asked. */
 export function addressIn(fields: SentinelFields): HostPort | undefined {
-  const host = fields.get('ip') ?? '';
-  const port = Number(fields.get('port'));
-  return host === '' || !(port > 0) ? undefined : { host, port };
+  return hostPortFrom(fields.get('ip'), fields.get('port'));
 }
 
 /** The flags of a row, such as `master`, `s_down`, `disconnected`. */

@@ -17,6 +17,13 @@ export function isHost(text: string): boolean {
   return HOST_NAME.test(text) && !LOOKS_LIKE_IPV4.test(text);
 }
 
+/** What a peer says is an address; undefined if nothing can be connected to by it. */
+export function hostPortFrom(host: string | undefined, port: string | undefined): HostPort | undefined {
+  const number = Number(port);
+  if (host === undefined || !isHost(host)) return undefined;
+  return Number.isInteger(number) && number > 0 && number <= 65_535 ? { host, port: number } : undefined;
+}
+
 /** @returns undefined when the text is no address with a port from `lowestPort` to 65535. */
 export function parseHostPort(text: string, lowestPort: 0 | 1): HostPort | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text);

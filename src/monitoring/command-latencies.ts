@@ -16,6 +16,8 @@ const FAMILIES: readonly (readonly [Family, RegExp])[] = [
   ['replication', /^(replconf|psync|sync|wait|waitaof)$/],
   ['pubsub', /^[ps]?(un)?subscribe$|^s?publish$|^pubsub(\||$)/],
 ];
+/** Redis is configured with them, and each is a series of every family and node. */
+const MOST_QUANTILES = 10;
 const LINE = /^latency_percentiles_usec_(.+)$/;
 
 /** @param info the fields of INFO latencystats. None where Redis doesn't track latencies. */
@@ -30,6 +32,7 @@ export function familyLatencies(info: ReadonlyMap<string, string>): readonly Fam
     for (const part of text.split(',')) {
       const [, percentile, micros] = /^p([\d.]+)=([\d.]+)$/.exec(part) ?? [];
       if (percentile === undefined) continue;
+      if (quantiles.size >= MOST_QUANTILES) continue;
       const quantile = String(Number((Number(percentile) / 100).toPrecision(12)));
       quantiles.set(quantile, Math.max(quantiles.get(quantile) ?? 0, Number(micros) / 1e6));
     }

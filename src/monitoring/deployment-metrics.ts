@@ -35,7 +35,7 @@ function register(registry: Registry, { kind = 'gauge', name, help, labelNames, 
       collect() {
         this.reset();
         this.remove({}); // without labels, a reset leaves a 0
-        for (const [labels, value] of samples()) if (value !== undefined) this.set(labels, value);
+        for (const [labels, value] of samples()) if (isNumber(value)) this.set(labels, value);
       },
     });
     return;
@@ -45,9 +45,15 @@ function register(registry: Registry, { kind = 'gauge', name, help, labelNames, 
     collect() {
       this.reset();
       this.remove({});
-      for (const [labels, value] of samples()) if (value !== undefined) this.inc(labels, value);
+      // prom-client throws for a counter below 0, and the whole scrape would fail.
+      for (const [labels, value] of samples()) if (isNumber(value) && value >= 0) this.inc(labels, value);
     },
   });
+}
+
+/** Whether it is a value that can be shown: what a node says of itself need not be. */
+function isNumber(value: number | undefined): value is number {
+  return Number.isFinite(value);
 }
 
 function deploymentSeries(monitor: DeploymentMonitor): readonly Series[] {

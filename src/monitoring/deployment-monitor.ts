@@ -9,6 +9,7 @@ import { NodeLines } from '../deployment/node-lines.ts';
 import { type SentinelView, topologyOf } from '../deployment/topology.ts';
 import { type Clock, pause, type Timer } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { toldOnce } from '../domain/told-once.ts';
 import type { LockCounts } from '../store/redis/deployment-counts.ts';
 import { attachedReplicas } from '../store/redis/info.ts';
 import { keysFor } from '../store/redis/keys.ts';
@@ -43,6 +44,8 @@ export interface MonitorOptions {
 const ANSWER_WITHIN_MS = 2_000;
 /** The nodes are read after the Sentinels that answer so soon have said which ones there are. */
 const SENTINELS_FIRST_MS = 300;
+/** Each has a connection and some fifty series. */
+export const MOST_NODES = 32;
 const OF_NODES: readonly Collector[] = ['info', 'latency', 'slowlog'];
 const OF_SENTINELS: readonly Collector[] = ['sentinels', 'events'];
 
@@ -58,6 +61,7 @@ export class DeploymentMonitor {
   readonly #sentinels = new Map<string, Member<SentinelReading>>();
   readonly #notices = new Map<NoticeName, number>(NOTICE_CHANNELS.map((name) => [name, 0]));
   readonly #closing = new AbortController();
+  readonly #tooMany: (reason: string | undefined) => void;
   /** The node whose counts are read. */
   #primary: HostPort | undefined;
   /** Named by a majority at the last poll that had one, and by the last announcement of a switch. */
@@ -76,6 +80,7 @@ export class DeploymentMonitor {
     this.#redisLines = new NodeLines({ ...common, settings: redisConnection(redis, name, silent) });
     this.#counts = new CountsReader(this.#redisLines, keysFor(redis.keyPrefix), clock);
     this.#echoes = new NoticeEchoes(clock);
+    this.#tooMany = toldOnce((reason) => log.warn({ reason }, 'the monitor leaves nodes out'));
     const names = redis.kind === 'single' ? [] : OF_SENTINELS;
     this.#collectors = new Collectors([...OF_NODES, 'counts', ...names], clock, (collector, target, reason) =>
       log.warn({ collector, target, reason }, `the monitor can't read all: ${collector}`),
@@ -185,7 +190,17 @@ export class DeploymentMonitor {
     if (agreedPrimary) this.#sawPrimary(agreedPrimary);
     this.#primary = primary ?? this.#primary;
     if (!this.#primary) return;
-    const known = new Map([this.#primary, ...replicas].map((address) => [formatHostPort(address), address]));
+    const named = [this.#primary, ...replicas].map((address): [string, HostPort] => [
+      formatHostPort(address),
+      address,
+    ]);
+    // Those that are read already go on, in whichever order the Sentinels name them.
+    const [first, ...others] = named;
+    const sorted = others.toSorted(([a], [b]) => Number(this.#nodes.has(b)) - Number(this.#nodes.has(a)));
+    const known = new Map([...(first ? [first] : []), ...sorted].slice(0, MOST_NODES));
+    this.#tooMany(
+      named.length > MOST_NODES ? `${named.length} nodes; the monitor reads ${MOST_NODES}` : undefined,
+    );
     for (const [name, address] of known)
       if (!this.#nodes.has(name)) this.#nodes.set(name, new Member(address));
     // Without any answer, nobody says that a node is gone.

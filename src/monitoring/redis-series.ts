@@ -23,6 +23,7 @@ function is(name: string, value: string): RedisSeries['value'] {
   return (info) => (info.has(name) ? Number(info.get(name) === value) : undefined);
 }
 
+const LONGEST_VERSION = 40;
 const MICROSECONDS = 1e-6;
 
 function rdbAge(info: Info): number | undefined {
@@ -92,5 +93,5 @@ export function roleOf(info: Info): string {
 }
 
 export function versionOf(info: Info): string {
-  return info.get('redis_version') ?? '';
+  return (info.get('redis_version') ?? '').slice(0, LONGEST_VERSION);
 }

@@ -2,7 +2,7 @@
 // Owns what a message says, and which ones are echoes; who listens is notice-listener.ts.
 
 import type { Clock } from '../domain/clock.ts';
-import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { formatHostPort, type HostPort, hostPortFrom } from '../domain/host-port.ts';
 
 /** The channels, as Sentinel names them. */
 export const NOTICE_CHANNELS = [
@@ -39,16 +39,17 @@ export function parseNotice(what: NoticeName, message: string, masterName: strin
   if (what === '+switch-master') {
     const [name, formerHost, formerPort, host, port] = words;
     if (name !== masterName) return undefined;
-    return { what, node: nodeAt(host, port), kind: 'primary', former: nodeAt(formerHost, formerPort) };
+    return {
+      what,
+      node: hostPortFrom(host, port),
+      kind: 'primary',
+      former: hostPortFrom(formerHost, formerPort),
+    };
   }
   // <type> <name> <ip> <port> [@ <primary's name> <ip> <port>] [#quorum <n>/<m>]
   const [type = '', name = '', host, port, at, ofName] = words;
   if ((at === '@' ? ofName : name) !== masterName) return undefined;
-  return { what, node: nodeAt(host, port), kind: KINDS[type] ?? type, former: undefined };
-}
-
-function nodeAt(host: string | undefined, port: string | undefined): HostPort | undefined {
-  return host === undefined || port === undefined ? undefined : { host, port: Number(port) };
+  return { what, node: hostPortFrom(host, port), kind: KINDS[type] ?? type, former: undefined };
 }
 
 interface Heard {

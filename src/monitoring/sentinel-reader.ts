@@ -27,6 +27,9 @@ export interface SentinelAnswer {
 /** What a Sentinel can think of a node that is worth an alarm. */
 export const WATCHED_FLAGS = ['s_down', 'o_down', 'disconnected'] as const;
 
+/** Nodes whose flags are shown, of each Sentinel. */
+export const MOST_FLAGGED = 50;
+
 /** Never rejects. */
 export async function readSentinelState(
   address: HostPort,
@@ -85,10 +88,13 @@ export interface FlaggedNode {
   readonly flags: readonly string[];
 }
 
-/** All that it knows: the primary, the replicas, and the other Sentinels. */
+/** What it knows: the primary, the replicas, and the other Sentinels. Of very many, those with flags come first. */
 export function flaggedNodes({ view }: SentinelReading): readonly FlaggedNode[] {
-  return [view.primary, ...view.replicas, ...view.otherSentinels].flatMap((row): FlaggedNode[] => {
+  const nodes = [view.primary, ...view.replicas, ...view.otherSentinels].flatMap((row): FlaggedNode[] => {
     const address = addressIn(row);
     return address ? [{ node: formatHostPort(address), flags: flagsIn(row) }] : [];
   });
+  if (nodes.length <= MOST_FLAGGED) return nodes;
+  const isFlagged = ({ flags }: FlaggedNode): boolean => WATCHED_FLAGS.some((flag) => flags.includes(flag));
+  return nodes.toSorted((a, b) => Number(isFlagged(b)) - Number(isFlagged(a))).slice(0, MOST_FLAGGED);
 }

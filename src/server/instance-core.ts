@@ -89,6 +89,7 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
   let inProgress = 0;
   return {
     observer: {
+      serves: (method) => metrics.calls.serves(method),
       callBegan: () => {
         inProgress++;
       },

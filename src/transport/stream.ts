@@ -92,6 +92,7 @@ export function serverStream<Request, Response>(
   { clock, observer, authorization, tracing }: CallEnvironment,
   serve: (request: Request, context: CallContext, send: Send<Response>, flow: Flow) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
+  observer.serves(method);
   return (call) => {
     const arrivedAtMs = clock.monotonicMs();
     observer.callBegan();

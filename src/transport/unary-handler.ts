@@ -14,6 +14,8 @@ import { Undecodable } from './service-definition.ts';
 
 /** Hears of a server's calls: for metrics, for the log, and for the server's orderly end. */
 export interface CallObserver {
+  /** Before the first call: the rpc of this name can be called. */
+  serves(method: string): void;
   callBegan(): void;
   /** Follows each `callBegan`. `method` is the name of the rpc, `code` the name of the gRPC status. */
   callEnded(method: string, code: string, tookMs: number): void;
@@ -78,6 +80,7 @@ export function unary<Request, Response>(
   { clock, observer, authorization, tracing }: CallEnvironment,
   serve: (request: Request, context: CallContext) => Promise<Response> | Response,
 ): handleUnaryCall<Request, Response> {
+  observer.serves(method);
   return (call, callback) => {
     const arrivedAtMs = clock.monotonicMs();
     observer.callBegan();

@@ -3,7 +3,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { OperationsDefinition } from '../../generated/google/longrunning/operations.ts';
 import type { Timestamp } from '../../generated/google/protobuf/timestamp.ts';
+import { LockServiceDefinition } from '../../generated/leasehold/v1/lock_service.ts';
+import { OperationStoreServiceDefinition } from '../../generated/leasehold/v1/operation_store_service.ts';
 import type { Instance } from '../../src/server/instance.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Labels, MetricSamples } from '../support/metric-samples.ts';
@@ -179,6 +182,22 @@ test('the types after the fiftieth are counted as other', async () => {
   expect(counted + scrape.sum('leasehold_operation_begins_total', { type: 'other' })).toBeGreaterThanOrEqual(
     60,
   );
+});
+
+test('every rpc has a count of defects from the start, so that the first one is an increase', async ({
+  onTestFinished,
+}) => {
+  const instance = await startInstance({});
+  onTestFinished(() => instance.stop());
+  const scrape = new MetricSamples(await instance.metricsText());
+  const own = [LockServiceDefinition, OperationStoreServiceDefinition];
+  const rpcs = [
+    ...own.flatMap(({ methods }) => Object.values(methods).map(({ name }): string => name)),
+    ...Object.values(OperationsDefinition.methods).map(({ name }) => `Operations.${name}`),
+  ];
+  expect(scrape.values('leasehold_calls_total', 'method')).toEqual(rpcs.toSorted());
+  expect(scrape.values('leasehold_calls_total', 'code')).toEqual(['INTERNAL']);
+  expect(scrape.sum('leasehold_calls_total')).toBe(0);
 });
 
 test('a scrape shows how the process does: event-loop delay, garbage collection, memory, CPU', async () => {

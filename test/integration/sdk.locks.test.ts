@@ -38,7 +38,9 @@ describe.each(STORE_KINDS)('on the %s store', (kind) => {
     const { host, port } = rig.instance.adminAddress ?? { host: '', port: 0 };
     const streams = async (): Promise<string[]> => {
       const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
-      return text.split('\n').filter((line) => /^leasehold_calls_total.*"(Hold|KeepAlive)/.test(line));
+      return text
+        .split('\n')
+        .filter((line) => /^leasehold_calls_total.*"(Hold|KeepAlive).* [1-9]\d*$/.test(line));
     };
     await eventually(async () => (await streams()).length === 3, {
       what: 'the ends of the streams',

@@ -31,9 +31,13 @@ function readSample(line: string): Sample {
   const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)];
   return {
     name,
-    labels: Object.fromEntries(pairs.map(([, label = '', text = '']) => [label, text])),
+    labels: Object.fromEntries(pairs.map(([, label = '', text = '']) => [label, unescaped(text)])),
     value: value === 'Nan' ? Number.NaN : Number(value.replace('Inf', 'Infinity')),
   };
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char));
 }
 
 /** The values of the series of this name that have these labels. */

@@ -2,7 +2,7 @@
 // monitor.redis.test.ts.
 import { expect, test } from 'vitest';
 import { type Census, OperationCensus } from '../../src/monitoring/operation-census.ts';
-import type { Ask } from '../../src/store/redis/deployment-counts.ts';
+import { type Ask, OLDEST_AMONG, oldestClaimable } from '../../src/store/redis/deployment-counts.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 
 /** Answers as the scripts do: pages of counts, each with what is behind it, and an age for each type. */
@@ -18,6 +18,17 @@ function shown(census: Census | undefined): Readonly<Record<string, number>> {
   const found = census?.counts.filter(({ count }) => count > 0) ?? [];
   return Object.fromEntries(found.map(({ type, state, count }) => [`${type} ${state}`, count]));
 }
+
+test('the ages of many types are asked for in scripts that look at 200 operations each', async () => {
+  const types = Array.from({ length: 25 }, (_, index) => `t${index}`);
+  const asked: number[] = [];
+  const ask: Ask = async (_command, _script, _keyCount, _key, _most, ...some) => {
+    asked.push(some.length);
+    return some.map((type) => Number(String(type).slice(1)) * 1e6);
+  };
+  expect(await oldestClaimable(ask, keysFor('p:'), types)).toEqual(types.map((_, index) => index));
+  expect(asked.map((count) => count * OLDEST_AMONG)).toEqual([200, 200, 100]);
+});
 
 test('the counts are those of the last complete pass', async () => {
   const census = new OperationCensus({ keys: keysFor('p:'), pagesPerPoll: 1 });

@@ -5,6 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
 import { type Clock, within } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
+import './contain-odd-replies.ts';
 import { SocketConnector } from './socket-connector.ts';
 
 /** Credentials and sockets, the same for every connection of a kind. */
@@ -44,6 +45,8 @@ export class Connection {
     this.#clock = clock;
     redis.on('error', (error: Error) => {
       this.#lastError = error;
+      // Also of a reply that answers no command: the next one could be taken for the answer to another command.
+      this.destroy();
     });
     this.closed = new Promise((resolve) => {
       redis.once('end', () => {
@@ -133,10 +136,22 @@ export class Connection {
     onMessage: (message: string) => void,
   ): Promise<void> {
     this.#redis.on('message', (heard: string, message: string) => {
-      if (heard === channel) onMessage(message);
+      if (heard !== channel) return;
+      try {
+        onMessage(message);
+      } catch (error) {
+        // A defect of ours, not of the peer: it must not pass for one.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
     });
     const late = (): Error => new Error(`SUBSCRIBE: no reply within ${timeoutMs} ms`);
-    await within(this.#clock, timeoutMs, this.#redis.subscribe(channel), late);
+    // An answer that makes no sense ends the connection, and ioredis then forgets whom it was for.
+    const ended = this.closed.then((reason): never => {
+      throw reason ?? new Error('the connection has closed');
+    });
+    await within(this.#clock, timeoutMs, Promise.race([this.#redis.subscribe(channel), ended]), late);
   }
 
   /** Closes at once. Commands in flight reject. */

@@ -32,10 +32,11 @@ export interface OperationPage {
 
 /** Locks whose leases are counted. */
 export const LEASE_SAMPLE = 400;
-/** Keys that one script looks at: Redis does nothing else meanwhile, for less than a millisecond. */
+/** Keys that one script looks at: Redis does nothing else meanwhile, for a millisecond or two. */
 const AT_ONCE = 200;
 /** Claimable operations of a type that are looked at for the oldest. */
 export const OLDEST_AMONG = 20;
+const TYPES_AT_ONCE = AT_ONCE / OLDEST_AMONG;
 
 /**
  * An index counts locks, not leases: a lock that is shared or has permits has many, and its summary says how many. A
@@ -140,9 +141,13 @@ export async function oldestClaimable(
   keys: Keys,
   types: readonly string[],
 ): Promise<readonly number[]> {
-  if (types.length === 0) return [];
-  const reply = await ask('EVAL', OLDEST_CLAIMABLE, 1, keys.meta, OLDEST_AMONG, ...types);
-  return numbersIn(reply).map((micros) => micros / 1e6);
+  const seconds: number[] = [];
+  for (let first = 0; first < types.length; first += TYPES_AT_ONCE) {
+    const some = types.slice(first, first + TYPES_AT_ONCE);
+    const reply = await ask('EVAL', OLDEST_CLAIMABLE, 1, keys.meta, OLDEST_AMONG, ...some);
+    seconds.push(...numbersIn(reply).map((micros) => micros / 1e6));
+  }
+  return seconds;
 }
 
 function textsIn(reply: unknown): readonly string[] {

@@ -1,7 +1,7 @@
 // Reads what Redis says of itself: INFO texts and flat name-value replies. Owns their forms, not what follows from
 // them.
 
-import type { HostPort } from '../../domain/host-port.ts';
+import { type HostPort, hostPortFrom } from '../../domain/host-port.ts';
 
 export interface NodeInfo {
   /** `standalone`, `sentinel` or `cluster`. */
@@ -34,14 +34,14 @@ export interface AttachedReplica {
   readonly lag: number;
 }
 
-/** The replicas in the INFO of their primary, without those that announce no port. */
+/** The replicas in the INFO of their primary, without those that announce no address. */
 export function attachedReplicas(info: ReadonlyMap<string, string>): readonly AttachedReplica[] {
   const replicas: AttachedReplica[] = [];
   for (const [name, text] of info) {
     if (!/^slave\d+$/.test(name)) continue;
     const parts = new Map(text.split(',').map((part): [string, string] => splitAt(part, '=')));
-    const address = { host: parts.get('ip') ?? '', port: Number(parts.get('port')) };
-    if (address.host === '' || !(address.port > 0)) continue;
+    const address = hostPortFrom(parts.get('ip'), parts.get('port'));
+    if (!address) continue;
     replicas.push({ address, offset: Number(parts.get('offset')), lag: Number(parts.get('lag')) });
   }
   return replicas;
