@@ -1,7 +1,7 @@
 // The redis-cli commands that findings give people: complete, so that they can be copied, and without any secret.
 
 import type { ClientTlsConfig, RedisConfig, RedisCredentials } from '../config/config.ts';
-import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
 
 /** A command for a Redis node. With a password, redis-cli asks for it. */
 export function redisCli(redis: RedisConfig, address: HostPort, command: string): string {
@@ -39,10 +39,6 @@ export function sentinelSetting(
 
 export function masterNameOf(redis: RedisConfig): string {
   return redis.kind === 'sentinel' ? redis.masterName : '';
-}
-
-export function nodeName(address: HostPort): string {
-  return formatHostPort(address);
 }
 
 function commandLine(
