@@ -7,14 +7,13 @@ import type { Deployment, Load } from '../capacity/load.ts';
 import { type Scale, scaled } from '../capacity/scale.ts';
 import { STREAMS_PER_CONNECTION } from '../capacity/unit-costs.ts';
 import { UNIT_FIGURES } from '../capacity/unit-figures.ts';
-import { ConfigError } from '../config/config-error.ts';
-import { loadConfig } from '../config/load-config.ts';
 import { redisConnection, sentinelConnection } from '../deployment/connection-settings.ts';
 import { NodeLines } from '../deployment/node-lines.ts';
 import { readTopology } from '../deployment/topology.ts';
 import { wakefulClock } from '../domain/clock.ts';
 import type { CapacityOptions } from './capacity-options.ts';
 import { planJson, planText } from './capacity-text.ts';
+import { configOf } from './config-of.ts';
 import { EXIT, Exit } from './exit.ts';
 import { complain } from './notices.ts';
 import { print, printJson, terminalWidth } from './output.ts';
@@ -147,12 +146,7 @@ async function measured(file: string | undefined, env: Env, signal: AbortSignal)
 }
 
 function redisOf(file: string | undefined, env: Env) {
-  try {
-    const { redis } = loadConfig({ file, env });
-    if (redis) return redis;
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Exit(EXIT.usage, error.message);
-    throw error;
-  }
+  const { redis } = configOf(file, env, EXIT.usage);
+  if (redis) return redis;
   throw new Exit(EXIT.usage, '--calibrate needs a Redis: give --config a file with a redis section.');
 }

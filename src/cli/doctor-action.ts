@@ -3,13 +3,11 @@
 
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
-import type { Config } from '../config/config.ts';
-import { ConfigError } from '../config/config-error.ts';
-import { loadConfig } from '../config/load-config.ts';
 import { type Examination, type Severity, worstOf } from '../doctor/examination.ts';
 import { examinationFromJson, examinationToJson } from '../doctor/examination-json.ts';
 import { examine } from '../doctor/examine.ts';
 import { pause, wakefulClock } from '../domain/clock.ts';
+import { configOf } from './config-of.ts';
 import { changesBetween, changeText, reportText } from './doctor-text.ts';
 import { EXIT, Exit } from './exit.ts';
 import { print, terminalWidth } from './output.ts';
@@ -46,7 +44,7 @@ type LookAgain = () => Promise<Examination>;
 
 function lookFor({ admin, config: file }: DoctorOptions, env: Env): LookAgain {
   if (admin !== undefined) return () => askServer(admin);
-  const config = configOf(file, env);
+  const config = configOf(file, env, EXIT.unavailable);
   return async () => {
     try {
       return await examine(config, { clock: wakefulClock });
@@ -54,15 +52,6 @@ function lookFor({ admin, config: file }: DoctorOptions, env: Env): LookAgain {
       throw new Exit(EXIT.unavailable, `could not examine: ${reasonOf(error)}`);
     }
   };
-}
-
-function configOf(file: string | undefined, env: Env): Config {
-  try {
-    return loadConfig({ file, env });
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Exit(EXIT.unavailable, error.message);
-    throw error;
-  }
 }
 
 async function askServer(origin: string): Promise<Examination> {

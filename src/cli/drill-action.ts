@@ -7,8 +7,6 @@ import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { isatty } from 'node:tty';
 import type { Config, SentinelRedisConfig } from '../config/config.ts';
-import { ConfigError } from '../config/config-error.ts';
-import { loadConfig } from '../config/load-config.ts';
 import { examine } from '../doctor/examine.ts';
 import { wakefulClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
@@ -17,6 +15,7 @@ import { Drill, type DrillEnd, type DrillForecast, loadText } from '../drill/dri
 import { drillPicture } from '../drill/drill-picture.ts';
 import { CALLERS_PER_QUEUE, type DrillPlan } from '../drill/drill-plan.ts';
 import { drillText } from '../drill/drill-text.ts';
+import { configOf } from './config-of.ts';
 import { connector } from './connect.ts';
 import { DrillProgress } from './drill-progress.ts';
 import { findingText, type SafetyFinding, verdictOn } from './drill-safety.ts';
@@ -59,7 +58,7 @@ export async function drillFailover(flags: DrillFlags, env: Env): Promise<never>
       'drill failover: nobody can be asked here, since this is no terminal. Give --yes to fail Redis over without a question.',
     );
   }
-  const config = configOf(flags, env);
+  const config = configOf(flags.config, env, EXIT.usage);
   const redis = sentinelsOf(config);
   if (flags.svg !== undefined) checkWritable(flags.svg);
   const signals = new Signals();
@@ -102,15 +101,6 @@ export async function drillFailover(flags: DrillFlags, env: Env): Promise<never>
   } finally {
     process.off('exit', sayWhatIsLeft);
     drill.close();
-  }
-}
-
-function configOf({ config: file }: DrillFlags, env: Env): Config {
-  try {
-    return loadConfig({ file, env });
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Exit(EXIT.usage, error.message);
-    throw error;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type ClaimOperationsResponse,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { fullJitterMs } from '../domain/backoff.ts';
+import { aborted } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { ADVICE } from './advice.ts';
 import { type AttemptOutcome, runAttempt, type Work } from './attempt.ts';
@@ -219,11 +220,4 @@ export class Worker<Data = Payload | undefined> implements AsyncDisposable {
       // An observer that throws must not end the work of others.
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

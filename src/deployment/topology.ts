@@ -2,7 +2,7 @@
 // path of locks believes is in store/redis/sentinel-watch.ts.
 
 import type { RedisConfig } from '../config/config.ts';
-import { formatHostPort, type HostPort, hostPortFrom } from '../domain/host-port.ts';
+import { formatHostPort, type HostPort, hostPortFrom, isSameHostPort } from '../domain/host-port.ts';
 import { attachedReplicas, fieldsOf, infoFields } from '../store/redis/info.ts';
 import { isRefusal, type NodeLines } from './node-lines.ts';
 
@@ -68,7 +68,7 @@ export function topologyOf(answers: readonly (SentinelView | SilentSentinel)[]):
   return {
     primary,
     agreedPrimary: first && first.votes > answers.length / 2 ? primary : undefined,
-    replicas: replicas.filter((replica) => !primary || !isSame(replica, primary)),
+    replicas: replicas.filter((replica) => !primary || !isSameHostPort(replica, primary)),
     sentinels,
     silent,
   };
@@ -148,8 +148,4 @@ function distinct(addresses: readonly (HostPort | undefined)[]): readonly HostPo
   const known = new Map<string, HostPort>();
   for (const address of addresses) if (address) known.set(formatHostPort(address), address);
   return [...known.values()];
-}
-
-function isSame(one: HostPort, other: HostPort): boolean {
-  return formatHostPort(one) === formatHostPort(other);
 }

@@ -39,6 +39,10 @@ export function formatHostPort(address: HostPort): string {
   return isIPv6(address.host) ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+export function isSameHostPort(one: HostPort, other: HostPort): boolean {
+  return formatHostPort(one) === formatHostPort(other);
+}
+
 /** Whether only this machine can reach a server that listens there. */
 export function isLoopback(host: string): boolean {
   if (isIPv4(host)) return host.startsWith('127.');

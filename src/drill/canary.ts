@@ -1,6 +1,6 @@
 // The load of a drill as a whole: what callers of a deployment do, in small, under names of its own.
 
-import { type Clock, within } from '../domain/clock.ts';
+import { aborted, type Clock, within } from '../domain/clock.ts';
 import { CanaryOperations, type FailoverSpan, type OperationCounts } from './canary-operations.ts';
 import type { CanaryPart, CanarySurroundings } from './canary-part.ts';
 import { ContendedQueues } from './contended-queues.ts';
@@ -76,11 +76,4 @@ export class Canary {
   operations(): OperationCounts {
     return this.#operations.counts();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -2,7 +2,7 @@
 // who asks them is in safety-look.ts. A rehearsal is for a healthy deployment: on another one it is an outage.
 
 import { addressIn, flagsIn, type SentinelView, type Topology } from '../deployment/topology.ts';
-import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import { formatHostPort, type HostPort, isSameHostPort } from '../domain/host-port.ts';
 import type { DrillPlan } from './drill-plan.ts';
 import type { ServerState } from './server-states.ts';
 
@@ -60,7 +60,7 @@ function ofSentinels({ topology, quorumTrouble }: SafetyLook): Objection[] {
   if (!primary) return found;
   for (const { address, primary: row } of sentinels) {
     const named = addressIn(row);
-    if (named && !isSame(named, primary)) {
+    if (named && !isSameHostPort(named, primary)) {
       const seen = `names ${formatHostPort(named)}, and others name ${formatHostPort(primary)}`;
       object(
         'one-primary',
@@ -185,7 +185,7 @@ function ofLastFailover({ topology }: SafetyLook, restMs: number | undefined): O
   if (!primary) return [];
   const naming = sentinels.filter(({ primary: row }) => {
     const named = addressIn(row);
-    return named !== undefined && isSame(named, primary);
+    return named !== undefined && isSameHostPort(named, primary);
   });
   const newest = Math.max(0, ...naming.map(({ primary: row }) => Number(row.get('config-epoch'))));
   // A Sentinel counts anew when it starts. The one that has known this reign for the longest is right.
@@ -256,10 +256,6 @@ function ofServers({ topology, replication, servers }: SafetyLook): Objection[] 
 
 function rightsFor(right: string): string {
   return `give the user of redis.sentinel_username the right ${right} (docs/redis-acl.md)`;
-}
-
-function isSame(one: HostPort, other: HostPort): boolean {
-  return formatHostPort(one) === formatHostPort(other);
 }
 
 function seconds(ms: number): string {

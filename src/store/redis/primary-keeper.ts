@@ -7,7 +7,7 @@
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
-import { formatHostPort } from '../../domain/host-port.ts';
+import { formatHostPort, isSameHostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
@@ -186,7 +186,7 @@ export class PrimaryKeeper {
     const readAtMs = clock.monotonicMs();
     const agreed = await locator.awaitNamed(
       () => readAtMs,
-      (now) => formatHostPort(now.address) === formatHostPort(named.address),
+      (now) => isSameHostPort(now.address, named.address),
       readAtMs + STEP_TIMEOUT_MS,
     );
     if (!agreed) {
