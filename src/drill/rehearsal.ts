@@ -81,6 +81,10 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     timeline.say('drill', `after: grants are back; the load goes on for ${inSeconds(plan.afterMs)}`);
     await until(options, () => false, plan.afterMs);
   }
+  if (watch.lastSwitched !== watch.switched) {
+    const [first, last] = [watch.switched?.to, watch.lastSwitched?.to];
+    troubles.push(`${first} did not stay the primary: another failover followed, to ${last}`);
+  }
   const switchedMs = watch.switched?.atMs;
   const { grantsBackMs } = watch;
   const marks = { readyMs, begunMs, switchedMs, grantsBackMs, endMs: clock.monotonicMs() };
