@@ -62,11 +62,11 @@ export class FailoverWatch {
   }
 
   /**
-   * Whether one has begun and not all servers use the new primary yet. What a server is told until then may be
+   * Whether one has begun and a server may still use the former primary. What a server is told until then may be
    * forgotten with the writes of the former primary.
    */
   get isUnderWay(): boolean {
-    return this.hasBegun && !(this.switched && this.#states.allServeAfter(this.#formerReign));
+    return this.hasBegun && !(this.switched && this.#states.areAfter(this.#formerReign));
   }
 
   /** Watches until the signal aborts. Never rejects. */
@@ -101,6 +101,12 @@ export class FailoverWatch {
     return true;
   }
 
+  /** Who has no grants yet, for people. */
+  get missing(): string {
+    const servers = this.#states.notGrantingAfter(this.#formerReign);
+    return servers.length === 0 ? 'the callers of the drill got none' : `${servers.join(', ')} gave none`;
+  }
+
   /** For somebody whose drill has ended early. */
   describe(): string {
     const { clock, masterName } = this.#options;
@@ -124,7 +130,7 @@ export class FailoverWatch {
 }
 
 function changeOf(state: ServerState, before: ServerState): string {
-  if (!state.serving) return 'has no usable primary';
+  if (!state.serving) return state.isSilent ? 'does not answer' : 'has no usable primary';
   const reign = state.reign === before.reign ? '' : 'a new reign: ';
   if (state.quarantineMs > 0) return `${reign}quarantine, nothing new for ${inSeconds(state.quarantineMs)}`;
   return `${reign}grants`;

@@ -73,7 +73,9 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     const withinMs = options.quarantineMs + GRANTS_WITHIN_MS;
     await until(options, () => watch.areGrantsBack(record, begunMs), withinMs);
     if (watch.grantsBackMs === undefined) {
-      troubles.push(`not all servers granted again within ${inSeconds(withinMs)} after the switch`);
+      troubles.push(
+        `grants did not come back within ${inSeconds(withinMs)} after the switch: ${watch.missing}`,
+      );
     }
   }
   if (watch.grantsBackMs !== undefined) {
