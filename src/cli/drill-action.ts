@@ -82,7 +82,7 @@ export async function drillFailover(flags: DrillFlags, env: Env): Promise<never>
     signals.stop.throwIfAborted();
     if (!flags.yes && !flags.observe) await ask(drill, flags, forecast, signals);
     else for (const line of announcement(drill, flags, forecast)) complain(line);
-    progress.begin(() => drill.stage);
+    progress.begin(() => statusOf(drill));
     let end: DrillEnd;
     try {
       end = await drill.run();
@@ -200,6 +200,12 @@ async function ask(
     reader.close();
   }
   throw new Exit(EXIT.no, 'drill failover: not confirmed, and nothing was touched.');
+}
+
+function statusOf({ stage }: Drill): string {
+  const next =
+    stage === 'cleaning up' ? 'leaves the rest to end by itself' : 'ends it and takes back its load';
+  return `${stage} (Ctrl-C ${next})`;
 }
 
 async function tellWhatIsLeft(drill: Drill): Promise<void> {

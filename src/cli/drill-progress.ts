@@ -45,9 +45,7 @@ export class DrillProgress {
   #draw(): void {
     if (!this.#phase || !this.#hasStatus) return;
     const seconds = ((this.#clock.monotonicMs() - this.#startMs) / 1_000).toFixed(0);
-    this.#write(
-      `${CLEAR}${seconds.padStart(6)} s  ${this.#phase()} (Ctrl-C ends it and takes back its load)`,
-    );
+    this.#write(`${CLEAR}${seconds.padStart(6)} s  ${this.#phase()}`);
     this.#timer = this.#clock.after(EVERY_MS, () => this.#draw());
   }
 

@@ -91,9 +91,7 @@ export class CanaryOperations implements CanaryPart {
     await Promise.all(all);
     const { signal } = this.#beginning;
     if (signal.aborted) return;
-    this.#loop = inLoop(clock, BEGIN_EVERY_MS / this.#count, signal, async () => {
-      await this.#begin(SHORT).catch(reasonOf);
-    });
+    this.#loop = inLoop(clock, BEGIN_EVERY_MS / this.#count, signal, () => this.#begin(SHORT));
     while (this.#runningLong < this.#count && !signal.aborted) await pause(clock, CHECK_EVERY_MS, signal);
   }
 
@@ -157,6 +155,7 @@ export class CanaryOperations implements CanaryPart {
     return { begun, lost, forgotten: this.#forgotten, takenOver: this.#takenOver };
   }
 
+  /** Rejects for a long one alone: short ones may meet an outage. */
   async #begin(kind: typeof LONG | typeof SHORT): Promise<void> {
     const { clientOf, clock, record, prefix, ttlMs } = this.#around;
     const number = ++this.#number;

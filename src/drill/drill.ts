@@ -164,7 +164,7 @@ export class Drill {
         deployment: redis.masterName,
         startedAt,
         formerPrimary: this.#watch.switched?.from ?? formatHostPort(primary),
-        newPrimary: this.#watch.switched?.to,
+        newPrimary: this.#watch.lastSwitched?.to,
         quarantineMs: this.#quarantineMs(),
         heldLeases: plan.load.holders,
         operations: canary.operations(),

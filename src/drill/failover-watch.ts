@@ -18,12 +18,18 @@ export interface FailoverWatchOptions {
   readonly timeline: DrillTimeline;
 }
 
+interface Switch {
+  readonly atMs: number;
+  readonly from: string;
+  readonly to: string;
+}
+
 export class FailoverWatch {
   /** When a Sentinel was asked for a failover, and had not refused it. */
   askedAtMs: number | undefined;
   readonly #options: FailoverWatchOptions;
   readonly #states: ServerStates;
-  #switch: { readonly atMs: number; readonly from: string; readonly to: string } | undefined;
+  readonly #switches: Switch[] = [];
   #grantsBackMs: number | undefined;
   #formerReign = '';
 
@@ -33,8 +39,13 @@ export class FailoverWatch {
   }
 
   /** The first word of any Sentinel that another node is the primary now. */
-  get switched(): { readonly atMs: number; readonly from: string; readonly to: string } | undefined {
-    return this.#switch;
+  get switched(): Switch | undefined {
+    return this.#switches[0];
+  }
+
+  /** The same of the last one: the new primary can fail, too. */
+  get lastSwitched(): Switch | undefined {
+    return this.#switches.at(-1);
   }
 
   get grantsBackMs(): number | undefined {
@@ -42,7 +53,7 @@ export class FailoverWatch {
   }
 
   get hasBegun(): boolean {
-    return this.askedAtMs !== undefined || this.#switch !== undefined;
+    return this.askedAtMs !== undefined || this.switched !== undefined;
   }
 
   /** How long nothing is granted from now on, in milliseconds; 0 without a quarantine. */
@@ -51,11 +62,11 @@ export class FailoverWatch {
   }
 
   /**
-   * Whether one has begun and not all servers use the new primary yet. What a server is told until then may be
+   * Whether one has begun and a server may still use the former primary. What a server is told until then may be
    * forgotten with the writes of the former primary.
    */
   get isUnderWay(): boolean {
-    return this.hasBegun && !(this.#switch && this.#states.allServeAfter(this.#formerReign));
+    return this.hasBegun && !(this.switched && this.#states.areAfter(this.#formerReign));
   }
 
   /** Watches until the signal aborts. Never rejects. */
@@ -64,8 +75,8 @@ export class FailoverWatch {
     const { sentinels, servers, clock, timeline } = this.#options;
     const news = {
       switched: (by: HostPort, from: string, to: string): void => {
-        if (this.#switch) return; // The other Sentinels say the same a moment later.
-        this.#switch = { atMs: clock.monotonicMs(), from, to };
+        if (this.#switches.some((known) => known.to === to)) return; // The other Sentinels say the same later.
+        this.#switches.push({ atMs: clock.monotonicMs(), from, to });
         timeline.say('sentinel', `${formatHostPort(by)}: +switch-master from ${from} to ${to}`);
       },
       failoverFlag: (by: HostPort, isInProgress: boolean): void => {
@@ -81,7 +92,7 @@ export class FailoverWatch {
 
   /** Whether every server grants under another reign, and callers have felt it. Remembers since when. */
   areGrantsBack(record: CanaryRecord, begunMs: number): boolean {
-    const switchedMs = this.#switch?.atMs;
+    const switchedMs = this.switched?.atMs;
     if (switchedMs === undefined || !this.#states.allGrantAfter(this.#formerReign)) return false;
     const nowMs = this.#options.clock.monotonicMs();
     const pausing = longestGap(record.grants, begunMs, nowMs);
@@ -90,17 +101,24 @@ export class FailoverWatch {
     return true;
   }
 
+  /** Who has no grants yet, for people. */
+  get missing(): string {
+    const servers = this.#states.notGrantingAfter(this.#formerReign);
+    return servers.length === 0 ? 'the callers of the drill got none' : `${servers.join(', ')} gave none`;
+  }
+
   /** For somebody whose drill has ended early. */
   describe(): string {
     const { clock, masterName } = this.#options;
-    if (this.#switch && this.#states.allGrantAfter(this.#formerReign)) {
-      return `The failover to ${this.#switch.to} is over: all servers grant.`;
+    const last = this.lastSwitched;
+    if (last && this.#states.allGrantAfter(this.#formerReign)) {
+      return `The failover to ${last.to} is over: all servers grant.`;
     }
-    if (this.#switch) {
+    if (last) {
       const leftMs = this.quarantineMs();
       const until =
         leftMs > 0 ? `nothing new is granted for another ${inSeconds(leftMs)}` : 'grants should be back soon';
-      return `The failover to ${this.#switch.to} goes on without the drill: ${until} ("leasehold info" tells).`;
+      return `The failover to ${last.to} goes on without the drill: ${until} ("leasehold info" tells).`;
     }
     if (this.askedAtMs === undefined) return 'The drill has caused no failover.';
     const agoMs = clock.monotonicMs() - this.askedAtMs;
@@ -112,7 +130,7 @@ export class FailoverWatch {
 }
 
 function changeOf(state: ServerState, before: ServerState): string {
-  if (!state.serving) return 'has no usable primary';
+  if (!state.serving) return state.isSilent ? 'does not answer' : 'has no usable primary';
   const reign = state.reign === before.reign ? '' : 'a new reign: ';
   if (state.quarantineMs > 0) return `${reign}quarantine, nothing new for ${inSeconds(state.quarantineMs)}`;
   return `${reign}grants`;

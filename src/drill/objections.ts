@@ -115,10 +115,10 @@ function ofReplicas({ topology, replication }: SafetyLook): Objection[] {
   }
   if ('reason' in replication) {
     const why = 'only the primary knows how far its replicas are behind';
-    const fix = 'give the Redis user of the configuration the right +info';
-    return [
-      { check: 'primary', subject: formatHostPort(primary), seen: `INFO: ${replication.reason}`, why, fix },
-    ];
+    const fix = /NOPERM/.test(replication.reason)
+      ? 'give the Redis user of the configuration the right +info'
+      : 'find out why it does not answer; leasehold doctor tells more';
+    return [{ check: 'primary', subject: formatHostPort(primary), seen: replication.reason, why, fix }];
   }
   const refusals = sentinels.flatMap(({ refused }) => refused.get('REPLICAS') ?? []);
   if (sentinels.length > 0 && refusals.length === sentinels.length) {

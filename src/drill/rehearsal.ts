@@ -73,13 +73,19 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     const withinMs = options.quarantineMs + GRANTS_WITHIN_MS;
     await until(options, () => watch.areGrantsBack(record, begunMs), withinMs);
     if (watch.grantsBackMs === undefined) {
-      troubles.push(`not all servers granted again within ${inSeconds(withinMs)} after the switch`);
+      troubles.push(
+        `grants did not come back within ${inSeconds(withinMs)} after the switch: ${watch.missing}`,
+      );
     }
   }
   if (watch.grantsBackMs !== undefined) {
     onPhase('after');
     timeline.say('drill', `after: grants are back; the load goes on for ${inSeconds(plan.afterMs)}`);
     await until(options, () => false, plan.afterMs);
+  }
+  if (watch.lastSwitched !== watch.switched) {
+    const [first, last] = [watch.switched?.to, watch.lastSwitched?.to];
+    troubles.push(`${first} did not stay the primary: another failover followed, to ${last}`);
   }
   const switchedMs = watch.switched?.atMs;
   const { grantsBackMs } = watch;

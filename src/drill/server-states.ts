@@ -9,6 +9,8 @@ export interface ServerState {
   readonly reign: string;
   /** 0 when no quarantine is in force. */
   readonly quarantineMs: number;
+  /** It doesn't answer. */
+  readonly isSilent?: true;
 }
 
 const EVERY_MS = 200;
@@ -17,6 +19,8 @@ const ANSWER_MS = 1_000;
 export function stateOf({ serving, reign, quarantineRemainingMs = 0 }: ServerInfo): ServerState {
   return { serving, reign, quarantineMs: quarantineRemainingMs };
 }
+
+type Asked = Pick<Client, 'serverInfo'>;
 
 export class ServerStates {
   readonly #last = new Map<string, ServerState>();
@@ -28,7 +32,7 @@ export class ServerStates {
 
   /** Asks until the signal aborts. Tells when a server begins or ends to serve, to grant, or a reign. Never rejects. */
   async watch(
-    servers: ReadonlyMap<string, Client>,
+    servers: ReadonlyMap<string, Asked>,
     changed: (server: string, state: ServerState, before: ServerState | undefined) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -48,13 +52,23 @@ export class ServerStates {
 
   /** Whether every server grants, under another reign than this one. */
   allGrantAfter(reign: string): boolean {
-    return this.allServeAfter(reign) && this.quarantineMs() === 0;
+    return this.#last.size > 0 && this.notGrantingAfter(reign).length === 0;
   }
 
-  /** Whether every server uses the primary of another reign than this one. */
-  allServeAfter(reign: string): boolean {
-    const states = [...this.#last.values()];
-    return states.length > 0 && states.every((state) => state.serving && state.reign !== reign);
+  /** The servers that don't. */
+  notGrantingAfter(reign: string): readonly string[] {
+    const isBack = (state: ServerState): boolean =>
+      state.serving && state.reign !== reign && state.quarantineMs === 0;
+    return [...this.#last].filter(([, state]) => !isBack(state)).map(([server]) => server);
+  }
+
+  /**
+   * Whether a server uses the primary of another reign than this one, and none that of this one. A server that is
+   * silent or has no primary doesn't count: it can write to none.
+   */
+  areAfter(reign: string): boolean {
+    const serving = [...this.#last.values()].filter((state) => state.serving);
+    return serving.length > 0 && serving.every((state) => state.reign !== reign);
   }
 
   /** How long the quarantine lasts that is in force, in milliseconds; 0 without one. */
@@ -62,15 +76,16 @@ export class ServerStates {
     return Math.max(0, ...[...this.#last.values()].map(({ quarantineMs }) => quarantineMs));
   }
 
-  async #ask(client: Client, signal: AbortSignal): Promise<ServerState> {
+  async #ask(client: Asked, signal: AbortSignal): Promise<ServerState> {
     try {
       return stateOf(await client.serverInfo({ timeoutMs: ANSWER_MS, signal }));
     } catch {
-      return { serving: false, reign: '', quarantineMs: 0 };
+      return { serving: false, reign: '', quarantineMs: 0, isSilent: true };
     }
   }
 }
 
-function keyOf({ serving, reign, quarantineMs }: ServerState): string {
+function keyOf({ serving, reign, quarantineMs, isSilent }: ServerState): string {
+  if (isSilent) return 'silent';
   return serving ? `${reign} ${quarantineMs > 0}` : '';
 }

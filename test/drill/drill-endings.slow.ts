@@ -162,6 +162,27 @@ test('--observe measures a failover after a crash of the primary', TEST_MS, asyn
   }
 });
 
+test('A crash of the new primary fails a drill, which names the primary that is left', TEST_MS, async () => {
+  const drill = rig.drill('--yes', '--json', '--max-lost', '100', '--max-without-grants', '1m');
+  await says(drill, 'a new reign: quarantine');
+  const promoted = await rig.cluster.primary();
+  await promoted.process.kill();
+  try {
+    expect(await drill.exit(DRILL_WITHIN_MS)).toBe(1);
+    const { address } = await rig.cluster.primary();
+    expect(address).not.toEqual(promoted.address);
+    expect(JSON.parse(drill.stdout)).toMatchObject({
+      new_primary: formatHostPort(address),
+      complaints: [
+        `${formatHostPort(promoted.address)} did not stay the primary: another failover followed, to ${formatHostPort(address)}`,
+      ],
+    });
+    expect(await rig.left(drill)).toEqual([]);
+  } finally {
+    await promoted.process.restart();
+  }
+});
+
 test('--observe ends when no failover comes within its time', TEST_MS, async () => {
   const drill = rig.drill('--observe', '--within', '2s');
   expect(await drill.exit(DRILL_WITHIN_MS)).toBe(1);

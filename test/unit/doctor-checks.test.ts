@@ -338,6 +338,15 @@ const CASES: readonly Case[] = [
     /maxmemory 2097152000/,
   ],
   [
+    'a nearly full memory on a machine that has no more',
+    withInfo(madeUp(), 0, { used_memory: String(850 * MB), total_system_memory: String(1_500 * MB) }),
+    'memory',
+    'warning',
+    PRIMARY,
+    /85 %/,
+    /^the machine has 1\.5 GB: give it more memory/,
+  ],
+  [
     'connections that run short',
     withInfo(madeUp(), 0, { connected_clients: '9000' }),
     'connections',

@@ -110,7 +110,6 @@ test.each<readonly [string, SafetyLook, string, RegExp]>([
     /s_down/,
   ],
   ['a quorum that is out of reach', look({ quorumTrouble: 'NOQUORUM 1 usable' }), 'quorum', /NOQUORUM/],
-  ['a primary without INFO', look({ replication: { reason: 'NOPERM' } }), 'primary', /INFO: NOPERM/],
   [
     'no replica at all',
     look({ replication: { text: 'role:master\r\nmaster_repl_offset:5\r\nmaster_replid:abc0123' } }),
@@ -181,6 +180,19 @@ test('Where the user at the Sentinels lacks a right, the objection names the rig
     ['replica-ready', expect.stringContaining('+sentinel|replicas')],
   ]);
 });
+
+test.each([
+  ["NOPERM this user has no permissions to run the 'info' command", '+info'],
+  ['INFO: no reply within 2000 ms', 'why it does not answer'],
+])(
+  'A primary that says %j to INFO keeps a drill from causing a failover, and the help fits',
+  (reason, help) => {
+    const objections = objectionsTo(look({ replication: { reason } }), TRIGGER);
+    expect(objections).toEqual([
+      expect.objectContaining({ check: 'primary', seen: reason, fix: expect.stringContaining(help) }),
+    ]);
+  },
+);
 
 test('Sentinels that the configuration does not list are told from those that do not answer', () => {
   const [objection] = objectionsTo(look({}, [sentinel()]), TRIGGER);

@@ -81,10 +81,14 @@ function memory(examined: Examined): readonly Judgement[] {
       }
       const seen = `${bytesText(used)} of ${bytesText(most)} are used (${Math.round((100 * used) / most)} %)`;
       if (used < NEARLY_FULL * most) return ok(subject, seen);
+      const machine = numberIn(fields, 'total_system_memory') ?? 0;
       const told = {
         seen,
         why: 'a full Redis refuses new locks; held ones can still be renewed and released',
-        fix: setting(redis, address, 'maxmemory', String(2 * most)),
+        fix:
+          machine > 0 && 2 * most > machine
+            ? `the machine has ${bytesText(machine)}: give it more memory, or look what fills it (docs/runbooks.md, "Full memory")`
+            : setting(redis, address, 'maxmemory', String(2 * most)),
       };
       return used < FULL * most ? warning(subject, told) : error(subject, told);
     },
