@@ -2,6 +2,7 @@
 // the parent, one after the other, and answers each with what it saw.
 import type { LoadOrder } from './load-order.ts';
 import { acquireMany } from './loads/acquire-many.ts';
+import { ClientHolds } from './loads/client-holds.ts';
 import { fill } from './loads/fill.ts';
 import { HandOverQueue } from './loads/hand-over.ts';
 import { Holds } from './loads/holds.ts';
@@ -15,6 +16,7 @@ import { Watchers } from './loads/watchers.ts';
 
 let queue: HandOverQueue | undefined;
 let holds: Holds | undefined;
+let clientHolds: ClientHolds | undefined;
 let holders: Holders | undefined;
 let crowd: LeaseCrowd | undefined;
 let watchers: Watchers | undefined;
@@ -58,7 +60,11 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return holds.open(order.streams);
     case 'watch':
       return holds?.watch(order.forMs);
+    case 'hold-by-client':
+      clientHolds = new ClientHolds(order.address);
+      return clientHolds.open(order);
     case 'end':
+      clientHolds?.close();
       return holds?.close();
     case 'crowd':
       crowd = new LeaseCrowd(order.address, order.count);

@@ -1,6 +1,7 @@
 // What the load generator is asked to do and what it answers, for each kind of load. Owns the messages between the
 // scenarios and load-generator.ts.
 import type { AcquireManyOrder } from './loads/acquire-many.ts';
+import type { ClientHoldsOrder } from './loads/client-holds.ts';
 import type { Percentiles } from './loads/latencies.ts';
 import type { ListOrder, RecordOrder } from './loads/list.ts';
 import type { ModesOrder } from './loads/modes.ts';
@@ -61,7 +62,7 @@ export interface Cycles {
   readonly fewest: number;
 }
 
-/** Opens streams that each hold a lease; `watch` reads them for a time, and `end` closes them. */
+/** Opens streams that each hold a lease; `watch` reads them for a time, and `end` closes them and those of clients. */
 export type HoldOrder =
   | { readonly kind: 'hold'; readonly address: string; readonly streams: number; readonly ttlMs: number }
   | { readonly kind: 'watch'; readonly forMs: number }
@@ -109,6 +110,7 @@ export interface Operations {
 }
 
 export type LoadOrder =
+  | ClientHoldsOrder
   | UncontendedOrder
   | ModesOrder
   | AcquireManyOrder

@@ -72,8 +72,31 @@ export function renewalIntervalMs(ttlMs: number): number {
   return Math.max(Math.min(ttlMs / 4, LONGEST_RENEWAL_MS) * MEAN_JITTER, SHORTEST_RENEWAL_MS);
 }
 
-export function streamRenewalsPerSecond({ holdStreams, ttlMs }: Load): number {
-  return holdStreams / (renewalIntervalMs(ttlMs) / 1_000);
+/** How long a client leaves leases on one stream; the next stream takes them over (client/core/batch.ts). */
+const STREAM_AGE_MS = { least: 8_000, most: 10_000 } as const;
+export const MEAN_STREAM_AGE_MS = (STREAM_AGE_MS.least + STREAM_AGE_MS.most) / 2;
+
+export function takeOversPerSecond({ holdStreams }: Load): number {
+  return holdStreams / (MEAN_STREAM_AGE_MS / 1_000);
+}
+
+/** Each stream renews what it takes over; until the next one does, the server renews as often as there is time for. */
+export function streamRenewalsPerSecond(load: Load): number {
+  const { least, most } = STREAM_AGE_MS;
+  let byServer = 0;
+  for (let atMs = renewalIntervalMs(load.ttlMs); atMs < most; atMs += renewalIntervalMs(load.ttlMs)) {
+    byServer += Math.min((most - atMs) / (most - least), 1);
+  }
+  return takeOversPerSecond(load) * (1 + byServer);
+}
+
+/**
+ * Looks at locks for which the deadline has passed that was last written down: they were renewed since. A lock that is
+ * given back before costs none.
+ */
+export function looksPerSecond({ locks, ratePerSecond, ttlMs }: Load): number {
+  const everyMs = ttlMs - renewalIntervalMs(ttlMs) / 2;
+  return Math.max(locks / (everyMs / 1_000) - ratePerSecond, 0);
 }
 
 /**

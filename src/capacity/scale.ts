@@ -23,6 +23,8 @@ export function scaled(figures: UnitFigures, { redisCpu, serverCpu }: Scale): Un
     calls: Object.fromEntries(calls) as Record<CallKind, CallCost>, // the same kinds as before
     renewal: one(figures.renewal),
     renewalBatch: one(figures.renewalBatch),
+    look: one(figures.look),
+    takeOver: one(figures.takeOver),
     idle: one(figures.idle),
     waiting: one(figures.waiting),
   };

@@ -1,7 +1,13 @@
 // What a load makes the machines do each second: calls and renewals, and the CPU, bytes and growth of the append-only
 // file that they cost. Owns the sums; the price of each call is in unit-figures.ts.
 
-import { type Load, renewCallsPerSecond, streamRenewalsPerSecond } from './load.ts';
+import {
+  type Load,
+  looksPerSecond,
+  renewCallsPerSecond,
+  streamRenewalsPerSecond,
+  takeOversPerSecond,
+} from './load.ts';
 import { batchOf, type CallCost, type CallKind, type UnitFigures } from './unit-costs.ts';
 
 export interface Traffic {
@@ -45,6 +51,8 @@ export function trafficOf(load: Load, figures: UnitFigures, processes: number): 
     ...CALL_KINDS.map((kind): [CallCost, number] => [figures.calls[kind], calls[kind]]),
     [figures.renewal, streamRenewals],
     [figures.renewalBatch, streamRenewals / batch],
+    [figures.look, looksPerSecond(load)],
+    [figures.takeOver, takeOversPerSecond(load)],
     [figures.idle, processes],
     [figures.waiting, waiters],
     // Each payload is written once, and read by those who claim.

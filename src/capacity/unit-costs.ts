@@ -73,6 +73,10 @@ export interface UnitFigures {
   /** A renewal of a stream's lease: its part of a batch, and the batch that it shares with others. */
   readonly renewal: CallCost;
   readonly renewalBatch: CallCost;
+  /** A lock whose deadline is only looked at, to find it renewed: once in the TTL. */
+  readonly look: CallCost;
+  /** Another stream of a client that takes a lease over, beside the renewal that it is. */
+  readonly takeOver: CallCost;
   /** A server process, each second, whatever it does. */
   readonly idle: CallCost;
   /** A waiting call, each second. */

@@ -124,6 +124,22 @@ export const UNIT_FIGURES: UnitFigures = {
     replicationBytes: 0,
     aofBytes: 0,
   },
+  look: {
+    serverCpuUs: 59.51,
+    redisCpuUs: 35.85,
+    redisInBytes: 0,
+    redisOutBytes: 0,
+    replicationBytes: 169.9,
+    aofBytes: 169.9,
+  },
+  takeOver: {
+    serverCpuUs: 80.65,
+    redisCpuUs: 8.016,
+    redisInBytes: 0,
+    redisOutBytes: 132.4,
+    replicationBytes: 133.2,
+    aofBytes: 0,
+  },
   server: {
     emptyBytes: 167400000,
     streamBytes: 19130,

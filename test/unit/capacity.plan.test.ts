@@ -9,8 +9,10 @@ import { planFor } from '../../src/capacity/capacity-plan.ts';
 import {
   DEFAULT_DEPLOYMENT,
   type Load,
+  looksPerSecond,
   renewalIntervalMs,
   renewCallsPerSecond,
+  streamRenewalsPerSecond,
   times,
 } from '../../src/capacity/load.ts';
 import { scaled } from '../../src/capacity/scale.ts';
@@ -95,9 +97,15 @@ test("A lease is renewed after nearly a quarter of its TTL, at least every 12 s,
   expect(renewalIntervalMs(20_000)).toBeCloseTo(4_700, 0);
   expect(renewalIntervalMs(3_600_000)).toBeCloseTo(11_280, 0);
   expect(renewalIntervalMs(100)).toBe(200);
+  // Clients open their streams anew after 8 to 10 s: with it, 1.3 more by the server, or none.
+  expect(streamRenewalsPerSecond({ ...LOAD, holdStreams: 900, ttlMs: 20_000 })).toBeCloseTo(230);
+  expect(streamRenewalsPerSecond({ ...LOAD, holdStreams: 900, ttlMs: 3_600_000 })).toBeCloseTo(100);
   // Held for 10 s each by Little's law; the first call of Renew comes after 5 s, the second one would with the release.
   expect(renewCallsPerSecond({ ...LOAD, holdStreams: 0, locks: 1_000, ratePerSecond: 100 })).toBeCloseTo(100);
   expect(renewCallsPerSecond({ ...LOAD, holdStreams: 0, locks: 100, ratePerSecond: 100 })).toBe(0);
+  // Written down with the last renewal, which was 2.35 s before on average.
+  expect(looksPerSecond({ ...LOAD, locks: 1_765, ttlMs: 20_000, ratePerSecond: 0 })).toBeCloseTo(100);
+  expect(looksPerSecond({ ...LOAD, locks: 1_000, ttlMs: 20_000, ratePerSecond: 100 })).toBe(0);
 });
 
 test('More replicas cost network and nothing else; a calibration changes CPU and nothing else', () => {
