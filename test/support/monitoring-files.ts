@@ -41,8 +41,10 @@ export function alertRules(): readonly AlertRule[] {
 }
 
 export function alertCases(): readonly AlertCase[] {
-  const file = parse(readMonitoring('alerts.test.yml')) as { tests: { alert_rule_test: AlertCase[] }[] };
-  return file.tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+  const file = parse(readMonitoring('alerts.test.yml')) as {
+    tests: { alert_rule_test?: AlertCase[] }[];
+  };
+  return file.tests.flatMap(({ alert_rule_test = [] }) => alert_rule_test);
 }
 
 /** Every query of the dashboard's panels, in order. */
