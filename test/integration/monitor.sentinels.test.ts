@@ -223,6 +223,15 @@ describe('the monitor of a Sentinel deployment', () => {
     const gone =
       (await monitored.instance.metricsText()).match(/leasehold_redis_up\{node="([^"]+)"\} 0/)?.[1] ?? '';
     expect(cluster.nodes.map(named)).toContain(gone);
+    // A replica that the Sentinels forget before they have sent it to the new primary stays where it is for ever.
+    const connected = async (): Promise<number> => {
+      const counts = await monitored.values('leasehold_redis_connected_replicas');
+      return Math.max(...counts);
+    };
+    await eventually(async () => (await connected()) === 1, {
+      what: 'a replica at the new primary',
+      withinMs: 60_000,
+    });
     // The Sentinel that leads the failover would go back to the former primary while it isn't done.
     for (const { process } of cluster.sentinels) {
       await eventually(
@@ -249,7 +258,7 @@ describe('the monitor of a Sentinel deployment', () => {
     );
     await monitored.shows('leasehold_redis_up', {}, [1, 1], 30_000);
     await monitored.shows('leasehold_collector_up', { collector: 'info' }, [1]);
-  });
+  }, 120_000);
 
   test('a Sentinel that was frozen is in TILT, as it says itself', async () => {
     const frozen = member(cluster.sentinels, 2);
