@@ -1,5 +1,5 @@
 // Finds free TCP ports on loopback. Owns the choice of the range; the caller binds the port and keeps it.
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { threadId } from 'node:worker_threads';
 import type { HostPort } from '../../src/domain/host-port.ts';
 
@@ -9,20 +9,40 @@ import type { HostPort } from '../../src/domain/host-port.ts';
 const FIRST_PORT = 20_000;
 const SLOTS = 120;
 const PORTS_PER_SLOT = 100;
-const RANGE = SLOTS * PORTS_PER_SLOT;
 
-// Test processes run side by side, and there is a gap between probing a port and binding it. Each process walks from a
-// slot of its own, so that no two try the same port at the same moment.
-let nextOffset = ((process.pid + threadId * 61) % SLOTS) * PORTS_PER_SLOT;
+// Test processes run side by side, and a server that a test has killed must find its port free when it starts again. So
+// each process has slots of its own: it listens on the first port of a slot for as long as it lives, and takes only the
+// others. Where it begins to look spreads the processes, so that few look at the same slot.
+const guards: Server[] = [];
+let slot = (process.pid + threadId * 61) % SLOTS;
+let used = PORTS_PER_SLOT;
+let claiming: Promise<void> | undefined;
 
-/** A port that nobody listens on at `host` now, and that this process was not given before. */
+/** A port that nobody listens on at `host` now, and that no other process or earlier call was given. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  for (let tries = 0; tries < RANGE; tries += 1) {
-    const port = FIRST_PORT + nextOffset;
-    nextOffset = (nextOffset + 1) % RANGE;
+  for (;;) {
+    while (used >= PORTS_PER_SLOT) {
+      claiming ??= claimSlot().finally(() => {
+        claiming = undefined;
+      });
+      await claiming;
+    }
+    const port = FIRST_PORT + slot * PORTS_PER_SLOT + used++;
     if (await canListen(host, port)) return port;
   }
-  throw new Error(`no free port on ${host} between ${FIRST_PORT} and ${FIRST_PORT + RANGE - 1}`);
+}
+
+async function claimSlot(): Promise<void> {
+  for (let tries = 0; tries < SLOTS; tries++) {
+    slot = (slot + 1) % SLOTS;
+    const guard = await listening('127.0.0.1', FIRST_PORT + slot * PORTS_PER_SLOT);
+    if (!guard) continue;
+    guard.unref();
+    guards.push(guard);
+    used = 1;
+    return;
+  }
+  throw new Error(`no free ports between ${FIRST_PORT} and ${FIRST_PORT + SLOTS * PORTS_PER_SLOT - 1}`);
 }
 
 export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
@@ -31,11 +51,18 @@ export async function freePorts(count: number, host = '127.0.0.1'): Promise<numb
   return ports;
 }
 
-function canListen(host: string, port: number): Promise<boolean> {
+async function canListen(host: string, port: number): Promise<boolean> {
+  const probe = await listening(host, port);
+  if (!probe) return false;
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return true;
+}
+
+function listening(host: string, port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(false));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
+    const server = createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen({ host, port, exclusive: true }, () => resolve(server));
   });
 }
 
