@@ -188,6 +188,7 @@ function ofLastFailover({ topology }: SafetyLook, restMs: number | undefined): O
     return named !== undefined && isSameHostPort(named, primary);
   });
   const newest = Math.max(0, ...naming.map(({ primary: row }) => Number(row.get('config-epoch'))));
+  if (newest === 0) return []; // There was none: each failover has an epoch.
   // A Sentinel counts anew when it starts. The one that has known this reign for the longest is right.
   const rows = naming.filter(({ primary: row }) => Number(row.get('config-epoch')) === newest);
   const sinceMs = Math.max(0, ...rows.map(({ primary: row }) => Number(row.get('role-reported-time'))));

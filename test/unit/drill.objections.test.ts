@@ -214,6 +214,11 @@ test('--rest replaces twice the failover-timeout, and who only observes needs no
   expect(objectionsTo(recent, { cause: 'observe', restMs: undefined })).toEqual([]);
 });
 
+test('A deployment that has just started, and never failed over, needs no rest', () => {
+  const fresh = sentinel({ 'config-epoch': '0', 'role-reported-time': '2000' });
+  expect(objectionsTo(look({}, [fresh, fresh, fresh]), TRIGGER)).toEqual([]);
+});
+
 test('The replicas of INFO replication are read with their distance', () => {
   expect([...attachedIn(REPLICATION)]).toEqual([
     ['10.0.0.2:6379', { isOnline: true, behindBytes: 200, silentS: 0 }],
