@@ -1,11 +1,11 @@
-// Contention and suspected deadlocks as users see them: plain values with units in their names. contention.proto says
-// what they mean.
+// Contention and suspected deadlocks as users see them: plain values with units in their names. lock_contention.proto
+// says what they mean.
 
 import type {
   ContendedLock as ContendedMessage,
   ContentionCoverage,
   DeadlockMember as MemberMessage,
-} from '../../generated/leasehold/v1/contention.ts';
+} from '../../generated/leasehold/v1/lock_contention.ts';
 import type {
   ListContendedLocksResponse,
   ListSuspectedDeadlocksResponse,

@@ -4,7 +4,7 @@ import type {
   ContendedLock as ContendedLockMessage,
   ContentionCoverage,
   SuspectedDeadlock,
-} from '../../generated/leasehold/v1/contention.ts';
+} from '../../generated/leasehold/v1/lock_contention.ts';
 import type {
   ListContendedLocksResponse,
   ListSuspectedDeadlocksResponse,

@@ -1960,7 +1960,7 @@ var File_leasehold_v1_lock_service_proto protoreflect.FileDescriptor
 
 const file_leasehold_v1_lock_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fleasehold/v1/lock_service.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dleasehold/v1/contention.proto\x1a\x18leasehold/v1/lease.proto\x1a\x1fleasehold/v1/lease_events.proto\x1a\x17leasehold/v1/lock.proto\x1a\x1eleasehold/v1/server_info.proto\x1a\x1fleasehold/v1/watch_events.proto\"\xaa\x01\n" +
+	"\x1fleasehold/v1/lock_service.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18leasehold/v1/lease.proto\x1a\x1fleasehold/v1/lease_events.proto\x1a\x17leasehold/v1/lock.proto\x1a\"leasehold/v1/lock_contention.proto\x1a\x1eleasehold/v1/server_info.proto\x1a\x1fleasehold/v1/watch_events.proto\"\xaa\x01\n" +
 	"\x0eAcquireRequest\x12+\n" +
 	"\x04spec\x18\x01 \x01(\v2\x17.leasehold.v1.LeaseSpecR\x04spec\x12>\n" +
 	"\fwait_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationH\x00R\vwaitTimeout\x12#\n" +
@@ -2222,10 +2222,10 @@ func file_leasehold_v1_lock_service_proto_init() {
 	if File_leasehold_v1_lock_service_proto != nil {
 		return
 	}
-	file_leasehold_v1_contention_proto_init()
 	file_leasehold_v1_lease_proto_init()
 	file_leasehold_v1_lease_events_proto_init()
 	file_leasehold_v1_lock_proto_init()
+	file_leasehold_v1_lock_contention_proto_init()
 	file_leasehold_v1_server_info_proto_init()
 	file_leasehold_v1_watch_events_proto_init()
 	file_leasehold_v1_lock_service_proto_msgTypes[0].OneofWrappers = []any{

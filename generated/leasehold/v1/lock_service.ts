@@ -18,10 +18,10 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.ts";
-import { ContendedLock, ContentionCoverage, SuspectedDeadlock } from "./contention.ts";
 import { Lease, LeaseRef, LeaseSpec } from "./lease.ts";
 import { AtRisk, Draining, Lost, Moved, Queued } from "./lease_events.ts";
 import { Lock, LockState } from "./lock.ts";
+import { ContendedLock, ContentionCoverage, SuspectedDeadlock } from "./lock_contention.ts";
 import { ServerInfo } from "./server_info.ts";
 import { Heartbeat, SnapshotComplete } from "./watch_events.ts";
 

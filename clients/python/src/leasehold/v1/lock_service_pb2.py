@@ -23,15 +23,15 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from leasehold.v1 import contention_pb2 as leasehold_dot_v1_dot_contention__pb2
 from leasehold.v1 import lease_pb2 as leasehold_dot_v1_dot_lease__pb2
 from leasehold.v1 import lease_events_pb2 as leasehold_dot_v1_dot_lease__events__pb2
 from leasehold.v1 import lock_pb2 as leasehold_dot_v1_dot_lock__pb2
+from leasehold.v1 import lock_contention_pb2 as leasehold_dot_v1_dot_lock__contention__pb2
 from leasehold.v1 import server_info_pb2 as leasehold_dot_v1_dot_server__info__pb2
 from leasehold.v1 import watch_events_pb2 as leasehold_dot_v1_dot_watch__events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fleasehold/v1/lock_service.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dleasehold/v1/contention.proto\x1a\x18leasehold/v1/lease.proto\x1a\x1fleasehold/v1/lease_events.proto\x1a\x17leasehold/v1/lock.proto\x1a\x1eleasehold/v1/server_info.proto\x1a\x1fleasehold/v1/watch_events.proto\"\x8a\x01\n\x0e\x41\x63quireRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.leasehold.v1.LeaseSpec\x12\x31\n\x0cwait_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x16\n\x0cwait_forever\x18\x03 \x01(\x08H\x00\x42\x06\n\x04wait\"5\n\x0f\x41\x63quireResponse\x12\"\n\x05lease\x18\x01 \x01(\x0b\x32\x13.leasehold.v1.Lease\"\x8f\x01\n\x12\x41\x63quireManyRequest\x12&\n\x05specs\x18\x01 \x03(\x0b\x32\x17.leasehold.v1.LeaseSpec\x12\x31\n\x0cwait_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x16\n\x0cwait_forever\x18\x03 \x01(\x08H\x00\x42\x06\n\x04wait\":\n\x13\x41\x63quireManyResponse\x12#\n\x06leases\x18\x01 \x03(\x0b\x32\x13.leasehold.v1.Lease\"\xb5\x01\n\x0bHoldRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.leasehold.v1.LeaseSpec\x12\x31\n\x0cwait_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x16\n\x0cwait_forever\x18\x03 \x01(\x08H\x00\x12,\n\trenew_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x06\n\x04wait\"\xd2\x02\n\x0cHoldResponse\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12&\n\x06queued\x18\x03 \x01(\x0b\x32\x14.leasehold.v1.QueuedH\x00\x12&\n\x07granted\x18\x04 \x01(\x0b\x32\x13.leasehold.v1.LeaseH\x00\x12&\n\x07renewed\x18\x05 \x01(\x0b\x32\x13.leasehold.v1.LeaseH\x00\x12\'\n\x07\x61t_risk\x18\x06 \x01(\x0b\x32\x14.leasehold.v1.AtRiskH\x00\x12\"\n\x04lost\x18\x07 \x01(\x0b\x32\x12.leasehold.v1.LostH\x00\x12$\n\x05moved\x18\x08 \x01(\x0b\x32\x13.leasehold.v1.MovedH\x00\x12*\n\x08\x64raining\x18\t \x01(\x0b\x32\x16.leasehold.v1.DrainingH\x00\x42\x07\n\x05\x65vent\"h\n\x10KeepAliveRequest\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.leasehold.v1.LeaseRef\x12,\n\trenew_for\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x87\x02\n\x11KeepAliveResponse\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12&\n\x07renewed\x18\x03 \x01(\x0b\x32\x13.leasehold.v1.LeaseH\x00\x12\'\n\x07\x61t_risk\x18\x04 \x01(\x0b\x32\x14.leasehold.v1.AtRiskH\x00\x12\"\n\x04lost\x18\x05 \x01(\x0b\x32\x12.leasehold.v1.LostH\x00\x12$\n\x05moved\x18\x06 \x01(\x0b\x32\x13.leasehold.v1.MovedH\x00\x12*\n\x08\x64raining\x18\x07 \x01(\x0b\x32\x16.leasehold.v1.DrainingH\x00\x42\x07\n\x05\x65vent\"q\n\x0cRenewRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x03\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\rRenewResponse\x12\"\n\x05lease\x18\x01 \x01(\x0b\x32\x13.leasehold.v1.Lease\"4\n\x0eReleaseRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\"\"\n\x0eGetLockRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\"3\n\x0fGetLockResponse\x12 \n\x04lock\x18\x01 \x01(\x0b\x32\x12.leasehold.v1.Lock\"\x8a\x01\n\x10ListLocksRequest\x12\x17\n\x0fresource_prefix\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.leasehold.v1.LockState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"O\n\x11ListLocksResponse\x12!\n\x05locks\x18\x01 \x03(\x0b\x32\x12.leasehold.v1.Lock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x11WatchLocksRequest\x12\x11\n\tresources\x18\x01 \x03(\t\x12\x17\n\x0fresource_prefix\x18\x02 \x01(\t\"\xac\x01\n\x12WatchLocksResponse\x12\"\n\x04lock\x18\x01 \x01(\x0b\x32\x12.leasehold.v1.LockH\x00\x12;\n\x11snapshot_complete\x18\x02 \x01(\x0b\x32\x1e.leasehold.v1.SnapshotCompleteH\x00\x12,\n\theartbeat\x18\x03 \x01(\x0b\x32\x17.leasehold.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"C\n\x18\x43heckFencingTokenRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\"*\n\x19\x43heckFencingTokenResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\"x\n\x13\x46orceReleaseRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x1a\n\rfencing_token\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\timmediate\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\tB\x10\n\x0e_fencing_token\"Z\n\x14\x46orceReleaseResponse\x12\x16\n\x0ereleased_count\x18\x01 \x01(\x05\x12*\n\x07\x66ree_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"*\n\x19ListContendedLocksRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"\xa7\x01\n\x1aListContendedLocksResponse\x12*\n\x05locks\x18\x01 \x03(\x0b\x32\x1b.leasehold.v1.ContendedLock\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x08\x63overage\x18\x03 \x01(\x0b\x32 .leasehold.v1.ContentionCoverage\"\x1f\n\x1dListSuspectedDeadlocksRequest\"\x99\x01\n\x1eListSuspectedDeadlocksResponse\x12\x32\n\tdeadlocks\x18\x01 \x03(\x0b\x32\x1f.leasehold.v1.SuspectedDeadlock\x12\x0f\n\x07partial\x18\x02 \x01(\x08\x12\x32\n\x08\x63overage\x18\x03 \x01(\x0b\x32 .leasehold.v1.ContentionCoverage\"\x16\n\x14GetServerInfoRequest\"?\n\x15GetServerInfoResponse\x12&\n\x04info\x18\x01 \x01(\x0b\x32\x18.leasehold.v1.ServerInfo2\xa2\t\n\x0bLockService\x12\x46\n\x07\x41\x63quire\x12\x1c.leasehold.v1.AcquireRequest\x1a\x1d.leasehold.v1.AcquireResponse\x12R\n\x0b\x41\x63quireMany\x12 .leasehold.v1.AcquireManyRequest\x1a!.leasehold.v1.AcquireManyResponse\x12?\n\x04Hold\x12\x19.leasehold.v1.HoldRequest\x1a\x1a.leasehold.v1.HoldResponse0\x01\x12N\n\tKeepAlive\x12\x1e.leasehold.v1.KeepAliveRequest\x1a\x1f.leasehold.v1.KeepAliveResponse0\x01\x12@\n\x05Renew\x12\x1a.leasehold.v1.RenewRequest\x1a\x1b.leasehold.v1.RenewResponse\x12\x46\n\x07Release\x12\x1c.leasehold.v1.ReleaseRequest\x1a\x1d.leasehold.v1.ReleaseResponse\x12\x46\n\x07GetLock\x12\x1c.leasehold.v1.GetLockRequest\x1a\x1d.leasehold.v1.GetLockResponse\x12L\n\tListLocks\x12\x1e.leasehold.v1.ListLocksRequest\x1a\x1f.leasehold.v1.ListLocksResponse\x12Q\n\nWatchLocks\x12\x1f.leasehold.v1.WatchLocksRequest\x1a .leasehold.v1.WatchLocksResponse0\x01\x12\x64\n\x11\x43heckFencingToken\x12&.leasehold.v1.CheckFencingTokenRequest\x1a\'.leasehold.v1.CheckFencingTokenResponse\x12U\n\x0c\x46orceRelease\x12!.leasehold.v1.ForceReleaseRequest\x1a\".leasehold.v1.ForceReleaseResponse\x12g\n\x12ListContendedLocks\x12\'.leasehold.v1.ListContendedLocksRequest\x1a(.leasehold.v1.ListContendedLocksResponse\x12s\n\x16ListSuspectedDeadlocks\x12+.leasehold.v1.ListSuspectedDeadlocksRequest\x1a,.leasehold.v1.ListSuspectedDeadlocksResponse\x12X\n\rGetServerInfo\x12\".leasehold.v1.GetServerInfoRequest\x1a#.leasehold.v1.GetServerInfoResponseB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fleasehold/v1/lock_service.proto\x12\x0cleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18leasehold/v1/lease.proto\x1a\x1fleasehold/v1/lease_events.proto\x1a\x17leasehold/v1/lock.proto\x1a\"leasehold/v1/lock_contention.proto\x1a\x1eleasehold/v1/server_info.proto\x1a\x1fleasehold/v1/watch_events.proto\"\x8a\x01\n\x0e\x41\x63quireRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.leasehold.v1.LeaseSpec\x12\x31\n\x0cwait_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x16\n\x0cwait_forever\x18\x03 \x01(\x08H\x00\x42\x06\n\x04wait\"5\n\x0f\x41\x63quireResponse\x12\"\n\x05lease\x18\x01 \x01(\x0b\x32\x13.leasehold.v1.Lease\"\x8f\x01\n\x12\x41\x63quireManyRequest\x12&\n\x05specs\x18\x01 \x03(\x0b\x32\x17.leasehold.v1.LeaseSpec\x12\x31\n\x0cwait_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x16\n\x0cwait_forever\x18\x03 \x01(\x08H\x00\x42\x06\n\x04wait\":\n\x13\x41\x63quireManyResponse\x12#\n\x06leases\x18\x01 \x03(\x0b\x32\x13.leasehold.v1.Lease\"\xb5\x01\n\x0bHoldRequest\x12%\n\x04spec\x18\x01 \x01(\x0b\x32\x17.leasehold.v1.LeaseSpec\x12\x31\n\x0cwait_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x16\n\x0cwait_forever\x18\x03 \x01(\x08H\x00\x12,\n\trenew_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x06\n\x04wait\"\xd2\x02\n\x0cHoldResponse\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12&\n\x06queued\x18\x03 \x01(\x0b\x32\x14.leasehold.v1.QueuedH\x00\x12&\n\x07granted\x18\x04 \x01(\x0b\x32\x13.leasehold.v1.LeaseH\x00\x12&\n\x07renewed\x18\x05 \x01(\x0b\x32\x13.leasehold.v1.LeaseH\x00\x12\'\n\x07\x61t_risk\x18\x06 \x01(\x0b\x32\x14.leasehold.v1.AtRiskH\x00\x12\"\n\x04lost\x18\x07 \x01(\x0b\x32\x12.leasehold.v1.LostH\x00\x12$\n\x05moved\x18\x08 \x01(\x0b\x32\x13.leasehold.v1.MovedH\x00\x12*\n\x08\x64raining\x18\t \x01(\x0b\x32\x16.leasehold.v1.DrainingH\x00\x42\x07\n\x05\x65vent\"h\n\x10KeepAliveRequest\x12&\n\x06leases\x18\x01 \x03(\x0b\x32\x16.leasehold.v1.LeaseRef\x12,\n\trenew_for\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x87\x02\n\x11KeepAliveResponse\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12&\n\x07renewed\x18\x03 \x01(\x0b\x32\x13.leasehold.v1.LeaseH\x00\x12\'\n\x07\x61t_risk\x18\x04 \x01(\x0b\x32\x14.leasehold.v1.AtRiskH\x00\x12\"\n\x04lost\x18\x05 \x01(\x0b\x32\x12.leasehold.v1.LostH\x00\x12$\n\x05moved\x18\x06 \x01(\x0b\x32\x13.leasehold.v1.MovedH\x00\x12*\n\x08\x64raining\x18\x07 \x01(\x0b\x32\x16.leasehold.v1.DrainingH\x00\x42\x07\n\x05\x65vent\"q\n\x0cRenewRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x03\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\rRenewResponse\x12\"\n\x05lease\x18\x01 \x01(\x0b\x32\x13.leasehold.v1.Lease\"4\n\x0eReleaseRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\"\"\n\x0eGetLockRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\"3\n\x0fGetLockResponse\x12 \n\x04lock\x18\x01 \x01(\x0b\x32\x12.leasehold.v1.Lock\"\x8a\x01\n\x10ListLocksRequest\x12\x17\n\x0fresource_prefix\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.leasehold.v1.LockState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"O\n\x11ListLocksResponse\x12!\n\x05locks\x18\x01 \x03(\x0b\x32\x12.leasehold.v1.Lock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x11WatchLocksRequest\x12\x11\n\tresources\x18\x01 \x03(\t\x12\x17\n\x0fresource_prefix\x18\x02 \x01(\t\"\xac\x01\n\x12WatchLocksResponse\x12\"\n\x04lock\x18\x01 \x01(\x0b\x32\x12.leasehold.v1.LockH\x00\x12;\n\x11snapshot_complete\x18\x02 \x01(\x0b\x32\x1e.leasehold.v1.SnapshotCompleteH\x00\x12,\n\theartbeat\x18\x03 \x01(\x0b\x32\x17.leasehold.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"C\n\x18\x43heckFencingTokenRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x15\n\rfencing_token\x18\x02 \x01(\x03\"*\n\x19\x43heckFencingTokenResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\"x\n\x13\x46orceReleaseRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x1a\n\rfencing_token\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\timmediate\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\tB\x10\n\x0e_fencing_token\"Z\n\x14\x46orceReleaseResponse\x12\x16\n\x0ereleased_count\x18\x01 \x01(\x05\x12*\n\x07\x66ree_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"*\n\x19ListContendedLocksRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"\xa7\x01\n\x1aListContendedLocksResponse\x12*\n\x05locks\x18\x01 \x03(\x0b\x32\x1b.leasehold.v1.ContendedLock\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x08\x63overage\x18\x03 \x01(\x0b\x32 .leasehold.v1.ContentionCoverage\"\x1f\n\x1dListSuspectedDeadlocksRequest\"\x99\x01\n\x1eListSuspectedDeadlocksResponse\x12\x32\n\tdeadlocks\x18\x01 \x03(\x0b\x32\x1f.leasehold.v1.SuspectedDeadlock\x12\x0f\n\x07partial\x18\x02 \x01(\x08\x12\x32\n\x08\x63overage\x18\x03 \x01(\x0b\x32 .leasehold.v1.ContentionCoverage\"\x16\n\x14GetServerInfoRequest\"?\n\x15GetServerInfoResponse\x12&\n\x04info\x18\x01 \x01(\x0b\x32\x18.leasehold.v1.ServerInfo2\xa2\t\n\x0bLockService\x12\x46\n\x07\x41\x63quire\x12\x1c.leasehold.v1.AcquireRequest\x1a\x1d.leasehold.v1.AcquireResponse\x12R\n\x0b\x41\x63quireMany\x12 .leasehold.v1.AcquireManyRequest\x1a!.leasehold.v1.AcquireManyResponse\x12?\n\x04Hold\x12\x19.leasehold.v1.HoldRequest\x1a\x1a.leasehold.v1.HoldResponse0\x01\x12N\n\tKeepAlive\x12\x1e.leasehold.v1.KeepAliveRequest\x1a\x1f.leasehold.v1.KeepAliveResponse0\x01\x12@\n\x05Renew\x12\x1a.leasehold.v1.RenewRequest\x1a\x1b.leasehold.v1.RenewResponse\x12\x46\n\x07Release\x12\x1c.leasehold.v1.ReleaseRequest\x1a\x1d.leasehold.v1.ReleaseResponse\x12\x46\n\x07GetLock\x12\x1c.leasehold.v1.GetLockRequest\x1a\x1d.leasehold.v1.GetLockResponse\x12L\n\tListLocks\x12\x1e.leasehold.v1.ListLocksRequest\x1a\x1f.leasehold.v1.ListLocksResponse\x12Q\n\nWatchLocks\x12\x1f.leasehold.v1.WatchLocksRequest\x1a .leasehold.v1.WatchLocksResponse0\x01\x12\x64\n\x11\x43heckFencingToken\x12&.leasehold.v1.CheckFencingTokenRequest\x1a\'.leasehold.v1.CheckFencingTokenResponse\x12U\n\x0c\x46orceRelease\x12!.leasehold.v1.ForceReleaseRequest\x1a\".leasehold.v1.ForceReleaseResponse\x12g\n\x12ListContendedLocks\x12\'.leasehold.v1.ListContendedLocksRequest\x1a(.leasehold.v1.ListContendedLocksResponse\x12s\n\x16ListSuspectedDeadlocks\x12+.leasehold.v1.ListSuspectedDeadlocksRequest\x1a,.leasehold.v1.ListSuspectedDeadlocksResponse\x12X\n\rGetServerInfo\x12\".leasehold.v1.GetServerInfoRequest\x1a#.leasehold.v1.GetServerInfoResponseB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,62 +39,62 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leasehold.v1.lock_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'P\001Z(leasehold.internal/leasehold/leaseholdpb'
-  _globals['_ACQUIREREQUEST']._serialized_start=262
-  _globals['_ACQUIREREQUEST']._serialized_end=400
-  _globals['_ACQUIRERESPONSE']._serialized_start=402
-  _globals['_ACQUIRERESPONSE']._serialized_end=455
-  _globals['_ACQUIREMANYREQUEST']._serialized_start=458
-  _globals['_ACQUIREMANYREQUEST']._serialized_end=601
-  _globals['_ACQUIREMANYRESPONSE']._serialized_start=603
-  _globals['_ACQUIREMANYRESPONSE']._serialized_end=661
-  _globals['_HOLDREQUEST']._serialized_start=664
-  _globals['_HOLDREQUEST']._serialized_end=845
-  _globals['_HOLDRESPONSE']._serialized_start=848
-  _globals['_HOLDRESPONSE']._serialized_end=1186
-  _globals['_KEEPALIVEREQUEST']._serialized_start=1188
-  _globals['_KEEPALIVEREQUEST']._serialized_end=1292
-  _globals['_KEEPALIVERESPONSE']._serialized_start=1295
-  _globals['_KEEPALIVERESPONSE']._serialized_end=1558
-  _globals['_RENEWREQUEST']._serialized_start=1560
-  _globals['_RENEWREQUEST']._serialized_end=1673
-  _globals['_RENEWRESPONSE']._serialized_start=1675
-  _globals['_RENEWRESPONSE']._serialized_end=1726
-  _globals['_RELEASEREQUEST']._serialized_start=1728
-  _globals['_RELEASEREQUEST']._serialized_end=1780
-  _globals['_RELEASERESPONSE']._serialized_start=1782
-  _globals['_RELEASERESPONSE']._serialized_end=1817
-  _globals['_GETLOCKREQUEST']._serialized_start=1819
-  _globals['_GETLOCKREQUEST']._serialized_end=1853
-  _globals['_GETLOCKRESPONSE']._serialized_start=1855
-  _globals['_GETLOCKRESPONSE']._serialized_end=1906
-  _globals['_LISTLOCKSREQUEST']._serialized_start=1909
-  _globals['_LISTLOCKSREQUEST']._serialized_end=2047
-  _globals['_LISTLOCKSRESPONSE']._serialized_start=2049
-  _globals['_LISTLOCKSRESPONSE']._serialized_end=2128
-  _globals['_WATCHLOCKSREQUEST']._serialized_start=2130
-  _globals['_WATCHLOCKSREQUEST']._serialized_end=2193
-  _globals['_WATCHLOCKSRESPONSE']._serialized_start=2196
-  _globals['_WATCHLOCKSRESPONSE']._serialized_end=2368
-  _globals['_CHECKFENCINGTOKENREQUEST']._serialized_start=2370
-  _globals['_CHECKFENCINGTOKENREQUEST']._serialized_end=2437
-  _globals['_CHECKFENCINGTOKENRESPONSE']._serialized_start=2439
-  _globals['_CHECKFENCINGTOKENRESPONSE']._serialized_end=2481
-  _globals['_FORCERELEASEREQUEST']._serialized_start=2483
-  _globals['_FORCERELEASEREQUEST']._serialized_end=2603
-  _globals['_FORCERELEASERESPONSE']._serialized_start=2605
-  _globals['_FORCERELEASERESPONSE']._serialized_end=2695
-  _globals['_LISTCONTENDEDLOCKSREQUEST']._serialized_start=2697
-  _globals['_LISTCONTENDEDLOCKSREQUEST']._serialized_end=2739
-  _globals['_LISTCONTENDEDLOCKSRESPONSE']._serialized_start=2742
-  _globals['_LISTCONTENDEDLOCKSRESPONSE']._serialized_end=2909
-  _globals['_LISTSUSPECTEDDEADLOCKSREQUEST']._serialized_start=2911
-  _globals['_LISTSUSPECTEDDEADLOCKSREQUEST']._serialized_end=2942
-  _globals['_LISTSUSPECTEDDEADLOCKSRESPONSE']._serialized_start=2945
-  _globals['_LISTSUSPECTEDDEADLOCKSRESPONSE']._serialized_end=3098
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=3100
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=3122
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=3124
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=3187
-  _globals['_LOCKSERVICE']._serialized_start=3190
-  _globals['_LOCKSERVICE']._serialized_end=4376
+  _globals['_ACQUIREREQUEST']._serialized_start=267
+  _globals['_ACQUIREREQUEST']._serialized_end=405
+  _globals['_ACQUIRERESPONSE']._serialized_start=407
+  _globals['_ACQUIRERESPONSE']._serialized_end=460
+  _globals['_ACQUIREMANYREQUEST']._serialized_start=463
+  _globals['_ACQUIREMANYREQUEST']._serialized_end=606
+  _globals['_ACQUIREMANYRESPONSE']._serialized_start=608
+  _globals['_ACQUIREMANYRESPONSE']._serialized_end=666
+  _globals['_HOLDREQUEST']._serialized_start=669
+  _globals['_HOLDREQUEST']._serialized_end=850
+  _globals['_HOLDRESPONSE']._serialized_start=853
+  _globals['_HOLDRESPONSE']._serialized_end=1191
+  _globals['_KEEPALIVEREQUEST']._serialized_start=1193
+  _globals['_KEEPALIVEREQUEST']._serialized_end=1297
+  _globals['_KEEPALIVERESPONSE']._serialized_start=1300
+  _globals['_KEEPALIVERESPONSE']._serialized_end=1563
+  _globals['_RENEWREQUEST']._serialized_start=1565
+  _globals['_RENEWREQUEST']._serialized_end=1678
+  _globals['_RENEWRESPONSE']._serialized_start=1680
+  _globals['_RENEWRESPONSE']._serialized_end=1731
+  _globals['_RELEASEREQUEST']._serialized_start=1733
+  _globals['_RELEASEREQUEST']._serialized_end=1785
+  _globals['_RELEASERESPONSE']._serialized_start=1787
+  _globals['_RELEASERESPONSE']._serialized_end=1822
+  _globals['_GETLOCKREQUEST']._serialized_start=1824
+  _globals['_GETLOCKREQUEST']._serialized_end=1858
+  _globals['_GETLOCKRESPONSE']._serialized_start=1860
+  _globals['_GETLOCKRESPONSE']._serialized_end=1911
+  _globals['_LISTLOCKSREQUEST']._serialized_start=1914
+  _globals['_LISTLOCKSREQUEST']._serialized_end=2052
+  _globals['_LISTLOCKSRESPONSE']._serialized_start=2054
+  _globals['_LISTLOCKSRESPONSE']._serialized_end=2133
+  _globals['_WATCHLOCKSREQUEST']._serialized_start=2135
+  _globals['_WATCHLOCKSREQUEST']._serialized_end=2198
+  _globals['_WATCHLOCKSRESPONSE']._serialized_start=2201
+  _globals['_WATCHLOCKSRESPONSE']._serialized_end=2373
+  _globals['_CHECKFENCINGTOKENREQUEST']._serialized_start=2375
+  _globals['_CHECKFENCINGTOKENREQUEST']._serialized_end=2442
+  _globals['_CHECKFENCINGTOKENRESPONSE']._serialized_start=2444
+  _globals['_CHECKFENCINGTOKENRESPONSE']._serialized_end=2486
+  _globals['_FORCERELEASEREQUEST']._serialized_start=2488
+  _globals['_FORCERELEASEREQUEST']._serialized_end=2608
+  _globals['_FORCERELEASERESPONSE']._serialized_start=2610
+  _globals['_FORCERELEASERESPONSE']._serialized_end=2700
+  _globals['_LISTCONTENDEDLOCKSREQUEST']._serialized_start=2702
+  _globals['_LISTCONTENDEDLOCKSREQUEST']._serialized_end=2744
+  _globals['_LISTCONTENDEDLOCKSRESPONSE']._serialized_start=2747
+  _globals['_LISTCONTENDEDLOCKSRESPONSE']._serialized_end=2914
+  _globals['_LISTSUSPECTEDDEADLOCKSREQUEST']._serialized_start=2916
+  _globals['_LISTSUSPECTEDDEADLOCKSREQUEST']._serialized_end=2947
+  _globals['_LISTSUSPECTEDDEADLOCKSRESPONSE']._serialized_start=2950
+  _globals['_LISTSUSPECTEDDEADLOCKSRESPONSE']._serialized_end=3103
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=3105
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=3127
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=3129
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=3192
+  _globals['_LOCKSERVICE']._serialized_start=3195
+  _globals['_LOCKSERVICE']._serialized_end=4381
 # @@protoc_insertion_point(module_scope)

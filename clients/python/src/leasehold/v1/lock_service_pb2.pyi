@@ -1,10 +1,10 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
-from leasehold.v1 import contention_pb2 as _contention_pb2
 from leasehold.v1 import lease_pb2 as _lease_pb2
 from leasehold.v1 import lease_events_pb2 as _lease_events_pb2
 from leasehold.v1 import lock_pb2 as _lock_pb2
+from leasehold.v1 import lock_contention_pb2 as _lock_contention_pb2
 from leasehold.v1 import server_info_pb2 as _server_info_pb2
 from leasehold.v1 import watch_events_pb2 as _watch_events_pb2
 from google.protobuf.internal import containers as _containers
@@ -236,10 +236,10 @@ class ListContendedLocksResponse(_message.Message):
     LOCKS_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
-    locks: _containers.RepeatedCompositeFieldContainer[_contention_pb2.ContendedLock]
+    locks: _containers.RepeatedCompositeFieldContainer[_lock_contention_pb2.ContendedLock]
     window: _duration_pb2.Duration
-    coverage: _contention_pb2.ContentionCoverage
-    def __init__(self, locks: _Optional[_Iterable[_Union[_contention_pb2.ContendedLock, _Mapping]]] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., coverage: _Optional[_Union[_contention_pb2.ContentionCoverage, _Mapping]] = ...) -> None: ...
+    coverage: _lock_contention_pb2.ContentionCoverage
+    def __init__(self, locks: _Optional[_Iterable[_Union[_lock_contention_pb2.ContendedLock, _Mapping]]] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., coverage: _Optional[_Union[_lock_contention_pb2.ContentionCoverage, _Mapping]] = ...) -> None: ...
 
 class ListSuspectedDeadlocksRequest(_message.Message):
     __slots__ = ()
@@ -250,10 +250,10 @@ class ListSuspectedDeadlocksResponse(_message.Message):
     DEADLOCKS_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
-    deadlocks: _containers.RepeatedCompositeFieldContainer[_contention_pb2.SuspectedDeadlock]
+    deadlocks: _containers.RepeatedCompositeFieldContainer[_lock_contention_pb2.SuspectedDeadlock]
     partial: bool
-    coverage: _contention_pb2.ContentionCoverage
-    def __init__(self, deadlocks: _Optional[_Iterable[_Union[_contention_pb2.SuspectedDeadlock, _Mapping]]] = ..., partial: bool = ..., coverage: _Optional[_Union[_contention_pb2.ContentionCoverage, _Mapping]] = ...) -> None: ...
+    coverage: _lock_contention_pb2.ContentionCoverage
+    def __init__(self, deadlocks: _Optional[_Iterable[_Union[_lock_contention_pb2.SuspectedDeadlock, _Mapping]]] = ..., partial: bool = ..., coverage: _Optional[_Union[_lock_contention_pb2.ContentionCoverage, _Mapping]] = ...) -> None: ...
 
 class GetServerInfoRequest(_message.Message):
     __slots__ = ()

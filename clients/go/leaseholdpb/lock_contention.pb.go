@@ -4,7 +4,7 @@
 // versions:
 // 	protoc-gen-go v1.36.11
 // 	protoc        (unknown)
-// source: leasehold/v1/contention.proto
+// source: leasehold/v1/lock_contention.proto
 
 package leaseholdpb
 
@@ -51,7 +51,7 @@ type ContendedLock struct {
 
 func (x *ContendedLock) Reset() {
 	*x = ContendedLock{}
-	mi := &file_leasehold_v1_contention_proto_msgTypes[0]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -63,7 +63,7 @@ func (x *ContendedLock) String() string {
 func (*ContendedLock) ProtoMessage() {}
 
 func (x *ContendedLock) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_contention_proto_msgTypes[0]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -76,7 +76,7 @@ func (x *ContendedLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContendedLock.ProtoReflect.Descriptor instead.
 func (*ContendedLock) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_contention_proto_rawDescGZIP(), []int{0}
+	return file_leasehold_v1_lock_contention_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *ContendedLock) GetLock() *Lock {
@@ -141,7 +141,7 @@ type SuspectedDeadlock struct {
 
 func (x *SuspectedDeadlock) Reset() {
 	*x = SuspectedDeadlock{}
-	mi := &file_leasehold_v1_contention_proto_msgTypes[1]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -153,7 +153,7 @@ func (x *SuspectedDeadlock) String() string {
 func (*SuspectedDeadlock) ProtoMessage() {}
 
 func (x *SuspectedDeadlock) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_contention_proto_msgTypes[1]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -166,7 +166,7 @@ func (x *SuspectedDeadlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspectedDeadlock.ProtoReflect.Descriptor instead.
 func (*SuspectedDeadlock) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_contention_proto_rawDescGZIP(), []int{1}
+	return file_leasehold_v1_lock_contention_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *SuspectedDeadlock) GetMembers() []*DeadlockMember {
@@ -199,7 +199,7 @@ type DeadlockMember struct {
 
 func (x *DeadlockMember) Reset() {
 	*x = DeadlockMember{}
-	mi := &file_leasehold_v1_contention_proto_msgTypes[2]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +211,7 @@ func (x *DeadlockMember) String() string {
 func (*DeadlockMember) ProtoMessage() {}
 
 func (x *DeadlockMember) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_contention_proto_msgTypes[2]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +224,7 @@ func (x *DeadlockMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadlockMember.ProtoReflect.Descriptor instead.
 func (*DeadlockMember) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_contention_proto_rawDescGZIP(), []int{2}
+	return file_leasehold_v1_lock_contention_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DeadlockMember) GetOwner() string {
@@ -290,7 +290,7 @@ type ContentionCoverage struct {
 
 func (x *ContentionCoverage) Reset() {
 	*x = ContentionCoverage{}
-	mi := &file_leasehold_v1_contention_proto_msgTypes[3]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +302,7 @@ func (x *ContentionCoverage) String() string {
 func (*ContentionCoverage) ProtoMessage() {}
 
 func (x *ContentionCoverage) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_contention_proto_msgTypes[3]
+	mi := &file_leasehold_v1_lock_contention_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +315,7 @@ func (x *ContentionCoverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentionCoverage.ProtoReflect.Descriptor instead.
 func (*ContentionCoverage) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_contention_proto_rawDescGZIP(), []int{3}
+	return file_leasehold_v1_lock_contention_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ContentionCoverage) GetServerCount() int32 {
@@ -332,11 +332,11 @@ func (x *ContentionCoverage) GetOldestReport() *durationpb.Duration {
 	return nil
 }
 
-var File_leasehold_v1_contention_proto protoreflect.FileDescriptor
+var File_leasehold_v1_lock_contention_proto protoreflect.FileDescriptor
 
-const file_leasehold_v1_contention_proto_rawDesc = "" +
+const file_leasehold_v1_lock_contention_proto_rawDesc = "" +
 	"\n" +
-	"\x1dleasehold/v1/contention.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17leasehold/v1/lock.proto\"\xe1\x02\n" +
+	"\"leasehold/v1/lock_contention.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17leasehold/v1/lock.proto\"\xe1\x02\n" +
 	"\rContendedLock\x12&\n" +
 	"\x04lock\x18\x01 \x01(\v2\x12.leasehold.v1.LockR\x04lock\x128\n" +
 	"\n" +
@@ -366,19 +366,19 @@ const file_leasehold_v1_contention_proto_rawDesc = "" +
 	"\roldest_report\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\foldestReportB,P\x01Z(leasehold.internal/leasehold/leaseholdpbb\x06proto3"
 
 var (
-	file_leasehold_v1_contention_proto_rawDescOnce sync.Once
-	file_leasehold_v1_contention_proto_rawDescData []byte
+	file_leasehold_v1_lock_contention_proto_rawDescOnce sync.Once
+	file_leasehold_v1_lock_contention_proto_rawDescData []byte
 )
 
-func file_leasehold_v1_contention_proto_rawDescGZIP() []byte {
-	file_leasehold_v1_contention_proto_rawDescOnce.Do(func() {
-		file_leasehold_v1_contention_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_leasehold_v1_contention_proto_rawDesc), len(file_leasehold_v1_contention_proto_rawDesc)))
+func file_leasehold_v1_lock_contention_proto_rawDescGZIP() []byte {
+	file_leasehold_v1_lock_contention_proto_rawDescOnce.Do(func() {
+		file_leasehold_v1_lock_contention_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_leasehold_v1_lock_contention_proto_rawDesc), len(file_leasehold_v1_lock_contention_proto_rawDesc)))
 	})
-	return file_leasehold_v1_contention_proto_rawDescData
+	return file_leasehold_v1_lock_contention_proto_rawDescData
 }
 
-var file_leasehold_v1_contention_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
-var file_leasehold_v1_contention_proto_goTypes = []any{
+var file_leasehold_v1_lock_contention_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_leasehold_v1_lock_contention_proto_goTypes = []any{
 	(*ContendedLock)(nil),         // 0: leasehold.v1.ContendedLock
 	(*SuspectedDeadlock)(nil),     // 1: leasehold.v1.SuspectedDeadlock
 	(*DeadlockMember)(nil),        // 2: leasehold.v1.DeadlockMember
@@ -387,7 +387,7 @@ var file_leasehold_v1_contention_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
-var file_leasehold_v1_contention_proto_depIdxs = []int32{
+var file_leasehold_v1_lock_contention_proto_depIdxs = []int32{
 	4, // 0: leasehold.v1.ContendedLock.lock:type_name -> leasehold.v1.Lock
 	5, // 1: leasehold.v1.ContendedLock.total_wait:type_name -> google.protobuf.Duration
 	5, // 2: leasehold.v1.ContendedLock.wait_error:type_name -> google.protobuf.Duration
@@ -404,9 +404,9 @@ var file_leasehold_v1_contention_proto_depIdxs = []int32{
 	0, // [0:9] is the sub-list for field type_name
 }
 
-func init() { file_leasehold_v1_contention_proto_init() }
-func file_leasehold_v1_contention_proto_init() {
-	if File_leasehold_v1_contention_proto != nil {
+func init() { file_leasehold_v1_lock_contention_proto_init() }
+func file_leasehold_v1_lock_contention_proto_init() {
+	if File_leasehold_v1_lock_contention_proto != nil {
 		return
 	}
 	file_leasehold_v1_lock_proto_init()
@@ -414,17 +414,17 @@ func file_leasehold_v1_contention_proto_init() {
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leasehold_v1_contention_proto_rawDesc), len(file_leasehold_v1_contention_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leasehold_v1_lock_contention_proto_rawDesc), len(file_leasehold_v1_lock_contention_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_leasehold_v1_contention_proto_goTypes,
-		DependencyIndexes: file_leasehold_v1_contention_proto_depIdxs,
-		MessageInfos:      file_leasehold_v1_contention_proto_msgTypes,
+		GoTypes:           file_leasehold_v1_lock_contention_proto_goTypes,
+		DependencyIndexes: file_leasehold_v1_lock_contention_proto_depIdxs,
+		MessageInfos:      file_leasehold_v1_lock_contention_proto_msgTypes,
 	}.Build()
-	File_leasehold_v1_contention_proto = out.File
-	file_leasehold_v1_contention_proto_goTypes = nil
-	file_leasehold_v1_contention_proto_depIdxs = nil
+	File_leasehold_v1_lock_contention_proto = out.File
+	file_leasehold_v1_lock_contention_proto_goTypes = nil
+	file_leasehold_v1_lock_contention_proto_depIdxs = nil
 }
