@@ -100,7 +100,7 @@ async function filled(rig: Rig, { what, kind, count, waiters = 0 }: Filling) {
     ownerBytes: OWNER_BYTES,
     ...kind,
   };
-  // What exists once, whatever follows: scripts, connections, the meta hash.
+  // What exists once, and is no part of a unit: scripts, connections, the meta hash.
   await generator.order({ ...call, what: 'acquire', count: 1 });
   await generator.order({ ...call, what: 'release', count: 1 });
   if (what === 'record') await generator.order({ ...call, what, count: 1 });

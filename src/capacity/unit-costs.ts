@@ -77,7 +77,7 @@ export interface UnitFigures {
   readonly look: CallCost;
   /** Another stream of a client that takes a lease over, beside the renewal that it is. */
   readonly takeOver: CallCost;
-  /** A server process, each second, whatever it does. */
+  /** A server process, each second, busy or idle. */
   readonly idle: CallCost;
   /** A waiting call, each second. */
   readonly waiting: CallCost;

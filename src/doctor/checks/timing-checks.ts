@@ -65,7 +65,7 @@ function clocks(examined: Examined): readonly Judgement[] {
   const known = clocksOf(examined).toSorted((a, b) => a.offsetMs - b.offsetMs);
   const [slowest, fastest] = [known[0], known.at(-1)];
   if (!slowest || !fastest || slowest === fastest) return [];
-  // What they are apart for certain, whatever the round trips hid.
+  // What they are apart for certain, without what the round trips hid.
   const apartMs = fastest.offsetMs - slowest.offsetMs;
   const certainMs = apartMs - fastest.uncertaintyMs - slowest.uncertaintyMs;
   const seen = `the clock of ${fastest.subject} is ${spanText(apartMs)} ahead of that of ${slowest.subject}`;
