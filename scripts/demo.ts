@@ -19,6 +19,7 @@ import { type Belief, Journal, promisesKept } from './demo/journal.ts';
 import { OutageNotes } from './demo/outage-notes.ts';
 import { isInOrder, playQueue } from './demo/queue-act.ts';
 import { type ServerState, watchServer } from './demo/server-watch.ts';
+import { between } from './demo/spans-of-time.ts';
 import { type Moments, summarise } from './demo/summary.ts';
 
 const RESOURCE = 'nightly-billing';
@@ -192,10 +193,6 @@ function describe({ serving, epoch, quarantineMs: left }: ServerState): string {
   if (left > 0)
     return `reign ${epoch}: quarantine, nothing new is granted for ${(left / 1_000).toFixed(1)} s`;
   return `reign ${epoch}: grants`;
-}
-
-function between(low: number, high: number): number {
-  return low + Math.random() * (high - low);
 }
 
 async function main(args: readonly string[]): Promise<number> {

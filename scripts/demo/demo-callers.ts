@@ -1,8 +1,8 @@
 // Callers that keep the deployment of `npm run demo -- --stay` a little busy: queues of different lengths, two owners
 // that wait for each other now and then, and operations with their workers. They go on through failovers, and end when
 // they are told to.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, ContendedError, createClient, UnavailableError } from '../../src/client/client.ts';
+import { between, pause } from './spans-of-time.ts';
 
 interface Queue {
   readonly resource: string;
@@ -130,12 +130,4 @@ function isLoss(error: unknown): boolean {
 
 function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
-}
-
-function between(low: number, high: number): number {
-  return low + Math.random() * (high - low);
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -1,12 +1,12 @@
 // One worker of the demo: it contends for the resource, holds it by the deadline rule, releases it, and begins again.
 // Each call goes to the next server, since no lease belongs to a server. The worker reports to its observer.
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import type { Lease } from '../../generated/leasehold/v1/lease.ts';
 import { CallError } from '../../src/client/core/call-error.ts';
 import { duration, type TestClient } from '../../test/support/test-instance.ts';
 import type { Belief, Journal, Rpc } from './journal.ts';
+import { pause } from './spans-of-time.ts';
 
 export interface WorkerObserver {
   granted(worker: Worker, belief: Belief, validForMs: number): void;
@@ -170,8 +170,4 @@ function validForMs({ validFor }: Lease): number {
 /** A random delay below a bound that doubles with each try, so that callers who failed together come back apart. */
 function fullJitterMs(tries: number): number {
   return Math.random() * Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** tries);
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(Math.max(0, ms), undefined, { signal }).catch(() => undefined);
 }

@@ -4,6 +4,7 @@
 
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { CallMetrics } from './call-metrics.ts';
+import { readGauge } from './read-gauge.ts';
 import { StoreMetrics } from './store-metrics.ts';
 
 /** What an instance is and how it is doing, read at each scrape. */
@@ -85,14 +86,7 @@ export class Metrics {
   }
 
   #gauge(name: string, help: string, value: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(value());
-      },
-    });
+    readGauge(this.#registry, name, help, value);
   }
 
   get contentType(): string {

@@ -2,9 +2,10 @@
 // had none and why; reigns, adoptions and quarantines; and how the Sentinels stand. Looks at the store's status now and
 // then, since the time without a confirmed primary begins and ends with no event.
 
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { Store, StoreStatus } from '../store/store.ts';
+import { readGauge } from './read-gauge.ts';
 import { Distribution, Tally } from './tally.ts';
 
 const LOOK_EVERY_MS = 250;
@@ -160,13 +161,6 @@ export class SafetyMetrics {
   }
 
   #gauge(name: string, help: string, value: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(value());
-      },
-    });
+    readGauge(this.#registry, name, help, value);
   }
 }

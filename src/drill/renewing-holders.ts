@@ -4,6 +4,7 @@
 import { UnavailableError, type UnkeptLease } from '../client/client.ts';
 import { pause } from '../domain/clock.ts';
 import { CALL_MS, type CanaryPart, type CanarySurroundings, inLoop, OWNER, reasonOf } from './canary-part.ts';
+import { JointStart } from './joint-start.ts';
 
 const RENEW_EVERY_MS = 500;
 /** A lease that ended at its deadline, without a word of a server. */
@@ -19,24 +20,20 @@ export class RenewingHolders implements CanaryPart {
   readonly #around: CanarySurroundings;
   readonly #count: number;
   readonly #kept: Kept[] = [];
-  readonly #stopping = new AbortController();
+  readonly #joint = new JointStart();
   readonly #loops: Promise<void>[] = [];
-  #starting: Promise<unknown> = Promise.resolve();
 
   constructor(around: CanarySurroundings, count: number) {
     this.#around = around;
     this.#count = count;
   }
 
-  async start(): Promise<void> {
-    const all = Array.from({ length: this.#count }, (_, index) => this.#hold(index));
-    this.#starting = Promise.allSettled(all);
-    await Promise.all(all);
+  start(): Promise<void> {
+    return this.#joint.start(this.#count, (index) => this.#hold(index));
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#starting;
+    await this.#joint.stop();
     await Promise.all(this.#loops);
     await Promise.allSettled(
       this.#kept.map(async (one, index) => {
@@ -55,7 +52,7 @@ export class RenewingHolders implements CanaryPart {
 
   async #hold(index: number): Promise<void> {
     const { clientOf, clock, counters, prefix, ttlMs } = this.#around;
-    const { signal } = this.#stopping;
+    const { signal } = this.#joint;
     const resource = `${prefix}renewed-${index + 1}`;
     const lease = await clientOf(index).locks.acquireUnkept(resource, { ttlMs, owner: OWNER, signal });
     const kept: Kept = { lease, deadlineMs: clock.monotonicMs() + lease.remainingMs, isOver: false };

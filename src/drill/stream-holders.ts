@@ -2,28 +2,25 @@
 
 import type { Lease } from '../client/client.ts';
 import { type CanaryPart, type CanarySurroundings, OWNER } from './canary-part.ts';
+import { JointStart } from './joint-start.ts';
 
 export class StreamHolders implements CanaryPart {
   readonly #around: CanarySurroundings;
   readonly #count: number;
   readonly #leases: Lease[] = [];
-  readonly #stopping = new AbortController();
-  #starting: Promise<unknown> = Promise.resolve();
+  readonly #joint = new JointStart();
 
   constructor(around: CanarySurroundings, count: number) {
     this.#around = around;
     this.#count = count;
   }
 
-  async start(): Promise<void> {
-    const all = Array.from({ length: this.#count }, (_, index) => this.#hold(index));
-    this.#starting = Promise.allSettled(all);
-    await Promise.all(all);
+  start(): Promise<void> {
+    return this.#joint.start(this.#count, (index) => this.#hold(index));
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#starting;
+    await this.#joint.stop();
     // One that no server hears of ends with its time to live.
     await Promise.allSettled(this.#leases.map((lease) => lease.release()));
   }
@@ -34,7 +31,7 @@ export class StreamHolders implements CanaryPart {
 
   async #hold(index: number): Promise<void> {
     const { clientOf, record, counters, prefix, ttlMs } = this.#around;
-    const { signal } = this.#stopping;
+    const { signal } = this.#joint;
     const resource = `${prefix}stream-${index + 1}`;
     const lease = await clientOf(index).acquire(resource, {
       ttlMs,
