@@ -508,6 +508,20 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: QUARANTINE_MS });
       });
 
+      test('who goes together with the holders is told to come back when the quarantine ends, however long they hold', async () => {
+        const mode = { kind: 'shared' as const };
+        const holder = leaseSpec({ mode, ttlMs: 20_000 });
+        const { fencingToken } = await granted(holder);
+        await h.beginReign();
+        await h.pass(15_000);
+        expect((await renew(holder, fencingToken)).kind).toBe('renewed');
+        await h.pass(15_000);
+        expect((await renew(holder, fencingToken)).kind).toBe('renewed');
+        const retryAfterMs = QUARANTINE_MS - 30_000;
+        expect(await acquire(leaseSpec({ mode }))).toEqual({ kind: 'quarantined', retryAfterMs });
+        expect(await acquire(holder)).toEqual({ kind: 'quarantined', retryAfterMs });
+      });
+
       test('a new reign advances the lease clock by all the time since the last command, and never back', async () => {
         const spec = leaseSpec({ ttlMs: 30_000 });
         const { fencingToken } = await granted(spec);

@@ -133,10 +133,12 @@ export class MemoryLockStore implements LockStore {
     const contention = this.#views.contention(lock, mode);
     const position = lock.queue.position(leaseId);
     if (position !== undefined) return { kind: 'queued', position, blockedForMs: contention.timeLeftMs };
-    // Without the quarantine it would be granted or returned.
+    // Without the quarantine it would be granted or returned, once a min_hold is over.
     const isOnlyThat = contention.reason !== 'held' || lock.leases.has(leaseId) || lock.leases.size === 0;
-    if (this.#table.clock.isQuarantine && isOnlyThat) {
-      return { kind: 'quarantined', retryAfterMs: contention.timeLeftMs };
+    const { clock } = this.#table;
+    if (clock.isQuarantine && isOnlyThat) {
+      const retryAfterMs = clock.leftMs(Math.max(clock.quarantineUntilMs, lock.takenUntilMs));
+      return { kind: 'quarantined', retryAfterMs };
     }
     return { kind: 'contended', contention };
   }

@@ -115,8 +115,8 @@ save_lock(state, lock)
 local time_left = int(math.max(free_at(state, lock) - state.clock, 0))
 local position = redis.call('ZRANK', lock.queue, lease_id)
 if position then return { 'queued', state.time, int(position + 1), time_left } end
--- Only the quarantine stands in its way.
+-- Only the quarantine stands in its way, and a min_hold perhaps: it goes together with those who hold.
 if in_quarantine(state) and (lock.count == 0 or (own and alive(state, own)) or admits(lock, mode)) then
-  return { 'quarantined', state.time, time_left }
+  return { 'quarantined', state.time, int(math.max(state.quarantine_until, lock.taken_until) - state.clock) }
 end
 return contended(state, lock, mode)
