@@ -80,6 +80,9 @@ async function measuredAndRemoved(
     connection: settings,
     keyPrefix: prefix,
     maxTtlMs: TTL_MS,
+    rollCall: false,
+    maxToldLeases: 1_000,
+    hostName: 'calibration',
     maxInFlight: LOCKS,
     minAcks: 0,
     // Nobody else has ever held one of these locks.

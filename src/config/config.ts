@@ -86,6 +86,10 @@ interface RedisBase {
   /** A `maxmemory-policy` to accept beside `noeviction`. */
   readonly allowEvictionPolicy: string | undefined;
   readonly quarantine: 'on' | 'off';
+  /** Off without a quarantine: there is none to end. */
+  readonly rollCall: 'on' | 'off';
+  /** How many leases an instance remembers for a roll call. */
+  readonly maxToldLeases: number;
 }
 
 export interface RedisCredentials {

@@ -168,6 +168,8 @@ function resolveBase(draft: Draft) {
     bootstrap: values['redis.bootstrap'],
     allowEvictionPolicy: values['redis.allow_eviction_policy'],
     quarantine: values['redis.quarantine'],
+    rollCall: values['redis.quarantine'] === 'on' ? values['redis.roll_call'] : 'off',
+    maxToldLeases: values['redis.max_told_leases'],
   };
 }
 

@@ -205,6 +205,16 @@ export const SETTINGS = z.object({
     'on',
     'Whether new grants wait after a failover or restart of Redis. `off` gives up the promise of one valid lease.',
   ),
+  'redis.roll_call': withDefault(
+    choice(['on', 'off']),
+    'on',
+    'Whether a quarantine ends as soon as all instances have put back what they told. One value for the whole deployment.',
+  ),
+  'redis.max_told_leases': withDefault(
+    integer(1_000, 10_000_000),
+    250_000,
+    'Leases that an instance remembers for a roll call, some 400 bytes each. Beyond that a quarantine lasts its whole time.',
+  ),
 
   'locks.max_ttl': withDefault(
     duration('2s', '10m'),

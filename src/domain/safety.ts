@@ -51,6 +51,35 @@ export function quarantineMs(maxTtlMs: number): number {
 }
 
 /**
+ * How old the data of a new primary may be, by an instance's own entry in the registry, for its answer to a roll call
+ * to be fresh. After a fresh answer, an instance that these data lack can only have registered less than this ago.
+ */
+export function freshWithinMs(maxTtlMs: number): number {
+  return Math.min(15_000, maxTtlMs);
+}
+
+/**
+ * How long a newcomer tells nothing after it has registered: as old as the data of a fresh answer may be, and as long
+ * as an isolated primary may go on.
+ */
+export function newcomerWaitMs(maxTtlMs: number): number {
+  return freshWithinMs(maxTtlMs) + CONFIRMATION_WINDOW_MS + 500;
+}
+
+/** An instance that was away from the registry for longer than this is a newcomer in the next reign. */
+export function awayAtMostMs(maxTtlMs: number): number {
+  return maxTtlMs;
+}
+
+/**
+ * How long the entry of an instance stays that ticks no more: longer than all that it may have told, and may be asked
+ * for.
+ */
+export function entryKeptMs(maxTtlMs: number): number {
+  return awayAtMostMs(maxTtlMs) + freshWithinMs(maxTtlMs) + 2 * SKEW_ALLOWANCE_MS + 1_000;
+}
+
+/**
  * How long the operation of a stale attempt stays claimable, whatever its time to live. This is longer than a
  * quarantine, in which nothing can be claimed.
  */

@@ -1,5 +1,6 @@
 // Opens the store that the configuration names. Nothing else in the server knows the implementations.
 
+import { hostname } from 'node:os';
 import type { Config, RedisConfig } from '../config/config.ts';
 import { redisConnection, sentinelConnection } from '../deployment/connection-settings.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -30,6 +31,9 @@ export function openStore({ config, instanceId, clock, random, observer }: OpenS
     minAcks: redis.minAcks,
     quarantine: redis.quarantine === 'on',
     bootstrapNew: redis.bootstrap === 'new',
+    rollCall: redis.rollCall === 'on',
+    maxToldLeases: redis.maxToldLeases,
+    hostName: hostname(),
     allowEvictionPolicy: redis.allowEvictionPolicy,
     clock,
     observer,

@@ -25,7 +25,57 @@ export interface StoreStatus {
   readonly quarantineRemainingMs: number;
   /** Sentinel's `down-after-milliseconds`, where there is one. */
   readonly downAfterMs?: number;
+  readonly rollCall: RollCallStatus;
 }
+
+/** How it stands with the roll call, which ends a quarantine early. */
+export interface RollCallStatus {
+  readonly enabled: boolean;
+  /** For how long this instance tells nothing yet, because it has just registered; 0: it may. */
+  readonly newcomerRemainingMs: number;
+  /** Until the quarantine would end without a roll call, which some answers wait for; 0 when that is over. */
+  readonly fullQuarantineRemainingMs: number;
+  /** Some of the instances that the roll call waits for. */
+  readonly missing: readonly MissingInstance[];
+  readonly missingCount: number;
+  /** Of the last quarantine that this instance has seen end. */
+  readonly lastEnd: QuarantineEnd | undefined;
+  /** Leases that this instance would put back. */
+  readonly toldLeases: number;
+  /** It has told of more leases than it could remember, and some of those may still be valid. */
+  readonly incomplete: boolean;
+  /** Leases that this instance has put back so far. */
+  readonly putBack: number;
+}
+
+/** An instance that has not answered the present roll call. */
+export interface MissingInstance {
+  readonly instanceId: string;
+  /** For people. */
+  readonly host: string;
+  /** How long ago it was last seen. */
+  readonly unseenMs: number;
+}
+
+export interface QuarantineEnd {
+  readonly how: 'early' | 'full';
+  /** Why not early, for people; '' otherwise. */
+  readonly why: string;
+  readonly tookMs: number;
+}
+
+/** Where there is no roll call. */
+export const NO_ROLL_CALL: RollCallStatus = {
+  enabled: false,
+  newcomerRemainingMs: 0,
+  fullQuarantineRemainingMs: 0,
+  missing: [],
+  missingCount: 0,
+  lastEnd: undefined,
+  toldLeases: 0,
+  incomplete: false,
+  putBack: 0,
+};
 
 /** How the Sentinels stand. */
 export interface SentinelCounts {

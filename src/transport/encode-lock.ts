@@ -2,7 +2,12 @@
 
 import type { Durability, Lease as LeaseMessage } from '../../generated/leasehold/v1/lease.ts';
 import { type Lock, type LockHolder, LockState, type LockWaiter } from '../../generated/leasehold/v1/lock.ts';
-import { type ServerInfo as ServerInfoMessage, StoreKind } from '../../generated/leasehold/v1/server_info.ts';
+import {
+  QuarantineEnd_How,
+  type RollCall,
+  type ServerInfo as ServerInfoMessage,
+  StoreKind,
+} from '../../generated/leasehold/v1/server_info.ts';
 import { LIMITS } from '../domain/limits.ts';
 import {
   type LockState as DomainLockState,
@@ -14,6 +19,7 @@ import {
 } from '../domain/lock.ts';
 import type { GrantedLease } from '../service/lock-service.ts';
 import type { ServerInfo } from '../service/server-info-service.ts';
+import type { RollCallStatus } from '../store/store.ts';
 import { encodeDuration, encodeTimestamp } from './durations.ts';
 
 const STATES: Readonly<Record<DomainLockState, LockState>> = {
@@ -82,6 +88,7 @@ export function encodeServerInfo(info: ServerInfo): ServerInfoMessage {
     epoch: BigInt(store.epoch),
     quarantineRemaining:
       store.quarantineRemainingMs > 0 ? encodeDuration(store.quarantineRemainingMs) : undefined,
+    rollCall: store.kind === 'redis' ? encodeRollCall(store.rollCall) : undefined,
     defaultDurability: encodeDurability(info.minAcks),
     smallestAdvisableTtl:
       info.smallestAdvisableTtlMs === undefined ? undefined : encodeDuration(info.smallestAdvisableTtlMs),
@@ -131,4 +138,25 @@ export function encodeMode(mode: Mode): LockHolder['mode'] {
     case 'permits':
       return { $case: 'permits', value: { permits: mode.permits, limit: mode.limit } };
   }
+}
+
+function encodeRollCall(status: RollCallStatus): RollCall {
+  const { enabled, newcomerRemainingMs, fullQuarantineRemainingMs, missing, missingCount, lastEnd } = status;
+  return {
+    enabled,
+    newcomerRemaining: newcomerRemainingMs > 0 ? encodeDuration(newcomerRemainingMs) : undefined,
+    fullQuarantineRemaining:
+      fullQuarantineRemainingMs > 0 ? encodeDuration(fullQuarantineRemainingMs) : undefined,
+    missingInstances: missing.map(({ instanceId, host, unseenMs }) => ({
+      instanceId,
+      host,
+      unseen: encodeDuration(unseenMs),
+    })),
+    missingCount,
+    lastQuarantineEnd: lastEnd && {
+      how: lastEnd.how === 'early' ? QuarantineEnd_How.HOW_EARLY : QuarantineEnd_How.HOW_FULL,
+      why: lastEnd.why,
+      took: encodeDuration(lastEnd.tookMs),
+    },
+  };
 }

@@ -294,6 +294,9 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
       maxInFlight: 100,
       minAcks: 0,
       quarantine: true,
+      rollCall: false,
+      maxToldLeases: 1_000,
+      hostName: 'test',
       bootstrapNew: true,
       clock: systemClock,
       observer: {

@@ -46,6 +46,8 @@ export function testEnvironment(overrides: Readonly<Record<string, string>> = {}
     // Tests that count connections and commands have no others than those of the path of locks.
     LEASEHOLD_MONITORING_POLL_INTERVAL: 'off',
     LEASEHOLD_LOG_LEVEL: 'fatal',
+    // The second instance on a Redis would start only after a while. Tests of the roll call switch it on.
+    ...('LEASEHOLD_REDIS_ADDRESS' in overrides ? { LEASEHOLD_REDIS_ROLL_CALL: 'off' } : {}),
     ...overrides,
   };
 }

@@ -98,6 +98,8 @@ describe('the redis section', () => {
       bootstrap: 'wait',
       allowEvictionPolicy: undefined,
       quarantine: 'on',
+      rollCall: 'on',
+      maxToldLeases: 250_000,
     });
     expect(directory.sentinelOf(SENTINEL_BLOCK).credentials?.password.reveal()).toBe('secret');
   });

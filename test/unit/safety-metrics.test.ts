@@ -4,7 +4,7 @@
 import { Registry } from 'prom-client';
 import { beforeEach, expect, test } from 'vitest';
 import { SafetyMetrics } from '../../src/admin/safety-metrics.ts';
-import type { SentinelCounts, Store, StoreStatus } from '../../src/store/store.ts';
+import { NO_ROLL_CALL, type SentinelCounts, type Store, type StoreStatus } from '../../src/store/store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type Labels, MetricSamples } from '../support/metric-samples.ts';
 
@@ -17,6 +17,7 @@ const USABLE: StoreStatus = {
   reign: 'first',
   epoch: 1,
   quarantineRemainingMs: 0,
+  rollCall: NO_ROLL_CALL,
 };
 const NO_SESSION: StoreStatus = { ...USABLE, usable: false, reign: '', epoch: 0, reason: 'connecting' };
 const ALL: SentinelCounts = { known: 3, agreeing: 3, needed: 2, agreedAtMs: 1_000 };

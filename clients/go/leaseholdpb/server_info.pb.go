@@ -77,6 +77,59 @@ func (StoreKind) EnumDescriptor() ([]byte, []int) {
 	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{0}
 }
 
+// Whether a roll call ended it.
+type QuarantineEnd_How int32
+
+const (
+	// Not specified.
+	QuarantineEnd_HOW_UNSPECIFIED QuarantineEnd_How = 0
+	// By a roll call: all servers had answered.
+	QuarantineEnd_HOW_EARLY QuarantineEnd_How = 1
+	// After its whole time.
+	QuarantineEnd_HOW_FULL QuarantineEnd_How = 2
+)
+
+// Enum value maps for QuarantineEnd_How.
+var (
+	QuarantineEnd_How_name = map[int32]string{
+		0: "HOW_UNSPECIFIED",
+		1: "HOW_EARLY",
+		2: "HOW_FULL",
+	}
+	QuarantineEnd_How_value = map[string]int32{
+		"HOW_UNSPECIFIED": 0,
+		"HOW_EARLY":       1,
+		"HOW_FULL":        2,
+	}
+)
+
+func (x QuarantineEnd_How) Enum() *QuarantineEnd_How {
+	p := new(QuarantineEnd_How)
+	*p = x
+	return p
+}
+
+func (x QuarantineEnd_How) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (QuarantineEnd_How) Descriptor() protoreflect.EnumDescriptor {
+	return file_leasehold_v1_server_info_proto_enumTypes[1].Descriptor()
+}
+
+func (QuarantineEnd_How) Type() protoreflect.EnumType {
+	return &file_leasehold_v1_server_info_proto_enumTypes[1]
+}
+
+func (x QuarantineEnd_How) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use QuarantineEnd_How.Descriptor instead.
+func (QuarantineEnd_How) EnumDescriptor() ([]byte, []int) {
+	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{3, 0}
+}
+
 // One server and its store.
 type ServerInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -101,7 +154,9 @@ type ServerInfo struct {
 	// A lease with a shorter time to live may not survive a failover of the store. Unset if the store can't fail over.
 	SmallestAdvisableTtl *durationpb.Duration `protobuf:"bytes,9,opt,name=smallest_advisable_ttl,json=smallestAdvisableTtl,proto3" json:"smallest_advisable_ttl,omitempty"`
 	// What requests may ask for.
-	Limits        *ServerLimits `protobuf:"bytes,10,opt,name=limits,proto3" json:"limits,omitempty"`
+	Limits *ServerLimits `protobuf:"bytes,10,opt,name=limits,proto3" json:"limits,omitempty"`
+	// How it stands with the roll call, which ends a quarantine as soon as all servers have put back what they told.
+	RollCall      *RollCall `protobuf:"bytes,11,opt,name=roll_call,json=rollCall,proto3" json:"roll_call,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +261,233 @@ func (x *ServerInfo) GetLimits() *ServerLimits {
 	return nil
 }
 
+func (x *ServerInfo) GetRollCall() *RollCall {
+	if x != nil {
+		return x.RollCall
+	}
+	return nil
+}
+
+// After a failover the servers of a deployment put back the leases that the new primary may lack, and answer. When all
+// have answered, the quarantine ends early.
+type RollCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the deployment has roll calls.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// For how long this server answers no calls yet, because it has just joined the deployment. Unset if it answers.
+	NewcomerRemaining *durationpb.Duration `protobuf:"bytes,2,opt,name=newcomer_remaining,json=newcomerRemaining,proto3" json:"newcomer_remaining,omitempty"`
+	// For how long the full quarantine would last, which operations wait for. Unset when it is over.
+	FullQuarantineRemaining *durationpb.Duration `protobuf:"bytes,3,opt,name=full_quarantine_remaining,json=fullQuarantineRemaining,proto3" json:"full_quarantine_remaining,omitempty"`
+	// Some of the servers that the present roll call waits for.
+	MissingInstances []*MissingInstance `protobuf:"bytes,4,rep,name=missing_instances,json=missingInstances,proto3" json:"missing_instances,omitempty"`
+	// How many it waits for.
+	MissingCount int32 `protobuf:"varint,5,opt,name=missing_count,json=missingCount,proto3" json:"missing_count,omitempty"`
+	// How the last quarantine ended that this server has seen. Unset before the first.
+	LastQuarantineEnd *QuarantineEnd `protobuf:"bytes,6,opt,name=last_quarantine_end,json=lastQuarantineEnd,proto3" json:"last_quarantine_end,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *RollCall) Reset() {
+	*x = RollCall{}
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollCall) ProtoMessage() {}
+
+func (x *RollCall) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollCall.ProtoReflect.Descriptor instead.
+func (*RollCall) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RollCall) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *RollCall) GetNewcomerRemaining() *durationpb.Duration {
+	if x != nil {
+		return x.NewcomerRemaining
+	}
+	return nil
+}
+
+func (x *RollCall) GetFullQuarantineRemaining() *durationpb.Duration {
+	if x != nil {
+		return x.FullQuarantineRemaining
+	}
+	return nil
+}
+
+func (x *RollCall) GetMissingInstances() []*MissingInstance {
+	if x != nil {
+		return x.MissingInstances
+	}
+	return nil
+}
+
+func (x *RollCall) GetMissingCount() int32 {
+	if x != nil {
+		return x.MissingCount
+	}
+	return 0
+}
+
+func (x *RollCall) GetLastQuarantineEnd() *QuarantineEnd {
+	if x != nil {
+		return x.LastQuarantineEnd
+	}
+	return nil
+}
+
+// A server that has not answered the present roll call.
+type MissingInstance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, as in its ServerInfo.
+	InstanceId string `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// The name of its host. For people.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// How long ago it was last seen.
+	Unseen        *durationpb.Duration `protobuf:"bytes,3,opt,name=unseen,proto3" json:"unseen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MissingInstance) Reset() {
+	*x = MissingInstance{}
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MissingInstance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MissingInstance) ProtoMessage() {}
+
+func (x *MissingInstance) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MissingInstance.ProtoReflect.Descriptor instead.
+func (*MissingInstance) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MissingInstance) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+func (x *MissingInstance) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *MissingInstance) GetUnseen() *durationpb.Duration {
+	if x != nil {
+		return x.Unseen
+	}
+	return nil
+}
+
+// How a quarantine ended.
+type QuarantineEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether a roll call ended it.
+	How QuarantineEnd_How `protobuf:"varint,1,opt,name=how,proto3,enum=leasehold.v1.QuarantineEnd_How" json:"how,omitempty"`
+	// Why it did not end early. For people; empty if it did.
+	Why string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	// From the adoption to its end.
+	Took          *durationpb.Duration `protobuf:"bytes,3,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantineEnd) Reset() {
+	*x = QuarantineEnd{}
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantineEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantineEnd) ProtoMessage() {}
+
+func (x *QuarantineEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantineEnd.ProtoReflect.Descriptor instead.
+func (*QuarantineEnd) Descriptor() ([]byte, []int) {
+	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *QuarantineEnd) GetHow() QuarantineEnd_How {
+	if x != nil {
+		return x.How
+	}
+	return QuarantineEnd_HOW_UNSPECIFIED
+}
+
+func (x *QuarantineEnd) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *QuarantineEnd) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
 // The bounds of what requests may ask for.
 type ServerLimits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -269,7 +551,7 @@ type ServerLimits struct {
 
 func (x *ServerLimits) Reset() {
 	*x = ServerLimits{}
-	mi := &file_leasehold_v1_server_info_proto_msgTypes[1]
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -281,7 +563,7 @@ func (x *ServerLimits) String() string {
 func (*ServerLimits) ProtoMessage() {}
 
 func (x *ServerLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_leasehold_v1_server_info_proto_msgTypes[1]
+	mi := &file_leasehold_v1_server_info_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -294,7 +576,7 @@ func (x *ServerLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerLimits.ProtoReflect.Descriptor instead.
 func (*ServerLimits) Descriptor() ([]byte, []int) {
-	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{1}
+	return file_leasehold_v1_server_info_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ServerLimits) GetMinTtl() *durationpb.Duration {
@@ -490,7 +772,7 @@ var File_leasehold_v1_server_info_proto protoreflect.FileDescriptor
 
 const file_leasehold_v1_server_info_proto_rawDesc = "" +
 	"\n" +
-	"\x1eleasehold/v1/server_info.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18leasehold/v1/lease.proto\"\xd8\x03\n" +
+	"\x1eleasehold/v1/server_info.proto\x12\fleasehold.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18leasehold/v1/lease.proto\"\x8d\x04\n" +
 	"\n" +
 	"ServerInfo\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1f\n" +
@@ -504,7 +786,28 @@ const file_leasehold_v1_server_info_proto_rawDesc = "" +
 	"\x12default_durability\x18\b \x01(\v2\x18.leasehold.v1.DurabilityR\x11defaultDurability\x12O\n" +
 	"\x16smallest_advisable_ttl\x18\t \x01(\v2\x19.google.protobuf.DurationR\x14smallestAdvisableTtl\x122\n" +
 	"\x06limits\x18\n" +
-	" \x01(\v2\x1a.leasehold.v1.ServerLimitsR\x06limits\"\xa5\v\n" +
+	" \x01(\v2\x1a.leasehold.v1.ServerLimitsR\x06limits\x123\n" +
+	"\troll_call\x18\v \x01(\v2\x16.leasehold.v1.RollCallR\brollCall\"\x83\x03\n" +
+	"\bRollCall\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12H\n" +
+	"\x12newcomer_remaining\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x11newcomerRemaining\x12U\n" +
+	"\x19full_quarantine_remaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x17fullQuarantineRemaining\x12J\n" +
+	"\x11missing_instances\x18\x04 \x03(\v2\x1d.leasehold.v1.MissingInstanceR\x10missingInstances\x12#\n" +
+	"\rmissing_count\x18\x05 \x01(\x05R\fmissingCount\x12K\n" +
+	"\x13last_quarantine_end\x18\x06 \x01(\v2\x1b.leasehold.v1.QuarantineEndR\x11lastQuarantineEnd\"y\n" +
+	"\x0fMissingInstance\x12\x1f\n" +
+	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"instanceId\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x121\n" +
+	"\x06unseen\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06unseen\"\xbc\x01\n" +
+	"\rQuarantineEnd\x121\n" +
+	"\x03how\x18\x01 \x01(\x0e2\x1f.leasehold.v1.QuarantineEnd.HowR\x03how\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12-\n" +
+	"\x04took\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04took\"7\n" +
+	"\x03How\x12\x13\n" +
+	"\x0fHOW_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tHOW_EARLY\x10\x01\x12\f\n" +
+	"\bHOW_FULL\x10\x02\"\xa5\v\n" +
 	"\fServerLimits\x122\n" +
 	"\amin_ttl\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x122\n" +
 	"\amax_ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06maxTtl\x12:\n" +
@@ -554,36 +857,48 @@ func file_leasehold_v1_server_info_proto_rawDescGZIP() []byte {
 	return file_leasehold_v1_server_info_proto_rawDescData
 }
 
-var file_leasehold_v1_server_info_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_leasehold_v1_server_info_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_leasehold_v1_server_info_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_leasehold_v1_server_info_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_leasehold_v1_server_info_proto_goTypes = []any{
 	(StoreKind)(0),              // 0: leasehold.v1.StoreKind
-	(*ServerInfo)(nil),          // 1: leasehold.v1.ServerInfo
-	(*ServerLimits)(nil),        // 2: leasehold.v1.ServerLimits
-	(*durationpb.Duration)(nil), // 3: google.protobuf.Duration
-	(*Durability)(nil),          // 4: leasehold.v1.Durability
+	(QuarantineEnd_How)(0),      // 1: leasehold.v1.QuarantineEnd.How
+	(*ServerInfo)(nil),          // 2: leasehold.v1.ServerInfo
+	(*RollCall)(nil),            // 3: leasehold.v1.RollCall
+	(*MissingInstance)(nil),     // 4: leasehold.v1.MissingInstance
+	(*QuarantineEnd)(nil),       // 5: leasehold.v1.QuarantineEnd
+	(*ServerLimits)(nil),        // 6: leasehold.v1.ServerLimits
+	(*durationpb.Duration)(nil), // 7: google.protobuf.Duration
+	(*Durability)(nil),          // 8: leasehold.v1.Durability
 }
 var file_leasehold_v1_server_info_proto_depIdxs = []int32{
 	0,  // 0: leasehold.v1.ServerInfo.store:type_name -> leasehold.v1.StoreKind
-	3,  // 1: leasehold.v1.ServerInfo.quarantine_remaining:type_name -> google.protobuf.Duration
-	4,  // 2: leasehold.v1.ServerInfo.default_durability:type_name -> leasehold.v1.Durability
-	3,  // 3: leasehold.v1.ServerInfo.smallest_advisable_ttl:type_name -> google.protobuf.Duration
-	2,  // 4: leasehold.v1.ServerInfo.limits:type_name -> leasehold.v1.ServerLimits
-	3,  // 5: leasehold.v1.ServerLimits.min_ttl:type_name -> google.protobuf.Duration
-	3,  // 6: leasehold.v1.ServerLimits.max_ttl:type_name -> google.protobuf.Duration
-	3,  // 7: leasehold.v1.ServerLimits.default_ttl:type_name -> google.protobuf.Duration
-	3,  // 8: leasehold.v1.ServerLimits.max_min_hold:type_name -> google.protobuf.Duration
-	3,  // 9: leasehold.v1.ServerLimits.max_max_hold:type_name -> google.protobuf.Duration
-	3,  // 10: leasehold.v1.ServerLimits.max_wait:type_name -> google.protobuf.Duration
-	3,  // 11: leasehold.v1.ServerLimits.default_heartbeat_timeout:type_name -> google.protobuf.Duration
-	3,  // 12: leasehold.v1.ServerLimits.max_retention:type_name -> google.protobuf.Duration
-	3,  // 13: leasehold.v1.ServerLimits.default_retention:type_name -> google.protobuf.Duration
-	3,  // 14: leasehold.v1.ServerLimits.max_operation_time_to_live:type_name -> google.protobuf.Duration
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	7,  // 1: leasehold.v1.ServerInfo.quarantine_remaining:type_name -> google.protobuf.Duration
+	8,  // 2: leasehold.v1.ServerInfo.default_durability:type_name -> leasehold.v1.Durability
+	7,  // 3: leasehold.v1.ServerInfo.smallest_advisable_ttl:type_name -> google.protobuf.Duration
+	6,  // 4: leasehold.v1.ServerInfo.limits:type_name -> leasehold.v1.ServerLimits
+	3,  // 5: leasehold.v1.ServerInfo.roll_call:type_name -> leasehold.v1.RollCall
+	7,  // 6: leasehold.v1.RollCall.newcomer_remaining:type_name -> google.protobuf.Duration
+	7,  // 7: leasehold.v1.RollCall.full_quarantine_remaining:type_name -> google.protobuf.Duration
+	4,  // 8: leasehold.v1.RollCall.missing_instances:type_name -> leasehold.v1.MissingInstance
+	5,  // 9: leasehold.v1.RollCall.last_quarantine_end:type_name -> leasehold.v1.QuarantineEnd
+	7,  // 10: leasehold.v1.MissingInstance.unseen:type_name -> google.protobuf.Duration
+	1,  // 11: leasehold.v1.QuarantineEnd.how:type_name -> leasehold.v1.QuarantineEnd.How
+	7,  // 12: leasehold.v1.QuarantineEnd.took:type_name -> google.protobuf.Duration
+	7,  // 13: leasehold.v1.ServerLimits.min_ttl:type_name -> google.protobuf.Duration
+	7,  // 14: leasehold.v1.ServerLimits.max_ttl:type_name -> google.protobuf.Duration
+	7,  // 15: leasehold.v1.ServerLimits.default_ttl:type_name -> google.protobuf.Duration
+	7,  // 16: leasehold.v1.ServerLimits.max_min_hold:type_name -> google.protobuf.Duration
+	7,  // 17: leasehold.v1.ServerLimits.max_max_hold:type_name -> google.protobuf.Duration
+	7,  // 18: leasehold.v1.ServerLimits.max_wait:type_name -> google.protobuf.Duration
+	7,  // 19: leasehold.v1.ServerLimits.default_heartbeat_timeout:type_name -> google.protobuf.Duration
+	7,  // 20: leasehold.v1.ServerLimits.max_retention:type_name -> google.protobuf.Duration
+	7,  // 21: leasehold.v1.ServerLimits.default_retention:type_name -> google.protobuf.Duration
+	7,  // 22: leasehold.v1.ServerLimits.max_operation_time_to_live:type_name -> google.protobuf.Duration
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_leasehold_v1_server_info_proto_init() }
@@ -597,8 +912,8 @@ func file_leasehold_v1_server_info_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_leasehold_v1_server_info_proto_rawDesc), len(file_leasehold_v1_server_info_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   2,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -61,7 +61,74 @@ export interface ServerInfo {
     | Duration
     | undefined;
   /** What requests may ask for. */
-  limits: ServerLimits | undefined;
+  limits:
+    | ServerLimits
+    | undefined;
+  /** How it stands with the roll call, which ends a quarantine as soon as all servers have put back what they told. */
+  rollCall: RollCall | undefined;
+}
+
+/**
+ * After a failover the servers of a deployment put back the leases that the new primary may lack, and answer. When all
+ * have answered, the quarantine ends early.
+ */
+export interface RollCall {
+  /** Whether the deployment has roll calls. */
+  enabled: boolean;
+  /** For how long this server answers no calls yet, because it has just joined the deployment. Unset if it answers. */
+  newcomerRemaining:
+    | Duration
+    | undefined;
+  /** For how long the full quarantine would last, which operations wait for. Unset when it is over. */
+  fullQuarantineRemaining:
+    | Duration
+    | undefined;
+  /** Some of the servers that the present roll call waits for. */
+  missingInstances: MissingInstance[];
+  /** How many it waits for. */
+  missingCount: number;
+  /** How the last quarantine ended that this server has seen. Unset before the first. */
+  lastQuarantineEnd: QuarantineEnd | undefined;
+}
+
+/** A server that has not answered the present roll call. */
+export interface MissingInstance {
+  /** Its id, as in its ServerInfo. */
+  instanceId: string;
+  /** The name of its host. For people. */
+  host: string;
+  /** How long ago it was last seen. */
+  unseen: Duration | undefined;
+}
+
+/** How a quarantine ended. */
+export interface QuarantineEnd {
+  /** Whether a roll call ended it. */
+  how: QuarantineEnd_How;
+  /** Why it did not end early. For people; empty if it did. */
+  why: string;
+  /** From the adoption to its end. */
+  took: Duration | undefined;
+}
+
+/** Whether a roll call ended it. */
+export const QuarantineEnd_How = {
+  /** HOW_UNSPECIFIED - Not specified. */
+  HOW_UNSPECIFIED: 0,
+  /** HOW_EARLY - By a roll call: all servers had answered. */
+  HOW_EARLY: 1,
+  /** HOW_FULL - After its whole time. */
+  HOW_FULL: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type QuarantineEnd_How = typeof QuarantineEnd_How[keyof typeof QuarantineEnd_How];
+
+export namespace QuarantineEnd_How {
+  export type HOW_UNSPECIFIED = typeof QuarantineEnd_How.HOW_UNSPECIFIED;
+  export type HOW_EARLY = typeof QuarantineEnd_How.HOW_EARLY;
+  export type HOW_FULL = typeof QuarantineEnd_How.HOW_FULL;
+  export type UNRECOGNIZED = typeof QuarantineEnd_How.UNRECOGNIZED;
 }
 
 /** The bounds of what requests may ask for. */
@@ -152,6 +219,7 @@ function createBaseServerInfo(): ServerInfo {
     defaultDurability: undefined,
     smallestAdvisableTtl: undefined,
     limits: undefined,
+    rollCall: undefined,
   };
 }
 
@@ -189,6 +257,9 @@ export const ServerInfo: MessageFns<ServerInfo> = {
     }
     if (message.limits !== undefined) {
       ServerLimits.encode(message.limits, writer.uint32(82).fork()).join();
+    }
+    if (message.rollCall !== undefined) {
+      RollCall.encode(message.rollCall, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -286,6 +357,14 @@ export const ServerInfo: MessageFns<ServerInfo> = {
             message.limits = ServerLimits.decode(reader, reader.uint32());
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.rollCall = RollCall.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -321,6 +400,298 @@ export const ServerInfo: MessageFns<ServerInfo> = {
     message.limits = (object.limits !== undefined && object.limits !== null)
       ? ServerLimits.fromPartial(object.limits)
       : undefined;
+    message.rollCall = (object.rollCall !== undefined && object.rollCall !== null)
+      ? RollCall.fromPartial(object.rollCall)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRollCall(): RollCall {
+  return {
+    enabled: false,
+    newcomerRemaining: undefined,
+    fullQuarantineRemaining: undefined,
+    missingInstances: [],
+    missingCount: 0,
+    lastQuarantineEnd: undefined,
+  };
+}
+
+export const RollCall: MessageFns<RollCall> = {
+  encode(message: RollCall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.enabled !== false) {
+      writer.uint32(8).bool(message.enabled);
+    }
+    if (message.newcomerRemaining !== undefined) {
+      Duration.encode(message.newcomerRemaining, writer.uint32(18).fork()).join();
+    }
+    if (message.fullQuarantineRemaining !== undefined) {
+      Duration.encode(message.fullQuarantineRemaining, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.missingInstances) {
+      MissingInstance.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.missingCount !== 0) {
+      writer.uint32(40).int32(message.missingCount);
+    }
+    if (message.lastQuarantineEnd !== undefined) {
+      QuarantineEnd.encode(message.lastQuarantineEnd, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RollCall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRollCall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.enabled = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.newcomerRemaining = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fullQuarantineRemaining = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.missingInstances.push(MissingInstance.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.missingCount = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.lastQuarantineEnd = QuarantineEnd.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RollCall>): RollCall {
+    return RollCall.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RollCall>): RollCall {
+    const message = createBaseRollCall();
+    message.enabled = object.enabled ?? false;
+    message.newcomerRemaining = (object.newcomerRemaining !== undefined && object.newcomerRemaining !== null)
+      ? Duration.fromPartial(object.newcomerRemaining)
+      : undefined;
+    message.fullQuarantineRemaining =
+      (object.fullQuarantineRemaining !== undefined && object.fullQuarantineRemaining !== null)
+        ? Duration.fromPartial(object.fullQuarantineRemaining)
+        : undefined;
+    message.missingInstances = object.missingInstances?.map((e) => MissingInstance.fromPartial(e)) || [];
+    message.missingCount = object.missingCount ?? 0;
+    message.lastQuarantineEnd = (object.lastQuarantineEnd !== undefined && object.lastQuarantineEnd !== null)
+      ? QuarantineEnd.fromPartial(object.lastQuarantineEnd)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMissingInstance(): MissingInstance {
+  return { instanceId: "", host: "", unseen: undefined };
+}
+
+export const MissingInstance: MessageFns<MissingInstance> = {
+  encode(message: MissingInstance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.instanceId !== "") {
+      writer.uint32(10).string(message.instanceId);
+    }
+    if (message.host !== "") {
+      writer.uint32(18).string(message.host);
+    }
+    if (message.unseen !== undefined) {
+      Duration.encode(message.unseen, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MissingInstance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMissingInstance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.instanceId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.unseen = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MissingInstance>): MissingInstance {
+    return MissingInstance.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MissingInstance>): MissingInstance {
+    const message = createBaseMissingInstance();
+    message.instanceId = object.instanceId ?? "";
+    message.host = object.host ?? "";
+    message.unseen = (object.unseen !== undefined && object.unseen !== null)
+      ? Duration.fromPartial(object.unseen)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseQuarantineEnd(): QuarantineEnd {
+  return { how: 0, why: "", took: undefined };
+}
+
+export const QuarantineEnd: MessageFns<QuarantineEnd> = {
+  encode(message: QuarantineEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.how !== 0) {
+      writer.uint32(8).int32(message.how);
+    }
+    if (message.why !== "") {
+      writer.uint32(18).string(message.why);
+    }
+    if (message.took !== undefined) {
+      Duration.encode(message.took, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QuarantineEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuarantineEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.how = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.took = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<QuarantineEnd>): QuarantineEnd {
+    return QuarantineEnd.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QuarantineEnd>): QuarantineEnd {
+    const message = createBaseQuarantineEnd();
+    message.how = object.how ?? 0;
+    message.why = object.why ?? "";
+    message.took = (object.took !== undefined && object.took !== null) ? Duration.fromPartial(object.took) : undefined;
     return message;
   },
 };

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import { TICK_MS } from '../../domain/safety.ts';
-import type { Store, StoreObserver, StoreStatus } from '../store.ts';
+import { NO_ROLL_CALL, type Store, type StoreObserver, type StoreStatus } from '../store.ts';
 import { LeaseClock } from './lease-clock.ts';
 import { LockTable } from './lock-table.ts';
 import { MemoryContentionBoard } from './memory-contention-board.ts';
@@ -76,6 +76,7 @@ export class MemoryStore implements Store {
       reign: `memory:${this.#epoch}`,
       epoch: this.#epoch,
       quarantineRemainingMs: this.#leaseClock.quarantineLeftMs,
+      rollCall: NO_ROLL_CALL,
     };
   }
 

@@ -4,7 +4,13 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
-import type { SentinelCounts, Store, StoreObserver, StoreStatus } from '../store.ts';
+import {
+  NO_ROLL_CALL,
+  type SentinelCounts,
+  type Store,
+  type StoreObserver,
+  type StoreStatus,
+} from '../store.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { ChannelListener } from './channel-listener.ts';
 import { CommandLane } from './command-lane.ts';
@@ -42,6 +48,12 @@ export interface RedisStoreOptions {
   /** False waives promise 1: after a failover a resource can be granted at once, even one that somebody still holds. */
   readonly quarantine: boolean;
   readonly bootstrapNew: boolean;
+  /** Whether a roll call can end a quarantine early. All instances of a deployment must agree. */
+  readonly rollCall: boolean;
+  /** How many leases this instance remembers for a roll call. */
+  readonly maxToldLeases: number;
+  /** Shown to people where a roll call waits for this instance. */
+  readonly hostName: string;
   readonly allowEvictionPolicy?: string | undefined;
   readonly clock: Clock;
   readonly observer: StoreObserver;
@@ -161,6 +173,7 @@ export class RedisStore implements Store {
       reign: session?.reign ?? '',
       epoch: session?.epoch ?? 0,
       quarantineRemainingMs: this.#keeper.quarantineRemainingMs,
+      rollCall: NO_ROLL_CALL,
       ...(downAfterMs === undefined ? {} : { downAfterMs }),
     };
   }

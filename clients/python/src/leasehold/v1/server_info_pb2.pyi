@@ -2,10 +2,11 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from leasehold.v1 import lease_pb2 as _lease_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -20,7 +21,7 @@ STORE_KIND_MEMORY: StoreKind
 STORE_KIND_REDIS: StoreKind
 
 class ServerInfo(_message.Message):
-    __slots__ = ("version", "instance_id", "store", "serving", "reign", "epoch", "quarantine_remaining", "default_durability", "smallest_advisable_ttl", "limits")
+    __slots__ = ("version", "instance_id", "store", "serving", "reign", "epoch", "quarantine_remaining", "default_durability", "smallest_advisable_ttl", "limits", "roll_call")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +32,7 @@ class ServerInfo(_message.Message):
     DEFAULT_DURABILITY_FIELD_NUMBER: _ClassVar[int]
     SMALLEST_ADVISABLE_TTL_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    ROLL_CALL_FIELD_NUMBER: _ClassVar[int]
     version: str
     instance_id: str
     store: StoreKind
@@ -41,7 +43,52 @@ class ServerInfo(_message.Message):
     default_durability: _lease_pb2.Durability
     smallest_advisable_ttl: _duration_pb2.Duration
     limits: ServerLimits
-    def __init__(self, version: _Optional[str] = ..., instance_id: _Optional[str] = ..., store: _Optional[_Union[StoreKind, str]] = ..., serving: bool = ..., reign: _Optional[str] = ..., epoch: _Optional[int] = ..., quarantine_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_durability: _Optional[_Union[_lease_pb2.Durability, _Mapping]] = ..., smallest_advisable_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ...) -> None: ...
+    roll_call: RollCall
+    def __init__(self, version: _Optional[str] = ..., instance_id: _Optional[str] = ..., store: _Optional[_Union[StoreKind, str]] = ..., serving: bool = ..., reign: _Optional[str] = ..., epoch: _Optional[int] = ..., quarantine_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_durability: _Optional[_Union[_lease_pb2.Durability, _Mapping]] = ..., smallest_advisable_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., limits: _Optional[_Union[ServerLimits, _Mapping]] = ..., roll_call: _Optional[_Union[RollCall, _Mapping]] = ...) -> None: ...
+
+class RollCall(_message.Message):
+    __slots__ = ("enabled", "newcomer_remaining", "full_quarantine_remaining", "missing_instances", "missing_count", "last_quarantine_end")
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    NEWCOMER_REMAINING_FIELD_NUMBER: _ClassVar[int]
+    FULL_QUARANTINE_REMAINING_FIELD_NUMBER: _ClassVar[int]
+    MISSING_INSTANCES_FIELD_NUMBER: _ClassVar[int]
+    MISSING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_QUARANTINE_END_FIELD_NUMBER: _ClassVar[int]
+    enabled: bool
+    newcomer_remaining: _duration_pb2.Duration
+    full_quarantine_remaining: _duration_pb2.Duration
+    missing_instances: _containers.RepeatedCompositeFieldContainer[MissingInstance]
+    missing_count: int
+    last_quarantine_end: QuarantineEnd
+    def __init__(self, enabled: bool = ..., newcomer_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., full_quarantine_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., missing_instances: _Optional[_Iterable[_Union[MissingInstance, _Mapping]]] = ..., missing_count: _Optional[int] = ..., last_quarantine_end: _Optional[_Union[QuarantineEnd, _Mapping]] = ...) -> None: ...
+
+class MissingInstance(_message.Message):
+    __slots__ = ("instance_id", "host", "unseen")
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    UNSEEN_FIELD_NUMBER: _ClassVar[int]
+    instance_id: str
+    host: str
+    unseen: _duration_pb2.Duration
+    def __init__(self, instance_id: _Optional[str] = ..., host: _Optional[str] = ..., unseen: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class QuarantineEnd(_message.Message):
+    __slots__ = ("how", "why", "took")
+    class How(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        HOW_UNSPECIFIED: _ClassVar[QuarantineEnd.How]
+        HOW_EARLY: _ClassVar[QuarantineEnd.How]
+        HOW_FULL: _ClassVar[QuarantineEnd.How]
+    HOW_UNSPECIFIED: QuarantineEnd.How
+    HOW_EARLY: QuarantineEnd.How
+    HOW_FULL: QuarantineEnd.How
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    TOOK_FIELD_NUMBER: _ClassVar[int]
+    how: QuarantineEnd.How
+    why: str
+    took: _duration_pb2.Duration
+    def __init__(self, how: _Optional[_Union[QuarantineEnd.How, str]] = ..., why: _Optional[str] = ..., took: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ServerLimits(_message.Message):
     __slots__ = ("min_ttl", "max_ttl", "default_ttl", "max_min_hold", "max_max_hold", "max_wait", "max_resource_bytes", "max_owner_bytes", "max_metadata_entries", "max_metadata_key_bytes", "max_metadata_value_bytes", "max_metadata_bytes", "max_permits_limit", "max_acquire_many", "max_keep_alive_leases", "max_queue_length", "max_request_bytes", "max_page_size", "default_page_size", "max_payload_bytes", "max_claim_operations", "default_heartbeat_timeout", "max_max_attempts", "default_max_attempts", "max_retention", "default_retention", "max_operation_time_to_live")
