@@ -36,10 +36,10 @@ export const OFFER_WINDOW_MS = 1_000;
 export const FORGOTTEN_AFTER_MS = 30_000;
 
 /** Version of the key layout, kept in `meta`; an instance serves on no other than this one and the former. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** An adoption upgrades this layout to the current one (adopt-reign.lua). */
-export const FORMER_SCHEMA = 2;
+export const FORMER_SCHEMA = 3;
 
 /**
  * How long after a new reign began nothing is granted. A lease that the new primary has never heard of was

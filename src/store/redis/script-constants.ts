@@ -3,11 +3,12 @@
 // never changes while a process lives.
 
 import { LIMITS } from '../../domain/limits.ts';
-import { FORGOTTEN_AFTER_MS, OFFER_WINDOW_MS } from '../../domain/safety.ts';
+import { FORGOTTEN_AFTER_MS, OFFER_WINDOW_MS, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { TEXT_KEPT_MS } from '../contention-board.ts';
 
 /** Spans are microseconds. */
 const CONSTANTS = {
+  SKEW: SKEW_ALLOWANCE_MS * 1_000,
   OFFER_WINDOW: OFFER_WINDOW_MS * 1_000,
   FORGOTTEN_AFTER: FORGOTTEN_AFTER_MS * 1_000,
   CONTENTION_KEPT: TEXT_KEPT_MS * 1_000,

@@ -1,19 +1,33 @@
 #!lua flags=allow-oom
 -- Joins the reign of this primary. Checks that the deployment is the one that the instance is configured for. A new
 -- reign it installs, with the quarantine that keeps forgotten grants harmless. The name of a reign consists of the
--- config epoch, which a Sentinel majority vouched for, of the replication id that this very node reports here, and of
--- the schema.
+-- config epoch, which a Sentinel majority vouched for, of the replication id that this very node reports here, of the
+-- schema, and of whether the deployment has roll calls.
+--
+-- A new reign makes every instance in the registry owe an answer: their entries name the epoch of a former one.
+--
+-- The lease clock advances by at most SKEW here too. All clocks step by 100 s during a failover: if the clock took that,
+-- every record would lapse at the adoption, and what an instance told before it would not be put back where these data
+-- know it. But no holder heard of the step: each goes on by its own clock. The price: a lease of a dead holder lasts
+-- longer by the time that nobody ticked. `lapsed_before` takes the whole difference, for the old primary may have.
+--
+-- A second adoption within a quarantine (`floor`): B was an hour behind and ruled, Y answered it, not fresh, and ticked. C
+-- takes B's data: Y's entry is a second old now, its next answer is fresh, and what B lacked is lacking still. So no roll
+-- call ends a quarantine before the end of the one that it found running.
 --
 -- Upgrades the key layout where it finds the former one. An old instance O, a new one N, one primary:
 --
--- * O hands a lock over to its waiter: a lease in the state 'claim', which ends within a second. N upgrades. O
---   confirms. The scripts of N know no 'claim' and would take it for a lease that is held. But the schema in the
---   reign's name begins a new reign, so `enter` refuses the confirmation; and as that lease ends before
---   `lapsed_before`, it lives under N for nobody. Nobody was told of it.
--- * A lease that O did tell of, and that `lapsed_before` ends, was over for its holder a second before: the
---   deadline that is recorded carries the skew allowance of two.
+-- * O is refused by `enter` from then on: the schema in the reign's name begins a new reign.
+-- * The registry is empty, so no answer is fresh before the instances have registered and ticked in it: what O told is
+--   covered by a full quarantine.
+-- * The instances that come first are all newcomers, and what nobody renews for 17 s is lost. So until `warm_until` a
+--   newcomer may tell at once (register-instance.lua), and no roll call ends the quarantine of data that are older than
+--   that. Data that are younger know all who did so.
 -- * O joins again: it finds a schema that isn't its own, and serves no more. Only if a failover loses the upgrade
 --   does O find its own schema on the new primary, and adopt it. The next N that comes upgrades that.
+--
+-- The same goes for switching roll calls on. Off they can be switched only while nobody is registered: an instance that
+-- doesn't register beside others that end a quarantine early would be forgotten.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 config_epoch    Sentinel's config epoch of this primary; '0' without Sentinel
@@ -22,38 +36,43 @@
 --       4 max_ttl         the deployment's largest TTL
 --       5 buckets         the deployment's number of buckets
 --       6 quarantine      how long nothing is granted; 0 where the operator waived it
---       7 lapsed_after    inherited leases with a deadline before adoption + this are lapsed; 0 if waived
+--       7 lapsed_after    inherited leases with a deadline before adoption + this can't be renewed; 0 if waived
 --       8 seen_token      the largest fencing token that the instance has seen
 --       9 bootstrap       'new': without any meta no lease can exist, so nothing needs to wait
 --      10 former_schema   the layout that is upgraded
+--      11 roll_call       'on' or 'off'
+--      12 warm            how long newcomers tell at once where the registry begins
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
---       mismatch now name found                            (another deployment's schema, max_ttl or buckets)
+--       mismatch now name found                            (another deployment's schema, max_ttl, buckets or roll_call)
 --       replica now                                        (this node is no primary)
 --       late now
 local meta = KEYS[1]
 local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
 local schema, max_ttl, buckets = ARGV[3], ARGV[4], ARGV[5]
 local quarantine, lapsed_after = tonumber(ARGV[6]), tonumber(ARGV[7])
-local seen_token, bootstrap, former_schema = tonumber(ARGV[8]), ARGV[9], ARGV[10]
-
--- How long an unconfirmed hand-over lived in the former layout.
-local FORMER_OFFER = 1000000
+local seen_token, bootstrap, former_schema, roll_call = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
+local warm = tonumber(ARGV[12])
 
 local now = time_us()
 if now > not_after then return { 'late', int(now) } end
 local info = redis.call('INFO', 'replication')
 if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now) } end
-local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema
+local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema .. ':' .. roll_call
 
 local recorded = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until',
-  'lapsed_before', 'schema', 'max_ttl', 'buckets')
+  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until')
 local fresh = not recorded[1]
-local upgrades = recorded[8] == former_schema
 if not fresh then
-  if recorded[8] ~= schema and not upgrades then return { 'mismatch', int(now), 'schema', recorded[8] or '' } end
+  if recorded[8] ~= schema and recorded[8] ~= former_schema then
+    return { 'mismatch', int(now), 'schema', recorded[8] or '' }
+  end
   if recorded[9] ~= max_ttl then return { 'mismatch', int(now), 'max_ttl', recorded[9] or '' } end
   if recorded[10] ~= buckets then return { 'mismatch', int(now), 'buckets', recorded[10] or '' } end
+  if recorded[11] == 'on' and roll_call == 'off' then
+    local registered = redis.call('EXISTS', string.sub(meta, 1, -5) .. 'instances') == 1
+    if registered then return { 'mismatch', int(now), 'roll_call', 'on' } end
+  end
   if recorded[1] == reign then
     -- Another instance adopted first and may have seen less: what this one saw must not be granted again
     -- either.
@@ -64,27 +83,33 @@ if not fresh then
   end
 end
 
--- The clock takes the whole difference here, not 2 s at most: between reigns nobody may have ticked it for
--- long, and a clock that fell behind would keep leases alive (and their holders' successors waiting) that
--- ended long ago.
-local clock = now
-local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0
+local clock, last, from_clock, adopted, warm_until = now, now, 0, 0, tonumber(recorded[12] or '0')
+local epoch, token, quarantine_until, lapsed_before, floor = 1, seen_token, now, 0, 0
 if not fresh then
-  clock = tonumber(recorded[3]) + math.max(now - tonumber(recorded[4]), 0)
+  from_clock, last = tonumber(recorded[3]), tonumber(recorded[4])
+  local gap = math.max(now - last, 0)
+  clock = from_clock + math.min(gap, SKEW)
+  last = math.max(now, math.min(last, now + SKEW))
   epoch = tonumber(recorded[2]) + 1
   token = math.max(tonumber(recorded[5]), seen_token)
   quarantine_until = tonumber(recorded[6])
   lapsed_before = tonumber(recorded[7])
+  if quarantine_until > from_clock then floor = quarantine_until end
+  if quarantine > 0 then lapsed_before = from_clock + gap + lapsed_after end
 end
-if not (fresh and bootstrap == 'new') and quarantine > 0 then
-  quarantine_until = math.max(quarantine_until, clock + quarantine)
-  lapsed_before = clock + lapsed_after
+if not (fresh and bootstrap == 'new') then
+  -- (On a Redis that nobody has used, nobody can be registered elsewhere: the first one to register serves at once.)
+  adopted = clock
+  if quarantine > 0 then quarantine_until = math.max(quarantine_until, clock + quarantine) end
 end
-if upgrades then
-  lapsed_before = math.max(lapsed_before, clock + FORMER_OFFER + 1) -- also without a quarantine
-  redis.call('HDEL', meta, 'page_secret') -- a field of the former layout alone
-end
-redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(now),
-  'token', int(token), 'quarantine_until', int(quarantine_until), 'lapsed_before', int(lapsed_before),
-  'schema', schema, 'max_ttl', max_ttl, 'buckets', buckets)
+-- (Not on a Redis that has lost its data, where newcomers could renew what others put back. The next primary may be a
+-- replica that has older data, with others registered and without them.)
+local begins = roll_call == 'on' and (fresh and bootstrap == 'new' or not fresh and recorded[11] ~= 'on')
+if begins then warm_until = clock + warm end
+if from_clock < warm_until then floor = quarantine_until end
+redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(last),
+  'token', int(token), 'quarantine_until', int(quarantine_until), 'full_until', int(quarantine_until),
+  'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
+  'from_reign', recorded[1] or '', 'from_clock', int(from_clock), 'schema', schema, 'max_ttl', max_ttl,
+  'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until))
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

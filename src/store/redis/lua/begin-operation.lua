@@ -5,7 +5,7 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 room            how long a stale attempt's operation is left for recovery
 --       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
 --       7 name            "resource TAB operation_id"
@@ -21,28 +21,28 @@
 -- REPLY begun now died created found waited left operation...
 --         (as in operation-views.lua) died: the types of operations that became dead, a tab between them; found: what
 --         this call found, new | pending | stale (both: and took) | known; waited: for how long what it took could have
---         been taken; left: '' without an attempt
+--         been taken; left: '' without an attempt, "left clock lease" with a lease
 --       exists now died | open now | lease-required now
 --       attempt-held now time_left
 --       held | ahead | min-hold now time_left queue_length {about lease_id token acquired remaining mode}...
 --       quarantined now time_left
---       late now | reign now
-local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, dead_by_attempts, dead_by_time, name = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local spec, data, labels, owner, owner_json, claim = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13]
 local stamp, required, claim_from = ARGV[14], ARGV[15], ARGV[16]
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
 local asked = new_record(spec)
 -- There may be a record that this primary has never heard of, that of a first Begin, and its attempt may be running.
-if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
+if in_full_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
 
 local function begun(op, created, has_attempt, found_as, waited)
-  local left = has_attempt and attempt_left(state, op) or ''
+  local left = has_attempt and attempt_left(state, op, (split_name(name))) or ''
   local reply = { 'begun', state.time, deaths(state), created and '1' or '0', found_as or 'known', waited or '0', left }
   add_operation(state, reply, name, op, true)
   return reply
@@ -53,7 +53,7 @@ local function lacks_lease()
   if required == '' then return false end
   local lease_id, token, on = string.match(required, '^(%S+) (%d+) (.*)$')
   local lease = find_lease(state.bucket .. 'lock:' .. on, lease_id)
-  return not lease or lease.token ~= token or lease.state ~= 'held' or not alive(state, lease)
+  return not lease or lease.token ~= token or lease.state ~= 'held' or not renewable(state, lease)
 end
 
 local resource = split_name(name)

@@ -6,7 +6,7 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 room            how long a stale attempt's operation is left for recovery
 --       5 dead_by_attempts, 6 dead_by_time    the outcomes of the dead
 --       7 prefix          of the resource; '' for all
@@ -25,18 +25,18 @@
 --         blocked: how many resources follow; found: pending | stale, '' if repeated; waited: for how long it could
 --         have been claimed
 --       quarantined now time_left
---       late now | reign now
-local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local room, dead_by_attempts, dead_by_time, prefix = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local claim, owner, owner_json, stamp = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local most, most_looks, after, args = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], ARGV
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
-if in_quarantine(state) then return quarantined(state) end
+if in_full_quarantine(state) then return quarantined(state) end
 
 local claimed, blocked, is_blocked = {}, {}, {}
 local ask_again, behind, repeated = FAR, '-', '0'
@@ -47,7 +47,8 @@ local function reply()
   for i, resource in ipairs(blocked) do words[7 + i] = resource end
   for _, one in ipairs(claimed) do
     local n = #words
-    words[n + 1], words[n + 2], words[n + 3] = one.found_as, one.waited, attempt_left(state, one.op)
+    words[n + 1], words[n + 2], words[n + 3] = one.found_as, one.waited,
+      attempt_left(state, one.op, (split_name(one.name)))
     add_operation(state, words, one.name, one.op, true)
   end
   return words

@@ -6,18 +6,18 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 resource
 --       5 token           '': all leases
 --       6 immediate       '1': remove them, and end the min_hold if no lease is left
 -- REPLY forced now count free_in held     (free_in: until all leases, the min_hold and the quarantine are over. held:
 --         "age age..." of the leases that this call took from their holders)
---       late now | reign now
+--       late now | reign now | unregistered now
 local meta = KEYS[1]
-local reign, not_after, skew, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local reign, not_after, caller, resource, token = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local immediate = ARGV[6] == '1'
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 

@@ -6,18 +6,20 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4… of each attempt: name, claim, token, stamp ("instance/call": only while this call speaks for it),
---         how (keep; take: this call speaks for it from now on, and the former one is told; look: it changes nothing)
+--         how (keep; take: this call speaks for it from now on, and the former one is told; look: it changes nothing;
+--         with '+' behind it if the instance does not remember its lease)
 -- REPLY beaten now {word number left canceled reason leased}...
 --         word: renewed | final (its lease is at the end of its max_hold) | moved (a newer call speaks for it)
 --           | expired | superseded | yielded | finished | lease-lost | unknown-attempt
---         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease
---       late now | reign now
-local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+--         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease; left: then
+--         "left clock lease", and with '+' the lease's text for people behind that
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 
@@ -34,21 +36,26 @@ end
 local reply = { 'beaten', state.time }
 for i = 4, #args, 5 do
   local name, claim, token, stamp, how = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4]
+  local resource, unknown = split_name(name), false
+  if string.byte(how, -1) == 43 then how, unknown = string.sub(how, 1, -2), true end -- '+'
   local op = read_operation(state, name)
   local word, number, left, canceled, reason = loss_of(op, name, claim, token), '0', '0', '0', ''
   if not word and op.stamp ~= stamp and how ~= 'take' then word = 'moved' end
   if not word then
     local at_end
     if how == 'look' then
-      at_end = is_attempt_final(state, op, (split_name(name)))
+      at_end = is_attempt_final(state, op, resource)
     else
       if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
       op.stamp = stamp
-      at_end = extend_attempt(state, op, (split_name(name)))
+      at_end = extend_attempt(state, op, resource)
       note_heartbeat(state, name, op)
     end
     word = at_end and 'final' or 'renewed'
-    number, left = int(op.number), attempt_left(state, op)
+    number, left = int(op.number), attempt_left(state, op, resource)
+    if unknown and op.lock then
+      left = left .. ' ' .. (redis.call('HGET', state.bucket .. 'lock:' .. resource, claim .. '?') or '[]')
+    end
     if op.cancel then canceled, reason = '1', op.reason end
   end
   local n = #reply

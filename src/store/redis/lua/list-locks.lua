@@ -6,7 +6,7 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 after           only names behind this one; '': from the first
 --       5 prefix          only names that begin with this
 --       6 owner           only locks with a holder or waiter whose text for people begins with this; '': all
@@ -18,12 +18,12 @@
 --      12 most_bytes      a page that is longer ends
 -- REPLY listed now last more {view}...      (see lock-views.lua)
 --         last: the last name that was looked at, behind which the next page begins; more: '1' or '0'
---       late now | reign now
-local meta, reign, not_after, skew, after, prefix = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller, after, prefix = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local owner, states, most, most_looks = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local most_listed, most_sorted, most_bytes = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 
 local reply = { 'listed', state.time, after, '0' }

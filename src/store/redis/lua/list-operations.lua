@@ -5,18 +5,18 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 after           only names behind this one; '' for the first
 --       5 prefix          only names that begin with this
 --       6 most            records
 --       7 most_bytes      a reply that is longer ends
 -- REPLY operations now more {operation}...      (as in operation-views.lua)
 --         more: '1' when there may be more behind the last
---       late now | reign now
-local meta, reign, not_after, skew = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local after, prefix, most, most_bytes = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 
 local from = after ~= '' and '(' .. after or '[' .. prefix

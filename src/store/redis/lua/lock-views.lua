@@ -19,7 +19,7 @@ local function oldest_holders(state, lock)
   for i = 1, #flat, 2 do
     if is_lease(flat[i]) then
       local lease = read_lease(flat[i + 1])
-      if alive(state, lease) then
+      if blocks(state, lease) then
         lease.lease_id, lease.number = flat[i], tonumber(lease.token)
         holders[#holders + 1] = lease
       end

@@ -14,7 +14,8 @@
 local GRANTS = 500
 local FAR = 9007199254740991 -- 2^53 - 1
 
--- The summary ":" is "mode count permits limits next taken_until": the holders' common mode, their number, the sum of
+-- The summary ":" is "mode count permits limits next taken_until": the holders' common mode ('mixed' where a roll call
+-- put back what doesn't go together), their number, the sum of
 -- their permits, how many of them name each limit ("10=2,20=1"), a lower bound of their deadlines, and the end of a
 -- min_hold. With it, admission costs the same for one holder as for ten thousand. Returns the lock, and the recorded
 -- lease of `lease_id` if the caller names one.
@@ -54,9 +55,12 @@ local function save_lock(state, lock)
   end
   local look = lock.more and state.clock or lock.next
   if lock.taken_until > state.clock then look = math.min(look, lock.taken_until) end
-  if in_quarantine(state) or lock.count == 0 then
+  if in_full_quarantine(state) or lock.count == 0 then
     if redis.call('EXISTS', lock.queue) == 1 then
-      look = math.min(look, math.max(state.quarantine_until, lock.taken_until, state.clock))
+      -- A waiter may wait for its own lease, which it can be told of only at the full end.
+      local waits_for_own = lock.count > 0 and not in_quarantine(state)
+      local opens = waits_for_own and state.full_until or state.quarantine_until
+      look = math.min(look, math.max(opens, lock.taken_until, state.clock))
     end
   end
   if look == FAR then
@@ -105,27 +109,29 @@ local function limit_in_force(lock)
 end
 
 local function count_in(lock, lease)
+  local permits, limit = permits_of(lease.mode)
+  local kind = permits and 'permits' or lease.mode
+  lock.mode = (lock.count == 0 or lock.mode == kind) and kind or 'mixed'
   lock.count = lock.count + 1
   lock.next = math.min(lock.next, lease.deadline)
-  local permits, limit = permits_of(lease.mode)
-  if permits then
-    lock.mode, lock.permits, lock.limits = 'permits', lock.permits + permits, count_limit(lock.limits, limit, 1)
-  else
-    lock.mode = lease.mode
-  end
+  if permits then lock.permits, lock.limits = lock.permits + permits, count_limit(lock.limits, limit, 1) end
 end
 
--- `next` stays: it is a lower bound.
+-- `next` stays: it is a lower bound. (Only a look at each of those that are left shows whether they go together.)
 local function count_out(lock, lease)
   lock.count = lock.count - 1
+  if lock.mode == 'mixed' then lock.next = 0 end
   local permits, limit = permits_of(lease.mode)
   if permits then lock.permits, lock.limits = lock.permits - permits, count_limit(lock.limits, limit, -1) end
 end
 
+-- Returns what is recorded.
 local function add_holder(lock, lease_id, lease, about)
-  redis.call('HSET', lock.key, lease_id, lease_text(lease), lease_id .. '?', about)
+  local text = lease_text(lease)
+  redis.call('HSET', lock.key, lease_id, text, lease_id .. '?', about)
   count_in(lock, lease)
   lock.changed = true
+  return text
 end
 
 -- The min_holds of a lock, the last end of which is `taken_until`, are its field ':?': "token until" of each, with a
@@ -140,6 +146,13 @@ local function write_min_holds(state, lock, but, more)
   end
   for _, one in ipairs(kept) do lock.taken_until = math.max(lock.taken_until, tonumber(string.match(one, '%d+$'))) end
   redis.call('HSET', lock.key, ':?', table.concat(kept, ' '))
+end
+
+-- Makes the min_hold of a grant last until then at least.
+local function raise_min_hold(state, lock, token, at_least)
+  local known = string.match(' ' .. (redis.call('HGET', lock.key, ':?') or ''), ' ' .. token .. ' (%d+)')
+  write_min_holds(state, lock, token, token .. ' ' .. int(math.max(at_least, tonumber(known or '0'))))
+  lock.changed = true
 end
 
 local function add_min_hold(state, lock, lease, min_hold)
@@ -163,13 +176,8 @@ end
 local function erase_holder(state, lock, lease_id, lease)
   redis.call('HDEL', lock.key, lease_id, lease_id .. '?')
   -- For people. Here, because every lease that lapsed is removed here, and by one script only.
-  if lease.state == 'held' and not alive(state, lease) then redis.call('HINCRBY', state.meta, 'expired_leases', 1) end
-  if lease.state == 'offer' then
-    forget_offer(state, lock, lease_id, lease.stamp)
-  elseif lease.state == 'claim' then
-    -- An offer of the former layout. It ended with the upgrade (adopt-reign.lua).
-    redis.call('DEL', state.bucket .. 'claims:' .. instance_of(lease.stamp))
-  end
+  if lease.state == 'held' and not blocks(state, lease) then redis.call('HINCRBY', state.meta, 'expired_leases', 1) end
+  if lease.state == 'offer' then forget_offer(state, lock, lease_id, lease.stamp) end
   lock.changed = true
 end
 
@@ -183,16 +191,16 @@ local function is_lease(name)
   return name ~= ':' and string.byte(name, -1) ~= 63
 end
 
--- Once the lower bound is reached, or lies where an adoption made leases lapse: looks at each holder, and makes the
--- summary that of the live ones. Calls `lapsed`, if it is given, for each of the others.
+-- Once the lower bound is reached: looks at each holder, and makes the summary that of the live ones. Calls `lapsed`, if
+-- it is given, for each of the others.
 local function recount(state, lock, lapsed)
-  if lock.count == 0 or (state.clock < lock.next and lock.next >= state.lapsed_before) then return end
+  if lock.count == 0 or state.clock < lock.next then return end
   local flat = redis.call('HGETALL', lock.key)
   lock.mode, lock.count, lock.permits, lock.limits, lock.next = '-', 0, 0, '-', FAR
   for i = 1, #flat, 2 do
     if is_lease(flat[i]) then
       local lease = read_lease(flat[i + 1])
-      if alive(state, lease) then
+      if blocks(state, lease) then
         count_in(lock, lease)
       elseif lapsed then
         lapsed(flat[i], lease)
@@ -207,8 +215,8 @@ local function drop_lapsed(state, lock)
   local recorded = lock.count
   recount(state, lock, function(lease_id, lease)
     erase_holder(state, lock, lease_id, lease)
-    -- (Not when an adoption ended it: then the instance had no chance to confirm.)
-    if lease.state == 'offer' and lease.deadline <= state.clock then
+    -- (Not one of a former reign: its instance had no chance to confirm.)
+    if lease.state == 'offer' and not is_inherited(state, lease) then
       redis.call('HSET', state.bucket .. 'absent', instance_of(lease.stamp), int(state.clock))
     end
   end)
@@ -275,8 +283,10 @@ local function hand_over(state, lock, if_granted)
     local own = find_lease(lock.key, lease_id)
     if redis.call('HEXISTS', state.bucket .. 'absent', instance) == 1 then
       set_absent(state, lock, lease_id, FORGOTTEN_AFTER)
-    elseif own and alive(state, own) then
-      -- A waiting call repeats this very lease, which has outlived a quarantine: it gets the same one, not a second.
+    elseif own and blocks(state, own) then
+      -- A waiting call repeats this very lease, which has outlived a quarantine: it gets the same one, never a second
+      -- one beside it. (A shared lease would admit that, and its token would overwrite one that somebody counts on.)
+      if not may_tell(state, own) then break end
       own.stamp = waiter.stamp
       redis.call('HSET', lock.key, lease_id, lease_text(own))
       forget_waiter(state, lock, lease_id)
@@ -291,7 +301,7 @@ local function hand_over(state, lock, if_granted)
       local about = redis.call('HGET', lock.waiters, lease_id .. '?')
       add_holder(lock, lease_id, {
         token = next_token(state), deadline = state.clock + OFFER_WINDOW, ttl = 0, ceiling = 0,
-        acquired = state.time, stamp = waiter.stamp, mode = waiter.mode, state = 'offer',
+        acquired = state.time, stamp = waiter.stamp, mode = waiter.mode, state = 'offer', epoch = state.epoch,
       }, about)
       forget_waiter(state, lock, lease_id)
       redis.call('SADD', offer_of(state, lock, lease_id, waiter.stamp))
@@ -330,7 +340,7 @@ local function add_holders(state, lock, reply, most)
     local name = flat[i]
     if added < most and is_lease(name) then
       local lease = read_lease(flat[i + 1])
-      if alive(state, lease) then
+      if blocks(state, lease) then
         local n = #reply
         reply[n + 1], reply[n + 2], reply[n + 3] = redis.call('HGET', lock.key, name .. '?'), name, lease.token
         reply[n + 4], reply[n + 5], reply[n + 6] = lease.acquired, int(lease.deadline - state.clock), lease.mode
@@ -365,4 +375,10 @@ local function accept(state, lock, lease, ttl, min_hold, max_hold)
   hold(state, lease, ttl, max_hold)
   lock.changed = true
   return 'granted'
+end
+
+-- The reply that tells a call of its lease. Behind it stands what the instance has to remember of that.
+local function told(state, lock, word, lease, text, took)
+  return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)), int(state.clock), text,
+    took }
 end

@@ -9,12 +9,16 @@
 -- The lease of the attempt, if there is still the one that the attempt speaks of: held, alive, and with its token.
 local function lease_of(state, op, resource)
   local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
-  if lease and lease.token == op.token and lease.state == 'held' and alive(state, lease) then return lease end
+  if lease and lease.token == op.token and lease.state == 'held' and renewable(state, lease) then return lease end
 end
 
--- Whether its attempt lives. Brings the deadline up to date with that of the lease.
+-- Whether its attempt lives. Brings the deadline up to date with that of the lease. One without a lease that had little
+-- time left at an adoption is over, as a lease is. It bears no epoch, but what still has time at the full end was
+-- started or heard of under this reign.
 local function living(state, op, resource)
-  if not op.lock then return alive(state, op) end
+  if not op.lock then
+    return op.deadline > state.clock and (op.deadline >= state.lapsed_before or not in_full_quarantine(state))
+  end
   local lease = lease_of(state, op, resource)
   if lease then op.deadline = math.max(op.deadline, lease.deadline) end
   return lease ~= nil
@@ -206,7 +210,7 @@ local function take_lock(state, op, resource, claim, stamp, owner_json)
   local wanted = op.lock
   local lock, own = open_lock(state, resource, claim)
   drop_lapsed(state, lock)
-  if own and alive(state, own) or redis.call('ZCARD', lock.queue) > 0 or state.clock < lock.taken_until
+  if own and blocks(state, own) or redis.call('ZCARD', lock.queue) > 0 or state.clock < lock.taken_until
     or not admits(lock, wanted.mode) then
     if lock.changed then settle(state, lock) end -- what has lapsed is seen
     return nil, lock

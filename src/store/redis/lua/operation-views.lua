@@ -13,7 +13,7 @@ end
 local function add_operation(state, reply, name, op, with_payloads)
   local left, claimable = '', ''
   if op.state == 'running' then
-    left = living(state, op, (split_name(name))) and int(math.max(op.deadline - state.skew - state.clock, 0)) or '0'
+    left = living(state, op, (split_name(name))) and int(math.max(op.deadline - SKEW - state.clock, 0)) or '0'
   elseif op.state == 'pending' and op.claimable > state.clock then
     claimable = wall(state, op.claimable)
   end
@@ -37,7 +37,10 @@ local function changed_reply(state, name, op, is_done)
   return reply
 end
 
--- How long the worker can count on its running attempt.
-local function attempt_left(state, op)
-  return int(op.deadline - state.skew - state.clock)
+-- How long the worker can count on its running attempt. If that has a lease: also the lease clock and what is recorded
+-- of the lease, for told memory, with a space before each.
+local function attempt_left(state, op, resource)
+  local left = int(op.deadline - SKEW - state.clock)
+  if not op.lock then return left end
+  return left .. ' ' .. int(state.clock) .. ' ' .. lease_text(lease_of(state, op, resource))
 end

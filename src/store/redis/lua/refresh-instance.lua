@@ -5,13 +5,13 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 instance
 -- REPLY refreshed now was_absent {"lease_id call resource"}...
---       late now | reign now
-local meta, reign, not_after, skew, instance = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller, instance = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 

@@ -5,7 +5,7 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 resource
 --       5 lease_id
 -- REPLY released now held end       this call ended a live lease; `end` is 'now', or 'over': its holder had been told
@@ -13,11 +13,11 @@
 --       dequeued now              this call took a waiter out of the queue
 --       lapsed now held           there was a lease, no stream told of its end, and this call found that it had lapsed
 --       absent now                there was no lease and no waiter
---       late now | reign now
+--       late now | reign now | unregistered now
 local meta = KEYS[1]
-local reign, not_after, skew, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local reign, not_after, caller, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 
@@ -30,7 +30,7 @@ if waiting then
   word = 'dequeued'
 end
 if lease then
-  if alive(state, lease) then
+  if blocks(state, lease) then
     word = lease.state == 'offer' and 'dequeued' or 'released'
   elseif word == 'absent' and lease.state == 'held' and not is_of_stream(lease.stamp) then
     word = 'lapsed'

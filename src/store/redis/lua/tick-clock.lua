@@ -6,18 +6,23 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 most            how many locks, absent waiters and operations to look at, at most
 --       5 room            how long a stale attempt's operation is left for recovery
 --       6 dead_by_attempts, 7 dead_by_time    the outcomes of the dead
--- REPLY ticked now quarantine_left more died
+--       8 mono, 9 wall    when by the instance's own clocks it asked the oldest question of the newest majority that
+--                         named this primary under this epoch; '' '' if none did
+--      10 kept            how long the entry of an instance stays that ticks no more
+-- REPLY ticked now quarantine_left more died full_left fresh owing {id name unseen}...
 --         more: '1' when not all that is due was looked at; died: the types of operations that became dead, a tab
---         between them
---       late now | reign now
-local meta, reign, not_after, skew, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+--         between them; full_left: of the quarantine that no roll call ends; fresh: '1' if one answer was; owing: how
+--         many have not answered; of up to ten of them: for how long they were not seen
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local room, dead_by_attempts, dead_by_time = ARGV[5], ARGV[6], ARGV[7]
+local mono, wall, kept = ARGV[8], ARGV[9], tonumber(ARGV[10])
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
@@ -54,5 +59,42 @@ most = tonumber(most)
 more = more or #due == most or #gone == most
 -- After the locks, so that it sees an attempt as stale whose lease has just lapsed.
 more = sweep_operations(state, most) == most or more
-local left = math.max(state.quarantine_until - state.clock, 0)
-return { 'ticked', state.time, int(left), more and '1' or '0', deaths(state) }
+local reply = {
+  'ticked', state.time, int(math.max(state.quarantine_until - state.clock, 0)), more and '1' or '0', deaths(state),
+  int(math.max(state.full_until - state.clock, 0)), '0', '0',
+}
+if not state.entry then return reply end
+
+-- The sign of life. What a majority said is written, not that it ticked: an isolated old primary A is ticked for 20 s by
+-- Y beside it. B rules, and X grants there. A is chosen again. By the time of the tick Y's entry is a second old, and
+-- these data look as if they knew X.
+local instances, entry = state.bucket .. 'instances', read_entry(state.entry)
+entry.seen = state.clock
+if mono ~= '' then entry.mono, entry.wall = mono, wall end
+redis.call('HSET', instances, caller, entry_text(entry))
+
+-- An instance that ticks no more is dropped when all that it told is over. Not in a quarantine: who owes an answer would
+-- be forgotten.
+if not in_quarantine(state) then
+  local some = redis.call('HRANDFIELD', instances, 16, 'WITHVALUES')
+  for i = 1, #some, 2 do
+    if state.clock - read_entry(some[i + 1]).seen > kept then redis.call('HDEL', instances, some[i]) end
+  end
+  return reply
+end
+
+local owing = 0
+local flat = redis.call('HGETALL', instances)
+for i = 1, #flat, 2 do
+  local other = read_entry(flat[i + 1])
+  if other.epoch ~= state.epoch then
+    owing = owing + 1
+    local n = #reply
+    if owing <= 10 then
+      reply[n + 1], reply[n + 2], reply[n + 3] = flat[i], other.name, int(math.max(state.clock - other.seen, 0))
+    end
+  end
+end
+reply[7] = redis.call('HGET', meta, 'fresh') == '1' and '1' or '0'
+reply[8] = int(owing)
+return reply

@@ -4,7 +4,7 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 name            "resource TAB operation_id"
 --       5 claim
 --       6 token
@@ -18,13 +18,13 @@
 --      14 most_bytes      of all keys and values of the labels
 -- REPLY changed now left operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now | version-mismatch now | labels-full now
---       late now | reign now
-local meta, reign, not_after, skew, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local claim, token, version, data, progress = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local set_labels, remove_labels, request_id = ARGV[10], ARGV[11], ARGV[12]
 local most_labels, most_bytes = tonumber(ARGV[13]), tonumber(ARGV[14])
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 
@@ -35,7 +35,7 @@ if refused then return { refused, state.time } end
 local resource = split_name(name)
 
 local function changed()
-  local reply = { 'changed', state.time, attempt_left(state, op) }
+  local reply = { 'changed', state.time, attempt_left(state, op, resource) }
   add_operation(state, reply, name, op, true)
   return reply
 end

@@ -5,14 +5,14 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 ahead           for how long
 --       5 mark            what to say on the channel: no spaces
 -- REPLY watched now clock watched_until      (both on the lease clock)
---       late now | reign now
-local meta, reign, not_after, skew, ahead, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller, ahead, mark = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 

@@ -4,7 +4,7 @@
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
 --       2 not_after       do nothing later than this by Redis's TIME
---       3 skew            the skew allowance
+--       3 caller          the instance that asks; '-' without a roll call
 --       4 room            how long a stale attempt's operation is left for recovery
 --       5 name            "resource TAB operation_id"
 --       6 claim
@@ -16,11 +16,11 @@
 -- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
 --         that it repeats)
 --       not-found now | stale-attempt now | wrong-state now
---       late now | reign now
-local meta, reign, not_after, skew, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local claim, token, stamp, from, delay, request_id = ARGV[6], ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 
-local state, refusal = enter(meta, reign, not_after, skew)
+local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
 

@@ -1,0 +1,100 @@
+#!lua flags=allow-oom
+-- Puts back what an instance has told and these data may lack, and with the last batch answers the roll call. When all in
+-- the registry have answered, and one answer was fresh, nothing is forgotten: the quarantine ends.
+--
+-- * Fresh: Y was cut off from A for 20 s; X came there, waited, granted. A replica that lags as much is promoted, with Y
+--   alone in its registry. Y knows by its entry that these data are too old to name all.
+-- * All, and put back before: an answer of the others, or of this one ahead of its leases, would let the next script
+--   grant what somebody holds.
+-- * The largest token that the instance has seen is larger than what these data know: the next one must be larger still.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME
+--       3 caller          the instance
+--       4 complete        '1': with these it has put back all that it has to
+--       5 fresh           '1': by its own entry, these data were young enough when it joined
+--       6 seen_token      the largest fencing token that it has seen
+--       7… of each lease five: resource, lease_id, lease (as it was recorded), about (what people are told), and
+--          "left ceiling_left hold_left clock line"
+--          left: of what its holder was told; 0 or less: only the min_hold goes on. ceiling_left: of its max_hold, 0 for
+--          none. clock: the lease clock when it was told. line: '1' if that was under the reign that these data come from
+-- REPLY answered now clock quarantine_left owing put_back    (owing: how many have not answered yet)
+--       late now | reign now | unregistered now
+local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local complete, fresh, seen_token, args = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6]), ARGV
+
+local state, refusal = enter(meta, reign, not_after, caller)
+if not state then return refusal end
+advance(state)
+if seen_token > state.token then
+  state.token = seen_token
+  redis.call('HSET', meta, 'token', int(seen_token))
+end
+
+-- The lease that is told of is here: it lasts at least as long as its holder was told. What this reign has renewed is
+-- newer than all that was told before.
+local function raise(lock, lease_id, own, lease, is_newer)
+  if own.state == 'offer' then
+    forget_offer(state, lock, lease_id, own.stamp)
+    own.state, own.ttl, own.ceiling = 'held', lease.ttl, lease.ceiling
+  end
+  own.deadline = math.max(own.deadline, lease.deadline)
+  if is_newer then own.stamp, own.epoch = lease.stamp, lease.epoch end
+  redis.call('HSET', lock.key, lease_id, lease_text(own))
+end
+
+local put_back = 0
+for i = 7, #args, 5 do
+  local resource, lease_id, about = args[i], args[i + 1], args[i + 3]
+  local lock, own = open_lock(state, resource, lease_id)
+  drop_lapsed(state, lock)
+  if own and not blocks(state, own) then own = nil end
+  local left, ceiling_left, hold_left, clock, line = string.match(args[i + 4], '^(%S+) (%d+) (%S+) (%d+) (%d)$')
+  left, ceiling_left, hold_left = tonumber(left), tonumber(ceiling_left), tonumber(hold_left)
+  local lease = read_lease(args[i + 2])
+  if hold_left > 0 then raise_min_hold(state, lock, lease.token, state.clock + hold_left) end
+  if left > 0 then
+    lease.deadline = state.clock + left + SKEW
+    lease.ceiling = ceiling_left > 0 and state.clock + ceiling_left + SKEW or 0
+    lease.epoch = 'r' .. clock
+    if own and own.token == lease.token then
+      -- A stream may have moved from one instance to another, and both put the lease back. The later one speaks for it.
+      local known_clock = tonumber(string.match(own.epoch, '^r(%d+)$') or '')
+      local is_newer = is_inherited(state, own) and (known_clock and tonumber(clock) > known_clock
+        or not known_clock and line == '1')
+      raise(lock, lease_id, own, lease, is_newer)
+    else
+      -- In place of a grant of this id that nobody was told of: that is how two differ.
+      if own then
+        lease.deadline = math.max(lease.deadline, own.deadline)
+        remove_holder(state, lock, lease_id, own)
+      end
+      add_holder(lock, lease_id, lease, about)
+      put_back = put_back + 1
+    end
+  end
+  save_lock(state, lock)
+end
+
+local instances, owing = state.bucket .. 'instances', 0
+local entry = read_entry(state.entry)
+if complete then
+  entry.epoch = state.epoch
+  redis.call('HSET', instances, caller, entry_text(entry))
+  if fresh then redis.call('HSET', meta, 'fresh', '1') end
+end
+local flat = redis.call('HGETALL', instances)
+for i = 2, #flat, 2 do
+  if read_entry(flat[i]).epoch ~= state.epoch then owing = owing + 1 end
+end
+local recorded = redis.call('HMGET', meta, 'fresh', 'floor')
+local opens = math.max(state.clock, tonumber(recorded[2]))
+if complete and owing == 0 and recorded[1] == '1' and opens < state.quarantine_until then
+  state.quarantine_until = opens
+  redis.call('HSET', meta, 'quarantine_until', int(opens))
+  -- All that wait were told a later moment.
+  for i = 1, #flat, 2 do tell(state, flat[i] .. '/0', 'resync', '-', '0', '-') end
+end
+local left = math.max(state.quarantine_until - state.clock, 0)
+return { 'answered', state.time, int(state.clock), int(left), int(owing), int(put_back) }
