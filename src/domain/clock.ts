@@ -18,6 +18,11 @@ export interface Clock {
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** Milliseconds on the machine's monotonic clock, which all its processes share. It begins when the machine does. */
+export function machineMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
 /** Its timers never keep the process alive by themselves. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),

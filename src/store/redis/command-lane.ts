@@ -41,6 +41,9 @@ export interface Answer {
   readonly session: Session;
 }
 
+/** Remembers what an answer tells, before it leaves. Called at most once, and only for an answer that is told. */
+export type Note = (answer: Answer) => void;
+
 /** Replies that tell of nothing that has to outlast the primary: refusals, and looks at locks. */
 const NEEDS_NO_REPLICA: readonly string[] = [
   'advanced',
@@ -88,6 +91,7 @@ export class CommandLane {
     keys: readonly string[],
     args: readonly string[],
     bound: StoreBound,
+    note?: Note,
   ): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) {
       throw new CoordinationError('OVERLOADED', 'too many commands wait for Redis', {
@@ -98,20 +102,33 @@ export class CommandLane {
     try {
       // Refused as late, the command did nothing and brought a newer sample of Redis's time: try once more with that.
       return (
-        (await this.#attempt(name, keys, args, bound)) ?? (await this.#attemptAgain(name, keys, args, bound))
+        (await this.#attempt(name, keys, args, bound, note)) ??
+        (await this.#attemptAgain(name, keys, args, bound, note))
       );
     } finally {
       this.#inFlight--;
     }
   }
 
-  async #attemptAgain(name: ScriptName, keys: readonly string[], args: readonly string[], bound: StoreBound) {
-    const answer = await this.#attempt(name, keys, args, bound);
+  async #attemptAgain(
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    bound: StoreBound,
+    note: Note | undefined,
+  ): Promise<Answer> {
+    const answer = await this.#attempt(name, keys, args, bound, note);
     if (answer) return answer;
     throw unavailable('Redis runs commands too late; nothing was changed');
   }
 
-  async #attempt(name: ScriptName, keys: readonly string[], args: readonly string[], bound: StoreBound) {
+  async #attempt(
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    bound: StoreBound,
+    note: Note | undefined,
+  ): Promise<Answer | undefined> {
     const { clock, scripts } = this.#options;
     const session = this.#session();
     if (!this.#isConfirmed(session)) {
@@ -125,13 +142,15 @@ export class CommandLane {
     const reply = await (bound.trace ? traced(bound.trace, name, work) : work());
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
+    if (reply[0] === 'unregistered')
+      throw unavailable('this instance has to register again; nothing was changed');
     const minAcks = Math.max(this.#options.minAcks, bound.minAcks ?? 0);
     const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);
     const answer = { reply, askedAtMs, replicas: 0, session };
-    return this.#tellable(answer, needsReplicas ? minAcks : 0, bound);
+    return this.#tellable(answer, needsReplicas ? minAcks : 0, bound, note);
   }
 
-  async #tellable(answer: Answer, minAcks: number, bound: StoreBound): Promise<Answer> {
+  async #tellable(answer: Answer, minAcks: number, bound: StoreBound, note?: Note): Promise<Answer> {
     const { session } = answer;
     const replicas = minAcks > 0 ? await this.#barrier(session, minAcks).pass(bound.deadlineMs) : 0;
     // The interleaving that this stops: the primary is isolated with this instance, the Sentinels elect another, and
@@ -141,7 +160,17 @@ export class CommandLane {
       throw unconfirmed('the outcome is unknown');
     }
     if (replicas > 0) bound.trace?.event('replicated', { replicas });
-    return { ...answer, replicas };
+    // The check and the note are one synchronous step, and this is the last thing that happens to an answer. The
+    // interleaving: the check passes; before the store notes the lease, another reign is joined and its roll call
+    // answered from what is noted; the caller is told of a lease that nobody put back.
+    if (!this.#options.keeper.mayTell(session, answer.askedAtMs)) {
+      throw notTellable(
+        'another reign has begun, or this instance has to register again; the outcome is unknown',
+      );
+    }
+    const told = { ...answer, replicas };
+    note?.(told);
+    return told;
   }
 
   /**
@@ -174,6 +203,11 @@ export class CommandLane {
 
   #session(): Session {
     const { keeper } = this.#options;
+    const refusal = keeper.rollCall?.refusal ?? '';
+    if (refusal !== '') {
+      const retryAfterMs = Math.max(keeper.rollCall?.newcomerRemainingMs ?? 0, RETRY_SOON_MS);
+      throw new CoordinationError('REDIS_UNAVAILABLE', `${refusal}; nothing was changed`, { retryAfterMs });
+    }
     const { session } = keeper;
     if (session && !session.over.aborted) return session;
     if (keeper.mismatch) {
@@ -213,7 +247,10 @@ async function traced(trace: Trace, name: ScriptName, work: () => Promise<Reply>
 }
 
 function unconfirmed(outcome: string): CoordinationError {
-  const message = `no majority of the Sentinels confirms the primary; ${outcome}`;
+  return notTellable(`no majority of the Sentinels confirms the primary; ${outcome}`);
+}
+
+function notTellable(message: string): CoordinationError {
   return new CoordinationError('PRIMARY_UNCONFIRMED', message, { retryAfterMs: RETRY_SOON_MS });
 }
 

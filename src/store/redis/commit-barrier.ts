@@ -9,7 +9,6 @@ import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
-import { SKEW_US } from './lock-arguments.ts';
 import type { Script } from './scripts.ts';
 import { evaluate, type Session } from './session.ts';
 
@@ -92,8 +91,9 @@ export class CommitBarrier {
     const late = (): Error => new Error('no reply in time');
     const connection = await this.#open();
     const notAfterUs = session.notAfterUs(lastMs);
-    const args = [keys.length, ...keys, session.reign, notAfterUs, SKEW_US];
+    const args = [keys.length, ...keys, session.reign, notAfterUs, session.caller];
     const [word] = await within(clock, leftMs(), evaluate(connection, mark, args), late);
+    session.retireOn(word);
     if (word !== 'marked') throw new Error(`the mark was refused: ${word}`);
     const waitMs = Math.ceil(Math.max(leftMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));
     return Number(await connection.callWithin(waitMs + 2 * ANSWER_BEFORE_MS, 'WAIT', minAcks, waitMs));

@@ -3,17 +3,17 @@
 
 import { LIMITS } from '../../domain/limits.ts';
 import type { CallStamp, LeaseSpec, Mode } from '../../domain/lock.ts';
-import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { AcquireCommand, ConfirmCommand, RenewCommand } from '../lock-store.ts';
 
 export function microseconds(ms: number): string {
   return Math.round(ms * 1_000).toFixed(0);
 }
 
-/** The argument of every script behind `reign` and `not_after`. */
-export const SKEW_US = microseconds(SKEW_ALLOWANCE_MS);
-
-export function acquireArguments({ spec, stamp, mayWait, asksAgain }: AcquireCommand): readonly string[] {
+/** `about`: the text of `aboutText`. */
+export function acquireArguments(
+  { spec, stamp, mayWait, asksAgain }: AcquireCommand,
+  about: string,
+): readonly string[] {
   return [
     spec.resource,
     spec.leaseId,
@@ -22,7 +22,7 @@ export function acquireArguments({ spec, stamp, mayWait, asksAgain }: AcquireCom
     microseconds(spec.ttlMs),
     microseconds(spec.minHoldMs),
     microseconds(spec.maxHoldMs),
-    aboutText(spec),
+    about,
     mayWait ? '1' : '0',
     String(LIMITS.waitersPerResource),
     asksAgain ? '1' : '0',
@@ -40,23 +40,24 @@ export function confirmArguments({ spec, stamp }: ConfirmCommand): readonly stri
   ];
 }
 
-/** Those of one lease: renew-locks takes many. */
-export function renewArguments(command: RenewCommand): readonly string[] {
+/** Those of one lease: renew-locks takes many. `asksText`: the reply is to carry the text of the lease. */
+export function renewArguments(command: RenewCommand, asksText: boolean): readonly string[] {
   const { resource, leaseId, fencingToken, stamp, ttlMs } = command;
   const by = stamp ? stampText(stamp) : '';
-  return [resource, `${leaseId} ${fencingToken} ${by} ${howText(command)} ${microseconds(ttlMs)}`];
+  const how = howText(command, asksText);
+  return [resource, `${leaseId} ${fencingToken} ${by} ${how} ${microseconds(ttlMs)}`];
 }
 
 /** What a call does to what it renews. */
-export function howText({
-  takesOver,
-  onlyLooks,
-}: {
+export interface RenewalHow {
   readonly takesOver?: boolean;
   readonly onlyLooks?: boolean;
-}): string {
-  if (onlyLooks) return 'look';
-  return takesOver ? 'take' : 'keep';
+}
+
+export function howText({ takesOver, onlyLooks }: RenewalHow, asksText: boolean): string {
+  if (onlyLooks) return asksText ? 'look+' : 'look';
+  if (takesOver) return asksText ? 'take+' : 'take';
+  return asksText ? 'keep+' : 'keep';
 }
 
 export function stampText(stamp: CallStamp): string {
@@ -67,9 +68,9 @@ export function modeText(mode: Mode): string {
   return mode.kind === 'permits' ? `permits:${mode.permits}/${mode.limit}` : mode.kind;
 }
 
-// Metadata as pairs, not as an object: `__proto__` is a key like any other.
-function aboutText(spec: LeaseSpec): string {
-  return JSON.stringify([spec.owner, [...spec.metadata]]);
+/** What people are told of a lease. Metadata as pairs, not as an object: `__proto__` is a key like any other. */
+export function aboutText({ owner, metadata }: Pick<LeaseSpec, 'owner' | 'metadata'>): string {
+  return JSON.stringify([owner, [...metadata]]);
 }
 
 /** What the text about each lease and waiter of this owner begins with, and that of nobody else. */

@@ -95,6 +95,12 @@ function inOrderOfGrants(holders: readonly Holder[]): readonly Holder[] {
   return holders.toSorted((a, b) => Number(a.fencingToken - b.fencingToken));
 }
 
+/** What the recorded text of a lease says of its grant: Redis's TIME then, in microseconds. */
+export function grantedAtUs(text: string): number {
+  const [token = '', , , , acquired] = text.split(' ', 5);
+  return Number(acquired === '=' ? token : acquired);
+}
+
 export function milliseconds(us: string | undefined): number {
   return Number(us) / 1_000;
 }

@@ -102,10 +102,13 @@ export function updateArguments(command: UpdateCommand): readonly string[] {
   ];
 }
 
-/** Those of one attempt: heartbeat-operations takes many. */
-export function heartbeatArguments(command: HeartbeatCommand): readonly string[] {
+/**
+ * Those of one attempt: heartbeat-operations takes many. `asksText`: the reply is to carry the text of its lease, if it
+ * has one.
+ */
+export function heartbeatArguments(command: HeartbeatCommand, asksText: boolean): readonly string[] {
   const { claimId, fencingToken, stamp } = command;
-  return [nameOf(command), claimId, fencingToken.toString(), stampText(stamp), howText(command)];
+  return [nameOf(command), claimId, fencingToken.toString(), stampText(stamp), howText(command, asksText)];
 }
 
 export function completeArguments(command: CompleteCommand): readonly string[] {

@@ -114,10 +114,37 @@ export type AttemptTold = Pick<Operation, 'resource' | 'attemptNumber' | 'fencin
   readonly hasLease: boolean;
 };
 
-/** `left`: how long it is valid, in microseconds from when Redis was asked. */
+/** What a reply's `left` tells of the lease that an attempt has. */
+export interface AttemptLease {
+  readonly remainingMs: number;
+  /** The lease clock of the script, in microseconds. */
+  readonly clockUs: number;
+  /** As recorded; '' where only a sign of life is answered. */
+  readonly text: string;
+  /** What people are told of it; '' where the caller knows that. */
+  readonly about: string;
+}
+
+/** Undefined for an attempt without a lease. `left` is "left", "left clock", "left clock lease" or with "about". */
+export function attemptLeaseOf(left: string): AttemptLease | undefined {
+  const first = left.indexOf(' ');
+  if (first < 0) return undefined;
+  const second = left.indexOf(' ', first + 1);
+  const clockEnd = second < 0 ? left.length : second;
+  const about = left.indexOf(' [', clockEnd); // no word of a lease begins so
+  return {
+    remainingMs: milliseconds(left.slice(0, first)),
+    clockUs: Number(left.slice(first + 1, clockEnd)),
+    text: left.slice(clockEnd + 1, about < 0 ? undefined : about),
+    about: about < 0 ? '' : left.slice(about + 1),
+  };
+}
+
+/** `left`: how long it is valid, in microseconds from when Redis was asked, and what is told of its lease. */
 export function attemptOf(of: AttemptTold, claimId: string, left: string, answer: Answer): Attempt {
   const { fencingToken, resource, attemptNumber: number } = of;
-  const remainingMs = milliseconds(left);
+  const space = left.indexOf(' ');
+  const remainingMs = milliseconds(space < 0 ? left : left.slice(0, space));
   const deadlineMs = answer.askedAtMs + remainingMs;
   const expiresAtWallMs = milliseconds(answer.reply[1]) + remainingMs;
   const replicas = answer.replicas > 0 ? { replicas: answer.replicas } : {};

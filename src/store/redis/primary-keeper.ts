@@ -8,18 +8,20 @@
 import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort, isSameHostPort } from '../../domain/host-port.ts';
-import { CONFIRMATION_WINDOW_MS, TICK_MS } from '../../domain/safety.ts';
+import { CONFIRMATION_WINDOW_MS, entryKeptMs, freshWithinMs, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { deathsOf } from './deaths.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import type { Keys } from './keys.ts';
-import { SKEW_US } from './lock-arguments.ts';
+import { microseconds } from './lock-arguments.ts';
 import { unfitness, unfitnessShownBy } from './node-fitness.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
+import { QuarantineWatch } from './quarantine-watch.ts';
 import { ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
+import { RollCall } from './roll-call.ts';
 import type { Scripts } from './scripts.ts';
-import { Session } from './session.ts';
+import { type Reply, Session } from './session.ts';
 import { lackInWords, lackingRights, rightMissedBy } from './user-rights.ts';
 
 export interface PrimaryKeeperOptions {
@@ -30,6 +32,12 @@ export interface PrimaryKeeperOptions {
   readonly clock: Clock;
   readonly observer: StoreObserver;
   readonly policy: ReignPolicy;
+  /** A random id of this process. */
+  readonly instanceId: string;
+  /** For people. */
+  readonly hostName: string;
+  readonly maxToldLeases: number;
+  readonly machineMs: () => number;
   /** From 0 to below 1: spreads the instances' retries. */
   readonly random: () => number;
 }
@@ -50,15 +58,31 @@ export class PrimaryKeeper {
   readonly #stopListening: () => void;
   readonly #finished: Promise<void>;
   readonly #adoption: ReignAdoption;
+  /** Undefined where nobody calls the roll. */
+  readonly rollCall: RollCall | undefined;
+  readonly quarantine: QuarantineWatch;
   #session: Session | undefined;
   #reason = 'connecting';
   #mismatch = '';
-  #quarantineEndsMs = 0;
+  #tickSoon: () => void = () => {};
   #onChange: () => void = () => {};
 
   constructor(options: PrimaryKeeperOptions) {
     this.#options = options;
     this.#adoption = new ReignAdoption(options);
+    const { policy, clock, observer } = options;
+    const { maxTtlMs, quarantineMs, rollCall: hasRollCall } = policy;
+    this.quarantine = new QuarantineWatch({
+      clock,
+      observer,
+      quarantineMs,
+      freshWithinMs: freshWithinMs(maxTtlMs),
+      hasRollCall,
+    });
+    if (hasRollCall) {
+      this.rollCall = new RollCall({ ...options, maxTtlMs, seenToken: () => this.#adoption.seenToken });
+      this.rollCall.onTells = () => this.#onChange();
+    }
     this.#stopListening = options.locator.onAnswer(this.#retireIfReplaced);
     this.#finished = this.#run();
   }
@@ -79,11 +103,24 @@ export class PrimaryKeeper {
   }
 
   get quarantineRemainingMs(): number {
-    return Math.max(0, this.#quarantineEndsMs - this.#options.clock.monotonicMs());
+    return this.quarantine.remainingMs;
   }
 
   set onChange(listener: () => void) {
     this.#onChange = listener;
+  }
+
+  /**
+   * Whether what came on this session, asked at `askedAtMs`, can still be told. What is told is noted in the same
+   * synchronous step: see RollCall.mayTell.
+   */
+  mayTell(session: Session, askedAtMs: number): boolean {
+    return this.rollCall?.mayTell(session, askedAtMs) ?? true;
+  }
+
+  /** Another instance's answer may have ended the quarantine: the next tick tells. */
+  lookSoon(): void {
+    if (this.quarantineRemainingMs > 0) this.#tickSoon();
   }
 
   /** Remembers the largest token seen, so that an adoption after lost writes starts above it. */
@@ -92,6 +129,7 @@ export class PrimaryKeeper {
   }
 
   async close(): Promise<void> {
+    await this.rollCall?.leave(this.#session);
     this.#closing.abort();
     this.#stopListening();
     this.#session?.connection.destroy();
@@ -168,7 +206,7 @@ export class PrimaryKeeper {
   }
 
   async #join(connection: Connection, named: NamedPrimary): Promise<Session> {
-    const { locator, clock, keys, scripts, observer } = this.#options;
+    const { locator, clock, keys, scripts, observer, policy, instanceId } = this.#options;
     let node = await this.#readNode(connection);
     const lacking = await lackingRights(connection, keys, STEP_TIMEOUT_MS);
     if (lacking.length > 0) this.#refuse(lackInWords(this.#options.connection.username, lacking));
@@ -178,7 +216,7 @@ export class PrimaryKeeper {
       ),
     );
     const installed = await connection.callWithin(STEP_TIMEOUT_MS, 'HGET', keys.meta, 'reign');
-    if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid)) {
+    if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid, policy.rollCall)) {
       node = await this.#awaitBacklog(connection, node);
     }
     // Asks the majority after it has read the reign. Otherwise it would adopt a primary that was demoted and chosen
@@ -197,11 +235,24 @@ export class PrimaryKeeper {
     if (joined.kind === 'mismatch') this.#refuse(joined.reason);
     this.#mismatch = '';
     const { reign, epoch, token, sample } = joined;
-    if (reign !== reignOf(agreed.configEpoch, node.replid))
+    if (reign !== reignOf(agreed.configEpoch, node.replid, policy.rollCall))
       throw new Error('the reign changed while it was joined');
     this.#adoption.knowsDeployment(token);
-    this.#quarantineEndsMs = sample.atMs + joined.quarantineLeftMs;
-    return new Session({ connection, primary: agreed, reign, epoch, clock, observer, sample });
+    this.quarantine.joined(joined.quarantineLeftMs, sample.atMs);
+    const caller = this.rollCall ? instanceId : '-';
+    const session = new Session({
+      connection,
+      primary: agreed,
+      reign,
+      epoch,
+      caller,
+      clock,
+      observer,
+      sample,
+    });
+    const answer = await this.rollCall?.join(session);
+    if (answer) this.quarantine.answered(answer);
+    return session;
   }
 
   /** Refuses the node if this error shows that no retry helps; throws the error otherwise. */
@@ -245,14 +296,20 @@ export class PrimaryKeeper {
   // The lease clock stands still when nobody advances it. A tick also removes locks that have lapsed.
   async #tickUntilOver(session: Session): Promise<void> {
     const { clock, keys, scripts, policy, observer } = this.#options;
-    const args = [SKEW_US, String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
+    const keptUs = microseconds(entryKeptMs(policy.maxTtlMs));
+    const life = [String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
       const deadlineMs = clock.monotonicMs() + SILENCE_MS;
+      const soon = new AbortController();
+      const hurry = (): void => soon.abort();
+      if (session === this.#session) this.#tickSoon = hurry;
+      session.over.addEventListener('abort', hurry, { once: true });
       try {
+        const args = [...life, ...(this.rollCall?.asked(session) ?? ['', '']), keptUs];
         const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
         if (reply[0] === 'ticked') for (const type of deathsOf(reply[4])) observer.operationDied?.(type);
         if (reply[0] === 'ticked' && session === this.#session) {
-          this.#quarantineEndsMs = clock.monotonicMs() + Number(reply[2]) / 1_000;
+          await this.#ticked(session, reply);
           if (reply[3] === '1') continue; // more are due
         }
       } catch (error) {
@@ -261,8 +318,16 @@ export class PrimaryKeeper {
           session.connection.destroy();
         }
       }
-      await pause(clock, TICK_MS, session.over);
+      await pause(clock, TICK_MS, soon.signal);
+      session.over.removeEventListener('abort', hurry);
     }
+  }
+
+  async #ticked(session: Session, reply: Reply): Promise<void> {
+    const hasEnded = this.quarantine.ticked(reply);
+    const answer = await this.rollCall?.ticked(session);
+    if (answer) this.quarantine.answered(answer);
+    if (hasEnded) this.#onChange();
   }
 }
 

@@ -1,6 +1,7 @@
 // Who says which node is the primary: a majority of the Sentinels (sentinel-watch.ts), or the configuration
 // alone.
 
+import type { Clock } from '../../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';
 import type { SentinelCounts } from '../store.ts';
 
@@ -15,6 +16,12 @@ export interface NamedPrimary {
 
 export function namedPrimary(address: HostPort, configEpoch: string): NamedPrimary {
   return { address, configEpoch, key: `${formatHostPort(address)} epoch ${configEpoch}` };
+}
+
+/** One moment on two clocks: that of this process, and the system's. */
+export interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
 }
 
 export interface PrimaryLocator {
@@ -35,6 +42,11 @@ export interface PrimaryLocator {
     matches: (named: NamedPrimary) => boolean,
     deadlineMs: number,
   ): Promise<NamedPrimary | undefined>;
+
+  /**
+   * When the oldest question of the newest majority was asked, if that names this primary under this epoch.
+   */
+  agreedAt(primary: NamedPrimary): Moment | undefined;
 
   /** Calls back after each answer of a Sentinel. Returns the unsubscriber. */
   onAnswer(listener: () => void): () => void;
@@ -59,9 +71,11 @@ export class FixedPrimary implements PrimaryLocator {
   readonly hasSentinels = false;
   readonly downAfterMs = undefined;
   readonly #named: NamedPrimary;
+  readonly #clock: Clock;
 
-  constructor(address: HostPort) {
+  constructor(address: HostPort, clock: Clock) {
     this.#named = namedPrimary(address, '0');
+    this.#clock = clock;
   }
 
   named(): NamedPrimary {
@@ -70,6 +84,10 @@ export class FixedPrimary implements PrimaryLocator {
 
   async awaitNamed(): Promise<NamedPrimary> {
     return this.#named;
+  }
+
+  agreedAt(): Moment {
+    return { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() };
   }
 
   onAnswer(): () => void {

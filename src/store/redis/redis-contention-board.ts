@@ -4,7 +4,6 @@ import type { BoardView, ContentionBoard } from '../contention-board.ts';
 import type { StoreBound } from '../lock-store.ts';
 import type { CommandLane } from './command-lane.ts';
 import type { Keys } from './keys.ts';
-import { SKEW_US } from './lock-arguments.ts';
 import { milliseconds } from './lock-replies.ts';
 
 export interface RedisContentionBoardOptions {
@@ -24,12 +23,12 @@ export class RedisContentionBoard implements ContentionBoard {
 
   async write(text: string, bound: StoreBound): Promise<void> {
     const { lane, keys, instanceId } = this.#options;
-    await lane.run('write-contention', [keys.meta], [SKEW_US, instanceId, text], bound);
+    await lane.run('write-contention', [keys.meta], [instanceId, text], bound);
   }
 
   async read(bound: StoreBound): Promise<BoardView> {
     const { lane, keys } = this.#options;
-    const { reply } = await lane.run('read-contention', [keys.meta], [SKEW_US], bound);
+    const { reply } = await lane.run('read-contention', [keys.meta], [], bound);
     const [word, now, ...flat] = reply;
     if (word !== 'board') throw new Error(`read-contention: unexpected reply ${word}`);
     const texts = [];

@@ -8,6 +8,7 @@ import type {
   ForceReleaseOutcome,
   Granted,
   Lease,
+  LeaseSpec,
   LockView,
   ReleaseOutcome,
   RenewOutcome,
@@ -28,23 +29,27 @@ import type {
   StoreBound,
 } from '../lock-store.ts';
 import type { ChangeFeed, Extension } from './change-feed.ts';
-import type { Answer, CommandLane } from './command-lane.ts';
+import type { Answer, CommandLane, Note } from './command-lane.ts';
 import type { Keys } from './keys.ts';
 import {
   aboutOwner,
+  aboutText,
   acquireArguments,
   confirmArguments,
   microseconds,
   renewArguments,
-  SKEW_US,
   stampText,
 } from './lock-arguments.ts';
-import { milliseconds, readContention, readViews } from './lock-replies.ts';
+import { grantedAtUs, milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
+import type { ToldLease, ToldMemory } from './told-memory.ts';
 
 /** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
+
+/** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
+const TEXT_WORDS = 3;
 
 export interface RedisLockStoreOptions {
   readonly lane: CommandLane;
@@ -60,6 +65,8 @@ export class RedisLockStore implements LockStore {
   readonly #keys: readonly string[];
   readonly #changes: ChangeFeed;
   readonly #instanceId: string;
+  /** Undefined where nobody calls the roll. */
+  readonly #told: ToldMemory | undefined;
   readonly #listeners = new Set<(notice: Notice) => void>();
 
   constructor({ lane, keeper, keys, changes, instanceId }: RedisLockStoreOptions) {
@@ -68,11 +75,14 @@ export class RedisLockStore implements LockStore {
     this.#keys = [keys.meta];
     this.#changes = changes;
     this.#instanceId = instanceId;
+    this.#told = keeper.rollCall?.told;
   }
 
   async acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
     const { spec } = command;
-    const answer = await this.#run('acquire-lock', acquireArguments(command), bound);
+    const about = aboutText(spec);
+    const note = this.#told && ((told: Answer) => this.#noteGrant(spec, about, told));
+    const answer = await this.#run('acquire-lock', acquireArguments(command, about), bound, note);
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'granted':
@@ -98,7 +108,8 @@ export class RedisLockStore implements LockStore {
 
   async confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     const { spec } = command;
-    const answer = await this.#run('confirm-offer', confirmArguments(command), bound);
+    const note = this.#told && ((told: Answer) => this.#noteGrant(spec, aboutText(spec), told));
+    const answer = await this.#run('confirm-offer', confirmArguments(command), bound, note);
     const [word] = answer.reply;
     if (word === 'granted' || word === 'repeated') return this.#granted(spec, answer);
     if (word === 'gone') return { kind: 'gone' };
@@ -109,12 +120,22 @@ export class RedisLockStore implements LockStore {
     const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
     const keep = microseconds(keepPlaceMs);
     const args = [resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
-    const answer = await this.#run('leave-queue', args, bound);
+    const answer = await this.#run('leave-queue', args, bound, ({ reply: [word, nowUs] }) => {
+      if (word === 'left' && giveBack) this.#told?.ended(resource, leaseId, Number(nowUs));
+    });
     return answer.reply[0] === 'left';
   }
 
   async renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
-    const answer = await this.#run('renew-locks', commands.flatMap(renewArguments), bound);
+    const told = this.#told;
+    // What it knows now is what it notes then, whatever ends meanwhile.
+    const known = told && commands.map((command) => knownOf(told, command));
+    // A call that takes a lease over changes its text.
+    const args = commands.flatMap((command, index) =>
+      renewArguments(command, known !== undefined && (!known[index] || command.takesOver === true)),
+    );
+    const note = told && known && ((answer: Answer) => this.#noteRenewals(told, commands, known, answer));
+    const answer = await this.#run('renew-locks', args, bound, note);
     const words = answer.reply[2]?.split(' ') ?? [];
     return commands.map((command, index) => {
       const word = words[2 * index];
@@ -128,7 +149,10 @@ export class RedisLockStore implements LockStore {
   }
 
   async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
-    const answer = await this.#run('release-lock', [resource, leaseId], bound);
+    const note: Note = ({ reply: [word, nowUs] }) => {
+      if (word !== 'dequeued') this.#told?.ended(resource, leaseId, Number(nowUs));
+    };
+    const answer = await this.#run('release-lock', [resource, leaseId], bound, note);
     const [word, , held, end] = answer.reply;
     if (word === 'released') return { kind: word, heldMs: milliseconds(held), wasOver: end === 'over' };
     if (word === 'lapsed') return { kind: word, heldMs: milliseconds(held) };
@@ -230,8 +254,11 @@ export class RedisLockStore implements LockStore {
     switch (word) {
       case 'offered':
       case 'moved':
+        this.#notify({ kind: word, ...about });
+        break;
       case 'released':
       case 'revoked':
+        this.#told?.[word](resource, leaseId, `${this.#instanceId}/${callNumber}`);
         this.#notify({ kind: word, ...about });
         break;
       case 'next':
@@ -253,12 +280,67 @@ export class RedisLockStore implements LockStore {
     for (const listener of this.#listeners) listener(notice);
   }
 
-  #run(name: ScriptName, args: readonly string[], bound: StoreBound): Promise<Answer> {
-    return this.#lane.run(name, this.#keys, [SKEW_US, ...args], bound);
+  #run(name: ScriptName, args: readonly string[], bound: StoreBound, note?: Note): Promise<Answer> {
+    return this.#lane.run(name, this.#keys, args, bound, note);
+  }
+
+  #noteGrant(spec: LeaseSpec, about: string, { reply, askedAtMs, session }: Answer): void {
+    const [word, nowUs, , remaining, , clock, text] = reply;
+    if ((word !== 'granted' && word !== 'repeated') || text === undefined) return;
+    const { resource, leaseId, minHoldMs } = spec;
+    let holdMs = 0;
+    if (minHoldMs > 0) {
+      // Its min_hold began with the grant, whose answer may have been told to nobody.
+      const sinceMs = word === 'granted' ? 0 : (Number(nowUs) - grantedAtUs(text)) / 1_000;
+      holdMs = askedAtMs + minHoldMs - Math.max(0, sinceMs);
+    }
+    this.#told?.note({
+      resource,
+      leaseId,
+      text,
+      about,
+      askedAtMs,
+      deadlineMs: askedAtMs + milliseconds(remaining),
+      holdMs,
+      reign: session.reign,
+      clockUs: Number(clock),
+    });
+  }
+
+  #noteRenewals(
+    told: ToldMemory,
+    commands: readonly RenewCommand[],
+    known: readonly (ToldLease | undefined)[],
+    { reply, askedAtMs, session }: Answer,
+  ): void {
+    const [, , list = '', clock, ...texts] = reply;
+    const words = list.split(' ');
+    const clockUs = Number(clock);
+    const { reign } = session;
+    for (let index = 0; index < commands.length; index++) {
+      const lease = known[index];
+      if (!lease) continue;
+      const word = words[2 * index];
+      if (word === 'renewed' || word === 'final') {
+        told.renewed(lease, askedAtMs + milliseconds(words[2 * index + 1]), reign, clockUs);
+      } else if (word === 'revoked') {
+        told.isRevoked(lease);
+      } else if (word === 'lost') {
+        told.isOver(lease);
+      }
+    }
+    for (let at = 0; at + TEXT_WORDS <= texts.length; at += TEXT_WORDS) {
+      const [index, text = '', about = ''] = texts.slice(at, at + TEXT_WORDS);
+      const command = commands[Number(index)];
+      if (!command) continue;
+      const { resource, leaseId } = command;
+      const deadlineMs = askedAtMs + milliseconds(words[2 * Number(index) + 1]);
+      told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
+    }
   }
 
   #granted(of: AcquisitionRef, answer: Answer): Granted {
-    const [word, , token, remaining, limit, took] = answer.reply;
+    const [word, , token, remaining, limit, , , took] = answer.reply;
     if (token === undefined) throw new Error('a lease without token');
     const bare = this.#lease(of, answer, BigInt(token), remaining);
     const lease = limit === '0' ? bare : { ...bare, permitsLimit: Number(limit) };
@@ -280,6 +362,10 @@ export class RedisLockStore implements LockStore {
     const lease = { resource, leaseId, fencingToken, deadlineMs, expiresAtWallMs };
     return replicas > 0 ? { ...lease, replicas } : lease;
   }
+}
+
+function knownOf(told: ToldMemory, { resource, leaseId, fencingToken }: RenewCommand): ToldLease | undefined {
+  return told.find(resource, leaseId, Number(fencingToken));
 }
 
 /** "lease_id call resource": the resource may hold spaces. */

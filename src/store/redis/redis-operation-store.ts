@@ -1,7 +1,13 @@
 // The operation store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
 // nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
 
-import { type Attempt, nameOf, type Operation, type OperationKey } from '../../domain/operation.ts';
+import {
+  type Attempt,
+  type AttemptRef,
+  nameOf,
+  type Operation,
+  type OperationKey,
+} from '../../domain/operation.ts';
 import { recoveryRoomMs } from '../../domain/safety.ts';
 import { cancelledStatus } from '../../domain/status-bytes.ts';
 import type { StoreBound } from '../lock-store.ts';
@@ -30,10 +36,10 @@ import type {
 } from '../operation-store.ts';
 import type { StoreObserver } from '../store.ts';
 import type { ChangeFeed } from './change-feed.ts';
-import type { Answer, CommandLane } from './command-lane.ts';
+import type { Answer, CommandLane, Note } from './command-lane.ts';
 import { deathsOf } from './deaths.ts';
 import type { Keys } from './keys.ts';
-import { microseconds, SKEW_US } from './lock-arguments.ts';
+import { aboutText, microseconds } from './lock-arguments.ts';
 import { milliseconds, readContention } from './lock-replies.ts';
 import {
   beginArguments,
@@ -49,10 +55,12 @@ import {
 import { listOperations } from './operation-listing.ts';
 import {
   type AttemptTold,
+  attemptLeaseOf,
   attemptNoticeOf,
   attemptOf,
   BEATEN_WORDS,
   begunOf,
+  type Grant,
   grantsOf,
   heartbeatOf,
   operationNoticeOf,
@@ -64,6 +72,7 @@ import {
 } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
+import type { ToldLease, ToldMemory } from './told-memory.ts';
 
 /** Scripts that one claim runs. */
 const CLAIM_ROUNDS = 50;
@@ -99,12 +108,18 @@ export class RedisOperationStore implements OperationStore {
   async begin(command: BeginCommand, bound: StoreBound): Promise<BeginOutcome> {
     const { spec, claimId } = command;
     const args = [...this.#life, ...beginArguments(command), statesBefore('claim')];
-    const answer = await this.#run('begin-operation', bound, args);
+    let read: ReturnType<typeof begunOf> | undefined;
+    const answer = await this.#run('begin-operation', bound, args, (told) => {
+      const [word, , ...rest] = told.reply;
+      if (word !== 'begun' || !claimId) return;
+      read = begunOf(rest);
+      this.#noteAttempt(read.operation, claimId, read.left, told);
+    });
     const [word, , ...rest] = answer.reply;
     switch (word) {
       case 'begun': {
         this.#tellDeaths(rest[0]);
-        const { left, ...begun } = begunOf(rest);
+        const { left, ...begun } = read ?? begunOf(rest);
         if (!claimId || !left) return { kind: word, ...begun, attempt: undefined };
         const { operation } = begun;
         const safe = await this.#asSafeAsWished([operation], answer, bound);
@@ -156,13 +171,18 @@ export class RedisOperationStore implements OperationStore {
     bound: StoreBound,
   ): Promise<ClaimedPiece | Extract<ClaimOutcome, { kind: 'quarantined' }>> {
     const args = [...this.#life, ...claimArguments(command, behind)];
-    const answer = await this.#run('claim-operations', bound, args);
+    let told: readonly Grant[] = [];
+    const answer = await this.#run('claim-operations', bound, args, (toTell) => {
+      const [word, , , , , , blocked, ...rest] = toTell.reply;
+      if (word !== 'claimed') return;
+      told = grantsOf(rest.slice(Number(blocked)));
+      for (const { operation, left } of told) this.#noteAttempt(operation, command.claimId, left, toTell);
+    });
     const [word, , first, next = '-', repeated, died, blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
     if (word !== 'claimed') throw new Error(`claim-operations: unexpected reply ${word}`);
     this.#tellDeaths(died);
     const blockedOn = rest.slice(0, Number(blockedCount));
-    const told = grantsOf(rest.slice(blockedOn.length));
     const operations = told.map(({ operation }) => operation);
     const safe = await this.#asSafeAsWished(operations, answer, bound);
     const claimed = told.map(({ operation, left, taken }): ClaimedOperation => {
@@ -177,10 +197,15 @@ export class RedisOperationStore implements OperationStore {
   }
 
   async update(command: UpdateCommand, bound: StoreBound): Promise<UpdateOutcome> {
-    const answer = await this.#run('update-operation', bound, updateArguments(command));
-    const [word, , left = '', ...record] = answer.reply;
-    if (word !== 'changed') return refused('update-operation', answer);
-    const operation = operationOf(record);
+    let operation: Operation | undefined;
+    const answer = await this.#run('update-operation', bound, updateArguments(command), (told) => {
+      const [word, , left = '', ...record] = told.reply;
+      if (word !== 'changed') return;
+      operation = operationOf(record);
+      this.#noteAttempt(operation, command.claimId, left, told);
+    });
+    const [, , left = ''] = answer.reply;
+    if (!operation) return refused('update-operation', answer);
     return {
       kind: 'changed',
       operation,
@@ -189,7 +214,19 @@ export class RedisOperationStore implements OperationStore {
   }
 
   async heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<HeartbeatOutcome[]> {
-    const answer = await this.#run('heartbeat-operations', bound, commands.flatMap(heartbeatArguments));
+    const told = this.#told;
+    // What it knows now is what it notes then, whatever ends meanwhile.
+    const known =
+      told &&
+      commands.map(({ resource, claimId, fencingToken }) =>
+        told.find(resource, claimId, Number(fencingToken)),
+      );
+    // A call that takes an attempt over changes the text of its lease.
+    const args = commands.flatMap((command, index) =>
+      heartbeatArguments(command, known !== undefined && (!known[index] || command.takesOver === true)),
+    );
+    const note = told && known && ((toTell: Answer) => this.#noteBeats(told, commands, known, toTell));
+    const answer = await this.#run('heartbeat-operations', bound, args, note);
     const words = answer.reply.slice(2);
     return commands.map((command, index) => {
       const beat = words.slice(BEATEN_WORDS * index, BEATEN_WORDS * (index + 1));
@@ -198,11 +235,12 @@ export class RedisOperationStore implements OperationStore {
   }
 
   complete(command: CompleteCommand, bound: StoreBound): Promise<ChangeOutcome> {
-    return this.#change('complete-operation', bound, completeArguments(command));
+    const ends = command.releaseLease ? command : undefined;
+    return this.#change('complete-operation', bound, completeArguments(command), ends);
   }
 
   yield(command: YieldCommand, bound: StoreBound): Promise<ChangeOutcome> {
-    return this.#change('yield-operation', bound, [this.#room, ...yieldArguments(command)]);
+    return this.#change('yield-operation', bound, [this.#room, ...yieldArguments(command)], command);
   }
 
   cancel(command: CancelCommand, bound: StoreBound): Promise<ChangeOutcome> {
@@ -262,12 +300,77 @@ export class RedisOperationStore implements OperationStore {
     if (notice) for (const listener of this.#listeners) listener(notice);
   }
 
-  #run(name: ScriptName, bound: StoreBound, args: readonly string[]): Promise<Answer> {
-    return this.#options.lane.run(name, this.#keys, [SKEW_US, ...args], bound);
+  #run(name: ScriptName, bound: StoreBound, args: readonly string[], note?: Note): Promise<Answer> {
+    return this.#options.lane.run(name, this.#keys, args, bound, note);
   }
 
-  async #change(name: ScriptName, bound: StoreBound, args: readonly string[]): Promise<ChangeOutcome> {
-    const answer = await this.#run(name, bound, args);
+  get #told(): ToldMemory | undefined {
+    return this.#options.keeper.rollCall?.told;
+  }
+
+  // The lease of an attempt is told with it, and noted with it.
+  #noteAttempt(
+    operation: Operation,
+    claimId: string,
+    left: string,
+    { reply, askedAtMs, session }: Answer,
+  ): void {
+    const { resource, lock, owner, startedAtWallMs } = operation;
+    const told = this.#told;
+    const lease = told && lock && attemptLeaseOf(left);
+    if (!lease) return;
+    // Its min_hold began with the attempt, whose first answer may have been told to nobody.
+    const sinceMs = milliseconds(reply[1]) - (startedAtWallMs ?? 0);
+    told.note({
+      resource,
+      leaseId: claimId,
+      text: lease.text,
+      about: aboutText({ owner: lock.owner || owner, metadata: lock.metadata }),
+      askedAtMs,
+      deadlineMs: askedAtMs + lease.remainingMs,
+      holdMs: lock.minHoldMs > 0 ? askedAtMs + lock.minHoldMs - Math.max(0, sinceMs) : 0,
+      reign: session.reign,
+      clockUs: lease.clockUs,
+    });
+  }
+
+  #noteBeats(
+    told: ToldMemory,
+    commands: readonly HeartbeatCommand[],
+    known: readonly (ToldLease | undefined)[],
+    { reply, askedAtMs, session: { reign } }: Answer,
+  ): void {
+    for (let index = 0; index < commands.length; index++) {
+      const at = 2 + BEATEN_WORDS * index;
+      const [word, left = ''] = [reply[at], reply[at + 2]];
+      const [command, lease_] = [commands[index], known[index]];
+      if (word === 'renewed' || word === 'final') {
+        const lease = attemptLeaseOf(left);
+        if (!lease || !command) continue;
+        const { text, about, clockUs } = lease;
+        const deadlineMs = askedAtMs + lease.remainingMs;
+        if (lease_) told.renewed(lease_, deadlineMs, reign, clockUs);
+        if (text === '') continue;
+        const { resource, claimId: leaseId } = command;
+        told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
+      } else if (word !== 'moved' && lease_) {
+        told.isOver(lease_);
+      }
+    }
+  }
+
+  /** `ends`: the attempt whose lease ends with this change. */
+  async #change(
+    name: ScriptName,
+    bound: StoreBound,
+    args: readonly string[],
+    ends?: AttemptRef,
+  ): Promise<ChangeOutcome> {
+    const answer = await this.#run(name, bound, args, ({ reply: [word] }) => {
+      // By its token: a repeat of the call is answered alike, and its claim may have another attempt by then.
+      const lease = ends && this.#told?.find(ends.resource, ends.claimId, Number(ends.fencingToken));
+      if (word === 'changed' && lease) this.#told?.isOver(lease);
+    });
     const [word, , first, died, ...record] = answer.reply;
     if (word === 'changed') {
       this.#tellDeaths(died);

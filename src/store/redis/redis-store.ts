@@ -1,11 +1,12 @@
 // The store on Redis, put together: the locator that says which node is the primary, the keeper of the session to it,
 // the command lane, and on top the stores of locks and operations.
 
-import type { Clock } from '../../domain/clock.ts';
+import { type Clock, machineMs } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
 import {
   NO_ROLL_CALL,
+  type RollCallStatus,
   type SentinelCounts,
   type Store,
   type StoreObserver,
@@ -61,6 +62,8 @@ export interface RedisStoreOptions {
   readonly random: () => number;
   /** Only tests bring their own. */
   readonly scripts?: Scripts;
+  /** Milliseconds on the machine's monotonic clock; only tests bring their own. */
+  readonly machineMs?: () => number;
 }
 
 export class RedisStore implements Store {
@@ -84,7 +87,7 @@ export class RedisStore implements Store {
     const scripts = options.scripts ?? loadScripts();
     this.#locator =
       deployment.kind === 'single'
-        ? new FixedPrimary(deployment.address)
+        ? new FixedPrimary(deployment.address, clock)
         : new SentinelWatch({
             masterName: deployment.masterName,
             addresses: deployment.sentinels,
@@ -100,12 +103,18 @@ export class RedisStore implements Store {
       clock,
       observer,
       random: options.random,
+      instanceId: options.instanceId,
+      hostName: options.hostName,
+      maxToldLeases: options.maxToldLeases,
+      machineMs: options.machineMs ?? machineMs,
       policy: {
         maxTtlMs: options.maxTtlMs,
         quarantineMs: options.quarantine ? quarantineMs(options.maxTtlMs) : 0,
         lapsedAfterMs: options.quarantine ? LAPSED_AFTER_ADOPTION_MS : 0,
         lifeOfOperations: lifeArguments(options.maxTtlMs),
         bootstrapNew: options.bootstrapNew,
+        // Without quarantines there is nothing to end early.
+        rollCall: options.rollCall && options.quarantine,
         allowEvictionPolicy: options.allowEvictionPolicy,
       },
     });
@@ -150,6 +159,7 @@ export class RedisStore implements Store {
       observer,
       trouble: 'cannot listen for grants; they are found once a second',
       onMessage: (message) => {
+        if (message.startsWith('resync ')) this.#keeper.lookSoon();
         this.locks.heard(message);
         this.operations.heard(message);
       },
@@ -168,13 +178,29 @@ export class RedisStore implements Store {
       kind: 'redis',
       usable,
       mismatch: this.#keeper.mismatch !== '',
-      reason: this.#keeper.reason || unconfirmed,
+      reason: this.#keeper.reason || this.#keeper.rollCall?.refusal || unconfirmed,
       sinceMs: this.#sinceMs,
       reign: session?.reign ?? '',
       epoch: session?.epoch ?? 0,
       quarantineRemainingMs: this.#keeper.quarantineRemainingMs,
-      rollCall: NO_ROLL_CALL,
+      rollCall: this.#rollCall(),
       ...(downAfterMs === undefined ? {} : { downAfterMs }),
+    };
+  }
+
+  #rollCall(): RollCallStatus {
+    const { rollCall, quarantine } = this.#keeper;
+    if (!rollCall) return { ...NO_ROLL_CALL, lastEnd: quarantine.lastEnd };
+    return {
+      enabled: true,
+      newcomerRemainingMs: rollCall.newcomerRemainingMs,
+      fullQuarantineRemainingMs: quarantine.fullRemainingMs,
+      missing: quarantine.missing,
+      missingCount: quarantine.missingCount,
+      lastEnd: quarantine.lastEnd,
+      toldLeases: rollCall.told.size,
+      incomplete: rollCall.isIncomplete,
+      putBack: rollCall.putBack,
     };
   }
 
@@ -201,11 +227,13 @@ export class RedisStore implements Store {
     const { session } = this.#keeper;
     const nowMs = this.#clock.monotonicMs();
     const named = this.#locator.named(nowMs - CONFIRMATION_WINDOW_MS);
-    const usable = session !== undefined && named?.key === session.primary.key;
+    const isConfirmed = session !== undefined && named?.key === session.primary.key;
+    const mayAnswer = (this.#keeper.rollCall?.refusal ?? '') === '';
+    const usable = isConfirmed && mayAnswer;
     if (usable !== this.#usable) {
       this.#usable = usable;
       this.#sinceMs = nowMs;
-      if (session) {
+      if (session && mayAnswer) {
         const message = usable ? 'the primary is confirmed' : 'the primary is not confirmed any more';
         this.#observer.event(usable ? 'info' : 'warn', message, { sentinels: this.#locator.describe() });
       }

@@ -3,7 +3,7 @@
 // which node is asked, and when.
 
 import { type Clock, within } from '../../domain/clock.ts';
-import { FORMER_SCHEMA, SCHEMA_VERSION } from '../../domain/safety.ts';
+import { FORMER_SCHEMA, newcomerWaitMs, SCHEMA_VERSION } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import type { Connection } from './connection.ts';
 import type { NodeInfo } from './info.ts';
@@ -23,6 +23,7 @@ export interface ReignPolicy {
   readonly lifeOfOperations: readonly string[]; // arguments of the ticks' script
   /** No lease can exist yet: a first start on empty Redis needs no quarantine. */
   readonly bootstrapNew: boolean;
+  readonly rollCall: boolean;
   /** A `maxmemory-policy` that is accepted although it evicts. */
   readonly allowEvictionPolicy?: string | undefined;
 }
@@ -64,6 +65,10 @@ export class ReignAdoption {
     if (token > this.#seenToken) this.#seenToken = token;
   }
 
+  get seenToken(): number {
+    return this.#seenToken;
+  }
+
   /** This process has been part of the deployment, whose last token was this. */
   knowsDeployment(token: number): void {
     this.sawToken(token);
@@ -89,6 +94,8 @@ export class ReignAdoption {
       // otherwise one that lost its data, and the leases it forgot are still held.
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
       FORMER_SCHEMA,
+      onOrOff(policy.rollCall),
+      microseconds(newcomerWaitMs(policy.maxTtlMs)),
     ];
     const late = (): Error => new Error('adopt-reign: no reply');
     const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
@@ -112,8 +119,13 @@ export class ReignAdoption {
   }
 }
 
-export function reignOf(configEpoch: string | number, replid: string): string {
-  return `${configEpoch}:${replid}:${SCHEMA_VERSION}`;
+/** Its last part is in it so that switching the roll call begins a new reign, with a quarantine that nothing ends. */
+export function reignOf(configEpoch: string | number, replid: string, rollCall: boolean): string {
+  return `${configEpoch}:${replid}:${SCHEMA_VERSION}:${onOrOff(rollCall)}`;
+}
+
+function onOrOff(is: boolean): 'on' | 'off' {
+  return is ? 'on' : 'off';
 }
 
 /** `name`: the constant of the deployment that is another one than this instance's. */
@@ -122,6 +134,12 @@ function describeMismatch(name: string, found: string): string {
     return (
       `the keys in Redis have the layout ${found}, and this version of Leasehold needs ${SCHEMA_VERSION}: ` +
       'use the version of the other instances, or another redis.key_prefix (docs/deployment.md, "Upgrading")'
+    );
+  }
+  if (name === 'roll_call') {
+    return (
+      "the deployment's redis.roll_call is on, and this instance's is off: switch it off only when all instances " +
+      'have ended (docs/configuration.md)'
     );
   }
   const value = name === 'max_ttl' ? `${Number(found) / 1_000} ms` : found;

@@ -8,7 +8,7 @@ import { CONFIRMATION_WINDOW_MS, SENTINEL_POLL_MS } from '../../domain/safety.ts
 import type { SentinelCounts, StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { fieldsOf } from './info.ts';
-import { type NamedPrimary, namedPrimary, type PrimaryLocator } from './primary-locator.ts';
+import { type Moment, type NamedPrimary, namedPrimary, type PrimaryLocator } from './primary-locator.ts';
 
 /**
  * What one Sentinel answered, and when it was *asked*: an answer that took long is as old as its question.
@@ -16,9 +16,13 @@ import { type NamedPrimary, namedPrimary, type PrimaryLocator } from './primary-
 interface SentinelView {
   readonly primary: NamedPrimary;
   readonly askedAtMs: number;
+  readonly askedAtWallMs: number;
   readonly sentinels: number;
   readonly downAfterMs: number;
 }
+
+/** What a majority names, and the oldest of its questions. */
+type Agreement = Pick<SentinelView, 'primary' | 'askedAtMs' | 'askedAtWallMs'>;
 
 export interface SentinelWatchOptions {
   readonly masterName: string;
@@ -37,7 +41,7 @@ export class SentinelWatch implements PrimaryLocator {
   readonly hasSentinels = true;
   readonly #options: SentinelWatchOptions;
   readonly #views = new Map<string, SentinelView>();
-  #agreement: { primary: NamedPrimary; askedAtMs: number } | undefined;
+  #agreement: Agreement | undefined;
   readonly #links: SentinelLink[];
   readonly #listeners = new Set<() => void>();
   /** Ends each wait of `awaitNamed`; undefined once closed, when there is nothing to wait for. */
@@ -89,6 +93,12 @@ export class SentinelWatch implements PrimaryLocator {
       this.#listeners.add(look);
       this.ask();
     });
+  }
+
+  agreedAt(primary: NamedPrimary): Moment | undefined {
+    const agreement = this.#agreement;
+    if (agreement?.primary.key !== primary.key) return undefined;
+    return { monotonicMs: agreement.askedAtMs, wallMs: agreement.askedAtWallMs };
   }
 
   /** Asks every connected Sentinel now, unless it is just being asked. */
@@ -150,19 +160,19 @@ export class SentinelWatch implements PrimaryLocator {
   }
 
   // Works this out at each answer, not at each question: every success of every call asks.
-  #findAgreement(): { primary: NamedPrimary; askedAtMs: number } | undefined {
+  #findAgreement(): Agreement | undefined {
     const needed = this.#majoritySize();
-    const askedBy = new Map<string, number[]>();
-    for (const { primary, askedAtMs } of this.#views.values()) {
-      const asked = askedBy.get(primary.key) ?? [];
-      askedBy.set(primary.key, asked);
-      asked.push(askedAtMs);
+    const viewsOf = new Map<string, SentinelView[]>();
+    for (const view of this.#views.values()) {
+      const views = viewsOf.get(view.primary.key) ?? [];
+      viewsOf.set(view.primary.key, views);
+      views.push(view);
     }
-    let best: { primary: NamedPrimary; askedAtMs: number } | undefined;
+    let best: Agreement | undefined;
     for (const { primary } of this.#views.values()) {
-      const asked = (askedBy.get(primary.key) ?? []).sort((a, b) => b - a);
-      const oldest = asked[needed - 1]; // the oldest question of the freshest majority
-      if (oldest !== undefined && (!best || oldest > best.askedAtMs)) best = { primary, askedAtMs: oldest };
+      const views = (viewsOf.get(primary.key) ?? []).sort((a, b) => b.askedAtMs - a.askedAtMs);
+      const oldest = views[needed - 1]; // the oldest question of the freshest majority
+      if (oldest && (!best || oldest.askedAtMs > best.askedAtMs)) best = oldest;
     }
     return best;
   }
@@ -258,6 +268,7 @@ class SentinelLink {
     if (!asking || asking.connection.isClosed) return;
     const { clock, masterName } = this.#options;
     const askedAtMs = clock.monotonicMs();
+    const askedAtWallMs = clock.wallMs();
     try {
       const reply = await asking.connection.callWithin(ANSWER_TIMEOUT_MS, 'SENTINEL', 'MASTER', masterName);
       const fields = fieldsOf(reply);
@@ -268,6 +279,7 @@ class SentinelLink {
           fields.get('config-epoch') ?? '',
         ),
         askedAtMs,
+        askedAtWallMs,
         sentinels: Number(fields.get('num-other-sentinels')) + 1,
         downAfterMs: Number(fields.get('down-after-milliseconds')),
       });

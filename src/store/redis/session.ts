@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly primary: NamedPrimary;
   readonly reign: string;
   readonly epoch: number;
+  /** The instance, as the registry knows it; '-' where there is no roll call. */
+  readonly caller: string;
   readonly clock: Clock;
   readonly observer: StoreObserver;
   /** Redis's TIME in microseconds, and when on the monotonic clock its reply arrived. */
@@ -38,6 +40,7 @@ export class Session {
   readonly primary: NamedPrimary;
   readonly reign: string;
   readonly epoch: number;
+  readonly caller: string;
   readonly connection: Connection;
   /** Aborts when no further command may be sent here; those in flight may still be answered. */
   readonly over: AbortSignal;
@@ -52,6 +55,7 @@ export class Session {
     this.primary = options.primary;
     this.reign = options.reign;
     this.epoch = options.epoch;
+    this.caller = options.caller;
     this.#clock = options.clock;
     this.#observer = options.observer;
     this.#sample = options.sample;
@@ -72,6 +76,14 @@ export class Session {
     if (!this.#over.signal.aborted) this.#over.abort(reason);
   }
 
+  /** Some replies say that no command can run on this session any more, and that nothing was done. */
+  retireOn(word: string): void {
+    if (word === 'reign') this.retire('another reign began');
+    // The registry has dropped this instance, or lost it. A promoted replica that doesn't know it waits for no answer
+    // of it: so it must tell nothing before it has registered again, and waited.
+    if (word === 'unregistered') this.retire('this instance is not registered any more');
+  }
+
   /**
    * Redis's TIME at our `deadlineMs`, as far as the newest sample tells. The sample was taken before it
    * arrived, so this errs towards too early: a command may be refused as late that was not, never the
@@ -82,7 +94,7 @@ export class Session {
   }
 
   /**
-   * Runs a script with `reign` and `not_after` as its first arguments and resolves with its reply. Throws
+   * Runs a script with `reign`, `not_after` and the caller as its first arguments and resolves with its reply. Throws
    * REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no reply came by
    * `deadlineMs`.
    */
@@ -95,10 +107,10 @@ export class Session {
     const startedMs = this.#clock.monotonicMs();
     let outcome = 'error';
     try {
-      const rest = [keys.length, ...keys, this.reign, this.notAfterUs(deadlineMs), ...args];
+      const rest = [keys.length, ...keys, this.reign, this.notAfterUs(deadlineMs), this.caller, ...args];
       const reply = await this.#send(script, rest, deadlineMs);
       outcome = reply[0];
-      if (outcome === 'reign') this.retire('another reign began');
+      this.retireOn(outcome);
       if (outcome === 'late') this.#lateAtMs = this.#clock.monotonicMs();
       return reply;
     } finally {

@@ -1,0 +1,300 @@
+// What this instance has told of leases, so that it can put back what a new primary doesn't know: one entry for each,
+// noted before the answer leaves. Owns how answers about one lease are merged, the bound, and what a reign's data
+// cannot know. Decides nothing of when it is asked (roll-call.ts), and reads of a lease's text only its numbers.
+//
+// This lies on the path of every grant and renewal. A note costs about 0.3 us, a renewal of a known lease 0.1 us, and
+// an entry some 500 bytes (of a lease with an owner, two pairs of metadata, and a resource's name of 30 characters).
+
+import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+
+/** What an answer tells of a lease. */
+export interface Told {
+  readonly resource: string;
+  readonly leaseId: string;
+  /** As the script recorded it. */
+  readonly text: string;
+  /** What people are told of it: JSON. */
+  readonly about: string;
+  /** When Redis was asked, on the monotonic clock, as the deadlines are. */
+  readonly askedAtMs: number;
+  readonly deadlineMs: number;
+  /** The end of its min_hold; 0: none that began with this answer. */
+  readonly holdMs: number;
+  readonly reign: string;
+  /** The lease clock of the script, in microseconds. */
+  readonly clockUs: number;
+}
+
+/** What is remembered of a lease. Only ToldMemory changes it. */
+export interface ToldLease {
+  /** "lease_id resource": the resource may hold spaces. */
+  readonly key: string;
+  readonly token: number;
+  readonly text: string;
+  readonly about: string;
+  /** These three on the monotonic clock. */
+  readonly deadlineMs: number;
+  /** Infinity: none. */
+  readonly ceilingMs: number;
+  readonly holdMs: number;
+  readonly reign: string;
+  readonly clockUs: number;
+}
+
+type Entry = {
+  -readonly [field in keyof ToldLease]: ToldLease[field];
+} & {
+  /** It is in the map. A renewal may bring back what was swept while it was under way. */
+  isKept: boolean;
+  /** It ended here, or another lease has its id: nothing is noted of it any more. */
+  isOver: boolean;
+};
+
+/** Where the data of a reign come from: what was told under `fromReign`, below this lease clock, they know. */
+export interface Cut {
+  readonly fromReign: string;
+  readonly fromClockUs: number;
+  /** What was told under this reign they know too; '' for none. */
+  readonly ownReign: string;
+}
+
+export interface ToldMemoryOptions {
+  readonly maxLeases: number;
+  readonly monotonicMs: () => number;
+}
+
+const OVER_MS = Number.NEGATIVE_INFINITY;
+/** Entries that one sweep looks at: a part of all, so that what is over goes within some 20 sweeps. */
+const SWEPT_PART = 20;
+const LEAST_SWEPT = 1_000;
+const MOST_SWEPT = 20_000;
+/** Entries that a note looks at when there is no room for it. */
+const SWEPT_FOR_ROOM = 16;
+const CEILING_FIELD = 3;
+
+export class ToldMemory {
+  readonly #options: ToldMemoryOptions;
+  readonly #leases = new Map<string, Entry>();
+  #sweeper: Iterator<Entry> | undefined;
+  /** The latest end of what was told and not noted, and under which reign: '' for several. */
+  #dropped = { untilMs: OVER_MS, reign: '', clockUs: 0 };
+
+  constructor(options: ToldMemoryOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  /** Until when leases may be valid that were told and are not remembered; in the past if there are none. */
+  get incompleteUntilMs(): number {
+    return this.#dropped.untilMs;
+  }
+
+  /** What is remembered of the lease with this token; undefined: nothing. */
+  find(resource: string, leaseId: string, token: number): ToldLease | undefined {
+    const known = this.#leases.get(keyOf(resource, leaseId));
+    return known && known.token === token && !known.isOver ? known : undefined;
+  }
+
+  /**
+   * Notes an answer that is about to leave. Answers overtake each other, so each field becomes the larger one: a repeat
+   * is answered before the confirmation that carries the min_hold, or a renewal before the grant.
+   */
+  note(told: Told): void {
+    const key = keyOf(told.resource, told.leaseId);
+    const token = Number(told.text.slice(0, told.text.indexOf(' ')));
+    const known = this.#leases.get(key);
+    if (known && known.token === token) {
+      this.#merge(known, told);
+      return;
+    }
+    // Tokens grow: the lease with the smaller one is over, whichever answer comes first. Its min_hold may go on.
+    if (known && known.token > token) {
+      known.holdMs = Math.max(known.holdMs, told.holdMs);
+      return;
+    }
+    if (!known && !this.#hasRoom()) {
+      this.#drop(Math.max(told.deadlineMs, told.holdMs), told.reign, told.clockUs);
+      return;
+    }
+    if (known) known.isOver = true;
+    this.#leases.set(key, {
+      key,
+      token,
+      text: told.text,
+      about: told.about,
+      deadlineMs: told.deadlineMs,
+      ceilingMs: ceilingOf(told),
+      holdMs: Math.max(told.holdMs, known ? known.holdMs : 0),
+      reign: told.reign,
+      clockUs: told.clockUs,
+      isKept: true,
+      isOver: false,
+    });
+  }
+
+  /** Notes a renewal of what `find` gave when it was asked for. */
+  renewed(lease: ToldLease, deadlineMs: number, reign: string, clockUs: number): void {
+    const entry = lease as Entry; // made here
+    // The interleaving: renewed, released, and the renewal's answer comes last. Nothing of it is left to tell.
+    if (entry.isOver) return;
+    if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
+    if (entry.reign !== reign || clockUs > entry.clockUs) {
+      entry.reign = reign;
+      entry.clockUs = clockUs;
+    }
+    if (entry.isKept) return;
+    const other = this.#leases.get(entry.key);
+    if (other && other.token === entry.token) {
+      this.renewed(other, deadlineMs, reign, clockUs);
+    } else if (other) {
+      return; // a newer lease of this id
+    } else if (this.#hasRoom()) {
+      entry.isKept = true;
+      this.#leases.set(entry.key, entry);
+    } else {
+      this.#drop(entry.deadlineMs, reign, clockUs);
+    }
+  }
+
+  /**
+   * The lease ended by a script that ran at `atUs` of Redis's TIME. One with a larger token was granted after that,
+   * although its answer came before: tokens are never smaller than the TIME of their grant.
+   */
+  ended(resource: string, leaseId: string, atUs: number): void {
+    const known = this.#leases.get(keyOf(resource, leaseId));
+    if (known && known.token <= atUs) this.#end(known);
+  }
+
+  /** The same of what `find` gave. */
+  isOver(lease: ToldLease): void {
+    this.#end(lease as Entry); // made here
+  }
+
+  /** An administrator took it away: until its deadline it only keeps others out. `stamp`: the call that it had then. */
+  revoked(resource: string, leaseId: string, stamp: string): void {
+    const known = this.#leases.get(keyOf(resource, leaseId));
+    if (known && stampOf(known.text) === stamp) this.isRevoked(known);
+  }
+
+  /** The same of what `find` gave. */
+  isRevoked(lease: ToldLease): void {
+    const entry = lease as Entry; // made here
+    if (!/^(?:\S+ ){7}revoked\b/.test(entry.text)) {
+      entry.text = entry.text.replace(/^((?:\S+ ){7})\S+/, '$1revoked');
+    }
+  }
+
+  /** A stream's lease was released by somebody else. */
+  released(resource: string, leaseId: string, stamp: string): void {
+    const known = this.#leases.get(keyOf(resource, leaseId));
+    // A message has no token. The lease that this id has now may be another one, granted after that: its call is newer.
+    if (known && stampOf(known.text) === stamp) this.#end(known);
+  }
+
+  /** What data of this origin cannot know and may still be valid. Looks at each only when it is asked for. */
+  *unknownTo(cut: Cut): Generator<ToldLease> {
+    for (const entry of this.#leases.values()) {
+      const nowMs = this.#options.monotonicMs();
+      if (entry.deadlineMs <= nowMs && entry.holdMs <= nowMs) continue;
+      if (!knows(cut, entry)) yield entry;
+    }
+  }
+
+  /** Whether all that was told and may still be valid is remembered, or known to data of this origin. */
+  isCompleteFor(cut: Cut): boolean {
+    return this.#dropped.untilMs <= this.#options.monotonicMs() || knows(cut, this.#dropped);
+  }
+
+  /**
+   * The data of `reign` have it since a script with this lease clock. `saidUs`: the entry's lease clock when that was
+   * sent; what was noted since then stays.
+   */
+  putBack(lease: ToldLease, saidUs: number, reign: string, clockUs: number): void {
+    const entry = lease as Entry; // made here
+    if (entry.clockUs !== saidUs || entry.reign === reign) return;
+    entry.reign = reign;
+    entry.clockUs = clockUs;
+  }
+
+  /** Forgets some of what is over: a part at a time, so that a hundred thousand leases cost no pause. */
+  sweep(): void {
+    this.#sweepSome(Math.min(Math.max(LEAST_SWEPT, Math.ceil(this.#leases.size / SWEPT_PART)), MOST_SWEPT));
+  }
+
+  #sweepSome(most: number): void {
+    const nowMs = this.#options.monotonicMs();
+    for (let looked = 0; looked < most; looked++) {
+      this.#sweeper ??= this.#leases.values();
+      const { done, value } = this.#sweeper.next();
+      if (done) {
+        this.#sweeper = undefined;
+        return;
+      }
+      if (value.deadlineMs <= nowMs && value.holdMs <= nowMs) this.#forget(value);
+    }
+  }
+
+  #hasRoom(): boolean {
+    if (this.#leases.size < this.#options.maxLeases) return true;
+    this.#sweepSome(SWEPT_FOR_ROOM);
+    return this.#leases.size < this.#options.maxLeases;
+  }
+
+  #drop(endMs: number, reign: string, clockUs: number): void {
+    const { untilMs, reign: former, clockUs: formerUs } = this.#dropped;
+    const isOver = untilMs <= this.#options.monotonicMs();
+    this.#dropped = {
+      untilMs: Math.max(untilMs, endMs),
+      reign: isOver || former === reign ? reign : '',
+      clockUs: isOver ? clockUs : Math.max(formerUs, clockUs),
+    };
+  }
+
+  #merge(entry: Entry, told: Told): void {
+    if (told.holdMs > entry.holdMs) entry.holdMs = told.holdMs;
+    if (entry.isOver) return;
+    if (told.deadlineMs > entry.deadlineMs) entry.deadlineMs = told.deadlineMs;
+    entry.ceilingMs = Math.max(entry.ceilingMs, ceilingOf(told));
+    if (entry.reign === told.reign && told.clockUs < entry.clockUs) return;
+    entry.text = told.text;
+    entry.about = told.about;
+    entry.reign = told.reign;
+    entry.clockUs = told.clockUs;
+  }
+
+  #end(entry: Entry): void {
+    entry.isOver = true;
+    entry.deadlineMs = OVER_MS;
+    if (entry.holdMs <= this.#options.monotonicMs()) this.#forget(entry);
+  }
+
+  #forget(entry: Entry): void {
+    entry.isKept = false;
+    if (this.#leases.get(entry.key) === entry) this.#leases.delete(entry.key);
+  }
+}
+
+function keyOf(resource: string, leaseId: string): string {
+  return `${leaseId} ${resource}`;
+}
+
+function knows(cut: Cut, { reign, clockUs }: { readonly reign: string; readonly clockUs: number }): boolean {
+  if (reign === '') return false;
+  return reign === cut.ownReign || (reign === cut.fromReign && clockUs < cut.fromClockUs);
+}
+
+/** The end of its max_hold, on the monotonic clock. */
+function ceilingOf({ text, askedAtMs, clockUs }: Told): number {
+  let at = -1;
+  for (let field = 0; field < CEILING_FIELD; field++) at = text.indexOf(' ', at + 1);
+  if (text.startsWith('0 ', at + 1)) return Number.POSITIVE_INFINITY;
+  const ceilingUs = Number(text.slice(at + 1, text.indexOf(' ', at + 1)));
+  return askedAtMs + (ceilingUs - clockUs) / 1_000 - SKEW_ALLOWANCE_MS;
+}
+
+function stampOf(text: string): string {
+  return text.split(' ', 6)[5] ?? '';
+}
