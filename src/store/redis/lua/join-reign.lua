@@ -18,10 +18,10 @@ if not state then return refusal end
 advance(state)
 
 local entry = redis.call('HGET', state.bucket .. 'instances', caller)
-local mono, wall, answered = '', '', ''
+local mono_ms, wall_ms, answered = '', '', ''
 if entry then
   local read = read_entry(entry)
-  mono, wall, answered = read.mono, read.wall, read.epoch
+  mono_ms, wall_ms, answered = read.mono, read.wall, read.epoch
 end
 local from = redis.call('HMGET', meta, 'from_reign', 'from_clock')
-return { 'joined', state.time, int(state.clock), state.epoch, mono, wall, answered, from[1], from[2] }
+return { 'joined', state.time, int(state.clock), state.epoch, mono_ms, wall_ms, answered, from[1], from[2] }

@@ -2,7 +2,7 @@
 -- one. Writes nothing.
 
 -- A moment on the lease clock as Redis's TIME; '' for none.
-local function wall(state, at)
+local function wall_time(state, at)
   if at == 0 then return '' end
   return at > state.clock and int(state.now + at - state.clock) or state.time
 end
@@ -15,7 +15,7 @@ local function add_operation(state, reply, name, op, with_payloads)
   if op.state == 'running' then
     left = living(state, op, (split_name(name))) and int(math.max(op.deadline - SKEW - state.clock, 0)) or '0'
   elseif op.state == 'pending' and op.claimable > state.clock then
-    claimable = wall(state, op.claimable)
+    claimable = wall_time(state, op.claimable)
   end
   local data, progress, outcome = op.data, op.progress, op.outcome
   if with_payloads and not op.has_payloads then
@@ -26,7 +26,7 @@ local function add_operation(state, reply, name, op, with_payloads)
   end
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = name, op.spec, op.run, left
-  reply[n + 5], reply[n + 6] = claimable, wall(state, op.expires)
+  reply[n + 5], reply[n + 6] = claimable, wall_time(state, op.expires)
   reply[n + 7], reply[n + 8], reply[n + 9] = data or '', progress or '', outcome or ''
 end
 

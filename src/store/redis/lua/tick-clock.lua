@@ -20,7 +20,7 @@
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local room, dead_by_attempts, dead_by_time = ARGV[5], ARGV[6], ARGV[7]
-local mono, wall, kept = ARGV[8], ARGV[9], tonumber(ARGV[10])
+local mono_ms, wall_ms, kept = ARGV[8], ARGV[9], tonumber(ARGV[10])
 
 local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
@@ -70,7 +70,7 @@ if not state.entry then return reply end
 -- these data look as if they knew X.
 local instances, entry = state.bucket .. 'instances', read_entry(state.entry)
 entry.seen = state.clock
-if mono ~= '' then entry.mono, entry.wall = mono, wall end
+if mono_ms ~= '' then entry.mono, entry.wall = mono_ms, wall_ms end
 redis.call('HSET', instances, caller, entry_text(entry))
 
 -- An instance that ticks no more is dropped when all that it told is over. Not in a quarantine: who owes an answer would
