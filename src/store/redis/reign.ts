@@ -3,7 +3,7 @@
 // which node is asked, and when.
 
 import { type Clock, within } from '../../domain/clock.ts';
-import { FORMER_SCHEMA, SCHEMA_VERSION } from '../../domain/safety.ts';
+import { FORMER_SCHEMA, newcomerWaitMs, SCHEMA_VERSION } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import type { Connection } from './connection.ts';
 import type { NodeInfo } from './info.ts';
@@ -95,6 +95,7 @@ export class ReignAdoption {
       policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
       FORMER_SCHEMA,
       onOrOff(policy.rollCall),
+      microseconds(newcomerWaitMs(policy.maxTtlMs)),
     ];
     const late = (): Error => new Error('adopt-reign: no reply');
     const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
