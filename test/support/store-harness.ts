@@ -6,13 +6,14 @@ import { expect } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { HostPort } from '../../src/domain/host-port.ts';
 import type { LeaseSpec } from '../../src/domain/lock.ts';
-import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { entryKeptMs } from '../../src/domain/safety.ts';
 import type { ContentionBoard } from '../../src/store/contention-board.ts';
 import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
 import { deathsOf } from '../../src/store/redis/deaths.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
+import { microseconds } from '../../src/store/redis/lock-arguments.ts';
 import { lifeArguments } from '../../src/store/redis/operation-arguments.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import type { StoreObserver } from '../../src/store/store.ts';
@@ -65,6 +66,7 @@ const STEP_FOLLOWED_MS = 1_000;
 export const INSTANCE_ID = 'i1';
 const MOST = 100;
 const LIFE = lifeArguments(MAX_TTL_MS);
+const ENTRY_KEPT = microseconds(entryKeptMs(MAX_TTL_MS));
 const NEVER_LATE = Number.MAX_SAFE_INTEGER;
 
 export function inTime(ms = 5_000): StoreBound {
@@ -263,7 +265,6 @@ class RedisHarness extends Harness {
   protected override async tick(): Promise<void> {
     const reign = (await this.#client.hget(this.#keys.meta, 'reign')) ?? '';
     const { source } = this.#scripts['tick-clock'];
-    const skewUs = SKEW_ALLOWANCE_MS * 1_000;
     for (let more = true; more; ) {
       const reply = await this.#client.eval(
         source,
@@ -271,9 +272,12 @@ class RedisHarness extends Harness {
         this.#keys.meta,
         reign,
         NEVER_LATE,
-        skewUs,
+        '-',
         MOST,
         ...LIFE,
+        '',
+        '',
+        ENTRY_KEPT,
       );
       if (!Array.isArray(reply) || reply[0] !== 'ticked') throw new Error(`tick: ${reply}`);
       this.deaths.push(...deathsOf(String(reply[4])));

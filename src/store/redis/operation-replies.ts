@@ -119,13 +119,13 @@ export interface AttemptLease {
   readonly remainingMs: number;
   /** The lease clock of the script, in microseconds. */
   readonly clockUs: number;
-  /** As recorded; '' where only a sign of life is answered. */
+  /** As recorded. */
   readonly text: string;
-  /** What people are told of it; '' where the caller knows that. */
+  /** What people are told of it; '' unless it was asked for. */
   readonly about: string;
 }
 
-/** Undefined for an attempt without a lease. `left` is "left", "left clock", "left clock lease" or with "about". */
+/** Undefined for an attempt without a lease. `left` is "left", "left clock lease" or "left clock lease about". */
 export function attemptLeaseOf(left: string): AttemptLease | undefined {
   const first = left.indexOf(' ');
   if (first < 0) return undefined;

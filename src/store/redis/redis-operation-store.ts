@@ -350,7 +350,7 @@ export class RedisOperationStore implements OperationStore {
         const { text, about, clockUs } = lease;
         const deadlineMs = askedAtMs + lease.remainingMs;
         if (lease_) told.renewed(lease_, deadlineMs, reign, clockUs);
-        if (text === '') continue;
+        if (about === '') continue; // the text was not asked for
         const { resource, claimId: leaseId } = command;
         told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
       } else if (word !== 'moved' && lease_) {
