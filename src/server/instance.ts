@@ -62,7 +62,15 @@ export interface Surroundings {
   readonly onRefused?: (reason: string) => void;
   /** The number of this server process, if several serve behind one port. */
   readonly processNumber?: number;
+  /**
+   * Takes connections only when the store is usable, or when that takes too long: others serve behind the same port,
+   * and a newcomer to the roll call would get connections that it can't answer on for 17.5 s.
+   */
+  readonly awaitsStore?: boolean;
 }
+
+/** For a newcomer's wait, and a failover before it. */
+const STORE_WITHIN_MS = 30_000;
 
 /** What clients and operators connect to. */
 interface Ports {
@@ -72,13 +80,19 @@ interface Ports {
 }
 
 /**
- * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says
- * NOT_SERVING. Rejects when a port can't be bound, or the files of TLS can't be used.
+ * Starts serving. Does not wait for Redis, unless it is told to: until it is usable, calls answer UNAVAILABLE and
+ * health says NOT_SERVING. Rejects when a port can't be bound, or the files of TLS can't be used.
  */
 export async function serve(
   config: Config,
   log: Logger,
-  { clock = systemClock, random = Math.random, onRefused = () => {}, processNumber }: Surroundings = {},
+  {
+    clock = systemClock,
+    random = Math.random,
+    onRefused = () => {},
+    processNumber,
+    awaitsStore = false,
+  }: Surroundings = {},
 ): Promise<Instance> {
   const core = openCore(config, log, clock, random, processNumber);
   const { instanceId, metrics, store, info, calls } = core;
@@ -114,6 +128,7 @@ export async function serve(
   });
   const stopWatching = watchStore(core, onRefused);
   try {
+    if (awaitsStore) await usable(store, clock);
     const { grpc, address, admin } = await openPorts(core, locks, operations);
     // Of several server processes, the supervisor has the monitor.
     const monitor =
@@ -157,6 +172,22 @@ export async function serve(
     await store.close();
     throw error;
   }
+}
+
+/** Waits until the store is usable, for STORE_WITHIN_MS at most. */
+function usable(store: Store, clock: Clock): Promise<void> {
+  if (store.status().usable) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      timer.cancel();
+      stopListening();
+      resolve();
+    };
+    const timer = clock.after(STORE_WITHIN_MS, finish);
+    const stopListening = store.onStatus((status) => {
+      if (status.usable) finish();
+    });
+  });
 }
 
 /** A scrape that fails must not end a process that keeps leases. */

@@ -144,7 +144,7 @@ export class Supervisor {
       reported: (report) => this.#reported(slot, report),
       ended: (end) => this.#ended(slot, end),
     });
-    slot.process.tell({ order: 'serve', config });
+    slot.process.tell({ order: 'serve', config, replaces: config === this.#options.configs.replacement });
   }
 
   #reported(slot: Slot, report: Report): void {
