@@ -22,6 +22,7 @@ import { openAdminPort } from './open-admin-port.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
 import { ServingCertificates } from './serving-certificates.ts';
 import { startMonitor } from './start-monitor.ts';
+import { storeAnswers } from './store-answers.ts';
 
 /** What the log says about an instance when it begins to serve. */
 export interface ServingFacts {
@@ -63,14 +64,11 @@ export interface Surroundings {
   /** The number of this server process, if several serve behind one port. */
   readonly processNumber?: number;
   /**
-   * Takes connections only when the store is usable, or when that takes too long: others serve behind the same port,
-   * and a newcomer to the roll call would get connections that it can't answer on for 17.5 s.
+   * Takes connections only when the store answers (store-answers.ts): others serve behind the same port, and a newcomer
+   * to the roll call would get connections that it can't answer on for 17.5 s.
    */
   readonly awaitsStore?: boolean;
 }
-
-/** For a newcomer's wait, and a failover before it. */
-const STORE_WITHIN_MS = 30_000;
 
 /** What clients and operators connect to. */
 interface Ports {
@@ -128,7 +126,7 @@ export async function serve(
   });
   const stopWatching = watchStore(core, onRefused);
   try {
-    if (awaitsStore) await usable(store, clock);
+    if (awaitsStore) await storeAnswers(store, clock);
     const { grpc, address, admin } = await openPorts(core, locks, operations);
     // Of several server processes, the supervisor has the monitor.
     const monitor =
@@ -172,22 +170,6 @@ export async function serve(
     await store.close();
     throw error;
   }
-}
-
-/** Waits until the store is usable, for STORE_WITHIN_MS at most. */
-function usable(store: Store, clock: Clock): Promise<void> {
-  if (store.status().usable) return Promise.resolve();
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      timer.cancel();
-      stopListening();
-      resolve();
-    };
-    const timer = clock.after(STORE_WITHIN_MS, finish);
-    const stopListening = store.onStatus((status) => {
-      if (status.usable) finish();
-    });
-  });
 }
 
 /** A scrape that fails must not end a process that keeps leases. */

@@ -89,27 +89,6 @@ describe.concurrent('health', () => {
     expect(await ready()).toBe(200);
   });
 
-  test('one that takes the place of another behind a port listens only when its store is usable', async (context) => {
-    const redis = await RedisProcess.server();
-    context.onTestFinished(() => redis.stop());
-    const port = await freePort();
-    const config = loadConfig({
-      env: testEnvironment({ ...singleRedis(redis), LEASEHOLD_SERVER_ADDRESS: `127.0.0.1:${port}` }),
-    });
-    let isServing = false;
-    const serving = serve(config, pino({ level: 'silent' }), { awaitsStore: true });
-    void serving.then(() => {
-      isServing = true;
-    });
-    const health = healthOf(context, { host: '127.0.0.1', port });
-    await expect(health.check('')).rejects.toThrow(/UNAVAILABLE/);
-    expect(isServing).toBe(false);
-    await redis.start();
-    const instance = await serving;
-    context.onTestFinished(() => instance.stop());
-    expect(instance.ready()).toBe(true);
-  });
-
   test('an instance that drains is not ready, and ends its health watches', async (context) => {
     const instance = await startInstance();
     const health = healthOf(context, instance.address);
