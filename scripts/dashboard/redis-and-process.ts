@@ -29,6 +29,26 @@ export const FAILOVER: Row = {
       ],
       'Nothing new is granted meanwhile; renewals go on.',
     ),
+    timeseries(
+      'Quarantines that ended',
+      'none',
+      [['{{how}}', `max by (how) (increase(leasehold_quarantine_ends_total{${I}}[$__rate_interval]))`]],
+      'early: by a roll call, that is, all instances had answered. leasehold info says why one was full.',
+    ),
+    timeseries('Instances that a roll call waits for', 'none', [
+      ['missing', `max(leasehold_roll_call_missing_instances{${I}})`],
+      ['newcomers', `count(leasehold_newcomer_remaining_seconds{${I}} > 0)`],
+    ]),
+    timeseries(
+      'Leases remembered for a roll call',
+      'none',
+      [
+        ['{{instance}}', `sum by (instance) (leasehold_told_leases{${I}})`],
+        ['too many to remember', `sum(leasehold_told_memory_incomplete{${I}})`],
+        ['put back', `sum(increase(leasehold_roll_call_leases_put_back_total{${I}}[$__rate_interval]))`],
+      ],
+      'An instance remembers redis.max_told_leases. Beyond that, a quarantine lasts its whole time.',
+    ),
     timeseries('Reigns', 'none', [
       ['all so far', `max(leasehold_reign_epoch{${I}})`],
       ['changes', `max(increase(leasehold_reign_changes_total{${I}}[$__rate_interval]))`],

@@ -1,16 +1,17 @@
 // What Prometheus scrapes of the ground that an instance stands on: whether it has a confirmed primary, and how long it
-// had none and why; reigns, adoptions and quarantines; and how the Sentinels stand. Looks at the store's status now and
-// then, since the time without a confirmed primary begins and ends with no event.
+// had none and why; reigns, adoptions, quarantines and roll calls; and how the Sentinels stand. Looks at the store's
+// status now and then, since the time without a confirmed primary begins and ends with no event.
 
 import type { Registry } from 'prom-client';
 import type { Clock, Timer } from '../domain/clock.ts';
 import type { Store, StoreStatus } from '../store/store.ts';
 import { readGauge } from './read-gauge.ts';
+import { RollCallMetrics } from './roll-call-metrics.ts';
 import { Distribution, Tally } from './tally.ts';
 
 const LOOK_EVERY_MS = 250;
 const ADOPTION_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
-const REASONS = ['connecting', 'unconfirmed', 'mismatch'] as const;
+const REASONS = ['connecting', 'unconfirmed', 'mismatch', 'newcomer'] as const;
 
 type Reason = (typeof REASONS)[number];
 
@@ -30,6 +31,7 @@ export class SafetyMetrics {
   readonly #quarantineSeconds: Tally;
   readonly #reignChanges: Tally;
   readonly #adoptionSeconds: Distribution;
+  readonly #rollCall: RollCallMetrics;
   readonly #startedMs: number;
   readonly #stopListening: () => void;
   #reign = '';
@@ -49,7 +51,7 @@ export class SafetyMetrics {
     });
     this.#unusableSeconds = new Tally(registry, {
       name: 'leasehold_store_unusable_seconds_total',
-      help: 'Time without a confirmed primary: connecting, unconfirmed, mismatch',
+      help: 'Time without an answer for callers: connecting, unconfirmed, mismatch, newcomer',
       labelNames: ['reason'],
     });
     for (const reason of REASONS) this.#unusableSeconds.of(reason);
@@ -76,6 +78,7 @@ export class SafetyMetrics {
       'Until new grants are possible again; 0 outside a quarantine',
       () => store.status().quarantineRemainingMs / 1_000,
     );
+    this.#rollCall = new RollCallMetrics(registry, () => store.status().rollCall);
     if (store.sentinels()) this.#addSentinels();
     const status = store.status();
     this.#last = this.#lookAt(status);
@@ -125,7 +128,9 @@ export class SafetyMetrics {
 
   #look(): void {
     const { atMs, unusableFor, quarantineLeftMs } = this.#last;
-    this.#last = this.#lookAt(this.#store.status());
+    const status = this.#store.status();
+    this.#rollCall.look(status.rollCall);
+    this.#last = this.#lookAt(status);
     const passedMs = this.#last.atMs - atMs;
     if (unusableFor) this.#unusableSeconds.of(unusableFor).add(passedMs / 1_000);
     this.#quarantineSeconds.of().add(Math.min(passedMs, quarantineLeftMs) / 1_000);
@@ -139,8 +144,9 @@ export class SafetyMetrics {
     };
   }
 
-  #reasonOf({ mismatch, reign }: StoreStatus): Reason {
+  #reasonOf({ mismatch, reign, rollCall }: StoreStatus): Reason {
     if (mismatch) return 'mismatch';
+    if (rollCall.newcomerRemainingMs > 0) return 'newcomer';
     const sentinels = this.#store.sentinels();
     const isUnconfirmed = reign !== '' || (sentinels && sentinels.agreeing < sentinels.needed);
     return isUnconfirmed ? 'unconfirmed' : 'connecting';

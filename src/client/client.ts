@@ -81,7 +81,7 @@ export type {
   WatchOperationsOptions,
 } from './operations.ts';
 export type { RunOptions } from './run-operation.ts';
-export type { ServerInfo } from './server-facts.ts';
+export type { RollCallFacts, ServerInfo } from './server-facts.ts';
 export type { ClientTls } from './tls-options.ts';
 export type { WatchOptions } from './watch-loop.ts';
 

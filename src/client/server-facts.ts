@@ -1,7 +1,12 @@
 // What a server says about itself, in plain values.
 
 import type { GetServerInfoResponse } from '../../generated/leasehold/v1/lock_service.ts';
-import { StoreKind } from '../../generated/leasehold/v1/server_info.ts';
+import {
+  QuarantineEnd_How,
+  type RollCall,
+  type ServerInfo as ServerInfoMessage,
+  StoreKind,
+} from '../../generated/leasehold/v1/server_info.ts';
 import type { Caller, CallOptions } from './client-calls.ts';
 import { msOf } from './core/time-spans.ts';
 
@@ -19,6 +24,28 @@ export interface ServerInfo {
   readonly maxTtlMs: number | undefined;
   readonly defaultTtlMs: number | undefined;
   readonly maxPayloadBytes: number | undefined;
+  /** Undefined for a store in memory, and for a server that knows of none. */
+  readonly rollCall: RollCallFacts | undefined;
+}
+
+/** How it stands with the roll call, which ends a quarantine early. */
+export interface RollCallFacts {
+  readonly enabled: boolean;
+  /** For how long the server answers nothing yet, because it has just registered; undefined: it answers. */
+  readonly newcomerRemainingMs: number | undefined;
+  /** Until the quarantine would end without a roll call, which operations wait for; undefined when that is over. */
+  readonly fullQuarantineRemainingMs: number | undefined;
+  /** Some of the servers that have not answered the present roll call, and for how long they were not seen. */
+  readonly missingInstances: readonly {
+    readonly instanceId: string;
+    readonly host: string;
+    readonly unseenMs: number;
+  }[];
+  readonly missingCount: number;
+  /** How the last quarantine ended that the server has seen; undefined before the first. */
+  readonly lastQuarantineEnd:
+    | { readonly how: 'early' | 'full' | 'unknown'; readonly why: string; readonly tookMs: number }
+    | undefined;
 }
 
 export async function serverInfo(caller: Caller, options?: CallOptions): Promise<ServerInfo> {
@@ -26,6 +53,10 @@ export async function serverInfo(caller: Caller, options?: CallOptions): Promise
     ({ locks }, metadata, call, callback) => locks.getServerInfo({}, metadata, call, callback),
     options,
   );
+  return factsOf(info);
+}
+
+export function factsOf(info: ServerInfoMessage | undefined): ServerInfo {
   const store = info?.store;
   return {
     version: info?.version ?? '',
@@ -44,5 +75,27 @@ export async function serverInfo(caller: Caller, options?: CallOptions): Promise
     maxTtlMs: msOf(info?.limits?.maxTtl),
     defaultTtlMs: msOf(info?.limits?.defaultTtl),
     maxPayloadBytes: info?.limits?.maxPayloadBytes,
+    rollCall: info?.rollCall && rollCallFacts(info.rollCall),
   };
+}
+
+function rollCallFacts(rollCall: RollCall): RollCallFacts {
+  const { enabled, missingInstances, missingCount, lastQuarantineEnd: end } = rollCall;
+  return {
+    enabled,
+    newcomerRemainingMs: msOf(rollCall.newcomerRemaining),
+    fullQuarantineRemainingMs: msOf(rollCall.fullQuarantineRemaining),
+    missingInstances: missingInstances.map(({ instanceId, host, unseen }) => ({
+      instanceId,
+      host,
+      unseenMs: msOf(unseen) ?? 0,
+    })),
+    missingCount,
+    lastQuarantineEnd: end && { how: howOf(end.how), why: end.why, tookMs: msOf(end.took) ?? 0 },
+  };
+}
+
+function howOf(how: QuarantineEnd_How): 'early' | 'full' | 'unknown' {
+  if (how === QuarantineEnd_How.HOW_EARLY) return 'early';
+  return how === QuarantineEnd_How.HOW_FULL ? 'full' : 'unknown';
 }

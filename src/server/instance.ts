@@ -22,6 +22,7 @@ import { openAdminPort } from './open-admin-port.ts';
 import { makeOperationSide, type OperationSide } from './operation-side.ts';
 import { ServingCertificates } from './serving-certificates.ts';
 import { startMonitor } from './start-monitor.ts';
+import { storeAnswers } from './store-answers.ts';
 
 /** What the log says about an instance when it begins to serve. */
 export interface ServingFacts {
@@ -62,6 +63,11 @@ export interface Surroundings {
   readonly onRefused?: (reason: string) => void;
   /** The number of this server process, if several serve behind one port. */
   readonly processNumber?: number;
+  /**
+   * Takes connections only when the store answers (store-answers.ts): others serve behind the same port, and a newcomer
+   * to the roll call would get connections that it can't answer on for 17.5 s.
+   */
+  readonly awaitsStore?: boolean;
 }
 
 /** What clients and operators connect to. */
@@ -72,13 +78,19 @@ interface Ports {
 }
 
 /**
- * Starts serving. Does not wait for Redis: until it is usable, calls answer UNAVAILABLE and health says
- * NOT_SERVING. Rejects when a port can't be bound, or the files of TLS can't be used.
+ * Starts serving. Does not wait for Redis, unless it is told to: until it is usable, calls answer UNAVAILABLE and
+ * health says NOT_SERVING. Rejects when a port can't be bound, or the files of TLS can't be used.
  */
 export async function serve(
   config: Config,
   log: Logger,
-  { clock = systemClock, random = Math.random, onRefused = () => {}, processNumber }: Surroundings = {},
+  {
+    clock = systemClock,
+    random = Math.random,
+    onRefused = () => {},
+    processNumber,
+    awaitsStore = false,
+  }: Surroundings = {},
 ): Promise<Instance> {
   const core = openCore(config, log, clock, random, processNumber);
   const { instanceId, metrics, store, info, calls } = core;
@@ -114,6 +126,7 @@ export async function serve(
   });
   const stopWatching = watchStore(core, onRefused);
   try {
+    if (awaitsStore) await storeAnswers(store, clock);
     const { grpc, address, admin } = await openPorts(core, locks, operations);
     // Of several server processes, the supervisor has the monitor.
     const monitor =

@@ -16,14 +16,18 @@ let stop: (() => void) | undefined;
 // Someone may take a token out of the file while this process has read it but doesn't serve yet.
 let tokensAreOld = false;
 
-async function begin(config: Config): Promise<void> {
+async function begin(config: Config, awaitsStore: boolean): Promise<void> {
   const log = openLog(config, { worker: processNumber });
   sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
   dieOfDefects(log);
   if (config.auth.tokensFile !== undefined) process.on('SIGHUP', reloadTokens);
   const onRefused = (reason: string): void => sayAndEnd({ report: 'refused', reason });
   // The admin port is the supervisor's.
-  const started = await serve({ ...config, admin: undefined }, log, { processNumber, onRefused });
+  const started = await serve({ ...config, admin: undefined }, log, {
+    processNumber,
+    onRefused,
+    awaitsStore,
+  });
   instance = started;
   stop = () => void started.stop().then(() => process.exit(0), dieOf(log, 'could not stop in order'));
   if (tokensAreOld) reloadTokens();
@@ -45,7 +49,7 @@ function drain(): void {
 function obey(order: Order): void {
   switch (order.order) {
     case 'serve':
-      begin(unpackConfig(order.config)).catch((error: unknown) => {
+      begin(unpackConfig(order.config), order.replaces).catch((error: unknown) => {
         sayAndEnd({ report: 'failed', message: error instanceof Error ? error.message : String(error) });
       });
       return;

@@ -64,6 +64,8 @@ export class ServerInfoService {
     const status = store.status();
     this.#wasUsable ||= status.usable;
     if (this.#draining || status.mismatch || !this.#wasUsable) return false;
+    // It answers nothing for longer than clients retry, also if it was in use before it had to register again.
+    if (status.rollCall.newcomerRemainingMs > 0) return false;
     return status.usable || clock.monotonicMs() - status.sinceMs < UNREADY_AFTER_MS;
   }
 }

@@ -7,8 +7,8 @@ import type { HostPort } from '../domain/host-port.ts';
 export const ALIVE_EVERY_MS = 500;
 
 export type Order =
-  /** Comes first. The configuration is packed. */
-  | { readonly order: 'serve'; readonly config: string }
+  /** Comes first. The configuration is packed. `replaces`: others serve already. */
+  | { readonly order: 'serve'; readonly config: string; readonly replaces: boolean }
   /** End in order; end at once if you don't serve yet. */
   | { readonly order: 'drain' }
   | { readonly order: 'reload tokens' }

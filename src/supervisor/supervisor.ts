@@ -89,7 +89,7 @@ export class Supervisor {
 
   /** Resolves when all serve. If that never happens, it stays pending for ever: see `failure`. */
   start(): Promise<Serving> {
-    for (const slot of this.#slots) this.#launch(slot, this.#options.configs.first);
+    for (const slot of this.#slots) this.#launch(slot, this.#options.configs.first, false);
     void this.#watch();
     return this.#allServing.promise;
   }
@@ -138,13 +138,13 @@ export class Supervisor {
     for (const { process } of this.#slots) process?.kill();
   }
 
-  #launch(slot: Slot, config: string): void {
+  #launch(slot: Slot, config: string, replaces: boolean): void {
     Object.assign(slot, { state: 'starting', ready: false, silentLooks: 0, complaint: undefined });
     slot.process = this.#options.startProcess(slot.number, {
       reported: (report) => this.#reported(slot, report),
       ended: (end) => this.#ended(slot, end),
     });
-    slot.process.tell({ order: 'serve', config });
+    slot.process.tell({ order: 'serve', config, replaces });
   }
 
   #reported(slot: Slot, report: Report): void {
@@ -223,7 +223,7 @@ export class Supervisor {
     log.error({ worker, ...facts, reason, inARow, pauseMs }, 'a worker has ended; another takes its place');
     slot.state = 'pausing';
     void pause(clock, pauseMs, this.#stopping.signal).then(() => {
-      if (!this.#stopping.signal.aborted) this.#launch(slot, configs.replacement);
+      if (!this.#stopping.signal.aborted) this.#launch(slot, configs.replacement, true);
     });
   }
 

@@ -21,6 +21,11 @@ const VIOLATIONS_IN_DETAILS = 16;
 const MESSAGE_CHARS = 1_024;
 /** The default: an UNAVAILABLE always says when to try again, even if the error itself doesn't. */
 const RETRY_UNAVAILABLE_MS = 500;
+/**
+ * Another instance may answer at once. *A client renews at a newcomer, which says that it answers in 17 s, and waits so
+ * long before it asks the next instance: its lease is over.*
+ */
+const RETRY_ELSEWHERE_AT_MOST_MS = 1_000;
 
 const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = {
   held: ContentionReason.CONTENTION_REASON_HELD,
@@ -45,7 +50,11 @@ export function errorStatus(thrown: unknown): StatusObject {
 function detailsOf({ code, message, details }: CoordinationError): Any[] {
   const { violations, contention, facts } = details;
   const unavailable = STATUS_OF[code] === grpcStatus.UNAVAILABLE;
-  const retryAfterMs = details.retryAfterMs ?? (unavailable ? RETRY_UNAVAILABLE_MS : undefined);
+  const askedMs = details.retryAfterMs ?? (unavailable ? RETRY_UNAVAILABLE_MS : undefined);
+  const retryAfterMs =
+    askedMs !== undefined && code === 'REDIS_UNAVAILABLE'
+      ? Math.min(askedMs, RETRY_ELSEWHERE_AT_MOST_MS)
+      : askedMs;
   const info = { reason: code, domain: ERROR_DOMAIN, metadata: new Map(Object.entries(facts ?? {})) };
   const list = [packedAny('google.rpc.ErrorInfo', ErrorInfo.encode(info).finish())];
   if (violations) {

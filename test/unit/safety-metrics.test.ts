@@ -4,7 +4,13 @@
 import { Registry } from 'prom-client';
 import { beforeEach, expect, test } from 'vitest';
 import { SafetyMetrics } from '../../src/admin/safety-metrics.ts';
-import { NO_ROLL_CALL, type SentinelCounts, type Store, type StoreStatus } from '../../src/store/store.ts';
+import {
+  NO_ROLL_CALL,
+  type RollCallStatus,
+  type SentinelCounts,
+  type Store,
+  type StoreStatus,
+} from '../../src/store/store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type Labels, MetricSamples } from '../support/metric-samples.ts';
 
@@ -20,6 +26,7 @@ const USABLE: StoreStatus = {
   rollCall: NO_ROLL_CALL,
 };
 const NO_SESSION: StoreStatus = { ...USABLE, usable: false, reign: '', epoch: 0, reason: 'connecting' };
+const ROLL_CALL: RollCallStatus = { ...NO_ROLL_CALL, enabled: true };
 const ALL: SentinelCounts = { known: 3, agreeing: 3, needed: 2, agreedAtMs: 1_000 };
 
 let clock: ManualClock;
@@ -64,23 +71,63 @@ const unusable = async (): Promise<Record<string, number>> => ({
   connecting: await seconds('store_unusable_seconds_total', { reason: 'connecting' }),
   unconfirmed: await seconds('store_unusable_seconds_total', { reason: 'unconfirmed' }),
   mismatch: await seconds('store_unusable_seconds_total', { reason: 'mismatch' }),
+  newcomer: await seconds('store_unusable_seconds_total', { reason: 'newcomer' }),
 });
 
 test('time without a confirmed primary counts by its reason, up to the moment of the scrape', async () => {
   clock.advance(1_000);
-  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 0, mismatch: 0 });
+  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 0, mismatch: 0, newcomer: 0 });
   becomes(USABLE);
   clock.advance(60_000);
-  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 0, mismatch: 0 });
+  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 0, mismatch: 0, newcomer: 0 });
   // Nobody tells of this: the agreement has grown old.
   status = { ...USABLE, usable: false };
   clock.advance(250);
   clock.advance(2_100);
-  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 2.1, mismatch: 0 });
+  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 2.1, mismatch: 0, newcomer: 0 });
   becomes(USABLE);
   becomes({ ...NO_SESSION, mismatch: true });
   clock.advance(5_000);
-  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 2.1, mismatch: 5 });
+  expect(await unusable()).toEqual({ connecting: 1, unconfirmed: 2.1, mismatch: 5, newcomer: 0 });
+});
+
+test('a newcomer has a reason of its own, and says how long it will answer nothing', async () => {
+  becomes({ ...USABLE, usable: false, rollCall: { ...ROLL_CALL, newcomerRemainingMs: 17_500 } });
+  clock.advance(4_000);
+  expect(await unusable()).toMatchObject({ newcomer: 4, unconfirmed: 0 });
+  expect(await seconds('newcomer_remaining_seconds')).toBe(17.5);
+});
+
+test('each end of a quarantine counts once, by how it came', async () => {
+  const ends = async (): Promise<readonly number[]> => [
+    await seconds('quarantine_ends_total', { how: 'early' }),
+    await seconds('quarantine_ends_total', { how: 'full' }),
+  ];
+  expect(await ends()).toEqual([0, 0]);
+  const early = { how: 'early', why: '', tookMs: 612 } as const;
+  becomes({ ...USABLE, rollCall: { ...ROLL_CALL, lastEnd: early } });
+  clock.advance(60_000);
+  becomes({ ...USABLE, rollCall: { ...ROLL_CALL, lastEnd: { ...early } } });
+  expect(await ends()).toEqual([1, 0]);
+  becomes({ ...USABLE, rollCall: { ...ROLL_CALL, lastEnd: { ...early, tookMs: 580 } } });
+  const full = { how: 'full', why: '1 instance did not answer', tookMs: 34_000 } as const;
+  status = { ...USABLE, rollCall: { ...ROLL_CALL, lastEnd: full } }; // nobody tells of this one
+  expect(await ends()).toEqual([2, 1]);
+});
+
+test('what it remembers and has put back, and whom a roll call waits for, is shown as the store tells it', async () => {
+  const missing = [{ instanceId: 'b', host: 'node-2', unseenMs: 3_000 }];
+  status = {
+    ...USABLE,
+    rollCall: { ...ROLL_CALL, toldLeases: 12, incomplete: true, putBack: 5, missing, missingCount: 14 },
+  };
+  expect(await seconds('told_leases')).toBe(12);
+  expect(await seconds('told_memory_incomplete')).toBe(1);
+  expect(await seconds('roll_call_missing_instances')).toBe(14);
+  expect(await seconds('roll_call_leases_put_back_total')).toBe(5);
+  status = { ...USABLE, rollCall: { ...ROLL_CALL, putBack: 8 } };
+  expect(await seconds('roll_call_leases_put_back_total')).toBe(8);
+  expect(await seconds('told_memory_incomplete')).toBe(0);
 });
 
 test('without a session it is unconfirmed while too few Sentinels agree on a primary', async () => {

@@ -114,7 +114,7 @@ test('the supervisor starts all server processes at once, and serves when the la
   const { started, server, serving, clock } = rig(3);
   expect(started.map(({ number }) => number)).toEqual([1, 2, 3]);
   expect(started.map(({ orders }) => orders)).toEqual(
-    started.map(() => [{ order: 'serve', config: 'first' }]),
+    started.map(() => [{ order: 'serve', config: 'first', replaces: false }]),
   );
   let resolved = false;
   void serving.then(() => {
@@ -163,7 +163,7 @@ test('a server process that ends later is replaced after a pause, which grows wi
     expect(started).toHaveLength(before);
     await clock.pass(1);
     expect(started).toHaveLength(before + 1);
-    expect(started.at(-1)?.orders).toEqual([{ order: 'serve', config: 'replacement' }]);
+    expect(started.at(-1)?.orders).toEqual([{ order: 'serve', config: 'replacement', replaces: true }]);
     expect(lines.at(-1)).toMatchObject({
       level: 'error',
       message: 'a worker has ended; another takes its place',
