@@ -5,6 +5,7 @@
 // Ctrl-C.
 //
 // `npm run demo -- --stay`: the same deployment without the story, to try commands on, until Ctrl-C (exit code 0).
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
 import { newcomerWaitMs, quarantineMs } from '../src/domain/safety.ts';
 import { eventually } from '../test/support/eventually.ts';
@@ -20,11 +21,13 @@ import { NewLocks } from './demo/new-locks.ts';
 import { inWords, Outage } from './demo/outage.ts';
 import { OutageNotes } from './demo/outage-notes.ts';
 import { playQueue } from './demo/queue-act.ts';
-import { watchServer } from './demo/server-watch.ts';
+import { type ServerState, watchServer } from './demo/server-watch.ts';
 import { LEGEND, summarise } from './demo/summary.ts';
 
 const CALLERS_IN_QUEUE = 5;
 const GRANTS_BEFORE = 3;
+/** So long and longer the workers work before the primary is killed. */
+const BEFORE_THE_KILL_MS = 4_000;
 const WITHIN_MS = 60_000;
 
 const ending: (() => Promise<unknown> | unknown)[] = [];
@@ -56,7 +59,8 @@ function introduce(redis: string): void {
 
   Redis     a primary, two replicas and three Sentinels on free ports of this machine
             (${redis})
-  servers   two Leasehold processes, with roll_call: on. The second one to register answers calls after ${newcomer} s
+  servers   two Leasehold processes, with roll_call: on. The first failover comes when both have been registered
+            for ${newcomer} s, since before that no roll call can end a quarantine early
 
   first     ${CALLERS_IN_QUEUE} callers wait with Hold behind a holder whose process is killed (SIGKILL)
   watch     its lease ends with its TTL, and the callers are served in the order in which they came
@@ -80,27 +84,26 @@ async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): 
   const primary = await cluster.primary();
   timeline.say('redis', `the primary is ${formatHostPort(primary.address)}`);
 
-  const names = new Map<string, string>();
-  const nameOf = (instanceId: string): string => names.get(instanceId) ?? instanceId;
-  const usable = new Set<DemoServer>();
-  let epoch = 0;
+  const states = new Map<DemoServer, ServerState>();
+  const nameOf = (instanceId: string): string =>
+    servers.find((one) => states.get(one)?.instanceId === instanceId)?.name ?? instanceId;
+  const usable = (): number =>
+    [...states.values()].filter(({ serving, newcomerMs }) => serving && newcomerMs === 0).length;
   let outage: Outage | undefined;
   const watching = servers.map((one) =>
     watchServer(one.client, stopWatching.signal, (state, before) => {
-      names.set(state.instanceId, one.name);
-      if (state.serving && state.newcomerMs === 0) usable.add(one);
-      epoch = Math.max(epoch, state.epoch);
+      states.set(one, state);
       outage?.heard(state, performance.now());
       timeline.say(one.name, inWords(state, before, nameOf), 'cyan');
       if (before?.quarantineMs && state.serving && !state.quarantineMs) notes.sumUp();
       if (before && !before.serving && state.serving) notes.sumUp();
     }),
   );
-  const serves = (count: number): Promise<unknown> =>
-    eventually(() => usable.size >= count, { what: `${count} usable servers`, withinMs: WITHIN_MS });
-  await serves(1);
-  const queue = await playQueue([...usable], CALLERS_IN_QUEUE, timeline);
-  await serves(servers.length);
+  await eventually(() => usable() === servers.length, { what: 'usable servers', withinMs: WITHIN_MS });
+  const registeredMs = performance.now();
+  const queue = await playQueue(servers, CALLERS_IN_QUEUE, timeline);
+  const settledMs = registeredMs + newcomerWaitMs(TTL_MS) - BEFORE_THE_KILL_MS;
+  await sleep(Math.max(0, settledMs - performance.now()));
 
   const fromMs = performance.now();
   const clients = servers.map(({ client }) => client);
@@ -110,7 +113,7 @@ async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): 
   void working.catch(() => undefined); // Awaited below; until then a failure must not end the process.
   await crew.grants(GRANTS_BEFORE, fromMs);
   const beginOutage = (): Outage => {
-    outage = new Outage(epoch, nameOf);
+    outage = new Outage([...states.values()], nameOf);
     return outage;
   };
   const stage = { cluster, servers, timeline, crew, newLocks, beginOutage };

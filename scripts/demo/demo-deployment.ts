@@ -14,7 +14,7 @@ const HOST = '127.0.0.1';
 const DOWN_AFTER_MS = 1_000;
 /**
  * The shortest TTL that survives a failover with this down-after: see "Choosing TTLs" in the docs. It is `max_ttl` too,
- * which decides how long the full quarantine is, and how long the second server waits at the start.
+ * which decides how long the full quarantine is, and after what time the new registry can end one early.
  */
 export const TTL_MS = 13_000;
 

@@ -113,8 +113,8 @@ async function grantsAgain({ newLocks, timeline }: Stage, outage: Outage): Promi
     what: 'a new lock',
     withinMs: WITHIN_MS,
   });
-  await eventually(() => outage.grantsMs !== undefined, {
-    what: 'a server that grants',
+  await eventually(() => outage.grantsMs !== undefined && outage.how !== undefined, {
+    what: 'a server that says how the quarantine ended',
     withinMs: WITHIN_MS,
   });
   const after = ((first.grantedMs - outage.killedMs) / 1_000).toFixed(1);

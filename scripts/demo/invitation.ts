@@ -24,8 +24,8 @@ ${styled('bold', 'A Leasehold deployment to try commands on, until Ctrl-C')}
   sentinels ${listed(cluster.sentinels)}
   config    ${configFile}
 
-  Some callers contend for locks and run operations, so that there is something to see. The server that registered
-  last answers calls after ${newcomerWaitMs(TTL_MS) / 1_000} s, as does a third one that you start.
+  Some callers contend for locks and run operations, so that there is something to see. A third server that you start
+  answers calls after ${newcomerWaitMs(TTL_MS) / 1_000} s. Failovers in the first ${newcomerWaitMs(TTL_MS) / 1_000} s cost a full quarantine.
 
   Try, in another terminal (npm run build makes npx leasehold):
 

@@ -1,9 +1,11 @@
 // One failure of the primary in the demo: its moments as the servers tell them, and in words. All moments are on the
 // monotonic clock of this process.
-import type { ServerState } from './server-watch.ts';
+import { endKey, type ServerState } from './server-watch.ts';
 
 export class Outage {
   readonly #formerEpoch: number;
+  /** How the quarantine before this outage ended, for each server. */
+  readonly #formerEnds: ReadonlyMap<string, string>;
   readonly #nameOf: (instanceId: string) => string;
   /** When the primary was dead. */
   killedMs = Number.POSITIVE_INFINITY;
@@ -16,13 +18,16 @@ export class Outage {
   how: 'early' | 'full' | undefined;
   readonly missing = new Set<string>();
 
-  constructor(formerEpoch: number, nameOf: (instanceId: string) => string) {
-    this.#formerEpoch = formerEpoch;
+  /** Begins with what the servers have said last. */
+  constructor(states: readonly ServerState[], nameOf: (instanceId: string) => string) {
+    this.#formerEpoch = Math.max(0, ...states.map(({ epoch }) => epoch));
+    this.#formerEnds = new Map(states.map((state) => [state.instanceId, endKey(state)]));
     this.#nameOf = nameOf;
   }
 
   /** A server said this at `nowMs`. */
-  heard({ serving, epoch, quarantineMs, missing, lastEnd }: ServerState, nowMs: number): void {
+  heard(state: ServerState, nowMs: number): void {
+    const { instanceId, serving, epoch, quarantineMs, missing, lastEnd } = state;
     if (!serving || epoch <= this.#formerEpoch) return;
     this.servedMs ??= nowMs;
     // While the roll call runs, the servers wait for each other for a moment; who is missing at last is what counts.
@@ -31,7 +36,8 @@ export class Outage {
       for (const { instanceId } of missing) this.missing.add(this.#nameOf(instanceId));
     } else {
       this.grantsMs ??= nowMs;
-      this.how ??= lastEnd?.how;
+      // A server hears that the quarantine is over before it knows how it ended.
+      if (endKey(state) !== this.#formerEnds.get(instanceId)) this.how ??= lastEnd?.how;
     }
   }
 }
@@ -53,10 +59,11 @@ export function inWords(
     const forWhom = waits.length > 0 ? `roll call waits for ${waits.join(' and ')}` : 'roll call';
     return `${reign} ${forWhom}; else nothing new for ${seconds(quarantineMs)}`;
   }
-  const isAfterFailover = before !== undefined && lastEnd !== undefined && before.epoch > 0;
-  if (isAfterFailover && lastEnd.how === 'early')
-    return `${reign} roll call complete after ${seconds(lastEnd.tookMs)}: grants`;
-  if (isAfterFailover && before.quarantineMs > 0) return `${reign} the full quarantine is over: grants`;
+  if (lastEnd !== undefined && before !== undefined && endKey(state) !== endKey(before)) {
+    return lastEnd.how === 'early'
+      ? `${reign} the roll call is complete, and ended the quarantine after ${seconds(lastEnd.tookMs)}`
+      : `${reign} the quarantine lasted its whole time, ${seconds(lastEnd.tookMs)}`;
+  }
   return `${reign} grants`;
 }
 

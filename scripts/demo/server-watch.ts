@@ -78,7 +78,14 @@ function millisecondsOf(span: { readonly seconds: bigint; readonly nanos: number
   return span === undefined ? 0 : Number(span.seconds) * 1_000 + span.nanos / 1e6;
 }
 
-function key({ serving, epoch, quarantineMs, newcomerMs, missing }: ServerState): string {
+function key(state: ServerState): string {
+  const { serving, epoch, quarantineMs, newcomerMs, missing } = state;
   const waitsFor = missing.map(({ instanceId }) => instanceId).toSorted();
-  return `${serving} ${serving ? epoch : ''} ${quarantineMs > 0} ${newcomerMs > 0} ${waitsFor}`;
+  const flags = `${serving} ${serving ? epoch : ''} ${quarantineMs > 0} ${newcomerMs > 0}`;
+  return `${flags} ${waitsFor} ${endKey(state)}`;
+}
+
+/** Tells the last end of a quarantine from the one before. */
+export function endKey({ lastEnd }: ServerState): string {
+  return lastEnd === undefined ? '' : `${lastEnd.how} ${lastEnd.tookMs}`;
 }
