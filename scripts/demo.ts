@@ -1,38 +1,34 @@
-// `npm run demo`: watch a crashed holder and a failover of Redis. The demo starts a Sentinel deployment and two
+// `npm run demo`: watch a crashed holder and two failovers of Redis. The demo starts a Sentinel deployment and two
 // servers. It kills a holder in front of a queue of callers; then workers contend for one lease, and it kills the
-// primary under the holder. It prints what everybody saw and what the records prove. Owns the story; the parts are in
-// scripts/demo/. Exit codes: 0 all promises kept, 1 a promise broken or a failure, 130 Ctrl-C.
+// primary under the holder, at last together with a server. It prints what everybody saw and what the records prove.
+// Owns the story; the parts are in scripts/demo/. Exit codes: 0 all promises kept, 1 a promise broken or a failure, 130
+// Ctrl-C.
 //
 // `npm run demo -- --stay`: the same deployment without the story, to try commands on, until Ctrl-C (exit code 0).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../src/domain/host-port.ts';
-import { quarantineMs } from '../src/domain/safety.ts';
+import { newcomerWaitMs, quarantineMs } from '../src/domain/safety.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
 import type { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
+import { Crew } from './demo/crew.ts';
 import { startTraffic } from './demo/demo-callers.ts';
 import { type DemoServer, startDeployment, TTL_MS } from './demo/demo-deployment.ts';
 import { styled, Timeline } from './demo/demo-timeline.ts';
-import { Worker } from './demo/demo-worker.ts';
+import { playFailover, playLoss } from './demo/failover-acts.ts';
 import { invite } from './demo/invitation.ts';
-import { type Belief, Journal, promisesKept } from './demo/journal.ts';
+import { NewLocks } from './demo/new-locks.ts';
+import { inWords, Outage } from './demo/outage.ts';
 import { OutageNotes } from './demo/outage-notes.ts';
-import { isInOrder, playQueue } from './demo/queue-act.ts';
+import { playQueue } from './demo/queue-act.ts';
 import { type ServerState, watchServer } from './demo/server-watch.ts';
-import { between } from './demo/spans-of-time.ts';
-import { type Moments, summarise } from './demo/summary.ts';
+import { LEGEND, summarise } from './demo/summary.ts';
 
-const RESOURCE = 'nightly-billing';
-const WORKERS = 4;
 const CALLERS_IN_QUEUE = 5;
-const SHORT_JOB_MS = [300, 900] as const;
-const GRANTS_BEFORE = 4;
-const GRANTS_AFTER = 4;
-/** Longer than the failover, and over well within the quarantine. */
-const LONG_JOB_MS = 15_000;
-/** The primary dies this long before a renewal is due. That is the worst moment: the renewal will fail. */
-const KILL_BEFORE_RENEWAL_MS = 400;
-const WITHIN_MS = 30_000;
+const GRANTS_BEFORE = 3;
+/** So long and longer the workers work before the primary is killed. */
+const BEFORE_THE_KILL_MS = 4_000;
+const WITHIN_MS = 60_000;
 
 const ending: (() => Promise<unknown> | unknown)[] = [];
 const stopWorkers = new AbortController();
@@ -57,142 +53,98 @@ async function stay(): Promise<never> {
 }
 
 function introduce(redis: string): void {
+  const newcomer = newcomerWaitMs(TTL_MS) / 1_000;
   const quarantine = quarantineMs(TTL_MS) / 1_000;
-  console.log(`${styled('bold', 'Leasehold demo: a holder dies in front of a queue, and Redis fails over under another')}
+  console.log(`${styled('bold', 'Leasehold demo: a holder dies in front of a queue, and Redis fails over under another, twice')}
 
   Redis     a primary, two replicas and three Sentinels on free ports of this machine
             (${redis})
-  servers   two Leasehold processes; a worker sends each call to the other one than the call before
+  servers   two Leasehold processes, with roll_call: on. The first failover comes when both have been registered
+            for ${newcomer} s, since before that no roll call can end a quarantine early
+
   first     ${CALLERS_IN_QUEUE} callers wait with Hold behind a holder whose process is killed (SIGKILL)
   watch     its lease ends with its TTL, and the callers are served in the order in which they came
-  then      ${WORKERS} workers, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s.
-            One of them begins a long job, and the primary is killed during it
-  watch     the holder keeps renewing; nothing new is granted for max_ttl + 4 s = ${quarantine} s
-  takes     about 50 s; Ctrl-C stops the demo and everything that it has started
+
+  second    workers, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s. One of them begins
+            a long job, and the primary is killed during it, right after it granted a lease that no replica has
+  watch     the holder keeps renewing. The servers put back what the new primary lacks (the roll call), and a moment
+            after that new locks are granted
+
+  third     the next primary is killed together with one of the servers
+  watch     nobody knows what that server granted last, so new locks wait for the full quarantine,
+            max_ttl + 4 s = ${quarantine} s, and the other server says for whom it waits
+
+  takes     about 75 s; Ctrl-C stops the demo and everything that it has started
 `);
 }
 
 async function story(cluster: SentinelCluster, servers: readonly DemoServer[]): Promise<boolean> {
-  const startMs = performance.now();
-  const timeline = new Timeline(startMs);
+  const timeline = new Timeline(performance.now());
   const notes = new OutageNotes(timeline);
-  const journal = new Journal();
-  const moments: Moments = {
-    killedMs: undefined,
-    switchedMs: undefined,
-    quarantineFromMs: undefined,
-    quarantineToMs: undefined,
-  };
   const primary = await cluster.primary();
   timeline.say('redis', `the primary is ${formatHostPort(primary.address)}`);
 
-  const usable = new Set<string>();
-  const watching = servers.map(({ name, client }) =>
-    watchServer(client, stopWatching.signal, (state, before) => {
-      if (state.serving) usable.add(name);
-      noteQuarantine(moments, state, before);
-      timeline.say(name, describe(state), 'cyan');
+  const states = new Map<DemoServer, ServerState>();
+  const nameOf = (instanceId: string): string =>
+    servers.find((one) => states.get(one)?.instanceId === instanceId)?.name ?? instanceId;
+  const usable = (): number =>
+    [...states.values()].filter(({ serving, newcomerMs }) => serving && newcomerMs === 0).length;
+  let outage: Outage | undefined;
+  const watching = servers.map((one) =>
+    watchServer(one.client, stopWatching.signal, (state, before) => {
+      states.set(one, state);
+      outage?.heard(state, performance.now());
+      timeline.say(one.name, inWords(state, before, nameOf), 'cyan');
       if (before?.quarantineMs && state.serving && !state.quarantineMs) notes.sumUp();
       if (before && !before.serving && state.serving) notes.sumUp();
     }),
   );
-  await eventually(() => usable.size === servers.length, { what: 'usable servers', withinMs: WITHIN_MS });
-
+  await eventually(() => usable() === servers.length, { what: 'usable servers', withinMs: WITHIN_MS });
+  const registeredMs = performance.now();
   const queue = await playQueue(servers, CALLERS_IN_QUEUE, timeline);
+  const settledMs = registeredMs + newcomerWaitMs(TTL_MS) - BEFORE_THE_KILL_MS;
+  await sleep(Math.max(0, settledMs - performance.now()));
 
-  let longJobBegins: ((belief: Belief) => void) | undefined;
-  const longJob = { wanted: false, token: 0n };
-  const workers = Array.from({ length: WORKERS }, (_, index) => {
-    const options = {
-      name: `worker-${index + 1}`,
-      clients: servers.map(({ client }) => client),
-      resource: RESOURCE,
-      ttlMs: TTL_MS,
-      journal,
-      signal: stopWorkers.signal,
-      nextJobMs: () => {
-        const belief = journal.beliefs.at(-1);
-        if (!longJob.wanted || !belief) return between(...SHORT_JOB_MS);
-        longJob.wanted = false;
-        longJob.token = belief.token;
-        timeline.say(belief.worker, `begins a job of ${LONG_JOB_MS / 1_000} s`, 'bold');
-        longJobBegins?.(belief);
-        return LONG_JOB_MS;
-      },
-      observer: {
-        granted: ({ name }: Worker, { token }: Belief, validForMs: number) =>
-          timeline.say(
-            name,
-            `holds it: token ${token}, valid for ${(validForMs / 1_000).toFixed(1)} s`,
-            'green',
-          ),
-        renewed: ({ name }: Worker, token: bigint) => timeline.say(name, `renewed: token ${token}`),
-        ended: ({ name }: Worker, { fromMs, untilMs = fromMs }: Belief, why: string) =>
-          timeline.say(name, `${why}, after ${((untilMs - fromMs) / 1_000).toFixed(1)} s`),
-        unavailable: ({ name }: Worker, rpc: string, reason: string) => notes.heard(name, rpc, reason),
-      },
-    };
-    return new Worker(options, index);
-  });
-  const working = Promise.all(workers.map((worker) => worker.run()));
+  const fromMs = performance.now();
+  const clients = servers.map(({ client }) => client);
+  const crew = new Crew(clients, timeline, notes, stopWorkers.signal);
+  const newLocks = new NewLocks();
+  const working = Promise.all([crew.run(), newLocks.run(clients, stopWorkers.signal)]);
   void working.catch(() => undefined); // Awaited below; until then a failure must not end the process.
-
-  const grants = (count: number, afterMs = startMs): Promise<unknown> =>
-    eventually(() => journal.beliefs.filter(({ fromMs }) => fromMs > afterMs).length >= count, {
-      what: `${count} grants`,
-      withinMs: WITHIN_MS,
-    });
-  await grants(GRANTS_BEFORE);
-  longJob.wanted = true;
-  await new Promise<Belief>((resolve) => {
-    longJobBegins = resolve;
-  });
-  const renewal = await eventually(
-    () => journal.renewals.find(({ token }) => token === longJob.token) ?? false,
-    { what: 'a renewal of the long job', withinMs: TTL_MS },
-  );
-  await sleep(renewal.atMs + TTL_MS / 4 - KILL_BEFORE_RENEWAL_MS - performance.now());
-
-  timeline.say('redis', `SIGKILL to the primary, ${formatHostPort(primary.address)}`, ['bold', 'red']);
-  const killedMs = performance.now();
-  moments.killedMs = killedMs;
-  await primary.process.kill();
-  const fresh = await cluster.waitForNewPrimary(primary, WITHIN_MS);
-  moments.switchedMs = performance.now();
-  timeline.say('sentinels', `a majority names ${formatHostPort(fresh.address)} as the new primary`, 'bold');
-  await grants(GRANTS_AFTER, killedMs);
+  await crew.grants(GRANTS_BEFORE, fromMs);
+  const beginOutage = (): Outage => {
+    outage = new Outage([...states.values()], nameOf);
+    return outage;
+  };
+  const stage = { cluster, servers, timeline, crew, newLocks, beginOutage };
+  const { outage: failover, late } = await playFailover(stage);
+  const loss = await playLoss(stage);
 
   stopWorkers.abort();
   await working;
   stopWatching.abort();
   await Promise.all(watching);
   notes.sumUp();
-  for (const { client } of servers) client.close();
+  for (const client of clients) client.close();
 
-  const nowMs = performance.now();
-  console.log('\nWho held it when (K: primary killed, S: new primary named, Q: quarantine over)\n');
-  const marks = [
-    { letter: 'K', atMs: moments.killedMs },
-    { letter: 'S', atMs: moments.switchedMs },
-    { letter: 'Q', atMs: moments.quarantineToMs },
-  ];
-  const names = workers.map(({ name }) => name);
-  timeline.picture(names, journal.beliefs, marks, nowMs);
-  summarise(journal, moments, queue, nowMs);
-  return promisesKept(journal, nowMs) && isInOrder(queue);
-}
-
-function noteQuarantine(moments: Moments, state: ServerState, before: ServerState | undefined): void {
-  if (!state.serving) return;
-  if (state.quarantineMs > 0) moments.quarantineFromMs ??= performance.now();
-  else if (before?.quarantineMs) moments.quarantineToMs ??= performance.now();
-}
-
-function describe({ serving, epoch, quarantineMs: left }: ServerState): string {
-  if (!serving) return 'has no usable primary';
-  if (left > 0)
-    return `reign ${epoch}: quarantine, nothing new is granted for ${(left / 1_000).toFixed(1)} s`;
-  return `reign ${epoch}: grants`;
+  const untilMs = performance.now();
+  console.log(`\nWho held what when, from the second act on\n\n${LEGEND}\n`);
+  timeline.picture({
+    holders: [...crew.names, late.lease.belief.worker],
+    beliefs: [...crew.journal.beliefs, late.lease.belief],
+    newLocksMs: newLocks.grants.map(({ grantedMs }) => grantedMs),
+    marks: [
+      { letter: 'K', atMs: failover.killedMs },
+      { letter: 'S', atMs: failover.switchedMs },
+      { letter: 'R', atMs: failover.how === 'early' ? failover.grantsMs : undefined },
+      { letter: 'X', atMs: loss.killedMs },
+      { letter: 'S', atMs: loss.switchedMs },
+      { letter: 'Q', atMs: loss.how === 'early' ? undefined : loss.grantsMs },
+    ],
+    fromMs,
+    untilMs,
+  });
+  return summarise({ journal: crew.journal, newLocks, queue, failover, late, loss, nowMs: untilMs });
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -12,7 +12,10 @@ import { TestClient } from '../../test/support/test-instance.ts';
 const MASTER_NAME = 'demo';
 const HOST = '127.0.0.1';
 const DOWN_AFTER_MS = 1_000;
-/** The shortest TTL that survives a failover with this down-after: see "Choosing TTLs" in the docs. */
+/**
+ * The shortest TTL that survives a failover with this down-after: see "Choosing TTLs" in the docs. It is `max_ttl` too,
+ * which decides how long the full quarantine is, and after what time the new registry can end one early.
+ */
 export const TTL_MS = 13_000;
 
 /** As a deployment should have them: `leasehold doctor` has less to say then. */
@@ -76,6 +79,7 @@ function configOf(cluster: SentinelCluster): string {
 admin:
   address: ${HOST}:0
 redis:
+  roll_call: on
   failover_cluster: true
   master_name: ${MASTER_NAME}
   address:

@@ -1,6 +1,7 @@
 // What `npm run demo -- --stay` prints: where everything is, and commands to try there.
 import { formatHostPort } from '../../src/domain/host-port.ts';
-import type { DemoDeployment } from './demo-deployment.ts';
+import { newcomerWaitMs } from '../../src/domain/safety.ts';
+import { type DemoDeployment, TTL_MS } from './demo-deployment.ts';
 import { styled } from './demo-timeline.ts';
 
 export async function invite({ cluster, servers, configFile }: DemoDeployment, redis: string): Promise<void> {
@@ -23,12 +24,14 @@ ${styled('bold', 'A Leasehold deployment to try commands on, until Ctrl-C')}
   sentinels ${listed(cluster.sentinels)}
   config    ${configFile}
 
-  Some callers contend for locks and run operations, so that there is something to see.
+  Some callers contend for locks and run operations, so that there is something to see. A third server that you start
+  answers calls after ${newcomerWaitMs(TTL_MS) / 1_000} s. Failovers in the first ${newcomerWaitMs(TTL_MS) / 1_000} s cost a full quarantine.
 
   Try, in another terminal (npm run build makes npx leasehold):
 
     export LEASEHOLD_CLIENT_SERVER=${grpc.join(',')} CONFIG=${configFile}
 ${[
+  'info',
   'locks top',
   'locks deadlocks',
   'locks ls',

@@ -12,7 +12,10 @@ const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'u
 const architecture = page('architecture.md');
 
 test('the numbers of the safety core are the documented ones', () => {
-  const rows = table(architecture, 'The numbers').map(([name, value]) => [name?.replace(' (G)', ''), value]);
+  const rows = table(architecture, 'The numbers').map(([name, value]) => [
+    name?.replace(/ \([A-Z]\)$/, ''),
+    value,
+  ]);
   expect(rows).toEqual([
     ['CONFIRMATION_WINDOW_MS', String(safety.CONFIRMATION_WINDOW_MS)],
     ['SENTINEL_POLL_MS', String(safety.SENTINEL_POLL_MS)],
@@ -22,6 +25,10 @@ test('the numbers of the safety core are the documented ones', () => {
     ['FORGOTTEN_AFTER_MS', String(safety.FORGOTTEN_AFTER_MS)],
     ['LAPSED_AFTER_ADOPTION_MS', String(safety.LAPSED_AFTER_ADOPTION_MS)],
     ['quarantineMs(30000)', String(safety.quarantineMs(30_000))],
+    ['freshWithinMs(30000)', String(safety.freshWithinMs(30_000))],
+    ['newcomerWaitMs(30000)', String(safety.newcomerWaitMs(30_000))],
+    ['awayAtMostMs(30000)', String(safety.awayAtMostMs(30_000))],
+    ['entryKeptMs(30000)', String(safety.entryKeptMs(30_000))],
     ['smallestAdvisableTtlMs(5000)', String(safety.smallestAdvisableTtlMs(5_000))],
   ]);
 });

@@ -63,9 +63,10 @@ type LockServiceClient interface {
 	// waiting, or that got no reply, should Release its lease_id.
 	//
 	// Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-	// UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-	// released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-	// same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+	// UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+	// wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+	// force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+	// FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
 	Acquire(ctx context.Context, in *AcquireRequest, opts ...grpc.CallOption) (*AcquireResponse, error)
 	// Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
 	// deadlock; while the call waits for one it may already hold others.
@@ -353,9 +354,10 @@ type LockServiceServer interface {
 	// waiting, or that got no reply, should Release its lease_id.
 	//
 	// Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-	// UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-	// released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-	// same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+	// UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+	// wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+	// force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+	// FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
 	Acquire(context.Context, *AcquireRequest) (*AcquireResponse, error)
 	// Takes leases on up to 32 resources, all or none. They are taken in one global order, so that two callers can't
 	// deadlock; while the call waits for one it may already hold others.

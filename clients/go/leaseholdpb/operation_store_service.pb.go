@@ -120,7 +120,7 @@ type BeginOperationRequest struct {
 	HeartbeatTimeout *durationpb.Duration `protobuf:"bytes,8,opt,name=heartbeat_timeout,json=heartbeatTimeout,proto3" json:"heartbeat_timeout,omitempty"`
 	// An operation that isn't finished by then becomes DEAD; it never just disappears. It is never taken from a live
 	// worker: a running operation becomes DEAD only if its worker falls silent and nobody claims it within the server's
-	// recovery time (the quarantine after a failover, and 30 s). From 1 s to 365 days. Unset: no such time.
+	// recovery time (a full quarantine, and 30 s). From 1 s to 365 days. Unset: no such time.
 	TimeToLive *durationpb.Duration `protobuf:"bytes,9,opt,name=time_to_live,json=timeToLive,proto3" json:"time_to_live,omitempty"`
 	// Every attempt takes this lease on the resource in the same step, shares its token, deadline and keep-alive, and is
 	// stale when the lease is gone. `resource` is empty or the operation's; `lease_id` is empty or the claim_id, which

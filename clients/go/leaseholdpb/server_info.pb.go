@@ -146,8 +146,8 @@ type ServerInfo struct {
 	Reign string `protobuf:"bytes,5,opt,name=reign,proto3" json:"reign,omitempty"`
 	// How many reigns the store has seen. For people.
 	Epoch int64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// For how long the server still grants nothing that a forgotten grant could contradict. Unset when no quarantine is
-	// in force.
+	// For how long the server still grants nothing that a forgotten grant could contradict. A roll call may end it
+	// sooner. Unset when no quarantine is in force; operations may still wait for roll_call.full_quarantine_remaining.
 	QuarantineRemaining *durationpb.Duration `protobuf:"bytes,7,opt,name=quarantine_remaining,json=quarantineRemaining,proto3" json:"quarantine_remaining,omitempty"`
 	// The durability of a request that names none.
 	DefaultDurability *Durability `protobuf:"bytes,8,opt,name=default_durability,json=defaultDurability,proto3" json:"default_durability,omitempty"`

@@ -2585,9 +2585,10 @@ export const LockServiceDefinition = {
      * waiting, or that got no reply, should Release its lease_id.
      *
      * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-     * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-     * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-     * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+     * UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+     * wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+     * force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+     * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
      */
     acquire: {
       name: "Acquire",
@@ -2822,9 +2823,10 @@ export const LockServiceService = {
    * waiting, or that got no reply, should Release its lease_id.
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-   * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-   * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+   * UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+   * wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+   * force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+   * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire: {
     path: "/leasehold.v1.LockService/Acquire" as const,
@@ -3065,9 +3067,10 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * waiting, or that got no reply, should Release its lease_id.
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-   * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-   * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+   * UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+   * wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+   * force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+   * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire: handleUnaryCall<AcquireRequest, AcquireResponse>;
   /**
@@ -3187,9 +3190,10 @@ export interface LockServiceClient extends Client {
    * waiting, or that got no reply, should Release its lease_id.
    *
    * Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-   * UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-   * released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-   * same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+   * UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+   * wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+   * force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+   * FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
    */
   acquire(
     request: AcquireRequest,

@@ -96,7 +96,7 @@ export interface BeginOperationRequest {
   /**
    * An operation that isn't finished by then becomes DEAD; it never just disappears. It is never taken from a live
    * worker: a running operation becomes DEAD only if its worker falls silent and nobody claims it within the server's
-   * recovery time (the quarantine after a failover, and 30 s). From 1 s to 365 days. Unset: no such time.
+   * recovery time (a full quarantine, and 30 s). From 1 s to 365 days. Unset: no such time.
    */
   timeToLive:
     | Duration
@@ -3538,7 +3538,7 @@ export const OperationStoreServiceDefinition = {
      * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
      * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
      * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-     * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+     * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
      */
     beginOperation: {
       name: "BeginOperation",
@@ -3577,7 +3577,8 @@ export const OperationStoreServiceDefinition = {
      * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
      * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
      *
-     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
+     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
+     * wait for even when a roll call has ended it for locks.
      */
     claimOperations: {
       name: "ClaimOperations",
@@ -3666,7 +3667,7 @@ export const OperationStoreServiceDefinition = {
      * its attempts count from 0 again.
      *
      * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-     * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
+     * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
      */
     retryOperation: {
       name: "RetryOperation",
@@ -3755,7 +3756,7 @@ export const OperationStoreServiceService = {
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
    * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
    * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: {
     path: "/leasehold.v1.OperationStoreService/BeginOperation" as const,
@@ -3802,7 +3803,8 @@ export const OperationStoreServiceService = {
    * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
    * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
+   * wait for even when a roll call has ended it for locks.
    */
   claimOperations: {
     path: "/leasehold.v1.OperationStoreService/ClaimOperations" as const,
@@ -3909,7 +3911,7 @@ export const OperationStoreServiceService = {
    * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
    */
   retryOperation: {
     path: "/leasehold.v1.OperationStoreService/RetryOperation" as const,
@@ -3984,7 +3986,7 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
    * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
    * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: handleUnaryCall<BeginOperationRequest, BeginOperationResponse>;
   /** Reads one record. */
@@ -4002,7 +4004,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
    * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
+   * wait for even when a roll call has ended it for locks.
    */
   claimOperations: handleUnaryCall<ClaimOperationsRequest, ClaimOperationsResponse>;
   /**
@@ -4049,7 +4052,7 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
    */
   retryOperation: handleUnaryCall<RetryOperationRequest, RetryOperationResponse>;
   /**
@@ -4085,7 +4088,7 @@ export interface OperationStoreServiceClient extends Client {
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
    * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
    * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE after a failover; RESOURCE_EXHAUSTED / STORE_FULL.
+   * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation(
     request: BeginOperationRequest,
@@ -4145,7 +4148,8 @@ export interface OperationStoreServiceClient extends Client {
    * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
    * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
+   * wait for even when a roll call has ended it for locks.
    */
   claimOperations(
     request: ClaimOperationsRequest,
@@ -4270,7 +4274,7 @@ export interface OperationStoreServiceClient extends Client {
    * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE after a failover.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
    */
   retryOperation(
     request: RetryOperationRequest,

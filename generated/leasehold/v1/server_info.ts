@@ -46,8 +46,8 @@ export interface ServerInfo {
   /** How many reigns the store has seen. For people. */
   epoch: bigint;
   /**
-   * For how long the server still grants nothing that a forgotten grant could contradict. Unset when no quarantine is
-   * in force.
+   * For how long the server still grants nothing that a forgotten grant could contradict. A roll call may end it
+   * sooner. Unset when no quarantine is in force; operations may still wait for roll_call.full_quarantine_remaining.
    */
   quarantineRemaining:
     | Duration

@@ -143,9 +143,10 @@ class LockServiceServicer(object):
         waiting, or that got no reply, should Release its lease_id.
 
         Errors: ABORTED / LOCK_CONTENDED with Contention when it is taken and the wait, if any, is over;
-        UNAVAILABLE / QUARANTINE after a failover if the caller doesn't wait that long; ABORTED / LEASE_LOST when it was
-        released while the call waited, or an administrator force-released it; ABORTED / MOVED when a newer call with the
-        same lease_id took over; FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
+        UNAVAILABLE / QUARANTINE after a failover, until a roll call or its time ends the quarantine, if the caller doesn't
+        wait that long; ABORTED / LEASE_LOST when it was released while the call waited, or an administrator
+        force-released it; ABORTED / MOVED when a newer call with the same lease_id took over;
+        FAILED_PRECONDITION / LEASE_ID_REUSED; RESOURCE_EXHAUSTED / STORE_FULL or QUEUE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
