@@ -6,14 +6,15 @@
 --
 -- A new reign makes every instance in the registry owe an answer: their entries name the epoch of a former one.
 --
--- The lease clock advances by at most SKEW here too. All clocks step by 100 s during a failover: if the clock took that,
--- every record would lapse at the adoption, and what an instance told before it would not be put back where these data
--- know it. But no holder heard of the step: each goes on by its own clock. The price: a lease of a dead holder lasts
--- longer by the time that nobody ticked. `lapsed_before` takes the whole difference, for the old primary may have.
+-- The lease clock advances by at most SKEW here too. All clocks step by 100 s during a failover: if the clock took
+-- that, every record would lapse at the adoption, and what an instance told before it would not be put back where
+-- these data know it. But no holder heard of the step: each goes on by its own clock. The price: a lease of a dead
+-- holder lasts longer by the time that nobody ticked. `lapsed_before` takes the whole difference, for the old primary
+-- may have.
 --
--- A second adoption within a quarantine (`floor`): B was an hour behind and ruled, Y answered it, not fresh, and ticked. C
--- takes B's data: Y's entry is a second old now, its next answer is fresh, and what B lacked is lacking still. So no roll
--- call ends a quarantine before the end of the one that it found running.
+-- A second adoption within a quarantine (`floor`): B was an hour behind and ruled, Y answered it, not fresh, and
+-- ticked. C takes B's data: Y's entry is a second old now, its next answer is fresh, and what B lacked is lacking
+-- still. So no roll call ends a quarantine before the end of the one that it found running.
 --
 -- Upgrades the key layout where it finds the former one. An old instance O, a new one N, one primary:
 --

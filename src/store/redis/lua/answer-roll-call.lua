@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
--- Puts back what an instance has told and these data may lack, and with the last batch answers the roll call. When all in
--- the registry have answered, and one answer was fresh, nothing is forgotten: the quarantine ends.
+-- Puts back what an instance has told and these data may lack, and with the last batch answers the roll call. When all
+-- in the registry have answered, and one answer was fresh, nothing is forgotten: the quarantine ends.
 --
--- * Fresh: Y was cut off from A for 20 s; X came there, waited, granted. A replica that lags as much is promoted, with Y
---   alone in its registry. Y knows by its entry that these data are too old to name all.
+-- * Fresh: Y was cut off from A for 20 s; X came there, waited, granted. A replica that lags as much is promoted, with
+--   Y alone in its registry. Y knows by its entry that these data are too old to name all.
 -- * All, and put back before: an answer of the others, or of this one ahead of its leases, would let the next script
 --   grant what somebody holds.
--- * The largest token that the instance has seen is larger than what these data know: the next one must be larger still.
+-- * The largest token that the instance has seen is larger than what these data know: the next one must be larger
+--   still.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -17,8 +18,9 @@
 --       6 seen_token      the largest fencing token that it has seen
 --       7… of each lease five: resource, lease_id, lease (as it was recorded), about (what people are told), and
 --          "left ceiling_left hold_left clock line"
---          left: of what its holder was told; 0 or less: only the min_hold goes on. ceiling_left: of its max_hold, 0 for
---          none. clock: the lease clock when it was told. line: '1' if that was under the reign that these data come from
+--          left: of what its holder was told; 0 or less: only the min_hold goes on. ceiling_left: of its max_hold, 0
+--          for none. clock: the lease clock when it was told. line: '1' if that was under the reign that these data
+--          come from
 -- REPLY answered now clock quarantine_left owing put_back    (owing: how many have not answered yet)
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]

@@ -22,7 +22,9 @@ for i = 1, #flat, 2 do
     local lease = read_lease(flat[i + 1])
     -- A revoked lease is over for its holder. The resource stays taken to protect the next holder from one that has
     -- not heard of it yet; that is no permission to write.
-    if lease.token == token and lease.state == 'held' and renewable(state, lease) then return { 'valid', state.time } end
+    if lease.token == token and lease.state == 'held' and renewable(state, lease) then
+      return { 'valid', state.time }
+    end
   end
 end
 return { 'invalid', state.time }

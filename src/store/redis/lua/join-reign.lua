@@ -8,8 +8,8 @@
 --       3 caller          the instance
 -- REPLY joined now clock epoch mono wall answered from_reign from_clock
 --         mono, wall: when by its own clocks it last heard a majority name the primary, '-' for never, '' if it has no
---         entry; answered: the epoch whose roll call it last answered; from_reign, from_clock: the data know each script
---         that ran under that reign at a lease clock below that
+--         entry; answered: the epoch whose roll call it last answered; from_reign, from_clock: the data know each
+--         script that ran under that reign at a lease clock below that
 --       late now | reign now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 

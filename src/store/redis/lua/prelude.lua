@@ -129,16 +129,16 @@ local function blocks(state, lease)
   return lease.deadline > state.clock
 end
 
--- Whether it can be renewed: until its deadline. But an inherited one with a deadline before `lapsed_before` is over for
--- its holder: the former primary may have seen it lapse by its own clock, and given the resource away. It frees nothing
--- here all the same: by the clock of another node the holder may still count on it.
+-- Whether it can be renewed: until its deadline. But an inherited one with a deadline before `lapsed_before` is over
+-- for its holder: the former primary may have seen it lapse by its own clock, and given the resource away. It frees
+-- nothing here all the same: by the clock of another node the holder may still count on it.
 local function renewable(state, lease)
   return blocks(state, lease) and not (lease.deadline < state.lapsed_before and is_inherited(state, lease))
 end
 
 -- Whether its acquisition can be told of it, once more or for the first time. Not in a quarantine, and an inherited one
--- not before the full end: the last grant of A was told to nobody, B ruled and granted the resource to someone else, and
--- A was chosen again. A roll call puts back what B granted, but nothing shows that the grant of A was never told.
+-- not before the full end: the last grant of A was told to nobody, B ruled and granted the resource to someone else,
+-- and A was chosen again. A roll call puts back what B granted, but nothing shows that the grant of A was never told.
 -- (A lease that was renewed in this reign was told.)
 local function may_tell(state, lease)
   local is_unproved = is_inherited(state, lease) and in_full_quarantine(state)

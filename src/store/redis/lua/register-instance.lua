@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Writes an instance into the registry: from now on the roll calls of these data ask for it. It is a newcomer, and tells
--- nothing until a copy of these data without its entry can give nobody a fresh answer any more:
+-- Writes an instance into the registry: from now on the roll calls of these data ask for it. It is a newcomer, and
+-- tells nothing until a copy of these data without its entry can give nobody a fresh answer any more:
 --
--- * X registers, grants, and dies. The replica that is promoted lacks its last two seconds, and so X's entry. The others
---   answer, and the resource is granted again.
+-- * X registers, grants, and dies. The replica that is promoted lacks its last two seconds, and so X's entry. The
+--   others answer, and the resource is granted again.
 --
 -- It may tell at once if it is alone, and the whole quarantine is over: in an older copy nobody lives who could answer,
 -- or nobody whose answer is fresh. And also where the registry has just begun (adopt-reign.lua).

@@ -14,8 +14,8 @@
 -- REPLY renewed now "word remaining word remaining..." clock {index lease about}...
 --         (one text, which is cheaper to send and to read than many) word: renewed (it lives) | final (it lives, up to
 --         its max_hold) | lost (no live lease of this id and token) | moved (a newer call speaks for it) | revoked (it
---         lives on only to keep others out). clock: the lease clock; index: from 0, of each lease with a '+' that lives;
---         lease, about: what is recorded and what people are told
+--         lives on only to keep others out). clock: the lease clock; index: from 0, of each lease with a '+' that
+--         lives; lease, about: what is recorded and what people are told
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV

@@ -65,16 +65,16 @@ local reply = {
 }
 if not state.entry then return reply end
 
--- The sign of life. What a majority said is written, not that it ticked: an isolated old primary A is ticked for 20 s by
--- Y beside it. B rules, and X grants there. A is chosen again. By the time of the tick Y's entry is a second old, and
--- these data look as if they knew X.
+-- The sign of life. What a majority said is written, not that it ticked: an isolated old primary A is ticked for 20 s
+-- by Y beside it. B rules, and X grants there. A is chosen again. By the time of the tick Y's entry is a second old,
+-- and these data look as if they knew X.
 local instances, entry = state.bucket .. 'instances', read_entry(state.entry)
 entry.seen = state.clock
 if mono_ms ~= '' then entry.mono, entry.wall = mono_ms, wall_ms end
 redis.call('HSET', instances, caller, entry_text(entry))
 
--- An instance that ticks no more is dropped when all that it told is over. Not in a quarantine: who owes an answer would
--- be forgotten.
+-- An instance that ticks no more is dropped when all that it told is over. Not in a quarantine: who owes an answer
+-- would be forgotten.
 if not in_quarantine(state) then
   local some = redis.call('HRANDFIELD', instances, 16, 'WITHVALUES')
   for i = 1, #some, 2 do
