@@ -42,7 +42,7 @@ local asked = new_record(spec)
 if in_full_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
 
 local function begun(op, created, has_attempt, found_as, waited)
-  local left = has_attempt and attempt_left(state, op, (split_name(name))) or ''
+  local left = has_attempt and attempt_told(state, op, (split_name(name))) or ''
   local reply = { 'begun', state.time, deaths(state), created and '1' or '0', found_as or 'known', waited or '0', left }
   add_operation(state, reply, name, op, true)
   return reply

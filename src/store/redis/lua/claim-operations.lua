@@ -48,7 +48,7 @@ local function reply()
   for _, one in ipairs(claimed) do
     local n = #words
     words[n + 1], words[n + 2], words[n + 3] = one.found_as, one.waited,
-      attempt_left(state, one.op, (split_name(one.name)))
+      attempt_told(state, one.op, (split_name(one.name)))
     add_operation(state, words, one.name, one.op, true)
   end
   return words

@@ -14,7 +14,7 @@
 --         word: renewed | final (its lease is at the end of its max_hold) | moved (a newer call speaks for it)
 --           | expired | superseded | yielded | finished | lease-lost | unknown-attempt
 --         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease; left: then
---         "left clock lease", and with '+' the lease's text for people behind that
+--         "left clock", and with '+' "left clock lease about": what is recorded and what people are told
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
@@ -52,9 +52,14 @@ for i = 4, #args, 5 do
       note_heartbeat(state, name, op)
     end
     word = at_end and 'final' or 'renewed'
-    number, left = int(op.number), attempt_left(state, op, resource)
-    if unknown and op.lock then
-      left = left .. ' ' .. (redis.call('HGET', state.bucket .. 'lock:' .. resource, claim .. '?') or '[]')
+    number = int(op.number)
+    if not op.lock then
+      left = attempt_left(state, op)
+    elseif unknown then
+      local about = redis.call('HGET', state.bucket .. 'lock:' .. resource, claim .. '?')
+      left = attempt_left(state, op) .. ' ' .. attempt_lease(state, op, resource) .. ' ' .. (about or '[]')
+    else
+      left = attempt_left(state, op) .. ' ' .. int(state.clock)
     end
     if op.cancel then canceled, reason = '1', op.reason end
   end

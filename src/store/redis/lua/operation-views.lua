@@ -37,10 +37,18 @@ local function changed_reply(state, name, op, is_done)
   return reply
 end
 
--- How long the worker can count on its running attempt. If that has a lease: also the lease clock and what is recorded
--- of the lease, for told memory, with a space before each.
-local function attempt_left(state, op, resource)
-  local left = int(op.deadline - SKEW - state.clock)
-  if not op.lock then return left end
-  return left .. ' ' .. int(state.clock) .. ' ' .. lease_text(lease_of(state, op, resource))
+-- How long the worker can count on its running attempt.
+local function attempt_left(state, op)
+  return int(op.deadline - SKEW - state.clock)
+end
+
+-- The lease clock and what is recorded of the lease of an attempt, for told memory.
+local function attempt_lease(state, op, resource)
+  return int(state.clock) .. ' ' .. lease_text(lease_of(state, op, resource))
+end
+
+-- How long the worker can count on it, and what the instance has to remember of its lease, if it has one.
+local function attempt_told(state, op, resource)
+  local left = attempt_left(state, op)
+  return op.lock and left .. ' ' .. attempt_lease(state, op, resource) or left
 end

@@ -35,7 +35,7 @@ if refused then return { refused, state.time } end
 local resource = split_name(name)
 
 local function changed()
-  local reply = { 'changed', state.time, attempt_left(state, op, resource) }
+  local reply = { 'changed', state.time, attempt_told(state, op, resource) }
   add_operation(state, reply, name, op, true)
   return reply
 end
