@@ -183,6 +183,10 @@ export interface Pulse {
   readonly reign: string;
   readonly epoch: number;
   readonly quarantineMs: number;
+  /** When it was asked; unknown when not given. */
+  readonly askedMs?: number;
+  /** For how long it answers nothing, since it has just registered; it may answer when not given. */
+  readonly newcomerMs?: number;
 }
 
 /** Written by the runner, about once a second for each server that answers: one line for each holder of a lock. */
@@ -195,6 +199,40 @@ export interface SeenHeld {
   readonly resource: string;
   readonly leaseHash: string;
   readonly token: string;
+}
+
+/** Written by the runner: a server has answered a look at all its locks. */
+export interface Looked {
+  readonly kind: 'looked';
+  readonly atMs: number;
+  readonly askedMs: number;
+  readonly server: string;
+  /** How many holders it told of, each in a line of its own (`seen-held`). */
+  readonly holders: number;
+  /** Leases that this process has put back so far. */
+  readonly putBack: number;
+}
+
+/** Written by the runner: a node's own data about reigns and the registry, whenever they have changed. */
+export interface SeenRegistry {
+  readonly kind: 'seen-registry';
+  /** When the answer came, and when the question was sent. */
+  readonly atMs: number;
+  readonly askedMs: number;
+  readonly node: string;
+  readonly role: 'master' | 'slave';
+  readonly reign: string;
+  readonly epoch: string;
+  /** On the lease clock, in milliseconds; `clock` is the time of the last script. */
+  readonly clock: number;
+  readonly quarantineUntil: number;
+  readonly fullUntil: number;
+  readonly floor: number;
+  readonly lapsedBefore: number;
+  /** Whether one of the answers to the present roll call was fresh. */
+  readonly isFresh: boolean;
+  /** The instances of the registry, each with the last reign whose roll call it has answered. */
+  readonly entries: Readonly<Record<string, string>>;
 }
 
 /** Written by the runner, after the last client has gone and time has passed: what is still there. */
@@ -227,6 +265,8 @@ export interface RunBegan {
   readonly quarantineMs: number;
   readonly commandTimeoutMs: number;
   readonly minAcks: number;
+  /** Whether quarantines end early; they don't when not given. */
+  readonly rollCall?: boolean;
 }
 
 export interface RunEnded {
@@ -247,6 +287,8 @@ export type Event =
   | Fault
   | Pulse
   | SeenHeld
+  | Looked
+  | SeenRegistry
   | Leftovers
   | LeftKeys
   | RunBegan

@@ -15,6 +15,7 @@ import { Lookouts } from './rig/lookouts.ts';
 import type { Plan } from './rig/plan.ts';
 import { planFor } from './rig/plan-for.ts';
 import { Pulses } from './rig/pulses.ts';
+import { RegistryLookouts } from './rig/registry-lookouts.ts';
 import { recordHoldings, recordRemains } from './rig/remains.ts';
 import { RunHistory } from './rig/run-history.ts';
 import { Timeline } from './rig/timeline.ts';
@@ -38,6 +39,8 @@ export interface ChaosOptions {
   readonly plan?: string | Plan;
   /** The number of replicas that must acknowledge an answer; 1 when not given. */
   readonly minAcks?: number;
+  /** Whether quarantines end early; as the plan says when not given. */
+  readonly rollCall?: boolean;
   /**
    * The folder that gets histories and logs, and keeps them. Without it they are kept only where something is wrong.
    */
@@ -85,6 +88,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     quarantineMs: QUARANTINE_MS,
     commandTimeoutMs: COMMAND_TIMEOUT_MS,
     minAcks: plan.minAcks,
+    rollCall: plan.rollCall ?? true,
   });
   const say = (line: string): void =>
     tell(`${((nowMs() - beganAtMs) / 1_000).toFixed(1).padStart(7)} s  ${line}`);
@@ -130,6 +134,7 @@ class ChaosRun {
   #guard: { stop(): Promise<void> } | undefined;
   #pulses: Pulses | undefined;
   #lookouts: Lookouts | undefined;
+  #registryLookouts: RegistryLookouts | undefined;
 
   constructor(terms: RunTerms) {
     this.#terms = terms;
@@ -146,6 +151,7 @@ class ChaosRun {
       folder,
       seed,
       minAcks: plan.minAcks,
+      rollCall: plan.rollCall ?? true,
       mutant,
       onCrash,
       ...(clients && { clients }),
@@ -154,6 +160,7 @@ class ChaosRun {
     if (rig.clocks.missing !== undefined) say(`no clock is stepped: ${rig.clocks.missing}`);
     this.#pulses = new Pulses(rig.servers, history);
     this.#lookouts = new Lookouts(rig.servers, history);
+    this.#registryLookouts = new RegistryLookouts(rig.nodes, history);
     await recordHoldings(rig, history);
     const guard = await startGuard({ historyFile: join(folder, 'guard.jsonl') });
     this.#guard = guard;
@@ -198,7 +205,7 @@ class ChaosRun {
 
   /** Ends everything that runs, whatever it is doing. */
   async stop(): Promise<void> {
-    await Promise.all([this.#pulses?.stop(), this.#lookouts?.stop()]);
+    await Promise.all([this.#pulses?.stop(), this.#lookouts?.stop(), this.#registryLookouts?.stop()]);
     const rig = this.#rig;
     if (rig !== undefined) {
       for (const [name, text] of await rig.logs())

@@ -5,13 +5,14 @@ import { report } from './checker/verdict-report.ts';
 import { type ChaosOptions, type ChaosResult, runChaos } from './run-chaos.ts';
 
 const USAGE = `npm run test:chaos -- [--seed N] [--minutes M] [--mode safety|liveness] [--plan FILE|FAULT[+FAULT]]
-                      [--acks N] [--mutant NAME] [--keep DIR] [--json]
+                      [--acks N] [--roll-call on|off] [--mutant NAME] [--keep DIR] [--json]
 
   --seed     draws the plan and the clients' choices; 1 when not given
   --minutes  of load, before everything is stopped and judged; 3 when not given
   --mode     safety: faults that heal (default); liveness: one that stays
   --plan     a plan.json of an earlier run, or faults that come again and again; otherwise the seed draws one
   --acks     replicas that must have what is told, 0 for none; 1 when not given
+  --roll-call  off: each quarantine lasts its whole time
   --mutant   takes out a mechanism, so that something must be found
   --keep     puts histories and logs there; without it they are kept only where something is wrong
   --json     prints the verdict as JSON, and what happens on standard error`;
@@ -26,13 +27,17 @@ function readArguments(): Arguments {
       mode: { type: 'string', default: 'safety' },
       plan: { type: 'string' },
       acks: { type: 'string', default: '1' },
+      'roll-call': { type: 'string' },
       mutant: { type: 'string' },
       keep: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
-  const { mode, plan, mutant, keep, json } = values;
+  const { mode, plan, mutant, keep, json, 'roll-call': rollCall } = values;
   if (mode !== 'safety' && mode !== 'liveness') throw new Error(`--mode ${mode}`);
+  if (rollCall !== undefined && rollCall !== 'on' && rollCall !== 'off') {
+    throw new Error(`--roll-call ${rollCall}`);
+  }
   return {
     seed: numberOf('seed', values.seed, 0, 2 ** 31 - 1),
     minutes: numberOf('minutes', values.minutes, 0.1, 24 * 60),
@@ -40,6 +45,7 @@ function readArguments(): Arguments {
     mode,
     json,
     ...(plan !== undefined && { plan }),
+    ...(rollCall !== undefined && { rollCall: rollCall === 'on' }),
     ...(mutant !== undefined && { mutant }),
     ...(keep !== undefined && { folder: keep }),
   };
@@ -54,6 +60,7 @@ function numberOf(name: string, text: string, least: number, most: number): numb
 function replayOf({ seed, minutes, minAcks, mutant }: Arguments, { folder, plan }: ChaosResult): string {
   const options = [`--seed ${seed}`, `--minutes ${minutes}`, `--acks ${minAcks}`, `--mode ${plan.mode}`];
   if (mutant !== undefined) options.push(`--mutant ${mutant}`);
+  if (plan.rollCall === false) options.push('--roll-call off');
   if (plan.name !== 'random' && folder !== undefined) options.push(`--plan ${folder}/plan.json`);
   return `npm run test:chaos -- ${options.join(' ')}`;
 }

@@ -1,6 +1,7 @@
 // Writes small histories of chaos runs for the tests of the checker. What doesn't matter to a test gets a value that
 // breaks nothing. Moments are in seconds here, since milliseconds are hard to read.
 
+import { leaseIdHash } from '../../src/domain/lock.ts';
 import type {
   Believed,
   CallBegan,
@@ -14,6 +15,7 @@ import type {
   Outcome,
   Pulse,
   RunBegan,
+  SeenRegistry,
   Written,
 } from '../chaos/history.ts';
 
@@ -139,4 +141,42 @@ export function operationCall(
 export function leftovers(change: Partial<Leftovers> = {}): Event {
   const nothing = { waitingCalls: 0, keptLeases: 0, watches: 0, openCalls: 0, rssBytes: 100_000_000 };
   return { kind: 'leftovers', atMs: 90_000, server: 'server-1', ...nothing, ...change };
+}
+
+/** What a primary holds; the clocks of the leases and of the run are one here. */
+export function seenRegistry(at: number, change: Partial<SeenRegistry> = {}): Event {
+  const times = {
+    clock: at * 1_000,
+    quarantineUntil: at * 1_000,
+    fullUntil: at * 1_000,
+    floor: 0,
+    lapsedBefore: 0,
+  };
+  return {
+    kind: 'seen-registry',
+    atMs: at * 1_000,
+    askedMs: at * 1_000 - 1,
+    node: 'node-1',
+    role: 'master',
+    reign: '1:a',
+    epoch: '1',
+    isFresh: true,
+    entries: { x: '1', y: '1' },
+    ...times,
+    ...change,
+  };
+}
+
+/** A look at all locks of server-1, which shows these leases. */
+export function looked(at: number, ...tokens: readonly number[]): Event[] {
+  const moment = { atMs: at * 1_000, askedMs: at * 1_000 - 1, server: 'server-1' };
+  return [
+    { kind: 'looked', ...moment, holders: tokens.length, putBack: 0 },
+    ...tokens.map(
+      (token): Event => ({
+        ...{ kind: 'seen-held', ...moment, resource: 'r', token: String(token) },
+        leaseHash: leaseIdHash(`lease-${token}`),
+      }),
+    ),
+  ];
 }

@@ -16,10 +16,12 @@ import {
   fault,
   leftovers,
   lockAsked,
+  looked,
   operationCall,
   queued,
   reign,
   runBegan,
+  seenRegistry,
   written,
 } from '../support/chaos-events.ts';
 
@@ -66,6 +68,14 @@ const BROKEN: readonly (readonly [check: string, events: readonly Event[]])[] = 
   ],
   ['progress', [...fault(5, 10, ['node-1']), ...acquire(45, 46, 0), reign(99, 'b')]],
   ['queue order', overtaken],
+  ['roll call', [seenRegistry(10, { fullUntil: 20_000, entries: { x: '0' } })]],
+  [
+    'kept leases',
+    [
+      ...[believed(1, 20, 7), seenRegistry(10, { fullUntil: 20_000 }), reign(9, '1:a'), reign(19, '1:a')],
+      ...looked(11),
+    ],
+  ],
   ['leaks', [leftovers({ watches: 1 })]],
 ];
 

@@ -8,12 +8,14 @@ import { checkCallDeadlines } from './call-deadlines.ts';
 import { checkGhosts } from './ghosts.ts';
 import { checkGrants } from './grants.ts';
 import { checkGuardedWrites } from './guarded-writes.ts';
+import { checkKeptLeases } from './kept-leases.ts';
 import { checkLeaks } from './leaks.ts';
 import { checkProgress } from './progress.ts';
 import { checkQueueOrder } from './queue-fairness.ts';
 import { checkRecordOrder } from './record-order.ts';
 import { Run } from './recorded-run.ts';
 import { checkRetries } from './retries.ts';
+import { checkRollCalls } from './roll-calls.ts';
 import { type Figures, figuresOf } from './run-figures.ts';
 import { checkTokenAnswers } from './token-answers.ts';
 import type { Findings, Undecided, Violation } from './verdict.ts';
@@ -30,6 +32,8 @@ const CHECKS: readonly { readonly judges: readonly string[]; readonly check: (ru
   { judges: ['tokens'], check: checkGrants },
   { judges: ['beliefs', 'leaders', 'attempts'], check: checkBeliefs },
   { judges: ['token answers'], check: checkTokenAnswers },
+  { judges: ['roll call'], check: checkRollCalls },
+  { judges: ['kept leases'], check: checkKeptLeases },
   { judges: ['ghosts'], check: checkGhosts },
   { judges: ['acknowledged operations'], check: checkAcknowledgedOperations },
   { judges: ['order of operations'], check: checkRecordOrder },

@@ -2,7 +2,7 @@
 // them and the clocks of the nodes. Owns their start and end, who has which role now, and which of them a fault has
 // taken; the catalogue says what is done to them.
 import { join } from 'node:path';
-import { quarantineMs } from '../../../src/domain/safety.ts';
+import { entryKeptMs, newcomerWaitMs, quarantineMs } from '../../../src/domain/safety.ts';
 import { SentinelCluster } from '../../support/redis/sentinel-cluster.ts';
 import { clusterEnvironment } from '../../support/test-instance.ts';
 import type { ClientKind } from '../client/roles.ts';
@@ -12,8 +12,16 @@ import { Network, type Party } from './network.ts';
 import { RedisTarget } from './redis-target.ts';
 import { ServerTarget } from './server-target.ts';
 
+/**
+ * So short that data of a failover may still be fresh, which takes 2 to 4 s with `down-after-milliseconds` 1000, and
+ * that a run sees newcomers and dead entries come and go.
+ */
 export const MAX_TTL_MS = 8_000;
 export const QUARANTINE_MS = quarantineMs(MAX_TTL_MS);
+/** How long a server that has just started answers nothing. */
+export const NEWCOMER_MS = newcomerWaitMs(MAX_TTL_MS);
+/** How long a dead server keeps quarantines whole. */
+export const ENTRY_KEPT_MS = entryKeptMs(MAX_TTL_MS);
 export const COMMAND_TIMEOUT_MS = 1_000;
 const MASTER_NAME = 'chaos';
 const NODES = 3;
@@ -31,6 +39,8 @@ export interface RigOptions {
   readonly seed: number;
   /** 0 means async. */
   readonly minAcks: number;
+  /** Whether quarantines end early. */
+  readonly rollCall: boolean;
   /** The mechanism that is taken out; '' for none. */
   readonly mutant: string;
   /** How many clients of each kind, in their order; their names decide what they do when not given. */
@@ -73,7 +83,7 @@ export class Rig {
     this.network = new Network([...this.nodes, ...this.sentinels, ...this.servers]);
   }
 
-  /** Returns when both servers serve. No client runs yet. */
+  /** Returns when both servers answer, which the second one does only after a while. No client runs yet. */
   static async start(options: RigOptions): Promise<Rig> {
     const clocks = await Clocks.build(join(options.folder, 'clocks'));
     const cluster = await SentinelCluster.start({
@@ -103,6 +113,7 @@ export class Rig {
       const rig = new Rig(options, cluster, servers, clocks);
       // The setting assures that no lease exists, which is true only at their first start.
       await Promise.all(servers.map((server) => server.start({ LEASEHOLD_REDIS_BOOTSTRAP: bootstrap })));
+      await Promise.all(servers.map((server) => server.answers()));
       return rig;
     } catch (error) {
       await Promise.all(servers.map((server) => server.close()));
@@ -203,11 +214,12 @@ function without(mutant: string): Readonly<Record<string, string>> {
   return mutant === '' ? {} : { LEASEHOLD_TEST_WITHOUT: mutant };
 }
 
-function deployment({ minAcks, mutant }: RigOptions): Record<string, string> {
+function deployment({ minAcks, mutant, rollCall }: RigOptions): Record<string, string> {
   return {
     ...without(mutant),
     LEASEHOLD_LOCKS_MAX_TTL: `${MAX_TTL_MS}ms`,
     LEASEHOLD_LOCKS_DEFAULT_TTL: '5s',
+    LEASEHOLD_REDIS_ROLL_CALL: rollCall ? 'on' : 'off',
     LEASEHOLD_REDIS_COMMAND_TIMEOUT: `${COMMAND_TIMEOUT_MS}ms`,
     LEASEHOLD_SERVER_DRAIN_TIMEOUT: '4s',
     LEASEHOLD_SERVER_KEEPALIVE_TIME: '2s',

@@ -28,6 +28,12 @@ export class Lookouts {
       const askedMs = nowMs();
       const locks = await server.locks();
       const atMs = nowMs();
+      if (locks !== undefined) {
+        const holders = locks.reduce((sum, lock) => sum + lock.holders.length, 0);
+        const metrics = await server.metrics().catch(() => undefined);
+        const putBack = metrics?.get('leasehold_roll_call_leases_put_back_total') ?? 0;
+        this.#history.write({ kind: 'looked', atMs, askedMs, server: server.name, holders, putBack });
+      }
       for (const { resource, holders } of locks ?? []) {
         for (const { leaseIdHash: leaseHash, fencingToken } of holders) {
           const seen = { server: server.name, resource, leaseHash, token: String(fencingToken) };

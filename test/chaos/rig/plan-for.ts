@@ -13,10 +13,19 @@ export interface PlanWish {
   /** A plan, a file, or names of faults joined by "+". */
   readonly plan?: string | Plan | undefined;
   readonly minAcks?: number | undefined;
+  /** Whether quarantines end early, where no plan says so; they do when not given. */
+  readonly rollCall?: boolean | undefined;
 }
 
 /** Throws where the plan is neither a file nor made of faults. */
-export function planFor({ seed, minutes, mode, plan, minAcks = 1 }: PlanWish): Plan {
+export function planFor(wish: PlanWish): Plan {
+  const plan = wantedPlan(wish);
+  return wish.rollCall === undefined || plan.rollCall !== undefined
+    ? plan
+    : { ...plan, rollCall: wish.rollCall };
+}
+
+function wantedPlan({ seed, minutes, mode, plan, minAcks = 1 }: PlanWish): Plan {
   const random = new SeededRandom(seed);
   const terms = { minutes, minAcks };
   if (typeof plan === 'object') return plan;

@@ -19,6 +19,8 @@ export interface Plan {
   readonly mode: 'safety' | 'liveness';
   /** The number of replicas that must acknowledge an answer; 0 means async. */
   readonly minAcks: number;
+  /** Whether quarantines end early; they do when not given. */
+  readonly rollCall?: boolean;
   readonly steps: readonly Step[];
 }
 

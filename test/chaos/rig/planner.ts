@@ -82,14 +82,14 @@ function laneOf(
   let clockMovedMs = Number.NEGATIVE_INFINITY;
   let steppedBackMs = Number.NEGATIVE_INFINITY;
   for (let atMs = FIRST_MS + random.between(0, 3_000); atMs < endMs; ) {
-    // Every kind comes once before any comes twice.
-    if (queue.length === 0) queue = random.shuffled(kinds);
+    // Every kind comes once before any comes twice, except those that are to come more often.
+    if (queue.length === 0) queue = random.shuffled(kinds.flatMap((one) => repeated(one)));
     const fits = (kind: FaultKind): boolean =>
       (!kind.clocks || atMs - clockMovedMs > BETWEEN_CLOCKS_MS) &&
       (!kind.mayLose?.(minAcks) || atMs - steppedBackMs > AFTER_STEP_BACK_MS);
     const kind = queue.find(fits) ?? random.shuffled(kinds).find(fits);
     if (kind) {
-      queue = queue.filter((queued) => queued !== kind);
+      queue = queue.toSpliced(Math.max(0, queue.indexOf(kind)), queue.includes(kind) ? 1 : 0);
       const forMs = random.between(...kind.lastsMs);
       const options = kind.choose?.(random);
       if (atMs + forMs > endMs) break;
@@ -101,6 +101,10 @@ function laneOf(
     atMs += random.between(shortestMs, longestMs);
   }
   return steps;
+}
+
+function repeated(kind: FaultKind): FaultKind[] {
+  return Array.from({ length: kind.weight ?? 1 }, () => kind);
 }
 
 function isForAnyone({ beyondBounds, onlyPlanned }: FaultKind): boolean {

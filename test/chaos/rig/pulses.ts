@@ -1,6 +1,7 @@
 // What the servers say about themselves while a run lasts. Each is asked five times a second, past the network and on
 // its own, so that a frozen server delays no other server's pulse.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Duration } from '../../../generated/google/protobuf/duration.ts';
 import { nowMs, type Pulse } from '../history.ts';
 import type { RunHistory } from './run-history.ts';
 import type { ServerTarget } from './server-target.ts';
@@ -35,9 +36,10 @@ export class Pulses {
 
   async #take(server: ServerTarget): Promise<void> {
     while (!this.#isOver) {
+      const askedMs = nowMs();
       const info = await server.info();
       if (info !== undefined) {
-        const left = info.quarantineRemaining;
+        const newcomerMs = millisecondsOf(info.rollCall?.newcomerRemaining);
         const pulse: Pulse = {
           kind: 'pulse',
           atMs: nowMs(),
@@ -45,7 +47,9 @@ export class Pulses {
           serving: info.serving,
           reign: info.reign,
           epoch: Number(info.epoch),
-          quarantineMs: left ? Number(left.seconds) * 1_000 + left.nanos / 1e6 : 0,
+          quarantineMs: millisecondsOf(info.quarantineRemaining),
+          askedMs,
+          ...(newcomerMs > 0 && { newcomerMs }),
         };
         this.#newest.set(server.name, pulse);
         this.#history.write(pulse);
@@ -53,4 +57,8 @@ export class Pulses {
       await sleep(EVERY_MS);
     }
   }
+}
+
+function millisecondsOf(duration: Duration | undefined): number {
+  return duration ? Number(duration.seconds) * 1_000 + duration.nanos / 1e6 : 0;
 }

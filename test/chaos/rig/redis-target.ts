@@ -34,6 +34,16 @@ export class RedisTarget implements Party {
     return this.member.process.restart({ empty: true });
   }
 
+  /** Keeps a copy of the file on its disk for `startOld`. */
+  keepFile(): Promise<void> {
+    return this.member.process.keepData();
+  }
+
+  /** With the data of the file that was kept. */
+  startOld(): Promise<void> {
+    return this.member.process.restartFromKept();
+  }
+
   pause(): Promise<void> {
     return this.member.process.pause();
   }

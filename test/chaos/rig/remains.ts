@@ -9,9 +9,9 @@ import type { RunHistory } from './run-history.ts';
 /** A waiter whose client was killed is forgotten 30 s after it last asked, a lease after its TTL. */
 const GONE_WITHIN_MS = 45_000;
 const LOOKED_EVERY_MS = 500;
-/** `meta`, the absent instances and the reports of contention for a minute, and the records of operations. */
+/** `meta`, the registry, the absent instances and the reports of contention for a minute, and the records of operations. */
 const STAYS =
-  /\{\d+\}:(meta|absent|contention|operations|operation-deadlines|open|claims|(operation|claimable):.*)$/s;
+  /\{\d+\}:(meta|instances|absent|contention|operations|operation-deadlines|open|claims|(operation|claimable):.*)$/s;
 
 /** Waits until nothing is left, or as long as that may take, and records what is left. */
 export async function recordRemains(rig: Rig, history: RunHistory): Promise<void> {

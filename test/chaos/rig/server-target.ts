@@ -18,6 +18,8 @@ const ROOT = join(import.meta.dirname, '../../..');
 const SOURCE_ADDRESS_MODULE = join(ROOT, 'test/support/redis/source-address.ts');
 const HOST = '127.0.0.1';
 const SERVES_WITHIN_MS = 30_000;
+/** A newcomer's wait, and a failover that begins just then. */
+const ANSWERS_WITHIN_MS = 45_000;
 const ENDS_WITHIN_MS = 20_000;
 const ASKED_FOR_MS = 1_000;
 
@@ -90,6 +92,17 @@ export class ServerTarget extends ProcessSeat implements Party {
     if (!process.isRunning) throw new Error(`${name} did not start: ${process.lastWords()}`);
   }
 
+  /**
+   * Waits until it answers calls: a newcomer doesn't for a while, and neither does one that finds no primary. Throws
+   * where that takes too long.
+   */
+  async answers(): Promise<void> {
+    await eventually(async () => answersCalls(await this.info()), {
+      what: `answers of ${this.name}`,
+      withinMs: ANSWERS_WITHIN_MS,
+    });
+  }
+
   /** Asked past the network; undefined where it doesn't answer within a second. */
   info(): Promise<ServerInfo | undefined> {
     return new Promise((resolve) => {
@@ -132,4 +145,8 @@ export class ServerTarget extends ProcessSeat implements Party {
     this.#stub.close();
     await this.proxy.close();
   }
+}
+
+function answersCalls(info: ServerInfo | undefined): boolean {
+  return info?.serving === true && info.rollCall?.newcomerRemaining === undefined;
 }

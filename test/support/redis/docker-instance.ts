@@ -86,6 +86,14 @@ export class DockerInstance implements RedisInstance {
     }
   }
 
+  async keepData(): Promise<void> {
+    throw new Error(`${this.#name}: the data of a container are out of reach`);
+  }
+
+  restoreData(): Promise<void> {
+    return this.keepData();
+  }
+
   async log(): Promise<string> {
     return this.#container === undefined ? '' : logOf(this.#container);
   }

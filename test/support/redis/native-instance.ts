@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeRuntime } from './find-redis.ts';
 import { guardFromOrphaning, releaseFromGuard, temporaryFolder } from './orphan-guard.ts';
@@ -10,6 +10,9 @@ import type { InstanceSpec, RedisInstance, Signal } from './redis-instance.ts';
 
 const CONFIG_FILE = 'node.conf';
 const LOG_FILE = 'redis.log';
+const KEPT_FOLDER = 'kept';
+/** While Redis rewrites its append-only file, files come and go under a copy. */
+const COPIES_TRIED = 20;
 
 export class NativeInstance implements RedisInstance {
   readonly #runtime: NativeRuntime;
@@ -67,10 +70,29 @@ export class NativeInstance implements RedisInstance {
   }
 
   async wipe(): Promise<void> {
-    for (const entry of await readdir(this.#folder)) {
-      if (entry === CONFIG_FILE || entry === LOG_FILE) continue;
+    for (const entry of await this.#dataEntries()) {
       await rm(join(this.#folder, entry), { recursive: true, force: true });
     }
+  }
+
+  async keepData(): Promise<void> {
+    for (let tried = 1; ; tried += 1) {
+      try {
+        await rm(this.#kept, { recursive: true, force: true });
+        mkdirSync(this.#kept);
+        for (const entry of await this.#dataEntries()) {
+          await cp(join(this.#folder, entry), join(this.#kept, entry), { recursive: true });
+        }
+        return;
+      } catch (error) {
+        if (tried === COPIES_TRIED) throw error;
+      }
+    }
+  }
+
+  async restoreData(): Promise<void> {
+    await this.wipe();
+    await cp(this.#kept, this.#folder, { recursive: true });
   }
 
   async log(): Promise<string> {
@@ -81,6 +103,15 @@ export class NativeInstance implements RedisInstance {
     await this.signal('SIGKILL');
     await this.ended();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  get #kept(): string {
+    return join(this.#folder, KEPT_FOLDER);
+  }
+
+  async #dataEntries(): Promise<string[]> {
+    const others = [CONFIG_FILE, LOG_FILE, KEPT_FOLDER];
+    return (await readdir(this.#folder)).filter((entry) => !others.includes(entry));
   }
 
   #running(): ChildProcess | undefined {

@@ -11,6 +11,10 @@ export interface RedisInstance {
   ended(): Promise<void>;
   /** Removes the data and keeps the configuration. Only while it isn't running. */
   wipe(): Promise<void>;
+  /** Copies the data on its disk as they are now, aside; an earlier copy goes. Throws where it is in a container. */
+  keepData(): Promise<void>;
+  /** Puts the copy in the place of its data. Only while it isn't running. */
+  restoreData(): Promise<void>;
   log(): Promise<string>;
   /** Ends it at once and removes all its files. */
   dispose(): Promise<void>;

@@ -125,6 +125,18 @@ export class RedisProcess {
     await this.start();
   }
 
+  /** Copies the data on its disk aside, as they are now. Throws where it runs in a container. */
+  keepData(): Promise<void> {
+    return this.#instance.keepData();
+  }
+
+  /** Starts it again after a crash, with the data that were kept: a backup, or a file of long ago. */
+  async restartFromKept(): Promise<void> {
+    await this.kill();
+    await this.#instance.restoreData();
+    await this.start();
+  }
+
   /** Ends it at once and removes its data. The connections of `client()` are closed. */
   async stop(): Promise<void> {
     for (const client of this.#clients) client.disconnect();

@@ -2,6 +2,8 @@
 import { CLOCK_FAULTS } from './clock-steps.ts';
 import { FAILOVER_FAULTS } from './failovers.ts';
 import type { FaultKind } from './fault.ts';
+import { HARD_FAILOVERS } from './hard-failovers.ts';
+import { LAGGARD_FAULTS } from './laggards.ts';
 import { loneSentinel } from './lone-sentinel.ts';
 import { PARTITION_FAULTS } from './partitions.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
@@ -15,6 +17,8 @@ export const CATALOGUE: readonly FaultKind[] = [
   ...RESTART_FAULTS,
   ...CLOCK_FAULTS,
   ...STATE_FAULTS,
+  ...LAGGARD_FAULTS,
+  ...HARD_FAILOVERS,
   loneSentinel,
 ];
 

@@ -55,6 +55,8 @@ const failback: FaultKind = {
 const failbackUndemoted: FaultKind = {
   name: 'failback-undemoted',
   ...PLANNED,
+  // Before and after the reign in between has ended its quarantine early.
+  choose: (random) => ({ betweenMs: random.pick([0, 1_500, 6_000]) }),
   aim: async (rig, options) => {
     await awakeSentinels(rig);
     const primary = await rig.primary();

@@ -1,6 +1,6 @@
 // Processes that are killed (SIGKILL) and started again, and processes that are frozen (SIGSTOP) and go on.
 
-import type { Rig } from '../chaos-rig.ts';
+import { ENTRY_KEPT_MS, type Rig } from '../chaos-rig.ts';
 import type { Party } from '../network.ts';
 import { anyOne, chosen, type FaultKind, type FaultOptions, unlessAllMust } from './fault.ts';
 
@@ -89,6 +89,13 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
   frozen({ name: 'freeze-both-replicas', ...FAILOVER, lastsMs: [1_000, 8_000], who: bothReplicas }),
   frozen({ name: 'freeze-sentinel', ...ASIDE, stays: { mayProgress: true }, who: sentinel }),
   frozen({ name: 'freeze-server', ...ASIDE, stays: { mayProgress: true }, who: server }),
+  // Longer than its entry in the registry is kept: when it wakes up, nobody counts on it any more.
+  frozen({
+    name: 'freeze-server-for-long',
+    ...ASIDE,
+    lastsMs: [ENTRY_KEPT_MS + 1_000, ENTRY_KEPT_MS + 8_000],
+    who: server,
+  }),
   // Longer than a lease: when it wakes up, another client has what it held.
   frozen({
     name: 'freeze-client',

@@ -53,6 +53,27 @@ export function waitUntilNamed(rig: Rig, isIt: (node: RedisTarget) => boolean): 
   );
 }
 
+/** Waits until the Sentinels that act see this node as up and these as down, so that it is their only choice. */
+export async function untilOnlyChoice(
+  rig: Rig,
+  node: RedisTarget,
+  hidden: readonly RedisTarget[],
+): Promise<void> {
+  await orNotNow(
+    async () => {
+      const sentinels = await awakeSentinels(rig);
+      const views = await Promise.all(
+        sentinels.map(async (sentinel) => {
+          const isSeen = !(await seesDown(rig, sentinel, [node], /s_down|disconnected/));
+          return isSeen && (await seesDown(rig, sentinel, hidden));
+        }),
+      );
+      return views.every((isOnly) => isOnly);
+    },
+    { what: `${node.name} as the only choice`, withinMs: ACCEPTED_WITHIN_MS, everyMs: 50 },
+  );
+}
+
 /** The Sentinels that act: after a leap of time, such as a freeze, a Sentinel only watches for 30 s (TILT). */
 export async function awakeSentinels(rig: Rig): Promise<readonly RedisTarget[]> {
   const free = rig.sentinels.filter((sentinel) => !rig.isTaken(sentinel));
@@ -75,7 +96,12 @@ async function orNotNow<T>(
   }
 }
 
-async function seesDown(rig: Rig, sentinel: RedisTarget, nodes: readonly RedisTarget[]): Promise<boolean> {
+async function seesDown(
+  rig: Rig,
+  sentinel: RedisTarget,
+  nodes: readonly RedisTarget[],
+  down = /s_down/,
+): Promise<boolean> {
   const answer = await sentinel.call('SENTINEL', 'REPLICAS', rig.cluster.masterName);
   // Each replica as a flat list of names and values.
   const replicas = (Array.isArray(answer) ? answer : []).map((fields: unknown) => {
@@ -84,6 +110,6 @@ async function seesDown(rig: Rig, sentinel: RedisTarget, nodes: readonly RedisTa
     return { port: Number(field('port')), flags: field('flags') };
   });
   return nodes.every(({ member }) =>
-    replicas.some(({ port, flags }) => port === member.address.port && flags.includes('s_down')),
+    replicas.some(({ port, flags }) => port === member.address.port && down.test(flags)),
   );
 }

@@ -74,6 +74,8 @@ const rollingRestart: FaultKind = {
         const wrong = await server.end();
         if (wrong !== undefined) throw new Error(wrong);
         await server.start();
+        // As an orchestrator does, which asks for readiness before it goes on; at most as long as it may take.
+        await server.answers().catch(() => undefined);
       }
     },
     heal: nothing,
