@@ -11,10 +11,10 @@ import { examine } from '../doctor/examine.ts';
 import { wakefulClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { LoadNotRunningError } from '../drill/canary.ts';
-import { Drill, type DrillEnd, type DrillForecast, loadText } from '../drill/drill.ts';
+import { Drill, type DrillEnd, type DrillForecast } from '../drill/drill.ts';
 import { drillPicture } from '../drill/drill-picture.ts';
 import { CALLERS_PER_QUEUE, type DrillPlan } from '../drill/drill-plan.ts';
-import { drillText } from '../drill/drill-text.ts';
+import { drillText, loadText } from '../drill/drill-text.ts';
 import { configOf } from './config-of.ts';
 import { connector } from './connect.ts';
 import { DrillProgress } from './drill-progress.ts';
@@ -168,15 +168,18 @@ async function lookFirst({ drill, flags, config }: Look): Promise<DrillForecast>
 
 function announcement(drill: Drill, flags: DrillFlags, forecast: DrillForecast): readonly string[] {
   const plan = planOf(flags);
-  const { primary, replicas, ttlMs, quarantineMs } = forecast;
+  const { primary, replicas, ttlMs, quarantineMs, hasRollCall } = forecast;
   const nodes = replicas.map(formatHostPort).join(', ');
   const what = flags.observe
     ? 'it measures a failover that you cause, and causes none'
     : 'SENTINEL FAILOVER makes one of the replicas the primary';
+  const quarantine = hasRollCall
+    ? `until all servers have answered the roll call, at most ${span(quarantineMs)} (the quarantine),`
+    : `for about ${span(quarantineMs)} (the quarantine)`;
   const callers = plan.load.queues * CALLERS_PER_QUEUE;
   return [
     `drill failover: the primary is ${formatHostPort(primary)}, its replicas are ${nodes}: ${what}`,
-    `cost for everybody: nothing new is granted for about ${span(quarantineMs)} (the quarantine) and the switch; ` +
+    `cost for everybody: nothing new is granted ${quarantine} and the switch; ` +
       'leases that are held are renewed again in a few seconds',
     `load: ${loadText(plan)}, ${callers} callers that wait; TTL ${span(ttlMs)}; all under ${drill.prefix}`,
   ];

@@ -56,7 +56,7 @@ export function addDrillCommands(program: Command, env: Env): void {
     .addOption(span('--max-without-renewals <duration>', 'time without renewals', 15_000, '15s'))
     .option(
       '--max-without-grants <duration>',
-      'time without new grants (default: the quarantine and 20s)',
+      'time without new grants (default: 20s, and the quarantine where no roll call ends it)',
       duration,
     )
     .addOption(count('--max-lost <n>', 'leases and operations lost', 0, 0, Number.MAX_SAFE_INTEGER))

@@ -8,6 +8,7 @@ import { PERSISTENCE_CHECKS } from './checks/persistence-checks.ts';
 import { REACH_CHECKS } from './checks/reach-checks.ts';
 import { REPLICATION_CHECKS } from './checks/replication-checks.ts';
 import { RIGHTS_CHECKS } from './checks/rights-checks.ts';
+import { ROLL_CALL_CHECKS } from './checks/roll-call-checks.ts';
 import { SENTINEL_CHECKS } from './checks/sentinel-checks.ts';
 import { SENTINEL_SETTING_CHECKS } from './checks/sentinel-setting-checks.ts';
 import { TIMING_CHECKS } from './checks/timing-checks.ts';
@@ -18,6 +19,7 @@ export const CHECKS: readonly Check[] = [
   ...REACH_CHECKS,
   ...RIGHTS_CHECKS,
   ...DEPLOYMENT_CHECKS,
+  ...ROLL_CALL_CHECKS,
   ...VERSION_CHECKS,
   ...MEMORY_CHECKS,
   ...PERSISTENCE_CHECKS,

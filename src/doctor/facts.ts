@@ -85,6 +85,8 @@ export interface Facts {
   readonly announcedSentinels: readonly AnnouncedAddress[];
   /** What the deployment has recorded about itself; no fields if it never granted anything. */
   readonly meta: Look<Fields>;
+  /** The registry of the roll call: the entries of all instances by their ids. */
+  readonly instances: Look<Fields>;
   readonly certificates: readonly CertificateFacts[];
   readonly host: HostFacts;
 }

@@ -12,7 +12,7 @@ import { keysFor } from '../store/redis/keys.ts';
 import { lookAtFiles, lookAtPeer, type Peer } from './certificate-look.ts';
 import type { CertificateFacts, Facts } from './facts.ts';
 import { isOnThisHost, lookAtHost } from './host-look.ts';
-import { lookAtMeta, lookAtRedis } from './redis-node-look.ts';
+import { lookAtInstances, lookAtMeta, lookAtRedis } from './redis-node-look.ts';
 import { lookAtAnnounced, lookAtSentinel } from './sentinel-look.ts';
 
 const COMMAND_WITHIN_MS = 1_500;
@@ -66,7 +66,7 @@ async function gather(config: Config, redis: RedisConfig, clock: Clock, lines: L
   };
   const { primary } = topology;
   const replicas = topology.replicas.toSorted(byName); // the Sentinels tell them in any order
-  const [nodes, sentinels, announced, meta, certificates, host] = await Promise.all([
+  const [nodes, sentinels, announced, meta, instances, certificates, host] = await Promise.all([
     Promise.all([
       ...(primary ? [lookAtRedis(primary, 'primary', options)] : []),
       ...replicas.map((replica) => lookAtRedis(replica, 'replica', options)),
@@ -76,6 +76,7 @@ async function gather(config: Config, redis: RedisConfig, clock: Clock, lines: L
       ? lookAtAnnounced(topology, redis.sentinels, lines.sentinel, clock)
       : [],
     lookAtMeta(primary, options),
+    lookAtInstances(primary, options),
     certificatesOf(config, redis, topology, clock, lines),
     lookAtHost(),
   ]);
@@ -86,6 +87,7 @@ async function gather(config: Config, redis: RedisConfig, clock: Clock, lines: L
     sentinels,
     announcedSentinels: announced.toSorted((one, other) => byName(one.address, other.address)),
     meta,
+    instances,
     certificates,
     host,
   };

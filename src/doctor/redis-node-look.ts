@@ -67,6 +67,18 @@ export async function lookAtMeta(
   );
 }
 
+/** The instances that a roll call waits for. */
+export async function lookAtInstances(
+  address: HostPort | undefined,
+  { lines, keys }: RedisLookOptions,
+): Promise<Look<Fields>> {
+  if (!address) return { unseen: 'no primary is known' };
+  return lookAndRead(
+    look(() => lines.ask(address, 'HGETALL', `${keys.bucket}instances`)),
+    fieldsOf,
+  );
+}
+
 export function fieldsOfInfo(text: string): Fields {
   const lines = text.split('\r\n').filter((line) => line.indexOf(':') > 0);
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));

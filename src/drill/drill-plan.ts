@@ -36,7 +36,7 @@ export interface LoadSize {
 /** What a failover may cost; more fails the drill. */
 export interface Allowed {
   readonly withoutRenewalsMs: number;
-  /** undefined: the quarantine that the servers state, and 20 s. */
+  /** undefined: 20 s, and without a roll call the quarantine that the servers state. */
   readonly withoutGrantsMs: number | undefined;
   /** Leases and operations together. */
   readonly lost: number;

@@ -5,6 +5,7 @@ import type { OperationCounts } from './canary-operations.ts';
 import { CALL_KINDS, type CallKind, type CanaryRecord, longestGap, percentile } from './canary-record.ts';
 import { type Allowed, type DrillPlan, PHASES, type Phase } from './drill-plan.ts';
 import type { TimelineEvent } from './drill-timeline.ts';
+import type { QuarantineEnd } from './server-states.ts';
 
 /** The moments that divide a drill, on the monotonic clock. */
 export interface DrillMarks {
@@ -43,6 +44,8 @@ export interface DrillReport {
   readonly withoutGrantsMs: number;
   /** What the servers add to the outage of grants on purpose. */
   readonly quarantineMs: number;
+  /** How that ended; undefined if no server tells, and without a roll call. */
+  readonly quarantineEnd: QuarantineEnd | undefined;
   readonly allowed: Required<Allowed> & { readonly withoutGrantsMs: number };
   readonly leases: { readonly held: number; readonly kept: number; readonly lost: number };
   readonly operations: {
@@ -69,6 +72,9 @@ export interface DrillFindings {
   readonly formerPrimary: string;
   readonly newPrimary: string | undefined;
   readonly quarantineMs: number;
+  /** A roll call should end the quarantine early. */
+  readonly hasRollCall: boolean;
+  readonly quarantineEnd: QuarantineEnd | undefined;
   readonly heldLeases: number;
   readonly operations: OperationCounts;
   readonly grantsJudged: number;
@@ -96,11 +102,16 @@ export function reportOf(findings: DrillFindings): DrillReport {
   };
   const allowed = {
     ...plan.allowed,
-    withoutGrantsMs: plan.allowed.withoutGrantsMs ?? quarantineMs + SWITCH_MS,
+    withoutGrantsMs: plan.allowed.withoutGrantsMs ?? (findings.hasRollCall ? 0 : quarantineMs) + SWITCH_MS,
   };
   const complaints = [
     ...findings.troubles,
     ...excesses(measured, allowed),
+    ...(findings.hasRollCall &&
+    findings.quarantineEnd?.how === 'full' &&
+    measured.withoutGrantsMs > allowed.withoutGrantsMs
+      ? [`the roll call did not end the quarantine early: ${findings.quarantineEnd.why}`]
+      : []),
     ...(record.violations.length > 0
       ? [`${counted(record.violations.length, 'violation')} of the promises`]
       : []),
@@ -116,6 +127,7 @@ export function reportOf(findings: DrillFindings): DrillReport {
     withoutRenewalsMs: measured.withoutRenewalsMs,
     withoutGrantsMs: measured.withoutGrantsMs,
     quarantineMs,
+    quarantineEnd: findings.quarantineEnd,
     allowed,
     leases: { held: heldLeases, kept: heldLeases - lostLeases, lost: lostLeases },
     operations: { ...operations, kept: operations.begun - operations.lost - operations.forgotten },

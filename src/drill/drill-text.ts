@@ -1,7 +1,7 @@
 // The report of a drill as a text for people.
 
 import { CALL_KINDS, type CallKind } from './canary-record.ts';
-import { PHASES } from './drill-plan.ts';
+import { type DrillPlan, PHASES } from './drill-plan.ts';
 import { type DrillReport, inSeconds, type Latency } from './drill-report.ts';
 
 const NAME_COLUMNS = 24;
@@ -17,7 +17,7 @@ export function drillText(report: DrillReport): string {
     '\n',
     row('time without renewals', inSeconds(report.withoutRenewalsMs), inSeconds(allowed.withoutRenewalsMs)),
     row('time without new grants', inSeconds(report.withoutGrantsMs), inSeconds(allowed.withoutGrantsMs)),
-    row('  of it quarantine', inSeconds(report.quarantineMs)),
+    row('  of it quarantine', quarantineText(report)),
     row('leases kept', `${report.leases.kept} of ${report.leases.held}`),
     row('operations kept', `${report.operations.kept} of ${report.operations.begun}${takenOver(report)}`),
     ...forgotten(report),
@@ -36,9 +36,20 @@ export function drillText(report: DrillReport): string {
   ].join('');
 }
 
+export function loadText({ load }: DrillPlan): string {
+  const { holders, acquiresPerSecond, queues, operations } = load;
+  return `${holders} holders, ${acquiresPerSecond} new locks a second, ${queues} queues, ${operations} long operations`;
+}
+
 function row(name: string, value: string, most?: string): string {
   const allowed = most === undefined ? '' : `   (${most} allowed)`;
   return `  ${name.padEnd(NAME_COLUMNS)} ${value}${allowed}\n`;
+}
+
+function quarantineText({ quarantineMs, quarantineEnd: end }: DrillReport): string {
+  if (!end) return inSeconds(quarantineMs);
+  if (end.how === 'early') return `${inSeconds(end.tookMs)}, ended early by the roll call`;
+  return `${inSeconds(end.tookMs)}, its whole time${end.why === '' ? '' : `: ${end.why}`}`;
 }
 
 function forgotten({ operations }: DrillReport): string[] {

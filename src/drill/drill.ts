@@ -13,10 +13,11 @@ import { Canary, type Left } from './canary.ts';
 import { CanaryRecord } from './canary-record.ts';
 import type { DrillPlan, Phase } from './drill-plan.ts';
 import { type DrillMarks, type DrillReport, inSeconds, reportOf } from './drill-report.ts';
+import { loadText } from './drill-text.ts';
 import { DrillTimeline, type TimelineEvent } from './drill-timeline.ts';
 import { FailoverWatch } from './failover-watch.ts';
 import { GuardedCounters } from './guarded-counters.ts';
-import { type Objection, objectionsTo } from './objections.ts';
+import { noRedis, type Objection, objectionsTo } from './objections.ts';
 import { GRANTS_WITHIN_MS, rehearse } from './rehearsal.ts';
 import { lookAround } from './safety-look.ts';
 import { SentinelSide } from './sentinel-side.ts';
@@ -38,6 +39,8 @@ export interface DrillForecast {
   readonly replicas: readonly HostPort[];
   readonly ttlMs: number;
   readonly quarantineMs: number;
+  /** It should end the quarantine after a second or so. */
+  readonly hasRollCall: boolean;
 }
 
 export interface DrillLook {
@@ -112,7 +115,11 @@ export class Drill {
     this.#info = info;
     if (info.store === 'memory') return { objections: [noRedis(servers)], forecast: undefined };
     const { objections, primary, replicas } = await this.#judge();
-    const times = { ttlMs: this.#ttlMs(), quarantineMs: this.#quarantineMs() };
+    const times = {
+      ttlMs: this.#ttlMs(),
+      quarantineMs: this.#quarantineMs(),
+      hasRollCall: info.rollCall?.enabled ?? false,
+    };
     return { objections, forecast: primary && { primary, replicas, ...times } };
   }
 
@@ -166,6 +173,8 @@ export class Drill {
         formerPrimary: this.#watch.switched?.from ?? formatHostPort(primary),
         newPrimary: this.#watch.lastSwitched?.to,
         quarantineMs: this.#quarantineMs(),
+        hasRollCall: this.#info?.rollCall?.enabled ?? false,
+        quarantineEnd: this.#watch.quarantineEnd(),
         heldLeases: plan.load.holders,
         operations: canary.operations(),
         grantsJudged: counters.grants,
@@ -281,19 +290,4 @@ export class Drill {
     const { beforeMs, withinMs, afterMs } = this.#options.plan;
     return beforeMs + withinMs + this.#quarantineMs() + GRANTS_WITHIN_MS + afterMs + OPERATIONS_SPARE_MS;
   }
-}
-
-export function loadText({ load }: DrillPlan): string {
-  const { holders, acquiresPerSecond, queues, operations } = load;
-  return `${holders} holders, ${acquiresPerSecond} new locks a second, ${queues} queues, ${operations} long operations`;
-}
-
-function noRedis(servers: readonly string[]): Objection {
-  return {
-    check: 'store',
-    subject: servers.join(','),
-    seen: 'it keeps its locks in its memory',
-    why: 'there is no Redis that could fail over',
-    fix: 'give --server the servers of the deployment of --config',
-  };
 }

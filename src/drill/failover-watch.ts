@@ -8,7 +8,7 @@ import { type CanaryRecord, longestGap } from './canary-record.ts';
 import { inSeconds } from './drill-report.ts';
 import type { DrillTimeline } from './drill-timeline.ts';
 import type { SentinelSide } from './sentinel-side.ts';
-import { type ServerState, ServerStates } from './server-states.ts';
+import { type QuarantineEnd, type ServerState, ServerStates } from './server-states.ts';
 
 export interface FailoverWatchOptions {
   readonly sentinels: SentinelSide;
@@ -59,6 +59,11 @@ export class FailoverWatch {
   /** How long nothing is granted from now on, in milliseconds; 0 without a quarantine. */
   quarantineMs(): number {
     return this.#states.quarantineMs();
+  }
+
+  /** How the quarantine of the failover ended; undefined before that, and without a roll call. */
+  quarantineEnd(): QuarantineEnd | undefined {
+    return this.#states.quarantineEndAfter(this.#formerReign);
   }
 
   /**

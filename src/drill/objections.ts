@@ -222,6 +222,11 @@ function ofServers({ topology, replication, servers }: SafetyLook): Objection[] 
         },
       ];
     }
+    if (state.newcomerMs !== undefined) {
+      const seen = `it has just registered, and answers in ${seconds(state.newcomerMs)}`;
+      const why = 'its answer to the roll call can end no quarantine yet';
+      return [{ check: 'servers', subject: server, seen, why, fix: 'wait until it answers' }];
+    }
     if (!state.serving) {
       const why = 'it has no usable Redis primary even before the failover';
       return [
@@ -253,6 +258,17 @@ function ofServers({ topology, replication, servers }: SafetyLook): Objection[] 
     }
     return [];
   });
+}
+
+/** To servers that can't fail over. */
+export function noRedis(servers: readonly string[]): Objection {
+  return {
+    check: 'store',
+    subject: servers.join(','),
+    seen: 'it keeps its locks in its memory',
+    why: 'there is no Redis that could fail over',
+    fix: 'give --server the servers of the deployment of --config',
+  };
 }
 
 function rightsFor(right: string): string {

@@ -1,7 +1,7 @@
 // What each server says of itself while a drill runs: whether it serves, under which reign, and how long it still
 // grants nothing. Asks each of them by a connection of its own.
 
-import type { Client, ServerInfo } from '../client/client.ts';
+import type { Client, RollCallFacts, ServerInfo } from '../client/client.ts';
 import { type Clock, pause } from '../domain/clock.ts';
 
 export interface ServerState {
@@ -9,15 +9,27 @@ export interface ServerState {
   readonly reign: string;
   /** 0 when no quarantine is in force. */
   readonly quarantineMs: number;
+  /** How long it answers nothing yet, because it has just registered; absent: it answers. */
+  readonly newcomerMs?: number | undefined;
+  /** How the last quarantine ended that it has seen; absent before the first, and without a roll call. */
+  readonly quarantineEnd?: QuarantineEnd | undefined;
   /** It doesn't answer. */
   readonly isSilent?: true;
 }
 
+export type QuarantineEnd = NonNullable<RollCallFacts['lastQuarantineEnd']>;
+
 const EVERY_MS = 200;
 const ANSWER_MS = 1_000;
 
-export function stateOf({ serving, reign, quarantineRemainingMs = 0 }: ServerInfo): ServerState {
-  return { serving, reign, quarantineMs: quarantineRemainingMs };
+export function stateOf({ serving, reign, quarantineRemainingMs = 0, rollCall }: ServerInfo): ServerState {
+  return {
+    serving,
+    reign,
+    quarantineMs: quarantineRemainingMs,
+    newcomerMs: rollCall?.newcomerRemainingMs,
+    quarantineEnd: rollCall?.enabled ? rollCall.lastQuarantineEnd : undefined,
+  };
 }
 
 type Asked = Pick<Client, 'serverInfo'>;
@@ -74,6 +86,14 @@ export class ServerStates {
   /** How long the quarantine lasts that is in force, in milliseconds; 0 without one. */
   quarantineMs(): number {
     return Math.max(0, ...[...this.#last.values()].map(({ quarantineMs }) => quarantineMs));
+  }
+
+  /** How the quarantine ended, as servers under another reign than this one tell. One that was full says why. */
+  quarantineEndAfter(reign: string): QuarantineEnd | undefined {
+    const ends = [...this.#last.values()]
+      .filter((state) => state.serving && state.reign !== reign && state.quarantineMs === 0)
+      .flatMap(({ quarantineEnd }) => quarantineEnd ?? []);
+    return ends.find(({ how }) => how === 'full') ?? ends[0];
   }
 
   async #ask(client: Asked, signal: AbortSignal): Promise<ServerState> {

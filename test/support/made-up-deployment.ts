@@ -42,6 +42,14 @@ export function madeUp(
           ['schema', '3'],
           ['max_ttl', '30000000'],
           ['buckets', '1'],
+          ['roll_call', 'on'],
+          ['clock', '1000000000'],
+        ]),
+      },
+      instances: {
+        seen: new Map([
+          ['aa', '999500000 5000 1796000000000 1 app-1'],
+          ['bb', '998000000 5000 1796000000000 1 app-2'],
         ]),
       },
       certificates: [],

@@ -160,6 +160,12 @@ test.each<readonly [string, SafetyLook, string, RegExp]>([
     /it uses another Redis than 10\.0\.0\.1:6379/,
   ],
   [
+    'a server that has just registered',
+    look({ servers: new Map([['a:1', { ...SERVING, serving: false, newcomerMs: 17_400 }]]) }),
+    'servers',
+    /just registered, and answers in 18 s/,
+  ],
+  [
     'a server in quarantine',
     look({ servers: new Map([['a:1', { ...SERVING, quarantineMs: 2_500 }]]) }),
     'quarantine',

@@ -45,6 +45,8 @@ function findings(change: (record: CanaryRecord) => void = () => {}): DrillFindi
     formerPrimary: '10.0.0.1:6379',
     newPrimary: '10.0.0.2:6379',
     quarantineMs: 24_000,
+    hasRollCall: false,
+    quarantineEnd: undefined,
     heldLeases: 4,
     operations: { begun: 9, lost: 0, forgotten: 2, takenOver: 1 },
     grantsJudged: 61,
@@ -186,4 +188,18 @@ test('The picture is well-formed XML, whatever the deployment is called', () => 
   expect(rest.replaceAll(/&#\d+;/g, '')).not.toMatch(/[<>&]/);
   expect(svg).toContain('none for 30.0 s');
   expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+});
+
+test('With a roll call a quarantine that lasts its whole time fails the drill, which tells why', () => {
+  const quarantineEnd = { how: 'full', why: 'b on node-2 did not answer', tookMs: 24_000 } as const;
+  const full = reportOf({ ...findings(), hasRollCall: true, quarantineEnd });
+  expect(full.complaints).toContain(
+    'the roll call did not end the quarantine early: b on node-2 did not answer',
+  );
+  expect(full.allowed.withoutGrantsMs).toBe(20_000);
+  expect(drillText(full)).toContain('24.0 s, its whole time: b on node-2 did not answer');
+  const early = { how: 'early', why: '', tookMs: 612 } as const;
+  const text = drillText(reportOf({ ...findings(), hasRollCall: true, quarantineEnd: early }));
+  expect(text).toContain('0.6 s, ended early by the roll call');
+  expect(text).not.toContain('did not end the quarantine early');
 });
