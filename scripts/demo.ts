@@ -74,7 +74,7 @@ function introduce(redis: string): void {
   watch     nobody knows what that server granted last, so new locks wait for the full quarantine,
             max_ttl + 4 s = ${quarantine} s, and the other server says for whom it waits
 
-  takes     about 75 s; Ctrl-C stops the demo and everything that it has started
+  takes     about a minute; Ctrl-C stops the demo and everything that it has started
 `);
 }
 

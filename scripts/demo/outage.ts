@@ -61,7 +61,7 @@ export function inWords(
   }
   if (lastEnd !== undefined && before !== undefined && endKey(state) !== endKey(before)) {
     return lastEnd.how === 'early'
-      ? `${reign} the roll call is complete, and ended the quarantine after ${seconds(lastEnd.tookMs)}`
+      ? `${reign} the roll call is complete, and ended the quarantine after ${Math.round(lastEnd.tookMs)} ms`
       : `${reign} the quarantine lasted its whole time, ${seconds(lastEnd.tookMs)}`;
   }
   return `${reign} grants`;
