@@ -7,9 +7,11 @@ import { SentinelCluster } from './redis/sentinel-cluster.ts';
 import { clusterEnvironment, testEnvironment } from './test-instance.ts';
 
 export const MASTER_NAME = 'mymaster';
-/** What this machine, how busy it is, and this Redis are like, and not the deployment. */
+/**
+ * What this machine, how busy it is, and this Redis are like, and not the deployment; and that tests have no roll call.
+ */
 const OF_MACHINE =
-  /^(version|round-trip|replication-lag|transparent-huge-pages|overcommit-memory|disk-latency|clock-here|snapshots)$/;
+  /^(roll-call|version|round-trip|replication-lag|transparent-huge-pages|overcommit-memory|disk-latency|clock-here|snapshots)$/;
 /** A Sentinel that got no processor time for 2 s is in it for 30 s. */
 export const TILT = 'the Sentinel is in TILT mode';
 
