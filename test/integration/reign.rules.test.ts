@@ -207,7 +207,7 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
 
     await watcher.usable();
     const [epoch, ...rest] = watcher.status.reign.split(':');
-    expect(`1:${rest.join(':')}`).toBe(before.reign);
+    expect(`0:${rest.join(':')}`).toBe(before.reign);
     expect(epoch).toBe('2');
     expect(watcher.status.epoch).toBe(before.epoch + 1);
     expect(watcher.status.quarantineRemainingMs).toBeGreaterThan(MAX_TTL_MS);

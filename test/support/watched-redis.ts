@@ -60,14 +60,14 @@ export function exists(redis: RedisProcess, key: string): Promise<boolean> {
   return redis.withClient(async (client) => (await client.exists(key)) === 1);
 }
 
-/** `count` Sentinels that agree on `primary`, under epoch 1, and know of each other. */
+/** `count` Sentinels that agree on `primary`, under epoch 0, and know of each other. */
 export function startSentinels(
   atEnd: AtEnd,
   count: number,
   primary: HostPort,
   options: Partial<FakeSentinelOptions> = {},
 ): Promise<FakeSentinel[]> {
-  const claim = { primary, configEpoch: 1, otherSentinels: count - 1, masterName: MASTER_NAME };
+  const claim = { primary, configEpoch: 0, otherSentinels: count - 1, masterName: MASTER_NAME };
   return Promise.all(
     Array.from({ length: count }, async () => {
       const sentinel = await FakeSentinel.start({ ...claim, ...options });

@@ -48,6 +48,9 @@ import type { ToldLease, ToldMemory } from './told-memory.ts';
 /** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
 
+/** When to ask again in a quarantine that a roll call may end. */
+const ASK_AGAIN_MS = 2_000;
+
 /** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
 const TEXT_WORDS = 3;
 
@@ -95,7 +98,7 @@ export class RedisLockStore implements LockStore {
       case 'min-hold':
         return { kind: 'contended', contention: readContention(spec.resource, word, rest) };
       case 'quarantined':
-        return { kind: 'quarantined', retryAfterMs: milliseconds(rest[0]) };
+        return { kind: 'quarantined', retryAfterMs: this.#worthAsking(milliseconds(rest[0])) };
       case 'reused':
       case 'moved':
       case 'revoked':
@@ -337,6 +340,12 @@ export class RedisLockStore implements LockStore {
       const deadlineMs = askedAtMs + milliseconds(words[2 * Number(index) + 1]);
       told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
     }
+  }
+
+  // The roll call may end the quarantine at any moment. (What waits for the full end of one waits for that.)
+  #worthAsking(leftMs: number): number {
+    const mayEndEarly = this.#told && this.#keeper.quarantineRemainingMs > 0;
+    return mayEndEarly ? Math.min(leftMs, ASK_AGAIN_MS) : leftMs;
   }
 
   #granted(of: AcquisitionRef, answer: Answer): Granted {

@@ -91,8 +91,10 @@ export class ReignAdoption {
       microseconds(policy.lapsedAfterMs),
       this.#seenToken,
       // Only an instance that has never seen this deployment may believe that nobody has: an empty Redis is
-      // otherwise one that lost its data, and the leases it forgot are still held.
-      policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait',
+      // otherwise one that lost its data, and the leases it forgot are still held. And nobody may believe it of a
+      // primary that Sentinels have chosen: the one before it died, and this one may be a replica that never had its
+      // data.
+      policy.bootstrapNew && !this.#knowsDeployment && agreed.configEpoch === '0' ? 'new' : 'wait',
       FORMER_SCHEMA,
       onOrOff(policy.rollCall),
       microseconds(newcomerWaitMs(policy.maxTtlMs)),
@@ -122,6 +124,11 @@ export class ReignAdoption {
 /** Its last part is in it so that switching the roll call begins a new reign, with a quarantine that nothing ends. */
 export function reignOf(configEpoch: string | number, replid: string, rollCall: boolean): string {
   return `${configEpoch}:${replid}:${SCHEMA_VERSION}:${onOrOff(rollCall)}`;
+}
+
+/** The config epoch of the Sentinels that a reign's name begins with. */
+export function configEpochOf(reign: string): string {
+  return reign.slice(0, reign.indexOf(':'));
 }
 
 function onOrOff(is: boolean): 'on' | 'off' {

@@ -11,7 +11,7 @@ import type { StoreObserver } from '../store.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
-import { STEP_TIMEOUT_MS } from './reign.ts';
+import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
 import { type Cut, type ToldLease, ToldMemory } from './told-memory.ts';
@@ -216,7 +216,7 @@ export class RollCall {
     const { observer } = this.#options;
     const { cut, isFresh } = membership;
     let putBack = 0;
-    let batch = new Batch(cut);
+    let batch = new Batch();
     const send = async (isLast: boolean): Promise<Reply> => {
       const isComplete = isLast && this.told.isCompleteFor(cut);
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(this.#options.seenToken())];
@@ -232,7 +232,7 @@ export class RollCall {
       batch.add(lease, this.#options.clock.monotonicMs());
       if (!batch.isFull) continue;
       await send(false);
-      batch = new Batch(cut);
+      batch = new Batch();
     }
     const reply = await send(true);
     this.#putBack += putBack;
@@ -259,12 +259,7 @@ export class RollCall {
 class Batch {
   readonly args: string[] = [];
   readonly said: { readonly lease: ToldLease; readonly saidUs: number }[] = [];
-  readonly #cut: Cut;
   #length = 0;
-
-  constructor(cut: Cut) {
-    this.#cut = cut;
-  }
 
   get isFull(): boolean {
     return this.said.length >= BATCH_LEASES || this.#length >= BATCH_LENGTH;
@@ -279,8 +274,7 @@ class Batch {
     const ceilingLeft =
       ceilingMs === Number.POSITIVE_INFINITY ? '0' : microseconds(Math.max(1, ceilingMs - nowMs));
     const holdLeft = microseconds(Math.max(0, holdMs - nowMs));
-    const line = reign === this.#cut.fromReign ? '1' : '0';
-    const spans = `${left} ${ceilingLeft} ${holdLeft} ${clockUs} ${line}`;
+    const spans = `${left} ${ceilingLeft} ${holdLeft} ${configEpochOf(reign)} ${clockUs}`;
     this.args.push(key.slice(space + 1), key.slice(0, space), text, about, spans);
     this.said.push({ lease, saidUs: clockUs });
     this.#length += key.length + text.length + about.length + spans.length;

@@ -17,10 +17,9 @@
 --       5 fresh           '1': by its own entry, these data were young enough when it joined
 --       6 seen_token      the largest fencing token that it has seen
 --       7… of each lease five: resource, lease_id, lease (as it was recorded), about (what people are told), and
---          "left ceiling_left hold_left clock line"
+--          "left ceiling_left hold_left config_epoch clock"
 --          left: of what its holder was told; 0 or less: only the min_hold goes on. ceiling_left: of its max_hold, 0
---          for none. clock: the lease clock when it was told. line: '1' if that was under the reign that these data
---          come from
+--          for none. config_epoch, clock: under which one of the Sentinels, and at which lease clock it was told
 -- REPLY answered now clock quarantine_left owing put_back    (owing: how many have not answered yet)
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -34,15 +33,31 @@ if seen_token > state.token then
   redis.call('HSET', meta, 'token', int(seen_token))
 end
 
--- The lease that is told of is here: it lasts at least as long as its holder was told. What this reign has renewed is
--- newer than all that was told before.
-local function raise(lock, lease_id, own, lease, is_newer)
+local from = redis.call('HMGET', meta, 'from_reign', 'from_clock', 'floor')
+local from_epoch = tonumber(string.match(from[1], '^(%d+):') or '0')
+
+-- Whether what was told is newer than the record that is here. A stream may have moved from one instance to another, and
+-- both put its lease back: the later one speaks for it, or the holder would hear that its lease has moved. What this
+-- reign has renewed is newer than all that was told before.
+local function is_newer(own, config_epoch, clock)
+  if not is_inherited(state, own) then return false end
+  local known_epoch, known_clock = string.match(own.epoch, '^r(%d+)%.(%d+)$')
+  known_epoch, known_clock = tonumber(known_epoch) or from_epoch, tonumber(known_clock) or tonumber(from[2]) - 1
+  if config_epoch ~= known_epoch then return config_epoch > known_epoch end
+  return clock > known_clock
+end
+
+-- The lease that is told of is here: it lasts at least as long as its holder was told.
+local function raise(lock, lease_id, own, lease, newer)
   if own.state == 'offer' then
     forget_offer(state, lock, lease_id, own.stamp)
     own.state, own.ttl, own.ceiling = 'held', lease.ttl, lease.ceiling
   end
   own.deadline = math.max(own.deadline, lease.deadline)
-  if is_newer then own.stamp, own.epoch = lease.stamp, lease.epoch end
+  if newer then
+    own.stamp, own.epoch = lease.stamp, lease.epoch
+    if lease.state == 'revoked' then own.state = 'revoked' end
+  end
   redis.call('HSET', lock.key, lease_id, lease_text(own))
 end
 
@@ -52,20 +67,17 @@ for i = 7, #args, 5 do
   local lock, own = open_lock(state, resource, lease_id)
   drop_lapsed(state, lock)
   if own and not blocks(state, own) then own = nil end
-  local left, ceiling_left, hold_left, clock, line = string.match(args[i + 4], '^(%S+) (%d+) (%S+) (%d+) (%d)$')
+  local left, ceiling_left, hold_left, config_epoch, clock =
+    string.match(args[i + 4], '^(%S+) (%d+) (%S+) (%d+) (%d+)$')
   left, ceiling_left, hold_left = tonumber(left), tonumber(ceiling_left), tonumber(hold_left)
   local lease = read_lease(args[i + 2])
   if hold_left > 0 then raise_min_hold(state, lock, lease.token, state.clock + hold_left) end
   if left > 0 then
     lease.deadline = state.clock + left + SKEW
     lease.ceiling = ceiling_left > 0 and state.clock + ceiling_left + SKEW or 0
-    lease.epoch = 'r' .. clock
+    lease.epoch = 'r' .. config_epoch .. '.' .. clock
     if own and own.token == lease.token then
-      -- A stream may have moved from one instance to another, and both put the lease back. The later one speaks for it.
-      local known_clock = tonumber(string.match(own.epoch, '^r(%d+)$') or '')
-      local is_newer = is_inherited(state, own) and (known_clock and tonumber(clock) > known_clock
-        or not known_clock and line == '1')
-      raise(lock, lease_id, own, lease, is_newer)
+      raise(lock, lease_id, own, lease, is_newer(own, tonumber(config_epoch), tonumber(clock)))
     else
       -- In place of a grant of this id that nobody was told of: that is how two differ.
       if own then
@@ -90,9 +102,9 @@ local flat = redis.call('HGETALL', instances)
 for i = 2, #flat, 2 do
   if read_entry(flat[i]).epoch ~= state.epoch then owing = owing + 1 end
 end
-local recorded = redis.call('HMGET', meta, 'fresh', 'floor')
-local opens = math.max(state.clock, tonumber(recorded[2]))
-if complete and owing == 0 and recorded[1] == '1' and opens < state.quarantine_until then
+local has_fresh = redis.call('HGET', meta, 'fresh') == '1'
+local opens = math.max(state.clock, tonumber(from[3]))
+if complete and owing == 0 and has_fresh and opens < state.quarantine_until then
   state.quarantine_until = opens
   redis.call('HSET', meta, 'quarantine_until', int(opens))
   -- All that wait were told a later moment.

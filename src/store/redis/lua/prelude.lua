@@ -94,8 +94,8 @@ end
 --   'offer'    a hand-over that its instance has not confirmed yet: nobody was told of it, it ends after the offer
 --              window, and its deadline carries no skew
 --   'revoked'  by an administrator: it takes the resource until its deadline, and nothing renews it
--- `epoch` is that of the reign that granted or last renewed it; 'r' and a lease clock if a roll call put it back, with
--- the clock of what its holder was told; '' in the former layout.
+-- `epoch` is that of the reign that granted or last renewed it; 'r1.2' if a roll call put it back, with the config epoch
+-- and the lease clock of what its holder was told; '' in the former layout.
 local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+) ?(%S*)$'
 
 local function read_lease(text)
