@@ -17,7 +17,7 @@ export function drillText(report: DrillReport): string {
     '\n',
     row('time without renewals', inSeconds(report.withoutRenewalsMs), inSeconds(allowed.withoutRenewalsMs)),
     row('time without new grants', inSeconds(report.withoutGrantsMs), inSeconds(allowed.withoutGrantsMs)),
-    row('  of it quarantine', inSeconds(report.quarantineMs)),
+    row('  full quarantine', inSeconds(report.quarantineMs)),
     row('leases kept', `${report.leases.kept} of ${report.leases.held}`),
     row('operations kept', `${report.operations.kept} of ${report.operations.begun}${takenOver(report)}`),
     ...forgotten(report),

@@ -38,7 +38,7 @@ test('The table of docs/drill.md explains each row of the report that it shows',
   expect(rows).toContain('time without renewals');
   const explained = [...PROSE.matchAll(/^\| ([^|]+?) \|/gm)].map(([, name]) => name);
   const calls = ['acquire', 'hand-over', 'renew', 'release', 'begin', 'claim', 'heartbeat'];
-  const partOfOthers = ['of it quarantine', 'judged'];
+  const partOfOthers = ['full quarantine', 'judged'];
   const missing = rows.filter((name) => ![...explained, ...calls, ...partOfOthers].includes(name));
   expect(missing).toEqual([]);
 });
