@@ -59,16 +59,17 @@ function introduce(redis: string): void {
 
   Redis     a primary, two replicas and three Sentinels on free ports of this machine
             (${redis})
-  servers   two Leasehold processes, with roll_call: on. The first failover comes when both have been registered
-            for ${newcomer} s, since before that no roll call can end a quarantine early
+  servers   two Leasehold processes, with roll_call: on. The first failover comes when both have been
+            registered for ${newcomer} s, since before that no roll call can end a quarantine early
 
   first     ${CALLERS_IN_QUEUE} callers wait with Hold behind a holder whose process is killed (SIGKILL)
   watch     its lease ends with its TTL, and the callers are served in the order in which they came
 
-  second    workers, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s. One of them begins
-            a long job, and the primary is killed during it, right after it granted a lease that no replica has
-  watch     the holder keeps renewing. The servers put back what the new primary lacks (the roll call), and a moment
-            after that new locks are granted
+  second    workers, each: Acquire, work, Release, again. TTL ${TTL_MS / 1_000} s, renewed every ${TTL_MS / 4_000} s. One of them
+            begins a long job, and the primary is killed during it, right after it granted a lease that no
+            replica has
+  watch     the holder keeps renewing. The servers put back what the new primary lacks (the roll call), and
+            a moment after that new locks are granted
 
   third     the next primary is killed together with one of the servers
   watch     nobody knows what that server granted last, so new locks wait for the full quarantine,

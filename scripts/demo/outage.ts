@@ -11,7 +11,7 @@ export class Outage {
   killedMs = Number.POSITIVE_INFINITY;
   /** When a majority of the Sentinels named the next one. */
   switchedMs: number | undefined;
-  /** When the first server served on the next one. */
+  /** When the first server served on the next one: its reign had just been adopted. */
   servedMs: number | undefined;
   /** When the first server granted there. */
   grantsMs: number | undefined;

@@ -32,7 +32,7 @@ export function summarise({ journal, newLocks, queue, failover, late, loss, nowM
   const newLockAfter = ({ killedMs }: Outage): string =>
     since(killedMs, newLocks.firstAfter(killedMs)?.grantedMs);
   const end = ({ how, servedMs, grantsMs }: Outage): string =>
-    `${how === undefined ? UNKNOWN : ENDS[how]}, ${difference(servedMs, grantsMs)} after a server reached the new primary`;
+    `${how === undefined ? UNKNOWN : ENDS[how]}, ${difference(servedMs, grantsMs)} after it was adopted`;
 
   console.log(`\nSummary, computed from ${beliefs.length} grants and ${renewals.length} renewals\n`);
   const inOrder = isInOrder(queue);

@@ -61,7 +61,9 @@ test('The demo survives a crash and two failovers, keeps its promises and says w
   expect(roll).toMatch(/the lease that the new primary lacked +put back, and renewed\n/);
   expect(number(/leases put back, by the metrics of the servers +(\d+)\n/, roll)).toBeGreaterThan(0);
   expect(full).toMatch(/the roll call waited for +server-b\n/);
-  expect(number(/end of the quarantine +in full, (\d+\.\d) s after/, full)).toBeGreaterThan(16);
+  expect(number(/end of the quarantine +in full, (\d+\.\d) s after it was adopted\n/, full)).toBeGreaterThan(
+    16,
+  );
   expect(number(/first new lock +(\d+\.\d) s after it\n/, full)).toBeGreaterThan(17);
 
   expect(output).toMatch(/roll call waits for .*server-b, last seen \d+\.\d s ago/);
