@@ -26,7 +26,7 @@ export interface RollCallOptions {
   readonly observer: StoreObserver;
   readonly maxTtlMs: number;
   readonly maxToldLeases: number;
-  /** For people; without spaces. */
+  /** For people. */
   readonly hostName: string;
   /** The largest token that this process has seen. */
   readonly seenToken: () => number;
@@ -36,7 +36,7 @@ export interface RollCallOptions {
 interface Membership {
   readonly reign: string;
   cut: Cut;
-  /** The data are so young that whoever they lack is still a newcomer. */
+  /** The data are so young that an instance which they lack is still a newcomer. */
   readonly isFresh: boolean;
   /** It has answered, but not of all that it told. */
   isIncomplete: boolean;
@@ -46,6 +46,7 @@ interface Membership {
 const BATCH_LEASES = 200;
 const BATCH_LENGTH = 200_000;
 const LEAVE_WITHIN_MS = 1_000;
+const LONGEST_NAME = 64;
 
 export class RollCall {
   readonly told: ToldMemory;
@@ -192,7 +193,7 @@ export class RollCall {
   async #register(session: Session): Promise<void> {
     const { clock, hostName, maxTtlMs, observer } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
-    const args = [hostName, microseconds(waitMs)];
+    const args = [hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-', microseconds(waitMs)];
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
     this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
     const leftMs = this.newcomerRemainingMs;

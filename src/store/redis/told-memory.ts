@@ -2,8 +2,8 @@
 // noted before the answer leaves. Owns how answers about one lease are merged, the bound, and what a reign's data
 // cannot know. Decides nothing of when it is asked (roll-call.ts), and reads of a lease's text only its numbers.
 //
-// This lies on the path of every grant and renewal. A note costs about 0.3 us, a renewal of a known lease 0.1 us, and
-// an entry some 500 bytes (of a lease with an owner, two pairs of metadata, and a resource's name of 30 characters).
+// This lies on the path of every grant and renewal. With 100,000 leases remembered, a note takes 1 to 2 us, mostly of
+// reading memory, and a lease takes some 350 bytes (with an owner, two pairs of metadata, and a name of 30 characters).
 
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 
