@@ -119,6 +119,8 @@ export class RollCall {
    * are. Resolves with the reply to its answer, if it owed one. Rejects when the session can't be used.
    */
   async join(session: Session): Promise<Reply | undefined> {
+    // It would register again, and all would wait for it.
+    if (this.#isLeaving) throw new Error('this instance is about to end');
     const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock] = await this.#run(
       session,
       'join-reign',
@@ -220,7 +222,8 @@ export class RollCall {
     let batch = new Batch(cut);
     const send = async (isLast: boolean): Promise<Reply> => {
       const isComplete = isLast && this.told.isCompleteFor(cut);
-      const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(this.#options.seenToken())];
+      const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
+      const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);
       for (const { lease, saidUs } of batch.said) {
         this.told.putBack(lease, saidUs, session.reign, Number(reply[2]));
