@@ -4,6 +4,8 @@
 // Read role and replication id ──▶ ask the Sentinels *after that* ──▶ join or adopt the reign ──▶ session in use
 //        ▲                                                                                            │
 //        └────────────── closed · another primary or epoch named · reign refused · READONLY ◀──────────┘
+//
+// Over 300 lines because the steps of this circle are in one place.
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';

@@ -1,5 +1,7 @@
 // The lock store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
 // nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
+//
+// Over 300 lines because each command of the interface is here, beside what its reply means.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type {
@@ -8,7 +10,6 @@ import type {
   ForceReleaseOutcome,
   Granted,
   Lease,
-  LeaseSpec,
   LockView,
   ReleaseOutcome,
   RenewOutcome,
@@ -40,19 +41,17 @@ import {
   renewArguments,
   stampText,
 } from './lock-arguments.ts';
-import { grantedAtUs, milliseconds, readContention, readViews } from './lock-replies.ts';
+import { milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
-import type { ToldLease, ToldMemory } from './told-memory.ts';
+import { noteGrants, ToldRenewals } from './told-answers.ts';
+import type { ToldMemory } from './told-memory.ts';
 
 /** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
 
 /** When to ask again in a quarantine that a roll call may end. */
 const ASK_AGAIN_MS = 2_000;
-
-/** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
-const TEXT_WORDS = 3;
 
 export interface RedisLockStoreOptions {
   readonly lane: CommandLane;
@@ -84,7 +83,7 @@ export class RedisLockStore implements LockStore {
   async acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
     const { spec } = command;
     const about = aboutText(spec);
-    const note = this.#told && ((told: Answer) => this.#noteGrant(spec, about, told));
+    const note = noteGrants(this.#told, spec, about);
     const answer = await this.#run('acquire-lock', acquireArguments(command, about), bound, note);
     const [word, , ...rest] = answer.reply;
     switch (word) {
@@ -111,7 +110,7 @@ export class RedisLockStore implements LockStore {
 
   async confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     const { spec } = command;
-    const note = this.#told && ((told: Answer) => this.#noteGrant(spec, aboutText(spec), told));
+    const note = noteGrants(this.#told, spec, aboutText(spec));
     const answer = await this.#run('confirm-offer', confirmArguments(command), bound, note);
     const [word] = answer.reply;
     if (word === 'granted' || word === 'repeated') return this.#granted(spec, answer);
@@ -130,15 +129,11 @@ export class RedisLockStore implements LockStore {
   }
 
   async renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
-    const told = this.#told;
-    // What it knows now is what it notes then, whatever ends meanwhile.
-    const known = told && commands.map((command) => knownOf(told, command));
-    // A call that takes a lease over changes its text.
+    const told = this.#told && new ToldRenewals(this.#told, commands);
     const args = commands.flatMap((command, index) =>
-      renewArguments(command, known !== undefined && (!known[index] || command.takesOver === true)),
+      renewArguments(command, told?.asksText(index) ?? false),
     );
-    const note = told && known && ((answer: Answer) => this.#noteRenewals(told, commands, known, answer));
-    const answer = await this.#run('renew-locks', args, bound, note);
+    const answer = await this.#run('renew-locks', args, bound, told?.note);
     const words = answer.reply[2]?.split(' ') ?? [];
     return commands.map((command, index) => {
       const word = words[2 * index];
@@ -287,61 +282,6 @@ export class RedisLockStore implements LockStore {
     return this.#lane.run(name, this.#keys, args, bound, note);
   }
 
-  #noteGrant(spec: LeaseSpec, about: string, { reply, askedAtMs, session }: Answer): void {
-    const [word, nowUs, , remaining, , clock, text] = reply;
-    if ((word !== 'granted' && word !== 'repeated') || text === undefined) return;
-    const { resource, leaseId, minHoldMs } = spec;
-    let holdMs = 0;
-    if (minHoldMs > 0) {
-      // Its min_hold began with the grant, whose answer may have been told to nobody.
-      const sinceMs = word === 'granted' ? 0 : (Number(nowUs) - grantedAtUs(text)) / 1_000;
-      holdMs = askedAtMs + minHoldMs - Math.max(0, sinceMs);
-    }
-    this.#told?.note({
-      resource,
-      leaseId,
-      text,
-      about,
-      askedAtMs,
-      deadlineMs: askedAtMs + milliseconds(remaining),
-      holdMs,
-      reign: session.reign,
-      clockUs: Number(clock),
-    });
-  }
-
-  #noteRenewals(
-    told: ToldMemory,
-    commands: readonly RenewCommand[],
-    known: readonly (ToldLease | undefined)[],
-    { reply, askedAtMs, session }: Answer,
-  ): void {
-    const [, , list = '', clock, ...texts] = reply;
-    const words = list.split(' ');
-    const clockUs = Number(clock);
-    const { reign } = session;
-    for (let index = 0; index < commands.length; index++) {
-      const lease = known[index];
-      if (!lease) continue;
-      const word = words[2 * index];
-      if (word === 'renewed' || word === 'final') {
-        told.renewed(lease, askedAtMs + milliseconds(words[2 * index + 1]), reign, clockUs);
-      } else if (word === 'revoked') {
-        told.isRevoked(lease);
-      } else if (word === 'lost') {
-        told.isOver(lease);
-      }
-    }
-    for (let at = 0; at + TEXT_WORDS <= texts.length; at += TEXT_WORDS) {
-      const [index, text = '', about = ''] = texts.slice(at, at + TEXT_WORDS);
-      const command = commands[Number(index)];
-      if (!command) continue;
-      const { resource, leaseId } = command;
-      const deadlineMs = askedAtMs + milliseconds(words[2 * Number(index) + 1]);
-      told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
-    }
-  }
-
   // The roll call may end the quarantine at any moment. (What waits for the full end of one waits for that.)
   #worthAsking(leftMs: number): number {
     const mayEndEarly = this.#told && this.#keeper.quarantineRemainingMs > 0;
@@ -371,10 +311,6 @@ export class RedisLockStore implements LockStore {
     const lease = { resource, leaseId, fencingToken, deadlineMs, expiresAtWallMs };
     return replicas > 0 ? { ...lease, replicas } : lease;
   }
-}
-
-function knownOf(told: ToldMemory, { resource, leaseId, fencingToken }: RenewCommand): ToldLease | undefined {
-  return told.find(resource, leaseId, Number(fencingToken));
 }
 
 /** "lease_id call resource": the resource may hold spaces. */

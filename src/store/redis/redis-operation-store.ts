@@ -1,5 +1,7 @@
 // The operation store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
 // nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
+//
+// Over 300 lines because each command of the interface is here, beside what its reply means.
 
 import {
   type Attempt,
@@ -39,7 +41,7 @@ import type { ChangeFeed } from './change-feed.ts';
 import type { Answer, CommandLane, Note } from './command-lane.ts';
 import { deathsOf } from './deaths.ts';
 import type { Keys } from './keys.ts';
-import { aboutText, microseconds } from './lock-arguments.ts';
+import { microseconds } from './lock-arguments.ts';
 import { milliseconds, readContention } from './lock-replies.ts';
 import {
   beginArguments,
@@ -55,7 +57,6 @@ import {
 import { listOperations } from './operation-listing.ts';
 import {
   type AttemptTold,
-  attemptLeaseOf,
   attemptNoticeOf,
   attemptOf,
   BEATEN_WORDS,
@@ -72,7 +73,8 @@ import {
 } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
-import type { ToldLease, ToldMemory } from './told-memory.ts';
+import { noteAttempt, ToldHeartbeats } from './told-answers.ts';
+import type { ToldMemory } from './told-memory.ts';
 
 /** Scripts that one claim runs. */
 const CLAIM_ROUNDS = 50;
@@ -113,7 +115,7 @@ export class RedisOperationStore implements OperationStore {
       const [word, , ...rest] = told.reply;
       if (word !== 'begun' || !claimId) return;
       read = begunOf(rest);
-      this.#noteAttempt(read.operation, claimId, read.left, told);
+      noteAttempt(this.#told, read.operation, claimId, read.left, told);
     });
     const [word, , ...rest] = answer.reply;
     switch (word) {
@@ -176,7 +178,8 @@ export class RedisOperationStore implements OperationStore {
       const [word, , , , , , blocked, ...rest] = toTell.reply;
       if (word !== 'claimed') return;
       told = grantsOf(rest.slice(Number(blocked)));
-      for (const { operation, left } of told) this.#noteAttempt(operation, command.claimId, left, toTell);
+      for (const { operation, left } of told)
+        noteAttempt(this.#told, operation, command.claimId, left, toTell);
     });
     const [word, , first, next = '-', repeated, died, blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
@@ -202,7 +205,7 @@ export class RedisOperationStore implements OperationStore {
       const [word, , left = '', ...record] = told.reply;
       if (word !== 'changed') return;
       operation = operationOf(record);
-      this.#noteAttempt(operation, command.claimId, left, told);
+      noteAttempt(this.#told, operation, command.claimId, left, told);
     });
     const [, , left = ''] = answer.reply;
     if (!operation) return refused('update-operation', answer);
@@ -214,19 +217,11 @@ export class RedisOperationStore implements OperationStore {
   }
 
   async heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<HeartbeatOutcome[]> {
-    const told = this.#told;
-    // What it knows now is what it notes then, whatever ends meanwhile.
-    const known =
-      told &&
-      commands.map(({ resource, claimId, fencingToken }) =>
-        told.find(resource, claimId, Number(fencingToken)),
-      );
-    // A call that takes an attempt over changes the text of its lease.
+    const told = this.#told && new ToldHeartbeats(this.#told, commands);
     const args = commands.flatMap((command, index) =>
-      heartbeatArguments(command, known !== undefined && (!known[index] || command.takesOver === true)),
+      heartbeatArguments(command, told?.asksText(index) ?? false),
     );
-    const note = told && known && ((toTell: Answer) => this.#noteBeats(told, commands, known, toTell));
-    const answer = await this.#run('heartbeat-operations', bound, args, note);
+    const answer = await this.#run('heartbeat-operations', bound, args, told?.note);
     const words = answer.reply.slice(2);
     return commands.map((command, index) => {
       const beat = words.slice(BEATEN_WORDS * index, BEATEN_WORDS * (index + 1));
@@ -306,57 +301,6 @@ export class RedisOperationStore implements OperationStore {
 
   get #told(): ToldMemory | undefined {
     return this.#options.keeper.rollCall?.told;
-  }
-
-  // The lease of an attempt is told with it, and noted with it.
-  #noteAttempt(
-    operation: Operation,
-    claimId: string,
-    left: string,
-    { reply, askedAtMs, session }: Answer,
-  ): void {
-    const { resource, lock, owner, startedAtWallMs } = operation;
-    const told = this.#told;
-    const lease = told && lock && attemptLeaseOf(left);
-    if (!lease) return;
-    // Its min_hold began with the attempt, whose first answer may have been told to nobody.
-    const sinceMs = milliseconds(reply[1]) - (startedAtWallMs ?? 0);
-    told.note({
-      resource,
-      leaseId: claimId,
-      text: lease.text,
-      about: aboutText({ owner: lock.owner || owner, metadata: lock.metadata }),
-      askedAtMs,
-      deadlineMs: askedAtMs + lease.remainingMs,
-      holdMs: lock.minHoldMs > 0 ? askedAtMs + lock.minHoldMs - Math.max(0, sinceMs) : 0,
-      reign: session.reign,
-      clockUs: lease.clockUs,
-    });
-  }
-
-  #noteBeats(
-    told: ToldMemory,
-    commands: readonly HeartbeatCommand[],
-    known: readonly (ToldLease | undefined)[],
-    { reply, askedAtMs, session: { reign } }: Answer,
-  ): void {
-    for (let index = 0; index < commands.length; index++) {
-      const at = 2 + BEATEN_WORDS * index;
-      const [word, left = ''] = [reply[at], reply[at + 2]];
-      const [command, lease_] = [commands[index], known[index]];
-      if (word === 'renewed' || word === 'final') {
-        const lease = attemptLeaseOf(left);
-        if (!lease || !command) continue;
-        const { text, about, clockUs } = lease;
-        const deadlineMs = askedAtMs + lease.remainingMs;
-        if (lease_) told.renewed(lease_, deadlineMs, reign, clockUs);
-        if (about === '') continue; // the text was not asked for
-        const { resource, claimId: leaseId } = command;
-        told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
-      } else if (word !== 'moved' && lease_) {
-        told.isOver(lease_);
-      }
-    }
   }
 
   /** `ends`: the attempt whose lease ends with this change. */

@@ -26,7 +26,7 @@ export interface RollCallOptions {
   readonly observer: StoreObserver;
   readonly maxTtlMs: number;
   readonly maxToldLeases: number;
-  /** For people; without spaces. */
+  /** For people. */
   readonly hostName: string;
   /** The largest token that this process has seen. */
   readonly seenToken: () => number;
@@ -36,7 +36,7 @@ export interface RollCallOptions {
 interface Membership {
   readonly reign: string;
   cut: Cut;
-  /** The data are so young that whoever they lack is still a newcomer. */
+  /** The data are so young that an instance which they lack is still a newcomer. */
   readonly isFresh: boolean;
   /** It has answered, but not of all that it told. */
   isIncomplete: boolean;
@@ -46,6 +46,7 @@ interface Membership {
 const BATCH_LEASES = 200;
 const BATCH_LENGTH = 200_000;
 const LEAVE_WITHIN_MS = 1_000;
+const LONGEST_NAME = 64;
 
 export class RollCall {
   readonly told: ToldMemory;
@@ -118,6 +119,8 @@ export class RollCall {
    * are. Resolves with the reply to its answer, if it owed one. Rejects when the session can't be used.
    */
   async join(session: Session): Promise<Reply | undefined> {
+    // It would register again, and all would wait for it.
+    if (this.#isLeaving) throw new Error('this instance is about to end');
     const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock] = await this.#run(
       session,
       'join-reign',
@@ -192,7 +195,7 @@ export class RollCall {
   async #register(session: Session): Promise<void> {
     const { clock, hostName, maxTtlMs, observer } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
-    const args = [hostName, microseconds(waitMs)];
+    const args = [hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-', microseconds(waitMs)];
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
     this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
     const leftMs = this.newcomerRemainingMs;
@@ -219,7 +222,8 @@ export class RollCall {
     let batch = new Batch();
     const send = async (isLast: boolean): Promise<Reply> => {
       const isComplete = isLast && this.told.isCompleteFor(cut);
-      const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(this.#options.seenToken())];
+      const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
+      const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);
       for (const { lease, saidUs } of batch.said) {
         this.told.putBack(lease, saidUs, session.reign, Number(reply[2]));

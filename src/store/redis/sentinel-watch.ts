@@ -1,6 +1,8 @@
 // What the Sentinels say: who the primary is, and under which config epoch. Asks each of them twice a second, and at
 // once when one announces a switch. Answers the question that every success rests on: does a majority of them, asked
 // recently enough, name this node under this epoch? Knows nothing of scripts or reigns.
+//
+// Over 300 lines because a Sentinel's answer and its connection are read together.
 
 import { type Clock, pause } from '../../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../../domain/host-port.ts';

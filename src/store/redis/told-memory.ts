@@ -2,8 +2,8 @@
 // noted before the answer leaves. Owns how answers about one lease are merged, the bound, and what a reign's data
 // cannot know. Decides nothing of when it is asked (roll-call.ts), and reads of a lease's text only its numbers.
 //
-// This lies on the path of every grant and renewal. A note costs about 0.3 us, a renewal of a known lease 0.1 us, and
-// an entry some 500 bytes (of a lease with an owner, two pairs of metadata, and a resource's name of 30 characters).
+// This lies on the path of every grant and renewal. With 100,000 leases remembered, a note takes 1 to 2 us, mostly of
+// reading memory, and a lease takes some 350 bytes (with an owner, two pairs of metadata, and a name of 30 characters).
 
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 
@@ -58,11 +58,6 @@ export interface Cut {
   readonly ownReign: string;
 }
 
-export interface ToldMemoryOptions {
-  readonly maxLeases: number;
-  readonly monotonicMs: () => number;
-}
-
 const OVER_MS = Number.NEGATIVE_INFINITY;
 /** Entries that one sweep looks at: a part of all, so that what is over goes within some 20 sweeps. */
 const SWEPT_PART = 20;
@@ -73,14 +68,20 @@ const SWEPT_FOR_ROOM = 16;
 const CEILING_FIELD = 3;
 
 export class ToldMemory {
-  readonly #options: ToldMemoryOptions;
+  readonly #options: { readonly maxLeases: number; readonly monotonicMs: () => number };
   readonly #leases = new Map<string, Entry>();
   #sweeper: Iterator<Entry> | undefined;
+  #largestToken = 0;
   /** The latest end of what was told and not noted, and under which reign: '' for several. */
   #dropped = { untilMs: OVER_MS, reign: '', clockUs: 0 };
 
-  constructor(options: ToldMemoryOptions) {
+  constructor(options: { readonly maxLeases: number; readonly monotonicMs: () => number }) {
     this.#options = options;
+  }
+
+  /** Of all leases that were told. */
+  get largestToken(): number {
+    return this.#largestToken;
   }
 
   get size(): number {
@@ -105,6 +106,7 @@ export class ToldMemory {
   note(told: Told): void {
     const key = keyOf(told.resource, told.leaseId);
     const token = Number(told.text.slice(0, told.text.indexOf(' ')));
+    if (token > this.#largestToken) this.#largestToken = token;
     const known = this.#leases.get(key);
     if (known && known.token === token) {
       this.#merge(known, told);
@@ -182,9 +184,7 @@ export class ToldMemory {
   /** The same of what `find` gave. */
   isRevoked(lease: ToldLease): void {
     const entry = lease as Entry; // made here
-    if (!/^(?:\S+ ){7}revoked\b/.test(entry.text)) {
-      entry.text = entry.text.replace(/^((?:\S+ ){7})\S+/, '$1revoked');
-    }
+    entry.text = entry.text.replace(/^((?:\S+ ){7})\S+/, '$1revoked');
   }
 
   /** A stream's lease was released by somebody else. */

@@ -1,0 +1,155 @@
+// How the answers of the lock and operation stores are noted in told memory: which words of which reply tell of a
+// lease. told-memory.ts owns what is kept and merged; command-lane.ts decides before whether an answer may be told.
+
+import type { LeaseSpec } from '../../domain/lock.ts';
+import type { Operation } from '../../domain/operation.ts';
+import type { RenewCommand } from '../lock-store.ts';
+import type { HeartbeatCommand } from '../operation-store.ts';
+import type { Answer, Note } from './command-lane.ts';
+import { aboutText } from './lock-arguments.ts';
+import { grantedAtUs, milliseconds } from './lock-replies.ts';
+import { attemptLeaseOf, BEATEN_WORDS } from './operation-replies.ts';
+import type { ToldLease, ToldMemory } from './told-memory.ts';
+
+/** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
+const TEXT_WORDS = 3;
+
+/** Of acquire-lock and confirm-offer. */
+export function noteGrants(told: ToldMemory | undefined, spec: LeaseSpec, about: string): Note | undefined {
+  return told && ((answer) => noteGrant(told, spec, about, answer));
+}
+
+function noteGrant(told: ToldMemory, spec: LeaseSpec, about: string, answer: Answer): void {
+  const { reply, askedAtMs, session } = answer;
+  const [word, nowUs, , remaining, , clock, text] = reply;
+  if ((word !== 'granted' && word !== 'repeated') || text === undefined) return;
+  const { resource, leaseId, minHoldMs } = spec;
+  let holdMs = 0;
+  if (minHoldMs > 0) {
+    // Its min_hold began with the grant, whose answer may have been told to nobody.
+    const sinceMs = word === 'granted' ? 0 : (Number(nowUs) - grantedAtUs(text)) / 1_000;
+    holdMs = askedAtMs + minHoldMs - Math.max(0, sinceMs);
+  }
+  told.note({
+    resource,
+    leaseId,
+    text,
+    about,
+    askedAtMs,
+    deadlineMs: askedAtMs + milliseconds(remaining),
+    holdMs,
+    reign: session.reign,
+    clockUs: Number(clock),
+  });
+}
+
+/** One call of renew-locks. What told memory knows when it is made is what it notes then, whatever ends meanwhile. */
+export class ToldRenewals {
+  readonly #told: ToldMemory;
+  readonly #commands: readonly RenewCommand[];
+  readonly #known: readonly (ToldLease | undefined)[];
+
+  constructor(told: ToldMemory, commands: readonly RenewCommand[]) {
+    this.#told = told;
+    this.#commands = commands;
+    this.#known = commands.map(({ resource, leaseId, fencingToken }) =>
+      told.find(resource, leaseId, Number(fencingToken)),
+    );
+  }
+
+  /** For a lease that another instance granted; and a call that takes one over changes its text. */
+  asksText(index: number): boolean {
+    return this.#known[index] === undefined || this.#commands[index]?.takesOver === true;
+  }
+
+  note: Note = ({ reply, askedAtMs, session: { reign } }) => {
+    const [, , list = '', clock, ...texts] = reply;
+    const words = list.split(' ');
+    const clockUs = Number(clock);
+    for (let index = 0; index < this.#known.length; index++) {
+      const lease = this.#known[index];
+      if (!lease) continue;
+      const word = words[2 * index];
+      if (word === 'renewed' || word === 'final') {
+        this.#told.renewed(lease, askedAtMs + milliseconds(words[2 * index + 1]), reign, clockUs);
+      } else if (word === 'revoked') {
+        this.#told.isRevoked(lease);
+      } else if (word === 'lost') {
+        this.#told.isOver(lease);
+      }
+    }
+    for (let at = 0; at + TEXT_WORDS <= texts.length; at += TEXT_WORDS) {
+      const [index, text = '', about = ''] = texts.slice(at, at + TEXT_WORDS);
+      const command = this.#commands[Number(index)];
+      if (!command) continue;
+      const { resource, leaseId } = command;
+      const deadlineMs = askedAtMs + milliseconds(words[2 * Number(index) + 1]);
+      this.#told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
+    }
+  };
+}
+
+/** The lease of an attempt is told with it. `left`: what the reply says of its time. */
+export function noteAttempt(
+  told: ToldMemory | undefined,
+  operation: Operation,
+  claimId: string,
+  left: string,
+  { reply, askedAtMs, session }: Answer,
+): void {
+  const { resource, lock, owner, startedAtWallMs } = operation;
+  const lease = told && lock && attemptLeaseOf(left);
+  if (!lease) return;
+  // Its min_hold began with the attempt, whose first answer may have been told to nobody.
+  const sinceMs = milliseconds(reply[1]) - (startedAtWallMs ?? 0);
+  told.note({
+    resource,
+    leaseId: claimId,
+    text: lease.text,
+    about: aboutText({ owner: lock.owner || owner, metadata: lock.metadata }),
+    askedAtMs,
+    deadlineMs: askedAtMs + lease.remainingMs,
+    holdMs: lock.minHoldMs > 0 ? askedAtMs + lock.minHoldMs - Math.max(0, sinceMs) : 0,
+    reign: session.reign,
+    clockUs: lease.clockUs,
+  });
+}
+
+/** One call of heartbeat-operations: as ToldRenewals. */
+export class ToldHeartbeats {
+  readonly #told: ToldMemory;
+  readonly #commands: readonly HeartbeatCommand[];
+  readonly #known: readonly (ToldLease | undefined)[];
+
+  constructor(told: ToldMemory, commands: readonly HeartbeatCommand[]) {
+    this.#told = told;
+    this.#commands = commands;
+    this.#known = commands.map(({ resource, claimId, fencingToken }) =>
+      told.find(resource, claimId, Number(fencingToken)),
+    );
+  }
+
+  asksText(index: number): boolean {
+    return this.#known[index] === undefined || this.#commands[index]?.takesOver === true;
+  }
+
+  note: Note = ({ reply, askedAtMs, session: { reign } }) => {
+    for (let index = 0; index < this.#commands.length; index++) {
+      const at = 2 + BEATEN_WORDS * index;
+      const [word, left = ''] = [reply[at], reply[at + 2]];
+      const [command, known] = [this.#commands[index], this.#known[index]];
+      if (word === 'renewed' || word === 'final') {
+        const lease = attemptLeaseOf(left);
+        if (!lease || !command) continue;
+        const { text, about, clockUs } = lease;
+        const deadlineMs = askedAtMs + lease.remainingMs;
+        if (known) this.#told.renewed(known, deadlineMs, reign, clockUs);
+        if (about === '') continue; // the text was not asked for
+        const { resource, claimId: leaseId } = command;
+        this.#told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
+      } else if (word !== 'moved' && known) {
+        this.#told.isOver(known);
+      }
+    }
+  };
+}
