@@ -114,13 +114,12 @@ export class FailoverWatch {
         watchReign(views, before),
         caused,
       ]);
-      // What an old session answers late doesn't count; a grant can't come before the quarantine's end was recorded.
-      const renewals = () => seen.renewals.filter(({ sentMs }) => sentMs >= adoptedMs - ASK_EVERY_MS);
+      // A dead primary answers nothing. Of a demoted one, old sessions go on for a moment: what counts was sent after
+      // the adoption, and for a grant answered after the quarantine.
+      const sinceMs = kind === 'killed' ? startMs : adoptedMs;
+      const renewals = () => seen.renewals.filter(({ sentMs }) => sentMs >= sinceMs);
       const grants = () =>
-        seen.grants.filter(
-          ({ sentMs, receivedMs }) =>
-            sentMs >= adoptedMs - ASK_EVERY_MS && receivedMs >= endedMs - ASK_EVERY_MS,
-        );
+        seen.grants.filter(({ sentMs, receivedMs }) => sentMs >= sinceMs && receivedMs >= endedMs);
       const everywhere = () => new Set(grants().map(({ server }) => server)).size === this.#clients.size;
       await eventually(() => everywhere() && renewals().length > 0, {
         what: 'grants by every server',
@@ -154,9 +153,9 @@ export class FailoverWatch {
   async #isOldEnough(): Promise<boolean> {
     const { process } = await this.#cluster.primary();
     const view = new NodeView(process);
-    const { warmLeft } = await view.recorded();
+    const { warmUntilMs } = await view.recorded();
     view.close();
-    return warmLeft <= 0;
+    return warmUntilMs < performance.now();
   }
 
   /** At each server, a lease that is renewed in the failover; one that was lost is taken anew. */
@@ -225,18 +224,16 @@ function first(answers: readonly Answer[]): number {
   return Math.min(...answers.map(({ receivedMs }) => receivedMs));
 }
 
+/** Waits until the quarantine of the reign after `before` is over. */
 async function watchReign(views: readonly NodeView[], before: number) {
-  let adoptedMs: number | undefined;
-  const ended = await eventually(
+  const { adoptedMs, quarantineEndsMs, fullEndsMs } = await eventually(
     async () => {
-      const news = (await recorded(views)).filter(({ epoch }) => epoch > before);
-      if (news.length > 0) adoptedMs ??= performance.now();
-      const over = news.find(({ quarantineLeft }) => quarantineLeft <= 0);
-      return over !== undefined && { endedMs: performance.now(), isEarly: over.fullLeft > 0 };
+      const news = (await recorded(views)).find(({ epoch }) => epoch > before);
+      return news !== undefined && news.quarantineEndsMs <= performance.now() && news;
     },
     { what: 'the end of the quarantine', withinMs: OVER_WITHIN_MS, everyMs: ASK_EVERY_MS },
   );
-  return { adoptedMs: adoptedMs ?? ended.endedMs, ...ended };
+  return { adoptedMs, endedMs: quarantineEndsMs, isEarly: fullEndsMs > quarantineEndsMs };
 }
 
 /** What the nodes have recorded that answer. */

@@ -9,14 +9,15 @@ const { meta: META } = keysFor('leasehold:');
 export const SLOW_US = 500;
 const SLOW_COMMANDS = 10_000;
 
-/** Times on the lease clock, in microseconds. */
+/** Moments are those of this process's clock, in milliseconds: how late it asks doesn't matter. */
 export interface Recorded {
   readonly epoch: number;
-  readonly quarantineLeft: number;
-  /** Of the full quarantine, which operations wait for: more than the one before if that ended early. */
-  readonly fullLeft: number;
-  /** For how long the registry is too young for a roll call. */
-  readonly warmLeft: number;
+  readonly adoptedMs: number;
+  readonly quarantineEndsMs: number;
+  /** Of the full quarantine, which operations wait for: later than the one before if that ended early. */
+  readonly fullEndsMs: number;
+  /** Before this, the registry is too young for a roll call. */
+  readonly warmUntilMs: number;
 }
 
 /** Its id, when it was run, the microseconds that it took, and its arguments. */
@@ -32,16 +33,25 @@ export class NodeView {
   }
 
   async recorded(): Promise<Recorded> {
-    const texts = await this.#open().hmget(
-      META,
-      'epoch',
-      'quarantine_until',
-      'full_until',
-      'warm_until',
-      'clock',
-    );
-    const [epoch = 0, until = 0, fullUntil = 0, warmUntil = 0, clock = 0] = texts.map(Number);
-    return { epoch, quarantineLeft: until - clock, fullLeft: fullUntil - clock, warmLeft: warmUntil - clock };
+    const client = this.#open();
+    const fields = ['epoch', 'adopted', 'quarantine_until', 'full_until', 'warm_until', 'clock', 'last'];
+    const [texts, [seconds = 0, microseconds = 0]] = await Promise.all([
+      client.hmget(META, ...fields),
+      client.time(),
+    ]);
+    const nowMs = performance.now();
+    const [epoch = 0, adopted = 0, until = 0, fullUntil = 0, warmUntil = 0, clock = 0, last = 0] =
+      texts.map(Number);
+    // The lease clock is recorded as the last script left it.
+    const leaseNow = clock + Number(seconds) * 1e6 + Number(microseconds) - last;
+    const at = (leaseClock: number): number => nowMs + (leaseClock - leaseNow) / 1_000;
+    return {
+      epoch,
+      adoptedMs: at(adopted),
+      quarantineEndsMs: at(until),
+      fullEndsMs: at(fullUntil),
+      warmUntilMs: at(warmUntil),
+    };
   }
 
   async forgetSlowCommands(): Promise<void> {
