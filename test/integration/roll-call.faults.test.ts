@@ -55,6 +55,11 @@ describe('a quarantine', () => {
     expect((await third.answer('x')).leftMs).toBeGreaterThan(25_000);
   });
 
+  test('a quarantine lasts its whole time where newcomers told at once just before', async () => {
+    const next = await (await ScriptedReign.beginYoung(redis, 'x')).promoted();
+    expect((await next.answer('x')).leftMs).toBeGreaterThan(30_000);
+  });
+
   test('an instance that told its last before it died is waited for in a quarantine', async () => {
     const next = await (await begin('x', 'dead')).promoted();
     await next.passTicked(6_000, 'x', 3_000);

@@ -73,6 +73,17 @@ export class ScriptedReign {
     return first;
   }
 
+  /** A new deployment in its first minute, in which newcomers tell at once. */
+  static async beginYoung(redis: Redis, ...instances: readonly string[]): Promise<ScriptedReign> {
+    const first = new ScriptedReign(redis, { nowMs: START_MS }, 1);
+    await first.adopt(60_000);
+    for (const instance of instances) {
+      await first.register(instance);
+      await first.tick(instance);
+    }
+    return first;
+  }
+
   /** What a replica has that is as far as this now. */
   async copy(): Promise<ScriptedReign> {
     const copy = new ScriptedReign(this.#redis, this.#time, this.#configEpoch + 1);
@@ -94,7 +105,7 @@ export class ScriptedReign {
     this.#time.nowMs += ms;
   }
 
-  async adopt(): Promise<void> {
+  async adopt(warmMs = 0): Promise<void> {
     const reply = await this.#eval('adopt-reign', [
       this.#configEpoch,
       NEVER_LATE,
@@ -107,7 +118,7 @@ export class ScriptedReign {
       'new',
       FORMER_SCHEMA,
       'on',
-      0,
+      us(warmMs),
     ]);
     if (reply[0] !== 'adopted') throw new Error(`adopt-reign: ${reply.join(' ')}`);
     this.#reign = reply[2] ?? '';

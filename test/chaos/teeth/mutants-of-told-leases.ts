@@ -10,7 +10,7 @@ const LOCKING = `${LUA}/locking.lua`;
 const ROLL_CALL = 'src/store/redis/roll-call.ts';
 const MEMORY = 'src/store/redis/told-memory.ts';
 const LOCK_STORE = 'src/store/redis/redis-lock-store.ts';
-const OPERATION_STORE = 'src/store/redis/redis-operation-store.ts';
+const TOLD_ANSWERS = 'src/store/redis/told-answers.ts';
 
 export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
   // What is put back
@@ -157,8 +157,8 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: LOCK_STORE,
-        find: "await this.#run('renew-locks', args, bound, note);",
-        replace: "await this.#run('renew-locks', args, bound);\n    void note;",
+        find: "await this.#run('renew-locks', args, bound, told?.note);",
+        replace: "await this.#run('renew-locks', args, bound);\n    void told?.note;",
       },
     ],
   },
@@ -179,13 +179,13 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       'The lease of an attempt is not noted. A failover loses it, and its resource is granted to another.',
     edits: [
       {
-        file: OPERATION_STORE,
-        find: 'const lease = told && lock && attemptLeaseOf(left);\n    if (!lease) return;',
+        file: TOLD_ANSWERS,
+        find: 'const lease = told && lock && attemptLeaseOf(left);\n  if (!lease) return;',
         replace:
-          'const lease = told && lock && attemptLeaseOf(left);\n    if (!lease || reply.length > 0) return;',
+          'const lease = told && lock && attemptLeaseOf(left);\n  if (!lease || left.length > 0) return;',
       },
       {
-        file: OPERATION_STORE,
+        file: TOLD_ANSWERS,
         find: "if (about === '') continue;",
         replace: 'if (about.length >= 0) continue;',
       },

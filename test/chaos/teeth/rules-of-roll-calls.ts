@@ -45,8 +45,8 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
   {
     rule: 'No quarantine ends early while newcomers tell at once.',
     without: 'first-start-is-young',
-    file: 'test/integration/adoption.rules.test.ts',
-    test: 'the first instances of a new layout answer at once, so that no lease runs out, and end no quarantine early',
+    file: FAULTS,
+    test: 'a quarantine lasts its whole time where newcomers told at once just before',
   },
   {
     rule: 'A newcomer tells nothing for a while.',
