@@ -15,7 +15,8 @@ import { loadScripts } from '../../src/store/redis/scripts.ts';
 import { table } from '../support/doc-table.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import { inTime, leaseSpec, MAX_TTL_MS, startHarnessRedis, storeOptions } from '../support/store-harness.ts';
+import { startHarnessRedis } from '../support/redis-harness.ts';
+import { inTime, leaseSpec, MAX_TTL_MS, storeOptions } from '../support/store-harness.ts';
 
 const dataModel = readFileSync(join(import.meta.dirname, '../../docs/data-model.md'), 'utf8');
 
