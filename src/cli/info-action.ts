@@ -58,7 +58,7 @@ function rollCallRows(rollCall: RollCallFacts): readonly (readonly [string, stri
       'full quarantine',
       fullQuarantineRemainingMs === undefined
         ? undefined
-        : `${span(fullQuarantineRemainingMs)} left, which operations wait for`,
+        : `${span(fullQuarantineRemainingMs)} left, which repeats of calls from before it wait for`,
     ],
     ['last quarantine', endText(rollCall.lastQuarantineEnd)],
   ];

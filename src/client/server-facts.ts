@@ -33,7 +33,10 @@ export interface RollCallFacts {
   readonly enabled: boolean;
   /** For how long the server answers nothing yet, because it has just registered; undefined: it answers. */
   readonly newcomerRemainingMs: number | undefined;
-  /** Until the quarantine would end without a roll call, which operations wait for; undefined when that is over. */
+  /**
+   * Until the quarantine would end without a roll call, which repeats of calls from before it wait for; undefined when
+   * that is over.
+   */
   readonly fullQuarantineRemainingMs: number | undefined;
   /** Some of the servers that have not answered the present roll call, and for how long they were not seen. */
   readonly missingInstances: readonly {

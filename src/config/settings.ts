@@ -213,7 +213,7 @@ export const SETTINGS = z.object({
   'redis.max_told_leases': withDefault(
     integer(1_000, 10_000_000),
     250_000,
-    'Leases that an instance remembers for a roll call, some 400 bytes each. Beyond that a quarantine lasts its whole time.',
+    'Leases and attempts that an instance remembers for a roll call, some 400 bytes each; an attempt with a lock counts as two. Beyond that a quarantine lasts its whole time.',
   ),
 
   'locks.max_ttl': withDefault(

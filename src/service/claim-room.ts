@@ -185,8 +185,9 @@ export class ClaimRoom {
       waiting.refused = undefined;
       waiting.failures = 0;
       if (outcome.kind === 'quarantined') {
+        // A roll call may end the quarantine early, and nobody tells of that.
         waiting.refused = refusal(outcome);
-        this.#interests.dueIn(interest, outcome.retryAfterMs);
+        this.#interests.dueIn(interest, waiting.refused.details.retryAfterMs ?? outcome.retryAfterMs);
       } else if (outcome.claimed.length > 0) {
         claimed = outcome;
         interest.isDue = true; // there may be more, for the next one

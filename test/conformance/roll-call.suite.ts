@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AcquireOutcome, CallStamp, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
-import { HEARTBEAT_MS, operationCalls } from '../support/store-operations.ts';
+import { EXCLUSIVE_LOCK, HEARTBEAT_MS, operationCalls, STALE_MS } from '../support/store-operations.ts';
 
 const FULL_MS = quarantineMs(MAX_TTL_MS);
 const SHARED = { kind: 'shared' as const };
@@ -388,15 +388,17 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
     });
 
     describe('operations', () => {
-      const { begin, claim, started, complete, beat, cancel, retry } = operationCalls(() => h);
+      const calls = operationCalls(() => h);
+      const { begin, claim, claimed, started, complete, yieldIt, beat, get, state, cancel, retry, remove } =
+        calls;
 
-      test('operations start at the full end, and those that run go on', async () => {
+      test('operations start right after the early end, and those that run go on', async () => {
         const attempt = await started();
         const failed = await started({ operationId: 'failed', exclusive: false });
         await complete(failed, { transition: 'fail' });
         const lone = { resource: 'lone', operationId: 'lone', exclusive: true };
         await complete(await started(lone), { transition: 'fail' });
-        await h.failOver();
+        await h.failOver({ missing: true });
         const waits = { kind: 'quarantined', retryAfterMs: FULL_MS };
         expect(await claim()).toEqual(waits);
         expect(await begin({ operationId: 'new' }, { claimId: leaseSpec().leaseId })).toEqual(waits);
@@ -404,10 +406,169 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect(await retry(lone)).toEqual(waits);
         expect(await begin({ operationId: 'pending' })).toMatchObject({ kind: 'begun' });
         expect(await retry({ operationId: 'failed' })).toMatchObject({ kind: 'changed' });
-        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
         expect(await cancel({ operationId: 'pending' })).toMatchObject({ kind: 'changed' });
         await h.pass(FULL_MS);
-        expect(await claim()).toMatchObject({ kind: 'claimed' });
+        const goesOn = await started({ operationId: 'goes on', heartbeatTimeoutMs: 30_000 });
+        await h.failOver();
+        expect(await claimed(leaseSpec().leaseId, 9)).toMatchObject([
+          { operationId: attempt.operationId },
+          { operationId: failed.operationId },
+        ]);
+        expect(await beat(goesOn)).toMatchObject({ kind: 'renewed' });
+        await started({ operationId: 'new' });
+        expect(await begin({ resource: 'other', exclusive: true })).toMatchObject({ kind: 'begun' });
+        expect(await retry(lone)).toMatchObject({ kind: 'changed' });
+      });
+
+      test('an attempt that the new primary lacks keeps its operation from being started, until it is over', async () => {
+        const before = await h.snapshot();
+        const lost = await started();
+        await h.pass(1_000);
+        await h.failOver({ to: before });
+        expect(await beat(lost)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
+        const waits = { kind: 'quarantined', retryAfterMs: HEARTBEAT_MS - 1_000 + SKEW_ALLOWANCE_MS };
+        expect(await begin({}, { claimId: leaseSpec().leaseId })).toEqual(waits);
+        expect(await begin()).toMatchObject({ kind: 'begun', attempt: undefined });
+        expect(await claim()).toMatchObject({ claimed: [], askAgainInMs: waits.retryAfterMs });
+        await h.pass(waits.retryAfterMs - 1);
+        expect(await claimed()).toEqual([]);
+        await h.pass(1);
+        const [next] = await claimed();
+        expect(next?.fencingToken).toBeGreaterThan(lost.fencingToken);
+      });
+
+      test('so does one whose operation the new primary knows as pending, also through a second failover', async () => {
+        await begin();
+        const before = await h.snapshot();
+        await claimed();
+        await h.failOver({ to: before });
+        await h.failOver();
+        expect(await claimed()).toEqual([]);
+        await h.pass(STALE_MS);
+        expect(await claimed()).toHaveLength(1);
+      });
+
+      test('an attempt with a shared lock that the new primary lacks keeps its operation from being started', async () => {
+        const lock = { ...EXCLUSIVE_LOCK, mode: SHARED };
+        await begin({ lock });
+        const before = await h.snapshot();
+        await claimed();
+        await h.failOver({ to: before });
+        expect(await claimed()).toEqual([]);
+        expect(await begin({ operationId: 'other', lock })).toMatchObject({ kind: 'begun' });
+        expect(await claimed()).toMatchObject([{ operationId: 'other' }]);
+      });
+
+      test('a heartbeat that the new primary lacks is made up for', async () => {
+        const attempt = await started({ heartbeatTimeoutMs: 25_000 });
+        await h.pass(1_000);
+        const before = await h.snapshot();
+        await h.pass(20_000);
+        await beat(attempt);
+        await h.failOver({ to: before, unseenMs: 1_000 });
+        expect((await get())?.heartbeatRemainingMs).toBe(24_000);
+        await h.pass(20_000);
+        expect(await claimed()).toEqual([]);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      });
+
+      test('a lease that outlives its operation is put back, also where a heartbeat came too late', async () => {
+        const before = await h.snapshot();
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: false });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.failOver({ to: before });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('an attempt that ended keeps nothing from being started', async () => {
+        await begin();
+        const before = await h.snapshot();
+        const [first] = await claimed();
+        if (!first) throw new Error('nothing claimed');
+        await yieldIt(first);
+        const [second] = await claimed();
+        if (!second) throw new Error('nothing claimed');
+        await complete(second);
+        await h.failOver({ to: before });
+        // These data lack that it was done, and it is run again, as an acknowledged write that is lost always may be.
+        expect(await claimed()).toMatchObject([{ operationId: 'send' }]);
+      });
+
+      test('of exclusive operations no other one starts beside an attempt that the new primary lacks', async () => {
+        const other = { operationId: 'other', exclusive: true };
+        await complete(await started(other), { transition: 'fail' });
+        const before = await h.snapshot();
+        await started({ exclusive: true });
+        await h.failOver({ to: before });
+        expect(await begin({ operationId: 'third' })).toEqual({ kind: 'open' });
+        expect(
+          await begin({ operationId: 'third', exclusive: true }, { claimId: leaseSpec().leaseId }),
+        ).toEqual({
+          kind: 'open',
+        });
+        expect(await retry(other)).toEqual({ kind: 'open' });
+        expect(await begin({ exclusive: true })).toMatchObject({ kind: 'begun' });
+        await h.pass(STALE_MS);
+        expect(await claimed()).toMatchObject([{ operationId: 'send' }]);
+      });
+
+      test('an exclusive operation is not begun or claimed beside an attempt of another one that was forgotten', async () => {
+        const lone = { operationId: 'lone', exclusive: true };
+        const before = await h.snapshot();
+        const running = await started();
+        await complete(running);
+        await remove();
+        await begin(lone);
+        const fork = await h.snapshot();
+        await h.failOver({ to: before });
+        await started();
+        await h.failOver({ to: fork });
+        expect(await claimed()).toEqual([]);
+        await h.pass(STALE_MS);
+        expect(await claimed()).toMatchObject([{ operationId: 'lone' }]);
+      });
+
+      test('a claim or begin of a former reign is not repeated before the full end', async () => {
+        const claimId = leaseSpec().leaseId;
+        await begin({ heartbeatTimeoutMs: 30_000 });
+        await claimed(claimId);
+        const begun = await started({ operationId: 'begun', heartbeatTimeoutMs: 30_000 });
+        await h.failOver();
+        const waits = { kind: 'quarantined', retryAfterMs: FULL_MS };
+        expect(await claim(claimId)).toEqual(waits);
+        const again = { operationId: 'begun', heartbeatTimeoutMs: 30_000 };
+        expect(await begin(again, { claimId: begun.claimId })).toEqual(waits);
+        await beat(begun);
+        await h.pass(FULL_MS / 2);
+        await beat(begun);
+        await h.pass(FULL_MS / 2);
+        expect(await begin(again, { claimId: begun.claimId })).toMatchObject({ attempt: { number: 1 } });
+      });
+
+      test('an attempt of this reign lives until its deadline, however soon after the failover that is', async () => {
+        await h.failOver({ unseenMs: 20_000 });
+        const attempt = await started({ heartbeatTimeoutMs: 3_000 });
+        expect(LAPSED_AFTER_ADOPTION_MS).toBeGreaterThan(3_000);
+        await h.pass(2_000);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      });
+
+      test('an attempt near its end at the failover is lost, and another one starts only at its deadline', async () => {
+        const near = await started({ heartbeatTimeoutMs: 3_000, maxAttempts: 1 });
+        await begin({ operationId: 'next' });
+        await h.pass(1_000);
+        await h.failOver();
+        expect(await beat(near)).toEqual({ kind: 'lost', reason: 'expired' });
+        const again = { heartbeatTimeoutMs: 3_000, maxAttempts: 1 };
+        expect(await begin(again, { claimId: leaseSpec().leaseId })).toEqual({
+          kind: 'quarantined',
+          retryAfterMs: 4_000,
+        });
+        expect(await state()).toBe('running');
+        expect(await claimed()).toMatchObject([{ operationId: 'next' }]);
+        await h.pass(4_000);
+        expect(await state()).toBe('dead');
       });
 
       test('the lease of an attempt that the new primary lacks is put back, and its resource stays taken', async () => {

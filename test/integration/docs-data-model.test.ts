@@ -482,6 +482,27 @@ function begin(store: RedisStore, overrides: Partial<OperationSpec>): Promise<un
   return store.operations.begin(command, inTime());
 }
 
+/** What a failover has forgotten of an exclusive operation; until the full end, which is far away. */
+async function barForgotten(name: string): Promise<void> {
+  await client.hset(KEYS.meta, 'full_until', String(Number.MAX_SAFE_INTEGER));
+  const reign = (await client.hget(KEYS.meta, 'reign')) ?? '';
+  const { source } = loadScripts()['answer-attempts'];
+  const told = [name, 'c 1795427166309791 x', '20000000'];
+  const late = String(Number.MAX_SAFE_INTEGER);
+  expect(await client.eval(source, 1, KEYS.meta, reign, late, '-', ...told)).toContain('noted');
+}
+
+test('the bars of operations are recorded as documented', async () => {
+  await withStore(async () => {
+    await barForgotten('a:{b}\t1');
+    const bars = await client.hgetall(`${BUCKET}bars`);
+    expect(Object.keys(bars).sort()).toEqual(['a:{b}', 'a:{b}\t1', 'a:{b}\n'].sort());
+    expect(bars['a:{b}\t1']).toMatch(/^1795427166309791 \d+ x$/);
+    expect(bars['a:{b}']).toMatch(/^\d+ 1$/);
+    expect(bars['a:{b}\n']).toBe(bars['a:{b}']);
+  });
+});
+
 test('the keys of operations are the documented ones, of the documented types, without a TTL', async () => {
   const rows = table(dataModel, 'Operations');
   const named = (key: string): string =>
@@ -495,6 +516,7 @@ test('the keys of operations are the documented ones, of the documented types, w
     const claim = { types: ['report'], resourcePrefix: '', claimId: randomUUID(), owner: '', most: 1 };
     await store.operations.claim({ ...claim, stamp: STAMP }, inTime());
     await begin(store, { operationId: '2' });
+    await barForgotten(`a:{b}\t3`);
     const others = [KEYS.meta, `${BUCKET}instances`];
     const keys = (await client.keys('*')).filter((key) => !others.includes(key) && !key.endsWith('\t2'));
     expect(keys.sort()).toEqual(column(rows, 0).map(named).sort());

@@ -208,8 +208,9 @@ test.each(STORE_KINDS)(
       ];
       for (const error of await Promise.all(forbidden.map(refusal))) {
         expect([error.code, error.reason]).toEqual([14, 'QUARANTINE']);
-        expect(error.retryAfterMs).toBeGreaterThan(3_000);
-        expect(error.retryAfterMs).toBeLessThanOrEqual(8_000);
+        // A roll call may end it at any moment.
+        expect(error.retryAfterMs).toBeGreaterThan(0);
+        expect(error.retryAfterMs).toBeLessThanOrEqual(2_000);
       }
       expect((await client.list()).operations).toHaveLength(1);
       const remainingMs = rig.instance.store.status().quarantineRemainingMs;

@@ -223,13 +223,6 @@ describe('after an early end', () => {
     expect((await next.acquire('x', 'r', 'a', { mode: 'shared' }))[0]).toBe('quarantined');
     expect((await next.acquire('x', 'r', 'b', { mode: 'shared', call: 4 }))[0]).toBe('granted');
   });
-
-  test('no operation is claimed before the full end of the quarantine', async () => {
-    const next = await afterEarlyEnd(await begin('x'), 'x');
-    expect((await next.run('claim-operations', 'x', ...new Array<string>(20).fill('1')))[0]).toBe(
-      'quarantined',
-    );
-  });
 });
 
 describe('what a store tells', () => {

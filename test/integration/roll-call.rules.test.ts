@@ -10,7 +10,8 @@ import { type Keys, keysFor } from '../../src/store/redis/keys.ts';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import { inTime, leaseSpec, storeOptions } from '../support/store-harness.ts';
+import { inTime, leaseSpec, type StoreHarness, storeOptions } from '../support/store-harness.ts';
+import { operationCalls } from '../support/store-operations.ts';
 import { type AtEnd, ownRedis } from '../support/watched-redis.ts';
 
 const MAX_TTL_MS = 10_000;
@@ -293,6 +294,38 @@ describe.concurrent('a roll call', { timeout: 60_000 }, () => {
       what: 'an early end',
       withinMs: 3_000,
     });
+  });
+
+  test('an operation whose attempt a failover forgot is not started beside its worker', async ({
+    onTestFinished,
+  }) => {
+    const { deployment, first, second } = await two(onTestFinished);
+    await warm(deployment);
+    const { bucket } = deployment.keys;
+    // Of a harness, only the operations are asked for.
+    const [one, other] = [first, second].map((store) =>
+      operationCalls(() => store as unknown as StoreHarness),
+    );
+    if (!one || !other) throw new Error('two stores');
+    const heartbeatTimeoutMs = MAX_TTL_MS;
+    const before = await deployment.moment();
+    const lost = await one.started({ heartbeatTimeoutMs });
+    await one.begin({ operationId: 'free' });
+    const told = systemClock.monotonicMs();
+    const { epoch } = first.status();
+    const name = `${lost.resource}\t${lost.operationId}`;
+    await deployment.failOver(before, `${bucket}operation:${name}`);
+    await Promise.all([opened(first, epoch), opened(second, epoch)]);
+    const again = await other.begin({ heartbeatTimeoutMs }, { claimId: randomUUID() });
+    const isEarly = systemClock.monotonicMs() - told < MAX_TTL_MS - 1_000;
+    // On a machine so slow that the attempt is nearly over this proves nothing.
+    if (isEarly) expect(again).toMatchObject({ kind: 'quarantined' });
+    expect(await one.beat(lost)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
+    expect(await other.claimed(randomUUID(), 9)).toMatchObject([{ operationId: 'free' }]);
+    await eventually(
+      async () => (await other.begin({ heartbeatTimeoutMs }, { claimId: randomUUID() })).kind === 'begun',
+      { what: 'another attempt', withinMs: MAX_TTL_MS + SOON_MS, everyMs: 200 },
+    );
   });
 });
 

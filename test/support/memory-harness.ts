@@ -6,6 +6,7 @@ import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { ContentionBoard } from '../../src/store/contention-board.ts';
 import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { deadlineOf } from '../../src/store/memory/operation-record.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
 import {
   type FailOver,
@@ -19,6 +20,7 @@ import {
   START_MS,
   type StoreHarness,
 } from './store-harness.ts';
+import { ToldAttemptsModel, tellAttempt } from './told-attempts-model.ts';
 import { type Origin, putBack, ToldModel } from './told-model.ts';
 import { noteOutcome } from './told-outcomes.ts';
 
@@ -50,6 +52,7 @@ class MemoryHarness extends Harness {
     (name, args) => this.#command('contention', name, args),
   );
   readonly #told = new ToldModel();
+  readonly #attempts = new ToldAttemptsModel();
   readonly #subscriptions: ((store: MemoryStore) => unknown)[] = [];
   #isPlayedAgain = false;
   #deeds: Deed[] = [];
@@ -113,6 +116,19 @@ class MemoryHarness extends Harness {
         const holdMs = minHoldMs > 0 ? this.passedMs + minHoldMs - sinceMs : 0;
         this.#told.note(lease, { ...this.#origin(), askedMs: this.passedMs, holdMs, about: spec });
       },
+      attempted: ({ resource, operationId, claimId, fencingToken }) => {
+        const origin = this.#origin();
+        const record = this.#store.operations.table.find({ resource, operationId });
+        if (!record?.attempt) return;
+        const leftMs = deadlineOf(record.attempt) - SKEW_ALLOWANCE_MS - origin.clockMs;
+        this.#attempts.note({
+          ref: { resource, operationId, claimId, fencingToken },
+          isExclusive: record.spec.exclusive,
+          endsMs: this.passedMs + leftMs,
+          ...origin,
+        });
+      },
+      attemptOver: (ref) => this.#attempts.ended(ref),
     });
     return told;
   }
@@ -134,13 +150,17 @@ class MemoryHarness extends Harness {
     if (deeds) await this.#playAgain(deeds);
     this.#reign++;
     const { largestToken } = this.#told;
+    const { largestToken: largestOfAttempts } = this.#attempts;
     this.#do((store) => {
       store.table.clock.sawToken(largestToken);
+      store.table.clock.sawToken(largestOfAttempts);
       store.beginReign();
     });
     if (!this.rollCall) return;
     const lacking = this.#told.putBack(origin, this.passedMs, this.#origin());
+    const attempts = this.#attempts.left(origin, this.passedMs, this.#origin());
     this.#do((store) => {
+      for (const one of attempts) tellAttempt(store.operations.table, one);
       for (const one of lacking) putBack(store.table, one);
       if (!missing && !stale) store.table.clock.endQuarantine();
     });

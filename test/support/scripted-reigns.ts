@@ -195,6 +195,13 @@ export class ScriptedReign {
     return (await this.#redis.hkeys(`${this.#keys.bucket}instances`)).sort();
   }
 
+  /** The names of its keys, as they go on behind the bucket's prefix. */
+  async keys(): Promise<readonly string[]> {
+    const { bucket } = this.#keys;
+    const keys = await this.#redis.keys(`${bucket.replace(/[{}]/g, '?')}*`);
+    return keys.map((key) => key.slice(bucket.length));
+  }
+
   async clockMs(): Promise<number> {
     return Number(await this.#redis.hget(this.#keys.meta, 'clock')) / 1_000;
   }

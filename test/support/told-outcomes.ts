@@ -2,8 +2,9 @@
 // and which end one. For the memory store, which has no told memory of its own.
 
 import type { ConfirmOutcome, LeaseSpec, ReleaseOutcome, RenewOutcome } from '../../src/domain/lock.ts';
-import type { Operation } from '../../src/domain/operation.ts';
+import type { AttemptRef, Operation, OperationKey } from '../../src/domain/operation.ts';
 import type { AcquisitionRef, LeaveCommand, RenewCommand } from '../../src/store/lock-store.ts';
+import type { HeartbeatOutcome } from '../../src/store/operation-store.ts';
 import type { ToldModel } from './told-model.ts';
 
 export interface Noting {
@@ -11,6 +12,9 @@ export interface Noting {
   readonly wallMs: number;
   /** The answer names this lease. `spec`: of the call that was granted it. */
   readonly named: (lease: AcquisitionRef, spec?: About, minHoldMs?: number) => void;
+  /** The answer says that this attempt runs, or that it is over. */
+  readonly attempted: (ref: AttemptRef) => void;
+  readonly attemptOver: (ref: AttemptRef) => void;
 }
 
 /** What people are told of a lease, and its min_hold. */
@@ -44,6 +48,22 @@ export function noteOutcome(name: string, command: unknown, outcome: unknown, no
       if (outcome === true && giveBack) told.ended({ resource, leaseId }, wallMs);
       return;
     }
+    case 'heartbeat':
+      for (const [index, ref] of (command as readonly AttemptRef[]).entries()) {
+        const beat = (outcome as readonly HeartbeatOutcome[])[index];
+        if (beat?.kind === 'renewed') noting.attempted(ref);
+        if (beat?.kind !== 'lost') continue;
+        noting.attemptOver(ref);
+        const { resource, claimId: leaseId, fencingToken } = ref;
+        if (beat.reason === 'expired' || beat.reason === 'lease-lost')
+          told.lost({ resource, leaseId }, fencingToken);
+      }
+      noteAttempts(command, outcome, noting);
+      return;
+    case 'complete':
+    case 'yield':
+      if ((outcome as { kind: string }).kind === 'changed') noting.attemptOver(command as AttemptRef);
+      return;
     default:
       noteAttempts(command, outcome, noting);
   }
@@ -55,8 +75,10 @@ function noteAttempts(command: unknown, outcome: unknown, noting: Noting): void 
   if (Array.isArray(outcome)) for (const one of outcome) noteAttempts(command, one, noting);
   if ('claimed' in outcome) noteAttempts(command, outcome.claimed, noting);
   if ('attempt' in outcome && outcome.attempt) {
+    const attempt = outcome.attempt as Pick<AttemptRef, 'claimId' | 'fencingToken'>;
     const { lease } = outcome.attempt as { lease?: AcquisitionRef };
     const lock = 'operation' in outcome ? (outcome.operation as Operation).lock : undefined;
+    if ('operation' in outcome) noting.attempted({ ...(outcome.operation as OperationKey), ...attempt });
     if (lease) noting.named(lease, undefined, lock?.minHoldMs);
   }
 }

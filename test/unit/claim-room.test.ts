@@ -252,7 +252,18 @@ describe('ends', () => {
     expect(settledOf(callers)).toEqual(['QUARANTINE', 'QUARANTINE', undefined]);
     await clock.pass(200);
     expect(callers[2]?.settled).toBe('o');
-    expect(asked).toHaveLength(4);
+  });
+
+  test('a claim that waits in a quarantine asks every 2 s, for a roll call may end it early', async () => {
+    let isOver = false;
+    answer = (command) => (isOver ? work(command) : { kind: 'quarantined', retryAfterMs: 34_000 });
+    const caller = claim();
+    await clock.pass(1);
+    isOver = true;
+    await clock.pass(1_900);
+    expect(caller.settled).toBeUndefined();
+    await clock.pass(200);
+    expect(caller.settled).toBe('o');
   });
 });
 

@@ -62,7 +62,7 @@ test('in a quarantine it names who is missing, where, and for how long it was no
   );
   expect(lines(info)).toMatchObject({
     missing: 'b on node-2, last seen 12 s ago; c on node-3, last seen 0.4 s ago; and 10 more',
-    'full quarantine': '30 s left, which operations wait for',
+    'full quarantine': '30 s left, which repeats of calls from before it wait for',
     'grants again in': '30 s, or as soon as all instances have answered the roll call',
   });
   expect(info.rollCall).toMatchObject({ missingCount: 12, missingInstances: missing });

@@ -74,7 +74,8 @@ type OperationStoreServiceClient interface {
 	// Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
 	// `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
 	// recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-	// UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+	// UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+	// attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
 	BeginOperation(ctx context.Context, in *BeginOperationRequest, opts ...grpc.CallOption) (*BeginOperationResponse, error)
 	// Reads one record.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
@@ -90,8 +91,8 @@ type OperationStoreServiceClient interface {
 	// If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
 	// attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
 	//
-	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-	// wait for even when a roll call has ended it for locks.
+	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+	// failover waits for the end of the full quarantine.
 	ClaimOperations(ctx context.Context, in *ClaimOperationsRequest, opts ...grpc.CallOption) (*ClaimOperationsResponse, error)
 	// Writes data, progress and labels of a running operation. Counts as a heartbeat.
 	//
@@ -126,7 +127,7 @@ type OperationStoreServiceClient interface {
 	// its attempts count from 0 again.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-	// ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+	// ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
 	RetryOperation(ctx context.Context, in *RetryOperationRequest, opts ...grpc.CallOption) (*RetryOperationResponse, error)
 	// Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
 	//
@@ -335,7 +336,8 @@ type OperationStoreServiceServer interface {
 	// Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
 	// `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
 	// recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-	// UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+	// UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+	// attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
 	BeginOperation(context.Context, *BeginOperationRequest) (*BeginOperationResponse, error)
 	// Reads one record.
 	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
@@ -351,8 +353,8 @@ type OperationStoreServiceServer interface {
 	// If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
 	// attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
 	//
-	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-	// wait for even when a roll call has ended it for locks.
+	// Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+	// failover waits for the end of the full quarantine.
 	ClaimOperations(context.Context, *ClaimOperationsRequest) (*ClaimOperationsResponse, error)
 	// Writes data, progress and labels of a running operation. Counts as a heartbeat.
 	//
@@ -387,7 +389,7 @@ type OperationStoreServiceServer interface {
 	// its attempts count from 0 again.
 	//
 	// Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-	// ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+	// ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
 	RetryOperation(context.Context, *RetryOperationRequest) (*RetryOperationResponse, error)
 	// Removes a record that isn't running. If there is none, that is no error: `deleted` is false.
 	//

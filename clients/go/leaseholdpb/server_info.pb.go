@@ -276,7 +276,7 @@ type RollCall struct {
 	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	// For how long this server answers no calls yet, because it has just joined the deployment. Unset if it answers.
 	NewcomerRemaining *durationpb.Duration `protobuf:"bytes,2,opt,name=newcomer_remaining,json=newcomerRemaining,proto3" json:"newcomer_remaining,omitempty"`
-	// For how long the full quarantine would last, which operations wait for. Unset when it is over.
+	// For how long the full quarantine would last, which repeats of calls from before it wait for. Unset when it is over.
 	FullQuarantineRemaining *durationpb.Duration `protobuf:"bytes,3,opt,name=full_quarantine_remaining,json=fullQuarantineRemaining,proto3" json:"full_quarantine_remaining,omitempty"`
 	// Some of the servers that the present roll call waits for.
 	MissingInstances []*MissingInstance `protobuf:"bytes,4,rep,name=missing_instances,json=missingInstances,proto3" json:"missing_instances,omitempty"`

@@ -3538,7 +3538,8 @@ export const OperationStoreServiceDefinition = {
      * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
      * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
      * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-     * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+     * UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+     * attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
      */
     beginOperation: {
       name: "BeginOperation",
@@ -3577,8 +3578,8 @@ export const OperationStoreServiceDefinition = {
      * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
      * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
      *
-     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-     * wait for even when a roll call has ended it for locks.
+     * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+     * failover waits for the end of the full quarantine.
      */
     claimOperations: {
       name: "ClaimOperations",
@@ -3667,7 +3668,7 @@ export const OperationStoreServiceDefinition = {
      * its attempts count from 0 again.
      *
      * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-     * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+     * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
      */
     retryOperation: {
       name: "RetryOperation",
@@ -3756,7 +3757,8 @@ export const OperationStoreServiceService = {
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
    * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
    * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+   * UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+   * attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: {
     path: "/leasehold.v1.OperationStoreService/BeginOperation" as const,
@@ -3803,8 +3805,8 @@ export const OperationStoreServiceService = {
    * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
    * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-   * wait for even when a roll call has ended it for locks.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+   * failover waits for the end of the full quarantine.
    */
   claimOperations: {
     path: "/leasehold.v1.OperationStoreService/ClaimOperations" as const,
@@ -3911,7 +3913,7 @@ export const OperationStoreServiceService = {
    * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
    */
   retryOperation: {
     path: "/leasehold.v1.OperationStoreService/RetryOperation" as const,
@@ -3986,7 +3988,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
    * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
    * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+   * UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+   * attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation: handleUnaryCall<BeginOperationRequest, BeginOperationResponse>;
   /** Reads one record. */
@@ -4004,8 +4007,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
    * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-   * wait for even when a roll call has ended it for locks.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+   * failover waits for the end of the full quarantine.
    */
   claimOperations: handleUnaryCall<ClaimOperationsRequest, ClaimOperationsResponse>;
   /**
@@ -4052,7 +4055,7 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
    */
   retryOperation: handleUnaryCall<RetryOperationRequest, RetryOperationResponse>;
   /**
@@ -4088,7 +4091,8 @@ export interface OperationStoreServiceClient extends Client {
    * Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
    * `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
    * recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-   * UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+   * UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+   * attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
    */
   beginOperation(
     request: BeginOperationRequest,
@@ -4148,8 +4152,8 @@ export interface OperationStoreServiceClient extends Client {
    * If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
    * attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
    *
-   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-   * wait for even when a roll call has ended it for locks.
+   * Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+   * failover waits for the end of the full quarantine.
    */
   claimOperations(
     request: ClaimOperationsRequest,
@@ -4274,7 +4278,7 @@ export interface OperationStoreServiceClient extends Client {
    * its attempts count from 0 again.
    *
    * Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+   * ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
    */
   retryOperation(
     request: RetryOperationRequest,

@@ -79,7 +79,7 @@ export interface RollCall {
   newcomerRemaining:
     | Duration
     | undefined;
-  /** For how long the full quarantine would last, which operations wait for. Unset when it is over. */
+  /** For how long the full quarantine would last, which repeats of calls from before it wait for. Unset when it is over. */
   fullQuarantineRemaining:
     | Duration
     | undefined;

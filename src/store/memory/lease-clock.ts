@@ -5,6 +5,12 @@ import type { Clock } from '../../domain/clock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { isOfStream, type LeaseRecord } from './lock-record.ts';
 
+/** What it judges of an attempt without a lease. */
+interface Attempt {
+  readonly fencingToken: bigint;
+  readonly deadlineMs: number;
+}
+
 /** What the clock judges of a lease. */
 type Ends = Pick<LeaseRecord, 'deadlineMs' | 'epoch'>;
 
@@ -23,6 +29,8 @@ export class LeaseClock {
   #fullUntilMs = 0;
   #floorMs = 0;
   #lapsedBeforeMs = 0;
+  /** The largest token of former reigns. */
+  #tokenAtAdoption = 0n;
 
   /** `systemMs` is the system time, in milliseconds since 1970; it may jump. */
   constructor(clock: Clock, systemMs: () => number, maxTtlMs: number) {
@@ -79,6 +87,7 @@ export class LeaseClock {
     this.#lapsedBeforeMs = beforeMs + this.advance() + LAPSED_AFTER_ADOPTION_MS;
     this.#fullUntilMs = this.#nowMs + quarantineMs(this.#maxTtlMs);
     this.#quarantineUntilMs = this.#fullUntilMs;
+    this.#tokenAtAdoption = this.#token;
     this.#reign++;
   }
 
@@ -149,8 +158,14 @@ export class LeaseClock {
   }
 
   /** Whether an attempt without a lease lives. What still has time at the full end was heard of under this reign. */
-  isAttemptAlive({ deadlineMs }: Pick<Ends, 'deadlineMs'>): boolean {
-    return this.blocks({ deadlineMs }) && (deadlineMs >= this.#lapsedBeforeMs || !this.isFullQuarantine);
+  isAttemptAlive(attempt: Pick<Attempt, 'fencingToken' | 'deadlineMs'>): boolean {
+    const isLapsed = attempt.deadlineMs < this.#lapsedBeforeMs && this.isUnproved(attempt);
+    return this.blocks(attempt) && !isLapsed;
+  }
+
+  /** Whether an attempt is of a former reign, and may have been told of to nobody: before the full end. */
+  isUnproved({ fencingToken }: Pick<Attempt, 'fencingToken'>): boolean {
+    return fencingToken <= this.#tokenAtAdoption && this.isFullQuarantine;
   }
 
   /** The recorded deadline of what gets `ttlMs` now: later than its holder is told. */

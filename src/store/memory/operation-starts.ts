@@ -32,12 +32,14 @@ export class OperationStarts {
     const { spec, claimId } = command;
     const { clock } = this.#table;
     // A failover may have lost the record of a former begin, whose attempt may still run.
-    if (clock.isFullQuarantine && (claimId !== undefined || spec.exclusive || spec.lock)) {
-      return { kind: 'quarantined', retryAfterMs: clock.leftMs(clock.fullUntilMs) };
+    if (clock.isQuarantine && (claimId !== undefined || spec.exclusive || spec.lock)) {
+      return this.#quarantined(clock.quarantineUntilMs);
     }
     const known = this.#table.find(spec);
     if (known && this.#table.settle(known)) return this.#beginKnown(known, command);
-    if (this.#table.isOpenElsewhere(spec.resource, spec.exclusive)) return { kind: 'open' };
+    const barredUntilMs = this.#table.barredUntilMs(spec);
+    if (claimId !== undefined && barredUntilMs > clock.nowMs) return this.#quarantined(barredUntilMs);
+    if (this.#table.isOpenElsewhere(spec, spec.exclusive)) return { kind: 'open' };
     if (this.#lacksLease(command)) return { kind: 'lease-required' };
     const record = this.#newRecord(command);
     const inTheWay = this.#start(record, command);
@@ -52,22 +54,32 @@ export class OperationStarts {
     if (record.spec.contentHash !== spec.contentHash) return { kind: 'exists' };
     const created = requestId !== '' && record.begunBy === requestId;
     if (claimId === undefined || isFinal(record.state)) return this.#begun(record, { created });
+    const { clock } = this.#table;
+    if (attempt && this.#table.isKept(record)) {
+      return this.#quarantined(Math.min(deadlineOf(attempt), clock.fullUntilMs));
+    }
     if (attempt && this.#table.isLiving(record)) {
       if (attempt.claimId !== claimId) {
         // Until it is stale, which is later than its worker relies on it.
-        const retryAfterMs = this.#table.clock.leftMs(deadlineOf(attempt));
-        return { kind: 'attempt-held', retryAfterMs };
+        return { kind: 'attempt-held', retryAfterMs: clock.leftMs(deadlineOf(attempt)) };
       }
+      if (clock.isUnproved(attempt)) return this.#quarantined(clock.fullUntilMs);
       this.#table.takeOver(record, stamp);
       this.#table.extend(record);
       return this.#begun(record, { created, hasAttempt: true });
     }
+    const startsAtMs = this.#table.startsAtMs(record);
+    if (startsAtMs > clock.nowMs) return this.#quarantined(startsAtMs);
     if (this.#lacksLease(command)) return { kind: 'lease-required' };
-    const did = takenOver(record, this.#table.clock);
+    const did = takenOver(record, clock);
     const inTheWay = this.#start(record, command);
     if (inTheWay) return this.#contended(inTheWay, record);
     this.#table.change(record);
     return this.#begun(record, { created, hasAttempt: true, did });
+  }
+
+  #quarantined(untilMs: number): { readonly kind: 'quarantined'; readonly retryAfterMs: number } {
+    return { kind: 'quarantined', retryAfterMs: this.#table.clock.leftMs(untilMs) };
   }
 
   #start(record: OperationRecord, { claimId, stamp, spec }: BeginCommand): LockRecord | undefined {
@@ -127,9 +139,7 @@ export class OperationStarts {
   claim(command: ClaimCommand): ClaimOutcome {
     const { types, resourcePrefix, claimId, owner, stamp, most } = command;
     const { locks, clock } = this.#table;
-    if (clock.isFullQuarantine) {
-      return { kind: 'quarantined', retryAfterMs: clock.leftMs(clock.fullUntilMs) };
-    }
+    if (clock.isQuarantine) return this.#quarantined(clock.quarantineUntilMs);
     const known = this.#table.all.filter(({ claims }) => claims.includes(claimId));
     if (known.length > 0) return this.#claimAgain(known, command);
     this.#table.sweep();
@@ -144,6 +154,11 @@ export class OperationStarts {
         continue;
       }
       if (claimed.length === most) continue;
+      const startsAtMs = this.#table.startsAtMs(record);
+      if (startsAtMs > clock.nowMs) {
+        askAgainAtMs = Math.min(askAgainAtMs, startsAtMs);
+        continue;
+      }
       const taken = takenOver(record, this.#table.clock);
       const inTheWay = this.#table.start(record, claimId, stamp, owner);
       if (inTheWay) {
@@ -162,7 +177,10 @@ export class OperationStarts {
   }
 
   #claimAgain(known: readonly OperationRecord[], { claimId, stamp }: ClaimCommand): ClaimOutcome {
+    const { clock } = this.#table;
     const its = known.filter((record) => record.attempt?.claimId === claimId && this.#table.isLiving(record));
+    const isUnproved = its.some(({ attempt }) => attempt && clock.isUnproved(attempt));
+    if (isUnproved) return this.#quarantined(clock.fullUntilMs);
     for (const record of its) {
       this.#table.takeOver(record, stamp);
       this.#table.extend(record);

@@ -6,7 +6,7 @@
 import { LIMITS } from '../../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
 import type { Attempt, Operation, OperationKey, Payload } from '../../domain/operation.ts';
-import { isFinal, nameOf } from '../../domain/operation.ts';
+import { isFinal, keyOfName, nameOf } from '../../domain/operation.ts';
 import { recoveryRoomMs } from '../../domain/safety.ts';
 import { ATTEMPTS_USED_UP, TIME_TO_LIVE_OVER } from '../../domain/status-bytes.ts';
 import type { AttemptNotice, OperationNotice } from '../operation-store.ts';
@@ -25,6 +25,16 @@ export interface OperationTableOptions {
   readonly observer: StoreObserver;
 }
 
+/**
+ * What is known of an attempt that a failover forgot, although it was told of: its operation is not started before it
+ * is over. Nothing in a store in memory forgets one; tests put them there.
+ */
+export interface Bar {
+  readonly token: bigint;
+  readonly deadlineMs: number;
+  readonly isExclusive: boolean;
+}
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class OperationTable {
@@ -35,6 +45,7 @@ export class OperationTable {
   readonly #instanceId: string;
   readonly #observer: StoreObserver;
   readonly #records = new Map<string, OperationRecord>();
+  readonly #bars = new Map<string, Bar>();
   readonly #watchers = new Listeners<OperationNotice>();
   readonly #attemptListeners = new Listeners<AttemptNotice>();
 
@@ -107,10 +118,43 @@ export class OperationTable {
   }
 
   /** Whether an open operation of the resource keeps another from being opened. */
-  isOpenElsewhere(resource: string, exclusive: boolean): boolean {
-    return this.all.some(
-      ({ spec, state }) => spec.resource === resource && !isFinal(state) && (exclusive || spec.exclusive),
+  isOpenElsewhere(key: OperationKey, exclusive: boolean): boolean {
+    const isOpen = this.all.some(
+      ({ spec, state }) => spec.resource === key.resource && !isFinal(state) && (exclusive || spec.exclusive),
     );
+    return isOpen || this.#barredByOthersUntilMs(key, exclusive) > this.clock.nowMs;
+  }
+
+  // ---- Bars.
+
+  /** Of two of one operation, the larger token and the later deadline count. */
+  bar(key: OperationKey, { token, deadlineMs, isExclusive }: Bar): void {
+    const known = this.#bars.get(nameOf(key));
+    const newer = known && known.token > token ? known : { token, isExclusive };
+    this.#bars.set(nameOf(key), { ...newer, deadlineMs: Math.max(deadlineMs, known?.deadlineMs ?? 0) });
+  }
+
+  /** Until when an attempt of it may run that was forgotten; in the past if there is none. */
+  barredUntilMs(key: OperationKey): number {
+    return this.#endOf(this.#bars.get(nameOf(key)));
+  }
+
+  /** Until when nothing forgotten keeps it from being started; in the past if nothing does. */
+  startsAtMs({ spec }: OperationRecord): number {
+    return Math.max(this.barredUntilMs(spec), this.#barredByOthersUntilMs(spec, spec.exclusive));
+  }
+
+  #barredByOthersUntilMs(key: OperationKey, exclusive: boolean): number {
+    const others = [...this.#bars].filter(
+      ([name, { isExclusive }]) =>
+        keyOfName(name).resource === key.resource && name !== nameOf(key) && (exclusive || isExclusive),
+    );
+    return Math.max(0, ...others.map(([, bar]) => this.#endOf(bar)));
+  }
+
+  /** At the full end of a quarantine all is over that was told of before it. */
+  #endOf(bar: Bar | undefined): number {
+    return bar && this.clock.isFullQuarantine ? Math.min(bar.deadlineMs, this.clock.fullUntilMs) : 0;
   }
 
   viewOf(record: OperationRecord, withPayloads = true): Operation {
@@ -139,7 +183,19 @@ export class OperationTable {
   }
 
   isStale(record: OperationRecord): boolean {
-    return record.state === 'running' && !this.isLiving(record);
+    return record.state === 'running' && !this.isLiving(record) && !this.isKept(record);
+  }
+
+  /**
+   * Whether it keeps others from starting although it doesn't live: before the full end its worker may rely on it
+   * until its deadline, by another clock.
+   */
+  isKept(record: OperationRecord): boolean {
+    const { spec, state, attempt } = record;
+    if (state !== 'running' || !attempt || !this.clock.isFullQuarantine || this.isLiving(record))
+      return false;
+    const ends = spec.lock ? this.#leaseOf(record) : attempt;
+    return ends !== undefined && this.clock.blocks(ends);
   }
 
   isClaimable(record: OperationRecord): boolean {
@@ -233,6 +289,7 @@ export class OperationTable {
   /** Does what is due about every operation. The lease clock was advanced. */
   sweep(): void {
     for (const record of this.all) this.settle(record);
+    if (!this.clock.isFullQuarantine) this.#bars.clear();
   }
 
   /** Does what is due about one. Returns whether it still exists. */

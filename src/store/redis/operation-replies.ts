@@ -114,21 +114,20 @@ export type AttemptTold = Pick<Operation, 'resource' | 'attemptNumber' | 'fencin
   readonly hasLease: boolean;
 };
 
-/** What a reply's `left` tells of the lease that an attempt has. */
-export interface AttemptLease {
+/** What a reply's `left` tells of an attempt, and of the lease that it has. */
+export interface AttemptLeft {
   readonly remainingMs: number;
   /** The lease clock of the script, in microseconds. */
   readonly clockUs: number;
-  /** As recorded. */
+  /** The lease as recorded; '' for none, or if it was not asked for. */
   readonly text: string;
   /** What people are told of it; '' unless it was asked for. */
   readonly about: string;
 }
 
-/** Undefined for an attempt without a lease. `left` is "left", "left clock lease" or "left clock lease about". */
-export function attemptLeaseOf(left: string): AttemptLease | undefined {
+/** `left` is "left clock", "left clock lease" or "left clock lease about". */
+export function attemptLeftOf(left: string): AttemptLeft {
   const first = left.indexOf(' ');
-  if (first < 0) return undefined;
   const second = left.indexOf(' ', first + 1);
   const clockEnd = second < 0 ? left.length : second;
   const about = left.indexOf(' [', clockEnd); // no word of a lease begins so
@@ -155,13 +154,13 @@ export function attemptOf(of: AttemptTold, claimId: string, left: string, answer
 /** What became of one heartbeat. */
 export function heartbeatOf(
   command: HeartbeatCommand,
-  [word, number, left = '', isCancelled, reason = '', hasLease]: readonly string[],
+  [word, number, left = '', isCancelled, reason = '', leased = '']: readonly string[],
   answer: Answer,
 ): HeartbeatOutcome {
   switch (word) {
     case 'renewed':
     case 'final': {
-      const told = { ...command, attemptNumber: Number(number), hasLease: hasLease === '1' };
+      const told = { ...command, attemptNumber: Number(number), hasLease: leased.startsWith('1') };
       const attempt = attemptOf(told, command.claimId, left, answer);
       const cancelReason = isCancelled === '1' ? reason : undefined;
       return { kind: 'renewed', attempt, isFinal: word === 'final', cancelReason };

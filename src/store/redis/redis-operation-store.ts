@@ -73,7 +73,7 @@ import {
 } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
-import { noteAttempt, ToldHeartbeats } from './told-answers.ts';
+import { noteAttempt, noteEnd, ToldHeartbeats } from './told-answers.ts';
 import type { ToldMemory } from './told-memory.ts';
 
 /** Scripts that one claim runs. */
@@ -230,8 +230,13 @@ export class RedisOperationStore implements OperationStore {
   }
 
   complete(command: CompleteCommand, bound: StoreBound): Promise<ChangeOutcome> {
-    const ends = command.releaseLease ? command : undefined;
-    return this.#change('complete-operation', bound, completeArguments(command), ends);
+    return this.#change(
+      'complete-operation',
+      bound,
+      completeArguments(command),
+      command,
+      command.releaseLease,
+    );
   }
 
   yield(command: YieldCommand, bound: StoreBound): Promise<ChangeOutcome> {
@@ -303,17 +308,16 @@ export class RedisOperationStore implements OperationStore {
     return this.#options.keeper.rollCall?.told;
   }
 
-  /** `ends`: the attempt whose lease ends with this change. */
+  /** `ends`: the attempt that ends with this change; `endsLease`: and its lease with it. */
   async #change(
     name: ScriptName,
     bound: StoreBound,
     args: readonly string[],
     ends?: AttemptRef,
+    endsLease = true,
   ): Promise<ChangeOutcome> {
     const answer = await this.#run(name, bound, args, ({ reply: [word] }) => {
-      // By its token: a repeat of the call is answered alike, and its claim may have another attempt by then.
-      const lease = ends && this.#told?.find(ends.resource, ends.claimId, Number(ends.fencingToken));
-      if (word === 'changed' && lease) this.#told?.isOver(lease);
+      if (word === 'changed' && ends && this.#told) noteEnd(this.#told, ends, endsLease);
     });
     const [word, , first, died, ...record] = answer.reply;
     if (word === 'changed') {

@@ -2,8 +2,10 @@
 // answer), from when it may tell anything, and its end. Owns told memory. primary-keeper.ts says when a session begins
 // and ticks; the scripts decide what an answer changes.
 //
-// Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ put back in batches; the last one is the
-// answer ──▶ the session becomes the one in use, and ticks
+// Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ say what attempts run ──▶ put back leases
+// in batches; the last one is the answer ──▶ the session becomes the one in use, and ticks
+//
+// Over 300 lines because these steps share what the instance is in a reign.
 
 import type { Clock } from '../../domain/clock.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs } from '../../domain/safety.ts';
@@ -14,7 +16,9 @@ import type { PrimaryLocator } from './primary-locator.ts';
 import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
-import { type Cut, type ToldLease, ToldMemory } from './told-memory.ts';
+import type { ToldAttempt } from './told-attempts.ts';
+import type { Cut } from './told-cut.ts';
+import { type ToldLease, ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
   readonly locator: PrimaryLocator;
@@ -45,6 +49,7 @@ interface Membership {
 /** One call takes no longer than a millisecond or two of Redis. */
 const BATCH_LEASES = 200;
 const BATCH_LENGTH = 200_000;
+const BATCH_ATTEMPTS = 500;
 const LEAVE_WITHIN_MS = 1_000;
 const LONGEST_NAME = 64;
 
@@ -218,6 +223,7 @@ export class RollCall {
   async #answer(session: Session, membership: Membership): Promise<Reply> {
     const { observer } = this.#options;
     const { cut, isFresh } = membership;
+    await this.#sayAttempts(session, cut);
     let putBack = 0;
     let batch = new Batch();
     const send = async (isLast: boolean): Promise<Reply> => {
@@ -242,6 +248,31 @@ export class RollCall {
     this.#putBack += putBack;
     if (putBack > 0) observer.event('info', 'leases were put back', { leases: putBack });
     return reply;
+  }
+
+  // Before the answer, as the leases: after it their operations may be started again.
+  async #sayAttempts(session: Session, cut: Cut): Promise<void> {
+    const { attempts } = this.told;
+    let batch: {
+      readonly attempt: ToldAttempt;
+      readonly saidUs: number;
+      readonly args: readonly string[];
+    }[] = [];
+    const send = async (): Promise<void> => {
+      const args = batch.flatMap((one) => one.args);
+      const [, , clock] = await this.#run(session, 'answer-attempts', 'noted', args);
+      for (const { attempt, saidUs } of batch)
+        attempts.putBack(attempt, saidUs, session.reign, Number(clock));
+      batch = [];
+    };
+    for (const attempt of attempts.unknownTo(cut)) {
+      const { name, claimId, token, isExclusive, deadlineMs, clockUs: saidUs } = attempt;
+      const left = microseconds(Math.max(0, deadlineMs - this.#options.clock.monotonicMs()));
+      const args = [name, `${claimId} ${token} ${isExclusive ? 'x' : '-'}`, left];
+      batch.push({ attempt, saidUs, args });
+      if (batch.length >= BATCH_ATTEMPTS) await send();
+    }
+    if (batch.length > 0) await send();
   }
 
   async #run(

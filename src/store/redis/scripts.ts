@@ -11,6 +11,7 @@ const SCRIPT_NAMES = [
   'acquire-lock',
   'adopt-reign',
   'advance-queue',
+  'answer-attempts',
   'answer-roll-call',
   'begin-operation',
   'cancel-operation',

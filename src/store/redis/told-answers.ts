@@ -2,13 +2,14 @@
 // lease. told-memory.ts owns what is kept and merged; command-lane.ts decides before whether an answer may be told.
 
 import type { LeaseSpec } from '../../domain/lock.ts';
-import type { Operation } from '../../domain/operation.ts';
+import { type AttemptRef, nameOf, type Operation } from '../../domain/operation.ts';
 import type { RenewCommand } from '../lock-store.ts';
 import type { HeartbeatCommand } from '../operation-store.ts';
 import type { Answer, Note } from './command-lane.ts';
 import { aboutText } from './lock-arguments.ts';
 import { grantedAtUs, milliseconds } from './lock-replies.ts';
-import { attemptLeaseOf, BEATEN_WORDS } from './operation-replies.ts';
+import { attemptLeftOf, BEATEN_WORDS } from './operation-replies.ts';
+import type { ToldAttempt } from './told-attempts.ts';
 import type { ToldLease, ToldMemory } from './told-memory.ts';
 
 /** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
@@ -89,7 +90,7 @@ export class ToldRenewals {
   };
 }
 
-/** The lease of an attempt is told with it. `left`: what the reply says of its time. */
+/** An attempt, and its lease, which is told with it. `left`: what the reply says of its time; '' if there is none. */
 export function noteAttempt(
   told: ToldMemory | undefined,
   operation: Operation,
@@ -97,58 +98,96 @@ export function noteAttempt(
   left: string,
   { reply, askedAtMs, session }: Answer,
 ): void {
-  const { resource, lock, owner, startedAtWallMs } = operation;
-  const lease = told && lock && attemptLeaseOf(left);
-  if (!lease) return;
+  if (!told || left === '') return;
+  const { resource, lock, owner, startedAtWallMs, fencingToken, exclusive } = operation;
+  const { remainingMs, clockUs, text } = attemptLeftOf(left);
+  const { reign } = session;
+  const deadlineMs = askedAtMs + remainingMs;
+  told.attempts.note({
+    name: nameOf(operation),
+    claimId,
+    token: Number(fencingToken),
+    isExclusive: exclusive,
+    deadlineMs,
+    reign,
+    clockUs,
+  });
+  if (!lock || text === '') return;
   // Its min_hold began with the attempt, whose first answer may have been told to nobody.
   const sinceMs = milliseconds(reply[1]) - (startedAtWallMs ?? 0);
   told.note({
     resource,
     leaseId: claimId,
-    text: lease.text,
+    text,
     about: aboutText({ owner: lock.owner || owner, metadata: lock.metadata }),
     askedAtMs,
-    deadlineMs: askedAtMs + lease.remainingMs,
+    deadlineMs,
     holdMs: lock.minHoldMs > 0 ? askedAtMs + lock.minHoldMs - Math.max(0, sinceMs) : 0,
-    reign: session.reign,
-    clockUs: lease.clockUs,
+    reign,
+    clockUs,
   });
+}
+
+/** By its token: a repeat of the call is answered alike, and its claim may have another attempt by then. */
+export function noteEnd(told: ToldMemory, ended: AttemptRef, withLease: boolean): void {
+  const { resource, claimId, fencingToken } = ended;
+  const token = Number(fencingToken);
+  const attempt = told.attempts.find(nameOf(ended), claimId, token);
+  if (attempt) told.attempts.isOver(attempt);
+  const lease = withLease && told.find(resource, claimId, token);
+  if (lease) told.isOver(lease);
 }
 
 /** One call of heartbeat-operations: as ToldRenewals. */
 export class ToldHeartbeats {
   readonly #told: ToldMemory;
   readonly #commands: readonly HeartbeatCommand[];
-  readonly #known: readonly (ToldLease | undefined)[];
+  readonly #known: readonly {
+    readonly lease: ToldLease | undefined;
+    readonly attempt: ToldAttempt | undefined;
+  }[];
 
   constructor(told: ToldMemory, commands: readonly HeartbeatCommand[]) {
     this.#told = told;
     this.#commands = commands;
-    this.#known = commands.map(({ resource, claimId, fencingToken }) =>
-      told.find(resource, claimId, Number(fencingToken)),
-    );
+    this.#known = commands.map((command) => {
+      const { resource, claimId, fencingToken } = command;
+      const token = Number(fencingToken);
+      const attempt = told.attempts.find(nameOf(command), claimId, token);
+      return { lease: told.find(resource, claimId, token), attempt };
+    });
   }
 
   asksText(index: number): boolean {
-    return this.#known[index] === undefined || this.#commands[index]?.takesOver === true;
+    return this.#known[index]?.lease === undefined || this.#commands[index]?.takesOver === true;
   }
 
   note: Note = ({ reply, askedAtMs, session: { reign } }) => {
     for (let index = 0; index < this.#commands.length; index++) {
       const at = 2 + BEATEN_WORDS * index;
-      const [word, left = ''] = [reply[at], reply[at + 2]];
+      const [word, left = '', leased = ''] = [reply[at], reply[at + 2], reply[at + 5]];
       const [command, known] = [this.#commands[index], this.#known[index]];
+      if (!command || !known) continue;
+      const { lease, attempt } = known;
       if (word === 'renewed' || word === 'final') {
-        const lease = attemptLeaseOf(left);
-        if (!lease || !command) continue;
-        const { text, about, clockUs } = lease;
-        const deadlineMs = askedAtMs + lease.remainingMs;
-        if (known) this.#told.renewed(known, deadlineMs, reign, clockUs);
-        if (about === '') continue; // the text was not asked for
-        const { resource, claimId: leaseId } = command;
-        this.#told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
-      } else if (word !== 'moved' && known) {
-        this.#told.isOver(known);
+        const { remainingMs, clockUs, text, about } = attemptLeftOf(left);
+        const deadlineMs = askedAtMs + remainingMs;
+        const { resource, claimId, fencingToken } = command;
+        if (attempt) {
+          this.#told.attempts.renewed(attempt, { deadlineMs, reign, clockUs });
+        } else {
+          const isExclusive = leased.endsWith('x');
+          const [name, token] = [nameOf(command), Number(fencingToken)];
+          this.#told.attempts.note({ name, claimId, token, isExclusive, deadlineMs, reign, clockUs });
+        }
+        if (lease) this.#told.renewed(lease, deadlineMs, reign, clockUs);
+        if (about === '') continue; // it has no lease, or its text was not asked for
+        const told = { resource, leaseId: claimId, text, about, askedAtMs, deadlineMs };
+        this.#told.note({ ...told, holdMs: 0, reign, clockUs });
+      } else if (word !== 'moved') {
+        if (attempt) this.#told.attempts.isOver(attempt);
+        // The lease may outlive its attempt: a completion keeps it unless it is asked to release it.
+        if (lease && (word === 'expired' || word === 'lease-lost')) this.#told.isOver(lease);
       }
     }
   };

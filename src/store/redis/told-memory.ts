@@ -8,6 +8,8 @@
 // reading memory, and a lease takes some 350 bytes (with an owner, two pairs of metadata, and a name of 30 characters).
 
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { ToldAttempts } from './told-attempts.ts';
+import { type Cut, knows } from './told-cut.ts';
 
 /** What an answer tells of a lease. */
 export interface Told {
@@ -56,14 +58,6 @@ type Entry = {
   isOver: boolean;
 };
 
-/** Where the data of a reign come from: what was told under `fromReign`, below this lease clock, they know. */
-export interface Cut {
-  readonly fromReign: string;
-  readonly fromClockUs: number;
-  /** What was told under this reign they know too; '' for none. */
-  readonly ownReign: string;
-}
-
 const OVER_MS = Number.NEGATIVE_INFINITY;
 /** Entries that one sweep looks at: a part of all, so that what is over goes within some 20 sweeps. */
 const SWEPT_PART = 20;
@@ -74,6 +68,8 @@ const SWEPT_FOR_ROOM = 16;
 const CEILING_FIELD = 3;
 
 export class ToldMemory {
+  /** They count for the bound, too. */
+  readonly attempts: ToldAttempts;
   readonly #options: { readonly maxLeases: number; readonly monotonicMs: () => number };
   readonly #leases = new Map<string, Entry>();
   #sweeper: Iterator<Entry> | undefined;
@@ -83,6 +79,11 @@ export class ToldMemory {
 
   constructor(options: { readonly maxLeases: number; readonly monotonicMs: () => number }) {
     this.#options = options;
+    this.attempts = new ToldAttempts({
+      monotonicMs: options.monotonicMs,
+      hasRoom: () => this.#hasRoom(),
+      drop: ({ deadlineMs, reign, clockUs }) => this.#drop(deadlineMs, reign, clockUs),
+    });
   }
 
   /** Of all leases that were told. */
@@ -90,11 +91,12 @@ export class ToldMemory {
     return this.#largestToken;
   }
 
+  /** Of leases. */
   get size(): number {
     return this.#leases.size;
   }
 
-  /** Until when leases may be valid that were told and are not remembered; in the past if there are none. */
+  /** Until when something may be valid that was told and is not remembered; in the past if there is nothing. */
   get incompleteUntilMs(): number {
     return this.#dropped.untilMs;
   }
@@ -229,7 +231,8 @@ export class ToldMemory {
 
   /** Forgets some of what is over: a part at a time, so that a hundred thousand leases cost no pause. */
   sweep(): void {
-    this.#sweepSome(Math.min(Math.max(LEAST_SWEPT, Math.ceil(this.#leases.size / SWEPT_PART)), MOST_SWEPT));
+    this.#sweepSome(partOf(this.#leases.size));
+    this.attempts.sweep(partOf(this.attempts.size));
   }
 
   #sweepSome(most: number): void {
@@ -246,9 +249,11 @@ export class ToldMemory {
   }
 
   #hasRoom(): boolean {
-    if (this.#leases.size < this.#options.maxLeases) return true;
+    const { maxLeases } = this.#options;
+    if (this.#leases.size + this.attempts.size < maxLeases) return true;
     this.#sweepSome(SWEPT_FOR_ROOM);
-    return this.#leases.size < this.#options.maxLeases;
+    this.attempts.sweep(SWEPT_FOR_ROOM);
+    return this.#leases.size + this.attempts.size < maxLeases;
   }
 
   #drop(endMs: number, reign: string, clockUs: number): void {
@@ -289,9 +294,9 @@ function keyOf(resource: string, leaseId: string): string {
   return `${leaseId} ${resource}`;
 }
 
-function knows(cut: Cut, { reign, clockUs }: { readonly reign: string; readonly clockUs: number }): boolean {
-  if (reign === '') return false;
-  return reign === cut.ownReign || (reign === cut.fromReign && clockUs < cut.fromClockUs);
+/** How many of so many entries one sweep looks at. */
+function partOf(size: number): number {
+  return Math.min(Math.max(LEAST_SWEPT, Math.ceil(size / SWEPT_PART)), MOST_SWEPT);
 }
 
 /** The end of its max_hold, on the monotonic clock. */

@@ -34,6 +34,7 @@ export const COMMANDS_ON_KEYS: readonly (readonly [name: string, ...args: string
 export const KEYS_OF_BUCKET: readonly string[] = [
   'meta',
   'absent',
+  'bars',
   'claimable:',
   'claims',
   'contention',

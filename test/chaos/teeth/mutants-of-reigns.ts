@@ -95,7 +95,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: BEGIN,
-        find: "if in_full_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then",
+        find: "if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then",
         replace: 'if false then',
       },
     ],
@@ -105,7 +105,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Operations are claimed in the quarantine. The claim of another worker was lost with the old primary, and two ' +
       'run one operation.',
-    edits: [{ file: CLAIM, find: 'if in_full_quarantine(state) then', replace: 'if false then' }],
+    edits: [{ file: CLAIM, find: 'if in_quarantine(state) then', replace: 'if false then' }],
   },
   {
     name: 'lapsed-before',

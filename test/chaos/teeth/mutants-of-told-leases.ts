@@ -52,7 +52,7 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       'What was told under the reign of the data counts as known. But they are a replica’s, and lack its last seconds.',
     edits: [
       {
-        file: MEMORY,
+        file: 'src/store/redis/told-cut.ts',
         find: '(reign === cut.fromReign && clockUs < cut.fromClockUs)',
         replace: '(reign === cut.fromReign && clockUs < Number.MAX_VALUE)',
       },
@@ -180,9 +180,8 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: TOLD_ANSWERS,
-        find: 'const lease = told && lock && attemptLeaseOf(left);\n  if (!lease) return;',
-        replace:
-          'const lease = told && lock && attemptLeaseOf(left);\n  if (!lease || left.length > 0) return;',
+        find: "if (!lock || text === '') return;",
+        replace: 'if (!lock || text.length >= 0) return;',
       },
       {
         file: TOLD_ANSWERS,
@@ -272,17 +271,6 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     ],
   },
   {
-    name: 'operations-wait-for-the-full-end',
-    letsThrough:
-      'Operations are begun and claimed after an early end. Nobody puts back the attempt that the failover forgot, and ' +
-      'two run one operation.',
-    edits: ['begin-operation', 'claim-operations', 'retry-operation'].map((script) => ({
-      file: `${LUA}/${script}.lua`,
-      find: 'in_full_quarantine(state)',
-      replace: 'in_quarantine(state)',
-    })),
-  },
-  {
     name: 'told-here-is-known-here',
     letsThrough:
       'An instance that joins a reign again puts back what it told under that very reign. One of the leases was released ' +
@@ -329,7 +317,7 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: `${LUA}/check-fencing-token.lua`,
-        find: "found.mode == 'exclusive' and largest > tonumber(token)",
+        find: "own.mode == 'exclusive' and largest > tonumber(token)",
         replace: 'largest < 0',
       },
     ],

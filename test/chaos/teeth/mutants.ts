@@ -7,6 +7,7 @@ import { MUTANTS_OF_LEASES } from './mutants-of-leases.ts';
 import { MUTANTS_OF_REIGNS } from './mutants-of-reigns.ts';
 import { MUTANTS_OF_ROLL_CALLS } from './mutants-of-roll-calls.ts';
 import { MUTANTS_OF_TIME } from './mutants-of-time.ts';
+import { MUTANTS_OF_TOLD_ATTEMPTS } from './mutants-of-told-attempts.ts';
 import { MUTANTS_OF_TOLD_LEASES } from './mutants-of-told-leases.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -16,6 +17,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MUTANTS_OF_LEASES,
   ...MUTANTS_OF_ROLL_CALLS,
   ...MUTANTS_OF_TOLD_LEASES,
+  ...MUTANTS_OF_TOLD_ATTEMPTS,
 ];
 
 /** The checker of the chaos suite must report these within a stated number of runs. */

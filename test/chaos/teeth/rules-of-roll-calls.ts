@@ -4,6 +4,7 @@ import type { Rule } from './rules.ts';
 
 const FAULTS = 'test/integration/roll-call.faults.test.ts';
 const TOKENS = 'test/integration/roll-call.tokens.test.ts';
+const CONFORMANCE = 'test/conformance/roll-call.test.ts';
 const JOINING = 'test/unit/roll-call.joining.test.ts';
 
 export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
@@ -260,10 +261,46 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a token is not known to be valid behind a quarantine that had not heard of all',
   },
   {
-    rule: 'Operations wait for the full end.',
-    without: 'operations-wait-for-the-full-end',
-    file: FAULTS,
-    test: 'no operation is claimed before the full end of the quarantine',
+    rule: 'An attempt that was told of bars its operation.',
+    without: 'told-attempts-bar',
+    file: CONFORMANCE,
+    test: 'an attempt that the new primary lacks keeps its operation from being started, until it is over',
+  },
+  {
+    rule: 'What was told raises the deadline of a recorded attempt.',
+    without: 'told-attempts-raise',
+    file: CONFORMANCE,
+    test: 'a heartbeat that the new primary lacks is made up for',
+  },
+  {
+    rule: 'Attempts with a lock bar their operations too.',
+    without: 'attempts-with-a-lease-bar',
+    file: CONFORMANCE,
+    test: 'an attempt with a shared lock that the new primary lacks keeps its operation from being started',
+  },
+  {
+    rule: 'What is barred counts as open.',
+    without: 'bars-count-as-open',
+    file: CONFORMANCE,
+    test: 'of exclusive operations no other one starts beside an attempt that the new primary lacks',
+  },
+  {
+    rule: 'An attempt that cannot be renewed keeps others out until its deadline.',
+    without: 'lapsed-attempts-keep-out',
+    file: CONFORMANCE,
+    test: 'an attempt near its end at the failover is lost, and another one starts only at its deadline',
+  },
+  {
+    rule: 'Attempts of this reign live until their deadline.',
+    without: 'lapsed-only-inherited-attempts',
+    file: CONFORMANCE,
+    test: 'an attempt of this reign lives until its deadline, however soon after the failover that is',
+  },
+  {
+    rule: 'An inherited claim is not repeated before the full end.',
+    without: 'no-repeat-of-attempts-before-the-full-end',
+    file: CONFORMANCE,
+    test: 'a claim or begin of a former reign is not repeated before the full end',
   },
   {
     rule: 'A TIME that lies behind gives back first.',

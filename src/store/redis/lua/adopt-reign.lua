@@ -118,6 +118,6 @@ redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock
   'token', int(token), 'quarantine_until', int(quarantine_until), 'full_until', int(quarantine_until),
   'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
   'from_reign', recorded[1] or '', 'from_clock', int(from_clock), 'schema', schema, 'max_ttl', max_ttl,
-  'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until),
+  'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until), 'token_at', int(token),
   'sure', sure)
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

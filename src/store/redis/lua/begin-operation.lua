@@ -39,7 +39,9 @@ state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by
 
 local asked = new_record(spec)
 -- There may be a record that this primary has never heard of, that of a first Begin, and its attempt may be running.
-if in_full_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then return quarantined(state) end
+if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then
+  return quarantined(state, state.quarantine_until)
+end
 
 local function begun(op, created, has_attempt, found_as, waited)
   local left = has_attempt and attempt_told(state, op, (split_name(name))) or ''
@@ -58,16 +60,18 @@ end
 
 local resource = split_name(name)
 local op = read_operation(state, name, true)
-local is_stale = false
-if op then op, is_stale = settle_operation(state, name, op) end
+local is_stale, is_kept = false, false
+if op then op, is_stale, is_kept = settle_operation(state, name, op) end
 
 if op then
   if op.hash ~= asked.hash then return { 'exists', state.time, deaths(state) } end
   local created = asked.begun_by ~= '' and op.begun_by == asked.begun_by
   if claim == '' or not is_open(op) then return begun(op, created, false) end
+  if is_kept then return quarantined(state, math.min(op.deadline, state.full_until)) end
   if op.state == 'running' and not is_stale then
     -- How long until it is stale, which is later than its worker counts on it.
     if op.claim ~= claim then return { 'attempt-held', state.time, int(op.deadline - state.clock) } end
+    if is_unproved_attempt(state, op) then return quarantined(state, state.full_until) end
     if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
     op.stamp = stamp
     extend_attempt(state, op, resource)
@@ -75,6 +79,8 @@ if op then
     return begun(op, created, true)
   end
   if not is_one_of(op.state, claim_from) then return begun(op, created, false) end
+  local waits = start_waits(state, name, op)
+  if waits then return quarantined(state, waits) end
   if lacks_lease() then return { 'lease-required', state.time } end
   local found_as, waited = found(state, op, is_stale)
   local started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json)
@@ -82,7 +88,9 @@ if op then
   return begun(op, created, true, found_as, waited)
 end
 
-if is_open_elsewhere(state, resource, asked.exclusive) then return { 'open', state.time } end
+local barred = claim ~= '' and barred_until(state, name)
+if barred then return quarantined(state, barred) end
+if is_open_elsewhere(state, name, asked.exclusive) then return { 'open', state.time } end
 if lacks_lease() then return { 'lease-required', state.time } end
 
 op = asked

@@ -36,7 +36,7 @@ if not state then return refusal end
 advance(state)
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
-if in_full_quarantine(state) then return quarantined(state) end
+if in_quarantine(state) then return quarantined(state, state.quarantine_until) end
 
 local claimed, blocked, is_blocked = {}, {}, {}
 local ask_again, behind, repeated = FAR, '-', '0'
@@ -61,12 +61,16 @@ if known then
   for name in string.gmatch(known, '[^\n]+') do
     local op = read_operation(state, name)
     if op and op.state == 'running' and op.claim == claim and living(state, op, (split_name(name))) then
-      if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
-      op.stamp = stamp
-      extend_attempt(state, op, (split_name(name)))
-      note_heartbeat(state, name, op)
+      if is_unproved_attempt(state, op) then return quarantined(state, state.full_until) end
       claimed[#claimed + 1] = { name = name, op = op, found_as = '', waited = '0' }
     end
+  end
+  for _, one in ipairs(claimed) do
+    local name, op = one.name, one.op
+    if op.stamp ~= stamp then tell_attempt(state, op, name, 'attempt-moved') end
+    op.stamp = stamp
+    extend_attempt(state, op, (split_name(name)))
+    note_heartbeat(state, name, op)
   end
   return reply()
 end
@@ -123,9 +127,14 @@ while #claimed < most do
     if op then op, is_stale = settle_operation(state, name, op) end
     if op and (op.state == 'pending' and op.claimable <= state.clock or is_stale) then
       local found_as, waited = found(state, op, is_stale)
-      local started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json, true)
+      local waits, started, lock = start_waits(state, name, op), false, nil
+      if not waits then
+        started, lock = start_attempt(state, name, op, claim, stamp, owner, owner_json, true)
+      end
       if started then
         claimed[#claimed + 1] = { name = name, op = op, found_as = found_as, waited = waited }
+      elseif waits then
+        ask_again = math.min(ask_again, waits - state.clock)
       else
         if lock.count > 0 then ask_again = math.min(ask_again, lock.next - state.clock) end
         if state.clock < lock.taken_until then ask_again = math.min(ask_again, lock.taken_until - state.clock) end

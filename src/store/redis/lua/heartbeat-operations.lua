@@ -13,8 +13,9 @@
 -- REPLY beaten now {word number left canceled reason leased}...
 --         word: renewed | final (its lease is at the end of its max_hold) | moved (a newer call speaks for it)
 --           | expired | superseded | yielded | finished | lease-lost | unknown-attempt
---         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease; left: then
---         "left clock", and with '+' "left clock lease about": what is recorded and what people are told
+--         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease, otherwise '0', with 'x'
+--         behind it if its operation is exclusive; left: "left clock", and for a lease with '+' "left clock lease
+--         about": what is recorded and what people are told
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
@@ -53,9 +54,7 @@ for i = 4, #args, 5 do
     end
     word = at_end and 'final' or 'renewed'
     number = int(op.number)
-    if not op.lock then
-      left = attempt_left(state, op)
-    elseif unknown then
+    if unknown and op.lock then
       local about = redis.call('HGET', state.bucket .. 'lock:' .. resource, claim .. '?')
       left = attempt_left(state, op) .. ' ' .. attempt_lease(state, op, resource) .. ' ' .. (about or '[]')
     else
@@ -65,6 +64,6 @@ for i = 4, #args, 5 do
   end
   local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] = word, number, left, canceled, reason
-  reply[n + 6] = op and op.lock and '1' or '0'
+  reply[n + 6] = op and (op.lock and '1' or '0') .. (op.exclusive and 'x' or '') or '0'
 end
 return reply

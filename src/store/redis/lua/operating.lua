@@ -4,7 +4,8 @@
 -- Keys of the bucket: operations (sorted set: all names in the order of their bytes), operation-deadlines (sorted set:
 -- a name by the moment before which nothing about it happens by itself), claimable:<type> (sorted set: what a claim can
 -- get, by age), open (hash: how many operations of a resource are open, or 'x' for an exclusive one, which is alone),
--- claims (hash: claim_id to the names that it claimed, a line each).
+-- claims (hash: claim_id to the names that it claimed, a line each), bars (hash: what instances told of and these data
+-- lack, as answer-attempts.lua writes it).
 
 -- The lease of the attempt, if there is still the one that the attempt speaks of: held, alive, and with its token.
 local function lease_of(state, op, resource)
@@ -12,16 +13,71 @@ local function lease_of(state, op, resource)
   if lease and lease.token == op.token and lease.state == 'held' and renewable(state, lease) then return lease end
 end
 
--- Whether its attempt lives. Brings the deadline up to date with that of the lease. One without a lease that had little
--- time left at an adoption is over, as a lease is. It bears no epoch, but what still has time at the full end was
--- started or heard of under this reign.
+-- Whether a former reign started its attempt. It bears no epoch, but tokens grow.
+local function is_inherited_attempt(state, op)
+  return tonumber(op.token) <= state.token_at
+end
+
+-- Whether it may have been told to nobody: A starts an attempt, B rules and starts another one of the operation, and A
+-- is chosen again. So it is not repeated before the full end.
+local function is_unproved_attempt(state, op)
+  return is_inherited_attempt(state, op) and in_full_quarantine(state)
+end
+
+-- Whether its attempt lives. Brings the deadline up to date with that of the lease. An inherited one without a lease
+-- that had little time left at the adoption is over, as a lease is; but what still has time at the full end was heard
+-- of under this reign.
 local function living(state, op, resource)
   if not op.lock then
-    return op.deadline > state.clock and (op.deadline >= state.lapsed_before or not in_full_quarantine(state))
+    local is_lapsed = op.deadline < state.lapsed_before and is_unproved_attempt(state, op)
+    return op.deadline > state.clock and not is_lapsed
   end
   local lease = lease_of(state, op, resource)
   if lease then op.deadline = math.max(op.deadline, lease.deadline) end
   return lease ~= nil
+end
+
+-- Whether the attempt, which no longer lives, keeps others from starting: what is over by the clock of this primary may
+-- go on by the clock of the worker, until its deadline. As the lease, if it has one, which an administrator may have
+-- revoked.
+local function keeps_others_out(state, op, resource)
+  if not in_full_quarantine(state) then return false end
+  if op.lock then
+    local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
+    if not lease or lease.token ~= op.token or not blocks(state, lease) then return false end
+    op.deadline = math.max(op.deadline, lease.deadline)
+  end
+  return op.deadline > state.clock
+end
+
+-- Until when an attempt of this operation may run that these data lack, nil for none. The interleaving: A starts one,
+-- and dies before its replica has that. B's roll call ends the quarantine early. What the instance told is a bar there:
+-- without it the operation, which these data know as pending or not at all, would be started beside it. At the full end
+-- all that was told is over.
+local function barred_until(state, name)
+  if not in_full_quarantine(state) then return nil end
+  local bar = redis.call('HGET', state.bucket .. 'bars', name)
+  local deadline = bar and math.min(tonumber(string.match(bar, '^%d+ (%d+)')), state.full_until)
+  return deadline and deadline > state.clock and deadline or nil
+end
+
+-- The same of other operations of its resource, where they must not be open at the same time.
+local function barred_by_others(state, name, exclusive)
+  if not in_full_quarantine(state) then return nil end
+  local resource, id = split_name(name)
+  local longest = redis.call('HGET', state.bucket .. 'bars', exclusive and resource or resource .. '\n')
+  local deadline = 0
+  for until_, other in string.gmatch(longest or '', '(%d+) ([^\n]*)') do
+    if other ~= id then deadline = math.max(deadline, tonumber(until_)) end
+  end
+  deadline = math.min(deadline, state.full_until)
+  return deadline > state.clock and deadline or nil
+end
+
+-- Until when no attempt of it starts because of what these data lack, nil for none.
+local function start_waits(state, name, op)
+  local own, others = barred_until(state, name), barred_by_others(state, name, op.exclusive)
+  return own and others and math.max(own, others) or own or others
 end
 
 local function tell_of_operation(state, name)
@@ -138,8 +194,8 @@ local function finish_operation(state, name, op, final, outcome)
 end
 
 -- Does what is due: an operation goes when its retention is over, becomes dead when its time or its attempts are used
--- up, and claimable when it is stale or its delay is over. Returns the record, or nil when it is gone, and whether it
--- is stale.
+-- up, and claimable when it is stale or its delay is over. Returns the record, or nil when it is gone, whether it is
+-- stale, and whether it isn't although its attempt does not live.
 local function settle_operation(state, name, op)
   if not is_open(op) then
     if op.expires > state.clock then return op end
@@ -158,6 +214,10 @@ local function settle_operation(state, name, op)
   if living(state, op, (split_name(name))) then
     if op.deadline ~= before then save_operation(state, name, op) end
     return op
+  end
+  if keeps_others_out(state, op, (split_name(name))) then
+    if op.deadline ~= before or op.indexed then save_operation(state, name, op) end
+    return op, false, true
   end
   if op.counted >= op.max then
     tell_attempt(state, op, name, 'attempt-look')
@@ -292,8 +352,8 @@ local function is_one_of(word, list)
   return word == list or string.find(',' .. list .. ',', ',' .. word .. ',', 1, true) ~= nil
 end
 
--- Whether an open operation of the resource stands in the way of another one.
-local function is_open_elsewhere(state, resource, exclusive)
-  local open = redis.call('HGET', state.bucket .. 'open', resource)
-  return open == 'x' or (exclusive and open ~= false)
+-- Whether an open operation of its resource stands in the way of another one.
+local function is_open_elsewhere(state, name, exclusive)
+  local open = redis.call('HGET', state.bucket .. 'open', (split_name(name)))
+  return open == 'x' or (exclusive and open ~= false) or barred_by_others(state, name, exclusive) ~= nil
 end

@@ -47,8 +47,7 @@ local function attempt_lease(state, op, resource)
   return int(state.clock) .. ' ' .. lease_text(lease_of(state, op, resource))
 end
 
--- How long the worker can count on it, and what the instance has to remember of its lease, if it has one.
+-- How long the worker can count on it, and what the instance has to remember of it.
 local function attempt_told(state, op, resource)
-  local left = attempt_left(state, op)
-  return op.lock and left .. ' ' .. attempt_lease(state, op, resource) or left
+  return attempt_left(state, op) .. ' ' .. (op.lock and attempt_lease(state, op, resource) or int(state.clock))
 end

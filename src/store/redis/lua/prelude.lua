@@ -30,7 +30,7 @@ local function enter(meta, reign, not_after, caller)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
   local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-    'watched_until', 'max_ttl', 'epoch', 'full_until')
+    'watched_until', 'max_ttl', 'epoch', 'full_until', 'token_at')
   if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   local bucket = string.sub(meta, 1, -5) -- all keys of the bucket are this and a name
   local entry = caller ~= '-' and redis.call('HGET', bucket .. 'instances', caller)
@@ -45,6 +45,7 @@ local function enter(meta, reign, not_after, caller)
     last = math.max(now, math.min(last, now + SKEW)),
     clock = clock,
     token = tonumber(recorded[4]),
+    token_at = tonumber(recorded[11]),
     quarantine_until = tonumber(recorded[5]),
     full_until = tonumber(recorded[10]),
     lapsed_before = tonumber(recorded[6]),
@@ -67,15 +68,15 @@ local function in_quarantine(state)
   return state.clock < state.quarantine_until
 end
 
--- Whether the quarantine would last without a roll call, which ends it early. What no roll call puts back waits for
--- this: operations, and whether an inherited lease was ever told of.
+-- Whether the quarantine would last without a roll call, which ends it early. What no roll call brings to light waits
+-- for this: whether an inherited lease or attempt was ever told of.
 local function in_full_quarantine(state)
   return state.clock < state.full_until
 end
 
--- The reply of a script that starts no operation before the full end of a quarantine.
-local function quarantined(state)
-  return { 'quarantined', state.time, int(state.full_until - state.clock) }
+-- The reply of a script that starts no attempt before that moment.
+local function quarantined(state, until_)
+  return { 'quarantined', state.time, int(until_ - state.clock) }
 end
 
 -- Larger than every earlier token: the counter sees to that when the clock has stepped back, the time when writes were

@@ -29,8 +29,8 @@ if is_done then
   if not is_one_of(op.state, from) then return { 'wrong-state', state.time } end
   if version > 0 and version ~= op.version then return { 'version-mismatch', state.time } end
   -- There may be another open one that this primary has never heard of.
-  if op.exclusive and in_full_quarantine(state) then return quarantined(state) end
-  if is_open_elsewhere(state, (split_name(name)), op.exclusive) then return { 'open', state.time } end
+  if op.exclusive and in_quarantine(state) then return quarantined(state, state.quarantine_until) end
+  if is_open_elsewhere(state, name, op.exclusive) then return { 'open', state.time } end
   remember_request(op, 'retry', request_id)
   redis.call('HDEL', operation_key(state, name), 'outcome')
   op.state, op.counted, op.cancel, op.reason, op.finished, op.outcome = 'pending', 0, false, '', '', false

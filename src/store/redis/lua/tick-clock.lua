@@ -55,6 +55,14 @@ for i = 1, #absent, 2 do
   end
 end
 
+-- All that was told before the adoption is over.
+local bars = state.bucket .. 'bars'
+if not in_full_quarantine(state) and redis.call('EXISTS', bars) == 1 then
+  local some = redis.call('HRANDFIELD', bars, most)
+  redis.call('HDEL', bars, unpack(some))
+  more = more or #some == tonumber(most)
+end
+
 most = tonumber(most)
 more = more or #due == most or #gone == most
 -- After the locks, so that it sees an attempt as stale whose lease has just lapsed.

@@ -158,7 +158,8 @@ class OperationStoreServiceServicer(object):
         Errors: ALREADY_EXISTS / OPERATION_EXISTS; with a claim_id, ABORTED / ATTEMPT_HELD while another attempt runs; with
         `exclusive`, ABORTED / OPERATION_OPEN; with `lock`, ABORTED / LOCK_CONTENDED with Contention, and nothing is
         recorded; with `require_lease`, FAILED_PRECONDITION / LEASE_REQUIRED; with a claim_id, `exclusive` or `lock`,
-        UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over; RESOURCE_EXHAUSTED / STORE_FULL.
+        UNAVAILABLE / QUARANTINE until the quarantine after a failover ends, early or not, and after an early end while an
+        attempt that the failover forgot may run; RESOURCE_EXHAUSTED / STORE_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,8 +190,8 @@ class OperationStoreServiceServicer(object):
         If a call ends before it is answered, the server gives back what it claimed for it, and doesn't count those
         attempts, unless a repeat with the same claim_id got them. If even that fails, the attempts go stale.
 
-        Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the full quarantine, which operations
-        wait for even when a roll call has ended it for locks.
+        Errors: UNAVAILABLE / QUARANTINE after a failover, unless the wait outlasts the quarantine. A claim repeated after a
+        failover waits for the end of the full quarantine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -255,7 +256,7 @@ class OperationStoreServiceServicer(object):
         its attempts count from 0 again.
 
         Errors: FAILED_PRECONDITION / WRONG_STATE; ABORTED / VERSION_MISMATCH; with `exclusive` operations,
-        ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the full quarantine after a failover is over.
+        ABORTED / OPERATION_OPEN, and UNAVAILABLE / QUARANTINE until the quarantine after a failover is over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

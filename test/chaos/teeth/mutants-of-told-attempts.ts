@@ -1,0 +1,93 @@
+// Mutants that start an operation after an early end although its attempt, or one that stands in its way, may run.
+
+import type { Mutant } from './mutant.ts';
+
+const LUA = 'src/store/redis/lua';
+const OPERATING = `${LUA}/operating.lua`;
+const ANSWER = `${LUA}/answer-attempts.lua`;
+
+export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
+  {
+    name: 'told-attempts-bar',
+    letsThrough:
+      'Operations are begun and claimed after an early end although an instance told of an attempt that the failover ' +
+      'forgot. Two run one operation.',
+    edits: [
+      {
+        file: OPERATING,
+        find: "  local bar = redis.call('HGET', state.bucket .. 'bars', name)",
+        replace: '  local bar = false',
+      },
+    ],
+  },
+  {
+    name: 'told-attempts-raise',
+    letsThrough:
+      'A heartbeat that the failover forgot does not count. The recorded attempt is stale while its worker goes on.',
+    edits: [
+      { file: ANSWER, find: 'if not op.lock and deadline > op.deadline then', replace: 'if false then' },
+    ],
+  },
+  {
+    name: 'attempts-with-a-lease-bar',
+    letsThrough:
+      'Only the lease of an attempt is put back. A shared one keeps nobody out, and two run one operation.',
+    edits: [
+      {
+        file: 'src/store/redis/told-answers.ts',
+        find: '  told.attempts.note({\n',
+        replace: '  if (!lock)\n  told.attempts.note({\n',
+      },
+    ],
+  },
+  {
+    name: 'bars-count-as-open',
+    letsThrough:
+      'What a failover forgot does not count as open. A second exclusive operation of the resource is begun beside the ' +
+      'one whose worker goes on.',
+    edits: [
+      {
+        file: OPERATING,
+        find: "  local longest = redis.call('HGET', state.bucket .. 'bars', exclusive and resource or resource .. '\\n')",
+        replace: '  local longest = false',
+      },
+    ],
+  },
+  {
+    name: 'lapsed-attempts-keep-out',
+    letsThrough:
+      'An inherited attempt that nothing renews any more keeps nobody out. Its worker goes on to the deadline that it ' +
+      'was told, and a second one starts.',
+    edits: [
+      {
+        file: OPERATING,
+        find: '  if not in_full_quarantine(state) then return false end\n',
+        replace: '  if true then return false end\n',
+      },
+    ],
+  },
+  {
+    name: 'lapsed-only-inherited-attempts',
+    letsThrough:
+      'No promise breaks, but a short attempt that was started after an early end is over at once: the rule for ' +
+      'inherited ones takes it.',
+    edits: [
+      {
+        file: OPERATING,
+        find: 'op.deadline < state.lapsed_before and is_unproved_attempt(state, op)',
+        replace: 'op.deadline < state.lapsed_before and in_full_quarantine(state)',
+      },
+    ],
+  },
+  {
+    name: 'no-repeat-of-attempts-before-the-full-end',
+    letsThrough:
+      'An inherited claim is repeated after an early end. The last claim of A was told to nobody; B let somebody else ' +
+      'claim the operation; A is chosen again, and the first caller repeats its call.',
+    edits: ['begin-operation', 'claim-operations'].map((script) => ({
+      file: `${LUA}/${script}.lua`,
+      find: 'if is_unproved_attempt(state, op) then',
+      replace: 'if false then',
+    })),
+  },
+];

@@ -1,0 +1,128 @@
+// What instances say of attempts in a roll call, and what becomes of it: the scripts, played step by step by instances
+// that exist only here. The rules are in test/conformance/roll-call.suite.ts; here is what needs more than one
+// instance, or a look at the keys.
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { OperationSpec } from '../../src/domain/operation.ts';
+import { beginArguments, lifeArguments, statesBefore } from '../../src/store/redis/operation-arguments.ts';
+import { RedisProcess } from '../support/redis/redis-process.ts';
+import { ScriptedReign } from '../support/scripted-reigns.ts';
+
+const MAX_TTL_MS = 30_000;
+
+let process: RedisProcess;
+let redis: Redis;
+
+beforeAll(async () => {
+  process = await RedisProcess.server();
+  await process.start();
+  redis = process.client();
+});
+
+afterAll(() => process?.stop());
+
+/** Returns the words of the reply. */
+function begin(
+  reign: ScriptedReign,
+  operationId: string,
+  { claimId, ...overrides }: Partial<OperationSpec> & { readonly claimId?: string } = {},
+): Promise<readonly string[]> {
+  const spec: OperationSpec = {
+    resource: 'r',
+    operationId,
+    type: 't',
+    data: undefined,
+    labels: new Map(),
+    contentHash: 'same',
+    owner: '',
+    heartbeatTimeoutMs: 5_000,
+    timeToLiveMs: 0,
+    exclusive: false,
+    lock: undefined,
+    maxAttempts: 3,
+    retention: { succeededMs: 60_000, failedMs: 60_000, cancelledMs: 60_000, deadMs: 60_000 },
+    ...overrides,
+  };
+  const stamp = { instanceId: 'x', callNumber: 2 };
+  const args = beginArguments({ spec, claimId, stamp, requestId: '', requireLease: undefined });
+  return reign.run('begin-operation', 'x', ...lifeArguments(MAX_TTL_MS), ...args, statesBefore('claim'));
+}
+
+/** `kind`: 'x' for one of an exclusive operation. */
+async function say(
+  reign: ScriptedReign,
+  instance: string,
+  operationId: string,
+  { claim = 'c', token = '7', kind = '-', leftMs = 20_000 } = {},
+): Promise<void> {
+  const told = [`r\t${operationId}`, `${claim} ${token} ${kind}`, leftMs * 1_000];
+  expect((await reign.run('answer-attempts', instance, ...told))[0]).toBe('noted');
+}
+
+test('an attempt that a tick found dead before its instance answered is not run twice after a retry', async () => {
+  const before = await ScriptedReign.begin(redis, 'x');
+  const [word, , , , , , , , , run = ''] = await begin(before, 'o', { claimId: 'c', maxAttempts: 1 });
+  expect(word).toBe('begun');
+  const token = run.split('\t')[9] ?? '';
+  const next = await before.promoted();
+  await next.passTicked(8_000, 'x');
+  expect((await begin(next, 'o'))[9]).toMatch(/^dead\t/);
+  await say(next, 'x', 'o', { token });
+  expect((await next.answer('x')).leftMs).toBe(0);
+  expect((await next.run('retry-operation', 'x', 'r\to', 0, statesBefore('retry'), ''))[0]).toBe('changed');
+  const [refused, , left] = await begin(next, 'o', { claimId: 'd' });
+  expect(refused).toBe('quarantined');
+  expect(Number(left)).toBeGreaterThan(20_000_000);
+  await next.passTicked(22_100, 'x');
+  expect((await begin(next, 'o', { claimId: 'd' }))[0]).toBe('begun');
+});
+
+test('of what two instances say of one operation the later deadline counts', async () => {
+  const next = await (await ScriptedReign.begin(redis, 'x', 'y')).promoted();
+  await say(next, 'x', 'o', { token: '8', leftMs: 5_000 });
+  await say(next, 'y', 'o', { token: '7', leftMs: 15_000 });
+  for (const instance of ['x', 'y']) await next.answer(instance);
+  const [word, , left] = await begin(next, 'o', { claimId: 'd' });
+  expect([word, left]).toEqual(['quarantined', '17000000']);
+});
+
+test('an exclusive operation waits for the one of the others that lasts longest, and not for its own', async () => {
+  const next = await (await ScriptedReign.begin(redis, 'x')).promoted();
+  const ends = [
+    ['1', 5_000],
+    ['2', 25_000],
+    ['3', 15_000],
+    ['4', 10_000],
+  ] as const;
+  for (const [id, leftMs] of ends) await say(next, 'x', id, { kind: 'x', leftMs });
+  await next.answer('x');
+  expect((await begin(next, '2', { exclusive: true }))[0]).toBe('open');
+  expect((await begin(next, '9'))[0]).toBe('open');
+  await next.passTicked(16_900, 'x');
+  expect((await begin(next, '2', { exclusive: true }))[0]).toBe('open');
+  await next.passTicked(200, 'x');
+  expect((await begin(next, '9'))[0]).toBe('open');
+  expect((await begin(next, '2', { exclusive: true }))[0]).toBe('begun');
+});
+
+test('an exclusive operation is open beside none that was forgotten, and others are', async () => {
+  const next = await (await ScriptedReign.begin(redis, 'x')).promoted();
+  await say(next, 'x', '1', { leftMs: 5_000 });
+  await next.answer('x');
+  expect((await begin(next, '2', { exclusive: true }))[0]).toBe('open');
+  expect((await begin(next, '3', { claimId: 'd' }))[0]).toBe('begun');
+});
+
+test('ticks remove all bars after the full end of the quarantine, and none before', async () => {
+  const next = await (await ScriptedReign.begin(redis, 'x')).promoted();
+  const bars = async (): Promise<number> => {
+    const [, , , more] = await next.tick('x');
+    return more === '1' ? bars() : (await next.keys()).filter((key) => key === 'bars').length;
+  };
+  for (let id = 0; id < 300; id++) await say(next, 'x', String(id), { leftMs: 1_000 });
+  await next.answer('x');
+  await next.passTicked(20_000, 'x');
+  expect(await bars()).toBe(1);
+  await next.passTicked(15_000, 'x');
+  expect(await bars()).toBe(0);
+});
