@@ -1,6 +1,7 @@
 // What an instance remembers of the leases that it told, on a clock of the test.
 import { describe, expect, test } from 'vitest';
-import { type Cut, type Told, ToldMemory } from '../../src/store/redis/told-memory.ts';
+import type { Cut } from '../../src/store/redis/told-cut.ts';
+import { type Told, ToldMemory } from '../../src/store/redis/told-memory.ts';
 
 const NONE: Cut = { fromReign: '', fromClockUs: 0, ownReign: '' };
 const REIGN = '7:abc:4:on';

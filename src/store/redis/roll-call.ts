@@ -6,7 +6,7 @@
 // answer ──▶ the session becomes the one in use, and ticks
 
 import type { Clock } from '../../domain/clock.ts';
-import { awayAtMostMs, freshWithinMs, newcomerWaitMs } from '../../domain/safety.ts';
+import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
@@ -14,7 +14,9 @@ import type { PrimaryLocator } from './primary-locator.ts';
 import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
-import { type Cut, type ToldLease, ToldMemory } from './told-memory.ts';
+import type { Cut } from './told-cut.ts';
+import { type ToldEnding, ToldEndings } from './told-endings.ts';
+import { type ToldLease, ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
   readonly locator: PrimaryLocator;
@@ -45,11 +47,14 @@ interface Membership {
 /** One call takes no longer than a millisecond or two of Redis. */
 const BATCH_LEASES = 200;
 const BATCH_LENGTH = 200_000;
+/** Releases that are remembered, to leases: those that a replica may lag behind. */
+const RELEASES_PER_LEASE = 0.25;
 const LEAVE_WITHIN_MS = 1_000;
 const LONGEST_NAME = 64;
 
 export class RollCall {
   readonly told: ToldMemory;
+  readonly endings: ToldEndings;
   readonly #options: RollCallOptions;
   /** From here on nothing is told of another reign than this one's. */
   #home: Membership | undefined;
@@ -61,8 +66,14 @@ export class RollCall {
 
   constructor(options: RollCallOptions) {
     this.#options = options;
-    const { maxToldLeases: maxLeases, clock } = options;
-    this.told = new ToldMemory({ maxLeases, monotonicMs: () => clock.monotonicMs() });
+    const { maxToldLeases: maxLeases, maxTtlMs, clock } = options;
+    const monotonicMs = (): number => clock.monotonicMs();
+    this.told = new ToldMemory({ maxLeases, monotonicMs });
+    this.endings = new ToldEndings({
+      most: Math.ceil(maxLeases * RELEASES_PER_LEASE),
+      keptMs: maxTtlMs + 2 * SKEW_ALLOWANCE_MS,
+      monotonicMs,
+    });
   }
 
   /** Called when this instance may tell again, having been a newcomer. */
@@ -161,6 +172,7 @@ export class RollCall {
   /** After a tick. Answers once more when this instance remembers all that may still be valid of what it told. */
   async ticked(session: Session): Promise<Reply | undefined> {
     this.told.sweep();
+    this.endings.sweep();
     const membership = this.#memberships.get(session);
     if (!membership?.isIncomplete || membership !== this.#home || this.isIncomplete) return undefined;
     return this.#answer(session, membership);
@@ -219,28 +231,37 @@ export class RollCall {
     const { observer } = this.#options;
     const { cut, isFresh } = membership;
     let putBack = 0;
+    let freed = 0;
     let batch = new Batch();
     const send = async (isLast: boolean): Promise<Reply> => {
       const isComplete = isLast && this.told.isCompleteFor(cut);
       const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);
-      for (const { lease, saidUs } of batch.said) {
-        this.told.putBack(lease, saidUs, session.reign, Number(reply[2]));
-      }
+      const clockUs = Number(reply[2]);
+      for (const { lease, saidUs } of batch.said) this.told.putBack(lease, saidUs, session.reign, clockUs);
+      for (const ending of batch.endings) this.endings.repeated(ending, session.reign, clockUs);
       putBack += Number(reply[5] ?? 0);
+      freed += Number(reply[6] ?? 0);
       if (isLast) membership.isIncomplete = !isComplete;
       return reply;
     };
-    for (const lease of this.told.unknownTo(cut)) {
-      batch.add(lease, this.#options.clock.monotonicMs());
-      if (!batch.isFull) continue;
+    const sendFull = async (): Promise<void> => {
       await send(false);
       batch = new Batch();
+    };
+    for (const lease of this.told.unknownTo(cut)) {
+      batch.add(lease, this.#options.clock.monotonicMs());
+      if (batch.isFull) await sendFull();
+    }
+    for (const ending of this.endings.unknownTo(cut)) {
+      batch.addEnding(ending);
+      if (batch.isFull) await sendFull();
     }
     const reply = await send(true);
     this.#putBack += putBack;
     if (putBack > 0) observer.event('info', 'leases were put back', { leases: putBack });
+    if (freed > 0) observer.event('info', 'releases were repeated', { leases: freed });
     // From now on these data know what was told under their own reign.
     membership.cut = { ...cut, ownReign: session.reign };
     return reply;
@@ -259,14 +280,15 @@ export class RollCall {
   }
 }
 
-/** The leases of one call. */
+/** The leases of one call, and the releases. */
 class Batch {
   readonly args: string[] = [];
   readonly said: { readonly lease: ToldLease; readonly saidUs: number }[] = [];
+  readonly endings: ToldEnding[] = [];
   #length = 0;
 
   get isFull(): boolean {
-    return this.said.length >= BATCH_LEASES || this.#length >= BATCH_LENGTH;
+    return this.said.length + this.endings.length >= BATCH_LEASES || this.#length >= BATCH_LENGTH;
   }
 
   /** Spans, not deadlines: the script counts them from its own clock. */
@@ -282,5 +304,12 @@ class Batch {
     this.args.push(key.slice(space + 1), key.slice(0, space), text, about, spans);
     this.said.push({ lease, saidUs: clockUs });
     this.#length += key.length + text.length + about.length + spans.length;
+  }
+
+  addEnding(ending: ToldEnding): void {
+    const { resource, leaseId, token } = ending;
+    this.args.push(resource, leaseId, `released ${token}`, '', '');
+    this.endings.push(ending);
+    this.#length += resource.length + leaseId.length;
   }
 }

@@ -9,6 +9,7 @@ import type { Answer, Note } from './command-lane.ts';
 import { aboutText } from './lock-arguments.ts';
 import { grantedAtUs, milliseconds } from './lock-replies.ts';
 import { attemptLeaseOf, BEATEN_WORDS } from './operation-replies.ts';
+import type { ToldEndings } from './told-endings.ts';
 import type { ToldLease, ToldMemory } from './told-memory.ts';
 
 /** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
@@ -41,6 +42,52 @@ function noteGrant(told: ToldMemory, spec: LeaseSpec, about: string, answer: Ans
     reign: session.reign,
     clockUs: Number(clock),
   });
+}
+
+/** What is remembered of what was told. */
+export interface ToldParts {
+  readonly told: ToldMemory;
+  readonly endings: ToldEndings;
+}
+
+/** Of release-lock. */
+export function noteRelease(
+  parts: ToldParts | undefined,
+  resource: string,
+  leaseId: string,
+): Note | undefined {
+  return (
+    parts &&
+    ((answer) => {
+      const [word, nowUs, , , token, clock] = answer.reply;
+      if (word === 'released') noteEnding(parts, resource, leaseId, Number(token), clock, answer);
+      else if (word !== 'dequeued') parts.told.ended(resource, leaseId, Number(nowUs));
+    })
+  );
+}
+
+/** Of leave-queue, which may give a lease back. */
+export function noteLeave(parts: ToldParts | undefined, resource: string, leaseId: string): Note | undefined {
+  return (
+    parts &&
+    ((answer) => {
+      const [, , token, clock] = answer.reply;
+      if (token !== undefined) noteEnding(parts, resource, leaseId, Number(token), clock, answer);
+    })
+  );
+}
+
+/** The attempt ended with its lease, if it had one. `clock`: the lease clock of the script. */
+export function noteEnding(
+  { told, endings }: ToldParts,
+  resource: string,
+  leaseId: string,
+  token: number,
+  clock: string | undefined,
+  { session: { reign } }: Answer,
+): void {
+  told.ended(resource, leaseId, token);
+  endings.note({ resource, leaseId, token, reign, clockUs: Number(clock) });
 }
 
 /** One call of renew-locks. What told memory knows when it is made is what it notes then, whatever ends meanwhile. */

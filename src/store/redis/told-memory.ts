@@ -6,6 +6,7 @@
 // reading memory, and a lease takes some 350 bytes (with an owner, two pairs of metadata, and a name of 30 characters).
 
 import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
+import { type Cut, knows } from './told-cut.ts';
 
 /** What an answer tells of a lease. */
 export interface Told {
@@ -49,14 +50,6 @@ type Entry = {
   /** It ended here, or another lease has its id: nothing is noted of it any more. */
   isOver: boolean;
 };
-
-/** Where the data of a reign come from: what was told under `fromReign`, below this lease clock, they know. */
-export interface Cut {
-  readonly fromReign: string;
-  readonly fromClockUs: number;
-  /** What was told under this reign they know too; '' for none. */
-  readonly ownReign: string;
-}
 
 const OVER_MS = Number.NEGATIVE_INFINITY;
 /** Entries that one sweep looks at: a part of all, so that what is over goes within some 20 sweeps. */
@@ -162,12 +155,13 @@ export class ToldMemory {
   }
 
   /**
-   * The lease ended by a script that ran at `atUs` of Redis's TIME. One with a larger token was granted after that,
-   * although its answer came before: tokens are never smaller than the TIME of their grant.
+   * The lease with this token ended, and those before it. One with a larger token was granted after that, although its
+   * answer came before. Instead of a token it may be the TIME of a script that found none: tokens are never smaller
+   * than the TIME of their grant.
    */
-  ended(resource: string, leaseId: string, atUs: number): void {
+  ended(resource: string, leaseId: string, token: number): void {
     const known = this.#leases.get(keyOf(resource, leaseId));
-    if (known && known.token <= atUs) this.#end(known);
+    if (known && known.token <= token) this.#end(known);
   }
 
   /** The same of what `find` gave. */
@@ -279,11 +273,6 @@ export class ToldMemory {
 
 function keyOf(resource: string, leaseId: string): string {
   return `${leaseId} ${resource}`;
-}
-
-function knows(cut: Cut, { reign, clockUs }: { readonly reign: string; readonly clockUs: number }): boolean {
-  if (reign === '') return false;
-  return reign === cut.ownReign || (reign === cut.fromReign && clockUs < cut.fromClockUs);
 }
 
 /** The end of its max_hold, on the monotonic clock. */

@@ -108,6 +108,7 @@ end
 local begins = roll_call == 'on' and (fresh and bootstrap == 'new' or not fresh and recorded[11] ~= 'on')
 if begins then warm_until = clock + warm end
 if from_clock < warm_until then floor = quarantine_until end
+redis.call('DEL', string.sub(meta, 1, -5) .. 'released') -- of a former roll call: these data may lack it again
 redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(last),
   'token', int(token), 'quarantine_until', int(quarantine_until), 'full_until', int(quarantine_until),
   'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
