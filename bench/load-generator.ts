@@ -9,6 +9,7 @@ import { Holds } from './loads/holds.ts';
 import { list, writeOrCheck } from './loads/list.ts';
 import { Holders, modes } from './loads/modes.ts';
 import { operations } from './loads/operations.ts';
+import { Pinger } from './loads/pinger.ts';
 import { LeaseCrowd } from './loads/reconnect.ts';
 import { uncontended } from './loads/uncontended.ts';
 import { UnitCalls } from './loads/unit-calls.ts';
@@ -20,6 +21,7 @@ let clientHolds: ClientHolds | undefined;
 let holders: Holders | undefined;
 let crowd: LeaseCrowd | undefined;
 let watchers: Watchers | undefined;
+let pinger: Pinger | undefined;
 let unitCalls: UnitCalls | undefined;
 
 async function obey(order: LoadOrder): Promise<unknown> {
@@ -60,6 +62,11 @@ async function obey(order: LoadOrder): Promise<unknown> {
       return holds.open(order.streams);
     case 'watch':
       return holds?.watch(order.forMs);
+    case 'ping':
+      pinger = new Pinger(order.addresses);
+      return;
+    case 'longest-ping':
+      return pinger?.close();
     case 'hold-by-client':
       clientHolds = new ClientHolds(order.address);
       return clientHolds.open(order);

@@ -84,6 +84,17 @@ export interface Renewals {
   readonly generatorCpuUs: number;
 }
 
+/** Pings a Redis again and again from now on; `longest-ping` ends that, and says how long the longest took. */
+export type PingOrder =
+  | { readonly kind: 'ping'; readonly addresses: readonly string[] }
+  | { readonly kind: 'longest-ping' };
+
+export interface Pings {
+  readonly pings: number;
+  readonly p50Ms: number;
+  readonly longestMs: number;
+}
+
 export interface FillOrder {
   readonly kind: 'fill';
   readonly address: string;
@@ -116,6 +127,7 @@ export type LoadOrder =
   | AcquireManyOrder
   | HandOverOrder
   | HoldOrder
+  | PingOrder
   | ReconnectOrder
   | WatchersOrder
   | RecordOrder

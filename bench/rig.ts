@@ -1,6 +1,7 @@
 // What scenarios measure with: Redis or a Sentinel deployment, servers and the load generator, each in a process of its
 // own; `close` ends them all. Owns the processes and the questions to them, but no scenario.
 import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { formatHostPort } from '../src/domain/host-port.ts';
@@ -8,8 +9,9 @@ import { eventually } from '../test/support/eventually.ts';
 import { RedisProcess } from '../test/support/redis/redis-process.ts';
 import { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import { LEASEHOLD, ServerProcess } from '../test/support/server-process.ts';
-import { clusterEnvironment } from '../test/support/test-instance.ts';
+import { clusterEnvironment, duration, TestClient } from '../test/support/test-instance.ts';
 import type { LoadOrder } from './load-order.ts';
+import { EtcdCluster } from './peers/etcd-cluster.ts';
 import { EtcdServer } from './peers/etcd-server.ts';
 import type { Program } from './peers/installed.ts';
 import type { Usage, UsageQuestion } from './probe.ts';
@@ -18,6 +20,8 @@ const MASTER_NAME = 'bench';
 const FLOOR = join(import.meta.dirname, 'floor-server.ts');
 const LADDER = join(import.meta.dirname, 'ladder-server.ts');
 const WATCH_FLOOR = join(import.meta.dirname, 'watch-floor-server.ts');
+/** Longer than a full quarantine. */
+const ANSWERS_WITHIN_MS = 90_000;
 const PROBE = ['--expose-gc', '--import', join(import.meta.dirname, 'probe.ts')];
 
 /** A Redis for one scenario, and the environment that makes a server use it. */
@@ -74,6 +78,19 @@ export class Rig {
     return this.#server(script, { ...environment, ...more });
   }
 
+  /**
+   * Several of one deployment, when all of them answer: with the roll call, a newcomer beside others waits first. They
+   * start at once, so that they wait together.
+   */
+  async leaseholds(
+    backend: Backend,
+    settings: readonly Readonly<Record<string, string>>[],
+  ): Promise<readonly ServerProcess[]> {
+    const servers = await Promise.all(settings.map((more) => this.leasehold(backend, more)));
+    await Promise.all(servers.map(answers));
+    return servers;
+  }
+
   floor({ redis }: Backend): Promise<ServerProcess> {
     return this.#server([FLOOR], { FLOOR_REDIS_PORT: String(redis.listens.port) });
   }
@@ -87,6 +104,12 @@ export class Rig {
     const server = await EtcdServer.start(program);
     this.#ending.push(() => server.stop());
     return server;
+  }
+
+  async etcdCluster(program: Program): Promise<EtcdCluster> {
+    const cluster = await EtcdCluster.start(program);
+    this.#ending.push(() => cluster.stop());
+    return cluster;
   }
 
   watchFloor(): Promise<ServerProcess> {
@@ -108,6 +131,24 @@ export class Rig {
     const server = await ServerProcess.start({ script, environment, nodeArguments: PROBE });
     this.#ending.push(() => server.stop());
     return server;
+  }
+}
+
+/** Waits until a server grants a lock. */
+export async function answers({ address }: ServerProcess): Promise<void> {
+  const client = new TestClient(address);
+  try {
+    const spec = { owner: 'bench', ttl: duration(1_000) };
+    await eventually(
+      () => client.acquire({ ...spec, resource: `answers/${randomUUID()}` }, undefined, 1_000),
+      {
+        what: 'a first grant',
+        withinMs: ANSWERS_WITHIN_MS,
+        everyMs: 10,
+      },
+    );
+  } finally {
+    client.close();
   }
 }
 

@@ -14,6 +14,7 @@ import { peers } from './scenarios/peers.ts';
 import { processes } from './scenarios/processes.ts';
 import { reconnect } from './scenarios/reconnect.ts';
 import { redisMemory } from './scenarios/redis-memory.ts';
+import { rollCallCost } from './scenarios/roll-call-cost.ts';
 import { startUp } from './scenarios/start-up.ts';
 import { uncontended } from './scenarios/uncontended.ts';
 import { units } from './scenarios/units.ts';
@@ -36,6 +37,7 @@ export const SCENARIOS: readonly Scenario[] = [
   redisMemory,
   units,
   counting,
+  rollCallCost,
   startUp,
   failover,
 ];

@@ -1,4 +1,5 @@
-// A single-node etcd with a folder and ports of its own, which are gone afterwards. Owns its process.
+// An etcd with a folder and ports of its own, which are gone afterwards, by itself or as the member of a cluster. Owns
+// its process.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -18,6 +19,13 @@ const READY_WITHIN_MS = 20_000;
 /** Linux counts the CPU time of processes in hundredths of a second. */
 const TICK_US = 10_000;
 
+/** What a member of a cluster is called, and where it listens. */
+export interface EtcdSeat {
+  readonly name: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+}
+
 export class EtcdServer {
   readonly address: string;
   readonly #process: ChildProcess;
@@ -29,25 +37,32 @@ export class EtcdServer {
     this.#folder = folder;
   }
 
-  /** Returns when it grants leases. */
-  static async start({ path, env }: Program): Promise<EtcdServer> {
+  /** One by itself. Returns when it grants leases. */
+  static async start(program: Program): Promise<EtcdServer> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2);
+    const seat = { name: 'default', clientPort, peerPort };
+    return EtcdServer.member(program, seat, [seat]);
+  }
+
+  /** A member of the cluster with these seats. Returns when it grants leases, for which others have to start, too. */
+  static async member({ path, env }: Program, seat: EtcdSeat, all: readonly EtcdSeat[]): Promise<EtcdServer> {
     const folder = await mkdtemp(join(temporaryFolder(), 'etcd-'));
-    const [clientPort, peerPort] = await freePorts(2);
-    const clients = `http://127.0.0.1:${clientPort}`;
-    const peers = `http://127.0.0.1:${peerPort}`;
+    const clients = `http://127.0.0.1:${seat.clientPort}`;
+    const peers = `http://127.0.0.1:${seat.peerPort}`;
     const settings = {
+      name: seat.name,
       'data-dir': folder,
       'log-level': 'error',
       'listen-client-urls': clients,
       'advertise-client-urls': clients,
       'listen-peer-urls': peers,
       'initial-advertise-peer-urls': peers,
-      'initial-cluster': `default=${peers}`,
+      'initial-cluster': all.map(({ name, peerPort }) => `${name}=http://127.0.0.1:${peerPort}`).join(','),
     };
     const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     const child = spawn(path, flags, { env, stdio: 'ignore', detached: true });
     if (child.pid !== undefined) guardFromOrphaning('pid', child.pid);
-    const server = new EtcdServer(child, `127.0.0.1:${clientPort}`, folder);
+    const server = new EtcdServer(child, `127.0.0.1:${seat.clientPort}`, folder);
     await once(child, 'spawn');
     try {
       await eventually(() => server.#grantsLeases(), {
@@ -59,6 +74,11 @@ export class EtcdServer {
       throw error;
     }
     return server;
+  }
+
+  /** A crash. */
+  kill(): void {
+    this.#process.kill('SIGKILL');
   }
 
   /** The user and system time since the start. */

@@ -11,11 +11,15 @@ export const durability: Scenario = {
   title: 'Acquire and Release with 256 callers, replicated against async (in the column of the floor)',
   async run(rig, { quick }) {
     const backend = await rig.sentinel();
-    const replicated = await rig.leasehold(backend, { LEASEHOLD_REDIS_DURABILITY: 'replicated' });
-    const asynchronous = await rig.leasehold(backend, { LEASEHOLD_REDIS_DURABILITY: 'async' });
+    const servers = await rig.leaseholds(
+      backend,
+      ['replicated', 'async'].map((durability) => ({ LEASEHOLD_REDIS_DURABILITY: durability })),
+    );
+    const [replicated, asynchronous] = servers;
+    if (!replicated || !asynchronous) throw new Error('two servers were started');
     const generator = rig.generator();
     const warmUpMs = quick ? 1_500 : 5_000;
-    for (const server of [replicated, asynchronous]) {
+    for (const server of servers) {
       await sampleServer(generator, backend, server, CALLERS, warmUpMs);
     }
     const pairs: { readonly ours: Sample; readonly floor: Sample }[] = [];

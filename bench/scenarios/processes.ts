@@ -31,10 +31,8 @@ export const processes: Scenario = {
   title: `Server processes on one Redis, ${CALLERS} callers over all of them (floor: one process)`,
   async run(rig, { quick }) {
     const backend = await rig.redis();
-    const seats: Seat[] = [];
-    while (seats.length < Math.max(...PROCESSES)) {
-      seats.push({ server: await rig.leasehold(backend), generator: rig.generator() });
-    }
+    const servers = await rig.leaseholds(backend, Array(Math.max(...PROCESSES)).fill({}));
+    const seats = servers.map((server): Seat => ({ server, generator: rig.generator() }));
     await sample(backend, seats, quick ? 2_500 : 6_000);
     const samples = PROCESSES.map((): Sample[] => []);
     for (let round = 0; round < (quick ? 5 : 9); round++) {

@@ -408,6 +408,8 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         await held({ ttlMs: LAPSED_AFTER_ADOPTION_MS - SKEW_ALLOWANCE_MS - 1 });
         await force();
         await h.beginReign();
+        expect(await renew(long.renewal)).toEqual({ kind: 'lost' });
+        await h.pass(LAPSED_AFTER_ADOPTION_MS);
         expect(await owners()).toEqual([]);
       });
     });

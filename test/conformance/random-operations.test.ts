@@ -1,4 +1,4 @@
-// Random sequences of commands on operations, with locks on the same resources, clock steps and new reigns among
+// Random sequences of commands on operations, with locks on the same resources, clock steps and failovers among
 // them, must have the same outcome on both stores, step by step. As in random-commands.test.ts: the memory store is
 // the model, LEASEHOLD_TEST_SEED replays a failure, LEASEHOLD_TEST_RUNS sets how many are tried.
 
@@ -6,15 +6,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { OperationKey, OperationSpec } from '../../src/domain/operation.ts';
 import { nameOf } from '../../src/domain/operation.ts';
+import { memoryHarness } from '../support/memory-harness.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import {
-  inTime,
-  leaseSpec,
-  memoryHarness,
-  redisHarness,
-  type StoreHarness,
-  startHarnessRedis,
-} from '../support/store-harness.ts';
+import { redisHarness, startHarnessRedis } from '../support/redis-harness.ts';
+import { inTime, leaseSpec, type Snapshot, type StoreHarness } from '../support/store-harness.ts';
 import { expectNoLater, isBound } from './lower-bounds.ts';
 
 const RUNS = Number(process.env.LEASEHOLD_TEST_RUNS ?? 120);
@@ -162,6 +157,18 @@ const command = fc.oneof(
     arbitrary: fc.record({ do: doing('reign'), unseenMs: fc.integer({ min: -9_000, max: 9_000 }) }),
   },
   { weight: 2, arbitrary: fc.record({ do: doing('quarantine over') }) },
+  { weight: 2, arbitrary: fc.record({ do: doing('snapshot') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: doing('fail over'),
+      /** To which of the last snapshots, counted from the newest; undefined: no write is lost. */
+      back: fc.constantFrom(undefined, 0, 0, 1),
+      unseenMs: fc.constantFrom(0, 1_000, 7_000),
+      missing: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+      stale: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
+    }),
+  },
 );
 
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
@@ -178,6 +185,7 @@ class Observed {
   outcome: unknown;
   readonly #attempts = new Map<string, Told[]>();
   readonly #tokens: bigint[] = [];
+  readonly #snapshots: Snapshot[] = [];
 
   constructor(harness: StoreHarness) {
     this.harness = harness;
@@ -189,7 +197,8 @@ class Observed {
     this.#note(outcome);
     // An attempt that ends before its deadline is stale at once. Redis, which has no index for that, finds it when that
     // passes, or when a command names the operation: so here both look at once.
-    if (c.do === 'release' || c.do === 'force' || c.do === 'reign') await this.harness.lookAtAttempts();
+    if (c.do === 'release' || c.do === 'force' || c.do === 'reign' || c.do === 'fail over')
+      await this.harness.lookAtAttempts();
     return this.#comparable(outcome);
   }
 
@@ -241,6 +250,13 @@ class Observed {
         return this.harness.beginReign(c.unseenMs);
       case 'quarantine over':
         return this.harness.pass(36_000);
+      case 'snapshot':
+        this.#snapshots.push(await this.harness.snapshot());
+        return undefined;
+      case 'fail over': {
+        const to = c.back === undefined ? undefined : this.#snapshots.at(-1 - c.back);
+        return this.harness.failOver({ ...c, to });
+      }
     }
   }
 
@@ -305,13 +321,15 @@ function specOf(c: Extract<Command, { do: 'begin' }>): OperationSpec {
   };
 }
 
+const sequence = fc.array(command, { minLength: 1, maxLength: 40, size: 'max' });
+
 test('random commands on operations have the same outcome on both stores', {
   timeout: TIMEOUT_MS,
 }, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }), async (commands) => {
-      const model = new Observed(await memoryHarness());
-      const real = new Observed(await redisHarness(redis));
+    fc.asyncProperty(sequence, fc.boolean(), async (commands, rollCall) => {
+      const model = new Observed(await memoryHarness({ rollCall }));
+      const real = new Observed(await redisHarness(redis, { rollCall }));
       try {
         for (const [index, c] of commands.entries()) {
           const where = `command ${index}: ${JSON.stringify(c)}`;

@@ -577,13 +577,19 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect((await wait(first)).kind).toBe('queued');
       });
 
-      // The former primary may have recorded it and never confirmed it, as with the repeat of an Acquire.
-      test('nothing is given back of what an adoption has ended', async () => {
+      test('an offer of the former reign can be given back, and its lapse makes no instance absent', async () => {
         const [holder, waiter] = [await held(), await inQueue('waiter')];
-        await release(holder);
+        const other = await held({ resource: 'other' });
+        const second = await inQueue('second', { resource: 'other' });
+        for (const one of [holder, other]) await release(one);
         await h.beginReign();
-        expect(await leave(waiter)).toBe(false);
+        expect(await leave(waiter)).toBe(true);
         expect((await release(waiter)).kind).toBe('absent');
+        const third = await inQueue('third', { resource: 'other' });
+        await h.pass(quarantineMs(MAX_TTL_MS) - 1);
+        for (const ask of [second, third]) await wait(ask);
+        await h.pass(1);
+        expect((await confirm(second)).kind).toBe('granted');
       });
 
       test('a repeated confirmation is not answered in a quarantine, although its lease lives on', async () => {

@@ -7,13 +7,8 @@ import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import {
-  inTime,
-  leaseSpec,
-  redisHarness,
-  startHarnessRedis,
-  storeOptions,
-} from '../support/store-harness.ts';
+import { redisHarness, startHarnessRedis } from '../support/redis-harness.ts';
+import { inTime, leaseSpec, storeOptions } from '../support/store-harness.ts';
 
 let redis: RedisProcess;
 

@@ -397,13 +397,13 @@ describe.concurrent('an instance in the registry', { timeout: 60_000 }, () => {
   }) => {
     const { deployment } = await established(onTestFinished);
     const second = deployment.instance('two');
-    await eventually(() => second.status().rollCall.newcomerRemainingMs > 0, {
-      what: 'a newcomer',
+    await eventually(() => /has just registered and answers from \d{4}-/.test(second.status().reason), {
+      what: 'a newcomer that says from when on it answers',
       withinMs: SOON_MS,
       everyMs: 5,
     });
     expect(second.status()).toMatchObject({ usable: false, mismatch: false });
-    expect(second.status().reason).toMatch(/has just registered and answers from \d{4}-/);
+    expect(second.status().rollCall.newcomerRemainingMs).toBeGreaterThan(0);
     const refused = second.locks.acquire(
       { spec: shortSpec(), stamp: { instanceId: 'two', callNumber: 2 }, mayWait: false },
       inTime(),

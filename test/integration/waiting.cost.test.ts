@@ -5,13 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import {
-  inTime,
-  leaseSpec,
-  redisHarness,
-  type StoreHarness,
-  startHarnessRedis,
-} from '../support/store-harness.ts';
+import { redisHarness, startHarnessRedis } from '../support/redis-harness.ts';
+import { inTime, leaseSpec, type StoreHarness } from '../support/store-harness.ts';
 
 let redis: RedisProcess;
 let client: Redis;

@@ -2,13 +2,15 @@
 // are store-harness.ts's.
 
 import { afterAll, beforeAll } from 'vitest';
+import { memoryHarness } from './memory-harness.ts';
 import type { RedisProcess } from './redis/redis-process.ts';
-import { memoryHarness, redisHarness, type StoreHarness, startHarnessRedis } from './store-harness.ts';
+import { redisHarness, startHarnessRedis } from './redis-harness.ts';
+import type { HarnessOptions, StoreHarness } from './store-harness.ts';
 
 /** Registers its tests under the name of a store; `open` gives each test a store of its own. */
 export type ConformanceSuite = (storeName: string, open: () => Promise<StoreHarness>) => void;
 
-export function onBothStores(suite: ConformanceSuite): void {
+export function onBothStores(suite: ConformanceSuite, options: HarnessOptions = {}): void {
   let redis: RedisProcess;
 
   beforeAll(async () => {
@@ -18,6 +20,6 @@ export function onBothStores(suite: ConformanceSuite): void {
     await redis?.stop();
   });
 
-  suite('memory', memoryHarness);
-  suite('Redis', () => redisHarness(redis));
+  suite('memory', () => memoryHarness(options));
+  suite('Redis', () => redisHarness(redis, options));
 }

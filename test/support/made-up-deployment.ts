@@ -39,7 +39,7 @@ export function madeUp(
       meta: {
         seen: new Map([
           ['reign', '1:x:3'],
-          ['schema', '3'],
+          ['schema', '4'],
           ['max_ttl', '30000000'],
           ['buckets', '1'],
           ['roll_call', 'on'],

@@ -6,7 +6,8 @@ import { systemClock } from '../../src/domain/clock.ts';
 import { CoordinationError } from '../../src/domain/errors.ts';
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { acquireMany } from '../../src/service/acquire-many.ts';
-import { inTime, leaseSpec, memoryHarness, type StoreHarness } from '../support/store-harness.ts';
+import { memoryHarness } from '../support/memory-harness.ts';
+import { inTime, leaseSpec, type StoreHarness } from '../support/store-harness.ts';
 
 const FIRST_TRY: CallStamp = { instanceId: 'frozen', callNumber: 2 };
 const SECOND_TRY: CallStamp = { instanceId: 'awake', callNumber: 2 };

@@ -254,7 +254,7 @@ const CASES: readonly Case[] = [
   ],
   [
     'another max_ttl than the deployment has',
-    withFacts(meta({ max_ttl: '60000000', schema: '3' })),
+    withFacts(meta({ max_ttl: '60000000', schema: '4' })),
     'max-ttl',
     'error',
     'locks.max_ttl',
@@ -272,11 +272,11 @@ const CASES: readonly Case[] = [
   ],
   [
     'keys of the former layout',
-    withFacts(meta({ max_ttl: '30000000', schema: '2' })),
+    withFacts(meta({ max_ttl: '30000000', schema: '3' })),
     'key-layout',
     'info',
     'redis.key_prefix',
-    /layout 2/,
+    /layout 3/,
     /Upgrading/,
   ],
   [

@@ -5,14 +5,23 @@ import type { Clock } from '../../domain/clock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { isOfStream, type LeaseRecord } from './lock-record.ts';
 
+/** What the clock judges of a lease. */
+type Ends = Pick<LeaseRecord, 'deadlineMs' | 'epoch'>;
+
 export class LeaseClock {
   readonly #clock: Clock;
   readonly #systemMs: () => number;
   readonly #maxTtlMs: number;
+  /** The system time of the current command. */
+  #wallMs: number;
   #nowMs: number;
+  /** Up to where the lease clock has taken the system time. */
   #lastMs: number;
   #token = 0n;
+  #reign = 1;
   #quarantineUntilMs = 0;
+  #fullUntilMs = 0;
+  #floorMs = 0;
   #lapsedBeforeMs = 0;
 
   /** `systemMs` is the system time, in milliseconds since 1970; it may jump. */
@@ -20,8 +29,9 @@ export class LeaseClock {
     this.#clock = clock;
     this.#systemMs = systemMs;
     this.#maxTtlMs = maxTtlMs;
-    this.#lastMs = systemMs();
-    this.#nowMs = this.#lastMs;
+    this.#wallMs = systemMs();
+    this.#lastMs = this.#wallMs;
+    this.#nowMs = this.#wallMs;
   }
 
   /** The lease clock. It stands still during a command. */
@@ -31,25 +41,54 @@ export class LeaseClock {
 
   /** The system time of the current command, for people. */
   get wallMs(): number {
-    return this.#lastMs;
+    return this.#wallMs;
   }
 
-  /** Moves the lease clock on as far as the system time moved: never back, and at most by the allowance. */
-  advance(): void {
-    this.#moveOn(SKEW_ALLOWANCE_MS);
+  /** How many reigns there have been. */
+  get reign(): number {
+    return this.#reign;
   }
 
-  /** Does what an adoption does: takes all the time that has passed, and begins the quarantine. */
+  /** The reign as leases carry it: of the one that granted or last renewed each. */
+  get epoch(): string {
+    return String(this.#reign);
+  }
+
+  /**
+   * Moves the lease clock on as far as the system time moved: never back, and at most by the allowance. A system time
+   * that lies behind first gives back what was too much: stepped to the upper edge and back, and again under the next
+   * primary, the lease clock would else run ahead by twice what a deadline carries. Returns how far the system time
+   * moved.
+   */
+  advance(): number {
+    this.#wallMs = this.#systemMs();
+    const passedMs = Math.max(this.#wallMs - this.#lastMs, 0);
+    this.#nowMs += Math.min(passedMs, SKEW_ALLOWANCE_MS);
+    this.#lastMs = Math.max(this.#wallMs, Math.min(this.#lastMs, this.#wallMs + SKEW_ALLOWANCE_MS));
+    return passedMs;
+  }
+
+  /**
+   * Does what an adoption does, which begins the quarantine. The lease clock moves on as in every command: all clocks
+   * may have stepped by 100 s, and no holder has heard of that. But what may be renewed is judged by the whole
+   * difference, because the former primary may have seen that much time pass.
+   */
   beginReign(): void {
-    this.#moveOn(Number.POSITIVE_INFINITY);
-    this.#quarantineUntilMs = Math.max(this.#quarantineUntilMs, this.#nowMs + quarantineMs(this.#maxTtlMs));
-    this.#lapsedBeforeMs = this.#nowMs + LAPSED_AFTER_ADOPTION_MS;
+    const beforeMs = this.#nowMs;
+    this.#floorMs = this.isQuarantine ? this.#quarantineUntilMs : 0;
+    this.#lapsedBeforeMs = beforeMs + this.advance() + LAPSED_AFTER_ADOPTION_MS;
+    this.#fullUntilMs = this.#nowMs + quarantineMs(this.#maxTtlMs);
+    this.#quarantineUntilMs = this.#fullUntilMs;
+    this.#reign++;
   }
 
-  #moveOn(mostMs: number): void {
-    const systemMs = this.#systemMs();
-    this.#nowMs += Math.min(Math.max(systemMs - this.#lastMs, 0), mostMs);
-    this.#lastMs = systemMs;
+  /**
+   * Ends the quarantine early, as a roll call does in which everybody has answered; but not before the end of one in
+   * which the reign began, whose roll call may have lacked an answer.
+   */
+  endQuarantine(): void {
+    const opensMs = Math.max(this.#nowMs, this.#floorMs);
+    this.#quarantineUntilMs = Math.min(this.#quarantineUntilMs, opensMs);
   }
 
   get quarantineUntilMs(): number {
@@ -65,6 +104,15 @@ export class LeaseClock {
     return this.leftMs(this.#quarantineUntilMs);
   }
 
+  /** The end of the quarantine as it is without a roll call. */
+  get fullUntilMs(): number {
+    return this.#fullUntilMs;
+  }
+
+  get isFullQuarantine(): boolean {
+    return this.#nowMs < this.#fullUntilMs;
+  }
+
   /** From now until that moment; 0 if it has passed. */
   leftMs(untilMs: number): number {
     return Math.max(untilMs - this.#nowMs, 0);
@@ -72,16 +120,37 @@ export class LeaseClock {
 
   /** How long ago that was, by the system time, for people. */
   ageMs(wallMs: number): number {
-    return Math.max(this.#lastMs - wallMs, 0);
+    return Math.max(this.#wallMs - wallMs, 0);
   }
 
-  /** Whether the last adoption ended what has this deadline, although it hasn't passed yet. */
-  endsByAdoption(deadlineMs: number): boolean {
-    return deadlineMs < this.#lapsedBeforeMs;
+  /** Whether a former reign granted it, and this one has not renewed it. */
+  isInherited({ epoch }: Pick<Ends, 'epoch'>): boolean {
+    return epoch !== this.epoch;
   }
 
-  isAlive({ deadlineMs }: { readonly deadlineMs: number }): boolean {
-    return deadlineMs > this.#nowMs && !this.endsByAdoption(deadlineMs);
+  /** Whether it takes its resource: until its deadline, even where nothing renews it any more. */
+  blocks({ deadlineMs }: Pick<Ends, 'deadlineMs'>): boolean {
+    return deadlineMs > this.#nowMs;
+  }
+
+  /** An inherited lease near its end at the adoption isn't: the former primary may have given its resource away. */
+  isRenewable(lease: Ends): boolean {
+    return this.blocks(lease) && !(lease.deadlineMs < this.#lapsedBeforeMs && this.isInherited(lease));
+  }
+
+  /**
+   * Whether its acquisition may be told of it, for the first time or again. Before the full end of a quarantine it may
+   * not be told of an inherited one, which perhaps nobody was ever told of: another primary may have granted the
+   * resource meanwhile, and the first one was chosen again.
+   */
+  mayTell(lease: LeaseRecord): boolean {
+    const isUnproved = this.isInherited(lease) && this.isFullQuarantine;
+    return this.isRenewable(lease) && lease.state !== 'revoked' && !this.isQuarantine && !isUnproved;
+  }
+
+  /** Whether an attempt without a lease lives. What still has time at the full end was heard of under this reign. */
+  isAttemptAlive({ deadlineMs }: Pick<Ends, 'deadlineMs'>): boolean {
+    return this.blocks({ deadlineMs }) && (deadlineMs >= this.#lapsedBeforeMs || !this.isFullQuarantine);
   }
 
   /** The recorded deadline of what gets `ttlMs` now: later than its holder is told. */
@@ -95,12 +164,13 @@ export class LeaseClock {
   }
 
   /**
-   * Whether the holder of a live lease has been told of its end: by an administrator, or by the stream that keeps it,
-   * which tells it at the deadline without the skew.
+   * Whether the holder of a lease that blocks has been told of its end: by an administrator, or by the stream that
+   * keeps it, which tells it at the deadline without the skew, or when nothing renews it any more.
    */
-  isOver({ state, stamp, deadlineMs }: LeaseRecord): boolean {
-    const isKept = state === 'held' && isOfStream(stamp);
-    return state === 'revoked' || (isKept && this.remainingMs(deadlineMs) <= 0);
+  isOver(lease: LeaseRecord): boolean {
+    const isKept = lease.state === 'held' && isOfStream(lease.stamp);
+    const isAtEnd = this.remainingMs(lease.deadlineMs) <= 0 || !this.isRenewable(lease);
+    return lease.state === 'revoked' || (isKept && isAtEnd);
   }
 
   /** A recorded deadline as answers give it: on the monotonic clock, and for people. */
@@ -108,13 +178,18 @@ export class LeaseClock {
     const remainingMs = this.remainingMs(deadlineMs);
     return {
       deadlineMs: this.#clock.monotonicMs() + remainingMs,
-      expiresAtWallMs: this.#lastMs + remainingMs,
+      expiresAtWallMs: this.#wallMs + remainingMs,
     };
+  }
+
+  /** No later token is smaller than one that somebody has seen. */
+  sawToken(token: bigint): void {
+    if (token > this.#token) this.#token = token;
   }
 
   /** Larger than every earlier one, of leases and of attempts. */
   nextToken(): bigint {
-    const fromTime = BigInt(Math.floor(this.#lastMs * 1_000));
+    const fromTime = BigInt(Math.floor(this.#wallMs * 1_000));
     this.#token = fromTime > this.#token ? fromTime : this.#token + 1n;
     return this.#token;
   }

@@ -16,6 +16,8 @@ export interface LeaseRecord {
   ttlMs: number;
   /** No renewal passes this. */
   endsAtMs: number;
+  /** The reign that granted or last renewed it. */
+  epoch: string;
 }
 
 export class LockRecord {
@@ -44,11 +46,9 @@ export class LockRecord {
     return lastMs;
   }
 
-  /** The smallest limit that a holder of permits names; 0 unless permits are held. */
+  /** The smallest limit that a holder names; 0 unless all hold permits. */
   get permitsLimit(): number {
-    const modes = [...this.leases.values()].map(({ spec }) => spec.mode);
-    const limits = modes.flatMap((mode) => (mode.kind === 'permits' ? [mode.limit] : []));
-    return limits.length === 0 ? 0 : Math.min(...limits);
+    return limitOf([...this.leases.values()].map(({ spec }) => spec.mode));
   }
 
   /** The first deadline of a lease; 0 for none. */
@@ -73,6 +73,12 @@ export class LockRecord {
     }
     return permits <= limit;
   }
+}
+
+/** The limit in force where all of these are held together: 0 unless they are permits, or where there are none. */
+export function limitOf(modes: readonly Mode[]): number {
+  const limits = modes.map((mode) => (mode.kind === 'permits' ? mode.limit : 0));
+  return limits.length === 0 ? 0 : Math.min(...limits);
 }
 
 export function sameStamp(a: CallStamp, b: CallStamp): boolean {

@@ -12,7 +12,7 @@ import {
 } from '../../domain/lock.ts';
 import type { ListQuery, LockPage, Offer } from '../lock-store.ts';
 import { inByteOrder } from './byte-order.ts';
-import type { LeaseRecord, LockRecord } from './lock-record.ts';
+import { type LeaseRecord, type LockRecord, limitOf } from './lock-record.ts';
 import type { LockTable } from './lock-table.ts';
 
 /** Takes each holder or waiter, besides what its caller chose. */
@@ -35,7 +35,7 @@ export class LockViews {
       holders: live.slice(0, most).map((lease) => this.#holder(lease)),
       holderCount: live.length,
       permitsHeld: permits.reduce((sum, mode) => sum + mode.permits, 0),
-      permitsLimit: permits.length === 0 ? 0 : Math.min(...permits.map(({ limit }) => limit)),
+      permitsLimit: limitOf(live.map(({ spec }) => spec.mode)),
       waiters: lock.queue.live.slice(0, most).map(({ spec: { leaseId, owner, mode }, queuedAtWallMs }) => ({
         leaseIdHash: leaseIdHash(leaseId),
         owner,
@@ -90,7 +90,7 @@ export class LockViews {
   }
 
   #liveLeases({ leases }: LockRecord): readonly LeaseRecord[] {
-    return [...leases.values()].filter((lease) => this.#table.clock.isAlive(lease));
+    return [...leases.values()].filter((lease) => this.#table.clock.blocks(lease));
   }
 
   #hasOwner(lock: LockRecord, owner: string): boolean {

@@ -77,7 +77,7 @@ export class MemoryLockStore implements LockStore {
     const own = lock.leases.get(leaseId);
     const waiter = lock.queue.get(leaseId);
     // A quarantine returns not even a live lease: the grant may never have been confirmed.
-    const isReturned = own !== undefined && !table.clock.isQuarantine;
+    const isReturned = own !== undefined && table.clock.mayTell(own);
     const isOther = (known: LeaseRecord | typeof waiter): boolean =>
       !!known && !sameMode(known.spec.mode, mode);
     if (isOther(own) || isOther(waiter)) return { kind: 'reused' };
@@ -90,7 +90,7 @@ export class MemoryLockStore implements LockStore {
       table.removeWaiter(lock, leaseId);
       return this.#return(lock, own, spec, stamp);
     }
-    const isNext = lock.queue.live.length === 0 && !waiter;
+    const isNext = lock.queue.live.length === 0 && !waiter && !own;
     if (isNext && !table.isTaken(lock) && lock.admits(mode)) {
       return this.#return(lock, table.grant(lock, spec, stamp), spec, stamp, false);
     }
@@ -106,7 +106,8 @@ export class MemoryLockStore implements LockStore {
     // What has lapsed may have made room for the queue, and so for this very call.
     if (table.handOver(lock)) table.tellNext(lock);
     const offer = lock.leases.get(leaseId);
-    if (offer?.state === 'offer') return this.#return(lock, offer, spec, stamp);
+    const isIts = offer?.state === 'offer' && sameStamp(offer.stamp, stamp) && table.clock.mayTell(offer);
+    if (isIts) return this.#return(lock, offer, spec, stamp);
     return this.#refusal(lock, spec);
   }
 
@@ -134,22 +135,25 @@ export class MemoryLockStore implements LockStore {
     const position = lock.queue.position(leaseId);
     if (position !== undefined) return { kind: 'queued', position, blockedForMs: contention.timeLeftMs };
     // Without the quarantine it would be granted or returned, once a min_hold is over.
-    const isOnlyThat = contention.reason !== 'held' || lock.leases.has(leaseId) || lock.leases.size === 0;
-    const { clock } = this.#table;
+    const [{ clock }, own] = [this.#table, lock.leases.get(leaseId)];
+    const isOnlyThat = contention.reason !== 'held' || own || lock.leases.size === 0;
     if (clock.isQuarantine && isOnlyThat) {
       const retryAfterMs = clock.leftMs(Math.max(clock.quarantineUntilMs, lock.takenUntilMs));
       return { kind: 'quarantined', retryAfterMs };
     }
+    // Its own lease stands in its way, of which it may not be told yet.
+    const untilMs = own && (clock.isRenewable(own) ? clock.fullUntilMs : own.deadlineMs);
+    if (untilMs) return { kind: 'quarantined', retryAfterMs: clock.leftMs(untilMs) };
     return { kind: 'contended', contention };
   }
 
   confirm({ spec, stamp }: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     return this.#table.run('confirm-offer', bound, () => {
       const lock = this.#table.open(spec.resource);
-      const lease = this.#live(lock, spec.leaseId);
-      const isIts = lease && lease.state !== 'revoked' && sameStamp(lease.stamp, stamp);
+      const lease = lock.leases.get(spec.leaseId);
       // As with a repeat: the primary that recorded the offer may have given the resource to somebody else since.
-      if (!isIts || this.#table.clock.isQuarantine) return { kind: 'gone' };
+      const isIts = lease && sameStamp(lease.stamp, stamp) && this.#table.clock.mayTell(lease);
+      if (!isIts) return { kind: 'gone' };
       return this.#return(lock, lease, spec, stamp);
     });
   }
@@ -181,8 +185,9 @@ export class MemoryLockStore implements LockStore {
   #renew(command: RenewCommand): RenewOutcome {
     const { resource, leaseId, fencingToken, ttlMs, stamp, takesOver, onlyLooks } = command;
     const lock = this.#table.find(resource);
-    const lease = this.#live(lock, leaseId);
-    if (!lease || lease.fencingToken !== fencingToken || lease.state === 'offer') return { kind: 'lost' };
+    const lease = lock.leases.get(leaseId);
+    if (!lease || !this.#table.clock.isRenewable(lease)) return { kind: 'lost' };
+    if (lease.fencingToken !== fencingToken || lease.state === 'offer') return { kind: 'lost' };
     if (lease.state === 'revoked') return { kind: 'revoked' };
     if (stamp && !sameStamp(stamp, lease.stamp)) {
       if (!takesOver || onlyLooks) return { kind: 'moved' };
@@ -267,7 +272,7 @@ export class MemoryLockStore implements LockStore {
     return this.#table.run('check-fencing-token', bound, () => {
       const leases = [...this.#table.find(resource).leases.values()];
       const lease = leases.find((one) => one.fencingToken === fencingToken);
-      return lease !== undefined && lease.state === 'held' && this.#table.clock.isAlive(lease);
+      return lease !== undefined && lease.state === 'held' && this.#table.clock.isRenewable(lease);
     });
   }
 
@@ -285,11 +290,6 @@ export class MemoryLockStore implements LockStore {
 
   list(query: ListQuery, bound: StoreBound): Promise<LockPage> {
     return this.#table.run('list-locks', bound, () => this.#views.list(query));
-  }
-
-  #live({ leases }: LockRecord, leaseId: string): LeaseRecord | undefined {
-    const lease = leases.get(leaseId);
-    return lease && this.#table.clock.isAlive(lease) ? lease : undefined;
   }
 
   #heldMs = (lease: LeaseRecord): number => this.#table.clock.ageMs(lease.acquiredAtWallMs);

@@ -212,8 +212,8 @@ export class MemoryOperationStore implements OperationStore {
       if (!allows('retry', record)) return { kind: 'wrong-state' };
       if (version > 0 && version !== record.version) return { kind: 'version-mismatch' };
       // A failover may have lost the record of another open one.
-      if (exclusive && clock.isQuarantine) {
-        return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
+      if (exclusive && clock.isFullQuarantine) {
+        return { kind: 'quarantined', retryAfterMs: clock.leftMs(clock.fullUntilMs) };
       }
       if (this.#table.isOpenElsewhere(resource, exclusive)) return { kind: 'open' };
       this.#table.rememberRequest(record, 'retry', requestId);

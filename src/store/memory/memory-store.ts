@@ -26,12 +26,12 @@ export class MemoryStore implements Store {
   readonly locks: MemoryLockStore;
   readonly operations: MemoryOperationStore;
   readonly contention: MemoryContentionBoard;
-  readonly #table: LockTable;
+  /** What it holds of locks, and its time: for tests of what befalls data. */
+  readonly table: LockTable;
   readonly #leaseClock: LeaseClock;
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #listeners = new Set<(status: StoreStatus) => void>();
-  #epoch = 1;
   #closed = false;
 
   constructor(options: MemoryStoreOptions) {
@@ -41,27 +41,26 @@ export class MemoryStore implements Store {
     const offsetMs = clock.wallMs() - this.#startedMs;
     const systemMs = options.systemMs ?? (() => clock.monotonicMs() + offsetMs);
     this.#leaseClock = new LeaseClock(clock, systemMs, options.maxTtlMs);
-    this.#table = new LockTable({ ...options, leaseClock: this.#leaseClock });
-    this.locks = new MemoryLockStore({ ...options, table: this.#table });
-    this.operations = new MemoryOperationStore({ ...options, locks: this.#table });
-    this.contention = new MemoryContentionBoard({ ...options, table: this.#table });
+    this.table = new LockTable({ ...options, leaseClock: this.#leaseClock });
+    this.locks = new MemoryLockStore({ ...options, table: this.table });
+    this.operations = new MemoryOperationStore({ ...options, locks: this.table });
+    this.contention = new MemoryContentionBoard({ ...options, table: this.table });
     this.#tickAgain();
   }
 
   get expiredLeases(): number {
-    return this.#table.expiredLeases;
+    return this.table.expiredLeases;
   }
 
   /** What happens once a second: the lease clock advances, and what is due by itself is done. */
   tick(): void {
     this.#leaseClock.advance();
-    this.#table.tick();
+    this.table.tick();
     this.operations.sweep(); // after the locks: an attempt whose lease has just lapsed is stale
   }
 
   /** What happens at a failover: a new reign with its quarantine. For tests of code that must live through one. */
   beginReign(): void {
-    this.#epoch++;
     this.#leaseClock.beginReign();
     for (const listener of this.#listeners) listener(this.status());
   }
@@ -73,8 +72,8 @@ export class MemoryStore implements Store {
       mismatch: false,
       reason: this.#closed ? 'closed' : '',
       sinceMs: this.#startedMs,
-      reign: `memory:${this.#epoch}`,
-      epoch: this.#epoch,
+      reign: `memory:${this.#leaseClock.reign}`,
+      epoch: this.#leaseClock.reign,
       quarantineRemainingMs: this.#leaseClock.quarantineLeftMs,
       rollCall: NO_ROLL_CALL,
     };

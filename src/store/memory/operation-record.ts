@@ -20,7 +20,7 @@ export interface AttemptRecord {
   readonly fencingToken: bigint;
   /** Without a lease; otherwise the lease's deadline counts. */
   deadlineMs: number;
-  readonly lease: LeaseRecord | undefined;
+  lease: LeaseRecord | undefined;
   /** The call that speaks for it. */
   stamp: CallStamp;
 }

@@ -32,8 +32,8 @@ export class OperationStarts {
     const { spec, claimId } = command;
     const { clock } = this.#table;
     // A failover may have lost the record of a former begin, whose attempt may still run.
-    if (clock.isQuarantine && (claimId !== undefined || spec.exclusive || spec.lock)) {
-      return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
+    if (clock.isFullQuarantine && (claimId !== undefined || spec.exclusive || spec.lock)) {
+      return { kind: 'quarantined', retryAfterMs: clock.leftMs(clock.fullUntilMs) };
     }
     const known = this.#table.find(spec);
     if (known && this.#table.settle(known)) return this.#beginKnown(known, command);
@@ -79,7 +79,7 @@ export class OperationStarts {
     const { locks, clock } = this.#table;
     const lease = locks.find(required.resource).leases.get(required.leaseId);
     const isIts = lease?.state === 'held' && lease.fencingToken === required.fencingToken;
-    return !isIts || !clock.isAlive(lease);
+    return !isIts || !clock.isRenewable(lease);
   }
 
   #newRecord({ spec, requestId }: BeginCommand): OperationRecord {
@@ -127,7 +127,9 @@ export class OperationStarts {
   claim(command: ClaimCommand): ClaimOutcome {
     const { types, resourcePrefix, claimId, owner, stamp, most } = command;
     const { locks, clock } = this.#table;
-    if (clock.isQuarantine) return { kind: 'quarantined', retryAfterMs: clock.quarantineLeftMs };
+    if (clock.isFullQuarantine) {
+      return { kind: 'quarantined', retryAfterMs: clock.leftMs(clock.fullUntilMs) };
+    }
     const known = this.#table.all.filter(({ claims }) => claims.includes(claimId));
     if (known.length > 0) return this.#claimAgain(known, command);
     this.#table.sweep();

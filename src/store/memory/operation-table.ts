@@ -1,6 +1,7 @@
 // All operations in memory: their attempts, and what happens to them by itself. operation-starts.ts and
 // memory-operation-store.ts have what commands decide. The code is plain for the reason given in lock-table.ts. Times
 // are on the lease clock, in milliseconds, unless a name says otherwise.
+// Over 300 lines because the attempts of operations and what happens to them by itself need each other's steps.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type { CallStamp, LeaseSpec } from '../../domain/lock.ts';
@@ -124,11 +125,17 @@ export class OperationTable {
   isLiving(record: OperationRecord): boolean {
     const { spec, state, attempt } = record;
     if (state !== 'running' || !attempt) return false;
-    if (!spec.lock) return this.clock.isAlive(attempt);
-    const lease = this.locks.find(spec.resource).leases.get(attempt.claimId);
-    return (
-      lease !== undefined && lease === attempt.lease && lease.state === 'held' && this.clock.isAlive(lease)
-    );
+    if (!spec.lock) return this.clock.isAttemptAlive(attempt);
+    const lease = this.#leaseOf(record);
+    return lease?.state === 'held' && this.clock.isRenewable(lease);
+  }
+
+  /** The lease that its attempt speaks of, unless that has ended. A roll call may have put it back. */
+  #leaseOf({ spec, attempt }: OperationRecord): LeaseRecord | undefined {
+    const lease = attempt && this.locks.find(spec.resource).leases.get(attempt.claimId);
+    if (!lease || lease.fencingToken !== attempt.fencingToken) return undefined;
+    attempt.lease = lease;
+    return lease;
   }
 
   isStale(record: OperationRecord): boolean {
@@ -204,11 +211,11 @@ export class OperationTable {
     attempt.stamp = stamp;
   }
 
-  releaseLease({ spec, attempt }: OperationRecord): void {
-    if (!attempt?.lease) return;
-    const lock = this.locks.open(spec.resource);
-    if (lock.leases.get(attempt.claimId) !== attempt.lease) return;
-    this.locks.end(lock, attempt.lease);
+  releaseLease(record: OperationRecord): void {
+    const lease = record.spec.lock && this.#leaseOf(record);
+    if (!lease) return;
+    const lock = this.locks.open(lease.spec.resource);
+    this.locks.end(lock, lease);
     this.locks.settle(lock);
   }
 

@@ -61,8 +61,8 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
       },
       {
         file: WATCH,
-        find: '        askedAtMs,\n        sentinels:',
-        replace: '        askedAtMs: answeredAtMs,\n        sentinels:',
+        find: '        askedAtMs,\n        askedAtWallMs,',
+        replace: '        askedAtMs: answeredAtMs,\n        askedAtWallMs,',
       },
     ],
   },

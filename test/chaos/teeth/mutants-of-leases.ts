@@ -6,7 +6,8 @@ const LUA = 'src/store/redis/lua';
 const PRELUDE = `${LUA}/prelude.lua`;
 const RENEW = `${LUA}/renew-locks.lua`;
 const STREAMS = 'src/service/lease-streams.ts';
-const LOST = "if not lease or lease.token ~= token or not alive(state, lease) or lease.state == 'offer' then";
+const LOST =
+  "if not lease or lease.token ~= token or not renewable(state, lease) or lease.state == 'offer' then";
 
 export const MUTANTS_OF_LEASES: readonly Mutant[] = [
   {
@@ -31,7 +32,7 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       {
         file: RENEW,
         find: LOST,
-        replace: "if not lease or not alive(state, lease) or lease.state == 'offer' then",
+        replace: "if not lease or not renewable(state, lease) or lease.state == 'offer' then",
       },
     ],
   },

@@ -53,7 +53,13 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'The repeat of a recorded grant is answered in the quarantine. The old primary had recorded it, never ' +
       'confirmed it, saw it lapse and granted the resource to another. The new primary has never heard of that ' +
       'grant.',
-    edits: [{ file: ACQUIRE, find: 'if own and not in_quarantine(state) then', replace: 'if own then' }],
+    edits: [
+      {
+        file: ACQUIRE,
+        find: 'local may_have = own and may_tell(state, own)',
+        replace: "local may_have = own and renewable(state, own) and own.state ~= 'revoked'",
+      },
+    ],
   },
   {
     name: 'release-frees-at-the-end',
@@ -76,8 +82,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: CONFIRM,
-        find: 'if not lease or not alive(state, lease) or in_quarantine(state) then',
-        replace: 'if not lease or not alive(state, lease) then',
+        find: 'if not lease or not may_tell(state, lease) then',
+        replace: 'if not lease or not renewable(state, lease) then',
       },
     ],
   },
@@ -89,7 +95,7 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: BEGIN,
-        find: "if in_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then",
+        find: "if in_full_quarantine(state) and (claim ~= '' or asked.exclusive or asked.lock) then",
         replace: 'if false then',
       },
     ],
@@ -99,26 +105,15 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     letsThrough:
       'Operations are claimed in the quarantine. The claim of another worker was lost with the old primary, and two ' +
       'run one operation.',
-    edits: [{ file: CLAIM, find: 'if in_quarantine(state) then', replace: 'if false then' }],
+    edits: [{ file: CLAIM, find: 'if in_full_quarantine(state) then', replace: 'if false then' }],
   },
   {
     name: 'lapsed-before',
     letsThrough:
       'A lease that was inherited shortly before its deadline is renewed. An isolated primary, whose clock is ahead, ' +
       'saw it lapse and granted the resource before its last answer was confirmed.',
-    edits: [{ file: ADOPT, find: 'lapsed_before = clock + lapsed_after', replace: 'lapsed_before = 0' }],
-  },
-  {
-    name: 'upgrade-ends-offers',
-    letsThrough:
-      'An upgrade of the key layout leaves the unconfirmed hand-overs of the former layout alone. The scripts take one ' +
-      'for a lease that is held, and its resource is taken by a waiter who was never told of it.',
     edits: [
-      {
-        file: ADOPT,
-        find: 'lapsed_before = math.max(lapsed_before, clock + FORMER_OFFER + 1)',
-        replace: 'lapsed_before = lapsed_before',
-      },
+      { file: ADOPT, find: 'lapsed_before = from_clock + gap + lapsed_after', replace: 'lapsed_before = 0' },
     ],
   },
   {
@@ -214,8 +209,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       },
       {
         file: ADOPT,
-        find: 'local epoch, token, quarantine_until, lapsed_before = 1, seen_token, now, 0',
-        replace: 'local epoch, token, quarantine_until, lapsed_before = 1, 0, now, 0',
+        find: 'local epoch, token, quarantine_until, lapsed_before, floor = 1, seen_token, now, 0, 0',
+        replace: 'local epoch, token, quarantine_until, lapsed_before, floor = 1, 0, now, 0, 0',
       },
       { file: ADOPT, find: 'if seen_token > tonumber(recorded[5]) then', replace: 'if false then' },
     ],
@@ -228,8 +223,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: REIGN,
-        find: "policy.bootstrapNew && !this.#knowsDeployment ? 'new' : 'wait'",
-        replace: "policy.bootstrapNew ? 'new' : 'wait'",
+        find: 'policy.bootstrapNew && !this.#knowsDeployment &&',
+        replace: 'policy.bootstrapNew &&',
       },
     ],
   },
@@ -277,8 +272,8 @@ function withoutTheEpoch(): Mutant['edits'] {
   return [
     {
       file: REIGN,
-      find: `return \`\${configEpoch}:\${replid}:\${SCHEMA_VERSION}\`;`,
-      replace: `return \`\${configEpoch && 0}:\${replid}:\${SCHEMA_VERSION}\`;`,
+      find: `return \`\${configEpoch}:`,
+      replace: `return \`\${configEpoch && 0}:`,
     },
   ];
 }

@@ -5,13 +5,17 @@ import type { Mutant } from './mutant.ts';
 import { MUTANTS_OF_ANSWERS } from './mutants-of-answers.ts';
 import { MUTANTS_OF_LEASES } from './mutants-of-leases.ts';
 import { MUTANTS_OF_REIGNS } from './mutants-of-reigns.ts';
+import { MUTANTS_OF_ROLL_CALLS } from './mutants-of-roll-calls.ts';
 import { MUTANTS_OF_TIME } from './mutants-of-time.ts';
+import { MUTANTS_OF_TOLD_LEASES } from './mutants-of-told-leases.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   ...MUTANTS_OF_REIGNS,
   ...MUTANTS_OF_ANSWERS,
   ...MUTANTS_OF_TIME,
   ...MUTANTS_OF_LEASES,
+  ...MUTANTS_OF_ROLL_CALLS,
+  ...MUTANTS_OF_TOLD_LEASES,
 ];
 
 /** The checker of the chaos suite must report these within a stated number of runs. */

@@ -1,6 +1,8 @@
 // Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that fails
 // then. `npm run test:rules` shows it. (The chaos suite shows the same with whole runs, for some of them.)
 
+import { RULES_OF_ROLL_CALLS } from './rules-of-roll-calls.ts';
+
 export interface Rule {
   /** What holds. */
   readonly rule: string;
@@ -89,12 +91,6 @@ export const RULES: readonly Rule[] = [
     without: 'lapsed-before',
     file: LOCKS,
     test: 'Redis > a new reign > a new reign counts inherited leases near their deadline as lapsed',
-  },
-  {
-    rule: 'An upgrade of the key layout ends the offers of the former one.',
-    without: 'upgrade-ends-offers',
-    file: ADOPTION,
-    test: 'keeps leases and ends offers, with a quarantine',
   },
   {
     rule: 'An adoption needs a majority of the Sentinels.',
@@ -241,12 +237,6 @@ export const RULES: readonly Rule[] = [
     without: 'ticks',
     file: ADOPTION,
     test: 'the lease clock goes on although nobody asks for anything',
-  },
-  {
-    rule: 'An adoption advances the lease clock by all the time that passed.',
-    without: 'adoption-advances-fully',
-    file: LOCKS,
-    test: 'Redis > a new reign > a new reign advances the lease clock by all the time since the last command, and never back',
   },
   {
     rule: 'A recorded deadline carries the skew allowance.',
@@ -435,4 +425,5 @@ export const RULES: readonly Rule[] = [
     file: 'test/conformance/keep-alive.test.ts',
     test: 'Redis > a look tells how a lease stands, and neither extends it nor takes it over',
   },
+  ...RULES_OF_ROLL_CALLS,
 ];

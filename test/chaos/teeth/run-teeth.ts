@@ -117,13 +117,13 @@ async function carriedOut(
   { mutant, keep }: { readonly mutant: string | undefined; readonly keep: string | undefined },
 ): Promise<ChaosResult> {
   const scenario = SCENARIOS[name];
-  const { steps, minAcks, clients, seconds } = scenario;
+  const { steps, minAcks, clients, seconds, rollCall = false } = scenario;
   const what = mutant === undefined ? `${name} (control)` : name;
   tell(`${what}, seed ${seed}`);
   const result = await runChaos({
     seed,
     minutes: seconds / 60,
-    plan: { name: what, mode: 'safety', minAcks, steps },
+    plan: { name: what, mode: 'safety', minAcks, steps, rollCall },
     hunt: checksOf(scenario),
     signal: AbortSignal.any([stop.signal, AbortSignal.timeout(seconds * 1_000 + AROUND_MS)]),
     tell: (line) => console.log(`  ${line}`),

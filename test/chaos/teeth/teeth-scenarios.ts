@@ -20,6 +20,8 @@ export interface Scenario {
   readonly breaksPromise: boolean;
   /** The number of replicas that must acknowledge an answer; 0 means async. */
   readonly minAcks: number;
+  /** Whether quarantines end early; when not given, they last their whole time, which most scenarios are made for. */
+  readonly rollCall?: boolean;
   readonly steps: readonly ScenarioStep[];
   /** The time under load, at most: a run ends when something was found. */
   readonly seconds: number;

@@ -46,9 +46,9 @@ end
 local from = redis.call('HMGET', meta, 'from_reign', 'from_clock', 'floor')
 local from_epoch = tonumber(string.match(from[1], '^(%d+):') or '0')
 
--- Whether what was told is newer than the record that is here. A stream may have moved from one instance to another, and
--- both put its lease back: the later one speaks for it, or the holder would hear that its lease has moved. What this
--- reign has renewed is newer than all that was told before.
+-- Whether what was told is newer than the record that is here. A stream may have moved from one instance to another,
+-- and both put its lease back: the later one speaks for it, or the holder would hear that its lease has moved. What
+-- this reign has renewed is newer than all that was told before.
 local function is_newer(own, config_epoch, clock)
   if not is_inherited(state, own) then return false end
   local known_epoch, known_clock = string.match(own.epoch, '^r(%d+)%.(%d+)$')

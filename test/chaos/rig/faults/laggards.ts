@@ -14,12 +14,13 @@ const FOLLOWS_WITHIN_MS = 20_000;
 /** What else happens: to a server while the replica is held back, or right before the primary is killed. */
 interface Meanwhile {
   readonly detail: string;
+  readonly weight?: number;
   /** Returns what heals it. */
   readonly early?: (server: ServerTarget) => Promise<() => Promise<void>>;
   readonly late?: (server: ServerTarget) => Promise<() => Promise<void>>;
 }
 
-const nobody: Meanwhile = { detail: '' };
+const nobody: Meanwhile = { detail: '', weight: 2 };
 
 /** The instance that told the last answers doesn't live to put them back. */
 const tellerDies: Meanwhile = {
@@ -43,6 +44,7 @@ const comesAndGoes: Meanwhile = {
 /** Its entry in the laggard's data is as old as those data. */
 const freezes: Meanwhile = {
   detail: ', while a server stands still',
+  weight: 2,
   early: async (server) => {
     await server.pause();
     return () => server.resume();
@@ -55,7 +57,7 @@ function laggard(name: string, meanwhile: Meanwhile): FaultKind {
     lane: 'failover',
     as: 'kill',
     lastsMs: [2_000, 8_000],
-    weight: 2,
+    ...(meanwhile.weight && { weight: meanwhile.weight }),
     mayLose: unlessAllMust,
     // Below and above the age at which data are too old for an early end (8 s here).
     choose: (random) => ({ lagMs: random.pick([400, 2_000, 5_000, 12_000]), ...anyOne(random) }),

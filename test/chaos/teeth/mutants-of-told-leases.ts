@@ -1,0 +1,304 @@
+// Mutants that forget what they told, put back less than that, or grant again after an early end what somebody holds.
+
+import type { Mutant } from './mutant.ts';
+
+const LUA = 'src/store/redis/lua';
+const PRELUDE = `${LUA}/prelude.lua`;
+const ADOPT = `${LUA}/adopt-reign.lua`;
+const ANSWER = `${LUA}/answer-roll-call.lua`;
+const LOCKING = `${LUA}/locking.lua`;
+const ROLL_CALL = 'src/store/redis/roll-call.ts';
+const MEMORY = 'src/store/redis/told-memory.ts';
+const LOCK_STORE = 'src/store/redis/redis-lock-store.ts';
+const TOLD_ANSWERS = 'src/store/redis/told-answers.ts';
+
+export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
+  // What is put back
+  {
+    name: 'put-back',
+    letsThrough:
+      'Nothing is put back. All have answered, and the new primary grants what the old one granted last.',
+    edits: [{ file: ANSWER, find: '      add_holder(lock, lease_id, lease, about)\n', replace: '' }],
+  },
+  {
+    name: 'put-back-raises',
+    letsThrough:
+      'A lease that the data know keeps their deadline. Its last renewal was lost, and the record lapses while the ' +
+      'holder believes.',
+    edits: [
+      {
+        file: ANSWER,
+        find: '  own.deadline = math.max(own.deadline, lease.deadline)\n',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'put-back-before-answered',
+    letsThrough:
+      'An instance answers with the first batch and puts the rest back afterwards. The quarantine ends in between, and ' +
+      'what is in the rest is granted.',
+    edits: [
+      {
+        file: ROLL_CALL,
+        find: 'const isComplete = isLast && this.told.isCompleteFor(cut);',
+        replace: 'const isComplete = this.told.isCompleteFor(cut);',
+      },
+    ],
+  },
+  {
+    name: 'known-below-the-cut',
+    letsThrough:
+      'What was told under the reign of the data counts as known. But they are a replica’s, and lack its last seconds.',
+    edits: [
+      {
+        file: MEMORY,
+        find: '(reign === cut.fromReign && clockUs < cut.fromClockUs)',
+        replace: '(reign === cut.fromReign && clockUs < Number.MAX_VALUE)',
+      },
+    ],
+  },
+  {
+    name: 'min-hold-is-put-back',
+    letsThrough: 'A min_hold that the data lack is over. Somebody else gets the resource within it.',
+    edits: [{ file: ANSWER, find: 'if hold_left > 0 then', replace: 'if false then' }],
+  },
+  {
+    name: 'min-hold-outlives-the-lease',
+    letsThrough:
+      'A lease that was released is forgotten with its min_hold. The failover loses both, and somebody else gets the ' +
+      'resource within it.',
+    edits: [
+      {
+        file: MEMORY,
+        find: 'if (entry.holdMs <= this.#options.monotonicMs()) this.#forget(entry);',
+        replace: 'this.#forget(entry);',
+      },
+    ],
+  },
+  {
+    name: 'max-hold-is-put-back',
+    letsThrough: 'A lease is put back without the end of its max_hold, and is renewed for ever.',
+    edits: [
+      {
+        file: ANSWER,
+        find: 'lease.ceiling = ceiling_left > 0 and state.clock + ceiling_left + SKEW or 0',
+        replace: 'lease.ceiling = 0',
+      },
+    ],
+  },
+  {
+    name: 'put-back-offers-are-leases',
+    letsThrough:
+      'An offer that was confirmed stays an offer where the data have it as one. Its holder was told, and renews in vain.',
+    edits: [{ file: ANSWER, find: "  if own.state == 'offer' then", replace: '  if false then' }],
+  },
+  {
+    name: 'put-back-is-not-freed',
+    letsThrough:
+      'Putting back makes a lease held again that an administrator took away: it is renewed, after its end was promised.',
+    edits: [
+      {
+        file: ANSWER,
+        find: '  own.deadline = math.max(own.deadline, lease.deadline)\n',
+        replace: '  own.deadline = math.max(own.deadline, lease.deadline)\n  own.state = lease.state\n',
+      },
+    ],
+  },
+  {
+    name: 'mixed-modes-admit-nobody',
+    letsThrough:
+      'Leases that don’t go together admit as if only the last one were there. Beside an exclusive lease and a shared ' +
+      'one that was put back, a third gets a shared one.',
+    edits: [
+      {
+        file: LOCKING,
+        find: "lock.mode = (lock.count == 0 or lock.mode == kind) and kind or 'mixed'",
+        replace: 'lock.mode = kind',
+      },
+    ],
+  },
+  {
+    name: 'put-back-permits-count',
+    letsThrough: 'Permits that are put back don’t count. Others are granted beside them, above the limit.',
+    edits: [
+      {
+        file: ANSWER,
+        find: '      add_holder(lock, lease_id, lease, about)\n',
+        replace:
+          '      add_holder(lock, lease_id, lease, about)\n      lock.permits = lock.permits - (permits_of(lease.mode) or 0)\n',
+      },
+    ],
+  },
+  {
+    name: 'answers-raise-the-token',
+    letsThrough:
+      'The token counts on from what the data know. A token that was told before is given again, or a smaller one.',
+    edits: [{ file: ANSWER, find: 'if seen_token > state.token then', replace: 'if false then' }],
+  },
+  // Told memory
+  {
+    name: 'grants-are-noted',
+    letsThrough:
+      'Only renewals are noted. A failover loses the grants of the last seconds, whose instances live.',
+    edits: [
+      {
+        file: LOCK_STORE,
+        find: "await this.#run('acquire-lock', acquireArguments(command, about), bound, note);",
+        replace: "await this.#run('acquire-lock', acquireArguments(command, about), bound);\n    void note;",
+      },
+    ],
+  },
+  {
+    name: 'renewals-are-noted',
+    letsThrough:
+      'Only grants are noted. A holder moved to an instance that renews for it; the other one is gone, and nobody puts ' +
+      'the lease back.',
+    edits: [
+      {
+        file: LOCK_STORE,
+        find: "await this.#run('renew-locks', args, bound, told?.note);",
+        replace: "await this.#run('renew-locks', args, bound);\n    void told?.note;",
+      },
+    ],
+  },
+  {
+    name: 'offers-are-noted',
+    letsThrough: 'Confirmed offers are not noted. A failover loses the lease that a waiter was told of.',
+    edits: [
+      {
+        file: LOCK_STORE,
+        find: "await this.#run('confirm-offer', confirmArguments(command), bound, note);",
+        replace: "await this.#run('confirm-offer', confirmArguments(command), bound);\n    void note;",
+      },
+    ],
+  },
+  {
+    name: 'attempts-are-noted',
+    letsThrough:
+      'The lease of an attempt is not noted. A failover loses it, and its resource is granted to another.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: 'const lease = told && lock && attemptLeaseOf(left);\n  if (!lease) return;',
+        replace:
+          'const lease = told && lock && attemptLeaseOf(left);\n  if (!lease || left.length > 0) return;',
+      },
+      {
+        file: TOLD_ANSWERS,
+        find: "if (about === '') continue;",
+        replace: 'if (about.length >= 0) continue;',
+      },
+    ],
+  },
+  {
+    name: 'told-is-merged',
+    letsThrough:
+      'An answer that comes late replaces what a newer one said. A renewal overtakes the grant, whose deadline is put ' +
+      'back, and the record lapses while the holder believes.',
+    edits: [
+      {
+        file: MEMORY,
+        find: 'if (told.deadlineMs > entry.deadlineMs) entry.deadlineMs = told.deadlineMs;',
+        replace: 'entry.deadlineMs = told.deadlineMs;',
+      },
+    ],
+  },
+  {
+    name: 'beyond-the-bound-is-incomplete',
+    letsThrough:
+      'An instance that told more than it remembers answers as if that were all. What it dropped is granted again.',
+    edits: [
+      {
+        file: MEMORY,
+        find: 'return this.#dropped.untilMs <= this.#options.monotonicMs() || knows(cut, this.#dropped);',
+        replace: 'void cut;\n    return true;',
+      },
+    ],
+  },
+  // After an early end
+  {
+    name: 'lapsed-blocks',
+    letsThrough:
+      'An inherited lease that nothing renews any more is free. By the clock of another node its holder counts on it ' +
+      'still, and after an early end the resource is granted at once.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'local function blocks(state, lease)\n  return lease.deadline > state.clock\n',
+        replace:
+          'local function blocks(state, lease)\n  return lease.deadline > state.clock and\n' +
+          '    not (lease.deadline < state.lapsed_before and lease.epoch ~= state.epoch)\n',
+      },
+    ],
+  },
+  {
+    name: 'lapsed-only-inherited',
+    letsThrough:
+      'No promise breaks, but a short lease that was granted after an early end is over at once: the rule for inherited ' +
+      'ones takes it.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'and not (lease.deadline < state.lapsed_before and is_inherited(state, lease))',
+        replace: 'and lease.deadline >= state.lapsed_before',
+      },
+    ],
+  },
+  {
+    name: 'no-repeat-before-the-full-end',
+    letsThrough:
+      'An inherited grant is repeated after an early end. The last grant of A was told to nobody; B granted the ' +
+      'resource; A is chosen again, and the first caller repeats its call.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'local is_unproved = is_inherited(state, lease) and in_full_quarantine(state)',
+        replace: 'local is_unproved = false',
+      },
+    ],
+  },
+  {
+    name: 'one-lease-of-an-id',
+    letsThrough:
+      'A call whose inherited lease can’t be repeated yet gets a second one, where its mode admits that. The new token ' +
+      'overwrites the lease that somebody holds.',
+    edits: [
+      {
+        file: `${LUA}/acquire-lock.lua`,
+        find: 'if queued == 0 and not waiter and not own and not in_quarantine(state)',
+        replace: 'if queued == 0 and not waiter and not in_quarantine(state)',
+      },
+    ],
+  },
+  {
+    name: 'operations-wait-for-the-full-end',
+    letsThrough:
+      'Operations are begun and claimed after an early end. Nobody puts back the attempt that the failover forgot, and ' +
+      'two run one operation.',
+    edits: ['begin-operation', 'claim-operations', 'retry-operation'].map((script) => ({
+      file: `${LUA}/${script}.lua`,
+      find: 'in_full_quarantine(state)',
+      replace: 'in_quarantine(state)',
+    })),
+  },
+  // The lease clock
+  {
+    name: 'clock-gives-back',
+    letsThrough:
+      'A TIME that steps back is taken as it is, and its way forward counts a second time: the lease clock runs ahead by ' +
+      'more than a deadline carries.',
+    edits: [
+      { file: PRELUDE, find: 'last = math.max(now, math.min(last, now + SKEW)),', replace: 'last = now,' },
+    ],
+  },
+  {
+    name: 'adoption-clock-cap',
+    letsThrough:
+      'An adoption advances the lease clock by all that TIME moved. All clocks step during the failover: every record ' +
+      'lapses at once, and what the data know is not put back.',
+    edits: [
+      { file: ADOPT, find: 'clock = from_clock + math.min(gap, SKEW)', replace: 'clock = from_clock + gap' },
+    ],
+  },
+];

@@ -1,0 +1,436 @@
+// What every store must do after a failover that lost writes, when the instance that told of leases puts them back
+// and ends the quarantine early: nothing that anybody was told of is forgotten, and nothing that may be told of to
+// nobody is brought to life. roll-call.test.ts runs this for each store.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AcquireOutcome, CallStamp, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
+import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
+import { HEARTBEAT_MS, operationCalls } from '../support/store-operations.ts';
+
+const FULL_MS = quarantineMs(MAX_TTL_MS);
+const SHARED = { kind: 'shared' as const };
+
+/** One call for one lease, and the lease once it was told of. */
+interface Held {
+  readonly spec: LeaseSpec;
+  readonly stamp: CallStamp;
+  readonly lease: Lease;
+}
+
+export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`roll call: ${name}`, () => {
+    let h: StoreHarness;
+    let calls = 0;
+
+    beforeEach(async () => {
+      h = await open();
+    });
+    afterEach(async () => {
+      await h.close();
+    });
+
+    const nextStamp = () => ({ instanceId: INSTANCE_ID, callNumber: ++calls });
+    const acquire = (spec: LeaseSpec, mayWait = false, stamp: CallStamp = nextStamp()) =>
+      h.locks.acquire({ spec, stamp, mayWait }, inTime());
+    const release = (spec: LeaseSpec) => h.locks.release(spec, inTime());
+    const confirm = (spec: LeaseSpec, stamp: CallStamp) => h.locks.confirm({ spec, stamp }, inTime());
+    const view = (resource = 'invoice:42') => h.locks.get(resource, inTime());
+    const force = (resource = 'invoice:42') =>
+      h.locks.forceRelease({ resource, fencingToken: undefined, immediate: false }, inTime());
+
+    async function held(overrides: Partial<LeaseSpec> = {}): Promise<Held> {
+      const [spec, stamp] = [leaseSpec(overrides), nextStamp()];
+      return { spec, stamp, lease: leaseOf(await acquire(spec, false, stamp)) };
+    }
+
+    function leaseOf(outcome: AcquireOutcome): Lease {
+      if (outcome.kind !== 'granted') throw new Error(`not granted but ${outcome.kind}`);
+      return outcome.lease;
+    }
+
+    async function renew({ spec, lease: { fencingToken } }: Held, more: object = {}): Promise<RenewOutcome> {
+      const command = { resource: spec.resource, leaseId: spec.leaseId, fencingToken, ttlMs: 0, ...more };
+      const [outcome] = await h.locks.renew([command], inTime());
+      if (!outcome) throw new Error('no outcome');
+      return outcome;
+    }
+
+    /** Waits behind a holder who leaves, and so has an offer. */
+    async function offered(
+      overrides: Partial<LeaseSpec> = {},
+    ): Promise<{ spec: LeaseSpec; stamp: CallStamp }> {
+      const before = await held({ resource: overrides.resource ?? 'invoice:42' });
+      const [spec, stamp] = [leaseSpec(overrides), nextStamp()];
+      expect((await acquire(spec, true, stamp)).kind).toBe('queued');
+      await release(before.spec);
+      return { spec, stamp };
+    }
+
+    describe('what was told of is put back', () => {
+      test('a grant that the new primary lacks is put back, keeps its resource taken, and is renewed with its token', async () => {
+        const before = await h.snapshot();
+        const lost = await held({ owner: 'it', metadata: new Map([['job', 'nightly']]) });
+        await h.pass(1_000);
+        await h.failOver({ to: before, unseenMs: 1_000 });
+        const other = leaseSpec();
+        expect(await acquire(other)).toMatchObject({ kind: 'contended', contention: { reason: 'held' } });
+        const [holder] = (await view()).holders;
+        expect(holder).toMatchObject({ owner: 'it', fencingToken: lost.lease.fencingToken, revoked: false });
+        expect(holder?.metadata).toEqual(lost.spec.metadata);
+        expect(await renew(lost)).toMatchObject({
+          kind: 'renewed',
+          lease: { fencingToken: lost.lease.fencingToken },
+        });
+        expect((await release(lost.spec)).kind).toBe('released');
+        expect(leaseOf(await acquire(other)).fencingToken).toBeGreaterThan(lost.lease.fencingToken);
+      });
+
+      test('what its holder was told of a lease that is put back is covered, and no more than the allowance on top', async () => {
+        const before = await h.snapshot();
+        await held({ ttlMs: 20_000 });
+        await h.pass(4_000);
+        await h.failOver({ to: before, unseenMs: 1_000 });
+        const [holder] = (await view()).holders;
+        expect(holder?.remainingMs).toBe(15_000 + SKEW_ALLOWANCE_MS);
+      });
+
+      test('a renewal that the new primary lacks is made up for', async () => {
+        const lease = await held({ ttlMs: 20_000 });
+        await h.pass(1_000);
+        const before = await h.snapshot();
+        await h.pass(9_000);
+        expect((await renew(lease)).kind).toBe('renewed');
+        await h.failOver({ to: before, unseenMs: 1_000 });
+        const [holder] = (await view()).holders;
+        expect(holder?.remainingMs).toBe(19_000 + SKEW_ALLOWANCE_MS);
+        expect((await renew(lease)).kind).toBe('renewed');
+      });
+
+      test('a lease that was granted and released keeps nothing taken, whether its data know that or not', async () => {
+        const kept = await held();
+        const before = await h.snapshot();
+        const lost = await held({ resource: 'lost' });
+        for (const { spec } of [kept, lost]) await release(spec);
+        await h.pass(1_000);
+        await h.failOver({ to: before });
+        await held({ resource: 'lost' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended'); // these data don't know of the release
+        expect((await release(kept.spec)).kind).toBe('released');
+        await held();
+      });
+
+      test('a min_hold that the new primary lacks is put back, even where its lease is over', async () => {
+        const before = await h.snapshot();
+        const { spec } = await held({ minHoldMs: 25_000 });
+        await release(spec);
+        await h.pass(5_000);
+        await h.failOver({ to: before });
+        expect(await acquire(leaseSpec())).toMatchObject({
+          kind: 'contended',
+          contention: { reason: 'min-hold', holders: [], timeLeftMs: 20_000 },
+        });
+        await h.pass(20_000);
+        await held();
+      });
+
+      test('a max_hold counts on from the grant that is put back', async () => {
+        const before = await h.snapshot();
+        const lost = await held({ ttlMs: 16_000, maxHoldMs: 18_000 });
+        await h.pass(6_000);
+        await h.failOver({ to: before });
+        expect(await renew(lost, { ttlMs: 30_000 })).toMatchObject({ kind: 'renewed', isFinal: true });
+        expect((await view()).holders[0]?.remainingMs).toBe(12_000 + SKEW_ALLOWANCE_MS);
+      });
+
+      test('an offer that was confirmed is a lease, where the new primary knows the offer alone', async () => {
+        const { spec, stamp } = await offered({ ttlMs: 25_000, maxHoldMs: 30_000 });
+        const before = await h.snapshot();
+        const confirmed = await confirm(spec, stamp);
+        if (confirmed.kind !== 'granted') throw new Error('not confirmed');
+        const { lease } = confirmed;
+        await h.failOver({ to: before });
+        await h.pass(5_000);
+        expect(await renew({ spec, stamp, lease })).toMatchObject({ kind: 'renewed' });
+        expect((await view()).holders[0]?.remainingMs).toBe(25_000 + SKEW_ALLOWANCE_MS);
+        expect(await renew({ spec, stamp, lease }, { ttlMs: 30_000 })).toMatchObject({ isFinal: true });
+      });
+
+      test('a lease takes the place of another one of its id that was told of to nobody', async () => {
+        const first = await held();
+        const fork = await h.snapshot();
+        await release(first.spec);
+        const second = leaseOf(await acquire(first.spec));
+        await h.failOver({ to: fork });
+        expect((await renew(first)).kind).toBe('lost');
+        expect(await renew({ ...first, lease: second })).toMatchObject({ kind: 'renewed' });
+        expect((await view()).holders).toHaveLength(1);
+      });
+
+      test('a lease that was revoked stays revoked, whether the new primary lacks it or knows of that', async () => {
+        const before = await h.snapshot();
+        const lost = await held({ resource: 'lost' });
+        const known = await held();
+        for (const resource of ['lost', 'invoice:42']) await force(resource);
+        await h.pass(1_000);
+        const after = await h.snapshot();
+        expect(await renew(known)).toEqual({ kind: 'revoked' });
+        expect(await renew(lost)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: after });
+        expect(await renew(known)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        for (const one of [lost, known]) expect(await renew(one)).toEqual({ kind: 'revoked' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('the call that speaks for a lease still does after it was put back', async () => {
+        const before = await h.snapshot();
+        const lost = await held();
+        const other = nextStamp();
+        expect((await renew(lost, { stamp: other, takesOver: true })).kind).toBe('renewed');
+        await h.failOver({ to: before });
+        expect((await renew(lost, { stamp: lost.stamp })).kind).toBe('moved');
+        expect((await renew(lost, { stamp: other })).kind).toBe('renewed');
+      });
+
+      test('shared leases and permits that are put back add up, and admit nobody who would be too many', async () => {
+        const permits = (n: number) => ({ kind: 'permits' as const, permits: n, limit: 3 });
+        const before = await h.snapshot();
+        const first = await held({ mode: permits(2) });
+        await h.failOver({ to: before });
+        expect((await view()).permitsHeld).toBe(2);
+        expect((await renew(first)).kind).toBe('renewed');
+        expect((await acquire(leaseSpec({ mode: permits(2) }))).kind).toBe('contended');
+        await held({ mode: permits(1) });
+      });
+    });
+
+    describe('what contradicts each other', () => {
+      // Two primaries had the resource one after the other; the first of the two leases is known here, and was told of.
+      async function both(mode: LeaseSpec['mode'], then: LeaseSpec['mode']): Promise<[Held, Held]> {
+        const first = await held({ mode });
+        const fork = await h.snapshot();
+        await release(first.spec);
+        const second = await held({ mode: then });
+        await h.failOver({ to: fork });
+        return [first, second];
+      }
+
+      test('leases in different modes admit nobody until one kind is over', async () => {
+        const [first, second] = await both(SHARED, { kind: 'exclusive' });
+        expect((await view()).holders).toHaveLength(2);
+        for (const mode of [SHARED, { kind: 'exclusive' as const }]) {
+          expect((await acquire(leaseSpec({ mode }))).kind).toBe('contended');
+        }
+        await release(second.spec);
+        await held({ mode: SHARED });
+        expect((await release(first.spec)).kind).toBe('released');
+      });
+
+      test('permits over their limit admit nobody until enough are over', async () => {
+        const mode = { kind: 'permits' as const, permits: 2, limit: 2 };
+        const [first, second] = await both(mode, mode);
+        expect((await view()).permitsHeld).toBe(4);
+        const one = { ...mode, permits: 1 };
+        expect((await acquire(leaseSpec({ mode: one }))).kind).toBe('contended');
+        await release(first.spec);
+        expect((await acquire(leaseSpec({ mode: one }))).kind).toBe('contended');
+        await release(second.spec);
+        await held({ mode: one });
+      });
+    });
+
+    describe('the early end', () => {
+      test('when all have answered, a free resource is granted at once; when one is missing, at the full end', async () => {
+        await h.failOver({ missing: true });
+        expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: FULL_MS });
+        await h.failOver({ stale: true });
+        expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: FULL_MS });
+        await h.pass(FULL_MS);
+        await h.failOver();
+        await held();
+      });
+
+      test('who waits is granted the lock when the quarantine ends early', async () => {
+        const holder = await held();
+        const [spec, stamp] = [leaseSpec(), nextStamp()];
+        await acquire(spec, true, stamp);
+        await h.failOver();
+        await release(holder.spec);
+        expect((await confirm(spec, stamp)).kind).toBe('granted');
+      });
+
+      test('a second failover in a quarantine ends it no earlier than the first would have', async () => {
+        await h.failOver({ stale: true });
+        await h.pass(10_000);
+        await h.failOver(); // everybody answers, and the data look young
+        expect(await acquire(leaseSpec())).toEqual({ kind: 'quarantined', retryAfterMs: FULL_MS - 10_000 });
+        await h.pass(FULL_MS - 10_001);
+        expect((await acquire(leaseSpec())).kind).toBe('quarantined');
+        await h.pass(1);
+        await held();
+      });
+
+      test('after an early end a second failover may end early too', async () => {
+        await h.failOver();
+        await h.pass(1_000);
+        await h.failOver();
+        await held();
+      });
+
+      test('tokens grow through every failover, also past those of grants that the new primary lacks', async () => {
+        const before = await h.snapshot();
+        let newest = 0n;
+        for (let n = 0; n < 3; n++) {
+          const { spec, lease } = await held({ resource: `r-${n}` });
+          expect(lease.fencingToken).toBeGreaterThan(newest);
+          newest = lease.fencingToken;
+          await release(spec);
+          await h.failOver({ to: before, stepMs: -5_000 });
+        }
+      });
+    });
+
+    describe('what may have been told of to nobody', () => {
+      test('an inherited grant is not repeated before the full end, and its call is told when that is', async () => {
+        const lease = await held({ ttlMs: 30_000 });
+        await h.failOver();
+        expect(await acquire(lease.spec)).toEqual({ kind: 'quarantined', retryAfterMs: FULL_MS });
+        await h.pass(20_000);
+        expect(await acquire(lease.spec)).toEqual({ kind: 'quarantined', retryAfterMs: FULL_MS - 20_000 });
+      });
+
+      test('a renewal shows that a lease was told of: then it is repeated', async () => {
+        const lease = await held();
+        await h.failOver();
+        expect((await renew(lease)).kind).toBe('renewed');
+        const again = await acquire(lease.spec);
+        expect(again).toMatchObject({ kind: 'granted', isRepeat: true });
+        expect(leaseOf(again).fencingToken).toBe(lease.lease.fencingToken);
+      });
+
+      test('a waiting repeat gets its inherited lease at the full end, and nobody overtakes it', async () => {
+        const lease = await held({ ttlMs: 30_000, maxHoldMs: 600_000 });
+        await h.failOver();
+        const stamp = nextStamp();
+        expect((await acquire(lease.spec, true, stamp)).kind).toBe('queued');
+        expect((await confirm(lease.spec, stamp)).kind).toBe('gone');
+        await h.pass(10_000);
+        await acquire(lease.spec, true, stamp);
+        expect((await view()).queueLength).toBe(1);
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('an inherited offer is confirmed to nobody, lapses, and makes no instance absent', async () => {
+        const { spec, stamp } = await offered();
+        const next = { spec: leaseSpec(), stamp: nextStamp() };
+        await acquire(next.spec, true, next.stamp);
+        await h.failOver();
+        expect((await confirm(spec, stamp)).kind).toBe('gone');
+        expect((await acquire(spec)).kind).toBe('quarantined');
+        await h.pass(1_000);
+        expect((await confirm(next.spec, next.stamp)).kind).toBe('granted');
+      });
+
+      test('an id whose record blocks gets no second grant, even where its mode would admit one', async () => {
+        const lease = await held({ mode: SHARED, ttlMs: 30_000 });
+        await h.failOver();
+        expect((await acquire(lease.spec)).kind).toBe('quarantined');
+        const waiting = nextStamp();
+        expect((await acquire(lease.spec, true, waiting)).kind).toBe('queued');
+        await h.pass(1_000);
+        expect((await confirm(lease.spec, waiting)).kind).toBe('gone');
+        const [holder, ...others] = (await view()).holders;
+        expect(holder?.fencingToken).toBe(lease.lease.fencingToken);
+        expect(others).toEqual([]);
+        await h.locks.leave({ ...lease.spec, stamp: waiting, keepPlaceMs: 0 }, inTime());
+        await held({ mode: SHARED });
+      });
+
+      test('a lease near its end at the failover is not renewed, and keeps its resource taken until its deadline', async () => {
+        const near = await held({ ttlMs: 3_000 });
+        await h.pass(1_000);
+        await h.failOver();
+        expect((await renew(near)).kind).toBe('lost');
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+        expect(await acquire(near.spec)).toEqual({ kind: 'quarantined', retryAfterMs: 4_000 });
+        await h.pass(4_000);
+        await held();
+      });
+
+      test('the lapsed rule is not for leases of this reign', async () => {
+        await h.failOver({ unseenMs: 20_000 });
+        const lease = await held({ ttlMs: 3_000 });
+        expect(LAPSED_AFTER_ADOPTION_MS).toBeGreaterThan(3_000);
+        await h.pass(2_000);
+        expect((await renew(lease)).kind).toBe('renewed');
+      });
+    });
+
+    describe('the lease clock', () => {
+      test('a step of all clocks in a failover ends no lease that its holder counts on', async () => {
+        const lease = await held({ ttlMs: 30_000 });
+        await h.pass(1_000);
+        await h.failOver({ stepMs: 100_000 });
+        const [holder] = (await view()).holders;
+        expect(holder?.remainingMs).toBeGreaterThanOrEqual(29_000);
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+        expect(lease.lease.fencingToken).toBe(holder?.fencingToken);
+      });
+
+      test('a clock that steps to the upper edge and back, and then a primary at that edge, count the step once', async () => {
+        await held({ ttlMs: 20_000 });
+        await h.step(SKEW_ALLOWANCE_MS);
+        await h.step(-SKEW_ALLOWANCE_MS);
+        await h.failOver({ stepMs: SKEW_ALLOWANCE_MS });
+        expect((await view()).holders[0]?.remainingMs).toBe(20_000);
+      });
+    });
+
+    describe('operations', () => {
+      const { begin, claim, started, complete, beat, cancel, retry } = operationCalls(() => h);
+
+      test('operations start at the full end, and those that run go on', async () => {
+        const attempt = await started();
+        const failed = await started({ operationId: 'failed', exclusive: false });
+        await complete(failed, { transition: 'fail' });
+        const lone = { resource: 'lone', operationId: 'lone', exclusive: true };
+        await complete(await started(lone), { transition: 'fail' });
+        await h.failOver();
+        const waits = { kind: 'quarantined', retryAfterMs: FULL_MS };
+        expect(await claim()).toEqual(waits);
+        expect(await begin({ operationId: 'new' }, { claimId: leaseSpec().leaseId })).toEqual(waits);
+        expect(await begin({ resource: 'other', exclusive: true })).toEqual(waits);
+        expect(await retry(lone)).toEqual(waits);
+        expect(await begin({ operationId: 'pending' })).toMatchObject({ kind: 'begun' });
+        expect(await retry({ operationId: 'failed' })).toMatchObject({ kind: 'changed' });
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+        expect(await cancel({ operationId: 'pending' })).toMatchObject({ kind: 'changed' });
+        await h.pass(FULL_MS);
+        expect(await claim()).toMatchObject({ kind: 'claimed' });
+      });
+
+      test('the lease of an attempt that the new primary lacks is put back, and its resource stays taken', async () => {
+        const before = await h.snapshot();
+        const lock = {
+          mode: { kind: 'exclusive' as const },
+          ttlMs: HEARTBEAT_MS,
+          owner: '',
+          metadata: new Map<string, string>(),
+          minHoldMs: 0,
+          maxHoldMs: 0,
+        };
+        const attempt = await started({ lock });
+        await h.failOver({ to: before });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('an attempt that an adoption barred lives on if it still has time at the full end', async () => {
+        const attempt = await started({ heartbeatTimeoutMs: 30_000 });
+        await h.failOver({ unseenMs: 40_000 });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'expired' });
+      });
+    });
+  });
+}

@@ -1,0 +1,205 @@
+// The harness of the memory store. A failover that loses writes is played by making the store again, up to the
+// snapshot; what an instance does in a roll call is told-model.ts's.
+
+import { systemClock } from '../../src/domain/clock.ts';
+import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import type { ContentionBoard } from '../../src/store/contention-board.ts';
+import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
+import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import type { OperationStore } from '../../src/store/operation-store.ts';
+import {
+  type FailOver,
+  Harness,
+  type HarnessOptions,
+  INSTANCE_ID,
+  inTime,
+  MAX_TTL_MS,
+  quietObserver,
+  type Snapshot,
+  START_MS,
+  type StoreHarness,
+} from './store-harness.ts';
+import { type Origin, putBack, ToldModel } from './told-model.ts';
+import { noteOutcome } from './told-outcomes.ts';
+
+/** What a store of the memory harness has been through, in order: played again, it gives the same data. */
+interface Deed {
+  readonly nowMs: number;
+  readonly does: (store: MemoryStore) => unknown;
+}
+
+interface MemorySnapshot extends Snapshot {
+  readonly deeds: readonly Deed[];
+  readonly origin: Origin;
+}
+
+/** Nothing happens by itself in it: a store that is made again does the same again. */
+const stillClock = { ...systemClock, after: () => ({ cancel: () => {} }) };
+
+class MemoryHarness extends Harness {
+  override readonly locks = this.part<LockStore>(
+    () => this.#store.locks,
+    (name, args) => this.#command('locks', name, args),
+  );
+  override readonly operations = this.part<OperationStore>(
+    () => this.#store.operations,
+    (name, args) => this.#command('operations', name, args),
+  );
+  override readonly contention = this.part<ContentionBoard>(
+    () => this.#store.contention,
+    (name, args) => this.#command('contention', name, args),
+  );
+  readonly #told = new ToldModel();
+  readonly #subscriptions: ((store: MemoryStore) => unknown)[] = [];
+  #isPlayedAgain = false;
+  #deeds: Deed[] = [];
+  #store = this.#open();
+  /** Which adoption the data are of; other than their epoch, no two have the same. */
+  #reign = 1;
+
+  #open(): MemoryStore {
+    const store = new MemoryStore({
+      clock: stillClock,
+      maxTtlMs: MAX_TTL_MS,
+      observer: {
+        ...quietObserver,
+        operationDied: (type) => {
+          if (!this.#isPlayedAgain) this.deaths.push(type);
+        },
+      },
+      instanceId: INSTANCE_ID,
+      systemMs: () => this.nowMs,
+    });
+    store.locks.onNotice((notice) => {
+      if (notice.kind !== 'revoked' && notice.kind !== 'released') return;
+      const { kind, acquisition, callNumber } = notice;
+      if (store === this.#store) this.#told.heard(kind, acquisition, { instanceId: INSTANCE_ID, callNumber });
+    });
+    return store;
+  }
+
+  /** Does it now and, if the data are made again, then too. */
+  #do<T>(does: (store: MemoryStore) => T): T {
+    this.#deeds.push({ nowMs: this.nowMs, does });
+    return does(this.#store);
+  }
+
+  #command(part: 'locks' | 'operations' | 'contention', name: string, args: readonly unknown[]): unknown {
+    const call = (store: MemoryStore, given: readonly unknown[]): unknown =>
+      Reflect.apply(Reflect.get(store[part], name), store[part], given);
+    if (/^(on|watch)/.test(name)) {
+      this.#subscriptions.push((store) => call(store, args));
+      return call(this.#store, args);
+    }
+    const bound = args.at(-1) as StoreBound;
+    if (bound.deadlineMs < systemClock.monotonicMs()) return call(this.#store, args);
+    return this.#noted(
+      name,
+      args[0],
+      this.#do((store) => call(store, [...args.slice(0, -1), inTime()])),
+    );
+  }
+
+  async #noted(name: string, command: unknown, outcome: unknown): Promise<unknown> {
+    const told = await outcome;
+    noteOutcome(name, command, told, {
+      wallMs: this.nowMs,
+      told: this.#told,
+      named: ({ resource, leaseId }, spec, minHoldMs = spec?.minHoldMs ?? 0) => {
+        const lease = this.#store.table.find(resource).leases.get(leaseId);
+        if (!lease) return;
+        // Its min_hold began with the grant, whose answer may have been told to nobody.
+        const sinceMs = Math.max(this.nowMs - lease.acquiredAtWallMs, 0);
+        const holdMs = minHoldMs > 0 ? this.passedMs + minHoldMs - sinceMs : 0;
+        this.#told.note(lease, { ...this.#origin(), askedMs: this.passedMs, holdMs, about: spec });
+      },
+    });
+    return told;
+  }
+
+  #origin(): Origin {
+    return { reign: this.#reign, clockMs: this.#store.table.clock.nowMs };
+  }
+
+  override async snapshot(): Promise<Snapshot> {
+    const made: MemorySnapshot = { deeds: [...this.#deeds], origin: this.#origin() };
+    return made;
+  }
+
+  protected override async adopt({ to, missing = false, stale = false }: FailOver): Promise<void> {
+    const { deeds, origin } = (to as MemorySnapshot | undefined) ?? {
+      deeds: undefined,
+      origin: this.#origin(),
+    };
+    if (deeds) await this.#playAgain(deeds);
+    this.#reign++;
+    const { largestToken } = this.#told;
+    this.#do((store) => {
+      store.table.clock.sawToken(largestToken);
+      store.beginReign();
+    });
+    if (!this.rollCall) return;
+    const lacking = this.#told.putBack(origin, this.passedMs, this.#origin());
+    this.#do((store) => {
+      for (const one of lacking) putBack(store.table, one);
+      if (!missing && !stale) store.table.clock.endQuarantine();
+    });
+  }
+
+  async #playAgain(deeds: readonly Deed[]): Promise<void> {
+    const { nowMs } = this;
+    this.#isPlayedAgain = true;
+    this.nowMs = START_MS;
+    const store = this.#open();
+    for (const deed of deeds) {
+      this.nowMs = deed.nowMs;
+      deed.does(store);
+    }
+    await new Promise(setImmediate); // nobody hears of it again
+    this.#isPlayedAgain = false;
+    this.nowMs = nowMs;
+    this.#deeds = [...deeds];
+    this.#store = store;
+    for (const subscribe of this.#subscriptions) subscribe(store);
+  }
+
+  protected override async applyTime(): Promise<void> {}
+
+  protected override async tick(): Promise<void> {
+    this.#do((store) => store.tick());
+  }
+
+  override async passUnseen(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= SKEW_ALLOWANCE_MS) {
+      const stepMs = Math.min(left, SKEW_ALLOWANCE_MS);
+      this.passedMs += stepMs;
+      this.nowMs += stepMs;
+      this.#do((store) => store.table.clock.advance());
+    }
+  }
+
+  override lookAtAttempts(): Promise<void> {
+    return this.tick();
+  }
+
+  override async remembered(): Promise<number> {
+    await this.tick();
+    return this.#store.locks.size;
+  }
+
+  override async recorded(): Promise<number> {
+    return this.#store.operations.size;
+  }
+
+  override async expiredLeases(): Promise<number> {
+    return this.#store.expiredLeases;
+  }
+
+  override close(): Promise<void> {
+    return this.#store.close();
+  }
+}
+
+export async function memoryHarness(options: HarnessOptions = {}): Promise<StoreHarness> {
+  return new MemoryHarness(options);
+}

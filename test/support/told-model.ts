@@ -1,0 +1,176 @@
+// What an instance remembers of the leases that it told of, and what a roll call makes of that, written down anew for
+// the memory store: rules R2 and R5 of the roll call as plainly as they can be said, so that random sequences can
+// compare the told memory and the scripts of the Redis store with them. Times without another name are on the
+// instance's own monotonic clock.
+
+import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
+import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { type LeaseRecord, sameStamp } from '../../src/store/memory/lock-record.ts';
+import type { LockTable } from '../../src/store/memory/lock-table.ts';
+
+const OVER_MS = Number.NEGATIVE_INFINITY;
+
+interface ToldLease {
+  /** As it was recorded when it was told of last. */
+  lease: LeaseRecord;
+  endsMs: number;
+  /** Of its max_hold; Infinity for none. */
+  ceilingMs: number;
+  /** Of its min_hold. */
+  holdMs: number;
+  /** What the script that told of it ran under, and the lease clock that it saw. */
+  reign: number;
+  clockMs: number;
+}
+
+/** Where data come from: what was told under that reign at an earlier lease clock, they know. */
+export interface Origin {
+  readonly reign: number;
+  readonly clockMs: number;
+}
+
+export interface Answer extends Origin {
+  readonly askedMs: number;
+  readonly holdMs: number;
+  readonly about: Pick<LeaseSpec, 'owner' | 'metadata'> | undefined;
+}
+
+/** One lease as a roll call puts it back: what is left of its times. */
+export interface PutBack {
+  readonly lease: LeaseRecord;
+  readonly leftMs: number;
+  readonly ceilingLeftMs: number;
+  readonly holdLeftMs: number;
+  readonly clockMs: number;
+  /** It was told of under the reign that the data come from. */
+  readonly isOfTheirLine: boolean;
+}
+
+export class ToldModel {
+  readonly #leases = new Map<string, ToldLease>();
+  /** The largest token that was told of. */
+  largestToken = 0n;
+
+  /**
+   * Notes an answer that names the lease as it is recorded. `holdMs`: the end of a min_hold that it tells of, or 0.
+   * `about`: what people are told of it, if the answer brings that along.
+   */
+  note(recorded: LeaseRecord, told: Answer): void {
+    const { reign, clockMs, askedMs, about } = told;
+    const key = keyOf(recorded.spec);
+    const known = this.#leases.get(key);
+    const isKnown = known?.lease.fencingToken === recorded.fencingToken;
+    const { owner, metadata } = about ?? (isKnown ? known : { lease: recorded }).lease.spec;
+    const lease = { ...recorded, spec: { ...recorded.spec, owner, metadata } };
+    const endsMs = askedMs + lease.deadlineMs - SKEW_ALLOWANCE_MS - clockMs;
+    const ceilingMs = askedMs + lease.endsAtMs - SKEW_ALLOWANCE_MS - clockMs;
+    if (lease.fencingToken > this.largestToken) this.largestToken = lease.fencingToken;
+    const holdMs = Math.max(told.holdMs, known?.holdMs ?? 0);
+    if (isKnown) {
+      known.holdMs = holdMs;
+      known.endsMs = Math.max(known.endsMs, endsMs);
+      known.ceilingMs = Math.max(known.ceilingMs, ceilingMs);
+      Object.assign(known, { lease, reign, clockMs });
+    } else {
+      this.#leases.set(key, { lease, endsMs, ceilingMs, holdMs, reign, clockMs });
+    }
+  }
+
+  /** A notice says of the lease that this call speaks for that it was released or revoked. */
+  heard(kind: 'released' | 'revoked', of: Named, stamp: CallStamp): void {
+    const known = this.#leases.get(keyOf(of));
+    if (!known || !sameStamp(known.lease.stamp, stamp)) return;
+    if (kind === 'released') known.endsMs = OVER_MS;
+    else known.lease = { ...known.lease, state: 'revoked' };
+  }
+
+  /** The lease ended by a script that ran at `wallMs`: its holder has no use for it any more. Its min_hold goes on. */
+  ended(of: Named, wallMs: number): void {
+    const known = this.#leases.get(keyOf(of));
+    if (!known || known.lease.fencingToken > BigInt(Math.floor(wallMs * 1_000))) return;
+    known.endsMs = OVER_MS;
+  }
+
+  /** The store said of that lease that it is lost. */
+  lost(of: Named, token: bigint): void {
+    const known = this.#find(of, token);
+    if (known) known.endsMs = OVER_MS;
+  }
+
+  revoked(of: Named, token: bigint): void {
+    const known = this.#find(of, token);
+    if (known) known.lease = { ...known.lease, state: 'revoked' };
+  }
+
+  #find(of: Named, token: bigint): ToldLease | undefined {
+    const known = this.#leases.get(keyOf(of));
+    return known?.lease.fencingToken === token ? known : undefined;
+  }
+
+  /** What data of that origin may lack, as of now; from here on the data of `reign` have it, since that lease clock. */
+  putBack(origin: Origin, nowMs: number, { reign, clockMs }: Origin): readonly PutBack[] {
+    const found: PutBack[] = [];
+    for (const told of this.#leases.values()) {
+      if (told.endsMs <= nowMs && told.holdMs <= nowMs) continue;
+      const isOfTheirLine = told.reign === origin.reign;
+      if (isOfTheirLine && told.clockMs < origin.clockMs) continue;
+      found.push({
+        lease: told.lease,
+        leftMs: told.endsMs - nowMs,
+        ceilingLeftMs: told.ceilingMs - nowMs,
+        holdLeftMs: told.holdMs - nowMs,
+        clockMs: told.clockMs,
+        isOfTheirLine,
+      });
+      Object.assign(told, { reign, clockMs });
+    }
+    return found;
+  }
+}
+
+type Named = { readonly resource: string; readonly leaseId: string };
+
+function keyOf({ resource, leaseId }: Named): string {
+  return `${leaseId} ${resource}`;
+}
+
+/** Does to the data of a memory store what the script of a roll call does for one lease. */
+export function putBack(table: LockTable, one: PutBack): void {
+  const { lease, leftMs, ceilingLeftMs, holdLeftMs } = one;
+  const { resource, leaseId } = lease.spec;
+  const { clock } = table;
+  const lock = table.open(resource);
+  table.lapse(lock);
+  const own = lock.leases.get(leaseId);
+  if (holdLeftMs > 0) {
+    const knownMs = lock.minHolds.get(lease.fencingToken) ?? 0;
+    lock.minHolds.set(lease.fencingToken, Math.max(knownMs, clock.nowMs + holdLeftMs));
+  }
+  if (leftMs > 0) {
+    const deadlineMs = clock.nowMs + leftMs + SKEW_ALLOWANCE_MS;
+    const endsAtMs = clock.nowMs + ceilingLeftMs + SKEW_ALLOWANCE_MS;
+    const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.clockMs}` };
+    if (own && own.fencingToken === lease.fencingToken) {
+      const { stamp, epoch, ttlMs } = restored;
+      if (isNewer(one, own, clock.isInherited(own))) Object.assign(own, { stamp, epoch });
+      if (own.state === 'offer') Object.assign(own, { state: 'held', ttlMs, endsAtMs });
+      own.deadlineMs = Math.max(own.deadlineMs, deadlineMs);
+    } else {
+      // A grant of this id that nobody was told of makes room.
+      if (own) table.end(lock, own);
+      restored.deadlineMs = Math.max(deadlineMs, own?.deadlineMs ?? 0);
+      lock.leases.set(leaseId, restored);
+      const inOrder = [...lock.leases].sort(([, a], [, b]) => (a.fencingToken < b.fencingToken ? -1 : 1));
+      lock.leases.clear();
+      for (const [id, each] of inOrder) lock.leases.set(id, each);
+    }
+  }
+  lock.isChanged = true;
+  table.closeAll();
+}
+
+/** Whether it was told of later than what is recorded: then the call that it names speaks for the lease. */
+function isNewer({ clockMs, isOfTheirLine }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
+  if (!isInherited) return false;
+  return own.epoch.startsWith('r') ? clockMs > Number(own.epoch.slice(1)) : isOfTheirLine;
+}

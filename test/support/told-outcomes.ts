@@ -1,0 +1,62 @@
+// What an instance has told by an outcome of its store, as its told memory has to note it: which answers name a lease,
+// and which end one. For the memory store, which has no told memory of its own.
+
+import type { ConfirmOutcome, LeaseSpec, ReleaseOutcome, RenewOutcome } from '../../src/domain/lock.ts';
+import type { Operation } from '../../src/domain/operation.ts';
+import type { AcquisitionRef, LeaveCommand, RenewCommand } from '../../src/store/lock-store.ts';
+import type { ToldModel } from './told-model.ts';
+
+export interface Noting {
+  readonly told: ToldModel;
+  readonly wallMs: number;
+  /** The answer names this lease. `spec`: of the call that was granted it. */
+  readonly named: (lease: AcquisitionRef, spec?: About, minHoldMs?: number) => void;
+}
+
+/** What people are told of a lease, and its min_hold. */
+export type About = Pick<LeaseSpec, 'owner' | 'metadata' | 'minHoldMs'>;
+
+export function noteOutcome(name: string, command: unknown, outcome: unknown, noting: Noting): void {
+  const { told, wallMs, named } = noting;
+  switch (name) {
+    case 'acquire':
+    case 'confirm': {
+      const { spec } = command as { spec: LeaseSpec };
+      const { kind } = outcome as ConfirmOutcome;
+      if (kind === 'granted') named(spec, spec);
+      return;
+    }
+    case 'renew': {
+      const outcomes = outcome as readonly RenewOutcome[];
+      for (const [index, one] of (command as readonly RenewCommand[]).entries()) {
+        const kind = outcomes[index]?.kind;
+        if (kind === 'renewed') named(one);
+        else if (kind === 'revoked') told.revoked(one, one.fencingToken);
+        else if (kind === 'lost') told.lost(one, one.fencingToken);
+      }
+      return;
+    }
+    case 'release':
+      if ((outcome as ReleaseOutcome).kind !== 'dequeued') told.ended(command as AcquisitionRef, wallMs);
+      return;
+    case 'leave': {
+      const { resource, leaseId, giveBack } = command as LeaveCommand;
+      if (outcome === true && giveBack) told.ended({ resource, leaseId }, wallMs);
+      return;
+    }
+    default:
+      noteAttempts(command, outcome, noting);
+  }
+}
+
+/** Whatever names attempts names their leases. */
+function noteAttempts(command: unknown, outcome: unknown, noting: Noting): void {
+  if (typeof outcome !== 'object' || outcome === null) return;
+  if (Array.isArray(outcome)) for (const one of outcome) noteAttempts(command, one, noting);
+  if ('claimed' in outcome) noteAttempts(command, outcome.claimed, noting);
+  if ('attempt' in outcome && outcome.attempt) {
+    const { lease } = outcome.attempt as { lease?: AcquisitionRef };
+    const lock = 'operation' in outcome ? (outcome.operation as Operation).lock : undefined;
+    if (lease) noting.named(lease, undefined, lock?.minHoldMs);
+  }
+}
