@@ -36,8 +36,8 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
     const release = (spec: LeaseSpec) => h.locks.release(spec, inTime());
     const confirm = (spec: LeaseSpec, stamp: CallStamp) => h.locks.confirm({ spec, stamp }, inTime());
     const view = (resource = 'invoice:42') => h.locks.get(resource, inTime());
-    const force = (resource = 'invoice:42') =>
-      h.locks.forceRelease({ resource, fencingToken: undefined, immediate: false }, inTime());
+    const force = (resource = 'invoice:42', immediate = false) =>
+      h.locks.forceRelease({ resource, fencingToken: undefined, immediate }, inTime());
 
     async function held(overrides: Partial<LeaseSpec> = {}): Promise<Held> {
       const [spec, stamp] = [leaseSpec(overrides), nextStamp()];
@@ -115,9 +115,29 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.pass(1_000);
         await h.failOver({ to: before });
         await held({ resource: 'lost' });
-        expect((await acquire(leaseSpec())).kind).toBe('contended'); // these data don't know of the release
-        expect((await release(kept.spec)).kind).toBe('released');
-        await held();
+        await held(); // these data don't know of the release
+        expect((await release(kept.spec)).kind).toBe('absent');
+      });
+
+      test('who waits for a lease whose release the new primary lacks is granted the lock at the end of the quarantine', async () => {
+        const first = await held();
+        const [spec, stamp] = [leaseSpec(), nextStamp()];
+        expect((await acquire(spec, true, stamp)).kind).toBe('queued');
+        const fork = await h.snapshot();
+        await release(first.spec);
+        await h.failOver({ to: fork });
+        expect((await confirm(spec, stamp)).kind).toBe('granted');
+      });
+
+      test('a release that is repeated leaves the min_hold of its lease', async () => {
+        const first = await held({ minHoldMs: 25_000 });
+        const fork = await h.snapshot();
+        await release(first.spec);
+        await h.failOver({ to: fork });
+        expect(await acquire(leaseSpec())).toMatchObject({
+          kind: 'contended',
+          contention: { reason: 'min-hold', holders: [] },
+        });
       });
 
       test('a min_hold that the new primary lacks is put back, even where its lease is over', async () => {
@@ -210,7 +230,7 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
       async function both(mode: LeaseSpec['mode'], then: LeaseSpec['mode']): Promise<[Held, Held]> {
         const first = await held({ mode });
         const fork = await h.snapshot();
-        await release(first.spec);
+        await force('invoice:42', true); // which a roll call may undo
         const second = await held({ mode: then });
         await h.failOver({ to: fork });
         return [first, second];

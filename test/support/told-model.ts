@@ -5,8 +5,9 @@
 
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
-import { type LeaseRecord, sameStamp } from '../../src/store/memory/lock-record.ts';
+import { isOfStream, type LeaseRecord, sameStamp } from '../../src/store/memory/lock-record.ts';
 import type { LockTable } from '../../src/store/memory/lock-table.ts';
+import { MAX_TTL_MS } from './store-harness.ts';
 
 const OVER_MS = Number.NEGATIVE_INFINITY;
 
@@ -46,8 +47,20 @@ export interface PutBack {
   readonly isOfTheirLine: boolean;
 }
 
+/** A release that was told: of the lease with this token. */
+interface ToldRelease extends Named {
+  readonly token: bigint;
+  readonly toldMs: number;
+  reign: number;
+  clockMs: number;
+}
+
+/** How long a release is remembered. */
+const RELEASE_KEPT_MS = MAX_TTL_MS + 2 * SKEW_ALLOWANCE_MS;
+
 export class ToldModel {
   readonly #leases = new Map<string, ToldLease>();
+  readonly #releases: ToldRelease[] = [];
   /** The largest token that was told of. */
   largestToken = 0n;
 
@@ -91,6 +104,13 @@ export class ToldModel {
     known.endsMs = OVER_MS;
   }
 
+  /** The answer said that the lease with this token was released. */
+  released({ resource, leaseId }: Named, token: bigint, toldMs: number, { reign, clockMs }: Origin): void {
+    const known = this.#leases.get(keyOf({ resource, leaseId }));
+    if (known && known.lease.fencingToken <= token) known.endsMs = OVER_MS;
+    this.#releases.push({ resource, leaseId, token, toldMs, reign, clockMs });
+  }
+
   /** The store said of that lease that it is lost. */
   lost(of: Named, token: bigint): void {
     const known = this.#find(of, token);
@@ -126,9 +146,19 @@ export class ToldModel {
     }
     return found;
   }
+
+  /** The same of releases. */
+  repeated(origin: Origin, nowMs: number, { reign, clockMs }: Origin): readonly ToldRelease[] {
+    const found = this.#releases.filter(
+      (one) =>
+        one.toldMs + RELEASE_KEPT_MS > nowMs && (one.reign !== origin.reign || one.clockMs >= origin.clockMs),
+    );
+    for (const one of found) Object.assign(one, { reign, clockMs });
+    return found;
+  }
 }
 
-type Named = { readonly resource: string; readonly leaseId: string };
+export type Named = { readonly resource: string; readonly leaseId: string };
 
 function keyOf({ resource, leaseId }: Named): string {
   return `${leaseId} ${resource}`;
@@ -166,6 +196,20 @@ export function putBack(table: LockTable, one: PutBack): void {
     }
   }
   lock.isChanged = true;
+  table.closeAll();
+}
+
+/** Does to the data of a memory store what the script of a roll call does for one release. */
+export function release(table: LockTable, { resource, leaseId, token }: Named & { token: bigint }): void {
+  const lock = table.open(resource);
+  table.lapse(lock);
+  const own = lock.leases.get(leaseId);
+  if (own?.fencingToken === token) {
+    const isTold = own.state !== 'offer' && isOfStream(own.stamp);
+    if (isTold) table.tell('released', own.stamp, lock, leaseId);
+    table.end(lock, own);
+    table.settle(lock);
+  }
   table.closeAll();
 }
 

@@ -4,6 +4,7 @@
 import type { ConfirmOutcome, LeaseSpec, ReleaseOutcome, RenewOutcome } from '../../src/domain/lock.ts';
 import type { Operation } from '../../src/domain/operation.ts';
 import type { AcquisitionRef, LeaveCommand, RenewCommand } from '../../src/store/lock-store.ts';
+import type { CompleteCommand, YieldCommand } from '../../src/store/operation-store.ts';
 import type { ToldModel } from './told-model.ts';
 
 export interface Noting {
@@ -11,13 +12,17 @@ export interface Noting {
   readonly wallMs: number;
   /** The answer names this lease. `spec`: of the call that was granted it. */
   readonly named: (lease: AcquisitionRef, spec?: About, minHoldMs?: number) => void;
+  /** The token of the lease that the command named by its id and that its step took away; undefined: none. */
+  readonly taken: bigint | undefined;
+  /** The answer says that the lease with this token was released. */
+  readonly released: (lease: AcquisitionRef, token: bigint) => void;
 }
 
 /** What people are told of a lease, and its min_hold. */
 export type About = Pick<LeaseSpec, 'owner' | 'metadata' | 'minHoldMs'>;
 
 export function noteOutcome(name: string, command: unknown, outcome: unknown, noting: Noting): void {
-  const { told, wallMs, named } = noting;
+  const { told, wallMs, named, taken, released } = noting;
   switch (name) {
     case 'acquire':
     case 'confirm': {
@@ -36,12 +41,22 @@ export function noteOutcome(name: string, command: unknown, outcome: unknown, no
       }
       return;
     }
-    case 'release':
-      if ((outcome as ReleaseOutcome).kind !== 'dequeued') told.ended(command as AcquisitionRef, wallMs);
+    case 'release': {
+      const { kind } = outcome as ReleaseOutcome;
+      if (kind === 'released' && taken !== undefined) released(command as AcquisitionRef, taken);
+      else if (kind !== 'dequeued') told.ended(command as AcquisitionRef, wallMs);
       return;
-    case 'leave': {
-      const { resource, leaseId, giveBack } = command as LeaveCommand;
-      if (outcome === true && giveBack) told.ended({ resource, leaseId }, wallMs);
+    }
+    case 'leave':
+      if (taken !== undefined) released(command as LeaveCommand, taken);
+      return;
+    case 'complete':
+    case 'yield': {
+      const { resource, claimId, fencingToken } = command as YieldCommand;
+      const { kind, operation } = outcome as { kind: string; operation?: Operation };
+      const keeps = name === 'complete' && !(command as CompleteCommand).releaseLease;
+      if (kind === 'changed' && operation?.lock && !keeps)
+        released({ resource, leaseId: claimId }, fencingToken);
       return;
     }
     default:

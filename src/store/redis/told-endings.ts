@@ -19,7 +19,7 @@ type Entry = { -readonly [field in keyof ToldEnding]: ToldEnding[field] } & { re
 
 export interface ToldEndingsOptions {
   readonly most: number;
-  /** No lease that was released longer ago still blocks anything. */
+  /** How long one is remembered: until the lease would have lapsed anyway. */
   readonly keptMs: number;
   readonly monotonicMs: () => number;
 }
@@ -49,10 +49,10 @@ export class ToldEndings {
     this.#compact();
   }
 
-  /** What data of this origin cannot know. */
-  *unknownTo(cut: Cut): Generator<ToldEnding> {
-    // Others may be noted, or forgotten, while these are sent.
-    for (const entry of this.#entries.slice(this.#first)) if (!knows(cut, entry)) yield entry;
+  /** What data of this origin cannot know, as of now. */
+  unknownTo(cut: Cut): readonly ToldEnding[] {
+    this.sweep();
+    return this.#entries.slice(this.#first).filter((entry) => !knows(cut, entry));
   }
 
   /** The data of `reign` know it since a script with this lease clock. */
@@ -62,10 +62,7 @@ export class ToldEndings {
     entry.clockUs = clockUs;
   }
 
-  /**
-   * Forgets what is over. Called while a primary is in use: without one the lease clock stands still, and records block
-   * for longer.
-   */
+  /** Forgets what is over. */
   sweep(): void {
     const overMs = this.#options.monotonicMs() - this.#options.keptMs;
     while ((this.#entries[this.#first]?.atMs ?? Number.POSITIVE_INFINITY) <= overMs) this.#first++;
