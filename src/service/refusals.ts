@@ -7,6 +7,8 @@ import type { WaitEnd } from './waiting-call.ts';
 const RETRY_AT_LEAST_MS = 50;
 /** A holder may release long before its deadline, so no caller is told to wait until then. */
 const RETRY_AT_MOST_MS = 1_000;
+/** A roll call may end a quarantine at any moment. */
+const RETRY_QUARANTINED_MS = 2_000;
 const RETRY_ELSEWHERE_MS = 100;
 const RETRY_OVERLOADED_MS = 1_000;
 
@@ -17,7 +19,7 @@ export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): 
       return contended(outcome.contention);
     case 'quarantined':
       return new CoordinationError('QUARANTINE', 'nothing is granted for a while after a failover', {
-        retryAfterMs: outcome.retryAfterMs,
+        retryAfterMs: Math.min(outcome.retryAfterMs, RETRY_QUARANTINED_MS),
       });
     case 'reused':
       return new CoordinationError('LEASE_ID_REUSED', 'the lease_id names an acquisition in another mode');

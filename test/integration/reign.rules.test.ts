@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import { ScriptedReplica } from '../support/redis/scripted-replica.ts';
-import { inTime, quietObserver } from '../support/store-harness.ts';
+import { inTime, quietObserver, storeOptions } from '../support/store-harness.ts';
 import { scriptsOnVirtualTime, virtualTimeKey, virtualTimeValue } from '../support/virtual-time.ts';
 import {
   type AtEnd,
@@ -265,6 +265,35 @@ describe.concurrent('a reign', { timeout: 30_000 }, () => {
     // Less than the 3 s of silence after which a node counts as frozen.
     expect(await took).toBeLessThan(1_500);
     expect(await exists(next, watcher.meta)).toBe(true);
+  });
+
+  test('an instance goes to the primary that the Sentinels name without the pause between two tries', async ({
+    onTestFinished,
+  }) => {
+    const next = await startSettledRedis();
+    onTestFinished(() => next.stop());
+    const sentinels = await startSentinels(onTestFinished, 3, shared.listens);
+    const connection = { connectTimeoutMs: 2_000, name: 'hurries' };
+    const [random, pauseMs] = [() => 0.3, 145];
+    const clock = {
+      ...systemClock,
+      // That pause never ends by itself.
+      after: (ms: number, fire: () => void) => systemClock.after(ms === pauseMs ? 3_600_000 : ms, fire),
+    };
+    const deployment = {
+      kind: 'sentinel' as const,
+      masterName: MASTER_NAME,
+      sentinels: sentinels.map(({ address }) => address),
+      sentinelConnection: connection,
+    };
+    const store = new RedisStore(storeOptions(shared.listens, { deployment, connection, clock, random }));
+    onTestFinished(() => store.close());
+    await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 5_000 });
+    for (const sentinel of sentinels) sentinel.say({ primary: next.listens, configEpoch: 2 });
+    await eventually(() => store.status().reign.startsWith('2:'), {
+      what: 'the next reign',
+      withinMs: 10_000,
+    });
   });
 
   test('after a late command, only newer answers of the Sentinels confirm the reign', async ({

@@ -64,6 +64,8 @@ export class PrimaryKeeper {
   readonly rollCall: RollCall | undefined;
   readonly quarantine: QuarantineWatch;
   #session: Session | undefined;
+  /** The key of the primary that was tried last. */
+  #tried = '';
   #reason = 'connecting';
   #mismatch = '';
   #tickSoon: () => void = () => {};
@@ -162,8 +164,23 @@ export class PrimaryKeeper {
       } catch (error) {
         this.#become(undefined, error instanceof Error ? error.message : String(error));
       }
-      await pause(clock, RETRY_MS + this.#options.random() * RETRY_SPREAD_MS, this.#closing.signal);
+      await this.#rest();
     }
+  }
+
+  /** Between two tries. Over at once when the Sentinels name another than the one that was tried: it waits for us. */
+  async #rest(): Promise<void> {
+    const { clock, locator, random } = this.#options;
+    const isNamed = new AbortController();
+    const look = (): void => {
+      const named = locator.named(clock.monotonicMs() - CONFIRMATION_WINDOW_MS);
+      if (named && named.key !== this.#tried) isNamed.abort();
+    };
+    const stopListening = locator.onAnswer(look);
+    look();
+    const signal = AbortSignal.any([this.#closing.signal, isNamed.signal]);
+    await pause(clock, RETRY_MS + random() * RETRY_SPREAD_MS, signal);
+    stopListening();
   }
 
   #become(session: Session | undefined, reason: string): void {
@@ -192,6 +209,7 @@ export class PrimaryKeeper {
     const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
     const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
+    this.#tried = named.key;
     const { signal } = this.#closing;
     const connection = await Connection.open(named.address, settings, clock, signal).catch(this.#judge);
     const abandon = (): void => connection.destroy();

@@ -105,7 +105,7 @@ export class QuarantineWatch {
     if (!hasRollCall) return 'there is no roll call';
     if (this.#missingCount > 0) return describeMissing(this.#missing, this.#missingCount);
     if (!this.#wasFresh) return `its data were older than ${freshWithinMs / 1_000} s, or nobody could tell`;
-    return 'a second failover came before the quarantine of the first was over';
+    return 'it came too soon after the failover before it, or after the registry began';
   }
 
   #forget(): void {

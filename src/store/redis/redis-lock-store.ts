@@ -49,9 +49,6 @@ import { noteGrants, noteLeave, noteRelease, type ToldParts, ToldRenewals } from
 /** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
 
-/** When to ask again in a quarantine that a roll call may end. */
-const ASK_AGAIN_MS = 2_000;
-
 export interface RedisLockStoreOptions {
   readonly lane: CommandLane;
   readonly keeper: PrimaryKeeper;
@@ -96,7 +93,7 @@ export class RedisLockStore implements LockStore {
       case 'min-hold':
         return { kind: 'contended', contention: readContention(spec.resource, word, rest) };
       case 'quarantined':
-        return { kind: 'quarantined', retryAfterMs: this.#worthAsking(milliseconds(rest[0])) };
+        return { kind: 'quarantined', retryAfterMs: milliseconds(rest[0]) };
       case 'reused':
       case 'moved':
       case 'revoked':
@@ -276,12 +273,6 @@ export class RedisLockStore implements LockStore {
 
   #run(name: ScriptName, args: readonly string[], bound: StoreBound, note?: Note): Promise<Answer> {
     return this.#lane.run(name, this.#keys, args, bound, note);
-  }
-
-  // The roll call may end the quarantine at any moment. (What waits for the full end of one waits for that.)
-  #worthAsking(leftMs: number): number {
-    const mayEndEarly = this.#told && this.#keeper.quarantineRemainingMs > 0;
-    return mayEndEarly ? Math.min(leftMs, ASK_AGAIN_MS) : leftMs;
   }
 
   #granted(of: AcquisitionRef, answer: Answer): Granted {
