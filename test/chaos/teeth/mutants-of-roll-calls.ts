@@ -52,8 +52,8 @@ export const MUTANTS_OF_ROLL_CALLS: readonly Mutant[] = [
       },
       {
         file: ROLL_CALL,
-        find: 'import { awayAtMostMs, freshWithinMs, newcomerWaitMs }',
-        replace: 'import { awayAtMostMs, newcomerWaitMs }',
+        find: 'import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS }',
+        replace: 'import { awayAtMostMs, newcomerWaitMs, SKEW_ALLOWANCE_MS }',
       },
     ],
   },

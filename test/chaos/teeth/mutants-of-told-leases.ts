@@ -52,7 +52,7 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       'What was told under the reign of the data counts as known. But they are a replica’s, and lack its last seconds.',
     edits: [
       {
-        file: MEMORY,
+        file: 'src/store/redis/told-cut.ts',
         find: '(reign === cut.fromReign && clockUs < cut.fromClockUs)',
         replace: '(reign === cut.fromReign && clockUs < Number.MAX_VALUE)',
       },
@@ -102,6 +102,33 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
         file: ANSWER,
         find: '  own.deadline = math.max(own.deadline, lease.deadline)\n',
         replace: '  own.deadline = math.max(own.deadline, lease.deadline)\n  own.state = lease.state\n',
+      },
+    ],
+  },
+  {
+    name: 'releases-are-repeated',
+    letsThrough:
+      'Only leases are put back. The release that was told last is lost, and its lease keeps the resource taken until ' +
+      'its deadline, long after the quarantine has ended early.',
+    edits: [{ file: ROLL_CALL, find: 'of this.endings.unknownTo(cut)', replace: 'of []' }],
+  },
+  {
+    name: 'releases-name-the-token',
+    letsThrough:
+      'A release that is repeated takes away each lease of its id. One that was granted to the same lease_id after that ' +
+      'release goes too, while its holder believes.',
+    edits: [{ file: ANSWER, find: 'if own and own.token == released then', replace: 'if own then' }],
+  },
+  {
+    name: 'released-is-not-put-back',
+    letsThrough:
+      'An instance that answers last puts back what was released through another one, which it was not told of. The ' +
+      'resource is taken until the deadline.',
+    edits: [
+      {
+        file: ANSWER,
+        find: "if in_quarantine(state) then redis.call('HSET'",
+        replace: "if false then redis.call('HSET'",
       },
     ],
   },

@@ -3,6 +3,7 @@
 import type { Rule } from './rules.ts';
 
 const FAULTS = 'test/integration/roll-call.faults.test.ts';
+const SUITE = 'test/conformance/roll-call.test.ts';
 const JOINING = 'test/unit/roll-call.joining.test.ts';
 
 export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
@@ -131,6 +132,24 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     without: 'min-hold-outlives-the-lease',
     file: JOINING,
     test: 'a min_hold is remembered although its lease was released',
+  },
+  {
+    rule: 'A release that the data lack is repeated.',
+    without: 'releases-are-repeated',
+    file: SUITE,
+    test: 'roll call: Redis > what was told of is put back > who waits for a lease whose release the new primary lacks is granted the lock at the end of the quarantine',
+  },
+  {
+    rule: 'A release that is repeated names the token of its lease.',
+    without: 'releases-name-the-token',
+    file: FAULTS,
+    test: 'a release that is repeated takes no newer lease of its id away',
+  },
+  {
+    rule: 'What was released is not put back.',
+    without: 'released-is-not-put-back',
+    file: FAULTS,
+    test: 'a lease that was released through another instance is not put back, whichever of them answers first',
   },
   {
     rule: 'The end of a max_hold is put back.',
