@@ -11,12 +11,13 @@ import type { StoreObserver } from '../store.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
-import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
+import { STEP_TIMEOUT_MS } from './reign.ts';
+import { RollCallBatch } from './roll-call-batch.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
 import type { Cut } from './told-cut.ts';
-import { type ToldEnding, ToldEndings } from './told-endings.ts';
-import { type ToldLease, ToldMemory } from './told-memory.ts';
+import { ToldEndings } from './told-endings.ts';
+import { ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
   readonly locator: PrimaryLocator;
@@ -44,9 +45,6 @@ interface Membership {
   isIncomplete: boolean;
 }
 
-/** One call takes no longer than a millisecond or two of Redis. */
-const BATCH_LEASES = 200;
-const BATCH_LENGTH = 200_000;
 /** Releases that are remembered, to leases: those that a replica may lag behind. */
 const RELEASES_PER_LEASE = 0.25;
 const LEAVE_WITHIN_MS = 1_000;
@@ -232,7 +230,7 @@ export class RollCall {
     const { cut, isFresh } = membership;
     let putBack = 0;
     let freed = 0;
-    let batch = new Batch();
+    let batch = new RollCallBatch();
     const send = async (isLast: boolean): Promise<Reply> => {
       const isComplete = isLast && this.told.isCompleteFor(cut);
       const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
@@ -248,7 +246,7 @@ export class RollCall {
     };
     const sendFull = async (): Promise<void> => {
       await send(false);
-      batch = new Batch();
+      batch = new RollCallBatch();
     };
     for (const lease of this.told.unknownTo(cut)) {
       batch.add(lease, this.#options.clock.monotonicMs());
@@ -277,39 +275,5 @@ export class RollCall {
     const reply = await session.run(scripts[name], [keys.meta], args, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (reply[0] !== expected) throw new Error(`${name}: ${reply[0]}`);
     return reply;
-  }
-}
-
-/** The leases of one call, and the releases. */
-class Batch {
-  readonly args: string[] = [];
-  readonly said: { readonly lease: ToldLease; readonly saidUs: number }[] = [];
-  readonly endings: ToldEnding[] = [];
-  #length = 0;
-
-  get isFull(): boolean {
-    return this.said.length + this.endings.length >= BATCH_LEASES || this.#length >= BATCH_LENGTH;
-  }
-
-  /** Spans, not deadlines: the script counts them from its own clock. */
-  add(lease: ToldLease, nowMs: number): void {
-    const { key, text, about, deadlineMs, ceilingMs, holdMs, clockUs, reign } = lease;
-    const space = key.indexOf(' ');
-    const left = microseconds(Math.max(0, deadlineMs - nowMs));
-    // 0 says that there is no bound.
-    const ceilingLeft =
-      ceilingMs === Number.POSITIVE_INFINITY ? '0' : microseconds(Math.max(1, ceilingMs - nowMs));
-    const holdLeft = microseconds(Math.max(0, holdMs - nowMs));
-    const spans = `${left} ${ceilingLeft} ${holdLeft} ${configEpochOf(reign)} ${clockUs}`;
-    this.args.push(key.slice(space + 1), key.slice(0, space), text, about, spans);
-    this.said.push({ lease, saidUs: clockUs });
-    this.#length += key.length + text.length + about.length + spans.length;
-  }
-
-  addEnding(ending: ToldEnding): void {
-    const { resource, leaseId, token } = ending;
-    this.args.push(resource, leaseId, `released ${token}`, '', '');
-    this.endings.push(ending);
-    this.#length += resource.length + leaseId.length;
   }
 }

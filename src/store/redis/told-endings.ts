@@ -3,8 +3,8 @@
 // where there are too many. Owns which are remembered and for how long. What a release changes in told memory is in
 // told-answers.ts, and when they are asked for in roll-call.ts.
 //
-// A note takes some 0.2 us. One release takes some 210 bytes, its lease_id and a resource's name of 30 characters
-// included.
+// A note takes 0.3 to 1 us. A release takes some 240 bytes, with its lease_id and a resource's name of 30 characters:
+// 15 MB for the 62,500 that an instance remembers by default, which are 12 s of 5,000 releases a second.
 
 import { type Cut, knows, type ToldAt } from './told-cut.ts';
 

@@ -12,8 +12,8 @@
 --   here for the stream, and then Y answers. A release is asked for with the lease_id, which gives the right to it, and
 --   from then on nobody counts on that lease, as at any other time; the stream hears of it. Only the lease with this
 --   token goes: an acquire with the same lease_id after the release has another one.
--- * X granted it, and doesn't know of its release through Y. Whichever answers first, it is not put back: the quarantine
---   remembers what was released.
+-- * X granted it, and doesn't know of its release through Y. Whichever answers first, it is not put back: what was
+--   released is remembered until all have answered.
 -- * The largest token that the instance has seen is larger than what these data know: the next one must be larger
 --   still.
 --
