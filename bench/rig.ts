@@ -48,7 +48,11 @@ export class Rig {
     const address = formatHostPort(redis.listens);
     return {
       redis,
-      environment: { LEASEHOLD_REDIS_ADDRESS: address, LEASEHOLD_REDIS_BOOTSTRAP: 'new' },
+      environment: {
+        LEASEHOLD_REDIS_ADDRESS: address,
+        LEASEHOLD_REDIS_BOOTSTRAP: 'new',
+        LEASEHOLD_REDIS_ROLL_CALL: 'on',
+      },
     };
   }
 
@@ -67,7 +71,11 @@ export class Rig {
     const cluster = await SentinelCluster.start({ masterName: MASTER_NAME, downAfterMs });
     this.#ending.push(() => cluster.stop());
     const { process } = await cluster.primary();
-    return { redis: process, environment: clusterEnvironment(cluster, MASTER_NAME), cluster };
+    return {
+      redis: process,
+      environment: { ...clusterEnvironment(cluster, MASTER_NAME), LEASEHOLD_REDIS_ROLL_CALL: 'on' },
+      cluster,
+    };
   }
 
   leasehold(

@@ -177,7 +177,10 @@ export interface LockStore {
   /** Frees the lapsed leases of a resource and hands over what becomes free. */
   advance(resource: string, bound: StoreBound): Promise<void>;
 
-  /** Whether a live lease of the resource, not revoked, carries this token now. */
+  /**
+   * Whether a live lease of the resource, not revoked, carries this token now. Throws QUARANTINE while that is unknown:
+   * after failovers whose primaries a roll call hasn't heard of yet.
+   */
   checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean>;
 
   /** Who holds the resource, and who waits for it. A resource that was never locked is free; that is no error. */

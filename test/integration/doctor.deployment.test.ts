@@ -183,7 +183,19 @@ test('another max_ttl than the one recorded, and bootstrap: new beside data, are
   onTestFinished(async () => {
     await call(node(0), 'DEL', META);
   });
-  await call(node(0), 'HSET', META, 'reign', '1:x:3', 'schema', '3', 'max_ttl', '60000000', 'buckets', '1');
+  await call(
+    node(0),
+    'HSET',
+    META,
+    'reign',
+    '1:x:4:off',
+    'schema',
+    '4',
+    'max_ttl',
+    '60000000',
+    'buckets',
+    '1',
+  );
   expect(await foundIn(configOf(cluster, { LEASEHOLD_REDIS_BOOTSTRAP: 'new' }))).toEqual([
     'error max-ttl locks.max_ttl',
     'warning bootstrap redis.bootstrap',

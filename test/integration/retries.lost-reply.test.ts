@@ -125,7 +125,7 @@ test.each([
     const state = () =>
       redis.withClient(async (direct) => {
         const text = await direct.hget(`leasehold:{0}:lock:${RESOURCE}`, leaseId);
-        return text?.split(' ').at(-1) ?? 'gone';
+        return text?.split(' ').at(-2) ?? 'gone';
       });
     const request = { resource: RESOURCE, fencingToken, immediate };
     await replyLost(

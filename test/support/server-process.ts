@@ -53,8 +53,7 @@ export class ServerProcess {
     const child = spawn(process.execPath, [...nodeArguments, ...preload, ...script], {
       env: {
         ...foreignEnvironment(),
-        ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info' }),
-        ...environment,
+        ...testEnvironment({ LEASEHOLD_LOG_LEVEL: 'info', ...environment }),
         ...(sourceAddress === undefined ? {} : { LEASEHOLD_TEST_SOURCE_ADDRESS: sourceAddress }),
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

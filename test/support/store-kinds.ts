@@ -25,7 +25,11 @@ export interface Rig {
 /** The environment that names a single, still empty Redis. */
 export function singleRedis(redis: RedisProcess): Record<string, string> {
   const { host, port } = redis.listens;
-  return { LEASEHOLD_REDIS_ADDRESS: `${host}:${port}`, LEASEHOLD_REDIS_BOOTSTRAP: 'new' };
+  return {
+    LEASEHOLD_REDIS_ADDRESS: `${host}:${port}`,
+    LEASEHOLD_REDIS_BOOTSTRAP: 'new',
+    LEASEHOLD_REDIS_ROLL_CALL: 'off',
+  };
 }
 
 /** Returns when grants are possible. */

@@ -59,6 +59,7 @@ export function clusterEnvironment(cluster: SentinelCluster, masterName: string)
     LEASEHOLD_REDIS_MASTER_NAME: masterName,
     LEASEHOLD_REDIS_ADDRESS: cluster.sentinelAddresses.map(formatHostPort).join(','),
     LEASEHOLD_REDIS_BOOTSTRAP: 'new',
+    LEASEHOLD_REDIS_ROLL_CALL: 'off', // as testEnvironment has it, for processes too
   };
 }
 

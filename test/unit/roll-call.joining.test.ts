@@ -129,6 +129,32 @@ describe('an answer', () => {
   });
 });
 
+describe('what is put back', () => {
+  const leases = (): readonly string[] =>
+    answers()
+      .flat()
+      .filter((word) => word.startsWith('lease-'));
+
+  test('what was told under the very reign that is joined again is never put back', async () => {
+    await rollCall.join(session('b', 2, { ageMs: 0, epoch: 1 }));
+    rollCall.told.note(told(1, { reign: 'b', clockUs: 7_000_000 }));
+    // Dropped from the registry, it registers again, and owes an answer.
+    await rollCall.join(session('b', 2));
+    expect(leases()).toEqual([]);
+  });
+
+  test('a lease is put back with the order in which it was told, however often it is put back', async () => {
+    rollCall.told.note(told(1, { reign: '4:a', clockUs: 1_000_000 }));
+    await rollCall.join(session('5:b', 2, { ageMs: 0, epoch: 1 }));
+    await rollCall.join(session('6:c', 3, { ageMs: 0, epoch: 2 }));
+    const spans = answers().map((args) => args.at(-1)?.split(' ').slice(-2));
+    expect(spans).toEqual([
+      ['4', '1000000'],
+      ['4', '1000000'],
+    ]);
+  });
+});
+
 describe('an instance', () => {
   test('an instance that registers tells nothing until it has waited', async () => {
     const own = session('a', 1);

@@ -133,6 +133,8 @@ type LockServiceClient interface {
 	// Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
 	// it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
 	// resource may stay taken for a while.
+	//
+	// Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
 	CheckFencingToken(ctx context.Context, in *CheckFencingTokenRequest, opts ...grpc.CallOption) (*CheckFencingTokenResponse, error)
 	// For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
 	// is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait
@@ -424,6 +426,8 @@ type LockServiceServer interface {
 	// Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
 	// it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
 	// resource may stay taken for a while.
+	//
+	// Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
 	CheckFencingToken(context.Context, *CheckFencingTokenRequest) (*CheckFencingTokenResponse, error)
 	// For administrators: force-releases leases. The server refuses their renewals and tells their holders. The resource
 	// is free at the deadline that was already promised to the holder, or at once with `immediate`. Callers that wait

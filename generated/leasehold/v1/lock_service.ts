@@ -2734,6 +2734,8 @@ export const LockServiceDefinition = {
      * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
      * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
      * resource may stay taken for a while.
+     *
+     * Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
      */
     checkFencingToken: {
       name: "CheckFencingToken",
@@ -2981,6 +2983,8 @@ export const LockServiceService = {
    * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
    * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
    * resource may stay taken for a while.
+   *
+   * Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
    */
   checkFencingToken: {
     path: "/leasehold.v1.LockService/CheckFencingToken" as const,
@@ -3153,6 +3157,8 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
    * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
    * resource may stay taken for a while.
+   *
+   * Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
    */
   checkFencingToken: handleUnaryCall<CheckFencingTokenRequest, CheckFencingTokenResponse>;
   /**
@@ -3371,6 +3377,8 @@ export interface LockServiceClient extends Client {
    * Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
    * it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
    * resource may stay taken for a while.
+   *
+   * Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
    */
   checkFencingToken(
     request: CheckFencingTokenRequest,

@@ -1,6 +1,8 @@
 // Locks in this process's memory: what each command of the contract decides. lock-table.ts keeps the locks and does
 // what happens by itself; lock-views.ts shows them to people. Times are on the lease clock, in milliseconds, unless a
 // name says otherwise.
+//
+// Over 300 lines because each command of the interface is here.
 
 import { LIMITS } from '../../domain/limits.ts';
 import type {
@@ -272,7 +274,12 @@ export class MemoryLockStore implements LockStore {
     return this.#table.run('check-fencing-token', bound, () => {
       const leases = [...this.#table.find(resource).leases.values()];
       const lease = leases.find((one) => one.fencingToken === fencingToken);
-      return lease !== undefined && lease.state === 'held' && this.#table.clock.isRenewable(lease);
+      if (lease?.state !== 'held' || !this.#table.clock.isRenewable(lease)) return false;
+      // Two exclusive ones stand here only where a roll call put one of them back: the later one is the last.
+      const isLast = leases.every(
+        (one) => one.fencingToken <= fencingToken || !this.#table.clock.blocks(one),
+      );
+      return lease.spec.mode.kind !== 'exclusive' || isLast;
     });
   }
 

@@ -3,6 +3,7 @@
 //
 // Over 300 lines because each command of the interface is here, beside what its reply means.
 
+import { CoordinationError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type {
   AcquireOutcome,
@@ -48,6 +49,9 @@ import { noteGrants, noteLeave, noteRelease, type ToldParts, ToldRenewals } from
 
 /** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
+
+/** When to ask again in a quarantine that a roll call may end. */
+const ASK_AGAIN_MS = 2_000;
 
 export interface RedisLockStoreOptions {
   readonly lane: CommandLane;
@@ -168,7 +172,15 @@ export class RedisLockStore implements LockStore {
   async checkFencingToken(resource: string, fencingToken: bigint, bound: StoreBound): Promise<boolean> {
     const args = [resource, fencingToken.toString()];
     const answer = await this.#run('check-fencing-token', args, bound);
-    return answer.reply[0] === 'valid';
+    const [word, , left] = answer.reply;
+    if (word === 'quarantined') {
+      const message =
+        'another primary may have granted the lock since; nothing is sure before the quarantine ends';
+      throw new CoordinationError('QUARANTINE', message, {
+        retryAfterMs: Math.min(milliseconds(left), ASK_AGAIN_MS),
+      });
+    }
+    return word === 'valid';
   }
 
   async get(resource: string, bound: StoreBound): Promise<LockView> {

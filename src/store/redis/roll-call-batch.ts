@@ -22,14 +22,14 @@ export class RollCallBatch {
 
   /** Spans, not deadlines: the script counts them from its own clock. */
   add(lease: ToldLease, nowMs: number): void {
-    const { key, text, about, deadlineMs, ceilingMs, holdMs, clockUs, reign } = lease;
+    const { key, text, about, deadlineMs, ceilingMs, holdMs, clockUs, toldReign, toldClockUs } = lease;
     const space = key.indexOf(' ');
     const left = microseconds(Math.max(0, deadlineMs - nowMs));
     // 0 says that there is no bound.
     const ceilingLeft =
       ceilingMs === Number.POSITIVE_INFINITY ? '0' : microseconds(Math.max(1, ceilingMs - nowMs));
     const holdLeft = microseconds(Math.max(0, holdMs - nowMs));
-    const spans = `${left} ${ceilingLeft} ${holdLeft} ${configEpochOf(reign)} ${clockUs}`;
+    const spans = `${left} ${ceilingLeft} ${holdLeft} ${configEpochOf(toldReign)} ${toldClockUs}`;
     this.args.push(key.slice(space + 1), key.slice(0, space), text, about, spans);
     this.said.push({ lease, saidUs: clockUs });
     this.#length += key.length + text.length + about.length + spans.length;

@@ -38,7 +38,7 @@ export interface RollCallOptions {
 /** How an instance stands in the reign that it joined last. */
 interface Membership {
   readonly reign: string;
-  cut: Cut;
+  readonly cut: Cut;
   /** The data are so young that an instance which they lack is still a newcomer. */
   readonly isFresh: boolean;
   /** It has answered, but not of all that it told. */
@@ -147,7 +147,7 @@ export class RollCall {
         ? this.#home
         : {
             reign: session.reign,
-            cut: { fromReign, fromClockUs: Number(fromClock), ownReign: '' },
+            cut: { fromReign, fromClockUs: Number(fromClock), ownReign: session.reign },
             isFresh: !isNew && ageMs <= freshWithinMs(maxTtlMs),
             isIncomplete: false,
           };
@@ -260,8 +260,6 @@ export class RollCall {
     this.#putBack += putBack;
     if (putBack > 0) observer.event('info', 'leases were put back', { leases: putBack });
     if (freed > 0) observer.event('info', 'releases were repeated', { leases: freed });
-    // From now on these data know what was told under their own reign.
-    membership.cut = { ...cut, ownReign: session.reign };
     return reply;
   }
 

@@ -38,8 +38,12 @@ export interface ToldLease {
   /** Infinity: none. */
   readonly ceilingMs: number;
   readonly holdMs: number;
+  /** Whose data have it, since which lease clock: an answer to a roll call moves both on. */
   readonly reign: string;
   readonly clockUs: number;
+  /** Under which reign, and at which lease clock it was told last. Of two instances' records the later is newer. */
+  readonly toldReign: string;
+  readonly toldClockUs: number;
 }
 
 type Entry = {
@@ -125,6 +129,8 @@ export class ToldMemory {
       holdMs: Math.max(told.holdMs, known ? known.holdMs : 0),
       reign: told.reign,
       clockUs: told.clockUs,
+      toldReign: told.reign,
+      toldClockUs: told.clockUs,
       isKept: true,
       isOver: false,
     });
@@ -137,8 +143,8 @@ export class ToldMemory {
     if (entry.isOver) return;
     if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
     if (entry.reign !== reign || clockUs > entry.clockUs) {
-      entry.reign = reign;
-      entry.clockUs = clockUs;
+      entry.reign = entry.toldReign = reign;
+      entry.clockUs = entry.toldClockUs = clockUs;
     }
     if (entry.isKept) return;
     const other = this.#leases.get(entry.key);
@@ -255,8 +261,8 @@ export class ToldMemory {
     if (entry.reign === told.reign && told.clockUs < entry.clockUs) return;
     entry.text = told.text;
     entry.about = told.about;
-    entry.reign = told.reign;
-    entry.clockUs = told.clockUs;
+    entry.reign = entry.toldReign = told.reign;
+    entry.clockUs = entry.toldClockUs = told.clockUs;
   }
 
   #end(entry: Entry): void {

@@ -209,8 +209,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       },
       {
         file: ADOPT,
-        find: 'local epoch, token, quarantine_until, lapsed_before, floor = 1, seen_token, now, 0, 0',
-        replace: 'local epoch, token, quarantine_until, lapsed_before, floor = 1, 0, now, 0, 0',
+        find: 'lapsed_before, floor, sure = 1, seen_token, now,',
+        replace: 'lapsed_before, floor, sure = 1, 0, now,',
       },
       { file: ADOPT, find: 'if seen_token > tonumber(recorded[5]) then', replace: 'if false then' },
     ],

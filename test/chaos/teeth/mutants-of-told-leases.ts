@@ -309,6 +309,71 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       replace: 'in_quarantine(state)',
     })),
   },
+  {
+    name: 'told-here-is-known-here',
+    letsThrough:
+      'An instance that joins a reign again puts back what it told under that very reign. One of the leases was released ' +
+      'elsewhere since, and its resource granted again.',
+    edits: [
+      {
+        file: 'src/store/redis/roll-call.ts',
+        find: 'ownReign: session.reign },',
+        replace: "ownReign: '' },",
+      },
+    ],
+  },
+  {
+    name: 'told-order-is-kept',
+    letsThrough:
+      'A lease is put back with the clock of the last answer. Of two instances that had a stream one after the other, ' +
+      'the former one answers later, and the stream that speaks for the lease hears that it has moved.',
+    edits: [
+      {
+        file: 'src/store/redis/roll-call-batch.ts',
+        find: 'toldReign, toldClockUs } = lease;',
+        replace: 'reign: toldReign, clockUs: toldClockUs } = lease;',
+      },
+    ],
+  },
+  {
+    name: 'later-record-of-an-id-stays',
+    letsThrough:
+      'A told lease takes the place of every record of its id. The id was used again after a release, and the lease that ' +
+      'somebody holds gives way to the one that is over.',
+    edits: [
+      {
+        file: `${LUA}/answer-roll-call.lua`,
+        find: 'elseif not own or replaces(own, lease, tonumber(config_epoch)) then',
+        replace: 'else',
+      },
+    ],
+  },
+  {
+    name: 'larger-token-is-the-last',
+    letsThrough:
+      'The token of a renewal that was told to nobody is valid beside a later one, which another primary granted after ' +
+      'the former was over, and which a roll call put back.',
+    edits: [
+      {
+        file: `${LUA}/check-fencing-token.lua`,
+        find: "found.mode == 'exclusive' and largest > tonumber(token)",
+        replace: 'largest < 0',
+      },
+    ],
+  },
+  {
+    name: 'tokens-wait-for-the-roll-call',
+    letsThrough:
+      'A recorded token is valid at once after an adoption, although another primary may have ruled in between and granted ' +
+      'the lock, which no roll call has told of yet.',
+    edits: [
+      {
+        file: `${LUA}/check-fencing-token.lua`,
+        find: "if is_unsure and redis.call('HGET', meta, 'sure') ~= '1' then",
+        replace: 'if false then',
+      },
+    ],
+  },
   // The lease clock
   {
     name: 'clock-gives-back',

@@ -4,6 +4,7 @@ import type { Rule } from './rules.ts';
 
 const FAULTS = 'test/integration/roll-call.faults.test.ts';
 const SUITE = 'test/conformance/roll-call.test.ts';
+const TOKENS = 'test/integration/roll-call.tokens.test.ts';
 const JOINING = 'test/unit/roll-call.joining.test.ts';
 
 export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
@@ -246,6 +247,36 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     without: 'one-lease-of-an-id',
     file: FAULTS,
     test: 'a shared lease_id gets no second grant beside its inherited record',
+  },
+  {
+    rule: 'What was told under a reign is never put back in it.',
+    without: 'told-here-is-known-here',
+    file: JOINING,
+    test: 'what was told under the very reign that is joined again is never put back',
+  },
+  {
+    rule: 'A put-back lease keeps the order in which it was told.',
+    without: 'told-order-is-kept',
+    file: JOINING,
+    test: 'a lease is put back with the order in which it was told, however often it is put back',
+  },
+  {
+    rule: 'A later record of a lease_id is not replaced.',
+    without: 'later-record-of-an-id-stays',
+    file: TOKENS,
+    test: 'a lease id that was used again keeps its later lease when the former one is put back',
+  },
+  {
+    rule: 'Of exclusive leases only the largest token is valid.',
+    without: 'larger-token-is-the-last',
+    file: TOKENS,
+    test: 'the token of a lease that was over is not valid beside the later one that a roll call put back',
+  },
+  {
+    rule: 'A token that another primary may have outdated is not valid before the roll call.',
+    without: 'tokens-wait-for-the-roll-call',
+    file: TOKENS,
+    test: 'a token is not known to be valid behind a quarantine that had not heard of all',
   },
   {
     rule: 'Operations wait for the full end.',

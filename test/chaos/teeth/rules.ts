@@ -87,10 +87,10 @@ export const RULES: readonly Rule[] = [
     test: 'Redis > in a quarantine no operation starts, and running ones go on',
   },
   {
-    rule: 'An inherited lease near its deadline is lapsed.',
+    rule: 'An inherited lease near its deadline is not renewed.',
     without: 'lapsed-before',
     file: LOCKS,
-    test: 'Redis > a new reign > a new reign counts inherited leases near their deadline as lapsed',
+    test: 'Redis > a new reign > a new reign renews no inherited lease near its deadline, and keeps its resource taken until then',
   },
   {
     rule: 'An adoption needs a majority of the Sentinels.',
@@ -369,7 +369,7 @@ export const RULES: readonly Rule[] = [
     rule: 'A lapsed lease is never renewed.',
     without: 'lapsed-is-lapsed',
     file: LOCKS,
-    test: 'Redis > a new reign > a new reign counts inherited leases near their deadline as lapsed',
+    test: 'Redis > a new reign > a new reign renews no inherited lease near its deadline, and keeps its resource taken until then',
   },
   {
     rule: 'The newest call speaks for a lease.',

@@ -16,6 +16,9 @@
 -- ticked. C takes B's data: Y's entry is a second old now, its next answer is fresh, and what B lacked is lacking
 -- still. So no roll call ends a quarantine before the end of the one that it found running.
 --
+-- `sure`: no other reign can lie between the one that these data come from and this one, since the config epoch is the
+-- next one at most, and these data had known all before it.
+--
 -- Upgrades the key layout where it finds the former one. An old instance O, a new one N, one primary:
 --
 -- * O is refused by `enter` from then on: the schema in the reign's name begins a new reign.
@@ -62,7 +65,7 @@ if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now
 local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema .. ':' .. roll_call
 
 local recorded = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until',
-  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until')
+  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure')
 local fresh = not recorded[1]
 if not fresh then
   if recorded[8] ~= schema and recorded[8] ~= former_schema then
@@ -85,7 +88,7 @@ if not fresh then
 end
 
 local clock, last, from_clock, adopted, warm_until = now, now, 0, 0, tonumber(recorded[12] or '0')
-local epoch, token, quarantine_until, lapsed_before, floor = 1, seen_token, now, 0, 0
+local epoch, token, quarantine_until, lapsed_before, floor, sure = 1, seen_token, now, 0, 0, '1'
 if not fresh then
   from_clock, last = tonumber(recorded[3]), tonumber(recorded[4])
   local gap = math.max(now - last, 0)
@@ -96,6 +99,9 @@ if not fresh then
   quarantine_until = tonumber(recorded[6])
   lapsed_before = tonumber(recorded[7])
   if quarantine_until > from_clock then floor = quarantine_until end
+  local from_epoch = tonumber(string.match(recorded[1], '^(%d+):') or '-1') -- (an operator may have written the name)
+  local knew_all = floor == 0 or recorded[13] == '1'
+  if tonumber(config_epoch) > from_epoch + 1 or not knew_all then sure = '' end
   if quarantine > 0 then lapsed_before = from_clock + gap + lapsed_after end
 end
 if not (fresh and bootstrap == 'new') then
@@ -108,10 +114,12 @@ end
 local begins = roll_call == 'on' and (fresh and bootstrap == 'new' or not fresh and recorded[11] ~= 'on')
 if begins then warm_until = clock + warm end
 if from_clock < warm_until then floor = quarantine_until end
-redis.call('DEL', string.sub(meta, 1, -5) .. 'released') -- of a former roll call: these data may lack it again
+-- (Of a former roll call. In this one, each instance says it again where these data lack it.)
+redis.call('DEL', string.sub(meta, 1, -5) .. 'released')
 redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(last),
   'token', int(token), 'quarantine_until', int(quarantine_until), 'full_until', int(quarantine_until),
   'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
   'from_reign', recorded[1] or '', 'from_clock', int(from_clock), 'schema', schema, 'max_ttl', max_ttl,
-  'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until))
+  'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until),
+  'sure', sure)
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

@@ -57,6 +57,15 @@ local function is_newer(own, config_epoch, clock)
   return clock > known_clock
 end
 
+-- Whether what was told takes the place of a record of its id with another token. Not of one that was granted later:
+-- the id was used again after a release, which another instance was told of.
+local function replaces(own, lease, config_epoch)
+  if tonumber(own.token) < tonumber(lease.token) then return true end
+  local is_told = not is_inherited(state, own) or string.byte(own.epoch) == 114 -- 'r'
+  local is_of_former = tonumber(own.epoch) == tonumber(state.epoch) - 1
+  return not is_told and not (is_of_former and config_epoch < from_epoch)
+end
+
 -- The lease that is told of is here: it lasts at least as long as its holder was told.
 local function raise(lock, lease_id, own, lease, newer)
   if own.state == 'offer' then
@@ -87,7 +96,7 @@ local function restore(lock, lease_id, own, lease, about, spans)
     lease.epoch = 'r' .. config_epoch .. '.' .. clock
     if own and own.token == lease.token then
       raise(lock, lease_id, own, lease, is_newer(own, tonumber(config_epoch), tonumber(clock)))
-    else
+    elseif not own or replaces(own, lease, tonumber(config_epoch)) then
       -- In place of a grant of this id that nobody was told of: that is how two differ.
       if own then
         lease.deadline = math.max(lease.deadline, own.deadline)

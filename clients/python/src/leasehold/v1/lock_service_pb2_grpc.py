@@ -258,6 +258,8 @@ class LockServiceServicer(object):
         """Says whether a live lease of the resource carries this token now. For stores that can't compare tokens themselves:
         it makes the window for a late write small but doesn't close it. A force-released lease is not valid, although the
         resource may stay taken for a while.
+
+        Errors: UNAVAILABLE / QUARANTINE after two failovers in a row, while another primary may have granted the lock since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
