@@ -356,7 +356,7 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: `${LUA}/check-fencing-token.lua`,
-        find: "found.mode == 'exclusive' and largest > tonumber(token)",
+        find: "own.mode == 'exclusive' and largest > tonumber(token)",
         replace: 'largest < 0',
       },
     ],
