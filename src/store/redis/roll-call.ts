@@ -8,13 +8,15 @@
 import type { Clock } from '../../domain/clock.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
+import { EntryMarks } from './entry-marks.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
-import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
+import { STEP_TIMEOUT_MS } from './reign.ts';
+import { RollCallBatch } from './roll-call-batch.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
-import { type Cut, type ToldLease, ToldMemory } from './told-memory.ts';
+import { type Cut, ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
   readonly locator: PrimaryLocator;
@@ -28,6 +30,10 @@ export interface RollCallOptions {
   readonly maxToldLeases: number;
   /** For people; without spaces. */
   readonly hostName: string;
+  /** A random id of this run of the process: letters and digits. */
+  readonly runId: string;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   /** The largest token that this process has seen. */
   readonly seenToken: () => number;
 }
@@ -42,10 +48,10 @@ interface Membership {
   isIncomplete: boolean;
 }
 
-/** One call takes no longer than a millisecond or two of Redis. */
-const BATCH_LEASES = 200;
-const BATCH_LENGTH = 200_000;
 const LEAVE_WITHIN_MS = 1_000;
+const CONTESTED =
+  'another process answers under the id of this one, as after a copy of a running machine: end both, and ' +
+  'start anew what is to run';
 
 export class RollCall {
   readonly told: ToldMemory;
@@ -53,14 +59,17 @@ export class RollCall {
   /** From here on nothing is told of another reign than this one's. */
   #home: Membership | undefined;
   readonly #memberships = new WeakMap<Session, Membership>();
+  readonly #marks: EntryMarks;
   #tellsFromMs = 0;
   #isLeaving = false;
+  #isContested = false;
   #putBack = 0;
   #onTells: () => void = () => {};
 
   constructor(options: RollCallOptions) {
     this.#options = options;
     const { maxToldLeases: maxLeases, clock } = options;
+    this.#marks = new EntryMarks(options.runId, options.random);
     this.told = new ToldMemory({ maxLeases, monotonicMs: () => clock.monotonicMs() });
   }
 
@@ -97,11 +106,20 @@ export class RollCall {
     const nowMs = clock.monotonicMs();
     return (
       !this.#isLeaving &&
+      !this.#isContested &&
       this.#home !== undefined &&
       this.#memberships.get(session) === this.#home &&
       nowMs >= this.#tellsFromMs &&
       nowMs - askedAtMs < awayAtMostMs(maxTtlMs)
     );
+  }
+
+  /**
+   * Why this process can serve no more; '' if it can. For good, since the data of the next primary may lag behind, and
+   * bear a mark from before the other process came.
+   */
+  get mismatch(): string {
+    return this.#isContested ? CONTESTED : '';
   }
 
   /** Why nothing can be asked now, for callers; '' if it can. */
@@ -118,11 +136,12 @@ export class RollCall {
    * are. Resolves with the reply to its answer, if it owed one. Rejects when the session can't be used.
    */
   async join(session: Session): Promise<Reply | undefined> {
-    const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock] = await this.#run(
-      session,
-      'join-reign',
-      'joined',
-    );
+    const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock, mark = ''] =
+      await this.#run(session, 'join-reign', 'joined');
+    if (mark !== '' && !this.#marks.joins(mark)) {
+      this.#isContested = true;
+      throw new Error(CONTESTED);
+    }
     const isHome = this.#home?.reign === session.reign;
     const isKnown = entryEpoch !== '';
     const ageMs = isKnown ? this.#ageOf(mono, wall) : Number.POSITIVE_INFINITY;
@@ -153,6 +172,17 @@ export class RollCall {
     if (!asked) return ['', ''];
     const agoMs = clock.monotonicMs() - asked.monotonicMs;
     return [Math.floor(machineMs() - agoMs).toString(), Math.floor(asked.wallMs).toString()];
+  }
+
+  /** The mark of the entry from the next tick on, and those that the tick may find there. */
+  marks(): readonly [mark: string, recent: string] {
+    const { recent } = this.#marks;
+    return [this.#marks.next(), recent];
+  }
+
+  /** A tick found what somebody else has written under this id. */
+  contested(): void {
+    this.#isContested = true;
   }
 
   /** After a tick. Answers once more when this instance remembers all that may still be valid of what it told. */
@@ -192,7 +222,7 @@ export class RollCall {
   async #register(session: Session): Promise<void> {
     const { clock, hostName, maxTtlMs, observer } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
-    const args = [hostName, microseconds(waitMs)];
+    const args = [hostName, microseconds(waitMs), this.#marks.next()];
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
     this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
     const leftMs = this.newcomerRemainingMs;
@@ -216,7 +246,7 @@ export class RollCall {
     const { observer } = this.#options;
     const { cut, isFresh } = membership;
     let putBack = 0;
-    let batch = new Batch();
+    let batch = new RollCallBatch();
     const send = async (isLast: boolean): Promise<Reply> => {
       const isComplete = isLast && this.told.isCompleteFor(cut);
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(this.#options.seenToken())];
@@ -232,7 +262,7 @@ export class RollCall {
       batch.add(lease, this.#options.clock.monotonicMs());
       if (!batch.isFull) continue;
       await send(false);
-      batch = new Batch();
+      batch = new RollCallBatch();
     }
     const reply = await send(true);
     this.#putBack += putBack;
@@ -252,31 +282,5 @@ export class RollCall {
     const reply = await session.run(scripts[name], [keys.meta], args, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (reply[0] !== expected) throw new Error(`${name}: ${reply[0]}`);
     return reply;
-  }
-}
-
-/** The leases of one call. */
-class Batch {
-  readonly args: string[] = [];
-  readonly said: { readonly lease: ToldLease; readonly saidUs: number }[] = [];
-  #length = 0;
-
-  get isFull(): boolean {
-    return this.said.length >= BATCH_LEASES || this.#length >= BATCH_LENGTH;
-  }
-
-  /** Spans, not deadlines: the script counts them from its own clock. */
-  add(lease: ToldLease, nowMs: number): void {
-    const { key, text, about, deadlineMs, ceilingMs, holdMs, clockUs, reign } = lease;
-    const space = key.indexOf(' ');
-    const left = microseconds(Math.max(0, deadlineMs - nowMs));
-    // 0 says that there is no bound.
-    const ceilingLeft =
-      ceilingMs === Number.POSITIVE_INFINITY ? '0' : microseconds(Math.max(1, ceilingMs - nowMs));
-    const holdLeft = microseconds(Math.max(0, holdMs - nowMs));
-    const spans = `${left} ${ceilingLeft} ${holdLeft} ${configEpochOf(reign)} ${clockUs}`;
-    this.args.push(key.slice(space + 1), key.slice(0, space), text, about, spans);
-    this.said.push({ lease, saidUs: clockUs });
-    this.#length += key.length + text.length + about.length + spans.length;
   }
 }
