@@ -65,6 +65,9 @@ describe.concurrent('two processes with one instance id', { timeout: 60_000 }, (
     });
     await twin.refused(REFUSAL);
     expect(await twin.acquire('held')).toBe('DEPLOYMENT_MISMATCH');
+    // The copy stops too, at its next tick.
+    const left = await redis.withClient((client) => client.hget(instances, INSTANCE_ID));
+    expect(left).toMatch(/ !$/);
     const { joins } = other;
     const sinceMs = performance.now();
     await failOver(redis);

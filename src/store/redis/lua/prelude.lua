@@ -219,8 +219,10 @@ end
 -- `seen` is the lease clock of its last tick. `mono` and `wall` are its own clocks in milliseconds, when it asked the
 -- oldest question of the newest majority that named this primary under this epoch, '-' before the first; nobody but
 -- the instance understands them. `epoch` is that of the last reign whose roll call it answered: it owes an answer while
--- that is another one. `name` is that of its host, for people. `mark` is another one with each tick, so that a process notices
--- when somebody else ticks under its id; '' if a test has written none.
+-- that is another one. `name` is that of its host, for people. `mark` is another one with each tick, so that a process
+-- notices when somebody else ticks under its id; CONTESTED once one has; '' if a test has written none.
+local CONTESTED = '!'
+
 local function read_entry(text)
   local seen, mono, wall, epoch, name, mark = string.match(text, '^(%d+) (%S+) (%S+) (%d+) (%S+) ?(%S*)$')
   return { seen = tonumber(seen), mono = mono, wall = wall, epoch = epoch, name = name, mark = mark }

@@ -28,12 +28,16 @@ local mono_ms, wall_ms, kept, mark, recent = ARGV[8], ARGV[9], tonumber(ARGV[10]
 local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
--- Two processes have one id. X grants, and the copy answers the roll call for both, without what X told. So each of
--- them stops at its first tick after one of the other, and the entry stays, for which nobody answers any more.
+-- Two processes have one id. X grants, and the copy answers the roll call for both, without what X told. So as soon as
+-- one of them finds out none goes on: the entry stays, nobody answers for it, and it is dropped when all is over.
 local entry = state.entry and read_entry(state.entry)
 if mark ~= '' and entry and entry.mark ~= '' then
   local is_own = string.find(' ' .. recent .. ' ', ' ' .. entry.mark .. ' ', 1, true)
-  if not is_own then return { 'contested', state.time } end
+  if not is_own then
+    entry.mark = CONTESTED
+    redis.call('HSET', state.bucket .. 'instances', caller, entry_text(entry))
+    return { 'contested', state.time }
+  end
 end
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
