@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { newcomerWaitMs, quarantineMs } from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
+import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import { MAX_TTL_MS, Member, passed } from '../support/roll-call-members.ts';
 import { type AtEnd, ownRedis } from '../support/watched-redis.ts';
@@ -76,5 +77,23 @@ describe.concurrent('two processes with one instance id', { timeout: 60_000 }, (
     expect(atMs - sinceMs).toBeGreaterThan(FULL_MS - 500);
     expect(await other.ended(SLACK_MS)).toBe('full');
     expect(twin.status).toMatchObject({ usable: false, mismatch: true });
+  });
+
+  test('an instance whose ticks Redis refuses for a while goes on as before', async ({ onTestFinished }) => {
+    const { redis, twin } = await deployment(onTestFinished);
+    const held = await twin.granted('held');
+    const setReplicas = (count: number) =>
+      redis.withClient((client) => client.config('SET', 'min-replicas-to-write', count));
+    await setReplicas(1);
+    // More ticks than one accepts marks of.
+    await passed(12_000);
+    expect(await twin.renew(held)).toBe('REDIS_UNAVAILABLE');
+    await setReplicas(0);
+    await eventually(async () => typeof (await twin.acquire('free')) === 'object', {
+      what: 'a grant',
+      withinMs: SLACK_MS,
+    });
+    await passed(2_500);
+    expect(twin.status).toMatchObject({ usable: true, mismatch: false, epoch: 1 });
   });
 });

@@ -8,7 +8,7 @@
 
 /** So many are remembered; of older ones only the run counts. */
 const REMEMBERED = 1_000;
-/** A tick accepts so many: of those before it replies may be lost. */
+/** A tick accepts so many of those that were sent last: their replies may be lost. */
 const RECENT = 8;
 
 export class EntryMarks {
@@ -16,7 +16,6 @@ export class EntryMarks {
   readonly #random: () => number;
   readonly #sent: string[] = [];
   #count = 0;
-  #joined = '';
 
   /** `run`: an id of this run of the process; letters and digits. */
   constructor(run: string, random: () => number) {
@@ -33,20 +32,14 @@ export class EntryMarks {
     return mark;
   }
 
-  /** Of those before the next one, what a tick may find. */
-  get recent(): string {
-    return [...this.#sent.slice(-RECENT), this.#joined].join(' ').trim();
+  get recent(): readonly string[] {
+    return this.#sent.slice(-RECENT);
   }
 
-  /**
-   * Whether this process wrote what its entry bears when it joins a reign. Data that lag behind have an older one,
-   * which the first tick finds too.
-   */
-  joins(found: string): boolean {
+  /** Whether this process wrote what an entry bears. Data that lag behind have an older one. */
+  isOwn(found: string): boolean {
     const [run = '', count = ''] = found.split('.');
     const isOlder = Number(count) <= this.#count - this.#sent.length;
-    if (run !== this.#run || !(isOlder || this.#sent.includes(found))) return false;
-    this.#joined = found;
-    return true;
+    return run === this.#run && (isOlder || this.#sent.includes(found));
   }
 }

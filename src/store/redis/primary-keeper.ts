@@ -311,10 +311,11 @@ export class PrimaryKeeper {
       session.over.addEventListener('abort', hurry, { once: true });
       try {
         const asked = this.rollCall?.asked(session) ?? ['', ''];
-        const marks = this.rollCall?.marks() ?? ['', ''];
-        const args = [...life, ...asked, keptUs, ...marks];
+        const [mark, accepted] = this.rollCall?.marks(session) ?? ['', ''];
+        const args = [...life, ...asked, keptUs, mark, accepted];
         const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
         if (reply[0] === 'contested') this.rollCall?.contested();
+        if (reply[0] === 'ticked') this.rollCall?.wrote(session, mark);
         if (reply[0] === 'ticked') for (const type of deathsOf(reply[4])) observer.operationDied?.(type);
         if (reply[0] === 'ticked' && session === this.#session) {
           await this.#ticked(session, reply);

@@ -60,6 +60,8 @@ export class RollCall {
   #home: Membership | undefined;
   readonly #memberships = new WeakMap<Session, Membership>();
   readonly #marks: EntryMarks;
+  /** What the entry bears, as far as it is known: of a session's node. */
+  readonly #borne = new WeakMap<Session, string>();
   #tellsFromMs = 0;
   #isLeaving = false;
   #isContested = false;
@@ -138,10 +140,11 @@ export class RollCall {
   async join(session: Session): Promise<Reply | undefined> {
     const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock, mark = ''] =
       await this.#run(session, 'join-reign', 'joined');
-    if (mark !== '' && !this.#marks.joins(mark)) {
+    if (mark !== '' && !this.#marks.isOwn(mark)) {
       this.#isContested = true;
       throw new Error(CONTESTED);
     }
+    this.#borne.set(session, mark);
     const isHome = this.#home?.reign === session.reign;
     const isKnown = entryEpoch !== '';
     const ageMs = isKnown ? this.#ageOf(mono, wall) : Number.POSITIVE_INFINITY;
@@ -174,10 +177,19 @@ export class RollCall {
     return [Math.floor(machineMs() - agoMs).toString(), Math.floor(asked.wallMs).toString()];
   }
 
-  /** The mark of the entry from the next tick on, and those that the tick may find there. */
-  marks(): readonly [mark: string, recent: string] {
-    const { recent } = this.#marks;
-    return [this.#marks.next(), recent];
+  /**
+   * The mark of the entry from the next tick on, and those that the tick may find there. That is the one that it bears
+   * for all that is known, however many ticks were refused since (as by min-replicas-to-write), or one of the last few:
+   * their replies may be lost, or they come late on a former connection.
+   */
+  marks(session: Session): readonly [mark: string, accepted: string] {
+    const accepted = [this.#borne.get(session) ?? '', ...this.#marks.recent].join(' ').trim();
+    return [this.#marks.next(), accepted];
+  }
+
+  /** A tick has written this mark. */
+  wrote(session: Session, mark: string): void {
+    this.#borne.set(session, mark);
   }
 
   /** A tick found what somebody else has written under this id. */
@@ -224,6 +236,7 @@ export class RollCall {
     const waitMs = newcomerWaitMs(maxTtlMs);
     const args = [hostName, microseconds(waitMs), this.#marks.next()];
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
+    this.#borne.set(session, args[2] ?? '');
     this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
     const leftMs = this.newcomerRemainingMs;
     const from = new Date(clock.wallMs() + leftMs).toISOString();

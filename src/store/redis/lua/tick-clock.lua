@@ -14,7 +14,7 @@
 --                         named this primary under this epoch; '' '' if none did
 --      10 kept            how long the entry of an instance stays that ticks no more
 --      11 mark            of the entry from now on; '' for none
---      12 recent          the marks that the entry may bear now, a space between them
+--      12 accepted        the marks that the entry may bear now, a space between them
 -- REPLY ticked now quarantine_left more died full_left fresh owing {id name unseen}...
 --         more: '1' when not all that is due was looked at; died: the types of operations that became dead, a tab
 --         between them; full_left: of the quarantine that no roll call ends; fresh: '1' if one answer was; owing: how
@@ -23,7 +23,7 @@
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local room, dead_by_attempts, dead_by_time = ARGV[5], ARGV[6], ARGV[7]
-local mono_ms, wall_ms, kept, mark, recent = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11] or '', ARGV[12] or ''
+local mono_ms, wall_ms, kept, mark, accepted = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11] or '', ARGV[12] or ''
 
 local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
@@ -32,7 +32,7 @@ advance(state)
 -- one of them finds out none goes on: the entry stays, nobody answers for it, and it is dropped when all is over.
 local entry = state.entry and read_entry(state.entry)
 if mark ~= '' and entry and entry.mark ~= '' then
-  local is_own = string.find(' ' .. recent .. ' ', ' ' .. entry.mark .. ' ', 1, true)
+  local is_own = string.find(' ' .. accepted .. ' ', ' ' .. entry.mark .. ' ', 1, true)
   if not is_own then
     entry.mark = CONTESTED
     redis.call('HSET', state.bucket .. 'instances', caller, entry_text(entry))
