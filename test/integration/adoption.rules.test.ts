@@ -76,7 +76,7 @@ describe.concurrent('an adoption', { timeout: 30_000 }, () => {
   async function adopt(meta: string, quarantine: number): Promise<readonly string[]> {
     const { source } = loadScripts()['adopt-reign'];
     const [maxTtl, lapsedAfter, seenToken] = [30_000_000, 6_000_000, 0];
-    const args = ['0', NEVER_LATE, 1, maxTtl, 1, quarantine, lapsedAfter, seenToken, 'wait', 0, 'off', 0];
+    const args = ['0', NEVER_LATE, 1, maxTtl, 1, quarantine, lapsedAfter, seenToken, 'wait', 0, 'off', 0, ''];
     const reply = await shared.withClient((client) => client.eval(source, 1, meta, ...args.map(String)));
     if (!Array.isArray(reply)) throw new Error('no reply');
     return reply.map(String);
@@ -253,7 +253,7 @@ describe.concurrent('an upgrade of the key layout', { timeout: 30_000 }, () => {
     const run = (name: 'refresh-instance' | 'adopt-reign', ...args: (string | number | null)[]) =>
       shared.withClient((client) => client.eval(scripts[name].source, 1, meta, ...args.map(String)));
     expect(await run('refresh-instance', formerReign, NEVER_LATE, '-', 'old')).toMatchObject(['reign', {}]);
-    const asFormer = [FORMER_SCHEMA, 30_000_000, 1, 0, 0, 0, 'wait', 2, 'off', 0];
+    const asFormer = [FORMER_SCHEMA, 30_000_000, 1, 0, 0, 0, 'wait', 2, 'off', 0, ''];
     expect(await run('adopt-reign', '0', NEVER_LATE, ...asFormer)).toMatchObject([
       'mismatch',
       {},

@@ -1,6 +1,7 @@
 // The store on Redis, put together: the locator that says which node is the primary, the keeper of the session to it,
 // the command lane, and on top the stores of locks and operations.
 
+import { randomUUID } from 'node:crypto';
 import { type Clock, machineMs } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
@@ -39,6 +40,8 @@ export interface RedisStoreOptions {
   readonly deployment: RedisDeployment;
   /** A random id of this process: letters and digits. */
   readonly instanceId: string;
+  /** A random id of this run of the process, letters and digits; made here if it isn't given. */
+  readonly runId?: string;
   readonly connection: ConnectionSettings;
   /** Without braces; '' for none. */
   readonly keyPrefix: string;
@@ -104,6 +107,7 @@ export class RedisStore implements Store {
       observer,
       random: options.random,
       instanceId: options.instanceId,
+      runId: options.runId ?? randomUUID().slice(0, 8),
       hostName: options.hostName,
       maxToldLeases: options.maxToldLeases,
       machineMs: options.machineMs ?? machineMs,

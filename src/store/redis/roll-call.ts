@@ -8,6 +8,7 @@
 import type { Clock } from '../../domain/clock.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
+import { EntryMarks } from './entry-marks.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
@@ -31,6 +32,10 @@ export interface RollCallOptions {
   readonly maxToldLeases: number;
   /** For people. */
   readonly hostName: string;
+  /** A random id of this run of the process: letters and digits. */
+  readonly runId: string;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   /** The largest token that this process has seen. */
   readonly seenToken: () => number;
 }
@@ -47,8 +52,11 @@ interface Membership {
 
 /** Releases that are remembered, to leases: those that a replica may lag behind. */
 const RELEASES_PER_LEASE = 0.25;
-const LEAVE_WITHIN_MS = 1_000;
 const LONGEST_NAME = 64;
+const LEAVE_WITHIN_MS = 1_000;
+const CONTESTED =
+  'another process answers under the id of this one, as after a copy of a running machine: end both, and ' +
+  'start anew what is to run';
 
 export class RollCall {
   readonly told: ToldMemory;
@@ -57,8 +65,12 @@ export class RollCall {
   /** From here on nothing is told of another reign than this one's. */
   #home: Membership | undefined;
   readonly #memberships = new WeakMap<Session, Membership>();
+  readonly #marks: EntryMarks;
+  /** What the entry bears, as far as it is known: of a session's node. */
+  readonly #borne = new WeakMap<Session, string>();
   #tellsFromMs = 0;
   #isLeaving = false;
+  #isContested = false;
   #putBack = 0;
   #onTells: () => void = () => {};
 
@@ -66,6 +78,7 @@ export class RollCall {
     this.#options = options;
     const { maxToldLeases: maxLeases, maxTtlMs, clock } = options;
     const monotonicMs = (): number => clock.monotonicMs();
+    this.#marks = new EntryMarks(options.runId, options.random);
     this.told = new ToldMemory({ maxLeases, monotonicMs });
     this.endings = new ToldEndings({
       most: Math.ceil(maxLeases * RELEASES_PER_LEASE),
@@ -107,11 +120,20 @@ export class RollCall {
     const nowMs = clock.monotonicMs();
     return (
       !this.#isLeaving &&
+      !this.#isContested &&
       this.#home !== undefined &&
       this.#memberships.get(session) === this.#home &&
       nowMs >= this.#tellsFromMs &&
       nowMs - askedAtMs < awayAtMostMs(maxTtlMs)
     );
+  }
+
+  /**
+   * Why this process can serve no more; '' if it can. For good, since the data of the next primary may lag behind, and
+   * bear a mark from before the other process came.
+   */
+  get mismatch(): string {
+    return this.#isContested ? CONTESTED : '';
   }
 
   /** Why nothing can be asked now, for callers; '' if it can. */
@@ -130,11 +152,13 @@ export class RollCall {
   async join(session: Session): Promise<Reply | undefined> {
     // It would register again, and all would wait for it.
     if (this.#isLeaving) throw new Error('this instance is about to end');
-    const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock] = await this.#run(
-      session,
-      'join-reign',
-      'joined',
-    );
+    const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock, mark = ''] =
+      await this.#run(session, 'join-reign', 'joined');
+    if (mark !== '' && !this.#marks.isOwn(mark)) {
+      this.#isContested = true;
+      throw new Error(CONTESTED);
+    }
+    this.#borne.set(session, mark);
     const isHome = this.#home?.reign === session.reign;
     const isKnown = entryEpoch !== '';
     const ageMs = isKnown ? this.#ageOf(mono, wall) : Number.POSITIVE_INFINITY;
@@ -165,6 +189,26 @@ export class RollCall {
     if (!asked) return ['', ''];
     const agoMs = clock.monotonicMs() - asked.monotonicMs;
     return [Math.floor(machineMs() - agoMs).toString(), Math.floor(asked.wallMs).toString()];
+  }
+
+  /**
+   * The mark of the entry from the next tick on, and those that the tick may find there. That is the one that it bears
+   * for all that is known, however many ticks were refused since (as by min-replicas-to-write), or one of the last few:
+   * their replies may be lost, or they come late on a former connection.
+   */
+  marks(session: Session): readonly [mark: string, accepted: string] {
+    const accepted = [this.#borne.get(session) ?? '', ...this.#marks.recent].join(' ').trim();
+    return [this.#marks.next(), accepted];
+  }
+
+  /** A tick has written this mark. */
+  wrote(session: Session, mark: string): void {
+    this.#borne.set(session, mark);
+  }
+
+  /** A tick found what somebody else has written under this id. */
+  contested(): void {
+    this.#isContested = true;
   }
 
   /** After a tick. Answers once more when this instance remembers all that may still be valid of what it told. */
@@ -205,8 +249,10 @@ export class RollCall {
   async #register(session: Session): Promise<void> {
     const { clock, hostName, maxTtlMs, observer } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
-    const args = [hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-', microseconds(waitMs)];
+    const name = hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-';
+    const args = [name, microseconds(waitMs), this.#marks.next()];
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
+    this.#borne.set(session, args[2] ?? '');
     this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
     const leftMs = this.newcomerRemainingMs;
     const from = new Date(clock.wallMs() + leftMs).toISOString();

@@ -10,6 +10,7 @@ const CLAIM = 'src/store/redis/lua/claim-operations.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';
 const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
+const TICK = 'src/store/redis/lua/tick-clock.lua';
 const REIGN = 'src/store/redis/reign.ts';
 const INFO = 'src/store/redis/info.ts';
 
@@ -20,6 +21,33 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'Scripts run under any recorded reign. A replica that lacks the last grants is promoted, and an instance ' +
       'whose connection outlives that, or that reaches it first, grants what the old primary granted.',
     edits: [{ file: PRELUDE, find: 'if recorded[1] ~= reign then', replace: 'if not recorded[1] then' }],
+  },
+  {
+    name: 'epochs-that-restart',
+    letsThrough:
+      'Config epochs are taken to grow for ever. A ruled under epoch 0, B under 1, and the Sentinels are told to ' +
+      'forget the primary and to watch A: the reign that its data hold has the name of before, and is gone on ' +
+      'with. What B granted is granted again.',
+    edits: [
+      {
+        file: REIGN,
+        find: "Number(agreed.configEpoch) < this.#configEpoch ? 'again' : ''",
+        replace: "''",
+      },
+    ],
+  },
+  {
+    name: 'one-process-per-entry',
+    letsThrough:
+      "A tick looks at nothing but the instance's id. A machine that runs on beside its copy shares one with it: " +
+      'one of the two answers the roll call, the other has granted, and the resource is granted again.',
+    edits: [
+      {
+        file: TICK,
+        find: 'if not is_own then',
+        replace: 'if false then',
+      },
+    ],
   },
   {
     name: 'quarantine',

@@ -22,6 +22,8 @@ const ADOPTION = 'test/integration/adoption.rules.test.ts';
 const SENTINELS = 'test/integration/sentinel-watch.rules.test.ts';
 const NODE = 'test/integration/redis-node.rules.test.ts';
 const BARRIER = 'test/integration/commit-barrier.rules.test.ts';
+const RESETS = 'test/integration/roll-call.sentinels.test.ts';
+const IDENTITY = 'test/integration/roll-call.identity.test.ts';
 const CLIENT = 'test/integration/client.hold.test.ts';
 
 export const RULES: readonly Rule[] = [
@@ -43,6 +45,18 @@ export const RULES: readonly Rule[] = [
     without: 'epoch-in-the-reign',
     file: REIGN,
     test: 'a new config epoch begins a new reign, although the node never stopped',
+  },
+  {
+    rule: 'A primary that is named under an earlier config epoch than before begins its reign again.',
+    without: 'epochs-that-restart',
+    file: RESETS,
+    test: 'a primary that is named under the epoch of a reign that others have left begins that reign again',
+  },
+  {
+    rule: 'An entry in the registry is that of one process.',
+    without: 'one-process-per-entry',
+    file: IDENTITY,
+    test: 'a process whose copy has ticked answers nothing more, and a failover then takes the full quarantine',
   },
   {
     rule: 'Nothing is granted in the quarantine.',

@@ -30,8 +30,15 @@
 -- * O joins again: it finds a schema that isn't its own, and serves no more. Only if a failover loses the upgrade
 --   does O find its own schema on the new primary, and adopt it. The next N that comes upgrades that.
 --
--- The same goes for switching roll calls on. Off they can be switched only while nobody is registered: an instance that
--- doesn't register beside others that end a quarantine early would be forgotten.
+-- The name of a reign may come back, in two ways, and then a time in it tells the new one from the old:
+--
+-- * A ruled under config epoch 0, B under 1. The Sentinels are told to forget the primary, and to watch A: it is named
+--   under 0 again. In A's data the reign of before is recorded, with its sessions and its clock, and what B granted is
+--   lacking. So an instance that has heard of a later epoch begins the reign `again`.
+-- * FLUSHALL: the replication id is the same. What was told before is not what these data know.
+--
+-- What is said of an upgrade goes for switching roll calls on. Off they can be switched only while nobody is
+-- registered: an instance that doesn't register beside others that end a quarantine early would be forgotten.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 config_epoch    Sentinel's config epoch of this primary; '0' without Sentinel
@@ -46,6 +53,7 @@
 --      10 former_schema   the layout that is upgraded
 --      11 roll_call       'on' or 'off'
 --      12 warm            how long newcomers tell at once where the registry begins
+--      13 again           'again': the instance knows of a later config epoch than this
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
 --       mismatch now name found                            (another deployment's schema, max_ttl, buckets or roll_call)
@@ -56,7 +64,7 @@ local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
 local schema, max_ttl, buckets = ARGV[3], ARGV[4], ARGV[5]
 local quarantine, lapsed_after = tonumber(ARGV[6]), tonumber(ARGV[7])
 local seen_token, bootstrap, former_schema, roll_call = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
-local warm = tonumber(ARGV[12])
+local warm, again = tonumber(ARGV[12]), ARGV[13] == 'again'
 
 local now = time_us()
 if now > not_after then return { 'late', int(now) } end
@@ -77,14 +85,18 @@ if not fresh then
     local registered = redis.call('EXISTS', string.sub(meta, 1, -5) .. 'instances') == 1
     if registered then return { 'mismatch', int(now), 'roll_call', 'on' } end
   end
-  if recorded[1] == reign then
+  local is_current = recorded[1] == reign or string.sub(recorded[1], 1, #reign + 1) == reign .. ':'
+  if is_current and not again then
     -- Another instance adopted first and may have seen less: what this one saw must not be granted again
     -- either.
     if seen_token > tonumber(recorded[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
     local left = math.max(tonumber(recorded[6]) - tonumber(recorded[3]), 0)
     local token = math.max(seen_token, tonumber(recorded[5]))
-    return { 'current', int(now), reign, recorded[2], int(token), int(left) }
+    return { 'current', int(now), recorded[1], recorded[2], int(token), int(left) }
   end
+  if is_current then reign = reign .. ':' .. int(now) end
+elseif bootstrap ~= 'new' then
+  reign = reign .. ':' .. int(now)
 end
 
 local clock, last, from_clock, adopted, warm_until = now, now, 0, 0, tonumber(recorded[12] or '0')

@@ -215,16 +215,20 @@ local function tell(state, stamp, word, lease_id, number, resource)
 end
 
 -- The registry `instances` is a hash: the entry of each instance by its id,
---   "seen mono wall epoch name"
+--   "seen mono wall epoch name mark"
 -- `seen` is the lease clock of its last tick. `mono` and `wall` are its own clocks in milliseconds, when it asked the
 -- oldest question of the newest majority that named this primary under this epoch, '-' before the first; nobody but
 -- the instance understands them. `epoch` is that of the last reign whose roll call it answered: it owes an answer while
--- that is another one. `name` is that of its host, for people.
+-- that is another one. `name` is that of its host, for people. `mark` is another one with each tick, so that a process
+-- notices when somebody else ticks under its id; CONTESTED once one has; '' if a test has written none.
+local CONTESTED = '!'
+
 local function read_entry(text)
-  local seen, mono, wall, epoch, name = string.match(text, '^(%d+) (%S+) (%S+) (%d+) (%S+)$')
-  return { seen = tonumber(seen), mono = mono, wall = wall, epoch = epoch, name = name }
+  local seen, mono, wall, epoch, name, mark = string.match(text, '^(%d+) (%S+) (%S+) (%d+) (%S+) ?(%S*)$')
+  return { seen = tonumber(seen), mono = mono, wall = wall, epoch = epoch, name = name, mark = mark }
 end
 
 local function entry_text(entry)
-  return int(entry.seen) .. ' ' .. entry.mono .. ' ' .. entry.wall .. ' ' .. entry.epoch .. ' ' .. entry.name
+  return int(entry.seen) .. ' ' .. entry.mono .. ' ' .. entry.wall .. ' ' .. entry.epoch .. ' ' .. entry.name .. ' ' ..
+    entry.mark
 end

@@ -14,10 +14,11 @@
 --       3 caller          the instance
 --       4 name            of its host, for people: no spaces
 --       5 wait            how long a newcomer tells nothing
+--       6 mark            of the entry; '' for none
 -- REPLY registered now at_once      ('1': it may tell at once)
 --       late now | reign now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local name, wait = ARGV[4], tonumber(ARGV[5])
+local name, wait, mark = ARGV[4], tonumber(ARGV[5]), ARGV[6] or ''
 
 local state, refusal = enter(meta, reign, not_after, '-')
 if not state then return refusal end
@@ -32,7 +33,7 @@ local over = math.max(state.full_until, adopted > 0 and adopted + wait + SKEW or
 -- An entry that it has keeps the epoch that it owes an answer to.
 local epoch = known and read_entry(known).epoch or state.epoch
 redis.call('HSET', instances, caller, entry_text({
-  seen = state.clock, mono = '-', wall = '-', epoch = epoch, name = name,
+  seen = state.clock, mono = '-', wall = '-', epoch = epoch, name = name, mark = mark,
 }))
 local is_alone = others == 0 and state.clock >= over
 return { 'registered', state.time, (is_alone or is_warm) and '1' or '0' }
