@@ -198,7 +198,7 @@ describe.concurrent('a roll call', { timeout: 60_000 }, () => {
     await deployment.redis.withClient(async (client) => {
       const instances = `${deployment.keys.bucket}instances`;
       const entry = (await client.hget(instances, 'one')) ?? '';
-      await client.hset(instances, 'dead', entry.replace(/\S+$/, 'host-3'));
+      await client.hset(instances, 'dead', entry.replace(/\S+ \S+$/, 'host-3 -'));
     });
     const { epoch } = first.status();
     await deployment.failOver();

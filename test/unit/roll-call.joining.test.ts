@@ -49,6 +49,8 @@ function options(maxToldLeases = 1_000): RollCallOptions {
     maxTtlMs: MAX_TTL_MS,
     maxToldLeases,
     hostName: 'host',
+    runId: 'run',
+    random: () => 0.5,
     seenToken: () => 0,
   };
 }

@@ -4,6 +4,8 @@
 //
 // Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ put back in batches; the last one is the
 // answer ──▶ the session becomes the one in use, and ticks
+//
+// Over 300 lines because these steps share what the instance is in a reign.
 
 import type { Clock } from '../../domain/clock.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
