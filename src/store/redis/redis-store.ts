@@ -3,6 +3,7 @@
 
 import { type Clock, machineMs } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
 import {
   NO_ROLL_CALL,
@@ -55,6 +56,8 @@ export interface RedisStoreOptions {
   readonly maxToldLeases: number;
   /** Shown to people where a roll call waits for this instance. */
   readonly hostName: string;
+  /** Undefined: it has no predecessor, and nobody needs to know how it stands. */
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   readonly allowEvictionPolicy?: string | undefined;
   readonly clock: Clock;
   readonly observer: StoreObserver;
@@ -105,6 +108,7 @@ export class RedisStore implements Store {
       random: options.random,
       instanceId: options.instanceId,
       hostName: options.hostName,
+      identity: options.identity,
       maxToldLeases: options.maxToldLeases,
       machineMs: options.machineMs ?? machineMs,
       policy: {

@@ -1,11 +1,12 @@
 // This instance's part in the roll call: how it joins a reign (its entry in the registry, what it puts back, its
-// answer), from when it may tell anything, and its end. Owns told memory. primary-keeper.ts says when a session begins
-// and ticks; the scripts decide what an answer changes.
+// answer), and its end. Owns told memory; standing.ts says from when it may tell anything. primary-keeper.ts says when
+// a session begins and ticks; the scripts decide what an answer changes.
 //
 // Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ put back in batches; the last one is the
 // answer ──▶ the session becomes the one in use, and ticks
 
 import type { Clock } from '../../domain/clock.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import type { Keys } from './keys.ts';
@@ -14,6 +15,7 @@ import type { PrimaryLocator } from './primary-locator.ts';
 import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
+import { Standing } from './standing.ts';
 import { type Cut, type ToldLease, ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
@@ -28,6 +30,7 @@ export interface RollCallOptions {
   readonly maxToldLeases: number;
   /** For people. */
   readonly hostName: string;
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   /** The largest token that this process has seen. */
   readonly seenToken: () => number;
 }
@@ -51,32 +54,32 @@ const LONGEST_NAME = 64;
 export class RollCall {
   readonly told: ToldMemory;
   readonly #options: RollCallOptions;
+  readonly #standing: Standing;
   /** From here on nothing is told of another reign than this one's. */
   #home: Membership | undefined;
   readonly #memberships = new WeakMap<Session, Membership>();
-  #tellsFromMs = 0;
   #isLeaving = false;
   #putBack = 0;
-  #onTells: () => void = () => {};
 
   constructor(options: RollCallOptions) {
     this.#options = options;
+    this.#standing = new Standing(options);
     const { maxToldLeases: maxLeases, clock } = options;
     this.told = new ToldMemory({ maxLeases, monotonicMs: () => clock.monotonicMs() });
   }
 
   /** Called when this instance may tell again, having been a newcomer. */
   set onTells(listener: () => void) {
-    this.#onTells = listener;
+    this.#standing.onTells = listener;
   }
 
   /** For how long this instance tells nothing, because it has just registered. */
   get newcomerRemainingMs(): number {
-    return Math.max(0, this.#tellsFromMs - this.#options.clock.monotonicMs());
+    return this.#standing.newcomerRemainingMs;
   }
 
   get isIncomplete(): boolean {
-    return this.told.incompleteUntilMs > this.#options.clock.monotonicMs();
+    return this.#standing.lacksWhatWasTold || this.told.incompleteUntilMs > this.#options.clock.monotonicMs();
   }
 
   /** Leases that this instance has put back so far. */
@@ -100,7 +103,7 @@ export class RollCall {
       !this.#isLeaving &&
       this.#home !== undefined &&
       this.#memberships.get(session) === this.#home &&
-      nowMs >= this.#tellsFromMs &&
+      this.newcomerRemainingMs === 0 &&
       nowMs - askedAtMs < awayAtMostMs(maxTtlMs)
     );
   }
@@ -127,7 +130,7 @@ export class RollCall {
       'joined',
     );
     const isHome = this.#home?.reign === session.reign;
-    const isKnown = entryEpoch !== '';
+    const isKnown = entryEpoch !== '' && !this.#standing.isRegistering;
     const ageMs = isKnown ? this.#ageOf(mono, wall) : Number.POSITIVE_INFINITY;
     const { maxTtlMs } = this.#options;
     const isNew = !isKnown || (!isHome && ageMs > awayAtMostMs(maxTtlMs));
@@ -196,21 +199,13 @@ export class RollCall {
     const { clock, hostName, maxTtlMs, observer } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
     const args = [hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-', microseconds(waitMs)];
+    await this.#standing.registers();
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
-    this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
+    this.#standing.registered(isAlone === '1' ? 0 : waitMs);
     const leftMs = this.newcomerRemainingMs;
     const from = new Date(clock.wallMs() + leftMs).toISOString();
     observer.event('info', leftMs > 0 ? `registered; answers from ${from} on` : 'registered', {
       newcomerMs: Math.round(leftMs),
-    });
-    if (leftMs > 0) this.#announceWhenItTells();
-  }
-
-  #announceWhenItTells(): void {
-    const { clock } = this.#options;
-    clock.after(this.newcomerRemainingMs, () => {
-      if (this.newcomerRemainingMs > 0) return this.#announceWhenItTells();
-      this.#onTells();
     });
   }
 
@@ -221,7 +216,7 @@ export class RollCall {
     let putBack = 0;
     let batch = new Batch();
     const send = async (isLast: boolean): Promise<Reply> => {
-      const isComplete = isLast && this.told.isCompleteFor(cut);
+      const isComplete = isLast && !this.#standing.lacksWhatWasTold && this.told.isCompleteFor(cut);
       const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);

@@ -11,6 +11,7 @@ const LOCKING = 'src/store/redis/lua/locking.lua';
 const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
 const REIGN = 'src/store/redis/reign.ts';
+const STANDING = 'src/store/redis/standing.ts';
 const INFO = 'src/store/redis/info.ts';
 
 export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
@@ -270,6 +271,39 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
         replace: 'if (true ||',
       },
     ],
+  },
+  {
+    name: 'heirs-answer-incomplete',
+    letsThrough:
+      'A process that goes on for a dead one answers a roll call as if it remembered what that told. The primary dies ' +
+      'with the last grants of the dead one, and its roll call ends before these are over.',
+    edits: [
+      {
+        file: STANDING,
+        find: 'this.#lacksUntilMs = diedAtMs + maxTtlMs + offsetMs;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'heirs-wait-for-the-rest',
+    letsThrough:
+      'A process that goes on for a newcomer that died tells at once. It grants, and dies too; the promoted replica ' +
+      'lacks the last two seconds, with the entry of both, and nobody waits for their answer.',
+    edits: [
+      {
+        file: STANDING,
+        find: 'this.#tellsFromMs = tellsFromMs + offsetMs;',
+        replace: 'this.#tellsFromMs = 0;',
+      },
+    ],
+  },
+  {
+    name: 'registers-until-it-is-answered',
+    letsThrough:
+      'An instance that was dropped registers again, the reply is lost, and the next try finds its entry: it tells at ' +
+      'once. A replica that lacks the last two seconds is promoted, and nobody waits for its answer.',
+    edits: [{ file: STANDING, find: 'this.#isRegistering = true;', replace: '' }],
   },
 ];
 
