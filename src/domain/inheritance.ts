@@ -11,6 +11,8 @@ export interface Inheritance {
 /** A server process as its supervisor knows it. */
 export interface Identity {
   readonly instanceId: string;
+  /** The instance ids of all that the supervisor starts together, this one's too. */
+  readonly group: readonly string[];
   readonly inheritance: Inheritance | undefined;
   /**
    * Called with undefined before this instance registers, and with the moment from which it may tell anything

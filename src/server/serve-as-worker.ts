@@ -68,11 +68,11 @@ function obey(order: Order): void {
   }
 }
 
-function identityOf({ instanceId, inheritance }: Extract<Order, { order: 'serve' }>): Identity {
+function identityOf({ instanceId, group, inheritance }: Extract<Order, { order: 'serve' }>): Identity {
   const onStanding = (tellsFromMs: number | undefined): Promise<void> =>
     // Said when it is in the channel: what is there arrives, even if this process dies now.
     new Promise((resolve) => say({ report: 'standing', tellsFromMs }, resolve));
-  return { instanceId, inheritance, onStanding };
+  return { instanceId, group, inheritance, onStanding };
 }
 
 function sayThatItLives(): void {

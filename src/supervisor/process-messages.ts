@@ -14,6 +14,8 @@ export type Order =
       readonly config: string;
       readonly replaces: boolean;
       readonly instanceId: string;
+      /** Of all server processes. */
+      readonly group: readonly string[];
       /** Of the dead process that had this instance id before. */
       readonly inheritance?: Inheritance | undefined;
     }

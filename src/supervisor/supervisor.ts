@@ -158,7 +158,8 @@ export class Supervisor {
       reported: (report) => this.#reported(slot, report),
       ended: (end) => this.#ended(slot, end),
     });
-    slot.process.tell({ order: 'serve', ...how, instanceId: slot.instanceId });
+    const group = this.#slots.map(({ instanceId }) => instanceId);
+    slot.process.tell({ order: 'serve', ...how, instanceId: slot.instanceId, group });
   }
 
   #reported(slot: Slot, report: Report): void {

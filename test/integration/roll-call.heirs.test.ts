@@ -56,7 +56,9 @@ class Rig {
   }
 
   heir(instanceId: string, inheritance: Inheritance): RedisStore {
-    return this.instance(instanceId, { identity: { inheritance, onStanding: async () => {} } });
+    return this.instance(instanceId, {
+      identity: { group: [instanceId], inheritance, onStanding: async () => {} },
+    });
   }
 
   get registry(): string {
@@ -196,6 +198,61 @@ describe.concurrent('the heir of a dead process', { timeout: 90_000 }, () => {
   });
 });
 
+describe.concurrent('instances that one supervisor starts together', { timeout: 90_000 }, () => {
+  const noHeir = { inheritance: undefined, onStanding: async () => {} };
+
+  test('all of them answer at once where nobody else is registered', async ({ onTestFinished }) => {
+    const { rig, first } = await Rig.start(onTestFinished);
+    await first.close();
+    const group = ['a', 'b', 'c'];
+    const stores = group.map((id) => rig.instance(id, { identity: { group, ...noHeir } }));
+    const waits = new Set<number>();
+    for (const store of stores) {
+      store.onStatus(({ rollCall }) => {
+        if (rollCall.newcomerRemainingMs > 0) waits.add(rollCall.newcomerRemainingMs);
+      });
+    }
+    await Promise.all(stores.map(usable));
+    expect([...waits]).toEqual([]);
+    expect(Object.keys(await rig.entries()).toSorted()).toEqual(group);
+  });
+
+  test('all of them wait beside others', async ({ onTestFinished }) => {
+    const { rig } = await Rig.start(onTestFinished);
+    const group = ['a', 'b'];
+    const stores = group.map((id) => rig.instance(id, { identity: { group, ...noHeir } }));
+    await eventually(() => stores.every((store) => store.status().rollCall.newcomerRemainingMs > 0), {
+      what: 'newcomers',
+      withinMs: SOON_MS,
+      everyMs: 5,
+    });
+  });
+
+  test('one that comes under a later reign waits, and is waited for by the roll call of that', async ({
+    onTestFinished,
+  }) => {
+    const { rig, first } = await Rig.start(onTestFinished);
+    await first.close();
+    const group = ['a', 'late'];
+    const store = rig.instance('a', { identity: { group, ...noHeir } });
+    await usable(store);
+    const { epoch } = store.status();
+    await rig.failOver('none');
+    await eventually(() => store.status().epoch > epoch && store.status().rollCall.missingCount > 0, {
+      what: 'a roll call that waits',
+      withinMs: SOON_MS,
+      everyMs: 5,
+    });
+    expect(store.status().rollCall.missing).toMatchObject([{ instanceId: 'late' }]);
+    const late = rig.instance('late', { identity: { group, ...noHeir } });
+    await eventually(() => late.status().rollCall.newcomerRemainingMs > 0, {
+      what: 'a newcomer',
+      withinMs: SOON_MS,
+      everyMs: 5,
+    });
+  });
+});
+
 describe.concurrent('what a process leaves to its heir', { timeout: 90_000 }, () => {
   test('it says that it is about to register before it does, and then from when on it answers', async ({
     onTestFinished,
@@ -208,7 +265,7 @@ describe.concurrent('what a process leaves to its heir', { timeout: 90_000 }, ()
       registeredThen.push('second' in (await rig.entries()));
     };
     const before = machineMs();
-    const second = rig.instance('second', { identity: { inheritance: undefined, onStanding } });
+    const second = rig.instance('second', { identity: { group: [], inheritance: undefined, onStanding } });
     await eventually(() => said.length >= 2 && registeredThen.length >= 2, {
       what: 'two words',
       withinMs: SOON_MS,

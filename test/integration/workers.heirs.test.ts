@@ -1,10 +1,12 @@
-// A worker is killed: its successor goes on with the instance id, so that nothing is missing in a roll call.
+// Workers in the registry of a deployment: one is killed, and its successor goes on with the instance id; all are
+// started again, and none has to wait for another.
 import { describe, expect, test } from 'vitest';
 import { newcomerWaitMs } from '../../src/domain/safety.ts';
 import { keysFor } from '../../src/store/redis/keys.ts';
 import { eventually } from '../support/eventually.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
-import { startedWorkers, type WorkerRig } from '../support/worker-rig.ts';
+import { singleRedis } from '../support/store-kinds.ts';
+import { startedWorkers, WorkerRig } from '../support/worker-rig.ts';
 
 const MAX_TTL_MS = 10_000;
 const SOON_MS = 30_000;
@@ -28,6 +30,18 @@ async function failOver(redis: RedisProcess): Promise<void> {
   );
 }
 
+/** The end of a first start: a newcomer has to wait from now on, and roll calls end quarantines. */
+async function warm(redis: RedisProcess): Promise<void> {
+  const isWarm = async (): Promise<boolean> => {
+    const [clock, until] = await redis.withClient((client) => client.hmget(meta, 'clock', 'warm_until'));
+    return Number(clock) > Number(until);
+  };
+  await eventually(isWarm, {
+    what: 'the end of the first start',
+    withinMs: newcomerWaitMs(MAX_TTL_MS) + SOON_MS,
+  });
+}
+
 /** Waits until each worker has seen one more quarantine end. Returns how long these lasted, as they say. */
 async function ends(rig: WorkerRig, before: number, workers: number): Promise<readonly number[]> {
   const early = (): readonly Readonly<Record<string, unknown>>[] => rig.lines('the quarantine ended early');
@@ -45,15 +59,7 @@ describe.concurrent('the heir of a killed worker', { timeout: 150_000 }, () => {
     onTestFinished: atEnd,
   }) => {
     const { rig, address, redis } = await startedWorkers(atEnd, 2, ROLL_CALL_ON);
-    // A newcomer has to wait from now on, and roll calls end quarantines.
-    const isWarm = async (): Promise<boolean> => {
-      const [clock, warm] = await redis.withClient((client) => client.hmget(meta, 'clock', 'warm_until'));
-      return Number(clock) > Number(warm);
-    };
-    await eventually(isWarm, {
-      what: 'the end of the first start',
-      withinMs: newcomerWaitMs(MAX_TTL_MS) + SOON_MS,
-    });
+    await warm(redis);
     const [killed, other] = rig.workers();
     if (!killed || !other) throw new Error('two workers');
     const registered = rig.lines('registered').length;
@@ -105,3 +111,20 @@ describe.concurrent('the heir of a killed worker', { timeout: 150_000 }, () => {
     expect(entries).not.toContain(ended.instanceId);
   });
 });
+
+test('all workers of a server that is started again answer at once, where no other instance is registered', async ({
+  onTestFinished: atEnd,
+}) => {
+  const { rig, redis } = await startedWorkers(atEnd, 2, ROLL_CALL_ON);
+  await warm(redis);
+  rig.server.signal('SIGTERM');
+  expect(await rig.server.exit()).toBe(0);
+  const again = WorkerRig.start(atEnd, 2, { ...singleRedis(redis), ...ROLL_CALL_ON });
+  await again.address();
+  await eventually(async () => (await again.admin('/readyz')).status === 200, {
+    what: `a server that is ready: ${again.server}`,
+    withinMs: SOON_MS,
+  });
+  expect(again.lines('registered')).toHaveLength(2);
+  expect(again.server.stdout).not.toContain('registered; answers from');
+}, 120_000);

@@ -118,7 +118,13 @@ test('the supervisor starts all server processes at once, and serves when the la
   expect(started.map(({ number }) => number)).toEqual([1, 2, 3]);
   expect(started.map(({ orders }) => orders)).toEqual(
     started.map(({ number }) => [
-      { order: 'serve', config: 'first', replaces: false, instanceId: `id-${number}` },
+      {
+        order: 'serve',
+        config: 'first',
+        replaces: false,
+        instanceId: `id-${number}`,
+        group: ['id-1', 'id-2', 'id-3'],
+      },
     ]),
   );
   let resolved = false;
@@ -193,6 +199,7 @@ describe('the heir of a dead server process', () => {
         config: 'replacement',
         replaces: true,
         instanceId: 'id-2',
+        group: ['id-1', 'id-2'],
         inheritance: { diedAtMs: 1_003_000, tellsFromMs: 1_017_500 },
       },
     ]);
@@ -221,7 +228,7 @@ describe('the heir of a dead server process', () => {
     server(1).end({ code: 0 });
     await clock.pass(500);
     const [order] = started.at(-1)?.orders ?? [];
-    expect(order).toMatchObject({ replaces: true, instanceId: 'id-3' });
+    expect(order).toMatchObject({ replaces: true, instanceId: 'id-3', group: ['id-1', 'id-3'] });
     expect(order).not.toHaveProperty('inheritance.diedAtMs');
     // And what it leaves is its own.
     started.at(-1)?.end();

@@ -188,7 +188,7 @@ export class RollCall {
   // The machine's clock stands still while the machine is suspended, and the wall clock may be set back: the data are
   // as old as the older of the two says.
   #ageOf(mono: string, wall: string): number {
-    if (mono === '-' || mono === '') return Number.POSITIVE_INFINITY;
+    if (!/^\d/.test(mono)) return Number.POSITIVE_INFINITY;
     const { clock, machineMs } = this.#options;
     return Math.max(machineMs() - Number(mono), clock.wallMs() - Number(wall));
   }
@@ -196,9 +196,10 @@ export class RollCall {
   // A newcomer tells nothing for a while. The interleaving: it registers, grants, and dies; the promoted replica lacks
   // the last two seconds, so that nobody waits for its answer.
   async #register(session: Session): Promise<void> {
-    const { clock, hostName, maxTtlMs, observer } = this.#options;
+    const { clock, hostName, maxTtlMs, observer, identity } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
     const args = [hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-', microseconds(waitMs)];
+    args.push(identity?.group.join(' ') ?? '');
     await this.#standing.registers();
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
     this.#standing.registered(isAlone === '1' ? 0 : waitMs);

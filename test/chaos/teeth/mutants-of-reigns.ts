@@ -11,6 +11,7 @@ const LOCKING = 'src/store/redis/lua/locking.lua';
 const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
 const REIGN = 'src/store/redis/reign.ts';
+const REGISTER = 'src/store/redis/lua/register-instance.lua';
 const STANDING = 'src/store/redis/standing.ts';
 const INFO = 'src/store/redis/info.ts';
 
@@ -304,6 +305,26 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'An instance that was dropped registers again, the reply is lost, and the next try finds its entry: it tells at ' +
       'once. A replica that lacks the last two seconds is promoted, and nobody waits for its answer.',
     edits: [{ file: STANDING, find: 'this.#isRegistering = true;', replace: '' }],
+  },
+  {
+    name: 'together-in-one-reign',
+    letsThrough:
+      'A worker that comes up under a later reign than the first of its group tells at once. Data between the two may ' +
+      'have dropped its entry, and a replica that has them is promoted: nobody waits for what it told.',
+    edits: [{ file: REGISTER, find: ' and own.epoch == state.epoch', replace: '' }],
+  },
+  {
+    name: 'together-only-alone',
+    letsThrough:
+      'Workers that are started together tell at once beside other instances. The replica that is promoted lacks the ' +
+      'last two seconds, and has the entries of the others: they answer, and what the workers told is forgotten.',
+    edits: [
+      {
+        file: REGISTER,
+        find: 'if is_alone then',
+        replace: "is_alone = is_alone or group ~= ''\nif is_alone then",
+      },
+    ],
   },
 ];
 

@@ -169,6 +169,18 @@ export const RULES: readonly Rule[] = [
     file: HEIRS,
     test: 'an instance whose registration was not answered registers again, and waits from there',
   },
+  {
+    rule: 'Who was placed by its group is a newcomer in a later reign.',
+    without: 'together-in-one-reign',
+    file: HEIRS,
+    test: 'one that comes under a later reign waits, and is waited for by the roll call of that',
+  },
+  {
+    rule: 'A group tells at once only where nobody else is registered.',
+    without: 'together-only-alone',
+    file: HEIRS,
+    test: 'all of them wait beside others',
+  },
   // The primary is confirmed
   {
     rule: 'An answer needs the confirmation of a Sentinel majority.',

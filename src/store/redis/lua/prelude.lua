@@ -218,8 +218,10 @@ end
 --   "seen mono wall epoch name"
 -- `seen` is the lease clock of its last tick. `mono` and `wall` are its own clocks in milliseconds, when it asked the
 -- oldest question of the newest majority that named this primary under this epoch, '-' before the first; nobody but
--- the instance understands them. `epoch` is that of the last reign whose roll call it answered: it owes an answer while
+-- the instance understands them. PLACED: the entry was made for it, and it has not registered. `epoch` is that of the last reign whose roll call it answered: it owes an answer while
 -- that is another one. `name` is that of its host, for people.
+local PLACED = 'g'
+
 local function read_entry(text)
   local seen, mono, wall, epoch, name = string.match(text, '^(%d+) (%S+) (%S+) (%d+) (%S+)$')
   return { seen = tonumber(seen), mono = mono, wall = wall, epoch = epoch, name = name }
