@@ -10,6 +10,7 @@
 import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort, isSameHostPort } from '../../domain/host-port.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { CONFIRMATION_WINDOW_MS, entryKeptMs, freshWithinMs, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
@@ -40,6 +41,7 @@ export interface PrimaryKeeperOptions {
   readonly hostName: string;
   /** A random id of this run of the process: letters and digits. */
   readonly runId: string;
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   readonly maxToldLeases: number;
   readonly machineMs: () => number;
   /** From 0 to below 1: spreads the instances' retries. */

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, machineMs } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
 import {
   NO_ROLL_CALL,
@@ -58,6 +59,8 @@ export interface RedisStoreOptions {
   readonly maxToldLeases: number;
   /** Shown to people where a roll call waits for this instance. */
   readonly hostName: string;
+  /** Undefined: it has no predecessor, and nobody needs to know how it stands. */
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   readonly allowEvictionPolicy?: string | undefined;
   readonly clock: Clock;
   readonly observer: StoreObserver;
@@ -109,6 +112,7 @@ export class RedisStore implements Store {
       instanceId: options.instanceId,
       runId: options.runId ?? randomUUID().slice(0, 8),
       hostName: options.hostName,
+      identity: options.identity,
       maxToldLeases: options.maxToldLeases,
       machineMs: options.machineMs ?? machineMs,
       policy: {

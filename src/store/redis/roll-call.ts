@@ -1,6 +1,6 @@
 // This instance's part in the roll call: how it joins a reign (its entry in the registry, what it puts back, its
-// answer), from when it may tell anything, and its end. Owns told memory. primary-keeper.ts says when a session begins
-// and ticks; the scripts decide what an answer changes.
+// answer), and its end. Owns told memory; standing.ts says from when it may tell anything. primary-keeper.ts says when
+// a session begins and ticks; the scripts decide what an answer changes.
 //
 // Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ put back in batches; the last one is the
 // answer ──▶ the session becomes the one in use, and ticks
@@ -8,6 +8,7 @@
 // Over 300 lines because these steps share what the instance is in a reign.
 
 import type { Clock } from '../../domain/clock.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { EntryMarks } from './entry-marks.ts';
@@ -18,6 +19,7 @@ import { STEP_TIMEOUT_MS } from './reign.ts';
 import { RollCallBatch } from './roll-call-batch.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
+import { Standing } from './standing.ts';
 import type { Cut } from './told-cut.ts';
 import { ToldEndings } from './told-endings.ts';
 import { ToldMemory } from './told-memory.ts';
@@ -34,6 +36,7 @@ export interface RollCallOptions {
   readonly maxToldLeases: number;
   /** For people. */
   readonly hostName: string;
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   /** A random id of this run of the process: letters and digits. */
   readonly runId: string;
   /** From 0 to below 1. */
@@ -64,20 +67,20 @@ export class RollCall {
   readonly told: ToldMemory;
   readonly endings: ToldEndings;
   readonly #options: RollCallOptions;
+  readonly #standing: Standing;
   /** From here on nothing is told of another reign than this one's. */
   #home: Membership | undefined;
   readonly #memberships = new WeakMap<Session, Membership>();
   readonly #marks: EntryMarks;
   /** What the entry bears, as far as it is known: of a session's node. */
   readonly #borne = new WeakMap<Session, string>();
-  #tellsFromMs = 0;
   #isLeaving = false;
   #isContested = false;
   #putBack = 0;
-  #onTells: () => void = () => {};
 
   constructor(options: RollCallOptions) {
     this.#options = options;
+    this.#standing = new Standing(options);
     const { maxToldLeases: maxLeases, maxTtlMs, clock } = options;
     const monotonicMs = (): number => clock.monotonicMs();
     this.#marks = new EntryMarks(options.runId, options.random);
@@ -91,16 +94,16 @@ export class RollCall {
 
   /** Called when this instance may tell again, having been a newcomer. */
   set onTells(listener: () => void) {
-    this.#onTells = listener;
+    this.#standing.onTells = listener;
   }
 
   /** For how long this instance tells nothing, because it has just registered. */
   get newcomerRemainingMs(): number {
-    return Math.max(0, this.#tellsFromMs - this.#options.clock.monotonicMs());
+    return this.#standing.newcomerRemainingMs;
   }
 
   get isIncomplete(): boolean {
-    return this.told.incompleteUntilMs > this.#options.clock.monotonicMs();
+    return this.#standing.lacksWhatWasTold || this.told.incompleteUntilMs > this.#options.clock.monotonicMs();
   }
 
   /** Leases that this instance has put back so far. */
@@ -125,7 +128,7 @@ export class RollCall {
       !this.#isContested &&
       this.#home !== undefined &&
       this.#memberships.get(session) === this.#home &&
-      nowMs >= this.#tellsFromMs &&
+      this.newcomerRemainingMs === 0 &&
       nowMs - askedAtMs < awayAtMostMs(maxTtlMs)
     );
   }
@@ -156,13 +159,13 @@ export class RollCall {
     if (this.#isLeaving) throw new Error('this instance is about to end');
     const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock, mark = ''] =
       await this.#run(session, 'join-reign', 'joined');
-    if (mark !== '' && !this.#marks.isOwn(mark)) {
+    if (mark !== '' && !this.#marks.isOwn(mark) && !this.#standing.mayTakeOver(mark)) {
       this.#isContested = true;
       throw new Error(CONTESTED);
     }
     this.#borne.set(session, mark);
     const isHome = this.#home?.reign === session.reign;
-    const isKnown = entryEpoch !== '';
+    const isKnown = entryEpoch !== '' && !this.#standing.isRegistering;
     const ageMs = isKnown ? this.#ageOf(mono, wall) : Number.POSITIVE_INFINITY;
     const { maxTtlMs } = this.#options;
     const isNew = !isKnown || (!isHome && ageMs > awayAtMostMs(maxTtlMs));
@@ -241,7 +244,8 @@ export class RollCall {
   // The machine's clock stands still while the machine is suspended, and the wall clock may be set back: the data are
   // as old as the older of the two says.
   #ageOf(mono: string, wall: string): number {
-    if (mono === '-' || mono === '') return Number.POSITIVE_INFINITY;
+    // '-' for never, 'g' for an entry that was made for it.
+    if (mono === '' || Number.isNaN(Number(mono))) return Number.POSITIVE_INFINITY;
     const { clock, machineMs } = this.#options;
     return Math.max(machineMs() - Number(mono), clock.wallMs() - Number(wall));
   }
@@ -249,26 +253,18 @@ export class RollCall {
   // A newcomer tells nothing for a while. The interleaving: it registers, grants, and dies; the promoted replica lacks
   // the last two seconds, so that nobody waits for its answer.
   async #register(session: Session): Promise<void> {
-    const { clock, hostName, maxTtlMs, observer } = this.#options;
+    const { clock, hostName, maxTtlMs, observer, identity } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
     const name = hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-';
-    const args = [name, microseconds(waitMs), this.#marks.next()];
+    const args = [name, microseconds(waitMs), this.#marks.next(), identity?.group.join(' ') ?? ''];
+    await this.#standing.registers();
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
     this.#borne.set(session, args[2] ?? '');
-    this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
+    this.#standing.registered(isAlone === '1' ? 0 : waitMs);
     const leftMs = this.newcomerRemainingMs;
     const from = new Date(clock.wallMs() + leftMs).toISOString();
     observer.event('info', leftMs > 0 ? `registered; answers from ${from} on` : 'registered', {
       newcomerMs: Math.round(leftMs),
-    });
-    if (leftMs > 0) this.#announceWhenItTells();
-  }
-
-  #announceWhenItTells(): void {
-    const { clock } = this.#options;
-    clock.after(this.newcomerRemainingMs, () => {
-      if (this.newcomerRemainingMs > 0) return this.#announceWhenItTells();
-      this.#onTells();
     });
   }
 
@@ -280,7 +276,7 @@ export class RollCall {
     let freed = 0;
     let batch = new RollCallBatch();
     const send = async (isLast: boolean): Promise<Reply> => {
-      const isComplete = isLast && this.told.isCompleteFor(cut);
+      const isComplete = isLast && !this.#standing.lacksWhatWasTold && this.told.isCompleteFor(cut);
       const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);

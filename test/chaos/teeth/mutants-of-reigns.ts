@@ -12,6 +12,8 @@ const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
 const TICK = 'src/store/redis/lua/tick-clock.lua';
 const REIGN = 'src/store/redis/reign.ts';
+const REGISTER = 'src/store/redis/lua/register-instance.lua';
+const STANDING = 'src/store/redis/standing.ts';
 const INFO = 'src/store/redis/info.ts';
 
 export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
@@ -291,6 +293,59 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
         file: 'src/store/redis/node-fitness.ts',
         find: "if (policy === '' || policy === 'noeviction' ||",
         replace: 'if (true ||',
+      },
+    ],
+  },
+  {
+    name: 'heirs-answer-incomplete',
+    letsThrough:
+      'A process that goes on for a dead one answers a roll call as if it remembered what that told. The primary dies ' +
+      'with the last grants of the dead one, and its roll call ends before these are over.',
+    edits: [
+      {
+        file: STANDING,
+        find: 'this.#lacksUntilMs = diedAtMs + maxTtlMs + offsetMs;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'heirs-wait-for-the-rest',
+    letsThrough:
+      'A process that goes on for a newcomer that died tells at once. It grants, and dies too; the promoted replica ' +
+      'lacks the last two seconds, with the entry of both, and nobody waits for their answer.',
+    edits: [
+      {
+        file: STANDING,
+        find: 'this.#tellsFromMs = tellsFromMs + offsetMs;',
+        replace: 'this.#tellsFromMs = 0;',
+      },
+    ],
+  },
+  {
+    name: 'registers-until-it-is-answered',
+    letsThrough:
+      'An instance that was dropped registers again, the reply is lost, and the next try finds its entry: it tells at ' +
+      'once. A replica that lacks the last two seconds is promoted, and nobody waits for its answer.',
+    edits: [{ file: STANDING, find: 'this.#isRegistering = true;', replace: '' }],
+  },
+  {
+    name: 'together-in-one-reign',
+    letsThrough:
+      'A worker that comes up under a later reign than the first of its group tells at once. Data between the two may ' +
+      'have dropped its entry, and a replica that has them is promoted: nobody waits for what it told.',
+    edits: [{ file: REGISTER, find: ' and own.epoch == state.epoch', replace: '' }],
+  },
+  {
+    name: 'together-only-alone',
+    letsThrough:
+      'Workers that are started together tell at once beside other instances. The replica that is promoted lacks the ' +
+      'last two seconds, and has the entries of the others: they answer, and what the workers told is forgotten.',
+    edits: [
+      {
+        file: REGISTER,
+        find: 'if is_alone then',
+        replace: "is_alone = is_alone or group ~= ''\nif is_alone then",
       },
     ],
   },

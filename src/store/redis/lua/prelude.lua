@@ -218,9 +218,11 @@ end
 --   "seen mono wall epoch name mark"
 -- `seen` is the lease clock of its last tick. `mono` and `wall` are its own clocks in milliseconds, when it asked the
 -- oldest question of the newest majority that named this primary under this epoch, '-' before the first; nobody but
--- the instance understands them. `epoch` is that of the last reign whose roll call it answered: it owes an answer while
--- that is another one. `name` is that of its host, for people. `mark` is another one with each tick, so that a process
--- notices when somebody else ticks under its id; CONTESTED once one has; '' if a test has written none.
+-- the instance understands them. PLACED: the entry was made for it, and it has not registered. `epoch` is that of the
+-- last reign whose roll call it answered: it owes an answer while that is another one. `name` is that of its host, for
+-- people. `mark` is another one with each tick, so that a process notices when somebody else ticks under its id;
+-- CONTESTED once one has; '' if a test has written none, or before it has registered.
+local PLACED = 'g'
 local CONTESTED = '!'
 
 local function read_entry(text)
