@@ -188,7 +188,8 @@ export class RollCall {
   // The machine's clock stands still while the machine is suspended, and the wall clock may be set back: the data are
   // as old as the older of the two says.
   #ageOf(mono: string, wall: string): number {
-    if (!/^\d/.test(mono)) return Number.POSITIVE_INFINITY;
+    // '-' for never, 'g' for an entry that was made for it.
+    if (mono === '' || Number.isNaN(Number(mono))) return Number.POSITIVE_INFINITY;
     const { clock, machineMs } = this.#options;
     return Math.max(machineMs() - Number(mono), clock.wallMs() - Number(wall));
   }
