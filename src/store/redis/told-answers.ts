@@ -194,7 +194,7 @@ export class ToldHeartbeats {
         if (about === '') continue; // the text was not asked for
         const { resource, claimId: leaseId } = command;
         this.#told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
-      } else if (word !== 'moved' && known) {
+      } else if (word !== 'moved' && word !== 'unknown' && known) {
         this.#told.isOver(known);
       }
     }

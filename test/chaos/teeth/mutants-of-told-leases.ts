@@ -21,6 +21,19 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [{ file: ANSWER, find: '      add_holder(lock, lease_id, lease, about)\n', replace: '' }],
   },
   {
+    name: 'unknown-is-not-lost',
+    letsThrough:
+      'No promise breaks, but a holder whose stream has moved is told that its lease is lost, by an instance that has ' +
+      'answered. The one that told of it puts it back a moment later, and nobody does the work.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'return state.entry and in_quarantine(state)',
+        replace: 'return false',
+      },
+    ],
+  },
+  {
     name: 'put-back-raises',
     letsThrough:
       'A lease that the data know keeps their deadline. Its last renewal was lost, and the record lapses while the ' +

@@ -105,6 +105,12 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a lease that the data lack is put back, and is renewed',
   },
   {
+    rule: 'No lease is told lost that a roll call may put back.',
+    without: 'unknown-is-not-lost',
+    file: FAULTS,
+    test: 'a lease is unknown, and not lost, while the instance that told it may put it back',
+  },
+  {
     rule: 'Putting back raises the deadline of a lease that is known.',
     without: 'put-back-raises',
     file: FAULTS,
