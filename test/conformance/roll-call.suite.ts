@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AcquireOutcome, CallStamp, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
-import { HEARTBEAT_MS, operationCalls } from '../support/store-operations.ts';
+import { EXCLUSIVE_LOCK, HEARTBEAT_MS, operationCalls } from '../support/store-operations.ts';
 
 const FULL_MS = quarantineMs(MAX_TTL_MS);
 const SHARED = { kind: 'shared' as const };
@@ -180,6 +180,16 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect(await renew(known)).toEqual({ kind: 'revoked' });
         await h.failOver({ to: before });
         for (const one of [lost, known]) expect(await renew(one)).toEqual({ kind: 'revoked' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that was revoked stays revoked where the new primary knows the lease alone', async () => {
+        const lease = await held();
+        const before = await h.snapshot();
+        await force();
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
         expect((await acquire(leaseSpec())).kind).toBe('contended');
       });
 
@@ -424,6 +434,22 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.failOver({ to: before });
         expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
         expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over', async () => {
+        const before = await h.snapshot();
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: false });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.failOver({ to: before });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that an attempt released with its result is not put back', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: true });
+        await h.failOver();
+        await held();
       });
 
       test('an attempt that an adoption barred lives on if it still has time at the full end', async () => {
