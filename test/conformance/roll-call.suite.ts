@@ -203,6 +203,16 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect((await acquire(leaseSpec())).kind).toBe('contended');
       });
 
+      test('a lease that was revoked stays revoked where the new primary knows the lease alone', async () => {
+        const lease = await held();
+        const before = await h.snapshot();
+        await force();
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
       test('the call that speaks for a lease still does after it was put back', async () => {
         const before = await h.snapshot();
         const lost = await held();
@@ -518,6 +528,22 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.failOver({ to: before });
         expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
         expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over', async () => {
+        const before = await h.snapshot();
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: false });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.failOver({ to: before });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that an attempt released with its result is not put back', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: true });
+        await h.failOver();
+        await held();
       });
 
       test('an attempt that an adoption barred lives on if it still has time at the full end', async () => {

@@ -245,6 +245,32 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lease-outlives-its-attempt',
+    letsThrough:
+      'A heartbeat after the result makes an instance forget the lease that the result kept. A failover loses it, and ' +
+      'its resource is granted to another.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: "known && (word === 'lease-lost' || word === 'expired')",
+        replace: "known && word !== 'moved'",
+      },
+    ],
+  },
+  {
+    name: 'ended-under-its-reign',
+    letsThrough:
+      'What has ended here is over for good. A primary that lacks the release lets the holder renew, and the next one ' +
+      'forgets that.',
+    edits: [
+      {
+        file: MEMORY,
+        find: 'return isOver && overUnder !== reign;',
+        replace: 'return isOver && overUnder !== reign && false;',
+      },
+    ],
+  },
+  {
     name: 'beyond-the-bound-is-incomplete',
     letsThrough:
       'An instance that told more than it remembers answers as if that were all. What it dropped is granted again.',

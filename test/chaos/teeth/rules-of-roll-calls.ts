@@ -225,6 +225,18 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'of two answers about a lease that overtake each other, the later deadline counts',
   },
   {
+    rule: 'A lease that outlives its attempt stays remembered.',
+    without: 'lease-outlives-its-attempt',
+    file: 'test/conformance/roll-call.test.ts',
+    test: 'Redis > operations > a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over',
+  },
+  {
+    rule: 'What ended is over only under the reign in which it ended.',
+    without: 'ended-under-its-reign',
+    file: 'test/unit/told-memory.test.ts',
+    test: 'told memory > a lease that ended, and that is told of under the next reign, is noted again',
+  },
+  {
     rule: 'Who told more than it remembers owes its answer.',
     without: 'beyond-the-bound-is-incomplete',
     file: JOINING,
