@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AcquireOutcome, CallStamp, Lease, LeaseSpec, RenewOutcome } from '../../src/domain/lock.ts';
 import { LAPSED_AFTER_ADOPTION_MS, quarantineMs, SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import { INSTANCE_ID, inTime, leaseSpec, MAX_TTL_MS, type StoreHarness } from '../support/store-harness.ts';
-import { HEARTBEAT_MS, operationCalls } from '../support/store-operations.ts';
+import { EXCLUSIVE_LOCK, HEARTBEAT_MS, operationCalls } from '../support/store-operations.ts';
 
 const FULL_MS = quarantineMs(MAX_TTL_MS);
 const SHARED = { kind: 'shared' as const };
@@ -200,6 +200,16 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect(await renew(known)).toEqual({ kind: 'revoked' });
         await h.failOver({ to: before });
         for (const one of [lost, known]) expect(await renew(one)).toEqual({ kind: 'revoked' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that was revoked stays revoked where the new primary knows the lease alone', async () => {
+        const lease = await held();
+        const before = await h.snapshot();
+        await force();
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
         expect((await acquire(leaseSpec())).kind).toBe('contended');
       });
 
@@ -407,8 +417,82 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
       });
     });
 
+    describe('while an answer is missing', () => {
+      test('a lease that is not there is unknown, however it is asked for, and lost when the quarantine is over', async () => {
+        const released = await held();
+        await release(released.spec);
+        const known = await held();
+        const other = { ...known, lease: { ...known.lease, fencingToken: known.lease.fencingToken + 1n } };
+        const stranger = { ...known, spec: leaseSpec() };
+        const gone = [released, other, stranger];
+        const { spec } = await offered({ resource: 'offered' });
+        await h.failOver({ missing: true });
+        for (const one of gone) {
+          for (const how of [{}, { stamp: nextStamp(), takesOver: true }, { onlyLooks: true }]) {
+            expect(await renew(one, how)).toEqual({ kind: 'unknown' });
+          }
+        }
+        expect(await renew({ ...known, spec })).toEqual({ kind: 'unknown' });
+        for (let left = FULL_MS; left > 0; left -= 5_000) {
+          expect((await renew(known)).kind).toBe('renewed');
+          await h.pass(Math.min(left, 5_000));
+        }
+        for (const one of gone) expect(await renew(one)).toEqual({ kind: 'lost' });
+      });
+
+      test('a lease that is put back is renewed, and what an administrator took away is known', async () => {
+        const before = await h.snapshot();
+        const [lost, taken] = [await held(), await held({ resource: 'taken' })];
+        await force('taken');
+        await h.failOver({ to: before, missing: true });
+        expect(await renew(lost)).toMatchObject({ kind: 'renewed' });
+        expect(await renew(taken)).toEqual({ kind: 'revoked' });
+      });
+
+      test('what is not there when all have answered is lost', async () => {
+        const { spec, ...told } = await held();
+        await h.failOver();
+        expect(await renew({ ...told, spec })).toMatchObject({ kind: 'renewed' });
+        expect(await renew({ ...told, spec: leaseSpec() })).toEqual({ kind: 'lost' });
+      });
+
+      test('what is unknown is still remembered, and the next roll call puts it back', async () => {
+        const before = await h.snapshot();
+        const near = await held({ ttlMs: 3_000 });
+        await h.pass(1_000);
+        await h.failOver({ missing: true });
+        expect(await renew(near)).toEqual({ kind: 'unknown' }); // its record ends too soon to be renewed
+        await h.failOver({ to: before });
+        expect((await view()).holders[0]?.fencingToken).toBe(near.lease.fencingToken);
+      });
+    });
+
     describe('operations', () => {
       const { begin, claim, started, complete, beat, cancel, retry } = operationCalls(() => h);
+
+      test('an attempt without its lease is unknown while an answer is missing, and lost at the end', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        const taken = await started({ resource: 'taken', lock: EXCLUSIVE_LOCK });
+        const done = await started({ operationId: 'done' });
+        await complete(done);
+        await release(leaseSpec({ leaseId: attempt.claimId }));
+        await force('taken');
+        await h.failOver({ missing: true });
+        expect(await beat(attempt)).toEqual({ kind: 'unknown' });
+        expect(await beat(taken)).toEqual({ kind: 'lost', reason: 'lease-lost' });
+        expect(await beat(done)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.pass(FULL_MS);
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'expired' });
+      });
+
+      test('an attempt whose lease is put back goes on', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        const before = await h.snapshot();
+        await h.pass(5_000);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+        await h.failOver({ to: before, missing: true });
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      });
 
       test('operations start at the full end, and those that run go on', async () => {
         const attempt = await started();
@@ -444,6 +528,22 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.failOver({ to: before });
         expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
         expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over', async () => {
+        const before = await h.snapshot();
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: false });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.failOver({ to: before });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that an attempt released with its result is not put back', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: true });
+        await h.failOver();
+        await held();
       });
 
       test('an attempt that an adoption barred lives on if it still has time at the full end', async () => {

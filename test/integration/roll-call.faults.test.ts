@@ -107,6 +107,30 @@ describe('what is put back', () => {
     expect((await replica.renew('x', 'r', 'a', token))[0]).toBe('renewed');
   });
 
+  test('a lease is unknown, and not lost, while the instance that told it may put it back', async () => {
+    const before = await begin('x', 'y');
+    const replica = await before.copy();
+    const { token, text } = grantedBy(await before.acquire('x', 'r', 'a'));
+    await replica.adopt();
+    expect(await replica.answer('y')).toMatchObject({ owing: 1 });
+    for (const how of ['keep', 'look'] as const) {
+      expect((await replica.renew('y', 'r', 'a', token, { how }))[0]).toBe('unknown');
+    }
+    await replica.answer('x', { leases: [{ resource: 'r', leaseId: 'a', text, leftMs: 15_000 }] });
+    expect((await replica.renew('y', 'r', 'a', token))[0]).toBe('renewed');
+    expect((await replica.renew('y', 'r', 'never-told', token))[0]).toBe('lost');
+  });
+
+  test('a record that ends too soon says nothing of a lease whose last renewal it may lack', async () => {
+    const before = await begin('x', 'y');
+    const { token, text } = grantedBy(await before.acquire('x', 'r', 'a', { ttlMs: 2_000 }));
+    const next = await before.promoted();
+    await next.answer('y');
+    expect((await next.renew('y', 'r', 'a', token))[0]).toBe('unknown');
+    await next.answer('x', { leases: [{ resource: 'r', leaseId: 'a', text, leftMs: 9_000 }] });
+    expect((await next.renew('y', 'r', 'a', token))[0]).toBe('renewed');
+  });
+
   test('a lease whose last renewal the data lack lasts as long as its holder was told', async () => {
     const before = await begin('x');
     const { token, text } = grantedBy(await before.acquire('x', 'r', 'a', { ttlMs: 9_000 }));

@@ -70,6 +70,7 @@ class MemoryHarness extends Harness {
       },
       instanceId: INSTANCE_ID,
       systemMs: () => this.nowMs,
+      rollCall: this.rollCall,
     });
     store.locks.onNotice((notice) => {
       if (notice.kind !== 'revoked' && notice.kind !== 'released') return;

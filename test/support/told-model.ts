@@ -43,8 +43,8 @@ export interface PutBack {
   readonly ceilingLeftMs: number;
   readonly holdLeftMs: number;
   readonly clockMs: number;
-  /** It was told of under the reign that the data come from. */
-  readonly isOfTheirLine: boolean;
+  /** Of the data as they were chosen. */
+  readonly fromClockMs: number;
 }
 
 /** A release that was told: of the lease with this token. */
@@ -132,15 +132,14 @@ export class ToldModel {
     const found: PutBack[] = [];
     for (const told of this.#leases.values()) {
       if (told.endsMs <= nowMs && told.holdMs <= nowMs) continue;
-      const isOfTheirLine = told.reign === origin.reign;
-      if (isOfTheirLine && told.clockMs < origin.clockMs) continue;
+      if (told.reign === origin.reign && told.clockMs < origin.clockMs) continue;
       found.push({
         lease: told.lease,
         leftMs: told.endsMs - nowMs,
         ceilingLeftMs: told.ceilingMs - nowMs,
         holdLeftMs: told.holdMs - nowMs,
         clockMs: told.clockMs,
-        isOfTheirLine,
+        fromClockMs: origin.clockMs,
       });
       Object.assign(told, { reign, clockMs });
     }
@@ -182,8 +181,10 @@ export function putBack(table: LockTable, one: PutBack): void {
     const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.clockMs}` };
     if (own && own.fencingToken === lease.fencingToken) {
       const { stamp, epoch, ttlMs } = restored;
-      if (isNewer(one, own, clock.isInherited(own))) Object.assign(own, { stamp, epoch });
+      const isNewest = isNewer(one, own, clock.isInherited(own));
       if (own.state === 'offer') Object.assign(own, { state: 'held', ttlMs, endsAtMs });
+      if (isNewest) Object.assign(own, { stamp, epoch });
+      if (isNewest && lease.state === 'revoked') own.state = 'revoked';
       own.deadlineMs = Math.max(own.deadlineMs, deadlineMs);
     } else {
       // A grant of this id that nobody was told of makes room.
@@ -213,8 +214,11 @@ export function release(table: LockTable, { resource, leaseId, token }: Named & 
   table.closeAll();
 }
 
-/** Whether it was told of later than what is recorded: then the call that it names speaks for the lease. */
-function isNewer({ clockMs, isOfTheirLine }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
+/**
+ * Whether it was told of later than what is recorded: then the call that it names speaks for the lease. (No Sentinel
+ * counts reigns here: the lease clock alone says which is later.)
+ */
+function isNewer({ clockMs, fromClockMs }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
   if (!isInherited) return false;
-  return own.epoch.startsWith('r') ? clockMs > Number(own.epoch.slice(1)) : isOfTheirLine;
+  return own.epoch.startsWith('r') ? clockMs > Number(own.epoch.slice(1)) : clockMs >= fromClockMs;
 }

@@ -4,7 +4,12 @@
 import type { ConfirmOutcome, LeaseSpec, ReleaseOutcome, RenewOutcome } from '../../src/domain/lock.ts';
 import type { Operation } from '../../src/domain/operation.ts';
 import type { AcquisitionRef, LeaveCommand, RenewCommand } from '../../src/store/lock-store.ts';
-import type { CompleteCommand, YieldCommand } from '../../src/store/operation-store.ts';
+import type {
+  CompleteCommand,
+  HeartbeatCommand,
+  HeartbeatOutcome,
+  YieldCommand,
+} from '../../src/store/operation-store.ts';
 import type { ToldModel } from './told-model.ts';
 
 export interface Noting {
@@ -57,6 +62,17 @@ export function noteOutcome(name: string, command: unknown, outcome: unknown, no
       const keeps = name === 'complete' && !(command as CompleteCommand).releaseLease;
       if (kind === 'changed' && operation?.lock && !keeps)
         released({ resource, leaseId: claimId }, fencingToken);
+      return;
+    }
+    case 'heartbeat': {
+      const outcomes = outcome as readonly HeartbeatOutcome[];
+      for (const [index, one] of (command as readonly HeartbeatCommand[]).entries()) {
+        const { resource, claimId, fencingToken } = one;
+        const { kind, reason } = outcomes[index] as { kind: string; reason?: string };
+        const isOver = kind === 'lost' && (reason === 'lease-lost' || reason === 'expired');
+        if (isOver) told.lost({ resource, leaseId: claimId }, fencingToken);
+      }
+      noteAttempts(command, outcome, noting);
       return;
     }
     default:

@@ -12,6 +12,7 @@ export class LeaseClock {
   readonly #clock: Clock;
   readonly #systemMs: () => number;
   readonly #maxTtlMs: number;
+  readonly #rollCall: boolean;
   /** The system time of the current command. */
   #wallMs: number;
   #nowMs: number;
@@ -24,11 +25,15 @@ export class LeaseClock {
   #floorMs = 0;
   #lapsedBeforeMs = 0;
 
-  /** `systemMs` is the system time, in milliseconds since 1970; it may jump. */
-  constructor(clock: Clock, systemMs: () => number, maxTtlMs: number) {
+  /**
+   * `systemMs` is the system time, in milliseconds since 1970; it may jump. `rollCall`: leases that a reign lacks may be
+   * put back in its quarantine.
+   */
+  constructor(clock: Clock, systemMs: () => number, maxTtlMs: number, rollCall: boolean) {
     this.#clock = clock;
     this.#systemMs = systemMs;
     this.#maxTtlMs = maxTtlMs;
+    this.#rollCall = rollCall;
     this.#wallMs = systemMs();
     this.#lastMs = this.#wallMs;
     this.#nowMs = this.#wallMs;
@@ -97,6 +102,11 @@ export class LeaseClock {
 
   get isQuarantine(): boolean {
     return this.#nowMs < this.#quarantineUntilMs;
+  }
+
+  /** Whether a lease that doesn't live here may live all the same: who told of it may not have put it back yet. */
+  get mayBePutBack(): boolean {
+    return this.#rollCall && this.isQuarantine;
   }
 
   /** 0 outside a quarantine. */

@@ -142,6 +142,12 @@ export class OperationTable {
     return record.state === 'running' && !this.isLiving(record);
   }
 
+  /** Whether a roll call may put the lease of a stale one back. What an administrator took away it does not. */
+  mayLiveAgain(record: OperationRecord): boolean {
+    const mayBePutBack = record.spec.lock !== undefined && this.clock.mayBePutBack;
+    return mayBePutBack && this.#leaseOf(record)?.state !== 'revoked';
+  }
+
   isClaimable(record: OperationRecord): boolean {
     const isPending = record.state === 'pending' && record.claimableAtMs <= this.clock.nowMs;
     return isPending || this.isStale(record);

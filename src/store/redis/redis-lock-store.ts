@@ -140,7 +140,8 @@ export class RedisLockStore implements LockStore {
         const lease = this.#lease(command, answer, command.fencingToken, words[2 * index + 1]);
         return { kind: 'renewed', lease, isFinal: word === 'final' };
       }
-      if (word === 'lost' || word === 'moved' || word === 'revoked') return { kind: word };
+      if (word === 'lost' || word === 'unknown' || word === 'moved' || word === 'revoked')
+        return { kind: word };
       throw new Error(`renew-locks: unexpected reply ${word}`);
     });
   }

@@ -183,6 +183,7 @@ export class RollCall {
     // In this step: nothing that came under another reign is told or noted from here on, so what is put back below is
     // all that was ever told of it.
     this.#home = membership;
+    this.told.enters(session.reign);
     this.#memberships.set(session, membership);
     return isNew || entryEpoch !== epoch ? this.#answer(session, membership) : undefined;
   }

@@ -194,7 +194,8 @@ export class ToldHeartbeats {
         if (about === '') continue; // the text was not asked for
         const { resource, claimId: leaseId } = command;
         this.#told.note({ resource, leaseId, text, about, askedAtMs, deadlineMs, holdMs: 0, reign, clockUs });
-      } else if (word !== 'moved' && known) {
+      } else if (known && (word === 'lease-lost' || word === 'expired')) {
+        // (A lease may outlive its attempt, which has finished or whose record is gone: its holder may renew it.)
         this.#told.isOver(known);
       }
     }

@@ -21,6 +21,19 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [{ file: ANSWER, find: '      add_holder(lock, lease_id, lease, about)\n', replace: '' }],
   },
   {
+    name: 'unknown-is-not-lost',
+    letsThrough:
+      'No promise breaks, but a holder whose stream has moved is told that its lease is lost, by an instance that has ' +
+      'answered. The one that told of it puts it back a moment later, and nobody does the work.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'return state.entry and in_quarantine(state)',
+        replace: 'return false',
+      },
+    ],
+  },
+  {
     name: 'put-back-raises',
     letsThrough:
       'A lease that the data know keeps their deadline. Its last renewal was lost, and the record lapses while the ' +
@@ -228,6 +241,32 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
         file: MEMORY,
         find: 'if (told.deadlineMs > entry.deadlineMs) entry.deadlineMs = told.deadlineMs;',
         replace: 'entry.deadlineMs = told.deadlineMs;',
+      },
+    ],
+  },
+  {
+    name: 'lease-outlives-its-attempt',
+    letsThrough:
+      'A heartbeat after the result makes an instance forget the lease that the result kept. A failover loses it, and ' +
+      'its resource is granted to another.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: "known && (word === 'lease-lost' || word === 'expired')",
+        replace: "known && word !== 'moved'",
+      },
+    ],
+  },
+  {
+    name: 'ended-under-its-reign',
+    letsThrough:
+      'What has ended here is over for good. A primary that lacks the release lets the holder renew, and the next one ' +
+      'forgets that.',
+    edits: [
+      {
+        file: MEMORY,
+        find: 'return isOver && overUnder !== reign;',
+        replace: 'return isOver && overUnder !== reign && false;',
       },
     ],
   },

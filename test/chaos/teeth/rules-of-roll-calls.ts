@@ -105,6 +105,12 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a lease that the data lack is put back, and is renewed',
   },
   {
+    rule: 'No lease is told lost that a roll call may put back.',
+    without: 'unknown-is-not-lost',
+    file: FAULTS,
+    test: 'a lease is unknown, and not lost, while the instance that told it may put it back',
+  },
+  {
     rule: 'Putting back raises the deadline of a lease that is known.',
     without: 'put-back-raises',
     file: FAULTS,
@@ -217,6 +223,18 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     without: 'told-is-merged',
     file: JOINING,
     test: 'of two answers about a lease that overtake each other, the later deadline counts',
+  },
+  {
+    rule: 'A lease that outlives its attempt stays remembered.',
+    without: 'lease-outlives-its-attempt',
+    file: 'test/conformance/roll-call.test.ts',
+    test: 'Redis > operations > a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over',
+  },
+  {
+    rule: 'What ended is over only under the reign in which it ended.',
+    without: 'ended-under-its-reign',
+    file: 'test/unit/told-memory.test.ts',
+    test: 'told memory > a lease that ended, and that is told of under the next reign, is noted again',
   },
   {
     rule: 'Who told more than it remembers owes its answer.',

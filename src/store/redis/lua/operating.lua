@@ -12,6 +12,12 @@ local function lease_of(state, op, resource)
   if lease and lease.token == op.token and lease.state == 'held' and renewable(state, lease) then return lease end
 end
 
+-- Whether an administrator took the lease of the attempt away: then nobody gives it back.
+local function is_revoked(state, op, resource)
+  local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
+  return lease and lease.token == op.token and lease.state == 'revoked'
+end
+
 -- Whether its attempt lives. Brings the deadline up to date with that of the lease. One without a lease that had little
 -- time left at an adoption is over, as a lease is. It bears no epoch, but what still has time at the full end was
 -- started or heard of under this reign.

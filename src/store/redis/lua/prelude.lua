@@ -73,6 +73,14 @@ local function in_full_quarantine(state)
   return state.clock < state.full_until
 end
 
+-- Whether a lease that does not live here may live all the same: somebody may put it back. X told of a grant that these
+-- data lack, and has not answered the roll call yet; its holder's stream has moved to Y, which has. If Y said that the
+-- lease is lost, its holder would stop the work, and X would put it back a moment later. One that is here and not
+-- renewable is no different: X may have told of a later deadline.
+local function may_be_put_back(state)
+  return state.entry and in_quarantine(state)
+end
+
 -- The reply of a script that starts no operation before the full end of a quarantine.
 local function quarantined(state)
   return { 'quarantined', state.time, int(state.full_until - state.clock) }
