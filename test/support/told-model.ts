@@ -176,8 +176,9 @@ export function putBack(table: LockTable, one: PutBack): void {
     lock.minHolds.set(lease.fencingToken, Math.max(knownMs, clock.nowMs + holdLeftMs));
   }
   if (leftMs > 0) {
-    const deadlineMs = clock.nowMs + leftMs + SKEW_ALLOWANCE_MS;
     const endsAtMs = clock.nowMs + ceilingLeftMs + SKEW_ALLOWANCE_MS;
+    const untilMs = clock.nowMs + leftMs + SKEW_ALLOWANCE_MS + clock.untakenMs;
+    const deadlineMs = Math.min(untilMs, endsAtMs);
     const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.clockMs}` };
     if (own && own.fencingToken === lease.fencingToken) {
       const { stamp, epoch, ttlMs } = restored;

@@ -24,6 +24,9 @@ export class LeaseClock {
   #fullUntilMs = 0;
   #floorMs = 0;
   #lapsedBeforeMs = 0;
+  /** The same for what was inherited already when the reign before began. */
+  #lapsedOlderMs = 0;
+  #untakenMs = 0;
 
   /**
    * `systemMs` is the system time, in milliseconds since 1970; it may jump. `rollCall`: leases that a reign lacks may be
@@ -47,6 +50,11 @@ export class LeaseClock {
   /** The system time of the current command, for people. */
   get wallMs(): number {
     return this.#wallMs;
+  }
+
+  /** How much of the time before this reign the lease clock did not take: what is put back gets it. */
+  get untakenMs(): number {
+    return this.#untakenMs;
   }
 
   /** How many reigns there have been. */
@@ -81,7 +89,10 @@ export class LeaseClock {
   beginReign(): void {
     const beforeMs = this.#nowMs;
     this.#floorMs = this.isQuarantine ? this.#quarantineUntilMs : 0;
-    this.#lapsedBeforeMs = beforeMs + this.advance() + LAPSED_AFTER_ADOPTION_MS;
+    this.#lapsedOlderMs = Math.max(this.#lapsedOlderMs, this.#lapsedBeforeMs);
+    const passedMs = this.advance();
+    this.#untakenMs = passedMs - (this.#nowMs - beforeMs);
+    this.#lapsedBeforeMs = beforeMs + passedMs + LAPSED_AFTER_ADOPTION_MS;
     this.#fullUntilMs = this.#nowMs + quarantineMs(this.#maxTtlMs);
     this.#quarantineUntilMs = this.#fullUntilMs;
     this.#reign++;
@@ -145,7 +156,10 @@ export class LeaseClock {
 
   /** An inherited lease near its end at the adoption isn't: the former primary may have given its resource away. */
   isRenewable(lease: Ends): boolean {
-    return this.blocks(lease) && !(lease.deadlineMs < this.#lapsedBeforeMs && this.isInherited(lease));
+    if (!this.blocks(lease) || !this.isInherited(lease)) return this.blocks(lease);
+    const isOfFormer = Number(lease.epoch) === this.#reign - 1;
+    const olderMs = isOfFormer ? 0 : this.#lapsedOlderMs;
+    return lease.deadlineMs >= Math.max(this.#lapsedBeforeMs, olderMs);
   }
 
   /**

@@ -306,8 +306,8 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: 'and not (lease.deadline < state.lapsed_before and is_inherited(state, lease))',
-        replace: 'and lease.deadline >= state.lapsed_before',
+        find: 'if not blocks(state, lease) or not is_inherited(state, lease) then return blocks(state, lease) end',
+        replace: 'if not blocks(state, lease) then return false end',
       },
     ],
   },
@@ -410,6 +410,32 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
         file: `${LUA}/check-fencing-token.lua`,
         find: "if is_unsure and redis.call('HGET', meta, 'sure') ~= '1' then",
         replace: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'barred-stays-barred',
+    letsThrough:
+      'A second adoption, seconds after the first, bars less than that one did. A lease whose resource an isolated primary ' +
+      'has granted since is renewed after all.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'math.max(state.lapsed_before, state.lapsed_older)',
+        replace: 'state.lapsed_before',
+      },
+    ],
+  },
+  {
+    name: 'put-back-gets-what-the-clock-left',
+    letsThrough:
+      'A put-back lease lacks the time that the lease clock left out at the adoption. After some seconds without a ' +
+      'primary it is barred at once, and its holder, who was just told of it, loses it.',
+    edits: [
+      {
+        file: ANSWER,
+        find: 'state.clock + left + SKEW + tonumber(from[4])',
+        replace: 'state.clock + left + SKEW',
       },
     ],
   },

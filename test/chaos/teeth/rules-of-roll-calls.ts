@@ -297,6 +297,18 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a token is not known to be valid behind a quarantine that had not heard of all',
   },
   {
+    rule: 'What one adoption barred stays barred.',
+    without: 'barred-stays-barred',
+    file: SUITE,
+    test: 'Redis > while an answer is missing > what one adoption barred stays barred after the next one, which comes at once',
+  },
+  {
+    rule: 'A put-back lease gets what the lease clock left out.',
+    without: 'put-back-gets-what-the-clock-left',
+    file: SUITE,
+    test: 'Redis > while an answer is missing > a lease that is put back after a long time without a primary can be renewed',
+  },
+  {
     rule: 'Operations wait for the full end.',
     without: 'operations-wait-for-the-full-end',
     file: FAULTS,

@@ -10,7 +10,11 @@
 -- that, every record would lapse at the adoption, and what an instance told before it would not be put back where
 -- these data know it. But no holder heard of the step: each goes on by its own clock. The price: a lease of a dead
 -- holder lasts longer by the time that nobody ticked. `lapsed_before` takes the whole difference, for the old primary
--- may have.
+-- may have. `untaken` is what the clock didn't take: what is put back gets it too, like every record here, or one that
+-- was told a moment ago could not be renewed after a long gap.
+--
+-- An adoption seconds after another bars less than that one did, since its difference is small. So `lapsed_older` keeps
+-- the bar for leases that were inherited already then: an isolated primary may have granted their resources.
 --
 -- A second adoption within a quarantine (`floor`): B was an hour behind and ruled, Y answered it, not fresh, and
 -- ticked. C takes B's data: Y's entry is a second old now, its next answer is fresh, and what B lacked is lacking
@@ -73,7 +77,7 @@ if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now
 local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema .. ':' .. roll_call
 
 local recorded = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until',
-  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure')
+  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure', 'lapsed_older')
 local fresh = not recorded[1]
 if not fresh then
   if recorded[8] ~= schema and recorded[8] ~= former_schema then
@@ -101,15 +105,18 @@ end
 
 local clock, last, from_clock, adopted, warm_until = now, now, 0, 0, tonumber(recorded[12] or '0')
 local epoch, token, quarantine_until, lapsed_before, floor, sure = 1, seen_token, now, 0, 0, '1'
+local lapsed_older, untaken = 0, 0
 if not fresh then
   from_clock, last = tonumber(recorded[3]), tonumber(recorded[4])
   local gap = math.max(now - last, 0)
   clock = from_clock + math.min(gap, SKEW)
+  untaken = gap - math.min(gap, SKEW)
   last = math.max(now, math.min(last, now + SKEW))
   epoch = tonumber(recorded[2]) + 1
   token = math.max(tonumber(recorded[5]), seen_token)
   quarantine_until = tonumber(recorded[6])
   lapsed_before = tonumber(recorded[7])
+  lapsed_older = math.max(lapsed_before, tonumber(recorded[14] or '0'))
   if quarantine_until > from_clock then floor = quarantine_until end
   local from_epoch = tonumber(string.match(recorded[1], '^(%d+):') or '-1') -- (an operator may have written the name)
   local knew_all = floor == 0 or recorded[13] == '1'
@@ -133,5 +140,5 @@ redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock
   'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
   'from_reign', recorded[1] or '', 'from_clock', int(from_clock), 'schema', schema, 'max_ttl', max_ttl,
   'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until),
-  'sure', sure)
+  'sure', sure, 'lapsed_older', int(lapsed_older), 'untaken', int(untaken))
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

@@ -43,7 +43,7 @@ if seen_token > state.token then
   redis.call('HSET', meta, 'token', int(seen_token))
 end
 
-local from = redis.call('HMGET', meta, 'from_reign', 'from_clock', 'floor')
+local from = redis.call('HMGET', meta, 'from_reign', 'from_clock', 'floor', 'untaken')
 local from_epoch = tonumber(string.match(from[1], '^(%d+):') or '0')
 
 -- Whether what was told is newer than the record that is here. A stream may have moved from one instance to another,
@@ -91,8 +91,9 @@ local function restore(lock, lease_id, own, lease, about, spans)
   left, ceiling_left, hold_left = tonumber(left), tonumber(ceiling_left), tonumber(hold_left)
   if hold_left > 0 then raise_min_hold(state, lock, lease.token, state.clock + hold_left) end
   if left > 0 and redis.call('HEXISTS', all_released, lease_id .. ' ' .. lease.token) == 0 then
-    lease.deadline = state.clock + left + SKEW
+    lease.deadline = state.clock + left + SKEW + tonumber(from[4])
     lease.ceiling = ceiling_left > 0 and state.clock + ceiling_left + SKEW or 0
+    if lease.ceiling > 0 then lease.deadline = math.min(lease.deadline, lease.ceiling) end
     lease.epoch = 'r' .. config_epoch .. '.' .. clock
     if own and own.token == lease.token then
       raise(lock, lease_id, own, lease, is_newer(own, tonumber(config_epoch), tonumber(clock)))

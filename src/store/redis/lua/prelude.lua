@@ -30,7 +30,7 @@ local function enter(meta, reign, not_after, caller)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
   local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-    'watched_until', 'max_ttl', 'epoch', 'full_until')
+    'watched_until', 'max_ttl', 'epoch', 'full_until', 'lapsed_older')
   if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   local bucket = string.sub(meta, 1, -5) -- all keys of the bucket are this and a name
   local entry = caller ~= '-' and redis.call('HGET', bucket .. 'instances', caller)
@@ -48,6 +48,7 @@ local function enter(meta, reign, not_after, caller)
     quarantine_until = tonumber(recorded[5]),
     full_until = tonumber(recorded[10]),
     lapsed_before = tonumber(recorded[6]),
+    lapsed_older = tonumber(recorded[11]),
     max_ttl = tonumber(recorded[8]),
     epoch = recorded[9],
     entry = entry,
@@ -141,7 +142,11 @@ end
 -- for its holder: the former primary may have seen it lapse by its own clock, and given the resource away. It frees
 -- nothing here all the same: by the clock of another node the holder may still count on it.
 local function renewable(state, lease)
-  return blocks(state, lease) and not (lease.deadline < state.lapsed_before and is_inherited(state, lease))
+  if not blocks(state, lease) or not is_inherited(state, lease) then return blocks(state, lease) end
+  -- What the reign just before had granted or renewed was not barred there.
+  local is_of_former = tonumber(lease.epoch) == tonumber(state.epoch) - 1
+  local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
+  return lease.deadline >= bar
 end
 
 -- Whether its acquisition can be told of it, once more or for the first time. Not in a quarantine, and an inherited one
