@@ -20,7 +20,7 @@ import { bounded, type CallContext, type CommandTime, isPassing, waitEndsMs } fr
 import { ASK_AT_MOST_EVERY_MS, ClaimInterests, type Interest } from './claim-interests.ts';
 import { Linger } from './linger.ts';
 import type { OperationObserver } from './operation-observer.ts';
-import { cancelled, draining, overloaded, refusal } from './refusals.ts';
+import { cancelled, draining, overloaded, quarantined } from './refusals.ts';
 
 export interface ClaimRoomOptions extends CommandTime {
   readonly store: OperationStore;
@@ -99,7 +99,7 @@ export class ClaimRoom {
 
   async #claimOnce(command: ClaimCommand, context: CallContext): Promise<readonly ClaimedOperation[]> {
     const outcome = await this.#asked(command, context);
-    if (outcome.kind === 'quarantined') throw refusal(outcome);
+    if (outcome.kind === 'quarantined') throw quarantined(outcome.retryAfterMs);
     if (!context.ended.aborted) return outcome.claimed;
     this.#giveBack(command, outcome);
     throw cancelled();
@@ -185,7 +185,7 @@ export class ClaimRoom {
       waiting.refused = undefined;
       waiting.failures = 0;
       if (outcome.kind === 'quarantined') {
-        waiting.refused = refusal(outcome);
+        waiting.refused = quarantined(outcome.retryAfterMs);
         this.#interests.dueIn(interest, outcome.retryAfterMs);
       } else if (outcome.claimed.length > 0) {
         claimed = outcome;

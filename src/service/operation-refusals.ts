@@ -3,7 +3,7 @@
 import { CoordinationError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { BeginOutcome, DeleteOutcome, Refused } from '../store/operation-store.ts';
-import { refusal } from './refusals.ts';
+import { quarantined, refusal } from './refusals.ts';
 
 export function beginRefusal(outcome: Exclude<BeginOutcome, { kind: 'begun' }>): CoordinationError {
   switch (outcome.kind) {
@@ -21,8 +21,9 @@ export function beginRefusal(outcome: Exclude<BeginOutcome, { kind: 'begun' }>):
     case 'lease-required':
       return new CoordinationError('LEASE_REQUIRED', 'the lease that the operation requires is not held');
     case 'contended':
-    case 'quarantined':
       return refusal(outcome);
+    case 'quarantined':
+      return quarantined(outcome.retryAfterMs);
   }
 }
 
@@ -41,7 +42,7 @@ export function changeRefusal(outcome: Refused | Exclude<DeleteOutcome, { kind: 
     case 'labels-full':
       return labelsFull();
     case 'quarantined':
-      return refusal(outcome);
+      return quarantined(outcome.retryAfterMs);
   }
 }
 

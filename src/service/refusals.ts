@@ -20,9 +20,7 @@ export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): 
     case 'contended':
       return contended(outcome.contention);
     case 'quarantined':
-      return new CoordinationError('QUARANTINE', 'nothing is granted for a while after a failover', {
-        retryAfterMs: Math.min(outcome.retryAfterMs, RETRY_QUARANTINED_MS),
-      });
+      return quarantined(Math.min(outcome.retryAfterMs, RETRY_QUARANTINED_MS));
     case 'reused':
       return new CoordinationError('LEASE_ID_REUSED', 'the lease_id names an acquisition in another mode');
     case 'full':
@@ -36,6 +34,12 @@ export function refusal(outcome: Exclude<AcquireOutcome, { kind: 'granted' }>): 
     case 'queued':
       throw new Error('queued without waiting');
   }
+}
+
+/** Operations wait for the end that no roll call moves: they are told when that is. */
+export function quarantined(retryAfterMs: number): CoordinationError {
+  const message = 'nothing is granted for a while after a failover';
+  return new CoordinationError('QUARANTINE', message, { retryAfterMs });
 }
 
 /** Why a wait ended without a grant. */
