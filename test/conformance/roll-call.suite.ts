@@ -213,6 +213,18 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect((await acquire(leaseSpec())).kind).toBe('contended');
       });
 
+      test('a revocation that a new primary lost, and whose lease was renewed there, does not come back with the next', async () => {
+        const lease = await held();
+        await h.pass(1_000);
+        const before = await h.snapshot();
+        await force();
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toMatchObject({ kind: 'renewed' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toMatchObject({ kind: 'renewed' });
+      });
+
       test('the call that speaks for a lease still does after it was put back', async () => {
         const before = await h.snapshot();
         const lost = await held();

@@ -19,9 +19,11 @@ interface ToldLease {
   ceilingMs: number;
   /** Of its min_hold. */
   holdMs: number;
-  /** What the script that told of it ran under, and the lease clock that it saw. */
+  /** Whose data have it, since which lease clock: a roll call moves both on. */
   reign: number;
   clockMs: number;
+  /** The lease clock of the script that told of it last. */
+  toldClockMs: number;
 }
 
 /** Where data come from: what was told under that reign at an earlier lease clock, they know. */
@@ -42,7 +44,7 @@ export interface PutBack {
   readonly leftMs: number;
   readonly ceilingLeftMs: number;
   readonly holdLeftMs: number;
-  readonly clockMs: number;
+  readonly toldClockMs: number;
   /** Of the data as they were chosen. */
   readonly fromClockMs: number;
 }
@@ -83,9 +85,9 @@ export class ToldModel {
       known.holdMs = holdMs;
       known.endsMs = Math.max(known.endsMs, endsMs);
       known.ceilingMs = Math.max(known.ceilingMs, ceilingMs);
-      Object.assign(known, { lease, reign, clockMs });
+      Object.assign(known, { lease, reign, clockMs, toldClockMs: clockMs });
     } else {
-      this.#leases.set(key, { lease, endsMs, ceilingMs, holdMs, reign, clockMs });
+      this.#leases.set(key, { lease, endsMs, ceilingMs, holdMs, reign, clockMs, toldClockMs: clockMs });
     }
   }
 
@@ -138,7 +140,7 @@ export class ToldModel {
         leftMs: told.endsMs - nowMs,
         ceilingLeftMs: told.ceilingMs - nowMs,
         holdLeftMs: told.holdMs - nowMs,
-        clockMs: told.clockMs,
+        toldClockMs: told.toldClockMs,
         fromClockMs: origin.clockMs,
       });
       Object.assign(told, { reign, clockMs });
@@ -179,7 +181,7 @@ export function putBack(table: LockTable, one: PutBack): void {
     const endsAtMs = clock.nowMs + ceilingLeftMs + SKEW_ALLOWANCE_MS;
     const untilMs = clock.nowMs + leftMs + SKEW_ALLOWANCE_MS + clock.untakenMs;
     const deadlineMs = Math.min(untilMs, endsAtMs);
-    const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.clockMs}` };
+    const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.toldClockMs}` };
     if (own && own.fencingToken === lease.fencingToken) {
       const { stamp, epoch, ttlMs } = restored;
       const isNewest = isNewer(one, own, clock.isInherited(own));
@@ -187,7 +189,7 @@ export function putBack(table: LockTable, one: PutBack): void {
       if (isNewest) Object.assign(own, { stamp, epoch });
       if (isNewest && lease.state === 'revoked') own.state = 'revoked';
       own.deadlineMs = Math.max(own.deadlineMs, deadlineMs);
-    } else {
+    } else if (!own || replaces(lease, own, clock.isInherited(own))) {
       // A grant of this id that nobody was told of makes room.
       if (own) table.end(lock, own);
       restored.deadlineMs = Math.max(deadlineMs, own?.deadlineMs ?? 0);
@@ -219,7 +221,17 @@ export function release(table: LockTable, { resource, leaseId, token }: Named & 
  * Whether it was told of later than what is recorded: then the call that it names speaks for the lease. (No Sentinel
  * counts reigns here: the lease clock alone says which is later.)
  */
-function isNewer({ clockMs, fromClockMs }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
+function isNewer({ toldClockMs, fromClockMs }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
   if (!isInherited) return false;
-  return own.epoch.startsWith('r') ? clockMs > Number(own.epoch.slice(1)) : clockMs >= fromClockMs;
+  return isPutBack(own) ? toldClockMs > Number(own.epoch.slice(1)) : toldClockMs >= fromClockMs;
+}
+
+/** Whether it takes the place of another grant of its id: not of a later one that somebody was told of. */
+function replaces(lease: LeaseRecord, own: LeaseRecord, isInherited: boolean): boolean {
+  const isTold = !isInherited || isPutBack(own);
+  return own.fencingToken < lease.fencingToken || !isTold;
+}
+
+function isPutBack({ epoch }: LeaseRecord): boolean {
+  return epoch.startsWith('r');
 }

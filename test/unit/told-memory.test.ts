@@ -196,6 +196,17 @@ describe('told memory', () => {
     ]);
   });
 
+  test('a renewal after it was put back is what was told last, also where the lease clock stood still', () => {
+    const { told, unknown } = memory();
+    told.note(lease());
+    const [known] = unknown();
+    if (!known) throw new Error('not known');
+    told.putBack(known, 40_000_000, '8:def:4:on', 11_000_000);
+    expect(unknown()).toMatchObject([{ toldReign: REIGN, toldClockUs: 40_000_000 }]);
+    told.renewed(known, 31_000, '8:def:4:on', 11_000_000);
+    expect(unknown()).toMatchObject([{ toldReign: '8:def:4:on', toldClockUs: 11_000_000 }]);
+  });
+
   test('what finds no room makes the memory incomplete until that is over', () => {
     const { clock, told } = memory({ maxLeases: 1 });
     told.note(lease({ deadlineMs: 50_000 }));

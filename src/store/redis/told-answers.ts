@@ -10,6 +10,7 @@ import { aboutText } from './lock-arguments.ts';
 import { grantedAtUs, milliseconds } from './lock-replies.ts';
 import { attemptLeaseOf, BEATEN_WORDS } from './operation-replies.ts';
 import type { ToldEndings } from './told-endings.ts';
+import { isRevoked } from './told-lease.ts';
 import type { ToldLease, ToldMemory } from './told-memory.ts';
 
 /** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
@@ -90,6 +91,15 @@ export function noteEnding(
   endings.note({ resource, leaseId, token, reign, clockUs: Number(clock) });
 }
 
+/**
+ * Whether a renewal brings along the lease's text: of one that another instance granted, or whose call it changes. And
+ * of one that was revoked here. The interleaving: revoked under a primary whose replica lacks that; the replica takes
+ * over, and the holder renews there and is told so. The next roll call must not put the lease back as revoked.
+ */
+function asksTextOf(known: ToldLease | undefined, takesOver: boolean | undefined): boolean {
+  return known === undefined || takesOver === true || isRevoked(known.text);
+}
+
 /** One call of renew-locks. What told memory knows when it is made is what it notes then, whatever ends meanwhile. */
 export class ToldRenewals {
   readonly #told: ToldMemory;
@@ -104,9 +114,8 @@ export class ToldRenewals {
     );
   }
 
-  /** For a lease that another instance granted; and a call that takes one over changes its text. */
   asksText(index: number): boolean {
-    return this.#known[index] === undefined || this.#commands[index]?.takesOver === true;
+    return asksTextOf(this.#known[index], this.#commands[index]?.takesOver);
   }
 
   note: Note = ({ reply, askedAtMs, session: { reign } }) => {
@@ -177,7 +186,7 @@ export class ToldHeartbeats {
   }
 
   asksText(index: number): boolean {
-    return this.#known[index] === undefined || this.#commands[index]?.takesOver === true;
+    return asksTextOf(this.#known[index], this.#commands[index]?.takesOver);
   }
 
   note: Note = ({ reply, askedAtMs, session: { reign } }) => {

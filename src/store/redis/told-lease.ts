@@ -35,3 +35,8 @@ export function ceilingOf({ text, askedAtMs, clockUs }: Told): number {
 export function stampOf(text: string): string {
   return text.split(' ', 6)[5] ?? '';
 }
+
+/** Whether an administrator took it away. */
+export function isRevoked(text: string): boolean {
+  return text.includes(' revoked ');
+}

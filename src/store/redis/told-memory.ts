@@ -132,7 +132,8 @@ export class ToldMemory {
     if (endedBefore(entry, reign)) entry.isOver = false;
     if (entry.isOver) return;
     if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
-    if (entry.reign !== reign || clockUs > entry.clockUs) {
+    // An equal clock too: it stands still where Redis's TIME has stepped back, and a roll call may have set this one.
+    if (entry.reign !== reign || clockUs >= entry.clockUs) {
       entry.reign = entry.toldReign = reign;
       entry.clockUs = entry.toldClockUs = clockUs;
     }

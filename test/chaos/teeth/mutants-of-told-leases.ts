@@ -439,6 +439,19 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'renewed-is-not-revoked',
+    letsThrough:
+      'No promise breaks, but a lease whose revocation a failover lost, and which its holder renewed since, is put back as ' +
+      'revoked: the next failover takes it away.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: 'takesOver === true || isRevoked(known.text)',
+        replace: 'takesOver === true || (isRevoked(known.text) && false)',
+      },
+    ],
+  },
   // The lease clock
   {
     name: 'clock-gives-back',

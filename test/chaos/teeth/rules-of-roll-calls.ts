@@ -309,6 +309,12 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'Redis > while an answer is missing > a lease that is put back after a long time without a primary can be renewed',
   },
   {
+    rule: 'A lease that was renewed after its revocation was lost is not put back as revoked.',
+    without: 'renewed-is-not-revoked',
+    file: SUITE,
+    test: 'Redis > what was told of is put back > a revocation that a new primary lost, and whose lease was renewed there, does not come back with the next',
+  },
+  {
     rule: 'Operations wait for the full end.',
     without: 'operations-wait-for-the-full-end',
     file: FAULTS,
