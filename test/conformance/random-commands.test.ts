@@ -334,9 +334,10 @@ class Observed {
     this.outcome = outcome;
     if (c.do === 'many') {
       if (!Array.isArray(outcome)) return withoutTokens(outcome);
+      for (const lease of outcome) this.#toldOf(lease.resource).add(lease.fencingToken);
       return outcome.map((lease: Lease) => comparable(lease, this.#seen(lease.resource)));
     }
-    if ((c.do === 'acquire' || c.do === 'confirm') && isGranted(outcome)) this.#expectGrowth(outcome.lease);
+    if ((c.do === 'acquire' || c.do === 'confirm') && isGranted(outcome)) this.#expectGrowth(outcome);
     return c.do === 'list' ? withoutTokens(outcome) : comparable(outcome, seen);
   }
 
@@ -354,12 +355,21 @@ class Observed {
     return { locks: locks.map((view) => comparable(view, this.#seen(view.resource))), next };
   }
 
-  /** Of what somebody was told of: of an offer that a failover lost nobody was, and its token may come again. */
-  #expectGrowth({ resource, fencingToken }: Lease): void {
+  /**
+   * Of what somebody was told of: of an offer that a failover lost nobody was, and its token may come again. And of
+   * grants only: shared offers may be confirmed in any order, and a lease is repeated after later ones were granted.
+   */
+  #expectGrowth({ lease: { resource, fencingToken }, isRepeat, handoverMs }: Granted): void {
+    const told = this.#toldOf(resource);
+    const isNew = !isRepeat && handoverMs === undefined;
+    if (isNew) expect(fencingToken).toBeGreaterThan(largestOf([...told]));
+    told.add(fencingToken);
+  }
+
+  #toldOf(resource: string): Set<bigint> {
     const told = this.#told.get(resource) ?? new Set();
     this.#told.set(resource, told);
-    if (!told.has(fencingToken)) expect(fencingToken).toBeGreaterThan(largestOf([...told]));
-    told.add(fencingToken);
+    return told;
   }
 
   #seen(resource: string): bigint[] {
