@@ -37,7 +37,7 @@ export const FAILOVER: Row = {
     ),
     timeseries('Instances that a roll call waits for', 'none', [
       ['missing', `max(leasehold_roll_call_missing_instances{${I}})`],
-      ['newcomers', `count(leasehold_newcomer_remaining_seconds{${I}} > 0)`],
+      ['newcomers', `sum(leasehold_newcomer_remaining_seconds{${I}} > bool 0)`],
     ]),
     timeseries(
       'Leases remembered for a roll call',

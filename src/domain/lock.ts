@@ -156,6 +156,11 @@ export type RenewOutcome =
   | { readonly kind: 'renewed'; readonly lease: Lease; readonly isFinal: boolean }
   /** No live lease of this id and token: released, lapsed, or never granted. */
   | { readonly kind: 'lost' }
+  /**
+   * The same, but a roll call runs, and an instance that has not answered may put it back: ask again. Its holder counts
+   * on the deadline that it was told.
+   */
+  | { readonly kind: 'unknown' }
   /** The lease lives, but a newer call speaks for it. Only if the renewal named a stamp. */
   | { readonly kind: 'moved' }
   /** An administrator revoked the lease. It lives on only so that its holder never overlaps with the next one. */

@@ -1,21 +1,32 @@
 // What the sides and the ports of an instance are built on: who may call, the store, what is told of calls, the metrics
 // and the spans. Connects to nothing by itself but through the store.
 
-import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Metrics } from '../admin/metrics.ts';
 import { OperationMetrics } from '../admin/operation-metrics.ts';
 import { SafetyMetrics } from '../admin/safety-metrics.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Identity } from '../domain/inheritance.ts';
 import { packageInfo } from '../package-info.ts';
 import { ServerInfoService } from '../service/server-info-service.ts';
 import type { Store } from '../store/store.ts';
 import type { Authorization } from '../transport/authorization.ts';
 import type { CallObserver } from '../transport/unary-handler.ts';
+import { newInstanceId } from './instance-id.ts';
 import { openAuthorization } from './open-authorization.ts';
 import { openStore } from './open-store.ts';
 import { type OpenTracing, openTracing } from './open-tracing.ts';
+
+export interface CoreOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly processNumber: number | undefined;
+  readonly identity: Identity | undefined;
+}
 
 /** What both sides and both ports are built on. */
 export interface Core {
@@ -42,21 +53,16 @@ export interface Calls {
 }
 
 /** Throws when the tokens or the files of Redis's TLS can't be read. */
-export function openCore(
-  config: Config,
-  log: Logger,
-  clock: Clock,
-  random: () => number,
-  processNumber: number | undefined,
-): Core {
+export function openCore({ config, log, clock, random, processNumber, identity }: CoreOptions): Core {
   const { version } = packageInfo();
-  const instanceId = randomBytes(8).toString('hex');
+  const instanceId = identity?.instanceId ?? newInstanceId();
   const { authorization, reload: reloadTokens } = openAuthorization(config, log);
   const metrics = new Metrics(processNumber?.toString());
   const operationMetrics = new OperationMetrics(metrics.registry);
   const store = openStore({
     config,
     instanceId,
+    identity,
     clock,
     random,
     observer: {

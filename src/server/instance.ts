@@ -7,8 +7,9 @@ import type { AdminServer } from '../admin/admin-server.ts';
 import { GroupMetrics } from '../admin/group-metrics.ts';
 import { LockMetrics } from '../admin/lock-metrics.ts';
 import type { Config } from '../config/config.ts';
-import { type Clock, systemClock } from '../domain/clock.ts';
+import { type Clock, machineMs, systemClock } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { Identity } from '../domain/inheritance.ts';
 import { CallStamps } from '../service/call.ts';
 import { observers } from '../service/lock-observer.ts';
 import type { Store } from '../store/store.ts';
@@ -63,6 +64,8 @@ export interface Surroundings {
   readonly onRefused?: (reason: string) => void;
   /** The number of this server process, if several serve behind one port. */
   readonly processNumber?: number;
+  /** As its supervisor knows it. Without one, it has an id of its own and no predecessor. */
+  readonly identity?: Identity;
   /**
    * Takes connections only when the store answers (store-answers.ts): others serve behind the same port, and a newcomer
    * to the roll call would get connections that it can't answer on for 17.5 s.
@@ -89,15 +92,16 @@ export async function serve(
     random = Math.random,
     onRefused = () => {},
     processNumber,
+    identity,
     awaitsStore = false,
   }: Surroundings = {},
 ): Promise<Instance> {
-  const core = openCore(config, log, clock, random, processNumber);
+  const core = openCore({ config, log, clock, random, processNumber, identity });
   const { instanceId, metrics, store, info, calls } = core;
   const parts = {
     clock,
     random,
-    stamps: new CallStamps(instanceId),
+    stamps: new CallStamps(instanceId, identity?.inheritance ? callsOfAnHeir() : 0),
     commandTimeoutMs: config.redis?.commandTimeoutMs ?? EMBEDDED_TIMEOUT_MS,
     maxTtlMs: config.locks.maxTtlMs,
     log,
@@ -170,6 +174,15 @@ export async function serve(
     await store.close();
     throw error;
   }
+}
+
+/**
+ * Where the call numbers of a process begin that goes on with the instance id of a dead one: above all that the dead
+ * one can have given, or a stamp would name a call of both. Nobody has made a call per microsecond since the machine
+ * started.
+ */
+function callsOfAnHeir(): number {
+  return 2 * Math.floor(machineMs() * 500);
 }
 
 /** A scrape that fails must not end a process that keeps leases. */

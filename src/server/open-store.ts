@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { Config, RedisConfig } from '../config/config.ts';
 import { redisConnection, sentinelConnection } from '../deployment/connection-settings.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { Identity } from '../domain/inheritance.ts';
 import { MemoryStore } from '../store/memory/memory-store.ts';
 import { type RedisDeployment, RedisStore } from '../store/redis/redis-store.ts';
 import type { Store, StoreObserver } from '../store/store.ts';
@@ -11,6 +12,7 @@ import type { Store, StoreObserver } from '../store/store.ts';
 export interface OpenStoreOptions {
   readonly config: Config;
   readonly instanceId: string;
+  readonly identity: Identity | undefined;
   readonly clock: Clock;
   /** From 0 to below 1. */
   readonly random: () => number;
@@ -18,7 +20,14 @@ export interface OpenStoreOptions {
 }
 
 /** Does not wait for Redis: the store says by its status when it is usable. */
-export function openStore({ config, instanceId, clock, random, observer }: OpenStoreOptions): Store {
+export function openStore({
+  config,
+  instanceId,
+  identity,
+  clock,
+  random,
+  observer,
+}: OpenStoreOptions): Store {
   const { redis, locks } = config;
   if (!redis) return new MemoryStore({ clock, observer, instanceId, maxTtlMs: locks.maxTtlMs });
   return new RedisStore({
@@ -34,6 +43,7 @@ export function openStore({ config, instanceId, clock, random, observer }: OpenS
     rollCall: redis.rollCall === 'on',
     maxToldLeases: redis.maxToldLeases,
     hostName: hostname(),
+    identity,
     allowEvictionPolicy: redis.allowEvictionPolicy,
     clock,
     observer,

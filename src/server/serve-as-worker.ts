@@ -5,6 +5,7 @@
 import type { Config } from '../config/config.ts';
 import { unpackConfig } from '../config/pack-config.ts';
 import { systemClock } from '../domain/clock.ts';
+import type { Identity } from '../domain/inheritance.ts';
 import { ALIVE_EVERY_MS, type Order, type Report } from '../supervisor/process-messages.ts';
 import { sendGrpcLogTo } from '../transport/grpc-log.ts';
 import { type Instance, serve } from './instance.ts';
@@ -16,7 +17,7 @@ let stop: (() => void) | undefined;
 // Someone may take a token out of the file while this process has read it but doesn't serve yet.
 let tokensAreOld = false;
 
-async function begin(config: Config, awaitsStore: boolean): Promise<void> {
+async function begin(config: Config, awaitsStore: boolean, identity: Identity): Promise<void> {
   const log = openLog(config, { worker: processNumber });
   sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
   dieOfDefects(log);
@@ -25,6 +26,7 @@ async function begin(config: Config, awaitsStore: boolean): Promise<void> {
   // The admin port is the supervisor's.
   const started = await serve({ ...config, admin: undefined }, log, {
     processNumber,
+    identity,
     onRefused,
     awaitsStore,
   });
@@ -49,7 +51,7 @@ function drain(): void {
 function obey(order: Order): void {
   switch (order.order) {
     case 'serve':
-      begin(unpackConfig(order.config), order.replaces).catch((error: unknown) => {
+      begin(unpackConfig(order.config), order.replaces, identityOf(order)).catch((error: unknown) => {
         sayAndEnd({ report: 'failed', message: error instanceof Error ? error.message : String(error) });
       });
       return;
@@ -64,6 +66,13 @@ function obey(order: Order): void {
         say({ report: 'metrics', question: order.question, text });
       });
   }
+}
+
+function identityOf({ instanceId, group, inheritance }: Extract<Order, { order: 'serve' }>): Identity {
+  const onStanding = (tellsFromMs: number | undefined): Promise<void> =>
+    // Said when it is in the channel: what is there arrives, even if this process dies now.
+    new Promise((resolve) => say({ report: 'standing', tellsFromMs }, resolve));
+  return { instanceId, group, inheritance, onStanding };
 }
 
 function sayThatItLives(): void {

@@ -1,16 +1,16 @@
 // `leasehold serve` with several server processes: the process that supervises them. It has the admin port, the signals
 // and the exit code, and serves no call itself. supervisor/supervisor.ts has the rules of starting and replacing.
 
-import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import { SupervisorMetrics } from '../admin/supervisor-metrics.ts';
 import type { Config } from '../config/config.ts';
 import { packConfig, replacementConfig } from '../config/pack-config.ts';
-import { systemClock } from '../domain/clock.ts';
+import { machineMs, systemClock } from '../domain/clock.ts';
 import { formatHostPort } from '../domain/host-port.ts';
 import { canStartProcesses, startClusterProcess } from '../supervisor/cluster-processes.ts';
 import { type Failure, Supervisor } from '../supervisor/supervisor.ts';
+import { newInstanceId } from './instance-id.ts';
 import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
 import { openAdminPort } from './open-admin-port.ts';
 import { startMonitor } from './start-monitor.ts';
@@ -29,7 +29,9 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
     processes: workers,
     configs: { first: packConfig(config), replacement: packConfig(replacementConfig(config)) },
     startProcess: startClusterProcess,
+    newInstanceId,
     clock: systemClock,
+    machineMs,
     random: Math.random,
     log,
     onEnded: (number) => metrics.processEnded(number),
@@ -39,7 +41,7 @@ export async function serveWithWorkers(config: Config, log: Logger): Promise<voi
     texts: () => supervisor.metricsTexts(),
   });
   const admin = await openAdminPort(config, log, systemClock, metrics, () => supervisor.ready());
-  const monitor = startMonitor(config, randomBytes(8).toString('hex'), metrics.registry, log, systemClock);
+  const monitor = startMonitor(config, newInstanceId(), metrics.registry, log, systemClock);
   const stop = async (): Promise<number> => {
     log.info({ workers }, 'draining');
     const inOrder = await supervisor.stop();

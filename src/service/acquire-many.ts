@@ -5,7 +5,7 @@ import { type Clock, pause } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { type CallStamp, type Granted, grantedAtMs, type Lease, type LeaseSpec } from '../domain/lock.ts';
 import type { LockStore, RenewCommand, StoreBound } from '../store/lock-store.ts';
-import { leaseRevoked } from './refusals.ts';
+import { leaseRevoked, leaseUnknown } from './refusals.ts';
 
 export interface AcquireManyOptions {
   readonly specs: readonly LeaseSpec[];
@@ -87,6 +87,7 @@ async function renewed(
       throw new CoordinationError('MOVED', 'a newer call with the same lease_id took over one of the leases');
     }
     if (outcome?.kind === 'revoked') throw leaseRevoked();
+    if (outcome?.kind === 'unknown') throw leaseUnknown();
     if (outcome?.kind !== 'renewed') {
       throw new CoordinationError('LEASE_LOST', 'one of the leases was lost while the others were acquired');
     }

@@ -26,10 +26,12 @@ export interface CallContext {
 /** Numbers this instance's calls. By its number a store knows which call speaks for a lease or a place in the queue. */
 export class CallStamps {
   readonly #instanceId: string;
-  #calls = 0;
+  #calls: number;
 
-  constructor(instanceId: string) {
+  /** `from`: an even number, which no call of this instance has had. */
+  constructor(instanceId: string, from = 0) {
     this.#instanceId = instanceId;
+    this.#calls = from;
   }
 
   forUnary(): CallStamp {

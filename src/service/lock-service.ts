@@ -17,7 +17,7 @@ import {
 } from './call.ts';
 import type { LockObserver } from './lock-observer.ts';
 import { type Listing, pageTokenFor, positionIn } from './page-tokens.ts';
-import { draining, leaseLost, leaseRevoked, waitFailure } from './refusals.ts';
+import { draining, leaseLost, leaseRevoked, leaseUnknown, waitFailure } from './refusals.ts';
 import type { WaitRoom } from './wait-room.ts';
 
 /** A lease, and how long it is valid counted from the arrival of the call's request. */
@@ -104,11 +104,12 @@ export class LockService {
     return leases.map((lease) => this.#granted(lease, context));
   }
 
-  /** Throws LEASE_LOST and what the store throws. */
+  /** Throws LEASE_LOST, QUARANTINE while a roll call may put the lease back, and what the store throws. */
   renew(command: RenewCommand, context: CallContext): Promise<GrantedLease> {
     const work = async (): Promise<GrantedLease> => {
       const [outcome] = await this.#options.store.renew([command], bounded(this.#options, context));
       if (outcome?.kind === 'revoked') throw leaseRevoked();
+      if (outcome?.kind === 'unknown') throw leaseUnknown();
       if (outcome?.kind !== 'renewed') throw leaseLost();
       return this.#granted(outcome.lease, context);
     };

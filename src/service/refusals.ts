@@ -9,6 +9,8 @@ const RETRY_AT_LEAST_MS = 50;
 const RETRY_AT_MOST_MS = 1_000;
 /** A roll call may end a quarantine at any moment. */
 const RETRY_QUARANTINED_MS = 2_000;
+/** A roll call takes a second or so, and the holder has a deadline. */
+const RETRY_UNKNOWN_MS = 500;
 const RETRY_ELSEWHERE_MS = 100;
 const RETRY_OVERLOADED_MS = 1_000;
 
@@ -79,6 +81,12 @@ export function overloaded(what: string): CoordinationError {
 
 export function leaseLost(): CoordinationError {
   return new CoordinationError('LEASE_LOST', 'no live lease of the resource has this lease_id and token');
+}
+
+/** Not lost: an instance that has not answered the roll call may put it back. */
+export function leaseUnknown(): CoordinationError {
+  const message = 'after a failover it is not known yet whether the lease lives; nothing was changed';
+  return new CoordinationError('QUARANTINE', message, { retryAfterMs: RETRY_UNKNOWN_MS });
 }
 
 export function leaseRevoked(): CoordinationError {

@@ -3,7 +3,7 @@
 // renewed is in renewals.ts; who hears of it, and how, is the streams' business.
 //
 //   keep ──▶ due ──renewed──▶ waits a quarter of what is left ──▶ due …
-//             │ the store fails: at risk, tried again soon
+//             │ the store fails, or a roll call goes on and it doesn't know: at risk, tried again soon
 //             │ renew_for is over: at risk, and it only looks
 //             └ lost, moved, or the deadline passes: ended
 
@@ -41,6 +41,8 @@ const REPEAT_RISK_MS = 10_000;
 /** A look tells the risk again after this. The next one may be far off, and the stream must not be silent for 15 s. */
 const REPEAT_OVER_MS = 3_000;
 const BACKOFF = { firstMs: 200, mostMs: 2_000 };
+/** A roll call takes a second, and many leases may be unknown at once. */
+const UNKNOWN_AGAIN_MS = 500;
 
 export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs: number }, Loss> {
   readonly #options: RenewalWheelOptions<K, Granted, Loss>;
@@ -210,6 +212,10 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
       this.#end(entry, outcome);
       return;
     }
+    if (outcome.kind === 'unknown') {
+      this.#tryAgain(entry, UNKNOWN_AGAIN_MS * (1 + this.#options.random()), 'store-unavailable');
+      return;
+    }
     // Before the first answer of a take-over the deadline is a guess. From then on, a deadline that was told never
     // comes forward.
     const { granted } = outcome;
@@ -243,9 +249,13 @@ export class RenewalWheel<K extends Kept, Granted extends { readonly deadlineMs:
   #failed(entry: Entry<K, Granted, Loss>, reason: RiskReason): void {
     entry.isInFlight = false;
     if (!entry.isKept) return;
-    const nowMs = this.#options.clock.monotonicMs();
     const backoffMs = fullJitterMs(entry.failures++, BACKOFF, this.#options.random);
-    this.#schedule(entry, nowMs + Math.max(backoffMs, SLOT_MS));
+    this.#tryAgain(entry, Math.max(backoffMs, SLOT_MS), reason);
+  }
+
+  #tryAgain(entry: Entry<K, Granted, Loss>, afterMs: number, reason: RiskReason): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#schedule(entry, nowMs + afterMs);
     if (entry.onlyLooks) this.#tellAtRisk(entry, 'renew-for', REPEAT_OVER_MS);
     else if (nowMs < entry.kept.renewUntilMs) this.#tellAtRisk(entry, reason, REPEAT_RISK_MS);
   }

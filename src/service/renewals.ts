@@ -36,7 +36,10 @@ export type KeepingEnd<Loss> =
 
 export type Renewal<Granted, Loss> =
   /** `isFinal`: no renewal passes this deadline. */
-  { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean } | KeepingEnd<Loss>;
+  | { readonly kind: 'renewed'; readonly granted: Granted; readonly isFinal: boolean }
+  /** Whether it lives is not known yet: as good as no answer. */
+  | { readonly kind: 'unknown' }
+  | KeepingEnd<Loss>;
 
 /** Hears what becomes of one thing that is kept. */
 export interface Keeper<Granted, Loss> {
@@ -96,7 +99,7 @@ export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, Leas
       return outcomes.map((outcome): Renewal<Lease, LeaseLoss> => {
         if (outcome.kind === 'renewed')
           return { kind: 'renewed', granted: outcome.lease, isFinal: outcome.isFinal };
-        if (outcome.kind === 'moved') return outcome;
+        if (outcome.kind === 'moved' || outcome.kind === 'unknown') return outcome;
         return { kind: 'lost', reason: outcome.kind === 'revoked' ? 'revoked' : 'unknown-lease' };
       });
     },

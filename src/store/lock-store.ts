@@ -161,7 +161,10 @@ export interface LockStore {
    */
   leave(command: LeaveCommand, bound: StoreBound): Promise<boolean>;
 
-  /** Extends live leases to now + TTL, never past their max_hold, never backwards. Outcomes in the same order. */
+  /**
+   * Extends live leases to now + TTL, never past their max_hold, never backwards. Outcomes in the same order. While a
+   * roll call goes on, one that doesn't live here is not `lost` but `unknown`.
+   */
   renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]>;
 
   /** Ends the lease, or the wait for it, and hands over what becomes free. A min_hold goes on without its lease. */

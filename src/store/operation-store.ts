@@ -179,6 +179,8 @@ export type HeartbeatOutcome =
       readonly cancelReason: string | undefined;
     }
   | { readonly kind: 'lost'; readonly reason: AttemptLoss }
+  /** It runs, and its lease doesn't live here; but a roll call goes on, which may put that back: ask again. */
+  | { readonly kind: 'unknown' }
   /** It lives, but a newer call speaks for it. */
   | { readonly kind: 'moved' };
 

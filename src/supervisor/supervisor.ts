@@ -12,6 +12,7 @@
 import { type BackoffBounds, fullJitterMs } from '../domain/backoff.ts';
 import { type Clock, pause, within } from '../domain/clock.ts';
 import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { Inheritance } from '../domain/inheritance.ts';
 import type { Order, Report } from './process-messages.ts';
 import type { ProcessEnd, StartProcess, SupervisedProcess } from './supervised-process.ts';
 
@@ -20,7 +21,11 @@ export interface SupervisorOptions {
   /** The packed configuration of a server process: of the first ones, and of those that take another's place. */
   readonly configs: { readonly first: string; readonly replacement: string };
   readonly startProcess: StartProcess;
+  /** A random one, never the same twice. */
+  readonly newInstanceId: () => string;
   readonly clock: Clock;
+  /** Milliseconds on the machine's monotonic clock, which the server processes read too. */
+  readonly machineMs: () => number;
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly log: { error(facts: object, message: string): void };
@@ -39,6 +44,9 @@ export interface Serving {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+/** What its first order says, but for the id. */
+type Launch = Pick<Extract<Order, { order: 'serve' }>, 'config' | 'replaces' | 'inheritance'>;
+
 const BACKOFF: BackoffBounds = { firstMs: 500, mostMs: 30_000 };
 /** One that has served for this long ends for a reason of its own, not for the reason that ended the one before. */
 const STEADY_MS = 60_000;
@@ -49,6 +57,9 @@ const METRICS_WITHIN_MS = 1_000;
 
 interface Slot {
   readonly number: number;
+  instanceId: string;
+  /** From when the instance of this id may tell anything, as far as it has said. */
+  tellsFromMs: number | undefined;
   state: 'starting' | 'serving' | 'pausing' | 'ended';
   process: SupervisedProcess | undefined;
   ready: boolean;
@@ -77,6 +88,8 @@ export class Supervisor {
     this.#options = options;
     this.#slots = Array.from({ length: options.processes }, (_, index) => ({
       number: index + 1,
+      instanceId: options.newInstanceId(),
+      tellsFromMs: undefined,
       state: 'ended',
       process: undefined,
       ready: false,
@@ -89,7 +102,8 @@ export class Supervisor {
 
   /** Resolves when all serve. If that never happens, it stays pending for ever: see `failure`. */
   start(): Promise<Serving> {
-    for (const slot of this.#slots) this.#launch(slot, this.#options.configs.first, false);
+    const { first: config } = this.#options.configs;
+    for (const slot of this.#slots) this.#launch(slot, { config, replaces: false });
     void this.#watch();
     return this.#allServing.promise;
   }
@@ -138,13 +152,14 @@ export class Supervisor {
     for (const { process } of this.#slots) process?.kill();
   }
 
-  #launch(slot: Slot, config: string, replaces: boolean): void {
+  #launch(slot: Slot, how: Launch): void {
     Object.assign(slot, { state: 'starting', ready: false, silentLooks: 0, complaint: undefined });
     slot.process = this.#options.startProcess(slot.number, {
       reported: (report) => this.#reported(slot, report),
       ended: (end) => this.#ended(slot, end),
     });
-    slot.process.tell({ order: 'serve', config, replaces });
+    const group = this.#slots.map(({ instanceId }) => instanceId);
+    slot.process.tell({ order: 'serve', ...how, instanceId: slot.instanceId, group });
   }
 
   #reported(slot: Slot, report: Report): void {
@@ -155,6 +170,9 @@ export class Supervisor {
         return;
       case 'alive':
         slot.ready = report.ready;
+        return;
+      case 'standing':
+        slot.tellsFromMs = report.tellsFromMs;
         return;
       case 'refused':
         slot.complaint = { kind: 'refused', reason: report.reason };
@@ -199,7 +217,20 @@ export class Supervisor {
     const how = signal ?? `code ${code}`;
     const failure = this.#failureBy(slot, how);
     if (failure) this.#fail(failure);
-    else this.#replace(slot, { workerPid: process?.pid, how });
+    else this.#replace(slot, this.#inheritanceOf(slot, code), { workerPid: process?.pid, how });
+  }
+
+  /**
+   * The process is gone, and nothing runs any more under its instance id. If it died, the next one goes on with the id:
+   * its entry in the registry needs no other, and no roll call waits for a dead one. If it ended in order, it has left
+   * the registry, with all that it told in the data: the next one is a new instance. (Under the same id it would answer
+   * for the former one, of whose leases it knows nothing, on a replica that hasn't heard of the leaving yet.)
+   */
+  #inheritanceOf(slot: Slot, code: number | undefined): Inheritance | undefined {
+    const { newInstanceId, machineMs } = this.#options;
+    if (code !== 0) return { diedAtMs: machineMs(), tellsFromMs: slot.tellsFromMs };
+    Object.assign(slot, { instanceId: newInstanceId(), tellsFromMs: undefined });
+    return undefined;
   }
 
   /** Why this end is the end of all, if it is. */
@@ -215,7 +246,7 @@ export class Supervisor {
     return { kind: 'failed', message: `no worker is left; the last was worker ${number} (${how})${why}` };
   }
 
-  #replace(slot: Slot, facts: Readonly<Record<string, unknown>>): void {
+  #replace(slot: Slot, inheritance: Inheritance | undefined, facts: Readonly<Record<string, unknown>>): void {
     const { clock, random, log, configs } = this.#options;
     const pauseMs = Math.round(fullJitterMs(slot.ends++, BACKOFF, random));
     const { number: worker, ends: inARow } = slot;
@@ -223,7 +254,8 @@ export class Supervisor {
     log.error({ worker, ...facts, reason, inARow, pauseMs }, 'a worker has ended; another takes its place');
     slot.state = 'pausing';
     void pause(clock, pauseMs, this.#stopping.signal).then(() => {
-      if (!this.#stopping.signal.aborted) this.#launch(slot, configs.replacement, true);
+      const how = { config: configs.replacement, replaces: true, inheritance };
+      if (!this.#stopping.signal.aborted) this.#launch(slot, how);
     });
   }
 

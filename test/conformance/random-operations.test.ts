@@ -12,8 +12,8 @@ import { redisHarness, startHarnessRedis } from '../support/redis-harness.ts';
 import { inTime, leaseSpec, type Snapshot, type StoreHarness } from '../support/store-harness.ts';
 import { expectNoLater, isBound } from './lower-bounds.ts';
 
-const RUNS = Number(process.env.LEASEHOLD_TEST_RUNS ?? 120);
-const TIMEOUT_MS = Math.max(240_000, RUNS * 600);
+const RUNS = Number(process.env.LEASEHOLD_TEST_RUNS ?? 80);
+const TIMEOUT_MS = Math.max(240_000, RUNS * 1_000);
 const SEED = process.env.LEASEHOLD_TEST_SEED;
 const SHRINK = process.env.LEASEHOLD_TEST_SHRINK === '1';
 

@@ -36,8 +36,8 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
     const release = (spec: LeaseSpec) => h.locks.release(spec, inTime());
     const confirm = (spec: LeaseSpec, stamp: CallStamp) => h.locks.confirm({ spec, stamp }, inTime());
     const view = (resource = 'invoice:42') => h.locks.get(resource, inTime());
-    const force = (resource = 'invoice:42') =>
-      h.locks.forceRelease({ resource, fencingToken: undefined, immediate: false }, inTime());
+    const force = (resource = 'invoice:42', immediate = false) =>
+      h.locks.forceRelease({ resource, fencingToken: undefined, immediate }, inTime());
 
     async function held(overrides: Partial<LeaseSpec> = {}): Promise<Held> {
       const [spec, stamp] = [leaseSpec(overrides), nextStamp()];
@@ -86,13 +86,13 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect(leaseOf(await acquire(other)).fencingToken).toBeGreaterThan(lost.lease.fencingToken);
       });
 
-      test('what its holder was told of a lease that is put back is covered, and no more than the allowance on top', async () => {
+      test('what its holder was told of a lease that is put back is covered, with the allowance and what the lease clock left out on top', async () => {
         const before = await h.snapshot();
         await held({ ttlMs: 20_000 });
         await h.pass(4_000);
         await h.failOver({ to: before, unseenMs: 1_000 });
         const [holder] = (await view()).holders;
-        expect(holder?.remainingMs).toBe(15_000 + SKEW_ALLOWANCE_MS);
+        expect(holder?.remainingMs).toBe(15_000 + SKEW_ALLOWANCE_MS + (5_000 - SKEW_ALLOWANCE_MS));
       });
 
       test('a renewal that the new primary lacks is made up for', async () => {
@@ -103,7 +103,7 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect((await renew(lease)).kind).toBe('renewed');
         await h.failOver({ to: before, unseenMs: 1_000 });
         const [holder] = (await view()).holders;
-        expect(holder?.remainingMs).toBe(19_000 + SKEW_ALLOWANCE_MS);
+        expect(holder?.remainingMs).toBe(19_000 + SKEW_ALLOWANCE_MS + (10_000 - SKEW_ALLOWANCE_MS));
         expect((await renew(lease)).kind).toBe('renewed');
       });
 
@@ -115,9 +115,29 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.pass(1_000);
         await h.failOver({ to: before });
         await held({ resource: 'lost' });
-        expect((await acquire(leaseSpec())).kind).toBe('contended'); // these data don't know of the release
-        expect((await release(kept.spec)).kind).toBe('released');
-        await held();
+        await held(); // these data don't know of the release
+        expect((await release(kept.spec)).kind).toBe('absent');
+      });
+
+      test('who waits for a lease whose release the new primary lacks is granted the lock at the end of the quarantine', async () => {
+        const first = await held();
+        const [spec, stamp] = [leaseSpec(), nextStamp()];
+        expect((await acquire(spec, true, stamp)).kind).toBe('queued');
+        const fork = await h.snapshot();
+        await release(first.spec);
+        await h.failOver({ to: fork });
+        expect((await confirm(spec, stamp)).kind).toBe('granted');
+      });
+
+      test('a release that is repeated leaves the min_hold of its lease', async () => {
+        const first = await held({ minHoldMs: 25_000 });
+        const fork = await h.snapshot();
+        await release(first.spec);
+        await h.failOver({ to: fork });
+        expect(await acquire(leaseSpec())).toMatchObject({
+          kind: 'contended',
+          contention: { reason: 'min-hold', holders: [] },
+        });
       });
 
       test('a min_hold that the new primary lacks is put back, even where its lease is over', async () => {
@@ -183,6 +203,28 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect((await acquire(leaseSpec())).kind).toBe('contended');
       });
 
+      test('a lease that was revoked stays revoked where the new primary knows the lease alone', async () => {
+        const lease = await held();
+        const before = await h.snapshot();
+        await force();
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a revocation that a new primary lost, and whose lease was renewed there, does not come back with the next', async () => {
+        const lease = await held();
+        await h.pass(1_000);
+        const before = await h.snapshot();
+        await force();
+        expect(await renew(lease)).toEqual({ kind: 'revoked' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toMatchObject({ kind: 'renewed' });
+        await h.failOver({ to: before });
+        expect(await renew(lease)).toMatchObject({ kind: 'renewed' });
+      });
+
       test('the call that speaks for a lease still does after it was put back', async () => {
         const before = await h.snapshot();
         const lost = await held();
@@ -210,7 +252,7 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
       async function both(mode: LeaseSpec['mode'], then: LeaseSpec['mode']): Promise<[Held, Held]> {
         const first = await held({ mode });
         const fork = await h.snapshot();
-        await release(first.spec);
+        await force('invoice:42', true); // which a roll call may undo
         const second = await held({ mode: then });
         await h.failOver({ to: fork });
         return [first, second];
@@ -387,10 +429,137 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
       });
     });
 
+    describe('while an answer is missing', () => {
+      test('a lease that is not there is unknown, however it is asked for, and lost when the quarantine is over', async () => {
+        const released = await held();
+        await release(released.spec);
+        const known = await held();
+        const other = { ...known, lease: { ...known.lease, fencingToken: known.lease.fencingToken + 1n } };
+        const stranger = { ...known, spec: leaseSpec() };
+        const gone = [released, other, stranger];
+        const { spec } = await offered({ resource: 'offered' });
+        await h.failOver({ missing: true });
+        for (const one of gone) {
+          for (const how of [{}, { stamp: nextStamp(), takesOver: true }, { onlyLooks: true }]) {
+            expect(await renew(one, how)).toEqual({ kind: 'unknown' });
+          }
+        }
+        expect(await renew({ ...known, spec })).toEqual({ kind: 'unknown' });
+        for (let left = FULL_MS; left > 0; left -= 5_000) {
+          expect((await renew(known)).kind).toBe('renewed');
+          await h.pass(Math.min(left, 5_000));
+        }
+        for (const one of gone) expect(await renew(one)).toEqual({ kind: 'lost' });
+      });
+
+      test('a lease that is put back is renewed, and what an administrator took away is known', async () => {
+        const before = await h.snapshot();
+        const [lost, spec] = [await held(), leaseSpec({ resource: 'taken' })];
+        const stamp = { instanceId: INSTANCE_ID, callNumber: 1_001 }; // a stream, which hears of it
+        const taken: Held = { spec, stamp, lease: leaseOf(await acquire(spec, false, stamp)) };
+        await force('taken');
+        await h.failOver({ to: before, missing: true });
+        expect(await renew(lost)).toMatchObject({ kind: 'renewed' });
+        expect(await renew(taken)).toEqual({ kind: 'revoked' });
+      });
+
+      test('what one adoption barred stays barred after the next one, which comes at once', async () => {
+        const near = await held({ ttlMs: 20_000 });
+        await h.failOver({ unseenMs: 20_000, missing: true });
+        expect(await renew(near)).toEqual({ kind: 'unknown' });
+        await h.failOver({ missing: true });
+        expect(await renew(near)).toEqual({ kind: 'unknown' });
+        expect((await view()).holderCount).toBe(1);
+      });
+
+      test('what was renewed between two adoptions is renewed after the second one', async () => {
+        const kept = await held({ ttlMs: 30_000 });
+        await h.failOver({ unseenMs: 20_000, missing: true });
+        expect(await renew(kept)).toMatchObject({ kind: 'renewed' });
+        await h.failOver({ missing: true });
+        expect(await renew(kept)).toMatchObject({ kind: 'renewed' });
+      });
+
+      test('a lease that is put back after a long time without a primary can be renewed', async () => {
+        const before = await h.snapshot();
+        const told = await held({ ttlMs: 14_000 });
+        await h.failOver({ to: before, unseenMs: 8_000 });
+        expect(await renew(told)).toMatchObject({ kind: 'renewed' });
+      });
+
+      test('a lease that is put back after a long time without a primary keeps to its max_hold', async () => {
+        const before = await h.snapshot();
+        const told = await held({ ttlMs: 14_000, maxHoldMs: 15_000 });
+        await h.failOver({ to: before, unseenMs: 4_000 });
+        const renewed = await renew(told);
+        if (renewed.kind !== 'renewed') throw new Error(renewed.kind);
+        expect(renewed.lease.expiresAtWallMs).toBeLessThanOrEqual(told.lease.expiresAtWallMs + 1_000);
+      });
+
+      test('what is not there when all have answered is lost', async () => {
+        const { spec, ...told } = await held();
+        await h.failOver();
+        expect(await renew({ ...told, spec })).toMatchObject({ kind: 'renewed' });
+        expect(await renew({ ...told, spec: leaseSpec() })).toEqual({ kind: 'lost' });
+      });
+
+      test('what is unknown is still remembered, and the next roll call puts it back', async () => {
+        const before = await h.snapshot();
+        const near = await held({ ttlMs: 3_000 });
+        await h.pass(1_000);
+        await h.failOver({ missing: true });
+        expect(await renew(near)).toEqual({ kind: 'unknown' }); // its record ends too soon to be renewed
+        await h.failOver({ to: before });
+        expect((await view()).holders[0]?.fencingToken).toBe(near.lease.fencingToken);
+      });
+    });
+
     describe('operations', () => {
       const calls = operationCalls(() => h);
       const { begin, claim, claimed, started, complete, yieldIt, beat, get, state, cancel, retry, remove } =
         calls;
+
+      test('an attempt without its lease is unknown while an answer is missing, and lost at the end', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        const taken = await started({ resource: 'taken', lock: EXCLUSIVE_LOCK });
+        const done = await started({ operationId: 'done' });
+        await complete(done);
+        await release(leaseSpec({ leaseId: attempt.claimId }));
+        await force('taken');
+        await h.failOver({ missing: true });
+        expect(await beat(attempt)).toEqual({ kind: 'unknown' });
+        expect(await beat(taken)).toEqual({ kind: 'lost', reason: 'lease-lost' });
+        expect(await beat(done)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.pass(FULL_MS);
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'expired' });
+      });
+
+      test('an attempt without a lease that has no time left is unknown while an answer is missing, and lost at the end', async () => {
+        const near = await started({ heartbeatTimeoutMs: 3_000 });
+        await h.pass(1_000);
+        await h.failOver({ missing: true });
+        expect(await beat(near)).toEqual({ kind: 'unknown' });
+        await h.pass(FULL_MS);
+        expect(await beat(near)).toEqual({ kind: 'lost', reason: 'expired' });
+      });
+
+      test('an attempt that one adoption barred stays barred after the next one, which comes at once', async () => {
+        const near = await started({ heartbeatTimeoutMs: 20_000 });
+        await h.failOver({ unseenMs: 20_000 });
+        expect(await beat(near)).toEqual({ kind: 'lost', reason: 'expired' });
+        await h.failOver();
+        expect(await beat(near)).toEqual({ kind: 'lost', reason: 'expired' });
+        expect(await claimed()).toEqual([]);
+      });
+
+      test('an attempt whose lease is put back goes on', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        const before = await h.snapshot();
+        await h.pass(5_000);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+        await h.failOver({ to: before, missing: true });
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      });
 
       test('operations start right after the early end, and those that run go on', async () => {
         const attempt = await started();
@@ -461,14 +630,22 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
 
       test('a heartbeat that the new primary lacks is made up for', async () => {
         const attempt = await started({ heartbeatTimeoutMs: 25_000 });
-        await h.pass(1_000);
-        const before = await h.snapshot();
         await h.pass(20_000);
+        const before = await h.snapshot();
         await beat(attempt);
         await h.failOver({ to: before, unseenMs: 1_000 });
         expect((await get())?.heartbeatRemainingMs).toBe(24_000);
         await h.pass(20_000);
         expect(await claimed()).toEqual([]);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      });
+
+      test('a heartbeat that the new primary lacks is made up for after a long time without a primary', async () => {
+        const attempt = await started({ heartbeatTimeoutMs: 14_000 });
+        await h.pass(10_000);
+        const before = await h.snapshot();
+        await beat(attempt);
+        await h.failOver({ to: before, unseenMs: 8_000 });
         expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
       });
 
@@ -585,6 +762,22 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.failOver({ to: before });
         expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
         expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over', async () => {
+        const before = await h.snapshot();
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: false });
+        expect(await beat(attempt)).toEqual({ kind: 'lost', reason: 'finished' });
+        await h.failOver({ to: before });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
+      test('a lease that an attempt released with its result is not put back', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        await complete(attempt, { releaseLease: true });
+        await h.failOver();
+        await held();
       });
 
       test('an attempt that an adoption barred lives on if it still has time at the full end', async () => {

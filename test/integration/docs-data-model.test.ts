@@ -112,6 +112,17 @@ async function queue(
 const release = (store: RedisStore, { resource, leaseId }: Lease): Promise<unknown> =>
   store.locks.release({ resource, leaseId }, inTime());
 
+/** What an instance does in a roll call that goes on. */
+async function repeatRelease({ resource, leaseId }: Lease): Promise<void> {
+  const [reign, until] = await client.hmget(KEYS.meta, 'reign', 'quarantine_until');
+  await client.hset(KEYS.meta, 'quarantine_until', Number.MAX_SAFE_INTEGER);
+  const { source } = loadScripts()['answer-roll-call'];
+  const args = [reign, Number.MAX_SAFE_INTEGER, INSTANCE, 0, 0, 0, resource, leaseId, 'released 1', '', ''];
+  const reply = await client.eval(source, 1, KEYS.meta, ...args.map(String));
+  expect((reply as readonly unknown[])[0]).toBe('answered');
+  await client.hset(KEYS.meta, 'quarantine_until', until ?? '');
+}
+
 /** An instance that lets an offer lapse on a resource of its own, which is then removed. */
 async function makeAbsent(store: RedisStore, instanceId: string): Promise<void> {
   const holder = await grant(store, { resource: 'elsewhere' });
@@ -145,6 +156,7 @@ test('the keys are the documented ones, of the documented types, without a TTL, 
     const { spec, stamp } = await queue(store, { resource });
     await store.locks.leave({ ...spec, stamp, keepPlaceMs: 60_000 }, inTime());
     await store.contention.write('text', inTime());
+    await repeatRelease(holder);
     await release(store, holder); // the first waiter has an offer now, for a second
     expect((await client.keys('*')).sort()).toEqual(column(rows, 0).map(named).sort());
     for (const [key = '', type] of rows) {

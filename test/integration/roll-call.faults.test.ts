@@ -107,6 +107,30 @@ describe('what is put back', () => {
     expect((await replica.renew('x', 'r', 'a', token))[0]).toBe('renewed');
   });
 
+  test('a lease is unknown, and not lost, while the instance that told it may put it back', async () => {
+    const before = await begin('x', 'y');
+    const replica = await before.copy();
+    const { token, text } = grantedBy(await before.acquire('x', 'r', 'a'));
+    await replica.adopt();
+    expect(await replica.answer('y')).toMatchObject({ owing: 1 });
+    for (const how of ['keep', 'look'] as const) {
+      expect((await replica.renew('y', 'r', 'a', token, { how }))[0]).toBe('unknown');
+    }
+    await replica.answer('x', { leases: [{ resource: 'r', leaseId: 'a', text, leftMs: 15_000 }] });
+    expect((await replica.renew('y', 'r', 'a', token))[0]).toBe('renewed');
+    expect((await replica.renew('y', 'r', 'never-told', token))[0]).toBe('lost');
+  });
+
+  test('a record that ends too soon says nothing of a lease whose last renewal it may lack', async () => {
+    const before = await begin('x', 'y');
+    const { token, text } = grantedBy(await before.acquire('x', 'r', 'a', { ttlMs: 2_000 }));
+    const next = await before.promoted();
+    await next.answer('y');
+    expect((await next.renew('y', 'r', 'a', token))[0]).toBe('unknown');
+    await next.answer('x', { leases: [{ resource: 'r', leaseId: 'a', text, leftMs: 9_000 }] });
+    expect((await next.renew('y', 'r', 'a', token))[0]).toBe('renewed');
+  });
+
   test('a lease whose last renewal the data lack lasts as long as its holder was told', async () => {
     const before = await begin('x');
     const { token, text } = grantedBy(await before.acquire('x', 'r', 'a', { ttlMs: 9_000 }));
@@ -158,6 +182,63 @@ describe('what is put back', () => {
     const next = await before.promoted();
     await next.answer('x', { leases: [{ resource: 'r', leaseId: 'a', text, leftMs: 15_000 }] });
     expect((await next.renew('x', 'r', 'a', token))[0]).toBe('revoked');
+  });
+
+  test('a release that is repeated takes no newer lease of its id away', async () => {
+    const before = await begin('x');
+    const former = grantedBy(await before.acquire('x', 'r', 'a'));
+    await before.run('release-lock', 'x', 'r', 'a');
+    const { token } = grantedBy(await before.acquire('x', 'r', 'a'));
+    const next = await before.promoted();
+    const released = [{ resource: 'r', leaseId: 'a', token: former.token }];
+    expect(await next.answer('x', { released })).toMatchObject({ freed: 0, leftMs: 0 });
+    expect((await next.renew('x', 'r', 'a', token))[0]).toBe('renewed');
+  });
+
+  test('a release that is repeated takes its lease away in each state, also where this reign has renewed it', async () => {
+    for (const state of ['held', 'revoked', 'renewed']) {
+      const before = await begin('x', 'y');
+      const { token } = grantedBy(await before.acquire('x', 'r', 'a'));
+      if (state === 'revoked') await before.run('force-release', 'x', 'r', '', '0');
+      const next = await before.promoted();
+      if (state === 'renewed') expect((await next.renew('x', 'r', 'a', token))[0]).toBe('renewed');
+      await next.answer('x');
+      const released = [{ resource: 'r', leaseId: 'a', token }];
+      expect(await next.answer('y', { released }), state).toMatchObject({ freed: 1, leftMs: 0 });
+      grantedBy(await next.acquire('x', 'r', 'b', { call: 4 }));
+    }
+  });
+
+  test('a lease that was released through another instance is not put back, whichever of them answers first', async () => {
+    for (const order of ['xy', 'yx']) {
+      const before = await begin('x', 'y');
+      const replica = await before.copy();
+      const { token, text } = grantedBy(await before.acquire('x', 'r', 'a'));
+      await before.run('release-lock', 'y', 'r', 'a');
+      await replica.adopt();
+      const leases = [{ resource: 'r', leaseId: 'a', text, leftMs: 15_000 }];
+      const released = [{ resource: 'r', leaseId: 'a', token }];
+      for (const instance of order) {
+        await replica.answer(instance, instance === 'x' ? { leases } : { released });
+      }
+      grantedBy(await replica.acquire('x', 'r', 'b', { call: 4 }));
+    }
+  });
+
+  test('a release that is repeated after the quarantine hands the lock over at once', async () => {
+    const before = await begin('x', 'late');
+    const { token } = grantedBy(await before.acquire('x', 'r', 'a', { ttlMs: 30_000 }));
+    await before.acquire('x', 'r', 'b', { mayWait: true, call: 3 });
+    const next = await before.promoted();
+    await next.answer('x');
+    expect((await next.renew('x', 'r', 'a', token))[0]).toBe('renewed');
+    await next.passTicked(20_000, 'x');
+    expect((await next.renew('x', 'r', 'a', token))[0]).toBe('renewed');
+    await next.passTicked(15_000, 'x');
+    await next.acquire('x', 'r', 'b', { mayWait: true, call: 3 });
+    const { freed } = await next.answer('late', { released: [{ resource: 'r', leaseId: 'a', token }] });
+    expect(freed).toBe(1);
+    grantedBy(await next.run('confirm-offer', 'x', 'r', 'b', 'x/3', 20_000_000, 0, 0));
   });
 
   test('where leases are put back that do not go together, nobody else is admitted', async () => {

@@ -21,6 +21,8 @@ const SOON_MS = 15_000;
 interface Moment {
   readonly clock: string;
   readonly last: string;
+  /** What some keys held, as DUMP says it. */
+  readonly held: ReadonlyMap<string, Buffer>;
 }
 
 /** Some instances of one deployment, and the Redis that they use. */
@@ -58,17 +60,21 @@ class Deployment {
     return store;
   }
 
-  /** How far the lease clock is: what comes after it can be lost. */
-  async moment(): Promise<Moment> {
-    const [clock, last] = await this.redis.withClient((client) =>
-      client.hmget(this.keys.meta, 'clock', 'last'),
-    );
-    return { clock: clock ?? '', last: last ?? '' };
+  /** How far the lease clock is, and what these locks are: what comes after it can be lost. */
+  async moment(...resources: readonly string[]): Promise<Moment> {
+    const keys =
+      resources.length > 0 ? [...resources.map((name) => this.lockKey(name)), this.keys.deadlines] : [];
+    return this.redis.withClient(async (client) => {
+      const [clock, last] = await client.hmget(this.keys.meta, 'clock', 'last');
+      const dumps = await Promise.all(keys.map((key) => client.dumpBuffer(key)));
+      const held = new Map(keys.map((key, at) => [key, dumps[at] as Buffer]));
+      return { clock: clock ?? '', last: last ?? '', held };
+    });
   }
 
   /**
    * The same primary under another name. It may have lost what came after a moment: the lease clock is set back to
-   * that, and keys are gone.
+   * that, locks are what they were, and keys are gone.
    */
   async failOver(after?: Moment, ...lost: readonly string[]): Promise<void> {
     const { meta } = this.keys;
@@ -77,6 +83,7 @@ class Deployment {
         .multi([
           ...(lost.length > 0 ? [['del', ...lost]] : []),
           ...(after ? [['hset', meta, 'clock', after.clock, 'last', after.last]] : []),
+          ...[...(after?.held ?? [])].map(([key, held]) => ['restore', key, 0, held, 'REPLACE']),
           ['debug', 'change-repl-id'],
           ['client', 'kill', 'skipme', 'yes'],
         ])
@@ -192,7 +199,7 @@ describe.concurrent('a roll call', { timeout: 60_000 }, () => {
     await deployment.redis.withClient(async (client) => {
       const instances = `${deployment.keys.bucket}instances`;
       const entry = (await client.hget(instances, 'one')) ?? '';
-      await client.hset(instances, 'dead', entry.replace(/\S+$/, 'host-3'));
+      await client.hset(instances, 'dead', entry.replace(/\S+ \S+$/, 'host-3 -'));
     });
     const { epoch } = first.status();
     await deployment.failOver();
@@ -258,6 +265,77 @@ describe.concurrent('a roll call', { timeout: 60_000 }, () => {
     expect(await acquire(second, 'two', shortSpec({ resource: lease.resource }))).toMatchObject({
       resource: lease.resource,
     });
+  });
+
+  test('a resource whose release the new primary lacks is free when the quarantine ends', async ({
+    onTestFinished,
+  }) => {
+    const { deployment, first, second } = await two(onTestFinished);
+    await warm(deployment);
+    const lease = await granted(first, 'one', shortSpec());
+    const { resource } = lease;
+    const before = await deployment.moment(resource);
+    expect((await first.locks.release(lease, inTime())).kind).toBe('released');
+    const { epoch } = first.status();
+    await deployment.failOver(before);
+    await Promise.all([opened(first, epoch), opened(second, epoch)]);
+    await granted(second, 'two', shortSpec({ resource }));
+  });
+
+  test('a lease that was released through another instance is not put back, whichever instance answers first', async ({
+    onTestFinished,
+  }) => {
+    const { deployment, first, second } = await two(onTestFinished);
+    await warm(deployment);
+    // Below the cut, the new primary knows the grants. One lacks these, and so its instances put them back.
+    const before = await deployment.moment();
+    const leases = await Promise.all([
+      granted(first, 'one', shortSpec()),
+      granted(second, 'two', shortSpec()),
+    ]);
+    expect((await second.locks.release(leases[0], inTime())).kind).toBe('released');
+    expect((await first.locks.release(leases[1], inTime())).kind).toBe('released');
+    const { epoch } = first.status();
+    await deployment.failOver(before, ...leases.map(({ resource }) => deployment.lockKey(resource)));
+    await Promise.all([opened(first, epoch), opened(second, epoch)]);
+    for (const { resource } of leases) await granted(first, 'one', shortSpec({ resource }));
+    const released = `${deployment.keys.bucket}released`;
+    expect(await deployment.redis.withClient((client) => client.exists(released))).toBe(0);
+  });
+
+  test('a stream that still keeps a lease whose release was forgotten loses it', async ({
+    onTestFinished,
+  }) => {
+    const { deployment, first, second } = await two(onTestFinished);
+    await warm(deployment);
+    const spec = shortSpec();
+    const stamp = { instanceId: 'one', callNumber: 9_001 };
+    const outcome = await first.locks.acquire({ spec, stamp, mayWait: false }, inTime());
+    if (outcome.kind !== 'granted') throw new Error(outcome.kind);
+    const before = await deployment.moment(spec.resource);
+    expect((await second.locks.release(spec, inTime())).kind).toBe('released');
+    const { epoch } = first.status();
+    await deployment.failOver(before);
+    await Promise.all([opened(first, epoch), opened(second, epoch)]);
+    expect(await renew(first, outcome.lease)).toBe('lost');
+  });
+
+  test('a repeat of a release that was told frees no newer lease with the same id', async ({
+    onTestFinished,
+  }) => {
+    const { deployment, first, second } = await two(onTestFinished);
+    await warm(deployment);
+    const spec = shortSpec();
+    const former = await granted(first, 'one', spec);
+    const before = await deployment.moment(spec.resource);
+    await first.locks.release(spec, inTime());
+    const lease = await granted(second, 'two', spec);
+    expect(lease.fencingToken).toBeGreaterThan(former.fencingToken);
+    const { epoch } = first.status();
+    await deployment.failOver(before);
+    await Promise.all([opened(first, epoch), opened(second, epoch)]);
+    expect(await renew(first, lease)).toBe('renewed');
+    expect(await acquire(first, 'one', shortSpec({ resource: spec.resource }))).toBe('contended');
   });
 
   test('a min_hold goes on after a failover that lost it, although its lease was released', async ({

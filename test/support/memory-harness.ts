@@ -4,7 +4,8 @@
 import { systemClock } from '../../src/domain/clock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
 import type { ContentionBoard } from '../../src/store/contention-board.ts';
-import type { LockStore, StoreBound } from '../../src/store/lock-store.ts';
+import type { AcquisitionRef, LockStore, StoreBound } from '../../src/store/lock-store.ts';
+import type { LeaseRecord } from '../../src/store/memory/lock-record.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { deadlineOf } from '../../src/store/memory/operation-record.ts';
 import type { OperationStore } from '../../src/store/operation-store.ts';
@@ -21,7 +22,7 @@ import {
   type StoreHarness,
 } from './store-harness.ts';
 import { ToldAttemptsModel, tellAttempt } from './told-attempts-model.ts';
-import { type Origin, putBack, ToldModel } from './told-model.ts';
+import { type Origin, putBack, release, ToldModel } from './told-model.ts';
 import { noteOutcome } from './told-outcomes.ts';
 
 /** What a store of the memory harness has been through, in order: played again, it gives the same data. */
@@ -72,6 +73,7 @@ class MemoryHarness extends Harness {
       },
       instanceId: INSTANCE_ID,
       systemMs: () => this.nowMs,
+      rollCall: this.rollCall,
     });
     store.locks.onNotice((notice) => {
       if (notice.kind !== 'revoked' && notice.kind !== 'released') return;
@@ -96,20 +98,36 @@ class MemoryHarness extends Harness {
     }
     const bound = args.at(-1) as StoreBound;
     if (bound.deadlineMs < systemClock.monotonicMs()) return call(this.#store, args);
-    return this.#noted(
-      name,
-      args[0],
-      this.#do((store) => call(store, [...args.slice(0, -1), inTime()])),
-    );
+    const named = namedBy(args[0]);
+    const before = named && this.#lease(named);
+    const outcome = this.#do((store) => call(store, [...args.slice(0, -1), inTime()]));
+    // The store has decided: only its answer is still to come.
+    const isTaken =
+      named &&
+      before &&
+      this.#store.table.clock.blocks(before) &&
+      this.#lease(named)?.fencingToken !== before.fencingToken;
+    return this.#noted(name, args[0], outcome, isTaken ? before.fencingToken : undefined);
   }
 
-  async #noted(name: string, command: unknown, outcome: unknown): Promise<unknown> {
+  #lease({ resource, leaseId }: AcquisitionRef): LeaseRecord | undefined {
+    return this.#store.table.find(resource).leases.get(leaseId);
+  }
+
+  async #noted(
+    name: string,
+    command: unknown,
+    outcome: unknown,
+    taken: bigint | undefined,
+  ): Promise<unknown> {
     const told = await outcome;
     noteOutcome(name, command, told, {
       wallMs: this.nowMs,
       told: this.#told,
+      taken,
+      released: (lease, token) => this.#told.released(lease, token, this.passedMs, this.#origin()),
       named: ({ resource, leaseId }, spec, minHoldMs = spec?.minHoldMs ?? 0) => {
-        const lease = this.#store.table.find(resource).leases.get(leaseId);
+        const lease = this.#lease({ resource, leaseId });
         if (!lease) return;
         // Its min_hold began with the grant, whose answer may have been told to nobody.
         const sinceMs = Math.max(this.nowMs - lease.acquiredAtWallMs, 0);
@@ -158,10 +176,12 @@ class MemoryHarness extends Harness {
     });
     if (!this.rollCall) return;
     const lacking = this.#told.putBack(origin, this.passedMs, this.#origin());
+    const released = this.#told.repeated(origin, this.passedMs, this.#origin());
     const attempts = this.#attempts.left(origin, this.passedMs, this.#origin());
     this.#do((store) => {
       for (const one of attempts) tellAttempt(store.operations.table, one);
       for (const one of lacking) putBack(store.table, one);
+      for (const one of released) release(store.table, one);
       if (!missing && !stale) store.table.clock.endQuarantine();
     });
   }
@@ -218,6 +238,12 @@ class MemoryHarness extends Harness {
   override close(): Promise<void> {
     return this.#store.close();
   }
+}
+
+/** The lease that a command names by its id, if it is one that ends leases. */
+function namedBy(command: unknown): AcquisitionRef | undefined {
+  if (typeof command !== 'object' || command === null) return undefined;
+  return 'resource' in command && 'leaseId' in command ? (command as AcquisitionRef) : undefined;
 }
 
 export async function memoryHarness(options: HarnessOptions = {}): Promise<StoreHarness> {

@@ -31,11 +31,18 @@ export interface PutBack {
   readonly holdLeftMs?: number;
 }
 
+interface Released {
+  readonly resource: string;
+  readonly leaseId: string;
+  readonly token: string;
+}
+
 interface Answered {
   readonly complete?: boolean;
   readonly fresh?: boolean;
   readonly seenToken?: number;
   readonly leases?: readonly PutBack[];
+  readonly released?: readonly Released[];
 }
 
 interface Asked {
@@ -149,16 +156,29 @@ export class ScriptedReign {
   /** Returns how long the quarantine lasts still, and how many have not answered. */
   async answer(
     instance: string,
-    { complete = true, fresh = true, seenToken = 0, leases = [] }: Answered = {},
-  ): Promise<{ readonly leftMs: number; readonly owing: number; readonly putBack: number }> {
+    { complete = true, fresh = true, seenToken = 0, leases = [], released = [] }: Answered = {},
+  ): Promise<{
+    readonly leftMs: number;
+    readonly owing: number;
+    readonly putBack: number;
+    readonly freed: number;
+  }> {
     const told = leases.flatMap(({ resource, leaseId, text, leftMs, ceilingLeftMs = 0, holdLeftMs = 0 }) => {
       const spans = `${us(leftMs)} ${us(ceilingLeftMs)} ${us(holdLeftMs)} 1 0`;
       return [resource, leaseId, text, '[]', spans];
     });
+    const ended = released.flatMap(({ resource, leaseId, token }) => [
+      resource,
+      leaseId,
+      `released ${token}`,
+      '',
+      '',
+    ]);
     const head = [complete ? 1 : 0, fresh ? 1 : 0, seenToken];
-    const reply = await this.run('answer-roll-call', instance, ...head, ...told);
+    const reply = await this.run('answer-roll-call', instance, ...head, ...told, ...ended);
     if (reply[0] !== 'answered') throw new Error(`answer-roll-call: ${reply.join(' ')}`);
-    return { leftMs: Number(reply[3]) / 1_000, owing: Number(reply[4]), putBack: Number(reply[5]) };
+    const [leftMs = 0, owing = 0, putBack = 0, freed = 0] = reply.slice(3).map(Number);
+    return { leftMs: leftMs / 1_000, owing, putBack, freed };
   }
 
   /** A reply that grants ends with the lease as it is recorded. */

@@ -65,7 +65,7 @@ export function tellAttempt(table: OperationTable, { ref, isExclusive, leftMs }:
   const isIts = record !== undefined && table.isIts(record, ref);
   if (isIts && record.state === 'running' && record.attempt) {
     const { attempt, spec } = record;
-    if (!spec.lock) attempt.deadlineMs = Math.max(attempt.deadlineMs, deadlineMs);
+    if (!spec.lock) attempt.deadlineMs = Math.max(attempt.deadlineMs, deadlineMs + table.clock.untakenMs);
   } else if (!isIts || record.state === 'dead') {
     table.bar(ref, { token: ref.fencingToken, deadlineMs, isExclusive });
   }

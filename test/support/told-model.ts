@@ -5,8 +5,9 @@
 
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
-import { type LeaseRecord, sameStamp } from '../../src/store/memory/lock-record.ts';
+import { isOfStream, type LeaseRecord, sameStamp } from '../../src/store/memory/lock-record.ts';
 import type { LockTable } from '../../src/store/memory/lock-table.ts';
+import { MAX_TTL_MS } from './store-harness.ts';
 
 const OVER_MS = Number.NEGATIVE_INFINITY;
 
@@ -18,9 +19,11 @@ interface ToldLease {
   ceilingMs: number;
   /** Of its min_hold. */
   holdMs: number;
-  /** What the script that told of it ran under, and the lease clock that it saw. */
+  /** Whose data have it, since which lease clock: a roll call moves both on. */
   reign: number;
   clockMs: number;
+  /** The lease clock of the script that told of it last. */
+  toldClockMs: number;
 }
 
 /** Where data come from: what was told under that reign at an earlier lease clock, they know. */
@@ -41,13 +44,25 @@ export interface PutBack {
   readonly leftMs: number;
   readonly ceilingLeftMs: number;
   readonly holdLeftMs: number;
-  readonly clockMs: number;
-  /** It was told of under the reign that the data come from. */
-  readonly isOfTheirLine: boolean;
+  readonly toldClockMs: number;
+  /** Of the data as they were chosen. */
+  readonly fromClockMs: number;
 }
+
+/** A release that was told: of the lease with this token. */
+interface ToldRelease extends Named {
+  readonly token: bigint;
+  readonly toldMs: number;
+  reign: number;
+  clockMs: number;
+}
+
+/** How long a release is remembered. */
+const RELEASE_KEPT_MS = MAX_TTL_MS + 2 * SKEW_ALLOWANCE_MS;
 
 export class ToldModel {
   readonly #leases = new Map<string, ToldLease>();
+  readonly #releases: ToldRelease[] = [];
   /** The largest token that was told of. */
   largestToken = 0n;
 
@@ -70,9 +85,9 @@ export class ToldModel {
       known.holdMs = holdMs;
       known.endsMs = Math.max(known.endsMs, endsMs);
       known.ceilingMs = Math.max(known.ceilingMs, ceilingMs);
-      Object.assign(known, { lease, reign, clockMs });
+      Object.assign(known, { lease, reign, clockMs, toldClockMs: clockMs });
     } else {
-      this.#leases.set(key, { lease, endsMs, ceilingMs, holdMs, reign, clockMs });
+      this.#leases.set(key, { lease, endsMs, ceilingMs, holdMs, reign, clockMs, toldClockMs: clockMs });
     }
   }
 
@@ -89,6 +104,13 @@ export class ToldModel {
     const known = this.#leases.get(keyOf(of));
     if (!known || known.lease.fencingToken > BigInt(Math.floor(wallMs * 1_000))) return;
     known.endsMs = OVER_MS;
+  }
+
+  /** The answer said that the lease with this token was released. */
+  released({ resource, leaseId }: Named, token: bigint, toldMs: number, { reign, clockMs }: Origin): void {
+    const known = this.#leases.get(keyOf({ resource, leaseId }));
+    if (known && known.lease.fencingToken <= token) known.endsMs = OVER_MS;
+    this.#releases.push({ resource, leaseId, token, toldMs, reign, clockMs });
   }
 
   /** The store said of that lease that it is lost. */
@@ -112,23 +134,32 @@ export class ToldModel {
     const found: PutBack[] = [];
     for (const told of this.#leases.values()) {
       if (told.endsMs <= nowMs && told.holdMs <= nowMs) continue;
-      const isOfTheirLine = told.reign === origin.reign;
-      if (isOfTheirLine && told.clockMs < origin.clockMs) continue;
+      if (told.reign === origin.reign && told.clockMs < origin.clockMs) continue;
       found.push({
         lease: told.lease,
         leftMs: told.endsMs - nowMs,
         ceilingLeftMs: told.ceilingMs - nowMs,
         holdLeftMs: told.holdMs - nowMs,
-        clockMs: told.clockMs,
-        isOfTheirLine,
+        toldClockMs: told.toldClockMs,
+        fromClockMs: origin.clockMs,
       });
       Object.assign(told, { reign, clockMs });
     }
     return found;
   }
+
+  /** The same of releases. */
+  repeated(origin: Origin, nowMs: number, { reign, clockMs }: Origin): readonly ToldRelease[] {
+    const found = this.#releases.filter(
+      (one) =>
+        one.toldMs + RELEASE_KEPT_MS > nowMs && (one.reign !== origin.reign || one.clockMs >= origin.clockMs),
+    );
+    for (const one of found) Object.assign(one, { reign, clockMs });
+    return found;
+  }
 }
 
-type Named = { readonly resource: string; readonly leaseId: string };
+export type Named = { readonly resource: string; readonly leaseId: string };
 
 function keyOf({ resource, leaseId }: Named): string {
   return `${leaseId} ${resource}`;
@@ -147,15 +178,18 @@ export function putBack(table: LockTable, one: PutBack): void {
     lock.minHolds.set(lease.fencingToken, Math.max(knownMs, clock.nowMs + holdLeftMs));
   }
   if (leftMs > 0) {
-    const deadlineMs = clock.nowMs + leftMs + SKEW_ALLOWANCE_MS;
     const endsAtMs = clock.nowMs + ceilingLeftMs + SKEW_ALLOWANCE_MS;
-    const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.clockMs}` };
+    const untilMs = clock.nowMs + leftMs + SKEW_ALLOWANCE_MS + clock.untakenMs;
+    const deadlineMs = Math.min(untilMs, endsAtMs);
+    const restored = { ...lease, deadlineMs, endsAtMs, epoch: `r${one.toldClockMs}` };
     if (own && own.fencingToken === lease.fencingToken) {
       const { stamp, epoch, ttlMs } = restored;
-      if (isNewer(one, own, clock.isInherited(own))) Object.assign(own, { stamp, epoch });
+      const isNewest = isNewer(one, own, clock.isInherited(own));
       if (own.state === 'offer') Object.assign(own, { state: 'held', ttlMs, endsAtMs });
+      if (isNewest) Object.assign(own, { stamp, epoch });
+      if (isNewest && lease.state === 'revoked') own.state = 'revoked';
       own.deadlineMs = Math.max(own.deadlineMs, deadlineMs);
-    } else {
+    } else if (!own || replaces(lease, own, clock.isInherited(own))) {
       // A grant of this id that nobody was told of makes room.
       if (own) table.end(lock, own);
       restored.deadlineMs = Math.max(deadlineMs, own?.deadlineMs ?? 0);
@@ -169,8 +203,35 @@ export function putBack(table: LockTable, one: PutBack): void {
   table.closeAll();
 }
 
-/** Whether it was told of later than what is recorded: then the call that it names speaks for the lease. */
-function isNewer({ clockMs, isOfTheirLine }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
+/** Does to the data of a memory store what the script of a roll call does for one release. */
+export function release(table: LockTable, { resource, leaseId, token }: Named & { token: bigint }): void {
+  const lock = table.open(resource);
+  table.lapse(lock);
+  const own = lock.leases.get(leaseId);
+  if (own?.fencingToken === token) {
+    const isTold = own.state !== 'offer' && isOfStream(own.stamp);
+    if (isTold) table.tell('released', own.stamp, lock, leaseId);
+    table.end(lock, own);
+    table.settle(lock);
+  }
+  table.closeAll();
+}
+
+/**
+ * Whether it was told of later than what is recorded: then the call that it names speaks for the lease. (No Sentinel
+ * counts reigns here: the lease clock alone says which is later.)
+ */
+function isNewer({ toldClockMs, fromClockMs }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
   if (!isInherited) return false;
-  return own.epoch.startsWith('r') ? clockMs > Number(own.epoch.slice(1)) : isOfTheirLine;
+  return isPutBack(own) ? toldClockMs > Number(own.epoch.slice(1)) : toldClockMs >= fromClockMs;
+}
+
+/** Whether it takes the place of another grant of its id: not of a later one that somebody was told of. */
+function replaces(lease: LeaseRecord, own: LeaseRecord, isInherited: boolean): boolean {
+  const isTold = !isInherited || isPutBack(own);
+  return own.fencingToken < lease.fencingToken || !isTold;
+}
+
+function isPutBack({ epoch }: LeaseRecord): boolean {
+  return epoch.startsWith('r');
 }

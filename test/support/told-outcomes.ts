@@ -4,7 +4,12 @@
 import type { ConfirmOutcome, LeaseSpec, ReleaseOutcome, RenewOutcome } from '../../src/domain/lock.ts';
 import type { AttemptRef, Operation, OperationKey } from '../../src/domain/operation.ts';
 import type { AcquisitionRef, LeaveCommand, RenewCommand } from '../../src/store/lock-store.ts';
-import type { HeartbeatOutcome } from '../../src/store/operation-store.ts';
+import type {
+  CompleteCommand,
+  HeartbeatCommand,
+  HeartbeatOutcome,
+  YieldCommand,
+} from '../../src/store/operation-store.ts';
 import type { ToldModel } from './told-model.ts';
 
 export interface Noting {
@@ -12,6 +17,10 @@ export interface Noting {
   readonly wallMs: number;
   /** The answer names this lease. `spec`: of the call that was granted it. */
   readonly named: (lease: AcquisitionRef, spec?: About, minHoldMs?: number) => void;
+  /** The token of the lease that the command named by its id and that its step took away; undefined: none. */
+  readonly taken: bigint | undefined;
+  /** The answer says that the lease with this token was released. */
+  readonly released: (lease: AcquisitionRef, token: bigint) => void;
   /** The answer says that this attempt runs, or that it is over. */
   readonly attempted: (ref: AttemptRef) => void;
   readonly attemptOver: (ref: AttemptRef) => void;
@@ -21,7 +30,7 @@ export interface Noting {
 export type About = Pick<LeaseSpec, 'owner' | 'metadata' | 'minHoldMs'>;
 
 export function noteOutcome(name: string, command: unknown, outcome: unknown, noting: Noting): void {
-  const { told, wallMs, named } = noting;
+  const { told, wallMs, named, taken, released } = noting;
   switch (name) {
     case 'acquire':
     case 'confirm': {
@@ -40,30 +49,39 @@ export function noteOutcome(name: string, command: unknown, outcome: unknown, no
       }
       return;
     }
-    case 'release':
-      if ((outcome as ReleaseOutcome).kind !== 'dequeued') told.ended(command as AcquisitionRef, wallMs);
-      return;
-    case 'leave': {
-      const { resource, leaseId, giveBack } = command as LeaveCommand;
-      if (outcome === true && giveBack) told.ended({ resource, leaseId }, wallMs);
+    case 'release': {
+      const { kind } = outcome as ReleaseOutcome;
+      if (kind === 'released' && taken !== undefined) released(command as AcquisitionRef, taken);
+      else if (kind !== 'dequeued') told.ended(command as AcquisitionRef, wallMs);
       return;
     }
-    case 'heartbeat':
-      for (const [index, ref] of (command as readonly AttemptRef[]).entries()) {
-        const beat = (outcome as readonly HeartbeatOutcome[])[index];
-        if (beat?.kind === 'renewed') noting.attempted(ref);
+    case 'leave':
+      if (taken !== undefined) released(command as LeaveCommand, taken);
+      return;
+    case 'complete':
+    case 'yield': {
+      const { resource, claimId, fencingToken } = command as YieldCommand;
+      const { kind, operation } = outcome as { kind: string; operation?: Operation };
+      const keeps = name === 'complete' && !(command as CompleteCommand).releaseLease;
+      if (kind !== 'changed') return;
+      noting.attemptOver(command as YieldCommand);
+      if (operation?.lock && !keeps) released({ resource, leaseId: claimId }, fencingToken);
+      return;
+    }
+    case 'heartbeat': {
+      const outcomes = outcome as readonly HeartbeatOutcome[];
+      for (const [index, one] of (command as readonly HeartbeatCommand[]).entries()) {
+        const { resource, claimId, fencingToken } = one;
+        const beat = outcomes[index];
+        if (beat?.kind === 'renewed') noting.attempted(one);
         if (beat?.kind !== 'lost') continue;
-        noting.attemptOver(ref);
-        const { resource, claimId: leaseId, fencingToken } = ref;
-        if (beat.reason === 'expired' || beat.reason === 'lease-lost')
-          told.lost({ resource, leaseId }, fencingToken);
+        noting.attemptOver(one);
+        const isLeaseOver = beat.reason === 'lease-lost' || beat.reason === 'expired';
+        if (isLeaseOver) told.lost({ resource, leaseId: claimId }, fencingToken);
       }
       noteAttempts(command, outcome, noting);
       return;
-    case 'complete':
-    case 'yield':
-      if ((outcome as { kind: string }).kind === 'changed') noting.attemptOver(command as AttemptRef);
-      return;
+    }
     default:
       noteAttempts(command, outcome, noting);
   }

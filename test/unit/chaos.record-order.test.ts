@@ -223,6 +223,13 @@ describe('an unknown outcome', () => {
     expect(judge(begin(), claim('RUNNING 4 2', 'b'), lostClaim('c'))).toHaveLength(1);
   });
 
+  test('a claim whose first answer was never seen shows what has become of its attempt when it is repeated', () => {
+    const seen = () => [begin(), lostClaim('a'), get('RUNNING 2 1'), next('CancelOperation', 'RUNNING 3 1')];
+    expect(judge(...seen(), claim('RUNNING 3 1', 'a'))).toEqual([]);
+    expect(judge(...seen(), claim('RUNNING 3 1', 'b'))).toHaveLength(1);
+    expect(judge(...seen(), claim('RUNNING 4 2', 'b'))).toEqual([]);
+  });
+
   test('a completion with an unknown outcome leaves open how the operation ended', () => {
     const done = () => [begin(), claim('RUNNING 2 1', 'a'), lost('CompleteOperation', { claimId: 'a' })];
     expect(judge(...done(), get('CANCELLED 3 1'))).toEqual([]);

@@ -59,6 +59,9 @@ const unavailable = async (): Promise<never> => {
   throw new CoordinationError('REDIS_UNAVAILABLE', 'away');
 };
 
+/** A roll call may put it back. */
+const unknown = (): RenewOutcome => ({ kind: 'unknown' });
+
 beforeEach(() => {
   clock = new ManualClock();
   batches = [];
@@ -291,6 +294,32 @@ describe('a store that fails', () => {
     await clock.pass(200);
     expect(whats(told).at(-1)).toBe('lost: expired');
     expect((told.at(-1)?.atMs ?? 0) - startMs).toBeGreaterThanOrEqual(TTL_MS);
+  });
+
+  test('while a roll call may put a lease back, it is at_risk and asked for twice in about 1.5 s, and not lost', async () => {
+    const { told } = keep();
+    answer = unknown;
+    await clock.pass(9_000);
+    expect(whats(told)).toEqual(['at risk: store-unavailable']);
+    expect(batches.length).toBeGreaterThan(4);
+    expect(batches.length).toBeLessThan(9);
+    answer = renewed;
+    await clock.pass(1_000);
+    expect(whats(told).at(-1)).toBe('renewed');
+  });
+
+  test('a lease that nobody puts back is lost at its deadline, also for a stream that looks', async () => {
+    const startMs = clock.monotonicMs();
+    answer = unknown;
+    const kept = [
+      keep({ leaseId: 'renewed' }),
+      keep({ leaseId: 'taken', takesOver: true }),
+      keep({ leaseId: 'looked-at', renewUntilMs: startMs + 6_000 }),
+    ];
+    await clock.pass(TTL_MS - 100);
+    for (const { told } of kept) expect(whats(told).filter((what) => what.startsWith('lost'))).toEqual([]);
+    await clock.pass(200);
+    for (const { told } of kept) expect(whats(told).at(-1)).toBe('lost: expired');
   });
 
   test('when the store is back in time, the lease is renewed, and the next danger is told again', async () => {

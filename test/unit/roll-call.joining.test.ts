@@ -6,7 +6,8 @@ import { keysFor } from '../../src/store/redis/keys.ts';
 import { RollCall, type RollCallOptions } from '../../src/store/redis/roll-call.ts';
 import { loadScripts, type Scripts } from '../../src/store/redis/scripts.ts';
 import type { Reply, Session } from '../../src/store/redis/session.ts';
-import { type Told, ToldMemory } from '../../src/store/redis/told-memory.ts';
+import type { Told } from '../../src/store/redis/told-lease.ts';
+import { ToldMemory } from '../../src/store/redis/told-memory.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { quietObserver } from '../support/store-harness.ts';
 
@@ -49,6 +50,8 @@ function options(maxToldLeases = 1_000): RollCallOptions {
     maxTtlMs: MAX_TTL_MS,
     maxToldLeases,
     hostName: 'host',
+    runId: 'run',
+    random: () => 0.5,
     seenToken: () => 0,
   };
 }

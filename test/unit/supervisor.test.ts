@@ -1,6 +1,6 @@
 // The supervisor's rules, with server processes that are only objects and a clock that the test moves: when another
 // process replaces one, after which pause, and what ends everything.
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Order, Report } from '../../src/supervisor/process-messages.ts';
 import type { ProcessEnd, ProcessListener } from '../../src/supervisor/supervised-process.ts';
 import { type Failure, Supervisor } from '../../src/supervisor/supervisor.ts';
@@ -58,6 +58,7 @@ function rig(processes: number, random = () => 1) {
   const started: FakeProcess[] = [];
   const lines: LogLine[] = [];
   const ends: number[] = [];
+  let ids = 0;
   const write =
     (level: string) =>
     (facts: object, message: string): void => {
@@ -77,7 +78,9 @@ function rig(processes: number, random = () => 1) {
         },
       };
     },
+    newInstanceId: () => `id-${++ids}`,
     clock,
+    machineMs: () => 999_000 + clock.monotonicMs(),
     random,
     log: { error: write('error') },
     onEnded: (number) => ends.push(number),
@@ -114,7 +117,15 @@ test('the supervisor starts all server processes at once, and serves when the la
   const { started, server, serving, clock } = rig(3);
   expect(started.map(({ number }) => number)).toEqual([1, 2, 3]);
   expect(started.map(({ orders }) => orders)).toEqual(
-    started.map(() => [{ order: 'serve', config: 'first', replaces: false }]),
+    started.map(({ number }) => [
+      {
+        order: 'serve',
+        config: 'first',
+        replaces: false,
+        instanceId: `id-${number}`,
+        group: ['id-1', 'id-2', 'id-3'],
+      },
+    ]),
   );
   let resolved = false;
   void serving.then(() => {
@@ -163,7 +174,7 @@ test('a server process that ends later is replaced after a pause, which grows wi
     expect(started).toHaveLength(before);
     await clock.pass(1);
     expect(started).toHaveLength(before + 1);
-    expect(started.at(-1)?.orders).toEqual([{ order: 'serve', config: 'replacement', replaces: true }]);
+    expect(started.at(-1)?.orders).toMatchObject([{ order: 'serve', config: 'replacement', replaces: true }]);
     expect(lines.at(-1)).toMatchObject({
       level: 'error',
       message: 'a worker has ended; another takes its place',
@@ -173,6 +184,59 @@ test('a server process that ends later is replaced after a pause, which grows wi
   }
   expect(ends).toEqual(pauses.map(() => 2));
   expect(failures).toEqual([]);
+});
+
+describe('the heir of a dead server process', () => {
+  test('it goes on with the instance id, and knows when the dead one died and from when that could answer', async () => {
+    const { clock, started, server } = await servingRig(2);
+    server(1).report({ report: 'standing', tellsFromMs: 1_017_500 });
+    await clock.pass(3_000);
+    server(1).end();
+    await clock.pass(500);
+    expect(started.at(-1)?.orders).toEqual([
+      {
+        order: 'serve',
+        config: 'replacement',
+        replaces: true,
+        instanceId: 'id-2',
+        group: ['id-1', 'id-2'],
+        inheritance: { diedAtMs: 1_003_000, tellsFromMs: 1_017_500 },
+      },
+    ]);
+    // One that dies before it has said how it stands leaves what it inherited.
+    started.at(-1)?.end({ code: 1 });
+    await clock.pass(1_000);
+    expect(started.at(-1)?.orders).toMatchObject([
+      { instanceId: 'id-2', inheritance: { diedAtMs: 1_003_500, tellsFromMs: 1_017_500 } },
+    ]);
+  });
+
+  test('if the dead one was about to register, nobody knows from when it could answer', async () => {
+    const { clock, started, server } = await servingRig(2);
+    server(1).report({ report: 'standing', tellsFromMs: 1_000_000 });
+    server(1).report({ report: 'standing' });
+    server(1).end();
+    await clock.pass(500);
+    expect(started.at(-1)?.orders).toMatchObject([
+      { instanceId: 'id-2', inheritance: { diedAtMs: 1_000_000, tellsFromMs: undefined } },
+    ]);
+  });
+
+  test('one that ended in order has no heir: what takes its place is a new instance', async () => {
+    const { clock, started, server } = await servingRig(2);
+    server(1).report({ report: 'standing', tellsFromMs: 1_000_000 });
+    server(1).end({ code: 0 });
+    await clock.pass(500);
+    const [order] = started.at(-1)?.orders ?? [];
+    expect(order).toMatchObject({ replaces: true, instanceId: 'id-3', group: ['id-1', 'id-3'] });
+    expect(order).not.toHaveProperty('inheritance.diedAtMs');
+    // And what it leaves is its own.
+    started.at(-1)?.end();
+    await clock.pass(1_000);
+    expect(started.at(-1)?.orders).toMatchObject([
+      { instanceId: 'id-3', inheritance: { tellsFromMs: undefined } },
+    ]);
+  });
 });
 
 test('a minute of service makes the next end of a server process a first one', async () => {

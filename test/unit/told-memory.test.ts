@@ -1,7 +1,8 @@
 // What an instance remembers of the leases that it told, on a clock of the test.
 import { describe, expect, test } from 'vitest';
 import type { Cut } from '../../src/store/redis/told-cut.ts';
-import { type Told, ToldMemory } from '../../src/store/redis/told-memory.ts';
+import type { Told } from '../../src/store/redis/told-lease.ts';
+import { ToldMemory } from '../../src/store/redis/told-memory.ts';
 
 const NONE: Cut = { fromReign: '', fromClockUs: 0, ownReign: '' };
 const REIGN = '7:abc:4:on';
@@ -9,6 +10,7 @@ const REIGN = '7:abc:4:on';
 function memory({ maxLeases = 100 }: { readonly maxLeases?: number } = {}) {
   const clock = { nowMs: 1_000 };
   const told = new ToldMemory({ maxLeases, monotonicMs: () => clock.nowMs });
+  told.enters(REIGN);
   const unknown = (cut: Partial<Cut> = {}) => [...told.unknownTo({ ...NONE, ...cut })];
   return { clock, told, unknown };
 }
@@ -140,6 +142,34 @@ describe('told memory', () => {
     expect(told.size).toBe(0);
   });
 
+  test('a lease that ended, and that is told of under the next reign, is noted again', () => {
+    const next = { reign: '8:def:4:on', clockUs: 12_000_000 };
+    const { told, unknown } = memory();
+    told.note(lease({ holdMs: 9_000 }));
+    const known = told.find('invoice:42', 'l1', 500);
+    if (!known) throw new Error('not known');
+    told.ended('invoice:42', 'l1', 700);
+    told.note(lease({ deadlineMs: 30_000 })); // an answer that comes late
+    expect(unknown()).toMatchObject([{ deadlineMs: Number.NEGATIVE_INFINITY }]);
+    told.enters(next.reign);
+    told.note(lease({ ...next, deadlineMs: 31_000 }));
+    expect(unknown()).toMatchObject([{ token: 500, deadlineMs: 31_000, holdMs: 9_000 }]);
+    told.renewed(known, 32_000, next.reign, next.clockUs);
+    expect(unknown()).toMatchObject([{ deadlineMs: 32_000 }]);
+  });
+
+  test('a lease of an id whose newer one ended is noted where the next primary has the older one', () => {
+    const next = { reign: '8:def:4:on', clockUs: 12_000_000 };
+    const { told, unknown } = memory();
+    told.note(lease({ holdMs: 9_000, text: text(600) }));
+    told.ended('invoice:42', 'l1', 700);
+    told.note(lease());
+    expect(unknown()).toMatchObject([{ token: 600 }]);
+    told.enters(next.reign);
+    told.note(lease(next));
+    expect(unknown()).toMatchObject([{ token: 500, deadlineMs: 21_000, holdMs: 9_000 }]);
+  });
+
   test('a message ends or revokes the lease whose call it names, and no later one of its id', () => {
     const { told, unknown } = memory();
     told.note(lease({ text: text(500, { stamp: 'i1/6' }) }));
@@ -164,6 +194,17 @@ describe('told memory', () => {
     expect(unknown({ fromReign: '8:def:4:on', fromClockUs: 11_500_000 })).toMatchObject([
       { key: 'l2 invoice:42' },
     ]);
+  });
+
+  test('a renewal after it was put back is what was told last, also where the lease clock stood still', () => {
+    const { told, unknown } = memory();
+    told.note(lease());
+    const [known] = unknown();
+    if (!known) throw new Error('not known');
+    told.putBack(known, 40_000_000, '8:def:4:on', 11_000_000);
+    expect(unknown()).toMatchObject([{ toldReign: REIGN, toldClockUs: 40_000_000 }]);
+    told.renewed(known, 31_000, '8:def:4:on', 11_000_000);
+    expect(unknown()).toMatchObject([{ toldReign: '8:def:4:on', toldClockUs: 11_000_000 }]);
   });
 
   test('what finds no room makes the memory incomplete until that is over', () => {

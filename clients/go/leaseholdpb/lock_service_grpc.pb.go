@@ -91,7 +91,7 @@ type LockServiceClient interface {
 	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HoldResponse], error)
 	// Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
 	// Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-	// at once for each lease.
+	// at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
 	//
 	// `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
 	// last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -106,7 +106,8 @@ type LockServiceClient interface {
 	// Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
 	// its max_hold, never revives a lease that has ended.
 	//
-	// Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+	// Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+	// that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewResponse, error)
 	// Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
 	// During a quarantine and within the lease's min_hold the resource stays taken until that is over.
@@ -384,7 +385,7 @@ type LockServiceServer interface {
 	Hold(*HoldRequest, grpc.ServerStreamingServer[HoldResponse]) error
 	// Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
 	// Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-	// at once for each lease.
+	// at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
 	//
 	// `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
 	// last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -399,7 +400,8 @@ type LockServiceServer interface {
 	// Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
 	// its max_hold, never revives a lease that has ended.
 	//
-	// Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+	// Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+	// that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
 	Renew(context.Context, *RenewRequest) (*RenewResponse, error)
 	// Ends a lease, or takes a waiting caller out of the queue. The next in the queue is granted in the same step.
 	// During a quarantine and within the lease's min_hold the resource stays taken until that is over.

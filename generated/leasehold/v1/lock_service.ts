@@ -2640,7 +2640,7 @@ export const LockServiceDefinition = {
     /**
      * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
      * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-     * at once for each lease.
+     * at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
      *
      * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
      * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -2664,7 +2664,8 @@ export const LockServiceDefinition = {
      * Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
      * its max_hold, never revives a lease that has ended.
      *
-     * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+     * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+     * that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
      */
     renew: {
       name: "Renew",
@@ -2883,7 +2884,7 @@ export const LockServiceService = {
   /**
    * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
    * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-   * at once for each lease.
+   * at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
    * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -2908,7 +2909,8 @@ export const LockServiceService = {
    * Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
    * its max_hold, never revives a lease that has ended.
    *
-   * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+   * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+   * that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
    */
   renew: {
     path: "/leasehold.v1.LockService/Renew" as const,
@@ -3105,7 +3107,7 @@ export interface LockServiceServer extends UntypedServiceImplementation {
   /**
    * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
    * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-   * at once for each lease.
+   * at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
    * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -3122,7 +3124,8 @@ export interface LockServiceServer extends UntypedServiceImplementation {
    * Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
    * its max_hold, never revives a lease that has ended.
    *
-   * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+   * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+   * that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
    */
   renew: handleUnaryCall<RenewRequest, RenewResponse>;
   /**
@@ -3259,7 +3262,7 @@ export interface LockServiceClient extends Client {
   /**
    * Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
    * Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-   * at once for each lease.
+   * at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
    *
    * `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
    * last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -3281,7 +3284,8 @@ export interface LockServiceClient extends Client {
    * Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
    * its max_hold, never revives a lease that has ended.
    *
-   * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+   * Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+   * that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
    */
   renew(
     request: RenewRequest,

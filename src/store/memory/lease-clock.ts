@@ -18,6 +18,7 @@ export class LeaseClock {
   readonly #clock: Clock;
   readonly #systemMs: () => number;
   readonly #maxTtlMs: number;
+  readonly #rollCall: boolean;
   /** The system time of the current command. */
   #wallMs: number;
   #nowMs: number;
@@ -29,14 +30,21 @@ export class LeaseClock {
   #fullUntilMs = 0;
   #floorMs = 0;
   #lapsedBeforeMs = 0;
+  /** The same for what was inherited already when the reign before began. */
+  #lapsedOlderMs = 0;
+  #untakenMs = 0;
   /** The largest token of former reigns. */
   #tokenAtAdoption = 0n;
 
-  /** `systemMs` is the system time, in milliseconds since 1970; it may jump. */
-  constructor(clock: Clock, systemMs: () => number, maxTtlMs: number) {
+  /**
+   * `systemMs` is the system time, in milliseconds since 1970; it may jump. `rollCall`: leases that a reign lacks may be
+   * put back in its quarantine.
+   */
+  constructor(clock: Clock, systemMs: () => number, maxTtlMs: number, rollCall: boolean) {
     this.#clock = clock;
     this.#systemMs = systemMs;
     this.#maxTtlMs = maxTtlMs;
+    this.#rollCall = rollCall;
     this.#wallMs = systemMs();
     this.#lastMs = this.#wallMs;
     this.#nowMs = this.#wallMs;
@@ -50,6 +58,11 @@ export class LeaseClock {
   /** The system time of the current command, for people. */
   get wallMs(): number {
     return this.#wallMs;
+  }
+
+  /** How much of the time before this reign the lease clock did not take: what is put back gets it. */
+  get untakenMs(): number {
+    return this.#untakenMs;
   }
 
   /** How many reigns there have been. */
@@ -84,7 +97,10 @@ export class LeaseClock {
   beginReign(): void {
     const beforeMs = this.#nowMs;
     this.#floorMs = this.isQuarantine ? this.#quarantineUntilMs : 0;
-    this.#lapsedBeforeMs = beforeMs + this.advance() + LAPSED_AFTER_ADOPTION_MS;
+    this.#lapsedOlderMs = Math.max(this.#lapsedOlderMs, this.#lapsedBeforeMs);
+    const passedMs = this.advance();
+    this.#untakenMs = passedMs - (this.#nowMs - beforeMs);
+    this.#lapsedBeforeMs = beforeMs + passedMs + LAPSED_AFTER_ADOPTION_MS;
     this.#fullUntilMs = this.#nowMs + quarantineMs(this.#maxTtlMs);
     this.#quarantineUntilMs = this.#fullUntilMs;
     this.#tokenAtAdoption = this.#token;
@@ -106,6 +122,11 @@ export class LeaseClock {
 
   get isQuarantine(): boolean {
     return this.#nowMs < this.#quarantineUntilMs;
+  }
+
+  /** Whether a lease that doesn't live here may live all the same: who told of it may not have put it back yet. */
+  get mayBePutBack(): boolean {
+    return this.#rollCall && this.isQuarantine;
   }
 
   /** 0 outside a quarantine. */
@@ -144,7 +165,10 @@ export class LeaseClock {
 
   /** An inherited lease near its end at the adoption isn't: the former primary may have given its resource away. */
   isRenewable(lease: Ends): boolean {
-    return this.blocks(lease) && !(lease.deadlineMs < this.#lapsedBeforeMs && this.isInherited(lease));
+    if (!this.blocks(lease) || !this.isInherited(lease)) return this.blocks(lease);
+    const isOfFormer = Number(lease.epoch) === this.#reign - 1;
+    const olderMs = isOfFormer ? 0 : this.#lapsedOlderMs;
+    return lease.deadlineMs >= Math.max(this.#lapsedBeforeMs, olderMs);
   }
 
   /**
@@ -159,7 +183,8 @@ export class LeaseClock {
 
   /** Whether an attempt without a lease lives. What still has time at the full end was heard of under this reign. */
   isAttemptAlive(attempt: Pick<Attempt, 'fencingToken' | 'deadlineMs'>): boolean {
-    const isLapsed = attempt.deadlineMs < this.#lapsedBeforeMs && this.isUnproved(attempt);
+    const barMs = Math.max(this.#lapsedBeforeMs, this.#lapsedOlderMs);
+    const isLapsed = attempt.deadlineMs < barMs && this.isUnproved(attempt);
     return this.blocks(attempt) && !isLapsed;
   }
 

@@ -186,10 +186,10 @@ export class MemoryLockStore implements LockStore {
 
   #renew(command: RenewCommand): RenewOutcome {
     const { resource, leaseId, fencingToken, ttlMs, stamp, takesOver, onlyLooks } = command;
-    const lock = this.#table.find(resource);
+    const [{ clock }, lock] = [this.#table, this.#table.find(resource)];
     const lease = lock.leases.get(leaseId);
-    if (!lease || !this.#table.clock.isRenewable(lease)) return { kind: 'lost' };
-    if (lease.fencingToken !== fencingToken || lease.state === 'offer') return { kind: 'lost' };
+    const isIts = lease?.fencingToken === fencingToken && lease.state !== 'offer';
+    if (!isIts || !clock.isRenewable(lease)) return { kind: clock.mayBePutBack ? 'unknown' : 'lost' };
     if (lease.state === 'revoked') return { kind: 'revoked' };
     if (stamp && !sameStamp(stamp, lease.stamp)) {
       if (!takesOver || onlyLooks) return { kind: 'moved' };

@@ -119,6 +119,7 @@ export class MemoryOperationStore implements OperationStore {
     if (record.state === 'pending') return { kind: 'lost', reason: 'yielded' };
     if (isFinal(record.state)) return { kind: 'lost', reason: 'finished' };
     if (!this.table.isLiving(record)) {
+      if (this.table.mayLiveAgain(record)) return { kind: 'unknown' };
       const isLeaseLost = attempt.lease && this.table.clock.nowMs < attempt.lease.deadlineMs;
       return { kind: 'lost', reason: isLeaseLost ? 'lease-lost' : 'expired' };
     }

@@ -20,6 +20,8 @@ export interface MemoryStoreOptions {
    * monotonic clock, so that no step of the system clock is ever seen.
    */
   readonly systemMs?: () => number;
+  /** For tests, which play the roll call: false by default. */
+  readonly rollCall?: boolean;
 }
 
 export class MemoryStore implements Store {
@@ -40,7 +42,7 @@ export class MemoryStore implements Store {
     this.#startedMs = clock.monotonicMs();
     const offsetMs = clock.wallMs() - this.#startedMs;
     const systemMs = options.systemMs ?? (() => clock.monotonicMs() + offsetMs);
-    this.#leaseClock = new LeaseClock(clock, systemMs, options.maxTtlMs);
+    this.#leaseClock = new LeaseClock(clock, systemMs, options.maxTtlMs, options.rollCall ?? false);
     this.table = new LockTable({ ...options, leaseClock: this.#leaseClock });
     this.locks = new MemoryLockStore({ ...options, table: this.table });
     this.operations = new MemoryOperationStore({ ...options, locks: this.table });

@@ -198,6 +198,14 @@ export class OperationTable {
     return ends !== undefined && this.clock.blocks(ends);
   }
 
+  /**
+   * Whether a roll call may bring one back that doesn't live: its lease, or a later deadline. What an administrator
+   * took away it does not.
+   */
+  mayLiveAgain(record: OperationRecord): boolean {
+    return this.clock.mayBePutBack && this.#leaseOf(record)?.state !== 'revoked';
+  }
+
   isClaimable(record: OperationRecord): boolean {
     const isPending = record.state === 'pending' && record.claimableAtMs <= this.clock.nowMs;
     return isPending || this.isStale(record);

@@ -166,6 +166,7 @@ export function heartbeatOf(
       return { kind: 'renewed', attempt, isFinal: word === 'final', cancelReason };
     }
     case 'moved':
+    case 'unknown':
       return { kind: word };
     case 'expired':
     case 'superseded':

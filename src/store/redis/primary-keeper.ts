@@ -10,6 +10,7 @@
 import { type Clock, pause } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import { formatHostPort, isSameHostPort } from '../../domain/host-port.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { CONFIRMATION_WINDOW_MS, entryKeptMs, freshWithinMs, TICK_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
@@ -20,7 +21,7 @@ import { microseconds } from './lock-arguments.ts';
 import { unfitness, unfitnessShownBy } from './node-fitness.ts';
 import type { NamedPrimary, PrimaryLocator } from './primary-locator.ts';
 import { QuarantineWatch } from './quarantine-watch.ts';
-import { ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
+import { isReignOf, ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
 import { RollCall } from './roll-call.ts';
 import type { Scripts } from './scripts.ts';
 import { type Reply, Session } from './session.ts';
@@ -38,6 +39,9 @@ export interface PrimaryKeeperOptions {
   readonly instanceId: string;
   /** For people. */
   readonly hostName: string;
+  /** A random id of this run of the process: letters and digits. */
+  readonly runId: string;
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   readonly maxToldLeases: number;
   readonly machineMs: () => number;
   /** From 0 to below 1: spreads the instances' retries. */
@@ -98,12 +102,12 @@ export class PrimaryKeeper {
 
   /** Why there is no session, for people; '' when there is one. */
   get reason(): string {
-    return this.#session ? '' : this.#mismatch || this.#reason;
+    return this.#session ? '' : this.mismatch || this.#reason;
   }
 
   /** Set when the node is unfit, or its data belong to a deployment with other constants: no retry helps. */
   get mismatch(): string {
-    return this.#mismatch;
+    return this.#mismatch || (this.rollCall?.mismatch ?? '');
   }
 
   get quarantineRemainingMs(): number {
@@ -143,9 +147,10 @@ export class PrimaryKeeper {
   // When a majority names another node, or this one under another epoch (it was chosen again and never demoted),
   // nothing confirms an answer from the old session any more.
   #retireIfReplaced = (): void => {
+    const named = this.#options.locator.named(this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS);
+    if (named) this.#adoption.sawConfigEpoch(named.configEpoch);
     const session = this.#session;
     if (!session) return;
-    const named = this.#options.locator.named(this.#options.clock.monotonicMs() - CONFIRMATION_WINDOW_MS);
     if (named && named.key !== session.primary.key) session.retire(`the Sentinels name ${named.key}`);
   };
 
@@ -206,6 +211,7 @@ export class PrimaryKeeper {
 
   async #establish(): Promise<Session> {
     const { locator, clock, connection: settings } = this.#options;
+    if (this.rollCall && this.rollCall.mismatch !== '') this.#refuse(this.rollCall.mismatch);
     const recent = (): number => clock.monotonicMs() - CONFIRMATION_WINDOW_MS;
     const named = await locator.awaitNamed(recent, () => true, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (!named) throw new Error(`no majority of the Sentinels names a primary (${locator.describe()})`);
@@ -236,7 +242,8 @@ export class PrimaryKeeper {
       ),
     );
     const installed = await connection.callWithin(STEP_TIMEOUT_MS, 'HGET', keys.meta, 'reign');
-    if (locator.hasSentinels && installed !== reignOf(named.configEpoch, node.replid, policy.rollCall)) {
+    const name = reignOf(named.configEpoch, node.replid, policy.rollCall);
+    if (locator.hasSentinels && !isReignOf(name, String(installed))) {
       node = await this.#awaitBacklog(connection, node);
     }
     // Asks the majority after it has read the reign. Otherwise it would adopt a primary that was demoted and chosen
@@ -255,7 +262,7 @@ export class PrimaryKeeper {
     if (joined.kind === 'mismatch') this.#refuse(joined.reason);
     this.#mismatch = '';
     const { reign, epoch, token, sample } = joined;
-    if (reign !== reignOf(agreed.configEpoch, node.replid, policy.rollCall))
+    if (!isReignOf(reignOf(agreed.configEpoch, node.replid, policy.rollCall), reign))
       throw new Error('the reign changed while it was joined');
     this.#adoption.knowsDeployment(token);
     this.quarantine.joined(joined.quarantineLeftMs, sample.atMs);
@@ -325,8 +332,12 @@ export class PrimaryKeeper {
       if (session === this.#session) this.#tickSoon = hurry;
       session.over.addEventListener('abort', hurry, { once: true });
       try {
-        const args = [...life, ...(this.rollCall?.asked(session) ?? ['', '']), keptUs];
+        const asked = this.rollCall?.asked(session) ?? ['', ''];
+        const [mark, accepted] = this.rollCall?.marks(session) ?? ['', ''];
+        const args = [...life, ...asked, keptUs, mark, accepted];
         const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
+        if (reply[0] === 'contested') this.rollCall?.contested();
+        if (reply[0] === 'ticked') this.rollCall?.wrote(session, mark);
         if (reply[0] === 'ticked') for (const type of deathsOf(reply[4])) observer.operationDied?.(type);
         if (reply[0] === 'ticked' && session === this.#session) {
           await this.#ticked(session, reply);

@@ -45,8 +45,7 @@ import {
 import { milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
-import { noteGrants, ToldRenewals } from './told-answers.ts';
-import type { ToldMemory } from './told-memory.ts';
+import { noteGrants, noteLeave, noteRelease, type ToldParts, ToldRenewals } from './told-answers.ts';
 
 /** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
 const MOST_SORTED = 1_000;
@@ -69,7 +68,7 @@ export class RedisLockStore implements LockStore {
   readonly #changes: ChangeFeed;
   readonly #instanceId: string;
   /** Undefined where nobody calls the roll. */
-  readonly #told: ToldMemory | undefined;
+  readonly #told: ToldParts | undefined;
   readonly #listeners = new Set<(notice: Notice) => void>();
 
   constructor({ lane, keeper, keys, changes, instanceId }: RedisLockStoreOptions) {
@@ -78,13 +77,13 @@ export class RedisLockStore implements LockStore {
     this.#keys = [keys.meta];
     this.#changes = changes;
     this.#instanceId = instanceId;
-    this.#told = keeper.rollCall?.told;
+    this.#told = keeper.rollCall;
   }
 
   async acquire(command: AcquireCommand, bound: StoreBound): Promise<AcquireOutcome> {
     const { spec } = command;
     const about = aboutText(spec);
-    const note = noteGrants(this.#told, spec, about);
+    const note = noteGrants(this.#told?.told, spec, about);
     const answer = await this.#run('acquire-lock', acquireArguments(command, about), bound, note);
     const [word, , ...rest] = answer.reply;
     switch (word) {
@@ -111,7 +110,7 @@ export class RedisLockStore implements LockStore {
 
   async confirm(command: ConfirmCommand, bound: StoreBound): Promise<ConfirmOutcome> {
     const { spec } = command;
-    const note = noteGrants(this.#told, spec, aboutText(spec));
+    const note = noteGrants(this.#told?.told, spec, aboutText(spec));
     const answer = await this.#run('confirm-offer', confirmArguments(command), bound, note);
     const [word] = answer.reply;
     if (word === 'granted' || word === 'repeated') return this.#granted(spec, answer);
@@ -123,14 +122,13 @@ export class RedisLockStore implements LockStore {
     const { resource, leaseId, stamp, keepPlaceMs, giveBack } = command;
     const keep = microseconds(keepPlaceMs);
     const args = [resource, leaseId, stampText(stamp), keep, giveBack ? '1' : '0'];
-    const answer = await this.#run('leave-queue', args, bound, ({ reply: [word, nowUs] }) => {
-      if (word === 'left' && giveBack) this.#told?.ended(resource, leaseId, Number(nowUs));
-    });
+    const note = noteLeave(this.#told, resource, leaseId);
+    const answer = await this.#run('leave-queue', args, bound, note);
     return answer.reply[0] === 'left';
   }
 
   async renew(commands: readonly RenewCommand[], bound: StoreBound): Promise<readonly RenewOutcome[]> {
-    const told = this.#told && new ToldRenewals(this.#told, commands);
+    const told = this.#told && new ToldRenewals(this.#told.told, commands);
     const args = commands.flatMap((command, index) =>
       renewArguments(command, told?.asksText(index) ?? false),
     );
@@ -142,15 +140,14 @@ export class RedisLockStore implements LockStore {
         const lease = this.#lease(command, answer, command.fencingToken, words[2 * index + 1]);
         return { kind: 'renewed', lease, isFinal: word === 'final' };
       }
-      if (word === 'lost' || word === 'moved' || word === 'revoked') return { kind: word };
+      if (word === 'lost' || word === 'unknown' || word === 'moved' || word === 'revoked')
+        return { kind: word };
       throw new Error(`renew-locks: unexpected reply ${word}`);
     });
   }
 
   async release({ resource, leaseId }: AcquisitionRef, bound: StoreBound): Promise<ReleaseOutcome> {
-    const note: Note = ({ reply: [word, nowUs] }) => {
-      if (word !== 'dequeued') this.#told?.ended(resource, leaseId, Number(nowUs));
-    };
+    const note = noteRelease(this.#told, resource, leaseId);
     const answer = await this.#run('release-lock', [resource, leaseId], bound, note);
     const [word, , held, end] = answer.reply;
     if (word === 'released') return { kind: word, heldMs: milliseconds(held), wasOver: end === 'over' };
@@ -265,7 +262,7 @@ export class RedisLockStore implements LockStore {
         break;
       case 'released':
       case 'revoked':
-        this.#told?.[word](resource, leaseId, `${this.#instanceId}/${callNumber}`);
+        this.#told?.told[word](resource, leaseId, `${this.#instanceId}/${callNumber}`);
         this.#notify({ kind: word, ...about });
         break;
       case 'next':

@@ -73,8 +73,7 @@ import {
 } from './operation-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
-import { noteAttempt, noteEnd, ToldHeartbeats } from './told-answers.ts';
-import type { ToldMemory } from './told-memory.ts';
+import { noteAttempt, noteEndOfAttempt, ToldHeartbeats, type ToldParts } from './told-answers.ts';
 
 /** Scripts that one claim runs. */
 const CLAIM_ROUNDS = 50;
@@ -115,7 +114,7 @@ export class RedisOperationStore implements OperationStore {
       const [word, , ...rest] = told.reply;
       if (word !== 'begun' || !claimId) return;
       read = begunOf(rest);
-      noteAttempt(this.#told, read.operation, claimId, read.left, told);
+      noteAttempt(this.#told?.told, read.operation, claimId, read.left, told);
     });
     const [word, , ...rest] = answer.reply;
     switch (word) {
@@ -179,7 +178,7 @@ export class RedisOperationStore implements OperationStore {
       if (word !== 'claimed') return;
       told = grantsOf(rest.slice(Number(blocked)));
       for (const { operation, left } of told)
-        noteAttempt(this.#told, operation, command.claimId, left, toTell);
+        noteAttempt(this.#told?.told, operation, command.claimId, left, toTell);
     });
     const [word, , first, next = '-', repeated, died, blockedCount, ...rest] = answer.reply;
     if (word === 'quarantined') return { kind: word, retryAfterMs: milliseconds(first) };
@@ -205,7 +204,7 @@ export class RedisOperationStore implements OperationStore {
       const [word, , left = '', ...record] = told.reply;
       if (word !== 'changed') return;
       operation = operationOf(record);
-      noteAttempt(this.#told, operation, command.claimId, left, told);
+      noteAttempt(this.#told?.told, operation, command.claimId, left, told);
     });
     const [, , left = ''] = answer.reply;
     if (!operation) return refused('update-operation', answer);
@@ -217,7 +216,7 @@ export class RedisOperationStore implements OperationStore {
   }
 
   async heartbeat(commands: readonly HeartbeatCommand[], bound: StoreBound): Promise<HeartbeatOutcome[]> {
-    const told = this.#told && new ToldHeartbeats(this.#told, commands);
+    const told = this.#told && new ToldHeartbeats(this.#told.told, commands);
     const args = commands.flatMap((command, index) =>
       heartbeatArguments(command, told?.asksText(index) ?? false),
     );
@@ -304,8 +303,8 @@ export class RedisOperationStore implements OperationStore {
     return this.#options.lane.run(name, this.#keys, args, bound, note);
   }
 
-  get #told(): ToldMemory | undefined {
-    return this.#options.keeper.rollCall?.told;
+  get #told(): ToldParts | undefined {
+    return this.#options.keeper.rollCall;
   }
 
   /** `ends`: the attempt that ends with this change; `endsLease`: and its lease with it. */
@@ -316,13 +315,18 @@ export class RedisOperationStore implements OperationStore {
     ends?: AttemptRef,
     endsLease = true,
   ): Promise<ChangeOutcome> {
-    const answer = await this.#run(name, bound, args, ({ reply: [word] }) => {
-      if (word === 'changed' && ends && this.#told) noteEnd(this.#told, ends, endsLease);
+    let operation: Operation | undefined;
+    const answer = await this.#run(name, bound, args, (told) => {
+      const [word, , , , clock, ...record] = told.reply;
+      if (word !== 'changed') return;
+      operation = operationOf(record);
+      if (!ends || !this.#told) return;
+      noteEndOfAttempt(this.#told, ends, endsLease && operation.lock !== undefined, clock, told);
     });
-    const [word, , first, died, ...record] = answer.reply;
-    if (word === 'changed') {
+    const [word, , first, died] = answer.reply;
+    if (operation) {
       this.#tellDeaths(died);
-      return { kind: 'changed', operation: operationOf(record), isNew: first === '1' };
+      return { kind: 'changed', operation, isNew: first === '1' };
     }
     // What was to be cancelled may just have become dead.
     if (word === 'wrong-state') this.#tellDeaths(first);

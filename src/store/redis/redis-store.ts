@@ -1,8 +1,10 @@
 // The store on Redis, put together: the locator that says which node is the primary, the keeper of the session to it,
 // the command lane, and on top the stores of locks and operations.
 
+import { randomUUID } from 'node:crypto';
 import { type Clock, machineMs } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
+import type { Identity } from '../../domain/inheritance.ts';
 import { CONFIRMATION_WINDOW_MS, LAPSED_AFTER_ADOPTION_MS, quarantineMs } from '../../domain/safety.ts';
 import {
   NO_ROLL_CALL,
@@ -39,6 +41,8 @@ export interface RedisStoreOptions {
   readonly deployment: RedisDeployment;
   /** A random id of this process: letters and digits. */
   readonly instanceId: string;
+  /** A random id of this run of the process, letters and digits; made here if it isn't given. */
+  readonly runId?: string;
   readonly connection: ConnectionSettings;
   /** Without braces; '' for none. */
   readonly keyPrefix: string;
@@ -55,6 +59,8 @@ export interface RedisStoreOptions {
   readonly maxToldLeases: number;
   /** Shown to people where a roll call waits for this instance. */
   readonly hostName: string;
+  /** Undefined: it has no predecessor, and nobody needs to know how it stands. */
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
   readonly allowEvictionPolicy?: string | undefined;
   readonly clock: Clock;
   readonly observer: StoreObserver;
@@ -104,7 +110,9 @@ export class RedisStore implements Store {
       observer,
       random: options.random,
       instanceId: options.instanceId,
+      runId: options.runId ?? randomUUID().slice(0, 8),
       hostName: options.hostName,
+      identity: options.identity,
       maxToldLeases: options.maxToldLeases,
       machineMs: options.machineMs ?? machineMs,
       policy: {

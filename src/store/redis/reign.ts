@@ -55,6 +55,8 @@ export class ReignAdoption {
   readonly #options: ReignAdoptionOptions;
   #seenToken = 0;
   #knowsDeployment = false;
+  /** The latest config epoch that a majority named since this process last joined a reign, or that of this reign. */
+  #configEpoch = 0;
 
   constructor(options: ReignAdoptionOptions) {
     this.#options = options;
@@ -63,6 +65,14 @@ export class ReignAdoption {
   /** Remembers the largest token seen, so that an adoption after lost writes starts above it. */
   sawToken(token: number): void {
     if (token > this.#seenToken) this.#seenToken = token;
+  }
+
+  /**
+   * A majority named a primary under this config epoch. Epochs begin at 0 again when Sentinels are told to forget a
+   * primary and to watch it anew. Then the name of a reign may be one that this process, or another, has left.
+   */
+  sawConfigEpoch(configEpoch: string): void {
+    this.#configEpoch = Math.max(this.#configEpoch, Number(configEpoch));
   }
 
   get seenToken(): number {
@@ -98,6 +108,7 @@ export class ReignAdoption {
       FORMER_SCHEMA,
       onOrOff(policy.rollCall),
       microseconds(newcomerWaitMs(policy.maxTtlMs)),
+      Number(agreed.configEpoch) < this.#configEpoch ? 'again' : '',
     ];
     const late = (): Error => new Error('adopt-reign: no reply');
     const work = evaluate(connection, scripts['adopt-reign'], [1, keys.meta, ...args]);
@@ -107,6 +118,7 @@ export class ReignAdoption {
       return { kind: 'mismatch', reason: describeMismatch(name, found) };
     }
     if (word !== 'adopted' && word !== 'current') throw new Error(`adopt-reign: ${word}`);
+    this.#configEpoch = Number(agreed.configEpoch);
     const [reign = '', epoch, token, quarantineLeft] = rest;
     const quarantineLeftMs = milliseconds(quarantineLeft);
     if (word === 'adopted') {
@@ -124,6 +136,11 @@ export class ReignAdoption {
 /** Its last part is in it so that switching the roll call begins a new reign, with a quarantine that nothing ends. */
 export function reignOf(configEpoch: string | number, replid: string, rollCall: boolean): string {
   return `${configEpoch}:${replid}:${SCHEMA_VERSION}:${onOrOff(rollCall)}`;
+}
+
+/** Whether the name, as it is recorded, is this one or that of a reign that began under it again. */
+export function isReignOf(name: string, recorded: string): boolean {
+  return recorded === name || recorded.startsWith(`${name}:`);
 }
 
 /** The config epoch of the Sentinels that a reign's name begins with. */

@@ -1,24 +1,29 @@
 // This instance's part in the roll call: how it joins a reign (its entry in the registry, what it puts back, its
-// answer), from when it may tell anything, and its end. Owns told memory. primary-keeper.ts says when a session begins
-// and ticks; the scripts decide what an answer changes.
+// answer), and its end. Owns told memory; standing.ts says from when it may tell anything. primary-keeper.ts says when
+// a session begins and ticks; the scripts decide what an answer changes.
 //
-// Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ say what attempts run ──▶ put back leases
-// in batches; the last one is the answer ──▶ the session becomes the one in use, and ticks
+// Read the own entry ──▶ (register) ──▶ nothing is told of another reign ──▶ say what attempts run ──▶ put back in
+// batches; the last one is the answer ──▶ the session becomes the one in use, and ticks
 //
 // Over 300 lines because these steps share what the instance is in a reign.
 
 import type { Clock } from '../../domain/clock.ts';
-import { awayAtMostMs, freshWithinMs, newcomerWaitMs } from '../../domain/safety.ts';
+import type { Identity } from '../../domain/inheritance.ts';
+import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
+import { EntryMarks } from './entry-marks.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
-import { configEpochOf, STEP_TIMEOUT_MS } from './reign.ts';
+import { STEP_TIMEOUT_MS } from './reign.ts';
+import { RollCallBatch } from './roll-call-batch.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
 import type { Reply, Session } from './session.ts';
+import { Standing } from './standing.ts';
 import type { ToldAttempt } from './told-attempts.ts';
 import type { Cut } from './told-cut.ts';
-import { type ToldLease, ToldMemory } from './told-memory.ts';
+import { ToldEndings } from './told-endings.ts';
+import { ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
   readonly locator: PrimaryLocator;
@@ -32,6 +37,11 @@ export interface RollCallOptions {
   readonly maxToldLeases: number;
   /** For people. */
   readonly hostName: string;
+  readonly identity?: Omit<Identity, 'instanceId'> | undefined;
+  /** A random id of this run of the process: letters and digits. */
+  readonly runId: string;
+  /** From 0 to below 1. */
+  readonly random: () => number;
   /** The largest token that this process has seen. */
   readonly seenToken: () => number;
 }
@@ -39,7 +49,7 @@ export interface RollCallOptions {
 /** How an instance stands in the reign that it joined last. */
 interface Membership {
   readonly reign: string;
-  cut: Cut;
+  readonly cut: Cut;
   /** The data are so young that an instance which they lack is still a newcomer. */
   readonly isFresh: boolean;
   /** It has answered, but not of all that it told. */
@@ -47,41 +57,56 @@ interface Membership {
 }
 
 /** One call takes no longer than a millisecond or two of Redis. */
-const BATCH_LEASES = 200;
-const BATCH_LENGTH = 200_000;
 const BATCH_ATTEMPTS = 500;
-const LEAVE_WITHIN_MS = 1_000;
+/** Releases that are remembered, to leases: those that a replica may lag behind. */
+const RELEASES_PER_LEASE = 0.25;
 const LONGEST_NAME = 64;
+const LEAVE_WITHIN_MS = 1_000;
+const CONTESTED =
+  'another process answers under the id of this one, as after a copy of a running machine: end both, and ' +
+  'start anew what is to run';
 
 export class RollCall {
   readonly told: ToldMemory;
+  readonly endings: ToldEndings;
   readonly #options: RollCallOptions;
+  readonly #standing: Standing;
   /** From here on nothing is told of another reign than this one's. */
   #home: Membership | undefined;
   readonly #memberships = new WeakMap<Session, Membership>();
-  #tellsFromMs = 0;
+  readonly #marks: EntryMarks;
+  /** What the entry bears, as far as it is known: of a session's node. */
+  readonly #borne = new WeakMap<Session, string>();
   #isLeaving = false;
+  #isContested = false;
   #putBack = 0;
-  #onTells: () => void = () => {};
 
   constructor(options: RollCallOptions) {
     this.#options = options;
-    const { maxToldLeases: maxLeases, clock } = options;
-    this.told = new ToldMemory({ maxLeases, monotonicMs: () => clock.monotonicMs() });
+    this.#standing = new Standing(options);
+    const { maxToldLeases: maxLeases, maxTtlMs, clock } = options;
+    const monotonicMs = (): number => clock.monotonicMs();
+    this.#marks = new EntryMarks(options.runId, options.random);
+    this.told = new ToldMemory({ maxLeases, monotonicMs });
+    this.endings = new ToldEndings({
+      most: Math.ceil(maxLeases * RELEASES_PER_LEASE),
+      keptMs: maxTtlMs + 2 * SKEW_ALLOWANCE_MS,
+      monotonicMs,
+    });
   }
 
   /** Called when this instance may tell again, having been a newcomer. */
   set onTells(listener: () => void) {
-    this.#onTells = listener;
+    this.#standing.onTells = listener;
   }
 
   /** For how long this instance tells nothing, because it has just registered. */
   get newcomerRemainingMs(): number {
-    return Math.max(0, this.#tellsFromMs - this.#options.clock.monotonicMs());
+    return this.#standing.newcomerRemainingMs;
   }
 
   get isIncomplete(): boolean {
-    return this.told.incompleteUntilMs > this.#options.clock.monotonicMs();
+    return this.#standing.lacksWhatWasTold || this.told.incompleteUntilMs > this.#options.clock.monotonicMs();
   }
 
   /** Leases that this instance has put back so far. */
@@ -103,11 +128,20 @@ export class RollCall {
     const nowMs = clock.monotonicMs();
     return (
       !this.#isLeaving &&
+      !this.#isContested &&
       this.#home !== undefined &&
       this.#memberships.get(session) === this.#home &&
-      nowMs >= this.#tellsFromMs &&
+      this.newcomerRemainingMs === 0 &&
       nowMs - askedAtMs < awayAtMostMs(maxTtlMs)
     );
+  }
+
+  /**
+   * Why this process can serve no more; '' if it can. For good, since the data of the next primary may lag behind, and
+   * bear a mark from before the other process came.
+   */
+  get mismatch(): string {
+    return this.#isContested ? CONTESTED : '';
   }
 
   /** Why nothing can be asked now, for callers; '' if it can. */
@@ -126,13 +160,15 @@ export class RollCall {
   async join(session: Session): Promise<Reply | undefined> {
     // It would register again, and all would wait for it.
     if (this.#isLeaving) throw new Error('this instance is about to end');
-    const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock] = await this.#run(
-      session,
-      'join-reign',
-      'joined',
-    );
+    const [, , , epoch, mono = '', wall = '', entryEpoch = '', fromReign = '', fromClock, mark = ''] =
+      await this.#run(session, 'join-reign', 'joined');
+    if (mark !== '' && !this.#marks.isOwn(mark) && !this.#standing.mayTakeOver(mark)) {
+      this.#isContested = true;
+      throw new Error(CONTESTED);
+    }
+    this.#borne.set(session, mark);
     const isHome = this.#home?.reign === session.reign;
-    const isKnown = entryEpoch !== '';
+    const isKnown = entryEpoch !== '' && !this.#standing.isRegistering;
     const ageMs = isKnown ? this.#ageOf(mono, wall) : Number.POSITIVE_INFINITY;
     const { maxTtlMs } = this.#options;
     const isNew = !isKnown || (!isHome && ageMs > awayAtMostMs(maxTtlMs));
@@ -150,6 +186,7 @@ export class RollCall {
     // In this step: nothing that came under another reign is told or noted from here on, so what is put back below is
     // all that was ever told of it.
     this.#home = membership;
+    this.told.enters(session.reign);
     this.#memberships.set(session, membership);
     return isNew || entryEpoch !== epoch ? this.#answer(session, membership) : undefined;
   }
@@ -163,9 +200,30 @@ export class RollCall {
     return [Math.floor(machineMs() - agoMs).toString(), Math.floor(asked.wallMs).toString()];
   }
 
+  /**
+   * The mark of the entry from the next tick on, and those that the tick may find there. That is the one that it bears
+   * for all that is known, however many ticks were refused since (as by min-replicas-to-write), or one of the last few:
+   * their replies may be lost, or they come late on a former connection.
+   */
+  marks(session: Session): readonly [mark: string, accepted: string] {
+    const accepted = [this.#borne.get(session) ?? '', ...this.#marks.recent].join(' ').trim();
+    return [this.#marks.next(), accepted];
+  }
+
+  /** A tick has written this mark. */
+  wrote(session: Session, mark: string): void {
+    this.#borne.set(session, mark);
+  }
+
+  /** A tick found what somebody else has written under this id. */
+  contested(): void {
+    this.#isContested = true;
+  }
+
   /** After a tick. Answers once more when this instance remembers all that may still be valid of what it told. */
   async ticked(session: Session): Promise<Reply | undefined> {
     this.told.sweep();
+    this.endings.sweep();
     const membership = this.#memberships.get(session);
     if (!membership?.isIncomplete || membership !== this.#home || this.isIncomplete) return undefined;
     return this.#answer(session, membership);
@@ -190,7 +248,8 @@ export class RollCall {
   // The machine's clock stands still while the machine is suspended, and the wall clock may be set back: the data are
   // as old as the older of the two says.
   #ageOf(mono: string, wall: string): number {
-    if (mono === '-' || mono === '') return Number.POSITIVE_INFINITY;
+    // '-' for never, 'g' for an entry that was made for it.
+    if (mono === '' || Number.isNaN(Number(mono))) return Number.POSITIVE_INFINITY;
     const { clock, machineMs } = this.#options;
     return Math.max(machineMs() - Number(mono), clock.wallMs() - Number(wall));
   }
@@ -198,24 +257,18 @@ export class RollCall {
   // A newcomer tells nothing for a while. The interleaving: it registers, grants, and dies; the promoted replica lacks
   // the last two seconds, so that nobody waits for its answer.
   async #register(session: Session): Promise<void> {
-    const { clock, hostName, maxTtlMs, observer } = this.#options;
+    const { clock, hostName, maxTtlMs, observer, identity } = this.#options;
     const waitMs = newcomerWaitMs(maxTtlMs);
-    const args = [hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-', microseconds(waitMs)];
+    const name = hostName.replaceAll(/\s/g, '_').slice(0, LONGEST_NAME) || '-';
+    const args = [name, microseconds(waitMs), this.#marks.next(), identity?.group.join(' ') ?? ''];
+    await this.#standing.registers();
     const [, , isAlone] = await this.#run(session, 'register-instance', 'registered', args);
-    this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;
+    this.#borne.set(session, args[2] ?? '');
+    this.#standing.registered(isAlone === '1' ? 0 : waitMs);
     const leftMs = this.newcomerRemainingMs;
     const from = new Date(clock.wallMs() + leftMs).toISOString();
     observer.event('info', leftMs > 0 ? `registered; answers from ${from} on` : 'registered', {
       newcomerMs: Math.round(leftMs),
-    });
-    if (leftMs > 0) this.#announceWhenItTells();
-  }
-
-  #announceWhenItTells(): void {
-    const { clock } = this.#options;
-    clock.after(this.newcomerRemainingMs, () => {
-      if (this.newcomerRemainingMs > 0) return this.#announceWhenItTells();
-      this.#onTells();
     });
   }
 
@@ -225,28 +278,37 @@ export class RollCall {
     const { cut, isFresh } = membership;
     await this.#sayAttempts(session, cut);
     let putBack = 0;
-    let batch = new Batch();
+    let freed = 0;
+    let batch = new RollCallBatch();
     const send = async (isLast: boolean): Promise<Reply> => {
-      const isComplete = isLast && this.told.isCompleteFor(cut);
+      const isComplete = isLast && !this.#standing.lacksWhatWasTold && this.told.isCompleteFor(cut);
       const seenToken = Math.max(this.#options.seenToken(), this.told.largestToken);
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);
-      for (const { lease, saidUs } of batch.said) {
-        this.told.putBack(lease, saidUs, session.reign, Number(reply[2]));
-      }
+      const clockUs = Number(reply[2]);
+      for (const { lease, saidUs } of batch.said) this.told.putBack(lease, saidUs, session.reign, clockUs);
+      for (const ending of batch.endings) this.endings.repeated(ending, session.reign, clockUs);
       putBack += Number(reply[5] ?? 0);
+      freed += Number(reply[6] ?? 0);
       if (isLast) membership.isIncomplete = !isComplete;
       return reply;
     };
+    const sendFull = async (): Promise<void> => {
+      await send(false);
+      batch = new RollCallBatch();
+    };
     for (const lease of this.told.unknownTo(cut)) {
       batch.add(lease, this.#options.clock.monotonicMs());
-      if (!batch.isFull) continue;
-      await send(false);
-      batch = new Batch();
+      if (batch.isFull) await sendFull();
+    }
+    for (const ending of this.endings.unknownTo(cut)) {
+      batch.addEnding(ending);
+      if (batch.isFull) await sendFull();
     }
     const reply = await send(true);
     this.#putBack += putBack;
     if (putBack > 0) observer.event('info', 'leases were put back', { leases: putBack });
+    if (freed > 0) observer.event('info', 'releases were repeated', { leases: freed });
     return reply;
   }
 
@@ -285,31 +347,5 @@ export class RollCall {
     const reply = await session.run(scripts[name], [keys.meta], args, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (reply[0] !== expected) throw new Error(`${name}: ${reply[0]}`);
     return reply;
-  }
-}
-
-/** The leases of one call. */
-class Batch {
-  readonly args: string[] = [];
-  readonly said: { readonly lease: ToldLease; readonly saidUs: number }[] = [];
-  #length = 0;
-
-  get isFull(): boolean {
-    return this.said.length >= BATCH_LEASES || this.#length >= BATCH_LENGTH;
-  }
-
-  /** Spans, not deadlines: the script counts them from its own clock. */
-  add(lease: ToldLease, nowMs: number): void {
-    const { key, text, about, deadlineMs, ceilingMs, holdMs, clockUs, toldReign, toldClockUs } = lease;
-    const space = key.indexOf(' ');
-    const left = microseconds(Math.max(0, deadlineMs - nowMs));
-    // 0 says that there is no bound.
-    const ceilingLeft =
-      ceilingMs === Number.POSITIVE_INFINITY ? '0' : microseconds(Math.max(1, ceilingMs - nowMs));
-    const holdLeft = microseconds(Math.max(0, holdMs - nowMs));
-    const spans = `${left} ${ceilingLeft} ${holdLeft} ${configEpochOf(toldReign)} ${toldClockUs}`;
-    this.args.push(key.slice(space + 1), key.slice(0, space), text, about, spans);
-    this.said.push({ lease, saidUs: clockUs });
-    this.#length += key.length + text.length + about.length + spans.length;
   }
 }

@@ -81,6 +81,7 @@ export class Session {
     if (word === 'reign') this.retire('another reign began');
     // The registry has dropped this instance, or lost it. A promoted replica that doesn't know it waits for no answer
     // of it: so it must tell nothing before it has registered again, and waited.
+    if (word === 'contested') this.retire('another process uses the id of this one');
     if (word === 'unregistered') this.retire('this instance is not registered any more');
   }
 

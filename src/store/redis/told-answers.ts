@@ -10,6 +10,8 @@ import { aboutText } from './lock-arguments.ts';
 import { grantedAtUs, milliseconds } from './lock-replies.ts';
 import { attemptLeftOf, BEATEN_WORDS } from './operation-replies.ts';
 import type { ToldAttempt } from './told-attempts.ts';
+import type { ToldEndings } from './told-endings.ts';
+import { isRevoked } from './told-lease.ts';
 import type { ToldLease, ToldMemory } from './told-memory.ts';
 
 /** Words of one lease whose text was asked for: its index among the commands, the text, and what people are told. */
@@ -44,6 +46,61 @@ function noteGrant(told: ToldMemory, spec: LeaseSpec, about: string, answer: Ans
   });
 }
 
+/** What is remembered of what was told. */
+export interface ToldParts {
+  readonly told: ToldMemory;
+  readonly endings: ToldEndings;
+}
+
+/** Of release-lock. */
+export function noteRelease(
+  parts: ToldParts | undefined,
+  resource: string,
+  leaseId: string,
+): Note | undefined {
+  return (
+    parts &&
+    ((answer) => {
+      const [word, nowUs, , , token, clock] = answer.reply;
+      if (word === 'released') noteEnding(parts, resource, leaseId, Number(token), clock, answer);
+      else if (word !== 'dequeued') parts.told.ended(resource, leaseId, Number(nowUs));
+    })
+  );
+}
+
+/** Of leave-queue, which may give a lease back. */
+export function noteLeave(parts: ToldParts | undefined, resource: string, leaseId: string): Note | undefined {
+  return (
+    parts &&
+    ((answer) => {
+      const [, , token, clock] = answer.reply;
+      if (token !== undefined) noteEnding(parts, resource, leaseId, Number(token), clock, answer);
+    })
+  );
+}
+
+/** `clock`: the lease clock of the script. */
+function noteEnding(
+  { told, endings }: ToldParts,
+  resource: string,
+  leaseId: string,
+  token: number,
+  clock: string | undefined,
+  { session: { reign } }: Answer,
+): void {
+  told.ended(resource, leaseId, token);
+  endings.note({ resource, leaseId, token, reign, clockUs: Number(clock) });
+}
+
+/**
+ * Whether a renewal brings along the lease's text: of one that another instance granted, or whose call it changes. And
+ * of one that was revoked here. The interleaving: revoked under a primary whose replica lacks that; the replica takes
+ * over, and the holder renews there and is told so. The next roll call must not put the lease back as revoked.
+ */
+function asksTextOf(known: ToldLease | undefined, takesOver: boolean | undefined): boolean {
+  return known === undefined || takesOver === true || isRevoked(known.text);
+}
+
 /** One call of renew-locks. What told memory knows when it is made is what it notes then, whatever ends meanwhile. */
 export class ToldRenewals {
   readonly #told: ToldMemory;
@@ -58,9 +115,8 @@ export class ToldRenewals {
     );
   }
 
-  /** For a lease that another instance granted; and a call that takes one over changes its text. */
   asksText(index: number): boolean {
-    return this.#known[index] === undefined || this.#commands[index]?.takesOver === true;
+    return asksTextOf(this.#known[index], this.#commands[index]?.takesOver);
   }
 
   note: Note = ({ reply, askedAtMs, session: { reign } }) => {
@@ -128,14 +184,22 @@ export function noteAttempt(
   });
 }
 
-/** By its token: a repeat of the call is answered alike, and its claim may have another attempt by then. */
-export function noteEnd(told: ToldMemory, ended: AttemptRef, withLease: boolean): void {
+/**
+ * An attempt ended, and with it its lease if `withLease`. By its token: a repeat of the call is answered alike, and its
+ * claim may have another attempt by then. `clock`: the lease clock of the script.
+ */
+export function noteEndOfAttempt(
+  parts: ToldParts,
+  ended: AttemptRef,
+  withLease: boolean,
+  clock: string | undefined,
+  answer: Answer,
+): void {
   const { resource, claimId, fencingToken } = ended;
   const token = Number(fencingToken);
-  const attempt = told.attempts.find(nameOf(ended), claimId, token);
-  if (attempt) told.attempts.isOver(attempt);
-  const lease = withLease && told.find(resource, claimId, token);
-  if (lease) told.isOver(lease);
+  const attempt = parts.told.attempts.find(nameOf(ended), claimId, token);
+  if (attempt) parts.told.attempts.isOver(attempt);
+  if (withLease) noteEnding(parts, resource, claimId, token, clock, answer);
 }
 
 /** One call of heartbeat-operations: as ToldRenewals. */
@@ -159,7 +223,7 @@ export class ToldHeartbeats {
   }
 
   asksText(index: number): boolean {
-    return this.#known[index]?.lease === undefined || this.#commands[index]?.takesOver === true;
+    return asksTextOf(this.#known[index]?.lease, this.#commands[index]?.takesOver);
   }
 
   note: Note = ({ reply, askedAtMs, session: { reign } }) => {
@@ -184,10 +248,10 @@ export class ToldHeartbeats {
         if (about === '') continue; // it has no lease, or its text was not asked for
         const told = { resource, leaseId: claimId, text, about, askedAtMs, deadlineMs };
         this.#told.note({ ...told, holdMs: 0, reign, clockUs });
-      } else if (word !== 'moved') {
+      } else if (word !== 'moved' && word !== 'unknown') {
         if (attempt) this.#told.attempts.isOver(attempt);
-        // The lease may outlive its attempt: a completion keeps it unless it is asked to release it.
-        if (lease && (word === 'expired' || word === 'lease-lost')) this.#told.isOver(lease);
+        // (A lease may outlive its attempt, which has finished or whose record is gone: its holder may renew it.)
+        if (lease && (word === 'lease-lost' || word === 'expired')) this.#told.isOver(lease);
       }
     }
   };

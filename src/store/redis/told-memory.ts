@@ -2,32 +2,12 @@
 // noted before the answer leaves. Owns how answers about one lease are merged, the bound, and what a reign's data
 // cannot know. Decides nothing of when it is asked (roll-call.ts), and reads of a lease's text only its numbers.
 //
-// Over 300 lines because all that changes an entry is here.
-//
 // This lies on the path of every grant and renewal. With 100,000 leases remembered, a note takes 1 to 2 us, mostly of
 // reading memory, and a lease takes some 350 bytes (with an owner, two pairs of metadata, and a name of 30 characters).
 
-import { SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import { ToldAttempts } from './told-attempts.ts';
 import { type Cut, knows } from './told-cut.ts';
-
-/** What an answer tells of a lease. */
-export interface Told {
-  readonly resource: string;
-  readonly leaseId: string;
-  /** As the script recorded it. */
-  readonly text: string;
-  /** What people are told of it: JSON. */
-  readonly about: string;
-  /** When Redis was asked, on the monotonic clock, as the deadlines are. */
-  readonly askedAtMs: number;
-  readonly deadlineMs: number;
-  /** The end of its min_hold; 0: none that began with this answer. */
-  readonly holdMs: number;
-  readonly reign: string;
-  /** The lease clock of the script, in microseconds. */
-  readonly clockUs: number;
-}
+import { ceilingOf, stampOf, type Told } from './told-lease.ts';
 
 /** What is remembered of a lease. Only ToldMemory changes it. */
 export interface ToldLease {
@@ -54,8 +34,9 @@ type Entry = {
 } & {
   /** It is in the map. A renewal may bring back what was swept while it was under way. */
   isKept: boolean;
-  /** It ended here, or another lease has its id: nothing is noted of it any more. */
+  /** It ended here, or another lease has its id: nothing is noted of it any more under that reign. */
   isOver: boolean;
+  overUnder: string;
 };
 
 const OVER_MS = Number.NEGATIVE_INFINITY;
@@ -65,7 +46,6 @@ const LEAST_SWEPT = 1_000;
 const MOST_SWEPT = 20_000;
 /** Entries that a note looks at when there is no room for it. */
 const SWEPT_FOR_ROOM = 16;
-const CEILING_FIELD = 3;
 
 export class ToldMemory {
   /** They count for the bound, too. */
@@ -73,6 +53,7 @@ export class ToldMemory {
   readonly #options: { readonly maxLeases: number; readonly monotonicMs: () => number };
   readonly #leases = new Map<string, Entry>();
   #sweeper: Iterator<Entry> | undefined;
+  #reign = '';
   #largestToken = 0;
   /** The latest end of what was told and not noted, and under which reign: '' for several. */
   #dropped = { untilMs: OVER_MS, reign: '', clockUs: 0 };
@@ -107,6 +88,11 @@ export class ToldMemory {
     return known && known.token === token && !known.isOver ? known : undefined;
   }
 
+  /** From here on, nothing is told of another reign than this one. */
+  enters(reign: string): void {
+    this.#reign = reign;
+  }
+
   /**
    * Notes an answer that is about to leave. Answers overtake each other, so each field becomes the larger one: a repeat
    * is answered before the confirmation that carries the min_hold, or a renewal before the grant.
@@ -121,7 +107,7 @@ export class ToldMemory {
       return;
     }
     // Tokens grow: the lease with the smaller one is over, whichever answer comes first. Its min_hold may go on.
-    if (known && known.token > token) {
+    if (known && known.token > token && !endedBefore(known, told.reign)) {
       known.holdMs = Math.max(known.holdMs, told.holdMs);
       return;
     }
@@ -129,7 +115,7 @@ export class ToldMemory {
       this.#drop(Math.max(told.deadlineMs, told.holdMs), told.reign, told.clockUs);
       return;
     }
-    if (known) known.isOver = true;
+    if (known) Object.assign(known, { isOver: true, overUnder: told.reign, isKept: false });
     this.#leases.set(key, {
       key,
       token,
@@ -144,6 +130,7 @@ export class ToldMemory {
       toldClockUs: told.clockUs,
       isKept: true,
       isOver: false,
+      overUnder: '',
     });
   }
 
@@ -151,9 +138,11 @@ export class ToldMemory {
   renewed(lease: ToldLease, deadlineMs: number, reign: string, clockUs: number): void {
     const entry = lease as Entry; // made here
     // The interleaving: renewed, released, and the renewal's answer comes last. Nothing of it is left to tell.
+    if (endedBefore(entry, reign)) entry.isOver = false;
     if (entry.isOver) return;
     if (deadlineMs > entry.deadlineMs) entry.deadlineMs = deadlineMs;
-    if (entry.reign !== reign || clockUs > entry.clockUs) {
+    // An equal clock too: it stands still where Redis's TIME has stepped back, and a roll call may have set this one.
+    if (entry.reign !== reign || clockUs >= entry.clockUs) {
       entry.reign = entry.toldReign = reign;
       entry.clockUs = entry.toldClockUs = clockUs;
     }
@@ -172,12 +161,13 @@ export class ToldMemory {
   }
 
   /**
-   * The lease ended by a script that ran at `atUs` of Redis's TIME. One with a larger token was granted after that,
-   * although its answer came before: tokens are never smaller than the TIME of their grant.
+   * The lease with this token ended, and those before it. One with a larger token was granted after that, although its
+   * answer came before. Instead of a token it may be the TIME of a script that found none: tokens are never smaller
+   * than the TIME of their grant.
    */
-  ended(resource: string, leaseId: string, atUs: number): void {
+  ended(resource: string, leaseId: string, token: number): void {
     const known = this.#leases.get(keyOf(resource, leaseId));
-    if (known && known.token <= atUs) this.#end(known);
+    if (known && known.token <= token) this.#end(known);
   }
 
   /** The same of what `find` gave. */
@@ -208,8 +198,7 @@ export class ToldMemory {
   *unknownTo(cut: Cut): Generator<ToldLease> {
     for (const entry of this.#leases.values()) {
       const nowMs = this.#options.monotonicMs();
-      if (entry.deadlineMs <= nowMs && entry.holdMs <= nowMs) continue;
-      if (!knows(cut, entry)) yield entry;
+      if ((entry.deadlineMs > nowMs || entry.holdMs > nowMs) && !knows(cut, entry)) yield entry;
     }
   }
 
@@ -268,6 +257,7 @@ export class ToldMemory {
 
   #merge(entry: Entry, told: Told): void {
     if (told.holdMs > entry.holdMs) entry.holdMs = told.holdMs;
+    if (endedBefore(entry, told.reign)) entry.isOver = false;
     if (entry.isOver) return;
     if (told.deadlineMs > entry.deadlineMs) entry.deadlineMs = told.deadlineMs;
     entry.ceilingMs = Math.max(entry.ceilingMs, ceilingOf(told));
@@ -280,6 +270,7 @@ export class ToldMemory {
 
   #end(entry: Entry): void {
     entry.isOver = true;
+    entry.overUnder = this.#reign;
     entry.deadlineMs = OVER_MS;
     if (entry.holdMs <= this.#options.monotonicMs()) this.#forget(entry);
   }
@@ -299,15 +290,11 @@ function partOf(size: number): number {
   return Math.min(Math.max(LEAST_SWEPT, Math.ceil(size / SWEPT_PART)), MOST_SWEPT);
 }
 
-/** The end of its max_hold, on the monotonic clock. */
-function ceilingOf({ text, askedAtMs, clockUs }: Told): number {
-  let at = -1;
-  for (let field = 0; field < CEILING_FIELD; field++) at = text.indexOf(' ', at + 1);
-  if (text.startsWith('0 ', at + 1)) return Number.POSITIVE_INFINITY;
-  const ceilingUs = Number(text.slice(at + 1, text.indexOf(' ', at + 1)));
-  return askedAtMs + (ceilingUs - clockUs) / 1_000 - SKEW_ALLOWANCE_MS;
-}
-
-function stampOf(text: string): string {
-  return text.split(' ', 6)[5] ?? '';
+/**
+ * Whether it ended under another reign than this one, whose data may lack that. The interleaving: granted, released
+ * while its min_hold runs, and a primary takes over that lacks the release. The holder renews there, and is told so:
+ * the next primary must not forget it.
+ */
+function endedBefore({ isOver, overUnder }: Entry, reign: string): boolean {
+  return isOver && overUnder !== reign;
 }

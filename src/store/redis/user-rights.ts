@@ -49,6 +49,7 @@ export const KEYS_OF_BUCKET: readonly string[] = [
   'operations',
   'patience',
   'queue:',
+  'released',
   'waiters:',
 ];
 

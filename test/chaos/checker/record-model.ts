@@ -19,6 +19,8 @@ export interface RecordOp {
   readonly deleted: boolean | undefined;
   /** The request_id was used before the history begins. */
   readonly mayRepeat: boolean;
+  /** A claim whose claim_id was asked for before: it may show what that took unseen. */
+  readonly isAskedAgain?: boolean;
   /** This many claims whose answers nobody got had begun by its end: each may have taken this record, unseen. */
   readonly unseenClaims: number;
 }
@@ -111,7 +113,10 @@ function effects(o: RecordState, op: RecordOp): RecordState[] {
       return begun(o, op);
     case 'ClaimOperations':
       if (!isOpen || op.claimId === undefined) return [];
-      return [...(holds(o, op) ? [{ ...o, claimId: op.claimId }] : []), ...taken(o, op.claimId)];
+      return [
+        ...(holds(o, op) || tookUnseen(o, op) ? [{ ...o, claimId: op.claimId }] : []),
+        ...taken(o, op.claimId),
+      ];
     case 'UpdateOperation':
       return holds(o, op) ? once(o, op, (own) => updated(own, op)) : [];
     case 'CompleteOperation':
@@ -167,6 +172,11 @@ function started(o: RecordState, claimId: string): RecordState {
 /** Whether the caller is allowed to write as the running attempt. */
 function holds(o: RecordState, { claimId }: RecordOp): boolean {
   return o.state === 'RUNNING' && (o.claimId === undefined || o.claimId === claimId);
+}
+
+/** Whether the running attempt may be what a former try of this claim took, whose answer nobody saw. */
+function tookUnseen(o: RecordState, { isAskedAgain = false }: RecordOp): boolean {
+  return isAskedAgain && o.state === 'RUNNING' && o.claimId === UNSEEN;
 }
 
 /** A request_id that took effect has no second effect, and the answer is the record as it is. */

@@ -102,6 +102,7 @@ function timedOp(
       answer: shown,
       deleted: typeof deleted === 'boolean' ? deleted : undefined,
       mayRepeat: requestId !== undefined && used.has(requestId),
+      isAskedAgain: call.began.rpc === 'ClaimOperations' && fromMs < call.began.atMs,
       unseenClaims: unseenClaims.filter((atMs) => atMs < toMs).length,
     },
   };

@@ -10,7 +10,10 @@ const CLAIM = 'src/store/redis/lua/claim-operations.lua';
 const LOCKING = 'src/store/redis/lua/locking.lua';
 const PRELUDE = 'src/store/redis/lua/prelude.lua';
 const KEEPER = 'src/store/redis/primary-keeper.ts';
+const TICK = 'src/store/redis/lua/tick-clock.lua';
 const REIGN = 'src/store/redis/reign.ts';
+const REGISTER = 'src/store/redis/lua/register-instance.lua';
+const STANDING = 'src/store/redis/standing.ts';
 const INFO = 'src/store/redis/info.ts';
 
 export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
@@ -20,6 +23,33 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
       'Scripts run under any recorded reign. A replica that lacks the last grants is promoted, and an instance ' +
       'whose connection outlives that, or that reaches it first, grants what the old primary granted.',
     edits: [{ file: PRELUDE, find: 'if recorded[1] ~= reign then', replace: 'if not recorded[1] then' }],
+  },
+  {
+    name: 'epochs-that-restart',
+    letsThrough:
+      'Config epochs are taken to grow for ever. A ruled under epoch 0, B under 1, and the Sentinels are told to ' +
+      'forget the primary and to watch A: the reign that its data hold has the name of before, and is gone on ' +
+      'with. What B granted is granted again.',
+    edits: [
+      {
+        file: REIGN,
+        find: "Number(agreed.configEpoch) < this.#configEpoch ? 'again' : ''",
+        replace: "''",
+      },
+    ],
+  },
+  {
+    name: 'one-process-per-entry',
+    letsThrough:
+      "A tick looks at nothing but the instance's id. A machine that runs on beside its copy shares one with it: " +
+      'one of the two answers the roll call, the other has granted, and the resource is granted again.',
+    edits: [
+      {
+        file: TICK,
+        find: 'if not is_own then',
+        replace: 'if false then',
+      },
+    ],
   },
   {
     name: 'quarantine',
@@ -263,6 +293,59 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
         file: 'src/store/redis/node-fitness.ts',
         find: "if (policy === '' || policy === 'noeviction' ||",
         replace: 'if (true ||',
+      },
+    ],
+  },
+  {
+    name: 'heirs-answer-incomplete',
+    letsThrough:
+      'A process that goes on for a dead one answers a roll call as if it remembered what that told. The primary dies ' +
+      'with the last grants of the dead one, and its roll call ends before these are over.',
+    edits: [
+      {
+        file: STANDING,
+        find: 'this.#lacksUntilMs = diedAtMs + maxTtlMs + offsetMs;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'heirs-wait-for-the-rest',
+    letsThrough:
+      'A process that goes on for a newcomer that died tells at once. It grants, and dies too; the promoted replica ' +
+      'lacks the last two seconds, with the entry of both, and nobody waits for their answer.',
+    edits: [
+      {
+        file: STANDING,
+        find: 'this.#tellsFromMs = tellsFromMs + offsetMs;',
+        replace: 'this.#tellsFromMs = 0;',
+      },
+    ],
+  },
+  {
+    name: 'registers-until-it-is-answered',
+    letsThrough:
+      'An instance that was dropped registers again, the reply is lost, and the next try finds its entry: it tells at ' +
+      'once. A replica that lacks the last two seconds is promoted, and nobody waits for its answer.',
+    edits: [{ file: STANDING, find: 'this.#isRegistering = true;', replace: '' }],
+  },
+  {
+    name: 'together-in-one-reign',
+    letsThrough:
+      'A worker that comes up under a later reign than the first of its group tells at once. Data between the two may ' +
+      'have dropped its entry, and a replica that has them is promoted: nobody waits for what it told.',
+    edits: [{ file: REGISTER, find: ' and own.epoch == state.epoch', replace: '' }],
+  },
+  {
+    name: 'together-only-alone',
+    letsThrough:
+      'Workers that are started together tell at once beside other instances. The replica that is promoted lacks the ' +
+      'last two seconds, and has the entries of the others: they answer, and what the workers told is forgotten.',
+    edits: [
+      {
+        file: REGISTER,
+        find: 'if is_alone then',
+        replace: "is_alone = is_alone or group ~= ''\nif is_alone then",
       },
     ],
   },

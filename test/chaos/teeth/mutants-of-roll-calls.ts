@@ -52,8 +52,8 @@ export const MUTANTS_OF_ROLL_CALLS: readonly Mutant[] = [
       },
       {
         file: ROLL_CALL,
-        find: 'import { awayAtMostMs, freshWithinMs, newcomerWaitMs }',
-        replace: 'import { awayAtMostMs, newcomerWaitMs }',
+        find: 'import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS }',
+        replace: 'import { awayAtMostMs, newcomerWaitMs, SKEW_ALLOWANCE_MS }',
       },
     ],
   },
@@ -115,8 +115,8 @@ export const MUTANTS_OF_ROLL_CALLS: readonly Mutant[] = [
     edits: [
       {
         file: ROLL_CALL,
-        find: "this.#tellsFromMs = isAlone === '1' ? 0 : clock.monotonicMs() + waitMs;",
-        replace: 'void isAlone;\n    this.#tellsFromMs = 0;',
+        find: "this.#standing.registered(isAlone === '1' ? 0 : waitMs);",
+        replace: 'void isAlone;\n    this.#standing.registered(0);',
       },
     ],
   },

@@ -25,7 +25,36 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     letsThrough:
       'A heartbeat that the failover forgot does not count. The recorded attempt is stale while its worker goes on.',
     edits: [
-      { file: ANSWER, find: 'if not op.lock and deadline > op.deadline then', replace: 'if false then' },
+      {
+        file: ANSWER,
+        find: 'if not op.lock and deadline + untaken > op.deadline then',
+        replace: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'raised-attempts-get-what-the-clock-left',
+    letsThrough:
+      'No promise breaks, but a heartbeat that was told of a moment ago is in vain after a long time without a primary.',
+    edits: [
+      {
+        file: ANSWER,
+        find: '      op.deadline = deadline + untaken\n',
+        replace: '      op.deadline = deadline\n',
+      },
+    ],
+  },
+  {
+    name: 'attempts-may-get-more-time',
+    letsThrough:
+      'A worker hears that its attempt is over, although who told it of a later deadline has not answered the roll call ' +
+      'yet.',
+    edits: [
+      {
+        file: `${LUA}/heartbeat-operations.lua`,
+        find: 'if may_be_put_back(state) and not is_revoked',
+        replace: 'if op.lock and may_be_put_back(state) and not is_revoked',
+      },
     ],
   },
   {
@@ -74,8 +103,21 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     edits: [
       {
         file: OPERATING,
-        find: 'op.deadline < state.lapsed_before and is_unproved_attempt(state, op)',
-        replace: 'op.deadline < state.lapsed_before and in_full_quarantine(state)',
+        find: '      and is_unproved_attempt(state, op)\n',
+        replace: '      and in_full_quarantine(state)\n',
+      },
+    ],
+  },
+  {
+    name: 'barred-attempts-stay-barred',
+    letsThrough:
+      'An adoption seconds after another bars less than that one did. An attempt that an isolated primary gave to ' +
+      'somebody else lives again.',
+    edits: [
+      {
+        file: OPERATING,
+        find: 'op.deadline < math.max(state.lapsed_before, state.lapsed_older)',
+        replace: 'op.deadline < state.lapsed_before',
       },
     ],
   },

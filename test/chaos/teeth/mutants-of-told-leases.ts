@@ -21,6 +21,19 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [{ file: ANSWER, find: '      add_holder(lock, lease_id, lease, about)\n', replace: '' }],
   },
   {
+    name: 'unknown-is-not-lost',
+    letsThrough:
+      'No promise breaks, but a holder whose stream has moved is told that its lease is lost, by an instance that has ' +
+      'answered. The one that told of it puts it back a moment later, and nobody does the work.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'return state.entry and in_quarantine(state)',
+        replace: 'return false',
+      },
+    ],
+  },
+  {
     name: 'put-back-raises',
     letsThrough:
       'A lease that the data know keeps their deadline. Its last renewal was lost, and the record lapses while the ' +
@@ -41,8 +54,8 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: ROLL_CALL,
-        find: 'const isComplete = isLast && this.told.isCompleteFor(cut);',
-        replace: 'const isComplete = this.told.isCompleteFor(cut);',
+        find: 'const isComplete = isLast && ',
+        replace: 'const isComplete = ',
       },
     ],
   },
@@ -102,6 +115,33 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
         file: ANSWER,
         find: '  own.deadline = math.max(own.deadline, lease.deadline)\n',
         replace: '  own.deadline = math.max(own.deadline, lease.deadline)\n  own.state = lease.state\n',
+      },
+    ],
+  },
+  {
+    name: 'releases-are-repeated',
+    letsThrough:
+      'Only leases are put back. The release that was told last is lost, and its lease keeps the resource taken until ' +
+      'its deadline, long after the quarantine has ended early.',
+    edits: [{ file: ROLL_CALL, find: 'of this.endings.unknownTo(cut)', replace: 'of []' }],
+  },
+  {
+    name: 'releases-name-the-token',
+    letsThrough:
+      'A release that is repeated takes away each lease of its id. One that was granted to the same lease_id after that ' +
+      'release goes too, while its holder believes.',
+    edits: [{ file: ANSWER, find: 'if own and own.token == released then', replace: 'if own then' }],
+  },
+  {
+    name: 'released-is-not-put-back',
+    letsThrough:
+      'An instance that answers last puts back what was released through another one, which it was not told of. The ' +
+      'resource is taken until the deadline.',
+    edits: [
+      {
+        file: ANSWER,
+        find: "if in_quarantine(state) then redis.call('HSET'",
+        replace: "if false then redis.call('HSET'",
       },
     ],
   },
@@ -204,6 +244,32 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lease-outlives-its-attempt',
+    letsThrough:
+      'A heartbeat after the result makes an instance forget the lease that the result kept. A failover loses it, and ' +
+      'its resource is granted to another.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: "lease && (word === 'lease-lost' || word === 'expired')",
+        replace: "lease && word !== 'moved'",
+      },
+    ],
+  },
+  {
+    name: 'ended-under-its-reign',
+    letsThrough:
+      'What has ended here is over for good. A primary that lacks the release lets the holder renew, and the next one ' +
+      'forgets that.',
+    edits: [
+      {
+        file: MEMORY,
+        find: 'return isOver && overUnder !== reign;',
+        replace: 'return isOver && overUnder !== reign && false;',
+      },
+    ],
+  },
+  {
     name: 'beyond-the-bound-is-incomplete',
     letsThrough:
       'An instance that told more than it remembers answers as if that were all. What it dropped is granted again.',
@@ -239,8 +305,8 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: 'and not (lease.deadline < state.lapsed_before and is_inherited(state, lease))',
-        replace: 'and lease.deadline >= state.lapsed_before',
+        find: 'if not blocks(state, lease) or not is_inherited(state, lease) then return blocks(state, lease) end',
+        replace: 'if not blocks(state, lease) then return false end',
       },
     ],
   },
@@ -290,7 +356,7 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       'the former one answers later, and the stream that speaks for the lease hears that it has moved.',
     edits: [
       {
-        file: 'src/store/redis/roll-call.ts',
+        file: 'src/store/redis/roll-call-batch.ts',
         find: 'toldReign, toldClockUs } = lease;',
         replace: 'reign: toldReign, clockUs: toldClockUs } = lease;',
       },
@@ -332,6 +398,45 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
         file: `${LUA}/check-fencing-token.lua`,
         find: "if is_unsure and redis.call('HGET', meta, 'sure') ~= '1' then",
         replace: 'if false then',
+      },
+    ],
+  },
+  {
+    name: 'barred-stays-barred',
+    letsThrough:
+      'A second adoption, seconds after the first, bars less than that one did. A lease whose resource an isolated primary ' +
+      'has granted since is renewed after all.',
+    edits: [
+      {
+        file: PRELUDE,
+        find: 'math.max(state.lapsed_before, state.lapsed_older)',
+        replace: 'state.lapsed_before',
+      },
+    ],
+  },
+  {
+    name: 'put-back-gets-what-the-clock-left',
+    letsThrough:
+      'A put-back lease lacks the time that the lease clock left out at the adoption. After some seconds without a ' +
+      'primary it is barred at once, and its holder, who was just told of it, loses it.',
+    edits: [
+      {
+        file: ANSWER,
+        find: 'state.clock + left + SKEW + tonumber(from[4])',
+        replace: 'state.clock + left + SKEW',
+      },
+    ],
+  },
+  {
+    name: 'renewed-is-not-revoked',
+    letsThrough:
+      'No promise breaks, but a lease whose revocation a failover lost, and which its holder renewed since, is put back as ' +
+      'revoked: the next failover takes it away.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: 'takesOver === true || isRevoked(known.text)',
+        replace: 'takesOver === true || (isRevoked(known.text) && false)',
       },
     ],
   },

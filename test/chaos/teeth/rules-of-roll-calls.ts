@@ -3,8 +3,8 @@
 import type { Rule } from './rules.ts';
 
 const FAULTS = 'test/integration/roll-call.faults.test.ts';
+const SUITE = 'test/conformance/roll-call.test.ts';
 const TOKENS = 'test/integration/roll-call.tokens.test.ts';
-const CONFORMANCE = 'test/conformance/roll-call.test.ts';
 const JOINING = 'test/unit/roll-call.joining.test.ts';
 
 export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
@@ -105,6 +105,12 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a lease that the data lack is put back, and is renewed',
   },
   {
+    rule: 'No lease is told lost that a roll call may put back.',
+    without: 'unknown-is-not-lost',
+    file: FAULTS,
+    test: 'a lease is unknown, and not lost, while the instance that told it may put it back',
+  },
+  {
     rule: 'Putting back raises the deadline of a lease that is known.',
     without: 'put-back-raises',
     file: FAULTS,
@@ -133,6 +139,24 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     without: 'min-hold-outlives-the-lease',
     file: JOINING,
     test: 'a min_hold is remembered although its lease was released',
+  },
+  {
+    rule: 'A release that the data lack is repeated.',
+    without: 'releases-are-repeated',
+    file: SUITE,
+    test: 'roll call: Redis > what was told of is put back > who waits for a lease whose release the new primary lacks is granted the lock at the end of the quarantine',
+  },
+  {
+    rule: 'A release that is repeated names the token of its lease.',
+    without: 'releases-name-the-token',
+    file: FAULTS,
+    test: 'a release that is repeated takes no newer lease of its id away',
+  },
+  {
+    rule: 'What was released is not put back.',
+    without: 'released-is-not-put-back',
+    file: FAULTS,
+    test: 'a lease that was released through another instance is not put back, whichever of them answers first',
   },
   {
     rule: 'The end of a max_hold is put back.',
@@ -201,6 +225,18 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'of two answers about a lease that overtake each other, the later deadline counts',
   },
   {
+    rule: 'A lease that outlives its attempt stays remembered.',
+    without: 'lease-outlives-its-attempt',
+    file: 'test/conformance/roll-call.test.ts',
+    test: 'Redis > operations > a lease that outlives its attempt is put back, also after a heartbeat heard that the attempt is over',
+  },
+  {
+    rule: 'What ended is over only under the reign in which it ended.',
+    without: 'ended-under-its-reign',
+    file: 'test/unit/told-memory.test.ts',
+    test: 'told memory > a lease that ended, and that is told of under the next reign, is noted again',
+  },
+  {
     rule: 'Who told more than it remembers owes its answer.',
     without: 'beyond-the-bound-is-incomplete',
     file: JOINING,
@@ -261,45 +297,81 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a token is not known to be valid behind a quarantine that had not heard of all',
   },
   {
+    rule: 'What one adoption barred stays barred.',
+    without: 'barred-stays-barred',
+    file: SUITE,
+    test: 'Redis > while an answer is missing > what one adoption barred stays barred after the next one, which comes at once',
+  },
+  {
+    rule: 'A put-back lease gets what the lease clock left out.',
+    without: 'put-back-gets-what-the-clock-left',
+    file: SUITE,
+    test: 'Redis > while an answer is missing > a lease that is put back after a long time without a primary can be renewed',
+  },
+  {
+    rule: 'A lease that was renewed after its revocation was lost is not put back as revoked.',
+    without: 'renewed-is-not-revoked',
+    file: SUITE,
+    test: 'Redis > what was told of is put back > a revocation that a new primary lost, and whose lease was renewed there, does not come back with the next',
+  },
+  {
     rule: 'An attempt that was told of bars its operation.',
     without: 'told-attempts-bar',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'an attempt that the new primary lacks keeps its operation from being started, until it is over',
   },
   {
     rule: 'What was told raises the deadline of a recorded attempt.',
     without: 'told-attempts-raise',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'a heartbeat that the new primary lacks is made up for',
+  },
+  {
+    rule: 'What raises the deadline of an attempt gets what the lease clock left out.',
+    without: 'raised-attempts-get-what-the-clock-left',
+    file: SUITE,
+    test: 'a heartbeat that the new primary lacks is made up for after a long time without a primary',
+  },
+  {
+    rule: 'An attempt that an answer may give more time is unknown, and not lost.',
+    without: 'attempts-may-get-more-time',
+    file: SUITE,
+    test: 'an attempt without a lease that has no time left is unknown while an answer is missing, and lost at the end',
+  },
+  {
+    rule: 'An attempt that one adoption barred stays barred.',
+    without: 'barred-attempts-stay-barred',
+    file: SUITE,
+    test: 'an attempt that one adoption barred stays barred after the next one, which comes at once',
   },
   {
     rule: 'Attempts with a lock bar their operations too.',
     without: 'attempts-with-a-lease-bar',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'an attempt with a shared lock that the new primary lacks keeps its operation from being started',
   },
   {
     rule: 'What is barred counts as open.',
     without: 'bars-count-as-open',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'of exclusive operations no other one starts beside an attempt that the new primary lacks',
   },
   {
     rule: 'An attempt that cannot be renewed keeps others out until its deadline.',
     without: 'lapsed-attempts-keep-out',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'an attempt near its end at the failover is lost, and another one starts only at its deadline',
   },
   {
     rule: 'Attempts of this reign live until their deadline.',
     without: 'lapsed-only-inherited-attempts',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'an attempt of this reign lives until its deadline, however soon after the failover that is',
   },
   {
     rule: 'An inherited claim is not repeated before the full end.',
     without: 'no-repeat-of-attempts-before-the-full-end',
-    file: CONFORMANCE,
+    file: SUITE,
     test: 'a claim or begin of a former reign is not repeated before the full end',
   },
   {

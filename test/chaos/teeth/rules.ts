@@ -20,8 +20,11 @@ const KEEPING = 'test/conformance/keep-alive.test.ts';
 const REIGN = 'test/integration/reign.rules.test.ts';
 const ADOPTION = 'test/integration/adoption.rules.test.ts';
 const SENTINELS = 'test/integration/sentinel-watch.rules.test.ts';
+const HEIRS = 'test/integration/roll-call.heirs.test.ts';
 const NODE = 'test/integration/redis-node.rules.test.ts';
 const BARRIER = 'test/integration/commit-barrier.rules.test.ts';
+const RESETS = 'test/integration/roll-call.sentinels.test.ts';
+const IDENTITY = 'test/integration/roll-call.identity.test.ts';
 const CLIENT = 'test/integration/client.hold.test.ts';
 
 export const RULES: readonly Rule[] = [
@@ -43,6 +46,18 @@ export const RULES: readonly Rule[] = [
     without: 'epoch-in-the-reign',
     file: REIGN,
     test: 'a new config epoch begins a new reign, although the node never stopped',
+  },
+  {
+    rule: 'A primary that is named under an earlier config epoch than before begins its reign again.',
+    without: 'epochs-that-restart',
+    file: RESETS,
+    test: 'a primary that is named under the epoch of a reign that others have left begins that reign again',
+  },
+  {
+    rule: 'An entry in the registry is that of one process.',
+    without: 'one-process-per-entry',
+    file: IDENTITY,
+    test: 'a process whose copy has ticked answers nothing more, and a failover then takes the full quarantine',
   },
   {
     rule: 'Nothing is granted in the quarantine.',
@@ -145,6 +160,36 @@ export const RULES: readonly Rule[] = [
     without: 'noeviction',
     file: NODE,
     test: 'a node that may evict keys is not used',
+  },
+  {
+    rule: 'The heir of a dead process answers incomplete until all is over that that told.',
+    without: 'heirs-answer-incomplete',
+    file: HEIRS,
+    test: 'a failover lasts until all is over that the dead one told, and a later one ends when all have answered',
+  },
+  {
+    rule: 'The heir of a newcomer waits for the rest.',
+    without: 'heirs-wait-for-the-rest',
+    file: HEIRS,
+    test: 'of a newcomer it waits for the rest',
+  },
+  {
+    rule: 'Who has not heard that it is registered, registers again.',
+    without: 'registers-until-it-is-answered',
+    file: HEIRS,
+    test: 'an instance whose registration was not answered registers again, and waits from there',
+  },
+  {
+    rule: 'Who was placed by its group is a newcomer in a later reign.',
+    without: 'together-in-one-reign',
+    file: HEIRS,
+    test: 'one that comes under a later reign waits, and is waited for by the roll call of that',
+  },
+  {
+    rule: 'A group tells at once only where nobody else is registered.',
+    without: 'together-only-alone',
+    file: HEIRS,
+    test: 'all of them wait beside others',
   },
   // The primary is confirmed
   {

@@ -10,7 +10,11 @@
 -- that, every record would lapse at the adoption, and what an instance told before it would not be put back where
 -- these data know it. But no holder heard of the step: each goes on by its own clock. The price: a lease of a dead
 -- holder lasts longer by the time that nobody ticked. `lapsed_before` takes the whole difference, for the old primary
--- may have.
+-- may have. `untaken` is what the clock didn't take: what is put back gets it too, like every record here, or one that
+-- was told a moment ago could not be renewed after a long gap.
+--
+-- An adoption seconds after another bars less than that one did, since its difference is small. So `lapsed_older` keeps
+-- the bar for leases that were inherited already then: an isolated primary may have granted their resources.
 --
 -- A second adoption within a quarantine (`floor`): B was an hour behind and ruled, Y answered it, not fresh, and
 -- ticked. C takes B's data: Y's entry is a second old now, its next answer is fresh, and what B lacked is lacking
@@ -30,8 +34,15 @@
 -- * O joins again: it finds a schema that isn't its own, and serves no more. Only if a failover loses the upgrade
 --   does O find its own schema on the new primary, and adopt it. The next N that comes upgrades that.
 --
--- The same goes for switching roll calls on. Off they can be switched only while nobody is registered: an instance that
--- doesn't register beside others that end a quarantine early would be forgotten.
+-- The name of a reign may come back, in two ways, and then a time in it tells the new one from the old:
+--
+-- * A ruled under config epoch 0, B under 1. The Sentinels are told to forget the primary, and to watch A: it is named
+--   under 0 again. In A's data the reign of before is recorded, with its sessions and its clock, and what B granted is
+--   lacking. So an instance that has heard of a later epoch begins the reign `again`.
+-- * FLUSHALL: the replication id is the same. What was told before is not what these data know.
+--
+-- What is said of an upgrade goes for switching roll calls on. Off they can be switched only while nobody is
+-- registered: an instance that doesn't register beside others that end a quarantine early would be forgotten.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 config_epoch    Sentinel's config epoch of this primary; '0' without Sentinel
@@ -46,6 +57,7 @@
 --      10 former_schema   the layout that is upgraded
 --      11 roll_call       'on' or 'off'
 --      12 warm            how long newcomers tell at once where the registry begins
+--      13 again           'again': the instance knows of a later config epoch than this
 -- REPLY adopted now reign epoch token quarantine_left
 --       current now reign epoch token quarantine_left      (the reign was adopted before)
 --       mismatch now name found                            (another deployment's schema, max_ttl, buckets or roll_call)
@@ -56,7 +68,7 @@ local config_epoch, not_after = ARGV[1], tonumber(ARGV[2])
 local schema, max_ttl, buckets = ARGV[3], ARGV[4], ARGV[5]
 local quarantine, lapsed_after = tonumber(ARGV[6]), tonumber(ARGV[7])
 local seen_token, bootstrap, former_schema, roll_call = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
-local warm = tonumber(ARGV[12])
+local warm, again = tonumber(ARGV[12]), ARGV[13] == 'again'
 
 local now = time_us()
 if now > not_after then return { 'late', int(now) } end
@@ -65,7 +77,7 @@ if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now
 local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema .. ':' .. roll_call
 
 local recorded = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until',
-  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure')
+  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure', 'lapsed_older')
 local fresh = not recorded[1]
 if not fresh then
   if recorded[8] ~= schema and recorded[8] ~= former_schema then
@@ -77,27 +89,34 @@ if not fresh then
     local registered = redis.call('EXISTS', string.sub(meta, 1, -5) .. 'instances') == 1
     if registered then return { 'mismatch', int(now), 'roll_call', 'on' } end
   end
-  if recorded[1] == reign then
+  local is_current = recorded[1] == reign or string.sub(recorded[1], 1, #reign + 1) == reign .. ':'
+  if is_current and not again then
     -- Another instance adopted first and may have seen less: what this one saw must not be granted again
     -- either.
     if seen_token > tonumber(recorded[5]) then redis.call('HSET', meta, 'token', int(seen_token)) end
     local left = math.max(tonumber(recorded[6]) - tonumber(recorded[3]), 0)
     local token = math.max(seen_token, tonumber(recorded[5]))
-    return { 'current', int(now), reign, recorded[2], int(token), int(left) }
+    return { 'current', int(now), recorded[1], recorded[2], int(token), int(left) }
   end
+  if is_current then reign = reign .. ':' .. int(now) end
+elseif bootstrap ~= 'new' then
+  reign = reign .. ':' .. int(now)
 end
 
 local clock, last, from_clock, adopted, warm_until = now, now, 0, 0, tonumber(recorded[12] or '0')
 local epoch, token, quarantine_until, lapsed_before, floor, sure = 1, seen_token, now, 0, 0, '1'
+local lapsed_older, untaken = 0, 0
 if not fresh then
   from_clock, last = tonumber(recorded[3]), tonumber(recorded[4])
   local gap = math.max(now - last, 0)
   clock = from_clock + math.min(gap, SKEW)
+  untaken = gap - math.min(gap, SKEW)
   last = math.max(now, math.min(last, now + SKEW))
   epoch = tonumber(recorded[2]) + 1
   token = math.max(tonumber(recorded[5]), seen_token)
   quarantine_until = tonumber(recorded[6])
   lapsed_before = tonumber(recorded[7])
+  lapsed_older = math.max(lapsed_before, tonumber(recorded[14] or '0'))
   if quarantine_until > from_clock then floor = quarantine_until end
   local from_epoch = tonumber(string.match(recorded[1], '^(%d+):') or '-1') -- (an operator may have written the name)
   local knew_all = floor == 0 or recorded[13] == '1'
@@ -114,10 +133,12 @@ end
 local begins = roll_call == 'on' and (fresh and bootstrap == 'new' or not fresh and recorded[11] ~= 'on')
 if begins then warm_until = clock + warm end
 if from_clock < warm_until then floor = quarantine_until end
+-- (Of a former roll call. In this one, each instance says it again where these data lack it.)
+redis.call('DEL', string.sub(meta, 1, -5) .. 'released')
 redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock), 'last', int(last),
   'token', int(token), 'quarantine_until', int(quarantine_until), 'full_until', int(quarantine_until),
   'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
   'from_reign', recorded[1] or '', 'from_clock', int(from_clock), 'schema', schema, 'max_ttl', max_ttl,
   'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until), 'token_at', int(token),
-  'sure', sure)
+  'sure', sure, 'lapsed_older', int(lapsed_older), 'untaken', int(untaken))
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- Takes what an instance has told of attempts that these data may lack, before it answers the roll call.
 --
--- * An attempt that is recorded lasts at least as long as its worker was told. Its lease, if it has one, is put back
---   with the others.
+-- * An attempt that is recorded lasts at least as long as its worker was told, and by what the lease clock left out at
+--   the adoption longer, as every record here does: otherwise one that was told of a moment ago would be over after a
+--   long gap. Its lease, if it has one, is put back with the others.
 -- * Of any other one the record is not put back, for nobody remembers it. Only a bar is: until the attempt is over,
 --   nobody starts its operation (barred_until in operating.lua). So too where a lease keeps others out: a shared one
 --   doesn't.
@@ -27,6 +28,7 @@ if not state then return refusal end
 advance(state)
 
 local bars = state.bucket .. 'bars'
+local untaken = tonumber(redis.call('HGET', meta, 'untaken'))
 
 local function note_longest(field, id, deadline)
   local list = {}
@@ -63,8 +65,8 @@ for i = 4, #args, 3 do
   local op = read_operation(state, name)
   local is_its = op and op.claim == claim and op.token == token
   if is_its and op.state == 'running' then
-    if not op.lock and deadline > op.deadline then
-      op.deadline = deadline
+    if not op.lock and deadline + untaken > op.deadline then
+      op.deadline = deadline + untaken
       save_operation(state, name, op)
     end
   elseif not is_its or op.state == 'dead' then

@@ -6,6 +6,14 @@
 --   Y alone in its registry. Y knows by its entry that these data are too old to name all.
 -- * All, and put back before: an answer of the others, or of this one ahead of its leases, would let the next script
 --   grant what somebody holds.
+-- * Released: the release of a lease was told, and these data lack it. Nobody holds that lease, and its record would
+--   block the resource until its deadline. So it goes, whatever its state is, also where this reign has renewed it: a
+--   stream on X keeps the lease, its client releases it through Y, the primary dies before X hears of that, X renews it
+--   here for the stream, and then Y answers. A release is asked for with the lease_id, which gives the right to it, and
+--   from then on nobody counts on that lease, as at any other time; the stream hears of it. Only the lease with this
+--   token goes: an acquire with the same lease_id after the release has another one.
+-- * X granted it, and doesn't know of its release through Y. Whichever answers first, it is not put back: what was
+--   released is remembered until all have answered.
 -- * The largest token that the instance has seen is larger than what these data know: the next one must be larger
 --   still.
 --
@@ -20,7 +28,9 @@
 --          "left ceiling_left hold_left config_epoch clock"
 --          left: of what its holder was told; 0 or less: only the min_hold goes on. ceiling_left: of its max_hold, 0
 --          for none. config_epoch, clock: under which one of the Sentinels, and at which lease clock it was told
--- REPLY answered now clock quarantine_left owing put_back    (owing: how many have not answered yet)
+--          Or of a lease that was released: resource, lease_id, "released token", '', ''
+-- REPLY answered now clock quarantine_left owing put_back freed    (owing: how many have not answered yet; freed: how
+--         many of the released ones were here)
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local complete, fresh, seen_token, args = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6]), ARGV
@@ -33,7 +43,7 @@ if seen_token > state.token then
   redis.call('HSET', meta, 'token', int(seen_token))
 end
 
-local from = redis.call('HMGET', meta, 'from_reign', 'from_clock', 'floor')
+local from = redis.call('HMGET', meta, 'from_reign', 'from_clock', 'floor', 'untaken')
 local from_epoch = tonumber(string.match(from[1], '^(%d+):') or '0')
 
 -- Whether what was told is newer than the record that is here. A stream may have moved from one instance to another,
@@ -70,20 +80,20 @@ local function raise(lock, lease_id, own, lease, newer)
   redis.call('HSET', lock.key, lease_id, lease_text(own))
 end
 
-local put_back = 0
-for i = 7, #args, 5 do
-  local resource, lease_id, about = args[i], args[i + 1], args[i + 3]
-  local lock, own = open_lock(state, resource, lease_id)
-  drop_lapsed(state, lock)
-  if own and not blocks(state, own) then own = nil end
+local put_back, freed = 0, 0
+-- A hash, with a field "lease_id token" for each. An adoption empties it (adopt-reign.lua), and so does the early end.
+local all_released = state.bucket .. 'released'
+
+-- Puts back what is told of a lease. `own`: the record of this id that blocks.
+local function restore(lock, lease_id, own, lease, about, spans)
   local left, ceiling_left, hold_left, config_epoch, clock =
-    string.match(args[i + 4], '^(%S+) (%d+) (%S+) (%d+) (%d+)$')
+    string.match(spans, '^(%S+) (%d+) (%S+) (%d+) (%d+)$')
   left, ceiling_left, hold_left = tonumber(left), tonumber(ceiling_left), tonumber(hold_left)
-  local lease = read_lease(args[i + 2])
   if hold_left > 0 then raise_min_hold(state, lock, lease.token, state.clock + hold_left) end
-  if left > 0 then
-    lease.deadline = state.clock + left + SKEW
+  if left > 0 and redis.call('HEXISTS', all_released, lease_id .. ' ' .. lease.token) == 0 then
+    lease.deadline = state.clock + left + SKEW + tonumber(from[4])
     lease.ceiling = ceiling_left > 0 and state.clock + ceiling_left + SKEW or 0
+    if lease.ceiling > 0 then lease.deadline = math.min(lease.deadline, lease.ceiling) end
     lease.epoch = 'r' .. config_epoch .. '.' .. clock
     if own and own.token == lease.token then
       raise(lock, lease_id, own, lease, is_newer(own, tonumber(config_epoch), tonumber(clock)))
@@ -95,6 +105,32 @@ for i = 7, #args, 5 do
       end
       add_holder(lock, lease_id, lease, about)
       put_back = put_back + 1
+    end
+  end
+end
+
+local function free(lock, lease_id, own)
+  if own.state ~= 'offer' and is_of_stream(own.stamp) then
+    tell(state, own.stamp, 'released', lease_id, '0', lock.resource)
+  end
+  remove_holder(state, lock, lease_id, own)
+  freed = freed + 1
+end
+
+for i = 7, #args, 5 do
+  local resource, lease_id, text = args[i], args[i + 1], args[i + 2]
+  local lock, own = open_lock(state, resource, lease_id)
+  drop_lapsed(state, lock)
+  if own and not blocks(state, own) then own = nil end
+  local released = string.match(text, '^released (%d+)$')
+  if not released then
+    restore(lock, lease_id, own, read_lease(text), args[i + 3], args[i + 4])
+  else
+    if in_quarantine(state) then redis.call('HSET', all_released, lease_id .. ' ' .. released, '') end
+    if own and own.token == released then
+      free(lock, lease_id, own)
+      -- In a quarantine this hands nothing over: those who wait ask again at its end. But an instance may answer late.
+      hand_over(state, lock)
     end
   end
   save_lock(state, lock)
@@ -116,8 +152,9 @@ local opens = math.max(state.clock, tonumber(from[3]))
 if complete and owing == 0 and has_fresh and opens < state.quarantine_until then
   state.quarantine_until = opens
   redis.call('HSET', meta, 'quarantine_until', int(opens))
+  redis.call('DEL', all_released)
   -- All that wait were told a later moment.
   for i = 1, #flat, 2 do tell(state, flat[i] .. '/0', 'resync', '-', '0', '-') end
 end
 local left = math.max(state.quarantine_until - state.clock, 0)
-return { 'answered', state.time, int(state.clock), int(left), int(owing), int(put_back) }
+return { 'answered', state.time, int(state.clock), int(left), int(owing), int(put_back), int(freed) }

@@ -12,7 +12,7 @@
 --       9 from            the states in which it is cancelled at once
 --      10 outcome         of an operation that is cancelled at once
 --      11 request_id      '' for none
--- REPLY changed now done died operation...
+-- REPLY changed now done died clock operation...
 --         (as in operation-views.lua) done: '1' if this call cancelled it or was the first to ask for that; died: its
 --         type, if it became dead now
 --       not-found now | wrong-state now died

@@ -13,8 +13,8 @@
 --       9 outcome         the result or the status
 --      10 release         '1': release the attempt's lease too
 --      11 request_id      '' for none
--- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
---         that it repeats)
+-- REPLY changed now done died clock operation...     (as in operation-views.lua; done: '1' if this call did it, and not
+--         one that it repeats)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -13,8 +13,9 @@
 -- REPLY beaten now {word number left canceled reason leased}...
 --         word: renewed | final (its lease is at the end of its max_hold) | moved (a newer call speaks for it)
 --           | expired | superseded | yielded | finished | lease-lost | unknown-attempt
+--           | unknown (it runs and does not live, and a roll call may change that)
 --         canceled: '1' when its cancellation was asked for; leased: '1' when it has a lease, otherwise '0', with 'x'
---         behind it if its operation is exclusive; left: "left clock", and for a lease with '+' "left clock lease
+--         behind it if its operation is exclusive; left: then "left clock", and for a lease with '+' "left clock lease
 --         about": what is recorded and what people are told
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -30,15 +31,17 @@ local function loss_of(op, name, claim, token)
   if op.state == 'pending' then return is_its and 'yielded' or 'superseded' end
   if op.state ~= 'running' then return is_its and 'finished' or 'superseded' end
   if not is_its then return 'superseded' end
-  if living(state, op, (split_name(name))) then return nil end
+  local resource = split_name(name)
+  if living(state, op, resource) then return nil end
+  if may_be_put_back(state) and not is_revoked(state, op, resource) then return 'unknown' end
   return op.lock and state.clock < op.deadline and 'lease-lost' or 'expired'
 end
 
 local reply = { 'beaten', state.time }
 for i = 4, #args, 5 do
   local name, claim, token, stamp, how = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4]
-  local resource, unknown = split_name(name), false
-  if string.byte(how, -1) == 43 then how, unknown = string.sub(how, 1, -2), true end -- '+'
+  local resource, asks_text = split_name(name), false
+  if string.byte(how, -1) == 43 then how, asks_text = string.sub(how, 1, -2), true end -- '+'
   local op = read_operation(state, name)
   local word, number, left, canceled, reason = loss_of(op, name, claim, token), '0', '0', '0', ''
   if not word and op.stamp ~= stamp and how ~= 'take' then word = 'moved' end
@@ -54,7 +57,7 @@ for i = 4, #args, 5 do
     end
     word = at_end and 'final' or 'renewed'
     number = int(op.number)
-    if unknown and op.lock then
+    if asks_text and op.lock then
       local about = redis.call('HGET', state.bucket .. 'lock:' .. resource, claim .. '?')
       left = attempt_left(state, op) .. ' ' .. attempt_lease(state, op, resource) .. ' ' .. (about or '[]')
     else

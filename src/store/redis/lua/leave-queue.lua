@@ -11,8 +11,9 @@
 --       6 stamp           "instance/call" of the call that leaves
 --       7 keep            how long to keep its place for the same lease_id; 0: not at all
 --       8 give_back       '1': also give back a lease that was confirmed, but that its caller was not told of
--- REPLY left now | gone now
---       ended now          it gave back a lease of which somebody had been told that it ends
+-- REPLY left now {token clock}    (of the lease that it gave back, and the lease clock: for told memory)
+--       gone now
+--       ended now token clock     it gave back a lease of which somebody had been told that it ends
 --       late now | reign now | unregistered now
 local meta = KEYS[1]
 local reign, not_after, caller, resource, lease_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -23,7 +24,7 @@ if not state then return refusal end
 advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
-local left = 'gone'
+local left, token = 'gone', nil
 local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting and read_waiter(waiting).stamp == stamp then
   if keep > 0 then set_absent(state, lock, lease_id, keep) else forget_waiter(state, lock, lease_id) end
@@ -33,7 +34,7 @@ if lease and not blocks(state, lease) then lease = nil end
 if lease and lease.stamp == stamp and (lease.state == 'offer' or give_back) then
   remove_holder(state, lock, lease_id, lease)
   end_min_hold(state, lock, lease)
-  left = is_over(state, lease) and 'ended' or 'left'
+  left, token = is_over(state, lease) and 'ended' or 'left', lease.token
 end
 if left ~= 'gone' then settle(state, lock) end
-return { left, state.time }
+return { left, state.time, token, int(state.clock) }

@@ -13,6 +13,12 @@ local function lease_of(state, op, resource)
   if lease and lease.token == op.token and lease.state == 'held' and renewable(state, lease) then return lease end
 end
 
+-- Whether an administrator took the lease of the attempt away: then nobody gives it back.
+local function is_revoked(state, op, resource)
+  local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
+  return lease and lease.token == op.token and lease.state == 'revoked'
+end
+
 -- Whether a former reign started its attempt. It bears no epoch, but tokens grow.
 local function is_inherited_attempt(state, op)
   return tonumber(op.token) <= state.token_at
@@ -25,11 +31,12 @@ local function is_unproved_attempt(state, op)
 end
 
 -- Whether its attempt lives. Brings the deadline up to date with that of the lease. An inherited one without a lease
--- that had little time left at the adoption is over, as a lease is; but what still has time at the full end was heard
--- of under this reign.
+-- that had little time left at the adoption is over, as a lease is, or at the one before, for which of the two reigns
+-- began it isn't recorded. But what still has time at the full end was heard of under this reign.
 local function living(state, op, resource)
   if not op.lock then
-    local is_lapsed = op.deadline < state.lapsed_before and is_unproved_attempt(state, op)
+    local is_lapsed = op.deadline < math.max(state.lapsed_before, state.lapsed_older)
+      and is_unproved_attempt(state, op)
     return op.deadline > state.clock and not is_lapsed
   end
   local lease = lease_of(state, op, resource)

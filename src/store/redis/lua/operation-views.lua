@@ -30,9 +30,10 @@ local function add_operation(state, reply, name, op, with_payloads)
   reply[n + 7], reply[n + 8], reply[n + 9] = data or '', progress or '', outcome or ''
 end
 
--- The answer to what changes an operation. `is_done`: this call did it, and not one before.
+-- The answer to what changes an operation. `is_done`: this call did it, and not one before. The lease clock is for told
+-- memory, where the change released a lease.
 local function changed_reply(state, name, op, is_done)
-  local reply = { 'changed', state.time, is_done and '1' or '0', deaths(state) }
+  local reply = { 'changed', state.time, is_done and '1' or '0', deaths(state), int(state.clock) }
   add_operation(state, reply, name, op, true)
   return reply
 end

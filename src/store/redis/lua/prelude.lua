@@ -30,7 +30,7 @@ local function enter(meta, reign, not_after, caller)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
   local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-    'watched_until', 'max_ttl', 'epoch', 'full_until', 'token_at')
+    'watched_until', 'max_ttl', 'epoch', 'full_until', 'lapsed_older', 'token_at')
   if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   local bucket = string.sub(meta, 1, -5) -- all keys of the bucket are this and a name
   local entry = caller ~= '-' and redis.call('HGET', bucket .. 'instances', caller)
@@ -45,10 +45,11 @@ local function enter(meta, reign, not_after, caller)
     last = math.max(now, math.min(last, now + SKEW)),
     clock = clock,
     token = tonumber(recorded[4]),
-    token_at = tonumber(recorded[11]),
+    token_at = tonumber(recorded[12]),
     quarantine_until = tonumber(recorded[5]),
     full_until = tonumber(recorded[10]),
     lapsed_before = tonumber(recorded[6]),
+    lapsed_older = tonumber(recorded[11]),
     max_ttl = tonumber(recorded[8]),
     epoch = recorded[9],
     entry = entry,
@@ -72,6 +73,14 @@ end
 -- for this: whether an inherited lease or attempt was ever told of.
 local function in_full_quarantine(state)
   return state.clock < state.full_until
+end
+
+-- Whether a lease that does not live here may live all the same: somebody may put it back. X told of a grant that these
+-- data lack, and has not answered the roll call yet; its holder's stream has moved to Y, which has. If Y said that the
+-- lease is lost, its holder would stop the work, and X would put it back a moment later. One that is here and not
+-- renewable is no different: X may have told of a later deadline.
+local function may_be_put_back(state)
+  return state.entry and in_quarantine(state)
 end
 
 -- The reply of a script that starts no attempt before that moment.
@@ -134,7 +143,11 @@ end
 -- for its holder: the former primary may have seen it lapse by its own clock, and given the resource away. It frees
 -- nothing here all the same: by the clock of another node the holder may still count on it.
 local function renewable(state, lease)
-  return blocks(state, lease) and not (lease.deadline < state.lapsed_before and is_inherited(state, lease))
+  if not blocks(state, lease) or not is_inherited(state, lease) then return blocks(state, lease) end
+  -- What the reign just before had granted or renewed was not barred there.
+  local is_of_former = tonumber(lease.epoch) == tonumber(state.epoch) - 1
+  local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
+  return lease.deadline >= bar
 end
 
 -- Whether its acquisition can be told of it, once more or for the first time. Not in a quarantine, and an inherited one
@@ -216,16 +229,22 @@ local function tell(state, stamp, word, lease_id, number, resource)
 end
 
 -- The registry `instances` is a hash: the entry of each instance by its id,
---   "seen mono wall epoch name"
+--   "seen mono wall epoch name mark"
 -- `seen` is the lease clock of its last tick. `mono` and `wall` are its own clocks in milliseconds, when it asked the
 -- oldest question of the newest majority that named this primary under this epoch, '-' before the first; nobody but
--- the instance understands them. `epoch` is that of the last reign whose roll call it answered: it owes an answer while
--- that is another one. `name` is that of its host, for people.
+-- the instance understands them. PLACED: the entry was made for it, and it has not registered. `epoch` is that of the
+-- last reign whose roll call it answered: it owes an answer while that is another one. `name` is that of its host, for
+-- people. `mark` is another one with each tick, so that a process notices when somebody else ticks under its id;
+-- CONTESTED once one has; '' if a test has written none, or before it has registered.
+local PLACED = 'g'
+local CONTESTED = '!'
+
 local function read_entry(text)
-  local seen, mono, wall, epoch, name = string.match(text, '^(%d+) (%S+) (%S+) (%d+) (%S+)$')
-  return { seen = tonumber(seen), mono = mono, wall = wall, epoch = epoch, name = name }
+  local seen, mono, wall, epoch, name, mark = string.match(text, '^(%d+) (%S+) (%S+) (%d+) (%S+) ?(%S*)$')
+  return { seen = tonumber(seen), mono = mono, wall = wall, epoch = epoch, name = name, mark = mark }
 end
 
 local function entry_text(entry)
-  return int(entry.seen) .. ' ' .. entry.mono .. ' ' .. entry.wall .. ' ' .. entry.epoch .. ' ' .. entry.name
+  return int(entry.seen) .. ' ' .. entry.mono .. ' ' .. entry.wall .. ' ' .. entry.epoch .. ' ' .. entry.name .. ' ' ..
+    entry.mark
 end

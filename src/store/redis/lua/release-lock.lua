@@ -8,8 +8,9 @@
 --       3 caller          the instance that asks; '-' without a roll call
 --       4 resource
 --       5 lease_id
--- REPLY released now held end       this call ended a live lease; `end` is 'now', or 'over': its holder had been told
---                                   of its end before
+-- REPLY released now held end token clock
+--                                   this call ended a live lease; `end` is 'now', or 'over': its holder had been told
+--                                   of its end before; token, clock: its token and the lease clock, for told memory
 --       dequeued now              this call took a waiter out of the queue
 --       lapsed now held           there was a lease, no stream told of its end, and this call found that it had lapsed
 --       absent now                there was no lease and no waiter
@@ -22,7 +23,7 @@ if not state then return refusal end
 advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
-local word, held, end_ = 'absent', nil, nil
+local word, held, end_, token = 'absent', nil, nil, nil
 local waiting = redis.call('HGET', lock.waiters, lease_id)
 if waiting then
   tell(state, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
@@ -36,7 +37,7 @@ if lease then
     word = 'lapsed'
   end
   if word == 'released' or word == 'lapsed' then held = int(since_grant(state, lease)) end
-  if word == 'released' then end_ = is_over(state, lease) and 'over' or 'now' end
+  if word == 'released' then end_, token = is_over(state, lease) and 'over' or 'now', lease.token end
   -- Only a stream hears of it: nobody listens for a unary call.
   if word == 'released' and is_of_stream(lease.stamp) then
     tell(state, lease.stamp, 'released', lease_id, '0', resource)
@@ -44,4 +45,4 @@ if lease then
   remove_holder(state, lock, lease_id, lease)
 end
 if word ~= 'absent' or lease then settle(state, lock) end
-return { word, state.time, held, end_ }
+return { word, state.time, held, end_, token, int(state.clock) }

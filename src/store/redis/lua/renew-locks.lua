@@ -13,9 +13,10 @@
 --         not remember the lease; ttl: 0 for that of the grant
 -- REPLY renewed now "word remaining word remaining..." clock {index lease about}...
 --         (one text, which is cheaper to send and to read than many) word: renewed (it lives) | final (it lives, up to
---         its max_hold) | lost (no live lease of this id and token) | moved (a newer call speaks for it) | revoked (it
---         lives on only to keep others out). clock: the lease clock; index: from 0, of each lease with a '+' that
---         lives; lease, about: what is recorded and what people are told
+--         its max_hold) | lost (no live lease of this id and token) | unknown (the same, but a roll call may put it
+--         back) | moved (a newer call speaks for it) | revoked (it lives on only to keep others out). clock: the lease
+--         clock; index: from 0, of each lease with a '+' that lives; lease, about: what is recorded and what people are
+--         told
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local args = ARGV
@@ -27,14 +28,14 @@ advance(state)
 local words, reply = {}, { 'renewed', state.time, '', int(state.clock) }
 for i = 4, #args, 2 do
   local resource = args[i]
-  local lease_id, token, stamp, how, unknown, ttl =
+  local lease_id, token, stamp, how, asks_text, ttl =
     string.match(args[i + 1], '^(%S+) (%d+) (%S*) (%l+)(%+?) (%d+)$')
   ttl = tonumber(ttl)
   local key = state.bucket .. 'lock:' .. resource
   local lease = find_lease(key, lease_id)
   local word, left = nil, '0'
   if not lease or lease.token ~= token or not renewable(state, lease) or lease.state == 'offer' then
-    word = 'lost'
+    word = may_be_put_back(state) and 'unknown' or 'lost'
   elseif lease.state == 'revoked' then
     word = 'revoked'
   elseif stamp ~= '' and lease.stamp ~= stamp and how ~= 'take' then
@@ -49,7 +50,7 @@ for i = 4, #args, 2 do
       redis.call('HSET', key, lease_id, lease_text(lease))
     end
     word, left = is_final(lease) and 'final' or 'renewed', remaining(state, lease)
-    if unknown ~= '' then
+    if asks_text ~= '' then
       local n = #reply
       reply[n + 1], reply[n + 2] = int((i - 4) / 2), lease_text(lease)
       reply[n + 3] = redis.call('HGET', key, lease_id .. '?') or '[]'

@@ -9,8 +9,8 @@
 --       5 version         0: whatever its version
 --       6 from            the states from which it may be tried again
 --       7 request_id      '' for none
--- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
---         that it repeats)
+-- REPLY changed now done died clock operation...     (as in operation-views.lua; done: '1' if this call did it, and not
+--         one that it repeats)
 --       not-found now | wrong-state now | version-mismatch now
 --       open now               (another open operation of the resource, and one of the two is exclusive)
 --       quarantined now time_left

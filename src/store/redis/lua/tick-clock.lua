@@ -13,18 +13,32 @@
 --       8 mono, 9 wall    when by the instance's own clocks it asked the oldest question of the newest majority that
 --                         named this primary under this epoch; '' '' if none did
 --      10 kept            how long the entry of an instance stays that ticks no more
+--      11 mark            of the entry from now on; '' for none
+--      12 accepted        the marks that the entry may bear now, a space between them
 -- REPLY ticked now quarantine_left more died full_left fresh owing {id name unseen}...
 --         more: '1' when not all that is due was looked at; died: the types of operations that became dead, a tab
 --         between them; full_left: of the quarantine that no roll call ends; fresh: '1' if one answer was; owing: how
 --         many have not answered; of up to ten of them: for how long they were not seen
+--       contested now      (somebody else has ticked under this id)
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local room, dead_by_attempts, dead_by_time = ARGV[5], ARGV[6], ARGV[7]
-local mono_ms, wall_ms, kept = ARGV[8], ARGV[9], tonumber(ARGV[10])
+local mono_ms, wall_ms, kept, mark, accepted = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11] or '', ARGV[12] or ''
 
 local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 advance(state)
+-- Two processes have one id. X grants, and the copy answers the roll call for both, without what X told. So as soon as
+-- one of them finds out none goes on: the entry stays, nobody answers for it, and it is dropped when all is over.
+local entry = state.entry and read_entry(state.entry)
+if mark ~= '' and entry and entry.mark ~= '' then
+  local is_own = string.find(' ' .. accepted .. ' ', ' ' .. entry.mark .. ' ', 1, true)
+  if not is_own then
+    entry.mark = CONTESTED
+    redis.call('HSET', state.bucket .. 'instances', caller, entry_text(entry))
+    return { 'contested', state.time }
+  end
+end
 state.room, state.dead_by_attempts, state.dead_by_time = tonumber(room), dead_by_attempts, dead_by_time
 
 local more = false
@@ -71,13 +85,13 @@ local reply = {
   'ticked', state.time, int(math.max(state.quarantine_until - state.clock, 0)), more and '1' or '0', deaths(state),
   int(math.max(state.full_until - state.clock, 0)), '0', '0',
 }
-if not state.entry then return reply end
+if not entry then return reply end
 
 -- The sign of life. What a majority said is written, not that it ticked: an isolated old primary A is ticked for 20 s
 -- by Y beside it. B rules, and X grants there. A is chosen again. By the time of the tick Y's entry is a second old,
 -- and these data look as if they knew X.
-local instances, entry = state.bucket .. 'instances', read_entry(state.entry)
-entry.seen = state.clock
+local instances = state.bucket .. 'instances'
+entry.seen, entry.mark = state.clock, mark
 if mono_ms ~= '' then entry.mono, entry.wall = mono_ms, wall_ms end
 redis.call('HSET', instances, caller, entry_text(entry))
 

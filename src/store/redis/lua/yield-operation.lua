@@ -13,8 +13,8 @@
 --       9 from            the states from which it may be given back
 --      10 delay           how long no claim gets it
 --      11 request_id      '' for none
--- REPLY changed now done died operation...     (as in operation-views.lua; done: '1' if this call did it, and not one
---         that it repeats)
+-- REPLY changed now done died clock operation...     (as in operation-views.lua; done: '1' if this call did it, and not
+--         one that it repeats)
 --       not-found now | stale-attempt now | wrong-state now
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

@@ -186,7 +186,7 @@ class LockServiceServicer(object):
     def KeepAlive(self, request, context):
         """Keeps alive leases that the caller already holds, several on one stream. A holder goes on with it after a broken
         Hold, on any instance, and keeps a lease from Acquire with it instead of calling Renew. `renewed` (or `lost`) comes
-        at once for each lease.
+        at once for each lease; or `at_risk` while it isn't known, as when the store doesn't answer.
 
         `lost` and `moved` concern one lease; the stream goes on for the others. When none is left it ends: with OK if the
         last one was released, ABORTED / LEASE_LOST if it was lost in another way, and ABORTED / MOVED if it moved.
@@ -206,7 +206,8 @@ class LockServiceServicer(object):
         """Renews one lease. Also works during a quarantine. Never brings a deadline forward, never carries the lease past
         its max_hold, never revives a lease that has ended.
 
-        Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token.
+        Errors: ABORTED / LEASE_LOST when the lease is not held with this lease_id and token; UNAVAILABLE / QUARANTINE while
+        that is not known yet after a failover: the deadline that was last told stands, and a repeat tells more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
