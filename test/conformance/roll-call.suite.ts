@@ -516,8 +516,9 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
 
     describe('operations', () => {
       const calls = operationCalls(() => h);
-      const { begin, claim, claimed, started, complete, yieldIt, beat, get, state, cancel, retry, remove } =
+      const { begin, claim, claimed, started, update, complete, yieldIt, beat, get, state, cancel, retry } =
         calls;
+      const { remove } = calls;
 
       test('an attempt without its lease is unknown while an answer is missing, and lost at the end', async () => {
         const attempt = await started({ lock: EXCLUSIVE_LOCK });
@@ -550,6 +551,26 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await h.failOver();
         expect(await beat(near)).toEqual({ kind: 'lost', reason: 'expired' });
         expect(await claimed()).toEqual([]);
+      });
+
+      test('what an attempt writes waits while an answer may bring it back', async () => {
+        const attempt = await started({ lock: EXCLUSIVE_LOCK });
+        const near = await started({ operationId: 'near', heartbeatTimeoutMs: 3_000, exclusive: false });
+        const taken = await started({ resource: 'taken', lock: EXCLUSIVE_LOCK });
+        await release(leaseSpec({ leaseId: attempt.claimId }));
+        await force('taken');
+        await h.pass(1_000);
+        await h.failOver({ missing: true });
+        const waits = { kind: 'quarantined', retryAfterMs: FULL_MS };
+        for (const one of [attempt, near]) {
+          expect(await update(one)).toEqual(waits);
+          expect(await complete(one)).toEqual(waits);
+          expect(await yieldIt(one)).toEqual(waits);
+        }
+        expect(await complete(taken)).toEqual({ kind: 'stale-attempt' });
+        expect(await complete({ ...near, fencingToken: 1n })).toEqual({ kind: 'stale-attempt' });
+        await h.pass(FULL_MS);
+        for (const one of [attempt, near]) expect(await complete(one)).toEqual({ kind: 'stale-attempt' });
       });
 
       test('an attempt whose lease is put back goes on', async () => {

@@ -12,7 +12,7 @@
 //   UNAUTHENTICATED       UNAUTHENTICATED       the server requires credentials; these are missing or wrong
 //   PERMISSION_DENIED     PERMISSION_DENIED     the caller lacks the right to do this
 //   QUARANTINE            UNAVAILABLE           for a while after a failover nothing new is granted, and not every lease
-//                                               is known that may be renewed; with RetryInfo
+//                                               and attempt is known that may go on; with RetryInfo
 //   REDIS_UNAVAILABLE     UNAVAILABLE           no primary, or this server has just joined; nothing was changed; with RetryInfo
 //   PRIMARY_UNCONFIRMED   UNAVAILABLE           the store isn't confirmed to be in charge; outcome unknown; with RetryInfo
 //   OUTCOME_UNKNOWN       UNAVAILABLE           the store didn't answer in time; outcome unknown; with RetryInfo

@@ -97,7 +97,8 @@ type OperationStoreServiceClient interface {
 	// Writes data, progress and labels of a running operation. Counts as a heartbeat.
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-	// labels together would be too many or too large.
+	// labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+	// whether the attempt still runs.
 	UpdateOperation(ctx context.Context, in *UpdateOperationRequest, opts ...grpc.CallOption) (*UpdateOperationResponse, error)
 	// Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
 	// about every quarter of the heartbeat timeout.
@@ -111,12 +112,12 @@ type OperationStoreServiceClient interface {
 	KeepAliveOperation(ctx context.Context, in *KeepAliveOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[KeepAliveOperationResponse], error)
 	// Ends an operation: succeeded with a result, failed with an error, or cancelled.
 	//
-	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
 	CompleteOperation(ctx context.Context, in *CompleteOperationRequest, opts ...grpc.CallOption) (*CompleteOperationResponse, error)
 	// Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
 	// Its lease, if it has one, is released.
 	//
-	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
 	YieldOperation(ctx context.Context, in *YieldOperationRequest, opts ...grpc.CallOption) (*YieldOperationResponse, error)
 	// Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
 	// decides. It is no error if someone has already asked, or if the operation is already CANCELLED.
@@ -359,7 +360,8 @@ type OperationStoreServiceServer interface {
 	// Writes data, progress and labels of a running operation. Counts as a heartbeat.
 	//
 	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-	// labels together would be too many or too large.
+	// labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+	// whether the attempt still runs.
 	UpdateOperation(context.Context, *UpdateOperationRequest) (*UpdateOperationResponse, error)
 	// Keeps an attempt alive, with its lease if it has one, for as long as the stream lives: `renewed` at once and then
 	// about every quarter of the heartbeat timeout.
@@ -373,12 +375,12 @@ type OperationStoreServiceServer interface {
 	KeepAliveOperation(*KeepAliveOperationRequest, grpc.ServerStreamingServer[KeepAliveOperationResponse]) error
 	// Ends an operation: succeeded with a result, failed with an error, or cancelled.
 	//
-	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
 	CompleteOperation(context.Context, *CompleteOperationRequest) (*CompleteOperationResponse, error)
 	// Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
 	// Its lease, if it has one, is released.
 	//
-	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+	// Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
 	YieldOperation(context.Context, *YieldOperationRequest) (*YieldOperationResponse, error)
 	// Asks for an operation to be cancelled. A pending one is CANCELLED at once; the worker of a running one is told, and
 	// decides. It is no error if someone has already asked, or if the operation is already CANCELLED.

@@ -3593,7 +3593,8 @@ export const OperationStoreServiceDefinition = {
      * Writes data, progress and labels of a running operation. Counts as a heartbeat.
      *
      * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-     * labels together would be too many or too large.
+     * labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+     * whether the attempt still runs.
      */
     updateOperation: {
       name: "UpdateOperation",
@@ -3625,7 +3626,7 @@ export const OperationStoreServiceDefinition = {
     /**
      * Ends an operation: succeeded with a result, failed with an error, or cancelled.
      *
-     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
      */
     completeOperation: {
       name: "CompleteOperation",
@@ -3639,7 +3640,7 @@ export const OperationStoreServiceDefinition = {
      * Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
      * Its lease, if it has one, is released.
      *
-     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+     * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
      */
     yieldOperation: {
       name: "YieldOperation",
@@ -3823,7 +3824,8 @@ export const OperationStoreServiceService = {
    * Writes data, progress and labels of a running operation. Counts as a heartbeat.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-   * labels together would be too many or too large.
+   * labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+   * whether the attempt still runs.
    */
   updateOperation: {
     path: "/leasehold.v1.OperationStoreService/UpdateOperation" as const,
@@ -3861,7 +3863,7 @@ export const OperationStoreServiceService = {
   /**
    * Ends an operation: succeeded with a result, failed with an error, or cancelled.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
    */
   completeOperation: {
     path: "/leasehold.v1.OperationStoreService/CompleteOperation" as const,
@@ -3878,7 +3880,7 @@ export const OperationStoreServiceService = {
    * Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
    * Its lease, if it has one, is released.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
    */
   yieldOperation: {
     path: "/leasehold.v1.OperationStoreService/YieldOperation" as const,
@@ -4015,7 +4017,8 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
    * Writes data, progress and labels of a running operation. Counts as a heartbeat.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-   * labels together would be too many or too large.
+   * labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+   * whether the attempt still runs.
    */
   updateOperation: handleUnaryCall<UpdateOperationRequest, UpdateOperationResponse>;
   /**
@@ -4033,14 +4036,14 @@ export interface OperationStoreServiceServer extends UntypedServiceImplementatio
   /**
    * Ends an operation: succeeded with a result, failed with an error, or cancelled.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
    */
   completeOperation: handleUnaryCall<CompleteOperationRequest, CompleteOperationResponse>;
   /**
    * Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
    * Its lease, if it has one, is released.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
    */
   yieldOperation: handleUnaryCall<YieldOperationRequest, YieldOperationResponse>;
   /**
@@ -4174,7 +4177,8 @@ export interface OperationStoreServiceClient extends Client {
    * Writes data, progress and labels of a running operation. Counts as a heartbeat.
    *
    * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-   * labels together would be too many or too large.
+   * labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+   * whether the attempt still runs.
    */
   updateOperation(
     request: UpdateOperationRequest,
@@ -4214,7 +4218,7 @@ export interface OperationStoreServiceClient extends Client {
   /**
    * Ends an operation: succeeded with a result, failed with an error, or cancelled.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
    */
   completeOperation(
     request: CompleteOperationRequest,
@@ -4235,7 +4239,7 @@ export interface OperationStoreServiceClient extends Client {
    * Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
    * Its lease, if it has one, is released.
    *
-   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+   * Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
    */
   yieldOperation(
     request: YieldOperationRequest,

@@ -276,7 +276,11 @@ export class MemoryOperationStore implements OperationStore {
   #refusalOf(record: OperationRecord, attempt: AttemptRef): Refused | undefined {
     const isIts = this.table.isIts(record, attempt);
     if (isIts && isFinal(record.state)) return { kind: 'wrong-state' };
-    return isIts && this.table.isLiving(record) ? undefined : { kind: 'stale-attempt' };
+    if (isIts && this.table.isLiving(record)) return undefined;
+    const mayLiveAgain = isIts && record.state === 'running' && this.table.mayLiveAgain(record);
+    return mayLiveAgain
+      ? { kind: 'quarantined', retryAfterMs: this.table.clock.quarantineLeftMs }
+      : { kind: 'stale-attempt' };
   }
 
   #changed(record: OperationRecord, isNew: boolean): ChangeOutcome {

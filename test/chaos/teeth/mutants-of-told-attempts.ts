@@ -48,12 +48,12 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     name: 'attempts-may-get-more-time',
     letsThrough:
       'A worker hears that its attempt is over, although who told it of a later deadline has not answered the roll call ' +
-      'yet.',
+      'yet. Its result is refused.',
     edits: [
       {
-        file: `${LUA}/heartbeat-operations.lua`,
-        find: 'if may_be_put_back(state) and not is_revoked',
-        replace: 'if op.lock and may_be_put_back(state) and not is_revoked',
+        file: OPERATING,
+        find: 'if not may_be_put_back(state) then return false end',
+        replace: 'if not op.lock or not may_be_put_back(state) then return false end',
       },
     ],
   },

@@ -33,7 +33,7 @@ local function loss_of(op, name, claim, token)
   if not is_its then return 'superseded' end
   local resource = split_name(name)
   if living(state, op, resource) then return nil end
-  if may_be_put_back(state) and not is_revoked(state, op, resource) then return 'unknown' end
+  if may_live_again(state, op, resource) then return 'unknown' end
   return op.lock and state.clock < op.deadline and 'lease-lost' or 'expired'
 end
 

@@ -13,10 +13,12 @@ local function lease_of(state, op, resource)
   if lease and lease.token == op.token and lease.state == 'held' and renewable(state, lease) then return lease end
 end
 
--- Whether an administrator took the lease of the attempt away: then nobody gives it back.
-local function is_revoked(state, op, resource)
+-- Whether an attempt that does not live may be alive when all have answered the roll call: its lease is put back, or it
+-- gets more time. Not if an administrator took its lease away: nobody gives that back.
+local function may_live_again(state, op, resource)
+  if not may_be_put_back(state) then return false end
   local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
-  return lease and lease.token == op.token and lease.state == 'revoked'
+  return not lease or lease.token ~= op.token or lease.state ~= 'revoked'
 end
 
 -- Whether a former reign started its attempt. It bears no epoch, but tokens grow.
@@ -338,13 +340,16 @@ local function note_heartbeat(state, name, op)
   write_operation(state, name, op)
 end
 
--- Why an attempt may not write, or nil.
+-- Why an attempt may not write, as the reply says it, or nil.
 local function refusal_of(state, name, op, claim, token)
   local is_its = op.claim == claim and op.token == token
   if op.state ~= 'running' then
-    return is_its and not is_open(op) and 'wrong-state' or 'stale-attempt'
+    return { is_its and not is_open(op) and 'wrong-state' or 'stale-attempt', state.time }
   end
-  if not is_its or not living(state, op, (split_name(name))) then return 'stale-attempt' end
+  local resource = split_name(name)
+  if is_its and living(state, op, resource) then return nil end
+  if is_its and may_live_again(state, op, resource) then return quarantined(state, state.quarantine_until) end
+  return { 'stale-attempt', state.time }
 end
 
 local function release_attempt(state, op, resource)

@@ -18,6 +18,7 @@
 --      14 most_bytes      of all keys and values of the labels
 -- REPLY changed now left operation...     (as in operation-views.lua)
 --       not-found now | stale-attempt now | wrong-state now | version-mismatch now | labels-full now
+--       quarantined now left                      (its lease may be put back, or it may get more time)
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local claim, token, version, data, progress = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
@@ -31,7 +32,7 @@ advance(state)
 local op = read_operation(state, name, true)
 if not op then return { 'not-found', state.time } end
 local refused = refusal_of(state, name, op, claim, token)
-if refused then return { refused, state.time } end
+if refused then return refused end
 local resource = split_name(name)
 
 local function changed()

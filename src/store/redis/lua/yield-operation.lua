@@ -16,6 +16,7 @@
 -- REPLY changed now done died clock operation...     (as in operation-views.lua; done: '1' if this call did it, and not
 --         one that it repeats)
 --       not-found now | stale-attempt now | wrong-state now
+--       quarantined now left                      (its lease may be put back, or it may get more time)
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, room, name = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local claim, token, stamp, from, delay, request_id = ARGV[6], ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
@@ -29,9 +30,9 @@ if not op then return { 'not-found', state.time } end
 local is_done = not is_repeat(op, 'yield', request_id)
 if is_done then
   local refused = refusal_of(state, name, op, claim, token)
-  if not refused and stamp ~= '' and op.stamp ~= stamp then refused = 'stale-attempt' end
-  if not refused and not is_one_of(op.state, from) then refused = 'wrong-state' end
-  if refused then return { refused, state.time } end
+  if not refused and stamp ~= '' and op.stamp ~= stamp then refused = { 'stale-attempt', state.time } end
+  if not refused and not is_one_of(op.state, from) then refused = { 'wrong-state', state.time } end
+  if refused then return refused end
   remember_request(op, 'yield', request_id)
   tell_attempt(state, op, name, 'attempt-look')
   op.state, op.counted = 'pending', op.counted - 1

@@ -201,7 +201,8 @@ class OperationStoreServiceServicer(object):
         """Writes data, progress and labels of a running operation. Counts as a heartbeat.
 
         Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; ABORTED / VERSION_MISMATCH; INVALID_ARGUMENT when the
-        labels together would be too many or too large.
+        labels together would be too many or too large; UNAVAILABLE / QUARANTINE while it isn't known after a failover
+        whether the attempt still runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,7 +226,7 @@ class OperationStoreServiceServicer(object):
     def CompleteOperation(self, request, context):
         """Ends an operation: succeeded with a result, failed with an error, or cancelled.
 
-        Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+        Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,7 +236,7 @@ class OperationStoreServiceServicer(object):
         """Gives a running operation back, for another worker to go on with. The attempt isn't counted towards max_attempts.
         Its lease, if it has one, is released.
 
-        Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE.
+        Errors: FAILED_PRECONDITION / STALE_ATTEMPT or WRONG_STATE; UNAVAILABLE / QUARANTINE as for UpdateOperation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
