@@ -215,6 +215,11 @@ export class ScriptedReign {
     return (await this.#redis.hkeys(`${this.#keys.bucket}instances`)).sort();
   }
 
+  /** How many releases are remembered for the instances that have not answered. */
+  releases(): Promise<number> {
+    return this.#redis.hlen(`${this.#keys.bucket}released`);
+  }
+
   async clockMs(): Promise<number> {
     return Number(await this.#redis.hget(this.#keys.meta, 'clock')) / 1_000;
   }
