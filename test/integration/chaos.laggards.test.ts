@@ -1,10 +1,10 @@
 // Faults of chaos runs that make a failover hard for a roll call, each struck once in a rig without clients: that the
-// next primary lacks what it is to lack, and that everything is whole again afterwards.
+// next primary lacks what it is to lack, and that everything is whole again afterwards. And one that comes too late.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Rig } from '../chaos/rig/chaos-rig.ts';
+import { NotNow, Rig } from '../chaos/rig/chaos-rig.ts';
 import { faultNamed } from '../chaos/rig/faults/catalogue.ts';
 import type { FaultOptions } from '../chaos/rig/faults/fault.ts';
 import { findRedis } from '../support/redis/find-redis.ts';
@@ -75,6 +75,16 @@ test('a server that is killed with the primary serves again after the fault', {
   await strike('kill-primary-and-server', { which: 1 });
   await strike('kill-server-mid-answer', { which: 0, afterMs: 5 });
   await Promise.all(rig.servers.map((server) => server.answers()));
+});
+
+test('a fault whose target has just died is left out, and ends no run', { timeout: 120_000 }, async () => {
+  const primary = await rig.primary();
+  const aimed = await faultNamed('memory-full').aim(rig, {});
+  await primary.kill();
+  await expect(aimed.strike()).rejects.toThrow(NotNow);
+  await primary.start();
+  await aimed.heal();
+  await rig.cluster.waitUntilWhole(WHOLE_WITHIN_MS);
 });
 
 // The files of a container are out of reach; a chaos run says so, and then restarts no Redis from an old file.

@@ -225,6 +225,17 @@ describe('what is put back', () => {
     }
   });
 
+  test('what was released is forgotten at the end of the quarantine, even if an instance never answers', async () => {
+    const before = await begin('x', 'dead');
+    const { token } = grantedBy(await before.acquire('x', 'r', 'a'));
+    const next = await before.promoted();
+    await next.answer('x', { released: [{ resource: 'r', leaseId: 'a', token }] });
+    await next.passTicked(30_000, 'x');
+    expect(await next.releases()).toBe(1);
+    await next.passTicked(10_000, 'x');
+    expect(await next.releases()).toBe(0);
+  });
+
   test('a release that is repeated after the quarantine hands the lock over at once', async () => {
     const before = await begin('x', 'late');
     const { token } = grantedBy(await before.acquire('x', 'r', 'a', { ttlMs: 30_000 }));

@@ -222,6 +222,11 @@ export class ScriptedReign {
     return keys.map((key) => key.slice(bucket.length));
   }
 
+  /** How many releases are remembered for the instances that have not answered. */
+  releases(): Promise<number> {
+    return this.#redis.hlen(`${this.#keys.bucket}released`);
+  }
+
   async clockMs(): Promise<number> {
     return Number(await this.#redis.hget(this.#keys.meta, 'clock')) / 1_000;
   }

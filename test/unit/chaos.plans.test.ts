@@ -45,6 +45,14 @@ describe('a plan', () => {
     expect([...drawn].sort()).toEqual(within.map(({ name }) => name).sort());
   });
 
+  test('in about half of the plans no server dies, so that roll calls end most quarantines', () => {
+    const living = SEEDS.filter(
+      (seed) => !safety(seed).steps.some(({ fault }) => faultNamed(fault).endsServer),
+    );
+    expect(living.length).toBeGreaterThan(SEEDS.length / 3);
+    expect(living.length).toBeLessThan((SEEDS.length * 2) / 3);
+  });
+
   test('a plan has no fault that may lose grants while the clocks are behind the tokens', () => {
     for (const { steps } of SEEDS.map((seed) => safety(seed))) {
       const back = steps.filter(({ options }) => Number(options?.ms ?? 0) <= -60_000);

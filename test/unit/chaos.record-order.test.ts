@@ -230,6 +230,20 @@ describe('an unknown outcome', () => {
     expect(judge(...seen(), claim('RUNNING 4 2', 'b'))).toEqual([]);
   });
 
+  test('a claim that was tried several times in one call shows what has become of its attempt since the first try', () => {
+    const during = (): Event[][] => {
+      const fromS = now + 4;
+      const asked = { operation: { resource: '', operationId: '', claimId: 'a' } };
+      const answer = { asked, operation: { ...record('RUNNING 3 1'), resource: 'r' } };
+      const events = [begin(), next('CancelOperation', 'RUNNING 3 1')];
+      now += 4;
+      return [...events, call('ClaimOperations', fromS - 1, now, answer)];
+    };
+    expect(judge(...during())).toHaveLength(1);
+    const events = during();
+    expect(judge(...events, fault(now - 6, now - 2, ['server-1']))).toEqual([]);
+  });
+
   test('a completion with an unknown outcome leaves open how the operation ended', () => {
     const done = () => [begin(), claim('RUNNING 2 1', 'a'), lost('CompleteOperation', { claimId: 'a' })];
     expect(judge(...done(), get('CANCELLED 3 1'))).toEqual([]);

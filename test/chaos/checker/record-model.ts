@@ -19,7 +19,7 @@ export interface RecordOp {
   readonly deleted: boolean | undefined;
   /** The request_id was used before the history begins. */
   readonly mayRepeat: boolean;
-  /** A claim whose claim_id was asked for before: it may show what that took unseen. */
+  /** A claim whose claim_id was asked for before, or in an earlier try: it may show what that took unseen. */
   readonly isAskedAgain?: boolean;
   /** This many claims whose answers nobody got had begun by its end: each may have taken this record, unseen. */
   readonly unseenClaims: number;

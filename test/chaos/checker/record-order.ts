@@ -32,7 +32,7 @@ export function checkRecordOrder(run: Run): Findings {
       const history = segment.calls
         .filter(({ isFailed, shown }) => !isFailed || shown !== undefined)
         .flatMap((one) => triesOf(one, run))
-        .map((one) => timedOp(one, unseenClaims, used));
+        .map((one) => timedOp(one, run, unseenClaims, used));
       if (history.length > MOST_CALLS) {
         finder.undecided(`${record} has ${history.length} calls, more than ${MOST_CALLS}`);
         continue;
@@ -84,6 +84,7 @@ function triesOf(one: RecordCall, run: Run): RecordCall[] {
 
 function timedOp(
   { call, request, fromMs, toMs, isFailed, shown }: RecordCall,
+  run: Run,
   unseenClaims: readonly number[],
   used: ReadonlySet<string | undefined>,
 ): TimedOp<RecordOp> {
@@ -102,7 +103,10 @@ function timedOp(
       answer: shown,
       deleted: typeof deleted === 'boolean' ? deleted : undefined,
       mayRepeat: requestId !== undefined && used.has(requestId),
-      isAskedAgain: call.began.rpc === 'ClaimOperations' && fromMs < call.began.atMs,
+      // By an earlier call, or by an earlier try of this one, whose answer a fault took.
+      isAskedAgain:
+        call.began.rpc === 'ClaimOperations' &&
+        (fromMs < call.began.atMs || run.wasDisturbed(fromMs - TROUBLED_MS, toMs)),
       unseenClaims: unseenClaims.filter((atMs) => atMs < toMs).length,
     },
   };

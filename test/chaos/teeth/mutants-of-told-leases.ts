@@ -176,6 +176,20 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
       'The token counts on from what the data know. A token that was told before is given again, or a smaller one.',
     edits: [{ file: ANSWER, find: 'if seen_token > state.token then', replace: 'if false then' }],
   },
+  {
+    name: 'seen-tokens-count',
+    letsThrough:
+      'Neither an adoption nor an answer raises the token. A failover loses the last grants while all clocks step back, ' +
+      'a roll call ends the quarantine, and the next tokens are smaller than those that are out.',
+    edits: [
+      {
+        file: 'src/store/redis/reign.ts',
+        find: 'if (token > this.#seenToken) this.#seenToken = token;',
+        replace: 'void token;',
+      },
+      { file: MEMORY, find: 'if (token > this.#largestToken) this.#largestToken = token;', replace: '' },
+    ],
+  },
   // Told memory
   {
     name: 'grants-are-noted',

@@ -20,6 +20,15 @@ export const MUTANTS: readonly Mutant[] = [
   ...MUTANTS_OF_TOLD_ATTEMPTS,
 ];
 
+/** Of the roll call, those that a run can show: see CHAOS_MUTANTS. */
+export const CHAOS_MUTANTS_OF_ROLL_CALLS = [
+  'everyone-answers',
+  'one-answer-is-fresh',
+  'put-back',
+  'known-below-the-cut',
+  'seen-tokens-count',
+] as const;
+
 /** The checker of the chaos suite must report these within a stated number of runs. */
 export const CHAOS_MUTANTS = [
   'replicas',
@@ -41,6 +50,7 @@ export const CHAOS_MUTANTS = [
   'streams-end-nothing',
   'deadline-from-before-the-call',
   'call-stamps',
+  ...CHAOS_MUTANTS_OF_ROLL_CALLS,
 ] as const;
 
 export type ChaosMutant = (typeof CHAOS_MUTANTS)[number];

@@ -195,6 +195,12 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'a token after a roll call is larger than all that any instance has seen',
   },
   {
+    rule: 'An instance says which tokens it has seen.',
+    without: 'seen-tokens-count',
+    file: 'test/integration/adoption.rules.test.ts',
+    test: 'an adoption of a Redis that lost its data begins above the largest token that was seen, even if its clock went back',
+  },
+  {
     rule: 'A grant is noted before it is told.',
     without: 'grants-are-noted',
     file: FAULTS,

@@ -1,5 +1,5 @@
 // `npm run test:chaos:teeth`: shows that the chaos suite finds defects. It runs each scenario without its mutant, which
-// must find nothing, then with it until the checker reports a broken promise, and prints the matrix; this takes some 25
+// must find nothing, then with it until the checker reports a broken promise, and prints the matrix; this takes some 30
 // minutes. Exit codes: 0 when all is as it should be; 1 when a mutant was missed, or the product as it is broke a
 // promise; 2 for wrong arguments.
 import { join } from 'node:path';

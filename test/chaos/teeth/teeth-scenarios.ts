@@ -4,6 +4,7 @@
 
 import type { ClientKind, Role } from '../client/roles.ts';
 import type { ChaosMutant } from './mutants.ts';
+import { SCENARIOS_OF_ROLL_CALLS } from './teeth-scenarios-of-roll-calls.ts';
 
 /** A step of a plan, as the rig takes it: `fault` is a name of its catalogue. */
 export interface ScenarioStep {
@@ -307,4 +308,5 @@ export const SCENARIOS: Readonly<Record<ChaosMutant, Scenario>> = {
       },
     ]),
   },
+  ...SCENARIOS_OF_ROLL_CALLS,
 };

@@ -81,7 +81,8 @@ local function raise(lock, lease_id, own, lease, newer)
 end
 
 local put_back, freed = 0, 0
--- A hash, with a field "lease_id token" for each. An adoption empties it (adopt-reign.lua), and so does the early end.
+-- A hash, with a field "lease_id token" for each. It goes with the next adoption (adopt-reign.lua), with the early end,
+-- or with the first tick after the quarantine (tick-clock.lua).
 local all_released = state.bucket .. 'released'
 
 -- Puts back what is told of a lease. `own`: the record of this id that blocks.

@@ -96,12 +96,14 @@ if mono_ms ~= '' then entry.mono, entry.wall = mono_ms, wall_ms end
 redis.call('HSET', instances, caller, entry_text(entry))
 
 -- An instance that ticks no more is dropped when all that it told is over. Not in a quarantine: who owes an answer
--- would be forgotten.
+-- would be forgotten. The releases that were repeated can go too: an instance that died never puts back what it told,
+-- and nothing that one may still put back outlasts the quarantine.
 if not in_quarantine(state) then
   local some = redis.call('HRANDFIELD', instances, 16, 'WITHVALUES')
   for i = 1, #some, 2 do
     if state.clock - read_entry(some[i + 1]).seen > kept then redis.call('HDEL', instances, some[i]) end
   end
+  redis.call('DEL', state.bucket .. 'released')
   return reply
 end
 

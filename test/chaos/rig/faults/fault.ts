@@ -43,6 +43,8 @@ export interface FaultKind {
   readonly clocks?: boolean;
   /** The stated bound that it breaks. Such a fault comes only where a plan names it. */
   readonly beyondBounds?: string;
+  /** A server dies, or is away for long: for a while, no roll call ends a quarantine. */
+  readonly endsServer?: boolean;
   /** How often a random plan draws it for each time that it draws another; once when not given. */
   readonly weight?: number;
   /** It has one purpose, and comes only where a plan names it. */

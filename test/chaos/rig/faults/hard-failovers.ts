@@ -16,6 +16,7 @@ const FAILOVER = { lane: 'failover', lastsMs: [3_000, 12_000] } as const;
 const host: FaultKind = {
   name: 'kill-primary-and-server',
   ...FAILOVER,
+  endsServer: true,
   as: 'kill',
   choose: anyOne,
   aim: async (rig, options) => {
@@ -39,6 +40,7 @@ const host: FaultKind = {
 const midAnswer: FaultKind = {
   name: 'kill-server-mid-answer',
   ...FAILOVER,
+  endsServer: true,
   as: 'kill',
   choose: (random) => ({ afterMs: random.pick([0, 5, 20, 100]), ...anyOne(random) }),
   aim: async (rig, options) => {

@@ -15,6 +15,7 @@ const FOLLOWS_WITHIN_MS = 20_000;
 interface Meanwhile {
   readonly detail: string;
   readonly weight?: number;
+  readonly endsServer?: boolean;
   /** Returns what heals it. */
   readonly early?: (server: ServerTarget) => Promise<() => Promise<void>>;
   readonly late?: (server: ServerTarget) => Promise<() => Promise<void>>;
@@ -25,6 +26,7 @@ const nobody: Meanwhile = { detail: '', weight: 2 };
 /** The instance that told the last answers doesn't live to put them back. */
 const tellerDies: Meanwhile = {
   detail: ', after the server that told the last answers',
+  endsServer: true,
   late: async (server) => {
     await server.kill();
     return () => server.start();
@@ -34,6 +36,7 @@ const tellerDies: Meanwhile = {
 /** One instance is gone and another one registered, and the laggard has heard of neither. */
 const comesAndGoes: Meanwhile = {
   detail: ', while a server is replaced',
+  endsServer: true,
   early: async (server) => {
     await server.kill();
     await server.start();
@@ -58,9 +61,10 @@ function laggard(name: string, meanwhile: Meanwhile): FaultKind {
     as: 'kill',
     lastsMs: [2_000, 8_000],
     ...(meanwhile.weight && { weight: meanwhile.weight }),
+    ...(meanwhile.endsServer && { endsServer: true }),
     mayLose: unlessAllMust,
-    // Below and above the age at which data are too old for an early end (8 s here).
-    choose: (random) => ({ lagMs: random.pick([400, 2_000, 5_000, 12_000]), ...anyOne(random) }),
+    // Data are too old for an early end from 8 s on here, of which the failover itself takes some 4 s.
+    choose: (random) => ({ lagMs: random.pick([400, 1_200, 2_500, 4_000, 12_000]), ...anyOne(random) }),
     aim: async (rig, options) => {
       await awakeSentinels(rig);
       const primary = await rig.primary();

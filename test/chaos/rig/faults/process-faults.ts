@@ -82,7 +82,7 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
     who: primaryAndReplica,
   }),
   killed({ name: 'kill-sentinel', ...ASIDE, stays: { mayProgress: true }, who: sentinel }),
-  killed({ name: 'kill-server', ...ASIDE, stays: { mayProgress: true }, who: server }),
+  killed({ name: 'kill-server', ...ASIDE, endsServer: true, stays: { mayProgress: true }, who: server }),
   killed({ name: 'kill-client', ...ASIDE, stays: { mayProgress: true }, who: client }),
   frozen({ name: 'freeze-primary', ...FAILOVER, who: primary }),
   frozen({ name: 'freeze-replica', ...ONE_OF_THE_REPLICAS, who: replica }),
@@ -93,6 +93,7 @@ export const PROCESS_FAULTS: readonly FaultKind[] = [
   frozen({
     name: 'freeze-server-for-long',
     ...ASIDE,
+    endsServer: true,
     lastsMs: [ENTRY_KEPT_MS + 1_000, ENTRY_KEPT_MS + 8_000],
     who: server,
   }),

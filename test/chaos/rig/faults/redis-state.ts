@@ -1,5 +1,6 @@
 // What happens inside a Redis that goes on: it forgets its scripts, or its memory is full.
 import { eventually } from '../../../support/eventually.ts';
+import { NotNow } from '../chaos-rig.ts';
 import { ALL_NODES, type FaultKind, nothing } from './fault.ts';
 
 const HEALS_WITHIN_MS = 60_000;
@@ -28,7 +29,10 @@ const full: FaultKind = {
       targets: [primary],
       detail: 'maxmemory is less than what it uses',
       strike: async () => {
-        await primary.call('CONFIG', 'SET', 'maxmemory', '1mb');
+        // The Sentinels still name a primary that another fault has just killed.
+        await primary.call('CONFIG', 'SET', 'maxmemory', '1mb').catch((error: Error) => {
+          throw new NotNow(`${primary.name}: ${error.message}`);
+        });
       },
       // A failover writes the settings that it finds into the file of the node, so a node that is down comes back with
       // them.
