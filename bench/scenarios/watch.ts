@@ -1,6 +1,6 @@
 // One lock or operation that changes, and many watchers on one server: what a message costs, and when the last watcher
-// has it. The server asks Redis once for all of them. It collects changes for 50 ms before it reads them, so no watcher
-// hears sooner; the floor (watch-floor-server.ts) tells its watchers at once, without a store.
+// has it. The server asks Redis once for all of them. It reads a change at once, and gathers what follows within 50 ms:
+// these changes come further apart. The floor (watch-floor-server.ts) tells its watchers at once too, without a store.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { ServerProcess } from '../../test/support/server-process.ts';

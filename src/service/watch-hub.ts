@@ -31,7 +31,7 @@ export interface WatchHubOptions<State> extends CommandTime {
   readonly source: WatchSource<State>;
 }
 
-/** Changes within this time are read together; states in between are left out. */
+/** A change is read at once. Those within this time after a read are read together; states in between are left out. */
 const COALESCE_MS = 50;
 const RETRY_MS = 200;
 const LOOK_MS = 500;
@@ -209,7 +209,7 @@ export class WatchHub<State> {
 
   async #readChanged(): Promise<void> {
     const { source, clock } = this.#options;
-    await pause(clock, COALESCE_MS);
+    await Promise.resolve(); // what is heard in the same step, after a gap or in one piece from Redis, is read together
     while (this.#changed.size > 0) {
       const names = this.#takeBatch();
       const batch = ++this.#batch;

@@ -316,6 +316,28 @@ describe('changes', () => {
     for (const client of clients) expect(client.events).toEqual(['snapshot-complete', 'a=3', 'b=1']);
   });
 
+  test('a change is told at once, and what follows within 50 ms together', async () => {
+    const client = await opened();
+    store.change('a', 'b');
+    await clock.pass(0);
+    expect(client.events).toEqual(['a=1', 'b=1']);
+    store.change('c');
+    await clock.pass(40);
+    store.change('d', 'c');
+    await clock.pass(9);
+    expect(store.reads).toEqual([['a', 'b']]);
+    await clock.pass(1);
+    expect(store.reads).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+    expect(client.events).toEqual(['a=1', 'b=1', 'c=2', 'd=1']);
+    await clock.pass(50);
+    store.change('a');
+    await clock.pass(0);
+    expect(client.events.at(-1)).toBe('a=2');
+  });
+
   test('a change is told to the watches that it concerns', async () => {
     const filters: WatchFilter[] = [
       EVERYTHING,

@@ -9,9 +9,9 @@ import type { OperationPage, OperationQuery } from '../operation-store.ts';
 import { operationOfListing, recordsOf } from './operation-replies.ts';
 
 /** The most pieces that one page looks at. */
-const ROUNDS = 5;
-/** Records of one piece. Redis does nothing else while it reads them. */
-const PIECE = 200;
+const ROUNDS = 10;
+/** Records of one piece. Redis does nothing else while it reads them: for a millisecond or so. */
+const PIECE = 100;
 /** Records with payloads of one reply. */
 const WHOLE_PIECE = 10;
 

@@ -34,7 +34,6 @@ import type { ChangeFeed, Extension } from './change-feed.ts';
 import type { Answer, CommandLane, Note } from './command-lane.ts';
 import type { Keys } from './keys.ts';
 import {
-  aboutOwner,
   aboutText,
   acquireArguments,
   confirmArguments,
@@ -42,13 +41,11 @@ import {
   renewArguments,
   stampText,
 } from './lock-arguments.ts';
+import { listLocks, MOST_SORTED } from './lock-listing.ts';
 import { milliseconds, readContention, readViews } from './lock-replies.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { ScriptName } from './scripts.ts';
 import { noteGrants, noteLeave, noteRelease, type ToldParts, ToldRenewals } from './told-answers.ts';
-
-/** Of more holders than this, only GetLock lists the oldest: to find them takes a look at each. */
-const MOST_SORTED = 1_000;
 
 /** When to ask again in a quarantine that a roll call may end. */
 const ASK_AGAIN_MS = 2_000;
@@ -207,22 +204,8 @@ export class RedisLockStore implements LockStore {
     return readViews(views);
   }
 
-  async list({ prefix, owner, states, after, most }: ListQuery, bound: StoreBound): Promise<LockPage> {
-    const args = [
-      after,
-      prefix,
-      owner === '' ? '' : aboutOwner(owner),
-      `,${states.join(',')},`,
-      String(most),
-      String(LIMITS.looksPerPage),
-      String(LIMITS.listedPerPagedLock),
-      String(MOST_SORTED),
-      String(LIMITS.pageBytes),
-    ];
-    const answer = await this.#run('list-locks', args, bound);
-    const [word, , last, more, ...views] = answer.reply;
-    if (word !== 'listed') throw new Error(`list-locks: unexpected reply ${word}`);
-    return { locks: readViews(views), next: more === '1' ? last : undefined };
+  list(query: ListQuery, bound: StoreBound): Promise<LockPage> {
+    return listLocks(async (args) => (await this.#run('list-locks', args, bound)).reply, query);
   }
 
   watchChanges(listener: (notice: ChangeNotice) => void): () => void {

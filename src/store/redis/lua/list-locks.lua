@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- Lists a page of the locks that are not free, in the order of their names' bytes. Writes nothing, and reads the clock
--- as a mutating script would advance it. A page begins behind a name, not at a number, so locks that come or go between
--- two pages move no other.
+-- Lists a piece of a page of the locks that are not free, in the order of their names' bytes. Writes nothing, and reads
+-- the clock as a mutating script would advance it. It begins behind a name, not at a number, so locks that come or go
+-- between two pieces move no other.
 --
 -- KEYS  1 meta            the bucket's meta hash
 -- ARGV  1 reign           the reign that the connection was confirmed for
@@ -11,13 +11,14 @@
 --       5 prefix          only names that begin with this
 --       6 owner           only locks with a holder or waiter whose text for people begins with this; '': all
 --       7 states          the wanted ones, each between commas: ',held,min-hold,'
---       8 most            locks in the page
---       9 most_looks      names, holders and waiters to look at; more end the page
+--       8 most            locks in the piece
+--       9 most_looks      names, holders and waiters to look at; more end the piece
 --      10 most_listed     holders and waiters of each lock
 --      11 most_sorted     of more holders than this, some are listed and not the oldest
---      12 most_bytes      a page that is longer ends
--- REPLY listed now last more {view}...      (see lock-views.lua)
---         last: the last name that was looked at, behind which the next page begins; more: '1' or '0'
+--      12 most_bytes      a piece that is longer ends
+-- REPLY listed now last more looks bytes {view}...      (see lock-views.lua)
+--         last: the last name that was looked at, behind which the next piece begins; more: '1' or '0'; looks and
+--         bytes: of this piece
 --       late now | reign now | unregistered now
 local meta, reign, not_after, caller, after, prefix = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local owner, states, most, most_looks = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -26,7 +27,7 @@ local most_listed, most_sorted, most_bytes = tonumber(ARGV[10]), tonumber(ARGV[1
 local state, refusal = enter(meta, reign, not_after, caller)
 if not state then return refusal end
 
-local reply = { 'listed', state.time, after, '0' }
+local reply = { 'listed', state.time, after, '0', '0', '0' }
 local looks, locks, bytes, measured = 0, 0, 0, #reply
 
 local function is_owner(about) return string.sub(about, 1, #owner) == owner end
@@ -62,7 +63,7 @@ while true do
   local names = redis.call('ZRANGE', state.bucket .. 'names', from, to, 'BYLEX', 'LIMIT', 0, 100)
   for _, name in ipairs(names) do
     if locks >= most or looks >= most_looks or bytes >= most_bytes then
-      reply[4] = '1'
+      reply[4], reply[5], reply[6] = '1', int(looks), int(bytes)
       return reply
     end
     reply[3] = name
