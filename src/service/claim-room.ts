@@ -185,6 +185,7 @@ export class ClaimRoom {
       waiting.refused = undefined;
       waiting.failures = 0;
       if (outcome.kind === 'quarantined') {
+        this.#letOthersAsk(waiting);
         // A roll call may end the quarantine early, and nobody tells of that.
         waiting.refused = refusal(outcome);
         this.#interests.dueIn(interest, waiting.refused.details.retryAfterMs ?? outcome.retryAfterMs);
@@ -192,8 +193,11 @@ export class ClaimRoom {
         claimed = outcome;
         interest.isDue = true; // there may be more, for the next one
       } else {
-        interest.blockedOn = new Set(outcome.blockedOn);
-        this.#interests.dueIn(interest, Math.max(outcome.askAgainInMs, LOOK_AT_MOST_EVERY_MS));
+        // What its claim_id had claimed is over: that says nothing of what others find.
+        if (outcome.isRepeat) this.#letOthersAsk(waiting);
+        else interest.blockedOn = new Set(outcome.blockedOn);
+        const againMs = outcome.isRepeat ? 0 : outcome.askAgainInMs;
+        this.#interests.dueIn(interest, Math.max(againMs, LOOK_AT_MOST_EVERY_MS));
       }
     } catch (error) {
       if (!isPassing(error)) waiting.answer.reject(error);
@@ -239,6 +243,12 @@ export class ClaimRoom {
     else if (ending === 'draining') waiting.answer.reject(draining());
     else if (waiting.refused) waiting.answer.reject(waiting.refused);
     else waiting.answer.resolve([]);
+  }
+
+  // What it heard may be true of its claim_id alone: an attempt of a former reign isn't repeated before the full end of
+  // the quarantine. The others would wait for it.
+  #letOthersAsk(waiting: Waiting): void {
+    if (this.#waiting.delete(waiting)) this.#waiting.add(waiting);
   }
 
   #forget(waiting: Waiting): void {

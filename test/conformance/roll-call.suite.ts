@@ -389,6 +389,15 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         await held({ mode: SHARED });
       });
 
+      test('a lease is put back although its holder was told that it is lost, for that answer may be lost', async () => {
+        const before = await h.snapshot();
+        const near = await held({ ttlMs: 20_000 });
+        await h.failOver({ unseenMs: 18_000 });
+        expect((await renew(near)).kind).toBe('lost');
+        await h.failOver({ to: before });
+        expect((await acquire(leaseSpec())).kind).toBe('contended');
+      });
+
       test('a lease near its end at the failover is not renewed, and keeps its resource taken until its deadline', async () => {
         const near = await held({ ttlMs: 3_000 });
         await h.pass(1_000);
@@ -627,6 +636,15 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         expect(next?.fencingToken).toBeGreaterThan(lost.fencingToken);
       });
 
+      test('so does one whose worker was told that it is unknown, for that answer may be lost', async () => {
+        const before = await h.snapshot();
+        const lost = await started();
+        await h.failOver({ to: before });
+        expect(await beat(lost)).toEqual({ kind: 'lost', reason: 'unknown-attempt' });
+        await h.failOver({ to: before });
+        expect((await begin({}, { claimId: leaseSpec().leaseId })).kind).toBe('quarantined');
+      });
+
       test('so does one whose operation the new primary knows as pending, also through a second failover', async () => {
         await begin();
         const before = await h.snapshot();
@@ -749,6 +767,13 @@ export function rollCallSuite(name: string, open: () => Promise<StoreHarness>): 
         const attempt = await started({ heartbeatTimeoutMs: 3_000 });
         expect(LAPSED_AFTER_ADOPTION_MS).toBeGreaterThan(3_000);
         await h.pass(2_000);
+        expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
+      });
+
+      test('an attempt that began between two adoptions goes on after the second one', async () => {
+        await h.failOver({ unseenMs: 60_000 });
+        const attempt = await started({ heartbeatTimeoutMs: 30_000 });
+        await h.failOver();
         expect(await beat(attempt)).toMatchObject({ kind: 'renewed' });
       });
 

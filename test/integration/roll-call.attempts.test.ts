@@ -59,13 +59,13 @@ async function say(
   expect((await reign.run('answer-attempts', instance, ...told))[0]).toBe('noted');
 }
 
-test('an attempt that a tick found dead before its instance answered is not run twice after a retry', async () => {
+test('an attempt that a former primary found dead is not run twice after a retry', async () => {
   const before = await ScriptedReign.begin(redis, 'x');
   const [word, , , , , , , , , run = ''] = await begin(before, 'o', { claimId: 'c', maxAttempts: 1 });
   expect(word).toBe('begun');
   const token = run.split('\t')[9] ?? '';
+  await before.passTicked(8_000, 'x');
   const next = await before.promoted();
-  await next.passTicked(8_000, 'x');
   expect((await begin(next, 'o'))[9]).toMatch(/^dead\t/);
   await say(next, 'x', 'o', { token });
   expect((await next.answer('x')).leftMs).toBe(0);
@@ -125,4 +125,85 @@ test('ticks remove all bars after the full end of the quarantine, and none befor
   expect(await bars()).toBe(1);
   await next.passTicked(15_000, 'x');
   expect(await bars()).toBe(0);
+});
+
+const LOCK = {
+  mode: { kind: 'exclusive' as const },
+  ttlMs: 10_000,
+  owner: '',
+  metadata: new Map<string, string>(),
+  minHoldMs: 0,
+  maxHoldMs: 0,
+};
+
+function tokenOf(reply: readonly string[]): string {
+  return reply[9]?.split('\t')[9] ?? '';
+}
+
+function leaseTextOf(reply: readonly string[]): string {
+  return (reply[6] ?? '').split(' ').slice(2).join(' ');
+}
+
+async function claimAs(reign: ScriptedReign, instance: string, claim: string): Promise<readonly string[]> {
+  const args = ['', claim, '', '""', `${instance}/4`, 1, 1_000, 0, 't'];
+  return reign.run('claim-operations', instance, ...lifeArguments(MAX_TTL_MS), ...args);
+}
+
+async function beatOf(reign: ScriptedReign, instance: string, claim: string, token: string): Promise<string> {
+  const reply = await reign.run('heartbeat-operations', instance, 'r\to', claim, token, `x/2`, 'take');
+  return reply[2] ?? '';
+}
+
+/** An attempt goes on whose lease is put back after it has lapsed here, and is over 13 s later; returns that reign. */
+async function goesOnAndEnds(maxAttempts: number): Promise<ScriptedReign> {
+  const before = await ScriptedReign.begin(redis, 'x', 'y');
+  const reply = await begin(before, 'o', { claimId: 'c', maxAttempts, lock: LOCK });
+  const token = tokenOf(reply);
+  const next = await before.promoted();
+  await next.passTicked(13_000, 'y');
+  await say(next, 'x', 'o', { token, leftMs: 2_000 });
+  const leases = [{ resource: 'r', leaseId: 'c', text: leaseTextOf(reply), leftMs: 2_000 }];
+  await next.answer('x', { leases });
+  expect((await next.answer('y')).leftMs).toBe(0);
+  expect(await beatOf(next, 'x', 'c', token)).toBe('renewed');
+  await next.passTicked(5_000, 'y');
+  expect((await claimAs(next, 'y', 'd')).slice(0, 3)).toEqual(['claimed', expect.anything(), '7000000']);
+  await next.passTicked(8_000, 'y');
+  return next;
+}
+
+test('a last attempt whose lease a late answer puts back goes on, and is dead when it is over', async () => {
+  const reign = await goesOnAndEnds(1);
+  expect(await reign.keys()).not.toContain('claimable:t');
+  expect((await begin(reign, 'o'))[9]).toMatch(/^dead\t/);
+});
+
+test('an attempt whose lease a late answer puts back goes on, and is stale when it is over', async () => {
+  const reign = await goesOnAndEnds(3);
+  expect(await reign.keys()).toContain('claimable:t');
+  expect((await begin(reign, 'o'))[9]).toMatch(/^running\t/);
+});
+
+test('an attempt of an isolated primary that is chosen again is not brought to life beside a later one', async () => {
+  const isolated = await ScriptedReign.begin(redis, 'x', 'y');
+  await begin(isolated, 'o', { heartbeatTimeoutMs: 30_000 });
+  const first = await claimAs(isolated, 'x', 'c');
+  expect(first[0]).toBe('claimed');
+  const token = first[12]?.split('\t')[9] ?? '';
+  const ruling = await isolated.promoted();
+  for (let second = 1; second <= 36; second++) {
+    await isolated.passTicked(1_000, 'x');
+    await ruling.tick('y');
+    // Nobody is told of this one.
+    if (second === 20) expect(await beatOf(isolated, 'x', 'c', token)).toBe('renewed');
+  }
+  const second = await claimAs(ruling, 'y', 'd');
+  expect(second[0]).toBe('claimed');
+  const later = second[12]?.split('\t')[9] ?? '';
+  expect(Number(later)).toBeGreaterThan(Number(token));
+  const again = await isolated.promoted();
+  await say(again, 'y', 'o', { claim: 'd', token: later, leftMs: 30_000 });
+  await again.answer('y');
+  await again.answer('x');
+  expect(await beatOf(again, 'x', 'c', token)).not.toBe('renewed');
 });

@@ -383,3 +383,22 @@ describe('the lease clock', () => {
     expect((await next.clockMs()) - clockMs).toBeLessThanOrEqual(2_000);
   });
 });
+
+test('a lease of an isolated primary that is chosen again is not renewed beside a later one', async () => {
+  const isolated = await ScriptedReign.begin(redis, 'x', 'y');
+  const { token } = grantedBy(await isolated.acquire('x', 'r', 'l1', { ttlMs: 30_000 }));
+  const ruling = await isolated.promoted();
+  for (let second = 1; second <= 36; second++) {
+    await isolated.passTicked(1_000, 'x');
+    await ruling.tick('y');
+    // Nobody is told of this one.
+    if (second === 20) expect((await isolated.renew('x', 'r', 'l1', token))[0]).toBe('renewed');
+  }
+  const later = grantedBy(await ruling.acquire('y', 'r', 'l2', { ttlMs: 30_000 }));
+  const again = await isolated.promoted();
+  const leases = [{ resource: 'r', leaseId: 'l2', text: later.text, leftMs: 30_000 }];
+  await again.answer('y', { leases });
+  await again.answer('x');
+  expect((await again.renew('y', 'r', 'l2', later.token))[0]).toBe('renewed');
+  expect((await again.renew('x', 'r', 'l1', token))[0]).not.toBe('renewed');
+});

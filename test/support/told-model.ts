@@ -5,6 +5,7 @@
 
 import type { CallStamp, LeaseSpec } from '../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../src/domain/safety.ts';
+import { OVERTAKEN } from '../../src/store/memory/lease-clock.ts';
 import { isOfStream, type LeaseRecord, sameStamp } from '../../src/store/memory/lock-record.ts';
 import type { LockTable } from '../../src/store/memory/lock-table.ts';
 import { MAX_TTL_MS } from './store-harness.ts';
@@ -113,12 +114,6 @@ export class ToldModel {
     this.#releases.push({ resource, leaseId, token, toldMs, reign, clockMs });
   }
 
-  /** The store said of that lease that it is lost. */
-  lost(of: Named, token: bigint): void {
-    const known = this.#find(of, token);
-    if (known) known.endsMs = OVER_MS;
-  }
-
   revoked(of: Named, token: bigint): void {
     const known = this.#find(of, token);
     if (known) known.lease = { ...known.lease, state: 'revoked' };
@@ -193,6 +188,11 @@ export function putBack(table: LockTable, one: PutBack): void {
       // A grant of this id that nobody was told of makes room.
       if (own) table.end(lock, own);
       restored.deadlineMs = Math.max(deadlineMs, own?.deadlineMs ?? 0);
+      for (const other of lock.leases.values()) {
+        const goesWith = other.spec.mode.kind !== 'exclusive' && lease.spec.mode.kind !== 'exclusive';
+        const isEarlier = other.fencingToken < lease.fencingToken && clock.isInherited(other);
+        if (isEarlier && !goesWith) other.epoch = OVERTAKEN;
+      }
       lock.leases.set(leaseId, restored);
       const inOrder = [...lock.leases].sort(([, a], [, b]) => (a.fencingToken < b.fencingToken ? -1 : 1));
       lock.leases.clear();
@@ -222,7 +222,7 @@ export function release(table: LockTable, { resource, leaseId, token }: Named & 
  * counts reigns here: the lease clock alone says which is later.)
  */
 function isNewer({ toldClockMs, fromClockMs }: PutBack, own: LeaseRecord, isInherited: boolean): boolean {
-  if (!isInherited) return false;
+  if (!isInherited || own.epoch === OVERTAKEN) return false;
   return isPutBack(own) ? toldClockMs > Number(own.epoch.slice(1)) : toldClockMs >= fromClockMs;
 }
 

@@ -45,7 +45,6 @@ export function noteOutcome(name: string, command: unknown, outcome: unknown, no
         const kind = outcomes[index]?.kind;
         if (kind === 'renewed') named(one);
         else if (kind === 'revoked') told.revoked(one, one.fencingToken);
-        else if (kind === 'lost') told.lost(one, one.fencingToken);
       }
       return;
     }
@@ -71,13 +70,10 @@ export function noteOutcome(name: string, command: unknown, outcome: unknown, no
     case 'heartbeat': {
       const outcomes = outcome as readonly HeartbeatOutcome[];
       for (const [index, one] of (command as readonly HeartbeatCommand[]).entries()) {
-        const { resource, claimId, fencingToken } = one;
         const beat = outcomes[index];
         if (beat?.kind === 'renewed') noting.attempted(one);
-        if (beat?.kind !== 'lost') continue;
-        noting.attemptOver(one);
-        const isLeaseOver = beat.reason === 'lease-lost' || beat.reason === 'expired';
-        if (isLeaseOver) told.lost({ resource, leaseId: claimId }, fencingToken);
+        const isEnded = beat?.kind === 'lost' && (beat.reason === 'finished' || beat.reason === 'yielded');
+        if (isEnded) noting.attemptOver(one);
       }
       noteAttempts(command, outcome, noting);
       return;

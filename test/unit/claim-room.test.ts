@@ -128,6 +128,28 @@ const settledOf = (callers: readonly Caller[]): (string | undefined)[] =>
   callers.map(({ settled }) => settled);
 
 describe('who asks', () => {
+  test('a claim whose own attempt waits for the full end of a quarantine keeps no other one from being asked', async () => {
+    const [own, other] = [claim(), claim()];
+    await clock.pass(10);
+    answer = (command) =>
+      command.claimId === own.claimId ? { kind: 'quarantined', retryAfterMs: 30_000 } : work(command);
+    notify({ kind: 'claimable', type: 't' });
+    await clock.pass(10);
+    await clock.pass(10_000);
+    expect(settledOf([own, other])).toEqual([undefined, 'o']);
+  });
+
+  test('a claim that repeats what is over keeps no other one from being asked', async () => {
+    const [own, other] = [claim(), claim()];
+    await clock.pass(10);
+    answer = (command) =>
+      command.claimId === own.claimId ? { ...nothing(), isRepeat: true } : work(command);
+    notify({ kind: 'claimable', type: 't' });
+    await clock.pass(10);
+    await clock.pass(10_000);
+    expect(settledOf([own, other])).toEqual([undefined, 'o']);
+  });
+
   test('each claim asks once when it comes; then one asks for a notice, and the next only if that one found something', async () => {
     const callers = Array.from({ length: 50 }, () => claim());
     await clock.pass(10);

@@ -107,3 +107,10 @@ test('a begin that found its operation finished tells of no attempt', () => {
   noteAttempt(told, operation, 'c', '', answer);
   expect(told.attempts.size).toBe(0);
 });
+
+test('the largest token that was told is also that of an attempt which another instance started', () => {
+  const { note, told } = memory();
+  note({ token: 9 });
+  note({ name: 'r\t2', token: 8 });
+  expect(told.largestToken).toBe(9);
+});

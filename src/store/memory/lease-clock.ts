@@ -11,6 +11,9 @@ interface Attempt {
   readonly deadlineMs: number;
 }
 
+/** The epoch of a lease that a roll call found to be over: it put back a later one that doesn't go with it. */
+export const OVERTAKEN = 'o';
+
 /** What the clock judges of a lease. */
 type Ends = Pick<LeaseRecord, 'deadlineMs' | 'epoch'>;
 
@@ -35,6 +38,8 @@ export class LeaseClock {
   #untakenMs = 0;
   /** The largest token of former reigns. */
   #tokenAtAdoption = 0n;
+  /** The same for the reign before. */
+  #tokenOlder = 0n;
 
   /**
    * `systemMs` is the system time, in milliseconds since 1970; it may jump. `rollCall`: leases that a reign lacks may be
@@ -103,6 +108,7 @@ export class LeaseClock {
     this.#lapsedBeforeMs = beforeMs + passedMs + LAPSED_AFTER_ADOPTION_MS;
     this.#fullUntilMs = this.#nowMs + quarantineMs(this.#maxTtlMs);
     this.#quarantineUntilMs = this.#fullUntilMs;
+    this.#tokenOlder = this.#tokenAtAdoption;
     this.#tokenAtAdoption = this.#token;
     this.#reign++;
   }
@@ -166,6 +172,7 @@ export class LeaseClock {
   /** An inherited lease near its end at the adoption isn't: the former primary may have given its resource away. */
   isRenewable(lease: Ends): boolean {
     if (!this.blocks(lease) || !this.isInherited(lease)) return this.blocks(lease);
+    if (lease.epoch === OVERTAKEN) return false;
     const isOfFormer = Number(lease.epoch) === this.#reign - 1;
     const olderMs = isOfFormer ? 0 : this.#lapsedOlderMs;
     return lease.deadlineMs >= Math.max(this.#lapsedBeforeMs, olderMs);
@@ -183,7 +190,8 @@ export class LeaseClock {
 
   /** Whether an attempt without a lease lives. What still has time at the full end was heard of under this reign. */
   isAttemptAlive(attempt: Pick<Attempt, 'fencingToken' | 'deadlineMs'>): boolean {
-    const barMs = Math.max(this.#lapsedBeforeMs, this.#lapsedOlderMs);
+    const olderMs = attempt.fencingToken > this.#tokenOlder ? 0 : this.#lapsedOlderMs;
+    const barMs = Math.max(this.#lapsedBeforeMs, olderMs);
     const isLapsed = attempt.deadlineMs < barMs && this.isUnproved(attempt);
     return this.blocks(attempt) && !isLapsed;
   }

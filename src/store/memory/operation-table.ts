@@ -168,10 +168,17 @@ export class OperationTable {
   /** Whether it runs, and its attempt is not stale. */
   isLiving(record: OperationRecord): boolean {
     const { spec, state, attempt } = record;
-    if (state !== 'running' || !attempt) return false;
+    if (state !== 'running' || !attempt || this.#isOvertaken(record)) return false;
     if (!spec.lock) return this.clock.isAttemptAlive(attempt);
     const lease = this.#leaseOf(record);
     return lease?.state === 'held' && this.clock.isRenewable(lease);
+  }
+
+  /** An isolated primary took heartbeats of it, another one started a later one, and the first was chosen again. */
+  #isOvertaken({ spec, attempt }: OperationRecord): boolean {
+    if (!attempt || !this.clock.isUnproved(attempt)) return false;
+    const bar = this.#bars.get(nameOf(spec));
+    return bar !== undefined && bar.token > attempt.fencingToken;
   }
 
   /** The lease that its attempt speaks of, unless that has ended. A roll call may have put it back. */
@@ -194,6 +201,8 @@ export class OperationTable {
     const { spec, state, attempt } = record;
     if (state !== 'running' || !attempt || !this.clock.isFullQuarantine || this.isLiving(record))
       return false;
+    // The answer that is missing may bring it back, unless it was known to be stale earlier.
+    if (!record.isAnnounced && this.mayLiveAgain(record)) return true;
     const ends = spec.lock ? this.#leaseOf(record) : attempt;
     return ends !== undefined && this.clock.blocks(ends);
   }

@@ -57,7 +57,7 @@ interface Membership {
 }
 
 /** One call takes no longer than a millisecond or two of Redis. */
-const BATCH_ATTEMPTS = 500;
+const BATCH_ATTEMPTS = 100;
 /** Releases that are remembered, to leases: those that a replica may lag behind. */
 const RELEASES_PER_LEASE = 0.25;
 const LONGEST_NAME = 64;

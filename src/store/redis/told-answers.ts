@@ -131,9 +131,8 @@ export class ToldRenewals {
         this.#told.renewed(lease, askedAtMs + milliseconds(words[2 * index + 1]), reign, clockUs);
       } else if (word === 'revoked') {
         this.#told.isRevoked(lease);
-      } else if (word === 'lost') {
-        this.#told.isOver(lease);
       }
+      // `lost` ends nothing here: if that answer is lost, too, the holder goes on until the deadline that it was told.
     }
     for (let at = 0; at + TEXT_WORDS <= texts.length; at += TEXT_WORDS) {
       const [index, text = '', about = ''] = texts.slice(at, at + TEXT_WORDS);
@@ -248,10 +247,9 @@ export class ToldHeartbeats {
         if (about === '') continue; // it has no lease, or its text was not asked for
         const told = { resource, leaseId: claimId, text, about, askedAtMs, deadlineMs };
         this.#told.note({ ...told, holdMs: 0, reign, clockUs });
-      } else if (word !== 'moved' && word !== 'unknown') {
-        if (attempt) this.#told.attempts.isOver(attempt);
-        // (A lease may outlive its attempt, which has finished or whose record is gone: its holder may renew it.)
-        if (lease && (word === 'lease-lost' || word === 'expired')) this.#told.isOver(lease);
+      } else if (attempt && (word === 'finished' || word === 'yielded')) {
+        // What its worker itself has ended. Of any other loss it may hear nothing, and go on until its deadline.
+        this.#told.attempts.isOver(attempt);
       }
     }
   };

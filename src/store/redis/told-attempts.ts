@@ -38,6 +38,7 @@ export class ToldAttempts {
   readonly #options: ToldAttemptsOptions;
   readonly #attempts = new Map<string, Entry>();
   #sweeper: Iterator<Entry> | undefined;
+  #largestToken = 0;
 
   constructor(options: ToldAttemptsOptions) {
     this.#options = options;
@@ -45,6 +46,11 @@ export class ToldAttempts {
 
   get size(): number {
     return this.#attempts.size;
+  }
+
+  /** Of all attempts that were told, also of those that another instance started. */
+  get largestToken(): number {
+    return this.#largestToken;
   }
 
   /** What is remembered of the attempt with this token; undefined: nothing. */
@@ -55,6 +61,7 @@ export class ToldAttempts {
 
   /** Notes an answer that is about to leave. Answers overtake each other: the later deadline counts. */
   note(told: AttemptTold): void {
+    if (told.token > this.#largestToken) this.#largestToken = told.token;
     const key = keyOf(told.name, told.claimId);
     const known = this.#attempts.get(key);
     if (known?.token === told.token) {

@@ -67,9 +67,9 @@ export class ToldMemory {
     });
   }
 
-  /** Of all leases that were told. */
+  /** Of all leases and attempts that were told. */
   get largestToken(): number {
-    return this.#largestToken;
+    return Math.max(this.#largestToken, this.attempts.largestToken);
   }
 
   /** Of leases. */
@@ -168,11 +168,6 @@ export class ToldMemory {
   ended(resource: string, leaseId: string, token: number): void {
     const known = this.#leases.get(keyOf(resource, leaseId));
     if (known && known.token <= token) this.#end(known);
-  }
-
-  /** The same of what `find` gave. */
-  isOver(lease: ToldLease): void {
-    this.#end(lease as Entry); // made here
   }
 
   /** An administrator took it away: until its deadline it only keeps others out. `stamp`: the call that it had then. */

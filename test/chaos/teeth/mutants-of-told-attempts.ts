@@ -58,6 +58,45 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lost-attempts-are-remembered',
+    letsThrough:
+      'An instance forgets an attempt when it answers that it is lost. That answer is lost too, and its worker goes on; ' +
+      'nobody tells the next primary, and two run one operation.',
+    edits: [
+      {
+        file: 'src/store/redis/told-answers.ts',
+        find: "attempt && (word === 'finished' || word === 'yielded')",
+        replace: "attempt && word !== 'moved'",
+      },
+    ],
+  },
+  {
+    name: 'earlier-attempts-are-overtaken',
+    letsThrough:
+      'An inherited attempt lives although a later one of its operation was told of. Its worker asks for it late, and ' +
+      'two run one operation.',
+    edits: [
+      {
+        file: OPERATING,
+        find: "    if later and tonumber(string.match(later, '^%d+')) > tonumber(op.token) then return false end\n",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'attempts-are-judged-after-all-have-answered',
+    letsThrough:
+      'A tick finds an operation dead, whose attempts are used up, while the answer is missing that puts its lease back. ' +
+      'Its worker hears that it has finished.',
+    edits: [
+      {
+        file: OPERATING,
+        find: 'if not op.indexed and may_live_again(state, op, name) then',
+        replace: 'if false then',
+      },
+    ],
+  },
+  {
     name: 'attempts-with-a-lease-bar',
     letsThrough:
       'Only the lease of an attempt is put back. A shared one keeps nobody out, and two run one operation.',
@@ -103,8 +142,8 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     edits: [
       {
         file: OPERATING,
-        find: '      and is_unproved_attempt(state, op)\n',
-        replace: '      and in_full_quarantine(state)\n',
+        find: 'not (op.deadline < bar and is_unproved_attempt(state, op))',
+        replace: 'not (op.deadline < bar and in_full_quarantine(state))',
       },
     ],
   },
@@ -116,8 +155,8 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     edits: [
       {
         file: OPERATING,
-        find: 'op.deadline < math.max(state.lapsed_before, state.lapsed_older)',
-        replace: 'op.deadline < state.lapsed_before',
+        find: 'local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)',
+        replace: 'local bar = state.lapsed_before',
       },
     ],
   },

@@ -258,6 +258,34 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lost-is-remembered',
+    letsThrough:
+      'An instance forgets a lease when it answers that it is lost. That answer is lost too, and its holder goes on; ' +
+      'the next primary lacks the lease, nobody puts it back, and its resource is granted to another.',
+    edits: [
+      {
+        file: TOLD_ANSWERS,
+        find: "      } else if (word === 'revoked') {\n",
+        replace:
+          "      } else if (word === 'lost') {\n        const [leaseId = '', ...resource] = lease.key.split(' ');\n" +
+          "        this.#told.ended(resource.join(' '), leaseId, lease.token);\n      } else if (word === 'revoked') {\n",
+      },
+    ],
+  },
+  {
+    name: 'earlier-leases-are-overtaken',
+    letsThrough:
+      'Of two leases that do not go together, one of which a roll call put back, the earlier one is renewed too. Its ' +
+      'holder asks for it late, and two hold.',
+    edits: [
+      {
+        file: 'src/store/redis/lua/prelude.lua',
+        find: '  if lease.epoch == OVERTAKEN then return false end\n',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'lease-outlives-its-attempt',
     letsThrough:
       'A heartbeat after the result makes an instance forget the lease that the result kept. A failover loses it, and ' +
@@ -265,8 +293,10 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: TOLD_ANSWERS,
-        find: "lease && (word === 'lease-lost' || word === 'expired')",
-        replace: "lease && word !== 'moved'",
+        find: "      } else if (attempt && (word === 'finished' || word === 'yielded')) {\n",
+        replace:
+          '      } else if (lease) {\n        this.#told.ended(command.resource, command.claimId, lease.token);\n' +
+          "      } else if (attempt && (word === 'finished' || word === 'yielded')) {\n",
       },
     ],
   },

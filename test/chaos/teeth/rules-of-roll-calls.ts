@@ -4,6 +4,7 @@ import type { Rule } from './rules.ts';
 
 const FAULTS = 'test/integration/roll-call.faults.test.ts';
 const SUITE = 'test/conformance/roll-call.test.ts';
+const ATTEMPTS = 'test/integration/roll-call.attempts.test.ts';
 const TOKENS = 'test/integration/roll-call.tokens.test.ts';
 const JOINING = 'test/unit/roll-call.joining.test.ts';
 
@@ -231,6 +232,18 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     test: 'of two answers about a lease that overtake each other, the later deadline counts',
   },
   {
+    rule: 'What was told is remembered, also when it is lost.',
+    without: 'lost-is-remembered',
+    file: SUITE,
+    test: 'Redis > what may have been told of to nobody > a lease is put back although its holder was told that it is lost, for that answer may be lost',
+  },
+  {
+    rule: 'A lease is over where a later one was put back that it does not go with.',
+    without: 'earlier-leases-are-overtaken',
+    file: FAULTS,
+    test: 'a lease of an isolated primary that is chosen again is not renewed beside a later one',
+  },
+  {
     rule: 'A lease that outlives its attempt stays remembered.',
     without: 'lease-outlives-its-attempt',
     file: 'test/conformance/roll-call.test.ts',
@@ -349,6 +362,24 @@ export const RULES_OF_ROLL_CALLS: readonly Rule[] = [
     without: 'barred-attempts-stay-barred',
     file: SUITE,
     test: 'an attempt that one adoption barred stays barred after the next one, which comes at once',
+  },
+  {
+    rule: 'An attempt that was told of is remembered, also when it is lost.',
+    without: 'lost-attempts-are-remembered',
+    file: SUITE,
+    test: 'so does one whose worker was told that it is unknown, for that answer may be lost',
+  },
+  {
+    rule: 'An attempt is over where a later one of its operation was told of.',
+    without: 'earlier-attempts-are-overtaken',
+    file: ATTEMPTS,
+    test: 'an attempt of an isolated primary that is chosen again is not brought to life beside a later one',
+  },
+  {
+    rule: 'No attempt is judged before an answer that may bring it back.',
+    without: 'attempts-are-judged-after-all-have-answered',
+    file: ATTEMPTS,
+    test: 'a last attempt whose lease a late answer puts back goes on, and is dead when it is over',
   },
   {
     rule: 'Attempts with a lock bar their operations too.',

@@ -77,7 +77,7 @@ if string.match(info, 'role:(%a+)') ~= 'master' then return { 'replica', int(now
 local reign = config_epoch .. ':' .. string.match(info, 'master_replid:(%x+)') .. ':' .. schema .. ':' .. roll_call
 
 local recorded = redis.call('HMGET', meta, 'reign', 'epoch', 'clock', 'last', 'token', 'quarantine_until',
-  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure', 'lapsed_older')
+  'lapsed_before', 'schema', 'max_ttl', 'buckets', 'roll_call', 'warm_until', 'sure', 'lapsed_older', 'token_at')
 local fresh = not recorded[1]
 if not fresh then
   if recorded[8] ~= schema and recorded[8] ~= former_schema then
@@ -105,7 +105,7 @@ end
 
 local clock, last, from_clock, adopted, warm_until = now, now, 0, 0, tonumber(recorded[12] or '0')
 local epoch, token, quarantine_until, lapsed_before, floor, sure = 1, seen_token, now, 0, 0, '1'
-local lapsed_older, untaken = 0, 0
+local lapsed_older, untaken, token_older = 0, 0, seen_token
 if not fresh then
   from_clock, last = tonumber(recorded[3]), tonumber(recorded[4])
   local gap = math.max(now - last, 0)
@@ -117,6 +117,7 @@ if not fresh then
   quarantine_until = tonumber(recorded[6])
   lapsed_before = tonumber(recorded[7])
   lapsed_older = math.max(lapsed_before, tonumber(recorded[14] or '0'))
+  token_older = tonumber(recorded[15] or recorded[5]) -- an attempt with a larger one began under the reign just before
   if quarantine_until > from_clock then floor = quarantine_until end
   local from_epoch = tonumber(string.match(recorded[1], '^(%d+):') or '-1') -- (an operator may have written the name)
   local knew_all = floor == 0 or recorded[13] == '1'
@@ -140,5 +141,6 @@ redis.call('HSET', meta, 'reign', reign, 'epoch', int(epoch), 'clock', int(clock
   'lapsed_before', int(lapsed_before), 'floor', int(floor), 'fresh', '', 'adopted', int(adopted),
   'from_reign', recorded[1] or '', 'from_clock', int(from_clock), 'schema', schema, 'max_ttl', max_ttl,
   'buckets', buckets, 'roll_call', roll_call, 'warm_until', int(warm_until), 'token_at', int(token),
+  'token_older', int(token_older),
   'sure', sure, 'lapsed_older', int(lapsed_older), 'untaken', int(untaken))
 return { 'adopted', int(now), reign, int(epoch), int(token), int(math.max(quarantine_until - clock, 0)) }

@@ -50,7 +50,7 @@ local from_epoch = tonumber(string.match(from[1], '^(%d+):') or '0')
 -- and both put its lease back: the later one speaks for it, or the holder would hear that its lease has moved. What
 -- this reign has renewed is newer than all that was told before.
 local function is_newer(own, config_epoch, clock)
-  if not is_inherited(state, own) then return false end
+  if not is_inherited(state, own) or own.epoch == OVERTAKEN then return false end
   local known_epoch, known_clock = string.match(own.epoch, '^r(%d+)%.(%d+)$')
   known_epoch, known_clock = tonumber(known_epoch) or from_epoch, tonumber(known_clock) or tonumber(from[2]) - 1
   if config_epoch ~= known_epoch then return config_epoch > known_epoch end
@@ -80,6 +80,22 @@ local function raise(lock, lease_id, own, lease, newer)
   redis.call('HSET', lock.key, lease_id, lease_text(own))
 end
 
+-- A lease was over before a later one was granted that it doesn't go with. The interleaving: its holder was told until
+-- T; the isolated primary A recorded a renewal of it that nobody was told of; B granted the resource after T; A is
+-- chosen again, and the grant of B is put back beside it. Who asked for it here by its token would be told that it is
+-- renewed. It blocks until its deadline, as all that is recorded does.
+local function overtake_others(lock, lease_id, lease)
+  local flat = redis.call('HGETALL', lock.key)
+  for i = 1, #flat, 2 do
+    local other = is_lease(flat[i]) and flat[i] ~= lease_id and read_lease(flat[i + 1])
+    if other and tonumber(other.token) < tonumber(lease.token) and is_inherited(state, other)
+      and (other.mode == 'exclusive' or lease.mode == 'exclusive') then
+      other.epoch = OVERTAKEN
+      redis.call('HSET', lock.key, flat[i], lease_text(other))
+    end
+  end
+end
+
 local put_back, freed = 0, 0
 -- A hash, with a field "lease_id token" for each. It goes with the next adoption (adopt-reign.lua), with the early end,
 -- or with the first tick after the quarantine (tick-clock.lua).
@@ -103,6 +119,9 @@ local function restore(lock, lease_id, own, lease, about, spans)
       if own then
         lease.deadline = math.max(lease.deadline, own.deadline)
         remove_holder(state, lock, lease_id, own)
+      end
+      if lock.mode == 'exclusive' or lease.mode == 'exclusive' and lock.count > 0 then
+        overtake_others(lock, lease_id, lease)
       end
       add_holder(lock, lease_id, lease, about)
       put_back = put_back + 1

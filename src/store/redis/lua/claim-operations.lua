@@ -60,7 +60,7 @@ if known then
   repeated = '1'
   for name in string.gmatch(known, '[^\n]+') do
     local op = read_operation(state, name)
-    if op and op.state == 'running' and op.claim == claim and living(state, op, (split_name(name))) then
+    if op and op.state == 'running' and op.claim == claim and living(state, op, name) then
       if is_unproved_attempt(state, op) then return quarantined(state, state.full_until) end
       claimed[#claimed + 1] = { name = name, op = op, found_as = '', waited = '0' }
     end

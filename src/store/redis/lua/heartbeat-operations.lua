@@ -31,9 +31,8 @@ local function loss_of(op, name, claim, token)
   if op.state == 'pending' then return is_its and 'yielded' or 'superseded' end
   if op.state ~= 'running' then return is_its and 'finished' or 'superseded' end
   if not is_its then return 'superseded' end
-  local resource = split_name(name)
-  if living(state, op, resource) then return nil end
-  if may_live_again(state, op, resource) then return 'unknown' end
+  if living(state, op, name) then return nil end
+  if may_live_again(state, op, name) then return 'unknown' end
   return op.lock and state.clock < op.deadline and 'lease-lost' or 'expired'
 end
 

@@ -15,9 +15,9 @@ end
 
 -- Whether an attempt that does not live may be alive when all have answered the roll call: its lease is put back, or it
 -- gets more time. Not if an administrator took its lease away: nobody gives that back.
-local function may_live_again(state, op, resource)
+local function may_live_again(state, op, name)
   if not may_be_put_back(state) then return false end
-  local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
+  local lease = find_lease(state.bucket .. 'lock:' .. split_name(name), op.claim)
   return not lease or lease.token ~= op.token or lease.state ~= 'revoked'
 end
 
@@ -33,15 +33,21 @@ local function is_unproved_attempt(state, op)
 end
 
 -- Whether its attempt lives. Brings the deadline up to date with that of the lease. An inherited one without a lease
--- that had little time left at the adoption is over, as a lease is, or at the one before, for which of the two reigns
--- began it isn't recorded. But what still has time at the full end was heard of under this reign.
-local function living(state, op, resource)
-  if not op.lock then
-    local is_lapsed = op.deadline < math.max(state.lapsed_before, state.lapsed_older)
-      and is_unproved_attempt(state, op)
-    return op.deadline > state.clock and not is_lapsed
+-- that had little time left at the adoption is over, as a lease is, or at the one before, unless it began between the
+-- two: the tokens tell. But what still has time at the full end was heard of under this reign.
+-- Nor does an inherited one live where a later one of its operation was told of: an isolated primary A takes heartbeats
+-- that nobody is told of, B starts the later one, and A is chosen again.
+local function living(state, op, name)
+  if is_unproved_attempt(state, op) then
+    local later = redis.call('HGET', state.bucket .. 'bars', name)
+    if later and tonumber(string.match(later, '^%d+')) > tonumber(op.token) then return false end
   end
-  local lease = lease_of(state, op, resource)
+  if not op.lock then
+    local is_of_former = tonumber(op.token) > state.token_older
+    local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
+    return op.deadline > state.clock and not (op.deadline < bar and is_unproved_attempt(state, op))
+  end
+  local lease = lease_of(state, op, (split_name(name)))
   if lease then op.deadline = math.max(op.deadline, lease.deadline) end
   return lease ~= nil
 end
@@ -49,10 +55,10 @@ end
 -- Whether the attempt, which no longer lives, keeps others from starting: what is over by the clock of this primary may
 -- go on by the clock of the worker, until its deadline. As the lease, if it has one, which an administrator may have
 -- revoked.
-local function keeps_others_out(state, op, resource)
+local function keeps_others_out(state, op, name)
   if not in_full_quarantine(state) then return false end
   if op.lock then
-    local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
+    local lease = find_lease(state.bucket .. 'lock:' .. split_name(name), op.claim)
     if not lease or lease.token ~= op.token or not blocks(state, lease) then return false end
     op.deadline = math.max(op.deadline, lease.deadline)
   end
@@ -202,6 +208,9 @@ local function finish_operation(state, name, op, final, outcome)
   change_operation(state, name, op)
 end
 
+-- When to look again at an attempt that an answer to the roll call may bring back.
+local LOOK_AGAIN = 1000000
+
 -- Does what is due: an operation goes when its retention is over, becomes dead when its time or its attempts are used
 -- up, and claimable when it is stale or its delay is over. Returns the record, or nil when it is gone, whether it is
 -- stale, and whether it isn't although its attempt does not live.
@@ -220,12 +229,18 @@ local function settle_operation(state, name, op)
     return op
   end
   local before = op.deadline
-  if living(state, op, (split_name(name))) then
+  if living(state, op, name) then
     if op.deadline ~= before then save_operation(state, name, op) end
     return op
   end
-  if keeps_others_out(state, op, (split_name(name))) then
+  if keeps_others_out(state, op, name) then
     if op.deadline ~= before or op.indexed then save_operation(state, name, op) end
+    return op, false, true
+  end
+  -- Nobody starts it now, and the answer that is missing may bring it back. One that went stale earlier did so where
+  -- that was known.
+  if not op.indexed and may_live_again(state, op, name) then
+    redis.call('ZADD', state.bucket .. 'operation-deadlines', int(state.clock + LOOK_AGAIN), name)
     return op, false, true
   end
   if op.counted >= op.max then
@@ -346,9 +361,8 @@ local function refusal_of(state, name, op, claim, token)
   if op.state ~= 'running' then
     return { is_its and not is_open(op) and 'wrong-state' or 'stale-attempt', state.time }
   end
-  local resource = split_name(name)
-  if is_its and living(state, op, resource) then return nil end
-  if is_its and may_live_again(state, op, resource) then return quarantined(state, state.quarantine_until) end
+  if is_its and living(state, op, name) then return nil end
+  if is_its and may_live_again(state, op, name) then return quarantined(state, state.quarantine_until) end
   return { 'stale-attempt', state.time }
 end
 

@@ -13,7 +13,7 @@ end
 local function add_operation(state, reply, name, op, with_payloads)
   local left, claimable = '', ''
   if op.state == 'running' then
-    left = living(state, op, (split_name(name))) and int(math.max(op.deadline - SKEW - state.clock, 0)) or '0'
+    left = living(state, op, name) and int(math.max(op.deadline - SKEW - state.clock, 0)) or '0'
   elseif op.state == 'pending' and op.claimable > state.clock then
     claimable = wall_time(state, op.claimable)
   end

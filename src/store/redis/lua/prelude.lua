@@ -30,7 +30,8 @@ local function enter(meta, reign, not_after, caller)
   local now = time_us()
   if now > tonumber(not_after) then return nil, { 'late', int(now) } end
   local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-    'watched_until', 'max_ttl', 'epoch', 'full_until', 'lapsed_older', 'token_at')
+    'watched_until', 'max_ttl', 'epoch', 'full_until', 'lapsed_older', 'token_at',
+    'token_older')
   if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   local bucket = string.sub(meta, 1, -5) -- all keys of the bucket are this and a name
   local entry = caller ~= '-' and redis.call('HGET', bucket .. 'instances', caller)
@@ -45,7 +46,8 @@ local function enter(meta, reign, not_after, caller)
     last = math.max(now, math.min(last, now + SKEW)),
     clock = clock,
     token = tonumber(recorded[4]),
-    token_at = tonumber(recorded[12]),
+    token_at = tonumber(recorded[12] or recorded[4]),
+    token_older = tonumber(recorded[13] or recorded[4]),
     quarantine_until = tonumber(recorded[5]),
     full_until = tonumber(recorded[10]),
     lapsed_before = tonumber(recorded[6]),
@@ -105,7 +107,9 @@ end
 --              window, and its deadline carries no skew
 --   'revoked'  by an administrator: it takes the resource until its deadline, and nothing renews it
 -- `epoch` is that of the reign that granted or last renewed it; 'r1.2' if a roll call put it back, with the config epoch
--- and the lease clock of what its holder was told; '' in the former layout.
+-- and the lease clock of what its holder was told; OVERTAKEN if a roll call put back a later lease that it doesn't go
+-- with; '' in the former layout.
+local OVERTAKEN = 'o'
 local LEASE = '^(%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (%S+) (%S+) ?(%S*)$'
 
 local function read_lease(text)
@@ -144,6 +148,7 @@ end
 -- nothing here all the same: by the clock of another node the holder may still count on it.
 local function renewable(state, lease)
   if not blocks(state, lease) or not is_inherited(state, lease) then return blocks(state, lease) end
+  if lease.epoch == OVERTAKEN then return false end
   -- What the reign just before had granted or renewed was not barred there.
   local is_of_former = tonumber(lease.epoch) == tonumber(state.epoch) - 1
   local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
