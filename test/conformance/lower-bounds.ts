@@ -1,5 +1,5 @@
-// What the contract allows to be too low: when what blocks a waiter may lapse, and when something may become claimable.
-// The memory store says the exact moment, Redis a lower bound that it need not keep up to date.
+// What the contract allows to be too early: when what blocks a waiter may lapse, when something may become claimable,
+// and since when it was. The memory store says the exact moment, Redis a lower bound that it need not keep up to date.
 
 import { expect } from 'vitest';
 
@@ -14,8 +14,29 @@ export function expectNoLater(real: unknown, model: unknown, where: string): voi
   }
 }
 
+/** Fails if Redis says that something could be had for less time than the memory store says. */
+export function expectNoShorter(real: unknown, model: unknown, where: string): void {
+  const [spans, exact] = [spansIn(real), spansIn(model)];
+  expect(spans.length, `spans in ${where}`).toBe(exact.length);
+  for (const [index, span] of spans.entries()) {
+    expect(span, `a span in ${where}`).toBeGreaterThanOrEqual(exact[index] ?? 0);
+  }
+}
+
 export function isBound(key: string): boolean {
   return BOUNDS.includes(key);
+}
+
+/** Whether it says for how long something could be had. */
+export function isSpan(key: string): boolean {
+  return key === 'waitedMs';
+}
+
+function spansIn(outcome: unknown): number[] {
+  if (typeof outcome !== 'object' || outcome === null) return [];
+  return Object.entries(outcome).flatMap(([key, value]) =>
+    isSpan(key) && typeof value === 'number' ? [value] : spansIn(value),
+  );
 }
 
 function boundsIn(outcome: unknown): number[] {

@@ -10,7 +10,7 @@ import { memoryHarness } from '../support/memory-harness.ts';
 import type { RedisProcess } from '../support/redis/redis-process.ts';
 import { redisHarness, startHarnessRedis } from '../support/redis-harness.ts';
 import { inTime, leaseSpec, type Snapshot, type StoreHarness } from '../support/store-harness.ts';
-import { expectNoLater, isBound } from './lower-bounds.ts';
+import { expectNoLater, expectNoShorter, isBound, isSpan } from './lower-bounds.ts';
 
 const RUNS = Number(process.env.LEASEHOLD_TEST_RUNS ?? 80);
 const TIMEOUT_MS = Math.max(240_000, RUNS * 1_000);
@@ -287,7 +287,7 @@ class Observed {
   #comparable(outcome: unknown): unknown {
     return JSON.parse(
       JSON.stringify(outcome ?? null, (name, value) => {
-        if (name === 'deadlineMs' || isBound(name)) return undefined;
+        if (name === 'deadlineMs' || isBound(name) || isSpan(name)) return undefined;
         if (value instanceof Map) return [...value].sort();
         if (value instanceof Uint8Array) return [...value];
         if (typeof value !== 'bigint') return value;
@@ -336,6 +336,7 @@ test('random commands on operations have the same outcome on both stores', {
           const expected = await model.apply(c);
           expect(await real.apply(c), where).toEqual(expected);
           expectNoLater(real.outcome, model.outcome, where);
+          expectNoShorter(real.outcome, model.outcome, where);
           const everything = await model.everything();
           expect(await real.everything(), `all after ${where}`).toEqual(everything);
         }
