@@ -15,21 +15,19 @@ let isRefused = false;
 
 /** If it is refused, a line says so once: what is measured then includes the pauses of a busy machine. */
 export async function givePrecedence(
-  nodes: readonly RedisProcess[],
+  redis: readonly RedisProcess[],
   pids: readonly (number | undefined)[],
 ): Promise<void> {
   if (isRefused) return;
   try {
     if ((await findRedis()).mode === 'docker') throw new Error('Redis runs in containers');
-    const infos = await Promise.all(nodes.map((node) => node.info('server')));
+    const infos = await Promise.all(redis.map((each) => each.info('server')));
     for (const pid of [...infos.map((info) => info.get('process_id')), ...pids]) {
       await run('chrt', ['--all-tasks', '--reset-on-fork', '--fifo', '--pid', PRIORITY, String(pid)]);
     }
   } catch (error) {
     isRefused = true;
     const [reason] = String(error).split('\n');
-    console.log(
-      `  the pauses of Redis include those of this machine, since its nodes have no precedence: ${reason}`,
-    );
+    console.log(`  the pauses of Redis include those of this machine, since it has no precedence: ${reason}`);
   }
 }

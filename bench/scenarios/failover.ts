@@ -95,7 +95,7 @@ export async function failovers(
       await cluster.waitUntilWhole();
       const old = await cluster.primary();
       await givePrecedence(
-        cluster.nodes.map(({ process }) => process),
+        [...cluster.nodes, ...cluster.sentinels].map(({ process }) => process),
         [pinger.pid],
       );
       await pinger.order({
