@@ -15,7 +15,7 @@ import { eventually } from '../test/support/eventually.ts';
 import type { SentinelCluster } from '../test/support/redis/sentinel-cluster.ts';
 import type { ServerProcess } from '../test/support/server-process.ts';
 import { duration, TestClient } from '../test/support/test-instance.ts';
-import { NodeView, type Recorded, SLOW_US } from './node-view.ts';
+import { NodeView, type Recorded, SLOW_US, untilRegistryIsOld } from './node-view.ts';
 
 const CALL_EVERY_MS = 25;
 const CALL_TIMEOUT_MS = 5_000;
@@ -83,10 +83,7 @@ export class FailoverWatch {
   async of(kind: 'killed' | 'planned'): Promise<Failover> {
     const cluster = this.#cluster;
     const old = await cluster.primary();
-    await eventually(() => this.#isOldEnough(), {
-      what: 'the end of the first wait',
-      withinMs: OVER_WITHIN_MS,
-    });
+    await untilRegistryIsOld(old.process);
     await this.#keepLeases();
     const nodes = cluster.nodes.filter((node) => kind === 'planned' || node !== old);
     const views = nodes.map(({ process }) => new NodeView(process));
@@ -147,15 +144,6 @@ export class FailoverWatch {
       await Promise.all(calling);
       for (const view of views) view.close();
     }
-  }
-
-  /** Soon after the first start, the servers tell at once, and a failover is a full quarantine. */
-  async #isOldEnough(): Promise<boolean> {
-    const { process } = await this.#cluster.primary();
-    const view = new NodeView(process);
-    const { warmUntilMs } = await view.recorded();
-    view.close();
-    return warmUntilMs < performance.now();
   }
 
   /** At each server, a lease that is renewed in the failover; one that was lost is taken anew. */

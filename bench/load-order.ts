@@ -84,15 +84,14 @@ export interface Renewals {
   readonly generatorCpuUs: number;
 }
 
-/** Pings a Redis again and again from now on; `longest-ping` ends that, and says how long the longest took. */
+/** Pings some nodes again and again from now on; `longest-ping` ends that, and says how long the longest took. */
 export type PingOrder =
   | { readonly kind: 'ping'; readonly addresses: readonly string[] }
   | { readonly kind: 'longest-ping' };
 
 export interface Pings {
-  readonly pings: number;
-  readonly p50Ms: number;
-  readonly longestMs: number;
+  /** By address. */
+  readonly longestMs: Readonly<Record<string, number>>;
 }
 
 export interface FillOrder {

@@ -2,12 +2,15 @@
 // when it breaks: Sentinel ends those of a node whose role it changes.
 import type { Redis } from 'ioredis';
 import { keysFor } from '../src/store/redis/keys.ts';
+import { eventually } from '../test/support/eventually.ts';
 import type { RedisProcess } from '../test/support/redis/redis-process.ts';
 
 const { meta: META } = keysFor('leasehold:');
 /** From this on, a command is in the slow log of a node. Microseconds. */
 export const SLOW_US = 500;
 const SLOW_COMMANDS = 10_000;
+/** Longer than newcomers wait. */
+const OLD_WITHIN_MS = 60_000;
 
 /** Moments are those of this process's clock, in milliseconds: how late it asks doesn't matter. */
 export interface Recorded {
@@ -72,5 +75,19 @@ export class NodeView {
   #open(): Redis {
     if (this.#client.status === 'end') this.#client = this.#process.client();
     return this.#client;
+  }
+}
+
+/**
+ * Waits until the registry of instances is no longer young. Soon after the first start newcomers tell at once, and a
+ * failover is a full quarantine.
+ */
+export async function untilRegistryIsOld(primary: RedisProcess): Promise<void> {
+  const view = new NodeView(primary);
+  try {
+    const isOld = async () => (await view.recorded()).warmUntilMs < performance.now();
+    await eventually(isOld, { what: 'the end of the first wait', withinMs: OLD_WITHIN_MS });
+  } finally {
+    view.close();
   }
 }

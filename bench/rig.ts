@@ -167,6 +167,10 @@ export class LoadGenerator {
     this.#child = child;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   order<Seen>(order: LoadOrder): Promise<Seen> {
     return ask<Seen>(this.#child, order);
   }

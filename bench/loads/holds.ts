@@ -14,7 +14,8 @@ const EVENT = { granted: 4, renewed: 5, lost: 7 } as const;
 const STREAMS_PER_CONNECTION = 1_000;
 /** This many wait for their grant at once. */
 const OPENING = 100;
-const TRIES = 5;
+const TRIES = 10;
+const TRY_AGAIN_AFTER_MS = 500;
 
 export class Holds {
   readonly #run = randomUUID().slice(0, 8);
@@ -80,6 +81,7 @@ export class Holds {
         return;
       } catch (error) {
         if (++failed === TRIES) throw error;
+        await sleep(TRY_AGAIN_AFTER_MS);
       }
     }
   }

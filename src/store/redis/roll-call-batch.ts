@@ -6,7 +6,7 @@ import { configEpochOf } from './reign.ts';
 import type { ToldEnding } from './told-endings.ts';
 import type { ToldLease } from './told-memory.ts';
 
-/** One call takes no longer than a millisecond or two of Redis. */
+/** One call takes Redis some 3 ms. */
 const BATCH_LEASES = 200;
 const BATCH_LENGTH = 200_000;
 
