@@ -108,6 +108,17 @@ describe('a lease that is believed in', () => {
     expect(lost('lost:LEASE_LOST', 13.2)).toEqual([]);
   });
 
+  test('an attempt may run out on its stream before the deadline that an update told, and is counted', () => {
+    const attempt = { ...believed(1, 20, 7), of: 'attempt' as const };
+    const lost = (why: string) =>
+      judged(believed(1, 20, 7), attempt, early(), ...looked(11, 7), beliefEnded(13, 7, why));
+    expect(lost('lost:EXPIRED').violations).toEqual([]);
+    expect(lost('lost:EXPIRED').counts).toMatchObject({ 'attempts that ran out on their stream': 1 });
+    expect(lost('lost:LEASE_LOST').violations).toHaveLength(1);
+    const { violations } = judged(believed(1, 20, 7), early(), beliefEnded(13, 7, 'lost:EXPIRED'));
+    expect(violations).toHaveLength(1);
+  });
+
   test('a lease that the lapsed rule bars may be lost, and is counted', () => {
     const barred = early({ lapsedBefore: 23_000 });
     const { violations, counts } = judged(believed(1, 20, 7), barred, beliefEnded(13, 7, 'lost:LEASE_LOST'));

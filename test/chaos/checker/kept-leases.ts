@@ -6,7 +6,8 @@
 // the resource. (Two holders of one resource show as `beliefs`, but only if somebody asks just then.)
 //
 // An inherited lease near its deadline is lapsed and blocks until then, by the rule for clocks that differ: such a loss
-// is counted and breaks no promise.
+// is counted and breaks no promise. So is an attempt that its stream calls expired at the deadline that it told last:
+// an update, which is another call, may have told a later one.
 
 import { leaseIdHash } from '../../../src/domain/lock.ts';
 import { SKEW_ALLOWANCE_MS } from '../../../src/domain/safety.ts';
@@ -57,6 +58,10 @@ function judgeLoss(
   if (hold.toMs < fromMs + TOLD_WITHIN_MS || hold.toMs > toMs) return;
   const untilMs = believedUntilMs(run, hold);
   if (untilMs - hold.toMs < BLUR_MS) return;
+  if (hold.why === 'lost:EXPIRED' && isOfAttempt(run, hold)) {
+    finder.count('attempts that ran out on their stream');
+    return;
+  }
   if (!outlivesLapsedRule(untilMs, end)) {
     finder.count('losses by the lapsed rule');
     return;
@@ -106,6 +111,12 @@ function judgeLooks(
 function outlivesLapsedRule(untilMs: number, { seen }: EarlyEnd): boolean {
   const barredMs = seen.lapsedBefore - seen.clock;
   return untilMs - seen.atMs + SKEW_ALLOWANCE_MS > barredMs + BLUR_MS;
+}
+
+function isOfAttempt(run: Run, { leaseId, token }: HoldInterval): boolean {
+  return run.of('believed').some((one) => {
+    return one.of === 'attempt' && one.leaseId === leaseId && one.token === token;
+  });
 }
 
 function believedUntilMs(run: Run, { resource, leaseId, token, toMs }: HoldInterval): number {
