@@ -177,7 +177,7 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
         file: LANE,
         find: NEEDS_REPLICAS,
         replace:
-          'const isNew = !repeats.has(args[2] ?? "");\n    repeats.add(args[2] ?? "");\n    ' +
+          'const isNew = !repeats.has(args[1] ?? "");\n    repeats.add(args[1] ?? "");\n    ' +
           'const needsReplicas = minAcks > 0 && isNew && !NEEDS_NO_REPLICA.includes(reply[0]);',
       },
       {

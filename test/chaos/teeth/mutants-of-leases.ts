@@ -106,8 +106,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
         find: 'const cancel = (): void => finish(cancelled());',
         replace:
           'const cancel = (): void => {\n' +
-          '        const { store } = this.#options;\n' +
-          '        for (const lease of leases) store.release(lease, bounded(this.#options)).catch(() => {});\n' +
+          '        const bound = { deadlineMs: clock.monotonicMs() + 1_000 };\n' +
+          '        for (const lease of leases) this.#options.store.release(lease, bound).catch(() => {});\n' +
           '        finish(cancelled());\n' +
           '      };',
       },
