@@ -1,25 +1,16 @@
 // What instances say of attempts in a roll call, and what becomes of it: the scripts, played step by step by instances
 // that exist only here. The rules are in test/conformance/roll-call.suite.ts; here is what needs more than one
 // instance, or a look at the keys.
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { OperationSpec } from '../../src/domain/operation.ts';
 import { beginArguments, lifeArguments, statesBefore } from '../../src/store/redis/operation-arguments.ts';
-import { RedisProcess } from '../support/redis/redis-process.ts';
+import { redisOfFile } from '../support/redis/redis-of-file.ts';
 import { ScriptedReign } from '../support/scripted-reigns.ts';
+import { EXCLUSIVE_LOCK } from '../support/store-operations.ts';
 
 const MAX_TTL_MS = 30_000;
 
-let process: RedisProcess;
-let redis: Redis;
-
-beforeAll(async () => {
-  process = await RedisProcess.server();
-  await process.start();
-  redis = process.client();
-});
-
-afterAll(() => process?.stop());
+const { client } = redisOfFile();
 
 /** Returns the words of the reply. */
 function begin(
@@ -60,7 +51,7 @@ async function say(
 }
 
 test('an attempt that a former primary found dead is not run twice after a retry', async () => {
-  const before = await ScriptedReign.begin(redis, 'x');
+  const before = await ScriptedReign.begin(client(), 'x');
   const [word, , , , , , , , , run = ''] = await begin(before, 'o', { claimId: 'c', maxAttempts: 1 });
   expect(word).toBe('begun');
   const token = run.split('\t')[9] ?? '';
@@ -78,7 +69,7 @@ test('an attempt that a former primary found dead is not run twice after a retry
 });
 
 test('of what two instances say of one operation the later deadline counts', async () => {
-  const next = await (await ScriptedReign.begin(redis, 'x', 'y')).promoted();
+  const next = await (await ScriptedReign.begin(client(), 'x', 'y')).promoted();
   await say(next, 'x', 'o', { token: '8', leftMs: 5_000 });
   await say(next, 'y', 'o', { token: '7', leftMs: 15_000 });
   for (const instance of ['x', 'y']) await next.answer(instance);
@@ -87,7 +78,7 @@ test('of what two instances say of one operation the later deadline counts', asy
 });
 
 test('an exclusive operation waits for the one of the others that lasts longest, and not for its own', async () => {
-  const next = await (await ScriptedReign.begin(redis, 'x')).promoted();
+  const next = await (await ScriptedReign.begin(client(), 'x')).promoted();
   const ends = [
     ['1', 5_000],
     ['2', 25_000],
@@ -106,7 +97,7 @@ test('an exclusive operation waits for the one of the others that lasts longest,
 });
 
 test('an exclusive operation is open beside none that was forgotten, and others are', async () => {
-  const next = await (await ScriptedReign.begin(redis, 'x')).promoted();
+  const next = await (await ScriptedReign.begin(client(), 'x')).promoted();
   await say(next, 'x', '1', { leftMs: 5_000 });
   await next.answer('x');
   expect((await begin(next, '2', { exclusive: true }))[0]).toBe('open');
@@ -114,7 +105,7 @@ test('an exclusive operation is open beside none that was forgotten, and others 
 });
 
 test('ticks remove all bars after the full end of the quarantine, and none before', async () => {
-  const next = await (await ScriptedReign.begin(redis, 'x')).promoted();
+  const next = await (await ScriptedReign.begin(client(), 'x')).promoted();
   const bars = async (): Promise<number> => {
     const [, , , more] = await next.tick('x');
     return more === '1' ? bars() : (await next.keys()).filter((key) => key === 'bars').length;
@@ -126,15 +117,6 @@ test('ticks remove all bars after the full end of the quarantine, and none befor
   await next.passTicked(15_000, 'x');
   expect(await bars()).toBe(0);
 });
-
-const LOCK = {
-  mode: { kind: 'exclusive' as const },
-  ttlMs: 10_000,
-  owner: '',
-  metadata: new Map<string, string>(),
-  minHoldMs: 0,
-  maxHoldMs: 0,
-};
 
 function tokenOf(reply: readonly string[]): string {
   return reply[9]?.split('\t')[9] ?? '';
@@ -156,8 +138,8 @@ async function beatOf(reign: ScriptedReign, instance: string, claim: string, tok
 
 /** An attempt goes on whose lease is put back after it has lapsed here, and is over 13 s later; returns that reign. */
 async function goesOnAndEnds(maxAttempts: number): Promise<ScriptedReign> {
-  const before = await ScriptedReign.begin(redis, 'x', 'y');
-  const reply = await begin(before, 'o', { claimId: 'c', maxAttempts, lock: LOCK });
+  const before = await ScriptedReign.begin(client(), 'x', 'y');
+  const reply = await begin(before, 'o', { claimId: 'c', maxAttempts, lock: EXCLUSIVE_LOCK });
   const token = tokenOf(reply);
   const next = await before.promoted();
   await next.passTicked(13_000, 'y');
@@ -185,7 +167,7 @@ test('an attempt whose lease a late answer puts back goes on, and is stale when 
 });
 
 test('an attempt of an isolated primary that is chosen again is not brought to life beside a later one', async () => {
-  const isolated = await ScriptedReign.begin(redis, 'x', 'y');
+  const isolated = await ScriptedReign.begin(client(), 'x', 'y');
   await begin(isolated, 'o', { heartbeatTimeoutMs: 30_000 });
   const first = await claimAs(isolated, 'x', 'c');
   expect(first[0]).toBe('claimed');

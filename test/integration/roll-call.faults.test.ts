@@ -2,27 +2,17 @@
 // here, on copies of the data that are as old as the fault makes them. What the instances themselves see to is in
 // test/unit/roll-call.joining.test.ts, and whole deployments are in roll-call.rules.test.ts.
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis/redis-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { RedisProcess } from '../support/redis/redis-process.ts';
+import { redisOfFile } from '../support/redis/redis-of-file.ts';
 import { grantedBy, ScriptedReign } from '../support/scripted-reigns.ts';
 import { inTime, leaseSpec, type StoreHarness, storeOptions } from '../support/store-harness.ts';
 import { EXCLUSIVE_LOCK, operationCalls } from '../support/store-operations.ts';
 
-let process: RedisProcess;
-let redis: Redis;
+const { process, client } = redisOfFile();
 
-beforeAll(async () => {
-  process = await RedisProcess.server();
-  await process.start();
-  redis = process.client();
-});
-
-afterAll(() => process?.stop());
-
-const begin = (...instances: readonly string[]) => ScriptedReign.begin(redis, ...instances);
+const begin = (...instances: readonly string[]) => ScriptedReign.begin(client(), ...instances);
 
 /** After an early end of the reign that follows this one. */
 async function afterEarlyEnd(before: ScriptedReign, ...instances: readonly string[]): Promise<ScriptedReign> {
@@ -56,7 +46,7 @@ describe('a quarantine', () => {
   });
 
   test('a quarantine lasts its whole time where newcomers told at once just before', async () => {
-    const next = await (await ScriptedReign.beginYoung(redis, 'x')).promoted();
+    const next = await (await ScriptedReign.beginYoung(client(), 'x')).promoted();
     expect((await next.answer('x')).leftMs).toBeGreaterThan(30_000);
   });
 
@@ -319,7 +309,7 @@ describe('after an early end', () => {
 
 describe('what a store tells', () => {
   async function alone(given: Partial<RedisStoreOptions> = {}): Promise<RedisStore> {
-    const store = new RedisStore(storeOptions(process.listens, { rollCall: true, ...given }));
+    const store = new RedisStore(storeOptions(process().listens, { rollCall: true, ...given }));
     onTestFinished(() => store.close());
     await eventually(() => store.status().usable, { what: 'a usable store', withinMs: 15_000, everyMs: 5 });
     return store;
@@ -385,7 +375,7 @@ describe('the lease clock', () => {
 });
 
 test('a lease of an isolated primary that is chosen again is not renewed beside a later one', async () => {
-  const isolated = await ScriptedReign.begin(redis, 'x', 'y');
+  const isolated = await ScriptedReign.begin(client(), 'x', 'y');
   const { token } = grantedBy(await isolated.acquire('x', 'r', 'l1', { ttlMs: 30_000 }));
   const ruling = await isolated.promoted();
   for (let second = 1; second <= 36; second++) {

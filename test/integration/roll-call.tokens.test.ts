@@ -1,27 +1,17 @@
 // Which fencing token CheckFencingToken calls valid where a primary was chosen again, and another ruled in between: the
 // scripts, played step by step on copies of the data.
-import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RedisProcess } from '../support/redis/redis-process.ts';
+import { describe, expect, test } from 'vitest';
+import { redisOfFile } from '../support/redis/redis-of-file.ts';
 import { grantedBy, ScriptedReign } from '../support/scripted-reigns.ts';
 
-let process: RedisProcess;
-let redis: Redis;
-
-beforeAll(async () => {
-  process = await RedisProcess.server();
-  await process.start();
-  redis = process.client();
-});
-
-afterAll(() => process?.stop());
+const { client } = redisOfFile();
 
 /**
  * A grants the lock to one that is told until its TTL is over, and B rules before A records a renewal that nobody is
  * told of. On B the lease lapses, and the lock is granted to another.
  */
 async function ruledBetween() {
-  const a = await ScriptedReign.begin(redis, 'x');
+  const a = await ScriptedReign.begin(client(), 'x');
   const former = grantedBy(await a.acquire('x', 'r', 'former', { ttlMs: 10_000 }));
   const b = await a.promoted();
   await a.renew('x', 'r', 'former', former.token, { ttlMs: 30_000 });
@@ -49,7 +39,7 @@ describe('a fencing token', () => {
   });
 
   test('a token is valid in a quarantine where no other primary can have ruled before it', async () => {
-    const a = await ScriptedReign.begin(redis, 'x', 'y');
+    const a = await ScriptedReign.begin(client(), 'x', 'y');
     const { token } = grantedBy(await a.acquire('x', 'r', 'kept'));
     const second = await a.promoted();
     expect(await check(second, token)).toBe('valid');
@@ -64,7 +54,7 @@ describe('a fencing token', () => {
   });
 
   test('of shared leases each token stays valid', async () => {
-    const a = await ScriptedReign.begin(redis, 'x');
+    const a = await ScriptedReign.begin(client(), 'x');
     const first = grantedBy(await a.acquire('x', 'r', 'one', { mode: 'shared' }));
     const second = grantedBy(await a.acquire('x', 'r', 'two', { mode: 'shared' }));
     expect([await check(a, first.token), await check(a, second.token)]).toEqual(['valid', 'valid']);
@@ -72,7 +62,7 @@ describe('a fencing token', () => {
 });
 
 test('a lease id that was used again keeps its later lease when the former one is put back', async () => {
-  const a = await ScriptedReign.begin(redis, 'x', 'y');
+  const a = await ScriptedReign.begin(client(), 'x', 'y');
   const former = grantedBy(await a.acquire('x', 'r', 'same'));
   await a.run('release-lock', 'y', 'r', 'same');
   const later = grantedBy(await a.acquire('y', 'r', 'same'));

@@ -55,7 +55,7 @@ test('what was said in a roll call is known to that reign, unless it was told of
   const [first, second] = [...attempts.unknownTo(NONE)];
   if (!first || !second) throw new Error('two attempts');
   attempts.renewed(second, { deadlineMs: 12_000, reign: 'b', clockUs: 50 });
-  for (const one of [first, second]) attempts.putBack(one, 5, 'b', 40);
+  for (const one of [first, second]) attempts.putBack(one, 5, { reign: 'b', clockUs: 40 });
   expect(unknown({ ...NONE, fromReign: 'b', fromClockUs: 45 })).toEqual([['c', 7, 12_000]]);
 });
 

@@ -189,8 +189,8 @@ describe('told memory', () => {
     const [first, second] = unknown();
     if (!first || !second) throw new Error('not known');
     told.renewed(second, 31_000, '8:def:4:on', 12_000_000);
-    told.putBack(first, 40_000_000, '8:def:4:on', 11_000_000);
-    told.putBack(second, 40_000_000, '8:def:4:on', 11_000_000);
+    told.putBack(first, 40_000_000, { reign: '8:def:4:on', clockUs: 11_000_000 });
+    told.putBack(second, 40_000_000, { reign: '8:def:4:on', clockUs: 11_000_000 });
     expect(unknown({ fromReign: '8:def:4:on', fromClockUs: 11_500_000 })).toMatchObject([
       { key: 'l2 invoice:42' },
     ]);
@@ -201,7 +201,7 @@ describe('told memory', () => {
     told.note(lease());
     const [known] = unknown();
     if (!known) throw new Error('not known');
-    told.putBack(known, 40_000_000, '8:def:4:on', 11_000_000);
+    told.putBack(known, 40_000_000, { reign: '8:def:4:on', clockUs: 11_000_000 });
     expect(unknown()).toMatchObject([{ toldReign: REIGN, toldClockUs: 40_000_000 }]);
     told.renewed(known, 31_000, '8:def:4:on', 11_000_000);
     expect(unknown()).toMatchObject([{ toldReign: '8:def:4:on', toldClockUs: 11_000_000 }]);

@@ -286,7 +286,8 @@ export class RollCall {
       const head = [isComplete ? '1' : '0', isLast && isFresh ? '1' : '0', String(seenToken)];
       const reply = await this.#run(session, 'answer-roll-call', 'answered', [...head, ...batch.args]);
       const clockUs = Number(reply[2]);
-      for (const { lease, saidUs } of batch.said) this.told.putBack(lease, saidUs, session.reign, clockUs);
+      for (const { lease, saidUs } of batch.said)
+        this.told.putBack(lease, saidUs, { reign: session.reign, clockUs });
       for (const ending of batch.endings) this.endings.repeated(ending, session.reign, clockUs);
       putBack += Number(reply[5] ?? 0);
       freed += Number(reply[6] ?? 0);
@@ -323,8 +324,8 @@ export class RollCall {
     const send = async (): Promise<void> => {
       const args = batch.flatMap((one) => one.args);
       const [, , clock] = await this.#run(session, 'answer-attempts', 'noted', args);
-      for (const { attempt, saidUs } of batch)
-        attempts.putBack(attempt, saidUs, session.reign, Number(clock));
+      const since = { reign: session.reign, clockUs: Number(clock) };
+      for (const { attempt, saidUs } of batch) attempts.putBack(attempt, saidUs, since);
       batch = [];
     };
     for (const attempt of attempts.unknownTo(cut)) {

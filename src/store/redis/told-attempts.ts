@@ -4,7 +4,8 @@
 //
 // Every heartbeat comes through here. An entry takes some 250 bytes.
 
-import { type Cut, knows, type ToldAt } from './told-cut.ts';
+import { type Cut, knows, movesOn, type ToldAt } from './told-cut.ts';
+import { ToldSweep } from './told-sweep.ts';
 
 /** What an answer tells of an attempt. */
 export interface AttemptTold extends ToldAt {
@@ -37,7 +38,7 @@ export interface ToldAttemptsOptions {
 export class ToldAttempts {
   readonly #options: ToldAttemptsOptions;
   readonly #attempts = new Map<string, Entry>();
-  #sweeper: Iterator<Entry> | undefined;
+  readonly #sweep = new ToldSweep(this.#attempts);
   #largestToken = 0;
 
   constructor(options: ToldAttemptsOptions) {
@@ -111,29 +112,17 @@ export class ToldAttempts {
     }
   }
 
-  /**
-   * The data of `reign` have it since a script with this lease clock. `saidUs`: the entry's lease clock when that was
-   * sent; what was noted since then stays.
-   */
-  putBack(attempt: ToldAttempt, saidUs: number, reign: string, clockUs: number): void {
-    const entry = attempt as Entry; // made here
-    if (entry.clockUs !== saidUs || entry.reign === reign) return;
-    entry.reign = reign;
-    entry.clockUs = clockUs;
+  /** The data of a reign have it since then; as `movesOn` says it. */
+  putBack(attempt: ToldAttempt, saidUs: number, since: ToldAt): void {
+    movesOn(attempt as Entry, saidUs, since); // made here
   }
 
-  /** Forgets what is over, of some of them. */
-  sweep(most: number): void {
+  /** Forgets what is over, of the next `most`; without a number, of a part of all. */
+  sweep(most?: number): void {
     const nowMs = this.#options.monotonicMs();
-    for (let looked = 0; looked < most; looked++) {
-      this.#sweeper ??= this.#attempts.values();
-      const { done, value } = this.#sweeper.next();
-      if (done) {
-        this.#sweeper = undefined;
-        return;
-      }
-      if (value.deadlineMs <= nowMs) this.#forget(value);
-    }
+    this.#sweep.look((entry) => {
+      if (entry.deadlineMs <= nowMs) this.#forget(entry);
+    }, most);
   }
 
   #forget(entry: Entry): void {

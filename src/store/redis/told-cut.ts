@@ -16,6 +16,20 @@ export interface ToldAt {
   readonly clockUs: number;
 }
 
+/**
+ * The data of `reign` have an entry since a script with this lease clock. `saidUs`: the entry's lease clock when that was
+ * sent; what was noted since then stays.
+ */
+export function movesOn(
+  entry: { reign: string; clockUs: number },
+  saidUs: number,
+  { reign, clockUs }: ToldAt,
+): void {
+  if (entry.clockUs !== saidUs || entry.reign === reign) return;
+  entry.reign = reign;
+  entry.clockUs = clockUs;
+}
+
 export function knows(cut: Cut, { reign, clockUs }: ToldAt): boolean {
   if (reign === '') return false;
   return reign === cut.ownReign || (reign === cut.fromReign && clockUs < cut.fromClockUs);

@@ -6,8 +6,9 @@
 // reading memory, and a lease takes some 350 bytes (with an owner, two pairs of metadata, and a name of 30 characters).
 
 import { ToldAttempts } from './told-attempts.ts';
-import { type Cut, knows } from './told-cut.ts';
+import { type Cut, knows, movesOn, type ToldAt } from './told-cut.ts';
 import { ceilingOf, stampOf, type Told } from './told-lease.ts';
+import { ToldSweep } from './told-sweep.ts';
 
 /** What is remembered of a lease. Only ToldMemory changes it. */
 export interface ToldLease {
@@ -40,10 +41,6 @@ type Entry = {
 };
 
 const OVER_MS = Number.NEGATIVE_INFINITY;
-/** Entries that one sweep looks at: a part of all, so that what is over goes within some 20 sweeps. */
-const SWEPT_PART = 20;
-const LEAST_SWEPT = 1_000;
-const MOST_SWEPT = 20_000;
 /** Entries that a note looks at when there is no room for it. */
 const SWEPT_FOR_ROOM = 16;
 
@@ -52,7 +49,7 @@ export class ToldMemory {
   readonly attempts: ToldAttempts;
   readonly #options: { readonly maxLeases: number; readonly monotonicMs: () => number };
   readonly #leases = new Map<string, Entry>();
-  #sweeper: Iterator<Entry> | undefined;
+  readonly #sweep = new ToldSweep(this.#leases);
   #reign = '';
   #largestToken = 0;
   /** The latest end of what was told and not noted, and under which reign: '' for several. */
@@ -202,41 +199,28 @@ export class ToldMemory {
     return this.#dropped.untilMs <= this.#options.monotonicMs() || knows(cut, this.#dropped);
   }
 
-  /**
-   * The data of `reign` have it since a script with this lease clock. `saidUs`: the entry's lease clock when that was
-   * sent; what was noted since then stays.
-   */
-  putBack(lease: ToldLease, saidUs: number, reign: string, clockUs: number): void {
-    const entry = lease as Entry; // made here
-    if (entry.clockUs !== saidUs || entry.reign === reign) return;
-    entry.reign = reign;
-    entry.clockUs = clockUs;
+  /** The data of a reign have it since then; as `movesOn` says it. */
+  putBack(lease: ToldLease, saidUs: number, since: ToldAt): void {
+    movesOn(lease as Entry, saidUs, since); // made here
   }
 
   /** Forgets some of what is over: a part at a time, so that a hundred thousand leases cost no pause. */
   sweep(): void {
-    this.#sweepSome(partOf(this.#leases.size));
-    this.attempts.sweep(partOf(this.attempts.size));
+    this.#sweepSome();
   }
 
-  #sweepSome(most: number): void {
+  #sweepSome(most?: number): void {
     const nowMs = this.#options.monotonicMs();
-    for (let looked = 0; looked < most; looked++) {
-      this.#sweeper ??= this.#leases.values();
-      const { done, value } = this.#sweeper.next();
-      if (done) {
-        this.#sweeper = undefined;
-        return;
-      }
-      if (value.deadlineMs <= nowMs && value.holdMs <= nowMs) this.#forget(value);
-    }
+    this.#sweep.look((entry) => {
+      if (entry.deadlineMs <= nowMs && entry.holdMs <= nowMs) this.#forget(entry);
+    }, most);
+    this.attempts.sweep(most);
   }
 
   #hasRoom(): boolean {
     const { maxLeases } = this.#options;
     if (this.#leases.size + this.attempts.size < maxLeases) return true;
     this.#sweepSome(SWEPT_FOR_ROOM);
-    this.attempts.sweep(SWEPT_FOR_ROOM);
     return this.#leases.size + this.attempts.size < maxLeases;
   }
 
@@ -278,11 +262,6 @@ export class ToldMemory {
 
 function keyOf(resource: string, leaseId: string): string {
   return `${leaseId} ${resource}`;
-}
-
-/** How many of so many entries one sweep looks at. */
-function partOf(size: number): number {
-  return Math.min(Math.max(LEAST_SWEPT, Math.ceil(size / SWEPT_PART)), MOST_SWEPT);
 }
 
 /**

@@ -142,7 +142,7 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     edits: [
       {
         file: OPERATING,
-        find: 'not (op.deadline < bar and is_unproved_attempt(state, op))',
+        find: 'not (op.deadline < bar and is_unproved)',
         replace: 'not (op.deadline < bar and in_full_quarantine(state))',
       },
     ],

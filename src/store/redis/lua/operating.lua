@@ -7,18 +7,24 @@
 -- claims (hash: claim_id to the names that it claimed, a line each), bars (hash: what instances told of and these data
 -- lack, as answer-attempts.lua writes it).
 
--- The lease of the attempt, if there is still the one that the attempt speaks of: held, alive, and with its token.
-local function lease_of(state, op, resource)
+-- The record of the lease that the attempt speaks of, whatever became of it; nil if there is none any more.
+local function recorded_lease(state, op, resource)
   local lease = find_lease(state.bucket .. 'lock:' .. resource, op.claim)
-  if lease and lease.token == op.token and lease.state == 'held' and renewable(state, lease) then return lease end
+  if lease and lease.token == op.token then return lease end
+end
+
+-- The same, if it is held and alive.
+local function lease_of(state, op, resource)
+  local lease = recorded_lease(state, op, resource)
+  if lease and lease.state == 'held' and renewable(state, lease) then return lease end
 end
 
 -- Whether an attempt that does not live may be alive when all have answered the roll call: its lease is put back, or it
 -- gets more time. Not if an administrator took its lease away: nobody gives that back.
 local function may_live_again(state, op, name)
   if not may_be_put_back(state) then return false end
-  local lease = find_lease(state.bucket .. 'lock:' .. split_name(name), op.claim)
-  return not lease or lease.token ~= op.token or lease.state ~= 'revoked'
+  local lease = recorded_lease(state, op, (split_name(name)))
+  return not lease or lease.state ~= 'revoked'
 end
 
 -- Whether a former reign started its attempt. It bears no epoch, but tokens grow.
@@ -38,14 +44,15 @@ end
 -- Nor does an inherited one live where a later one of its operation was told of: an isolated primary A takes heartbeats
 -- that nobody is told of, B starts the later one, and A is chosen again.
 local function living(state, op, name)
-  if is_unproved_attempt(state, op) then
+  local is_unproved = is_unproved_attempt(state, op)
+  if is_unproved then
     local later = redis.call('HGET', state.bucket .. 'bars', name)
     if later and tonumber(string.match(later, '^%d+')) > tonumber(op.token) then return false end
   end
   if not op.lock then
     local is_of_former = tonumber(op.token) > state.token_older
     local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
-    return op.deadline > state.clock and not (op.deadline < bar and is_unproved_attempt(state, op))
+    return op.deadline > state.clock and not (op.deadline < bar and is_unproved)
   end
   local lease = lease_of(state, op, (split_name(name)))
   if lease then op.deadline = math.max(op.deadline, lease.deadline) end
@@ -58,8 +65,8 @@ end
 local function keeps_others_out(state, op, name)
   if not in_full_quarantine(state) then return false end
   if op.lock then
-    local lease = find_lease(state.bucket .. 'lock:' .. split_name(name), op.claim)
-    if not lease or lease.token ~= op.token or not blocks(state, lease) then return false end
+    local lease = recorded_lease(state, op, (split_name(name)))
+    if not lease or not blocks(state, lease) then return false end
     op.deadline = math.max(op.deadline, lease.deadline)
   end
   return op.deadline > state.clock
