@@ -3,10 +3,15 @@
 //
 // With LEASEHOLD_TEST_WITHOUT they run against a product that lacks one mechanism. That is how test:rules shows that
 // each rule has a test which fails without it.
+//
+// Integration tests run processes against the real clock, on machines that may stop for seconds: such a test that fails
+// gets a second try, and the run ends with the list of those that needed it. All others never get one: what fails there
+// once in a hundred runs is a defect.
 import { defineConfig, type Plugin } from 'vitest/config';
 import { mutated, sourceOf, VARIABLE } from './test/chaos/teeth/mutant.ts';
 import { mutantNamed } from './test/chaos/teeth/mutants.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
+import { SecondTries } from './test/support/second-tries.ts';
 
 const without = process.env[VARIABLE];
 
@@ -27,7 +32,25 @@ export default defineConfig({
   test: {
     // The cache on disk goes by the text before the edits of a mutant.
     fsModuleCache: !without,
-    include: ['test/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          retry: without ? 0 : 1,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'direct',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/integration/**'],
+        },
+      },
+    ],
+    reporters: ['default', new SecondTries()],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Most files wait, for a failover or the end of a lease: more of them at a time than there are cores.

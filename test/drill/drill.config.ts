@@ -3,7 +3,9 @@
 import { defineConfig } from 'vitest/config';
 import base from '../../vitest.config.ts';
 
+const { projects: _, ...shared } = base.test ?? {};
+
 export default defineConfig({
   ...base,
-  test: { ...base.test, include: ['test/drill/*.slow.ts'], maxWorkers: 1 },
+  test: { ...shared, include: ['test/drill/*.slow.ts'], retry: 1, maxWorkers: 1 },
 });

@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { RedisProcess } from '../support/redis/redis-process.ts';
 import { clientTo, started } from '../support/sdk-rig.ts';
 import { singleRedis } from '../support/store-kinds.ts';
+import { hasEnded } from '../support/worker-rig.ts';
 
 /** A command that starts a process which writes beats into a file until it is killed. */
 function beating(): {
@@ -27,7 +28,7 @@ function beating(): {
       .map(([pid = 0, atMs = 0]) => ({ pid, atMs }));
   onTestFinished(() => {
     const pid = beats().at(-1)?.pid ?? 0;
-    if (pid > 0 && isRunning(pid)) process.kill(pid, 'SIGKILL');
+    if (pid > 0 && !hasEnded(pid)) process.kill(pid, 'SIGKILL');
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   });
   const beat = `const { appendFileSync } = require('node:fs');
@@ -41,14 +42,6 @@ function beating(): {
     ],
     beats,
   };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
 }
 
 describe('a lost lease', { timeout: 60_000 }, () => {
@@ -73,7 +66,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
       const seen = beats();
       const last = seen.at(-1);
       expect(last?.atMs).toBeLessThan(grantedAtMs);
-      expect(isRunning(last?.pid ?? 0)).toBe(false);
+      expect(hasEnded(last?.pid ?? 0)).toBe(true);
       expect(await holder.exit(5_000)).toBe(76);
       expect(beats()).toHaveLength(seen.length);
       expect(holder.stdout).toBe('told\n');
@@ -102,7 +95,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect(await holder.exit(5_000)).toBe(76);
     expect(performance.now() - beginMs).toBeGreaterThan(1_000);
     expect(performance.now() - beginMs).toBeLessThan(3_000);
-    expect(isRunning(beats().at(-1)?.pid ?? 0)).toBe(false);
+    expect(hasEnded(beats().at(-1)?.pid ?? 0)).toBe(true);
     expect(holder.stderr).toMatch(/^leasehold: The lease on r is lost: an administrator force-released it\./);
   });
 
@@ -143,7 +136,7 @@ describe('a lost lease', { timeout: 60_000 }, () => {
     expect(await holder.exit(5_000)).toBe(76);
     const last = beats().at(-1);
     expect((last?.atMs ?? 0) - resumedAtMs).toBeLessThan(1_000);
-    expect(isRunning(last?.pid ?? 0)).toBe(false);
+    expect(hasEnded(last?.pid ?? 0)).toBe(true);
     expect(holder.stdout).toBe('');
   });
 
@@ -180,7 +173,7 @@ describe.skipIf(process.platform !== 'linux')('a run that is killed', { timeout:
     const grantedAtMs = Date.now();
     const last = beats().at(-1);
     expect(last?.atMs).toBeLessThan(grantedAtMs);
-    expect(isRunning(last?.pid ?? 0)).toBe(false);
+    expect(hasEnded(last?.pid ?? 0)).toBe(true);
     expect(await holder.exit(5_000)).toBe('SIGKILL');
     expect(holder.stdout).toBe('told\n');
   });
@@ -209,7 +202,7 @@ describe.skipIf(process.platform !== 'linux')('a run that is killed', { timeout:
     expect(await holder.exit(10_000)).toBe('SIGKILL');
     // Its files are closed, which is what `exit` waits for, a moment before it is gone.
     const pid = beats().at(-1)?.pid ?? 0;
-    await eventually(() => !isRunning(pid), { what: 'the end of the command', withinMs: 5_000 });
+    await eventually(() => hasEnded(pid), { what: 'the end of the command', withinMs: 5_000 });
     expect(performance.now() - toldAtMs).toBeLessThan(5_000);
   });
 
@@ -222,7 +215,10 @@ describe.skipIf(process.platform !== 'linux')('a run that is killed', { timeout:
     onTestFinished(() => void process.kill(Number(background), 'SIGKILL'));
     const pids = children.trim().split(' ').map(Number);
     expect(pids).toHaveLength(2); // the command and the watchdog
-    await eventually(() => !pids.some(isRunning), { what: 'the end of the watchdog', withinMs: 5_000 });
-    expect(isRunning(Number(background))).toBe(true);
+    await eventually(() => pids.every(hasEnded), {
+      what: 'the end of the watchdog',
+      withinMs: 5_000,
+    });
+    expect(hasEnded(Number(background))).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 // A server with several processes, as a user starts it with --workers, and what tests ask of it: its server processes,
 // connections to each of them, and the answers of its admin port.
+import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { expect, type TestContext } from 'vitest';
@@ -129,6 +130,15 @@ export function lives(pid: number): boolean {
     return process.kill(pid, 0);
   } catch {
     return false;
+  }
+}
+
+/** Whether the process runs no longer, even if its parent hasn't waited for it. Reads /proc, which only Linux has. */
+export function hasEnded(pid: number): boolean {
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return true;
   }
 }
 
