@@ -184,6 +184,7 @@ export const REDIS: Row = {
       'Only with durability replicated.',
     ),
     timeseries('Answers that pass together', 'none', quantiles('leasehold_commit_batch_size')),
+    timeseries('Commands that go together', 'none', quantiles('leasehold_store_batch_size')),
   ],
 };
 

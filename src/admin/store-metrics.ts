@@ -5,11 +5,13 @@ import type { Registry } from 'prom-client';
 import { CALL_SECONDS } from './buckets.ts';
 import { Distribution, Tally } from './tally.ts';
 
+const COMMANDS = [1, 2, 4, 8, 16, 32, 64];
 const ANSWERS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
 export class StoreMetrics {
   readonly #commands: Tally;
   readonly #commandSeconds: Distribution;
+  readonly #batch: Distribution;
   readonly #commitBatch: Distribution;
   readonly #commitSeconds: Distribution;
 
@@ -21,9 +23,14 @@ export class StoreMetrics {
     });
     this.#commandSeconds = new Distribution(registry, {
       name: 'leasehold_store_command_duration_seconds',
-      help: 'From sending a command to its reply, before it is confirmed',
+      help: 'From a command to its reply, before it is confirmed',
       labelNames: ['command'],
       buckets: CALL_SECONDS,
+    });
+    this.#batch = new Distribution(registry, {
+      name: 'leasehold_store_batch_size',
+      help: 'Commands that went to Redis in one call',
+      buckets: COMMANDS,
     });
     this.#commitBatch = new Distribution(registry, {
       name: 'leasehold_commit_batch_size',
@@ -40,6 +47,10 @@ export class StoreMetrics {
   commandEnded(command: string, outcome: string, tookMs: number): void {
     this.#commands.of(command, outcome).add();
     this.#commandSeconds.of(command).add(tookMs / 1_000);
+  }
+
+  batchSent(commands: number): void {
+    this.#batch.of().add(commands);
   }
 
   committed(answers: number, tookMs: number): void {

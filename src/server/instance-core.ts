@@ -66,6 +66,7 @@ export function openCore({ config, log, clock, random, processNumber, identity }
     clock,
     random,
     observer: {
+      batchSent: (commands) => metrics.store.batchSent(commands),
       commandEnded: (name, outcome, tookMs) => metrics.store.commandEnded(name, outcome, tookMs),
       committed: (answers, tookMs) => metrics.store.committed(answers, tookMs),
       operationDied: (type) => operationMetrics.ended(type, 'dead'),

@@ -106,6 +106,8 @@ export interface Store {
 export interface StoreObserver {
   /** One script (or in-memory command) ended: its name, how it ended, and how long it took. */
   commandEnded(name: string, outcome: string, tookMs: number): void;
+  /** So many commands went to Redis in one call. */
+  batchSent?(commands: number): void;
   /** An operation of this type became dead. Of several instances, the one that saw it is told. */
   operationDied?(type: string): void;
   /** Enough replicas have what so many answers tell, which waited for that together. */

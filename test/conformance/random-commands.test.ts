@@ -65,52 +65,63 @@ const failOver = fc.record({
   stale: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, fc.constant(true)),
 });
 
+const acquire = fc.record({
+  do: fc.constant('acquire' as const),
+  resource,
+  leaseId,
+  ttlMs,
+  stamp,
+  mode,
+  mayWait: fc.boolean(),
+  again: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+  minHoldMs: orNone([2_000, 15_000]),
+  maxHoldMs: orNone([2_000, 20_000]),
+});
+const renew = fc.record({
+  do: fc.constant('renew' as const),
+  resource,
+  leaseId,
+  ttlMs: fc.oneof(ttlMs, fc.constant(0)),
+  stamp: fc.option(stamp, { nil: undefined }),
+  takesOver: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+  onlyLooks: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+  /** Which of the tokens seen for the resource, counted from the newest. */
+  tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
+});
+const release = fc.record({ do: fc.constant('release' as const), resource, leaseId });
+const confirm = fc.record({ do: fc.constant('confirm' as const), resource, leaseId, ttlMs, stamp });
+const leave = fc.record({
+  do: fc.constant('leave' as const),
+  resource,
+  leaseId,
+  stamp,
+  keepPlaceMs: fc.constantFrom(0, 5_000),
+  giveBack: fc.boolean(),
+});
+const advance = fc.record({ do: fc.constant('advance' as const), resource });
+const check = fc.record({
+  do: fc.constant('check' as const),
+  resource,
+  tokensBack: fc.constantFrom(0, 0, 1),
+});
+
+/** What one call to Redis may hold several of. */
+const batched = fc.oneof(
+  { weight: 6, arbitrary: acquire },
+  { weight: 6, arbitrary: renew },
+  { weight: 4, arbitrary: release },
+  { weight: 4, arbitrary: confirm },
+  { weight: 2, arbitrary: leave },
+  { weight: 1, arbitrary: advance },
+  { weight: 1, arbitrary: check },
+);
+
 const command = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('acquire' as const),
-      resource,
-      leaseId,
-      ttlMs,
-      stamp,
-      mode,
-      mayWait: fc.boolean(),
-      again: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
-      minHoldMs: orNone([2_000, 15_000]),
-      maxHoldMs: orNone([2_000, 20_000]),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('renew' as const),
-      resource,
-      leaseId,
-      ttlMs: fc.oneof(ttlMs, fc.constant(0)),
-      stamp: fc.option(stamp, { nil: undefined }),
-      takesOver: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
-      onlyLooks: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
-      /** Which of the tokens seen for the resource, counted from the newest. */
-      tokensBack: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.constant(1)),
-    }),
-  },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('release' as const), resource, leaseId }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({ do: fc.constant('confirm' as const), resource, leaseId, ttlMs, stamp }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('leave' as const),
-      resource,
-      leaseId,
-      stamp,
-      keepPlaceMs: fc.constantFrom(0, 5_000),
-      giveBack: fc.boolean(),
-    }),
-  },
+  { weight: 6, arbitrary: acquire },
+  { weight: 6, arbitrary: renew },
+  { weight: 3, arbitrary: release },
+  { weight: 4, arbitrary: confirm },
+  { weight: 2, arbitrary: leave },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -135,13 +146,13 @@ const command = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('refresh' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('advance' as const), resource }) },
+  { weight: 1, arbitrary: advance },
+  { weight: 1, arbitrary: check },
   {
-    weight: 1,
+    weight: 6,
     arbitrary: fc.record({
-      do: fc.constant('check' as const),
-      resource,
-      tokensBack: fc.constantFrom(0, 0, 1),
+      do: fc.constant('together' as const),
+      commands: fc.array(batched, { minLength: 2, maxLength: 10, size: 'max' }),
     }),
   },
   {
@@ -175,14 +186,16 @@ const command = fc.oneof(
   { weight: 3, arbitrary: failOver },
 );
 
+type Batched = typeof batched extends fc.Arbitrary<infer T> ? T : never;
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
+type Together = Extract<Command, { do: 'together' }>;
 
 /**
  * Applies one command and returns what a caller and an onlooker see, without what depends on the process's own clock.
  */
 async function apply(
   h: StoreHarness,
-  c: Command,
+  c: Exclude<Command, Together>,
   tokens: readonly bigint[],
   snapshots: Snapshot[],
 ): Promise<unknown> {
@@ -329,6 +342,7 @@ class Observed {
   }
 
   async apply(c: Command): Promise<unknown> {
+    if (c.do === 'together') return this.#together(c.commands);
     const seen = this.#seen('resource' in c ? c.resource : '');
     const outcome = await apply(this.harness, c, seen, this.#snapshots);
     this.outcome = outcome;
@@ -337,8 +351,24 @@ class Observed {
       for (const lease of outcome) this.#toldOf(lease.resource).add(lease.fencingToken);
       return outcome.map((lease: Lease) => comparable(lease, this.#seen(lease.resource)));
     }
-    if ((c.do === 'acquire' || c.do === 'confirm') && isGranted(outcome)) this.#expectGrowth(outcome);
+    this.#lookAtGrant(c, outcome);
     return c.do === 'list' ? withoutTokens(outcome) : comparable(outcome, seen);
+  }
+
+  /** Asks for all at once: the Redis store sends them in one call, and each store runs them in this order. */
+  async #together(commands: readonly Batched[]): Promise<unknown> {
+    const before = commands.map(({ resource }) => [...this.#seen(resource)]);
+    const asked = commands.map((c, index) => apply(this.harness, c, before[index] ?? [], this.#snapshots));
+    const outcomes = await Promise.all(asked);
+    this.outcome = outcomes;
+    return commands.map((c, index) => {
+      this.#lookAtGrant(c, outcomes[index]);
+      return comparable(outcomes[index], this.#seen(c.resource));
+    });
+  }
+
+  #lookAtGrant(c: Command, outcome: unknown): void {
+    if ((c.do === 'acquire' || c.do === 'confirm') && isGranted(outcome)) this.#expectGrowth(outcome);
   }
 
   async view(resource: string): Promise<unknown> {
@@ -380,6 +410,7 @@ class Observed {
 }
 
 test('random command sequences have the same outcome on both stores', { timeout: TIMEOUT_MS }, async () => {
+  let largestBatch = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(command, { minLength: 1, maxLength: 40, size: 'max' }),
@@ -410,9 +441,11 @@ test('random command sequences have the same outcome on both stores', { timeout:
         } finally {
           await model.harness.close();
           await real.harness.close();
+          largestBatch = Math.max(largestBatch, ...real.harness.batches);
         }
       },
     ),
     { numRuns: RUNS, endOnFailure: !SHRINK, ...(SEED ? { seed: Number(SEED) } : {}) },
   );
+  expect(largestBatch).toBeGreaterThan(2);
 });

@@ -21,6 +21,8 @@ export interface StoreHarness {
   readonly contention: ContentionBoard;
   /** The types of the operations that became dead, as the store told of them. */
   readonly deaths: readonly string[];
+  /** How many commands went to Redis together, call by call. */
+  readonly batches: readonly number[];
   /** The system clock jumps by `ms`, forwards or back, and the next command sees it. */
   step(ms: number): Promise<void>;
   /** As `step`, but what is due is left until the next command. */
@@ -110,9 +112,11 @@ export abstract class Harness implements StoreHarness {
   abstract readonly operations: OperationStore;
   abstract readonly contention: ContentionBoard;
   readonly deaths: string[] = [];
+  readonly batches: number[] = [];
   protected readonly observer: StoreObserver = {
     ...quietObserver,
     operationDied: (type) => void this.deaths.push(type),
+    batchSent: (commands) => void this.batches.push(commands),
   };
   protected readonly rollCall: boolean;
   protected nowMs = START_MS;

@@ -2,10 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/domain/clock.ts';
 import { CommandLane } from '../../src/store/redis/command-lane.ts';
+import type { Reply } from '../../src/store/redis/evaluate-script.ts';
 import type { PrimaryKeeper } from '../../src/store/redis/primary-keeper.ts';
 import type { PrimaryLocator } from '../../src/store/redis/primary-locator.ts';
 import { loadScripts } from '../../src/store/redis/scripts.ts';
-import type { Reply, Session } from '../../src/store/redis/session.ts';
+import type { Session } from '../../src/store/redis/session.ts';
 import { quietObserver } from '../support/store-harness.ts';
 
 const PRIMARY = { address: { host: '127.0.0.1', port: 1 }, configEpoch: '0', key: 'p' };
@@ -32,7 +33,7 @@ function laneWith(reply: Reply, keeper: Partial<PrimaryKeeper>) {
 }
 
 function run(lane: CommandLane, note: () => void): Promise<unknown> {
-  return lane.run('acquire-lock', ['{0}:meta'], [], { deadlineMs: systemClock.monotonicMs() + 1_000 }, note);
+  return lane.run('acquire-lock', [], { deadlineMs: systemClock.monotonicMs() + 1_000 }, note);
 }
 
 describe('an answer that is about to be told', () => {

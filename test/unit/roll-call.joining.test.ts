@@ -2,10 +2,10 @@
 // reign. Redis is played by answers that the test gives; the scripts' part is in roll-call.faults.test.ts.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs } from '../../src/domain/safety.ts';
-import { keysFor } from '../../src/store/redis/keys.ts';
+import type { Reply } from '../../src/store/redis/evaluate-script.ts';
 import { RollCall, type RollCallOptions } from '../../src/store/redis/roll-call.ts';
 import { loadScripts, type Scripts } from '../../src/store/redis/scripts.ts';
-import type { Reply, Session } from '../../src/store/redis/session.ts';
+import type { Session } from '../../src/store/redis/session.ts';
 import type { Told } from '../../src/store/redis/told-lease.ts';
 import { ToldMemory } from '../../src/store/redis/told-memory.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -42,7 +42,6 @@ function options(maxToldLeases = 1_000): RollCallOptions {
   return {
     // Only what RollCall asks of it.
     locator: { agreedAt: () => named } as unknown as RollCallOptions['locator'],
-    keys: keysFor('t:'),
     scripts: SCRIPTS as Scripts,
     clock,
     machineMs: () => clock.monotonicMs(),
@@ -72,7 +71,7 @@ function session(reign: string, epoch: number, entry?: Entry, from = { reign: 'n
         return ['answered', '1', '6000000', '0', '0', '0'];
     }
   };
-  const run: Session['run'] = async (script, _keys, args) => {
+  const run: Session['run'] = async (script, args) => {
     const name = NAMES.get(script) ?? '';
     calls.push({ name, args });
     return reply(name);

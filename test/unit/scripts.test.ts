@@ -82,5 +82,5 @@ test('a shared part that does something, rather than declare it, is refused', ()
 
 test('a shared function on one line is left out without its neighbours', () => {
   const mark = scripts.find(({ name }) => name === 'mark-commit')?.source ?? '';
-  expect(definedIn(mark)).toEqual(['time_us', 'int', 'enter', 'advance']);
+  expect(definedIn(mark)).toEqual(['time_us', 'int', 'is_late', 'enter', 'advance']);
 });

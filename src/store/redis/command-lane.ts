@@ -10,10 +10,11 @@ import type { StoreBound } from '../lock-store.ts';
 import type { StoreObserver } from '../store.ts';
 import { CommitBarrier } from './commit-barrier.ts';
 import type { ConnectionSettings } from './connection.ts';
+import type { Reply } from './evaluate-script.ts';
 import type { PrimaryKeeper } from './primary-keeper.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
-import type { Reply, Session } from './session.ts';
+import type { Session } from './session.ts';
 
 export interface CommandLaneOptions {
   readonly keeper: PrimaryKeeper;
@@ -86,13 +87,7 @@ export class CommandLane {
    * Runs a script and resolves with a reply that can be told to the caller. Rejects by `bound.deadlineMs` at the
    * latest.
    */
-  async run(
-    name: ScriptName,
-    keys: readonly string[],
-    args: readonly string[],
-    bound: StoreBound,
-    note?: Note,
-  ): Promise<Answer> {
+  async run(name: ScriptName, args: readonly string[], bound: StoreBound, note?: Note): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) {
       throw new CoordinationError('OVERLOADED', 'too many commands wait for Redis', {
         retryAfterMs: RETRY_SOON_MS,
@@ -102,8 +97,7 @@ export class CommandLane {
     try {
       // Refused as late, the command did nothing and brought a newer sample of Redis's time: try once more with that.
       return (
-        (await this.#attempt(name, keys, args, bound, note)) ??
-        (await this.#attemptAgain(name, keys, args, bound, note))
+        (await this.#attempt(name, args, bound, note)) ?? (await this.#attemptAgain(name, args, bound, note))
       );
     } finally {
       this.#inFlight--;
@@ -112,19 +106,17 @@ export class CommandLane {
 
   async #attemptAgain(
     name: ScriptName,
-    keys: readonly string[],
     args: readonly string[],
     bound: StoreBound,
     note: Note | undefined,
   ): Promise<Answer> {
-    const answer = await this.#attempt(name, keys, args, bound, note);
+    const answer = await this.#attempt(name, args, bound, note);
     if (answer) return answer;
     throw unavailable('Redis runs commands too late; nothing was changed');
   }
 
   async #attempt(
     name: ScriptName,
-    keys: readonly string[],
     args: readonly string[],
     bound: StoreBound,
     note: Note | undefined,
@@ -138,7 +130,7 @@ export class CommandLane {
       if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
     }
     const askedAtMs = clock.monotonicMs();
-    const work = (): Promise<Reply> => session.run(scripts[name], keys, args, bound.deadlineMs);
+    const work = (): Promise<Reply> => session.run(scripts[name], args, bound.deadlineMs);
     const reply = await (bound.trace ? traced(bound.trace, name, work) : work());
     if (reply[0] === 'late') return undefined;
     if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');

@@ -9,8 +9,9 @@ import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { evaluate } from './evaluate-script.ts';
 import type { Script } from './scripts.ts';
-import { evaluate, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 export interface CommitBarrierOptions {
   /** Answers of this session pass here; its end is the barrier's. */

@@ -15,6 +15,7 @@ import { CONFIRMATION_WINDOW_MS, entryKeptMs, freshWithinMs, TICK_MS } from '../
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { deathsOf } from './deaths.ts';
+import type { Reply } from './evaluate-script.ts';
 import { type NodeInfo, parseNodeInfo } from './info.ts';
 import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
@@ -24,7 +25,7 @@ import { QuarantineWatch } from './quarantine-watch.ts';
 import { isReignOf, ReignAdoption, type ReignPolicy, reignOf, STEP_TIMEOUT_MS } from './reign.ts';
 import { RollCall } from './roll-call.ts';
 import type { Scripts } from './scripts.ts';
-import { type Reply, Session } from './session.ts';
+import { Session } from './session.ts';
 import { lackInWords, lackingRights, rightMissedBy } from './user-rights.ts';
 
 export interface PrimaryKeeperOptions {
@@ -269,6 +270,8 @@ export class PrimaryKeeper {
     const caller = this.rollCall ? instanceId : '-';
     const session = new Session({
       connection,
+      scripts,
+      metaKey: keys.meta,
       primary: agreed,
       reign,
       epoch,
@@ -322,7 +325,7 @@ export class PrimaryKeeper {
 
   // The lease clock stands still when nobody advances it. A tick also removes locks that have lapsed.
   async #tickUntilOver(session: Session): Promise<void> {
-    const { clock, keys, scripts, policy, observer } = this.#options;
+    const { clock, scripts, policy, observer } = this.#options;
     const keptUs = microseconds(entryKeptMs(policy.maxTtlMs));
     const life = [String(LOOKS_PER_TICK), ...policy.lifeOfOperations];
     while (!session.over.aborted && !this.#closing.signal.aborted) {
@@ -335,7 +338,7 @@ export class PrimaryKeeper {
         const asked = this.rollCall?.asked(session) ?? ['', ''];
         const [mark, accepted] = this.rollCall?.marks(session) ?? ['', ''];
         const args = [...life, ...asked, keptUs, mark, accepted];
-        const reply = await session.run(scripts['tick-clock'], [keys.meta], args, deadlineMs);
+        const reply = await session.run(scripts['tick-clock'], args, deadlineMs);
         if (reply[0] === 'contested') this.rollCall?.contested();
         if (reply[0] === 'ticked') this.rollCall?.wrote(session, mark);
         if (reply[0] === 'ticked') for (const type of deathsOf(reply[4])) observer.operationDied?.(type);

@@ -3,8 +3,8 @@
 
 import type { Clock } from '../../domain/clock.ts';
 import type { MissingInstance, QuarantineEnd, StoreObserver } from '../store.ts';
+import type { Reply } from './evaluate-script.ts';
 import { milliseconds } from './lock-replies.ts';
-import type { Reply } from './session.ts';
 
 export interface QuarantineWatchOptions {
   readonly clock: Clock;

@@ -3,12 +3,10 @@
 import type { BoardView, ContentionBoard } from '../contention-board.ts';
 import type { StoreBound } from '../lock-store.ts';
 import type { CommandLane } from './command-lane.ts';
-import type { Keys } from './keys.ts';
 import { milliseconds } from './lock-replies.ts';
 
 export interface RedisContentionBoardOptions {
   readonly lane: CommandLane;
-  readonly keys: Keys;
   readonly instanceId: string;
 }
 
@@ -22,13 +20,13 @@ export class RedisContentionBoard implements ContentionBoard {
   }
 
   async write(text: string, bound: StoreBound): Promise<void> {
-    const { lane, keys, instanceId } = this.#options;
-    await lane.run('write-contention', [keys.meta], [instanceId, text], bound);
+    const { lane, instanceId } = this.#options;
+    await lane.run('write-contention', [instanceId, text], bound);
   }
 
   async read(bound: StoreBound): Promise<BoardView> {
-    const { lane, keys } = this.#options;
-    const { reply } = await lane.run('read-contention', [keys.meta], [], bound);
+    const { lane } = this.#options;
+    const { reply } = await lane.run('read-contention', [], bound);
     const [word, now, ...flat] = reply;
     if (word !== 'board') throw new Error(`read-contention: unexpected reply ${word}`);
     const texts = [];

@@ -1,7 +1,5 @@
 // The lock store on Redis: turns each command into one script call, and the script's words into outcomes. Decides
 // nothing itself: the scripts decide atomically, and the lane decides which answers a caller gets.
-//
-// Over 300 lines because each command of the interface is here, beside what its reply means.
 
 import { CoordinationError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
@@ -32,7 +30,6 @@ import type {
 } from '../lock-store.ts';
 import type { ChangeFeed, Extension } from './change-feed.ts';
 import type { Answer, CommandLane, Note } from './command-lane.ts';
-import type { Keys } from './keys.ts';
 import {
   aboutText,
   acquireArguments,
@@ -53,7 +50,6 @@ const ASK_AGAIN_MS = 2_000;
 export interface RedisLockStoreOptions {
   readonly lane: CommandLane;
   readonly keeper: PrimaryKeeper;
-  readonly keys: Keys;
   readonly changes: ChangeFeed;
   readonly instanceId: string;
 }
@@ -61,17 +57,15 @@ export interface RedisLockStoreOptions {
 export class RedisLockStore implements LockStore {
   readonly #lane: CommandLane;
   readonly #keeper: PrimaryKeeper;
-  readonly #keys: readonly string[];
   readonly #changes: ChangeFeed;
   readonly #instanceId: string;
   /** Undefined where nobody calls the roll. */
   readonly #told: ToldParts | undefined;
   readonly #listeners = new Set<(notice: Notice) => void>();
 
-  constructor({ lane, keeper, keys, changes, instanceId }: RedisLockStoreOptions) {
+  constructor({ lane, keeper, changes, instanceId }: RedisLockStoreOptions) {
     this.#lane = lane;
     this.#keeper = keeper;
-    this.#keys = [keys.meta];
     this.#changes = changes;
     this.#instanceId = instanceId;
     this.#told = keeper.rollCall;
@@ -268,7 +262,7 @@ export class RedisLockStore implements LockStore {
   }
 
   #run(name: ScriptName, args: readonly string[], bound: StoreBound, note?: Note): Promise<Answer> {
-    return this.#lane.run(name, this.#keys, args, bound, note);
+    return this.#lane.run(name, args, bound, note);
   }
 
   #granted(of: AcquisitionRef, answer: Answer): Granted {

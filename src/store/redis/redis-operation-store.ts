@@ -40,7 +40,6 @@ import type { StoreObserver } from '../store.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { Answer, CommandLane, Note } from './command-lane.ts';
 import { deathsOf } from './deaths.ts';
-import type { Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import { milliseconds, readContention } from './lock-replies.ts';
 import {
@@ -86,7 +85,6 @@ type ClaimedPiece = Extract<ClaimOutcome, { kind: 'claimed' }> & { readonly behi
 export interface RedisOperationStoreOptions {
   readonly lane: CommandLane;
   readonly keeper: PrimaryKeeper;
-  readonly keys: Keys;
   readonly changes: ChangeFeed;
   readonly observer: StoreObserver;
   readonly maxTtlMs: number;
@@ -94,14 +92,12 @@ export interface RedisOperationStoreOptions {
 
 export class RedisOperationStore implements OperationStore {
   readonly #options: RedisOperationStoreOptions;
-  readonly #keys: readonly string[];
   readonly #life: readonly string[];
   readonly #room: string;
   readonly #listeners = new Set<(notice: AttemptNotice) => void>();
 
   constructor(options: RedisOperationStoreOptions) {
     this.#options = options;
-    this.#keys = [options.keys.meta];
     this.#life = lifeArguments(options.maxTtlMs);
     this.#room = microseconds(recoveryRoomMs(options.maxTtlMs));
   }
@@ -300,7 +296,7 @@ export class RedisOperationStore implements OperationStore {
   }
 
   #run(name: ScriptName, bound: StoreBound, args: readonly string[], note?: Note): Promise<Answer> {
-    return this.#options.lane.run(name, this.#keys, args, bound, note);
+    return this.#options.lane.run(name, args, bound, note);
   }
 
   get #told(): ToldParts | undefined {

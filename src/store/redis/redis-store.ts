@@ -156,10 +156,10 @@ export class RedisStore implements Store {
       instanceId,
       extend: (aheadMs, mark, bound) => this.locks.extendWatch(aheadMs, mark, bound),
     });
-    const common = { lane, keeper: this.#keeper, keys, changes: this.#changes };
+    const common = { lane, keeper: this.#keeper, changes: this.#changes };
     this.locks = new RedisLockStore({ ...common, instanceId });
     this.operations = new RedisOperationStore({ ...common, observer, maxTtlMs });
-    this.contention = new RedisContentionBoard({ lane, keys, instanceId });
+    this.contention = new RedisContentionBoard({ lane, instanceId });
     this.#channel = new ChannelListener({
       name: keys.channel(options.instanceId),
       connection,

@@ -6,13 +6,14 @@ import { type Clock, within } from '../../domain/clock.ts';
 import { FORMER_SCHEMA, newcomerWaitMs, SCHEMA_VERSION } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import type { Connection } from './connection.ts';
+import { evaluate } from './evaluate-script.ts';
 import type { NodeInfo } from './info.ts';
 import { BUCKETS, type Keys } from './keys.ts';
 import { microseconds } from './lock-arguments.ts';
 import { milliseconds } from './lock-replies.ts';
 import type { NamedPrimary } from './primary-locator.ts';
 import type { Scripts } from './scripts.ts';
-import { evaluate, type TimeSample } from './session.ts';
+import type { TimeSample } from './session.ts';
 
 /** What an adoption installs, and what a node must be like. */
 export interface ReignPolicy {

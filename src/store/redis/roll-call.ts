@@ -12,13 +12,13 @@ import type { Identity } from '../../domain/inheritance.ts';
 import { awayAtMostMs, freshWithinMs, newcomerWaitMs, SKEW_ALLOWANCE_MS } from '../../domain/safety.ts';
 import type { StoreObserver } from '../store.ts';
 import { EntryMarks } from './entry-marks.ts';
-import type { Keys } from './keys.ts';
+import type { Reply } from './evaluate-script.ts';
 import { microseconds } from './lock-arguments.ts';
 import type { PrimaryLocator } from './primary-locator.ts';
 import { STEP_TIMEOUT_MS } from './reign.ts';
 import { RollCallBatch } from './roll-call-batch.ts';
 import type { ScriptName, Scripts } from './scripts.ts';
-import type { Reply, Session } from './session.ts';
+import type { Session } from './session.ts';
 import { Standing } from './standing.ts';
 import type { ToldAttempt } from './told-attempts.ts';
 import type { Cut } from './told-cut.ts';
@@ -27,7 +27,6 @@ import { ToldMemory } from './told-memory.ts';
 
 export interface RollCallOptions {
   readonly locator: PrimaryLocator;
-  readonly keys: Keys;
   readonly scripts: Scripts;
   readonly clock: Clock;
   /** Milliseconds on the machine's monotonic clock. */
@@ -236,10 +235,10 @@ export class RollCall {
   async leave(session: Session | undefined): Promise<void> {
     this.#isLeaving = true;
     if (!session || session.over.aborted || this.#memberships.get(session) !== this.#home) return;
-    const { scripts, keys, clock } = this.#options;
+    const { scripts, clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + LEAVE_WITHIN_MS;
     try {
-      await session.run(scripts['leave-registry'], [keys.meta], [], deadlineMs);
+      await session.run(scripts['leave-registry'], [], deadlineMs);
     } catch {
       // It is dropped later.
     }
@@ -344,8 +343,8 @@ export class RollCall {
     expected: string,
     args: readonly string[] = [],
   ): Promise<Reply> {
-    const { scripts, keys, clock } = this.#options;
-    const reply = await session.run(scripts[name], [keys.meta], args, clock.monotonicMs() + STEP_TIMEOUT_MS);
+    const { scripts, clock } = this.#options;
+    const reply = await session.run(scripts[name], args, clock.monotonicMs() + STEP_TIMEOUT_MS);
     if (reply[0] !== expected) throw new Error(`${name}: ${reply[0]}`);
     return reply;
   }

@@ -1,19 +1,22 @@
-// One connection under one reign, on which scripts are sent. Sends them, bounds the wait for their replies, keeps the
-// newest sample of Redis's time, and says when it must not be used any more. It never outlives its connection, and its
-// reign never changes: after a failover, a restart or a new config epoch, primary-keeper.ts makes a new one.
+// One connection under one reign, on which scripts are sent. Sends them, or has them sent together
+// (command-batches.ts), bounds the wait for their replies, keeps the newest sample of Redis's time, and says when it
+// must not be used any more. It never outlives its connection, and its reign never changes: after a failover, a restart
+// or a new config epoch, primary-keeper.ts makes a new one.
 
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
 import type { StoreObserver } from '../store.ts';
+import { CommandBatches } from './command-batches.ts';
 import type { Connection } from './connection.ts';
+import { evaluate, type Reply, unanswered } from './evaluate-script.ts';
 import type { NamedPrimary } from './primary-locator.ts';
-import type { Script } from './scripts.ts';
-
-/** A script's reply: a word, Redis's TIME in microseconds, and what belongs to the word. */
-export type Reply = readonly [word: string, timeUs: string, ...rest: string[]];
+import type { Script, Scripts } from './scripts.ts';
 
 export interface SessionOptions {
   readonly connection: Connection;
+  readonly scripts: Scripts;
+  /** The one key that scripts declare. */
+  readonly metaKey: string;
   readonly primary: NamedPrimary;
   readonly reign: string;
   readonly epoch: number;
@@ -47,6 +50,8 @@ export class Session {
   readonly #clock: Clock;
   readonly #observer: StoreObserver;
   readonly #over = new AbortController();
+  readonly #metaKey: string;
+  readonly #batches: CommandBatches;
   #sample: TimeSample;
   #lateAtMs = 0;
 
@@ -60,6 +65,16 @@ export class Session {
     this.#observer = options.observer;
     this.#sample = options.sample;
     this.over = this.#over.signal;
+    this.#metaKey = options.metaKey;
+    this.#batches = new CommandBatches({
+      connection: options.connection,
+      scripts: options.scripts,
+      head: (deadlineMs) => this.#head(deadlineMs),
+      notAfterUs: (deadlineMs) => this.notAfterUs(deadlineMs),
+      clock: options.clock,
+      over: this.over,
+      sent: (commands) => options.observer.batchSent?.(commands),
+    });
     void this.connection.closed.then((error) => this.retire(error?.message ?? 'connection closed'));
   }
 
@@ -94,44 +109,45 @@ export class Session {
     return Math.floor(this.#sample.timeUs + (deadlineMs - this.#sample.atMs) * 1_000);
   }
 
-  /**
-   * Runs a script with `reign`, `not_after` and the caller as its first arguments and resolves with its reply. Throws
-   * REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no reply came by
-   * `deadlineMs`.
-   */
-  async run(
-    script: Script,
-    keys: readonly string[],
-    args: readonly string[],
-    deadlineMs: number,
-  ): Promise<Reply> {
-    const startedMs = this.#clock.monotonicMs();
-    let outcome = 'error';
-    try {
-      const rest = [keys.length, ...keys, this.reign, this.notAfterUs(deadlineMs), this.caller, ...args];
-      const reply = await this.#send(script, rest, deadlineMs);
-      outcome = reply[0];
-      this.retireOn(outcome);
-      if (outcome === 'late') this.#lateAtMs = this.#clock.monotonicMs();
-      return reply;
-    } finally {
-      this.#observer.commandEnded(script.name, outcome, this.#clock.monotonicMs() - startedMs);
-    }
+  /** What the arguments of every script begin with: how many keys, the key, and the first three of each. */
+  #head(deadlineMs: number): readonly (string | number)[] {
+    return [1, this.#metaKey, this.reign, this.notAfterUs(deadlineMs), this.caller];
   }
 
-  async #send(script: Script, rest: readonly (string | number)[], deadlineMs: number): Promise<Reply> {
-    const leftMs = deadlineMs - this.#clock.monotonicMs();
-    if (leftMs <= 0) throw new CoordinationError('DEADLINE_EXCEEDED', 'no time left to ask Redis');
-    const work = evaluate(this.connection, script, rest);
-    const late = (): Error => new CoordinationError('OUTCOME_UNKNOWN', 'Redis did not reply in time');
-    let reply: Reply;
-    try {
-      reply = await within(this.#clock, leftMs, work, late);
-    } catch (error) {
-      throw this.#classified(error);
-    }
-    this.#sample = { timeUs: Number(reply[1]), atMs: this.#clock.monotonicMs() };
-    return reply;
+  /**
+   * Runs a script, perhaps together with others, with `reign`, `not_after` and the caller as its first arguments, and
+   * resolves with its reply. Throws REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no
+   * reply came by `deadlineMs`.
+   */
+  run(script: Script, args: readonly string[], deadlineMs: number): Promise<Reply> {
+    const startedMs = this.#clock.monotonicMs();
+    return new Promise((resolve, reject) => {
+      const replied = (reply: Reply): void => {
+        this.#heard(script, reply, startedMs);
+        resolve(reply);
+      };
+      const failed = (error: unknown): void => {
+        this.#observer.commandEnded(script.name, 'error', this.#clock.monotonicMs() - startedMs);
+        reject(this.#classified(error));
+      };
+      if (deadlineMs <= startedMs) {
+        failed(new CoordinationError('DEADLINE_EXCEEDED', 'no time left to ask Redis'));
+      } else if (script.isBatched) {
+        this.#batches.add({ script, args, deadlineMs, replied, failed });
+      } else {
+        const work = evaluate(this.connection, script, [...this.#head(deadlineMs), ...args]);
+        within(this.#clock, deadlineMs - startedMs, work, unanswered).then(replied, failed);
+      }
+    });
+  }
+
+  #heard({ name }: Script, reply: Reply, startedMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    const [outcome] = reply;
+    this.#sample = { timeUs: Number(reply[1]), atMs: nowMs };
+    this.retireOn(outcome);
+    if (outcome === 'late') this.#lateAtMs = nowMs;
+    this.#observer.commandEnded(name, outcome, nowMs - startedMs);
   }
 
   #classified(error: unknown): CoordinationError {
@@ -158,21 +174,4 @@ export class Session {
       error,
     );
   }
-}
-
-/** Runs a script by its hash, or by its whole text when Redis doesn't know it (a restart, SCRIPT FLUSH). */
-export async function evaluate(
-  connection: Connection,
-  script: Script,
-  rest: readonly (string | number)[],
-): Promise<Reply> {
-  let reply: unknown;
-  try {
-    reply = await connection.call('EVALSHA', script.sha1, ...rest);
-  } catch (error) {
-    if (!(error instanceof Error && error.message.includes('NOSCRIPT'))) throw error;
-    reply = await connection.call('EVAL', script.source, ...rest);
-  }
-  if (!Array.isArray(reply) || reply.length < 2) throw new Error(`${script.name}: unexpected reply`);
-  return reply.map(String) as unknown as Reply; // the length was checked; scripts reply lists of strings
 }

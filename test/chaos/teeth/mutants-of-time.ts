@@ -15,7 +15,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
       'Late commands run. A primary that stood still runs what its socket buffers hold when it goes on: a ' +
       'renewal or a grant that its caller has heard nothing of, and has long given up.',
     edits: [
-      { file: PRELUDE, find: 'if now > tonumber(not_after) then', replace: 'if false then' },
+      { file: PRELUDE, find: 'return now > tonumber(not_after) end', replace: 'return false end' },
       { file: ADOPT, find: 'if now > not_after then', replace: 'if false then' },
     ],
   },
@@ -25,7 +25,7 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: 'src/store/redis/command-lane.ts',
-        find: '(await this.#attemptAgain(name, keys, args, bound, note))',
+        find: '(await this.#attemptAgain(name, args, bound, note))',
         replace: '(await Promise.reject(unavailable("late")))',
       },
     ],

@@ -3,6 +3,7 @@
 
 import type { Mutant } from './mutant.ts';
 import { MUTANTS_OF_ANSWERS } from './mutants-of-answers.ts';
+import { MUTANTS_OF_BATCHES } from './mutants-of-batches.ts';
 import { MUTANTS_OF_LEASES } from './mutants-of-leases.ts';
 import { MUTANTS_OF_REIGNS } from './mutants-of-reigns.ts';
 import { MUTANTS_OF_ROLL_CALLS } from './mutants-of-roll-calls.ts';
@@ -14,6 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MUTANTS_OF_REIGNS,
   ...MUTANTS_OF_ANSWERS,
   ...MUTANTS_OF_TIME,
+  ...MUTANTS_OF_BATCHES,
   ...MUTANTS_OF_LEASES,
   ...MUTANTS_OF_ROLL_CALLS,
   ...MUTANTS_OF_TOLD_LEASES,

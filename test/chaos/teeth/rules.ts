@@ -1,6 +1,7 @@
 // Each rule that the safety of the product rests on, the mutant that is the product without it, and the test that fails
 // then. `npm run test:rules` shows it. (The chaos suite shows the same with whole runs, for some of them.)
 
+import { RULES_OF_BATCHES } from './rules-of-batches.ts';
 import { RULES_OF_ROLL_CALLS } from './rules-of-roll-calls.ts';
 
 export interface Rule {
@@ -470,5 +471,6 @@ export const RULES: readonly Rule[] = [
     file: 'test/conformance/keep-alive.test.ts',
     test: 'Redis > a look tells how a lease stands, and neither extends it nor takes it over',
   },
+  ...RULES_OF_BATCHES,
   ...RULES_OF_ROLL_CALLS,
 ];

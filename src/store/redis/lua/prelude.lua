@@ -9,6 +9,8 @@ local function time_us() local t = redis.call('TIME') return t[1] * 1000000 + t[
 -- Lua 5.1's tostring keeps 14 digits. These numbers have 16.
 local function int(n) return string.format('%.0f', n) end
 
+local function is_late(now, not_after) return now > tonumber(not_after) end
+
 -- Every script enters here. Refuses a command that comes too late, under another reign, or from an instance that is not
 -- in the registry, and advances the lease clock:
 --
@@ -28,7 +30,7 @@ local function int(n) return string.format('%.0f', n) end
 -- Returns the state, or nil and the refusal to reply. `caller`: its entry is read; '-' for none.
 local function enter(meta, reign, not_after, caller)
   local now = time_us()
-  if now > tonumber(not_after) then return nil, { 'late', int(now) } end
+  if is_late(now, not_after) then return nil, { 'late', int(now) } end
   local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
     'watched_until', 'max_ttl', 'epoch', 'full_until', 'lapsed_older', 'token_at',
     'token_older')
@@ -91,11 +93,12 @@ local function quarantined(state, until_)
 end
 
 -- Larger than every earlier token: the counter sees to that when the clock has stepped back, the time when writes were
--- lost.
+-- lost. (A batch writes it once, behind its commands, which see it here.)
 local function next_token(state)
   state.token = math.max(state.token + 1, state.now)
-  redis.call('HSET', state.meta, 'token', int(state.token))
-  return int(state.token)
+  local text = int(state.token)
+  if state.is_batch then state.has_granted = true else redis.call('HSET', state.meta, 'token', text) end
+  return text
 end
 
 -- A lease is a field of the lock's hash, named by its lease_id:

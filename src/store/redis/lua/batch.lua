@@ -1,0 +1,41 @@
+#!lua
+-- Runs many commands in one call, one after the other, each as if it had come alone. What is the same for all is done
+-- once: who may ask under which reign, Redis's time, and the lease clock. So all of them happen at the same moment.
+--
+-- KEYS  1 meta            the bucket's meta hash
+-- ARGV  1 reign           the reign that the connection was confirmed for
+--       2 not_after       do nothing later than this by Redis's TIME: that of the last command to be late
+--       3 caller          the instance that asks; '-' without a roll call
+--       4… of each command: name, not_after, how many arguments follow, and these: its own behind `caller`
+-- REPLY of each command a list: what it replies alone, or
+--       error now message    (it failed in the middle; the others stand)
+--       late now | reign now | unregistered now    (of all, and nothing was done)
+local keys, words, meta, reign, latest, caller = KEYS, ARGV, KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+
+local commands = {}
+--BODIES
+local state, refusal = enter(meta, reign, latest, caller)
+if not state then return refusal end
+advance(state)
+state.is_batch = true
+
+-- A command that comes too late is refused also beside others that don't.
+local function enter_batch(_, _, not_after)
+  if is_late(state.now, not_after) then return nil, { 'late', state.time } end
+  return state
+end
+
+local function advanced() end
+
+local replies, i = {}, 4
+while words[i] do
+  local name, not_after, count = words[i], words[i + 1], tonumber(words[i + 2])
+  local args = { reign, not_after, caller, unpack(words, i + 3, i + 2 + count) }
+  local is_done, reply = pcall(commands[name], keys, args, enter_batch, advanced)
+  if not is_done then reply = { 'error', state.time, type(reply) == 'table' and reply.err or tostring(reply) } end
+  replies[#replies + 1] = reply
+  i = i + 3 + count
+end
+-- The tokens of all grants are above this one's predecessor, and the last is the largest.
+if state.has_granted then redis.call('HSET', meta, 'token', int(state.token)) end
+return replies
