@@ -120,7 +120,7 @@ export class CommandBatches {
     if (alone) {
       const { script, args, deadlineMs } = alone;
       const reply = await evaluated(connection, script, [...head(deadlineMs), ...args]);
-      this.#settle(alone, replyOf(script, reply));
+      this.#settle(alone, replyOf(script.name, reply));
       return;
     }
     try {
@@ -147,17 +147,20 @@ export class CommandBatches {
   }
 
   #settleAll(batch: readonly Pending[], replies: unknown): void {
-    if (!Array.isArray(replies)) throw new Error('batch: unexpected reply');
     // One refusal of all: late, or under another reign.
-    const ofAll = typeof replies[0] === 'string' ? replies : undefined;
-    if (!ofAll && replies.length !== batch.length) throw new Error('batch: another number of replies');
-    for (const [index, command] of batch.entries()) {
-      const reply = replyOf(command.script, ofAll ?? replies[index]);
+    const ofAll = Array.isArray(replies) ? replyOf('batch', replies) : undefined;
+    const lines = String(replies).split('\n');
+    if (!ofAll && lines.length !== batch.length) throw new Error('batch: another number of replies');
+    for (let index = 0; index < batch.length; index++) {
+      const command = batch[index] as Pending; // below its length
+      // What a script of ours replies has a word and the time.
+      const reply = ofAll ?? (lines[index]?.split('\t') as unknown as Reply);
       this.#settle(command, reply[0] === 'error' ? errorOf(reply) : reply);
     }
   }
 
-  #settle(command: Pending, outcome: Reply | unknown): void {
+  /** `outcome`: a reply, or an error. */
+  #settle(command: Pending, outcome: unknown): void {
     if (command.isSettled) return;
     command.isSettled = true;
     if (Array.isArray(outcome)) command.replied(outcome as unknown as Reply);

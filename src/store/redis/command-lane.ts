@@ -87,59 +87,51 @@ export class CommandLane {
    * Runs a script and resolves with a reply that can be told to the caller. Rejects by `bound.deadlineMs` at the
    * latest.
    */
-  async run(name: ScriptName, args: readonly string[], bound: StoreBound, note?: Note): Promise<Answer> {
-    if (this.#inFlight >= this.#options.maxInFlight) {
-      throw new CoordinationError('OVERLOADED', 'too many commands wait for Redis', {
-        retryAfterMs: RETRY_SOON_MS,
-      });
-    }
-    this.#inFlight++;
-    try {
-      // Refused as late, the command did nothing and brought a newer sample of Redis's time: try once more with that.
-      return (
-        (await this.#attempt(name, args, bound, note)) ?? (await this.#attemptAgain(name, args, bound, note))
-      );
-    } finally {
-      this.#inFlight--;
-    }
+  run(name: ScriptName, args: readonly string[], bound: StoreBound, note?: Note): Promise<Answer> {
+    if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(overloaded());
+    return this.#attempt(name, args, bound, note, false);
   }
 
-  async #attemptAgain(
-    name: ScriptName,
-    args: readonly string[],
-    bound: StoreBound,
-    note: Note | undefined,
-  ): Promise<Answer> {
-    const answer = await this.#attempt(name, args, bound, note);
-    if (answer) return answer;
-    throw unavailable('Redis runs commands too late; nothing was changed');
-  }
-
+  // One promise for a command that nothing holds up: it's in the path of every call.
   async #attempt(
     name: ScriptName,
     args: readonly string[],
     bound: StoreBound,
     note: Note | undefined,
-  ): Promise<Answer | undefined> {
-    const { clock, scripts } = this.#options;
-    const session = this.#session();
-    if (!this.#isConfirmed(session)) {
-      // Not for safety, which the question after the reply is for. But without a majority nobody could be told of what
-      // the command did, and leases that nobody learns of would take resources.
-      const soonMs = Math.min(bound.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
-      if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
+    isLast: boolean,
+  ): Promise<Answer> {
+    this.#inFlight++;
+    try {
+      const { clock, scripts } = this.#options;
+      const session = this.#session();
+      if (!this.#isConfirmed(session)) {
+        // Not for safety, which the question after the reply is for. But without a majority nobody could be told of
+        // what the command did, and leases that nobody learns of would take resources.
+        const soonMs = Math.min(bound.deadlineMs, clock.monotonicMs() + CONFIRM_BEFORE_MS);
+        if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
+      }
+      const askedAtMs = clock.monotonicMs();
+      const { trace, deadlineMs } = bound;
+      const script = scripts[name];
+      const reply = await (trace
+        ? traced(trace, name, () => session.run(script, args, deadlineMs))
+        : session.run(script, args, deadlineMs));
+      if (reply[0] === 'late') {
+        if (isLast) throw unavailable('Redis runs commands too late; nothing was changed');
+        // It did nothing and brought a newer sample of Redis's time: once more with that.
+        return await this.#attempt(name, args, bound, note, true);
+      }
+      if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
+      if (reply[0] === 'unregistered')
+        throw unavailable('this instance has to register again; nothing was changed');
+      const minAcks = Math.max(this.#options.minAcks, bound.minAcks ?? 0);
+      const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);
+      const answer = { reply, askedAtMs, replicas: 0, session };
+      if (!needsReplicas && this.#isConfirmed(session)) return this.#told(answer, note);
+      return await this.#tellable(answer, needsReplicas ? minAcks : 0, bound, note);
+    } finally {
+      this.#inFlight--;
     }
-    const askedAtMs = clock.monotonicMs();
-    const work = (): Promise<Reply> => session.run(scripts[name], args, bound.deadlineMs);
-    const reply = await (bound.trace ? traced(bound.trace, name, work) : work());
-    if (reply[0] === 'late') return undefined;
-    if (reply[0] === 'reign') throw unavailable('another primary took over; nothing was changed');
-    if (reply[0] === 'unregistered')
-      throw unavailable('this instance has to register again; nothing was changed');
-    const minAcks = Math.max(this.#options.minAcks, bound.minAcks ?? 0);
-    const needsReplicas = minAcks > 0 && !NEEDS_NO_REPLICA.includes(reply[0]);
-    const answer = { reply, askedAtMs, replicas: 0, session };
-    return this.#tellable(answer, needsReplicas ? minAcks : 0, bound, note);
   }
 
   async #tellable(answer: Answer, minAcks: number, bound: StoreBound, note?: Note): Promise<Answer> {
@@ -152,17 +144,20 @@ export class CommandLane {
       throw unconfirmed('the outcome is unknown');
     }
     if (replicas > 0) bound.trace?.event('replicated', { replicas });
+    return this.#told({ ...answer, replicas }, note);
+  }
+
+  #told(answer: Answer, note: Note | undefined): Answer {
     // The check and the note are one synchronous step, and this is the last thing that happens to an answer. The
     // interleaving: the check passes; before the store notes the lease, another reign is joined and its roll call
     // answered from what is noted; the caller is told of a lease that nobody put back.
-    if (!this.#options.keeper.mayTell(session, answer.askedAtMs)) {
+    if (!this.#options.keeper.mayTell(answer.session, answer.askedAtMs)) {
       throw notTellable(
         'another reign has begun, or this instance has to register again; the outcome is unknown',
       );
     }
-    const told = { ...answer, replicas };
-    note?.(told);
-    return told;
+    note?.(answer);
+    return answer;
   }
 
   /**
@@ -244,6 +239,12 @@ function unconfirmed(outcome: string): CoordinationError {
 
 function notTellable(message: string): CoordinationError {
   return new CoordinationError('PRIMARY_UNCONFIRMED', message, { retryAfterMs: RETRY_SOON_MS });
+}
+
+function overloaded(): CoordinationError {
+  return new CoordinationError('OVERLOADED', 'too many commands wait for Redis', {
+    retryAfterMs: RETRY_SOON_MS,
+  });
 }
 
 function unavailable(message: string): CoordinationError {

@@ -13,7 +13,7 @@ export async function evaluate(
   script: Script,
   rest: readonly (string | number)[],
 ): Promise<Reply> {
-  return replyOf(script, await evaluated(connection, script, rest));
+  return replyOf(script.name, await evaluated(connection, script, rest));
 }
 
 /** Runs a script by its hash, or by its whole text when Redis doesn't know it (a restart, SCRIPT FLUSH). */
@@ -30,8 +30,8 @@ export async function evaluated(
   }
 }
 
-export function replyOf(script: Script, reply: unknown): Reply {
-  if (!Array.isArray(reply) || reply.length < 2) throw new Error(`${script.name}: unexpected reply`);
+export function replyOf(name: string, reply: unknown): Reply {
+  if (!Array.isArray(reply) || reply.length < 2) throw new Error(`${name}: unexpected reply`);
   return reply.map(String) as unknown as Reply; // the length was checked; scripts reply lists of strings
 }
 

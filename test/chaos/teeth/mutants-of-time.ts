@@ -25,8 +25,8 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: 'src/store/redis/command-lane.ts',
-        find: '(await this.#attemptAgain(name, args, bound, note))',
-        replace: '(await Promise.reject(unavailable("late")))',
+        find: 'return await this.#attempt(name, args, bound, note, true);',
+        replace: 'throw unavailable("late");',
       },
     ],
   },

@@ -117,10 +117,12 @@ local function count_in(lock, lease)
   if permits then lock.permits, lock.limits = lock.permits + permits, count_limit(lock.limits, limit, 1) end
 end
 
--- `next` stays: it is a lower bound. (Only a look at each of those that are left shows whether they go together.)
+-- `next` stays while there are others: it is a lower bound. (Only a look at each of those that are left shows whether
+-- they go together.)
 local function count_out(lock, lease)
   lock.count = lock.count - 1
   if lock.mode == 'mixed' then lock.next = 0 end
+  if lock.count == 0 then lock.next = FAR end
   local permits, limit = permits_of(lease.mode)
   if permits then lock.permits, lock.limits = lock.permits - permits, count_limit(lock.limits, limit, -1) end
 end
