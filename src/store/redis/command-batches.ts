@@ -5,8 +5,9 @@
 // One queue, so that nothing overtakes: a call that is cancelled sends its leave-queue behind its acquire-lock. If the
 // leave ran first, it would find nothing, and the acquire would take the resource for nobody.
 
-import type { Clock, Timer } from '../../domain/clock.ts';
+import type { Clock } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
+import { FirstDeadline } from '../../domain/first-deadline.ts';
 import type { Connection } from './connection.ts';
 import { evaluated, type Reply, replyOf, unanswered } from './evaluate-script.ts';
 import type { Script, Scripts } from './scripts.ts';
@@ -54,17 +55,17 @@ export class CommandBatches {
   #waiting: Pending[] = [];
   readonly #sent = new Set<readonly Pending[]>();
   #isDue = false;
-  #expiry: Timer | undefined;
-  #expiresAtMs = Number.POSITIVE_INFINITY;
+  readonly #deadlines: FirstDeadline;
 
   constructor(options: CommandBatchesOptions) {
     this.#options = options;
+    this.#deadlines = new FirstDeadline(options.clock, (nowMs) => this.#expire(nowMs));
     options.over.addEventListener('abort', () => this.#giveUp(), { once: true });
   }
 
   add(command: BatchedCommand): void {
     this.#waiting.push({ ...command, isSettled: false });
-    if (command.deadlineMs < this.#expiresAtMs) this.#expireAt(command.deadlineMs);
+    this.#deadlines.add(command.deadlineMs);
     this.#flushSoon();
   }
 
@@ -173,20 +174,7 @@ export class CommandBatches {
     this.#waiting = [];
   }
 
-  // One timer for all, at the first deadline. Commands mostly have their replies long before, and it finds nothing.
-  #expireAt(deadlineMs: number): void {
-    const { clock } = this.#options;
-    this.#expiry?.cancel();
-    this.#expiresAtMs = deadlineMs;
-    this.#expiry = clock.after(deadlineMs - clock.monotonicMs(), () => {
-      const nowMs = clock.monotonicMs();
-      // After this process stood still, timers are due before the sockets are read: what arrived has its turn first.
-      this.#expiry = clock.after(0, () => this.#expire(nowMs));
-    });
-  }
-
-  #expire(nowMs: number): void {
-    this.#expiresAtMs = Number.POSITIVE_INFINITY;
+  #expire(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY;
     const look = (command: Pending, late: () => CoordinationError): void => {
       if (command.deadlineMs <= nowMs) this.#settle(command, late());
@@ -195,7 +183,7 @@ export class CommandBatches {
     for (const command of this.#waiting) look(command, unsent);
     for (const batch of this.#sent) for (const command of batch) look(command, unanswered);
     this.#waiting = this.#waiting.filter(({ isSettled }) => !isSettled);
-    if (nextMs < Number.POSITIVE_INFINITY) this.#expireAt(nextMs);
+    return nextMs;
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { type Clock, within } from '../../domain/clock.ts';
 import { CoordinationError } from '../../domain/errors.ts';
+import { FirstDeadline } from '../../domain/first-deadline.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { evaluate } from './evaluate-script.ts';
@@ -31,6 +32,8 @@ interface Passer {
   readonly reject: (error: CoordinationError) => void;
 }
 
+const NOBODY: readonly Passer[] = [];
+
 /** WAIT gives up so long before the last passer does, so that its answer still arrives. */
 const ANSWER_BEFORE_MS = 50;
 const SHORTEST_WAIT_MS = 10;
@@ -38,12 +41,15 @@ const RETRY_SOON_MS = 500;
 
 export class CommitBarrier {
   readonly #options: CommitBarrierOptions;
+  readonly #deadlines: FirstDeadline;
   #queue: Passer[] = [];
-  #isRunning = false;
+  /** Those for which a WAIT is under way. */
+  #running = NOBODY;
   #connection: Connection | undefined;
 
   constructor(options: CommitBarrierOptions) {
     this.#options = options;
+    this.#deadlines = new FirstDeadline(options.clock, (nowMs) => this.#expire(nowMs));
     options.session.over.addEventListener('abort', () => this.#connection?.destroy(), { once: true });
   }
 
@@ -52,22 +58,31 @@ export class CommitBarrier {
    * enough. Throws DURABILITY_UNMET, by `deadlineMs` at the latest.
    */
   pass(deadlineMs: number): Promise<number> {
-    const passed = new Promise<number>((resolve, reject) => {
+    return new Promise<number>((resolve, reject) => {
       this.#queue.push({ deadlineMs, resolve, reject });
+      this.#deadlines.add(deadlineMs);
+      void this.#run();
     });
-    void this.#run();
-    const leftMs = deadlineMs - this.#options.clock.monotonicMs();
-    return within(this.#options.clock, leftMs, passed, () => unmet('they did not answer in time'));
+  }
+
+  /** A passer whose promise is settled already, or still to come, notices nothing. */
+  #expire(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { deadlineMs, reject } of [...this.#running, ...this.#queue]) {
+      if (deadlineMs <= nowMs) reject(unmet('they did not answer in time'));
+      else nextMs = Math.min(nextMs, deadlineMs);
+    }
+    return nextMs;
   }
 
   // One batch at a time: what comes while a WAIT is under way belongs to the next one.
   async #run(): Promise<void> {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
+    if (this.#running !== NOBODY) return;
     const { minAcks, clock, observer } = this.#options;
     while (this.#queue.length > 0) {
       const batch = this.#queue;
       this.#queue = [];
+      this.#running = batch;
       try {
         const startedMs = clock.monotonicMs();
         const acks = await this.#commit(batch);
@@ -82,7 +97,7 @@ export class CommitBarrier {
         for (const { reject } of batch) reject(unmet('the primary could not be asked', error));
       }
     }
-    this.#isRunning = false;
+    this.#running = NOBODY;
   }
 
   async #commit(batch: readonly Passer[]): Promise<number> {
