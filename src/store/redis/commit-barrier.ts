@@ -10,7 +10,7 @@ import { CoordinationError } from '../../domain/errors.ts';
 import { FirstDeadline } from '../../domain/first-deadline.ts';
 import type { StoreObserver } from '../store.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
-import { evaluate } from './evaluate-script.ts';
+import { evaluate, type Reply, replyOf } from './evaluate-script.ts';
 import type { Script } from './scripts.ts';
 import type { Session } from './session.ts';
 
@@ -101,22 +101,33 @@ export class CommitBarrier {
   }
 
   async #commit(batch: readonly Passer[]): Promise<number> {
-    const { session, mark, keys, minAcks, clock } = this.#options;
+    const { mark, minAcks, clock } = this.#options;
     const lastMs = Math.max(...batch.map(({ deadlineMs }) => deadlineMs));
-    const leftMs = (): number => lastMs - clock.monotonicMs();
-    const late = (): Error => new Error('no reply in time');
-    const connection = await this.#open();
-    const notAfterUs = session.notAfterUs(lastMs);
-    const args = [keys.length, ...keys, session.reign, notAfterUs, session.caller];
-    const [word] = await within(clock, leftMs(), evaluate(connection, mark, args), late);
-    session.retireOn(word);
-    if (word !== 'marked') throw new Error(`the mark was refused: ${word}`);
-    const waitMs = Math.ceil(Math.max(leftMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));
-    return Number(await connection.callWithin(waitMs + 2 * ANSWER_BEFORE_MS, 'WAIT', minAcks, waitMs));
+    const connection = await this.#open(lastMs);
+    const waitMs = Math.ceil(Math.max(lastMs - clock.monotonicMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));
+    // Both at once: Redis writes the mark before it waits.
+    const marked = connection.call('EVALSHA', mark.sha1, ...this.#arguments(lastMs));
+    const acked = connection.call('WAIT', minAcks, waitMs);
+    const limitMs = waitMs + 2 * ANSWER_BEFORE_MS;
+    const [reply, acks] = await within(clock, limitMs, Promise.all([marked, acked]), noReply);
+    this.#expectMarked(replyOf(mark.name, reply));
+    return Number(acks);
   }
 
-  async #open(): Promise<Connection> {
-    const { session, connection: settings, clock } = this.#options;
+  #arguments(deadlineMs: number): readonly (string | number)[] {
+    const { session, keys } = this.#options;
+    return [keys.length, ...keys, session.reign, session.notAfterUs(deadlineMs), session.caller];
+  }
+
+  /** Otherwise it says nothing which replicas acknowledged. */
+  #expectMarked([word]: Reply): void {
+    this.#options.session.retireOn(word);
+    if (word !== 'marked') throw new Error(`the mark was refused: ${word}`);
+  }
+
+  /** A connection on which Redis knows the script. */
+  async #open(deadlineMs: number): Promise<Connection> {
+    const { session, connection: settings, mark, clock } = this.#options;
     if (this.#connection && !this.#connection.isClosed) return this.#connection;
     if (session.over.aborted) throw new Error('the session is over');
     const connection = await Connection.open(session.connection.address, settings, clock, session.over);
@@ -126,8 +137,14 @@ export class CommitBarrier {
       throw new Error('the session is over');
     }
     this.#connection = connection;
+    const first = evaluate(connection, mark, this.#arguments(deadlineMs));
+    this.#expectMarked(await within(clock, deadlineMs - clock.monotonicMs(), first, noReply));
     return connection;
   }
+}
+
+function noReply(): Error {
+  return new Error('no reply in time');
 }
 
 function unmet(why: string, cause?: unknown): CoordinationError {
