@@ -4,14 +4,17 @@ import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { findRedis } from '../../test/support/redis/find-redis.ts';
-import { REDLOCK } from './redlock-peer.ts';
+import { cachedEtcd } from './etcd-package.ts';
+import { REDLOCK, redlockEntry } from './redlock-package.ts';
+
+const BY_ONE_COMMAND = 'npm run bench:peers';
 
 const HOW_TO_HAVE = {
   h2load: 'apt-get install nghttp2-client',
   ghz: 'go install github.com/bojand/ghz/cmd/ghz@latest',
   'redis-benchmark': 'apt-get install redis-tools',
-  etcd: 'apt-get install etcd-server',
-  [REDLOCK]: 'npm install --no-save redlock@5.0.0-beta.2',
+  etcd: BY_ONE_COMMAND,
+  [REDLOCK]: BY_ONE_COMMAND,
 } as const;
 
 export type Installable = keyof typeof HOW_TO_HAVE;
@@ -30,6 +33,8 @@ export async function program(name: Exclude<Installable, typeof REDLOCK>): Promi
   const ofGo = join(process.env.GOPATH ?? join(homedir(), 'go'), 'bin');
   const path = [...unpacked, ...onPath, ofGo].map((folder) => join(folder, name)).find(isExecutable);
   if (path === undefined) {
+    const cached = name === 'etcd' ? await cachedEtcd() : undefined;
+    if (cached) return { path: cached.executable, env: cached.env };
     sayAbsent(name);
     return undefined;
   }
@@ -38,13 +43,9 @@ export async function program(name: Exclude<Installable, typeof REDLOCK>): Promi
 }
 
 export function hasRedlock(): boolean {
-  try {
-    import.meta.resolve(REDLOCK);
-    return true;
-  } catch {
-    sayAbsent(REDLOCK);
-    return false;
-  }
+  const has = redlockEntry() !== undefined;
+  if (!has) sayAbsent(REDLOCK);
+  return has;
 }
 
 function isExecutable(path: string): boolean {

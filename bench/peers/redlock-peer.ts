@@ -1,8 +1,9 @@
-// node-redlock on one Redis, if it is installed. It is not a dependency of the project: its last release is a beta of
-// 2022, and its last stable one is even older. Owns the small part of its interface that is needed.
+// node-redlock on one Redis, if it is installed (redlock-package.ts). Owns the small part of its interface that is
+// needed.
 import { Redis } from 'ioredis';
 import { parseHostPort } from '../../src/domain/host-port.ts';
 import { type LockPeer, resourceOf } from './lock-peer.ts';
+import { redlockEntry } from './redlock-package.ts';
 
 interface RedlockModule {
   readonly default: new (
@@ -11,11 +12,12 @@ interface RedlockModule {
   ) => { acquire(resources: string[], ttlMs: number): Promise<{ release(): Promise<unknown> }> };
 }
 
-export const REDLOCK = 'redlock' as const;
 const TTL_MS = 20_000;
 
 export async function redlock(address: string): Promise<LockPeer> {
-  const { default: Redlock } = (await import(REDLOCK)) as RedlockModule; // its declarations say so
+  const entry = redlockEntry();
+  if (entry === undefined) throw new Error('redlock is not installed: npm run bench:peers');
+  const { default: Redlock } = (await import(entry)) as RedlockModule; // its declarations say so
   const redis = new Redis({ ...parseHostPort(address, 1), protocol: 2 });
   const locks = new Redlock([redis], { retryCount: 0 });
   return {

@@ -4,7 +4,8 @@ import { access, mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/pr
 import { dirname, join, resolve } from 'node:path';
 import { runCommand } from './redis/run-program.ts';
 
-const CACHE = resolve(import.meta.dirname, '../../.cache');
+/** Where the project keeps what it has downloaded. */
+export const CACHE = resolve(import.meta.dirname, '../../.cache');
 const DOWNLOAD_TIMEOUT_MS = 180_000;
 // A program needs libraries, which need a few others; no chain of them is longer.
 const MAX_DEPENDENCY_ROUNDS = 5;
@@ -31,16 +32,12 @@ type Check<T> = (candidate: Executable) => Promise<T>;
 /** The program in the cache, downloaded if it isn't there yet. `check` must accept it. */
 export async function unpacked<T>(program: DebianProgram, check: Check<T>): Promise<T> {
   const cache = join(CACHE, program.cacheName);
-  const final = join(cache, `package-${process.arch}`);
-  try {
-    await access(executableIn(final, program).executable);
-    return await check(executableIn(final, program));
-  } catch {
-    // The program is missing, or comes from another system: a work folder may be shared or copied.
-  }
+  const final = finalFolder(program);
+  const found = await alreadyUnpacked(program, check);
+  if (found !== undefined) return found;
   await runCommand('apt-get', ['--version'], { timeoutMs: 10_000 });
   const { title, cacheName } = program;
-  console.log(`${title} for the tests: downloading Debian’s package once, into .cache/${cacheName}`);
+  console.log(`${title}: downloading Debian’s package once, into .cache/${cacheName}`);
   await mkdir(cache, { recursive: true });
   // Each process unpacks in a folder of its own and renames it when it works, so that no process sees half of it.
   const scratch = await mkdtemp(join(cache, 'unpacking-'));
@@ -51,6 +48,24 @@ export async function unpacked<T>(program: DebianProgram, check: Check<T>): Prom
     await rm(scratch, { recursive: true, force: true });
   }
   return check(executableIn(final, program));
+}
+
+/**
+ * The program in the cache; undefined if it is missing, or comes from another system: a work folder may be shared or
+ * copied.
+ */
+export async function alreadyUnpacked<T>(program: DebianProgram, check: Check<T>): Promise<T | undefined> {
+  const candidate = executableIn(finalFolder(program), program);
+  try {
+    await access(candidate.executable);
+    return await check(candidate);
+  } catch {
+    return undefined;
+  }
+}
+
+function finalFolder({ cacheName }: DebianProgram): string {
+  return join(CACHE, cacheName, `package-${process.arch}`);
 }
 
 function executableIn(root: string, { path }: DebianProgram): Executable {
