@@ -1,5 +1,6 @@
-// Decides whether figures are worse than the recorded ones. Owns the rule; check.ts decides what to run, and how often.
-import { type Figure, median, steadyPart } from './figures.ts';
+// Decides whether figures are worse than the recorded ones, and whether their budgets hold. Owns the rules; check.ts
+// decides what to run, and how often.
+import { budgeted, type Figure, isMet, median, medianOfRuns, steadyPart } from './figures.ts';
 
 /** The figures of one measurement, by their keys. */
 export type Recorded = Readonly<Record<string, RecordedFigure>>;
@@ -14,6 +15,11 @@ export interface Regression {
   readonly recorded: number;
   /** undefined if it was not measured. */
   readonly measured: number | undefined;
+}
+
+export interface MissedBudget {
+  readonly key: string;
+  readonly measured: number;
 }
 
 /** How much worse a figure can be, as a part of the recorded one. */
@@ -45,5 +51,22 @@ export function regressions(recorded: Recorded, runs: readonly (readonly Figure[
     const best = better === 'less' ? Math.min(...measured) : Math.max(...measured);
     const isWorse = better === 'less' ? best > is * (1 + TOLERANCE) : best < is * (1 - TOLERANCE);
     return isWorse ? [{ key, recorded: is, measured: best }] : [];
+  });
+}
+
+/**
+ * The budgets that the median of the runs doesn't meet, of figures that hold on another machine. A budget that the
+ * record doesn't meet either is known to be missed, and is left to `regressions`.
+ */
+export function missedBudgets(
+  recorded: Recorded,
+  runs: readonly (readonly Figure[])[],
+): readonly MissedBudget[] {
+  return medianOfRuns(runs).flatMap((figure): MissedBudget[] => {
+    const { budget, steady } = figure;
+    if (!budget || budget.of !== steady || isMet(figure)) return [];
+    const was = recorded[keyOf(figure)];
+    if (was && isMet({ ...figure, [steady]: was.is }) === false) return [];
+    return [{ key: keyOf(figure), measured: budgeted(figure) }];
   });
 }

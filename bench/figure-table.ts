@@ -1,14 +1,14 @@
 // Prints figures as lines of a table for people.
-import { type Budget, budgeted, type Figure, isMet } from './figures.ts';
+import { type Budget, budgeted, type Figure, isMet, type Spread } from './figures.ts';
 
-const WIDTHS = [52, 9, 11, 11, 7, 22] as const;
+const WIDTHS = [52, 9, 11, 11, 7, 13, 22] as const;
 
 export function tableHead(): string {
-  return line(['', '', 'measured', 'floor', 'ratio', 'budget']);
+  return line(['', '', 'measured', 'floor', 'ratio', 'spread', 'budget']);
 }
 
 export function tableLine(figure: Figure): string {
-  const { name, unit, value, floor, ratio, budget } = figure;
+  const { name, unit, value, floor, ratio, spread, budget } = figure;
   const met = isMet(figure);
   return line([
     name,
@@ -16,6 +16,7 @@ export function tableLine(figure: Figure): string {
     written(value),
     floor === undefined ? '' : written(floor),
     ratio === undefined ? '' : ratio.toFixed(2),
+    spread === undefined ? '' : spreadText(spread),
     budget ? `${budgetText(budget, unit)}: ${met ? 'met' : `NOT MET (${written(budgeted(figure))})`}` : '',
   ]);
 }
@@ -28,13 +29,18 @@ function line(cells: readonly string[]): string {
   return `  ${padded.join(' ')}`.trimEnd();
 }
 
+/** The least and the most of several ratios. */
+export function spreadText({ least, most }: Spread): string {
+  return `${least.toFixed(2)} … ${most.toFixed(2)}`;
+}
+
 function budgetText({ of, atMost, atLeast }: Budget, unit: string): string {
   const bound = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
   if (of === 'ratio') return `${bound} x floor`;
   return of === 'excess' ? `${bound} ${unit} above floor` : `${bound} ${unit}`;
 }
 
-function written(value: number): string {
+export function written(value: number): string {
   const digits = Math.abs(value) >= 1_000 ? 0 : Math.abs(value) >= 10 ? 1 : 3;
   return value.toFixed(digits);
 }

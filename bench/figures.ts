@@ -15,6 +15,11 @@ export interface CurvePoint {
   readonly n: number;
 }
 
+export interface Spread {
+  readonly least: number;
+  readonly most: number;
+}
+
 export interface Figure {
   readonly scenario: string;
   /** Unique within its scenario. */
@@ -27,6 +32,8 @@ export interface Figure {
   readonly floor?: number;
   /** The median of the ratios of the pairs, not the ratio of the medians. */
   readonly ratio?: number;
+  /** The least and the most of those ratios; of several runs, of their ratios. */
+  readonly spread?: Spread;
   readonly budget?: Budget;
   /** What is compared with the recorded runs; undefined if it depends on the machine. */
   readonly steady?: 'value' | 'ratio';
@@ -69,14 +76,50 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
 }
 
-/** From samples taken in turn: the medians of both, and the median of the ratios of the pairs. */
+export function spreadOf(numbers: readonly number[]): Spread {
+  return { least: Math.min(...numbers), most: Math.max(...numbers) };
+}
+
+export interface Paired {
+  readonly value: number;
+  readonly floor: number;
+  readonly ratio: number;
+  readonly spread: Spread;
+}
+
+/** From samples taken in turn: the medians of both, and the median and the spread of the ratios of the pairs. */
 export function paired<Sample>(
   pairs: readonly { readonly ours: Sample; readonly floor: Sample }[],
   of: (sample: Sample) => number,
-): { readonly value: number; readonly floor: number; readonly ratio: number } {
+): Paired {
+  const ratios = pairs.map(({ ours, floor }) => of(ours) / of(floor));
   return {
     value: median(pairs.map(({ ours }) => of(ours))),
     floor: median(pairs.map(({ floor }) => of(floor))),
-    ratio: median(pairs.map(({ ours, floor }) => of(ours) / of(floor))),
+    ratio: median(ratios),
+    spread: spreadOf(ratios),
   };
+}
+
+/**
+ * One figure for each of several runs of the same scenario: the medians of its value, its floor and its ratio, which
+ * its budget then limits. A figure that a run lacks counts with the runs that have it.
+ */
+export function medianOfRuns(runs: readonly (readonly Figure[])[]): readonly Figure[] {
+  const [only] = runs;
+  if (only && runs.length === 1) return only;
+  const byName = Map.groupBy(runs.flat(), ({ scenario, name }) => `${scenario}: ${name}`);
+  return [...byName.values()].map((alike) => {
+    const [first] = alike;
+    if (!first) throw new Error('a group is never empty');
+    const { floor: _, ratio: __, spread: ___, ...rest } = first;
+    const floors = alike.flatMap(({ floor }) => (floor === undefined ? [] : [floor]));
+    const ratios = alike.flatMap(({ ratio }) => (ratio === undefined ? [] : [ratio]));
+    return {
+      ...rest,
+      value: median(alike.map(({ value }) => value)),
+      ...(floors.length > 0 ? { floor: median(floors) } : {}),
+      ...(ratios.length > 0 ? { ratio: median(ratios), spread: spreadOf(ratios) } : {}),
+    };
+  });
 }
