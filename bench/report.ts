@@ -8,5 +8,9 @@ export interface Report {
   readonly node: string;
   readonly redis: string;
   readonly quick: boolean;
+  /** Each figure is the median of so many runs; of one if it is left out. */
+  readonly runs?: number;
+  /** The commit of the other checkout, which is then in the place of the floor. */
+  readonly against?: string;
   readonly figures: readonly Figure[];
 }

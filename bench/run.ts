@@ -1,58 +1,44 @@
 // `npm run bench`: runs the scenarios one after the other, each with its floor in the same run, and prints their
-// figures beside the budgets; see bench/README.md. Owns the arguments, the table and the JSON.
+// figures beside the budgets; or measures another checkout in turn with this one. See bench/README.md. Owns the order
+// of the run, and the JSON.
 //
-//   node bench/run.ts [--quick] [--only NAME]... [--json FILE] [--plots FOLDER]
-import { execFileSync } from 'node:child_process';
+//   node bench/run.ts [--quick] [--only NAME]... [--runs N] [--json FILE] [--plots FOLDER]
+//   node bench/run.ts --against DIR [--rounds N] [--quick] [--only NAME]... [--json FILE]
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
+import { checkoutAt, commitOf } from './against/checkout.ts';
+import { compareCheckouts } from './against/compare-checkouts.ts';
+import { MATCHES } from './against/matches.ts';
 import { renewExamples } from './capacity-examples.ts';
 import { tableHead, tableLine } from './figure-table.ts';
-import { type Figure, isMet } from './figures.ts';
+import { type Figure, isMet, medianOfRuns } from './figures.ts';
+import { type BenchOptions, chosenBy, readOptions } from './options.ts';
 import { writePlots } from './plot/write-plots.ts';
 import type { Report } from './report.ts';
 import { runScenario } from './run-scenario.ts';
+import type { Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { writeUnitFigures } from './unit-figures-file.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    json: { type: 'string' },
-    plots: { type: 'string' },
-  },
-});
+const ROOT = join(import.meta.dirname, '..');
 
-async function bench(): Promise<void> {
-  const unknown = options.only.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
-  if (unknown.length > 0) {
-    const known = SCENARIOS.map(({ name }) => name).join(', ');
-    throw new Error(`no scenario ${unknown.join(', ')}; there are ${known}`);
-  }
-  const [cpu] = cpus();
-  const about = {
-    date: new Date().toISOString(),
-    commit: commit(),
-    machine: `${cpus().length} x ${cpu?.model.trim() ?? 'unknown'}, load average ${loadavg()[0]?.toFixed(1)} before`,
-    node: process.versions.node,
-    redis: describeRuntime(await findRedis()),
-    quick: options.quick,
-  };
-  for (const [name, value] of Object.entries(about)) console.log(`  ${name.padEnd(8)} ${value}`);
+async function bench(options: BenchOptions): Promise<void> {
+  const chosen = chosenBy(options.only, SCENARIOS);
+  const about = await machineAndCommit(options);
   const figures: Figure[] = [];
-  const chosen = SCENARIOS.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   for (const scenario of chosen) {
     console.log(`\n${scenario.title} (${scenario.name})\n${tableHead()}`);
-    const found = await runScenario(scenario, { quick: options.quick });
+    const found = await inRuns(scenario, options);
     for (const figure of found) console.log(tableLine(figure));
     figures.push(...found);
   }
   const judged = figures.filter((figure) => isMet(figure) !== undefined);
-  console.log(`\n${judged.filter(isMet).length} of ${judged.length} budgets met`);
+  const by = options.runs > 1 ? ` by the medians of ${options.runs} runs` : '';
+  console.log(`\n${judged.filter(isMet).length} of ${judged.length} budgets met${by}`);
   const report: Report = { ...about, figures };
-  if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  write(report, options);
   if (writeUnitFigures(report)) {
     const examples = await renewExamples();
     console.log(`written: src/capacity/unit-figures.ts, and ${examples} examples of docs/capacity.md`);
@@ -61,19 +47,42 @@ async function bench(): Promise<void> {
     console.log(`${writePlots(report, options.plots).files.length} plots in ${options.plots}`);
 }
 
-function commit(): string {
-  try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], {
-      encoding: 'utf8',
-      stdio: 'pipe',
-    }).trim();
-  } catch {
-    return 'unknown'; // a copy without git history
-  }
+async function inRuns(scenario: Scenario, { runs, quick }: BenchOptions): Promise<readonly Figure[]> {
+  const found: (readonly Figure[])[] = [];
+  for (let run = 0; run < runs; run++) found.push(await runScenario(scenario, { quick }));
+  return medianOfRuns(found);
+}
+
+async function against(folder: string, options: BenchOptions): Promise<void> {
+  const matches = chosenBy(options.only, MATCHES);
+  const other = checkoutAt(folder);
+  const about = await machineAndCommit(options);
+  const figures = await compareCheckouts(other, matches, options);
+  write({ ...about, against: other.commit, figures }, options);
+}
+
+async function machineAndCommit({ quick, runs }: BenchOptions): Promise<Omit<Report, 'figures'>> {
+  const [cpu] = cpus();
+  const about = {
+    date: new Date().toISOString(),
+    commit: commitOf(ROOT),
+    machine: `${cpus().length} x ${cpu?.model.trim() ?? 'unknown'}, load average ${loadavg()[0]?.toFixed(1)} before`,
+    node: process.versions.node,
+    redis: describeRuntime(await findRedis()),
+    quick,
+    runs,
+  };
+  for (const [name, value] of Object.entries(about)) console.log(`  ${name.padEnd(8)} ${value}`);
+  return about;
+}
+
+function write(report: Report, { json }: BenchOptions): void {
+  if (json) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
 }
 
 try {
-  await bench();
+  const options = readOptions(process.argv.slice(2));
+  await (options.against === undefined ? bench(options) : against(options.against, options));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

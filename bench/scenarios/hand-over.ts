@@ -61,7 +61,7 @@ export const handOver: Scenario = {
 };
 
 /** The queue in Redis, first to last. */
-function standing({ redis }: Backend, resource: string): Promise<readonly string[]> {
+export function standing({ redis }: Backend, resource: string): Promise<readonly string[]> {
   const queue = keysFor('leasehold:').meta.replace(/meta$/, `queue:${resource}`);
   return redis.withClient((client) => client.zrange(queue, '0', '-1'));
 }

@@ -33,8 +33,8 @@ export const watch: Scenario = {
     for (const what of ['locks', 'operations'] as const) {
       let fewest: number | undefined;
       for (const watchers of quick ? [1, 1_000] : WATCHERS) {
-        const ours = await sample(rig, leasehold, backend, what, watchers, changes);
-        const bare = await sample(rig, floor, backend, 'locks', watchers, changes);
+        const ours = await sampleWatch(rig, leasehold, backend, what, watchers, changes);
+        const bare = await sampleWatch(rig, floor, backend, 'locks', watchers, changes);
         fewest ??= ours.redisCommandsPerChange;
         found.push(...figures(what, watchers, ours, bare, fewest));
       }
@@ -43,7 +43,7 @@ export const watch: Scenario = {
   },
 };
 
-async function sample(
+export async function sampleWatch(
   rig: Rig,
   server: ServerProcess,
   backend: Backend,
