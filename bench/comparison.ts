@@ -55,8 +55,8 @@ export function regressions(recorded: Recorded, runs: readonly (readonly Figure[
 }
 
 /**
- * The budgets that the median of the runs doesn't meet, of figures that hold on another machine. A budget that the
- * record doesn't meet either is known to be missed, and is left to `regressions`.
+ * The budgets that the median of the runs doesn't meet, of figures that hold on another machine, and of those that have
+ * to hold on any. A budget that the record doesn't meet either is known to be missed, and is left to `regressions`.
  */
 export function missedBudgets(
   recorded: Recorded,
@@ -64,7 +64,10 @@ export function missedBudgets(
 ): readonly MissedBudget[] {
   return medianOfRuns(runs).flatMap((figure): MissedBudget[] => {
     const { budget, steady } = figure;
-    if (!budget || budget.of !== steady || isMet(figure)) return [];
+    if (!budget || isMet(figure)) return [];
+    if (budget.of !== steady) {
+      return budget.isForAnyMachine ? [{ key: keyOf(figure), measured: budgeted(figure) }] : [];
+    }
     const was = recorded[keyOf(figure)];
     if (was && isMet({ ...figure, [steady]: was.is }) === false) return [];
     return [{ key: keyOf(figure), measured: budgeted(figure) }];

@@ -1,7 +1,7 @@
 // Prints figures as lines of a table for people.
 import { type Budget, budgeted, type Figure, isMet, type Spread } from './figures.ts';
 
-const WIDTHS = [52, 9, 11, 11, 7, 13, 22] as const;
+const WIDTHS = [54, 9, 11, 11, 7, 13, 22] as const;
 
 export function tableHead(): string {
   return line(['', '', 'measured', 'floor', 'ratio', 'spread', 'budget']);

@@ -6,6 +6,8 @@ export interface Budget {
   readonly of: 'value' | 'ratio' | 'excess';
   readonly atMost?: number;
   readonly atLeast?: number;
+  /** It has to hold wherever it is measured, even if the figure itself depends on the machine. */
+  readonly isForAnyMachine?: boolean;
 }
 
 /** Where a figure lies on a curve: how it grows with the number of something. */

@@ -8,6 +8,7 @@ import { HandOverQueue } from './loads/hand-over.ts';
 import { Holds } from './loads/holds.ts';
 import { list, writeOrCheck } from './loads/list.ts';
 import { Holders, modes } from './loads/modes.ts';
+import { openLoop } from './loads/open-loop.ts';
 import { operations } from './loads/operations.ts';
 import { Pinger } from './loads/pinger.ts';
 import { LeaseCrowd } from './loads/reconnect.ts';
@@ -28,6 +29,8 @@ async function obey(order: LoadOrder): Promise<unknown> {
   switch (order.kind) {
     case 'uncontended':
       return uncontended(order);
+    case 'open-loop':
+      return openLoop(order);
     case 'modes':
       return modes(order);
     case 'join':

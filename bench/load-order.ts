@@ -5,6 +5,7 @@ import type { ClientHoldsOrder } from './loads/client-holds.ts';
 import type { Percentiles } from './loads/latencies.ts';
 import type { ListOrder, RecordOrder } from './loads/list.ts';
 import type { ModesOrder } from './loads/modes.ts';
+import type { OpenLoopOrder } from './loads/open-loop.ts';
 import type { ReconnectOrder } from './loads/reconnect.ts';
 import type { UnitCallsOrder } from './loads/unit-calls.ts';
 import type { WatchersOrder } from './loads/watchers.ts';
@@ -17,6 +18,8 @@ export interface UncontendedOrder {
   readonly peer: 'frames' | 'grpc' | 'set-nx' | 'redlock' | 'etcd';
   readonly callers: number;
   readonly forMs: number;
+  /** Over which `frames` spreads the callers; one if it is left out. */
+  readonly connections?: number;
 }
 
 export interface Uncontended {
@@ -80,6 +83,7 @@ export interface Renewals {
   readonly lagP99Ms: number;
   /** Present if there were enough renewals. */
   readonly lagP999Ms?: number;
+  readonly lagMostMs: number;
   /** What it cost the load generator to read them. */
   readonly generatorCpuUs: number;
 }
@@ -122,6 +126,7 @@ export interface Operations {
 export type LoadOrder =
   | ClientHoldsOrder
   | UncontendedOrder
+  | OpenLoopOrder
   | ModesOrder
   | AcquireManyOrder
   | HandOverOrder

@@ -19,13 +19,14 @@ import { writePlots } from './plot/write-plots.ts';
 import type { Report } from './report.ts';
 import { runScenario } from './run-scenario.ts';
 import type { Scenario } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { QUICK_SCENARIOS, SCENARIOS } from './scenarios.ts';
 import { writeUnitFigures } from './unit-figures-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
 async function bench(options: BenchOptions): Promise<void> {
-  const chosen = chosenBy(options.only, SCENARIOS);
+  const named = chosenBy(options.only, SCENARIOS);
+  const chosen = options.quick && options.only.length === 0 ? QUICK_SCENARIOS : named;
   const about = await machineAndCommit(options);
   const figures: Figure[] = [];
   for (const scenario of chosen) {
@@ -35,6 +36,8 @@ async function bench(options: BenchOptions): Promise<void> {
     figures.push(...found);
   }
   const judged = figures.filter((figure) => isMet(figure) !== undefined);
+  const left = named.filter((scenario) => !chosen.includes(scenario)).map(({ name }) => name);
+  if (left.length > 0) console.log(`\nleft out of a quick run, unless --only names them: ${left.join(', ')}`);
   const by = options.runs > 1 ? ` by the medians of ${options.runs} runs` : '';
   console.log(`\n${judged.filter(isMet).length} of ${judged.length} budgets met${by}`);
   const report: Report = { ...about, figures };

@@ -1,4 +1,4 @@
-// All scenarios, in the order in which they run.
+// All scenarios, in the order in which they run, and those of a quick run.
 import type { Scenario } from './scenario.ts';
 import { acquireMany } from './scenarios/acquire-many.ts';
 import { counting } from './scenarios/counting.ts';
@@ -10,6 +10,7 @@ import { ladder } from './scenarios/ladder.ts';
 import { list } from './scenarios/list.ts';
 import { modes } from './scenarios/modes.ts';
 import { operations } from './scenarios/operations.ts';
+import { overload } from './scenarios/overload.ts';
 import { peers } from './scenarios/peers.ts';
 import { processes } from './scenarios/processes.ts';
 import { reconnect } from './scenarios/reconnect.ts';
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   peers,
   processes,
   durability,
+  overload,
   modes,
   acquireMany,
   handOver,
@@ -40,4 +42,15 @@ export const SCENARIOS: readonly Scenario[] = [
   rollCallCost,
   startUp,
   failover,
+];
+
+/** What `--quick` runs if nothing is named: some five minutes. The others are for those who ask for them. */
+export const QUICK_SCENARIOS: readonly Scenario[] = [
+  uncontended,
+  peers,
+  overload,
+  handOver,
+  holds,
+  watch,
+  startUp,
 ];

@@ -7,7 +7,8 @@
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 export const FIRST_WINDOW = 65_535;
 const LARGEST_WINDOW = 0x7fff_ffff;
-export const SETTING = { headerTableSize: 1, enablePush: 2, initialWindowSize: 4 } as const;
+export const SETTING = { headerTableSize: 1, enablePush: 2, mostStreams: 3, initialWindowSize: 4 } as const;
+export const SETTING_BYTES = 6;
 export const FRAME_HEADER_BYTES = 9;
 export const FRAME = {
   data: 0,
@@ -15,6 +16,7 @@ export const FRAME = {
   reset: 3,
   settings: 4,
   ping: 6,
+  goAway: 7,
   windowUpdate: 8,
 } as const;
 export const FLAG = { ack: 1, endStream: 1, endHeaders: 4, padded: 8 } as const;
@@ -25,6 +27,8 @@ export const MESSAGE_PREFIX_BYTES = 5;
 const METHOD_POST = 0x83;
 const SCHEME_HTTP = 0x86;
 const PATH_NAME = 0x04;
+/** gRPC allows eight digits before the unit, here milliseconds. */
+const TIMEOUT_DIGITS = 8;
 /** Literals of HPACK are written here with one byte of length. */
 const LONGEST_LITERAL = 126;
 
@@ -32,8 +36,11 @@ export class CallFrames {
   readonly path: string;
   readonly bytes: Buffer;
   readonly #dataAt: number;
+  readonly #timeoutAt: number | undefined;
 
-  constructor(authority: string, path: string, message: Uint8Array) {
+  /** `hasTimeout` gives the call a deadline, which `setTimeout` says. */
+  constructor(authority: string, path: string, message: Uint8Array, hasTimeout = false) {
+    const timeout = '0'.repeat(TIMEOUT_DIGITS);
     const headers = Buffer.concat([
       Buffer.from([METHOD_POST, SCHEME_HTTP, PATH_NAME]),
       literal(path),
@@ -41,6 +48,7 @@ export class CallFrames {
       ...header('content-type', 'application/grpc'),
       ...header('te', 'trailers'),
       ...header('user-agent', 'leasehold-bench'),
+      ...(hasTimeout ? header('grpc-timeout', `${timeout}m`) : []),
     ]);
     const data = Buffer.concat([Buffer.alloc(MESSAGE_PREFIX_BYTES), message]);
     data.writeUInt32BE(message.length, 1);
@@ -50,6 +58,8 @@ export class CallFrames {
       frame(FRAME.data, FLAG.endStream, data),
     ]);
     this.#dataAt = FRAME_HEADER_BYTES + headers.length;
+    // It is the last of the headers.
+    this.#timeoutAt = hasTimeout ? this.#dataAt - TIMEOUT_DIGITS - 1 : undefined;
   }
 
   /** How much of the receiver's window the call takes. */
@@ -68,6 +78,12 @@ export class CallFrames {
   /** Replaces the ids by others of the same length. */
   patch(place: number, text: string): void {
     this.bytes.write(text, place, 'latin1');
+  }
+
+  /** What is left of the time of the call when it is sent. */
+  setTimeout(ms: number): void {
+    if (this.#timeoutAt === undefined) throw new Error('a call without a deadline');
+    this.patch(this.#timeoutAt, String(Math.max(1, Math.round(ms))).padStart(TIMEOUT_DIGITS, '0'));
   }
 
   onStream(id: number): Buffer {
@@ -112,10 +128,10 @@ export function readFrames(bytes: Buffer, each: FrameSink): Buffer {
 /** The first bytes of a connection. Its windows are as large as possible, so answers can have any size. */
 export function opening(settings: readonly (readonly [id: number, value: number])[] = []): Buffer {
   const all = [...settings, [SETTING.initialWindowSize, LARGEST_WINDOW] as const];
-  const payload = Buffer.alloc(all.length * 6);
+  const payload = Buffer.alloc(all.length * SETTING_BYTES);
   for (const [index, [id, value]] of all.entries()) {
-    payload.writeUInt16BE(id, index * 6);
-    payload.writeUInt32BE(value, index * 6 + 2);
+    payload.writeUInt16BE(id, index * SETTING_BYTES);
+    payload.writeUInt32BE(value, index * SETTING_BYTES + 2);
   }
   return Buffer.concat([
     Buffer.from(PREFACE),

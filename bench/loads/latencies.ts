@@ -23,6 +23,11 @@ export class Latencies {
     return this.#histogram.count === 0 ? Number.NaN : this.#histogram.percentile(of) / 1_000;
   }
 
+  /** NaN if there are no samples. */
+  most(): number {
+    return this.#histogram.count === 0 ? Number.NaN : this.#histogram.max / 1_000;
+  }
+
   percentiles(): Percentiles {
     const few = { p50Ms: this.percentile(50), p99Ms: this.percentile(99) };
     return this.#histogram.count < MANY_SAMPLES ? few : { ...few, p999Ms: this.percentile(99.9) };

@@ -8,7 +8,9 @@ import { redlock } from '../peers/redlock-peer.ts';
 import { setNx } from '../peers/set-nx-peer.ts';
 import { Latencies } from './latencies.ts';
 
-const PEERS: Readonly<Record<UncontendedOrder['peer'], (address: string) => Promise<LockPeer>>> = {
+const PEERS: Readonly<
+  Record<UncontendedOrder['peer'], (address: string, connections?: number) => Promise<LockPeer>>
+> = {
   frames: leaseholdByFrames,
   grpc: leaseholdByGrpcJs,
   'set-nx': setNx,
@@ -16,8 +18,9 @@ const PEERS: Readonly<Record<UncontendedOrder['peer'], (address: string) => Prom
   etcd: etcdLocks,
 };
 
-export async function uncontended({ address, peer, callers, forMs }: UncontendedOrder): Promise<Uncontended> {
-  const locks = await PEERS[peer](address);
+export async function uncontended(order: UncontendedOrder): Promise<Uncontended> {
+  const { address, peer, callers, forMs, connections } = order;
+  const locks = await PEERS[peer](address, connections);
   const ready = await Promise.all(Array.from({ length: callers }, (_, index) => locks.caller(index)));
   const acquires = new Latencies();
   const releases = new Latencies();

@@ -15,10 +15,12 @@ import { type LockPeer, resourceOf } from './lock-peer.ts';
 
 const { acquire: acquireMethod, release: releaseMethod } = LockServiceService;
 
-export async function leaseholdByFrames(address: string): Promise<LockPeer> {
-  const client = await FrameClient.connect(address);
+export async function leaseholdByFrames(address: string, connections = 1): Promise<LockPeer> {
+  const clients = await Promise.all(Array.from({ length: connections }, () => FrameClient.connect(address)));
   return {
     async caller(index) {
+      const client = clients[index % connections];
+      if (!client) throw new Error('no connections');
       const [resource, leaseId] = [resourceOf(index), randomUUID()];
       const acquire = new CallFrames(
         address,
@@ -41,7 +43,9 @@ export async function leaseholdByFrames(address: string): Promise<LockPeer> {
         release: () => client.call(release),
       };
     },
-    close: () => client.close(),
+    close: () => {
+      for (const client of clients) client.close();
+    },
   };
 }
 

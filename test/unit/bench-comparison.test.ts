@@ -105,6 +105,10 @@ test('bench:check asks for the budget of the median of the runs, of figures that
   expect(missedBudgets(recorded, runs(1.34, 1.2, 1.27))).toEqual([{ key: KEY, measured: 1.27 }]);
   const { steady: _, ...ofThisMachine } = figure(9, { budget });
   expect(missedBudgets(recorded, [[ofThisMachine]])).toEqual([]);
+  const everywhere = { of: 'value', atMost: 10, isForAnyMachine: true } as const;
+  expect(missedBudgets({}, [[{ ...ofThisMachine, value: 11, budget: everywhere }]])).toEqual([
+    { key: KEY, measured: 11 },
+  ]);
 });
 
 test('a budget that the record misses too is no news', () => {
