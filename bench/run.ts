@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describeRuntime, findRedis } from '../test/support/redis/find-redis.ts';
 import { checkoutAt, commitOf } from './against/checkout.ts';
 import { compareCheckouts } from './against/compare-checkouts.ts';
-import { MATCHES } from './against/matches.ts';
+import { MATCHES, USUAL_MATCHES } from './against/matches.ts';
 import { renewExamples } from './capacity-examples.ts';
 import { tableHead, tableLine } from './figure-table.ts';
 import { type Figure, isMet, medianOfRuns } from './figures.ts';
@@ -57,14 +57,18 @@ async function inRuns(scenario: Scenario, { runs, quick }: BenchOptions): Promis
 }
 
 async function against(folder: string, options: BenchOptions): Promise<void> {
-  const matches = chosenBy(options.only, MATCHES);
+  const matches = options.only.length === 0 ? USUAL_MATCHES : chosenBy(options.only, MATCHES);
   const other = checkoutAt(folder);
   const about = await machineAndCommit(options);
   const figures = await compareCheckouts(other, matches, options);
   write({ ...about, against: other.commit, figures }, options);
 }
 
-async function machineAndCommit({ quick, runs }: BenchOptions): Promise<Omit<Report, 'figures'>> {
+async function machineAndCommit({
+  quick,
+  runs,
+  against: other,
+}: BenchOptions): Promise<Omit<Report, 'figures'>> {
   const [cpu] = cpus();
   const about = {
     date: new Date().toISOString(),
@@ -73,7 +77,7 @@ async function machineAndCommit({ quick, runs }: BenchOptions): Promise<Omit<Rep
     node: process.versions.node,
     redis: describeRuntime(await findRedis()),
     quick,
-    runs,
+    ...(other === undefined ? { runs } : {}),
   };
   for (const [name, value] of Object.entries(about)) console.log(`  ${name.padEnd(8)} ${value}`);
   return about;

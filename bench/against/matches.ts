@@ -3,10 +3,11 @@
 import { formatHostPort } from '../../src/domain/host-port.ts';
 import type { ServerProcess } from '../../test/support/server-process.ts';
 import type { Figure } from '../figures.ts';
-import type { Cycles, HandOvers } from '../load-order.ts';
+import type { Cycles, HandOvers, Renewals } from '../load-order.ts';
 import { measured } from '../measured.ts';
-import type { Backend, Rig } from '../rig.ts';
+import type { Backend, LoadGenerator, Rig } from '../rig.ts';
 import { standing } from '../scenarios/hand-over.ts';
+import { capacityOf, hold, offer } from '../scenarios/overload.ts';
 import { sampleServer } from '../scenarios/uncontended.ts';
 import { sampleWatch } from '../scenarios/watch.ts';
 
@@ -33,6 +34,8 @@ const CALLERS = [1, 64, 256];
 const WARM_UP_CALLERS = 64;
 const WAITERS = 100;
 const WATCHERS = 1_000;
+const TIMES_CAPACITY = 2;
+const SETTLE_MS = 3_000;
 
 const uncontended: Match = {
   name: 'uncontended',
@@ -131,7 +134,47 @@ const watch: Match = {
     ),
 };
 
-export const MATCHES: readonly Match[] = [uncontended, handOver, watch];
+const overload: Match = {
+  name: 'overload',
+  title: `${TIMES_CAPACITY} times what both can answer on average, beside held leases`,
+  steps(rig, { quick }) {
+    const generator = rig.generator();
+    const holders = new Map<Side, LoadGenerator>();
+    const capacities: number[] = [];
+    const measureCapacity: Step = async (side) => {
+      const holder = rig.generator();
+      holders.set(side, holder);
+      await hold(holder, side.server);
+      const capacity = await capacityOf(generator, side.server, true);
+      capacities.push(capacity);
+      return [perSecond('capacity', capacity)];
+    };
+    const overloaded: Step = async (side) => {
+      const holder = holders.get(side);
+      if (!holder) throw new Error('its streams are open');
+      // The same for both: the better one isn't offered more.
+      const both = capacities.reduce((sum, capacity) => sum + capacity, 0) / capacities.length;
+      const rate = TIMES_CAPACITY * both;
+      // What the other's overload has done to these streams is not theirs.
+      const before = await holder.order<Renewals>({ kind: 'watch', forMs: SETTLE_MS });
+      const { load, renewals } = await offer(generator, holder, side.server, rate, quick ? 6_000 : 12_000);
+      await holder.close();
+      const named = (what: string): string => `${TIMES_CAPACITY} x capacity: ${what}`;
+      return [
+        perSecond(named('goodput'), (load.completed / load.tookMs) * 1_000),
+        ms(named('Acquire p99 of successes'), load.acquireP99Ms),
+        ms(named('renewal told late, p99'), renewals.lagP99Ms),
+        ms(named('renewal told late, most'), renewals.lagMostMs),
+        { name: named('leases lost'), unit: '', value: renewals.lost - before.lost, better: 'less' },
+      ];
+    };
+    return [measureCapacity, overloaded];
+  },
+};
+
+/** What is measured if nothing is named: a few minutes. */
+export const USUAL_MATCHES: readonly Match[] = [uncontended, handOver, watch];
+export const MATCHES: readonly Match[] = [...USUAL_MATCHES, overload];
 
 function us(name: string, value: number): Reading {
   return { name, unit: 'us', value, better: 'less' };

@@ -32,13 +32,13 @@ export function ratioTableLine(figure: Figure): string {
     unit,
     written(value),
     written(floor),
-    ratio.toFixed(2),
-    spreadText(spread),
+    Number.isNaN(ratio) ? '' : ratio.toFixed(2),
+    Number.isNaN(spread.least) ? '' : spreadText(spread),
     verdict(spread, better),
   ]);
 }
 
-/** A difference is one if every round has it. */
+/** A difference is one if every round has it. What is 0 on both sides has no ratio. */
 export function verdict({ least, most }: Spread, better: Figure['better']): string {
   if (least > 1) return better === 'less' ? 'worse in each round' : 'better in each round';
   if (most < 1) return better === 'less' ? 'better in each round' : 'worse in each round';

@@ -46,8 +46,7 @@ export const overload: Scenario = {
     const admin = `127.0.0.1:${await freePort()}`;
     const server = await rig.leasehold(backend, { LEASEHOLD_ADMIN_ADDRESS: admin });
     const [generator, holder] = [rig.generator(), rig.generator()];
-    const address = formatHostPort(server.address);
-    await holder.order({ kind: 'hold', address, streams: STREAMS, ttlMs: TTL_MS });
+    await hold(holder, server);
     const capacity = await capacityOf(generator, server, quick);
     const found: Found[] = [
       { name: `capacity, ${CALLERS} callers`, unit: '1/s', value: capacity, better: 'more' },
@@ -59,17 +58,7 @@ export const overload: Scenario = {
       await answers(server);
       await sleep(TTL_MS / 4);
       const before = await lagAt(admin);
-      const [load, renewals] = await Promise.all([
-        generator.order<OpenLoop>({
-          kind: 'open-loop',
-          address,
-          connections: CONNECTIONS,
-          cyclesPerSecond: times * capacity,
-          forMs,
-          deadlineMs: DEADLINE_MS,
-        }),
-        holder.order<Renewals>({ kind: 'watch', forMs }),
-      ]);
+      const { load, renewals } = await offer(generator, holder, server, times * capacity, forMs);
       await answers(server);
       const lag = counted(before, await lagAt(admin));
       found.push(...figures({ times, load, renewals, lost: renewals.lost - lost, lag }, capacity));
@@ -79,8 +68,40 @@ export const overload: Scenario = {
   },
 };
 
+/** Opens the streams whose leases are renewed meanwhile. */
+export async function hold(holder: LoadGenerator, server: ServerProcess): Promise<void> {
+  const address = formatHostPort(server.address);
+  await holder.order({ kind: 'hold', address, streams: STREAMS, ttlMs: TTL_MS });
+}
+
+/** Offers so many cycles a second, and reads what the streams are told meanwhile. */
+export async function offer(
+  generator: LoadGenerator,
+  holder: LoadGenerator,
+  server: ServerProcess,
+  cyclesPerSecond: number,
+  forMs: number,
+): Promise<{ readonly load: OpenLoop; readonly renewals: Renewals }> {
+  const [load, renewals] = await Promise.all([
+    generator.order<OpenLoop>({
+      kind: 'open-loop',
+      address: formatHostPort(server.address),
+      connections: CONNECTIONS,
+      cyclesPerSecond,
+      forMs,
+      deadlineMs: DEADLINE_MS,
+    }),
+    holder.order<Renewals>({ kind: 'watch', forMs }),
+  ]);
+  return { load, renewals };
+}
+
 /** In cycles per second, with the streams open. */
-async function capacityOf(generator: LoadGenerator, server: ServerProcess, quick: boolean): Promise<number> {
+export async function capacityOf(
+  generator: LoadGenerator,
+  server: ServerProcess,
+  quick: boolean,
+): Promise<number> {
   const load = async (forMs: number): Promise<number> => {
     const { cycles, tookMs } = await generator.order<Uncontended>({
       kind: 'uncontended',

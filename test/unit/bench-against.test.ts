@@ -91,3 +91,15 @@ test('a difference is called one if every round has it', () => {
   expect(verdict({ least: 0.99, most: 1.2 }, 'less')).toBe('no clear difference');
   expect(verdict({ least: Number.NaN, most: Number.NaN }, 'less')).toBe('no clear difference');
 });
+
+test('what is 0 on both sides is printed without a ratio', () => {
+  const none = { ours: cpu(0), floor: cpu(0) };
+  const [figure] = ratiosOf('calls', [none, none]);
+  expect(figure && ratioTableLine(figure).trim().split(/ {2,}/)).toEqual([
+    'CPU',
+    'us',
+    '0.000',
+    '0.000',
+    'no clear difference',
+  ]);
+});
