@@ -40,7 +40,9 @@ function budgetText({ of, atMost, atLeast }: Budget, unit: string): string {
   return of === 'excess' ? `${bound} ${unit} above floor` : `${bound} ${unit}`;
 }
 
+/** '–' for what could not be measured. */
 export function written(value: number): string {
+  if (Number.isNaN(value)) return '–';
   const digits = Math.abs(value) >= 1_000 ? 0 : Math.abs(value) >= 10 ? 1 : 3;
   return value.toFixed(digits);
 }

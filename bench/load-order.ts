@@ -73,7 +73,7 @@ export type HoldOrder =
 
 export interface Renewals {
   readonly renewals: number;
-  /** Leases that the server reported as lost, and streams that have ended. */
+  /** Leases that the server reported as lost since they were opened, and streams that have ended otherwise. */
   readonly lost: number;
   readonly tookMs: number;
   /** The part of its TTL that a lease has left when its renewal arrives: 0.75 if each comes after a quarter. */

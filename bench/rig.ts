@@ -125,7 +125,11 @@ export class Rig {
   }
 
   generator(): LoadGenerator {
-    const child = fork(join(import.meta.dirname, 'load-generator.ts'), { execArgv: [] });
+    // A percentile of nothing is NaN, which JSON would make null.
+    const child = fork(join(import.meta.dirname, 'load-generator.ts'), {
+      execArgv: [],
+      serialization: 'advanced',
+    });
     this.#ending.push(() => child.kill());
     return new LoadGenerator(child);
   }

@@ -21,7 +21,7 @@ export class Holds {
   readonly #run = randomUUID().slice(0, 8);
   readonly #address: string;
   readonly #ttlMs: number;
-  /** When each stream last got a message; NaN once it has ended. */
+  /** When each stream last had its lease granted or renewed; NaN once it has ended. */
   readonly #lastMs: Float64Array;
   readonly #connections: RawConnection[] = [];
   #lag = new Latencies();
@@ -107,6 +107,7 @@ export class Holds {
       ttl: duration(this.#ttlMs),
     };
     let hasLease = false;
+    let isLost = false;
     return new Promise((resolve, reject) => {
       connection.call(HoldRequest.encode(HoldRequest.fromPartial({ spec })).finish(), {
         message: (bytes) => {
@@ -114,13 +115,19 @@ export class Holds {
           const event = fieldBehind(TEXTS, bytes);
           if (event === EVENT.granted) {
             hasLease = true;
+            this.#lastMs[index] = nowMs;
             resolve();
-          } else if (event === EVENT.renewed) this.#renewed(nowMs - (this.#lastMs[index] ?? nowMs));
-          else if (event === EVENT.lost) this.#lost++;
-          this.#lastMs[index] = nowMs;
+          } else if (event === EVENT.renewed) {
+            this.#renewed(nowMs - (this.#lastMs[index] ?? nowMs));
+            this.#lastMs[index] = nowMs;
+          } else if (event === EVENT.lost) {
+            isLost = true;
+            this.#lost++;
+          }
         },
         ended: () => {
-          if (hasLease) this.#ended++;
+          // After a loss the server ends the stream; it counts once.
+          if (hasLease && !isLost) this.#ended++;
           this.#lastMs[index] = Number.NaN;
           reject(new Error('a stream has ended before it had its lease'));
         },
