@@ -237,6 +237,21 @@ describe.concurrent('a batch that Redis runs late, or not at all', { timeout: 60
     expect(await rig.held(hasty)).toBe(false);
   });
 
+  test('full batches go at once, however many calls are on their way, and the rest waits for company', async ({
+    onTestFinished,
+  }) => {
+    const redis = await ownRedis(onTestFinished);
+    const rig = await Rig.start(onTestFinished, redis);
+    const asked = await rig.frozen(async () => {
+      const before = await rig.occupy();
+      const more = names(130).map((name) => rig.outcome(name));
+      expect(rig.batches.slice(-4)).toEqual([1, 1, MOST_COMMANDS, MOST_COMMANDS]);
+      return [...before, ...more];
+    });
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(['granted']));
+    expect(rig.batches.at(-1)).toBe(2);
+  });
+
   test('when the connection ends in the middle of a reply, each outcome is unknown, and what waited is undone', async ({
     onTestFinished,
   }) => {

@@ -41,9 +41,9 @@ interface Pending extends BatchedCommand {
   isSettled: boolean;
 }
 
-/** Redis is busy with one while the next one is on its way. */
-const MOST_IN_FLIGHT = 2;
-/** About a millisecond of Redis. */
+/** Redis is busy with one while the next one is on its way: with more of them, fewer commands would go together. */
+const IN_FLIGHT = 2;
+/** Less than a millisecond of Redis. So many go at once, whatever is on its way. */
 const MOST_COMMANDS = 64;
 /** Lua takes some 8,000 values out of a table at once. */
 const MOST_ARGUMENTS = 4_000;
@@ -66,12 +66,15 @@ export class CommandBatches {
   add(command: BatchedCommand): void {
     this.#waiting.push({ ...command, isSettled: false });
     this.#deadlines.add(command.deadlineMs);
-    this.#flushSoon();
+    // A turn can be long, and replies are read between turns. If full batches waited for those, a busy process would
+    // send two in each turn, and be busier with each.
+    if (this.#waiting.length >= MOST_COMMANDS) this.#flush();
+    else this.#flushSoon();
   }
 
   /** At the end of this turn of the event loop: what else is read from the sockets in it comes along. */
   #flushSoon(): void {
-    if (this.#isDue || this.#sent.size >= MOST_IN_FLIGHT || this.#waiting.length === 0) return;
+    if (this.#isDue || !this.#maySend()) return;
     this.#isDue = true;
     setImmediate(this.#flush);
   }
@@ -79,11 +82,15 @@ export class CommandBatches {
   readonly #flush = (): void => {
     this.#isDue = false;
     if (this.#options.over.aborted) return;
-    while (this.#waiting.length > 0 && this.#sent.size < MOST_IN_FLIGHT) {
+    while (this.#maySend()) {
       const batch = this.#next();
       if (batch.length > 0) void this.#send(batch);
     }
   };
+
+  #maySend(): boolean {
+    return this.#waiting.length >= (this.#sent.size < IN_FLIGHT ? 1 : MOST_COMMANDS);
+  }
 
   /** The first of those that wait, as many as one call may hold. */
   #next(): readonly Pending[] {
