@@ -285,6 +285,17 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await h.remembered()).toBe(1);
       });
 
+      test('a min_hold that an immediate forced release ended does not come back with that of the next holder', async () => {
+        await held({ minHoldMs: 60_000 });
+        const next = await inQueue('next', { minHoldMs: 2_000 });
+        await force(undefined, true);
+        expect((await confirm(next)).kind).toBe('granted');
+        await release(next);
+        expect(await tryOnce(asked())).toMatchObject({ contention: { reason: 'min-hold' } });
+        await h.pass(2_000);
+        expect((await tryOnce(asked())).kind).toBe('granted');
+      });
+
       test('an immediate forced release ends a lease that is already revoked, and counts it', async () => {
         const holder = await held();
         await force();

@@ -56,7 +56,10 @@ for i = 1, #flat, 2 do
   if lease then last_deadline = math.max(last_deadline, lease.deadline) end
 end
 -- A token that names nothing is that of a repeated call, and the min_hold may be a later holder's.
-if immediate and named and lock.count == 0 then lock.taken_until = 0 end
+if immediate and named and lock.count == 0 and lock.taken_until > 0 then
+  lock.taken_until = 0
+  redis.call('HDEL', lock.key, ':?') -- or the min_hold of the next holder would bring them back
+end
 local free_in = math.max(last_deadline, lock.taken_until, state.quarantine_until) - state.clock
 settle(state, lock)
 return { 'forced', state.time, int(count), int(math.max(free_in, 0)), table.concat(held, ' ') }
