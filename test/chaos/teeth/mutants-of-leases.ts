@@ -67,8 +67,8 @@ export const MUTANTS_OF_LEASES: readonly Mutant[] = [
       },
       {
         file: `${LUA}/leave-queue.lua`,
-        find: 'if waiting and read_waiter(waiting).stamp == stamp then',
-        replace: 'if waiting then',
+        find: 'if waiter and waiter.stamp == stamp then',
+        replace: 'if waiter then',
       },
       {
         file: `${LUA}/leave-queue.lua`,

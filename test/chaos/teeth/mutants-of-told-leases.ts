@@ -375,8 +375,8 @@ export const MUTANTS_OF_TOLD_LEASES: readonly Mutant[] = [
     edits: [
       {
         file: `${LUA}/acquire-lock.lua`,
-        find: 'if queued == 0 and not waiter and not own and not in_quarantine(state)',
-        replace: 'if queued == 0 and not waiter and not in_quarantine(state)',
+        find: 'if not waiter and not own and not in_quarantine(state)',
+        replace: 'if not waiter and not in_quarantine(state)',
       },
     ],
   },

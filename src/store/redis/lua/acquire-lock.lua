@@ -65,8 +65,7 @@ if own then
   if asks_again and may_have and own.stamp ~= stamp then return { 'moved', state.time } end
 end
 
-local waiting = redis.call('HGET', lock.waiters, lease_id)
-local waiter = waiting and read_waiter(waiting)
+local waiter = find_waiter(lock, lease_id)
 if waiter and waiter.mode ~= mode then return { 'reused', state.time } end
 if waiter and waiter.stamp ~= stamp then
   if asks_again then return { 'moved', state.time } end
@@ -80,9 +79,8 @@ if may_have then
   return granted(own)
 end
 
-local queued = redis.call('ZCARD', lock.queue)
-if queued == 0 and not waiter and not own and not in_quarantine(state) and state.clock >= lock.taken_until
-  and admits(lock, mode) then
+if not waiter and not own and not in_quarantine(state) and state.clock >= lock.taken_until and admits(lock, mode)
+  and not has_queue(lock) then
   local lease = {
     token = next_token(state), deadline = 0, ttl = ttl, ceiling = 0,
     acquired = state.time, stamp = stamp, mode = mode, state = 'held',
@@ -96,7 +94,7 @@ end
 
 if may_wait then
   if not waiter then
-    if redis.call('HLEN', lock.waiters) >= 2 * most_waiters then return { 'full', state.time } end
+    if waiter_fields(lock) >= 2 * most_waiters then return { 'full', state.time } end
     waiter = { queued_at = state.time, mode = mode }
     -- The repeat of a lease that lives on through a quarantine: nobody can be granted the resource before it anyway.
     if own then waiter.place = '0' end

@@ -31,9 +31,9 @@ for i = 1, #flat, 2 do
   if lease and (token == '' or lease.token == token) then
     named = true
     -- Its holder's repeat, which waits for the end of a quarantine to get this very lease.
-    local waiting = redis.call('HGET', lock.waiters, lease_id)
-    if waiting then
-      tell(state, read_waiter(waiting).stamp, 'revoked', lease_id, '0', resource)
+    local waiter = find_waiter(lock, lease_id)
+    if waiter then
+      tell(state, waiter.stamp, 'revoked', lease_id, '0', resource)
       forget_waiter(state, lock, lease_id)
     end
     if lease.state == 'held' and not is_over(state, lease) then held[#held + 1] = int(since_grant(state, lease)) end

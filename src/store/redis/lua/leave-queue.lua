@@ -25,8 +25,8 @@ advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
 local left, token = 'gone', nil
-local waiting = redis.call('HGET', lock.waiters, lease_id)
-if waiting and read_waiter(waiting).stamp == stamp then
+local waiter = find_waiter(lock, lease_id)
+if waiter and waiter.stamp == stamp then
   if keep > 0 then set_absent(state, lock, lease_id, keep) else forget_waiter(state, lock, lease_id) end
   left = 'left'
 end

@@ -37,6 +37,32 @@ local function open_lock(state, resource, lease_id)
   return lock, own and read_lease(own)
 end
 
+-- A waiter is "place instance/call queued_at mode".
+local function read_waiter(text)
+  local place, stamp, queued_at, mode = string.match(text, '^(%d+) (%S+) (%d+) (%S+)$')
+  return { place = place, stamp = stamp, queued_at = queued_at, mode = mode }
+end
+
+-- How many fields the waiters of the lock take, live or absent, two each, when this command looked first. Every member
+-- of the queue is among them. So where this is 0, as it nearly always is, one look shows that nobody waits, and nothing
+-- else is asked of the queue. (Who joins after the look counts, or a hand-over in the same command would pass it by.
+-- Who leaves counts all the same.)
+local function waiter_fields(lock)
+  if not lock.waiter_fields then lock.waiter_fields = redis.call('HLEN', lock.waiters) end
+  return lock.waiter_fields
+end
+
+-- The waiter of this id, nil for none.
+local function find_waiter(lock, lease_id)
+  local text = waiter_fields(lock) > 0 and redis.call('HGET', lock.waiters, lease_id)
+  return text and read_waiter(text) or nil
+end
+
+-- Whether somebody stands in the queue. (An absent waiter does not.)
+local function has_queue(lock)
+  return waiter_fields(lock) > 0 and redis.call('EXISTS', lock.queue) == 1
+end
+
 -- Tells those who watch that the lock may have changed. They read for themselves how. Renewals tell nothing.
 local function tell_watchers(state, lock)
   if state.watched then redis.call('PUBLISH', state.bucket .. 'changes', 'changed ' .. lock.resource) end
@@ -56,7 +82,7 @@ local function save_lock(state, lock)
   local look = lock.more and state.clock or lock.next
   if lock.taken_until > state.clock then look = math.min(look, lock.taken_until) end
   if in_full_quarantine(state) or lock.count == 0 then
-    if redis.call('EXISTS', lock.queue) == 1 then
+    if has_queue(lock) then
       -- A waiter may wait for its own lease, which it can be told of only at the full end.
       local waits_for_own = lock.count > 0 and not in_quarantine(state)
       local opens = waits_for_own and state.full_until or state.quarantine_until
@@ -239,15 +265,10 @@ local function admits(lock, mode)
   return lock.permits + permits <= math.min(limit, smallest_limit(lock.limits))
 end
 
--- A waiter is "place instance/call queued_at mode".
-local function read_waiter(text)
-  local place, stamp, queued_at, mode = string.match(text, '^(%d+) (%S+) (%d+) (%S+)$')
-  return { place = place, stamp = stamp, queued_at = queued_at, mode = mode }
-end
-
 local function write_waiter(lock, lease_id, waiter, about)
   local text = waiter.place .. ' ' .. waiter.stamp .. ' ' .. waiter.queued_at .. ' ' .. waiter.mode
   redis.call('HSET', lock.waiters, lease_id, text, lease_id .. '?', about)
+  lock.waiter_fields = math.max(lock.waiter_fields or 0, 2)
 end
 
 -- Puts a waiter at its place; a new one at the tail.
@@ -276,6 +297,7 @@ end
 -- when what blocks it may lapse. Nobody is asked, nobody polls, and the cost does not depend on how many wait. With
 -- `if_granted` the next in line hears something only if somebody was granted: otherwise nothing has changed for it.
 local function hand_over(state, lock, if_granted)
+  if waiter_fields(lock) == 0 then return end
   local grants = 0
   while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do
     local lease_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]

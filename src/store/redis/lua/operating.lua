@@ -301,7 +301,7 @@ local function take_lock(state, op, resource, claim, stamp, owner_json)
   local wanted = op.lock
   local lock, own = open_lock(state, resource, claim)
   drop_lapsed(state, lock)
-  if own and blocks(state, own) or redis.call('ZCARD', lock.queue) > 0 or state.clock < lock.taken_until
+  if own and blocks(state, own) or has_queue(lock) or state.clock < lock.taken_until
     or not admits(lock, wanted.mode) then
     if lock.changed then settle(state, lock) end -- what has lapsed is seen
     return nil, lock

@@ -24,9 +24,9 @@ advance(state)
 
 local lock, lease = open_lock(state, resource, lease_id)
 local word, held, end_, token = 'absent', nil, nil, nil
-local waiting = redis.call('HGET', lock.waiters, lease_id)
-if waiting then
-  tell(state, read_waiter(waiting).stamp, 'released', lease_id, '0', resource)
+local waiter = find_waiter(lock, lease_id)
+if waiter then
+  tell(state, waiter.stamp, 'released', lease_id, '0', resource)
   forget_waiter(state, lock, lease_id)
   word = 'dequeued'
 end
