@@ -99,8 +99,8 @@ export const MUTANTS_OF_REIGNS: readonly Mutant[] = [
     edits: [
       {
         file: LOCKING,
-        find: 'while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do',
-        replace: 'while grants < GRANTS and state.clock >= lock.taken_until do',
+        find: 'local may_grant = not in_quarantine(state) and state.clock >= lock.taken_until',
+        replace: 'local may_grant = state.clock >= lock.taken_until',
       },
     ],
   },

@@ -132,10 +132,16 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: LOCKING,
-        find: "  redis.call('HSET', lock.key, lease_id, text, lease_id .. '?', about)\n",
+        find: '  count_in(lock, lease)\n  lock.changed = true\n',
         replace:
-          "  redis.call('HSET', lock.key, lease_id, text, lease_id .. '?', about)\n" +
-          "  redis.call('PEXPIRE', lock.key, math.max(lease.ttl, OFFER_WINDOW) / 1000)\n",
+          '  lock.expires_in = math.max(lease.ttl, OFFER_WINDOW) / 1000\n  count_in(lock, lease)\n  lock.changed = true\n',
+      },
+      {
+        file: LOCKING,
+        find: "      redis.call('HSET', lock.key, ':', summary, unpack(lock.added))\n",
+        replace:
+          "      redis.call('HSET', lock.key, ':', summary, unpack(lock.added))\n" +
+          "      redis.call('PEXPIRE', lock.key, lock.expires_in)\n",
       },
       {
         file: RENEW,

@@ -109,10 +109,10 @@ elseif waiter then
   forget_waiter(state, lock, lease_id) -- it waits no more
 end
 -- A lease that lapsed may have freed the resource for those who wait, and among them for this very call.
-hand_over(state, lock, true)
-own = find_lease(lock.key, lease_id)
-if own and own.stamp == stamp and own.state == 'offer' and may_tell(state, own) then return granted(own) end
+local grants = hand_over(state, lock, true)
 save_lock(state, lock)
+if grants > 0 then own = find_lease(lock.key, lease_id) end
+if own and own.stamp == stamp and own.state == 'offer' and may_tell(state, own) then return granted(own) end
 
 local time_left = int(math.max(free_at(state, lock) - state.clock, 0))
 local position = redis.call('ZRANK', lock.queue, lease_id)

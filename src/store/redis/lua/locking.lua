@@ -19,6 +19,8 @@ local FAR = 9007199254740991 -- 2^53 - 1
 -- their permits, how many of them name each limit ("10=2,20=1"), a lower bound of their deadlines, and the end of a
 -- min_hold. With it, admission costs the same for one holder as for ten thousand. Returns the lock, and the recorded
 -- lease of `lease_id` if the caller names one.
+local SUMMARY = '^(%S+) (%d+) (%d+) (%S+) (%d+) (%d+)$'
+
 local function open_lock(state, resource, lease_id)
   local lock = {
     resource = resource,
@@ -28,9 +30,10 @@ local function open_lock(state, resource, lease_id)
     mode = '-', count = 0, permits = 0, limits = '-', next = FAR, taken_until = 0,
   }
   local fields = redis.call('HMGET', lock.key, ':', lease_id or ':')
-  local text, own = fields[1], lease_id and fields[2]
-  if text then
-    local mode, count, permits, limits, next_, taken = string.match(text, '^(%S+) (%d+) (%d+) (%S+) (%d+) (%d+)$')
+  local own = lease_id and fields[2]
+  lock.summary = fields[1] or nil -- as it is recorded
+  if lock.summary then
+    local mode, count, permits, limits, next_, taken = string.match(lock.summary, SUMMARY)
     lock.mode, lock.count, lock.permits, lock.limits = mode, tonumber(count), tonumber(permits), limits
     lock.next, lock.taken_until = tonumber(next_), tonumber(taken)
   end
@@ -74,10 +77,20 @@ end
 local function save_lock(state, lock)
   if lock.count == 0 then lock.mode, lock.permits, lock.limits, lock.next = '-', 0, '-', FAR end
   if lock.count == 0 and lock.taken_until <= state.clock then
-    if redis.call('HDEL', lock.key, ':', ':?') > 0 then lock.changed = true end -- a min_hold is over
+    if lock.summary then
+      redis.call('HDEL', lock.key, ':', ':?')
+      lock.changed = true -- a min_hold is over
+    end
   else
-    redis.call('HSET', lock.key, ':', lock.mode .. ' ' .. int(lock.count) .. ' ' .. int(lock.permits) .. ' ' ..
-      lock.limits .. ' ' .. int(lock.next) .. ' ' .. int(lock.taken_until))
+    local summary = lock.mode .. ' ' .. int(lock.count) .. ' ' .. int(lock.permits) .. ' ' .. lock.limits .. ' ' ..
+      int(lock.next) .. ' ' .. int(lock.taken_until)
+    if lock.added then
+      redis.call('HSET', lock.key, ':', summary, unpack(lock.added))
+      lock.added = nil
+    elseif summary ~= lock.summary then
+      redis.call('HSET', lock.key, ':', summary)
+    end
+    lock.summary = summary
   end
   local look = lock.more and state.clock or lock.next
   if lock.taken_until > state.clock then look = math.min(look, lock.taken_until) end
@@ -153,10 +166,12 @@ local function count_out(lock, lease)
   if permits then lock.permits, lock.limits = lock.permits - permits, count_limit(lock.limits, limit, -1) end
 end
 
--- Returns what is recorded.
+-- Adds a lease that `save_lock` then writes, together with the summary. Returns what is recorded of it.
 local function add_holder(lock, lease_id, lease, about)
-  local text = lease_text(lease)
-  redis.call('HSET', lock.key, lease_id, text, lease_id .. '?', about)
+  local text, added = lease_text(lease), lock.added or {}
+  local n = #added
+  added[n + 1], added[n + 2], added[n + 3], added[n + 4] = lease_id, text, lease_id .. '?', about
+  lock.added = added
   count_in(lock, lease)
   lock.changed = true
   return text
@@ -201,8 +216,14 @@ local function forget_offer(state, lock, lease_id, stamp)
   redis.call('SREM', offer_of(state, lock, lease_id, stamp))
 end
 
-local function erase_holder(state, lock, lease_id, lease)
-  redis.call('HDEL', lock.key, lease_id, lease_id .. '?')
+-- `is_last`: nothing of the lock is left.
+local function erase_holder(state, lock, lease_id, lease, is_last)
+  if is_last then
+    redis.call('DEL', lock.key)
+    lock.summary = nil
+  else
+    redis.call('HDEL', lock.key, lease_id, lease_id .. '?')
+  end
   -- For people. Here, because every lease that lapsed is removed here, and by one script only.
   if lease.state == 'held' and not blocks(state, lease) then redis.call('HINCRBY', state.meta, 'expired_leases', 1) end
   if lease.state == 'offer' then forget_offer(state, lock, lease_id, lease.stamp) end
@@ -210,7 +231,7 @@ local function erase_holder(state, lock, lease_id, lease)
 end
 
 local function remove_holder(state, lock, lease_id, lease)
-  erase_holder(state, lock, lease_id, lease)
+  erase_holder(state, lock, lease_id, lease, lock.count == 1 and lock.taken_until <= state.clock)
   count_out(lock, lease)
 end
 
@@ -293,54 +314,82 @@ local function forget_waiter(state, lock, lease_id)
   redis.call('ZREM', state.bucket .. 'patience', lease_id .. ' ' .. lock.resource)
 end
 
+-- The next in the queue, one or two, with what decides about them: the lease that it has, and whether its instance is
+-- absent.
+local function read_line(state, lock, most)
+  local ids = redis.call('ZRANGE', lock.queue, 0, most - 1)
+  local line = { is_all = #ids < most } -- nobody stands behind them
+  if #ids == 0 then return line end
+  local first, second = ids[1], ids[2]
+  local texts = second and redis.call('HMGET', lock.waiters, first, first .. '?', second, second .. '?')
+    or redis.call('HMGET', lock.waiters, first, first .. '?')
+  local leases = lock.count > 0 and redis.call('HMGET', lock.key, unpack(ids)) or {}
+  local instances = {}
+  for i, lease_id in ipairs(ids) do
+    local waiter = read_waiter(texts[2 * i - 1])
+    waiter.lease_id, waiter.about, waiter.own = lease_id, texts[2 * i], leases[i] and read_lease(leases[i])
+    line[i], instances[i] = waiter, instance_of(waiter.stamp)
+  end
+  local absent = redis.call('HMGET', state.bucket .. 'absent', unpack(instances))
+  for i, waiter in ipairs(line) do waiter.is_absent = absent[i] end
+  return line
+end
+
+local function offer(state, lock, waiter)
+  local lease_id, stamp = waiter.lease_id, waiter.stamp
+  add_holder(lock, lease_id, {
+    token = next_token(state), deadline = state.clock + OFFER_WINDOW, ttl = 0, ceiling = 0,
+    acquired = state.time, stamp = stamp, mode = waiter.mode, state = 'offer', epoch = state.epoch,
+  }, waiter.about)
+  redis.call('SADD', offer_of(state, lock, lease_id, stamp))
+end
+
 -- Grants the next live waiters what is free, in this very step, and tells their instances. Then tells the next in line
 -- when what blocks it may lapse. Nobody is asked, nobody polls, and the cost does not depend on how many wait. With
 -- `if_granted` the next in line hears something only if somebody was granted: otherwise nothing has changed for it.
+-- Returns the number of grants, which `save_lock` then writes.
 local function hand_over(state, lock, if_granted)
-  if waiter_fields(lock) == 0 then return end
-  local grants = 0
-  while grants < GRANTS and not in_quarantine(state) and state.clock >= lock.taken_until do
-    local lease_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]
-    if not lease_id then return end
-    local waiter = read_waiter(redis.call('HGET', lock.waiters, lease_id))
-    local instance = instance_of(waiter.stamp)
-    local own = find_lease(lock.key, lease_id)
-    if redis.call('HEXISTS', state.bucket .. 'absent', instance) == 1 then
+  local may_grant = not in_quarantine(state) and state.clock >= lock.taken_until
+  if waiter_fields(lock) == 0 or if_granted and not may_grant then return 0 end
+  -- Two, because once the first one is granted, the second one is told what it waits for.
+  local most = if_granted and 1 or 2
+  local grants, line = 0, read_line(state, lock, most)
+  while may_grant and line[1] and grants < GRANTS do
+    local waiter = line[1]
+    local lease_id, own = waiter.lease_id, waiter.own
+    local has_lease = own and blocks(state, own)
+    if waiter.is_absent then
       set_absent(state, lock, lease_id, FORGOTTEN_AFTER)
-    elseif own and blocks(state, own) then
-      -- A waiting call repeats this very lease, which has outlived a quarantine: it gets the same one, never a second
-      -- one beside it. (A shared lease would admit that, and its token would overwrite one that somebody counts on.)
-      if not may_tell(state, own) then break end
-      own.stamp = waiter.stamp
-      redis.call('HSET', lock.key, lease_id, lease_text(own))
-      forget_waiter(state, lock, lease_id)
-      tell(state, waiter.stamp, 'offered', lease_id, '0', lock.resource)
-      grants = grants + 1
-    elseif waiter.place == '0' then
+    elseif waiter.place == '0' and not has_lease then
       -- It stood before the others because it had a lease. That has lapsed, and now it is one of them.
       waiter.place = nil
-      enqueue(state, lock, lease_id, waiter, redis.call('HGET', lock.waiters, lease_id .. '?'))
+      enqueue(state, lock, lease_id, waiter, waiter.about)
+      line = {}
     else
-      if not admits(lock, waiter.mode) then break end
-      local about = redis.call('HGET', lock.waiters, lease_id .. '?')
-      add_holder(lock, lease_id, {
-        token = next_token(state), deadline = state.clock + OFFER_WINDOW, ttl = 0, ceiling = 0,
-        acquired = state.time, stamp = waiter.stamp, mode = waiter.mode, state = 'offer', epoch = state.epoch,
-      }, about)
+      if has_lease then
+        -- A waiting call repeats this very lease, which has outlived a quarantine: it gets the same one, never a second
+        -- one beside it. (A shared lease would admit that, and its token would overwrite one that somebody counts on.)
+        if not may_tell(state, own) then break end
+        own.stamp = waiter.stamp
+        redis.call('HSET', lock.key, lease_id, lease_text(own))
+      else
+        if not admits(lock, waiter.mode) then break end
+        offer(state, lock, waiter)
+      end
       forget_waiter(state, lock, lease_id)
-      redis.call('SADD', offer_of(state, lock, lease_id, waiter.stamp))
       tell(state, waiter.stamp, 'offered', lease_id, '0', lock.resource)
       grants = grants + 1
     end
+    table.remove(line, 1)
+    if not line[1] and not line.is_all then line = read_line(state, lock, most) end
   end
   lock.more = grants == GRANTS
-  if if_granted and grants == 0 then return end
-  local next_id = redis.call('ZRANGE', lock.queue, 0, 0)[1]
-  if next_id then
-    local waiter = read_waiter(redis.call('HGET', lock.waiters, next_id))
+  local next_ = line[1]
+  if next_ and not (if_granted and grants == 0) then
     local blocked = lock.more and 0 or math.max(math.min(free_at(state, lock) - state.clock, FORGOTTEN_AFTER), 0)
-    tell(state, waiter.stamp, 'next', next_id, int(blocked), lock.resource)
+    tell(state, next_.stamp, 'next', next_.lease_id, int(blocked), lock.resource)
   end
+  return grants
 end
 
 -- Brings a lock up to date when something about it may have changed: frees what lapsed, and hands over what is free.
