@@ -188,8 +188,8 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
     edits: [
       {
         file: PRELUDE,
-        find: "local function int(n) return string.format('%.0f', n) end",
-        replace: 'local function int(n) return string.format("%.0f", tonumber(tostring(n))) end',
+        find: "string.format('%.0f', n)",
+        replace: 'string.format("%.0f", tonumber(tostring(n)))',
       },
     ],
   },

@@ -83,7 +83,7 @@ if not waiter and not own and not in_quarantine(state) and state.clock >= lock.t
   and not has_queue(lock) then
   local lease = {
     token = next_token(state), deadline = 0, ttl = ttl, ceiling = 0,
-    acquired = state.time, stamp = stamp, mode = mode, state = 'held',
+    acquired = state.time, stamp = stamp, mode = mode, state = 'held', epoch = state.epoch,
   }
   hold(state, lease, ttl, max_hold)
   local text = add_holder(lock, lease_id, lease, about)

@@ -8,7 +8,7 @@
 -- The lock without leases that have lapsed and that nobody has swept yet.
 local function look_at(state, resource)
   local lock = open_lock(state, resource)
-  recount(state, lock)
+  if may_have_lapsed(state, lock) then recount(state, lock) end
   return lock
 end
 

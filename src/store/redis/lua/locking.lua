@@ -118,6 +118,7 @@ local function free_at(state, lock)
 end
 
 local function permits_of(mode)
+  if mode == 'exclusive' or mode == 'shared' then return end
   local permits, limit = string.match(mode, '^permits:(%d+)/(%d+)$')
   return tonumber(permits), tonumber(limit)
 end
@@ -168,10 +169,13 @@ end
 
 -- Adds a lease that `save_lock` then writes, together with the summary. Returns what is recorded of it.
 local function add_holder(lock, lease_id, lease, about)
-  local text, added = lease_text(lease), lock.added or {}
-  local n = #added
-  added[n + 1], added[n + 2], added[n + 3], added[n + 4] = lease_id, text, lease_id .. '?', about
-  lock.added = added
+  local text, added = lease_text(lease), lock.added
+  if added then
+    local n = #added
+    added[n + 1], added[n + 2], added[n + 3], added[n + 4] = lease_id, text, lease_id .. '?', about
+  else
+    lock.added = { lease_id, text, lease_id .. '?', about }
+  end
   count_in(lock, lease)
   lock.changed = true
   return text
@@ -240,10 +244,14 @@ local function is_lease(name)
   return name ~= ':' and string.byte(name, -1) ~= 63
 end
 
--- Once the lower bound is reached: looks at each holder, and makes the summary that of the live ones. Calls `lapsed`, if
--- it is given, for each of the others.
+-- Whether a holder may have lapsed: the lower bound is reached.
+local function may_have_lapsed(state, lock)
+  return lock.count > 0 and state.clock >= lock.next
+end
+
+-- Looks at each holder, and makes the summary that of the live ones. Calls `lapsed`, if it is given, for each of the
+-- others.
 local function recount(state, lock, lapsed)
-  if lock.count == 0 or state.clock < lock.next then return end
   local flat = redis.call('HGETALL', lock.key)
   lock.mode, lock.count, lock.permits, lock.limits, lock.next = '-', 0, 0, '-', FAR
   for i = 1, #flat, 2 do
@@ -261,6 +269,7 @@ end
 -- Forgets the holders that lapsed. A lapsed offer marks its whole instance as absent: the instance did not answer
 -- within the window, and each of its waiters whose turn comes would cost the others another one.
 local function drop_lapsed(state, lock)
+  if not may_have_lapsed(state, lock) then return end
   local recorded = lock.count
   recount(state, lock, function(lease_id, lease)
     erase_holder(state, lock, lease_id, lease)

@@ -308,7 +308,7 @@ local function take_lock(state, op, resource, claim, stamp, owner_json)
   end
   local lease = {
     token = next_token(state), deadline = 0, ttl = wanted.ttl, ceiling = 0,
-    acquired = state.time, stamp = stamp, mode = wanted.mode, state = 'held',
+    acquired = state.time, stamp = stamp, mode = wanted.mode, state = 'held', epoch = state.epoch,
   }
   hold(state, lease, wanted.ttl, wanted.max_hold)
   local owner = wanted.owner ~= '""' and wanted.owner or owner_json

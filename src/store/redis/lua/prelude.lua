@@ -6,8 +6,17 @@
 -- Redis's own time. The random-sequence tests replace this one line to bring their own clock.
 local function time_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
--- Lua 5.1's tostring keeps 14 digits. These numbers have 16.
-local function int(n) return string.format('%.0f', n) end
+-- Lua 5.1's tostring keeps 14 digits. These numbers have 16. The same ones come again and again, a deadline in the lease,
+-- the summary and the index, and to write one costs as much as a look into a key.
+local int_texts = { [0] = '0', [1] = '1' }
+local function int(n)
+  local text = int_texts[n]
+  if not text then
+    text = string.format('%.0f', n)
+    int_texts[n] = text
+  end
+  return text
+end
 
 local function is_late(now, not_after) return now > tonumber(not_after) end
 
