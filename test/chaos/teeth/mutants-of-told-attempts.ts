@@ -142,8 +142,8 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     edits: [
       {
         file: OPERATING,
-        find: 'not (op.deadline < bar and is_unproved)',
-        replace: 'not (op.deadline < bar and in_full_quarantine(state))',
+        find: 'or not is_unproved then',
+        replace: 'or not in_full_quarantine(state) then',
       },
     ],
   },
@@ -155,8 +155,8 @@ export const MUTANTS_OF_TOLD_ATTEMPTS: readonly Mutant[] = [
     edits: [
       {
         file: OPERATING,
-        find: 'local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)',
-        replace: 'local bar = state.lapsed_before',
+        find: 'inherited_bar(state, tonumber(op.token) > adoption_tokens(state).older)',
+        replace: 'inherited_bar(state, true)',
       },
     ],
   },

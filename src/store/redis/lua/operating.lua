@@ -27,15 +27,25 @@ local function may_live_again(state, op, name)
   return not lease or lease.state ~= 'revoked'
 end
 
+-- The largest tokens at the adoption of this reign and at the one before. (A version that recorded neither may have
+-- adopted it: then each attempt counts as inherited from long ago.)
+local function adoption_tokens(state)
+  if not state.adoption_tokens then
+    local recorded = redis.call('HMGET', state.meta, 'token_at', 'token_older')
+    state.adoption_tokens = { at = tonumber(recorded[1] or FAR), older = tonumber(recorded[2] or FAR) }
+  end
+  return state.adoption_tokens
+end
+
 -- Whether a former reign started its attempt. It bears no epoch, but tokens grow.
 local function is_inherited_attempt(state, op)
-  return tonumber(op.token) <= state.token_at
+  return tonumber(op.token) <= adoption_tokens(state).at
 end
 
 -- Whether it may have been told to nobody: A starts an attempt, B rules and starts another one of the operation, and A
 -- is chosen again. So it is not repeated before the full end.
 local function is_unproved_attempt(state, op)
-  return is_inherited_attempt(state, op) and in_full_quarantine(state)
+  return in_full_quarantine(state) and is_inherited_attempt(state, op)
 end
 
 -- Whether its attempt lives. Brings the deadline up to date with that of the lease. An inherited one without a lease
@@ -50,9 +60,8 @@ local function living(state, op, name)
     if later and tonumber(string.match(later, '^%d+')) > tonumber(op.token) then return false end
   end
   if not op.lock then
-    local is_of_former = tonumber(op.token) > state.token_older
-    local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
-    return op.deadline > state.clock and not (op.deadline < bar and is_unproved)
+    if op.deadline <= state.clock or not is_unproved then return op.deadline > state.clock end
+    return op.deadline >= inherited_bar(state, tonumber(op.token) > adoption_tokens(state).older)
   end
   local lease = lease_of(state, op, (split_name(name)))
   if lease then op.deadline = math.max(op.deadline, lease.deadline) end

@@ -40,9 +40,8 @@ local function is_late(now, not_after) return now > tonumber(not_after) end
 local function enter(meta, reign, not_after, caller)
   local now = time_us()
   if is_late(now, not_after) then return nil, { 'late', int(now) } end
-  local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'lapsed_before',
-    'watched_until', 'max_ttl', 'epoch', 'full_until', 'lapsed_older', 'token_at',
-    'token_older')
+  local recorded = redis.call('HMGET', meta, 'reign', 'clock', 'last', 'token', 'quarantine_until', 'full_until',
+    'watched_until', 'max_ttl', 'epoch')
   if recorded[1] ~= reign then return nil, { 'reign', int(now) } end
   local bucket = string.sub(meta, 1, -5) -- all keys of the bucket are this and a name
   local entry = caller ~= '-' and redis.call('HGET', bucket .. 'instances', caller)
@@ -57,12 +56,8 @@ local function enter(meta, reign, not_after, caller)
     last = math.max(now, math.min(last, now + SKEW)),
     clock = clock,
     token = tonumber(recorded[4]),
-    token_at = tonumber(recorded[12] or recorded[4]),
-    token_older = tonumber(recorded[13] or recorded[4]),
     quarantine_until = tonumber(recorded[5]),
-    full_until = tonumber(recorded[10]),
-    lapsed_before = tonumber(recorded[6]),
-    lapsed_older = tonumber(recorded[11]),
+    full_until = tonumber(recorded[6]),
     max_ttl = tonumber(recorded[8]),
     epoch = recorded[9],
     entry = entry,
@@ -155,16 +150,23 @@ local function blocks(state, lease)
   return lease.deadline > state.clock
 end
 
+-- An inherited lease or attempt with a deadline before this moment is over for its holder. Read where one is met: most
+-- commands meet none. What the reign just before had granted or renewed (`is_of_former`) was not barred there.
+local function inherited_bar(state, is_of_former)
+  if not state.lapsed_before then
+    local recorded = redis.call('HMGET', state.meta, 'lapsed_before', 'lapsed_older')
+    state.lapsed_before, state.lapsed_older = tonumber(recorded[1]), tonumber(recorded[2])
+  end
+  return is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
+end
+
 -- Whether it can be renewed: until its deadline. But an inherited one with a deadline before `lapsed_before` is over
 -- for its holder: the former primary may have seen it lapse by its own clock, and given the resource away. It frees
 -- nothing here all the same: by the clock of another node the holder may still count on it.
 local function renewable(state, lease)
   if not blocks(state, lease) or not is_inherited(state, lease) then return blocks(state, lease) end
   if lease.epoch == OVERTAKEN then return false end
-  -- What the reign just before had granted or renewed was not barred there.
-  local is_of_former = tonumber(lease.epoch) == tonumber(state.epoch) - 1
-  local bar = is_of_former and state.lapsed_before or math.max(state.lapsed_before, state.lapsed_older)
-  return lease.deadline >= bar
+  return lease.deadline >= inherited_bar(state, tonumber(lease.epoch) == tonumber(state.epoch) - 1)
 end
 
 -- Whether its acquisition can be told of it, once more or for the first time. Not in a quarantine, and an inherited one
