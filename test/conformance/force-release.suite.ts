@@ -247,6 +247,12 @@ export function forceReleaseSuite(name: string, open: () => Promise<StoreHarness
         expect(await force()).toMatchObject({ count: 1, heldMs: [] });
       });
 
+      test('a unary call that releases its revoked lease is told that it was over', async () => {
+        const unary = await held({}, 2);
+        await force();
+        expect(await release(unary)).toMatchObject({ kind: 'released', wasOver: true });
+      });
+
       test('a stream is told that its lease is revoked; for a unary call nobody is told', async () => {
         const unary = await held({}, 2);
         await force();

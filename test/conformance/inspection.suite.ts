@@ -297,6 +297,14 @@ export function inspectionSuite(name: string, open: () => Promise<StoreHarness>)
         expect(await toldOf(() => release(holder))).toEqual(['r']);
       });
 
+      test('a watcher is told when the only holder releases, a stream or a unary call', async () => {
+        // The numbers of streams are odd.
+        for (let each = 0; each < 2; each++) {
+          const holder = await held({ resource: 'r' });
+          expect(await toldOf(() => release(holder))).toEqual(['r']);
+        }
+      });
+
       test('a watcher is told of a second shared holder, of a hand-over and of its confirmation', async () => {
         const first = await held({ resource: 'r', mode: SHARED });
         let second = first;

@@ -68,6 +68,12 @@ export function lockStoreSuite(name: string, open: () => Promise<StoreHarness>):
         expect(lease.deadlineMs).toBeLessThanOrEqual(performance.now() + spec.ttlMs);
       });
 
+      test('a lease lasts for the largest TTL at most, whatever its caller asks for', async () => {
+        await granted(leaseSpec({ ttlMs: MAX_TTL_MS + 30_000 }));
+        const timeLeftMs = MAX_TTL_MS + SKEW_ALLOWANCE_MS;
+        expect(await acquire(leaseSpec())).toMatchObject({ kind: 'contended', contention: { timeLeftMs } });
+      });
+
       test('a resource that someone else holds is refused, with the holder but without the lease id', async () => {
         const holder = leaseSpec({ metadata: new Map([['job', 'nightly']]) });
         const lease = await granted(holder);

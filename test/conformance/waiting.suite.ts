@@ -259,6 +259,22 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         expect(await owners()).toEqual(['first']);
       });
 
+      test.each([
+        ['stream', 101],
+        ['unary call', 102],
+      ])(
+        'the offer to a %s can be released: it was no lease, and nothing of it is left',
+        async (_, callNumber) => {
+          const holder = await held();
+          const only = { ...asked(), stamp: { instanceId: INSTANCE_ID, callNumber } };
+          await wait(only);
+          await release(holder);
+          expect(await release(only)).toEqual({ kind: 'dequeued' });
+          expect(await h.locks.refresh(inTime())).toEqual([]);
+          expect(await h.remembered()).toBe(0);
+        },
+      );
+
       test('a refresh finds an offer whose notice was lost, until it is confirmed', async () => {
         const holder = await held();
         const first = await inQueue('first');
@@ -367,6 +383,18 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await release(holder);
         expect(await owners()).toEqual(['second']);
         await told('offered', second);
+      });
+
+      test('a detached waiter is still one of its mode when the resource is free, and is granted by its place', async () => {
+        const holder = await held();
+        const first = await inQueue('first', { mode: SHARED });
+        await leave(first, 5_000);
+        await release(holder);
+        const other = { ...first, spec: { ...first.spec, mode: { kind: 'exclusive' as const } } };
+        expect(await wait(other)).toMatchObject({ kind: 'reused' });
+        expect(await wait(first)).toMatchObject({ kind: 'granted', isRepeat: false });
+        await release(first);
+        expect(await h.remembered()).toBe(0);
       });
 
       test('a detached waiter that does not come back is forgotten', async () => {
@@ -564,6 +592,19 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await h.pass(quarantineMs(MAX_TTL_MS) - 20_000 - 1);
         expect(await owners()).toEqual([]);
         await h.pass(1);
+        expect(await owners()).toEqual(['first']);
+        await told('offered', first);
+      });
+
+      test('a call that comes right after a quarantine, before anything was handed over, overtakes nobody', async () => {
+        const holder = await held();
+        const first = await inQueue('first');
+        await h.beginReign();
+        await release(holder);
+        await h.pass(20_000);
+        await wait(first);
+        await h.passUnseen(quarantineMs(MAX_TTL_MS) - 20_000);
+        expect((await tryOnce(asked({ owner: 'late' }))).kind).toBe('contended');
         expect(await owners()).toEqual(['first']);
         await told('offered', first);
       });

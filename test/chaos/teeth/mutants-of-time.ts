@@ -101,8 +101,8 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
       },
       {
         file: PRELUDE,
-        find: 'return int(lease.deadline - SKEW - state.clock)',
-        replace: 'return int(lease.deadline - state.clock)',
+        find: 'return int(deadline - SKEW - state.clock)',
+        replace: 'return int(deadline - state.clock)',
       },
       {
         file: PRELUDE,
@@ -142,6 +142,11 @@ export const MUTANTS_OF_TIME: readonly Mutant[] = [
         replace:
           "      redis.call('HSET', lock.key, ':', summary, unpack(lock.added))\n" +
           "      redis.call('PEXPIRE', lock.key, lock.expires_in)\n",
+      },
+      {
+        file: 'src/store/redis/lua/acquire-lock.lua',
+        find: '    look_again(state, resource, deadline)\n',
+        replace: "    redis.call('PEXPIRE', key, ttl / 1000)\n    look_again(state, resource, deadline)\n",
       },
       {
         file: RENEW,

@@ -35,8 +35,8 @@ local word = accept(state, lock, lease, ttl, min_hold, max_hold)
 if word == 'granted' then
   -- The summary counts the offer already; only a min_hold is new to it. Those who watch see a holder that lives on,
   -- where they saw an offer.
-  if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock) end
+  if min_hold > 0 then save_lock(state, lock) else tell_watchers(state, lock.resource) end
 end
 local text = lease_text(lease)
 redis.call('HSET', lock.key, lease_id, text)
-return told(state, lock, word, lease, text, word == 'granted' and int(since_grant(state, lease)) or nil)
+return told(state, lock, word, lease, text, word == 'granted' and int(since_grant(state, lease.acquired)) or nil)

@@ -36,7 +36,9 @@ for i = 1, #flat, 2 do
       tell(state, waiter.stamp, 'revoked', lease_id, '0', resource)
       forget_waiter(state, lock, lease_id)
     end
-    if lease.state == 'held' and not is_over(state, lease) then held[#held + 1] = int(since_grant(state, lease)) end
+    if lease.state == 'held' and not is_over(state, lease) then
+      held[#held + 1] = int(since_grant(state, lease.acquired))
+    end
     if immediate or lease.state ~= 'revoked' then
       count = count + 1
       -- Nobody listens for a unary call that holds; one that has an offer still waits.

@@ -15,13 +15,13 @@ local GRANTS = 500
 local FAR = 9007199254740991 -- 2^53 - 1
 
 -- The summary ":" is "mode count permits limits next taken_until": the holders' common mode ('mixed' where a roll call
--- put back what doesn't go together), their number, the sum of
--- their permits, how many of them name each limit ("10=2,20=1"), a lower bound of their deadlines, and the end of a
--- min_hold. With it, admission costs the same for one holder as for ten thousand. Returns the lock, and the recorded
--- lease of `lease_id` if the caller names one.
+-- put back what doesn't go together), their number, the sum of their permits, how many of them name each limit
+-- ("10=2,20=1"), a lower bound of their deadlines, and the end of a min_hold. With it, admission costs the same for one
+-- holder as for ten thousand. Returns the lock, and the recorded lease of `lease_id` if the caller names one. `fields`:
+-- the summary and that lease, if the caller has read them.
 local SUMMARY = '^(%S+) (%d+) (%d+) (%S+) (%d+) (%d+)$'
 
-local function open_lock(state, resource, lease_id)
+local function open_lock(state, resource, lease_id, fields)
   local lock = {
     resource = resource,
     key = state.bucket .. 'lock:' .. resource,
@@ -29,7 +29,7 @@ local function open_lock(state, resource, lease_id)
     waiters = state.bucket .. 'waiters:' .. resource,
     mode = '-', count = 0, permits = 0, limits = '-', next = FAR, taken_until = 0,
   }
-  local fields = redis.call('HMGET', lock.key, ':', lease_id or ':')
+  fields = fields or redis.call('HMGET', lock.key, ':', lease_id or ':')
   local own = lease_id and fields[2]
   lock.summary = fields[1] or nil -- as it is recorded
   if lock.summary then
@@ -39,6 +39,12 @@ local function open_lock(state, resource, lease_id)
   end
   return lock, own and read_lease(own)
 end
+
+-- Nearly every lock has one holder, exclusive and without bounds, and nobody waits for it. The forms of its summary and
+-- its lease: acquire-lock.lua writes them as they are, and release-lock.lua takes out of them only what it needs. To
+-- make a table of each, and of that a text, costs as much as all the rest of these scripts.
+local SOLE_SUMMARY = '^exclusive 1 0 %- %d+ 0$'
+local SOLE_LEASE = '^(%d+) (%d+) %d+ %d+ (%S+) (%S+) exclusive held'
 
 -- A waiter is "place instance/call queued_at mode".
 local function read_waiter(text)
@@ -67,8 +73,19 @@ local function has_queue(lock)
 end
 
 -- Tells those who watch that the lock may have changed. They read for themselves how. Renewals tell nothing.
-local function tell_watchers(state, lock)
-  if state.watched then redis.call('PUBLISH', state.bucket .. 'changes', 'changed ' .. lock.resource) end
+local function tell_watchers(state, resource)
+  if state.watched then redis.call('PUBLISH', state.bucket .. 'changes', 'changed ' .. resource) end
+end
+
+-- Notes when to look at the lock again: FAR for never.
+local function look_again(state, resource, at)
+  if at == FAR then
+    if redis.call('ZREM', state.bucket .. 'deadlines', resource) == 1 then
+      redis.call('ZREM', state.bucket .. 'names', resource)
+    end
+  elseif redis.call('ZADD', state.bucket .. 'deadlines', int(at), resource) == 1 then
+    redis.call('ZADD', state.bucket .. 'names', 0, resource)
+  end
 end
 
 -- Writes the summary, and when to look at the lock again: when a holder may lapse; and while someone waits or a
@@ -79,7 +96,7 @@ local function save_lock(state, lock)
   if lock.count == 0 and lock.taken_until <= state.clock then
     if lock.summary then
       redis.call('HDEL', lock.key, ':', ':?')
-      lock.changed = true -- a min_hold is over
+      lock.summary, lock.changed = nil, true -- a min_hold is over
     end
   else
     local summary = lock.mode .. ' ' .. int(lock.count) .. ' ' .. int(lock.permits) .. ' ' .. lock.limits .. ' ' ..
@@ -102,14 +119,8 @@ local function save_lock(state, lock)
       look = math.min(look, math.max(opens, lock.taken_until, state.clock))
     end
   end
-  if look == FAR then
-    if redis.call('ZREM', state.bucket .. 'deadlines', lock.resource) == 1 then
-      redis.call('ZREM', state.bucket .. 'names', lock.resource)
-    end
-  elseif redis.call('ZADD', state.bucket .. 'deadlines', int(look), lock.resource) == 1 then
-    redis.call('ZADD', state.bucket .. 'names', 0, lock.resource)
-  end
-  if lock.changed then tell_watchers(state, lock) end
+  look_again(state, lock.resource, look)
+  if lock.changed then tell_watchers(state, lock.resource) end
 end
 
 -- The moment before which the resource cannot become free by itself.
@@ -329,11 +340,10 @@ local function read_line(state, lock, most)
   local ids = redis.call('ZRANGE', lock.queue, 0, most - 1)
   local line = { is_all = #ids < most } -- nobody stands behind them
   if #ids == 0 then return line end
-  local first, second = ids[1], ids[2]
-  local texts = second and redis.call('HMGET', lock.waiters, first, first .. '?', second, second .. '?')
-    or redis.call('HMGET', lock.waiters, first, first .. '?')
+  local fields, instances = {}, {}
+  for i, lease_id in ipairs(ids) do fields[2 * i - 1], fields[2 * i] = lease_id, lease_id .. '?' end
+  local texts = redis.call('HMGET', lock.waiters, unpack(fields))
   local leases = lock.count > 0 and redis.call('HMGET', lock.key, unpack(ids)) or {}
-  local instances = {}
   for i, lease_id in ipairs(ids) do
     local waiter = read_waiter(texts[2 * i - 1])
     waiter.lease_id, waiter.about, waiter.own = lease_id, texts[2 * i], leases[i] and read_lease(leases[i])
@@ -360,7 +370,7 @@ end
 local function hand_over(state, lock, if_granted)
   local may_grant = not in_quarantine(state) and state.clock >= lock.taken_until
   if waiter_fields(lock) == 0 or if_granted and not may_grant then return 0 end
-  -- Two, because once the first one is granted, the second one is told what it waits for.
+  -- Two at once, because when the first one is granted, the second one is told what it waits for.
   local most = if_granted and 1 or 2
   local grants, line = 0, read_line(state, lock, most)
   while may_grant and line[1] and grants < GRANTS do
@@ -461,6 +471,6 @@ end
 
 -- The reply that tells a call of its lease. Behind it stands what the instance has to remember of that.
 local function told(state, lock, word, lease, text, took)
-  return { word, state.time, lease.token, remaining(state, lease), int(limit_in_force(lock)), int(state.clock), text,
-    took }
+  return { word, state.time, lease.token, remaining(state, lease.deadline), int(limit_in_force(lock)), int(state.clock),
+    text, took }
 end

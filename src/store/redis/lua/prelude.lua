@@ -6,8 +6,8 @@
 -- Redis's own time. The random-sequence tests replace this one line to bring their own clock.
 local function time_us() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end
 
--- Lua 5.1's tostring keeps 14 digits. These numbers have 16. The same ones come again and again, a deadline in the lease,
--- the summary and the index, and to write one costs as much as a look into a key.
+-- Lua 5.1's tostring keeps 14 digits. These numbers have 16. The same ones come again and again, such as a deadline in
+-- the lease, the summary and the index, and to format one costs as much as a look into a key.
 local int_texts = { [0] = '0', [1] = '1' }
 local function int(n)
   local text = int_texts[n]
@@ -205,13 +205,13 @@ local function find_lease(key, lease_id)
 end
 
 -- How long ago the grant was, by Redis's TIME: for people and metrics.
-local function since_grant(state, lease)
-  return math.max(state.now - tonumber(lease.acquired), 0)
+local function since_grant(state, acquired)
+  return math.max(state.now - tonumber(acquired), 0)
 end
 
--- How long the holder can count on the lease: the recorded deadline without its skew allowance.
-local function remaining(state, lease)
-  return int(lease.deadline - SKEW - state.clock)
+-- How long the holder can count on a lease: its recorded deadline without the skew allowance.
+local function remaining(state, deadline)
+  return int(deadline - SKEW - state.clock)
 end
 
 -- Makes a grant a lease that its caller is told of. Its bounds begin now.

@@ -49,7 +49,7 @@ for i = 4, #args, 2 do
       end
       redis.call('HSET', key, lease_id, lease_text(lease))
     end
-    word, left = is_final(lease) and 'final' or 'renewed', remaining(state, lease)
+    word, left = is_final(lease) and 'final' or 'renewed', remaining(state, lease.deadline)
     if asks_text ~= '' then
       local n = #reply
       reply[n + 1], reply[n + 2] = int((i - 4) / 2), lease_text(lease)
