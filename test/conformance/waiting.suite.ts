@@ -596,6 +596,19 @@ export function waitingSuite(name: string, open: () => Promise<StoreHarness>): v
         await told('offered', first);
       });
 
+      test('a call that waits for its own lease is granted another in the step that finds that it has lapsed', async () => {
+        const holder = await held();
+        await h.beginReign();
+        const again = { spec: holder.spec, stamp: { instanceId: INSTANCE_ID, callNumber: ++calls } };
+        await wait(again);
+        await h.pass(20_000);
+        expect((await wait(again)).kind).toBe('queued');
+        await h.passUnseen(quarantineMs(MAX_TTL_MS) - 20_000);
+        await h.locks.advance('invoice:42', inTime());
+        expect(await owners()).toEqual(['holder']);
+        await told('offered', again);
+      });
+
       test('a call that comes right after a quarantine, before anything was handed over, overtakes nobody', async () => {
         const holder = await held();
         const first = await inQueue('first');
