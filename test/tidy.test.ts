@@ -72,7 +72,9 @@ const LAYERS: Readonly<
   'store/redis': { may: ['store', 'domain'] },
   service: { may: ['store', 'domain'] },
   // Commands and outcomes are declared beside the store's interface. Calling the store is the service's part.
-  transport: { may: ['service', 'tracing', 'domain', 'generated'], typesOf: ['store'] },
+  transport: { may: ['transport/grpc', 'service', 'tracing', 'domain', 'generated'], typesOf: ['store'] },
+  // gRPC over HTTP/2, for any service: it knows none of ours.
+  'transport/grpc': { may: ['domain'] },
   // Spans. The server's and the client's come from one place, so that both keep one rule of what may be shown.
   tracing: { may: ['domain'] },
   admin: { may: ['service', 'domain'], typesOf: ['store'] },
@@ -103,6 +105,7 @@ const LAYERS: Readonly<
       'service',
       'tracing',
       'transport',
+      'transport/grpc',
       'admin',
       'deployment',
       'monitoring',
@@ -117,7 +120,7 @@ const LAYERS: Readonly<
 
 /** The packages that only some layers know. */
 const PACKAGE_HOMES: readonly { readonly of: RegExp; readonly homes: readonly string[] }[] = [
-  { of: /^(@grpc\/|grpc-health-check$|@bufbuild\/)/, homes: ['transport', 'client/core'] },
+  { of: /^(@grpc\/|@bufbuild\/)/, homes: ['transport', 'transport/grpc', 'client/core'] },
   // Its API alone, and no SDK: that is the user's. The client carries traces on, and its core doesn't know of them.
   { of: /^@opentelemetry\//, homes: ['tracing', 'client'] },
   { of: /^ioredis$/, homes: ['store/redis'] },

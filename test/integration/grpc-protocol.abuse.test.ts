@@ -1,0 +1,222 @@
+// Clients that break the rules or use them to cost the server more than themselves: one connection of them ends, no
+// other is worse off, and what a client holds before anybody knows who it is has a bound.
+
+import { once } from 'node:events';
+import { constants } from 'node:http2';
+import { status } from '@grpc/grpc-js';
+import { describe, expect, type TestContext, test } from 'vitest';
+import { FLAG, FRAME, frame, opening, uint32 } from '../../bench/loads/call-frames.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  ask,
+  EACH,
+  ECHO,
+  type GrpcRig,
+  grpcRig,
+  headersOf,
+  open,
+  prefixed,
+  replyOf,
+  STREAM,
+  statusOf,
+  Wire,
+} from '../support/grpc-rig.ts';
+
+const SOON = { withinMs: 5_000 };
+const SETTINGS_ENDLESS = 3; // MAX_CONCURRENT_STREAMS
+
+/** Another client of the same server, which is served. */
+async function othersAreServed({ connect }: GrpcRig): Promise<void> {
+  expect(statusOf(await ask(connect(), ECHO))).toEqual(['0', '']);
+}
+
+async function wireTo(context: TestContext, { port }: GrpcRig): Promise<Wire> {
+  return Wire.connect(context, port);
+}
+
+describe.concurrent('bytes that are no HTTP/2', () => {
+  const HEADERS = headersOf(ECHO, 1);
+  test.for([
+    ['a request of HTTP/1.1', Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n')],
+    ['the greeting of TLS', Buffer.from('16030100050100000100', 'hex')],
+    ['noise', Buffer.alloc(1_000, 0xa5)],
+    ['a frame of settings of a wrong size', [opening(), frame(FRAME.settings, 0, Buffer.alloc(5))]],
+    ['a frame that is too large', [opening(), frame(FRAME.data, 0, Buffer.alloc(16_385), 1)]],
+    ['data of a stream that does not exist', [opening(), frame(FRAME.data, 0, prefixed('x'), 1)]],
+    ['a stream with an even number', [opening(), headersOf(ECHO, 2)]],
+    [
+      'headers that HPACK cannot read',
+      [opening(), frame(FRAME.headers, FLAG.endHeaders, Buffer.alloc(9, 0xff), 1)],
+    ],
+    [
+      'headers that go on in no other frame',
+      [opening(), frame(FRAME.headers, 0, HEADERS.subarray(9), 1), HEADERS],
+    ],
+    ['a window that grows beyond its size', [opening(), frame(FRAME.windowUpdate, 0, uint32(0x7fff_ffff))]],
+  ] as const)('a connection that sends %s ends, and others go on', async ([, sent], context) => {
+    const rig = await grpcRig(context);
+    const wire = await wireTo(context, rig);
+    wire.send(...(Buffer.isBuffer(sent) ? [sent] : sent));
+    await wire.closed();
+    await othersAreServed(rig);
+    expect(rig.echoed).toHaveLength(1);
+  });
+
+  test.for([
+    ['nothing', Buffer.alloc(0)],
+    ['half of the greeting', Buffer.from('PRI * HTTP/2.0\r\n')],
+    ['a greeting without settings', Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')],
+    ['settings of its own, without taking those of the server', opening()],
+  ] as const)('a client that connects and sends %s is cut off in time', async ([, sent], context) => {
+    const rig = await grpcRig(context, { handshakeMs: 200 });
+    const wire = await wireTo(context, rig);
+    wire.send(sent);
+    await wire.closed();
+    await eventually(() => rig.listener.size === 0, { what: 'the end of the connection', ...SOON });
+  });
+});
+
+describe.concurrent('headers', () => {
+  test('headers that are larger than the limit cost the call, and not the connection', async (context) => {
+    const rig = await grpcRig(context);
+    const session = rig.connect();
+    await once(session, 'remoteSettings');
+    const { headers } = await ask(session, ECHO, prefixed('x'), { large: 'x'.repeat(10_000) });
+    expect(headers['grpc-status']).toBeUndefined();
+    expect(rig.echoed).toEqual([]);
+    await othersAreServed(rig);
+  });
+
+  test.for([
+    { ':path': undefined },
+    { 'content-type': undefined },
+    { 'grpc-timeout': '\u00ff' },
+    { 'grpc-encoding': 'gzip, gzip' },
+    { 'grpc-encoding': '__proto__' },
+    { authorization: 'Bearer \u00ff' },
+    { 'x-bin': '*'.repeat(100) },
+  ])('a call with the odd headers %j is answered somehow', async (odd, context) => {
+    const rig = await grpcRig(context);
+    const session = rig.connect();
+    await ask(session, ECHO, prefixed('x'), odd);
+    await othersAreServed(rig);
+  });
+});
+
+describe.concurrent('more than a client may', () => {
+  test('a client may have so many calls open as it is told, and further ones are refused', async (context) => {
+    const rig = await grpcRig(context, { concurrentStreams: 3 });
+    const wire = await wireTo(context, rig);
+    const calls = [1, 3, 5, 7].map((id) => headersOf(STREAM, id));
+    const ends = [1, 3, 5, 7].map((id) => frame(FRAME.data, FLAG.endStream, prefixed('x'), id));
+    wire.send(opening());
+    await wire.roundTrip();
+    wire.send(...calls, ...ends);
+    await wire.roundTrip();
+    const told = wire.frames.find(({ type }) => type === FRAME.settings)?.payload ?? Buffer.alloc(0);
+    const settings = new Map(
+      Array.from({ length: told.length / 6 }, (_, i) => [
+        told.readUInt16BE(6 * i),
+        told.readUInt32BE(6 * i + 2),
+      ]),
+    );
+    expect(settings.get(SETTINGS_ENDLESS)).toBe(3);
+    expect(rig.streams).toHaveLength(3);
+    await othersAreServed(rig);
+  });
+
+  test('a client that goes on to open more calls than it may loses its connection', async (context) => {
+    const rig = await grpcRig(context, { concurrentStreams: 3, rejectedStreams: 10 });
+    const wire = await wireTo(context, rig);
+    wire.send(opening(), frame(FRAME.settings, FLAG.ack, Buffer.alloc(0)));
+    await wire.roundTrip();
+    for (let id = 1; id < 200; id += 2) wire.send(headersOf(STREAM, id));
+    await wire.closed();
+    await othersAreServed(rig);
+  });
+
+  test('a client holds no more than a bound with messages that it does not finish', async (context) => {
+    const rig = await grpcRig(context, { messageBytes: 10_000, heldBytes: 50_000 });
+    const session = rig.connect();
+    const stuck = Array.from({ length: 20 }, () => {
+      const stream = open(session, ECHO);
+      stream.write(prefixed(Buffer.alloc(9_000), 0, 10_000));
+      return replyOf(stream);
+    });
+    const refused = await Promise.race(stuck);
+    expect(statusOf(refused)).toEqual([
+      String(status.RESOURCE_EXHAUSTED),
+      'this connection has too many incomplete messages at once',
+    ]);
+    await othersAreServed(rig);
+    session.destroy();
+    await Promise.all(stuck);
+  });
+
+  test('what was held of a message is free again when it is complete or cut', async (context) => {
+    const { connect } = await grpcRig(context, { messageBytes: 10_000, heldBytes: 15_000 });
+    const session = connect();
+    for (let i = 0; i < 20; i++) {
+      expect(statusOf(await ask(session, ECHO, prefixed(Buffer.alloc(9_000))))).toEqual(['0', '']);
+      const cut = open(session, ECHO);
+      cut.write(prefixed(Buffer.alloc(100), 0, 9_000));
+      cut.close(constants.NGHTTP2_CANCEL);
+    }
+  });
+
+  test('messages behind the first of a unary call are not kept: the call ends', async (context) => {
+    const rig = await grpcRig(context);
+    const stream = open(rig.connect(), ECHO);
+    for (let i = 0; i < 10_000; i++) stream.write(prefixed('one of thousands'));
+    const reply = await replyOf(stream);
+    expect([status.UNIMPLEMENTED, status.RESOURCE_EXHAUSTED].map(String)).toContain(statusOf(reply)[0]);
+    expect(rig.echoed).toEqual([]);
+    await othersAreServed(rig);
+  });
+
+  test('a client that resets calls faster than it may loses its connection, and none of them is executed', async (context) => {
+    const rig = await grpcRig(context, { resetBurst: 100, resetsPerSecond: 10 });
+    const wire = await wireTo(context, rig);
+    wire.send(opening());
+    for (let id = 1; id < 1_000; id += 2) {
+      wire.send(headersOf(STREAM, id), frame(FRAME.reset, 0, uint32(constants.NGHTTP2_CANCEL), id));
+    }
+    await wire.closed();
+    expect(rig.streams).toEqual([]);
+    await othersAreServed(rig);
+  });
+
+  test('a client that resets as many calls as it may keeps its connection', async (context) => {
+    const rig = await grpcRig(context, { resetBurst: 10_000, resetsPerSecond: 1_000 });
+    const wire = await wireTo(context, rig);
+    wire.send(opening());
+    for (let id = 1; id < 10_000; id += 2) {
+      wire.send(headersOf(STREAM, id), frame(FRAME.reset, 0, uint32(constants.NGHTTP2_CANCEL), id));
+    }
+    await wire.roundTrip();
+    expect(wire.isClosed).toBe(false);
+    await othersAreServed(rig);
+  });
+
+  test('a flood of pings and settings without an end costs the connection or nothing', async (context) => {
+    const rig = await grpcRig(context);
+    const wire = await wireTo(context, rig);
+    wire.send(opening());
+    for (let i = 0; i < 5_000; i++) {
+      wire.send(frame(FRAME.ping, 0, Buffer.alloc(8)), frame(FRAME.settings, 0, Buffer.alloc(0)));
+    }
+    await othersAreServed(rig);
+  });
+
+  test('a stream of questions whose answers nobody reads holds no more than its windows', async (context) => {
+    const rig = await grpcRig(context);
+    const session = rig.connect();
+    const stream = open(session, EACH);
+    stream.pause();
+    for (let i = 0; i < 1_000; i++) stream.write(prefixed(Buffer.alloc(1_000)));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(stream.bufferSize).toBeGreaterThan(500_000); // the client's own side holds the rest
+    stream.close(constants.NGHTTP2_CANCEL);
+    await othersAreServed(rig);
+  });
+});
