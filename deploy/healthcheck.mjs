@@ -2,8 +2,8 @@
 // is SERVING. Reads the server's configuration from where the environment gives it (LEASEHOLD_…, and LEASEHOLD_CONFIG
 // for a file). Doesn't judge Redis: that is readiness.
 import { readFileSync } from 'node:fs';
-import { credentials, makeClientConstructor } from '@grpc/grpc-js';
-import { service } from 'grpc-health-check';
+import { credentials, Metadata } from '@grpc/grpc-js';
+import { HealthCheckResponse_ServingStatus, HealthClient } from '../dist/generated/grpc/health/v1/health.js';
 import { loadConfig } from '../dist/src/config/load-config.js';
 
 const TIMEOUT_MS = 3_000;
@@ -14,12 +14,12 @@ if (server.tls?.clientCaFile !== undefined && admin !== undefined) byHttp(admin.
 else byGrpc(server.address);
 
 function byGrpc(address) {
-  const Health = makeClientConstructor(service, 'Health');
-  const client = new Health(reachable(address), transportCredentials(), {
+  const client = new HealthClient(reachable(address), transportCredentials(), {
     'grpc.ssl_target_name_override': 'localhost', // TLS takes no IP address as the name of a server
   });
-  client.check({ service: '' }, { deadline: Date.now() + TIMEOUT_MS }, (error, reply) => {
-    finish(address, error === null ? reply.status : error.message, reply?.status === 'SERVING');
+  client.check({ service: '' }, new Metadata(), { deadline: Date.now() + TIMEOUT_MS }, (error, reply) => {
+    const isServing = reply?.status === HealthCheckResponse_ServingStatus.SERVING;
+    finish(address, error?.message ?? (isServing ? 'SERVING' : 'not serving'), isServing);
   });
 }
 

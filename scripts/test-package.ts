@@ -31,7 +31,7 @@ const TYPES = '@types/node@24';
 const COMPILERS = { '5.9': 'typescript@5.9.3', '7': 'typescript@7.0.2' };
 const TRACING = ['@opentelemetry/api@^1.9.0', '@opentelemetry/sdk-trace-node@2.12.1'];
 /** Of the server; a client must not bring any of them along. */
-const SERVER_ONLY = ['commander', 'grpc-health-check', 'ioredis', 'pino', 'prom-client', 'yaml', 'zod'];
+const SERVER_ONLY = ['commander', 'ioredis', 'pino', 'prom-client', 'yaml', 'zod'];
 /** Nothing listens at port 1. */
 const NO_SENTINEL = 'redis:\n  address: [127.0.0.1:1]\n  failover_cluster: true\n  master_name: mymaster\n';
 

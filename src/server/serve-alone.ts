@@ -4,12 +4,10 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { formatHostPort } from '../domain/host-port.ts';
-import { sendGrpcLogTo } from '../transport/grpc-log.ts';
 import { type Instance, serve } from './instance.ts';
 import { EXIT_FAILED, endOnSignals } from './log-and-signals.ts';
 
 export async function serveAlone(config: Config, log: Logger): Promise<void> {
-  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
   let instance: Instance | undefined;
   // Someone may take a token out of the file while this process has read it but doesn't serve yet.
   let tokensAreOld = false;

@@ -7,7 +7,6 @@ import { unpackConfig } from '../config/pack-config.ts';
 import { systemClock } from '../domain/clock.ts';
 import type { Identity } from '../domain/inheritance.ts';
 import { ALIVE_EVERY_MS, type Order, type Report } from '../supervisor/process-messages.ts';
-import { sendGrpcLogTo } from '../transport/grpc-log.ts';
 import { type Instance, serve } from './instance.ts';
 import { dieOf, dieOfDefects, EXIT_FAILED, openLog } from './log-and-signals.ts';
 
@@ -19,7 +18,6 @@ let tokensAreOld = false;
 
 async function begin(config: Config, awaitsStore: boolean, identity: Identity): Promise<void> {
   const log = openLog(config, { worker: processNumber });
-  sendGrpcLogTo((message) => log.info({ from: 'grpc-js' }, message));
   dieOfDefects(log);
   if (config.auth.tokensFile !== undefined) process.on('SIGHUP', reloadTokens);
   const onRefused = (reason: string): void => sayAndEnd({ report: 'refused', reason });

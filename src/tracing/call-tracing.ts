@@ -24,7 +24,7 @@ import { requestAttributes } from './call-attributes.ts';
 /** The part of a gRPC call that spans need. */
 export interface TracedCall {
   /** `/leasehold.v1.LockService/Acquire` */
-  getPath(): string;
+  readonly path: string;
   readonly metadata: {
     get(key: string): readonly (string | Buffer)[];
     /** One value of each key. */
@@ -76,7 +76,7 @@ export class CallTracing {
 
   #begin(tracer: Tracer, call: TracedCall): CallTrace | undefined {
     const parent = propagation.extract(ROOT_CONTEXT, call.metadata, METADATA);
-    const path = call.getPath().slice(1);
+    const path = call.path.slice(1);
     if (ONLY_WITH_PARENT.test(path) && !trace.getSpanContext(parent)) return undefined;
     const span = tracer.startSpan(path, { kind: SpanKind.SERVER }, parent);
     if (!span.isRecording()) return undefined;

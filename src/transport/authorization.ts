@@ -1,9 +1,9 @@
 // Who may call what: the one place that looks at a call's credentials, before anything else of the call. Owns the
 // rules; the credentials come from config/tokens-file.ts.
 
-import type { Metadata } from '@grpc/grpc-js';
 import { type Caller, type Credentials, tokenDigest } from '../domain/caller.ts';
 import { CoordinationError } from '../domain/errors.ts';
+import type { CallMetadata } from './grpc/call-metadata.ts';
 
 /** A refused ForceRelease: its caller is not known to be an administrator. */
 export interface Denial {
@@ -23,8 +23,8 @@ export interface AuthorizationOptions {
 
 /** The part of a call that says who makes it. */
 export interface CallOrigin {
-  readonly metadata: Metadata;
-  getPeer(): string;
+  readonly metadata: CallMetadata;
+  readonly peer: string;
 }
 
 /** For administrators only; a call by anybody else goes on record. */
@@ -63,11 +63,11 @@ export class Authorization {
   }
 
   #deny(call: CallOrigin, caller: Caller | undefined, code: Denial['code']): void {
-    this.#onDenied({ caller, peer: call.getPeer(), code });
+    this.#onDenied({ caller, peer: call.peer, code });
   }
 }
 
-function identify(credentials: Credentials, metadata: Metadata): Caller | CoordinationError {
+function identify(credentials: Credentials, metadata: CallMetadata): Caller | CoordinationError {
   const [sent] = metadata.get('authorization');
   if (sent === undefined)
     return unauthenticated('credentials are required: send the metadata "authorization: Bearer <token>"');

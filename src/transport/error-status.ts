@@ -2,7 +2,7 @@
 // `grpc-status-details-bin` trailer. Only what a CoordinationError carries goes out. Everything else becomes INTERNAL,
 // without a word about its cause.
 
-import { status as grpcStatus, Metadata, type StatusObject } from '@grpc/grpc-js';
+import { status as grpcStatus } from '@grpc/grpc-js';
 import type { Any } from '../../generated/google/protobuf/any.ts';
 import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from '../../generated/google/rpc/error_details.ts';
 import { Status } from '../../generated/google/rpc/status.ts';
@@ -11,6 +11,7 @@ import { CoordinationError } from '../domain/errors.ts';
 import type { Contention as DomainContention } from '../domain/lock.ts';
 import { encodeDuration } from './durations.ts';
 import { encodeHolder } from './encode-lock.ts';
+import type { CallStatus } from './grpc/call-status.ts';
 import { packedAny } from './payloads.ts';
 import { STATUS_OF } from './status-table.ts';
 
@@ -34,17 +35,15 @@ const REASONS: Readonly<Record<DomainContention['reason'], ContentionReason>> = 
 };
 
 /** The status that a caller gets for what was thrown. */
-export function errorStatus(thrown: unknown): StatusObject {
+export function errorStatus(thrown: unknown): CallStatus {
   const error =
     thrown instanceof CoordinationError
       ? thrown
       : new CoordinationError('INTERNAL', 'an internal error; the outcome is unknown', {}, thrown);
   const code = STATUS_OF[error.code];
   const message = error.message.slice(0, MESSAGE_CHARS);
-  const metadata = new Metadata();
-  const status = Status.encode({ code, message, details: detailsOf(error) }).finish();
-  metadata.set('grpc-status-details-bin', Buffer.from(status));
-  return { code, details: message, metadata };
+  const details = Buffer.from(Status.encode({ code, message, details: detailsOf(error) }).finish());
+  return { code, message, details };
 }
 
 function detailsOf({ code, message, details }: CoordinationError): Any[] {

@@ -1,29 +1,21 @@
 // The gRPC server: its address and credentials, its limits, its services, its health, and its orderly end. The handlers
 // say what the rpcs do.
 
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
-import {
-  OperationsDefinition,
-  type OperationsServer,
-  OperationsService,
-} from '../../generated/google/longrunning/operations.ts';
-import {
-  LockServiceDefinition,
-  type LockServiceServer,
-  LockServiceService,
-} from '../../generated/leasehold/v1/lock_service.ts';
+import { OperationsDefinition, OperationsService } from '../../generated/google/longrunning/operations.ts';
+import { LockServiceDefinition, LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import {
   OperationStoreServiceDefinition,
-  type OperationStoreServiceServer,
   OperationStoreServiceService,
 } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { bindFailure } from '../domain/bind-failure.ts';
 import { type Clock, pause } from '../domain/clock.ts';
-import { formatHostPort, type HostPort } from '../domain/host-port.ts';
+import type { HostPort } from '../domain/host-port.ts';
+import { Dispatcher } from './grpc/dispatcher.ts';
+import type { ConnectionLimits } from './grpc/grpc-connection.ts';
+import { Listener, type ServerPems, type SessionLimits } from './grpc/listener.ts';
+import { type Handlers, rpcsOf } from './grpc/rpc.ts';
 import { HealthService } from './health-service.ts';
-import { OpenConnections } from './open-connections.ts';
-import { addReflection } from './reflection.ts';
-import { RotatingCredentials, type ServerPems } from './rotating-credentials.ts';
+import { reflectionRpcs } from './reflection.ts';
 import { serviceDefinition } from './service-definition.ts';
 
 /** What the server proves itself with, which may change while it serves. */
@@ -45,9 +37,9 @@ export interface GrpcServerOptions {
   readonly drainTimeoutMs: number;
   /** Whether tools may ask which services there are. */
   readonly reflection: boolean;
-  readonly lockHandlers: LockServiceServer;
-  readonly operationHandlers: OperationStoreServiceServer;
-  readonly longrunningHandlers: OperationsServer;
+  readonly lockHandlers: Handlers<LockServiceService>;
+  readonly operationHandlers: Handlers<OperationStoreServiceService>;
+  readonly longrunningHandlers: Handlers<OperationsService>;
   /**
    * Readiness: what the health service says of the services. The process itself ("") is SERVING as long as it lives.
    */
@@ -55,7 +47,11 @@ export interface GrpcServerOptions {
   /** Calls without an answer so far. */
   readonly callsInProgress: () => number;
   readonly clock: Clock;
+  /** In place of those that LIMITS has; for tests. */
+  readonly limits?: Partial<Limits>;
 }
+
+type Limits = ConnectionLimits & SessionLimits;
 
 const SERVICES = [
   'leasehold.v1.LockService',
@@ -68,20 +64,44 @@ const CERTIFICATE_POLL_MS = 5_000;
 const DRAIN_POLL_MS = 20;
 /** How long the bytes of the last answer may take. */
 const CLOSE_GRACE_MS = 500;
-const SESSION_MEMORY_MB = 32;
+
+/** Limits that nobody configures. */
+const LIMITS = {
+  handshakeMs: 10_000,
+  idleMs: 5 * 60_000,
+  heldBytes: 4 * 1_024 * 1_024,
+  headerBytes: 16_384,
+  sessionMemoryMb: 32,
+  // A client that gives up ten thousand waiting calls at once is none to be afraid of: what was reset before its end
+  // isn't executed.
+  resetBurst: 10_000,
+  resetsPerSecond: 1_000,
+  invalidFrames: 100,
+  rejectedStreams: 100,
+};
 
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
-  readonly #server: Server;
+  readonly #listener: Listener;
   readonly #health = new HealthService(SERVICES);
   readonly #stopped = new AbortController();
-  #connections: OpenConnections | undefined;
-  #boundAddress = '';
   #ready = false;
 
   private constructor(options: GrpcServerOptions) {
+    const { lockHandlers, operationHandlers, longrunningHandlers, reflection, tls, clock } = options;
     this.#options = options;
-    this.#server = new Server(channelOptions(options));
+    const rpcs = [
+      ...rpcsOf(serviceDefinition(LockServiceService, LockServiceDefinition), lockHandlers),
+      ...rpcsOf(
+        serviceDefinition(OperationStoreServiceService, OperationStoreServiceDefinition),
+        operationHandlers,
+      ),
+      ...rpcsOf(serviceDefinition(OperationsService, OperationsDefinition), longrunningHandlers),
+      ...this.#health.rpcs(),
+      ...(reflection ? reflectionRpcs() : []),
+    ];
+    const dispatcher = new Dispatcher(rpcs, options.maxMessageBytes);
+    this.#listener = new Listener({ dispatcher, tls: tls?.current, limits: limitsOf(options), clock });
   }
 
   /** Binds and serves. Rejects when the address can't be bound. */
@@ -92,27 +112,13 @@ export class GrpcServer {
   }
 
   async #start(): Promise<number> {
-    const { address, tls, lockHandlers, operationHandlers, longrunningHandlers, reflection } = this.#options;
-    this.#server.addService(serviceDefinition(LockServiceService, LockServiceDefinition), lockHandlers);
-    this.#server.addService(
-      serviceDefinition(OperationStoreServiceService, OperationStoreServiceDefinition),
-      operationHandlers,
-    );
-    this.#server.addService(serviceDefinition(OperationsService, OperationsDefinition), longrunningHandlers);
-    this.#health.addTo(this.#server);
-    if (reflection) addReflection(this.#server);
+    const { address, tls } = this.#options;
     this.updateHealth();
-    const rotating = tls && new RotatingCredentials(tls.current);
-    const credentials = rotating ?? ServerCredentials.createInsecure();
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(formatHostPort(address), credentials, (error, bound) =>
-        error ? reject(bindError(address, error)) : resolve(bound),
-      );
+    const port = await this.#listener.listen(address).catch((error: Error) => {
+      throw bindFailure('server.address', address, error.message);
     });
-    this.#connections = new OpenConnections(port);
-    this.#boundAddress = formatHostPort({ host: address.host, port });
     void this.#watchHealth();
-    if (tls && rotating) void this.#watchCertificates(tls, rotating);
+    if (tls) void this.#watchCertificates(tls);
     return port;
   }
 
@@ -128,7 +134,7 @@ export class GrpcServer {
 
   /** Open connections of clients. */
   get connections(): number {
-    return this.#connections?.size ?? 0;
+    return this.#listener.size;
   }
 
   /**
@@ -140,19 +146,14 @@ export class GrpcServer {
     this.#stopped.abort();
     const { clock, drainTimeoutMs, callsInProgress } = this.#options;
     const giveUpMs = clock.monotonicMs() + drainTimeoutMs;
-    // drain() destroys the connections that are left at the end, and must come before tryShutdown() to know them.
-    // forceShutdown() alone would leave them open for ever: without channelz, grpc-js doesn't note them for it, and one
-    // client that never ends its stream would keep the process from stopping.
-    this.#server.drain(this.#boundAddress, drainTimeoutMs + CLOSE_GRACE_MS);
-    const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const finished = this.#listener.close(drainTimeoutMs + CLOSE_GRACE_MS);
     while (callsInProgress() > 0 && clock.monotonicMs() < giveUpMs) await pause(clock, DRAIN_POLL_MS);
     this.#health.endWatches();
     const leftMs = Math.max(0, giveUpMs - clock.monotonicMs());
     const closed = new AbortController(); // else the timer would outlive an end that came sooner
     await Promise.race([finished, pause(clock, leftMs + 2 * CLOSE_GRACE_MS, closed.signal)]);
     closed.abort();
-    this.#server.forceShutdown();
-    this.#connections?.close();
+    this.#listener.destroy();
   }
 
   async #watchHealth(): Promise<void> {
@@ -162,31 +163,25 @@ export class GrpcServer {
     }
   }
 
-  async #watchCertificates(tls: ServerCertificates, credentials: RotatingCredentials): Promise<void> {
+  async #watchCertificates(tls: ServerCertificates): Promise<void> {
     for (;;) {
       await pause(this.#options.clock, CERTIFICATE_POLL_MS, this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
-      if (await tls.refreshed()) credentials.replace(tls.current);
+      if (await tls.refreshed()) this.#listener.replaceCertificates(tls.current);
     }
   }
 }
 
-// grpc-js wraps the one reason in a sentence about addresses that it resolved. The reason begins with "bind" in a
-// worker of the server, for which another process listens.
-function bindError(address: HostPort, { message }: Error): Error {
-  return bindFailure('server.address', address, /\[((?:listen|bind) .*)\]/.exec(message)?.[1] ?? message);
-}
-
-function channelOptions(options: GrpcServerOptions): ServerOptions {
+function limitsOf(options: GrpcServerOptions): Limits {
+  const { keepaliveTimeMs, keepaliveTimeoutMs, maxConnectionAgeMs, maxConcurrentStreams } = options;
   return {
-    'grpc.max_receive_message_length': options.maxMessageBytes,
-    'grpc.max_concurrent_streams': options.maxConcurrentStreams,
-    // Without a grace, and still an old connection doesn't last: grpc-js closes the session, Node fails each ping on a
-    // session that closes, and grpc-js takes that for a dead client. Clients go on with a new connection.
-    'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
-    'grpc.keepalive_time_ms': options.keepaliveTimeMs,
-    'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
-    'grpc-node.max_session_memory': SESSION_MEMORY_MB,
-    'grpc.enable_channelz': 0,
+    ...LIMITS,
+    ageMs: maxConnectionAgeMs,
+    graceMs: keepaliveTimeMs, // a connection that closes can't be pinged: it lasts no longer than a dead client would
+    keepaliveTimeMs,
+    keepaliveTimeoutMs,
+    concurrentStreams: maxConcurrentStreams,
+    heldBytes: Math.max(LIMITS.heldBytes, 2 * options.maxMessageBytes),
+    ...options.limits,
   };
 }

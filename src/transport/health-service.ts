@@ -1,52 +1,70 @@
 // grpc.health.v1 of this server: the process itself ("") is SERVING as long as it lives, the services are SERVING when
 // they are ready. Owns the open watches: they never end by themselves, and would keep a stopping server open.
 
-import type {
-  Server,
-  ServerWritableStream,
-  ServiceDefinition,
-  UntypedServiceImplementation,
-} from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
+import { status } from '@grpc/grpc-js';
+import {
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthService as HealthServiceService,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '../../generated/grpc/health/v1/health.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import { errorStatus } from './error-status.ts';
+import { type Rpc, rpcsOf, type StreamCall } from './grpc/rpc.ts';
+import { Outbox } from './stream.ts';
 
-type Watch = ServerWritableStream<unknown, unknown>;
+type Watch = StreamCall<HealthCheckRequest, HealthCheckResponse>;
 
 export class HealthService {
-  readonly #services: readonly string[];
-  readonly #health = new HealthImplementation({ '': 'SERVING' });
-  readonly #watches = new Set<Watch>();
+  readonly #services: ReadonlySet<string>;
+  readonly #watches = new Map<Watch, Outbox<HealthCheckResponse>>();
+  #isReady = false;
 
   /** The services are not ready until `setReady` says so. */
   constructor(services: readonly string[]) {
-    this.#services = services;
-    this.setReady(false);
+    this.#services = new Set(services);
   }
 
-  addTo(server: Server): void {
-    this.#health.addToServer({
-      addService: (definition: ServiceDefinition, handlers: UntypedServiceImplementation) => {
-        const answer = handlers.watch as (call: Watch) => void; // of grpc.health.v1.Health
-        const watch = (call: Watch): void => {
-          this.#watches.add(call);
-          const forget = (): unknown => this.#watches.delete(call);
-          call.once('cancelled', forget);
-          call.once('close', forget);
-          answer(call);
-        };
-        server.addService(definition, { ...handlers, watch });
+  rpcs(): Rpc[] {
+    return rpcsOf(HealthServiceService, {
+      check: (call) => {
+        const health = this.#of(call.request.service);
+        if (health.status !== ServingStatus.SERVICE_UNKNOWN) call.answer(health);
+        else call.refuse({ code: status.NOT_FOUND, message: 'this server has no such service' });
+      },
+      list: (call) => {
+        const names = ['', ...this.#services];
+        call.answer({ statuses: new Map(names.map((name) => [name, this.#of(name)])) });
+      },
+      watch: (call) => {
+        const outbox = new Outbox<HealthCheckResponse>(call);
+        this.#watches.set(call, outbox);
+        call.onCut = () => this.#watches.delete(call);
+        outbox.send(this.#of(call.request.service));
       },
     });
   }
 
-  setReady(ready: boolean): void {
-    for (const service of this.#services) this.#health.setStatus(service, ready ? 'SERVING' : 'NOT_SERVING');
+  setReady(isReady: boolean): void {
+    this.#isReady = isReady;
+    for (const [{ request }, outbox] of this.#watches) {
+      if (this.#services.has(request.service)) outbox.send(this.#of(request.service), 'health');
+    }
   }
 
   /** Ends the watches, after their last message. */
   endWatches(): void {
-    const status = errorStatus(new CoordinationError('DRAINING', 'this instance is stopping; use another'));
-    for (const call of this.#watches) call.emit('error', Object.assign(new Error(status.details), status));
+    const draining = new CoordinationError('DRAINING', 'this instance is stopping; use another');
+    for (const [watch, outbox] of this.#watches) {
+      outbox.flushAll();
+      watch.refuse(errorStatus(draining));
+    }
+    this.#watches.clear();
+  }
+
+  #of(service: string): HealthCheckResponse {
+    if (service === '') return { status: ServingStatus.SERVING };
+    if (!this.#services.has(service)) return { status: ServingStatus.SERVICE_UNKNOWN };
+    return { status: this.#isReady ? ServingStatus.SERVING : ServingStatus.NOT_SERVING };
   }
 }

@@ -1,6 +1,6 @@
 // LockService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
-import type { LockServiceServer } from '../../generated/leasehold/v1/lock_service.ts';
+import type { LockServiceService } from '../../generated/leasehold/v1/lock_service.ts';
 import type { Contention } from '../service/contention/contention.ts';
 import type { ForceRelease } from '../service/force-release.ts';
 import type { LeaseStreams } from '../service/lease-streams.ts';
@@ -23,6 +23,7 @@ import { decodeListContendedLocks, decodeListLocks, decodeWatchLocks } from './d
 import { encodeDuration } from './durations.ts';
 import { encodeContendedLocks, encodeDeadlocks } from './encode-contention.ts';
 import { encodeLease, encodeLock, encodeServerInfo } from './encode-lock.ts';
+import type { Handlers } from './grpc/rpc.ts';
 import { sendHold, sendKeepAlive } from './lease-events.ts';
 import { watchSink } from './lock-watch-events.ts';
 import { serverStream } from './stream.ts';
@@ -42,7 +43,7 @@ export function lockHandlers(
   { locks, streams, watch, info, force, contention }: LockServices,
   bounds: LeaseBounds,
   environment: CallEnvironment,
-): LockServiceServer {
+): Handlers<LockServiceService> {
   return {
     acquire: unary('Acquire', environment, async (request, context) => {
       const { spec, waitMs } = decodeAcquire(request, bounds);

@@ -2,7 +2,7 @@
 
 import type {
   Operation as OperationMessage,
-  OperationsServer,
+  OperationsService,
 } from '../../generated/google/longrunning/operations.ts';
 import { Operation as Metadata } from '../../generated/leasehold/v1/operation.ts';
 import { CoordinationError } from '../domain/errors.ts';
@@ -12,6 +12,7 @@ import { operationNotFound } from '../service/operation-refusals.ts';
 import { ALL_OPERATIONS } from './decode-operation-query.ts';
 import { decodeDuration } from './durations.ts';
 import { encodeOperation } from './encode-operation.ts';
+import type { Handlers } from './grpc/rpc.ts';
 import type { OperationServices } from './operation-handlers.ts';
 import { decodeOperationName, decodeParentName } from './operation-names.ts';
 import { decodedAny, decodedStatus, packedAny, packedEmpty } from './payloads.ts';
@@ -21,7 +22,7 @@ import { Violations } from './violations.ts';
 export function longrunningHandlers(
   { operations, waits }: OperationServices,
   environment: CallEnvironment,
-): OperationsServer {
+): Handlers<OperationsService> {
   return {
     getOperation: unary('Operations.GetOperation', environment, async ({ name }, context) =>
       encode(await operations.get(decodeOperationName(name), context)),

@@ -1,6 +1,6 @@
 // OperationStoreService over gRPC: each rpc decodes, calls the service's method of the same name, and encodes.
 
-import type { OperationStoreServiceServer } from '../../generated/leasehold/v1/operation_store_service.ts';
+import type { OperationStoreServiceService } from '../../generated/leasehold/v1/operation_store_service.ts';
 import { isFinal } from '../domain/operation.ts';
 import type { AttemptStreams } from '../service/attempt-streams.ts';
 import type { OperationService, RunningOperation } from '../service/operation-service.ts';
@@ -25,6 +25,7 @@ import {
 } from './decode-operation.ts';
 import { decodeList, decodeWatch } from './decode-operation-query.ts';
 import { encodeAttempt, encodeOperation } from './encode-operation.ts';
+import type { Handlers } from './grpc/rpc.ts';
 import { operationWatchSink } from './operation-watch-events.ts';
 import { serverStream } from './stream.ts';
 import { tracedSink } from './traced-sink.ts';
@@ -41,7 +42,7 @@ export function operationHandlers(
   { operations, waits, streams, watch }: OperationServices,
   bounds: LeaseBounds & PayloadBounds,
   environment: CallEnvironment,
-): OperationStoreServiceServer {
+): Handlers<OperationStoreServiceService> {
   return {
     beginOperation: unary('BeginOperation', environment, async (request, context) => {
       const { operation, running, created } = await operations.begin(decodeBegin(request, bounds), context);

@@ -1,16 +1,15 @@
 // Server reflection, so that grpcurl and the like need no .proto files: grpc.reflection.v1, and v1alpha for older
 // tools, whose messages are the same on the wire. What the files contain is in descriptors.ts.
 
-import { type Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import {
   type ServerReflectionRequest,
   type ServerReflectionResponse,
-  type ServerReflectionServer,
   ServerReflectionService,
 } from '../../generated/grpc/reflection/v1/reflection.ts';
 import { Descriptors } from './descriptors.ts';
+import { type Rpc, rpcsOf } from './grpc/rpc.ts';
 
-type Call = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<ServerReflectionResponse['messageResponse']>;
 
 const PATHS = ['v1', 'v1alpha'].map(
@@ -18,23 +17,15 @@ const PATHS = ['v1', 'v1alpha'].map(
 );
 
 /** Reads the descriptors of this build and serves them. */
-export function addReflection(server: Server): void {
+export function reflectionRpcs(): Rpc[] {
   const descriptors = Descriptors.ofThisBuild();
-  const handlers: ServerReflectionServer = {
-    serverReflectionInfo: (call: Call) => {
-      call.on('end', () => call.end());
-      call.on('data', (request: ServerReflectionRequest) => {
-        // A tool that asks without reading waits for its answers before the next question is taken.
-        if (call.write(response(descriptors, request))) return;
-        call.pause();
-        call.once('drain', () => call.resume());
-      });
-    },
-  };
-  for (const path of PATHS) {
-    const { serverReflectionInfo } = ServerReflectionService;
-    server.addService({ serverReflectionInfo: { ...serverReflectionInfo, path } }, handlers);
-  }
+  const { serverReflectionInfo } = ServerReflectionService;
+  return PATHS.flatMap((path) =>
+    rpcsOf(
+      { serverReflectionInfo: { ...serverReflectionInfo, path } },
+      { serverReflectionInfo: (request) => response(descriptors, request) },
+    ),
+  );
 }
 
 function response(descriptors: Descriptors, request: ServerReflectionRequest): ServerReflectionResponse {

@@ -1,9 +1,8 @@
-// A generated service as it is served. Its decoders never throw: for bytes that are no message of the type, grpc-js
-// would answer INTERNAL without details, although the fault is the caller's. Its encoders share one writer, and send
-// what is encoded already as it is.
+// A generated service as it is served. Its decoders never throw: for bytes that are no message of the type, the gRPC
+// layer would answer INTERNAL without details, although the fault is the caller's. Its encoders share one writer, and
+// send what is encoded already as it is.
 
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { CoordinationError } from '../domain/errors.ts';
 
 /** Stands in for a request that could not be decoded; the handlers refuse it. */
@@ -30,26 +29,29 @@ interface Definition {
   readonly methods: Readonly<Record<string, { readonly responseType: MessageEncoder<unknown> }>>;
 }
 
-export function serviceDefinition<S extends UntypedServiceImplementation>(
-  service: ServiceDefinition<S>,
+interface Method {
+  requestDeserialize(bytes: Buffer): unknown;
+}
+
+export function serviceDefinition<Service extends object>(
+  service: Service,
   { methods }: Definition,
-): ServiceDefinition<S> {
-  const served = Object.entries(service).map(([name, method]) => {
-    const { requestDeserialize } = method as MethodDefinition<unknown, unknown>;
+): Service {
+  const served = Object.entries(service).map(([name, method]: [string, Method]) => {
     const responseType = methods[name]?.responseType;
     if (!responseType) throw new Error(`the generated definitions have no ${name}`);
     const decode = (bytes: Buffer): unknown => {
       try {
-        return requestDeserialize(bytes);
+        return method.requestDeserialize(bytes);
       } catch {
         return new Undecodable();
       }
     };
-    const encode = (message: unknown): Buffer =>
+    const encode = (message: unknown): Uint8Array =>
       Buffer.isBuffer(message) ? message : encodeMessage(responseType, message);
-    return [name, { ...(method as object), requestDeserialize: decode, responseSerialize: encode }];
+    return [name, { ...method, requestDeserialize: decode, responseSerialize: encode }];
   });
-  return Object.fromEntries(served) as ServiceDefinition<S>; // same names, same types: only the codecs are others
+  return Object.fromEntries(served) as Service; // same names, same types: only the codecs are others
 }
 
 // One writer for all messages. A writer of its own for each message would grow its buffer from nothing, zero it and
@@ -59,11 +61,11 @@ export function serviceDefinition<S extends UntypedServiceImplementation>(
 const LARGEST_KEPT_BYTES = 16_384;
 let writer = new BinaryWriter();
 
-function encodeMessage<Message>(type: MessageEncoder<Message>, message: Message): Buffer {
+function encodeMessage<Message>(type: MessageEncoder<Message>, message: Message): Uint8Array {
   try {
-    const { buffer, byteLength } = type.encode(message, writer).finish(); // a copy, of this length
-    if (byteLength > LARGEST_KEPT_BYTES) writer = new BinaryWriter();
-    return Buffer.from(buffer, 0, byteLength);
+    const bytes = type.encode(message, writer).finish(); // a copy, of this length
+    if (bytes.length > LARGEST_KEPT_BYTES) writer = new BinaryWriter();
+    return bytes;
   } catch (error) {
     writer = new BinaryWriter(); // the old one has half a message in it
     throw error;

@@ -2,14 +2,15 @@
 // with details), its deadline and its cancellation. A client that doesn't read costs a bounded amount of memory: while
 // the stream is blocked, a newer message takes the place of the one that it makes obsolete.
 
-import { type handleServerStreamingCall, type ServerWritableStream, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError } from '../domain/errors.ts';
 import type { CallContext } from '../service/call.ts';
 import type { Flow } from '../service/watch-call.ts';
 import { errorStatus } from './error-status.ts';
+import type { StreamCall, StreamHandler } from './grpc/rpc.ts';
 import { type Encoded, Undecodable } from './service-definition.ts';
-import { asDeadline, type CallEnvironment, reasonOf, TIMER_EARLY_MS, timeLeftMs } from './unary-handler.ts';
+import { asDeadline, type CallEnvironment, reasonOf, TIMER_EARLY_MS } from './unary-handler.ts';
 
 /**
  * Sends a message, which may be encoded already, now or when the client has read what came before. Never blocks. With a
@@ -91,7 +92,7 @@ export function serverStream<Request, Response>(
   method: string,
   { clock, observer, authorization, tracing }: CallEnvironment,
   serve: (request: Request, context: CallContext, send: Send<Response>, flow: Flow) => Promise<void>,
-): handleServerStreamingCall<Request, Response> {
+): StreamHandler<Request, Response | Encoded> {
   observer.serves(method);
   return (call) => {
     const arrivedAtMs = clock.monotonicMs();
@@ -100,9 +101,9 @@ export function serverStream<Request, Response>(
     void answer(call, arrivedAtMs);
   };
 
-  async function answer(call: ServerWritableStream<Request, Response>, arrivedAtMs: number): Promise<void> {
+  async function answer(call: StreamCall<Request, Response | Encoded>, arrivedAtMs: number): Promise<void> {
     const trace = tracing.begin(call);
-    const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
+    const deadlineMs = arrivedAtMs + call.timeLeftMs;
     const { ended, forget } = endOf(call, deadlineMs, clock);
     const outbox = new Outbox<Response | Encoded>(call);
     let isOver = false;
@@ -114,7 +115,7 @@ export function serverStream<Request, Response>(
     try {
       const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
-      const peer = call.getPeer();
+      const { peer } = call;
       await serve(call.request, { arrivedAtMs, deadlineMs, ended, caller, peer, trace }, send, outbox);
       outbox.flushAll();
       call.end();
@@ -127,8 +128,7 @@ export function serverStream<Request, Response>(
       code = error.code;
       outcome = reasonOf(thrown);
       outbox.flushAll();
-      // Not destroy(): grpc-js sends the status when the stream is finished, and a destroyed one never is.
-      call.emit('error', Object.assign(new Error(error.details), error));
+      call.refuse(error);
     } finally {
       isOver = true;
       forget();
@@ -145,15 +145,14 @@ function deadlinePassed(): CoordinationError {
 
 /** A signal that aborts when the call is cancelled, its connection is gone, or its deadline passes. */
 function endOf(
-  call: ServerWritableStream<unknown, unknown>,
+  call: StreamCall<unknown, never>,
   deadlineMs: number,
   clock: Clock,
 ): { readonly ended: AbortSignal; readonly forget: () => void } {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  if (call.cancelled) abort();
-  call.once('cancelled', abort);
-  // grpc-js ends the call at its deadline, but says so only when the client has read everything before.
+  if (call.isCut) abort();
+  call.onCut = abort;
   const timer = Number.isFinite(deadlineMs)
     ? clock.after(deadlineMs - clock.monotonicMs(), abort)
     : undefined;

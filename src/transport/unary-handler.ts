@@ -1,7 +1,7 @@
 // One kind of call in one place: a unary handler from an async function. Owns the deadline, the status for what is
 // thrown, and that every call gets exactly one answer.
 
-import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { Caller } from '../domain/caller.ts';
 import type { Clock } from '../domain/clock.ts';
 import { CoordinationError, type ErrorCode } from '../domain/errors.ts';
@@ -10,6 +10,7 @@ import type { CallContext } from '../service/call.ts';
 import type { CallTracing } from '../tracing/call-tracing.ts';
 import type { Authorization } from './authorization.ts';
 import { errorStatus } from './error-status.ts';
+import type { UnaryCall, UnaryHandler } from './grpc/rpc.ts';
 import { Undecodable } from './service-definition.ts';
 
 /** Hears of a server's calls: for metrics, for the log, and for the server's orderly end. */
@@ -39,11 +40,11 @@ class UnaryContext implements CallContext {
   readonly deadlineMs: number;
   readonly caller: Caller;
   readonly trace: Trace | undefined;
-  readonly #call: ServerUnaryCall<unknown, unknown>;
+  readonly #call: UnaryCall<unknown, never>;
   #ended: AbortController | undefined;
 
   constructor(
-    call: ServerUnaryCall<unknown, unknown>,
+    call: UnaryCall<unknown, never>,
     caller: Caller,
     arrivedAtMs: number,
     deadlineMs: number,
@@ -57,15 +58,15 @@ class UnaryContext implements CallContext {
   }
 
   get peer(): string {
-    return this.#call.getPeer();
+    return this.#call.peer;
   }
 
   get ended(): AbortSignal {
     if (!this.#ended) {
       const ended = new AbortController();
       this.#ended = ended;
-      if (this.#call.cancelled) ended.abort();
-      else this.#call.once('cancelled', () => ended.abort());
+      if (this.#call.isCut) ended.abort();
+      else this.#call.onCut = () => ended.abort();
     }
     return this.#ended.signal;
   }
@@ -79,28 +80,24 @@ export function unary<Request, Response>(
   method: string,
   { clock, observer, authorization, tracing }: CallEnvironment,
   serve: (request: Request, context: CallContext) => Promise<Response> | Response,
-): handleUnaryCall<Request, Response> {
+): UnaryHandler<Request, Response> {
   observer.serves(method);
-  return (call, callback) => {
+  return (call) => {
     const arrivedAtMs = clock.monotonicMs();
     observer.callBegan();
-    void answer(call, callback, arrivedAtMs);
+    void answer(call, arrivedAtMs);
   };
 
-  async function answer(
-    call: ServerUnaryCall<Request, Response>,
-    callback: sendUnaryData<Response>,
-    arrivedAtMs: number,
-  ): Promise<void> {
+  async function answer(call: UnaryCall<Request, Response>, arrivedAtMs: number): Promise<void> {
     let code: status = status.OK;
     let outcome = 'ok';
     const trace = tracing.begin(call);
-    const deadlineMs = arrivedAtMs + timeLeftMs(call.getDeadline(), clock);
+    const deadlineMs = arrivedAtMs + call.timeLeftMs;
     try {
       const caller = authorization.admit(method, call);
       if (call.request instanceof Undecodable) throw call.request.error;
       const context = new UnaryContext(call, caller, arrivedAtMs, deadlineMs, trace);
-      callback(null, await serve(call.request, context));
+      call.answer(await serve(call.request, context));
     } catch (caught) {
       const thrown = clock.monotonicMs() + TIMER_EARLY_MS < deadlineMs ? caught : asDeadline(caught);
       if (!(thrown instanceof CoordinationError) || thrown.code === 'INTERNAL')
@@ -108,7 +105,7 @@ export function unary<Request, Response>(
       const error = errorStatus(thrown);
       code = error.code;
       outcome = reasonOf(thrown);
-      callback(error);
+      call.refuse(error);
     } finally {
       observer.callEnded(method, status[code], clock.monotonicMs() - arrivedAtMs);
       trace?.ended(status[code], code, outcome);
@@ -127,12 +124,4 @@ export function asDeadline(thrown: unknown): unknown {
   if (!(thrown instanceof CoordinationError) || !AFTER_DEADLINE.includes(thrown.code)) return thrown;
   const message = 'the deadline of the call passed; the outcome is unknown';
   return new CoordinationError('DEADLINE_EXCEEDED', message, {}, thrown);
-}
-
-/**
- * Milliseconds until the client's deadline, which grpc-js gives as a wall-clock date; Infinity for no deadline.
- */
-export function timeLeftMs(deadline: Date | number, clock: Clock): number {
-  const at = deadline instanceof Date ? deadline.getTime() : deadline;
-  return at - clock.wallMs();
 }

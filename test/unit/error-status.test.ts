@@ -7,9 +7,8 @@ import { errorStatus } from '../../src/transport/error-status.ts';
 
 function retryDelay(code: ErrorCode, retryAfterMs?: number): number | undefined {
   const details = retryAfterMs === undefined ? {} : { retryAfterMs };
-  const { metadata } = errorStatus(new CoordinationError(code, 'no', details));
-  const [bytes] = metadata?.get('grpc-status-details-bin') ?? [];
-  if (!(bytes instanceof Uint8Array)) throw new Error('no details');
+  const { details: bytes } = errorStatus(new CoordinationError(code, 'no', details));
+  if (!bytes) throw new Error('no details');
   const found = Status.decode(bytes).details.find(({ typeUrl }) => typeUrl.endsWith('google.rpc.RetryInfo'));
   const { seconds, nanos } = (found && RetryInfo.decode(found.value).retryDelay) ?? {};
   return seconds === undefined ? undefined : Number(seconds) * 1_000 + Number(nanos) / 1e6;

@@ -19,7 +19,7 @@ beforeEach(() => exporter.reset());
 
 function begun(request: unknown = {}): CallTrace {
   const path = '/leasehold.v1.OperationStoreService/ClaimOperations';
-  const call = { getPath: () => path, metadata: new Metadata(), request };
+  const call = { path, metadata: new Metadata(), request };
   const trace = new CallTracing({ version: '1', names: true }).begin(call);
   if (!trace) throw new Error('nothing is traced');
   return trace;

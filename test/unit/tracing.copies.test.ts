@@ -51,7 +51,9 @@ test('an SDK that has an older copy of the API gets none, and its version can be
 
 test('without an SDK nothing is read of a call', () => {
   const call = {
-    getPath: () => expect.unreachable('the path was read'),
+    get path() {
+      return expect.unreachable('the path was read');
+    },
     get metadata() {
       return expect.unreachable('the metadata was read');
     },

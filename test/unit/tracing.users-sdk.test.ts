@@ -51,7 +51,7 @@ const PROVIDERS: readonly (readonly [what: string, provider: TracerProvider])[] 
 
 test.each(PROVIDERS)('%s that throws costs the server no call', (_, provider) => {
   trace.setGlobalTracerProvider(provider);
-  const call = { getPath: () => '/a.B/C', metadata: new Metadata(), request: { spec: { resource: 'r' } } };
+  const call = { path: '/a.B/C', metadata: new Metadata(), request: { spec: { resource: 'r' } } };
   const traced = new CallTracing({ version: '1', names: false }).begin(call);
   traced?.event('queued', { position: 1 });
   traced?.command('acquire-lock')('error');
@@ -124,7 +124,7 @@ test('a request with far too many resources costs a bounded amount before it is 
   const exporter = new InMemorySpanExporter();
   new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).register();
   const specs = Array.from({ length: 100_000 }, () => ({ resource: 'r' }));
-  const call = { getPath: () => '/a.B/C', metadata: new Metadata(), request: { specs } };
+  const call = { path: '/a.B/C', metadata: new Metadata(), request: { specs } };
   new CallTracing({ version: '1', names: true })
     .begin(call)
     ?.ended('INVALID_ARGUMENT', 3, 'INVALID_ARGUMENT');
@@ -136,7 +136,7 @@ test('a request with far too many resources costs a bounded amount before it is 
 test('a request that attributes cannot be made of leaves no span that never ends', () => {
   const exporter = new InMemorySpanExporter();
   new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).register();
-  const call = { getPath: () => '/a.B/C', metadata: new Metadata(), request: { specs: [null] } };
+  const call = { path: '/a.B/C', metadata: new Metadata(), request: { specs: [null] } };
   new CallTracing({ version: '1', names: true })
     .begin(call)
     ?.ended('INVALID_ARGUMENT', 3, 'INVALID_ARGUMENT');
@@ -158,7 +158,7 @@ test('a propagator that looks for its key among all of them finds it', () => {
   new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).register({ propagator });
   const metadata = new Metadata();
   metadata.set('X-Amzn-Trace-Id', 'Root=1');
-  const call = { getPath: () => '/a.B/C', metadata, request: {} };
+  const call = { path: '/a.B/C', metadata, request: {} };
   new CallTracing({ version: '1', names: false }).begin(call)?.ended('OK', 0, 'ok');
   expect(exporter.getFinishedSpans()[0]?.spanContext().traceId).toBe(SPAN_CONTEXT.traceId);
 });
