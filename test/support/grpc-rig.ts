@@ -13,8 +13,16 @@ import {
 } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
 import type { TestContext } from 'vitest';
-import { CallFrames, FLAG, FRAME, frame, readFrames } from '../../bench/loads/call-frames.ts';
+import {
+  CallFrames,
+  FLAG,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  frame,
+  readFrames,
+} from '../../bench/loads/call-frames.ts';
 import { systemClock } from '../../src/domain/clock.ts';
+import type { CallMetadata } from '../../src/transport/grpc/call-metadata.ts';
 import { Dispatcher } from '../../src/transport/grpc/dispatcher.ts';
 import type { ConnectionLimits } from '../../src/transport/grpc/grpc-connection.ts';
 import { Listener, type ServerPems, type SessionLimits } from '../../src/transport/grpc/listener.ts';
@@ -79,6 +87,8 @@ export interface GrpcRig {
   readonly unary: UnaryCall<Buffer, Buffer>[];
   readonly streams: StreamCall<Buffer, Buffer>[];
   readonly echoed: Buffer[];
+  /** Of the calls in `unary`. */
+  readonly metadata: CallMetadata[];
   /** A connection, which is closed when the test ends. */
   connect(options?: SecureClientSessionOptions): ClientHttp2Session;
 }
@@ -92,12 +102,16 @@ export async function grpcRig(
   const unary: UnaryCall<Buffer, Buffer>[] = [];
   const streams: StreamCall<Buffer, Buffer>[] = [];
   const echoed: Buffer[] = [];
+  const metadata: CallMetadata[] = [];
   const rpcs: Rpc[] = rpcsOf(SERVICE, {
     echo: (call) => {
       echoed.push(call.request);
       call.answer(call.request);
     },
-    wait: (call) => unary.push(call),
+    wait: (call) => {
+      unary.push(call);
+      metadata.push(call.metadata);
+    },
     stream: (call) => streams.push(call),
     each: (request) => request,
   });
@@ -116,6 +130,7 @@ export async function grpcRig(
     unary,
     streams,
     echoed,
+    metadata,
     connect(options) {
       const session = connect(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, options);
       session.on('error', () => {}); // tests look at what the calls got
@@ -184,12 +199,17 @@ export function statusOf({ headers, trailers }: Reply): [string, string] {
   return [String(from['grpc-status']), String(from['grpc-message'] ?? '')];
 }
 
-/** The HEADERS frame of a call. */
-export function headersOf(path: string, stream: number): Buffer {
+/** The HEADERS frame of a call, with more headers. */
+export function headersOf(
+  path: string,
+  stream: number,
+  more: readonly (readonly [name: string, value: string])[] = [],
+): Buffer {
   const { bytes, dataBytes } = new CallFrames('test', path, Buffer.alloc(0));
-  const headers = bytes.subarray(0, bytes.length - dataBytes - 9);
-  headers.writeUInt32BE(stream, 5);
-  return headers;
+  const block = bytes.subarray(FRAME_HEADER_BYTES, bytes.length - dataBytes - FRAME_HEADER_BYTES);
+  const literal = (text: string): Buffer => Buffer.from([text.length, ...Buffer.from(text)]);
+  const added = more.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]);
+  return frame(FRAME.headers, FLAG.endHeaders, Buffer.concat([block, ...added]), stream);
 }
 
 /** A frame that the server sent. */

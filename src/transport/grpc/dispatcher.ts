@@ -28,7 +28,7 @@ export class Dispatcher {
       return;
     }
     const { rpc, timeoutMs, encoding } = request;
-    const call = new GrpcCall(stream, headers, timeoutMs, rpc.responseSerialize, home);
+    const call = new GrpcCall(rpc.path, stream, headers, timeoutMs, rpc.responseSerialize, home);
     const reader = new MessageReader(this.#messageBytes, ENCODINGS.get(encoding));
     if (rpc.serves.kind === 'one') {
       readOneMessage(stream, call, reader, rpc.requestDeserialize, rpc.serves.handle);

@@ -12,6 +12,7 @@ import { framed } from './message-frames.ts';
 export const RESPONSE_HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto' } as const;
 const MESSAGES_FOLLOW = { waitForTrailers: true, sendDate: false };
 export const NOTHING_FOLLOWS = { endStream: true, sendDate: false };
+const NONE: IncomingHttpHeaders = {};
 const OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
 
 /** The connection of a call, as its calls need it. */
@@ -33,7 +34,7 @@ export class GrpcCall<Request, Response> {
   /** Runs once, if nobody waits for the answer any more: cancelled, the connection lost, or the deadline passed. */
   onCut: (() => void) | undefined;
   readonly #stream: ServerHttp2Stream;
-  readonly #headers: IncomingHttpHeaders;
+  #headers: IncomingHttpHeaders;
   readonly #encode: (response: Response) => Uint8Array;
   readonly #home: CallHome;
   readonly #deadlineMs: number;
@@ -44,6 +45,7 @@ export class GrpcCall<Request, Response> {
   #isCut = false;
 
   constructor(
+    path: string,
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     timeoutMs: number,
@@ -52,7 +54,7 @@ export class GrpcCall<Request, Response> {
   ) {
     this.#stream = stream;
     this.#headers = headers;
-    this.path = headers[':path'] ?? '';
+    this.path = path;
     this.#encode = encode;
     this.#home = home;
     this.#deadlineMs = home.monotonicMs() + timeoutMs;
@@ -69,6 +71,7 @@ export class GrpcCall<Request, Response> {
     return this.#home.peer;
   }
 
+  /** Only until the handler returns: a stream that is open for hours doesn't keep its headers. */
   get metadata(): CallMetadata {
     return new CallMetadata(this.#headers);
   }
@@ -129,6 +132,10 @@ export class GrpcCall<Request, Response> {
   letGo(): void {
     this.#home.hold(-this.#heldBytes);
     this.#heldBytes = 0;
+  }
+
+  forgetHeaders(): void {
+    this.#headers = NONE;
   }
 
   /** For its deadlines alone. */

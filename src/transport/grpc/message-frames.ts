@@ -80,6 +80,7 @@ export class MessageReader {
     const isCompressed = this.#held[this.#from] === 1;
     const message = this.#held.subarray(begin, begin + bytes);
     this.#from = begin + bytes;
+    if (this.heldBytes === 0) this.#held = NOTHING; // a stream may live for hours, and its reader with it
     this.#check();
     return isCompressed ? this.#decompressed(message) : message;
   }

@@ -3,6 +3,7 @@
 
 import type { ServerHttp2Stream } from 'node:http2';
 import { status } from '@grpc/grpc-js';
+import type { CallStatus } from './call-status.ts';
 import type { GrpcCall } from './grpc-call.ts';
 import { type MessageReader, Unreadable } from './message-frames.ts';
 import type { EachHandler } from './rpc.ts';
@@ -18,23 +19,27 @@ export function readOneMessage(
 ): void {
   stream.on('data', (chunk: Buffer) => {
     if (call.isOver) return;
-    const fault = unreadable(() => {
+    try {
       if (!call.hold(chunk.length)) throw TOO_MUCH_AT_ONCE;
       reader.push(chunk);
-    });
-    if (fault) call.refuse(fault.status);
+    } catch (error) {
+      call.refuse(faultOf(error));
+    }
   });
   stream.on('end', () => {
     if (call.isOver) return; // it ends like this, too, when it is cut
-    const fault = unreadable(() => {
+    try {
       const message = reader.take();
       if (!message) throw reader.heldBytes > 0 ? CUT_OFF : NO_MESSAGE;
       if (reader.heldBytes > 0) throw SEVERAL_MESSAGES;
       call.letGo();
       call.request = decode(message);
-    });
-    if (fault) call.refuse(fault.status);
-    else handle(call);
+    } catch (error) {
+      call.refuse(faultOf(error));
+      return;
+    }
+    handle(call);
+    call.forgetHeaders();
   });
 }
 
@@ -48,7 +53,7 @@ export function answerEachMessage(
   let isAnswering = false;
   let hasEnded = false;
   const next = (): void => {
-    const fault = unreadable(() => {
+    try {
       const message = call.isOver || isAnswering ? undefined : reader.take();
       if (message) {
         isAnswering = true;
@@ -57,8 +62,9 @@ export function answerEachMessage(
         if (reader.heldBytes > 0) throw CUT_OFF;
         call.end();
       }
-    });
-    if (fault) call.refuse(fault.status);
+    } catch (error) {
+      call.refuse(faultOf(error));
+    }
     if (isAnswering) stream.pause();
     else stream.resume();
   };
@@ -67,9 +73,12 @@ export function answerEachMessage(
     next();
   };
   stream.on('data', (chunk: Buffer) => {
-    const fault = unreadable(() => reader.push(chunk));
-    if (fault) call.refuse(fault.status);
-    else next();
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      call.refuse(faultOf(error));
+    }
+    next();
   });
   stream.on('end', () => {
     hasEnded = true;
@@ -85,13 +94,9 @@ const TOO_MUCH_AT_ONCE = new Unreadable(
   'this connection has too many incomplete messages at once',
 );
 
-const NOT_ANSWERED = new Unreadable(status.INTERNAL, 'a message cannot be decoded or answered');
-
-function unreadable(read: () => void): Unreadable | undefined {
-  try {
-    read();
-    return undefined;
-  } catch (error) {
-    return error instanceof Unreadable ? error : NOT_ANSWERED;
-  }
+/** What isn't Unreadable comes from a message that can't be decoded, or from a handler that fails. */
+function faultOf(thrown: unknown): CallStatus {
+  return thrown instanceof Unreadable
+    ? thrown.status
+    : { code: status.INTERNAL, message: 'a message cannot be decoded or answered' };
 }
