@@ -57,7 +57,7 @@ export const SETTINGS = z.object({
   'server.max_connection_age': withDefault(
     duration('1s', '24h'),
     '30m',
-    'After this time the server asks the client to open a new connection, so that load spreads. Calls and streams on the old one go on until the next keepalive ping, which breaks it: clients open them anew, and leases live on.',
+    'After this time the server asks the client to open a new connection, so that load spreads. Calls and streams on the old one go on for `server.keepalive_time`, and then it is cut: clients open them anew, and leases live on.',
   ),
   'server.drain_timeout': withDefault(
     duration('0s', '10m'),

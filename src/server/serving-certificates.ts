@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import type { ServerTlsConfig } from '../config/config.ts';
 import { checkPems, type Pems, pemTrouble, samePems } from '../config/pem-files.ts';
 import { toldOnce } from '../domain/told-once.ts';
-import type { ServerPems } from '../transport/grpc/listener.ts';
+import type { ServerPems } from '../transport/grpc/server-sockets.ts';
 import type { ServerCertificates } from '../transport/grpc-server.ts';
 
 export class ServingCertificates implements ServerCertificates {

@@ -2,7 +2,9 @@
 // other is worse off, and what a client holds before anybody knows who it is has a bound.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:http2';
+import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { FLAG, FRAME, frame, opening, uint32 } from '../../bench/loads/call-frames.ts';
@@ -22,6 +24,11 @@ import {
   Wire,
 } from '../support/grpc-rig.ts';
 
+function pem(name: string): Buffer {
+  return readFileSync(join(import.meta.dirname, '../support/tls', name));
+}
+
+const SERVER = { cert: pem('server.crt'), key: pem('server.key') };
 const SOON = { withinMs: 5_000 };
 const SETTINGS_ENDLESS = 3; // MAX_CONCURRENT_STREAMS
 
@@ -74,6 +81,25 @@ describe.concurrent('bytes that are no HTTP/2', () => {
     await wire.closed();
     await eventually(() => rig.listener.size === 0, { what: 'the end of the connection', ...SOON });
   });
+});
+
+describe.concurrent('connections that break', () => {
+  test.for(['plain', 'TLS'] as const)(
+    'a server survives %s connections that are reset at any time',
+    async (kind, context) => {
+      const rig = await grpcRig(context, {}, kind === 'TLS' ? SERVER : undefined);
+      const first = kind === 'TLS' ? Buffer.from([0x16, 3, 1]) : opening();
+      for (let i = 0; i < 60; i++) {
+        const wire = await wireTo(context, rig);
+        if (i % 3 > 0) wire.send(first);
+        if (i % 3 > 1) wire.send(headersOf(STREAM, 1), frame(FRAME.data, FLAG.endStream, prefixed('x'), 1));
+        if (i % 2 > 0) await new Promise(setImmediate);
+        wire.reset();
+      }
+      await eventually(() => rig.listener.size === 0, { what: 'the end of the connections', ...SOON });
+      expect(statusOf(await ask(rig.connect({ ca: pem('ca.crt') }), ECHO))).toEqual(['0', '']);
+    },
+  );
 });
 
 describe.concurrent('headers', () => {

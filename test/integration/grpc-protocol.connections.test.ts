@@ -1,8 +1,10 @@
 // The life of a connection: TLS, pings, age, idleness, GOAWAY and the end of the server, as "gRPC over HTTP2" and its
 // pages on keepalive have it.
 
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, type TestContext, test } from 'vitest';
@@ -81,6 +83,23 @@ describe.concurrent('TLS', () => {
     wire.send(Buffer.from([0x16, 3, 1])); // the beginning of a greeting
     await wire.closed();
     await gone(rig);
+  });
+});
+
+describe.concurrent('the address of a server', () => {
+  test('a server on localhost is reached at every address that this name has', async (context) => {
+    const rig = await grpcRig(context, {}, undefined, 'localhost');
+    for (const { address } of await lookup('localhost', { all: true })) {
+      const session = connect(`http://${address.includes(':') ? `[${address}]` : address}:${rig.port}`);
+      context.onTestFinished(() => session.destroy());
+      session.on('error', () => {});
+      expect(statusOf(await ask(session, ECHO))).toEqual(['0', '']);
+    }
+  });
+
+  test('a server does not share its port with another', async (context) => {
+    const { port } = await grpcRig(context);
+    await expect(grpcRig(context, {}, undefined, '127.0.0.1', port)).rejects.toThrow(/EADDRINUSE/);
   });
 });
 

@@ -25,8 +25,9 @@ import { systemClock } from '../../src/domain/clock.ts';
 import type { CallMetadata } from '../../src/transport/grpc/call-metadata.ts';
 import { Dispatcher } from '../../src/transport/grpc/dispatcher.ts';
 import type { ConnectionLimits } from '../../src/transport/grpc/grpc-connection.ts';
-import { Listener, type ServerPems, type SessionLimits } from '../../src/transport/grpc/listener.ts';
+import { Listener, type SessionLimits } from '../../src/transport/grpc/listener.ts';
 import { type Rpc, rpcsOf, type StreamCall, type UnaryCall } from '../../src/transport/grpc/rpc.ts';
+import type { ServerPems } from '../../src/transport/grpc/server-sockets.ts';
 import { eventually } from './eventually.ts';
 
 type Limits = ConnectionLimits & SessionLimits & { readonly messageBytes: number };
@@ -98,6 +99,8 @@ export async function grpcRig(
   { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
   limits: Partial<Limits> = {},
   tls?: ServerPems,
+  host = '127.0.0.1',
+  wantedPort = 0,
 ): Promise<GrpcRig> {
   const unary: UnaryCall<Buffer, Buffer>[] = [];
   const streams: StreamCall<Buffer, Buffer>[] = [];
@@ -118,7 +121,7 @@ export async function grpcRig(
   const all = { ...LIMITS, ...limits };
   const dispatcher = new Dispatcher(rpcs, all.messageBytes);
   const listener = new Listener({ dispatcher, tls, limits: all, clock: systemClock });
-  const port = await listener.listen({ host: '127.0.0.1', port: 0 });
+  const port = await listener.listen({ host, port: wantedPort });
   onTestFinished(async () => {
     const closed = listener.close(0);
     listener.destroy();
@@ -251,6 +254,11 @@ export class Wire {
 
   send(...bytes: readonly Uint8Array[]): void {
     if (!this.#socket.destroyed) this.#socket.write(Buffer.concat(bytes));
+  }
+
+  /** Ends without a goodbye. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 
   has(type: number, stream: number): boolean {

@@ -1,22 +1,14 @@
-// The port of the gRPC server: accepts connections, with TLS or without, and has each of them speak HTTP/2. Owns the
-// limits of HTTP/2, the certificates of connections to come, and the end of all connections.
+// The gRPC server on its port: has each client speak HTTP/2 within limits, and gives its requests to the dispatcher.
+// Owns the limits of HTTP/2 and the connections.
 
 import { performServerHandshake, type ServerOptions } from 'node:http2';
-import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, Server as TlsServer } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Clock } from '../../domain/clock.ts';
 import type { HostPort } from '../../domain/host-port.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type ConnectionLimits, GrpcConnection } from './grpc-connection.ts';
-
-/** What the server proves itself with: PEM texts. */
-export interface ServerPems {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  /** If given, clients must show a certificate that one of these authorities signed. */
-  readonly ca?: Buffer;
-}
+import { type ServerPems, ServerSockets } from './server-sockets.ts';
 
 /** The limits of HTTP/2 for each connection. */
 export interface SessionLimits {
@@ -49,10 +41,8 @@ const GOLDEN_RATIO = 0.618;
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #http2: ServerOptions;
-  readonly #server: Server | TlsServer;
+  readonly #sockets: ServerSockets;
   readonly #deadlines: Deadlines;
-  /** Of all clients, whether they speak HTTP/2 yet or not. */
-  readonly #sockets = new Set<Socket>();
   readonly #connections = new Set<GrpcConnection>();
   #accepted = 0;
 
@@ -61,11 +51,7 @@ export class Listener {
     this.#options = options;
     this.#http2 = http2Options(limits);
     this.#deadlines = new Deadlines(clock);
-    this.#server = tls ? this.#overTls(tls) : createServer((socket) => this.#speak(socket));
-    this.#server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-    });
+    this.#sockets = new ServerSockets(tls, limits.handshakeMs, (socket) => this.#speak(socket));
   }
 
   /** Open connections of clients. */
@@ -74,51 +60,29 @@ export class Listener {
   }
 
   /** Resolves to the port. Rejects with the error of the system. */
-  listen({ host, port }: HostPort): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
-        const bound = this.#server.address();
-        resolve(bound && typeof bound === 'object' ? bound.port : port);
-      });
-    });
+  listen(address: HostPort): Promise<number> {
+    return this.#sockets.listen(address);
+  }
+
+  /** For connections from now on. Whether there is TLS, and clients must show certificates, stays as it was. */
+  replaceCertificates(pems: ServerPems): void {
+    this.#sockets.replaceCertificates(pems);
   }
 
   /** Takes no new connections and calls. Resolves when all connections are closed: after the grace at the latest. */
   close(graceMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#sockets.close();
     for (const connection of this.#connections) connection.close(graceMs);
     return closed;
   }
 
   /** Ends what is open. */
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  /** For connections from now on. Whether clients must show certificates stays as it was. */
-  replaceCertificates(pems: ServerPems): void {
-    if (this.#server instanceof TlsServer) this.#server.setSecureContext(pems);
-  }
-
-  #overTls(pems: ServerPems): TlsServer {
-    const server = createTlsServer({
-      ...pems,
-      ALPNProtocols: ['h2'],
-      requestCert: pems.ca !== undefined,
-      rejectUnauthorized: true,
-      handshakeTimeout: this.#options.limits.handshakeMs,
-    });
-    server.on('secureConnection', (socket) => {
-      if (socket.alpnProtocol === 'h2') this.#speak(socket);
-      else socket.destroy();
-    });
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
-    return server;
+    this.#sockets.destroy();
   }
 
   #speak(socket: Socket): void {
+    if (socket.destroyed) return;
     const { dispatcher, limits, clock } = this.#options;
     const session = performServerHandshake(socket, this.#http2);
     const place = (this.#accepted++ * GOLDEN_RATIO) % 1;
