@@ -77,7 +77,7 @@ const LIMITS = {
   // isn't executed.
   resetBurst: 10_000,
   resetsPerSecond: 1_000,
-  invalidFrames: 100,
+  invalidFrames: 1_000,
   rejectedStreams: 100,
 };
 

@@ -7,7 +7,7 @@ import { constants } from 'node:http2';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, type TestContext, test } from 'vitest';
-import { FLAG, FRAME, frame, opening, uint32 } from '../../bench/loads/call-frames.ts';
+import { FLAG, FRAME, frame, opening, SETTING, uint32 } from '../../bench/loads/call-frames.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   ask,
@@ -233,6 +233,37 @@ describe.concurrent('more than a client may', () => {
     }
     await othersAreServed(rig);
   });
+
+  test('a stream of questions that is reset while its answer waits is over, and holds nothing', async (context) => {
+    const rig = await grpcRig(context, { handshakeMs: 50, idleMs: 300 });
+    for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL]) {
+      const wire = await wireTo(context, rig);
+      // Nobody can send a byte to this client.
+      const noWindow = frame(FRAME.settings, 0, Buffer.from([0, SETTING.initialWindowSize, 0, 0, 0, 0]));
+      wire.send(opening(), frame(FRAME.settings, FLAG.ack, Buffer.alloc(0)), noWindow);
+      wire.send(headersOf(EACH, 1), frame(FRAME.data, 0, prefixed('one'), 1));
+      wire.send(frame(FRAME.data, 0, prefixed('two'), 1));
+      await wire.roundTrip();
+      expect(wire.has(FRAME.data, 1)).toBe(false);
+      wire.send(frame(FRAME.reset, 0, uint32(code), 1));
+      await wire.closed(); // for it has no call
+      await eventually(() => rig.listener.size === 0, { what: 'the end of the connection', ...SOON });
+    }
+  });
+
+  test.for([ECHO, STREAM, EACH])(
+    'a call of %s that is reset without an error inside its message is over',
+    async (path, context) => {
+      const rig = await grpcRig(context, { handshakeMs: 50, idleMs: 300 });
+      const wire = await wireTo(context, rig);
+      wire.send(opening(), frame(FRAME.settings, FLAG.ack, Buffer.alloc(0)));
+      wire.send(headersOf(path, 1), frame(FRAME.data, 0, prefixed('part', 0, 100), 1));
+      await wire.roundTrip();
+      wire.send(frame(FRAME.reset, 0, uint32(constants.NGHTTP2_NO_ERROR), 1));
+      await wire.closed(); // for it has no call
+      expect(rig.streams).toEqual([]);
+    },
+  );
 
   test('a stream of questions whose answers nobody reads holds no more than its windows', async (context) => {
     const rig = await grpcRig(context);

@@ -62,7 +62,7 @@ export class GrpcConnection implements CallHome {
     });
     this.#keepalive = clock.after(limits.keepaliveTimeMs, this.#ping);
     this.#end = clock.after(limits.ageMs, () => this.close(limits.graceMs));
-    session.on('error', () => {}); // it closes then, which is all that anybody needs to know
+    session.on('error', () => this.close(limits.graceMs)); // it closes by itself, if its client lets it
     session.once('goaway', () => this.close(limits.graceMs));
     socket.once('close', () => this.#stopTimers());
   }

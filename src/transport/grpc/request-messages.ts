@@ -17,15 +17,7 @@ export function readOneMessage(
   decode: (bytes: Buffer) => unknown,
   handle: (call: AnyCall) => void,
 ): void {
-  stream.on('data', (chunk: Buffer) => {
-    if (call.isOver) return;
-    try {
-      if (!call.hold(chunk.length)) throw TOO_MUCH_AT_ONCE;
-      reader.push(chunk);
-    } catch (error) {
-      call.refuse(faultOf(error));
-    }
-  });
+  stream.on('data', (chunk: Buffer) => takeIn(call, reader, chunk));
   stream.on('end', () => {
     if (call.isOver) return; // it ends like this, too, when it is cut
     try {
@@ -57,6 +49,8 @@ export function answerEachMessage(
       const message = call.isOver || isAnswering ? undefined : reader.take();
       if (message) {
         isAnswering = true;
+        call.letGo();
+        call.hold(reader.heldBytes);
         call.write(handle(decode(message)), answered);
       } else if (hasEnded && !isAnswering) {
         if (reader.heldBytes > 0) throw CUT_OFF;
@@ -65,25 +59,33 @@ export function answerEachMessage(
     } catch (error) {
       call.refuse(faultOf(error));
     }
-    if (isAnswering) stream.pause();
-    else stream.resume();
+    if (isAnswering && !call.isOver) stream.pause();
+    else stream.resume(); // also when it is over: else Node wouldn't close the stream
   };
   const answered = (): void => {
     isAnswering = false;
     next();
   };
   stream.on('data', (chunk: Buffer) => {
-    try {
-      reader.push(chunk);
-    } catch (error) {
-      call.refuse(faultOf(error));
-    }
+    takeIn(call, reader, chunk);
     next();
   });
   stream.on('end', () => {
     hasEnded = true;
     next();
   });
+  // Reset without an error, Node would wait for a write that nobody takes.
+  stream.on('aborted', () => stream.destroy());
+}
+
+function takeIn(call: AnyCall, reader: MessageReader, chunk: Buffer): void {
+  if (call.isOver) return;
+  try {
+    if (!call.hold(chunk.length)) throw TOO_MUCH_AT_ONCE;
+    reader.push(chunk);
+  } catch (error) {
+    call.refuse(faultOf(error));
+  }
 }
 
 const CUT_OFF = new Unreadable(status.INTERNAL, 'the request ends inside a message');
