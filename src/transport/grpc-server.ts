@@ -48,11 +48,7 @@ export interface GrpcServerOptions {
   /** Calls without an answer so far. */
   readonly callsInProgress: () => number;
   readonly clock: Clock;
-  /** In place of those that LIMITS has; for tests. */
-  readonly limits?: Partial<Limits>;
 }
-
-type Limits = ConnectionLimits & SessionLimits;
 
 const SERVICES = [
   'leasehold.v1.LockService',
@@ -173,7 +169,7 @@ export class GrpcServer {
   }
 }
 
-function limitsOf(options: GrpcServerOptions): Limits {
+function limitsOf(options: GrpcServerOptions): ConnectionLimits & SessionLimits {
   const { keepaliveTimeMs, keepaliveTimeoutMs, maxConnectionAgeMs, maxConcurrentStreams } = options;
   return {
     ...LIMITS,
@@ -183,6 +179,5 @@ function limitsOf(options: GrpcServerOptions): Limits {
     keepaliveTimeoutMs,
     concurrentStreams: maxConcurrentStreams,
     heldBytes: Math.max(LIMITS.heldBytes, 2 * options.maxMessageBytes),
-    ...options.limits,
   };
 }

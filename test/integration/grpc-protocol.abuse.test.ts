@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:http2';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
+import fc from 'fast-check';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { FLAG, FRAME, frame, opening, SETTING, uint32 } from '../../bench/loads/call-frames.ts';
 import { eventually } from '../support/eventually.ts';
@@ -21,6 +22,7 @@ import {
   replyOf,
   STREAM,
   statusOf,
+  WAIT,
   Wire,
 } from '../support/grpc-rig.ts';
 
@@ -100,6 +102,60 @@ describe.concurrent('connections that break', () => {
       expect(statusOf(await ask(rig.connect({ ca: pem('ca.crt') }), ECHO))).toEqual(['0', '']);
     },
   );
+});
+
+describe.concurrent('anything', () => {
+  const stream = fc.constantFrom(1, 3, 5);
+  const path = fc.constantFrom(ECHO, WAIT, STREAM, EACH, '/nothing');
+  const message = fc.constantFrom(
+    prefixed(''),
+    prefixed('whole'),
+    prefixed('part', 0, 50),
+    prefixed('x', 1),
+    Buffer.of(9),
+  );
+  const sent = fc.oneof(
+    fc.tuple(path, stream).map(([to, id]) => headersOf(to, id)),
+    fc.tuple(path, stream).map(([to, id]) => headersOf(to, id, [['grpc-timeout', '30m']])),
+    fc
+      .tuple(message, fc.boolean(), stream)
+      .map(([bytes, isEnd, id]) => frame(FRAME.data, isEnd ? FLAG.endStream : 0, bytes, id)),
+    fc
+      .tuple(fc.constantFrom(0, 2, 7, 8), stream)
+      .map(([code, id]) => frame(FRAME.reset, 0, uint32(code), id)),
+    stream.map((id) => frame(FRAME.windowUpdate, 0, uint32(1), id)),
+    fc.constantFrom(0, 65_535).map((window) => {
+      const setting = Buffer.from([0, SETTING.initialWindowSize, 0, 0, 0, 0]);
+      setting.writeUInt32BE(window, 2);
+      return frame(FRAME.settings, 0, setting);
+    }),
+    fc.uint8Array({ minLength: 9, maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
+  );
+
+  test('whatever a client sends in whatever order, its calls end with its connection', async (context) => {
+    const rig = await grpcRig(context, { graceMs: 1_000 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(sent, fc.boolean()), { maxLength: 20 }), async (frames) => {
+        const [before, streamsBefore] = [rig.unary.length, rig.streams.length];
+        const wire = await wireTo(context, rig);
+        wire.send(opening());
+        for (const [bytes, pauses] of frames) {
+          wire.send(bytes);
+          if (pauses) await new Promise(setImmediate);
+        }
+        for (const call of rig.streams.slice(streamsBefore)) call.write(Buffer.alloc(100_000), () => {});
+        wire.reset();
+        const calls = () => [...rig.unary.slice(before), ...rig.streams.slice(streamsBefore)];
+        await eventually(() => rig.listener.size === 0 && calls().every(({ isCut }) => isCut), {
+          what: 'the end of the connection and of its calls',
+          ...SOON,
+          everyMs: 2,
+        });
+      }),
+      { numRuns: 200 },
+    );
+    await othersAreServed(rig);
+  });
 });
 
 describe.concurrent('headers', () => {
@@ -235,7 +291,7 @@ describe.concurrent('more than a client may', () => {
   });
 
   test('a stream of questions that is reset while its answer waits is over, and holds nothing', async (context) => {
-    const rig = await grpcRig(context, { handshakeMs: 50, idleMs: 300 });
+    const rig = await grpcRig(context, { handshakeMs: 500, idleMs: 1_000 });
     for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL]) {
       const wire = await wireTo(context, rig);
       // Nobody can send a byte to this client.
@@ -254,7 +310,7 @@ describe.concurrent('more than a client may', () => {
   test.for([ECHO, STREAM, EACH])(
     'a call of %s that is reset without an error inside its message is over',
     async (path, context) => {
-      const rig = await grpcRig(context, { handshakeMs: 50, idleMs: 300 });
+      const rig = await grpcRig(context, { handshakeMs: 500, idleMs: 1_000 });
       const wire = await wireTo(context, rig);
       wire.send(opening(), frame(FRAME.settings, FLAG.ack, Buffer.alloc(0)));
       wire.send(headersOf(path, 1), frame(FRAME.data, 0, prefixed('part', 0, 100), 1));

@@ -55,10 +55,9 @@ export class GrpcConnection implements CallHome {
     this.#limits = limits;
     this.#clock = clock;
     this.#idleSinceMs = clock.monotonicMs();
+    // Timers of a process that was paused are due before its sockets are read: what came meanwhile gets a turn.
     this.#watch = clock.after(limits.handshakeMs, () => {
-      // A client that speaks HTTP/2 has taken the server's settings by now, without which some limits don't hold.
-      if (session.pendingSettingsAck) this.destroy();
-      else this.#watchIdle();
+      this.#watch = clock.after(0, () => this.#afterHandshake());
     });
     this.#keepalive = clock.after(limits.keepaliveTimeMs, this.#ping);
     this.#end = clock.after(limits.ageMs, () => this.close(limits.graceMs));
@@ -99,6 +98,12 @@ export class GrpcConnection implements CallHome {
     this.#socket.destroy();
   }
 
+  /** A client that speaks HTTP/2 has taken the server's settings by now, without which some limits don't hold. */
+  #afterHandshake(): void {
+    if (this.#session.pendingSettingsAck) this.destroy();
+    else this.#watchIdle();
+  }
+
   #watchIdle(): void {
     const idleMs = this.#openCalls > 0 ? 0 : this.#clock.monotonicMs() - this.#idleSinceMs;
     if (idleMs >= this.#limits.idleMs) this.close(this.#limits.graceMs);
@@ -107,7 +112,9 @@ export class GrpcConnection implements CallHome {
 
   readonly #ping = (): void => {
     if (this.#session.closed || this.#session.destroyed) return;
-    this.#keepalive = this.#clock.after(this.#limits.keepaliveTimeoutMs, () => this.destroy());
+    this.#keepalive = this.#clock.after(this.#limits.keepaliveTimeoutMs, () => {
+      this.#keepalive = this.#clock.after(0, () => this.destroy());
+    });
     this.#session.ping(() => {
       if (this.#isClosing || this.#socket.destroyed) return;
       this.#keepalive.cancel();
