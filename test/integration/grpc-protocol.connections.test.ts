@@ -228,6 +228,16 @@ describe.concurrent('the end of a server', () => {
     await closed;
   });
 
+  test('a client that is still in the handshake of TLS when the server closes is not served', async (context) => {
+    const rig = await grpcRig(context, {}, SERVER);
+    const wire = await Wire.connect(context, rig.port);
+    await eventually(() => rig.listener.size === 1, { what: 'the connection', ...SOON });
+    const closed = rig.listener.close(60_000);
+    const socket = tlsTo(rig, context, { ALPNProtocols: ['h2'], socket: wire.socket });
+    await eventually(() => socket.closed, { what: 'the end of the connection', ...SOON });
+    await closed;
+  });
+
   test('a server that closes does not wait longer than the grace for a client that takes nothing', async (context) => {
     const rig = await grpcRig(context);
     const wire = await Wire.connect(context, rig.port);

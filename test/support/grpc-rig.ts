@@ -226,11 +226,12 @@ export interface WireFrame {
 /** A TCP connection on which tests write frames by hand, also wrong ones. */
 export class Wire {
   readonly frames: WireFrame[] = [];
-  readonly #socket: Socket;
+  /** To go on with in another way. */
+  readonly socket: Socket;
   #rest: Buffer = Buffer.alloc(0);
 
   private constructor(socket: Socket) {
-    this.#socket = socket;
+    this.socket = socket;
     socket.on('error', () => {}); // tests look at whether it is closed
     socket.on('data', (chunk: Buffer) => {
       this.#rest = readFrames(Buffer.concat([this.#rest, chunk]), (type, flags, stream, bytes, from, to) =>
@@ -249,16 +250,16 @@ export class Wire {
   }
 
   get isClosed(): boolean {
-    return this.#socket.closed;
+    return this.socket.closed;
   }
 
   send(...bytes: readonly Uint8Array[]): void {
-    if (!this.#socket.destroyed) this.#socket.write(Buffer.concat(bytes));
+    if (!this.socket.destroyed) this.socket.write(Buffer.concat(bytes));
   }
 
   /** Ends without a goodbye. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.socket.resetAndDestroy();
   }
 
   has(type: number, stream: number): boolean {

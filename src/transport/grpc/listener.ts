@@ -45,6 +45,7 @@ export class Listener {
   readonly #deadlines: Deadlines;
   readonly #connections = new Set<GrpcConnection>();
   #accepted = 0;
+  #isClosing = false;
 
   constructor(options: ListenerOptions) {
     const { tls, limits, clock } = options;
@@ -71,6 +72,7 @@ export class Listener {
 
   /** Takes no new connections and calls. Resolves when all connections are closed: after the grace at the latest. */
   close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
     const closed = this.#sockets.close();
     for (const connection of this.#connections) connection.close(graceMs);
     return closed;
@@ -82,6 +84,7 @@ export class Listener {
   }
 
   #speak(socket: Socket): void {
+    if (this.#isClosing) socket.destroy(); // it was still in the handshake of TLS
     if (socket.destroyed) return;
     const { dispatcher, limits, clock } = this.#options;
     const session = performServerHandshake(socket, this.#http2);

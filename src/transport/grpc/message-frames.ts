@@ -55,6 +55,12 @@ export class MessageReader {
     return this.#end - this.#from;
   }
 
+  /** Whether something follows the next message. */
+  get hasMore(): boolean {
+    const bytes = this.#messageBytes();
+    return bytes !== undefined && this.heldBytes > PREFIX_BYTES + bytes;
+  }
+
   /** Throws Unreadable as soon as it shows. */
   push(chunk: Buffer): void {
     if (this.heldBytes === 0) {

@@ -17,13 +17,15 @@ export function readOneMessage(
   decode: (bytes: Buffer) => unknown,
   handle: (call: AnyCall) => void,
 ): void {
-  stream.on('data', (chunk: Buffer) => takeIn(call, reader, chunk));
+  stream.on('data', (chunk: Buffer) => {
+    takeIn(call, reader, chunk);
+    if (reader.hasMore) call.refuse(SEVERAL_MESSAGES.status);
+  });
   stream.on('end', () => {
     if (call.isOver) return; // it ends like this, too, when it is cut
     try {
       const message = reader.take();
       if (!message) throw reader.heldBytes > 0 ? CUT_OFF : NO_MESSAGE;
-      if (reader.heldBytes > 0) throw SEVERAL_MESSAGES;
       call.letGo();
       call.request = decode(message);
     } catch (error) {
