@@ -96,6 +96,7 @@ export const GLANCE: Row = {
     timeseries('Calls', 'reqps', [['{{method}}', rate('method', 'leasehold_calls_total')]]),
     timeseries('Calls that failed', 'reqps', [
       ['{{method}} {{code}}', `${rate('method, code', 'leasehold_calls_total', ', code!="OK"')} > 0`],
+      ['{{method}} refused unread', `${rate('method', 'leasehold_calls_shed_total')} > 0`],
     ]),
     timeseries(
       'Time of a call',

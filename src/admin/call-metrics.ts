@@ -8,6 +8,7 @@ import { Distribution, Tally } from './tally.ts';
 export class CallMetrics {
   readonly #calls: Tally;
   readonly #seconds: Distribution;
+  readonly #shed: Tally;
   readonly #openStreams = new Map<string, number>();
 
   constructor(registry: Registry) {
@@ -21,6 +22,11 @@ export class CallMetrics {
       help: 'From the arrival of a call to its answer',
       labelNames: ['method'],
       buckets: CALL_SECONDS,
+    });
+    this.#shed = new Tally(registry, {
+      name: 'leasehold_calls_shed_total',
+      help: 'Calls that were refused unread because there were too many; they are not among the finished ones',
+      labelNames: ['method'],
     });
     const open = this.#openStreams;
     new Gauge({
@@ -42,6 +48,14 @@ export class CallMetrics {
   callEnded(method: string, code: string, tookMs: number): void {
     this.#calls.of(method, code).add();
     this.#seconds.of(method).add(tookMs / 1_000);
+  }
+
+  canBeShed(method: string): void {
+    this.#shed.of(method);
+  }
+
+  shed(method: string): void {
+    this.#shed.of(method).add();
   }
 
   streamBegan(method: string): void {

@@ -12,6 +12,7 @@ import { packageInfo } from '../package-info.ts';
 import { ServerInfoService } from '../service/server-info-service.ts';
 import type { Store } from '../store/store.ts';
 import type { Authorization } from '../transport/authorization.ts';
+import type { SheddingObserver } from '../transport/load-shedding.ts';
 import type { CallObserver } from '../transport/unary-handler.ts';
 import { newInstanceId } from './instance-id.ts';
 import { openAuthorization } from './open-authorization.ts';
@@ -50,6 +51,7 @@ export interface Calls {
   readonly observer: CallObserver;
   /** Calls that are not answered yet. */
   readonly inProgress: () => number;
+  readonly shedding: SheddingObserver;
 }
 
 /** Throws when the tokens or the files of Redis's TLS can't be read. */
@@ -109,5 +111,11 @@ function observeCalls(metrics: Metrics, log: Logger): Calls {
       defect: (method, thrown) => log.error({ method, err: thrown }, 'a defect'),
     },
     inProgress: () => inProgress,
+    shedding: {
+      canRefuse: (method) => metrics.calls.canBeShed(method),
+      onRefused: (method) => metrics.calls.shed(method),
+      onBegin: () => log.warn('more calls than this instance can answer: new ones are refused'),
+      onEnd: (facts) => log.info(facts, 'calls are no longer refused'),
+    },
   };
 }

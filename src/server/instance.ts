@@ -215,6 +215,7 @@ async function openPorts(core: Core, locks: LockSide, operations: OperationSide)
     longrunningHandlers: longrunningHandlers(operations.services, environment),
     ready,
     callsInProgress: calls.inProgress,
+    shedding: calls.shedding,
     clock,
   });
   metrics.observeConnections(() => grpc.connections);

@@ -95,7 +95,7 @@ export function leaseRenewals(store: LockStore): Renewals<KeptLease, Lease, Leas
     keyOf: (lease) => leaseKey(lease, lease.stamp.callNumber),
     nameOf: ({ resource, leaseId }) => `${leaseId} ${resource}`,
     async renew(leases, bound) {
-      const outcomes = await store.renew(leases, bound);
+      const outcomes = await store.renew(leases, { ...bound, isUrgent: true });
       return outcomes.map((outcome): Renewal<Lease, LeaseLoss> => {
         if (outcome.kind === 'renewed')
           return { kind: 'renewed', granted: outcome.lease, isFinal: outcome.isFinal };

@@ -74,6 +74,8 @@ export interface StoreBound {
   readonly deadlineMs: number;
   /** How many replicas must have what is answered, if that is more than the store's own minimum. */
   readonly minAcks?: number;
+  /** Its command is sent at once, even if others could go along a moment later. */
+  readonly isUrgent?: boolean;
   /** Undefined unless the call that asks is traced. */
   readonly trace?: Trace | undefined;
 }

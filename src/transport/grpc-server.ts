@@ -16,6 +16,7 @@ import { Listener, type SessionLimits } from './grpc/listener.ts';
 import { type Handlers, rpcsOf } from './grpc/rpc.ts';
 import type { ServerPems } from './grpc/server-sockets.ts';
 import { HealthService } from './health-service.ts';
+import { LoadShedding, type SheddingObserver } from './load-shedding.ts';
 import { reflectionRpcs } from './reflection.ts';
 import { serviceDefinition } from './service-definition.ts';
 
@@ -47,6 +48,8 @@ export interface GrpcServerOptions {
   readonly ready: () => boolean;
   /** Calls without an answer so far. */
   readonly callsInProgress: () => number;
+  /** Hears of calls that are refused because there are too many. */
+  readonly shedding: SheddingObserver;
   readonly clock: Clock;
 }
 
@@ -97,7 +100,13 @@ export class GrpcServer {
       ...this.#health.rpcs(),
       ...(reflection ? reflectionRpcs() : []),
     ];
-    const dispatcher = new Dispatcher(rpcs, options.maxMessageBytes);
+    const paths = rpcs.map(({ path }) => path);
+    const shedding = new LoadShedding(paths, clock, options.shedding);
+    const dispatcher = new Dispatcher({
+      rpcs,
+      messageBytes: options.maxMessageBytes,
+      refusalOf: (path) => shedding.refusalOf(path),
+    });
     this.#listener = new Listener({ dispatcher, tls: tls?.current, limits: limitsOf(options), clock });
   }
 

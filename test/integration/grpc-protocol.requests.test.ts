@@ -1,5 +1,6 @@
 // Requests, paragraph by paragraph of "gRPC over HTTP2": headers, metadata, messages, and the end of the client's side.
 
+import { once } from 'node:events';
 import { constants } from 'node:http2';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
@@ -113,6 +114,35 @@ describe.concurrent('the headers of a request', () => {
     const reply = await ask(connect(), ECHO, prefixed('hello', 1), { 'grpc-encoding': 'snappy' });
     expect(statusOf(reply)).toEqual([String(status.UNIMPLEMENTED), 'unknown grpc-encoding: snappy']);
     expect(reply.headers['grpc-accept-encoding']).toBe('identity,gzip,deflate');
+  });
+});
+
+describe.concurrent('a call that is refused unread', () => {
+  const REFUSAL = { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-status': '14' };
+
+  test('it gets its status at once, its handler does not run, and nothing of it stays open', async (context) => {
+    const { connect, echoed } = await grpcRig(context, {
+      refusalOf: (path) => (path === ECHO ? REFUSAL : undefined),
+    });
+    const session = connect();
+    const replies = await Promise.all(Array.from({ length: 200 }, () => ask(session, ECHO)));
+    for (const reply of replies) expect(statusOf(reply)).toEqual(['14', '']);
+    expect(echoed).toEqual([]);
+    session.close();
+    await once(session, 'close'); // it waits for open calls
+  });
+
+  test('a client that has not sent its request yet gets its status all the same, and the next one is served', async (context) => {
+    let isRefusing = true;
+    const { connect, echoed } = await grpcRig(context, {
+      refusalOf: () => (isRefusing ? REFUSAL : undefined),
+    });
+    const session = connect();
+    const stream = open(session, ECHO); // no message, and no end
+    expect((await replyOf(stream)).headers['grpc-status']).toBe('14');
+    isRefusing = false;
+    expect(statusOf(await ask(session, ECHO))).toEqual(['0', '']);
+    expect(echoed).toHaveLength(1);
   });
 });
 

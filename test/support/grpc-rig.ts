@@ -23,14 +23,18 @@ import {
 } from '../../bench/loads/call-frames.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import type { CallMetadata } from '../../src/transport/grpc/call-metadata.ts';
-import { Dispatcher } from '../../src/transport/grpc/dispatcher.ts';
+import { Dispatcher, type DispatcherOptions } from '../../src/transport/grpc/dispatcher.ts';
 import type { ConnectionLimits } from '../../src/transport/grpc/grpc-connection.ts';
 import { Listener, type SessionLimits } from '../../src/transport/grpc/listener.ts';
 import { type Rpc, rpcsOf, type StreamCall, type UnaryCall } from '../../src/transport/grpc/rpc.ts';
 import type { ServerPems } from '../../src/transport/grpc/server-sockets.ts';
 import { eventually } from './eventually.ts';
 
-type Limits = ConnectionLimits & SessionLimits & { readonly messageBytes: number };
+type Limits = ConnectionLimits &
+  SessionLimits & {
+    readonly messageBytes: number;
+    readonly refusalOf?: DispatcherOptions['refusalOf'];
+  };
 
 const LIMITS: Limits = {
   messageBytes: 1_000,
@@ -119,7 +123,11 @@ export async function grpcRig(
     each: (request) => request,
   });
   const all = { ...LIMITS, ...limits };
-  const dispatcher = new Dispatcher(rpcs, all.messageBytes);
+  const dispatcher = new Dispatcher({
+    rpcs,
+    messageBytes: all.messageBytes,
+    refusalOf: (path) => all.refusalOf?.(path),
+  });
   const listener = new Listener({ dispatcher, tls, limits: all, clock: systemClock });
   const port = await listener.listen({ host, port: wantedPort });
   onTestFinished(async () => {

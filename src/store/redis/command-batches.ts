@@ -31,6 +31,8 @@ export interface BatchedCommand {
   readonly args: readonly string[];
   /** On the monotonic clock: one of the two below is called by then. */
   readonly deadlineMs: number;
+  /** It doesn't wait for company, and so neither does what came before it. */
+  readonly isUrgent: boolean;
   readonly replied: (reply: Reply) => void;
   /** With Redis's error, or a CoordinationError that says whether something may have been changed. */
   readonly failed: (error: unknown) => void;
@@ -67,8 +69,8 @@ export class CommandBatches {
     this.#waiting.push({ ...command, isSettled: false });
     this.#deadlines.add(command.deadlineMs);
     // A turn can be long, and replies are read between turns. If full batches waited for those, a busy process would
-    // send two in each turn, and be busier with each.
-    if (this.#waiting.length >= MOST_COMMANDS) this.#flush();
+    // send two in each turn, and be busier with each. And what is urgent would wait for two turns.
+    if (command.isUrgent || this.#waiting.length >= MOST_COMMANDS) this.#flush(command.isUrgent);
     else this.#flushSoon();
   }
 
@@ -76,20 +78,23 @@ export class CommandBatches {
   #flushSoon(): void {
     if (this.#isDue || !this.#maySend()) return;
     this.#isDue = true;
-    setImmediate(this.#flush);
+    setImmediate(() => {
+      this.#isDue = false;
+      this.#flush(false);
+    });
   }
 
-  readonly #flush = (): void => {
-    this.#isDue = false;
+  #flush(isUrgent: boolean): void {
     if (this.#options.over.aborted) return;
-    while (this.#maySend()) {
+    while (this.#maySend(isUrgent)) {
       const batch = this.#next();
       if (batch.length > 0) void this.#send(batch);
     }
-  };
+  }
 
-  #maySend(): boolean {
-    return this.#waiting.length >= (this.#sent.size < IN_FLIGHT ? 1 : MOST_COMMANDS);
+  #maySend(isUrgent = false): boolean {
+    const least = isUrgent || this.#sent.size < IN_FLIGHT ? 1 : MOST_COMMANDS;
+    return this.#waiting.length >= least;
   }
 
   /** The first of those that wait, as many as one call may hold. */

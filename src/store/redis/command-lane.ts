@@ -111,11 +111,9 @@ export class CommandLane {
         if (!(await this.#confirmed(session, soonMs))) throw unconfirmed('nothing was changed');
       }
       const askedAtMs = clock.monotonicMs();
-      const { trace, deadlineMs } = bound;
-      const script = scripts[name];
-      const reply = await (trace
-        ? traced(trace, name, () => session.run(script, args, deadlineMs))
-        : session.run(script, args, deadlineMs));
+      const { trace, deadlineMs, isUrgent } = bound;
+      const run = (): Promise<Reply> => session.run(scripts[name], args, deadlineMs, isUrgent);
+      const reply = await (trace ? traced(trace, name, run) : run());
       if (reply[0] === 'late') {
         if (isLast) throw unavailable('Redis runs commands too late; nothing was changed');
         // It did nothing and brought a newer sample of Redis's time: once more with that.

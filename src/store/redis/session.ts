@@ -119,7 +119,7 @@ export class Session {
    * resolves with its reply. Throws REDIS_UNAVAILABLE or STORE_FULL where nothing was done, OUTCOME_UNKNOWN where no
    * reply came by `deadlineMs`.
    */
-  run(script: Script, args: readonly string[], deadlineMs: number): Promise<Reply> {
+  run(script: Script, args: readonly string[], deadlineMs: number, isUrgent = false): Promise<Reply> {
     const startedMs = this.#clock.monotonicMs();
     return new Promise((resolve, reject) => {
       const replied = (reply: Reply): void => {
@@ -133,7 +133,7 @@ export class Session {
       if (deadlineMs <= startedMs) {
         failed(new CoordinationError('DEADLINE_EXCEEDED', 'no time left to ask Redis'));
       } else if (script.isBatched) {
-        this.#batches.add({ script, args, deadlineMs, replied, failed });
+        this.#batches.add({ script, args, deadlineMs, isUrgent, replied, failed });
       } else {
         const work = evaluate(this.connection, script, [...this.#head(deadlineMs), ...args]);
         within(this.#clock, deadlineMs - startedMs, work, unanswered).then(replied, failed);
