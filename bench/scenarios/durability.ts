@@ -35,7 +35,7 @@ export const durability: Scenario = {
         ...paired(pairs, (sample) => sample.cyclesPerSecond),
         name: 'cycles',
         unit: '1/s',
-        budget: { of: 'ratio', atLeast: 0.75 },
+        budget: { of: 'ratio', atLeast: 0.7 },
         steady: 'ratio',
         better: 'more',
       },

@@ -120,7 +120,7 @@ function figures(waiters: number, sample: Sample, fewest: number): readonly Foun
       value: latency.p50Ms,
       floor: floorMs,
       ratio: latency.p50Ms / floorMs,
-      ...(waiters === 1_000 ? { budget: { of: 'value', atMost: 2 } } : {}),
+      ...(waiters === 1_000 ? { budget: { of: 'value', atMost: 1.5 } } : {}),
       better: 'less',
     },
     { ...named('p99'), unit: 'ms', value: latency.p99Ms, better: 'less' },

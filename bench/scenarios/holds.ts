@@ -94,7 +94,7 @@ function figures(streams: number, ours: Sample, floor: Sample): readonly Found[]
       ...against((sample) => sample.memoryPerLease),
       ...name('memory per lease'),
       unit: 'KB',
-      ...(isMany ? { budget: { of: 'value', atMost: 25 }, steady: 'value' } : {}),
+      ...(isMany ? { budget: { of: 'value', atMost: 12 }, steady: 'value' } : {}),
       better: 'less',
     },
     {
@@ -108,7 +108,7 @@ function figures(streams: number, ours: Sample, floor: Sample): readonly Found[]
       ...against((sample) => sample.corePercent),
       ...name('server CPU, for 100,000 of them'),
       unit: '% core',
-      ...(isMany ? { budget: { of: 'value', atMost: 35 } } : {}),
+      ...(isMany ? { budget: { of: 'value', atMost: 25 } } : {}),
       better: 'less',
     },
     {

@@ -15,6 +15,9 @@ const QUICK_ROUNDS = 5;
 const ROUNDS = 9;
 const LEASEHOLD = ['Leasehold', 'Leasehold, on disk'] as const;
 const ETCD = 'etcd, on disk';
+/** The budgets, as parts of what etcd has in the same round: cycles a second, and CPU per call. */
+const CYCLES_OF_ETCD: Readonly<Record<string, number>> = { [LEASEHOLD[0]]: 1.8, [LEASEHOLD[1]]: 1 };
+const CPU_OF_ETCD = 0.6;
 const WRITES_EACH_COMMAND = ['appendonly yes', 'appendfsync always'];
 
 interface Contender {
@@ -119,6 +122,7 @@ function figures(
       name: `${name}: cycles`,
       unit: '1/s',
       ...against(({ load }) => (load.cycles / load.tookMs) * 1_000),
+      ...(isCompared && etcd ? { budget: { of: 'ratio', atLeast: CYCLES_OF_ETCD[name] ?? 1 } } : {}),
       better: 'more',
     },
     {
@@ -137,6 +141,7 @@ function figures(
       name: `${name}: CPU of the servers per call`,
       unit: 'us',
       ...against((sample) => sample.serversCpuUs / calls(sample)),
+      ...(name === LEASEHOLD[0] && etcd ? { budget: { of: 'ratio', atMost: CPU_OF_ETCD } } : {}),
       better: 'less',
     },
     {

@@ -136,7 +136,7 @@ function figures(
       ...paired(pairs, (sample) => sample.cpuUsPerCall),
       ...named('server CPU per call'),
       unit: 'us',
-      ...(withBudget ? { budget: { of: 'ratio', atMost: 1.25 } } : {}),
+      ...(withBudget ? { budget: { of: 'ratio', atMost: 0.6 } } : {}),
       steady: 'ratio',
       better: 'less',
     },

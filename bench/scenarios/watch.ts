@@ -93,6 +93,7 @@ function figures(
       ...against(({ seen }) => seen.all.p50Ms),
       ...named('from the call to the last message, p50'),
       unit: 'ms',
+      ...(watchers === 1 ? { budget: { of: 'value' as const, atMost: 10 } } : {}),
       better: 'less',
     },
     {

@@ -11,11 +11,13 @@ import { errorStatus } from './error-status.ts';
 import { trailersOf } from './grpc/call-status.ts';
 import { RESPONSE_HEADERS } from './grpc/grpc-call.ts';
 
-/** The rpcs that can be refused: they begin something, or only look. */
+/**
+ * The rpcs that can be refused: they begin something, or only look. Not Hold: a client whose connection is gone goes on
+ * with its lease by it.
+ */
 export const CAN_BE_SHED: readonly string[] = [
   'Acquire',
   'AcquireMany',
-  'Hold',
   'GetLock',
   'ListLocks',
   'WatchLocks',

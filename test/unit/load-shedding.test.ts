@@ -92,6 +92,7 @@ describe('load shedding', () => {
 });
 
 const GET_THROUGH = [
+  'Hold',
   'Renew',
   'Release',
   'GetServerInfo',
