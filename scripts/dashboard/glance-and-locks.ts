@@ -96,8 +96,13 @@ export const GLANCE: Row = {
     timeseries('Calls', 'reqps', [['{{method}}', rate('method', 'leasehold_calls_total')]]),
     timeseries('Calls that failed', 'reqps', [
       ['{{method}} {{code}}', `${rate('method, code', 'leasehold_calls_total', ', code!="OK"')} > 0`],
-      ['{{method}} refused unread', `${rate('method', 'leasehold_calls_shed_total')} > 0`],
     ]),
+    timeseries(
+      'Calls refused unread',
+      'reqps',
+      [['{{instance}}', rate('instance', 'leasehold_calls_shed_total')]],
+      'Because there were more than the instance could answer.',
+    ),
     timeseries(
       'Time of a call',
       's',
