@@ -45,6 +45,8 @@ interface Pending extends BatchedCommand {
 
 /** Redis is busy with one while the next one is on its way: with more of them, fewer commands would go together. */
 const IN_FLIGHT = 2;
+/** So many go at once while Redis has less to do: it works on them while the rest of the turn is read. */
+const ENOUGH_COMMANDS = 16;
 /** Less than a millisecond of Redis. So many go at once, whatever is on its way. */
 const MOST_COMMANDS = 64;
 /** Lua takes some 8,000 values out of a table at once. */
@@ -70,31 +72,34 @@ export class CommandBatches {
     this.#deadlines.add(command.deadlineMs);
     // A turn can be long, and replies are read between turns. If full batches waited for those, a busy process would
     // send two in each turn, and be busier with each. And what is urgent would wait for two turns.
-    if (command.isUrgent || this.#waiting.length >= MOST_COMMANDS) this.#flush(command.isUrgent);
+    if (command.isUrgent) this.#flush(1);
+    else if (this.#waiting.length >= this.#least(ENOUGH_COMMANDS)) this.#flush(this.#least(ENOUGH_COMMANDS));
     else this.#flushSoon();
+  }
+
+  /** How many go at once; so few as `few` if Redis has less to do than it could. */
+  #least(few: number): number {
+    return this.#sent.size < IN_FLIGHT ? few : MOST_COMMANDS;
   }
 
   /** At the end of this turn of the event loop: what else is read from the sockets in it comes along. */
   #flushSoon(): void {
-    if (this.#isDue || !this.#maySend()) return;
+    if (this.#isDue || this.#waiting.length < this.#least(1)) return;
     this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;
-      this.#flush(false);
+      while (this.#waiting.length >= this.#least(1) && !this.#options.over.aborted) this.#sendNext();
     });
   }
 
-  #flush(isUrgent: boolean): void {
-    if (this.#options.over.aborted) return;
-    while (this.#maySend(isUrgent)) {
-      const batch = this.#next();
-      if (batch.length > 0) void this.#send(batch);
-    }
+  /** Sends as long as so many wait. */
+  #flush(least: number): void {
+    while (this.#waiting.length >= least && !this.#options.over.aborted) this.#sendNext();
   }
 
-  #maySend(isUrgent = false): boolean {
-    const least = isUrgent || this.#sent.size < IN_FLIGHT ? 1 : MOST_COMMANDS;
-    return this.#waiting.length >= least;
+  #sendNext(): void {
+    const batch = this.#next();
+    if (batch.length > 0) void this.#send(batch);
   }
 
   /** The first of those that wait, as many as one call may hold. */
