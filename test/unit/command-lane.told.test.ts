@@ -28,7 +28,6 @@ function laneWith(reply: Reply, keeper: Partial<PrimaryKeeper>) {
     minAcks: 0,
     connection: { connectTimeoutMs: 100, name: 'test' },
     observer: quietObserver,
-    metaKey: '{0}:meta',
   });
 }
 

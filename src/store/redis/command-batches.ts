@@ -47,7 +47,7 @@ interface Pending extends BatchedCommand {
 const IN_FLIGHT = 2;
 /** So many go at once while Redis has less to do: it works on them while the rest of the turn is read. */
 const ENOUGH_COMMANDS = 16;
-/** Less than a millisecond of Redis. So many go at once, whatever is on its way. */
+/** Less than a millisecond of Redis. So many go at once, however many calls are on their way. */
 const MOST_COMMANDS = 64;
 /** Lua takes some 8,000 values out of a table at once. */
 const MOST_ARGUMENTS = 4_000;
@@ -72,9 +72,9 @@ export class CommandBatches {
     this.#deadlines.add(command.deadlineMs);
     // A turn can be long, and replies are read between turns. If full batches waited for those, a busy process would
     // send two in each turn, and be busier with each. And what is urgent would wait for two turns.
-    if (command.isUrgent) this.#flush(1);
-    else if (this.#waiting.length >= this.#least(ENOUGH_COMMANDS)) this.#flush(this.#least(ENOUGH_COMMANDS));
-    else this.#flushSoon();
+    const enough = command.isUrgent ? 1 : this.#least(ENOUGH_COMMANDS);
+    if (this.#waiting.length < enough) this.#flushSoon();
+    else this.#flush(() => enough);
   }
 
   /** How many go at once; so few as `few` if Redis has less to do than it could. */
@@ -88,18 +88,16 @@ export class CommandBatches {
     this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;
-      while (this.#waiting.length >= this.#least(1) && !this.#options.over.aborted) this.#sendNext();
+      this.#flush(() => this.#least(1));
     });
   }
 
-  /** Sends as long as so many wait. */
-  #flush(least: number): void {
-    while (this.#waiting.length >= least && !this.#options.over.aborted) this.#sendNext();
-  }
-
-  #sendNext(): void {
-    const batch = this.#next();
-    if (batch.length > 0) void this.#send(batch);
+  /** Sends as long as so many wait, which each batch may change. */
+  #flush(least: () => number): void {
+    while (this.#waiting.length >= least() && !this.#options.over.aborted) {
+      const batch = this.#next();
+      if (batch.length > 0) void this.#send(batch);
+    }
   }
 
   /** The first of those that wait, as many as one call may hold. */

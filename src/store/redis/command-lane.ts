@@ -28,8 +28,6 @@ export interface CommandLaneOptions {
   /** For the commit barrier's own connection. */
   readonly connection: ConnectionSettings;
   readonly observer: StoreObserver;
-  /** Where the commit barrier leaves its marks. */
-  readonly metaKey: string;
 }
 
 export interface Answer {
@@ -171,13 +169,11 @@ export class CommandLane {
     this.#barriers.set(session, barriers);
     const known = barriers.get(minAcks);
     if (known) return known;
-    const { scripts, clock, connection, observer, metaKey } = this.#options;
-    const keys = [metaKey];
+    const { scripts, clock, connection, observer } = this.#options;
     const barrier = new CommitBarrier({
       session,
       connection,
       mark: scripts['mark-commit'],
-      keys,
       minAcks,
       clock,
       observer,

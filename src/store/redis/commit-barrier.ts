@@ -19,7 +19,6 @@ export interface CommitBarrierOptions {
   readonly session: Session;
   readonly connection: ConnectionSettings;
   readonly mark: Script;
-  readonly keys: readonly string[];
   /** How many replicas must have it, one number per barrier: a call that wants more than exist holds up no other. */
   readonly minAcks: number;
   readonly clock: Clock;
@@ -101,22 +100,17 @@ export class CommitBarrier {
   }
 
   async #commit(batch: readonly Passer[]): Promise<number> {
-    const { mark, minAcks, clock } = this.#options;
+    const { session, mark, minAcks, clock } = this.#options;
     const lastMs = Math.max(...batch.map(({ deadlineMs }) => deadlineMs));
     const connection = await this.#open(lastMs);
     const waitMs = Math.ceil(Math.max(lastMs - clock.monotonicMs() - ANSWER_BEFORE_MS, SHORTEST_WAIT_MS));
     // Both at once: Redis writes the mark before it waits.
-    const marked = connection.call('EVALSHA', mark.sha1, ...this.#arguments(lastMs));
+    const marked = connection.call('EVALSHA', mark.sha1, ...session.head(lastMs));
     const acked = connection.call('WAIT', minAcks, waitMs);
     const limitMs = waitMs + 2 * ANSWER_BEFORE_MS;
     const [reply, acks] = await within(clock, limitMs, Promise.all([marked, acked]), noReply);
     this.#expectMarked(replyOf(mark.name, reply));
     return Number(acks);
-  }
-
-  #arguments(deadlineMs: number): readonly (string | number)[] {
-    const { session, keys } = this.#options;
-    return [keys.length, ...keys, session.reign, session.notAfterUs(deadlineMs), session.caller];
   }
 
   /** Otherwise it says nothing which replicas acknowledged. */
@@ -137,7 +131,7 @@ export class CommitBarrier {
       throw new Error('the session is over');
     }
     this.#connection = connection;
-    const first = evaluate(connection, mark, this.#arguments(deadlineMs));
+    const first = evaluate(connection, mark, session.head(deadlineMs));
     this.#expectMarked(await within(clock, deadlineMs - clock.monotonicMs(), first, noReply));
     return connection;
   }

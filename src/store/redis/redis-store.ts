@@ -145,7 +145,6 @@ export class RedisStore implements Store {
       minAcks: options.minAcks,
       connection,
       observer,
-      metaKey: keys.meta,
     });
     const { instanceId, maxTtlMs } = options;
     this.#changes = new ChangeFeed({

@@ -69,8 +69,8 @@ export class Session {
     this.#batches = new CommandBatches({
       connection: options.connection,
       scripts: options.scripts,
-      head: (deadlineMs) => this.#head(deadlineMs),
-      notAfterUs: (deadlineMs) => this.notAfterUs(deadlineMs),
+      head: (deadlineMs) => this.head(deadlineMs),
+      notAfterUs: (deadlineMs) => this.#notAfterUs(deadlineMs),
       clock: options.clock,
       over: this.over,
       sent: (commands) => options.observer.batchSent?.(commands),
@@ -105,13 +105,13 @@ export class Session {
    * arrived, so this errs towards too early: a command may be refused as late that was not, never the
    * reverse.
    */
-  notAfterUs(deadlineMs: number): number {
+  #notAfterUs(deadlineMs: number): number {
     return Math.floor(this.#sample.timeUs + (deadlineMs - this.#sample.atMs) * 1_000);
   }
 
   /** What the arguments of every script begin with: how many keys, the key, and the first three of each. */
-  #head(deadlineMs: number): readonly (string | number)[] {
-    return [1, this.#metaKey, this.reign, this.notAfterUs(deadlineMs), this.caller];
+  head(deadlineMs: number): readonly (string | number)[] {
+    return [1, this.#metaKey, this.reign, this.#notAfterUs(deadlineMs), this.caller];
   }
 
   /**
@@ -135,7 +135,7 @@ export class Session {
       } else if (script.isBatched) {
         this.#batches.add({ script, args, deadlineMs, isUrgent, replied, failed });
       } else {
-        const work = evaluate(this.connection, script, [...this.#head(deadlineMs), ...args]);
+        const work = evaluate(this.connection, script, [...this.head(deadlineMs), ...args]);
         within(this.#clock, deadlineMs - startedMs, work, unanswered).then(replied, failed);
       }
     });

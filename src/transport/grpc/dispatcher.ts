@@ -4,7 +4,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { type CallHome, GrpcCall, NOTHING_FOLLOWS } from './grpc-call.ts';
 import { ENCODINGS, MessageReader } from './message-frames.ts';
-import { admitted } from './request-headers.ts';
+import { type Admitted, admitted } from './request-headers.ts';
 import { answerEachMessage, readOneMessage } from './request-messages.ts';
 import type { Rpc } from './rpc.ts';
 
@@ -31,11 +31,16 @@ export class Dispatcher {
     if (stream.closed) return; // reset since its headers came
     const request = admitted(headers, this.#rpcs);
     const refusal = 'refusal' in request ? request.refusal : this.#options.refusalOf(request.rpc.path);
-    if ('refusal' in request || refusal) {
-      stream.respond(refusal, NOTHING_FOLLOWS);
-      return;
-    }
-    const { rpc, timeoutMs, encoding } = request;
+    if (refusal) stream.respond(refusal, NOTHING_FOLLOWS);
+    else if ('rpc' in request) this.#begin(request, stream, headers, home);
+  }
+
+  #begin(
+    { rpc, timeoutMs, encoding }: Admitted,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    home: CallHome,
+  ): void {
     const call = new GrpcCall(rpc.path, stream, headers, timeoutMs, rpc.responseSerialize, home);
     const reader = new MessageReader(this.#options.messageBytes, ENCODINGS.get(encoding));
     if (rpc.serves.kind === 'one') {

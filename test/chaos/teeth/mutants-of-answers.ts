@@ -126,7 +126,7 @@ export const MUTANTS_OF_ANSWERS: readonly Mutant[] = [
     edits: [
       {
         file: BARRIER,
-        find: "connection.call('EVALSHA', mark.sha1, ...this.#arguments(lastMs));",
+        find: "connection.call('EVALSHA', mark.sha1, ...session.head(lastMs));",
         replace: "Promise.resolve(['marked', '0']);",
       },
     ],

@@ -51,6 +51,6 @@ while words[i] do
   replies[#replies + 1] = line_of(reply)
   i = i + 3 + count
 end
--- The tokens of all grants are above this one's predecessor, and the last is the largest.
+-- Each token is larger than the one before it, so the last is the largest.
 if state.has_granted then redis.call('HSET', meta, 'token', int(state.token)) end
 return table.concat(replies, '\n')
